@@ -1,0 +1,91 @@
+"""The errors that a person can meet, drawn as one tree and mapped once at each door.
+
+::
+
+    UsageBillingError
+    ├── ConfigurationError     the settings are incomplete or contradict each other
+    ├── Unavailable            a database, broker or inbox does not answer; try again later
+    ├── NotAuthenticated       no credential, or one that does not hold
+    ├── Forbidden              a credential that holds, but not for this
+    ├── NotFound               no such thing, or not one of yours
+    ├── Conflict               it contradicts what is stored
+    └── InvalidInput           the request itself is wrong; carries the fields
+
+The API turns each into ``application/problem+json`` with ``code``; the CLI into one line and exit code 2.
+"""
+
+from dataclasses import dataclass
+
+
+class UsageBillingError(Exception):
+    """Something a person has to know: ``message`` says what is wrong and, where it can, what to do."""
+
+    code = "internal_error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+
+
+class ConfigurationError(UsageBillingError):
+    """The settings are incomplete or contradict each other."""
+
+    code = "configuration_error"
+
+
+class Unavailable(UsageBillingError):
+    """A part that is needed does not answer; nothing was changed, and a later try may succeed."""
+
+    code = "unavailable"
+
+
+class NotAuthenticated(UsageBillingError):
+    """There is no credential, or it does not hold."""
+
+    code = "not_authenticated"
+
+
+class Forbidden(UsageBillingError):
+    """The credential holds, but does not allow this."""
+
+    code = "forbidden"
+
+
+class NotFound(UsageBillingError):
+    """No such thing, or it belongs to somebody else."""
+
+    code = "not_found"
+
+
+class Conflict(UsageBillingError):
+    """The request contradicts what is stored."""
+
+    code = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One wrong field. ``pointer`` is an RFC 6901 JSON pointer such as ``/events/3/quantity``."""
+
+    pointer: str
+    message: str
+    code: str = "invalid"
+
+
+class InvalidInput(UsageBillingError):
+    """The request is wrong in itself; ``fields`` says where."""
+
+    code = "invalid_request"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, fields: tuple[FieldError, ...] = ()
+    ) -> None:
+        super().__init__(message, code=code)
+        self.fields = fields
+
+    @classmethod
+    def field(cls, pointer: str, message: str, *, code: str = "invalid") -> "InvalidInput":
+        """One wrong field as an error of its own."""
+        return cls(message, fields=(FieldError(pointer, message, code),))

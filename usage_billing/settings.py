@@ -1,0 +1,127 @@
+"""Every setting, read once from the environment; a wrong one stops the start and is named.
+
+``docs/configuration.md`` describes each for the operator; a test keeps the two in step.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from usage_billing.core.errors import ConfigurationError
+
+DEVELOPMENT_PREFIX = "dev-"
+MINIMUM_SECRET_LENGTH = 32
+
+
+def _setting(env: str, default: Any = None, *, secret: bool = False) -> Any:
+    """A dataclass field bound to the environment variable ``env``; secrets stay out of ``repr``."""
+    return field(default=default, repr=not secret, metadata={"env": env, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The configuration of one process. Durations are seconds, sizes bytes."""
+
+    database_url: str = _setting("DATABASE_URL", "", secret=True)
+    redis_url: str = _setting("REDIS_URL", "", secret=True)
+    celery_broker_url: str = _setting("CELERY_BROKER_URL", "", secret=True)
+    port: int | None = _setting("PORT")
+    home: Path = _setting("USAGE_BILLING_HOME", Path(".usage-billing"))
+    logs: Path = _setting("USAGE_BILLING_LOGS", Path("logs"))
+    log_level: str = _setting("USAGE_BILLING_LOG_LEVEL", "INFO")
+    schedule: str = _setting("USAGE_BILLING_SCHEDULE", "0 0 * * *")
+    grace_seconds: int = _setting("USAGE_BILLING_GRACE_SECONDS", 3600)
+    max_batch: int = _setting("USAGE_BILLING_MAX_BATCH", 1000)
+    max_body_bytes: int = _setting("USAGE_BILLING_MAX_BODY_BYTES", 4 * 1024 * 1024)
+    max_backlog: int = _setting("USAGE_BILLING_MAX_BACKLOG", 1_000_000)
+    rate_limit: int = _setting("USAGE_BILLING_RATE_LIMIT", 120_000)
+    key_cache_seconds: int = _setting("USAGE_BILLING_KEY_CACHE_SECONDS", 5)
+    api_workers: int = _setting("USAGE_BILLING_API_WORKERS", 1)
+    api_threads: int = _setting("USAGE_BILLING_API_THREADS", 16)
+    worker_processes: int = _setting("USAGE_BILLING_WORKER_PROCESSES", 2)
+    secret: str = _setting("USAGE_BILLING_SECRET", "", secret=True)
+    admin_key: str = _setting("USAGE_BILLING_ADMIN_KEY", "", secret=True)
+    internal_api_key: str = _setting("INTERNAL_API_KEY", "", secret=True)
+    jwt_secret: str = _setting("JWT_SECRET", "", secret=True)
+    jwt_public_key: str = _setting("JWT_PUBLIC_KEY", "")
+    jwt_audience: str = _setting("JWT_AUDIENCE", "usage-billing")
+    jwt_issuer: str = _setting("JWT_ISSUER", "usage-billing")
+    development: bool = _setting("USAGE_BILLING_DEVELOPMENT", False)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read every setting; raises ConfigurationError naming the first variable that is wrong."""
+        environment = os.environ if environment is None else environment
+        values = {}
+        for item in fields(cls):
+            text = environment.get(item.metadata["env"], "").strip()
+            if text:
+                values[item.name] = _parse(item.metadata["env"], text, item.default)
+        settings = cls(**values)
+        settings._check_secrets()
+        return settings
+
+    @property
+    def broker_url(self) -> str:
+        """Where Celery's messages go: CELERY_BROKER_URL, or Redis when that is not given."""
+        return self.celery_broker_url or self.redis_url
+
+    def require_database(self) -> str:
+        """The SQLAlchemy URL; raises ConfigurationError when DATABASE_URL is missing or not PostgreSQL."""
+        if not self.database_url:
+            raise ConfigurationError(
+                "DATABASE_URL is not set: give postgresql://user:password@host/database,"
+                " or start everything with `usage-billing up`"
+            )
+        scheme, separator, rest = self.database_url.partition("://")
+        if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
+            raise ConfigurationError("DATABASE_URL must start with postgresql://")
+        return f"postgresql+psycopg://{rest}"
+
+    def require_redis(self) -> str:
+        """The Redis URL; raises ConfigurationError when REDIS_URL is missing or of another kind."""
+        if not self.redis_url:
+            raise ConfigurationError(
+                "REDIS_URL is not set: give redis://:password@host:6379/0,"
+                " or start everything with `usage-billing up`"
+            )
+        if urlsplit(self.redis_url).scheme not in {"redis", "rediss", "unix"}:
+            raise ConfigurationError("REDIS_URL must start with redis://, rediss:// or unix://")
+        return self.redis_url
+
+    def require_secret(self) -> str:
+        """The secret under which API keys are hashed; raises ConfigurationError when it is missing."""
+        if not self.secret:
+            raise ConfigurationError(
+                "USAGE_BILLING_SECRET is not set: API keys are hashed with it;"
+                " make one with `openssl rand -hex 32` and keep it as long as the database"
+            )
+        return self.secret
+
+    def _check_secrets(self) -> None:
+        for name, value in (("USAGE_BILLING_SECRET", self.secret), ("JWT_SECRET", self.jwt_secret)):
+            if value.startswith(DEVELOPMENT_PREFIX) and not self.development:
+                raise ConfigurationError(
+                    f"{name} is a development secret, made by `usage-billing up` for itself; set one of your own"
+                )
+            if value and len(value) < MINIMUM_SECRET_LENGTH:
+                raise ConfigurationError(f"{name} must have at least {MINIMUM_SECRET_LENGTH} characters")
+        if self.jwt_secret and self.jwt_public_key:
+            raise ConfigurationError("set JWT_SECRET or JWT_PUBLIC_KEY, not both")
+
+
+def _parse(name: str, text: str, default: object) -> object:
+    if isinstance(default, bool):
+        if text.lower() not in {"0", "1", "true", "false"}:
+            raise ConfigurationError(f"{name} must be 1 or 0, not {text!r}")
+        return text.lower() in {"1", "true"}
+    if isinstance(default, int) or name == "PORT":
+        if not (text.isascii() and text.isdigit()) or len(text) > 9:  # noqa: PLR2004
+            raise ConfigurationError(f"{name} must be a whole number, not {text!r}")
+        return int(text)
+    if isinstance(default, Path):
+        return Path(text)
+    return text
