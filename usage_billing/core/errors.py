@@ -79,9 +79,7 @@ class InvalidInput(UsageBillingError):
 
     code = "invalid_request"
 
-    def __init__(
-        self, message: str, *, code: str | None = None, fields: tuple[FieldError, ...] = ()
-    ) -> None:
+    def __init__(self, message: str, *, code: str | None = None, fields: tuple[FieldError, ...] = ()) -> None:
         super().__init__(message, code=code)
         self.fields = fields
 

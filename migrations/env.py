@@ -1,0 +1,42 @@
+"""How a migration runs: one transaction each, and never waiting long for a lock.
+
+A migration that queues behind a long transaction makes every later query queue behind the migration;
+``lock_timeout`` lets it fail instead, to be run again.
+"""
+
+from alembic import context
+from sqlalchemy import Connection, create_engine, text
+
+# Serialises two starts that migrate at once; the loser finds nothing left to do.
+MIGRATION_LOCK = 0x5542_0003
+
+
+def _run(connection: Connection) -> None:
+    connection.execute(text("SET lock_timeout = '5s'"))
+    connection.execute(text("SET statement_timeout = '10min'"))
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+    connection.commit()
+    metadata = context.config.attributes.get("metadata")
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        transaction_per_migration=True,
+        compare_server_default=False,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    context.configure(dialect_name="postgresql", literal_binds=True, transaction_per_migration=True)
+    with context.begin_transaction():
+        context.run_migrations()
+elif (given := context.config.attributes.get("connection")) is not None:
+    _run(given)
+else:
+    engine = create_engine(context.config.attributes["url"], connect_args={"connect_timeout": 3})
+    try:
+        with engine.connect() as fresh:
+            _run(fresh)
+    finally:
+        engine.dispose()

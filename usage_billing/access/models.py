@@ -1,0 +1,37 @@
+"""The table of API keys."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, DateTime, Integer, LargeBinary, String, func
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from usage_billing.core.identifiers import new_id
+from usage_billing.db.base import Base
+from usage_billing.db.columns import Instant
+
+
+class ApiKey(Base):
+    """A service's credential. Only a keyed hash is kept; ``prefix`` finds the row and names the key to people."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint(
+            "scopes <@ ARRAY['usage:write', 'usage:read', 'billing:run', 'admin']::varchar[]", name="scopes"
+        ),
+        CheckConstraint("cardinality(scopes) > 0", name="some_scope"),
+        CheckConstraint("length(hash) = 32", name="hash"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    prefix: Mapped[str] = mapped_column(String(16), unique=True)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+    name: Mapped[str] = mapped_column(String(128))
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(String(32)))
+    rate_limit: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    expires_at: Mapped[Instant | None]
+    revoked_at: Mapped[Instant | None]
+    last_used_at: Mapped[Instant | None]
+    replaced_by: Mapped[UUID | None]

@@ -1,0 +1,33 @@
+"""Imports every room's tables, so that ``Base.metadata`` is whole: for Alembic and for the tests."""
+
+from usage_billing.access.models import ApiKey
+from usage_billing.audit.models import AuditEntry
+from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
+from usage_billing.catalog.models import Plan, UsageQuota, UsageType
+from usage_billing.customers.models import Customer
+from usage_billing.db.base import Base
+from usage_billing.invoicing.models import Invoice, InvoiceNumber, UsageInvoiceItem
+from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary
+from usage_billing.outbox.models import OutboxMessage
+from usage_billing.subscriptions.models import Subscription
+
+__all__ = [
+    "ApiKey",
+    "AuditEntry",
+    "Base",
+    "BillingRun",
+    "BillingRunSlice",
+    "Customer",
+    "Invoice",
+    "InvoiceNumber",
+    "OutboxMessage",
+    "Plan",
+    "QuarantinedUsage",
+    "Subscription",
+    "Usage",
+    "UsageDuplicate",
+    "UsageInvoiceItem",
+    "UsageQuota",
+    "UsageSummary",
+    "UsageType",
+]

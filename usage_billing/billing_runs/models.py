@@ -1,0 +1,77 @@
+"""The tables of billing runs. Progress is rows, so that a run can be resumed by anybody, anywhere."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from usage_billing.core.identifiers import new_id
+from usage_billing.db.base import Base
+from usage_billing.db.columns import Identifier, Instant
+
+OPENED = "opened"
+INVOICING = "invoicing"
+FINALIZING = "finalizing"
+COMPLETED = "completed"
+FAILED = "failed"
+
+
+class BillingRun(Base):
+    """One run of the daily chain over everything that is due up to ``as_of``.
+
+    ``key`` makes a scheduled run unique: two beats at one tick open one run.
+    """
+
+    __tablename__ = "billing_runs"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('opened', 'invoicing', 'finalizing', 'completed', 'failed')", name="status"
+        ),
+        Index("uq_billing_runs_key", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
+        Index(
+            "ix_billing_runs_unfinished",
+            "id",
+            postgresql_where=text("status IN ('opened', 'invoicing', 'finalizing')"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    key: Mapped[str | None] = mapped_column(String(64))
+    as_of: Mapped[Instant]
+    subscription_id: Mapped[Identifier | None]
+    dry_run: Mapped[bool] = mapped_column(Boolean)
+    status: Mapped[str] = mapped_column(String(16))
+    requested_by: Mapped[str] = mapped_column(String(128))
+    started_at: Mapped[Instant]
+    heartbeat_at: Mapped[Instant]
+    finished_at: Mapped[Instant | None]
+    subscriptions: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    invoices: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    items: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    finalized: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    amounts: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}")
+    digest: Mapped[str | None] = mapped_column(String(64))
+    warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class BillingRunSlice(Base):
+    """A part of a run: the subscriptions from ``first_id`` to ``last_id``, both included, done in one transaction."""
+
+    __tablename__ = "billing_run_slices"
+    __table_args__ = (
+        CheckConstraint("phase IN ('invoice', 'finalize')", name="phase"),
+        Index(
+            "ix_billing_run_slices_pending", "run_id", "phase", "position", postgresql_where=text("NOT done")
+        ),
+    )
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("billing_runs.id", ondelete="CASCADE"), primary_key=True)
+    phase: Mapped[str] = mapped_column(String(16), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    first_id: Mapped[Identifier]
+    last_id: Mapped[Identifier]
+    done: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    outcome: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")

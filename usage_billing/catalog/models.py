@@ -1,0 +1,90 @@
+"""The tables of the catalogue."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Integer,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from usage_billing.db.base import Base
+from usage_billing.db.columns import Identifier, Instant, Quantity
+
+
+class Plan(Base):
+    """What is sold: a name, a currency, a billing interval."""
+
+    __tablename__ = "plans"
+    __table_args__ = (
+        CheckConstraint("interval IN ('month')", name="interval"),
+        CheckConstraint("interval_count = 1", name="interval_count"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+    )
+
+    id: Mapped[Identifier] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(256))
+    currency: Mapped[str] = mapped_column(String(3))
+    interval: Mapped[str] = mapped_column(String(16), server_default="month")
+    interval_count: Mapped[int] = mapped_column(Integer, server_default="1")
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class UsageType(Base):
+    """What is counted, and how recordings of it become one quantity."""
+
+    __tablename__ = "usage_types"
+    __table_args__ = (CheckConstraint("aggregation IN ('sum')", name="aggregation"),)
+
+    id: Mapped[Identifier] = mapped_column(primary_key=True)
+    unit_name: Mapped[str] = mapped_column(String(64))
+    aggregation: Mapped[str] = mapped_column(String(16), server_default="sum")
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class UsageQuota(Base):
+    """For a plan and a usage type: the allowance per period and the price beyond it.
+
+    A version, never edited in place: it holds from ``effective_from`` until ``effective_until`` (half-open,
+    null for ever), compared with the start of a period. Versions of one plan and type cannot overlap.
+    """
+
+    __tablename__ = "usage_quotas"
+    __table_args__ = (
+        UniqueConstraint("plan_id", "usage_type_id", "version"),
+        CheckConstraint("monthly_limit IS NULL OR monthly_limit BETWEEN 0 AND 1e15", name="monthly_limit"),
+        CheckConstraint("effective_until IS NULL OR effective_until >= effective_from", name="span"),
+        ExcludeConstraint(
+            ("plan_id", "="),
+            ("usage_type_id", "="),
+            (text("tstzrange(effective_from, effective_until)"), "&&"),
+            name="ex_usage_quotas_no_overlap",
+            using="gist",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    plan_id: Mapped[Identifier] = mapped_column(ForeignKey("plans.id"))
+    usage_type_id: Mapped[Identifier] = mapped_column(ForeignKey("usage_types.id"), index=True)
+    version: Mapped[int] = mapped_column(Integer)
+    monthly_limit: Mapped[Quantity | None]
+    price: Mapped[dict[str, str]] = mapped_column(JSONB)
+    unit_name: Mapped[str] = mapped_column(String(64))
+    effective_from: Mapped[Instant]
+    effective_until: Mapped[Instant | None]
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    @property
+    def limit(self) -> Decimal | None:
+        """The allowance per period; None never charges."""
+        return self.monthly_limit

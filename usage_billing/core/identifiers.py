@@ -1,0 +1,23 @@
+"""Names that callers give and identifiers that we make.
+
+Given names are compared as bytes: a fixed alphabet and no normalisation, so that two spellings of one
+accent can never be two customers.
+"""
+
+import re
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+IDENTIFIER_PATTERN = r"[A-Za-z0-9_.:-]{1,128}"
+_IDENTIFIER = re.compile(IDENTIFIER_PATTERN)
+
+
+def new_id() -> UUID:
+    """A version 7 UUID: unique, and ordered by time so that indexes grow at their right edge."""
+    return uuid7()
+
+
+def is_identifier(text: str) -> bool:
+    """Whether ``text`` may name a customer, a plan, a key ...: 1 to 128 of ``A-Z a-z 0-9 _ . : -``."""
+    return _IDENTIFIER.fullmatch(text) is not None

@@ -1,0 +1,25 @@
+"""Advisory locks: agreements between writers that no row can express.
+
+They end with the transaction. Whoever takes several takes them in ascending order.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+_SHARDS = 0x5542_0001  # the first key of two; the second is the shard
+_FIRST_START = 0x5542_0002
+
+
+def lock_shards(session: Session, shards: Iterable[int]) -> None:
+    """Wait until this transaction is the only writer of usage in ``shards``."""
+    for shard in sorted(set(shards)):
+        session.execute(
+            text("SELECT pg_advisory_xact_lock(:space, :shard)"), {"space": _SHARDS, "shard": shard}
+        )
+
+
+def lock_first_start(session: Session) -> None:
+    """Wait until this transaction is the only one that fills an empty database."""
+    session.execute(text("SELECT pg_advisory_xact_lock(:space, 0)"), {"space": _FIRST_START})

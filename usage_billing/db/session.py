@@ -1,0 +1,83 @@
+"""Engine and transactions: the only place that commits.
+
+A door opens ``transaction()`` around one flow; what the flow did is there as a whole or not at all.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from usage_billing.core.errors import Unavailable
+
+CONNECT_TIMEOUT = 3
+POOL_TIMEOUT = 3
+# A statement that runs longer than this hangs; billing and imports work in slices far below it.
+STATEMENT_TIMEOUT_MS = 30_000
+LOCK_TIMEOUT_MS = 10_000
+
+
+def make_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """An engine for ``postgresql+psycopg://`` URLs; no connection is opened yet."""
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT,
+            "application_name": "usage-billing",
+            "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+            f" -c lock_timeout={LOCK_TIMEOUT_MS} -c idle_in_transaction_session_timeout=60000",
+        },
+    )
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """A session whose work is committed as a whole when the block ends, or not at all.
+
+    Raises Unavailable when the database cannot be reached or drops the connection.
+    """
+    with _translated(), Session(engine, expire_on_commit=False) as session:
+        yield session
+        session.commit()
+
+
+@contextmanager
+def read_only(engine: Engine) -> Iterator[Session]:
+    """A session that sees one moment of the database and cannot write."""
+    with _translated(), Session(engine, expire_on_commit=False) as session:
+        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        yield session
+
+
+@contextmanager
+def rolled_back(engine: Engine) -> Iterator[Session]:
+    """A session whose work is always undone: how a dry run runs the real code."""
+    with _translated(), Session(engine, expire_on_commit=False) as session:
+        try:
+            yield session
+        finally:
+            session.rollback()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError) as error:
+        raise Unavailable(
+            "the database does not answer; try again later", code="database_unavailable"
+        ) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable(
+                "the connection to the database was lost; try again later", code="database_unavailable"
+            ) from error
+        raise

@@ -1,0 +1,135 @@
+"""The tables of metering.
+
+``usage`` carries no foreign keys: it is written by COPY, by flows that hold the shard's lock and have just
+read what the row refers to, and its referents are never deleted. The unique keys stay: they are the promise.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from usage_billing.db.base import Base
+from usage_billing.db.columns import Identifier, Instant, Quantity, Total
+
+OPEN = "open"
+REPLAYED = "replayed"
+DISCARDED = "discarded"
+
+
+class Usage(Base):
+    """One immutable recorded fact of use (an "event").
+
+    ``ordinal`` counts the recordings of its summary from 1 in the order recorded; the split into within and
+    beyond the limit follows that order. ``fingerprint`` tells a repeated key with other content.
+    """
+
+    __tablename__ = "usage"
+    __table_args__ = (
+        UniqueConstraint("subscription_id", "source", "idempotency_key", name="uq_usage_recording_key"),
+        UniqueConstraint("summary_id", "ordinal", name="uq_usage_ordinal"),
+        # The upper bound is also what keeps NaN out: it sorts above every number.
+        CheckConstraint("quantity > 0 AND quantity <= 1e15", name="quantity"),
+        CheckConstraint("beyond_limit >= 0 AND beyond_limit <= quantity", name="beyond_limit"),
+        Index("ix_usage_subscription_occurred", "subscription_id", "occurred_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    summary_id: Mapped[int] = mapped_column(BigInteger)
+    ordinal: Mapped[int] = mapped_column(BigInteger)
+    occurred_at: Mapped[Instant]
+    received_at: Mapped[Instant]
+    recorded_at: Mapped[Instant]
+    subscription_id: Mapped[Identifier]
+    usage_type_id: Mapped[Identifier]
+    source: Mapped[Identifier]
+    idempotency_key: Mapped[Identifier]
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    quantity: Mapped[Quantity]
+    beyond_limit: Mapped[Quantity]
+    usage_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
+
+    @property
+    def within_limit(self) -> Decimal:
+        """The part of the quantity that the allowance covers."""
+        return self.quantity - self.beyond_limit
+
+
+class UsageDuplicate(Base):
+    """An acceptance that turned out to repeat an earlier recording: answered, and not counted again."""
+
+    __tablename__ = "usage_duplicates"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    usage_id: Mapped[UUID] = mapped_column(index=True)
+    received_at: Mapped[Instant]
+
+
+class UsageSummary(Base):
+    """The running total of one usage type, subscription and period, kept as usage arrives.
+
+    ``quota_id`` is the version that the marks of its recordings follow (null: none, nothing is beyond).
+    ``to_rate`` says that billing has not seen the present total yet.
+    """
+
+    __tablename__ = "usage_summaries"
+    __table_args__ = (
+        UniqueConstraint("subscription_id", "usage_type_id", "period_start"),
+        CheckConstraint("total >= 0 AND total < 'NaN'::numeric", name="total"),
+        CheckConstraint("beyond_limit >= 0 AND beyond_limit <= total", name="beyond_limit"),
+        CheckConstraint("period_end > period_start", name="period"),
+        Index("ix_usage_summaries_to_rate", "subscription_id", postgresql_where=text("to_rate")),
+        # Billing settles here all day: room on each page keeps those updates off the indexes.
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    subscription_id: Mapped[Identifier] = mapped_column(ForeignKey("subscriptions.id"))
+    usage_type_id: Mapped[Identifier] = mapped_column(ForeignKey("usage_types.id"))
+    period_start: Mapped[Instant]
+    period_end: Mapped[Instant]
+    quota_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("usage_quotas.id"))
+    total: Mapped[Total]
+    beyond_limit: Mapped[Total]
+    events: Mapped[int] = mapped_column(BigInteger)
+    to_rate: Mapped[bool] = mapped_column(Boolean)
+
+
+class QuarantinedUsage(Base):
+    """An accepted recording that could not be counted: the reason, and all that is needed to replay it."""
+
+    __tablename__ = "quarantined_usage"
+    __table_args__ = (
+        CheckConstraint("status IN ('open', 'replayed', 'discarded')", name="status"),
+        Index("ix_quarantined_usage_open", "id", postgresql_where=text("status = 'open'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(String(64))
+    detail: Mapped[str] = mapped_column(Text)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    customer_id: Mapped[Identifier | None] = mapped_column(index=True)
+    subscription_id: Mapped[Identifier | None]
+    received_at: Mapped[Instant]
+    quarantined_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    status: Mapped[str] = mapped_column(String(16), server_default=OPEN)
+    resolved_at: Mapped[Instant | None]
+    resolved_by: Mapped[str | None] = mapped_column(String(128))
