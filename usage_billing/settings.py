@@ -55,7 +55,7 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """Read every setting; raises ConfigurationError naming the first variable that is wrong."""
         environment = os.environ if environment is None else environment
-        values = {}
+        values: dict[str, Any] = {}
         for item in fields(cls):
             text = environment.get(item.metadata["env"], "").strip()
             if text:

@@ -15,9 +15,7 @@ _FIRST_START = 0x5542_0002
 def lock_shards(session: Session, shards: Iterable[int]) -> None:
     """Wait until this transaction is the only writer of usage in ``shards``."""
     for shard in sorted(set(shards)):
-        session.execute(
-            text("SELECT pg_advisory_xact_lock(:space, :shard)"), {"space": _SHARDS, "shard": shard}
-        )
+        session.execute(text("SELECT pg_advisory_xact_lock(:space, :shard)"), {"space": _SHARDS, "shard": shard})
 
 
 def lock_first_start(session: Session) -> None:

@@ -72,9 +72,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError) as error:
-        raise Unavailable(
-            "the database does not answer; try again later", code="database_unavailable"
-        ) from error
+        raise Unavailable("the database does not answer; try again later", code="database_unavailable") from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise Unavailable(

@@ -1,0 +1,37 @@
+"""Who is asking, and what they may do. Pure."""
+
+from dataclasses import dataclass
+
+from usage_billing.core.errors import Forbidden
+
+USAGE_WRITE = "usage:write"
+USAGE_READ = "usage:read"
+BILLING_RUN = "billing:run"
+ADMIN = "admin"
+SCOPES = (USAGE_WRITE, USAGE_READ, BILLING_RUN, ADMIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A caller whose credential holds.
+
+    ``actor`` names them in the audit log. ``customer_id`` restricts every read to that customer; None sees all.
+    """
+
+    actor: str
+    scopes: frozenset[str]
+    customer_id: str | None = None
+    rate_limit: int | None = None
+
+    def may(self, scope: str) -> bool:
+        """Whether a scope is held; ``admin`` includes every other."""
+        return scope in self.scopes or ADMIN in self.scopes
+
+    def require(self, scope: str) -> None:
+        """Raises Forbidden without ``scope``."""
+        if not self.may(scope):
+            raise Forbidden(f"this needs the scope {scope}", code="missing_scope")
+
+    def may_see(self, customer_id: str) -> bool:
+        """Whether what belongs to ``customer_id`` may be shown; if not, it does not exist (404)."""
+        return self.customer_id is None or self.customer_id == customer_id

@@ -1,0 +1,134 @@
+"""Issuing, finding, rotating and revoking API keys."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from usage_billing.access.keys import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, hash_key, make_key, prefix_of, same_key
+from usage_billing.access.models import ApiKey
+from usage_billing.access.principal import SCOPES, Principal
+from usage_billing.core.errors import ConfigurationError, Conflict, InvalidInput, NotAuthenticated, NotFound
+
+_LAST_USE_GRAIN = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedKey:
+    """A new key and its row. ``text`` is shown once and then forgotten."""
+
+    text: str
+    row: ApiKey
+
+
+def issue_key(
+    session: Session,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    secret: str,
+    expires_at: datetime | None = None,
+    rate_limit: int | None = None,
+) -> IssuedKey:
+    """Make and store a key; raises InvalidInput for a scope that does not exist."""
+    text = make_key()
+    row = ApiKey(
+        prefix=prefix_of(text, secret),
+        hash=hash_key(text, secret),
+        name=name,
+        scopes=_checked(scopes),
+        expires_at=expires_at,
+        rate_limit=rate_limit,
+    )
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    return IssuedKey(text=text, row=row)
+
+
+def ensure_key(session: Session, key: str, *, name: str, scopes: Iterable[str], secret: str) -> None:
+    """Make sure that a key given by configuration holds; knows nothing to do when it does, or was revoked."""
+    if not MINIMUM_KEY_LENGTH <= len(key) <= MAXIMUM_KEY_LENGTH or not key.isascii() or not key.isprintable():
+        raise ConfigurationError(
+            f"the key for {name} must have {MINIMUM_KEY_LENGTH} to {MAXIMUM_KEY_LENGTH} printable ASCII characters"
+        )
+    session.execute(
+        insert(ApiKey)
+        .values(prefix=prefix_of(key, secret), hash=hash_key(key, secret), name=name, scopes=_checked(scopes))
+        .on_conflict_do_nothing(index_elements=["prefix"])
+    )
+
+
+def authenticate(session: Session, key: str, *, secret: str, now: datetime) -> Principal:
+    """The service behind ``key``; raises NotAuthenticated. Notes the use, to the minute."""
+    wrong = NotAuthenticated("the API key does not hold", code="key_invalid")
+    if len(key) > MAXIMUM_KEY_LENGTH:
+        raise wrong
+    row = session.scalars(select(ApiKey).where(ApiKey.prefix == prefix_of(key, secret))).first()
+    if row is None or not same_key(key, row.hash, secret):
+        raise wrong
+    if row.revoked_at is not None and row.revoked_at <= now:
+        raise NotAuthenticated("the API key has been revoked", code="key_revoked")
+    if row.expires_at is not None and row.expires_at <= now:
+        raise NotAuthenticated("the API key has expired", code="key_expired")
+    session.execute(
+        update(ApiKey)
+        .where(ApiKey.id == row.id, or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now - _LAST_USE_GRAIN))
+        .values(last_used_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return Principal(actor=f"key:{row.prefix}", scopes=frozenset(row.scopes), rate_limit=row.rate_limit)
+
+
+def revoke_key(session: Session, key_id: UUID, *, now: datetime) -> ApiKey:
+    """From now on it does not hold. Revoking twice keeps the first time."""
+    row = get_key(session, key_id, lock=True)
+    if row.revoked_at is None:
+        row.revoked_at = now
+        session.flush()
+    return row
+
+
+def rotate_key(session: Session, key_id: UUID, *, secret: str, overlap: timedelta, now: datetime) -> IssuedKey:
+    """Issue a successor with the same name and scopes; both hold until the old one expires after ``overlap``."""
+    old = get_key(session, key_id, lock=True)
+    if old.replaced_by is not None or old.revoked_at is not None or (old.expires_at and old.expires_at <= now):
+        raise Conflict(f"key {old.prefix} was rotated or ended already", code="key_ended")
+    issued = issue_key(
+        session,
+        name=old.name,
+        scopes=old.scopes,
+        secret=secret,
+        expires_at=old.expires_at,
+        rate_limit=old.rate_limit,
+    )
+    old.expires_at = min(now + overlap, old.expires_at or now + overlap)
+    old.replaced_by = issued.row.id
+    session.flush()
+    return issued
+
+
+def get_key(session: Session, key_id: UUID, *, lock: bool = False) -> ApiKey:
+    """Raises NotFound."""
+    statement = select(ApiKey).where(ApiKey.id == key_id)
+    found = session.scalars(statement.with_for_update() if lock else statement).first()
+    if found is None:
+        raise NotFound(f"there is no key {key_id}")
+    return found
+
+
+def count_keys(session: Session) -> int:
+    """How many keys there are, ended ones included."""
+    return session.scalar(select(func.count()).select_from(ApiKey)) or 0
+
+
+def _checked(scopes: Iterable[str]) -> list[str]:
+    wanted = sorted(set(scopes))
+    unknown = [scope for scope in wanted if scope not in SCOPES]
+    if unknown or not wanted:
+        raise InvalidInput.field("/scopes", f"must be one or more of: {', '.join(SCOPES)}", code="unknown_scope")
+    return wanted

@@ -1,0 +1,76 @@
+"""Verifying JSON Web Tokens of users. The algorithm comes from our settings, never from the token's header."""
+
+import re
+from collections.abc import Sequence
+
+import jwt
+
+from usage_billing.access.principal import ADMIN, USAGE_READ, Principal
+from usage_billing.core.errors import ConfigurationError, NotAuthenticated
+from usage_billing.core.identifiers import is_identifier
+
+_SYMMETRIC = ("HS256",)
+_ASYMMETRIC = ("RS256", "ES256", "EdDSA")
+_REQUIRED = ("exp", "aud", "iss", "sub")
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+LEEWAY_SECONDS = 10
+
+
+def looks_like_token(text: str) -> bool:
+    """Whether a bearer credential has the three parts of a JWT; a key has none."""
+    return _COMPACT.fullmatch(text) is not None
+
+
+def verify_token(token: str, *, secret: str, public_key: str, audience: str, issuer: str) -> Principal:
+    """The user behind ``token``; raises NotAuthenticated, saying why, and nothing of the token itself."""
+    key, algorithms = _trusted(secret, public_key)
+    try:
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=list(algorithms),
+            audience=audience,
+            issuer=issuer,
+            leeway=LEEWAY_SECONDS,
+            options={"require": list(_REQUIRED)},
+        )
+    except jwt.ExpiredSignatureError as error:
+        raise NotAuthenticated("the token has expired", code="token_expired") from error
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+        raise NotAuthenticated("the token does not hold", code="token_invalid") from error
+    subject = claims["sub"]
+    if not isinstance(subject, str) or not is_identifier(subject):
+        raise NotAuthenticated("the token's subject names no customer", code="token_invalid")
+    if claims.get("role") == ADMIN:
+        return Principal(actor=f"user:{subject}", scopes=frozenset({ADMIN}))
+    return Principal(actor=f"user:{subject}", scopes=frozenset({USAGE_READ}), customer_id=subject)
+
+
+def check_public_key(public_key: str) -> None:
+    """Raises ConfigurationError when JWT_PUBLIC_KEY is no public key in PEM form."""
+    if public_key:
+        _algorithms_for(public_key)
+
+
+def _trusted(secret: str, public_key: str) -> tuple[str, Sequence[str]]:
+    if public_key:
+        return public_key, _algorithms_for(public_key)
+    if secret:
+        return secret, _SYMMETRIC
+    raise NotAuthenticated("tokens are not accepted here: use an API key", code="tokens_not_configured")
+
+
+def _algorithms_for(public_key: str) -> Sequence[str]:
+    """The one algorithm that the configured key is made for."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        loaded = load_pem_public_key(public_key.encode())
+    except ValueError as error:
+        raise ConfigurationError("JWT_PUBLIC_KEY must be a public key in PEM form") from error
+    kinds = {rsa.RSAPublicKey: "RS256", ec.EllipticCurvePublicKey: "ES256", ed25519.Ed25519PublicKey: "EdDSA"}
+    for kind, algorithm in kinds.items():
+        if isinstance(loaded, kind):
+            return (algorithm,)
+    raise ConfigurationError(f"JWT_PUBLIC_KEY must be for one of {', '.join(_ASYMMETRIC)}")

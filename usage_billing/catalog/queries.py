@@ -1,0 +1,35 @@
+"""Reading the catalogue."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from usage_billing.catalog.models import UsageQuota
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaBook:
+    """Every version of the quotas of some plans, to be asked which one a period is under."""
+
+    versions: dict[tuple[str, str], list[UsageQuota]]
+
+    def for_period(self, plan_id: str, usage_type_id: str, *, period_start: datetime) -> UsageQuota | None:
+        """The version in force when the period began; None when the plan has no quota for the type."""
+        for quota in self.versions.get((plan_id, usage_type_id), ()):
+            if quota.effective_from <= period_start and (
+                quota.effective_until is None or period_start < quota.effective_until
+            ):
+                return quota
+        return None
+
+
+def quotas_of(session: Session, plan_ids: Iterable[str]) -> QuotaBook:
+    """The quotas of ``plan_ids``, newest version first."""
+    versions: dict[tuple[str, str], list[UsageQuota]] = {}
+    statement = select(UsageQuota).where(UsageQuota.plan_id.in_(set(plan_ids))).order_by(UsageQuota.version.desc())
+    for quota in session.scalars(statement):
+        versions.setdefault((quota.plan_id, quota.usage_type_id), []).append(quota)
+    return QuotaBook(versions)

@@ -1,0 +1,47 @@
+"""Changing customers."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from usage_billing.core.errors import Conflict, NotFound
+from usage_billing.customers.models import Customer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCustomer:
+    """What a caller gives of a customer."""
+
+    id: str
+    name: str
+    email: str | None = None
+
+
+def add_customer(session: Session, new: NewCustomer) -> Customer:
+    """Store ``new``; raises Conflict when the id is taken."""
+    added = session.scalars(
+        insert(Customer).values(id=new.id, name=new.name, email=new.email).on_conflict_do_nothing().returning(Customer)
+    ).first()
+    if added is None:
+        raise Conflict(f"there is a customer {new.id} already", code="already_exists")
+    return added
+
+
+def get_customer(session: Session, customer_id: str) -> Customer:
+    """Raises NotFound."""
+    found = session.scalars(select(Customer).where(Customer.id == customer_id)).first()
+    if found is None:
+        raise NotFound(f"there is no customer {customer_id}")
+    return found
+
+
+def change_customer(session: Session, customer_id: str, *, changes: dict[str, str | None]) -> Customer:
+    """Set the name or the e-mail address."""
+    customer = get_customer(session, customer_id)
+    for name in ("name", "email"):
+        if name in changes:
+            setattr(customer, name, changes[name])
+    session.flush()
+    return customer

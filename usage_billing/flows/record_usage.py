@@ -1,0 +1,137 @@
+"""Putting accepted recordings into the books: each once, split at the allowance, totals kept.
+
+The order of locks is that of every writer: the shards, then the summaries by their key.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.db.locks import lock_shards
+from usage_billing.flows.recording_context import Context, load_context
+from usage_billing.metering.queries import known_ids, recorded_keys
+from usage_billing.metering.recording import Recording
+from usage_billing.metering.service import (
+    Counted,
+    Refused,
+    Repeated,
+    insert_duplicates,
+    insert_usage,
+    quarantine,
+)
+from usage_billing.metering.split import beyond_of_next
+from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, lock_totals, save_totals
+from usage_billing.outbox.service import tell
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch. ``known`` were in the books already: the same acceptance, delivered again."""
+
+    recorded: int = 0
+    duplicates: list[Repeated] = field(default_factory=list)
+    quarantined: list[Refused] = field(default_factory=list)
+    known: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """A recording that will be counted."""
+
+    recording: Recording
+    fingerprint: bytes
+    key: SummaryKey
+
+
+def record_batch(session: Session, recordings: Sequence[Recording], *, now: datetime) -> Outcome:
+    """Record a batch; every acceptance ends as recorded, duplicate or quarantined, whatever came before."""
+    lock_shards(session, (recording.shard for recording in recordings))
+    known = known_ids(session, (recording.id for recording in recordings))
+    unknown = _first_of_each_id(recordings, known)
+    outcome = count(session, unknown, now=now)
+    outcome.known = len(recordings) - len(unknown)
+    quarantine(session, outcome.quarantined)
+    return outcome
+
+
+def count(session: Session, recordings: Sequence[Recording], *, now: datetime) -> Outcome:
+    """Count recordings whose ids are new, under a lock on their shards; refusals are returned, not stored."""
+    outcome = Outcome()
+    if not recordings:
+        return outcome
+    context = load_context(session, recordings)
+    fresh, wanted = _divide(session, recordings, context, outcome)
+    if fresh:
+        totals = lock_totals(session, wanted.values())
+        insert_usage(session, _mark(session, fresh, totals), now=now)
+        save_totals(session, list(totals.values()))
+    insert_duplicates(session, outcome.duplicates)
+    outcome.recorded = len(fresh)
+    return outcome
+
+
+def _first_of_each_id(recordings: Iterable[Recording], known: set[UUID]) -> list[Recording]:
+    return list({recording.id: recording for recording in recordings if recording.id not in known}.values())
+
+
+def _divide(
+    session: Session, recordings: Sequence[Recording], context: Context, outcome: Outcome
+) -> tuple[list[_Fresh], dict[SummaryKey, NewSummary]]:
+    """Sort out what cannot be counted and what repeats; for the rest, the summaries they belong to."""
+    keyed = [r for r in recordings if r.key]
+    seen = recorded_keys(session, [(r.subscription_id, r.source, r.key) for r in keyed])
+    fresh: list[_Fresh] = []
+    wanted: dict[SummaryKey, NewSummary] = {}
+    for recording in recordings:
+        refusal = context.refusal(recording)
+        if refusal is not None:
+            outcome.quarantined.append(refusal)
+            continue
+        fingerprint = recording.fingerprint()
+        name = (recording.subscription_id, recording.source, recording.idempotency_key)
+        earlier = seen.setdefault(name, (recording.id, fingerprint))
+        if earlier[0] == recording.id:
+            period = context.period(recording)
+            key = SummaryKey(recording.subscription_id, recording.usage_type, period.start)
+            if key not in wanted:
+                wanted[key] = NewSummary(key, period.end, context.quota_id(key))
+            fresh.append(_Fresh(recording, fingerprint, key))
+        elif earlier[1] == fingerprint:
+            outcome.duplicates.append(Repeated(recording, earlier[0]))
+        else:
+            outcome.quarantined.append(
+                Refused(recording, "conflicting_duplicate", f"the key was used with other content by {earlier[0]}")
+            )
+    return fresh, wanted
+
+
+def _mark(session: Session, fresh: Sequence[_Fresh], totals: dict[SummaryKey, RunningTotal]) -> list[Counted]:
+    """Advance the totals recording by recording, and tell when an allowance is used up for the first time."""
+    counted: list[Counted] = []
+    exceeded: list[tuple[str, str, dict[str, object]]] = []
+    for item in fresh:
+        recording, total = item.recording, totals[item.key]
+        beyond = beyond_of_next(total.total, recording.quantity, total.limit)
+        if beyond and not total.beyond_limit:
+            exceeded.append(_exceeded(item.key, total.id, recording))
+        total.total = EXACT.add(total.total, recording.quantity)
+        total.beyond_limit = EXACT.add(total.beyond_limit, beyond)
+        total.events += 1
+        counted.append(Counted(recording, item.fingerprint, total.id, total.events, beyond))
+    tell(session, exceeded)
+    return counted
+
+
+def _exceeded(key: SummaryKey, summary_id: int, recording: Recording) -> tuple[str, str, dict[str, object]]:
+    payload: dict[str, object] = {
+        "userId": recording.customer_id,
+        "subscriptionId": key.subscription_id,
+        "usageType": key.usage_type_id,
+        "periodStart": key.period_start.isoformat(),
+        "recordId": str(recording.id),
+    }
+    return ("quota.exceeded", f"quota.exceeded:{summary_id}", payload)

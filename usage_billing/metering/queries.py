@@ -1,0 +1,36 @@
+"""Reading usage, for those who record it."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+RecordingKey = tuple[str, str, str]
+"""(subscription id, source, idempotency key)."""
+
+_KNOWN_IDS = text(
+    "SELECT id FROM usage WHERE id = ANY(CAST(:ids AS uuid[]))"
+    " UNION ALL SELECT id FROM usage_duplicates WHERE id = ANY(CAST(:ids AS uuid[]))"
+    " UNION ALL SELECT id FROM quarantined_usage WHERE id = ANY(CAST(:ids AS uuid[]))"
+)
+_RECORDED_KEYS = text(
+    "SELECT u.subscription_id, u.source, u.idempotency_key, u.id, u.fingerprint"
+    " FROM unnest(CAST(:subscriptions AS text[]), CAST(:sources AS text[]), CAST(:keys AS text[]))"
+    " AS k (subscription_id, source, idempotency_key)"
+    " JOIN usage AS u USING (subscription_id, source, idempotency_key)"
+)
+
+
+def known_ids(session: Session, ids: Iterable[UUID]) -> set[UUID]:
+    """Which of these acceptances are in the books already, as usage, duplicate or quarantined."""
+    return set(session.scalars(_KNOWN_IDS, {"ids": list(ids)}))
+
+
+def recorded_keys(session: Session, keys: Sequence[RecordingKey]) -> dict[RecordingKey, tuple[UUID, bytes]]:
+    """The id and fingerprint of what is recorded under each of these keys."""
+    if not keys:
+        return {}
+    subscriptions, sources, names = (list(column) for column in zip(*keys, strict=True))
+    rows = session.execute(_RECORDED_KEYS, {"subscriptions": subscriptions, "sources": sources, "keys": names})
+    return {(row[0], row[1], row[2]): (row[3], bytes(row[4])) for row in rows}

@@ -1,0 +1,25 @@
+"""The rule that divides usage at the allowance. Pure.
+
+Source: the founding document, recording flow, steps 4 and 5; product rule "Quota".
+"""
+
+from decimal import Decimal
+
+from usage_billing.core.decimals import EXACT
+
+_NOTHING = Decimal(0)
+
+
+def beyond(total: Decimal, limit: Decimal | None) -> Decimal:
+    """How much of ``total`` lies beyond ``limit``; nothing without a limit."""
+    if limit is None or total <= limit:
+        return _NOTHING
+    return EXACT.subtract(total, limit)
+
+
+def beyond_of_next(before: Decimal, quantity: Decimal, limit: Decimal | None) -> Decimal:
+    """How much of one recording lies beyond ``limit`` when ``before`` was recorded already.
+
+    Over any sequence of recordings these add up to ``beyond`` of their total.
+    """
+    return EXACT.subtract(beyond(EXACT.add(before, quantity), limit), beyond(before, limit))

@@ -1,0 +1,105 @@
+"""The running totals: locked, read and written as sets, always in one order."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+
+class SummaryKey(NamedTuple):
+    """What a summary is of. The order of the fields is the order of locks."""
+
+    subscription_id: str
+    usage_type_id: str
+    period_start: datetime
+
+
+@dataclass(slots=True)
+class RunningTotal:
+    """A locked summary in memory. ``limit`` is that of the quota version its marks follow."""
+
+    id: int
+    limit: Decimal | None
+    total: Decimal
+    beyond_limit: Decimal
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewSummary:
+    """A summary that may not be there yet."""
+
+    key: SummaryKey
+    period_end: datetime
+    quota_id: int | None
+
+
+# The lock is taken row by row in the order of the sort: two transactions never wait for each other crosswise.
+_LOCK = text(
+    "SELECT s.subscription_id, s.usage_type_id, s.period_start, s.id, q.monthly_limit, s.total, s.beyond_limit,"
+    " s.events FROM usage_summaries AS s"
+    " JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]))"
+    " AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)"
+    " LEFT JOIN usage_quotas AS q ON q.id = s.quota_id"
+    " ORDER BY s.subscription_id, s.usage_type_id, s.period_start FOR UPDATE OF s"
+)
+_CREATE = text(
+    "INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, quota_id,"
+    " total, beyond_limit, events, to_rate)"
+    " SELECT *, 0, 0, 0, true FROM unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]),"
+    " CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]), CAST(:quotas AS bigint[]))"
+    " ON CONFLICT DO NOTHING"
+)
+_SAVE = text(
+    "UPDATE usage_summaries AS s SET total = v.total, beyond_limit = v.beyond_limit, events = v.events,"
+    " to_rate = true FROM unnest(CAST(:ids AS bigint[]), CAST(:totals AS numeric[]), CAST(:beyonds AS numeric[]),"
+    " CAST(:events AS bigint[])) AS v (id, total, beyond_limit, events) WHERE s.id = v.id"
+)
+
+
+def lock_totals(session: Session, wanted: Collection[NewSummary]) -> dict[SummaryKey, RunningTotal]:
+    """Lock the summaries of ``wanted``, creating those that are missing, and return where each stands."""
+    ordered = sorted(wanted, key=lambda new: new.key)
+    totals = _lock(session, [new.key for new in ordered])
+    missing = [new for new in ordered if new.key not in totals]
+    if missing:
+        session.execute(
+            _CREATE,
+            {
+                **_columns([new.key for new in missing]),
+                "ends": [new.period_end for new in missing],
+                "quotas": [new.quota_id for new in missing],
+            },
+        )
+        totals |= _lock(session, [new.key for new in missing])
+    return totals
+
+
+def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:
+    """Write back what ``lock_totals`` gave, and tell billing that there is something to rate."""
+    session.execute(
+        _SAVE,
+        {
+            "ids": [total.id for total in totals],
+            "totals": [total.total for total in totals],
+            "beyonds": [total.beyond_limit for total in totals],
+            "events": [total.events for total in totals],
+        },
+    )
+
+
+def _lock(session: Session, keys: Sequence[SummaryKey]) -> dict[SummaryKey, RunningTotal]:
+    rows = session.execute(_LOCK, _columns(keys))
+    return {SummaryKey(*row[:3]): RunningTotal(*row[3:]) for row in rows}
+
+
+def _columns(keys: Sequence[SummaryKey]) -> dict[str, list[Any]]:
+    return {
+        "subscriptions": [key.subscription_id for key in keys],
+        "types": [key.usage_type_id for key in keys],
+        "starts": [key.period_start for key in keys],
+    }
