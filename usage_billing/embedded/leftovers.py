@@ -1,0 +1,53 @@
+"""What an earlier server left behind when its supervisor was killed: a process still ending, a stale pid file."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from signal import SIGKILL, SIGQUIT, Signals
+
+from usage_billing.core.errors import Conflict
+from usage_billing.embedded.locks import FileLock
+
+KILL_SECONDS = 5.0
+PROCESSES = Path("/proc")
+
+
+def end_leftover(running: FileLock, data: Path, *, name: str, seconds: float) -> None:
+    """Take ``running``, which a server of an earlier start still holds.
+
+    It was told to end when its parent died, so it gets ``seconds``; then it is quit, then killed. Two servers on
+    one folder would destroy it, so without the lock nothing starts: raises Conflict.
+    """
+    if running.acquire(seconds=seconds):
+        return
+    for signal in (SIGQUIT, SIGKILL):
+        _signal_users_of(data, signal)
+        if running.acquire(seconds=KILL_SECONDS):
+            return
+    raise Conflict(f"an earlier {name} still runs on {data} and does not end", code="home_in_use")
+
+
+def forget_stale_pid(data: Path) -> None:
+    """Remove PostgreSQL's pid file when its process is gone or is, by now, something else.
+
+    PostgreSQL does the first itself, but takes any living process of the same account for a server.
+    """
+    pid_file = data / "postmaster.pid"
+    with suppress(OSError, ValueError, IndexError):
+        pid = int(pid_file.read_text().splitlines()[0])
+        if PROCESSES.is_dir() and _working_directory(pid) != data.resolve():
+            pid_file.unlink()
+
+
+def _signal_users_of(data: Path, signal: Signals) -> None:
+    """Signal every process whose working directory is ``data``: PostgreSQL and Valkey both go there."""
+    for entry in PROCESSES.glob("[0-9]*"):
+        if int(entry.name) != os.getpid() and _working_directory(int(entry.name)) == data.resolve():
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(int(entry.name), signal)
+
+
+def _working_directory(pid: int) -> Path | None:
+    with suppress(OSError):
+        return (PROCESSES / str(pid) / "cwd").readlink()
+    return None
