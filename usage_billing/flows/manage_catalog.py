@@ -1,0 +1,92 @@
+"""Creating and changing plans, usage types and quotas, with an audit entry for each change."""
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.audit.service import note
+from usage_billing.catalog import service
+from usage_billing.catalog.models import Plan, UsageQuota, UsageType
+from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType
+from usage_billing.core.decimals import plain
+
+# Every summary that the version applies to and that does not follow it yet, locked in the order of all writers.
+# Those marked already are locked too: billing may be clearing the mark at this moment, by the older version.
+_TO_RATE_AGAIN = text(
+    "UPDATE usage_summaries AS s SET to_rate = true FROM ("
+    " SELECT s.id FROM usage_summaries AS s JOIN subscriptions AS a ON a.id = s.subscription_id"
+    " WHERE a.plan_id = :plan AND s.usage_type_id = :type AND s.period_start >= :start"
+    " AND (CAST(:until AS timestamptz) IS NULL OR s.period_start < :until) AND s.quota_id IS DISTINCT FROM :quota"
+    " ORDER BY s.subscription_id, s.usage_type_id, s.period_start FOR UPDATE OF s"
+    ") AS affected WHERE s.id = affected.id"
+)
+
+
+def create_plan(session: Session, new: NewPlan, *, actor: str, now: datetime) -> Plan:
+    """Store ``new``; raises Conflict when the id is taken, InvalidInput for an unknown currency or interval."""
+    plan = service.add_plan(session, new)
+    note(
+        session,
+        actor=actor,
+        action="plan.created",
+        subject=f"plan:{new.id}",
+        at=now,
+        name=new.name,
+        currency=new.currency,
+    )
+    return plan
+
+
+def change_plan(session: Session, plan_id: str, *, name: str, actor: str, now: datetime) -> Plan:
+    """Rename a plan; raises NotFound."""
+    plan = service.change_plan(session, plan_id, name=name)
+    note(session, actor=actor, action="plan.changed", subject=f"plan:{plan_id}", at=now, name=name)
+    return plan
+
+
+def create_usage_type(session: Session, new: NewUsageType, *, actor: str, now: datetime) -> UsageType:
+    """Store ``new``; raises Conflict when the id is taken, InvalidInput for an unknown aggregation."""
+    usage_type = service.add_usage_type(session, new)
+    subject = f"usage-type:{new.id}"
+    note(session, actor=actor, action="usage_type.created", subject=subject, at=now, unitName=new.unit_name)
+    return usage_type
+
+
+def change_usage_type(session: Session, usage_type_id: str, *, unit_name: str, actor: str, now: datetime) -> UsageType:
+    """Rename the unit of a usage type; raises NotFound."""
+    usage_type = service.change_usage_type(session, usage_type_id, unit_name=unit_name)
+    subject = f"usage-type:{usage_type_id}"
+    note(session, actor=actor, action="usage_type.changed", subject=subject, at=now, unitName=unit_name)
+    return usage_type
+
+
+def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) -> UsageQuota:
+    """Store a new version of a quota, and have billing look again at every summary that it applies to.
+
+    Raises InvalidInput for an unknown plan or usage type, or a wrong price.
+    """
+    quota = service.add_quota_version(session, new, now=now)
+    session.execute(
+        _TO_RATE_AGAIN,
+        {
+            "plan": quota.plan_id,
+            "type": quota.usage_type_id,
+            "start": quota.effective_from,
+            "until": quota.effective_until,
+            "quota": quota.id,
+        },
+    )
+    note(
+        session,
+        actor=actor,
+        action="quota.defined",
+        subject=f"quota:{quota.id}",
+        at=now,
+        planId=quota.plan_id,
+        usageType=quota.usage_type_id,
+        version=quota.version,
+        monthlyLimit=None if new.limit is None else plain(new.limit),
+        price=quota.price,
+    )
+    return quota

@@ -1,0 +1,33 @@
+"""Creating and changing customers, with an audit entry for each change."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from usage_billing.audit.service import note
+from usage_billing.customers import service
+from usage_billing.customers.models import Customer
+from usage_billing.customers.service import NewCustomer
+
+
+def create_customer(session: Session, new: NewCustomer, *, actor: str, now: datetime) -> Customer:
+    """Store ``new``; raises Conflict when the id is taken."""
+    customer = service.add_customer(session, new)
+    note(session, actor=actor, action="customer.created", subject=f"customer:{new.id}", at=now, name=new.name)
+    return customer
+
+
+def change_customer(
+    session: Session, customer_id: str, *, changes: dict[str, str | None], actor: str, now: datetime
+) -> Customer:
+    """Set ``name`` or ``email``, whichever is in ``changes``; raises NotFound."""
+    customer = service.change_customer(session, customer_id, changes=changes)
+    note(
+        session,
+        actor=actor,
+        action="customer.changed",
+        subject=f"customer:{customer_id}",
+        at=now,
+        fields=sorted(changes),
+    )
+    return customer

@@ -1,0 +1,75 @@
+"""Issuing, rotating and revoking API keys, with an audit entry for each; no entry ever holds a key."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from usage_billing.access import service
+from usage_billing.access.models import ApiKey
+from usage_billing.access.service import IssuedKey
+from usage_billing.audit.service import note
+from usage_billing.core.errors import InvalidInput
+
+DEFAULT_OVERLAP = timedelta(days=1)
+"""How long a rotated key holds beside its successor unless somebody says otherwise."""
+
+
+def create_key(
+    session: Session,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    secret: str,
+    actor: str,
+    now: datetime,
+    expires_at: datetime | None = None,
+    rate_limit: int | None = None,
+) -> IssuedKey:
+    """Issue a key; raises InvalidInput for an unknown scope or an expiry that is over."""
+    if expires_at is not None and expires_at <= now:
+        raise InvalidInput.field("/expiresAt", "must be in the future", code="out_of_range")
+    issued = service.issue_key(
+        session, name=name, scopes=scopes, secret=secret, expires_at=expires_at, rate_limit=rate_limit
+    )
+    _note(session, issued.row, actor=actor, action="key.created", now=now)
+    return issued
+
+
+def rotate_key(
+    session: Session, key_id: UUID, *, secret: str, actor: str, now: datetime, overlap: timedelta = DEFAULT_OVERLAP
+) -> IssuedKey:
+    """Issue a successor; both hold for ``overlap``. Raises NotFound, and Conflict for a key that has ended."""
+    issued = service.rotate_key(session, key_id, secret=secret, overlap=overlap, now=now)
+    note(
+        session,
+        actor=actor,
+        action="key.rotated",
+        subject=f"key:{key_id}",
+        at=now,
+        successor=str(issued.row.id),
+        overlapSeconds=int(overlap.total_seconds()),
+    )
+    return issued
+
+
+def revoke_key(session: Session, key_id: UUID, *, actor: str, now: datetime) -> ApiKey:
+    """From now on the key does not hold; revoking twice changes nothing. Raises NotFound."""
+    row = service.revoke_key(session, key_id, now=now)
+    if row.revoked_at == now:
+        _note(session, row, actor=actor, action="key.revoked", now=now)
+    return row
+
+
+def _note(session: Session, row: ApiKey, *, actor: str, action: str, now: datetime) -> None:
+    note(
+        session,
+        actor=actor,
+        action=action,
+        subject=f"key:{row.id}",
+        at=now,
+        prefix=row.prefix,
+        name=row.name,
+        scopes=list(row.scopes),
+    )
