@@ -1,0 +1,53 @@
+"""What a sender may attach to a recording: a JSON object, small, shallow, and storable. Pure."""
+
+import re
+
+import msgspec
+
+EMPTY = "{}"
+MAX_BYTES = 16 * 1024
+MAX_DEPTH = 32
+
+# An escaped NUL, not a backslash before the letters u0000: jsonb cannot hold it.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_decoder = msgspec.json.Decoder(dict[str, object])
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+class NotMetadata(ValueError):
+    """The value cannot be kept as metadata; the message says why."""
+
+
+def canonical_metadata(raw: bytes) -> str:
+    """The JSON text of an object with sorted keys and no spaces: equal for equal content. Raises NotMetadata."""
+    if raw == b"{}":
+        return EMPTY
+    if len(raw) > MAX_BYTES:
+        raise NotMetadata(f"must be at most {MAX_BYTES} bytes of JSON")
+    try:
+        value = _decoder.decode(raw)
+    except RecursionError:
+        raise NotMetadata(f"must be nested at most {MAX_DEPTH} deep") from None
+    except (msgspec.MsgspecError, ValueError):
+        raise NotMetadata("must be a JSON object of texts, numbers, booleans, lists and objects") from None
+    if not _is_shallow(value):
+        raise NotMetadata(f"must be nested at most {MAX_DEPTH} deep")
+    text = _encoder.encode(value)
+    if _NUL.search(text):
+        raise NotMetadata("must not contain the character NUL")
+    return text.decode()
+
+
+def _is_shallow(value: object) -> bool:
+    level: list[object] = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner.extend(item.values())
+            elif isinstance(item, list):
+                inner.extend(item)
+        if not inner:
+            return True
+        level = inner
+    return not any(isinstance(item, dict | list) for item in level)

@@ -1,0 +1,172 @@
+"""A recording as senders spell it, read the same way by the API and by ``usage-billing import``. Pure.
+
+Source: product section 3. A quantity is the decimal that it spells: it goes from the text of the JSON to a
+Decimal without a float between.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+
+from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal
+from usage_billing.core.errors import FieldError, InvalidInput
+from usage_billing.core.identifiers import is_identifier
+from usage_billing.metering.metadata import EMPTY, NotMetadata, canonical_metadata
+from usage_billing.metering.recording import Recording
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""Before this a time is a clock that was never set."""
+
+MAX_AHEAD = timedelta(days=1)
+"""How far a sender's clock may lead ours."""
+
+FIELDS = (
+    "userId",
+    "subscriptionId",
+    "usageType",
+    "quantity",
+    "metadata",
+    "timestamp",
+    "idempotencyKey",
+    "source",
+)
+
+RawFields = Mapping[str, msgspec.Raw]
+"""The members of a JSON object, each still as the text it was sent as."""
+
+Value = TypeVar("Value")
+
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text = msgspec.json.Decoder(str)
+_time = msgspec.json.Decoder(datetime)
+
+
+def read_object(data: bytes) -> RawFields:
+    """The members of a JSON object; raises InvalidInput ``malformed_json`` for anything else."""
+    try:
+        return _object.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"must be a JSON object: {error}", code="malformed_json") from None
+
+
+def parse_recording(
+    fields: RawFields, *, id: UUID, received_at: datetime, pointer: str = "", default_key: str = ""
+) -> Recording:
+    """Check the shape of one recording; raises InvalidInput with every wrong field, pointing below ``pointer``.
+
+    ``default_key`` is its idempotency key when the sender put none into the object.
+    """
+    reader = _Reader(fields, pointer)
+    reader.refuse_unknown()
+    customer_id = reader.required("userId", _identifier, "")
+    subscription_id = reader.required("subscriptionId", _identifier, "")
+    usage_type = reader.required("usageType", _identifier, "")
+    quantity = reader.required("quantity", _quantity, Decimal(1))
+    metadata = reader.optional("metadata", canonical_metadata, EMPTY)
+    occurred_at = reader.optional("timestamp", lambda raw: _occurred_at(raw, received_at), None)
+    key = reader.optional("idempotencyKey", _identifier, default_key)
+    source = reader.optional("source", _identifier, "")
+    if reader.errors:
+        first = reader.errors[0]
+        raise InvalidInput(f"{first.pointer.removeprefix(pointer + '/')} {first.message}", fields=tuple(reader.errors))
+    return Recording(
+        id=id,
+        customer_id=customer_id,
+        subscription_id=subscription_id,
+        usage_type=usage_type,
+        quantity=quantity,
+        metadata=metadata,
+        occurred_at=occurred_at or received_at,
+        received_at=received_at,
+        timed=occurred_at is not None,
+        source=source,
+        key=key,
+    )
+
+
+class _Wrong(ValueError):
+    """One field's value is not acceptable; the code is for programs."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads fields one by one and goes on after a wrong one, so that the sender learns of all at once."""
+
+    fields: RawFields
+    pointer: str
+    errors: list[FieldError] = field(default_factory=list)
+
+    def refuse_unknown(self) -> None:
+        for name in self.fields:
+            if name not in FIELDS:
+                self._add(name, "is not a field of a recording", "unknown")
+
+    def required(self, name: str, read: Callable[[bytes], Value], otherwise: Value) -> Value:
+        if name in self.fields:
+            return self._read(name, read, otherwise)
+        self._add(name, "is required", "required")
+        return otherwise
+
+    def optional(self, name: str, read: Callable[[bytes], Value], otherwise: Value) -> Value:
+        if name not in self.fields or bytes(self.fields[name]) == b"null":
+            return otherwise
+        return self._read(name, read, otherwise)
+
+    def _read(self, name: str, read: Callable[[bytes], Value], otherwise: Value) -> Value:
+        try:
+            return read(bytes(self.fields[name]))
+        except _Wrong as error:
+            self._add(name, str(error), error.code)
+        except NotMetadata as error:
+            self._add(name, str(error), "invalid_metadata")
+        return otherwise
+
+    def _add(self, name: str, message: str, code: str) -> None:
+        clipped = name[:64].replace("~", "~0").replace("/", "~1")
+        self.errors.append(FieldError(f"{self.pointer}/{clipped}", message, code))
+
+
+def _string(raw: bytes) -> str:
+    try:
+        return _text.decode(raw)
+    except (msgspec.MsgspecError, ValueError):
+        raise _Wrong("must be a text", "not_a_text") from None
+
+
+def _identifier(raw: bytes) -> str:
+    text = _string(raw)
+    if not is_identifier(text):
+        raise _Wrong("must be 1 to 128 of A-Z a-z 0-9 _ . : -", "not_an_identifier")
+    return text
+
+
+def _quantity(raw: bytes) -> Decimal:
+    text = _string(raw) if raw[:1] == b'"' else raw.decode("ascii", "replace")
+    try:
+        value = parse_decimal(text, maximum=MAX_QUANTITY)
+    except NotADecimal as error:
+        raise _Wrong(str(error), "not_a_decimal") from None
+    if not value:
+        raise _Wrong("must be more than 0", "out_of_range")
+    return value
+
+
+def _occurred_at(raw: bytes, received_at: datetime) -> datetime:
+    try:
+        instant = _time.decode(raw)
+    except (msgspec.MsgspecError, ValueError):
+        raise _Wrong("must be an RFC 3339 time such as 2026-01-31T12:00:00Z", "not_a_time") from None
+    if instant.tzinfo is None:
+        raise _Wrong("must carry an offset, such as Z or +02:00", "no_offset")
+    if not EARLIEST <= instant <= received_at + MAX_AHEAD:
+        raise _Wrong(f"must lie between {EARLIEST:%Y-%m-%d} and a day from now", "out_of_range")
+    return instant.astimezone(UTC)
