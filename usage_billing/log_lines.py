@@ -1,0 +1,97 @@
+"""One log record as a line: JSON for machines, a readable one for people; secrets taken out of both."""
+
+import contextlib
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+from usage_billing.redaction import redact, redact_value
+
+MAX_TEXT = 32_768  # characters of a message or of a traceback
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# What a sender put into a field must neither move the cursor nor pass for a line of ours.
+_CONTROL_CHARACTERS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127, *range(128, 160))}
+_bound: ContextVar[dict[str, str]] = ContextVar("usage_billing_logs", default={})  # noqa: B039  never changed in place
+
+
+@contextlib.contextmanager
+def bind(*, request_id: str | None = None, event_id: str | None = None) -> Iterator[None]:
+    """Within the block every line carries ``requestId`` and ``eventId``; None keeps what the outer block says."""
+    given = {name: value for name, value in (("requestId", request_id), ("eventId", event_id)) if value is not None}
+    token = _bound.set(_bound.get() | given)
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def bound() -> dict[str, str]:
+    """The ids that hold here: to send on to another process."""
+    return dict(_bound.get())
+
+
+def as_json(record: logging.LogRecord, process: str) -> str:
+    """One record as one line: ts, level, logger, process, pid, message, the bound ids, extras, exception."""
+    entry: dict[str, object] = {
+        "ts": moment(record).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": record.levelname,
+        "logger": record.name,
+        "process": process,
+        "pid": record.process,
+        "message": _message(record),
+        **_bound.get(),
+    }
+    for name, value in vars(record).items():
+        if name not in _STANDARD and name not in entry:
+            entry[name] = _field(name, value)
+    if failure := _exception(record):
+        entry["exception"] = failure
+    return json.dumps(entry, ensure_ascii=False, default=_text)
+
+
+def as_readable(record: logging.LogRecord) -> str:
+    """One record for a person: time, level, logger, message, the bound ids; what follows is indented."""
+    ids = "".join(f" {name}={value}" for name, value in _bound.get().items())
+    lines = [f"{moment(record):%H:%M:%S} {record.levelname:<7} {record.name}: {_message(record)}{ids}"]
+    if failure := _exception(record):
+        lines.append(failure)
+    return "\n".join(lines).translate(_CONTROL_CHARACTERS).replace("\n", "\n    ")
+
+
+def moment(record: logging.LogRecord) -> datetime:
+    """When it was logged."""
+    return datetime.fromtimestamp(record.created, tz=UTC)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        text = record.getMessage()
+    except Exception:  # arguments that do not fit the format: better an odd line than none
+        text = f"{record.msg} {_text(record.args)}"
+    return redact(text[:MAX_TEXT])
+
+
+def _exception(record: logging.LogRecord) -> str:
+    try:
+        if record.exc_info and record.exc_info[1] is not None:
+            return redact("".join(traceback.format_exception(record.exc_info[1])).rstrip()[-MAX_TEXT:])
+    except Exception:
+        return "an exception that cannot be shown"
+    return redact(record.exc_text) if record.exc_text else ""
+
+
+def _field(name: str, value: object) -> object:
+    try:
+        return redact_value(name, value)
+    except Exception:  # its own __str__ failed
+        return f"<{type(value).__name__}>"
+
+
+def _text(value: object) -> str:
+    try:
+        return redact(str(value))
+    except Exception:
+        return f"<{type(value).__name__}>"

@@ -1,0 +1,61 @@
+"""Taking secrets out of text that people and machines keep: logs, messages, the console. Pure."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+
+HIDDEN = "[hidden]"
+
+# Ends of names, in lower case and without separators, whose values are nobody's business.
+_SENSITIVE = ("password", "passwd", "pwd", "secret", "apikey", "adminkey", "token", "authorization", "cookie")
+
+_Replace = str | Callable[[re.Match[str]], str]
+_RULES: tuple[tuple[re.Pattern[str], _Replace], ...] = (
+    # Our keys: the name in front stays, for it says which one it was.
+    (re.compile(r"\b(ub_[A-Za-z0-9]{4,16})_[A-Za-z0-9_-]{8,}"), rf"\1_{HIDDEN}"),
+    # A JWT: three parts in base64url, the first of which is an object.
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"), HIDDEN),
+    # scheme://user:password@host, the password holding anything but space, quote and slash.
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']*):[^\s/\"']+@", re.IGNORECASE), rf"\1:{HIDDEN}@"),
+    # Authorization: Bearer x, "Authorization": "Basic x", ('x-api-key', 'x')
+    (
+        re.compile(
+            r"((?:authorization|x-api-key|cookie)[\"']?\s*[:=,]\s*[\"']?(?:b[\"'])?(?:(?:bearer|basic|token)\s+)?)"
+            r"[^\s\"',;]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
+    # password=x, "password": "x", secret: 'x', JWT_SECRET=x, api_key="x"
+    (
+        re.compile(
+            r"((?:[a-z0-9_]*(?:password|passwd|secret|api_?key|admin_?key|token)|\bpwd)[\"']?\s*[:=]\s*[\"']?)"
+            r"(?!\[hidden\])[^\s\"',;&]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    # Secrets that `up` makes.
+    (re.compile(r"\bdev-[A-Za-z0-9_-]{32,}"), HIDDEN),
+)
+
+
+def redact(text: str) -> str:
+    """``text`` without what looks like a key, a token, a password or the credentials of a URL."""
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def redact_value(name: str, value: object) -> object:
+    """The value of a field ``name``, fit for JSON: hidden whole when the name says so, its texts redacted else."""
+    if name.lower().replace("-", "").replace("_", "").endswith(_SENSITIVE):
+        return HIDDEN
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, Mapping):
+        return {redact(str(key)): redact_value(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redact_value("", item) for item in value]
+    return redact(str(value))
