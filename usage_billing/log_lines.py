@@ -14,6 +14,8 @@ MAX_TEXT = 32_768  # characters of a message or of a traceback
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # What a sender put into a field must neither move the cursor nor pass for a line of ours.
 _CONTROL_CHARACTERS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127, *range(128, 160))}
+# Allowed in JSON, but lines end there for some readers, or a terminal obeys them.
+_LINE_BREAKERS = {code: f"\\u{code:04x}" for code in (*range(127, 160), 0x2028, 0x2029)}
 _bound: ContextVar[dict[str, str]] = ContextVar("usage_billing_logs", default={})  # noqa: B039  never changed in place
 
 
@@ -49,7 +51,7 @@ def as_json(record: logging.LogRecord, process: str) -> str:
             entry[name] = _field(name, value)
     if failure := _exception(record):
         entry["exception"] = failure
-    return json.dumps(entry, ensure_ascii=False, default=_text)
+    return json.dumps(entry, ensure_ascii=False, default=_text).translate(_LINE_BREAKERS)
 
 
 def as_readable(record: logging.LogRecord) -> str:
