@@ -1,0 +1,207 @@
+"""Fixtures for every test: a real PostgreSQL and a real Valkey, a clean database each, the app and its callers.
+
+A test that takes ``session`` leaves nothing behind; one that takes ``engine`` or ``app`` finds the tables empty.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from tests.support.servers import Servers, running_servers
+
+# celeryconfig is read at import and chooses by the scheme; the address is set once the server is up.
+os.environ.update({"REDIS_URL": "redis://127.0.0.1:1/0", "CELERY_BROKER_URL": "", "DATABASE_URL": ""})
+
+from tasks import base
+from tasks.celery import app as celery_app
+from tasks.drain import drain_shard
+from tasks.inbox import Inbox
+from tasks.redis_inbox import RedisInbox, connect
+from tests.support.callers import Keys, sign_token
+from tests.support.databases import Databases, databases_on, empty
+from usage_billing.db.session import make_engine, rolled_back
+from usage_billing.metering.recording import SHARDS
+from usage_billing.settings import Settings
+
+Drain = Callable[[], int]
+MakeToken = Callable[..., str]
+As = Callable[[str], FlaskClient]
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The servers of this test process."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    with running_servers(tmp_path_factory.mktemp("servers"), worker=int(worker)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def databases(servers: Servers) -> Iterator[Databases]:
+    """For tests that need a database of their own: ``databases.migrated()``, ``databases.bare()``."""
+    with databases_on(servers.database_url, prefix=f"usage_billing_test_{os.getpid()}") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def settings(servers: Servers, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The service's configuration in tests; also put into the environment, where tasks find it."""
+    environment = {
+        "DATABASE_URL": databases.migrated().replace("postgresql+psycopg", "postgresql"),
+        "REDIS_URL": servers.redis_url,
+        "USAGE_BILLING_HOME": str(tmp_path_factory.mktemp("home")),
+        "USAGE_BILLING_LOGS": str(tmp_path_factory.mktemp("logs")),
+        "USAGE_BILLING_SECRET": "a-secret-for-tests-of-32-characters-or-more",
+        "JWT_SECRET": "a-token-secret-for-tests-of-32-characters",
+    }
+    os.environ.update(environment)
+    made = Settings.from_environment()
+    celery_app.conf.update(broker_url=made.broker_url)
+    for cached in (base.settings, base.engine, base.inbox):
+        cached.cache_clear()
+    return made
+
+
+@pytest.fixture(scope="session")
+def _engine(settings: Settings) -> Iterator[Engine]:
+    made = make_engine(settings.require_database())
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def engine(_engine: Engine) -> Engine:
+    """The database, empty."""
+    empty(_engine)
+    return _engine
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """A session whose work is undone."""
+    with rolled_back(engine) as undone:
+        yield undone
+
+
+@pytest.fixture
+def inbox(settings: Settings) -> Iterator[Inbox]:
+    """The real inbox, empty; the broker beside it as well."""
+    client = connect(settings.require_redis(), timeout=5)
+    client.flushdb()
+    yield RedisInbox(client, max_backlog=settings.max_backlog)
+    client.close()
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The present: the middle of a month, so that an hour more or less is in the same period."""
+    return datetime(2026, 11, 15, 12, 30, 45, 123456, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **span: float) -> None:
+        """Move on by ``hours=1`` and the like."""
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def clock(now: datetime) -> Clock:
+    """The app's clock."""
+    return Clock(now)
+
+
+@pytest.fixture
+def drain(inbox: Inbox, engine: Engine) -> Drain:
+    """Record what waits in the inbox, as the workers would; returns how many recordings."""
+
+    def run() -> int:
+        return sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in range(SHARDS))
+
+    return run
+
+
+@pytest.fixture
+def keys(engine: Engine, settings: Settings, clock: Clock) -> Keys:
+    """API keys of each kind."""
+    return Keys(engine, settings=settings, clock=clock)
+
+
+@pytest.fixture
+def make_token(settings: Settings) -> MakeToken:
+    """Tokens, good and bad: ``make_token("user123", exp=...)``."""
+
+    def make(subject: str = "user123", **changes: Any) -> str:
+        return sign_token(settings, subject, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _app(settings: Settings) -> Iterator[Flask]:
+    from api.state import state_of
+
+    from api import create_app
+
+    made = create_app(settings)
+    yield made
+    state_of(made).engine.dispose()
+
+
+@pytest.fixture
+def app(_app: Flask, engine: Engine, inbox: Inbox, clock: Clock) -> Flask:
+    """The API on an empty database and an empty inbox, with a clock that stands."""
+    from api.state import state_of
+
+    state_of(_app).start_over(clock=clock)
+    return _app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A caller without credentials."""
+    return app.test_client()
+
+
+@pytest.fixture
+def call_as(app: Flask) -> As:
+    """A caller with a bearer credential: ``call_as(keys.admin)``, ``call_as(make_token("user123"))``."""
+
+    def make(credential: str) -> FlaskClient:
+        caller = app.test_client()
+        caller.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {credential}"
+        return caller
+
+    return make
+
+
+@pytest.fixture
+def admin(call_as: As, keys: Keys) -> FlaskClient:
+    """An administrator."""
+    return call_as(keys.admin)
+
+
+@pytest.fixture
+def writer(call_as: As, keys: Keys) -> FlaskClient:
+    """A service that may record and nothing else."""
+    return call_as(keys.writer)
+
+
+@pytest.fixture
+def reader(call_as: As, keys: Keys) -> FlaskClient:
+    """A service that may read usage and invoices."""
+    return call_as(keys.reader)

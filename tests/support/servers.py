@@ -1,0 +1,43 @@
+"""The PostgreSQL and the Redis of one test process: those given by URL, or embedded ones of its own."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from usage_billing.embedded.postgres import EmbeddedPostgres
+from usage_billing.embedded.redis import EmbeddedRedis
+from usage_billing.settings import Settings
+
+# Read when pytest starts: afterwards the environment is that of the service under test.
+GIVEN = Settings(database_url=os.environ.get("DATABASE_URL", ""), redis_url=os.environ.get("REDIS_URL", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """``database_url`` (``postgresql+psycopg://``) names a database that is never touched; ``redis_url`` one that is
+    flushed."""
+
+    database_url: str
+    redis_url: str
+
+
+@contextmanager
+def running_servers(home: Path, *, worker: int) -> Iterator[Servers]:
+    """Servers that are there until the block ends. On a Redis given by URL each worker has a database of its own."""
+    with ExitStack() as stack:
+        database_url, redis_url = GIVEN.database_url, GIVEN.redis_url
+        if not database_url:
+            postgres = EmbeddedPostgres(home, durable=False)
+            stack.callback(postgres.discard)
+            postgres.start()
+            database_url = postgres.url()
+        if redis_url:
+            redis_url = f"{redis_url.rsplit('/', 1)[0] if redis_url.count('/') > 2 else redis_url}/{15 - worker % 15}"
+        else:
+            redis = EmbeddedRedis(home, durable=False)
+            stack.callback(redis.discard)
+            redis.start()
+            redis_url = redis.url()
+        yield Servers(Settings(database_url=database_url).require_database(), redis_url)
