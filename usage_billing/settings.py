@@ -49,6 +49,7 @@ class Settings:
     jwt_public_key: str = _setting("JWT_PUBLIC_KEY", "")
     jwt_audience: str = _setting("JWT_AUDIENCE", "usage-billing")
     jwt_issuer: str = _setting("JWT_ISSUER", "usage-billing")
+    task_events: bool = _setting("USAGE_BILLING_TASK_EVENTS", False)
     development: bool = _setting("USAGE_BILLING_DEVELOPMENT", False)
 
     @classmethod

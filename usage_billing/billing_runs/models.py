@@ -26,9 +26,7 @@ class BillingRun(Base):
 
     __tablename__ = "billing_runs"
     __table_args__ = (
-        CheckConstraint(
-            "status IN ('opened', 'invoicing', 'finalizing', 'completed', 'failed')", name="status"
-        ),
+        CheckConstraint("status IN ('opened', 'invoicing', 'finalizing', 'completed', 'failed')", name="status"),
         Index("uq_billing_runs_key", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
         Index(
             "ix_billing_runs_unfinished",
@@ -63,9 +61,7 @@ class BillingRunSlice(Base):
     __tablename__ = "billing_run_slices"
     __table_args__ = (
         CheckConstraint("phase IN ('invoice', 'finalize')", name="phase"),
-        Index(
-            "ix_billing_run_slices_pending", "run_id", "phase", "position", postgresql_where=text("NOT done")
-        ),
+        Index("ix_billing_run_slices_pending", "run_id", "phase", "position", postgresql_where=text("NOT done")),
     )
 
     run_id: Mapped[UUID] = mapped_column(ForeignKey("billing_runs.id", ondelete="CASCADE"), primary_key=True)

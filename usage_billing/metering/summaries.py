@@ -103,3 +103,49 @@ def _columns(keys: Sequence[SummaryKey]) -> dict[str, list[Any]]:
         "types": [key.usage_type_id for key in keys],
         "starts": [key.period_start for key in keys],
     }
+
+
+_LOCK_TO_RATE = text(
+    "SELECT id, subscription_id, usage_type_id, period_start, period_end, quota_id, total, beyond_limit, events"
+    " FROM usage_summaries WHERE to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[]))"
+    " AND period_start <= :as_of ORDER BY subscription_id, usage_type_id, period_start FOR UPDATE"
+)
+_SETTLE = text(
+    "UPDATE usage_summaries AS s SET to_rate = false, quota_id = v.quota_id, beyond_limit = v.beyond_limit"
+    " FROM unnest(CAST(:ids AS bigint[]), CAST(:quotas AS bigint[]), CAST(:beyonds AS numeric[]))"
+    " AS v (id, quota_id, beyond_limit) WHERE s.id = v.id"
+)
+
+
+@dataclass(slots=True)
+class Unrated:
+    """A locked summary whose present total billing has not seen."""
+
+    id: int
+    subscription_id: str
+    usage_type_id: str
+    period_start: datetime
+    period_end: datetime
+    quota_id: int | None
+    total: Decimal
+    beyond_limit: Decimal
+    events: int
+
+
+def lock_unrated(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[Unrated]:
+    """Lock what is to be rated, in the order that recordings lock in too."""
+    rows = session.execute(_LOCK_TO_RATE, {"subscriptions": list(subscription_ids), "as_of": as_of})
+    return [Unrated(*row) for row in rows]
+
+
+def settle(session: Session, summaries: Sequence[Unrated]) -> None:
+    """Say that billing has seen these totals, under these quotas."""
+    if summaries:
+        session.execute(
+            _SETTLE,
+            {
+                "ids": [summary.id for summary in summaries],
+                "quotas": [summary.quota_id for summary in summaries],
+                "beyonds": [summary.beyond_limit for summary in summaries],
+            },
+        )

@@ -1,0 +1,92 @@
+"""Tasks of the queue ``billing``: the daily chain aggregate -> rate and invoice -> finalize -> close.
+
+Each link does what is due in the run's rows and wakes the next. A link that is lost is found by
+``billing.resume_runs``; one that comes twice finds its work done.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from tasks import base
+from tasks.celery import app
+from tasks.schedule import last_tick, parse_schedule
+from usage_billing.billing_runs.queries import pending_slices, stalled
+from usage_billing.billing_runs.service import beat_heart
+from usage_billing.core.clock import utc_now
+from usage_billing.db.session import transaction
+from usage_billing.flows.drive_run import do_slice, next_of_run
+from usage_billing.flows.open_run import RunRequest, open_run
+from usage_billing.flows.run_stages import FINALIZE, INVOICE
+
+STALLED = timedelta(seconds=60)
+
+
+@app.task(name="billing.run_daily")
+def run_daily() -> None:
+    """Open the run of the schedule's last tick, once however many beats ticked, and start it."""
+    now = utc_now()
+    tick = last_tick(parse_schedule(base.settings().schedule), now)
+    with transaction(base.engine()) as session:
+        run = open_run(session, RunRequest(), requested_by="beat", now=now, key=f"schedule:{tick:%Y-%m-%dT%H:%MZ}")
+    aggregate.apply_async((str(run.id),))
+
+
+@app.task(name="billing.aggregate")
+def aggregate(run_id: str) -> None:
+    """Plan what there is to rate, and wake a worker for each slice. Also takes up a run wherever it stands."""
+    _move_on(UUID(run_id))
+
+
+@app.task(name="billing.invoice_slice")
+def invoice_slice(run_id: str, position: int) -> None:
+    """Rate and invoice one slice of subscriptions."""
+    do_slice(base.engine(), UUID(run_id), INVOICE, position, grace=_grace())
+    _wake_next_stage(UUID(run_id), INVOICE)
+
+
+@app.task(name="billing.finalize_slice")
+def finalize_slice(run_id: str, position: int) -> None:
+    """Finalize the due drafts of one slice of subscriptions."""
+    do_slice(base.engine(), UUID(run_id), FINALIZE, position, grace=_grace())
+    _wake_next_stage(UUID(run_id), FINALIZE)
+
+
+@app.task(name="billing.finalize")
+def finalize(run_id: str) -> None:
+    """When everything is rated: plan what is to be finalized, and wake a worker for each slice."""
+    _move_on(UUID(run_id))
+
+
+@app.task(name="billing.close_run")
+def close_run(run_id: str) -> None:
+    """When everything is finalized: add up what the run did."""
+    _move_on(UUID(run_id))
+
+
+@app.task(name="billing.resume_runs")
+def resume_runs() -> None:
+    """Take up runs that nobody has worked on for a while: their messages or their workers were lost."""
+    with transaction(base.engine()) as session:
+        found = stalled(session, before=utc_now() - STALLED)
+    for run_id in found:
+        aggregate.apply_async((str(run_id),))
+
+
+def _move_on(run_id: UUID) -> None:
+    due = next_of_run(base.engine(), run_id, grace=_grace())
+    slice_task = invoice_slice if due.phase == INVOICE else finalize_slice
+    for position in due.positions:
+        slice_task.apply_async((str(run_id), position))
+
+
+def _wake_next_stage(run_id: UUID, phase: str) -> None:
+    # In a transaction after the slice's own: of two that end at once, the later sees both done.
+    with transaction(base.engine()) as session:
+        beat_heart(session, run_id, now=utc_now())
+        waiting = pending_slices(session, run_id, phase)
+    if not waiting:
+        (finalize if phase == INVOICE else close_run).apply_async((str(run_id),))
+
+
+def _grace() -> timedelta:
+    return timedelta(seconds=base.settings().grace_seconds)

@@ -1,0 +1,43 @@
+"""Tasks of the queue ``usage``: draining the inbox into the books."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from tasks import base
+from tasks.celery import app
+from tasks.drain import drain_shard
+from usage_billing.core.clock import utc_now
+from usage_billing.core.identifiers import new_id
+from usage_billing.db.session import transaction
+from usage_billing.flows.record_usage import record_batch
+from usage_billing.metering.wire import parse_recording, read_object
+
+# What waits longer than this was missed: its wake-up was lost, or its drain died.
+OVERDUE = timedelta(seconds=3)
+
+
+@app.task(name="usage.drain")
+def drain(shard: int) -> None:
+    """Record what waits in ``shard`` of the inbox."""
+    drain_shard(shard, inbox=base.inbox(), engine=base.engine())
+
+
+@app.task(name="usage.sweep")
+def sweep() -> None:
+    """Wake a drain for every shard that has been waiting for one. Any number of these may run."""
+    for shard in base.inbox().overdue(before=utc_now() - OVERDUE):
+        drain.apply_async((shard,))
+
+
+@app.task(name="usage.record_usage")
+def record_usage(body: dict[str, Any]) -> None:
+    """Record one usage handed over by an admin, in the form of ``POST /api/usage/record``'s body.
+
+    Without an ``idempotencyKey`` every run of the task counts again, as every request would.
+    """
+    now = utc_now()
+    recording = parse_recording(read_object(msgspec.json.encode(body)), id=new_id(), received_at=now)
+    with transaction(base.engine()) as session:
+        record_batch(session, [recording], now=now)

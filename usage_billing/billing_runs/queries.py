@@ -1,0 +1,63 @@
+"""Reading the logbook."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from usage_billing.billing_runs.models import COMPLETED, FAILED, BillingRun, BillingRunSlice
+from usage_billing.core.errors import NotFound
+
+
+def get_run(session: Session, run_id: UUID, *, lock: bool = False) -> BillingRun:
+    """Raises NotFound."""
+    statement = select(BillingRun).where(BillingRun.id == run_id)
+    run = session.scalars(statement.with_for_update() if lock else statement).first()
+    if run is None:
+        raise NotFound(f"there is no billing run {run_id}")
+    return run
+
+
+def pending_slices(session: Session, run_id: UUID, phase: str) -> list[int]:
+    """The positions of what is still to be done in ``phase``."""
+    return list(
+        session.scalars(
+            select(BillingRunSlice.position)
+            .where(
+                BillingRunSlice.run_id == run_id,
+                BillingRunSlice.phase == phase,
+                BillingRunSlice.done.is_(False),
+            )
+            .order_by(BillingRunSlice.position)
+        )
+    )
+
+
+def count_slices(session: Session, run_id: UUID) -> tuple[int, int]:
+    """How many slices are done, and how many there are."""
+    row = session.execute(
+        select(func.count().filter(BillingRunSlice.done), func.count()).where(BillingRunSlice.run_id == run_id)
+    ).one()
+    return row[0], row[1]
+
+
+def outcomes(session: Session, run_id: UUID) -> Sequence[dict[str, object]]:
+    """What each finished slice did."""
+    return session.scalars(
+        select(BillingRunSlice.outcome)
+        .where(BillingRunSlice.run_id == run_id, BillingRunSlice.done)
+        .order_by(BillingRunSlice.phase, BillingRunSlice.position)
+    ).all()
+
+
+def stalled(session: Session, *, before: datetime) -> list[UUID]:
+    """Unfinished runs on which nobody has worked since ``before``."""
+    return list(
+        session.scalars(
+            select(BillingRun.id)
+            .where(BillingRun.status.not_in((COMPLETED, FAILED)), BillingRun.heartbeat_at < before)
+            .order_by(BillingRun.id)
+        )
+    )

@@ -1,0 +1,129 @@
+"""Driving a run, slice by slice, each in a transaction of its own: shared by the worker's door and the CLI's.
+
+It opens transactions because a slice is one; nothing in between is held, so a kill at any point loses a slice's
+work at most, and it is done again.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.orm import Session
+
+from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
+from usage_billing.billing_runs.queries import count_slices, get_run
+from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import InvalidInput
+from usage_billing.db.session import rolled_back, transaction
+from usage_billing.flows.finalize_invoices import finalize_invoices
+from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.run_outcome import SliceOutcome
+from usage_billing.flows.run_stages import INVOICE, Next, claim_slice, move_on, note_done, subscriptions_in
+
+# What one subscription's own data can cause; it becomes a warning and the others are billed.
+_ITS_OWN_FAULT = (DataError, IntegrityError, ValueError, ArithmeticError, LookupError)
+
+_PAUSE_SECONDS = 0.2
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. ``total`` grows when a stage is planned."""
+
+    stage: str
+    done: int
+    total: int
+
+
+def next_of_run(engine: Engine, run_id: UUID, *, grace: timedelta) -> Next:
+    """Move the run on to what its rows allow, in a transaction of its own."""
+    with transaction(engine) as session:
+        return move_on(session, run_id, grace=grace, now=utc_now())
+
+
+def do_slice(engine: Engine, run_id: UUID, phase: str, position: int, *, grace: timedelta) -> None:
+    """Do one slice, or nothing if it is done or somebody is at it."""
+    try:
+        _do_slice(engine, run_id, phase, position, grace, one_by_one=False)
+    except (*_ITS_OWN_FAULT, InvalidInput) as error:
+        _log.warning("a slice failed as a whole, now each by itself", exc_info=error, extra={"run": str(run_id)})
+        _do_slice(engine, run_id, phase, position, grace, one_by_one=True)
+
+
+def run_to_end(
+    engine: Engine, run_id: UUID, *, settings_grace: timedelta, on_progress: Callable[[Progress], None]
+) -> BillingRun:
+    """Drive the run to its end in this process, beside any worker that is at it too."""
+    before: Next | None = None
+    while True:
+        due = next_of_run(engine, run_id, grace=settings_grace)
+        if due == before:
+            time.sleep(_PAUSE_SECONDS)  # somebody else is at what is left
+        before = due
+        for position in due.positions:
+            do_slice(engine, run_id, due.phase or INVOICE, position, grace=settings_grace)
+            _report(engine, run_id, due.phase or "", on_progress)
+        if due.phase is None:
+            break
+    with transaction(engine) as session:
+        run = get_run(session, run_id)
+    on_progress(Progress(run.status, 1, 1))
+    return run
+
+
+def _do_slice(engine: Engine, run_id: UUID, phase: str, position: int, grace: timedelta, *, one_by_one: bool) -> None:
+    with transaction(engine) as session:
+        run = get_run(session, run_id)
+        part = claim_slice(session, run_id, phase, position)
+        if part is None:
+            return
+        ids = subscriptions_in(session, run, part, grace=grace)
+        if run.dry_run:
+            with rolled_back(engine) as rehearsal:
+                outcome = _bill(rehearsal, run, part, ids, grace, one_by_one=one_by_one)
+        else:
+            outcome = _bill(session, run, part, ids, grace, one_by_one=one_by_one)
+        note_done(part, outcome)
+
+
+def _bill(
+    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta, *, one_by_one: bool
+) -> SliceOutcome:
+    if not one_by_one:
+        return _bill_together(session, run, part, ids, grace)
+    outcome = SliceOutcome()
+    for subscription_id in ids:
+        try:
+            with session.begin_nested():
+                outcome.merge(_bill_together(session, run, part, [subscription_id], grace))
+        except (*_ITS_OWN_FAULT, InvalidInput) as error:
+            _log.error("could not be billed", exc_info=error, extra={"subscription": subscription_id})
+            outcome.warnings.append(
+                {"subscriptionId": subscription_id, "code": "billing_failed", "detail": str(error)[:500]}
+            )
+    return outcome
+
+
+def _bill_together(
+    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta
+) -> SliceOutcome:
+    outcome = SliceOutcome()
+    if part.phase == INVOICE:
+        outcome = invoice_subscriptions(session, ids, as_of=run.as_of)
+        if not run.dry_run:
+            return outcome
+    outcome.merge(finalize_invoices(session, ids, as_of=run.as_of, grace=grace, now=utc_now(), actor=run.requested_by))
+    return outcome
+
+
+def _report(engine: Engine, run_id: UUID, stage: str, on_progress: Callable[[Progress], None]) -> None:
+    with transaction(engine) as session:
+        done, total = count_slices(session, run_id)
+    on_progress(Progress(stage, done, total))

@@ -1,0 +1,64 @@
+"""Opening a billing run: a row, and from then on it will be finished by somebody."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from usage_billing.audit.service import note
+from usage_billing.billing_runs.models import OPENED, BillingRun
+from usage_billing.core.errors import InvalidInput
+from usage_billing.core.identifiers import new_id
+from usage_billing.subscriptions.models import Subscription
+
+# Clocks differ a little between whoever asks and this machine.
+_CLOCK_SKEW = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What a run is over. ``as_of`` None is now; ``subscription_id`` None is everybody."""
+
+    as_of: datetime | None = None
+    subscription_id: str | None = None
+    dry_run: bool = False
+
+
+def open_run(
+    session: Session, request: RunRequest, *, requested_by: str, now: datetime, key: str | None = None
+) -> BillingRun:
+    """Open a run; with a ``key`` that is known already, return the run it opened then.
+
+    Raises InvalidInput for an unknown subscription, and for a time to come unless it is a dry run: what has not
+    happened cannot be invoiced.
+    """
+    as_of = request.as_of or now
+    if as_of > now + _CLOCK_SKEW and not request.dry_run:
+        raise InvalidInput.field("/asOf", "must not be in the future, except in a dry run", code="out_of_range")
+    if request.subscription_id is not None and session.get(Subscription, request.subscription_id) is None:
+        raise InvalidInput.field(
+            "/subscriptionId", f"there is no subscription {request.subscription_id}", code="unknown_subscription"
+        )
+    run_id = new_id()
+    opened = session.scalars(
+        insert(BillingRun)
+        .values(
+            id=run_id,
+            key=key,
+            as_of=as_of,
+            subscription_id=request.subscription_id,
+            dry_run=request.dry_run,
+            status=OPENED,
+            requested_by=requested_by,
+            started_at=now,
+            heartbeat_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(BillingRun)
+    ).first()
+    if opened is None:
+        return session.scalars(select(BillingRun).where(BillingRun.key == key)).one()
+    note(session, actor=requested_by, action="billing.run", subject=f"run:{run_id}", dryRun=request.dry_run)
+    return opened

@@ -1,0 +1,87 @@
+"""What a slice of a billing run did, in a form that adds up whatever the slices were. Pure."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+from usage_billing.core.decimals import EXACT, plain
+from usage_billing.core.money import money_text
+from usage_billing.metering.summaries import Unrated
+from usage_billing.rating.currency import minor_unit
+
+_MODULUS = 1 << 256
+
+
+@dataclass(slots=True)
+class SliceOutcome:
+    """Counts, the change of what is charged per currency, and a digest over the changed items.
+
+    The digest adds the hashes of its lines, so it is the same in whatever order and slices they came.
+    """
+
+    subscriptions: int = 0
+    invoices: int = 0
+    items: int = 0
+    finalized: int = 0
+    amounts: dict[str, Decimal] = field(default_factory=dict)
+    digest: int = 0
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, summary: Unrated, *, quantity: Decimal, change: Decimal, currency: str) -> None:
+        """Note one item written: ``change`` is what it adds to the amount charged so far."""
+        self.items += 1
+        self.amounts[currency] = EXACT.add(self.amounts.get(currency, Decimal(0)), change)
+        line = (
+            summary.subscription_id,
+            summary.usage_type_id,
+            summary.period_start.isoformat(),
+            plain(quantity),
+            plain(change),
+            currency,
+        )
+        self.digest = (self.digest + int.from_bytes(sha256("|".join(line).encode()).digest())) % _MODULUS
+
+    def merge(self, other: "SliceOutcome") -> None:
+        """Add what another slice did."""
+        self.subscriptions += other.subscriptions
+        self.invoices += other.invoices
+        self.items += other.items
+        self.finalized += other.finalized
+        for currency, amount in other.amounts.items():
+            self.amounts[currency] = EXACT.add(self.amounts.get(currency, Decimal(0)), amount)
+        self.digest = (self.digest + other.digest) % _MODULUS
+        self.warnings += other.warnings
+
+    def amount_texts(self) -> dict[str, str]:
+        """The amounts as they are shown."""
+        return {code: money_text(amount, minor_unit(code)) for code, amount in sorted(self.amounts.items())}
+
+    def digest_text(self) -> str:
+        """64 hexadecimal digits."""
+        return f"{self.digest:064x}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept with its slice."""
+        return {
+            "subscriptions": self.subscriptions,
+            "invoices": self.invoices,
+            "items": self.items,
+            "finalized": self.finalized,
+            "amounts": {code: str(amount) for code, amount in self.amounts.items()},
+            "digest": self.digest_text(),
+            "warnings": self.warnings,
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "SliceOutcome":
+        """Read ``to_json`` back."""
+        return cls(
+            subscriptions=stored["subscriptions"],
+            invoices=stored["invoices"],
+            items=stored["items"],
+            finalized=stored["finalized"],
+            amounts={code: Decimal(amount) for code, amount in stored["amounts"].items()},
+            digest=int(stored["digest"], 16),
+            warnings=stored["warnings"],
+        )
