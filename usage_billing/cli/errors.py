@@ -1,0 +1,78 @@
+"""From whatever was raised to one line that says what is wrong and what to do."""
+
+from functools import singledispatch
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from usage_billing.core.errors import InvalidInput, Unavailable, UsageBillingError
+
+MIGRATE = "the database does not have this version's tables: run `usage-billing migrate`"
+_LONGEST = 600
+_NOT_MIGRATED = {"UndefinedTable", "UndefinedColumn", "UndefinedFunction", "UndefinedObject"}
+
+
+def explain(error: BaseException) -> str:
+    """One line for a person, without what surrounds it in a traceback."""
+    return " ".join(_words(error).split())[:_LONGEST]
+
+
+def database_reason(error: BaseException | None) -> str:
+    """Why the database refused, in the driver's words: their first line, which never holds a password."""
+    while error is not None and not isinstance(error, DBAPIError):
+        error = error.__cause__
+    if error is None or error.orig is None:
+        return ""
+    lines = str(error.orig).strip().splitlines()
+    return lines[0].removeprefix("connection failed: ").strip() if lines else ""
+
+
+@singledispatch
+def _words(error: BaseException) -> str:
+    return f"unexpected {type(error).__name__}: {error}"
+
+
+@_words.register
+def _(error: UsageBillingError) -> str:
+    return error.message
+
+
+@_words.register
+def _(error: InvalidInput) -> str:
+    return "; ".join(f"{field.pointer.strip('/')}: {field.message}" for field in error.fields) or error.message
+
+
+@_words.register
+def _(error: Unavailable) -> str:
+    reason = database_reason(error.__cause__)
+    if error.code != "database_unavailable":
+        return error.message
+    return f"{error.message}{f' ({reason})' if reason else ''}; `usage-billing doctor` says more"
+
+
+@_words.register
+def _(error: click.ClickException) -> str:
+    return error.format_message()
+
+
+@_words.register
+def _(error: click.UsageError) -> str:
+    where = error.ctx.command_path if error.ctx else "usage-billing"
+    return f"{error.format_message()} Try `{where} --help`."
+
+
+@_words.register
+def _(error: OSError) -> str:
+    if error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+@_words.register
+def _(error: DBAPIError) -> str:
+    kind = type(error.orig).__name__
+    if kind in _NOT_MIGRATED:
+        return MIGRATE
+    if kind == "InsufficientPrivilege":
+        return f"the database user may not do this: {database_reason(error)}"
+    return f"the database does not answer as it should: {database_reason(error) or kind}"

@@ -1,0 +1,103 @@
+"""The command line's frame: the table of commands, and how whatever goes wrong becomes one line and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+
+import click
+
+from usage_billing import __version__
+
+PROGRAM = "usage-billing"
+OK, FINDINGS, FAILED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+
+# Name: (where it is, what it does). The words stand here so that `--help` imports no command.
+COMMANDS = {
+    "up": ("up:up", "Start everything: database, inbox, API, worker and schedule."),
+    "migrate": ("migrating:command", "Bring the database to the present schema."),
+    "doctor": ("doctor:command", "Find what is wrong with the set-up, and say the cure."),
+    "simulate": ("simulate:command", "Record usage over HTTP, bill it, and show the invoice."),
+    "bill": ("bill:command", "Run billing now."),
+    "import": ("importing:command", "Record usage from a CSV or JSON Lines file."),
+    "keys": ("keys:command", "API keys and development tokens."),
+    "customers": ("customers:command", "Who is billed."),
+    "plans": ("plans:command", "What is sold."),
+    "usage-types": ("usage_types:command", "What is counted."),
+    "quotas": ("quotas:command", "Allowances and the price beyond them."),
+    "subscriptions": ("subscriptions:command", "Who is on which plan."),
+    "invoices": ("invoices:command", "What was charged."),
+    "runs": ("runs:command", "The logbook of billing."),
+    "quarantine": ("quarantine:command", "Recordings that could not be counted."),
+    "verify": ("verify:command", "Recompute every summary and invoice from the usage."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """In the order of the table, which is that of a first day with the program."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(f"usage_billing.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The table, without importing what it names."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExample:\n  usage-billing up",
+)
+@click.version_option(__version__, prog_name=PROGRAM)
+def usage_billing() -> None:
+    """Usage-based billing beside your services: record, count, bill, invoice, exactly once.
+
+    Settings come from the environment and from a file .env in the current folder. Where no DATABASE_URL is
+    given, commands find the database that a running `usage-billing up` keeps in USAGE_BILLING_HOME.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code. Whatever goes wrong is one line on stderr, never a traceback."""
+    try:
+        result = usage_billing.main(list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return FAILED
+    except (click.Abort, KeyboardInterrupt, EOFError):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _after_closed_pipe()
+    except SystemExit:  # click's answer to a closed pipe
+        return _after_closed_pipe()
+    except Exception as error:
+        from usage_billing.cli.errors import explain  # late: it knows the database, which takes a while
+
+        _say(explain(error))
+        return FAILED
+    return result if isinstance(result, int) else OK
+
+
+def _say(message: str) -> None:
+    with suppress(OSError):  # nobody may be reading stderr any more
+        click.echo(f"{PROGRAM}: {message}", err=True)
+
+
+def _after_closed_pipe() -> int:
+    """Whoever read us has gone, as `head` does: let the interpreter's last flush go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    return PIPE_CLOSED

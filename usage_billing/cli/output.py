@@ -1,0 +1,109 @@
+"""What is printed: tables for people, JSON for programs; progress on stderr, so that it never mixes in."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# A pipe has no width: wide enough that no identifier is broken in two.
+_WIDTH_OF_A_PIPE = 240
+
+
+def json_option(function: Function) -> Function:
+    """``--json``: the command prints JSON on stdout, and nothing else there."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)
+
+
+def print_json(value: object) -> None:
+    """One JSON document, ended by a newline."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
+    """A list of things of one kind; ``empty`` is said to people when there are none."""
+    if as_json:
+        print_json(list(rows))
+        return
+    if not rows:
+        click.echo(empty)
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(_heading(name), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(shown(value)) for value in row.values()))
+    print_table(table)
+
+
+def print_thing(thing: Mapping[str, Any], *, as_json: bool) -> None:
+    """One thing, a field a line."""
+    if as_json:
+        print_json(thing)
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in thing.items():
+        table.add_row(Text(_heading(name)), Text(shown(value)))
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """On stdout, as wide as the terminal."""
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
+    # Trailing blanks of a table are noise in a pipe.
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def progress() -> Progress:
+    """A bar on stderr; nothing where stderr is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def tell(message: str) -> None:
+    """A line about what is being done: on stderr."""
+    click.echo(message, err=True)
+
+
+def time_text(instant: datetime | None) -> str | None:
+    """RFC 3339 in UTC, as on the wire."""
+    return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def shown(value: object) -> str:
+    """A value in a table. What a terminal would obey instead of show is spelled out."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(shown(item) for item in value) or "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={shown(item)}" for key, item in value.items()) or "-"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+
+
+def _heading(name: str) -> str:
+    """``periodStart`` as a person reads it: ``period start``."""
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in name)

@@ -1,0 +1,124 @@
+"""Kinds of arguments, so that a wrong one is a usage error before anything is opened."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import click
+
+from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
+from usage_billing.core.identifiers import is_identifier
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_SPAN = re.compile(r"(\d{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_NAME_LENGTH = 256
+
+Value = TypeVar("Value")
+
+
+class _Kind(click.ParamType[Any]):
+    """A kind whose ``read`` raises ValueError with the reason."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """What the command receives; a default that is converted already stays as it is."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.read(value)
+        except ValueError as error:
+            self.fail(f"{value!r} {error}.", param, ctx)
+
+    def read(self, text: str) -> object:
+        """Convert ``text``."""
+        raise NotImplementedError
+
+
+class IdentifierType(_Kind):
+    """A name that a caller gives."""
+
+    name = "id"
+
+    def read(self, text: str) -> str:
+        """The text itself."""
+        if not is_identifier(text):
+            raise ValueError("is no id: 1 to 128 of A-Z a-z 0-9 _ . : -")
+        return text
+
+
+class NameType(_Kind):
+    """Text for people, that the database can keep."""
+
+    name = "text"
+
+    def read(self, text: str) -> str:
+        """The text itself."""
+        if not 1 <= len(text) <= _NAME_LENGTH or not text.isprintable():
+            raise ValueError(f"must be 1 to {_NAME_LENGTH} printable characters")
+        return text
+
+
+class TimeType(_Kind):
+    """An instant: RFC 3339 with its offset, or a day in UTC."""
+
+    name = "time"
+
+    def read(self, text: str) -> datetime:
+        """Aware, in UTC."""
+        try:
+            instant = datetime.fromisoformat(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+            return _aware(instant).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValueError("is no time such as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+
+
+class SpanType(_Kind):
+    """A length of time."""
+
+    name = "span"
+
+    def read(self, text: str) -> timedelta:
+        """Whole seconds or more."""
+        found = _SPAN.fullmatch(text)
+        if found is None:
+            raise ValueError("is no span such as 90s, 30m, 24h or 7d")
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+class DecimalType(_Kind):
+    """An exact decimal, not negative."""
+
+    name = "decimal"
+
+    def __init__(self, *, maximum: Decimal, none: str | None = None) -> None:
+        self._maximum = maximum
+        self._none = none
+
+    def read(self, text: str) -> Decimal | None:
+        """The decimal that it spells; None for the word that says so."""
+        if text == self._none:
+            return None
+        try:
+            return parse_decimal(text, maximum=self._maximum)
+        except NotADecimal as error:
+            raise ValueError(str(error)) from None
+
+
+def _aware(instant: datetime) -> datetime:
+    if instant.tzinfo is None:
+        raise ValueError("has no offset")
+    return instant
+
+
+IDENTIFIER = IdentifierType()
+NAME = NameType()
+TIME = TimeType()
+SPAN = SpanType()
+PRICE = DecimalType(maximum=MAX_PRICE)
+LIMIT = DecimalType(maximum=MAX_QUANTITY, none="none")
+
+
+def given(**values: Value | None) -> dict[str, Value]:
+    """Those options that were given."""
+    return {name: value for name, value in values.items() if value is not None}
