@@ -3,7 +3,7 @@
 The environment gives the broker's address and the schedule; everything else is a decision.
 """
 
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from tasks.schedule import parse_schedule
 from usage_billing.settings import Settings
@@ -28,7 +28,10 @@ task_ignore_result = True
 # exchange that lost its binding does just that.
 task_default_exchange_type = "direct"
 task_create_missing_queues = False
-task_queues = [Queue("usage"), Queue("billing"), Queue("housekeeping")]
+_QUEUES = ("usage", "billing", "housekeeping")
+# RabbitMQ's quorum queues survive a node; Redis ignores the argument.
+_arguments = None if _on_redis else {"x-queue-type": "quorum"}
+task_queues = [Queue(name, Exchange(name), routing_key=name, queue_arguments=_arguments) for name in _QUEUES]
 task_default_queue = "housekeeping"
 task_routes = {
     "usage.*": {"queue": "usage"},
@@ -82,11 +85,8 @@ if _on_redis:
         "global_keyprefix": "usage-billing:celery:",
     }
 else:
-    # RabbitMQ: without confirms a publish is a hope; quorum queues survive a node.
+    # Without confirms a publish is a hope.
     task_default_queue_type = "quorum"
-    task_queues = [
-        Queue(name, queue_arguments={"x-queue-type": "quorum"}) for name in ("usage", "billing", "housekeeping")
-    ]
     broker_transport_options = {"confirm_publish": True}
 
 # --- beat ----------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """The Celery application. ``celery -A tasks.celery worker`` starts a worker, ``... beat`` the schedule."""
 
+import logging
+import sys
 from typing import Any
 
 from celery import Celery
@@ -15,7 +17,10 @@ app.conf.include = ["tasks.usage", "tasks.billing", "tasks.outbox"]
 
 @setup_logging.connect
 def _log_our_way(**_: Any) -> None:
-    logs.configure(base.settings(), "worker")
+    logs.configure(base.settings(), "beat" if "beat" in sys.argv else "worker")
+    # A line for every wake-up says nothing; what a task did, it says itself.
+    for noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 @worker_process_init.connect

@@ -24,6 +24,7 @@ from usage_billing.metering.service import Refused, quarantine, quarantine_broke
 BATCH = 2000
 # Below this, waiting a moment for more company is cheaper than a transaction and a task for each.
 SMALL_BATCH = 200
+FEW = 20
 LINGER_SECONDS = 0.03
 # Give the process back after this, so that one busy shard does not starve the others.
 TURN_SECONDS = 20.0
@@ -80,7 +81,15 @@ def _record(recordings: Sequence[Recording], engine: Engine) -> None:
         return
     for refused in outcome.quarantined:
         _log.warning("quarantined: %s", refused.detail, extra={"eventId": str(refused.recording.id)})
-    _log.debug("recorded", extra={"recorded": outcome.recorded, "duplicates": len(outcome.duplicates)})
+    # A busy shard would write more lines than rows; what came alone can be followed line by line.
+    for recording in recordings if len(recordings) <= FEW else ():
+        _log.info("in the books", extra={"eventId": str(recording.id)})
+    _log.info(
+        "recorded %d, repeated %d, quarantined %d",
+        outcome.recorded,
+        len(outcome.duplicates) + outcome.known,
+        len(outcome.quarantined),
+    )
 
 
 def _set_apart(recordings: Sequence[Recording], engine: Engine, error: Exception) -> None:
