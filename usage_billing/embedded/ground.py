@@ -19,6 +19,7 @@ from usage_billing.supervisor.process import Account
 UNPRIVILEGED = "nobody"
 NOTE = "data-is-in"
 PRIVATE, PASSABLE, PUBLIC = 0o700, 0o711, 0o755
+"""Modes of folders: for us alone; as root, for ``nobody`` to pass through; readable by all."""
 OUTSIDE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108  mkdtemp makes the folder, nobody else can
 
 
@@ -39,6 +40,11 @@ class Ground:
         return self.place / "data"
 
 
+def make_home(home: Path) -> None:
+    """Make the folder that holds everything; one that exists keeps its mode."""
+    make_directory(home, mode=PASSABLE if os.geteuid() == 0 else PRIVATE)
+
+
 def prepare(home: Path, name: str) -> Ground:
     """The ground for the server ``name`` of ``home``, made if need be; a later start finds the same."""
     if os.geteuid() != 0:
@@ -47,7 +53,7 @@ def prepare(home: Path, name: str) -> Ground:
         return Ground(home / name, None, inside=True)
     inside = home / name
     account = _account(inside / "data")
-    make_directory(home, mode=PASSABLE)
+    make_home(home)
     note = home / NOTE
     if inside.is_dir() and not can_pass(home, account):
         raise ConfigurationError(

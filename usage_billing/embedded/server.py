@@ -16,7 +16,7 @@ from typing import ClassVar, Self
 from usage_billing.core.errors import Conflict, Unavailable
 from usage_billing.embedded import ground as grounds
 from usage_billing.embedded import leftovers
-from usage_billing.embedded.files import make_directory, write_private
+from usage_billing.embedded.files import write_private
 from usage_billing.embedded.locks import FileLock
 from usage_billing.embedded.ports import free_port, is_free
 from usage_billing.supervisor.child import describe
@@ -139,7 +139,7 @@ class EmbeddedServer(ABC):
 
     def _own(self) -> None:
         if not self._owner.held:
-            make_directory(self.home, mode=grounds.PASSABLE if os.geteuid() == 0 else grounds.PRIVATE)
+            grounds.make_home(self.home)
             if not self._owner.acquire():
                 raise Conflict(
                     f"{self.home} is in use by {self._owner.holder()}: stop that one, or give another"

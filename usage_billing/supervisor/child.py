@@ -42,7 +42,10 @@ class Part(Protocol):
 
 @dataclass(eq=False)
 class Child:
-    """One command under watch; its output goes to ``say`` line by line."""
+    """One command under watch; its output goes to ``say`` line by line.
+
+    ``holds`` are open files that it shall hold as long as it lives, such as a lock.
+    """
 
     name: str
     command: Sequence[str]
@@ -50,6 +53,7 @@ class Child:
     say: Say
     cwd: Path | None = None
     stop_seconds: float = 15.0
+    holds: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,7 +68,7 @@ class Child:
         """Start the command and return at once; leftovers of an earlier start are ended first."""
         if self._process is not None:
             end(self._process, ())
-        self._process = spawn(self.command, env=self.env, cwd=self.cwd, stdout=subprocess.PIPE)
+        self._process = spawn(self.command, env=self.env, cwd=self.cwd, stdout=subprocess.PIPE, pass_fds=self.holds)
         assert self._process.stdout is not None  # noqa: S101  for mypy: we asked for a pipe
         self._reader = threading.Thread(
             target=self._read, args=(self._process.stdout,), name=f"output of {self.name}", daemon=True

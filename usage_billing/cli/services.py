@@ -1,0 +1,83 @@
+"""What `up` starts besides the servers: their commands, and the environment that tells them everything."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from usage_billing.embedded.ports import LOOPBACK
+from usage_billing.embedded.secrets import Secrets
+from usage_billing.settings import DEVELOPMENT_PREFIX, Settings
+
+QUEUES = "usage,billing,housekeeping"
+API_GRACE_SECONDS = 10
+FLOWER_USER = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process of the stack. It gets SIGTERM, and ``stop_seconds`` to end in order."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    stop_seconds: float
+
+
+def stack_environment(settings: Settings, *, secrets: Secrets) -> dict[str, str]:
+    """The variables by which every process of the stack finds the same parts; what was given wins over ``secrets``."""
+    values = {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "CELERY_BROKER_URL": settings.broker_url,
+        "PORT": str(settings.port),
+        "USAGE_BILLING_HOME": str(settings.home),
+        "USAGE_BILLING_LOGS": str(settings.logs),
+        "USAGE_BILLING_SECRET": settings.secret or secrets.secret,
+    }
+    if not settings.jwt_public_key:
+        values["JWT_SECRET"] = settings.jwt_secret or secrets.jwt_secret
+    if any(value.startswith(DEVELOPMENT_PREFIX) for value in values.values()):
+        values["USAGE_BILLING_DEVELOPMENT"] = "1"
+    return values
+
+
+def services(
+    settings: Settings, environment: Mapping[str, str], *, flower_port: int | None = None, flower_password: str = ""
+) -> list[Service]:
+    """In the order of their start; they are stopped in the reverse one, so that the API is first to go."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN}
+    base = {**inherited, **environment, "PYTHONUNBUFFERED": "1"}
+    if flower_port is not None:
+        base["USAGE_BILLING_TASK_EVENTS"] = "1"
+    # TERM as QUIT: running tasks get worker_soft_shutdown_timeout, then go back to the queue.
+    soft = {**base, "REMAP_SIGTERM": "SIGQUIT"}
+    if os.geteuid() == 0:  # five lines of Celery's at each start; `up` says it in one
+        soft["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
+    celery = [sys.executable, "-m", "celery", "--quiet", "-A", "tasks.celery"]
+    worker = [*celery, "worker", "-P", "prefork", "--without-gossip", "--without-mingle", "-Q", QUEUES]
+    found = [
+        Service("worker", worker, soft, 30.0),
+        Service("beat", [*celery, "beat"], base, 10.0),
+        Service("api", _api(settings), base, API_GRACE_SECONDS + 5.0),
+    ]
+    if flower_port is not None:
+        command = [*celery, "flower", f"--address={LOOPBACK}", f"--port={flower_port}"]
+        password = {"FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{flower_password}"}  # not on the command line
+        found.insert(2, Service("flower", command, base | password, 5.0))
+    return found
+
+
+# The keys themselves are for callers; the services know their hashes.
+_NOT_FOR_CHILDREN = frozenset({"USAGE_BILLING_ADMIN_KEY", "INTERNAL_API_KEY", "FLOWER_BASIC_AUTH"})
+
+
+def _api(settings: Settings) -> list[str]:
+    return [
+        *(sys.executable, "-m", "gunicorn", "--bind", f"{LOOPBACK}:{settings.port}"),
+        *("--worker-class", "gthread"),
+        *("--workers", str(settings.api_workers), "--threads", str(settings.api_threads)),
+        *("--graceful-timeout", str(API_GRACE_SECONDS), "--log-level", "warning"),
+        "--no-control-socket",  # two instances would share its path
+        "api:create_app()",
+    ]
