@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -14,8 +14,8 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _NAME_LENGTH = 256
-
-Value = TypeVar("Value")
+_EMAIL_LENGTH = 320
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class _Kind(click.ParamType[Any]):
@@ -52,10 +52,25 @@ class NameType(_Kind):
 
     name = "text"
 
+    def __init__(self, longest: int = _NAME_LENGTH) -> None:
+        self._longest = longest
+
     def read(self, text: str) -> str:
         """The text itself."""
-        if not 1 <= len(text) <= _NAME_LENGTH or not text.isprintable():
-            raise ValueError(f"must be 1 to {_NAME_LENGTH} printable characters")
+        if not 1 <= len(text) <= self._longest or not text.isprintable():
+            raise ValueError(f"must be 1 to {self._longest} printable characters")
+        return text
+
+
+class EmailType(_Kind):
+    """An address as far as its form goes."""
+
+    name = "email"
+
+    def read(self, text: str) -> str:
+        """The text itself."""
+        if _EMAIL.fullmatch(text) is None or len(text) > _EMAIL_LENGTH or not text.isprintable():
+            raise ValueError("is no e-mail address")
         return text
 
 
@@ -113,12 +128,10 @@ def _aware(instant: datetime) -> datetime:
 
 IDENTIFIER = IdentifierType()
 NAME = NameType()
+UNIT = NameType(64)
+KEY_NAME = NameType(128)
+EMAIL = EmailType()
 TIME = TimeType()
 SPAN = SpanType()
 PRICE = DecimalType(maximum=MAX_PRICE)
 LIMIT = DecimalType(maximum=MAX_QUANTITY, none="none")
-
-
-def given(**values: Value | None) -> dict[str, Value]:
-    """Those options that were given."""
-    return {name: value for name, value in values.items() if value is not None}

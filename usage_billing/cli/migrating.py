@@ -1,0 +1,68 @@
+"""``usage-billing migrate``: bring a database to a schema, and say what was done."""
+
+import click
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from usage_billing.cli.database import load_settings
+from usage_billing.cli.errors import database_reason
+from usage_billing.cli.listing import example
+from usage_billing.cli.migrate import alembic_config, downgrade, upgrade
+from usage_billing.cli.output import json_option, print_json, tell
+from usage_billing.core.errors import InvalidInput, Unavailable
+
+NOTHING = "base"
+
+
+@click.command(epilog=example("migrate"))
+@click.option("--to", "target", default="head", show_default=True, help="A revision, `head`, or `base` for none.")
+@json_option
+def command(*, target: str, as_json: bool) -> None:
+    """Bring the database to the present schema; safe to run twice, and twice at once."""
+    url = load_settings().require_database()
+    steps = known_revisions()
+    wanted = _position(steps, target)
+    try:
+        before = current_revision(url)
+        if wanted < _position(steps, before):
+            tell(f"Taking back what is above {target}.")
+            downgrade(url, target)
+        else:
+            upgrade(url, target)
+        after = current_revision(url)
+    except OperationalError as error:
+        raise Unavailable(f"the database does not answer ({database_reason(error)})", code="unreachable") from error
+    if as_json:
+        print_json({"before": before, "after": after})
+    elif before == after:
+        click.echo(f"Nothing to do: the database is at {after}.")
+    else:
+        click.echo(f"Migrated from {before} to {after}.")
+
+
+def known_revisions() -> list[str]:
+    """Every revision of this version, from ``base`` to the head."""
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(alembic_config(""))
+    return [NOTHING, *reversed([revision.revision for revision in script.walk_revisions()])]
+
+
+def current_revision(url: str) -> str:
+    """Where the database stands; ``base`` when it is empty. Raises OperationalError."""
+    engine = create_engine(url, connect_args={"connect_timeout": 3})
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return NOTHING
+            return connection.scalar(text("SELECT version_num FROM alembic_version")) or NOTHING
+    finally:
+        engine.dispose()
+
+
+def _position(steps: list[str], revision: str) -> int:
+    if revision == "head":
+        return len(steps) - 1
+    if revision not in steps:
+        raise InvalidInput(f"there is no revision {revision[:40]}: there are {', '.join(steps)}")
+    return steps.index(revision)
