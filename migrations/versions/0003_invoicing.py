@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.Column('amount', sa.Numeric(precision=48, scale=4), nullable=False),
         sa.Column('price', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column('events', sa.BigInteger(), nullable=False),
+        sa.Column('billable_events', sa.BigInteger(), nullable=False),
         sa.Column('description', sa.Text(), nullable=False),
         sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
         sa.CheckConstraint("kind IN ('usage', 'adjustment')", name=op.f('ck_usage_invoice_items_kind')),

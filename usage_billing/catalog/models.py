@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -78,7 +79,7 @@ class UsageQuota(Base):
     usage_type_id: Mapped[Identifier] = mapped_column(ForeignKey("usage_types.id"), index=True)
     version: Mapped[int] = mapped_column(Integer)
     monthly_limit: Mapped[Quantity | None]
-    price: Mapped[dict[str, str]] = mapped_column(JSONB)
+    price: Mapped[dict[str, Any]] = mapped_column(JSONB)
     unit_name: Mapped[str] = mapped_column(String(64))
     effective_from: Mapped[Instant]
     effective_until: Mapped[Instant | None]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.rating.currency import is_currency
-from usage_billing.rating.engine import parse_price, stored_price
+from usage_billing.rating.price import parse_price
 
 BEFORE_ALL_PERIODS = datetime(1970, 1, 1, tzinfo=UTC)
 """From when the first version of a quota holds: usage counted before it existed is billed by it."""
@@ -96,7 +96,10 @@ def add_quota_version(session: Session, new: NewQuota, *, now: datetime) -> Usag
     The version before it ends at ``now``: periods under way keep it, and the past is never repriced.
     Raises InvalidInput for an unknown plan or usage type, or a wrong price.
     """
-    price = stored_price(parse_price(new.price))
+    price = parse_price(new.price)
+    if price.minimum is not None:
+        # It would be due in every period, used or not; until billing looks at those, promise nothing.
+        raise InvalidInput.field("/price/minimumAmount", "is not supported in a quota", code="not_supported")
     # The row lock makes two admins at once take turns; the exclusion constraint would refuse the second.
     plan = session.scalars(select(Plan).where(Plan.id == new.plan_id).with_for_update(key_share=True)).first()
     if plan is None:
@@ -118,7 +121,7 @@ def add_quota_version(session: Session, new: NewQuota, *, now: datetime) -> Usag
         usage_type_id=usage_type.id,
         version=1 if last is None else last.version + 1,
         monthly_limit=new.limit,
-        price=price,
+        price=price.fields(),
         unit_name=new.unit_name or usage_type.unit_name,
         effective_from=BEFORE_ALL_PERIODS if last is None else last.effective_until,
     )

@@ -5,7 +5,6 @@ quota existed is divided at the allowance now, in the order recorded.
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
@@ -29,7 +28,7 @@ def aggregate(
             continue
         in_force[summary.id] = quota
         if summary.quota_id != quota.id:
-            remark(session, summary.id, limit=quota.limit)
+            summary.beyond_events = remark(session, summary.id, limit=quota.limit)
             summary.quota_id = quota.id
-            summary.beyond_limit = beyond(Decimal(summary.total), quota.limit)
+            summary.beyond_limit = beyond(summary.total, quota.limit)
     return in_force

@@ -155,6 +155,7 @@ def _standing(summary: Unrated) -> Standing:
         total=summary.total,
         billable=summary.beyond_limit,
         events=summary.events,
+        billable_events=summary.beyond_events,
     )
 
 

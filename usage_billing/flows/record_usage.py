@@ -121,6 +121,7 @@ def _mark(session: Session, fresh: Sequence[_Fresh], totals: dict[SummaryKey, Ru
         total.total = EXACT.add(total.total, recording.quantity)
         total.beyond_limit = EXACT.add(total.beyond_limit, beyond)
         total.events += 1
+        total.beyond_events += bool(beyond)
         counted.append(Counted(recording, item.fingerprint, total.id, total.events, beyond))
     tell(session, exceeded)
     return counted

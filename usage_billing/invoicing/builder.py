@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from usage_billing.core.decimals import EXACT, plain
 from usage_billing.rating.engine import amount_for
@@ -20,14 +21,14 @@ class Tariff:
     """The quota version that a summary is charged by."""
 
     quota_id: int
-    price: Mapping[str, str]
+    price: Mapping[str, Any]
     unit_name: str
     currency: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a summary stands. ``billable`` is its quantity beyond the allowance."""
+    """Where a summary stands. ``billable`` is its quantity beyond the allowance, in ``billable_events``."""
 
     summary_id: int
     usage_type_id: str
@@ -36,6 +37,7 @@ class Standing:
     total: Decimal
     billable: Decimal
     events: int
+    billable_events: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ def charge_for(standing: Standing, tariff: Tariff | None, *, before: Charged, ki
     """The charge that brings what was charged to what is due; None when nothing is left to charge."""
     if tariff is None:
         return None
-    due = amount_for(tariff.price, standing.billable, currency=tariff.currency)
+    due = amount_for(tariff.price, standing.billable, recordings=standing.billable_events, currency=tariff.currency)
     quantity = EXACT.subtract(standing.billable, before.quantity)
     amount = EXACT.subtract(due, before.amount)
     if not quantity and not amount:

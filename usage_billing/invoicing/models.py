@@ -72,8 +72,8 @@ class Invoice(Base):
 class UsageInvoiceItem(Base):
     """One charge: a summary's amount for the total so far, minus what earlier invoices charged of it.
 
-    ``quantity`` is what this item charges for, ``billable`` all beyond the limit at that moment, ``events``
-    the ordinal of the last recording it knows.
+    ``quantity`` is what this item charges for, ``billable`` all beyond the limit at that moment, reported in
+    ``billable_events`` recordings; ``events`` is the ordinal of the last recording it knows.
     """
 
     __tablename__ = "usage_invoice_items"
@@ -98,6 +98,7 @@ class UsageInvoiceItem(Base):
     amount: Mapped[Money]
     price: Mapped[dict[str, Any]] = mapped_column(JSONB)
     events: Mapped[int] = mapped_column(BigInteger)
+    billable_events: Mapped[int] = mapped_column(BigInteger)
     description: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 

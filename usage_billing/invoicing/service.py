@@ -18,7 +18,18 @@ _TOTALS = text(
     "UPDATE invoices AS i SET total = coalesce((SELECT sum(amount) FROM usage_invoice_items WHERE invoice_id = i.id),"
     " 0) WHERE i.id = ANY(CAST(:ids AS uuid[]))"
 )
-_CHANGING = ("quota_id", "total", "billable", "quantity", "charged_before", "amount", "price", "events", "description")
+_CHANGING = (
+    "quota_id",
+    "total",
+    "billable",
+    "quantity",
+    "charged_before",
+    "amount",
+    "price",
+    "events",
+    "billable_events",
+    "description",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,5 +121,6 @@ def _item(invoice_id: UUID, charge: Charge) -> dict[str, Any]:
         "amount": charge.amount,
         "price": dict(tariff.price),
         "events": standing.events,
+        "billable_events": standing.billable_events,
         "description": charge.description,
     }

@@ -87,7 +87,8 @@ class UsageSummary(Base):
     """The running total of one usage type, subscription and period, kept as usage arrives.
 
     ``quota_id`` is the version that the marks of its recordings follow (null: none, nothing is beyond).
-    ``to_rate`` says that billing has not seen the present total yet.
+    ``beyond_events`` counts the recordings of which a part lies beyond the limit. ``to_rate`` says that billing
+    has not seen the present total yet.
     """
 
     __tablename__ = "usage_summaries"
@@ -95,6 +96,7 @@ class UsageSummary(Base):
         UniqueConstraint("subscription_id", "usage_type_id", "period_start"),
         CheckConstraint("total >= 0 AND total < 'NaN'::numeric", name="total"),
         CheckConstraint("beyond_limit >= 0 AND beyond_limit <= total", name="beyond_limit"),
+        CheckConstraint("beyond_events >= 0 AND beyond_events <= events", name="beyond_events"),
         CheckConstraint("period_end > period_start", name="period"),
         Index("ix_usage_summaries_to_rate", "subscription_id", postgresql_where=text("to_rate")),
         # Billing settles here all day: room on each page keeps those updates off the indexes.
@@ -110,6 +112,7 @@ class UsageSummary(Base):
     total: Mapped[Total]
     beyond_limit: Mapped[Total]
     events: Mapped[int] = mapped_column(BigInteger)
+    beyond_events: Mapped[int] = mapped_column(BigInteger)
     to_rate: Mapped[bool] = mapped_column(Boolean)
 
 

@@ -28,6 +28,7 @@ _REMARK = text(
     ") UPDATE usage AS u SET beyond_limit = m.beyond FROM marked AS m"
     " WHERE u.id = m.id AND u.beyond_limit <> m.beyond"
 )
+_COUNT_BEYOND = text("SELECT count(*) FROM usage WHERE summary_id = :summary AND beyond_limit > 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +135,16 @@ def quarantine_broken(session: Session, *, id: UUID, data: bytes, detail: str, n
     )
 
 
-def remark(session: Session, summary_id: int, *, limit: Decimal | None) -> None:
+def remark(session: Session, summary_id: int, *, limit: Decimal | None) -> int:
     """Divide the recordings of a locked summary anew at ``limit``, in the order recorded.
+
+    Returns how many recordings lie beyond it, at least in part.
 
     For the rare case that a quota came after the usage; its cost is that of the summary's recordings.
     """
     session.execute(_REMARK, {"summary": summary_id, "limit": limit})
+    count: int = session.scalars(_COUNT_BEYOND, {"summary": summary_id}).one()
+    return count
 
 
 def to_payload(recording: Recording) -> dict[str, object]:

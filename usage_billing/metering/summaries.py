@@ -27,6 +27,7 @@ class RunningTotal:
     total: Decimal
     beyond_limit: Decimal
     events: int
+    beyond_events: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class NewSummary:
 # The lock is taken row by row in the order of the sort: two transactions never wait for each other crosswise.
 _LOCK = text(
     "SELECT s.subscription_id, s.usage_type_id, s.period_start, s.id, q.monthly_limit, s.total, s.beyond_limit,"
-    " s.events FROM usage_summaries AS s"
+    " s.events, s.beyond_events FROM usage_summaries AS s"
     " JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]))"
     " AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)"
     " LEFT JOIN usage_quotas AS q ON q.id = s.quota_id"
@@ -49,15 +50,17 @@ _LOCK = text(
 )
 _CREATE = text(
     "INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, quota_id,"
-    " total, beyond_limit, events, to_rate)"
-    " SELECT *, 0, 0, 0, true FROM unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]),"
+    " total, beyond_limit, events, beyond_events, to_rate)"
+    " SELECT *, 0, 0, 0, 0, true FROM unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]),"
     " CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]), CAST(:quotas AS bigint[]))"
     " ON CONFLICT DO NOTHING"
 )
 _SAVE = text(
     "UPDATE usage_summaries AS s SET total = v.total, beyond_limit = v.beyond_limit, events = v.events,"
-    " to_rate = true FROM unnest(CAST(:ids AS bigint[]), CAST(:totals AS numeric[]), CAST(:beyonds AS numeric[]),"
-    " CAST(:events AS bigint[])) AS v (id, total, beyond_limit, events) WHERE s.id = v.id"
+    " beyond_events = v.beyond_events, to_rate = true"
+    " FROM unnest(CAST(:ids AS bigint[]), CAST(:totals AS numeric[]), CAST(:beyonds AS numeric[]),"
+    " CAST(:events AS bigint[]), CAST(:beyond_events AS bigint[]))"
+    " AS v (id, total, beyond_limit, events, beyond_events) WHERE s.id = v.id"
 )
 
 
@@ -88,6 +91,7 @@ def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:
             "totals": [total.total for total in totals],
             "beyonds": [total.beyond_limit for total in totals],
             "events": [total.events for total in totals],
+            "beyond_events": [total.beyond_events for total in totals],
         },
     )
 
@@ -106,14 +110,15 @@ def _columns(keys: Sequence[SummaryKey]) -> dict[str, list[Any]]:
 
 
 _LOCK_TO_RATE = text(
-    "SELECT id, subscription_id, usage_type_id, period_start, period_end, quota_id, total, beyond_limit, events"
-    " FROM usage_summaries WHERE to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[]))"
+    "SELECT id, subscription_id, usage_type_id, period_start, period_end, quota_id, total, beyond_limit, events,"
+    " beyond_events FROM usage_summaries WHERE to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[]))"
     " AND period_start <= :as_of ORDER BY subscription_id, usage_type_id, period_start FOR UPDATE"
 )
 _SETTLE = text(
-    "UPDATE usage_summaries AS s SET to_rate = false, quota_id = v.quota_id, beyond_limit = v.beyond_limit"
-    " FROM unnest(CAST(:ids AS bigint[]), CAST(:quotas AS bigint[]), CAST(:beyonds AS numeric[]))"
-    " AS v (id, quota_id, beyond_limit) WHERE s.id = v.id"
+    "UPDATE usage_summaries AS s SET to_rate = false, quota_id = v.quota_id, beyond_limit = v.beyond_limit,"
+    " beyond_events = v.beyond_events"
+    " FROM unnest(CAST(:ids AS bigint[]), CAST(:quotas AS bigint[]), CAST(:beyonds AS numeric[]),"
+    " CAST(:beyond_events AS bigint[])) AS v (id, quota_id, beyond_limit, beyond_events) WHERE s.id = v.id"
 )
 
 
@@ -130,6 +135,7 @@ class Unrated:
     total: Decimal
     beyond_limit: Decimal
     events: int
+    beyond_events: int
 
 
 def lock_unrated(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[Unrated]:
@@ -147,5 +153,6 @@ def settle(session: Session, summaries: Sequence[Unrated]) -> None:
                 "ids": [summary.id for summary in summaries],
                 "quotas": [summary.quota_id for summary in summaries],
                 "beyonds": [summary.beyond_limit for summary in summaries],
+                "beyond_events": [summary.beyond_events for summary in summaries],
             },
         )

@@ -1,40 +1,44 @@
-"""From a price as it is stored to an amount: read the model, charge the quantity, round once."""
+"""From a price as it is stored to an amount: charge the quantity exactly, round once."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
-from usage_billing.core.errors import InvalidInput
 from usage_billing.core.money import round_to_minor_unit
 from usage_billing.rating.currency import minor_unit
-from usage_billing.rating.pricing import MODELS
-from usage_billing.rating.pricing.base import PricingModel
+from usage_billing.rating.price import Price, parse_price
+from usage_billing.rating.pricing.base import Line, total_of
 
 
-def parse_price(price: Mapping[str, object], *, pointer: str = "/price") -> PricingModel:
-    """Read ``{"model": ..., ...}``, decimals as text; raises InvalidInput with a pointer to what is wrong."""
-    name = price.get("model")
-    model = MODELS.get(name) if isinstance(name, str) else None
-    if model is None:
-        known = ", ".join(sorted(MODELS))
-        raise InvalidInput.field(f"{pointer}/model", f"must be one of: {known}", code="not_supported")
-    parsed = model.parse(price, pointer=pointer)
-    for unknown in sorted(price.keys() - parsed.fields().keys() - {"model"}):
-        raise InvalidInput.field(f"{pointer}/{unknown}", f"is not a field of a {model.name} price", code="unknown")
-    return parsed
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """An amount and how it came about: ``lines`` add up to ``exact``, which is rounded once to ``amount``."""
+
+    lines: list[Line]
+    exact: Decimal
+    amount: Decimal
 
 
-def stored_price(model: PricingModel) -> dict[str, str]:
-    """The price as it is kept with a quota and an invoice item."""
-    return {"model": model.name, **model.fields()}
+def rate(price: Price, quantity: Decimal, *, recordings: int, currency: str) -> Rated:
+    """Charge ``quantity``, reported in so many ``recordings``, rounded half up to ``currency``'s minor unit."""
+    lines = price.lines(quantity, recordings=recordings)
+    exact = total_of(lines)
+    return Rated(lines=lines, exact=exact, amount=round_to_minor_unit(exact, minor_unit(currency)))
 
 
-def amount_for(price: Mapping[str, str], quantity: Decimal, *, currency: str) -> Decimal:
-    """What ``quantity`` beyond the allowance costs, rounded half up to ``currency``'s minor unit."""
-    model = _parsed(tuple(sorted(price.items())))
-    return round_to_minor_unit(model.charge(quantity), minor_unit(currency))
+def amount_for(price: Mapping[str, Any], quantity: Decimal, *, recordings: int, currency: str) -> Decimal:
+    """The amount for a price as it is stored."""
+    return rate(stored_price(price), quantity, recordings=recordings, currency=currency).amount
+
+
+def stored_price(price: Mapping[str, Any]) -> Price:
+    """Read a stored price; the few that a catalogue has are read once."""
+    return _parsed(json.dumps(price, sort_keys=True))
 
 
 @lru_cache(maxsize=1024)
-def _parsed(items: tuple[tuple[str, str], ...]) -> PricingModel:
-    return parse_price(dict(items))
+def _parsed(text: str) -> Price:
+    return parse_price(json.loads(text))

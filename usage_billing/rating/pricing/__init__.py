@@ -1,6 +1,13 @@
 """The pricing models, one file each; ``MODELS`` is the one line elsewhere that a new model touches."""
 
 from usage_billing.rating.pricing.base import PricingModel
+from usage_billing.rating.pricing.flat import Flat
+from usage_billing.rating.pricing.graduated import Graduated
+from usage_billing.rating.pricing.package import Package
 from usage_billing.rating.pricing.per_unit import PerUnit
+from usage_billing.rating.pricing.percentage import Percentage
+from usage_billing.rating.pricing.volume import Volume
 
-MODELS: dict[str, type[PricingModel]] = {model.name: model for model in (PerUnit,)}
+MODELS: dict[str, type[PricingModel]] = {
+    model.name: model for model in (PerUnit, Graduated, Volume, Package, Percentage, Flat)
+}

@@ -1,40 +1,72 @@
-"""What a pricing model is."""
+"""What a pricing model is, and how its fields are read."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
-from usage_billing.core.decimals import MAX_PRICE, NotADecimal, parse_decimal
+from usage_billing.core.decimals import EXACT, MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
 from usage_billing.core.errors import InvalidInput
+
+Fields = Mapping[str, Any]
+"""A price or a tier as it is sent and stored: decimals as text, or as the int or Decimal that JSON spelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One step of the arithmetic: ``quantity`` of what ``label`` says costs ``amount``, exactly."""
+
+    label: str
+    quantity: Decimal
+    amount: Decimal
 
 
 class PricingModel(Protocol):
     """One way to charge for a quantity. Frozen, pure, exact: rounding is the engine's, once."""
 
     name: ClassVar[str]
+    field_names: ClassVar[frozenset[str]]
 
     @classmethod
-    def parse(cls, fields: Mapping[str, object], *, pointer: str) -> Self:
+    def parse(cls, fields: Fields, *, pointer: str) -> Self:
         """Read the model's own fields; raises InvalidInput pointing below ``pointer``."""
         ...
 
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> dict[str, Any]:
         """The same fields as they are stored and sent, decimals as text."""
         ...
 
-    def charge(self, quantity: Decimal) -> Decimal:
-        """The exact amount for ``quantity`` (>= 0), unrounded; never falls as the quantity grows."""
+    def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:
+        """The steps by which ``quantity`` (> 0), reported in so many ``recordings``, is charged."""
         ...
 
 
-def read_price(fields: Mapping[str, object], name: str, *, pointer: str) -> Decimal:
-    """The decimal in ``fields[name]``, given as its text; raises InvalidInput when it is none or missing."""
+def total_of(lines: list[Line]) -> Decimal:
+    """What the steps add up to, unrounded."""
+    total = Decimal(0)
+    for line in lines:
+        total = EXACT.add(total, line.amount)
+    return total
+
+
+def read_price(
+    fields: Fields, name: str, *, pointer: str, default: Decimal | None = None, maximum: Decimal = MAX_PRICE
+) -> Decimal:
+    """The decimal in ``fields[name]``; raises InvalidInput when it is none, or missing without a ``default``."""
     value = fields.get(name)
+    where = f"{pointer}/{name}"
     if value is None:
-        raise InvalidInput.field(f"{pointer}/{name}", "is required", code="required")
-    if not isinstance(value, str):
-        raise InvalidInput.field(f"{pointer}/{name}", "must be a decimal number", code="not_a_decimal")
+        if default is None:
+            raise InvalidInput.field(where, "is required", code="required")
+        return default
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise InvalidInput.field(where, "must be a decimal number", code="not_a_decimal")
     try:
-        return parse_decimal(value, maximum=MAX_PRICE)
+        return parse_decimal(str(value), maximum=maximum)
     except NotADecimal as error:
-        raise InvalidInput.field(f"{pointer}/{name}", str(error), code="not_a_decimal") from error
+        raise InvalidInput.field(where, str(error), code="not_a_decimal") from error
+
+
+def read_quantity(fields: Fields, name: str, *, pointer: str, default: Decimal | None = None) -> Decimal:
+    """The same for a number of units."""
+    return read_price(fields, name, pointer=pointer, default=default, maximum=MAX_QUANTITY)

@@ -1,30 +1,31 @@
 """Every unit costs the same: the founding document's bare ``unitPrice``."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from usage_billing.core.decimals import EXACT, plain
-from usage_billing.rating.pricing.base import read_price
+from usage_billing.rating.pricing.base import Fields, Line, read_price
 
 
 @dataclass(frozen=True, slots=True)
 class PerUnit:
-    """``quantity x unit_price``."""
+    """``quantity x unitPrice``."""
 
     name: ClassVar[str] = "per_unit"
+    field_names: ClassVar[frozenset[str]] = frozenset({"unitPrice"})
     unit_price: Decimal
 
     @classmethod
-    def parse(cls, fields: Mapping[str, object], *, pointer: str) -> Self:
+    def parse(cls, fields: Fields, *, pointer: str) -> Self:
         """``{"unitPrice": "10"}``."""
         return cls(unit_price=read_price(fields, "unitPrice", pointer=pointer))
 
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> dict[str, Any]:
         """``{"unitPrice": "10"}``."""
         return {"unitPrice": plain(self.unit_price)}
 
-    def charge(self, quantity: Decimal) -> Decimal:
-        """Exact; no digit is lost."""
-        return EXACT.multiply(quantity, self.unit_price)
+    def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:  # noqa: ARG002
+        """One step."""
+        amount = EXACT.multiply(quantity, self.unit_price)
+        return [Line(f"{plain(quantity)} x {plain(self.unit_price)}", quantity, amount)]

@@ -1,0 +1,74 @@
+"""A whole price: a model, and what may be added to any: a discount, a minimum, a maximum. Pure."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from usage_billing.core.decimals import EXACT, plain
+from usage_billing.core.errors import InvalidInput
+from usage_billing.rating.pricing import MODELS
+from usage_billing.rating.pricing.base import Fields, Line, PricingModel, read_price, total_of
+
+_HUNDRED = Decimal(100)
+_MODIFIERS = frozenset({"discountPercent", "minimumAmount", "maximumAmount"})
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """``model`` charges; then the discount, the minimum and the maximum apply, in that order."""
+
+    model: PricingModel
+    discount_percent: Decimal | None = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+
+    def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:
+        """Every step from ``quantity`` to the exact amount. Nothing used costs nothing, but for a minimum."""
+        found = self.model.lines(quantity, recordings=recordings) if quantity else []
+        total = total_of(found)
+        if self.discount_percent and total:
+            discount = EXACT.multiply(EXACT.multiply(total, self.discount_percent), Decimal("-0.01"))
+            found.append(Line(f"discount of {plain(self.discount_percent)} %", Decimal(0), discount))
+            total = EXACT.add(total, discount)
+        if self.minimum is not None and total < self.minimum:
+            found.append(Line(f"up to the minimum of {plain(self.minimum)}", Decimal(0), self.minimum - total))
+            total = self.minimum
+        if self.maximum is not None and total > self.maximum:
+            found.append(Line(f"down to the maximum of {plain(self.maximum)}", Decimal(0), self.maximum - total))
+        return found
+
+    def fields(self) -> dict[str, Any]:
+        """The price as it is kept with a quota and an invoice item."""
+        modifiers = {
+            "discountPercent": self.discount_percent,
+            "minimumAmount": self.minimum,
+            "maximumAmount": self.maximum,
+        }
+        given = {name: plain(value) for name, value in modifiers.items() if value is not None}
+        return {"model": self.model.name, **self.model.fields(), **given}
+
+
+def parse_price(fields: Fields, *, pointer: str = "/price") -> Price:
+    """Read ``{"model": ..., ...}``; raises InvalidInput with a pointer to what is wrong."""
+    name = fields.get("model")
+    model = MODELS.get(name) if isinstance(name, str) else None
+    if model is None:
+        known = ", ".join(sorted(MODELS))
+        raise InvalidInput.field(f"{pointer}/model", f"must be one of: {known}", code="not_supported")
+    for unknown in sorted(fields.keys() - model.field_names - _MODIFIERS - {"model"}):
+        raise InvalidInput.field(f"{pointer}/{unknown}", f"is not a field of a {model.name} price", code="unknown")
+    price = Price(
+        model=model.parse(fields, pointer=pointer),
+        discount_percent=_optional(fields, "discountPercent", pointer, maximum=_HUNDRED),
+        minimum=_optional(fields, "minimumAmount", pointer),
+        maximum=_optional(fields, "maximumAmount", pointer),
+    )
+    if price.minimum is not None and price.maximum is not None and price.minimum > price.maximum:
+        raise InvalidInput.field(
+            f"{pointer}/maximumAmount", "must not be less than minimumAmount", code="contradiction"
+        )
+    return price
+
+
+def _optional(fields: Fields, name: str, pointer: str, **bounds: Decimal) -> Decimal | None:
+    return None if fields.get(name) is None else read_price(fields, name, pointer=pointer, **bounds)

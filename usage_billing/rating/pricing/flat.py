@@ -1,0 +1,30 @@
+"""One amount for any use at all."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar, Self
+
+from usage_billing.core.decimals import plain
+from usage_billing.rating.pricing.base import Fields, Line, read_price
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """``amount`` once there is any quantity."""
+
+    name: ClassVar[str] = "flat"
+    field_names: ClassVar[frozenset[str]] = frozenset({"amount"})
+    amount: Decimal
+
+    @classmethod
+    def parse(cls, fields: Fields, *, pointer: str) -> Self:
+        """``{"amount": "99"}``."""
+        return cls(amount=read_price(fields, "amount", pointer=pointer))
+
+    def fields(self) -> dict[str, Any]:
+        """The same."""
+        return {"amount": plain(self.amount)}
+
+    def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:  # noqa: ARG002
+        """One step."""
+        return [Line("flat amount", quantity, self.amount)]

@@ -1,0 +1,33 @@
+"""The one tier that the quantity falls in charges all of it, and its flat fee."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar, Self
+
+from usage_billing.rating.pricing.base import Fields, Line
+from usage_billing.rating.pricing.tiers import Tier, parse_tiers, tier_fields
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Cheaper for all when there is more of it; hence the amount may fall as the quantity grows."""
+
+    name: ClassVar[str] = "volume"
+    field_names: ClassVar[frozenset[str]] = frozenset({"tiers"})
+    tiers: tuple[Tier, ...]
+
+    @classmethod
+    def parse(cls, fields: Fields, *, pointer: str) -> Self:
+        """As for graduated."""
+        return cls(tiers=parse_tiers(fields, pointer=pointer))
+
+    def fields(self) -> dict[str, Any]:
+        """The same."""
+        return tier_fields(self.tiers)
+
+    def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:  # noqa: ARG002
+        """The steps of the one tier."""
+        for number, tier in enumerate(self.tiers, start=1):
+            if tier.up_to is None or quantity <= tier.up_to:
+                return tier.lines(quantity, f"tier {number}")
+        raise AssertionError("the last tier has no end")
