@@ -1,0 +1,157 @@
+"""The house's rules that an import contract cannot express: each takes a source and returns what breaks the rule.
+
+They look at syntax alone. ``test_rules.py`` shows each one a file that breaks it.
+"""
+
+import ast
+from collections.abc import Callable, Iterator
+
+from tests.architecture.sources import Source
+
+Rule = Callable[[Source], list[str]]
+
+MAX_MODULE = 250
+MAX_FUNCTION = 60
+MAX_VIEW = 20
+MAX_TASK = 12
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_OURS = ("usage_billing", "tasks", "api", "tests")
+_IMPURE = ("sqlalchemy", "psycopg", "usage_billing.db", "subprocess", "socket", "logging", "pathlib", "os")
+
+
+def only_the_session_commits(source: Source) -> list[str]:
+    """``.commit(`` and the implicit commits of ``.begin(`` and ``autocommit`` stand in db/session.py alone."""
+    found = [
+        _at(source, node, f".{node.func.attr}(")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"commit", "begin"}
+    ]
+    found += [
+        _at(source, node, repr(node.value))
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Constant) and str(node.value).upper() in {"AUTOCOMMIT", "COMMIT"}
+    ]
+    return [] if source.name == "usage_billing/db/session.py" else found
+
+
+def no_float(source: Source) -> list[str]:
+    """No ``float`` by name and no literal of it: quantities and money are decimals that somebody spelled."""
+    return [
+        _at(source, node, ast.unparse(node))
+        for node in ast.walk(source.tree)
+        if (isinstance(node, ast.Name) and node.id == "float")
+        or (isinstance(node, ast.Constant) and isinstance(node.value, float))
+    ]
+
+
+def aware_times(source: Source) -> list[str]:
+    """Every time is made with its zone, and the present is asked for in core/clock.py alone."""
+    found = []
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        given = {keyword.arg for keyword in node.keywords}
+        if called.endswith(("datetime.utcnow", "datetime.utcfromtimestamp", "date.today", "datetime.today")):
+            found.append(_at(source, node, called))
+        elif called.endswith(("datetime.now", "datetime.fromtimestamp")):
+            needed = 1 if called.endswith("now") else 2
+            if len(node.args) < needed and "tz" not in given:
+                found.append(_at(source, node, f"{called} without a zone"))
+            elif called.endswith("now") and source.name != "usage_billing/core/clock.py":
+                found.append(_at(source, node, f"{called}: call core.clock.utc_now, or take the present as a parameter"))
+        elif called in {"datetime", "datetime.datetime"} and len(node.args) < 8 and "tzinfo" not in given:  # noqa: PLR2004
+            found.append(_at(source, node, "datetime(...) without tzinfo"))
+    return found
+
+
+def pure_as_promised(source: Source) -> list[str]:
+    """A module whose docstring says "Pure." imports no database, no system and no log."""
+    if "Pure." not in (ast.get_docstring(source.tree) or ""):
+        return []
+    return [
+        _at(source, node, f"imports {name}") for node, name in _imports(source) if _is_one_of(name, _IMPURE)
+    ]
+
+
+def imports_nothing_of_ours(source: Source) -> list[str]:
+    """A migration says what it means itself: the code it would import is another one tomorrow."""
+    return [_at(source, node, f"imports {name}") for node, name in _imports(source) if _is_one_of(name, _OURS)]
+
+
+def short(source: Source) -> list[str]:
+    """Modules and functions that fit a head and a screen."""
+    found = []
+    if source.lines > MAX_MODULE:
+        found.append(f"{source.name}: {source.lines} lines")
+    for node in ast.walk(source.tree):
+        if isinstance(node, FUNCTIONS) and (length := _length(node)) > MAX_FUNCTION:
+            found.append(_at(source, node, f"{node.name} has {length} lines"))
+    return found
+
+
+def short_views(source: Source) -> list[str]:
+    """A view authenticates, loads, calls and answers; what is more belongs in a flow or a report."""
+    return [
+        _at(source, node, f"{node.name} has {_body_length(node)} lines")
+        for node in ast.walk(source.tree)
+        if isinstance(node, FUNCTIONS) and _decorated(node, ".route", ".get", ".post", ".patch", ".put", ".delete")
+        if _body_length(node) > MAX_VIEW
+    ]
+
+
+def short_tasks(source: Source) -> list[str]:
+    """A task parses, opens the transaction, calls one flow and returns."""
+    return [
+        _at(source, node, f"{node.name} has {_body_length(node)} lines")
+        for node in ast.walk(source.tree)
+        if isinstance(node, FUNCTIONS) and _decorated(node, ".task") and _body_length(node) > MAX_TASK
+    ]
+
+
+def documented(source: Source) -> list[str]:
+    """Every module, public class and public function says what it is."""
+    found = [] if ast.get_docstring(source.tree) else [f"{source.name}: the module has no docstring"]
+    for parent in (source.tree, *(node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef))):
+        if isinstance(parent, ast.ClassDef) and parent.name.startswith("_"):
+            continue
+        for node in parent.body:
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and not node.name.startswith("_"):
+                overload = isinstance(node, FUNCTIONS) and _decorated(node, "overload", ".setter")
+                if not overload and not ast.get_docstring(node):
+                    found.append(_at(source, node, f"{node.name} has no docstring"))
+    return found
+
+
+def _at(source: Source, node: ast.AST, what: str) -> str:
+    return f"{source.name}:{getattr(node, 'lineno', 0)}: {what}"
+
+
+def _imports(source: Source) -> Iterator[tuple[ast.AST, str]]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def _is_one_of(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def _length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def _body_length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of the body without its docstring."""
+    body = node.body[1:] if ast.get_docstring(node) else node.body
+    return (node.end_lineno or node.lineno) - body[0].lineno + 1 if body else 0
+
+
+def _decorated(node: ast.FunctionDef | ast.AsyncFunctionDef, *endings: str) -> bool:
+    for decorator in node.decorator_list:
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if ast.unparse(called).endswith(endings):
+            return True
+    return False

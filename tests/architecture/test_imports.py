@@ -1,0 +1,67 @@
+"""Which way the house depends: the contracts of setup.cfg hold, and each goes red when it is broken."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.sources import PACKAGES, ROOT
+
+LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
+
+BROKEN = {
+    "a task knows the API": ("tasks/usage.py", "import api.state"),
+    "the domain knows a task": ("usage_billing/flows/aggregate.py", "import tasks.base"),
+    "a room knows a flow": ("usage_billing/metering/split.py", "import usage_billing.flows.open_run"),
+    "two rooms of one line know each other": (
+        "usage_billing/metering/queries.py",
+        "import usage_billing.subscriptions.models",
+    ),
+    "the domain knows Celery": ("usage_billing/outbox/service.py", "import celery"),
+    "the domain knows Flask": ("usage_billing/access/principal.py", "import flask"),
+    "a rule knows the database": ("usage_billing/rating/engine.py", "import sqlalchemy"),
+    "a migration knows a model": ("migrations/versions/0001_customers_and_catalogue.py", "import usage_billing"),
+    "a view knows a task": ("api/problems.py", "import tasks.usage"),
+    "a new room has no line": ("usage_billing/credits/__init__.py", '"""Owns credits. Does not own the rest."""'),
+}
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter on the packages of ``folder``."""
+    return subprocess.run(
+        [sys.executable, "-c", LINT], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_the_contracts_hold() -> None:
+    result = lint(ROOT)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages and their contracts, to be broken."""
+    folder = tmp_path_factory.mktemp("house")
+    for package in (*PACKAGES, "migrations"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "setup.cfg", folder)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "line"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_contract_goes_red(copy: Path, name: str, line: str) -> None:
+    file = copy / name
+    before = file.read_text(encoding="utf-8") if file.exists() else None
+    file.parent.mkdir(exist_ok=True)
+    try:
+        file.write_text(f"{before or ''}\n{line}\n", encoding="utf-8")
+        result = lint(copy)
+    finally:
+        if before is None:
+            shutil.rmtree(file.parent)
+        else:
+            file.write_text(before, encoding="utf-8")
+    assert result.returncode == 1
+    assert "BROKEN" in result.stdout, result.stdout + result.stderr

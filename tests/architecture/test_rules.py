@@ -1,0 +1,78 @@
+"""The house's rules hold, and each of them sees a file that breaks it."""
+
+import pytest
+
+from tests.architecture import rules
+from tests.architecture.rules import Rule
+from tests.architecture.sources import Source, source, sources
+
+# Where a float is right: seconds that the operating system is asked to wait, never a quantity or an amount.
+SECONDS_ARE_FLOATS = (
+    "usage_billing/cli/",
+    "usage_billing/embedded/",
+    "usage_billing/flows/drive_run.py",  # the pause between two looks at a run that others work on
+    "usage_billing/logs.py",
+    "usage_billing/redaction.py",  # tells the numbers among a log line's fields
+    "usage_billing/supervisor/",
+)
+DOMAIN = tuple(file for file in sources("usage_billing") if not file.name.startswith(SECONDS_ARE_FLOATS))
+
+RULES: list[tuple[Rule, tuple[Source, ...]]] = [
+    (rules.only_the_session_commits, sources()),
+    (rules.no_float, DOMAIN),
+    (rules.aware_times, sources()),
+    (rules.pure_as_promised, sources()),
+    (rules.imports_nothing_of_ours, sources("migrations")),
+    (rules.short, sources()),
+    (rules.short_views, sources("api/views")),
+    (rules.short_tasks, sources("tasks")),
+    (rules.documented, sources()),
+]
+
+BROKEN: list[tuple[Rule, Source]] = [
+    (rules.only_the_session_commits, source("def f(session):\n    session.commit()\n")),
+    (rules.only_the_session_commits, source("def f(engine):\n    with engine.begin() as c:\n        c.execute()\n")),
+    (rules.only_the_session_commits, source("def f(e):\n    e.execution_options(isolation_level='AUTOCOMMIT')\n")),
+    (rules.no_float, source("RATE = 0.1\n")),
+    (rules.no_float, source("def f(x: float) -> None: ...\n")),
+    (rules.no_float, source("def f(x):\n    return float(x)\n")),
+    (rules.aware_times, source("import datetime\nx = datetime.datetime.now()\n")),
+    (rules.aware_times, source("from datetime import UTC, datetime\nx = datetime.now(UTC)\n")),
+    (rules.aware_times, source("from datetime import datetime\nx = datetime.utcnow()\n")),
+    (rules.aware_times, source("from datetime import datetime\nx = datetime(2026, 1, 1)\n")),
+    (rules.aware_times, source("from datetime import datetime\nx = datetime.fromtimestamp(1)\n")),
+    (rules.aware_times, source("from datetime import date\nx = date.today()\n")),
+    (rules.pure_as_promised, source('"""A rule. Pure."""\nfrom sqlalchemy import select\n')),
+    (rules.pure_as_promised, source('"""A rule. Pure."""\nfrom usage_billing.db.session import transaction\n')),
+    (rules.imports_nothing_of_ours, source("from usage_billing.db.base import Base\n", "migrations/versions/9.py")),
+    (rules.imports_nothing_of_ours, source("import api\n", "migrations/versions/9.py")),
+    (rules.short, source("x = 1\n" * 251)),
+    (rules.short, source("def f():\n" + "    x = 1\n" * 60)),
+    (rules.short_views, source("@blueprint.post('/x')\ndef f():\n" + "    x = 1\n" * 21)),
+    (rules.short_tasks, source("@app.task(name='x.y')\ndef f():\n" + "    x = 1\n" * 13)),
+    (rules.documented, source("x = 1\n")),
+    (rules.documented, source('"""A module."""\ndef f(): ...\n')),
+    (rules.documented, source('"""A module."""\nclass A:\n    """A."""\n    def f(self): ...\n')),
+]
+
+
+def _name(value: object) -> str:
+    return getattr(value, "__name__", "")
+
+
+@pytest.mark.parametrize(("rule", "files"), RULES, ids=_name)
+def test_the_rule_holds(rule: Rule, files: tuple[Source, ...]) -> None:
+    assert files
+    assert [finding for file in files for finding in rule(file)] == []
+
+
+@pytest.mark.parametrize(("rule", "broken"), BROKEN, ids=_name)
+def test_the_rule_sees_what_breaks_it(rule: Rule, broken: Source) -> None:
+    assert rule(broken)
+
+
+def test_the_one_commit_is_where_it_should_be() -> None:
+    """The exception in the rule would hide that it had moved."""
+    session = next(file for file in sources() if file.name == "usage_billing/db/session.py")
+    elsewhere = Source("usage_billing/db/other.py", session.text)
+    assert len(rules.only_the_session_commits(elsewhere)) == 1

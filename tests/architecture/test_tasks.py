@@ -1,0 +1,70 @@
+"""Task names are wire format: they are pinned, routed to a declared queue, and named right by those who send them."""
+
+import pytest
+from celery.app.amqp import AMQP
+
+import celeryconfig
+from tasks.celery import app
+from tests.architecture.sources import sources
+
+# A message with an old name may be on its way while a new version starts, and operators' scripts hold names too:
+# names are added, never changed.
+NAMES = {
+    "billing.aggregate",
+    "billing.close_run",
+    "billing.finalize",
+    "billing.finalize_slice",
+    "billing.invoice_slice",
+    "billing.resume_runs",
+    "billing.run_daily",
+    "outbox.relay",
+    "usage.drain",
+    "usage.record_usage",
+    "usage.sweep",
+}
+QUEUES = {"billing": "billing", "housekeeping": "housekeeping", "outbox": "housekeeping", "usage": "usage"}
+
+
+def ours() -> set[str]:
+    app.loader.import_default_modules()
+    return {name for name in app.tasks if not name.startswith("celery.")}
+
+
+def test_task_names_are_these() -> None:
+    assert ours() == NAMES
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_task_has_a_queue_that_is_declared(name: str) -> None:
+    amqp: AMQP = app.amqp
+    queue = amqp.Router(create_missing=False).route({}, name)["queue"]
+    assert queue.name == QUEUES[name.partition(".")[0]]
+    assert queue.name in {declared.name for declared in celeryconfig.task_queues}
+
+
+def test_the_schedule_names_tasks_that_exist() -> None:
+    assert {entry["task"] for entry in celeryconfig.beat_schedule.values()} <= NAMES
+
+
+@pytest.mark.parametrize("name", sorted({"usage.drain", "billing.aggregate"}))
+def test_who_sends_by_name_sends_names_that_exist(name: str) -> None:
+    assert name in NAMES
+    enqueue = next(file for file in sources("api") if file.name == "api/enqueue.py")
+    assert f'"{name}"' in enqueue.text
+
+
+def test_messages_are_json_and_hold_no_results() -> None:
+    assert app.conf.task_serializer == "json"
+    assert set(app.conf.accept_content) == {"json"}
+    assert app.conf.result_backend is None
+    assert app.conf.task_create_missing_queues is False
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_no_task_tries_again_by_itself_for_whatever_reason(name: str) -> None:
+    """The inbox and the run's rows are the retry; a message that comes back by itself hides a poison recording."""
+    ours()
+    task = app.tasks[name]
+    assert not getattr(task, "autoretry_for", ())
+    assert task.acks_late
+    assert task.ignore_result
