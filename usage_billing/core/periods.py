@@ -1,11 +1,23 @@
-"""Billing periods: half-open spans of UTC time, computed on the calendar of a time zone.
+"""Billing periods: half-open spans of UTC time, computed on the calendar of a time zone. Pure.
 
-Today the calendar month; the door for other intervals is ``period_at``, which every caller goes through.
+The n-th period starts at the anchor plus n intervals, always reckoned from the anchor itself: stepping from
+period to period would drift from the 31st to the 28th and never come back.
 """
 
+from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
+
+INTERVALS = ("day", "week", "month", "quarter", "year")
+MAX_COUNT = 366
+
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+_DAYS = {"day": 1, "week": 7}
+# Calendar periods are counted from here: a Monday for days and weeks, a January for months and years.
+_FIRST_MONDAY = datetime(2001, 1, 1)  # noqa: DTZ001
+_FIRST_JANUARY = datetime(2000, 1, 1)  # noqa: DTZ001
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -19,39 +31,80 @@ class Period:
         return self.start <= instant < self.end
 
 
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often, and from when: every ``count`` intervals.
+
+    ``anchor`` (aware) makes periods begin at its anniversaries, in local time; None aligns them to the calendar:
+    midnight, Monday, the first of the month, quarter or year, counted from 2000 or 2001 when ``count`` is not 1.
+    """
+
+    interval: str = "month"
+    count: int = 1
+    anchor: datetime | None = None
+
+
+MONTHLY = Cadence()
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 def is_time_zone(name: str) -> bool:
     """Whether ``name`` is a time zone of the IANA database, such as ``Europe/Berlin``."""
-    return name in available_timezones()
+    return name in _zones()
 
 
-def period_at(instant: datetime, *, zone: str) -> Period:
-    """The calendar month in ``zone`` that holds ``instant``; every instant is in exactly one."""
-    local = instant.astimezone(ZoneInfo(zone))
-    period = _month(local.year, local.month, zone)
-    # Where a zone's clock is set back over midnight of the first, the local month leads by that hour.
-    if instant >= period.end:
-        return _month(*_following(local.year, local.month), zone)
-    if instant < period.start:
-        return _month(*_preceding(local.year, local.month), zone)
-    return period
+def period_at(instant: datetime, *, zone: str, cadence: Cadence = MONTHLY) -> Period:
+    """The period that holds ``instant``; every instant is in exactly one."""
+    clock = ZoneInfo(zone)
+    anchor = _local_anchor(cadence, clock)
+    number = _guess(instant.astimezone(clock).date(), anchor.date(), cadence)
+    while (start := _start(number, anchor, cadence, clock)) > instant:
+        number -= 1
+    while (end := _start(number + 1, anchor, cadence, clock)) <= instant:
+        number, start = number + 1, end
+    return Period(start, end)
 
 
-def next_period(period: Period, *, zone: str) -> Period:
+def next_period(period: Period, *, zone: str, cadence: Cadence = MONTHLY) -> Period:
     """The period that begins where ``period`` ends."""
-    return period_at(period.end, zone=zone)
+    return period_at(period.end, zone=zone, cadence=cadence)
 
 
-def _month(year: int, month: int, zone: str) -> Period:
-    return Period(_first_of(year, month, zone), _first_of(*_following(year, month), zone))
+def _local_anchor(cadence: Cadence, clock: ZoneInfo) -> datetime:
+    """The anchor as a local wall-clock time, without a zone."""
+    if cadence.anchor is not None:
+        return cadence.anchor.astimezone(clock).replace(tzinfo=None, fold=0)
+    return _FIRST_MONDAY if cadence.interval in _DAYS else _FIRST_JANUARY
 
 
-def _first_of(year: int, month: int, zone: str) -> datetime:
-    return datetime(year, month, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+def _guess(day: date, anchor: date, cadence: Cadence) -> int:
+    """The number of the period around ``day``, right to within one or two whatever the clocks did."""
+    if cadence.interval in _DAYS:
+        return (day - anchor).days // (_DAYS[cadence.interval] * cadence.count)
+    months = (day.year - anchor.year) * 12 + day.month - anchor.month
+    return months // (_MONTHS[cadence.interval] * cadence.count)
 
 
-def _following(year: int, month: int) -> tuple[int, int]:
-    return (year + month // 12, month % 12 + 1)
+def _start(number: int, anchor: datetime, cadence: Cadence, clock: ZoneInfo) -> datetime:
+    """When the ``number``-th period starts.
+
+    A wall-clock time that the clocks skip is read by the offset that held before; of one that comes twice the
+    first counts.
+    """
+    if cadence.interval in _DAYS:
+        local = anchor + timedelta(days=number * cadence.count * _DAYS[cadence.interval])
+    else:
+        local = _plus_months(anchor, number * cadence.count * _MONTHS[cadence.interval])
+    return local.replace(tzinfo=clock).astimezone(UTC)
 
 
-def _preceding(year: int, month: int) -> tuple[int, int]:
-    return (year - (month == 1), (month - 2) % 12 + 1)
+def _plus_months(anchor: datetime, months: int) -> datetime:
+    """The same day so many months on, or the last day of a month that has no such day."""
+    index = anchor.year * 12 + anchor.month - 1 + months
+    year, month = index // 12, index % 12 + 1
+    day = min(anchor.day, monthrange(year, month)[1])
+    return datetime.combine(date(year, month, day), time(anchor.hour, anchor.minute, anchor.second, anchor.microsecond))
