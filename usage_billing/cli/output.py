@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -64,7 +64,7 @@ def print_table(table: Table) -> None:
     # Trailing blanks of a table are noise in a pipe.
     with console.capture() as capture:
         console.print(table)
-    for line in capture.get().splitlines():
+    for line in capture.get().strip("\n").splitlines():
         click.echo(line.rstrip())
 
 
@@ -74,6 +74,19 @@ def progress() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def byte_progress() -> Progress:
+    """The same over the bytes of a file."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
         TimeRemainingColumn(),
         console=Console(file=sys.stderr),
         transient=True,
