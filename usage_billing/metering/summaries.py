@@ -41,13 +41,14 @@ class NewSummary:
 
 # The lock is taken row by row in the order of the sort: two transactions never wait for each other crosswise.
 _LOCK = text(
-    "SELECT s.subscription_id, s.usage_type_id, s.period_start, s.id, q.monthly_limit, s.total, s.beyond_limit,"
+    "SELECT s.subscription_id, s.usage_type_id, s.period_start, s.id, s.quota_id, s.total, s.beyond_limit,"
     " s.events, s.beyond_events FROM usage_summaries AS s"
     " JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]))"
     " AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)"
-    " LEFT JOIN usage_quotas AS q ON q.id = s.quota_id"
     " ORDER BY s.subscription_id, s.usage_type_id, s.period_start FOR UPDATE OF s"
 )
+# Not joined above: whoever waits there for billing sees the new quota_id, but joins it to the quotas of before.
+_LIMITS = text("SELECT id, monthly_limit FROM usage_quotas WHERE id = ANY(CAST(:ids AS bigint[]))")
 _CREATE = text(
     "INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, quota_id,"
     " total, beyond_limit, events, beyond_events, to_rate)"
@@ -97,8 +98,20 @@ def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:
 
 
 def _lock(session: Session, keys: Sequence[SummaryKey]) -> dict[SummaryKey, RunningTotal]:
-    rows = session.execute(_LOCK, _columns(keys))
-    return {SummaryKey(*row[:3]): RunningTotal(*row[3:]) for row in rows}
+    rows = session.execute(_LOCK, _columns(keys)).all()
+    quota_ids = {row.quota_id for row in rows if row.quota_id is not None}
+    limits = {row.id: row.monthly_limit for row in session.execute(_LIMITS, {"ids": list(quota_ids)})}
+    return {
+        SummaryKey(*row[:3]): RunningTotal(
+            id=row.id,
+            limit=limits.get(row.quota_id),
+            total=row.total,
+            beyond_limit=row.beyond_limit,
+            events=row.events,
+            beyond_events=row.beyond_events,
+        )
+        for row in rows
+    }
 
 
 def _columns(keys: Sequence[SummaryKey]) -> dict[str, list[Any]]:
