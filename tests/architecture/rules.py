@@ -10,11 +10,14 @@ from tests.architecture.sources import Source
 
 Rule = Callable[[Source], list[str]]
 
+_ARGUMENTS_WITH_ZONE = 8
 MAX_MODULE = 250
 MAX_FUNCTION = 60
 MAX_VIEW = 20
 MAX_TASK = 12
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+# Computes on the wall clock of a time zone before it makes instants of it.
+_WALL_CLOCK = "usage_billing/core/periods.py"
 _OURS = ("usage_billing", "tasks", "api", "tests")
 _IMPURE = ("sqlalchemy", "psycopg", "usage_billing.db", "subprocess", "socket", "logging", "pathlib", "os")
 
@@ -59,9 +62,12 @@ def aware_times(source: Source) -> list[str]:
             if len(node.args) < needed and "tz" not in given:
                 found.append(_at(source, node, f"{called} without a zone"))
             elif called.endswith("now") and source.name != "usage_billing/core/clock.py":
-                found.append(_at(source, node, f"{called}: call core.clock.utc_now, or take the present as a parameter"))
-        elif called in {"datetime", "datetime.datetime"} and len(node.args) < 8 and "tzinfo" not in given:  # noqa: PLR2004
-            found.append(_at(source, node, "datetime(...) without tzinfo"))
+                found.append(
+                    _at(source, node, f"{called}: call core.clock.utc_now, or take the present as a parameter")
+                )
+        elif called in {"datetime", "datetime.datetime"} and len(node.args) < _ARGUMENTS_WITH_ZONE:
+            if "tzinfo" not in given and source.name != _WALL_CLOCK:
+                found.append(_at(source, node, "datetime(...) without tzinfo"))
     return found
 
 
@@ -69,9 +75,7 @@ def pure_as_promised(source: Source) -> list[str]:
     """A module whose docstring says "Pure." imports no database, no system and no log."""
     if "Pure." not in (ast.get_docstring(source.tree) or ""):
         return []
-    return [
-        _at(source, node, f"imports {name}") for node, name in _imports(source) if _is_one_of(name, _IMPURE)
-    ]
+    return [_at(source, node, f"imports {name}") for node, name in _imports(source) if _is_one_of(name, _IMPURE)]
 
 
 def imports_nothing_of_ours(source: Source) -> list[str]:

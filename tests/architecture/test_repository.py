@@ -1,0 +1,52 @@
+"""What is committed would work on anybody's machine, and names none."""
+
+import re
+
+import pytest
+
+from tests.architecture.sources import ROOT, tracked_files
+
+# Folders of one machine; /tmp alone is on all.
+MACHINE = re.compile(r"(?<![\w.~-])/(?:home|Users|work|workspace|root|tmp/\w)/\w")
+# Where packages come from is the business of whoever installs: their mirror would be bypassed.
+REGISTRY = re.compile(r"(?:index-url|find-links|registry\.[a-z]+\.[a-z]+|pypi\.org|pythonhosted)", re.IGNORECASE)
+HERE = "tests/architecture/test_repository.py"
+TEXTS = [name for name in tracked_files() if name != HERE and not name.endswith((".png", ".ico", ".woff2"))]
+
+
+def _read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8", errors="replace")
+
+
+@pytest.mark.parametrize(("pattern", "broken"), [(MACHINE, "see /home/ann/x"), (REGISTRY, "--index-url x")])
+def test_the_patterns_see_what_they_are_for(pattern: re.Pattern[str], broken: str) -> None:
+    assert pattern.search(broken)
+
+
+@pytest.mark.parametrize("pattern", [MACHINE, REGISTRY], ids=["machine", "registry"])
+def test_no_file_names_a_machine_or_a_registry(pattern: re.Pattern[str]) -> None:
+    found = [f"{name}: {match.group()}" for name in TEXTS if (match := pattern.search(_read(name)))]
+    assert found == []
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock"])
+def test_locked_packages_carry_hashes(name: str) -> None:
+    lines = _read(name).splitlines()
+    packages = [line for line in lines if line and line[0].isalnum()]
+    assert packages
+    assert [line for line in packages if not line.endswith("\\")] == []
+    assert sum("--hash=sha256:" in line for line in lines) >= len(packages)
+
+
+def test_every_requirement_is_locked() -> None:
+    setup = _read("setup.cfg")
+    wanted = re.findall(r"^    ([a-z][a-z0-9-]*)(?:\[[a-z,]+\])?>=", setup, re.MULTILINE)
+    locked = set(re.findall(r"^([a-z0-9-]+)==", _read("requirements-test.lock"), re.MULTILINE))
+    assert len(wanted) > 20
+    assert [name for name in wanted if name not in locked] == []
+
+
+def test_every_folder_of_tests_is_a_package() -> None:
+    """Without it tests/tasks would hide tasks."""
+    folders = {path.parent for path in (ROOT / "tests").rglob("*.py")}
+    assert [str(folder) for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
