@@ -1,0 +1,50 @@
+# Two commands matter: `make run` and `make test`. They need Python 3.11 or newer and nothing else.
+
+PYTHON_IN := .venv/bin/python
+TEST := $(PYTHON_IN) -m pytest
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench test-faults gateway lock clean environment test-environment
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '%-18s %s\n' "$$name" "$$text"; done
+
+run: environment ## Start everything and say what to type next; ARGS='--port 8080 --with-flower'
+	@exec $(PYTHON_IN) -m usage_billing up $(ARGS)
+
+test: test-environment ## The whole suite; ARGS='-k billing'
+	@$(TEST) -n 2 --dist loadfile $(ARGS)
+
+check: test-environment ## Lint, types, import contract, migrations up, down and up again
+	@$(PYTHON_IN) -m ruff check .
+	@$(PYTHON_IN) -m ruff format --check .
+	@$(PYTHON_IN) -m mypy
+	@.venv/bin/lint-imports
+	@$(TEST) -q tests/migrations tests/architecture
+
+bench: test-environment ## What the performance claims rest on
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(PYTHON_IN) "$$file" $(ARGS) || exit 1; done
+
+test-faults: test-environment ## Kill, hang and cut everything under load, and count what is lost
+	@$(TEST) tests/faults $(ARGS)
+
+gateway: test-environment ## The gateway's configuration on a real nginx
+	@$(TEST) -m gateway $(ARGS)
+
+lock: ## Resolve and pin what is installed, with hashes (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 2; }
+	uv pip compile setup.cfg --universal --generate-hashes --python-version 3.11 --quiet -o requirements.lock
+	uv pip compile setup.cfg --extra test -c requirements.lock --universal --generate-hashes \
+		--python-version 3.11 --quiet -o requirements-test.lock
+
+clean: ## Remove the environment, builds and caches; never the data in .usage-billing
+	@rm -rf .venv build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment:
+	@sh scripts/venv.sh run
+
+test-environment:
+	@sh scripts/venv.sh test
