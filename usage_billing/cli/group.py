@@ -1,5 +1,6 @@
 """The command line's frame: the table of commands, and how whatever goes wrong becomes one line and an exit code."""
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -71,6 +72,8 @@ def usage_billing() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code. Whatever goes wrong is one line on stderr, never a traceback."""
+    # Without a handler Python itself prints warnings, tracebacks included; commands that log configure it.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         result = usage_billing.main(list(arguments), prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()

@@ -1,0 +1,66 @@
+"""``usage-billing bill``: one billing run in this process, beside any workers that run."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from usage_billing import logs
+from usage_billing.billing_runs.models import COMPLETED
+from usage_billing.cli.database import actor, connected
+from usage_billing.cli.listing import example
+from usage_billing.cli.output import json_option, print_json, progress, tell
+from usage_billing.cli.shapes import run_shape
+from usage_billing.cli.types import IDENTIFIER, TIME
+from usage_billing.core.clock import utc_now
+from usage_billing.db.session import transaction
+from usage_billing.flows.drive_run import Progress, run_to_end
+from usage_billing.flows.open_run import RunRequest, open_run
+
+_LISTED = 20
+
+
+@click.command(epilog=example("bill", "bill --as-of 2026-02-01 --dry-run"))
+@click.option("--as-of", type=TIME, help="Everything due up to then; now unless given.")
+@click.option("--subscription", "subscription_id", type=IDENTIFIER, help="Only this subscription.")
+@click.option("--dry-run", is_flag=True, help="Do all of it and undo it: what would be charged?")
+@json_option
+def command(*, as_of: datetime | None, subscription_id: str | None, dry_run: bool, as_json: bool) -> None:
+    """Run billing now: aggregate, rate, invoice, finalize what is due.
+
+    It may be killed and run again, any number of times, also twice at once: the same invoices come out. Exits 1
+    if a subscription could not be billed.
+    """
+    request = RunRequest(as_of=as_of, subscription_id=subscription_id, dry_run=dry_run)
+    with connected() as (settings, engine):
+        logs.configure(settings, "cli", stderr=False)
+        with transaction(engine) as session:
+            run_id = open_run(session, request, requested_by=actor(), now=utc_now()).id
+        with progress() as bar:
+            task = bar.add_task("opening", total=None)
+
+            def show(at: Progress) -> None:
+                bar.update(task, description=at.stage, completed=at.done, total=at.total)
+
+            run = run_to_end(engine, run_id, settings_grace=timedelta(seconds=settings.grace_seconds), on_progress=show)
+        shape = run_shape(run)
+    if as_json:
+        print_json(shape)
+    else:
+        _say(shape)
+    if shape["warnings"] or shape["status"] != COMPLETED:
+        raise click.exceptions.Exit(1)
+
+
+def _say(run: Mapping[str, Any]) -> None:
+    amounts = ", ".join(f"{amount} {currency}" for currency, amount in run["amounts"].items()) or "nothing"
+    click.echo(f"Billing {'(dry run, undone) ' if run['dryRun'] else ''}as of {run['asOf']}: {run['status']}.")
+    click.echo(f"  {run['subscriptions']} subscriptions had something new")
+    click.echo(f"  {run['items']} items on {run['invoices']} invoices, changing what is charged by {amounts}")
+    click.echo(f"  {run['finalized']} invoices finalized")
+    click.echo(f"  run {run['id']}")
+    for warning in run["warnings"][:_LISTED]:
+        tell(f"{warning.get('subscriptionId')}: {warning.get('detail') or warning.get('code')}")
+    if len(run["warnings"]) > _LISTED:
+        tell(f"... and {len(run['warnings']) - _LISTED} more: usage-billing runs show {run['id']}")
