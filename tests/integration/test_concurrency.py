@@ -1,7 +1,6 @@
 """Recording, billing and the catalogue at once: whoever waits for whom, the books are those of some order."""
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from decimal import Decimal

@@ -54,13 +54,13 @@ def test_a_number_is_read_as_spelled_exactly_when_it_is_in_range_and_keeps_its_p
             parse_decimal(text, maximum=MAX_QUANTITY)
 
 
-@given(st.text(st.sampled_from("0123456789.eE+-_ ,xX٣１NaInf"), max_size=8))
+@given(st.text(st.sampled_from("0123456789.eE+-_ ,xX\u0663\uff11NaInf"), max_size=8))
 @examples(400)
 def test_what_json_does_not_call_a_number_is_refused(text: str) -> None:
     try:
-        json.loads(text, parse_constant=lambda _: [][0])
-        is_number = not text.isspace() and text == text.strip()
-    except (ValueError, IndexError):
+        is_number = text == text.strip() and json.loads(text) not in (float("inf"), float("-inf"))
+        is_number = is_number and not text.endswith("NaN")
+    except ValueError:
         is_number = False
     if not is_number:
         with pytest.raises(NotADecimal):
@@ -69,8 +69,11 @@ def test_what_json_does_not_call_a_number_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " 5", "5 ", "5\n", "+5", ".5", "5.", "05", "1_000", "1,5", "0x10", "٣", "１", "NaN", "nan", "sNaN", "Infinity"]
-    + ["inf", "-inf", "1e400", "1e-400", "1E+300000", "--1", "1e", "e5", "9" * 41, "0." + "0" * 41, "\x005", "1\x00"],
+    [
+        *("", " 5", "5 ", "5\n", "+5", ".5", "5.", "05", "1_000", "1,5", "0x10", "\u0663", "\uff11"),
+        *("NaN", "nan", "sNaN", "Infinity", "inf", "-inf", "1e400", "1e-400", "1E+300000", "--1", "1e", "e5"),
+        *("9" * 41, "0." + "0" * 41, "\x005", "1\x00"),
+    ],
 )
 def test_these_are_no_decimals(text: str) -> None:
     with pytest.raises(NotADecimal):
