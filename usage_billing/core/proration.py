@@ -1,0 +1,63 @@
+"""Dividing a whole over parts of a period so that the parts always add up to it. Pure.
+
+Each part is the difference of two rounded running shares, never a rounded share of its own: what one part
+loses by rounding the next one gains.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.core.money import round_to_minor_unit
+from usage_billing.core.periods import Period
+
+BY_TIME = "time"
+BY_DAYS = "days"
+NOT_AT_ALL = "none"
+METHODS = (BY_TIME, BY_DAYS, NOT_AT_ALL)
+
+
+def share_until(instant: datetime, period: Period, *, method: str, zone: str) -> Fraction:
+    """How much of ``period`` is over at ``instant``: 0 at its start, 1 at its end.
+
+    ``time`` counts microseconds, ``days`` local calendar days, of which the day of a change belongs to what
+    comes after it.
+    """
+    if instant <= period.start:
+        return Fraction(0)
+    if instant >= period.end:
+        return Fraction(1)
+    if method == BY_DAYS:
+        first = _local_day(period.start, zone)
+        days = (_local_day(period.end, zone) - first).days
+        if days > 0:
+            return Fraction(min(days, max(0, (_local_day(instant, zone) - first).days)), days)
+    return Fraction(_microseconds(period.start, instant), _microseconds(period.start, period.end))
+
+
+def part_of(whole: Decimal, start: Fraction, end: Fraction, *, places: int) -> Decimal:
+    """What falls to the part from share ``start`` to share ``end``, to so many decimal places.
+
+    Over parts that tile 0 to 1 these add up to ``whole`` rounded to ``places``.
+    """
+    return EXACT.subtract(_running(whole, end, places), _running(whole, start, places))
+
+
+def _running(whole: Decimal, share: Fraction, places: int) -> Decimal:
+    if share == 1:
+        return round_to_minor_unit(whole, places)
+    # Half up on integers, for a fraction such as a third has no exact decimal.
+    scaled = Fraction(whole) * share * 10**places
+    halves = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    return EXACT.scaleb(Decimal(halves), -places)
+
+
+def _local_day(instant: datetime, zone: str) -> date:
+    return instant.astimezone(ZoneInfo(zone)).date()
+
+
+def _microseconds(start: datetime, end: datetime) -> int:
+    span = end - start
+    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
