@@ -1,0 +1,69 @@
+"""Every acceptance has one fate: accepted = recorded + duplicate + quarantined."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.reports.verify.difference import Difference
+
+# Kind, message, query of the ids; a query with :only is narrowed to one subscription.
+_CHECKS = (
+    (
+        "fate_recorded_and_duplicate",
+        "it is recorded, and a duplicate as well",
+        """
+        SELECT u.id FROM usage AS u JOIN usage_duplicates AS d ON d.id = u.id
+        WHERE CAST(:only AS text) IS NULL OR u.subscription_id = :only
+        """,
+    ),
+    (
+        "fate_recorded_and_quarantined",
+        "it is recorded, and quarantined as well",
+        """
+        SELECT u.id FROM usage AS u JOIN quarantined_usage AS q ON q.id = u.id
+        WHERE q.status <> 'replayed' AND (CAST(:only AS text) IS NULL OR u.subscription_id = :only)
+        """,
+    ),
+    (
+        "fate_duplicate_and_quarantined",
+        "it is a duplicate, and quarantined as well",
+        """
+        SELECT d.id FROM usage_duplicates AS d JOIN quarantined_usage AS q ON q.id = d.id
+        WHERE q.status <> 'replayed' AND (CAST(:only AS text) IS NULL OR q.subscription_id = :only)
+        """,
+    ),
+    (
+        "fate_lost",
+        "it was replayed from the quarantine, but is neither recorded nor a duplicate",
+        """
+        SELECT q.id FROM quarantined_usage AS q LEFT JOIN usage AS u ON u.id = q.id
+        LEFT JOIN usage_duplicates AS d ON d.id = q.id
+        WHERE q.status = 'replayed' AND u.id IS NULL AND d.id IS NULL
+            AND (CAST(:only AS text) IS NULL OR q.subscription_id = :only)
+        """,
+    ),
+    (
+        "duplicate_of_nothing",
+        "it is a duplicate of a recording that is not there",
+        """
+        SELECT d.id FROM usage_duplicates AS d LEFT JOIN usage AS u ON u.id = d.usage_id
+        WHERE u.id IS NULL AND CAST(:only AS text) IS NULL
+        """,
+    ),
+    (
+        "key_double",
+        "its key is recorded more than once",
+        """
+        SELECT min(u.id::text) FROM usage AS u WHERE CAST(:only AS text) IS NULL OR u.subscription_id = :only
+        GROUP BY u.subscription_id, u.source, u.idempotency_key HAVING count(*) > 1
+        """,
+    ),
+)
+
+
+def acceptance_differences(session: Session, only: str | None) -> Iterator[Difference]:
+    """Acceptances with two fates, or with none."""
+    for kind, message, statement in _CHECKS:
+        for (id,) in session.execute(text(statement), {"only": only}):
+            yield Difference(kind, f"record:{id}", message)

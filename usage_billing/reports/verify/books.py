@@ -1,0 +1,70 @@
+"""The proof as a whole: every difference there is, in one moment of the database, a part of it at a time."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.reports.verify.acceptances import acceptance_differences
+from usage_billing.reports.verify.charges import charge_differences
+from usage_billing.reports.verify.difference import Difference, OnProgress, quiet
+from usage_billing.reports.verify.invoices import invoice_differences
+from usage_billing.reports.verify.usage import summary_differences, usage_differences
+
+# What one statement looks at: as many summaries as hold about this many recordings.
+_RECORDINGS, _SUMMARIES = 100_000, 2_000
+
+_COUNT = text(
+    "SELECT count(*), coalesce(sum(events), 0) FROM usage_summaries"
+    " WHERE CAST(:only AS text) IS NULL OR subscription_id = :only"
+)
+_NEXT = text(
+    "SELECT id, events FROM usage_summaries WHERE id > :after"
+    " AND (CAST(:only AS text) IS NULL OR subscription_id = :only) ORDER BY id LIMIT :size"
+)
+
+
+def find_differences(
+    session: Session, *, subscription_id: str | None = None, on_progress: OnProgress = quiet
+) -> Iterator[Difference]:
+    """Recompute everything, or all of one subscription, and yield what is not as it should be.
+
+    ``session`` is read only and sees one moment (``db.session.read_only``). Progress counts summaries.
+    """
+    session.execute(text("SET LOCAL statement_timeout = 0"))
+    summaries = session.execute(_COUNT, {"only": subscription_id}).one()[0]
+    done = 0
+    for ids in _chunks(session, subscription_id):
+        on_progress("summaries and charges", done, summaries)
+        yield from summary_differences(session, ids)
+        yield from charge_differences(session, ids)
+        done += len(ids)
+    on_progress("usage", done, summaries)
+    yield from usage_differences(session, subscription_id)
+    on_progress("acceptances", done, summaries)
+    yield from acceptance_differences(session, subscription_id)
+    on_progress("invoices", done, summaries)
+    yield from invoice_differences(session, subscription_id)
+
+
+def count_books(session: Session, *, subscription_id: str | None = None) -> tuple[int, int]:
+    """How many summaries there are, and recordings in them."""
+    row = session.execute(_COUNT, {"only": subscription_id}).one()
+    return row[0], int(row[1])
+
+
+def _chunks(session: Session, only: str | None) -> Iterator[list[int]]:
+    after, chunk, recordings = 0, list[int](), 0
+    while True:
+        page = session.execute(_NEXT, {"after": after, "only": only, "size": _SUMMARIES}).all()
+        for id, events in page:
+            if chunk and (recordings + events > _RECORDINGS or len(chunk) >= _SUMMARIES):
+                yield chunk
+                chunk, recordings = [], 0
+            chunk.append(id)
+            recordings += events
+            after = id
+        if len(page) < _SUMMARIES:
+            break
+    if chunk:
+        yield chunk

@@ -1,0 +1,24 @@
+"""What a proof of the books finds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+OnProgress = Callable[[str, int, int], None]
+"""``on_progress(stage, done, total)``; a total of 0 is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something in the books that is not as it follows from the usage.
+
+    ``kind`` is for programs, ``subject`` names the row (``summary:7``), ``message`` says what stands there and
+    what should.
+    """
+
+    kind: str
+    subject: str
+    message: str
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    """No progress."""
