@@ -10,7 +10,7 @@ from tests.architecture.sources import Source
 
 Rule = Callable[[Source], list[str]]
 
-_ARGUMENTS_WITH_ZONE = 8
+_ALL = 8  # arguments of datetime, the zone being the last
 MAX_MODULE = 250
 MAX_FUNCTION = 60
 MAX_VIEW = 20
@@ -62,12 +62,9 @@ def aware_times(source: Source) -> list[str]:
             if len(node.args) < needed and "tz" not in given:
                 found.append(_at(source, node, f"{called} without a zone"))
             elif called.endswith("now") and source.name != "usage_billing/core/clock.py":
-                found.append(
-                    _at(source, node, f"{called}: call core.clock.utc_now, or take the present as a parameter")
-                )
-        elif called in {"datetime", "datetime.datetime"} and len(node.args) < _ARGUMENTS_WITH_ZONE:
-            if "tzinfo" not in given and source.name != _WALL_CLOCK:
-                found.append(_at(source, node, "datetime(...) without tzinfo"))
+                found.append(_at(source, node, f"{called}: call core.clock.utc_now, or take the time as a parameter"))
+        elif called in {"datetime", "datetime.datetime"} and not (len(node.args) == _ALL or "tzinfo" in given):
+            found += [] if source.name == _WALL_CLOCK else [_at(source, node, "datetime(...) without tzinfo")]
     return found
 
 

@@ -1,0 +1,205 @@
+"""The guarantees that the database itself keeps, whatever the code above it does: each tried by plain SQL."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
+
+from tests.factories import make_recording, make_world, record
+from usage_billing.core.identifiers import new_id
+from usage_billing.flows.finalize_invoices import finalize_invoices
+from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
+
+Refused = Callable[..., str]
+RESTRICT_VIOLATION = "23001"
+
+
+@pytest.fixture
+def refused(session: Session) -> Refused:
+    """Run SQL that must fail; returns the constraint's name, or the SQLSTATE of a trigger."""
+
+    def run(statement: str, **values: object) -> str:
+        with pytest.raises(DBAPIError) as caught, session.begin_nested():
+            session.execute(text(statement), values)
+        error = caught.value
+        assert isinstance(error, IntegrityError), error
+        return str(error.orig.diag.constraint_name or error.orig.sqlstate)  # type: ignore[union-attr]
+
+    return run
+
+
+def copy_of(table: str, changes: str, where: str = "true") -> str:
+    """SQL that inserts a row again, whatever columns it has, but for ``changes`` (a JSON object's members)."""
+    return (
+        f"INSERT INTO {table} OVERRIDING SYSTEM VALUE"
+        f" SELECT (jsonb_populate_record(r, jsonb_build_object({changes}))).* FROM {table} AS r WHERE {where}"
+    )
+
+
+@pytest.fixture
+def world(session: Session, now: datetime) -> Session:
+    """53 assessments of 50 allowed, recorded one by one."""
+    make_world(session)
+    record(session, *(make_recording(now=now, key=f"k{number}") for number in range(53)))
+    return session
+
+
+@pytest.fixture
+def draft(world: Session, now: datetime) -> UUID:
+    """Their draft invoice."""
+    invoice_subscriptions(world, ["sub456"], as_of=now)
+    return world.execute(text("SELECT id FROM invoices")).scalar_one()
+
+
+@pytest.fixture
+def finalized(draft: UUID, world: Session, now: datetime) -> UUID:
+    """The same, finalized after its period."""
+    after = now.replace(month=12)
+    finalize_invoices(world, ["sub456"], as_of=after, grace=after - after, now=after, actor="test")
+    world.flush()
+    assert world.execute(text("SELECT status, number FROM invoices")).one() == ("finalized", 1)
+    return draft
+
+
+def test_a_recording_key_is_there_once(world: Session, refused: Refused) -> None:
+    copy = copy_of("usage", "'id', gen_random_uuid(), 'ordinal', 1000", "idempotency_key = 'k1'")
+    assert refused(copy) == "uq_usage_recording_key"
+
+
+def test_two_recordings_cannot_have_one_place_in_a_summary(world: Session, refused: Refused) -> None:
+    assert refused("UPDATE usage SET ordinal = 1 WHERE idempotency_key = 'k7'") == "uq_usage_ordinal"
+
+
+@pytest.mark.parametrize("quantity", ["'NaN'", "'Infinity'", "0", "-1", "1000000000000001"])
+def test_a_quantity_is_a_number_above_zero(world: Session, refused: Refused, quantity: str) -> None:
+    statement = f"UPDATE usage SET quantity = {quantity}::numeric, beyond_limit = 0 WHERE idempotency_key = 'k1'"
+    if quantity == "'Infinity'":  # no numeric with a precision holds it
+        with pytest.raises(DBAPIError, match="overflow"), world.begin_nested():
+            world.execute(text(statement))
+    else:
+        assert refused(statement) in {"ck_usage_quantity", "ck_usage_beyond_limit"}
+
+
+@pytest.mark.parametrize("beyond", ["'NaN'", "-1", "quantity + 1"])
+def test_what_lies_beyond_is_a_part_of_the_quantity(world: Session, refused: Refused, beyond: str) -> None:
+    assert refused(f"UPDATE usage SET beyond_limit = {beyond}") == "ck_usage_beyond_limit"
+
+
+def test_a_subscription_type_and_period_have_one_summary(world: Session, refused: Refused) -> None:
+    copy = copy_of("usage_summaries", "'id', -1")
+    assert refused(copy) == "uq_usage_summaries_subscription_id_usage_type_id_period_start"
+
+
+@pytest.mark.parametrize("total", ["'NaN'", "-1"])
+def test_a_total_is_a_number(world: Session, refused: Refused, total: str) -> None:
+    assert refused(f"UPDATE usage_summaries SET total = {total}, beyond_limit = 0").startswith("ck_usage_summaries_")
+
+
+def test_versions_of_a_quota_never_overlap(world: Session, refused: Refused) -> None:
+    copy = copy_of("usage_quotas", "'id', -1, 'version', 2, 'effective_from', now()")
+    assert refused(copy) == "ex_usage_quotas_no_overlap"
+
+
+def test_a_quotas_limit_is_a_number(world: Session, refused: Refused) -> None:
+    assert refused("UPDATE usage_quotas SET monthly_limit = 'NaN'") == "ck_usage_quotas_monthly_limit"
+
+
+def test_a_summary_has_one_item_on_an_invoice(draft: UUID, refused: Refused) -> None:
+    copy = copy_of("usage_invoice_items", "'id', gen_random_uuid()")
+    assert refused(copy) == "uq_usage_invoice_items_summary_id_invoice_id"
+
+
+def test_a_subscription_and_period_have_one_invoice(draft: UUID, refused: Refused) -> None:
+    copy = copy_of("invoices", "'id', gen_random_uuid()")
+    assert refused(copy) == "uq_invoices_subscription_period"
+
+
+def test_a_draft_has_no_number_and_a_number_is_given_once(draft: UUID, refused: Refused) -> None:
+    assert refused("UPDATE invoices SET number = 7") == "ck_invoices_number_when_finalized"
+
+
+def test_a_draft_may_change_and_go(draft: UUID, world: Session) -> None:
+    world.execute(text("UPDATE invoices SET total = total + 1"))
+    world.execute(text("UPDATE usage_invoice_items SET amount = amount + 1"))
+    world.execute(text("DELETE FROM invoices"))
+    assert world.execute(text("SELECT count(*) FROM usage_invoice_items")).scalar_one() == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "total = 0",
+        "number = 99",
+        "currency = 'EUR'",
+        "period_end = period_end + interval '1 day'",
+        "customer_id = 'somebody'",
+        "status = 'draft', number = NULL, finalized_at = NULL",
+        "finalized_at = now()",
+    ],
+)
+def test_a_finalized_invoice_refuses_every_change(finalized: UUID, refused: Refused, change: str) -> None:
+    assert refused(f"UPDATE invoices SET {change}") == RESTRICT_VIOLATION
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM invoices",
+        "DELETE FROM usage_invoice_items",
+        "UPDATE usage_invoice_items SET amount = 0",
+        copy_of("usage_invoice_items", "'id', gen_random_uuid()"),
+    ],
+)
+def test_a_finalized_invoice_and_its_items_stay(finalized: UUID, refused: Refused, statement: str) -> None:
+    assert refused(statement) == RESTRICT_VIOLATION
+
+
+def test_an_item_cannot_be_moved_off_a_finalized_invoice(finalized: UUID, world: Session, refused: Refused) -> None:
+    following = "'id', CAST(:id AS text), 'status', 'draft', 'number', NULL, 'finalized_at', NULL"
+    following += ", 'period_start', period_end, 'period_end', period_end + interval '30 days'"
+    world.execute(text(copy_of("invoices", following)), {"id": (other := new_id())})
+    assert refused("UPDATE usage_invoice_items SET invoice_id = :other", other=other) == RESTRICT_VIOLATION
+
+
+@pytest.mark.parametrize("status", ["paid", "void"])
+def test_a_finalized_invoice_may_be_paid_or_voided_and_that_is_its_end(
+    finalized: UUID, world: Session, refused: Refused, status: str
+) -> None:
+    world.execute(text("UPDATE invoices SET status = :status"), {"status": status})
+    assert refused("UPDATE invoices SET status = 'finalized'") == RESTRICT_VIOLATION
+    other = "void" if status == "paid" else "paid"
+    assert refused("UPDATE invoices SET status = :other", other=other) == RESTRICT_VIOLATION
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE audit_log SET actor = 'nobody'", "DELETE FROM audit_log", "TRUNCATE audit_log"]
+)
+def test_the_audit_log_is_only_ever_added_to(finalized: UUID, world: Session, refused: Refused, statement: str) -> None:
+    assert world.execute(text("SELECT count(*) FROM audit_log")).scalar_one() > 0
+    assert refused(statement) == RESTRICT_VIOLATION
+
+
+def test_a_scheduled_run_is_opened_once(session: Session, refused: Refused) -> None:
+    open_run = (
+        "INSERT INTO billing_runs (id, key, as_of, dry_run, status, requested_by, started_at, heartbeat_at)"
+        " VALUES (gen_random_uuid(), 'schedule:x', now(), false, 'opened', 'test', now(), now())"
+    )
+    session.execute(text(open_run))
+    assert refused(open_run) == "uq_billing_runs_key"
+
+
+def test_a_fact_is_told_once(world: Session, refused: Refused) -> None:
+    assert world.execute(text("SELECT topic FROM outbox_messages")).scalars().all() == ["quota.exceeded"]
+    copy = copy_of("outbox_messages", "'id', -1")
+    assert refused(copy) == "uq_outbox_messages_dedupe_key"
+
+
+def test_the_example_is_charged_right(draft: UUID, world: Session) -> None:
+    """So that the tables above are tried with rows that mean something."""
+    row = world.execute(text("SELECT quantity, amount FROM usage_invoice_items")).one()
+    assert row == (Decimal(3), Decimal(30))

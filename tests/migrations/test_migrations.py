@@ -1,0 +1,108 @@
+"""Migrations go up, down and up again, two at once, and end where the models are."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from tests.architecture.sources import ROOT, sources
+from tests.migrations.schema import read_schema
+from tests.support.databases import Databases
+from usage_billing.all_models import Base
+from usage_billing.cli.migrate import alembic_config, downgrade, upgrade
+
+SCRIPTS = ScriptDirectory.from_config(alembic_config("postgresql+psycopg://"))
+REVISIONS = [script.revision for script in reversed(list(SCRIPTS.walk_revisions()))]
+
+
+def test_there_is_one_line_of_numbered_migrations() -> None:
+    assert [f"{number:04d}" for number in range(1, len(REVISIONS) + 1)] == REVISIONS
+    assert SCRIPTS.get_heads() == [REVISIONS[-1]]
+
+
+def test_up_then_down_leaves_nothing_and_up_again_makes_the_same(databases: Databases) -> None:
+    url = databases.bare()
+    empty = read_schema(url)
+    upgrade(url)
+    first = read_schema(url)
+    downgrade(url, "base")
+    assert read_schema(url) == empty
+    upgrade(url)
+    assert read_schema(url) == first
+
+
+def test_each_step_can_be_taken_back(databases: Databases) -> None:
+    url = databases.bare()
+    for revision in REVISIONS:
+        before = read_schema(url)
+        upgrade(url, revision)
+        after = read_schema(url)
+        assert after != before, revision
+        downgrade(url, "-1")
+        assert read_schema(url) == before, revision
+        upgrade(url, revision)
+        assert read_schema(url) == after, revision
+
+
+def test_the_models_are_what_the_migrations_made(databases: Databases) -> None:
+    engine = create_engine(databases.migrated())
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+
+
+def test_tables_made_from_the_models_are_the_same_to_the_last_constraint(databases: Databases) -> None:
+    """Alembic compares neither checks nor exclusions nor storage options; PostgreSQL's catalogue does."""
+    url = databases.bare()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE EXTENSION btree_gist"))
+        Base.metadata.create_all(connection)
+    engine.dispose()
+    made, migrated = read_schema(url, code=False), read_schema(databases.migrated(), code=False)
+    for part, lines in migrated.items():
+        assert _without_position(made[part]) == _without_position(lines), part
+
+
+def _without_position(lines: list[str]) -> list[str]:
+    """A column added later stands last in the table, wherever the model has it."""
+    return sorted(line.rsplit(", ", 1)[0] for line in lines)
+
+
+def test_two_starts_at_once_migrate_once(databases: Databases) -> None:
+    url = databases.bare()
+    program = "import sys; from usage_billing.cli.migrate import upgrade; upgrade(sys.argv[1])"
+    starts = [subprocess.Popen([sys.executable, "-c", program, url], cwd=ROOT) for _ in range(3)]
+    assert [start.wait(timeout=60) for start in starts] == [0, 0, 0]
+    assert read_schema(url) == read_schema(databases.migrated())
+
+
+def test_a_migration_gives_up_rather_than_queue_behind_a_long_transaction(databases: Databases) -> None:
+    """Everything that comes after it would queue behind it."""
+    url = databases.migrated()
+    before = read_schema(url)
+    engine = create_engine(url)
+    with engine.connect() as reader:
+        reader.execute(text("SELECT count(*) FROM audit_log"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            downgrade(url, "base")
+    engine.dispose()
+    assert read_schema(url) == before
+
+
+@pytest.mark.parametrize("file", sources("migrations/versions"), ids=lambda file: file.name)
+def test_a_migration_has_a_way_back_and_says_what_it_does(file: object) -> None:
+    tree = file.tree  # type: ignore[attr-defined]
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    if not functions:  # the package's own file
+        return
+    assert ast.get_docstring(tree)
+    for name in ("upgrade", "downgrade"):
+        assert not isinstance(functions[name].body[0], ast.Pass | ast.Raise), name
