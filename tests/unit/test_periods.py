@@ -35,7 +35,7 @@ STRANGE = [
     "Pacific/Fakaofo",
     "Pacific/Kwajalein",
 ]
-INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 MOMENT = timedelta(microseconds=1)
 some_zone = st.one_of(st.sampled_from(STRANGE), st.sampled_from(ZONES))
 

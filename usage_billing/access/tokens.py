@@ -10,10 +10,10 @@ from usage_billing.core.errors import ConfigurationError, NotAuthenticated
 from usage_billing.core.identifiers import is_identifier
 
 _SYMMETRIC = ("HS256",)
-_ASYMMETRIC = ("RS256", "ES256", "EdDSA")
 _REQUIRED = ("exp", "aud", "iss", "sub")
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 LEEWAY_SECONDS = 10
+_MINIMUM_RSA_BITS = 2048
 
 
 def looks_like_token(text: str) -> bool:
@@ -36,7 +36,7 @@ def verify_token(token: str, *, secret: str, public_key: str, audience: str, iss
         )
     except jwt.ExpiredSignatureError as error:
         raise NotAuthenticated("the token has expired", code="token_expired") from error
-    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
         raise NotAuthenticated("the token does not hold", code="token_invalid") from error
     subject = claims["sub"]
     if not isinstance(subject, str) or not is_identifier(subject):
@@ -69,8 +69,13 @@ def _algorithms_for(public_key: str) -> Sequence[str]:
         loaded = load_pem_public_key(public_key.encode())
     except ValueError as error:
         raise ConfigurationError("JWT_PUBLIC_KEY must be a public key in PEM form") from error
-    kinds = {rsa.RSAPublicKey: "RS256", ec.EllipticCurvePublicKey: "ES256", ed25519.Ed25519PublicKey: "EdDSA"}
-    for kind, algorithm in kinds.items():
-        if isinstance(loaded, kind):
-            return (algorithm,)
-    raise ConfigurationError(f"JWT_PUBLIC_KEY must be for one of {', '.join(_ASYMMETRIC)}")
+    if isinstance(loaded, rsa.RSAPublicKey) and loaded.key_size >= _MINIMUM_RSA_BITS:
+        return ("RS256",)
+    # ES256 is ECDSA on this curve and no other: a key on another would fail every token.
+    if isinstance(loaded, ec.EllipticCurvePublicKey) and isinstance(loaded.curve, ec.SECP256R1):
+        return ("ES256",)
+    if isinstance(loaded, ed25519.Ed25519PublicKey):
+        return ("EdDSA",)
+    raise ConfigurationError(
+        "JWT_PUBLIC_KEY must be for RS256 (of 2048 bits or more), for ES256 (on the curve P-256) or for EdDSA (Ed25519)"
+    )
