@@ -1,0 +1,98 @@
+"""What became of one accepted recording."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate
+from usage_billing.metering.recording import Recording
+from usage_billing.subscriptions.models import Subscription
+
+ACCEPTED = "accepted"
+RECORDED = "recorded"
+DUPLICATE = "duplicate"
+QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordStatus:
+    """Where a recording stands; ``customer_id`` decides who may see it (None: no customer can)."""
+
+    id: UUID
+    status: str
+    customer_id: str | None
+    received_at: datetime
+    subscription_id: str | None = None
+    usage_type: str | None = None
+    quantity: Decimal | None = None
+    within_limit: Decimal | None = None
+    beyond_limit: Decimal | None = None
+    occurred_at: datetime | None = None
+    recorded_at: datetime | None = None
+    duplicate_of: UUID | None = None
+    reason: str | None = None
+    detail: str | None = None
+    resolution: str | None = None
+
+
+def waiting_status(recording: Recording) -> RecordStatus:
+    """That of a recording which no worker has recorded yet."""
+    return RecordStatus(
+        id=recording.id,
+        status=ACCEPTED,
+        customer_id=recording.customer_id,
+        received_at=recording.received_at,
+        subscription_id=recording.subscription_id,
+        usage_type=recording.usage_type,
+        quantity=recording.quantity,
+        occurred_at=recording.occurred_at,
+    )
+
+
+def recorded_status(session: Session, record_id: UUID) -> RecordStatus | None:
+    """That of a recording in the books; None when nothing there has this id."""
+    usage = session.get(Usage, record_id)
+    if usage is not None:
+        return _status_of(session, usage, id=record_id)
+    duplicate = session.get(UsageDuplicate, record_id)
+    if duplicate is not None:
+        usage = session.get_one(Usage, duplicate.usage_id)
+        return _status_of(session, usage, id=record_id, duplicate=duplicate)
+    quarantined = session.get(QuarantinedUsage, record_id)
+    if quarantined is None:
+        return None
+    return RecordStatus(
+        id=record_id,
+        status=QUARANTINED,
+        customer_id=quarantined.customer_id,
+        received_at=quarantined.received_at,
+        subscription_id=quarantined.subscription_id,
+        reason=quarantined.reason,
+        detail=quarantined.detail,
+        resolution=quarantined.status,
+    )
+
+
+def _status_of(
+    session: Session, usage: Usage, *, id: UUID, duplicate: UsageDuplicate | None = None
+) -> RecordStatus:
+    """A duplicate shows the recording that it repeats, but for when it was received itself."""
+    owner = session.scalar(select(Subscription.customer_id).where(Subscription.id == usage.subscription_id))
+    return RecordStatus(
+        id=id,
+        status=RECORDED if duplicate is None else DUPLICATE,
+        customer_id=owner,
+        received_at=usage.received_at if duplicate is None else duplicate.received_at,
+        subscription_id=usage.subscription_id,
+        usage_type=usage.usage_type_id,
+        quantity=usage.quantity,
+        within_limit=usage.within_limit,
+        beyond_limit=usage.beyond_limit,
+        occurred_at=usage.occurred_at,
+        recorded_at=usage.recorded_at,
+        duplicate_of=None if duplicate is None else usage.id,
+    )
