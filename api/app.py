@@ -1,0 +1,36 @@
+"""Putting the API together."""
+
+from flask import Flask
+
+from api import auth, enqueue, observe, openapi, problems, state
+from api.json_provider import ExactJson
+from api.views import BLUEPRINTS, DOCUMENTATION
+from usage_billing.settings import Settings
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application; ``settings`` None reads the environment. Connects to nothing yet.
+
+    Raises ConfigurationError when a setting is missing or wrong.
+    """
+    settings = settings or Settings.from_environment()
+    # No static folder: what is served is served by a view, and every view has a rule.
+    app = Flask("api", static_folder=None)
+    app.json = ExactJson(app)
+    app.config |= {
+        "MAX_CONTENT_LENGTH": settings.max_body_bytes,
+        "PROVIDE_AUTOMATIC_OPTIONS": False,
+        "PROPAGATE_EXCEPTIONS": False,
+    }
+    state.init_app(app, settings)
+    enqueue.init_app(app, settings)
+    observe.init_app(app)
+    app.before_request(auth.gate)
+    problems.init_app(app)
+    api = openapi.init_app(app)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
+    app.register_blueprint(DOCUMENTATION)
+    auth.check_every_view_has_a_rule(app)
+    app.extensions["usage_billing.openapi"] = openapi.document(app, api)
+    return app

@@ -1,0 +1,78 @@
+"""Bodies and queries through marshmallow: read strictly, every wrong field told with a pointer."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, Protocol, TypeVar, cast
+
+import marshmallow as ma
+from flask import Request
+from flask_smorest import Blueprint as SmorestBlueprint  # type: ignore[import-untyped]
+from webargs.flaskparser import FlaskParser
+
+from api.ingest.body import body_of, json_of
+from api.schemas.base import field_errors
+from usage_billing.core.errors import InvalidInput
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """What leaves a view as it is, to the type checker."""
+
+    def __call__(self, view: View, /) -> View:
+        """The view, decorated."""
+        ...
+
+
+class StrictParser(FlaskParser):
+    """webargs, with our reader of JSON and our errors; unknown fields and parameters are refused."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE}
+
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        """The body; a schema with ``body_optional`` also takes none at all."""
+        if getattr(schema, "body_optional", False) and not body_of(req):
+            return {}
+        return json_of(req)
+
+    def handle_error(
+        self,
+        error: ma.ValidationError,
+        req: Request,  # noqa: ARG002
+        schema: ma.Schema,  # noqa: ARG002
+        *,
+        error_status_code: int | None,  # noqa: ARG002
+        error_headers: Mapping[str, str] | None,  # noqa: ARG002
+    ) -> NoReturn:
+        """Raises InvalidInput: pointers into the body, names of parameters."""
+        messages = error.messages_dict
+        fields = field_errors(messages.get("json", {})) + field_errors(
+            messages.get("query", {}), start="?", between=""
+        )
+        raise InvalidInput("the request has wrong fields; nothing was changed", fields=tuple(fields)) from error
+
+
+class Blueprint(SmorestBlueprint):  # type: ignore[misc]
+    """A noun's views, parsed strictly. The methods are flask-smorest's, with types."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def route(self, rule: str, *, methods: list[str], **options: Any) -> Decorator:
+        """Serve ``rule``."""
+        return cast(Decorator, super().route(rule, methods=methods, **options))
+
+    def arguments(self, schema: type[ma.Schema], *, location: str = "json", **options: Any) -> Decorator:
+        """Read the body or the query by ``schema``, as the view's first argument."""
+        return cast(Decorator, super().arguments(schema, location=location, **options))
+
+    def response(self, status_code: int, schema: type[ma.Schema], **options: Any) -> Decorator:
+        """Show what the view returns by ``schema``."""
+        return cast(Decorator, super().response(status_code, schema, **options))
+
+    def alt_response(self, status_code: int, *, schema: type[ma.Schema], **options: Any) -> Decorator:
+        """Describe another answer."""
+        return cast(Decorator, super().alt_response(status_code, schema=schema, **options))
+
+    @staticmethod
+    def doc(**options: Any) -> Decorator:
+        """Add to the OpenAPI document."""
+        return cast(Decorator, SmorestBlueprint.doc(**options))

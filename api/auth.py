@@ -1,0 +1,138 @@
+"""Who is asking: a rule on every view, and the gate that keeps it.
+
+A view says ``@requires("usage:write")`` or ``@public``; one that says nothing cannot be registered. Rules are
+data, so that a test walks every route with every kind of credential.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flask import Flask, Request, current_app, g, request
+
+from api.state import State, state
+from usage_billing.access.principal import USAGE_WRITE, Principal
+from usage_billing.access.tokens import looks_like_token, verify_token
+from usage_billing.core.errors import Forbidden, NotAuthenticated
+
+View = TypeVar("View", bound=Callable[..., Any])
+_ATTRIBUTE = "access_rule"
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Any one of ``scopes`` opens the view; none: everybody may. ``users`` lets customers in for their own."""
+
+    scopes: tuple[str, ...]
+    users: bool = False
+
+    @property
+    def public(self) -> bool:
+        """Whether no credential is needed."""
+        return not self.scopes
+
+    def admits(self, principal: Principal) -> bool:
+        """Whether ``principal`` may ask at all; whose things it then sees is for the view."""
+        if principal.customer_id is not None and not self.users:
+            return False
+        return any(principal.may(scope) for scope in self.scopes)
+
+
+def requires(*scopes: str, users: bool = False) -> Callable[[View], View]:
+    """Only callers with one of ``scopes``; customers' tokens only with ``users``."""
+    return _ruled(Rule(scopes, users))
+
+
+def public(view: View) -> View:
+    """Everybody, without a credential."""
+    return _ruled(Rule(()))(view)
+
+
+def rule_of(app: Flask, endpoint: str) -> Rule:
+    """The rule of a view; raises LookupError when it has none."""
+    rule = getattr(app.view_functions[endpoint], _ATTRIBUTE, None)
+    if not isinstance(rule, Rule):
+        raise LookupError(f"the view {endpoint} says neither @requires nor @public")  # noqa: TRY004
+    return rule
+
+
+def check_every_view_has_a_rule(app: Flask) -> None:
+    """Stop the start rather than open a door that nobody thought about."""
+    for endpoint in app.view_functions:
+        rule_of(app, endpoint)
+
+
+def gate() -> None:
+    """Before every request: authenticate, count, compare with the rule. Raises the 401, 403 or 429."""
+    if request.endpoint is None:
+        return
+    rule = rule_of(current_app, request.endpoint)
+    if rule.public:
+        return
+    here = state()
+    principal = _authenticated(request, rule, here)
+    limit = principal.rate_limit or here.settings.rate_limit
+    here.rates.count_request(principal.actor, per_minute=limit)
+    if not rule.admits(principal):
+        if principal.customer_id is not None and not rule.users:
+            raise Forbidden("this is not for customers' tokens", code="missing_scope")
+        raise Forbidden(f"this needs the scope {' or '.join(rule.scopes)}", code="missing_scope")
+    g.principal = principal
+
+
+def caller() -> Principal:
+    """Who is asking; only in views that are not public."""
+    principal = g.principal
+    assert isinstance(principal, Principal)  # noqa: S101  narrows the type of Flask's untyped g
+    return principal
+
+
+def _ruled(rule: Rule) -> Callable[[View], View]:
+    def decorate(view: View) -> View:
+        setattr(view, _ATTRIBUTE, rule)
+        return view
+
+    return decorate
+
+
+def _authenticated(request: Request, rule: Rule, here: State) -> Principal:
+    credential = _credential(request)
+    token = looks_like_token(credential)
+    if token or not here.keys.known(credential):
+        here.rates.check_failures(_address(request))
+    try:
+        if token:
+            settings = here.settings
+            return verify_token(
+                credential,
+                secret=settings.jwt_secret,
+                public_key=settings.jwt_public_key,
+                audience=settings.jwt_audience,
+                issuer=settings.jwt_issuer,
+            )
+        return here.keys.find(credential, trusting=rule.scopes == (USAGE_WRITE,))
+    except NotAuthenticated:
+        here.rates.count_failure(_address(request))
+        raise
+
+
+def _credential(request: Request) -> str:
+    key = request.headers.get("x-api-key", "").strip()
+    scheme, _, bearer = request.headers.get("Authorization", "").strip().partition(" ")
+    bearer = bearer.strip()
+    if scheme and (scheme.lower() != "bearer" or not bearer):
+        raise NotAuthenticated("the Authorization header must be: Bearer, then a key or a token")
+    if key and bearer and key != bearer:
+        raise NotAuthenticated("x-api-key and Authorization name different callers", code="contradicting_credentials")
+    if not key and not bearer:
+        raise NotAuthenticated("give x-api-key: KEY, or Authorization: Bearer with a key or a token")
+    return key or bearer
+
+
+def _address(request: Request) -> str:
+    """Where the request comes from: the gateway's word for it when the gateway is on this machine."""
+    address = request.remote_addr or ""
+    if address in _LOOPBACK:
+        address = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()[:64] or address
+    return address

@@ -1,0 +1,33 @@
+"""Errors that only HTTP knows; the rest of the tree stands in ``usage_billing.core.errors``."""
+
+import time
+
+from usage_billing.core.errors import UsageBillingError
+
+
+class Unreadable(UsageBillingError):
+    """The body or a parameter is not what HTTP or JSON call well-formed."""
+
+    code = "bad_request"
+
+
+class UnsupportedMediaType(UsageBillingError):
+    """The body is of a type that is not read here."""
+
+    code = "unsupported_media_type"
+
+
+class TooLarge(UsageBillingError):
+    """The body is over the limit."""
+
+    code = "body_too_large"
+
+
+class TooManyRequests(UsageBillingError):
+    """The caller asked too often; ``reset`` is the Unix time from when it may again."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, code: str, reset: float) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = max(1, int(reset - time.time()) + 1)

@@ -1,0 +1,1 @@
+"""From bytes on the wire to domain values; one file per format that we take in."""

@@ -1,0 +1,36 @@
+"""Reading the body of a request: its type, its size, its JSON."""
+
+from typing import Any
+
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from api.errors import TooLarge, UnsupportedMediaType
+from api.ingest.strict_json import read_json
+from api.ingest.text import check_text
+
+
+def json_of(request: Request) -> Any:
+    """The decoded body; raises UnsupportedMediaType (415), TooLarge (413), Unreadable (400) or InvalidInput."""
+    data = json_body_of(request)
+    value = read_json(data)
+    check_text(value, data)
+    return value
+
+
+def json_body_of(request: Request) -> bytes:
+    """The bytes of a body that says that it is JSON; raises UnsupportedMediaType or TooLarge."""
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype != "application/json" or charset not in {"utf-8", "utf8"}:
+        raise UnsupportedMediaType("the body must be sent as Content-Type: application/json")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("the body must be sent without Content-Encoding")
+    return body_of(request)
+
+
+def body_of(request: Request) -> bytes:
+    """The bytes of the body; raises TooLarge."""
+    try:
+        return request.get_data()
+    except RequestEntityTooLarge as error:
+        raise TooLarge(f"the body must be at most {request.max_content_length} bytes") from error

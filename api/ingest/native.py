@@ -1,0 +1,89 @@
+"""The founding document's own format: a request to one recording, or to a batch of them.
+
+The rules stand in ``usage_billing.metering.wire``, for the import as well; ``api.schemas.recordings`` says the
+same in marshmallow, for the OpenAPI document, and a property test holds the two together.
+"""
+
+from datetime import datetime
+
+import msgspec
+from flask import Request
+
+from api.ingest.body import json_body_of
+from api.ingest.strict_json import read_json
+from api.ingest.text import check_text
+from usage_billing.core.errors import FieldError, InvalidInput
+from usage_billing.core.identifiers import is_identifier, new_id
+from usage_billing.metering.recording import Recording
+from usage_billing.metering.wire import RawFields, parse_recording
+
+HEADER = "Idempotency-Key"
+
+_one = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_batch = msgspec.json.Decoder(dict[str, list[dict[str, msgspec.Raw]]])
+
+
+def recording_from(request: Request, *, now: datetime) -> Recording:
+    """The one recording of a request; raises InvalidInput with every wrong field."""
+    data = json_body_of(request)
+    body = read_json(data)
+    check_text(body, data)
+    if not isinstance(body, dict):
+        raise InvalidInput.field("", "must be an object", code="not_an_object")
+    key = request.headers.get(HEADER)
+    if key is not None:
+        _check_key(key, body.get("idempotencyKey"))
+    return parse_recording(_one.decode(data), id=new_id(), received_at=now, default_key=key or "")
+
+
+def batch_from(request: Request, *, now: datetime, max_batch: int) -> list[Recording]:
+    """All recordings of a batch, or InvalidInput with every wrong field of every one."""
+    if HEADER in request.headers:
+        # Passed over in silence it would look like a promise that a batch sent twice counts once.
+        message = f"a batch takes an idempotencyKey in each event, not the header {HEADER}"
+        raise InvalidInput.field("", message, code="contradiction")
+    data = json_body_of(request)
+    body = read_json(data)
+    check_text(body, data)
+    _check_batch(body, max_batch)
+    recordings: list[Recording] = []
+    errors: list[FieldError] = []
+    for index, event in enumerate(_batch.decode(data)["events"]):
+        try:
+            recordings.append(_event(event, index, now))
+        except InvalidInput as error:
+            errors += error.fields
+    if errors:
+        raise InvalidInput("some events have wrong fields; none was accepted", fields=tuple(errors))
+    return recordings
+
+
+def _event(fields: RawFields, index: int, now: datetime) -> Recording:
+    return parse_recording(fields, id=new_id(), received_at=now, pointer=f"/events/{index}")
+
+
+def _check_key(key: str, given: object) -> None:
+    if not is_identifier(key):
+        message = f"the header {HEADER} must be 1 to 128 of A-Z a-z 0-9 _ . : -"
+        raise InvalidInput.field("", message, code="not_an_identifier")
+    if given is not None and given != key:
+        message = f"differs from the header {HEADER}"
+        raise InvalidInput.field("/idempotencyKey", message, code="contradiction")
+
+
+def _check_batch(body: object, max_batch: int) -> None:
+    """The outside of a batch; each event's inside is checked one by one."""
+    if not isinstance(body, dict):
+        raise InvalidInput.field("", "must be an object", code="not_an_object")
+    for name in body:
+        if name != "events":
+            raise InvalidInput.field(f"/{name[:64]}", "is not a field of a batch", code="unknown")
+    events = body.get("events")
+    if events is None:
+        raise InvalidInput.field("/events", "is required", code="required")
+    if not isinstance(events, list) or not 1 <= len(events) <= max_batch:
+        raise InvalidInput.field("/events", f"must be a list of 1 to {max_batch} events", code="out_of_range")
+    strays = [index for index, event in enumerate(events) if not isinstance(event, dict)]
+    if strays:
+        fields = tuple(FieldError(f"/events/{index}", "must be an object", "not_an_object") for index in strays)
+        raise InvalidInput("some events are no objects; none was accepted", fields=fields)

@@ -1,0 +1,69 @@
+"""JSON as RFC 8259 has it and nothing beside: exact numbers, no repeated names, UTF-8 without a mark.
+
+Python's own reader takes NaN, keeps the last of two equal names, and turns numbers into floats; each of these
+would bill somebody wrongly.
+"""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from api.errors import Unreadable
+from usage_billing.core.decimals import strip_zeros
+
+MAX_NUMBER_LENGTH = 128
+_SMALL_INTEGER = 18  # digits that fit 64 bits whatever they are
+_FAR = 100  # beyond this many places a number is kept as it is spelled
+_EXPONENT = re.compile(r"[eE][+-]?0*[0-9]{5}")
+_BOM = "\ufeff"
+
+
+def read_json(data: bytes) -> Any:
+    """Decode a body: objects, lists, strings, ``int`` or ``Decimal``, ``bool``, None.
+
+    Raises Unreadable (400) for anything that is not one well-formed JSON text.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise Unreadable("the body is not UTF-8", code="not_utf8") from error
+    if text.startswith(_BOM):
+        raise Unreadable("the body begins with a byte order mark; send UTF-8 without one", code="not_utf8")
+    try:
+        return _decoder.decode(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise Unreadable(f"the body is not JSON: {error.msg} at {where}", code="not_json") from error
+    except RecursionError as error:
+        raise Unreadable("the body is nested too deep", code="too_deep") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise Unreadable(f"the name {twice[:64]!r} is in one object twice", code="repeated_name")
+    return found
+
+
+def _integer(text: str) -> int | Decimal:
+    return int(text) if len(text) <= _SMALL_INTEGER else _number(text)
+
+
+def _number(text: str) -> Decimal:
+    """The number as it is spelled; equal numbers come out equal in text as well (``1.50`` as ``1.5``)."""
+    if len(text) > MAX_NUMBER_LENGTH or _EXPONENT.search(text):
+        raise Unreadable("the body holds a number of more digits than are read", code="number_too_long")
+    value = Decimal(text)
+    return strip_zeros(value) if -_FAR <= value.adjusted() <= _FAR else value
+
+
+def _constant(name: str) -> NoReturn:
+    raise Unreadable(f"{name} is not JSON", code="not_json")
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_number, parse_int=_integer, parse_constant=_constant
+)

@@ -1,0 +1,109 @@
+"""API keys that were found to hold a moment ago, so that recording asks the database once in a while only.
+
+It is also what lets recording go on while the database is away: a key that held within the last ten minutes is
+still trusted then, for recording alone.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from usage_billing.access.keys import MAXIMUM_KEY_LENGTH, hash_key
+from usage_billing.access.principal import Principal
+from usage_billing.core.errors import NotAuthenticated, Unavailable
+
+MAX_ENTRIES = 10_000
+REFUSED_SECONDS = 1.0
+TRUSTED_SECONDS = 600.0
+
+
+@dataclass(slots=True)
+class _Held:
+    """A key that held at ``checked`` (monotonic seconds)."""
+
+    principal: Principal
+    checked: float
+    refreshing: bool = False
+
+
+class KeyCache:
+    """Principals by the hash of their key; bounded, and safe between threads."""
+
+    def __init__(
+        self,
+        load: Callable[[str], Principal],
+        *,
+        secret: str,
+        fresh_seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load = load
+        self._secret = secret
+        self._fresh_seconds = fresh_seconds
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._held: OrderedDict[bytes, _Held] = OrderedDict()
+        self._refused: OrderedDict[bytes, tuple[NotAuthenticated, float]] = OrderedDict()
+
+    def known(self, key: str) -> bool:
+        """Whether ``key`` held when last looked at: such a caller is nobody who guesses."""
+        return len(key) <= MAXIMUM_KEY_LENGTH and hash_key(key, self._secret) in self._held
+
+    def find(self, key: str, *, trusting: bool) -> Principal:
+        """The service behind ``key``; raises NotAuthenticated, or Unavailable when the database is away.
+
+        ``trusting`` accepts a key that held within ten minutes while the database does not answer, and does not
+        wait for one that hangs: a single caller looks again, the others go on.
+        """
+        if len(key) > MAXIMUM_KEY_LENGTH:
+            raise NotAuthenticated("the API key does not hold", code="key_invalid")
+        digest, now = hash_key(key, self._secret), self._monotonic()
+        with self._lock:
+            held = self._held.get(digest)
+            if held is not None:
+                age = now - held.checked
+                if age < self._fresh_seconds or (trusting and held.refreshing and age < TRUSTED_SECONDS):
+                    return held.principal
+                held.refreshing = True
+            self._raise_if_refused(digest, now)
+        try:
+            principal = self._load(key)
+        except NotAuthenticated as error:
+            self._forget(digest, error)
+            raise
+        except Unavailable:
+            if held is not None and trusting and now - held.checked < TRUSTED_SECONDS:
+                return held.principal
+            raise
+        finally:
+            if held is not None:
+                held.refreshing = False
+        self._keep(digest, principal)
+        return principal
+
+    def clear(self) -> None:
+        """Forget all: somebody revoked or rotated a key here."""
+        with self._lock:
+            self._held.clear()
+            self._refused.clear()
+
+    def _raise_if_refused(self, digest: bytes, now: float) -> None:
+        refused = self._refused.get(digest)
+        if refused is not None and now - refused[1] < REFUSED_SECONDS:
+            raise NotAuthenticated(refused[0].message, code=refused[0].code)
+
+    def _keep(self, digest: bytes, principal: Principal) -> None:
+        with self._lock:
+            self._held[digest] = _Held(principal, self._monotonic())
+            self._held.move_to_end(digest)
+            while len(self._held) > MAX_ENTRIES:
+                self._held.popitem(last=False)
+
+    def _forget(self, digest: bytes, error: NotAuthenticated) -> None:
+        with self._lock:
+            self._held.pop(digest, None)
+            self._refused[digest] = (error, self._monotonic())
+            while len(self._refused) > MAX_ENTRIES:
+                self._refused.popitem(last=False)

@@ -1,0 +1,65 @@
+"""What Prometheus asks for: requests by route, accepted recordings, the backlog. No id is ever a label."""
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """One process's figures; with several API processes (PROMETHEUS_MULTIPROC_DIR) those of all together."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "usage_billing_http_requests",
+            "Requests answered.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "usage_billing_http_request_seconds",
+            "How long an answer took.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._accepted = Counter(
+            "usage_billing_recordings_accepted", "Recordings accepted into the inbox.", registry=self._registry
+        )
+        self._backlog = Gauge(
+            "usage_billing_recordings_waiting",
+            "Recordings that no worker has recorded yet.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._oldest = Gauge(
+            "usage_billing_oldest_waiting_seconds",
+            "Age of the oldest recording that waits; 0 when none does.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+
+    def answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def accepted(self, count: int) -> None:
+        """Count accepted recordings."""
+        self._accepted.inc(count)
+
+    def show_backlog(self, waiting: int, *, oldest_seconds: float) -> None:
+        """Set what waits at this moment."""
+        self._backlog.set(waiting)
+        self._oldest.set(oldest_seconds)
+
+    def text(self) -> bytes:
+        """All figures in Prometheus' text format."""
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

@@ -1,0 +1,79 @@
+"""Around every request: an id for it, its figures, one line of log, and the headers that a browser needs."""
+
+import logging
+import re
+import time
+from contextlib import ExitStack
+
+from flask import Flask, Response, g, request
+
+from api.state import state
+from usage_billing import logs
+from usage_billing.core.identifiers import new_id
+
+_SANE_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
+_QUIET = frozenset({"/api/usage/record", "/api/usage/record/batch", "/health/live", "/health/ready", "/metrics"})
+_ERROR = 400
+_YEAR = 31_536_000
+
+_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+)
+_DEFAULT_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+_log = logging.getLogger("api.access")
+
+
+def init_app(app: Flask) -> None:
+    """Watch every request of ``app``."""
+    app.before_request(_begin)
+    app.after_request(_finish)
+    app.teardown_request(_end)
+
+
+def request_id() -> str:
+    """The id of this request: the caller's, when it is a sane one, or one of ours."""
+    return str(g.get("request_id", ""))
+
+
+def _begin() -> None:
+    g.began = time.perf_counter()
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _SANE_ID.fullmatch(given) else new_id().hex
+    g.bound = ExitStack()
+    g.bound.enter_context(logs.bind(request_id=g.request_id))
+
+
+def _finish(response: Response) -> Response:
+    headers = response.headers
+    for name, value in _HEADERS:
+        headers[name] = value
+    headers["X-Request-Id"] = request_id()
+    headers.setdefault("Content-Security-Policy", _DEFAULT_POLICY)
+    headers.setdefault("Cache-Control", "no-store")
+    if request.is_secure:
+        headers["Strict-Transport-Security"] = f"max-age={_YEAR}; includeSubDomains"
+    seconds = time.perf_counter() - g.began
+    route = request.url_rule.rule if request.url_rule else "unmatched"
+    method = request.method if request.url_rule else "unmatched"
+    state().metrics.answered(method=method, route=route, status=response.status_code, seconds=seconds)
+    level = logging.DEBUG if route in _QUIET and response.status_code < _ERROR else logging.INFO
+    if _log.isEnabledFor(level):
+        principal = g.get("principal")
+        extra = {
+            "status": response.status_code,
+            "milliseconds": round(seconds * 1000, 1),
+            "actor": principal.actor if principal else None,
+        }
+        _log.log(level, "%s %s", request.method, request.path, extra=extra)
+    return response
+
+
+def _end(_: BaseException | None) -> None:
+    bound = g.pop("bound", None)
+    if bound is not None:
+        bound.close()

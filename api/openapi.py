@@ -1,0 +1,88 @@
+"""The OpenAPI 3.1 document: made from the views, their schemas and their rules."""
+
+import http
+from typing import Any
+
+from flask import Flask, Response
+from flask_smorest import Api  # type: ignore[import-untyped]
+from flask_smorest.utils import prepare_response  # type: ignore[import-untyped]
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
+
+from api import problems
+from api.auth import rule_of
+from api.schemas.fields import describe
+from api.schemas.problems import ProblemSchema
+from usage_billing import __version__
+from usage_billing.core.identifiers import IDENTIFIER_PATTERN
+
+_DESCRIPTION = """\
+Record usage, read what was used, run billing, read invoices.
+
+Quantities and money are exact decimals: numbers or strings in, strings out. Times are RFC 3339 with an offset in,
+UTC out. Errors are `application/problem+json` with a stable `code`: see [problems](/api/docs/problems).
+"""
+_SECURITY_SCHEMES = {
+    "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "A service's key."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A service's key, or a user's JWT."},
+}
+_NO_CONTENT = (204, 304)
+
+
+class IdentifierConverter(BaseConverter):
+    """A name in a path; what cannot be one is not found."""
+
+    regex = IDENTIFIER_PATTERN
+    part_isolating = True
+
+
+class ProblemApi(Api):  # type: ignore[misc]
+    """flask-smorest with problems for errors."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        """flask-smorest's one hook for errors."""
+        return problems.from_http(error)
+
+    def _register_responses(self) -> None:
+        """As flask-smorest does, but of our media type."""
+        for status in http.HTTPStatus:
+            self._register_response(status.name, status.phrase, error=status.value not in _NO_CONTENT)
+        self._register_response("DEFAULT_ERROR", "A problem", error=True)
+
+    def _register_response(self, name: str, description: str, *, error: bool) -> None:
+        response: dict[str, Any] = {"description": description}
+        if error:
+            response["schema"] = self.ERROR_SCHEMA
+        prepare_response(response, self.spec, problems.MEDIA_TYPE)
+        self.spec.components.response(name, response, lazy=True)
+
+
+def init_app(app: Flask) -> ProblemApi:
+    """Give ``app`` an API to register blueprints with."""
+    app.url_map.converters["identifier"] = IdentifierConverter
+    app.config |= {"API_TITLE": "Usage billing", "API_VERSION": __version__, "OPENAPI_VERSION": "3.1.0"}
+    info = {"description": _DESCRIPTION}
+    api = ProblemApi(app, spec_kwargs={"info": info, "components": {"securitySchemes": _SECURITY_SCHEMES}})
+    api.ma_plugin.converter.add_attribute_function(describe)
+    pattern = {"type": "string", "pattern": f"^{IDENTIFIER_PATTERN}$"}
+    api.register_converter(IdentifierConverter, lambda _: pattern)
+    return api
+
+
+def document(app: Flask, api: ProblemApi) -> dict[str, Any]:
+    """The whole document, with what each operation asks of its caller."""
+    found: dict[str, Any] = api.spec.to_dict()
+    for rule in app.url_map.iter_rules():
+        path = "/".join(f"{{{part.split(':')[-1][:-1]}}}" if "<" in part else part for part in rule.rule.split("/"))
+        access = rule_of(app, rule.endpoint)
+        for method in (rule.methods or set()) & {"GET", "POST", "PATCH", "DELETE"}:
+            operation = found["paths"].get(path, {}).get(method.lower())
+            if operation is None:
+                continue
+            operation["operationId"] = rule.endpoint.rpartition(".")[2]
+            operation["security"] = [] if access.public else [{"apiKey": []}, {"bearer": []}]
+            if not access.public:
+                operation["x-scopes"] = list(access.scopes)
+    return found

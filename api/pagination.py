@@ -1,0 +1,53 @@
+"""Cursors: where a page ended, as opaque text. One that we did not make is refused."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from api.errors import Unreadable
+from usage_billing.core.identifiers import IDENTIFIER_PATTERN
+from usage_billing.db.keyset import page_of
+
+Row = TypeVar("Row")
+
+# What a cursor of each kind of list holds; decoding checks it, for it goes into a query.
+BY_NAME = tuple[Annotated[str, msgspec.Meta(pattern=rf"^{IDENTIFIER_PATTERN}\Z")]]
+BY_ID = tuple[UUID]
+BY_NUMBER = tuple[Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]]
+BY_TIME_AND_ID = tuple[Annotated[datetime, msgspec.Meta(tz=True)], UUID]
+
+
+def listed(
+    session: Session,
+    statement: Select[Row],
+    query: dict[str, Any],
+    *,
+    by: Sequence[InstrumentedAttribute[Any]],
+    kind: Any,
+    newest_first: bool = False,
+) -> dict[str, Any]:
+    """The page that ``query`` (``limit``, ``cursor``) asks for, ready for ``page_of`` of its schema."""
+    after = read_cursor(query["cursor"], kind)
+    page = page_of(session, statement, by=by, after=after, limit=query["limit"], newest_first=newest_first)
+    return {"data": page.rows, "next_cursor": make_cursor(page.last)}
+
+
+def make_cursor(last: tuple[Any, ...] | None) -> str | None:
+    """The text that brings the page after ``last``; None when there is none."""
+    return None if last is None else urlsafe_b64encode(msgspec.json.encode(last)).decode().rstrip("=")
+
+
+def read_cursor(text: str | None, kind: Any) -> Any:
+    """The opposite; raises Unreadable (400)."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=kind)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise Unreadable("the cursor is none of ours; begin without one", code="bad_cursor") from error

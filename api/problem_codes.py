@@ -1,0 +1,80 @@
+"""The codes of problems and what each means: served at /api/docs/problems and listed in docs/problems.md.
+
+A code is wire format: once released it keeps its meaning. A test compares the codes in use with this table.
+"""
+
+CODES: dict[str, str] = {
+    # 400: not well-formed
+    "bad_request": "The request is not well-formed HTTP, or its body was cut short.",
+    "bad_cursor": "The cursor is none that a list answered; begin without one.",
+    "not_json": "The body is not one JSON text; NaN and Infinity are not JSON.",
+    "not_utf8": "The body is not UTF-8, or begins with a byte order mark.",
+    "number_too_long": "A number in the body has more than 128 characters or an exponent of five digits.",
+    "repeated_name": "One object of the body has the same name twice.",
+    "too_deep": "The body is nested too deep to be read.",
+    # 401: who are you?
+    "not_authenticated": "No credential, or none in a form that is understood.",
+    "contradicting_credentials": "x-api-key and Authorization name different callers.",
+    "key_invalid": "The API key does not hold.",
+    "key_expired": "The API key held until its expiry, which is over.",
+    "key_revoked": "The API key was revoked.",
+    "token_invalid": "The token is not one of ours: its signature, algorithm, audience, issuer or subject is wrong.",
+    "token_expired": "The token has expired.",
+    "tokens_not_configured": "Tokens are not accepted here; use an API key.",
+    # 403
+    "forbidden": "The credential holds, but not for this.",
+    "missing_scope": "The credential lacks the scope that this needs, or is a customer's where only services may ask.",
+    # 404, 405
+    "not_found": "No such thing, or not one of yours.",
+    "method_not_allowed": "This address does not take this method; Allow says which.",
+    # 409: contradicts what is stored
+    "conflict": "The request contradicts what is stored.",
+    "already_exists": "The id is taken.",
+    "already_ended": "The subscription has an end already.",
+    "already_resolved": "The quarantined recording was replayed or discarded already.",
+    "broken_payload": "The quarantined entry is no readable recording and cannot be replayed.",
+    "key_ended": "The key was rotated or ended already.",
+    "still_refused": "The recording still cannot be counted; the detail says why.",
+    # 413, 415
+    "body_too_large": "The body is larger than USAGE_BILLING_MAX_BODY_BYTES.",
+    "unsupported_media_type": "The body must be application/json in UTF-8, without Content-Encoding.",
+    # 422: well-formed, and wrong; mostly codes of single fields
+    "invalid_request": "Fields are wrong; errors says which.",
+    "bad_text": "Text with NUL, a lone surrogate or, in names for people, a control character.",
+    "contradiction": "Two parts of the request contradict each other.",
+    "invalid": "The value is not acceptable; the detail says why.",
+    "invalid_metadata": "The metadata is no object, or too large, or nested too deep, or cannot be kept.",
+    "malformed_json": "This is not a JSON object.",
+    "no_offset": "The time has no offset, such as Z or +02:00.",
+    "not_a_choice": "None of the words that may stand here.",
+    "not_a_decimal": "No plain decimal number, or too large, negative, or of too many decimal places.",
+    "not_a_flag": "Neither true nor false.",
+    "not_a_text": "Not a text.",
+    "not_a_time": "No RFC 3339 time.",
+    "not_a_whole_number": "Not a whole number.",
+    "not_an_email": "No e-mail address.",
+    "not_an_identifier": "No identifier: 1 to 128 characters of A-Z a-z 0-9 _ . : -",
+    "not_an_object": "Not a JSON object.",
+    "not_supported": "Understood, but not offered by this version.",
+    "out_of_order": "The values are not in the order that they must have.",
+    "out_of_range": "Too small, too large, too short, too long, too early or too late.",
+    "required": "Missing.",
+    "unbounded": "The last tier must be without an end, and only the last.",
+    "unknown": "No field of this request.",
+    "unknown_currency": "No ISO 4217 currency that an invoice can be in.",
+    "unknown_customer": "There is no such customer.",
+    "unknown_plan": "There is no such plan.",
+    "unknown_scope": "There is no such scope.",
+    "unknown_subscription": "There is no such subscription.",
+    "unknown_usage_type": "There is no such usage type.",
+    "unknown_zone": "No time zone of the IANA database.",
+    # 429
+    "rate_limited": "Too many requests with this credential within a minute; Retry-After says when to go on.",
+    "too_many_failures": "Too many credentials from this address did not hold; Retry-After says when to go on.",
+    # 500, 503
+    "internal_error": "A mistake of ours; the log has it under requestId.",
+    "unavailable": "A part that is needed does not answer; nothing was changed, try again.",
+    "backlog_full": "More recordings wait than may (USAGE_BILLING_MAX_BACKLOG); nothing was accepted, try again.",
+    "database_unavailable": "The database does not answer; nothing was changed, try again.",
+    "inbox_unavailable": "The inbox does not answer, so nothing can be accepted; try again with the same key.",
+}

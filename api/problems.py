@@ -1,0 +1,130 @@
+"""Errors as RFC 9457 ``application/problem+json``, all of them made here."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from api.errors import TooLarge, TooManyRequests, Unreadable, UnsupportedMediaType
+from api.json_provider import json_response
+from api.observe import request_id
+from api.problem_codes import CODES
+from usage_billing.core.errors import (
+    Conflict,
+    FieldError,
+    Forbidden,
+    InvalidInput,
+    NotAuthenticated,
+    NotFound,
+    Unavailable,
+    UsageBillingError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+_RETRY_SECONDS = 2
+_SERVER_ERROR = 500
+
+# The tree of errors, each branch with its status and title. The first that fits counts.
+_BRANCHES: tuple[tuple[type[UsageBillingError], int, str], ...] = (
+    (Unreadable, 400, "Bad request"),
+    (NotAuthenticated, 401, "Not authenticated"),
+    (Forbidden, 403, "Forbidden"),
+    (NotFound, 404, "Not found"),
+    (Conflict, 409, "Conflict"),
+    (TooLarge, 413, "Body too large"),
+    (UnsupportedMediaType, 415, "Unsupported media type"),
+    (InvalidInput, 422, "Invalid request"),
+    (TooManyRequests, 429, "Too many requests"),
+    (Unavailable, 503, "Unavailable"),
+    (UsageBillingError, 500, "Internal error"),
+)
+_HTTP_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+_log = logging.getLogger(__name__)
+
+
+def init_app(app: Flask) -> None:
+    """Turn every error of ``app`` into a problem."""
+    app.register_error_handler(UsageBillingError, from_error)
+    app.register_error_handler(Exception, from_unexpected)
+
+
+def from_error(error: UsageBillingError) -> Response:
+    """A person's error, by the branch of the tree that it is on."""
+    status, title = next((status, title) for branch, status, title in _BRANCHES if isinstance(error, branch))
+    if status == _SERVER_ERROR:
+        return from_unexpected(error)
+    headers: dict[str, str] = {}
+    if isinstance(error, NotAuthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="usage-billing"'
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(_RETRY_SECONDS)
+        _log.warning("unavailable: %s", error.message, extra={"code": error.code})
+    fields = error.fields if isinstance(error, InvalidInput) else ()
+    return problem(status, error.code, title=title, detail=error.message, errors=fields, headers=headers)
+
+
+def from_http(error: HTTPException) -> Response:
+    """What Flask and Werkzeug raise by themselves: no such route, a wrong method, a body cut short."""
+    status = error.code or _SERVER_ERROR
+    if status >= _SERVER_ERROR:
+        return from_unexpected(error)
+    # Redirects are no errors, and a header such as Allow belongs to the answer.
+    headers = {name: value for name, value in error.get_headers() if name.lower() not in {"content-type"}}
+    code = _HTTP_CODES.get(status, "bad_request")
+    return problem(status, code, title=error.name, detail=error.description or error.name, headers=headers)
+
+
+def from_unexpected(error: Exception) -> Response:
+    """A mistake of ours: logged whole, told without details."""
+    if isinstance(error, HTTPException) and (error.code or 0) < _SERVER_ERROR:
+        return from_http(error)
+    _log.error("unexpected error", exc_info=error)
+    detail = "something went wrong here; the log has it under this requestId"
+    return problem(_SERVER_ERROR, "internal_error", title="Internal error", detail=detail)
+
+
+def problem(
+    status: int,
+    code: str,
+    *,
+    title: str,
+    detail: str,
+    errors: Iterable[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An answer that says what is wrong, to people by ``detail`` and to programs by ``code``."""
+    body: dict[str, Any] = {
+        "type": f"/api/docs/problems#{code}" if code in CODES else "about:blank",
+        "title": title,
+        "status": status,
+        "detail": _printable(detail),
+        "code": code,
+        "requestId": request_id(),
+    }
+    listed = [_field(error) for error in errors]
+    if listed:
+        body["errors"] = listed
+    response = json_response(body, status=status)
+    response.mimetype = MEDIA_TYPE
+    for name, value in (headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+def _field(error: FieldError) -> dict[str, str]:
+    """A field of the body by its JSON pointer; a query parameter, marked by ``?``, by its name."""
+    where = {"parameter": error.pointer[1:]} if error.pointer.startswith("?") else {"pointer": error.pointer}
+    return {name: _printable(text) for name, text in where.items()} | {
+        "detail": _printable(error.message),
+        "code": error.code,
+    }
+
+
+def _printable(text: str) -> str:
+    """What a caller sent may be in the message; lone surrogates cannot be sent back."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,1 @@
+"""Bodies, parameters and answers as marshmallow schemas: what is checked is what the OpenAPI document says."""

@@ -1,0 +1,47 @@
+"""API keys on the wire: the key itself is shown once, when it is made."""
+
+import marshmallow as ma
+
+from api.schemas.base import Schema
+from api.schemas.fields import Choice, Instant, Text, Whole
+from usage_billing.access.principal import SCOPES
+
+_YEAR_SECONDS = 366 * 24 * 3600
+_MAX_RATE = 10**9
+
+
+class NewApiKeySchema(Schema):
+    """A key as it is asked for; ``rateLimit`` is in requests a minute."""
+
+    name = Text(maximum=128, required=True)
+    scopes = ma.fields.List(Choice(*SCOPES), required=True, validate=ma.validate.Length(min=1, max=len(SCOPES)))
+    expires_at = Instant(allow_none=True, load_default=None)
+    rate_limit = Whole(minimum=1, maximum=_MAX_RATE, allow_none=True, load_default=None)
+
+
+class RotationSchema(Schema):
+    """For how long the old key holds beside the new one; a day if not said."""
+
+    overlap_seconds = Whole(minimum=0, maximum=_YEAR_SECONDS)
+    body_optional = True
+
+
+class ApiKeySchema(Schema):
+    """What may be known of a key."""
+
+    id = ma.fields.UUID(required=True)
+    prefix = Text(maximum=16, required=True)
+    name = Text(maximum=128, required=True)
+    scopes = ma.fields.List(Choice(*SCOPES), required=True)
+    rate_limit = Whole(allow_none=True, required=True)
+    created_at = Instant(required=True)
+    expires_at = Instant(allow_none=True, required=True)
+    revoked_at = Instant(allow_none=True, required=True)
+    last_used_at = Instant(allow_none=True, required=True)
+    replaced_by = ma.fields.UUID(allow_none=True, required=True)
+
+
+class IssuedApiKeySchema(ApiKeySchema):
+    """A new key; ``key`` is shown this once."""
+
+    key = Text(required=True)

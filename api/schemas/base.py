@@ -1,0 +1,81 @@
+"""What all schemas share: unknown fields are refused, and every message carries a code."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import marshmallow as ma
+
+from usage_billing.core.errors import FieldError
+
+
+class Coded(str):
+    """A message for people with a code for programs."""
+
+    __slots__ = ("code",)
+    code: str
+
+    def __new__(cls, message: str, code: str = "invalid") -> "Coded":
+        """``message`` with ``code``."""
+        made = super().__new__(cls, message)
+        made.code = code
+        return made
+
+    def format(self, *args: object, **values: object) -> "Coded":
+        """marshmallow formats every message; the code survives."""
+        return Coded(super().format(*args, **values), self.code)
+
+
+def wrong(message: str, code: str) -> ma.ValidationError:
+    """The error of one field."""
+    return ma.ValidationError(Coded(message, code))
+
+
+REQUIRED = Coded("is required", "required")
+NOT_NULL = Coded("must not be null", "required")
+
+
+class Field(ma.fields.Field[Any]):
+    """A field whose own two complaints are coded."""
+
+    default_error_messages = {"required": REQUIRED, "null": NOT_NULL}
+
+
+class Schema(ma.Schema):
+    """A body, query or answer. Only what is named is taken."""
+
+    error_messages = {
+        "unknown": Coded("is not a field of this request", "unknown"),
+        "type": Coded("must be an object", "not_an_object"),
+    }
+
+    class Meta:
+        """Unknown fields are refused, and fields keep their order."""
+
+        unknown = ma.RAISE
+
+    def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
+        """snake_case here is camelCase on the wire."""
+        if field_obj.data_key is None:
+            first, *rest = field_name.split("_")
+            field_obj.data_key = first + "".join(part.title() for part in rest)
+
+
+def field_errors(messages: Mapping[Any, Any], *, start: str = "", between: str = "/") -> list[FieldError]:
+    """marshmallow's tree of messages as a list with pointers."""
+    return list(_walk(messages, start, between))
+
+
+def _walk(messages: Any, pointer: str, between: str) -> Iterator[FieldError]:
+    if isinstance(messages, Mapping):
+        for name, inner in messages.items():
+            below = pointer if name == "_schema" else f"{pointer}{between}{_escaped(str(name))}"
+            yield from _walk(inner, below, "/")
+    elif isinstance(messages, list):
+        for message in messages:
+            yield from _walk(message, pointer, "/")
+    else:
+        yield FieldError(pointer, str(messages), getattr(messages, "code", "invalid"))
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,114 @@
+"""Recordings on the wire: the founding document's body, batches, and what became of one.
+
+``RecordingSchema`` says in marshmallow what ``usage_billing.metering.wire`` does: the OpenAPI document is made
+from it, and a property test holds the two together. Requests go through the latter, which is five times as fast.
+"""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import marshmallow as ma
+
+from api.schemas.base import Schema, wrong
+from api.schemas.fields import Amount, Choice, Identifier, Instant, Mapping, Prefabricated, Quantity, Text, Whole
+from usage_billing.core.clock import utc_now
+from usage_billing.metering.metadata import MAX_BYTES, MAX_DEPTH, NotMetadata, canonical_metadata
+from usage_billing.metering.wire import EARLIEST, MAX_AHEAD
+
+
+class Occurrence(Instant):
+    """A time at which something can have been used: not before the year 2000, and not in the future."""
+
+    earliest = EARLIEST
+
+    @property
+    def latest(self) -> datetime:  # type: ignore[override]
+        """As far as a sender's clock may lead ours."""
+        now: datetime = getattr(self.parent, "now", None) or utc_now()
+        return now + MAX_AHEAD
+
+
+class Metadata(Mapping):
+    """Details about the usage, kept as they are: at most 16 KiB of JSON, nested at most 32 deep."""
+
+    openapi = {"type": "object", "description": f"At most {MAX_BYTES} bytes of JSON, {MAX_DEPTH} levels."}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        try:
+            return canonical_metadata(json.dumps(value, default=str).encode())
+        except NotMetadata as error:
+            raise wrong(str(error), "invalid_metadata") from error
+
+
+class RecordingSchema(Schema):
+    """One use of something. Sent twice with the same ``idempotencyKey`` it is counted once."""
+
+    user_id = Identifier(required=True)
+    subscription_id = Identifier(required=True)
+    usage_type = Identifier(required=True)
+    quantity = Amount(positive=True, required=True)
+    metadata = Metadata(allow_none=True)
+    timestamp = Occurrence(allow_none=True)
+    idempotency_key = Identifier(allow_none=True)
+    source = Identifier(allow_none=True)
+
+    def __init__(self, *, now: datetime | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.now = now
+
+
+class BatchSchema(Schema):
+    """Several recordings, all or none."""
+
+    events = ma.fields.List(ma.fields.Nested(RecordingSchema), required=True)
+
+
+class AcceptedSchema(Schema):
+    """An accepted recording: it will be counted, or it will be in quarantine."""
+
+    id = ma.fields.UUID(required=True)
+    status = Choice("accepted", required=True)
+
+
+class AcceptedBatchSchema(Schema):
+    """Accepted recordings, their ids in the order of the events."""
+
+    accepted = Whole(required=True)
+    ids = ma.fields.List(ma.fields.UUID(), required=True)
+
+
+class RecordStatusSchema(Schema):
+    """What became of an accepted recording."""
+
+    id = ma.fields.UUID(required=True)
+    status = Choice("accepted", "recorded", "duplicate", "quarantined", required=True)
+    customer_id = Identifier(data_key="userId", allow_none=True)
+    subscription_id = Identifier(allow_none=True)
+    usage_type = Identifier(allow_none=True)
+    quantity = Quantity(allow_none=True)
+    within_limit = Quantity(allow_none=True)
+    beyond_limit = Quantity(allow_none=True)
+    occurred_at = Instant(data_key="timestamp", allow_none=True)
+    received_at = Instant()
+    recorded_at = Instant(allow_none=True)
+    duplicate_of = ma.fields.UUID(allow_none=True)
+    reason = Text(allow_none=True)
+    detail = Text(allow_none=True)
+    resolution = Choice("open", "discarded", "replayed", allow_none=True)
+
+
+class RecordSchema(Schema):
+    """One recorded use."""
+
+    id = ma.fields.UUID(required=True)
+    usage_type = Identifier(required=True)
+    quantity = Quantity(required=True)
+    within_limit = Quantity(required=True)
+    beyond_limit = Quantity(required=True)
+    occurred_at = Instant(data_key="timestamp", required=True)
+    received_at = Instant(required=True)
+    recorded_at = Instant(required=True)
+    idempotency_key = Identifier(required=True)
+    source = Prefabricated({"type": "string"}, required=True)
+    metadata = Prefabricated({"type": "object"}, required=True)

@@ -1,0 +1,71 @@
+"""What one process of the API holds: settings, engine, clock, caches. Hung on the app, so that two can coexist."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Flask, current_app
+from sqlalchemy import Engine
+
+from api.key_cache import KeyCache
+from api.metrics import Metrics
+from api.rates import Rates
+from usage_billing.access.principal import Principal
+from usage_billing.access.service import authenticate
+from usage_billing.core.clock import utc_now
+from usage_billing.db.session import make_engine, transaction
+from usage_billing.settings import Settings
+
+_EXTENSION = "usage_billing.api"
+_MAX_POOL = 10
+
+
+@dataclass(slots=True)
+class State:
+    """Everything but ``clock`` is fixed for the life of the process."""
+
+    settings: Settings
+    engine: Engine
+    clock: Callable[[], datetime]
+    keys: KeyCache
+    rates: Rates
+    metrics: Metrics
+
+    def start_over(self, *, clock: Callable[[], datetime]) -> None:
+        """Forget what was cached or counted, and go by another clock: for tests."""
+        self.clock = clock
+        self.keys.clear()
+        self.rates.clear()
+
+
+def init_app(app: Flask, settings: Settings) -> State:
+    """Make the state of ``app``; nothing is connected yet."""
+    engine = make_engine(settings.require_database(), pool_size=min(settings.api_threads, _MAX_POOL))
+    secret = settings.require_secret()
+
+    def load(key: str) -> Principal:
+        with transaction(engine) as session:
+            return authenticate(session, key, secret=secret, now=made.clock())
+
+    made = State(
+        settings=settings,
+        engine=engine,
+        clock=utc_now,
+        keys=KeyCache(load, secret=secret, fresh_seconds=settings.key_cache_seconds),
+        rates=Rates(),
+        metrics=Metrics(),
+    )
+    app.extensions[_EXTENSION] = made
+    return made
+
+
+def state_of(app: Flask) -> State:
+    """The state of ``app``."""
+    found = app.extensions[_EXTENSION]
+    assert isinstance(found, State)  # noqa: S101  narrows the type of Flask's untyped dict
+    return found
+
+
+def state() -> State:
+    """The state of the app that answers this request."""
+    return state_of(current_app)

@@ -1,0 +1,35 @@
+"""One file per noun. A view says who may ask, calls one flow or report, and returns what its schema shows."""
+
+from api.views import (
+    api_keys,
+    billing_runs,
+    customers,
+    docs,
+    health,
+    invoices,
+    plans,
+    quarantine,
+    quotas,
+    recording,
+    records,
+    subscriptions,
+    usage,
+    usage_types,
+)
+
+BLUEPRINTS = (
+    recording.blp,
+    records.blp,
+    usage.blp,
+    billing_runs.blp,
+    invoices.blp,
+    quarantine.blp,
+    customers.blp,
+    plans.blp,
+    usage_types.blp,
+    quotas.blp,
+    subscriptions.blp,
+    api_keys.blp,
+    health.blp,
+)
+DOCUMENTATION = docs.blp

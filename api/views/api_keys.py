@@ -1,0 +1,85 @@
+"""API keys: what services authenticate with."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from api.arguments import Blueprint
+from api.auth import caller, requires
+from api.pagination import BY_ID, listed
+from api.schemas.api_keys import ApiKeySchema, IssuedApiKeySchema, NewApiKeySchema, RotationSchema
+from api.schemas.paging import PageQuery, page_of
+from api.state import state
+from usage_billing.access.models import ApiKey
+from usage_billing.access.principal import ADMIN
+from usage_billing.access.service import IssuedKey, get_key
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows import manage_keys
+
+blp = Blueprint("api keys", __name__, url_prefix="/api/api-keys", description="What services authenticate with.")
+
+
+@blp.route("", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(NewApiKeySchema)
+@blp.response(201, IssuedApiKeySchema)
+def create_api_key(body: dict[str, Any]) -> dict[str, Any]:
+    """Make a key. It is shown in this answer and never again."""
+    secret = state().settings.require_secret()
+    with transaction(state().engine) as session:
+        issued = manage_keys.create_key(session, **body, secret=secret, actor=caller().actor, now=state().clock())
+    return _shown_once(issued)
+
+
+@blp.route("", methods=["GET"])
+@requires(ADMIN)
+@blp.arguments(PageQuery, location="query")
+@blp.response(200, page_of(ApiKeySchema))
+def list_api_keys(query: dict[str, Any]) -> dict[str, Any]:
+    """List keys, newest first, ended ones included; never the key itself."""
+    with read_only(state().engine) as session:
+        return listed(session, select(ApiKey), query, by=[ApiKey.id], kind=BY_ID, newest_first=True)
+
+
+@blp.route("/<uuid:key_id>", methods=["GET"])
+@requires(ADMIN)
+@blp.response(200, ApiKeySchema)
+def show_api_key(key_id: UUID) -> ApiKey:
+    """Show what may be known of a key."""
+    with read_only(state().engine) as session:
+        return get_key(session, key_id)
+
+
+@blp.route("/<uuid:key_id>/rotate", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(RotationSchema, required=False)
+@blp.response(201, IssuedApiKeySchema)
+def rotate_api_key(body: dict[str, Any], key_id: UUID) -> dict[str, Any]:
+    """Make a successor with the same scopes; both hold until the overlap is over."""
+    seconds = body.get("overlap_seconds")
+    overlap = manage_keys.DEFAULT_OVERLAP if seconds is None else timedelta(seconds=seconds)
+    secret = state().settings.require_secret()
+    with transaction(state().engine) as session:
+        issued = manage_keys.rotate_key(
+            session, key_id, secret=secret, overlap=overlap, actor=caller().actor, now=state().clock()
+        )
+    state().keys.clear()
+    return _shown_once(issued)
+
+
+@blp.route("/<uuid:key_id>/revoke", methods=["POST"])
+@requires(ADMIN)
+@blp.response(200, ApiKeySchema)
+def revoke_api_key(key_id: UUID) -> ApiKey:
+    """End a key now; other API processes follow within seconds. Revoking twice changes nothing."""
+    with transaction(state().engine) as session:
+        revoked = manage_keys.revoke_key(session, key_id, actor=caller().actor, now=state().clock())
+    state().keys.clear()
+    return revoked
+
+
+def _shown_once(issued: IssuedKey) -> dict[str, Any]:
+    shown = {column.key: getattr(issued.row, column.key) for column in ApiKey.__table__.columns if column.key != "hash"}
+    return shown | {"key": issued.text}

@@ -1,0 +1,56 @@
+"""Billing runs: the daily chain, started by hand and watched."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from api import enqueue
+from api.arguments import Blueprint
+from api.auth import caller, requires
+from api.pagination import BY_ID, listed
+from api.schemas.billing import BillingRunSchema, ProcessBillingSchema, StartedRunSchema
+from api.schemas.paging import PageQuery, page_of
+from api.state import state
+from usage_billing.access.principal import BILLING_RUN
+from usage_billing.billing_runs.models import BillingRun
+from usage_billing.core.errors import NotFound
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.open_run import RunRequest, open_run
+
+blp = Blueprint("billing", __name__, url_prefix="/api", description="The daily chain.")
+
+
+@blp.route("/usage/process-billing", methods=["POST"])
+@requires(BILLING_RUN)
+@blp.arguments(ProcessBillingSchema, required=False)
+@blp.response(202, StartedRunSchema)
+def process_billing(body: dict[str, Any]) -> BillingRun:
+    """Start a billing run. Any number of them, at any time, put the same charges on the same invoices."""
+    request = RunRequest(**body)
+    with transaction(state().engine) as session:
+        run = open_run(session, request, requested_by=caller().actor, now=state().clock())
+    enqueue.start_run(run.id)
+    return run
+
+
+@blp.route("/billing-runs", methods=["GET"])
+@requires(BILLING_RUN)
+@blp.arguments(PageQuery, location="query")
+@blp.response(200, page_of(BillingRunSchema))
+def list_billing_runs(query: dict[str, Any]) -> dict[str, Any]:
+    """List billing runs, newest first."""
+    with read_only(state().engine) as session:
+        return listed(session, select(BillingRun), query, by=[BillingRun.id], kind=BY_ID, newest_first=True)
+
+
+@blp.route("/billing-runs/<uuid:run_id>", methods=["GET"])
+@requires(BILLING_RUN)
+@blp.response(200, BillingRunSchema)
+def show_billing_run(run_id: UUID) -> BillingRun:
+    """Show how far a run is, and what came out of it."""
+    with read_only(state().engine) as session:
+        found = session.get(BillingRun, run_id)
+    if found is None:
+        raise NotFound(f"there is no billing run {run_id}")
+    return found

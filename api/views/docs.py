@@ -1,0 +1,70 @@
+"""The documentation: the OpenAPI document, a page to read it, and what each problem means. No CDN."""
+
+from importlib.resources import files
+from string import Template
+
+from flask import Blueprint, Response, current_app
+from werkzeug.exceptions import NotFound
+
+from api.auth import public
+from api.json_provider import json_response
+from api.problem_codes import CODES
+
+blp = Blueprint("docs", __name__, url_prefix="/api")
+
+# Everything from here and no script inline: the page works under a policy that allows nothing else.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_DAY = "public, max-age=86400"
+_SWAGGER = files("flask_swagger_ui") / "dist"
+_OURS = files("api") / "static"
+_ASSETS = {
+    "swagger-ui.css": (_SWAGGER, "text/css"),
+    "swagger-ui-bundle.js": (_SWAGGER, "text/javascript"),
+    "favicon-32x32.png": (_SWAGGER, "image/png"),
+    "docs.js": (_OURS, "text/javascript"),
+    "problems.css": (_OURS, "text/css"),
+}
+_ROW = Template('<dt id="$code"><code>$code</code></dt><dd>$meaning</dd>\n')
+
+
+@blp.get("/openapi.json")
+@public
+def openapi_json() -> Response:
+    """The OpenAPI 3.1 document."""
+    return json_response(current_app.extensions["usage_billing.openapi"])
+
+
+@blp.get("/docs")
+@public
+def docs() -> Response:
+    """A page to read the document and to try requests."""
+    return _page((_OURS / "docs.html").read_text())
+
+
+@blp.get("/docs/problems")
+@public
+def problems() -> Response:
+    """What each ``code`` of a problem means."""
+    rows = "".join(_ROW.substitute(code=code, meaning=CODES[code]) for code in sorted(CODES))
+    return _page(Template((_OURS / "problems.html").read_text()).substitute(rows=rows))
+
+
+@blp.get("/docs/assets/<name>")
+@public
+def asset(name: str) -> Response:
+    """A part of the page."""
+    if name not in _ASSETS:
+        raise NotFound
+    folder, mimetype = _ASSETS[name]
+    response = Response((folder / name).read_bytes(), mimetype=mimetype)
+    response.headers["Cache-Control"] = _DAY
+    return response
+
+
+def _page(html: str) -> Response:
+    response = Response(html, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = _POLICY
+    return response

@@ -1,0 +1,60 @@
+"""Plans: what is sold."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from api.arguments import Blueprint
+from api.auth import caller, requires
+from api.pagination import BY_NAME, listed
+from api.schemas.catalog import NewPlanSchema, PlanChangesSchema, PlanSchema
+from api.schemas.paging import PageQuery, page_of
+from api.state import state
+from usage_billing.access.principal import ADMIN
+from usage_billing.catalog.models import Plan
+from usage_billing.catalog.service import NewPlan, get_named
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows import manage_catalog
+
+blp = Blueprint("plans", __name__, url_prefix="/api/plans", description="What is sold.")
+
+
+@blp.route("", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(NewPlanSchema)
+@blp.response(201, PlanSchema)
+def create_plan(body: dict[str, Any]) -> Plan:
+    """Create a plan."""
+    with transaction(state().engine) as session:
+        return manage_catalog.create_plan(session, NewPlan(**body), actor=caller().actor, now=state().clock())
+
+
+@blp.route("", methods=["GET"])
+@requires(ADMIN)
+@blp.arguments(PageQuery, location="query")
+@blp.response(200, page_of(PlanSchema))
+def list_plans(query: dict[str, Any]) -> dict[str, Any]:
+    """List plans by id."""
+    with read_only(state().engine) as session:
+        return listed(session, select(Plan), query, by=[Plan.id], kind=BY_NAME)
+
+
+@blp.route("/<identifier:plan_id>", methods=["GET"])
+@requires(ADMIN)
+@blp.response(200, PlanSchema)
+def show_plan(plan_id: str) -> Plan:
+    """Show a plan."""
+    with read_only(state().engine) as session:
+        return get_named(session, Plan, plan_id)
+
+
+@blp.route("/<identifier:plan_id>", methods=["PATCH"])
+@requires(ADMIN)
+@blp.arguments(PlanChangesSchema)
+@blp.response(200, PlanSchema)
+def change_plan(body: dict[str, Any], plan_id: str) -> Plan:
+    """Rename a plan."""
+    with transaction(state().engine) as session:
+        return manage_catalog.change_plan(
+            session, plan_id, name=body["name"], actor=caller().actor, now=state().clock()
+        )

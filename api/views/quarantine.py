@@ -1,0 +1,68 @@
+"""Quarantine: accepted recordings that could not be counted."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from api.arguments import Blueprint
+from api.auth import caller, requires
+from api.pagination import BY_ID, listed
+from api.schemas.paging import page_of
+from api.schemas.quarantine import QuarantinedSchema, QuarantineQuery, ReplaySchema
+from api.state import state
+from usage_billing.access.principal import ADMIN
+from usage_billing.core.errors import NotFound
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows import quarantine
+from usage_billing.metering.models import QuarantinedUsage
+
+blp = Blueprint(
+    "quarantine", __name__, url_prefix="/api/quarantine", description="Accepted recordings that could not be counted."
+)
+
+
+@blp.route("", methods=["GET"])
+@requires(ADMIN)
+@blp.arguments(QuarantineQuery, location="query")
+@blp.response(200, page_of(QuarantinedSchema))
+def list_quarantine(query: dict[str, Any]) -> dict[str, Any]:
+    """List quarantined recordings, newest first."""
+    statement = select(QuarantinedUsage)
+    if query["status"] is not None:
+        statement = statement.where(QuarantinedUsage.status == query["status"])
+    if query["subscription_id"] is not None:
+        statement = statement.where(QuarantinedUsage.subscription_id == query["subscription_id"])
+    with read_only(state().engine) as session:
+        return listed(session, statement, query, by=[QuarantinedUsage.id], kind=BY_ID, newest_first=True)
+
+
+@blp.route("/<uuid:record_id>", methods=["GET"])
+@requires(ADMIN)
+@blp.response(200, QuarantinedSchema)
+def show_quarantined(record_id: UUID) -> QuarantinedUsage:
+    """Show a quarantined recording: why, and all that it said."""
+    with read_only(state().engine) as session:
+        found = session.get(QuarantinedUsage, record_id)
+    if found is None:
+        raise NotFound(f"there is nothing quarantined as {record_id}")
+    return found
+
+
+@blp.route("/<uuid:record_id>/replay", methods=["POST"])
+@requires(ADMIN)
+@blp.response(200, ReplaySchema)
+def replay_quarantined(record_id: UUID) -> dict[str, Any]:
+    """Count a recording now that the reason is gone."""
+    with transaction(state().engine) as session:
+        replayed = quarantine.replay(session, record_id, actor=caller().actor, now=state().clock())
+    return {"id": record_id, "outcome": replayed.outcome}
+
+
+@blp.route("/<uuid:record_id>/discard", methods=["POST"])
+@requires(ADMIN)
+@blp.response(200, QuarantinedSchema)
+def discard_quarantined(record_id: UUID) -> QuarantinedUsage:
+    """Decide that a recording is never counted; it stays readable."""
+    with transaction(state().engine) as session:
+        return quarantine.discard(session, record_id, actor=caller().actor, now=state().clock())

@@ -1,0 +1,54 @@
+"""Quotas: for a plan and a usage type, the allowance and the price beyond it."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from api.arguments import Blueprint
+from api.auth import caller, requires
+from api.pagination import BY_NUMBER, listed
+from api.schemas.catalog import NewQuotaSchema, QuotaSchema, QuotasQuery
+from api.schemas.paging import page_of
+from api.state import state
+from usage_billing.access.principal import ADMIN
+from usage_billing.catalog.models import UsageQuota
+from usage_billing.catalog.service import NewQuota, get_quota
+from usage_billing.core.decimals import plain
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows import manage_catalog
+
+blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allowances, and the price beyond them.")
+
+
+@blp.route("", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(NewQuotaSchema)
+@blp.response(201, QuotaSchema)
+def define_quota(body: dict[str, Any]) -> UsageQuota:
+    """Define a quota, or its next version: periods that begin from now on follow it."""
+    if "unit_price" in body:
+        body["price"] = {"model": "per_unit", "unitPrice": plain(body.pop("unit_price"))}
+    with transaction(state().engine) as session:
+        return manage_catalog.define_quota(session, NewQuota(**body), actor=caller().actor, now=state().clock())
+
+
+@blp.route("", methods=["GET"])
+@requires(ADMIN)
+@blp.arguments(QuotasQuery, location="query")
+@blp.response(200, page_of(QuotaSchema))
+def list_quotas(query: dict[str, Any]) -> dict[str, Any]:
+    """List every version of the quotas, oldest first."""
+    statement = select(UsageQuota)
+    if query["plan_id"] is not None:
+        statement = statement.where(UsageQuota.plan_id == query["plan_id"])
+    with read_only(state().engine) as session:
+        return listed(session, statement, query, by=[UsageQuota.id], kind=BY_NUMBER)
+
+
+@blp.route("/<int(max=9223372036854775807):quota_id>", methods=["GET"])
+@requires(ADMIN)
+@blp.response(200, QuotaSchema)
+def show_quota(quota_id: int) -> UsageQuota:
+    """Show one version of a quota."""
+    with read_only(state().engine) as session:
+        return get_quota(session, quota_id)

@@ -1,0 +1,57 @@
+"""Recording usage: accepted here, counted by the workers."""
+
+from typing import Any
+
+from flask import Response, request
+
+from api import enqueue
+from api.arguments import Blueprint
+from api.auth import requires
+from api.ingest.native import batch_from, recording_from
+from api.json_provider import json_response
+from api.schemas.recordings import AcceptedBatchSchema, AcceptedSchema, BatchSchema, RecordingSchema
+from api.state import state
+from usage_billing import logs
+from usage_billing.access.principal import USAGE_WRITE
+
+blp = Blueprint("recording", __name__, url_prefix="/api/usage", description="Record usage.")
+
+_KEY_HEADER = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "The same as `idempotencyKey` in the body.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,128}$"},
+}
+
+
+def _body(schema: type[Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+@blp.route("/record", methods=["POST"])
+@requires(USAGE_WRITE)
+@blp.doc(requestBody=_body(RecordingSchema), parameters=[_KEY_HEADER])
+@blp.response(202, AcceptedSchema)
+def record_usage() -> Response:
+    """Record a usage event. Accepted means durable: it is counted, or it is visible in quarantine.
+
+    Sent again with the same `idempotencyKey` it is counted once. Without a key every request counts.
+    """
+    recording = recording_from(request, now=state().clock())
+    with logs.bind(event_id=str(recording.id)):
+        enqueue.accept([recording])
+    state().metrics.accepted(1)
+    return json_response({"id": recording.id, "status": "accepted"}, status=202)
+
+
+@blp.route("/record/batch", methods=["POST"])
+@requires(USAGE_WRITE)
+@blp.doc(requestBody=_body(BatchSchema))
+@blp.response(202, AcceptedBatchSchema)
+def record_batch() -> Response:
+    """Record up to 1,000 usage events: all are accepted or, when one is wrong in shape, none."""
+    recordings = batch_from(request, now=state().clock(), max_batch=state().settings.max_batch)
+    enqueue.accept(recordings)
+    state().metrics.accepted(len(recordings))
+    ids = [recording.id for recording in recordings]
+    return json_response({"accepted": len(ids), "ids": ids}, status=202)

@@ -1,0 +1,73 @@
+"""Records: what became of a recording, and what was recorded under a subscription."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api import enqueue
+from api.arguments import Blueprint
+from api.auth import caller, requires
+from api.pagination import BY_TIME_AND_ID, make_cursor, read_cursor
+from api.schemas.paging import page_of
+from api.schemas.recordings import RecordSchema, RecordStatusSchema
+from api.schemas.usage import RecordsQuery
+from api.state import state
+from usage_billing.access.principal import USAGE_READ
+from usage_billing.core.errors import NotFound
+from usage_billing.db.session import read_only
+from usage_billing.reports.record_status import RecordStatus, recorded_status, waiting_status
+from usage_billing.reports.records import Record, records_of
+from usage_billing.subscriptions.service import get_subscription
+
+blp = Blueprint("records", __name__, url_prefix="/api/usage", description="What became of recordings.")
+
+
+@blp.route("/records/<uuid:record_id>", methods=["GET"])
+@requires(USAGE_READ, users=True)
+@blp.response(200, RecordStatusSchema)
+def show_record(record_id: UUID) -> dict[str, Any]:
+    """Show what became of a recording: accepted, recorded, duplicate or quarantined."""
+    found = _find(record_id)
+    if found is None or (caller().customer_id is not None and caller().customer_id != found.customer_id):
+        raise NotFound(f"there is no recording {record_id}")
+    return {name: value for name in found.__slots__ if (value := getattr(found, name)) is not None}
+
+
+@blp.route("/subscription/<identifier:subscription_id>/records", methods=["GET"])
+@requires(USAGE_READ, users=True)
+@blp.arguments(RecordsQuery, location="query")
+@blp.response(200, page_of(RecordSchema))
+def list_records(query: dict[str, Any], subscription_id: str) -> dict[str, Any]:
+    """List what was recorded under a subscription, by when it occurred, newest first."""
+    after = read_cursor(query.pop("cursor"), BY_TIME_AND_ID)
+    with read_only(state().engine) as session:
+        if not caller().may_see(get_subscription(session, subscription_id).customer_id):
+            raise NotFound(f"there is no subscription {subscription_id}")
+        page = records_of(session, subscription_id, after=after, **query)
+    return {"data": [_shown(record) for record in page.rows], "next_cursor": make_cursor(page.last)}
+
+
+def _find(record_id: UUID) -> RecordStatus | None:
+    """Look in the books, then among those waiting, then in the books again: it may have moved meanwhile."""
+    for look in (_in_the_books, _among_the_waiting, _in_the_books):
+        found = look(record_id)
+        if found is not None:
+            return found
+    return None
+
+
+def _in_the_books(record_id: UUID) -> RecordStatus | None:
+    with read_only(state().engine) as session:
+        return recorded_status(session, record_id)
+
+
+def _among_the_waiting(record_id: UUID) -> RecordStatus | None:
+    recording = enqueue.find_waiting(record_id)
+    return None if recording is None else waiting_status(recording)
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    """With the metadata as it is stored: read as JSON its numbers would pass through floats."""
+    shown = {name: getattr(record, name) for name in (*record.__slots__, "within_limit")}
+    return shown | {"metadata": msgspec.Raw(record.metadata.encode())}

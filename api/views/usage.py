@@ -1,0 +1,51 @@
+"""Usage: used, allowed, left, beyond, and what that would cost."""
+
+from typing import Any
+
+from api.arguments import Blueprint
+from api.auth import caller, requires
+from api.schemas.usage import SpanQuery, SubscriptionUsageSchema, UserUsageSchema
+from api.state import state
+from usage_billing.access.principal import USAGE_READ
+from usage_billing.core.errors import InvalidInput, NotFound
+from usage_billing.db.session import read_only
+from usage_billing.reports.usage import Span, usage_of_customer, usage_of_subscription
+from usage_billing.subscriptions.service import get_subscription
+
+blp = Blueprint("usage", __name__, url_prefix="/api/usage", description="What was used, and what is left.")
+
+
+@blp.route("/user/<identifier:customer_id>", methods=["GET"])
+@requires(USAGE_READ, users=True)
+@blp.arguments(SpanQuery, location="query")
+@blp.response(200, UserUsageSchema)
+def show_user_usage(query: dict[str, Any], customer_id: str) -> dict[str, Any]:
+    """Show what a user used, by subscription and usage type, in the present period or in those of a span."""
+    if not caller().may_see(customer_id):
+        raise NotFound(f"there is no customer {customer_id}")
+    with read_only(state().engine) as session:
+        lines = usage_of_customer(session, customer_id, now=state().clock(), span=_span(query))
+    return {"customer_id": customer_id, "lines": lines}
+
+
+@blp.route("/subscription/<identifier:subscription_id>", methods=["GET"])
+@requires(USAGE_READ, users=True)
+@blp.arguments(SpanQuery, location="query")
+@blp.response(200, SubscriptionUsageSchema)
+def show_subscription_usage(query: dict[str, Any], subscription_id: str) -> dict[str, Any]:
+    """Show the same for one subscription."""
+    with read_only(state().engine) as session:
+        agreed = get_subscription(session, subscription_id)
+        if not caller().may_see(agreed.customer_id):
+            raise NotFound(f"there is no subscription {subscription_id}")
+        lines = usage_of_subscription(session, subscription_id, now=state().clock(), span=_span(query))
+    return {"subscription_id": agreed.id, "customer_id": agreed.customer_id, "plan_id": agreed.plan_id, "lines": lines}
+
+
+def _span(query: dict[str, Any]) -> Span | None:
+    start, end = query["start"], query["end"]
+    if start is None and end is None:
+        return None
+    if start is not None and end is not None and end <= start:
+        raise InvalidInput.field("?to", "must be after from", code="out_of_range")
+    return Span(start=start, end=end)

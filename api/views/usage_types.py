@@ -1,0 +1,61 @@
+"""Usage types: what is counted."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from api.arguments import Blueprint
+from api.auth import caller, requires
+from api.pagination import BY_NAME, listed
+from api.schemas.catalog import NewUsageTypeSchema, UsageTypeChangesSchema, UsageTypeSchema
+from api.schemas.paging import PageQuery, page_of
+from api.state import state
+from usage_billing.access.principal import ADMIN
+from usage_billing.catalog.models import UsageType
+from usage_billing.catalog.service import NewUsageType, get_named
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows import manage_catalog
+
+blp = Blueprint("usage types", __name__, url_prefix="/api/usage-types", description="What is counted.")
+
+
+@blp.route("", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(NewUsageTypeSchema)
+@blp.response(201, UsageTypeSchema)
+def create_usage_type(body: dict[str, Any]) -> UsageType:
+    """Create a usage type."""
+    new = NewUsageType(**body)
+    with transaction(state().engine) as session:
+        return manage_catalog.create_usage_type(session, new, actor=caller().actor, now=state().clock())
+
+
+@blp.route("", methods=["GET"])
+@requires(ADMIN)
+@blp.arguments(PageQuery, location="query")
+@blp.response(200, page_of(UsageTypeSchema))
+def list_usage_types(query: dict[str, Any]) -> dict[str, Any]:
+    """List usage types by id."""
+    with read_only(state().engine) as session:
+        return listed(session, select(UsageType), query, by=[UsageType.id], kind=BY_NAME)
+
+
+@blp.route("/<identifier:usage_type_id>", methods=["GET"])
+@requires(ADMIN)
+@blp.response(200, UsageTypeSchema)
+def show_usage_type(usage_type_id: str) -> UsageType:
+    """Show a usage type."""
+    with read_only(state().engine) as session:
+        return get_named(session, UsageType, usage_type_id)
+
+
+@blp.route("/<identifier:usage_type_id>", methods=["PATCH"])
+@requires(ADMIN)
+@blp.arguments(UsageTypeChangesSchema)
+@blp.response(200, UsageTypeSchema)
+def change_usage_type(body: dict[str, Any], usage_type_id: str) -> UsageType:
+    """Rename the unit of a usage type."""
+    with transaction(state().engine) as session:
+        return manage_catalog.change_usage_type(
+            session, usage_type_id, unit_name=body["unit_name"], actor=caller().actor, now=state().clock()
+        )
