@@ -1,8 +1,11 @@
 """What a sender may attach to a recording: a JSON object, small, shallow, and storable. Pure."""
 
 import re
+from decimal import Decimal
 
 import msgspec
+
+from usage_billing.core.decimals import strip_zeros
 
 EMPTY = "{}"
 MAX_BYTES = 16 * 1024
@@ -10,8 +13,8 @@ MAX_DEPTH = 32
 
 # An escaped NUL, not a backslash before the letters u0000: jsonb cannot hold it.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_decoder = msgspec.json.Decoder(dict[str, object])
-_encoder = msgspec.json.Encoder(order="sorted")
+_FAR = 100  # as many places as a number may lie from the decimal point
+_MAX_NUMBER = 128  # characters
 
 
 class NotMetadata(ValueError):
@@ -28,14 +31,30 @@ def canonical_metadata(raw: bytes) -> str:
         value = _decoder.decode(raw)
     except RecursionError:
         raise NotMetadata(f"must be nested at most {MAX_DEPTH} deep") from None
-    except (msgspec.MsgspecError, ValueError):
-        raise NotMetadata("must be a JSON object of texts, numbers, booleans, lists and objects") from None
+    except (msgspec.MsgspecError, ValueError, ArithmeticError):
+        raise NotMetadata("must be a JSON object; numbers in it have at most 100 places on either side") from None
     if not _is_shallow(value):
         raise NotMetadata(f"must be nested at most {MAX_DEPTH} deep")
     text = _encoder.encode(value)
+    if len(text) > MAX_BYTES:  # 1e100 is longer written out
+        raise NotMetadata(f"must be at most {MAX_BYTES} bytes of JSON")
     if _NUL.search(text):
         raise NotMetadata("must not contain the character NUL")
     return text.decode()
+
+
+def _exact(text: str) -> Decimal:
+    """A number as it is spelled, never through a float; equal numbers come out in equal text."""
+    if len(text) > _MAX_NUMBER:
+        raise ValueError("too many digits")
+    value = Decimal(text)
+    if not -_FAR <= value.adjusted() <= _FAR:
+        raise ValueError("too far from the decimal point")
+    return strip_zeros(value)
+
+
+_decoder = msgspec.json.Decoder(dict[str, object], float_hook=_exact)
+_encoder = msgspec.json.Encoder(order="sorted", decimal_format="number")
 
 
 def _is_shallow(value: object) -> bool:

@@ -22,7 +22,7 @@ from usage_billing.metering.recording import Recording
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Before this a time is a clock that was never set."""
 
-MAX_AHEAD = timedelta(days=1)
+MAX_AHEAD = timedelta(hours=1)
 """How far a sender's clock may lead ours."""
 
 FIELDS = (
@@ -168,5 +168,5 @@ def _occurred_at(raw: bytes, received_at: datetime) -> datetime:
     if instant.tzinfo is None:
         raise _Wrong("must carry an offset, such as Z or +02:00", "no_offset")
     if not EARLIEST <= instant <= received_at + MAX_AHEAD:
-        raise _Wrong(f"must lie between {EARLIEST:%Y-%m-%d} and a day from now", "out_of_range")
+        raise _Wrong(f"must lie between {EARLIEST:%Y-%m-%d} and an hour from now", "out_of_range")
     return instant.astimezone(UTC)
