@@ -153,9 +153,8 @@ def make_token(settings: Settings) -> MakeToken:
 
 @pytest.fixture(scope="session")
 def _app(settings: Settings) -> Iterator[Flask]:
-    from api.state import state_of
-
     from api import create_app
+    from api.state import state_of
 
     made = create_app(settings)
     yield made
