@@ -6,6 +6,7 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from usage_billing.core.errors import InvalidInput, Unavailable, UsageBillingError
+from usage_billing.redaction import redact
 
 MIGRATE = "the database does not have this version's tables: run `usage-billing migrate`"
 _LONGEST = 600
@@ -13,8 +14,8 @@ _NOT_MIGRATED = {"UndefinedTable", "UndefinedColumn", "UndefinedFunction", "Unde
 
 
 def explain(error: BaseException) -> str:
-    """One line for a person, without what surrounds it in a traceback."""
-    return " ".join(_words(error).split())[:_LONGEST]
+    """One line for a person, without a traceback and without a secret."""
+    return redact(" ".join(_words(error).split())[:_LONGEST])
 
 
 def database_reason(error: BaseException | None) -> str:

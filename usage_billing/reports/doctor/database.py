@@ -1,0 +1,146 @@
+"""Can the database be reached, with these credentials, and is it what the program expects?"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from usage_billing.core.clock import utc_now
+from usage_billing.reports.doctor.finding import FAIL, WARN, Finding, fine
+
+SECONDS = 5
+MINIMUM_VERSION = 15
+_SKEW_SECONDS = 5
+
+# Pieces of what PostgreSQL says; connection errors carry no code.
+_REFUSED = (
+    "password authentication failed",
+    "no password supplied",
+    "authentication failed",
+    "no pg_hba.conf entry",
+    "role ",
+    "permission denied for database",
+)
+_CURE_URL = "start that server, or correct DATABASE_URL"
+
+
+def connect(url: str) -> psycopg.Connection[Any] | Finding:
+    """A connection in autocommit, or why there is none. ``url`` is a ``postgresql+psycopg://`` one."""
+    try:
+        return psycopg.connect(
+            url.replace("postgresql+psycopg://", "postgresql://", 1),
+            connect_timeout=SECONDS,
+            autocommit=True,
+            application_name="usage-billing doctor",
+        )
+    except psycopg.OperationalError as error:
+        return _why(str(error))
+    except (psycopg.Error, ValueError):  # the driver's words may repeat the URL
+        return Finding(
+            "database",
+            FAIL,
+            "database_url_invalid",
+            "DATABASE_URL is no valid PostgreSQL URL",
+            "write postgresql://user:password@host:5432/database, with @ : / in a password as %40 %3A %2F",
+        )
+
+
+def look(connection: psycopg.Connection[Any], *, head: str) -> Iterator[Finding]:
+    """What a reachable database says about itself; ``head`` is the revision that this version needs."""
+    version = connection.info.server_version // 10_000
+    if version < MINIMUM_VERSION:
+        yield Finding(
+            "database",
+            FAIL,
+            "database_too_old",
+            f"the server is PostgreSQL {version}",
+            f"use {MINIMUM_VERSION} or later",
+        )
+    else:
+        yield fine("database", f"PostgreSQL {version} answers as {connection.info.user}")
+    yield from _durability(connection)
+    yield from _clock(connection)
+    yield _migrations(connection, head)
+
+
+def _why(said: str) -> Finding:
+    lines = said.strip().splitlines() or ["no reason given"]
+    reason = lines[0].removeprefix("connection failed: ").strip()
+    if any(piece in said for piece in _REFUSED):
+        return Finding(
+            "database",
+            FAIL,
+            "database_credentials_refused",
+            f"the database refuses the user or password of DATABASE_URL ({reason})",
+            "correct user and password in DATABASE_URL; that the server answers is proven",
+        )
+    if 'database "' in said and "does not exist" in said:
+        return Finding(
+            "database",
+            FAIL,
+            "database_missing",
+            f"the server answers, but has no such database ({reason})",
+            "create it with `createdb`, or correct DATABASE_URL",
+        )
+    return Finding("database", FAIL, "database_unreachable", f"the database cannot be reached ({reason})", _CURE_URL)
+
+
+def _durability(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    off = [name for name in ("fsync", "full_page_writes", "synchronous_commit") if _show(connection, name) == "off"]
+    if off:
+        yield Finding(
+            "durability",
+            WARN,
+            "database_not_durable",
+            f"a power cut can lose what was recorded: {', '.join(off)} is off",
+            f"set {', '.join(off)} = on in postgresql.conf",
+        )
+    else:
+        yield fine("durability", "what is committed survives a power cut")
+
+
+def _clock(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    theirs: datetime = row[0] if row else utc_now()
+    apart = abs((theirs - utc_now()).total_seconds())
+    if apart > _SKEW_SECONDS:
+        yield Finding(
+            "clock",
+            WARN,
+            "clock_skew",
+            f"this machine's clock and the database's are {apart:.0f} s apart",
+            "let both follow a time server (chrony, systemd-timesyncd)",
+        )
+    else:
+        yield fine("clock", "this machine's clock and the database's agree")
+
+
+def _migrations(connection: psycopg.Connection[Any], head: str) -> Finding:
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except psycopg.errors.UndefinedTable:
+        row = None
+    except psycopg.errors.InsufficientPrivilege:
+        return Finding(
+            "migrations",
+            FAIL,
+            "database_permission",
+            f"the user {connection.info.user} may not read the tables",
+            "use the user that ran `usage-billing migrate`, or GRANT it the tables",
+        )
+    found = row[0] if row else "none"
+    if found == head:
+        return fine("migrations", f"the schema is the present one ({head})")
+    return Finding(
+        "migrations",
+        FAIL,
+        "not_migrated",
+        f"the schema is at {found}, this version needs {head}",
+        "run `usage-billing migrate`",
+    )
+
+
+def _show(connection: psycopg.Connection[Any], name: str) -> str:
+    row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
+    return str(row[0]) if row else ""

@@ -1,0 +1,53 @@
+"""All checks, in the order in which troubles cause each other."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from usage_billing.core.errors import UsageBillingError
+from usage_billing.db.session import make_engine, rolled_back
+from usage_billing.reports.doctor.books import check_books
+from usage_billing.reports.doctor.credentials import check_credentials
+from usage_billing.reports.doctor.database import connect, look
+from usage_billing.reports.doctor.finding import FAIL, Finding
+from usage_billing.reports.doctor.inbox import check_broker, check_inbox
+from usage_billing.settings import Settings
+
+
+def diagnose(settings: Settings, *, head: str, test_token: str, now: datetime) -> Iterator[Finding]:
+    """Look at everything. ``head`` is the newest migration, ``test_token`` the caller's TEST_AUTH_TOKEN or ''."""
+    yield from _database(settings, head=head, test_token=test_token, now=now)
+    yield from _inbox(settings, now)
+
+
+def _database(settings: Settings, *, head: str, test_token: str, now: datetime) -> Iterator[Finding]:
+    try:
+        url = settings.require_database()
+    except UsageBillingError as error:
+        yield Finding("database", FAIL, "database_not_configured", error.message, "set DATABASE_URL")
+        return
+    connection = connect(url)
+    if isinstance(connection, Finding):
+        yield connection
+        return
+    with connection:
+        found = list(look(connection, head=head))
+    yield from found
+    if all(finding.state != FAIL for finding in found):
+        engine = make_engine(url, pool_size=1)
+        try:
+            with rolled_back(engine) as session:
+                yield from check_credentials(session, settings, test_token=test_token, now=now)
+                yield from check_books(session, now=now)
+        finally:
+            engine.dispose()
+
+
+def _inbox(settings: Settings, now: datetime) -> Iterator[Finding]:
+    try:
+        url = settings.require_redis()
+    except UsageBillingError as error:
+        yield Finding("redis", FAIL, "redis_not_configured", error.message, "set REDIS_URL")
+        return
+    yield from check_inbox(url, now=now)
+    if settings.celery_broker_url:
+        yield check_broker(settings.celery_broker_url)
