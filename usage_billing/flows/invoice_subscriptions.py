@@ -96,7 +96,7 @@ class _Desk:
             if drafted is not None:
                 self._changes.removed.append(drafted.id)
                 self.touched.add(drafted.invoice_id)
-                outcome.add(summary, quantity=Decimal(0), change=-drafted.amount, currency=currency)
+                outcome.add(summary, quantity=Decimal(0), change=EXACT.minus(drafted.amount), currency=currency)
             return
         invoice_id = drafted.invoice_id if drafted else self._open_draft(subscription, summary, kind)
         self._changes.items.append((invoice_id, charge))

@@ -31,10 +31,12 @@ class Price:
             found.append(Line(f"discount of {plain(self.discount_percent)} %", Decimal(0), discount))
             total = EXACT.add(total, discount)
         if self.minimum is not None and total < self.minimum:
-            found.append(Line(f"up to the minimum of {plain(self.minimum)}", Decimal(0), self.minimum - total))
+            missing = EXACT.subtract(self.minimum, total)
+            found.append(Line(f"up to the minimum of {plain(self.minimum)}", Decimal(0), missing))
             total = self.minimum
         if self.maximum is not None and total > self.maximum:
-            found.append(Line(f"down to the maximum of {plain(self.maximum)}", Decimal(0), self.maximum - total))
+            excess = EXACT.subtract(self.maximum, total)
+            found.append(Line(f"down to the maximum of {plain(self.maximum)}", Decimal(0), excess))
         return found
 
     def fields(self) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def _parse_tier(tier: object, where: str, *, last: bool) -> Tier:
     if last != (up_to is None):
         message = "must be null in the last tier" if last else "may be null in the last tier only"
         raise InvalidInput.field(f"{where}/upTo", message, code="unbounded")
-    if "unitPrice" not in tier and "flatFee" not in tier:
+    if tier.get("unitPrice") is None and tier.get("flatFee") is None:
         raise InvalidInput.field(f"{where}/unitPrice", "is required", code="required")
     if up_to is not None and read_quantity(tier, "upTo", pointer=where) == 0:
         raise InvalidInput.field(f"{where}/upTo", "must be greater than zero", code="out_of_range")
