@@ -80,17 +80,18 @@ class Settings:
         scheme, separator, rest = self.database_url.partition("://")
         if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
             raise ConfigurationError("DATABASE_URL must start with postgresql://")
+        _check_address("DATABASE_URL", self.database_url)
         return f"postgresql+psycopg://{rest}"
 
     def require_redis(self) -> str:
         """The Redis URL; raises ConfigurationError when REDIS_URL is missing or of another kind."""
         if not self.redis_url:
             raise ConfigurationError(
-                "REDIS_URL is not set: give redis://:password@host:6379/0,"
-                " or start everything with `usage-billing up`"
+                "REDIS_URL is not set: give redis://:password@host:6379/0, or start everything with `usage-billing up`"
             )
         if urlsplit(self.redis_url).scheme not in {"redis", "rediss", "unix"}:
             raise ConfigurationError("REDIS_URL must start with redis://, rediss:// or unix://")
+        _check_address("REDIS_URL", self.redis_url)
         return self.redis_url
 
     def require_secret(self) -> str:
@@ -112,6 +113,19 @@ class Settings:
                 raise ConfigurationError(f"{name} must have at least {MINIMUM_SECRET_LENGTH} characters")
         if self.jwt_secret and self.jwt_public_key:
             raise ConfigurationError("set JWT_SECRET or JWT_PUBLIC_KEY, not both")
+
+
+def _check_address(name: str, url: str) -> None:
+    """Drivers that cannot read a URL repeat parts of it, passwords too; so it is refused here, in our words."""
+    try:
+        parts = urlsplit(url)
+        clear = parts.netloc.count("@") <= 1 and (parts.port is None or parts.port > 0)
+    except ValueError:
+        clear = False
+    if not clear:
+        raise ConfigurationError(
+            f"{name} cannot be read: check host and port, and write @ : / in a password as %40 %3A %2F"
+        )
 
 
 def _parse(name: str, text: str, default: object) -> object:

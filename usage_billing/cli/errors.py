@@ -15,7 +15,7 @@ _NOT_MIGRATED = {"UndefinedTable", "UndefinedColumn", "UndefinedFunction", "Unde
 
 def explain(error: BaseException) -> str:
     """One line for a person, without a traceback and without a secret."""
-    return redact(" ".join(_words(error).split())[:_LONGEST])
+    return " ".join(_words(error).split())[:_LONGEST]
 
 
 def database_reason(error: BaseException | None) -> str:
@@ -25,12 +25,12 @@ def database_reason(error: BaseException | None) -> str:
     if error is None or error.orig is None:
         return ""
     lines = str(error.orig).strip().splitlines()
-    return lines[0].removeprefix("connection failed: ").strip() if lines else ""
+    return redact(lines[0].removeprefix("connection failed: ").strip()) if lines else ""
 
 
 @singledispatch
 def _words(error: BaseException) -> str:
-    return f"unexpected {type(error).__name__}: {error}"
+    return redact(f"unexpected {type(error).__name__}: {error}")
 
 
 @_words.register

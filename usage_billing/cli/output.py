@@ -64,8 +64,9 @@ def print_table(table: Table) -> None:
     # Trailing blanks of a table are noise in a pipe.
     with console.capture() as capture:
         console.print(table)
-    for line in capture.get().strip("\n").splitlines():
-        click.echo(line.rstrip())
+    for line in capture.get().splitlines():
+        if line.strip():
+            click.echo(line.rstrip())
 
 
 def progress() -> Progress:

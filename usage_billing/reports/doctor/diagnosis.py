@@ -12,6 +12,8 @@ from usage_billing.reports.doctor.finding import FAIL, Finding
 from usage_billing.reports.doctor.inbox import check_broker, check_inbox
 from usage_billing.settings import Settings
 
+_CURE = "set it in the environment or in .env; `usage-billing up` sets all of them for commands beside it"
+
 
 def diagnose(settings: Settings, *, head: str, test_token: str, now: datetime) -> Iterator[Finding]:
     """Look at everything. ``head`` is the newest migration, ``test_token`` the caller's TEST_AUTH_TOKEN or ''."""
@@ -23,7 +25,7 @@ def _database(settings: Settings, *, head: str, test_token: str, now: datetime) 
     try:
         url = settings.require_database()
     except UsageBillingError as error:
-        yield Finding("database", FAIL, "database_not_configured", error.message, "set DATABASE_URL")
+        yield Finding("database", FAIL, "database_not_configured", error.message, _CURE)
         return
     connection = connect(url)
     if isinstance(connection, Finding):
@@ -46,7 +48,7 @@ def _inbox(settings: Settings, now: datetime) -> Iterator[Finding]:
     try:
         url = settings.require_redis()
     except UsageBillingError as error:
-        yield Finding("redis", FAIL, "redis_not_configured", error.message, "set REDIS_URL")
+        yield Finding("redis", FAIL, "redis_not_configured", error.message, _CURE)
         return
     yield from check_inbox(url, now=now)
     if settings.celery_broker_url:
