@@ -29,9 +29,9 @@ _ITEMS = ("usageType", "quantity", "unitPrice", "amount", "description")
 )
 @click.option("--url", help="Where the API is; else this machine, at PORT.")
 @click.option("--usage-type", type=IDENTIFIER, help="What to record; else the type with the least left.")
-@click.option("--timeout", type=click.FloatRange(1, 3600), default=30.0, show_default=True, help="Seconds to wait.")
+@click.option("--timeout", type=click.IntRange(1, 3600), default=30, show_default=True, help="Seconds to wait.")
 @json_option
-def command(*, url: str | None, usage_type: str | None, timeout: float, as_json: bool) -> None:
+def command(*, url: str | None, usage_type: str | None, timeout: int, as_json: bool) -> None:
     """Record usage beyond a limit over HTTP, bill it, bill it again, and show the invoice.
 
     With TEST_USER_ID and TEST_SUBSCRIPTION_ID it is their usage that is recorded, and charged; without them it

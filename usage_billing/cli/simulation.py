@@ -12,7 +12,7 @@ from usage_billing.cli.simulated import Subject
 from usage_billing.core.errors import UsageBillingError
 
 BEYOND = 3
-_POLL_SECONDS = 0.2
+_POLLS_A_SECOND = 5
 
 Say = Callable[[str], None]
 Row = dict[str, Any]
@@ -41,7 +41,7 @@ class Simulation:
 
     client: Client
     say: Say
-    seconds: float
+    seconds: int
 
     def run(self, subject: Subject, usage_type: str | None) -> Outcome:
         """All the steps; raises SimulationFailed, Refusal or Unavailable."""
@@ -106,7 +106,7 @@ class Simulation:
                     f"{record} is in quarantine ({status.get('reason')}): usage-billing quarantine show {record}"
                 )
         raise SimulationFailed(
-            f"{record} was accepted, but not counted after {self.seconds:g} s: is a worker running?"
+            f"{record} was accepted, but not counted after {self.seconds} s: is a worker running?"
             " `usage-billing doctor` says more"
         )
 
@@ -142,7 +142,7 @@ class Simulation:
                 raise SimulationFailed(f"the billing run failed: usage-billing runs show {run_id}")
         else:
             raise SimulationFailed(
-                f"the billing run {run_id} is not completed after {self.seconds:g} s: is a worker running?"
+                f"the billing run {run_id} is not completed after {self.seconds} s: is a worker running?"
                 " `usage-billing doctor` says more"
             )
         found = self.client.get(f"/api/invoices?subscriptionId={subject.subscription_id}&status=draft")["data"]
@@ -170,7 +170,7 @@ class Simulation:
         deadline = time.monotonic() + self.seconds
         yield
         while time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
+            time.sleep(1 / _POLLS_A_SECOND)
             yield
 
 

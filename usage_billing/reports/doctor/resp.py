@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-SECONDS = 3.0
+SECONDS = 3
 _DEFAULT_PORT = 6379
 
 Answer = bytes | int | list["Answer"] | None
