@@ -1,0 +1,111 @@
+"""What an answer of the service means for the recordings that were sent. Pure.
+
+An answer is believed only if it is the service's own: a proxy's page with status 200 accepts nothing, and one
+with status 400 refuses nothing. What is not understood is kept and sent again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any
+
+from usage_billing_client.backoff import read_retry_after
+
+_OK, _REDIRECT, _SERVER_ERROR = 200, 300, 500
+_LATER = {408, 425, 429}
+_DENIED = {
+    401: "the key does not hold: check the api_key (INTERNAL_API_KEY of the service)",
+    403: "the key is not allowed to record: it needs the scope usage:write",
+}
+_TOO_LARGE = 413
+_ABOUT_THE_RECORDINGS = {400, 409, 422}
+_EVENT = re.compile(r"/events/(0|[1-9][0-9]{0,8})(?:/|$)")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer; the names of ``headers`` are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Kind(Enum):
+    """What to do now."""
+
+    ACCEPTED = "accepted"  # done with
+    LATER = "later"  # the service is busy or broken: try again soon
+    KEEP = "keep"  # the configuration is wrong: keep everything until a person has mended it
+    REFUSED = "refused"  # the recordings named are wrong; the others are good
+    DIVIDE = "divide"  # something among them is wrong or too much: halve them to find out
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an answer means. ``refused`` has, per index sent, the problems that the service named."""
+
+    kind: Kind
+    reason: str = ""
+    status: int = 0
+    retry_after: float | None = None
+    refused: Mapping[int, list[dict[str, Any]]] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+def judge_batch(answer: Answer, *, count: int) -> Verdict:
+    """The meaning of an answer to a batch of ``count`` recordings."""
+    body = _object(answer.body)
+    if _OK <= answer.status < _REDIRECT and body.get("accepted") == count:
+        return Verdict(Kind.ACCEPTED, status=answer.status, body=body)
+    return _judge_other(answer, body, count=count)
+
+
+def judge_single(answer: Answer) -> Verdict:
+    """The meaning of an answer to one recording sent by itself."""
+    body = _object(answer.body)
+    if _OK <= answer.status < _REDIRECT and isinstance(body.get("id"), str):
+        return Verdict(Kind.ACCEPTED, status=answer.status, body=body)
+    return _judge_other(answer, body, count=1)
+
+
+def _judge_other(answer: Answer, body: Mapping[str, Any], *, count: int) -> Verdict:
+    status = answer.status
+    if status in _LATER or status >= _SERVER_ERROR:
+        wait = read_retry_after(answer.headers.get("retry-after"), now=datetime.now(timezone.utc))
+        return Verdict(Kind.LATER, f"the service answered {status}", status, retry_after=wait, body=body)
+    if status in _DENIED:
+        return Verdict(Kind.KEEP, f"the service answered {status}: {_DENIED[status]}", status, body=body)
+    if status == _TOO_LARGE:
+        return Verdict(Kind.DIVIDE, "too large", status, body=body)
+    if status in _ABOUT_THE_RECORDINGS and isinstance(body.get("code"), str):
+        refused = _refused(body, count=count)
+        kind = Kind.REFUSED if refused else Kind.DIVIDE
+        return Verdict(kind, str(body.get("detail") or body["code"]), status, refused=refused, body=body)
+    hint = "is the address that of the usage-billing service, with nothing between that answers for it?"
+    return Verdict(Kind.KEEP, f"an answer {status} that is not understood: {hint}", status, body=body)
+
+
+def _refused(body: Mapping[str, Any], *, count: int) -> dict[int, list[dict[str, Any]]]:
+    """The problems by index of the recording; empty when not every problem says which it is about."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    errors = body.get("errors")
+    for error in errors if isinstance(errors, list) else []:
+        named = _EVENT.match(str(error.get("pointer"))) if isinstance(error, dict) else None
+        if named is None or int(named[1]) >= count:
+            return {}
+        found.setdefault(int(named[1]), []).append(error)
+    return found
+
+
+def _object(data: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,43 @@
+"""A piece of a spill file into recordings to send. Pure.
+
+A file may end in half a line, when its process died while writing, and a disk may hold rubbish: both are set
+aside, so that one bad line never holds up the others.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from usage_billing_client.batching import fitting
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Recordings at the head of a file. ``length`` is how many bytes of it they and the broken lines take."""
+
+    lines: tuple[bytes, ...]
+    broken: tuple[bytes, ...]
+    length: int
+
+
+def split_chunk(data: bytes, *, max_events: int, max_bytes: int) -> Chunk:
+    """The recordings that ``data`` begins with, as many as go into one request.
+
+    ``data`` begins at the beginning of a line. Without any line's end in it, all of it is broken.
+    """
+    end = data.rfind(b"\n")
+    if end < 0:
+        return Chunk((), (data,), len(data))
+    lines = data[:end].split(b"\n")
+    lines = lines[: fitting(lines, max_events=max_events, max_bytes=max_bytes)]
+    good = tuple(line for line in lines if _is_object(line))
+    broken = tuple(line for line in lines if line and not _is_object(line)) if len(good) < len(lines) else ()
+    return Chunk(good, broken, sum(map(len, lines)) + len(lines))
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
