@@ -1,0 +1,89 @@
+"""What becomes of a recording that will never be accepted: logged, kept in a file for a person, and told.
+
+Nothing is sent again by itself. The file's ``event`` members, mended, can be imported or recorded again: they
+hold the idempotency key, so that none counts twice.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from usage_billing_client import files
+from usage_billing_client.event import spell_time
+from usage_billing_client.notices import Notices, log
+from usage_billing_client.options import OnRefused
+from usage_billing_client.stats import Tally
+
+FILE_NAME = "refused.jsonl"
+_SHOWN = ("idempotencyKey", "subscriptionId", "usageType")  # of a recording in the log; metadata stays out of it
+
+
+class Refusals:
+    """Takes in refused recordings. For the sending thread; never raises."""
+
+    def __init__(
+        self, folder: Path | None, *, fsync: bool, on_refused: OnRefused | None, tally: Tally, notices: Notices
+    ) -> None:
+        self._path = folder / FILE_NAME if folder is not None else None
+        self._fsync = fsync
+        self._on_refused = on_refused
+        self._tally = tally
+        self._notices = notices
+
+    def add(self, line: bytes, *, status: int, code: str, detail: str, errors: Sequence[Any] = ()) -> None:
+        """The service refused the recording ``line``; ``errors`` are the fields that it named."""
+        event = json.loads(line)
+        why = {"status": status, "code": code, "detail": detail, "errors": list(errors)}
+        self._tally.add("refused")
+        shown = {name: event.get(name) for name in _SHOWN}
+        log.error("refused by the service: %s: %s %s", shown, detail, [*errors])
+        self._keep({"refusedAt": spell_time(None), **why, "event": event})
+        if self._on_refused is not None:
+            try:
+                self._on_refused(event, why)
+            except Exception:
+                log.exception("on_refused failed for %s", shown)
+
+    def add_broken(self, line: bytes) -> None:
+        """A line of a spill file that is no recording: half written by a process that died, or rubbish."""
+        self._tally.add("refused")
+        log.warning("%d bytes in a spill file are no recording; the others are sent", len(line))
+        text = line[: 64 * 1024].decode("utf-8", "replace")
+        self._keep({"refusedAt": spell_time(None), "status": 0, "code": "unreadable", "text": text})
+
+    def _keep(self, entry: Mapping[str, Any]) -> None:
+        if self._path is None:
+            return
+        try:
+            self._append(self._path, json.dumps(entry).encode("ascii"))
+        except OSError as error:
+            self._notices.say(
+                "refused", logging.ERROR, "refused recordings cannot be kept in %s: %s", self._path, error
+            )
+
+    def _append(self, path: Path, line: bytes) -> None:
+        fd = files.open_file(path, create=True)
+        try:
+            files.wait_lock(fd)  # other processes write here too
+            size = os.fstat(fd).st_size
+            torn = size > 0 and files.read_at(fd, 1, size - 1) != b"\n"
+            files.append_lines(fd, [b"", line] if torn else [line], size=size, fsync=self._fsync)
+        finally:
+            with suppress(OSError):
+                os.close(fd)
+
+
+def refusal_fields(body: Mapping[str, Any]) -> dict[str, Any]:
+    """``code``, ``detail`` and ``errors`` of a problem that is about one recording."""
+    code, detail, errors = body.get("code"), body.get("detail"), body.get("errors")
+    return {
+        "code": code if isinstance(code, str) else "refused",
+        "detail": detail if isinstance(detail, str) else "the service does not take it",
+        "errors": errors if isinstance(errors, list) else [],
+    }

@@ -1,0 +1,102 @@
+"""The folder of recordings that wait for the service: this process's segments, and those that dead ones left.
+
+Not for two threads at once: ``Waiting`` holds its lock around every call.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from usage_billing_client import files
+from usage_billing_client.segment import PREFIX, SUFFIX, Segment
+
+
+class Spill:
+    """Keeps lines in files, in order. Makes its folder; raises OSError if it cannot."""
+
+    def __init__(
+        self, folder: Path, *, max_bytes: int, segment_bytes: int, adopt_every: float, fsync: bool = False
+    ) -> None:
+        files.prepare_folder(folder)
+        self.folder = folder
+        self._max_bytes = max_bytes
+        self._segment_bytes = segment_bytes
+        self._adopt_every = adopt_every
+        self._fsync = fsync
+        self._own: list[Segment] = []
+        self._adopted: Segment | None = None
+        self._look_at = 0.0
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Keep all lines, or raise OSError and keep none. With ``fsync`` they survive a power cut from here on."""
+        used = sum(segment.size - segment.settled for segment in self._own)
+        if used + sum(map(len, lines)) + len(lines) > self._max_bytes:
+            raise OSError(errno.EDQUOT, f"more than spill_bytes={self._max_bytes} would wait", str(self.folder))
+        fresh = not self._own or self._own[-1].size >= self._segment_bytes
+        segment = Segment.create(self.folder) if fresh else self._own[-1]
+        try:
+            segment.append(lines, fsync=self._fsync)
+            if fresh and self._fsync:
+                files.sync_folder(self.folder)
+        except OSError:
+            if fresh:
+                segment.remove()
+            raise
+        if fresh:
+            self._own.append(segment)
+
+    @property
+    def holds_own(self) -> bool:
+        """Whether recordings of this process wait in files."""
+        return bool(self._own)
+
+    def own(self) -> Segment:
+        """The oldest segment of this process that waits."""
+        return self._own[0]
+
+    def left_behind(self) -> Segment | None:
+        """A segment that a dead process left behind, now ours; None if there is none. Looks only now and then."""
+        if self._adopted is None and time.monotonic() >= self._look_at:
+            self._adopted = self._adopt()
+            if self._adopted is None:
+                self._look_at = time.monotonic() + self._adopt_every
+        return self._adopted
+
+    def settle(self, segment: Segment, length: int, *, lines: int) -> None:
+        """The first ``length`` waiting bytes of ``segment`` are settled; removes it once nothing waits in it."""
+        segment.settle(length, lines=lines)
+        if segment.spent:
+            self._forget(segment)
+            segment.remove()
+
+    def set_aside(self, segment: Segment) -> None:
+        """Go on without a segment that cannot be read."""
+        self._forget(segment)
+        segment.set_aside()
+
+    def _forget(self, segment: Segment) -> None:
+        if segment is self._adopted:
+            self._adopted = None
+        else:
+            self._own.remove(segment)
+
+    def release(self) -> None:
+        """Let go of everything; what waits is there for the next process, or the next client."""
+        for segment in [*self._own, *filter(None, [self._adopted])]:
+            segment.release()
+        self._own.clear()
+        self._adopted = None
+
+    def _adopt(self) -> Segment | None:
+        with suppress(OSError):
+            for path in sorted(self.folder.glob(f"{PREFIX}*{SUFFIX}")):
+                segment = Segment.adopt(path)
+                if segment is not None and segment.spent:
+                    segment.remove()
+                elif segment is not None:
+                    return segment
+        return None
