@@ -1,0 +1,167 @@
+"""``UsageClient``: what a service calls when something billable happened."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from datetime import datetime
+from types import TracebackType
+
+from usage_billing_client import lifecycle
+from usage_billing_client.engine import Engine
+from usage_billing_client.event import Metadata, Quantity, encode, new_key
+from usage_billing_client.notices import log
+from usage_billing_client.options import OnRefused, Setup, Tuning, headers_for, spill_folder
+from usage_billing_client.stats import Stats
+from usage_billing_client.transport import Target
+
+
+class UsageClient:
+    """Records usage in the background. Make one for the whole process; it may be used from every thread.
+
+    ``spill`` says where recordings are kept that cannot be sent: True for a folder of the user's, False for
+    nowhere, or a folder, which only senders with the same key should share. ``write_ahead`` writes each to the
+    file before ``record`` returns, so that it survives the death of the process; with ``fsync`` what is written
+    survives a power cut too. ``source`` sets this sender's keys apart from others'. ``strict`` makes ``record``
+    raise TypeError and ValueError for recordings that cannot be written; otherwise they are logged.
+
+    Raises ValueError for an address or a key that cannot be one.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str,
+        spill: bool | str | os.PathLike[str] = True,
+        write_ahead: bool = False,
+        fsync: bool = False,
+        source: str = "",
+        strict: bool = False,
+        on_refused: OnRefused | None = None,
+        tls: ssl.SSLContext | None = None,
+        tuning: Tuning | None = None,
+    ) -> None:
+        self._setup = Setup(
+            target=Target.read(url),
+            headers=headers_for(api_key),
+            folder=spill_folder(spill, url=url, source=source),
+            source=source,
+            write_ahead=write_ahead,
+            fsync=fsync,
+            on_refused=on_refused,
+            tls=tls,
+            tuning=tuning or Tuning(),
+        )
+        self._strict = strict
+        self._closed = False
+        self._engine = Engine(self._setup)
+        lifecycle.track(self)
+        if self._engine.has_leftovers:
+            lifecycle.on_first_use()
+            self._engine.start()
+
+    def record(
+        self,
+        user_id: str,
+        subscription_id: str,
+        usage_type: str,
+        quantity: Quantity = 1,
+        metadata: Metadata | None = None,
+        *,
+        timestamp: datetime | None = None,
+        idempotency_key: str | None = None,
+    ) -> str | None:
+        """Record usage, without waiting for the service. Returns its idempotency key; None if it was not taken.
+
+        ``quantity`` is exact as an int, a Decimal or a str; a float counts as Python prints it. ``timestamp`` is
+        when it happened, now by itself, and must carry an offset. Never raises, unless the client is ``strict``
+        and the recording cannot be written down.
+        """
+        try:
+            key = new_key() if idempotency_key is None else idempotency_key
+            line = encode(
+                user_id,
+                subscription_id,
+                usage_type,
+                quantity,
+                metadata=metadata,
+                timestamp=timestamp,
+                key=key,
+                source=self._setup.source,
+            )
+        except Exception as error:  # metadata may run the caller's code
+            if self._strict:
+                raise
+            self._engine.tally.add("refused")
+            log.error("usage NOT recorded: %s (subscription %.140r, type %.140r)", error, subscription_id, usage_type)
+            return None
+        try:
+            lifecycle.on_first_use()
+            return key if self._engine.record(line) else None
+        except Exception:  # a mistake of ours must not become the caller's
+            log.exception("usage NOT recorded, by a mistake in the usage client")
+            return None
+
+    def record_now(
+        self,
+        user_id: str,
+        subscription_id: str,
+        usage_type: str,
+        quantity: Quantity = 1,
+        metadata: Metadata | None = None,
+        *,
+        timestamp: datetime | None = None,
+        idempotency_key: str | None = None,
+        timeout: float = 10.0,
+    ) -> str:
+        """Record usage and wait for the service; returns the id under which it can be looked up.
+
+        Raises Refused, NotAllowed, or after ``timeout`` seconds of trying Undelivered; TypeError and ValueError
+        for what cannot be written down. Nothing of it is kept: what to do then is the caller's choice.
+        """
+        key = new_key() if idempotency_key is None else idempotency_key
+        line = encode(
+            user_id,
+            subscription_id,
+            usage_type,
+            quantity,
+            metadata=metadata,
+            timestamp=timestamp,
+            key=key,
+            source=self._setup.source,
+        )
+        return self._engine.immediate.send(line, key=key, timeout=timeout)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until the service has judged all that was recorded; False if not within ``timeout`` seconds."""
+        return self._engine.flush(timeout)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Send what waits, within ``timeout`` seconds (5 by itself); the rest is kept in the file.
+
+        Happens by itself when the process exits. What is recorded later goes to the file at once.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._engine.close(self._setup.tuning.exit_timeout if timeout is None else timeout)
+        lifecycle.untrack(self)
+
+    @property
+    def stats(self) -> Stats:
+        """How many recordings went which way."""
+        return self._engine.stats
+
+    def __enter__(self) -> UsageClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _renew(self) -> None:
+        """In a child after a fork: start empty. What the parent had taken in, the parent sends."""
+        self._engine.abandon()
+        self._engine = Engine(self._setup)

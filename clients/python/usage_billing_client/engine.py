@@ -1,0 +1,108 @@
+"""All that runs behind one client in one process; after a fork the child gets another."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from usage_billing_client.delivery import Delivery
+from usage_billing_client.immediate import Immediate
+from usage_billing_client.notices import Notices, log
+from usage_billing_client.options import Setup
+from usage_billing_client.refusals import Refusals
+from usage_billing_client.sender import Sender
+from usage_billing_client.spill import Spill
+from usage_billing_client.stats import Stats, Tally
+from usage_billing_client.store import Store
+from usage_billing_client.transport import Transport
+from usage_billing_client.waiting import Waiting
+
+_JOIN_SECONDS = 1.0
+
+
+class Engine:
+    """Queue, files, connection and thread, put together."""
+
+    def __init__(self, setup: Setup) -> None:
+        tuning = setup.tuning
+        self.tally = Tally()
+        notices = Notices()
+        self._spill = _open_spill(setup, notices)
+        self._transport = Transport(setup.target, setup.headers, tls=setup.tls)
+        folder = self._spill.folder if self._spill is not None else None
+        refusals = Refusals(folder, fsync=setup.fsync, on_refused=setup.on_refused, tally=self.tally, notices=notices)
+        store = Store(self._spill, tuning, write_ahead=setup.write_ahead, tally=self.tally, notices=notices)
+        self._waiting = Waiting(store, tuning)
+        self._delivery = Delivery(self._transport, tuning, refusals=refusals, tally=self.tally, notices=notices)
+        self._sender = Sender(self._waiting, self._delivery, refusals, notices=notices)
+        self.immediate = Immediate(setup)
+
+    def record(self, line: bytes) -> bool:
+        """Take in one recording; False if it is lost."""
+        self.tally.add("recorded")
+        kept = self._waiting.put(line)
+        self._sender.start()
+        return kept
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until everything recorded so far is settled; False if it was not within ``timeout`` seconds."""
+        return self._waiting.wait_settled(time.monotonic() + timeout)
+
+    def close(self, timeout: float) -> None:
+        """Send what waits, for ``timeout`` seconds at most; write the rest to the file. Not to be used twice."""
+        deadline = time.monotonic() + timeout
+        self._waiting.wait_settled(deadline, until=self._pointless)
+        self._sender.stop(within=max(_JOIN_SECONDS, deadline - time.monotonic()))
+        lost = self._waiting.rescue()
+        if lost:
+            self.tally.add("dropped", lost)
+            log.error("%d recordings are LOST: the service was away at the end, and no file to keep them in", lost)
+        self._transport.close()
+        self.immediate.close()
+
+    def abandon(self) -> None:
+        """In a child after a fork: let go of what the parent goes on with, without touching it."""
+        if self._spill is not None:
+            self._spill.release()
+        self._transport.close()
+        self.immediate.close()
+
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether files of a dead process wait to be sent."""
+        return self._spill is not None and self._spill.left_behind() is not None
+
+    def start(self) -> None:
+        """Start sending."""
+        self._sender.start()
+
+    @property
+    def stats(self) -> Stats:
+        """The counts at this moment."""
+        return self.tally.snapshot(waiting=self._waiting.count)
+
+    def _pointless(self) -> bool:
+        """Waiting on at the end brings nothing: the service is away, and what waits is safe in the file."""
+        return not self._sender.running or (self._delivery.away and self._spill is not None)
+
+
+def _open_spill(setup: Setup, notices: Notices) -> Spill | None:
+    if setup.folder is None:
+        return None
+    tuning = setup.tuning
+    try:
+        return Spill(
+            setup.folder,
+            max_bytes=tuning.spill_bytes,
+            segment_bytes=tuning.segment_bytes,
+            adopt_every=tuning.adopt_every,
+            fsync=setup.fsync,
+        )
+    except OSError as error:
+        notices.say(
+            "folder",
+            logging.ERROR,
+            "usage that cannot be sent is kept in memory only, for there is no folder for it: %s (name one: spill=...)",
+            error,
+        )
+        return None

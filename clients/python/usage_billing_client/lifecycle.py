@@ -1,0 +1,58 @@
+"""The ends and beginnings of processes: everything is sent or kept at the exit, and a fork shares nothing."""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import sys
+from typing import Protocol
+
+
+class Client(Protocol):
+    """What is told of them."""
+
+    def close(self) -> None: ...
+    def _renew(self) -> None: ...
+
+
+_open: list[Client] = []
+_hooked_pid = 0
+
+
+def track(client: Client) -> None:
+    """Close ``client`` when the process ends; renew it in the child when the process forks."""
+    _open.append(client)
+
+
+def untrack(client: Client) -> None:
+    """``client`` was closed."""
+    if client in _open:
+        _open.remove(client)
+
+
+def on_first_use() -> None:
+    """Hook into the end of a process of ``multiprocessing``, which runs no atexit functions."""
+    global _hooked_pid  # noqa: PLW0603 (a process has one end)
+    if _hooked_pid == os.getpid():
+        return
+    _hooked_pid = os.getpid()
+    if multiprocessing.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, _close_all, exitpriority=10)
+
+
+def _close_all() -> None:
+    for client in list(_open):
+        client.close()
+
+
+def _renew_all() -> None:
+    for client in list(_open):
+        client._renew()
+
+
+atexit.register(_close_all)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_renew_all)

@@ -1,0 +1,82 @@
+"""The thread that sends, and its start: late, so that a process that forks or never records has none."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import suppress
+
+from usage_billing_client.delivery import Delivery
+from usage_billing_client.notices import Notices, log
+from usage_billing_client.parcel import Parcel
+from usage_billing_client.refusals import Refusals
+from usage_billing_client.waiting import Waiting
+
+_AFTER_A_MISTAKE = 1.0
+
+
+class Sender:
+    """Takes parcels and delivers them, until stopped."""
+
+    def __init__(self, waiting: Waiting, delivery: Delivery, refusals: Refusals, *, notices: Notices) -> None:
+        self._waiting = waiting
+        self._delivery = delivery
+        self._refusals = refusals
+        self._notices = notices
+        self._stopped = threading.Event()
+        self._starting = threading.RLock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether anything will be sent."""
+        thread = self._thread
+        return thread is not None and thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread, if it does not run yet. Does not raise."""
+        if self._thread is not None or self._stopped.is_set():
+            return
+        with self._starting:
+            if self.running:
+                return
+            thread = threading.Thread(target=self._run, name="usage-billing-client", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no threads to be had, or the interpreter is about to end
+                self._notices.say("thread", logging.ERROR, "usage is kept and not sent: %s", error)
+                return
+            self._thread = thread
+
+    def stop(self, *, within: float) -> None:
+        """End the thread; gives up on it after ``within`` seconds. What it had under way stays in ``Waiting``."""
+        self._stopped.set()
+        self._waiting.stop()
+        self._delivery.stop()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            with suppress(RuntimeError):
+                thread.join(within)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            parcel = None
+            try:
+                parcel = self._waiting.take()
+                if parcel is not None:
+                    self._send(parcel)
+            except Exception:
+                # A mistake of ours must neither end the sending nor lose what was under way.
+                log.exception("a mistake in the usage client; what was under way will be sent again")
+                if parcel is not None:
+                    self._waiting.give_back(parcel, parcel.lines)
+                self._stopped.wait(_AFTER_A_MISTAKE)
+
+    def _send(self, parcel: Parcel) -> None:
+        rest = self._delivery.deliver(parcel.lines, patient=not parcel.from_memory)
+        if rest:
+            self._waiting.give_back(parcel, rest)
+            return
+        for line in parcel.broken:
+            self._refusals.add_broken(line)
+        self._waiting.settle(parcel)
