@@ -1,0 +1,61 @@
+"""Finds the package beside the tests, and gives each test a service of its own and a folder to spill into."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent
+sys.path.insert(0, str(PACKAGE))
+
+from usage_billing_client import Tuning, UsageClient
+from usage_service import Service
+
+MakeClient = Callable[..., UsageClient]
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """A running service that answers as it is told."""
+    with Service() as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where clients spill."""
+    return tmp_path / "spill"
+
+
+@pytest.fixture
+def make_client(service: Service, folder: Path) -> Iterator[MakeClient]:
+    """Clients of the service that are quick to try again; closed at the end."""
+    made: list[UsageClient] = []
+
+    def make(*, url: str = "", tuning: dict[str, float] | None = None, **more: Any) -> UsageClient:
+        numbers: dict[str, Any] = {
+            "linger": 0.02,
+            "timeout": 0.5,
+            "backoff_base": 0.01,
+            "backoff_cap": 0.05,
+            "misconfigured_pause": 0.1,
+            "adopt_every": 0.1,
+            "exit_timeout": 2.0,
+            **(tuning or {}),
+        }
+        options = {"api_key": "test-key", "spill": folder, **more}
+        client = UsageClient(url or service.url, tuning=Tuning(**numbers), **options)
+        made.append(client)
+        return client
+
+    yield make
+    for client in made:
+        client.close(timeout=0.2)
+
+
+@pytest.fixture
+def client(make_client: MakeClient) -> UsageClient:
+    """One such client."""
+    return make_client()
