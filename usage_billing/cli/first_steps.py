@@ -56,6 +56,7 @@ def read_key(file: Path, name: str) -> str:
 
 def _commands(base: str, key: str) -> list[str]:
     credential, as_json = f'-H "x-api-key: {key}"', '-H "Content-Type: application/json"'
+    invoices = f"{base}/api/invoices?subscriptionId={RECORDING['subscriptionId']}"
     return [
         "  # record 53 assessments; the example plan includes 50",
         f"  curl -sS -X POST {base}/api/usage/record \\",
@@ -66,8 +67,11 @@ def _commands(base: str, key: str) -> list[str]:
         f"  curl -sS -X POST {base}/api/usage/process-billing \\",
         f"    {credential} {as_json} -d '{{}}'; echo",
         "",
-        "  # see the invoice",
-        f"  curl -sS '{base}/api/invoices?subscriptionId={RECORDING['subscriptionId']}' \\",
+        "  # see the invoice, then what is on it",
+        f"  curl -sS '{invoices}' \\",
+        f"    {credential}; echo",
+        f"  curl -sS {base}/api/invoices/$(curl -sS '{invoices}' \\",
+        f'    {credential} | grep -o \'"id": *"[^"]*"\' | head -n 1 | cut -d \'"\' -f 4) \\',
         f"    {credential}; echo",
         "",
         "Ctrl-C stops everything; the data stay.",

@@ -1,0 +1,316 @@
+"""The founding document on a running stack: its example unchanged, and every door through which billing starts."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dotenv import dotenv_values
+
+from tests.e2e.test_up import OURS, REPOSITORY, Up, wait_until
+from usage_billing.embedded.ports import LOOPBACK, free_port
+
+pytestmark = pytest.mark.e2e
+
+HERE = Path(__file__).parent
+EXAMPLE = HERE / "founding_example.js"
+# Of the founding document's code block, to the last byte.
+EXAMPLE_SHA256 = "a6a4d14fd6c990a441bcb08c5945b1c237bd9e0ad75188c1e58b45e78fcb7088"
+ASSESSMENTS = 53
+SECONDS = 60
+
+
+class Running:
+    """The stack, and every way to talk to it that the founding document or an operator has."""
+
+    def __init__(self, up: Up) -> None:
+        self.up = up
+        home = up.folder / ".usage-billing"
+        self.environment = {k: v for k, v in dotenv_values(home / "running.env", interpolate=False).items() if v}
+        self.secrets: dict[str, str] = json.loads((home / "secrets.json").read_text(encoding="utf-8"))
+
+    def http(self, method: str, path: str, body: object = None, *, key: str = "USAGE_BILLING_ADMIN_KEY") -> Any:
+        """Ask the API; returns the JSON of the answer."""
+        headers = {"x-api-key": self.secrets[key], "Content-Type": "application/json"}
+        return self._ask(f"http://{LOOPBACK}:{self.up.port}{path}", method, body, headers)
+
+    def flower(self, path: str, body: object = None, *, password: str | None = None) -> Any:
+        """Ask Flower, as its administrator."""
+        credential = b64encode(f"admin:{password or self.secrets['FLOWER_PASSWORD']}".encode()).decode()
+        return self._ask(f"{self.flower_url}{path}", "POST", body, {"Authorization": f"Basic {credential}"})
+
+    @property
+    def flower_url(self) -> str:
+        """Where Flower is."""
+        return next(line.split()[1] for line in self.up.lines if line.strip().startswith("Flower "))
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """``usage-billing ...`` in another terminal, in the stack's folder."""
+        return self._run("usage_billing", *arguments, environment={})
+
+    def celery_call(self, task: str, *arguments: object) -> None:
+        """``celery -A tasks.celery call ...``, with the settings of the stack."""
+        command = ("celery", "-A", "tasks.celery", "call", task, f"--args={json.dumps(arguments)}")
+        done = self._run(*command, environment=self.environment)
+        assert done.returncode == 0, done.stderr
+
+    def used(self, subscription: str, usage_type: str) -> str:
+        """How much of a type is in the books this month."""
+        found = self.http("GET", f"/api/usage/subscription/{subscription}")
+        return next((row["used"] for row in _rows(found) if row["usageType"] == usage_type), "0")
+
+    def wait_until_used(self, subscription: str, usage_type: str, quantity: int) -> None:
+        """Until workers have recorded it."""
+        wait_until(
+            lambda: self.used(subscription, usage_type) == str(quantity), SECONDS, why=lambda: self.up.text[-5000:]
+        )
+
+    def runs(self) -> list[dict[str, Any]]:
+        """The logbook."""
+        found: list[dict[str, Any]] = _rows(self.http("GET", "/api/billing-runs?limit=100"))
+        return found
+
+    def wait_until_billed(self, since: int) -> None:
+        """Until all runs are completed, and there are more than ``since``."""
+
+        def quiet() -> bool:
+            runs = self.runs()
+            return len(runs) > since and all(run["status"] == "completed" for run in runs)
+
+        wait_until(quiet, SECONDS, why=lambda: json.dumps(self.runs()) + self.up.text[-5000:])
+
+    def invoices(self, subscription: str) -> list[dict[str, Any]]:
+        """Whole, with their items."""
+        found = _rows(self.http("GET", f"/api/invoices?subscriptionId={subscription}"))
+        return [self.http("GET", f"/api/invoices/{invoice['id']}") for invoice in found]
+
+    def _run(self, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        clean = {name: value for name, value in os.environ.items() if not OURS.match(name)}
+        return subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=self.up.folder,
+            env={**clean, "PYTHONPATH": str(REPOSITORY), **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+    @staticmethod
+    def _ask(url: str, method: str, body: object, headers: dict[str, str]) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=30) as answer:
+            return json.load(answer)
+
+
+def _rows(found: Any) -> list[dict[str, Any]]:
+    """The rows of a list, whatever the list is called."""
+    return next(value for value in found.values() if isinstance(value, list))
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Running]:
+    """``usage-billing up`` with Flower, in a folder of its own; beat bills every minute instead of every midnight."""
+    with tempfile.TemporaryDirectory(prefix="usage-billing-e2e-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        up = Up(folder, "--with-flower", "--port", str(free_port()), USAGE_BILLING_SCHEDULE="* * * * *")
+        try:
+            running = Running(up.wait_until_ready())
+            wait_until(lambda: _answers(running.flower_url), SECONDS, why=lambda: up.text[-5000:])
+            yield running
+            assert up.stop() == 0, up.text[-5000:]
+        finally:
+            if up.process.poll() is None:
+                up.stop()
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{url}/healthcheck", timeout=5).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def axios(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which axios is installed, of the locked version."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        _cannot("node and npm are not installed")
+    folder = tmp_path_factory.mktemp("axios")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(HERE / name, folder)
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=180, check=False)
+    if done.returncode:
+        _cannot(f"npm cannot install axios: {done.stderr.strip().splitlines()[-1:]}")
+    return folder
+
+
+def _cannot(why: str) -> None:
+    """Where everything must run, what cannot is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+def run_example(stack: Running, axios: Path, calls: list[list[object]], *, key: str) -> tuple[list[bool], str]:
+    """Make ``calls`` of the example's ``recordUsage``; what they returned, and what it complained of."""
+    node = ["node", "--require", str(HERE / "payment_service.cjs"), str(HERE / "run_example.cjs"), str(EXAMPLE)]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "INTERNAL_API_KEY": key,
+        "PAYMENT_SERVICE_PORT": str(stack.up.port),
+    }
+    done = subprocess.run(
+        [*node, str(axios)], input=json.dumps(calls), env=environment, capture_output=True, text=True,
+        timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    results: list[bool] = json.loads(done.stdout.splitlines()[-1])
+    return results, done.stderr
+
+
+def test_the_example_is_the_founding_documents_own() -> None:
+    assert hashlib.sha256(EXAMPLE.read_bytes()).hexdigest() == EXAMPLE_SHA256
+
+
+def test_the_example_records_and_what_lies_beyond_the_quota_is_charged(stack: Running, axios: Path) -> None:
+    key = stack.secrets["INTERNAL_API_KEY"]
+    calls: list[list[object]] = [["user123", "sub456", "report", 1, {"reportId": "abc123"}]]
+    calls += [["user123", "sub456", "assessment", 1]] * ASSESSMENTS
+    results, complaints = run_example(stack, axios, calls, key=key)
+    assert results == [True] * len(calls), complaints
+    stack.wait_until_used("sub456", "report", 1)
+    stack.wait_until_used("sub456", "assessment", ASSESSMENTS)
+    records = _rows(stack.http("GET", "/api/usage/subscription/sub456/records?usageType=report"))
+    assert [record["metadata"] for record in records] == [{"reportId": "abc123"}]
+    done = stack.cli("bill")
+    assert done.returncode == 0, done.stderr
+    (invoice,) = stack.invoices("sub456")
+    assert invoice["total"] == "30.00"
+    assert [(item["usageType"], item["quantity"], item["amount"]) for item in invoice["items"]] == [
+        ("assessment", "3", "30.00")
+    ]
+
+
+def test_the_example_tells_when_it_could_not_record(stack: Running, axios: Path) -> None:
+    results, complaints = run_example(stack, axios, [["user123", "sub456", "report", 1]], key="not-a-key-of-ours")
+    assert results == [False]
+    assert "Failed to record usage:" in complaints
+    assert "401" in complaints
+
+
+@pytest.fixture
+def subscription(stack: Running, request: pytest.FixtureRequest) -> str:
+    """A customer of its own for each test, on the example's plan."""
+    name = re.sub(r"[^a-z]+", "-", request.node.name).strip("-")[-60:]
+    stack.http("POST", "/api/customers", {"id": f"{name}-customer", "name": "Ann"})
+    body = {"id": name, "userId": f"{name}-customer", "planId": "business", "startedAt": "2026-01-01T00:00:00Z"}
+    stack.http("POST", "/api/subscriptions", body)
+    return name
+
+
+def recording(subscription: str, usage_type: str = "assessment", quantity: int = 1) -> dict[str, object]:
+    """The body of a recording."""
+    return {
+        "userId": f"{subscription}-customer",
+        "subscriptionId": subscription,
+        "usageType": usage_type,
+        "quantity": quantity,
+    }
+
+
+def test_billing_started_by_every_door_at_once_makes_one_invoice(stack: Running, subscription: str) -> None:
+    events = [recording(subscription)] * ASSESSMENTS
+    stack.http("POST", "/api/usage/record/batch", {"events": events}, key="INTERNAL_API_KEY")
+    stack.wait_until_used(subscription, "assessment", ASSESSMENTS)
+    doors: list[Callable[[], object]] = [
+        lambda: stack.http("POST", "/api/usage/process-billing", {}, key="INTERNAL_API_KEY"),
+        lambda: stack.celery_call("billing.run_daily"),
+        lambda: stack.flower("/api/task/async-apply/billing.run_daily", {"args": []}),
+        lambda: _succeed(stack.cli("bill")),
+    ]
+    before: list[dict[str, Any]] = []
+    for time in range(3):
+        since = len(stack.runs())
+        with ThreadPoolExecutor(len(doors) * 2) as pool:
+            for result in [pool.submit(door) for door in doors * 2]:
+                result.result()
+        stack.wait_until_billed(since)
+        invoices = stack.invoices(subscription)
+        assert time == 0 or invoices == before
+        before = invoices
+    (invoice,) = before
+    (item,) = invoice["items"]
+    assert (item["quantity"], item["unitPrice"], item["amount"], invoice["total"]) == ("3", "10", "30.00", "30.00")
+    assert invoice["currency"] == "USD"
+
+
+def _succeed(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 0, done.stderr
+
+
+def test_beat_bills_by_itself(stack: Running, subscription: str) -> None:
+    stack.http("POST", "/api/usage/record", recording(subscription, quantity=ASSESSMENTS), key="INTERNAL_API_KEY")
+    wait_until(
+        lambda: [invoice["total"] for invoice in stack.invoices(subscription)] == ["30.00"],
+        SECONDS * 2,
+        why=lambda: json.dumps(stack.runs()) + stack.up.text[-5000:],
+    )
+
+
+@pytest.mark.parametrize("door", ["celery", "flower"])
+def test_an_admin_who_starts_the_daily_task_by_hand_bills_what_is_new(
+    stack: Running, subscription: str, door: str
+) -> None:
+    """Also right after beat's own run."""
+    stack.http("POST", "/api/usage/record", recording(subscription, quantity=ASSESSMENTS), key="INTERNAL_API_KEY")
+    stack.wait_until_used(subscription, "assessment", ASSESSMENTS)
+    for total, quantity in (("30.00", ASSESSMENTS), ("40.00", ASSESSMENTS + 1)):
+        stack.wait_until_used(subscription, "assessment", quantity)
+        if door == "celery":
+            stack.celery_call("billing.run_daily")
+        else:
+            stack.flower("/api/task/async-apply/billing.run_daily", {"args": []})
+        wait_until(
+            lambda total=total: [i["total"] for i in stack.invoices(subscription)] == [total],  # type: ignore[misc]
+            15,  # less than a minute: beat would bill it too
+            why=lambda: json.dumps(stack.runs()) + stack.up.text[-5000:],
+        )
+        if quantity == ASSESSMENTS:
+            stack.http("POST", "/api/usage/record", recording(subscription), key="INTERNAL_API_KEY")
+
+
+def test_an_admin_hands_one_recording_to_a_worker_by_name(stack: Running, subscription: str) -> None:
+    stack.celery_call("usage.record_usage", recording(subscription, "analysis", 22))
+    stack.wait_until_used(subscription, "analysis", 22)
+    stack.flower("/api/task/async-apply/usage.record_usage", {"args": [recording(subscription, "analysis", 3)]})
+    stack.wait_until_used(subscription, "analysis", 25)
+
+
+def test_flower_refuses_who_has_no_password(stack: Running) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        stack.flower("/api/task/async-apply/billing.run_daily", {"args": []}, password="guessed")
+    assert caught.value.code == 401
+
+
+def test_the_books_agree_with_the_usage_in_the_end(stack: Running) -> None:
+    done = stack.cli("verify")
+    assert done.returncode == 0, done.stdout + done.stderr
