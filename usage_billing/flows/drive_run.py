@@ -24,9 +24,19 @@ from usage_billing.flows.finalize_invoices import finalize_invoices
 from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.run_outcome import SliceOutcome
 from usage_billing.flows.run_stages import INVOICE, Next, claim_slice, move_on, note_done, subscriptions_in
+from usage_billing.subscriptions.service import lock_subscriptions
 
 # What one subscription's own data can cause; it becomes a warning and the others are billed.
-_ITS_OWN_FAULT = (DataError, IntegrityError, ValueError, ArithmeticError, LookupError)
+_ITS_OWN_FAULT = (
+    DataError,
+    IntegrityError,
+    InvalidInput,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
 
 _PAUSE_SECONDS = 0.2
 
@@ -52,7 +62,7 @@ def do_slice(engine: Engine, run_id: UUID, phase: str, position: int, *, grace: 
     """Do one slice, or nothing if it is done or somebody is at it."""
     try:
         _do_slice(engine, run_id, phase, position, grace, one_by_one=False)
-    except (*_ITS_OWN_FAULT, InvalidInput) as error:
+    except _ITS_OWN_FAULT as error:
         _log.warning("a slice failed as a whole, now each by itself", exc_info=error, extra={"run": str(run_id)})
         _do_slice(engine, run_id, phase, position, grace, one_by_one=True)
 
@@ -99,11 +109,13 @@ def _bill(
     if not one_by_one:
         return _bill_together(session, run, part, ids, grace)
     outcome = SliceOutcome()
+    # All at once and in order, as a slice does: the first to be finalized locks the series of numbers.
+    lock_subscriptions(session, ids)
     for subscription_id in ids:
         try:
             with session.begin_nested():
                 outcome.merge(_bill_together(session, run, part, [subscription_id], grace))
-        except (*_ITS_OWN_FAULT, InvalidInput) as error:
+        except _ITS_OWN_FAULT as error:
             _log.error("could not be billed", exc_info=error, extra={"subscription": subscription_id})
             outcome.warnings.append(
                 {"subscriptionId": subscription_id, "code": "billing_failed", "detail": str(error)[:500]}

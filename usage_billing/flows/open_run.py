@@ -1,7 +1,7 @@
 """Opening a billing run: a row, and from then on it will be finished by somebody."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -15,6 +15,9 @@ from usage_billing.subscriptions.models import Subscription
 
 # Clocks differ a little between whoever asks and this machine.
 _CLOCK_SKEW = timedelta(minutes=1)
+# No usage is older, and no calendar is needed further ahead. A run outside could never be worked off.
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_REQUESTED_BY_LENGTH = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,8 @@ def open_run(
     happened cannot be invoiced.
     """
     as_of = request.as_of or now
+    if not _EARLIEST <= as_of < _LATEST:
+        raise InvalidInput.field("/asOf", "must lie between 2000 and 2200", code="out_of_range")
     if as_of > now + _CLOCK_SKEW and not request.dry_run:
         raise InvalidInput.field("/asOf", "must not be in the future, except in a dry run", code="out_of_range")
     if request.subscription_id is not None and session.get(Subscription, request.subscription_id) is None:
@@ -51,7 +56,7 @@ def open_run(
             subscription_id=request.subscription_id,
             dry_run=request.dry_run,
             status=OPENED,
-            requested_by=requested_by,
+            requested_by=requested_by[:_REQUESTED_BY_LENGTH],
             started_at=now,
             heartbeat_at=now,
         )
