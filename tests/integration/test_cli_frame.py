@@ -1,0 +1,238 @@
+"""The frame of the command line: help, wrong arguments, dead databases, closed pipes, Ctrl-C."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from sqlalchemy import Engine
+
+from tests.integration.conftest import Cli, environment_of
+from tests.support.books import scalars
+from tests.support.databases import Databases
+from usage_billing.cli.group import COMMANDS, usage_billing
+from usage_billing.settings import Settings
+
+
+def every_command() -> Iterator[tuple[str, ...]]:
+    """The names of all commands and of what is below them."""
+    context = click.Context(usage_billing)
+    for name in usage_billing.list_commands(context):
+        command = usage_billing.get_command(context, name)
+        assert command is not None, name
+        yield (name,)
+        if isinstance(command, click.Group):
+            yield from ((name, inner) for inner in command.list_commands(context))
+
+
+ALL = list(every_command())
+GIVEN_ID = "00000000-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize("names", ALL, ids=" ".join)
+def test_every_help_says_what_it_does_and_ends_with_an_example(cli: Cli, names: tuple[str, ...]) -> None:
+    answer = cli(*names, "--help")
+    assert answer.code == 0
+    assert answer.err == ""
+    lines = answer.out.rstrip().splitlines()
+    examples = lines[next(at for at, line in enumerate(lines) if line.strip() == "Example:") :]
+    assert len(examples) > 1
+    assert all("usage-billing " + " ".join(names[:1]) in line for line in examples[1:])
+
+
+def test_the_help_lists_every_command(cli: Cli) -> None:
+    answer = cli("--help")
+    assert all(f"  {name} " in answer.out for name in COMMANDS)
+
+
+def test_help_of_the_real_program_imports_no_command(console: Cli, tmp_path: Path) -> None:
+    code = (
+        "import sys; from usage_billing.cli.group import run; run(['--help']);"
+        " print([m for m in sys.modules if m in ('sqlalchemy', 'rich', 'alembic')], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stderr.strip() == "[]"
+    assert "Commands:" in done.stdout
+    assert console("--version").out.startswith("usage-billing")
+
+
+WRONG = [
+    ("nonsense",),
+    ("plans",),
+    ("plans", "nonsense"),
+    ("plans", "create"),
+    ("plans", "create", "business"),
+    ("plans", "show"),
+    ("plans", "show", "a b"),
+    ("plans", "list", "--limit", "0"),
+    ("plans", "list", "--limit", "many"),
+    ("plans", "list", "--colour"),
+    ("customers", "create", "ann", "--name", ""),
+    ("customers", "create", "ann", "--name", "a\x1b[2Jb"),
+    ("customers", "create", "ann", "--name", "Ann", "--email", "nobody"),
+    ("customers", "change", "ann"),
+    ("customers", "change", "ann", "--email", "a@b.c", "--no-email"),
+    ("quotas", "create", "--plan", "business", "--usage-type", "report", "--limit", "1"),
+    ("quotas", "create", "--plan", "p", "--usage-type", "r", "--limit", "-1", "--unit-price", "1"),
+    ("quotas", "create", "--plan", "p", "--usage-type", "r", "--limit", "NaN", "--unit-price", "1"),
+    ("quotas", "create", "--plan", "p", "--usage-type", "r", "--limit", "1", "--unit-price", "1e400"),
+    ("quotas", "create", "--plan", "p", "--usage-type", "r", "--limit", "1", "--price", "[1]"),
+    ("quotas", "create", "--plan", "p", "--usage-type", "r", "--limit", "1", "--price", "{", "--unit-price", "1"),
+    ("subscriptions", "create", "s", "--customer", "c", "--plan", "p", "--started", "2026-01-01T00:00:00"),
+    ("subscriptions", "create", "s", "--customer", "c", "--plan", "p", "--started", "tomorrow"),
+    ("keys", "create", "--name", "x"),
+    ("keys", "create", "--name", "x", "--scope", "everything"),
+    ("keys", "rotate", "ub_12345678", "--overlap", "soon"),
+    ("keys", "token"),
+    ("invoices", "show", "x/y"),
+    ("runs", "show", "1"),
+    ("quarantine", "replay"),
+    ("quarantine", "replay", GIVEN_ID, "--all"),
+    ("quarantine", "discard", "--reason", "wrong_customer"),
+    ("quarantine", "discard", GIVEN_ID, "--reason", "wrong_customer"),
+    ("bill", "--as-of", "yesterday"),
+    ("import", "/does/not/exist.csv"),
+    ("import", "/"),
+    ("verify", "--subscription", "a b"),
+    ("simulate", "--timeout", "0"),
+    ("doctor", "now"),
+    ("migrate", "--to"),
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
+def test_wrong_arguments_are_one_line_and_exit_2(cli: Cli, arguments: tuple[str, ...]) -> None:
+    answer = cli(*arguments)
+    assert answer.code == 2
+    if len(arguments) == 1 and arguments[0] in COMMANDS and arguments[0] != "nonsense":
+        assert "Commands:" in answer.out  # a group alone shows what is in it
+    else:
+        assert answer.out == ""
+        assert answer.err.startswith("usage-billing: ")
+        assert answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("plans", "list", "--limit", "0"), ("runs", "show", "1")])
+def test_the_real_program_refuses_wrong_arguments_in_one_line(console: Cli, arguments: tuple[str, ...]) -> None:
+    answer = console(*arguments)
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+
+
+DATABASE_COMMANDS = [
+    ("plans", "list"),
+    ("customers", "create", "ann", "--name", "Ann"),
+    ("keys", "list", "--json"),
+    ("bill",),
+    ("verify",),
+    ("migrate",),
+    ("quarantine", "replay", "--all"),
+]
+
+
+@pytest.mark.parametrize("arguments", DATABASE_COMMANDS, ids=" ".join)
+def test_a_dead_database_is_one_line_without_its_password(console: Cli, arguments: tuple[str, ...]) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"postgresql://somebody:geheim@127.0.0.1:{unused.getsockname()[1]}/usage"
+        answer = console(*arguments, DATABASE_URL=url)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.count("\n") == 1
+    assert "the database does not answer" in answer.err
+    assert "Connection refused" in answer.err
+    assert "geheim" not in answer.err
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:ge@heim@h:5432/x", "postgresql://u:geheim@h:port/x", "mysql://u:geheim@h/x", "nonsense"]
+)
+def test_a_url_that_is_none_is_one_line_without_its_password(console: Cli, url: str) -> None:
+    answer = console("plans", "list", DATABASE_URL=url)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "DATABASE_URL" in answer.err
+    assert "heim" not in answer.err
+
+
+def test_without_a_database_the_way_to_one_is_named(console: Cli) -> None:
+    answer = console("plans", "list", DATABASE_URL="")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "usage-billing up" in answer.err
+
+
+def test_a_database_without_tables_is_sent_to_migrate(console: Cli, databases: Databases) -> None:
+    url = databases.bare().replace("+psycopg", "")
+    answer = console("plans", "list", DATABASE_URL=url)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "usage-billing migrate" in answer.err
+
+
+def test_wrong_settings_are_one_line(console: Cli) -> None:
+    answer = console("plans", "list", USAGE_BILLING_GRACE_SECONDS="soon")
+    assert answer.code == 2
+    assert answer.err == "usage-billing: USAGE_BILLING_GRACE_SECONDS must be a whole number, not 'soon'\n"
+
+
+def test_settings_come_from_a_dotenv_file(console: Cli, settings: Settings, engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"DATABASE_URL={settings.database_url}\n")
+    assert console("plans", "list", DATABASE_URL="", REDIS_URL="").code == 0
+
+
+def test_a_closed_pipe_leaves_no_traceback(cli: Cli, settings: Settings, world: Engine, tmp_path: Path) -> None:
+    for number in range(300):
+        assert cli("customers", "create", f"c{number}", "--name", "x" * 200, "--json").code == 0
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "usage_billing", "customers", "list", "--limit", "1000", "--json"],
+        env=environment_of(settings, tmp_path),
+        cwd=tmp_path,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(write)
+    os.read(read, 1)
+    os.close(read)
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 141
+
+
+def test_ctrl_c_is_130_without_a_traceback(settings: Settings, engine: Engine, tmp_path: Path) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("LOCK TABLE plans IN ACCESS EXCLUSIVE MODE")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "usage_billing", "plans", "list"],
+            env=environment_of(settings, tmp_path),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not scalars(engine, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    assert err.strip() == ""
+
+
+def test_a_bug_is_one_line_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("postgresql://u:geheim@h/x is no password to show\nnor two lines")
+
+    monkeypatch.setattr("usage_billing.cli.plans.reading", broken)
+    answer = cli("plans", "list")
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert "unexpected RuntimeError" in answer.err
+    assert "geheim" not in answer.err
