@@ -10,8 +10,13 @@ from usage_billing.embedded.postgres import EmbeddedPostgres
 from usage_billing.embedded.redis import EmbeddedRedis
 from usage_billing.settings import Settings
 
-# Read when pytest starts: afterwards the environment is that of the service under test.
-GIVEN = Settings(database_url=os.environ.get("DATABASE_URL", ""), redis_url=os.environ.get("REDIS_URL", ""))
+
+def _given(name: str) -> str:
+    """What the environment said when pytest started: afterwards, and in xdist's workers, it is the service's."""
+    return os.environ.setdefault(f"GIVEN_{name}", os.environ.get(name, ""))
+
+
+GIVEN = Settings(database_url=_given("DATABASE_URL"), redis_url=_given("REDIS_URL"))
 
 
 @dataclass(frozen=True, slots=True)

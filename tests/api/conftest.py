@@ -1,0 +1,91 @@
+"""A world that the API answers about: the founding document's, recorded and billed where a test asks for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+
+from tasks.inbox import Inbox
+from tests.factories import make_recording, make_world, record
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.drive_run import run_to_end
+from usage_billing.flows.open_run import RunRequest, open_run
+
+EVENT: dict[str, Any] = {
+    "userId": "user123",
+    "subscriptionId": "sub456",
+    "usageType": "assessment",
+    "quantity": 1,
+    "metadata": {"reportId": "abc123"},
+}
+
+Bill = Callable[[], UUID]
+
+
+@pytest.fixture
+def world(engine: Engine) -> None:
+    """user123 on plan business with sub456: 50 assessments a month, 10.00 each beyond."""
+    with transaction(engine) as session:
+        make_world(session)
+
+
+@pytest.fixture
+def bill(engine: Engine, now: datetime) -> Bill:
+    """Run billing to its end; returns the run's id."""
+
+    def run() -> UUID:
+        with transaction(engine) as session:
+            run_id = open_run(session, RunRequest(as_of=now), requested_by="test", now=now).id
+        run_to_end(engine, run_id, settings_grace=timedelta(hours=1), on_progress=lambda _: None)
+        return run_id
+
+    return run
+
+
+@dataclass(frozen=True)
+class Billed:
+    """What there is after 53 assessments were recorded and billed, and one recording was quarantined."""
+
+    record_id: UUID
+    quarantined_id: UUID
+    run_id: UUID
+    invoice_id: UUID
+    key_id: UUID
+    quota_id: int
+
+
+@pytest.fixture
+def billed(world: None, engine: Engine, bill: Bill, now: datetime, admin: FlaskClient) -> Billed:
+    """53 assessments recorded and billed, and one recording for nobody."""
+    recordings = [make_recording(now=now, metadata='{"reportId":"abc123"}') for _ in range(53)]
+    stray = make_recording(now=now, subscription="nobody")
+    with transaction(engine) as session:
+        record(session, *recordings, stray)
+    run_id = bill()
+    with read_only(engine) as session:
+        return Billed(
+            record_id=recordings[0].id,
+            quarantined_id=stray.id,
+            run_id=run_id,
+            invoice_id=session.execute(text("SELECT id FROM invoices")).scalar_one(),
+            key_id=session.execute(text("SELECT id FROM api_keys LIMIT 1")).scalar_one(),
+            quota_id=session.execute(text("SELECT id FROM usage_quotas")).scalar_one(),
+        )
+
+
+@pytest.fixture
+def nothing_changed(engine: Engine, inbox: Inbox) -> Callable[[], bool]:
+    """Whether nothing was recorded, quarantined, created or enqueued."""
+
+    def check() -> bool:
+        with read_only(engine) as session:
+            tables = ("usage", "quarantined_usage", "usage_summaries", "billing_runs", "audit_log")
+            rows = sum(session.scalar(text(f"SELECT count(*) FROM {table}")) or 0 for table in tables)
+        return rows == 0 and inbox.waiting() == 0
+
+    return check
