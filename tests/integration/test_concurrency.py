@@ -1,53 +1,232 @@
 """Recording, billing and the catalogue at once: whoever waits for whom, the books are those of some order."""
 
+import random
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from sqlalchemy import Engine, text
 
-from tests.factories import make_quota, make_recording, make_world, record
-from usage_billing.db.session import read_only, transaction
+from tests.factories import make_plan, make_quota, make_recording, make_subscription, make_world, record
+from tests.support.billing import GRACE, bill, driven, opened
+from tests.support.books import check_billed, check_books, counts, items, rows, scalars, totals
+from usage_billing.billing_runs.models import COMPLETED
+from usage_billing.catalog.service import NewQuota
+from usage_billing.db.session import make_engine, read_only, transaction
+from usage_billing.flows.finalize_invoices import finalize_invoices
 from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.manage_catalog import define_quota
+from usage_billing.flows.record_usage import record_batch
+
+DECEMBER = datetime(2026, 12, 1, 1, tzinfo=UTC)
+REPORTS = NewQuota(
+    plan_id="business", usage_type="report", limit=Decimal(50), price={"model": "per_unit", "unitPrice": "10"}
+)
+
+
+@pytest.fixture
+def world(engine: Engine) -> Engine:
+    """The founding document's world, and more subscriptions in several shards."""
+    with transaction(engine) as session:
+        make_world(session)
+        for number in range(5):
+            make_subscription(session, id=f"sub{number}")
+    return engine
 
 
 def until_somebody_waits(engine: Engine) -> None:
     """Return once a transaction waits for a lock that another holds."""
-    for _ in range(500):
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    for _ in range(1000):
         with read_only(engine) as session:
-            if session.scalar(
-                text(
-                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                    " AND datname = current_database()"
-                )
-            ):
+            if session.scalar(waiting):
                 return
-        threading.Event().wait(0.01)
+        time.sleep(0.01)
     raise AssertionError("nobody waits")
 
 
+def at_once(*works: Callable[[], None]) -> None:
+    """Do all of these at one moment, each in a thread; the first error of any is raised."""
+    start = threading.Barrier(len(works))
+
+    def wait_and_do(work: Callable[[], None]) -> None:
+        start.wait(10)
+        work()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        for done in [pool.submit(wait_and_do, work) for work in works]:
+            done.result(60)
+
+
 def test_a_recording_that_waits_for_billing_is_split_by_the_quota_that_billing_found(
-    engine: Engine, now: datetime
+    world: Engine, now: datetime
 ) -> None:
-    with transaction(engine) as session:
-        make_world(session)
+    with transaction(world) as session:
         record(session, make_recording(now=now, quantity=53, usage_type="report"))
-    with transaction(engine) as session:
+    with transaction(world) as session:
         make_quota(session, usage_type="report")
 
     def late() -> None:
-        with transaction(engine) as session:
+        with transaction(world) as session:
             record(session, make_recording(now=now, quantity=5, usage_type="report"))
 
     with ThreadPoolExecutor(1) as pool:
-        with transaction(engine) as session:
+        with transaction(world) as session:
             invoice_subscriptions(session, ["sub456"], as_of=now)
             waiting: Future[None] = pool.submit(late)
-            until_somebody_waits(engine)
+            until_somebody_waits(world)
         waiting.result(10)
-    with read_only(engine) as session:
-        row = session.execute(text("SELECT total, beyond_limit FROM usage_summaries")).one()
-        marks = session.scalars(text("SELECT beyond_limit FROM usage ORDER BY ordinal")).all()
-    assert tuple(row) == (Decimal(58), Decimal(8))
-    assert list(marks) == [Decimal(3), Decimal(5)]
+    assert totals(world) == [("sub456", "report", Decimal(58), Decimal(8))]
+    bill(world, now)
+    assert items(world)[0][2:] == (Decimal(8), Decimal("80.00"))
+    check_billed(world)
+
+
+def test_usage_that_is_billed_while_its_quota_is_being_defined_is_charged_in_the_end(
+    world: Engine, now: datetime
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(world) as session:
+            define_quota(session, REPORTS, actor="test", now=now)
+            with transaction(world) as other:
+                record(other, make_recording(now=now, quantity=53, usage_type="report"))
+            run = pool.submit(bill, world, now)
+            time.sleep(0.3)
+        assert run.result(10).status == COMPLETED
+    bill(world, now)
+    assert items(world)[0][2:] == (Decimal(3), Decimal("30.00"))
+    check_billed(world)
+
+
+def test_many_recorders_and_billing_runs_at_once_leave_exact_books(world: Engine, now: datetime) -> None:
+    """Overlapping batches over few subscriptions, delivered twice, while runs and a new quota come between."""
+    chance = random.Random(20261122)
+    engine = make_engine(world.url.render_as_string(hide_password=False), pool_size=12)
+    sent = [
+        make_recording(
+            now=now,
+            quantity=chance.choice(["1", "2.5", "7", "0.001"]),
+            subscription=chance.choice(["sub0", "sub1", "sub2", "sub3"]),
+            usage_type=chance.choice(["assessment", "report"]),
+            occurred_at=chance.choice([now, now - timedelta(days=20)]),
+            key=f"k{number}",
+        )
+        for number in range(400)
+    ]
+
+    def recorder() -> Callable[[], None]:
+        mine = [*sent]
+        chance.shuffle(mine)
+
+        def work() -> None:
+            for start in range(0, len(mine), 40):
+                with transaction(engine) as session:
+                    record_batch(session, mine[start : start + 40], now=now)
+
+        return work
+
+    def biller() -> None:
+        for hours in range(6):
+            bill(engine, DECEMBER + timedelta(hours=hours))
+
+    def admin() -> None:
+        time.sleep(0.1)
+        with transaction(engine) as session:
+            define_quota(session, REPORTS, actor="test", now=now)
+
+    at_once(recorder(), recorder(), recorder(), biller, biller, admin)
+    assert counts(world).recorded == 400
+    check_books(world)
+    bill(engine, DECEMBER + timedelta(days=1))
+    check_billed(world)
+    expected: dict[tuple[str, str, int], Decimal] = {}
+    for one in sent:
+        key = (one.subscription_id, one.usage_type, one.occurred_at.month)
+        expected[key] = expected.get(key, Decimal(0)) + one.quantity
+    kept = rows(
+        world,
+        "SELECT subscription_id, usage_type_id, extract(month from period_start)::int, total FROM usage_summaries",
+    )
+    assert {(row[0], row[1], row[2]): row[3] for row in kept} == expected
+    engine.dispose()
+
+
+@pytest.mark.parametrize("as_of", [datetime(2026, 11, 15, 13, tzinfo=UTC), DECEMBER])
+def test_runs_started_at_once_put_one_item_on_one_invoice(world: Engine, now: datetime, as_of: datetime) -> None:
+    with transaction(world) as session:
+        record(session, *(make_recording(now=now, quantity=53, subscription=f"sub{n}") for n in range(5)))
+    engine = make_engine(world.url.render_as_string(hide_password=False), pool_size=8)
+    at_once(*[lambda: bill(engine, as_of) for _ in range(4)])  # type: ignore[list-item,misc]
+    assert items(world) == [("usage", "finalized" if as_of == DECEMBER else "draft", 3, Decimal("30.00"))] * 5
+    check_billed(world)
+    amounts = [row[0] for row in rows(world, "SELECT amounts FROM billing_runs") if row[0]]
+    assert sum(Decimal(found["USD"]) for found in amounts) == 150
+    engine.dispose()
+
+
+def test_one_run_driven_by_several_processes_is_done_once(world: Engine, now: datetime) -> None:
+    with transaction(world) as session:
+        record(session, *(make_recording(now=now, quantity=53, subscription=f"sub{n}") for n in range(5)))
+    run = opened(world, DECEMBER)
+    engine = make_engine(world.url.render_as_string(hide_password=False), pool_size=8)
+    at_once(*[lambda: driven(engine, run) for _ in range(4)])  # type: ignore[list-item,misc]
+    done = rows(world, "SELECT status, items, finalized, amounts FROM billing_runs")
+    assert done == [(COMPLETED, 5, 5, {"USD": "150.00"})]
+    check_billed(world)
+    engine.dispose()
+
+
+def test_runs_that_bill_one_by_one_do_not_wait_for_each_other_crosswise(world: Engine, now: datetime) -> None:
+    names = [f"sub{number}" for number in range(5)]
+    with transaction(world) as session:
+        make_plan(session, id="broken")
+        make_quota(session, plan="broken")
+        make_subscription(session, id="sub2b", plan="broken")
+        record(session, *(make_recording(now=now, quantity=53, subscription=name) for name in [*names, "sub2b"]))
+        session.execute(text("UPDATE usage_quotas SET price = '{}' WHERE plan_id = 'broken'"))
+    engine = make_engine(world.url.render_as_string(hide_password=False), pool_size=8)
+    at_once(*[lambda: bill(engine, DECEMBER) for _ in range(3)])  # type: ignore[list-item,misc]
+    assert items(world) == [("usage", "finalized", 3, Decimal("30.00"))] * 5
+    check_books(world)
+    engine.dispose()
+
+
+def test_numbers_have_no_gap_however_many_finalize_and_roll_back(world: Engine, now: datetime) -> None:
+    class Killed(Exception):
+        pass
+
+    names = [f"many{number:02}" for number in range(24)]
+    with transaction(world) as session:
+        for name in names:
+            make_subscription(session, id=name)
+        record(session, *(make_recording(now=now, quantity=51, subscription=name) for name in names))
+    engine = make_engine(world.url.render_as_string(hide_password=False), pool_size=8)
+
+    def finalizer(mine: list[str], seed: int) -> Callable[[], None]:
+        chance = random.Random(seed)
+
+        def attempt(name: str) -> None:
+            with transaction(engine) as session:
+                finalize_invoices(session, [name], as_of=DECEMBER, grace=GRACE, now=DECEMBER, actor="test")
+                if chance.random() < 0.5:
+                    raise Killed
+
+        def work() -> None:
+            for name in mine * 4:
+                with suppress(Killed):
+                    attempt(name)
+
+        return work
+
+    at_once(*[finalizer(names[start::3] + names[:4], start) for start in range(3)])
+    bill(world, DECEMBER)
+    assert scalars(world, "SELECT number FROM invoices ORDER BY number") == list(range(1, 25))
+    check_billed(world)
+    engine.dispose()

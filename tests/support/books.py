@@ -58,7 +58,8 @@ def items(engine: Engine) -> list[tuple[str, str, Decimal, Decimal]]:
     """(kind, status of its invoice, quantity, amount) of every item, in the order of their periods."""
     found = rows(
         engine,
-        "SELECT x.kind, i.status, x.quantity, x.amount FROM usage_invoice_items x JOIN invoices i ON i.id = x.invoice_id"
+        "SELECT x.kind, i.status, x.quantity, x.amount"
+        " FROM usage_invoice_items x JOIN invoices i ON i.id = x.invoice_id"
         " ORDER BY i.period_start, x.period_start, i.subscription_id, x.usage_type_id",
     )
     return [(r.kind, r.status, r.quantity.normalize(), r.amount) for r in found]

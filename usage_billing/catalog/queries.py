@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import UsageQuota
+from usage_billing.catalog.models import Plan, UsageQuota
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +33,13 @@ def quotas_of(session: Session, plan_ids: Iterable[str]) -> QuotaBook:
     for quota in session.scalars(statement):
         versions.setdefault((quota.plan_id, quota.usage_type_id), []).append(quota)
     return QuotaBook(versions)
+
+
+def hold_plans(session: Session, plan_ids: Iterable[str]) -> dict[str, str]:
+    """The currency of each plan, whose quotas nobody can change until this transaction ends.
+
+    Without it a run could rate and settle, by the quotas of before, usage that a quota being defined at this
+    moment is for and has not seen: nobody would look at it again.
+    """
+    statement = select(Plan.id, Plan.currency).where(Plan.id.in_(set(plan_ids))).order_by(Plan.id)
+    return {row[0]: row[1] for row in session.execute(statement.with_for_update(read=True))}

@@ -21,10 +21,9 @@ from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import InvalidInput
 from usage_billing.db.session import rolled_back, transaction
 from usage_billing.flows.finalize_invoices import finalize_invoices
-from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.invoice_subscriptions import invoice_subscriptions, lock_agreements
 from usage_billing.flows.run_outcome import SliceOutcome
 from usage_billing.flows.run_stages import INVOICE, Next, claim_slice, move_on, note_done, subscriptions_in
-from usage_billing.subscriptions.service import lock_subscriptions
 
 # What one subscription's own data can cause; it becomes a warning and the others are billed.
 _ITS_OWN_FAULT = (
@@ -110,7 +109,7 @@ def _bill(
         return _bill_together(session, run, part, ids, grace)
     outcome = SliceOutcome()
     # All at once and in order, as a slice does: the first to be finalized locks the series of numbers.
-    lock_subscriptions(session, ids)
+    lock_agreements(session, ids)
     for subscription_id in ids:
         try:
             with session.begin_nested():

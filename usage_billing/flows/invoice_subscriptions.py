@@ -10,11 +10,10 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import Plan, UsageQuota
-from usage_billing.catalog.queries import quotas_of
+from usage_billing.catalog.models import UsageQuota
+from usage_billing.catalog.queries import hold_plans, quotas_of
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.identifiers import new_id
 from usage_billing.core.periods import Period, next_period, period_at
@@ -32,14 +31,14 @@ from usage_billing.subscriptions.service import lock_subscriptions
 def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: datetime) -> SliceOutcome:
     """Charge what these subscriptions owe as of ``as_of``; what is charged already is left alone.
 
-    Locks, in this order: the subscriptions, their summaries to rate, their invoices.
+    Locks, in this order: the subscriptions, their plans, their summaries to rate, their invoices.
     """
     outcome = SliceOutcome()
-    subscriptions = {subscription.id: subscription for subscription in lock_subscriptions(session, ids)}
+    subscriptions, currencies = lock_agreements(session, ids)
     summaries = lock_unrated(session, subscriptions.keys(), as_of=as_of)
     if not summaries:
         return outcome
-    desk = _Desk(session, subscriptions, summaries, as_of)
+    desk = _Desk(session, subscriptions, currencies, summaries, as_of=as_of)
     for summary in summaries:
         desk.charge(summary, outcome)
     desk.write()
@@ -47,6 +46,12 @@ def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: date
     outcome.subscriptions = len({summary.subscription_id for summary in summaries})
     outcome.invoices = len(desk.touched)
     return outcome
+
+
+def lock_agreements(session: Session, ids: Collection[str]) -> tuple[dict[str, Subscription], dict[str, str]]:
+    """Lock these subscriptions and hold their plans; returns them by id, and the plans' currencies."""
+    subscriptions = {subscription.id: subscription for subscription in lock_subscriptions(session, ids)}
+    return subscriptions, hold_plans(session, (subscription.plan_id for subscription in subscriptions.values()))
 
 
 @dataclass(slots=True)
@@ -63,15 +68,16 @@ class _Desk:
         self,
         session: Session,
         subscriptions: dict[str, Subscription],
+        currencies: dict[str, str],
         summaries: list[Unrated],
+        *,
         as_of: datetime,
     ) -> None:
         self._session = session
         self._subscriptions = subscriptions
         self._as_of = as_of
         plans = {subscription.id: subscription.plan_id for subscription in subscriptions.values()}
-        rows = session.execute(select(Plan.id, Plan.currency).where(Plan.id.in_(set(plans.values()))))
-        self._currencies: dict[str, str] = {row[0]: row[1] for row in rows}
+        self._currencies = currencies
         self._quotas = aggregate(session, summaries, plans=plans, quotas=quotas_of(session, plans.values()))
         self._history: History = history_of(session, [summary.id for summary in summaries])
         self._invoices: dict[tuple[str, datetime], Invoice | NewDraft] = dict(
