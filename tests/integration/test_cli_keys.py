@@ -1,0 +1,100 @@
+"""``usage-billing keys``: issued, shown once, listed, rotated, revoked; tokens that hold."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.integration.conftest import Cli
+from tests.support.books import scalars
+from usage_billing.access.service import authenticate
+from usage_billing.access.tokens import verify_token
+from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import NotAuthenticated
+from usage_billing.db.session import rolled_back
+from usage_billing.settings import Settings
+
+CREATE = ("keys", "create", "--name", "reports", "--scope", "usage:write", "--scope", "usage:read")
+
+
+def holds(engine: Engine, settings: Settings, key: str) -> bool:
+    """Whether the API would take the key."""
+    with rolled_back(engine) as session:
+        try:
+            authenticate(session, key, secret=settings.secret, now=utc_now())
+        except NotAuthenticated:
+            return False
+    return True
+
+
+def test_a_key_is_shown_once_and_holds(cli: Cli, engine: Engine, settings: Settings) -> None:
+    answer = cli(*CREATE)
+    key = next(line.split()[-1] for line in answer.out.splitlines() if line.startswith("key "))
+    assert holds(engine, settings, key)
+    assert "never shown again" in answer.err
+    assert key not in cli("keys", "list", "--json").out
+    assert key.encode() not in bytes(scalars(engine, "SELECT hash FROM api_keys")[0])
+    assert key not in str(scalars(engine, "SELECT detail FROM audit_log"))
+
+
+def test_rotate_keeps_both_and_revoke_ends_one(cli: Cli, engine: Engine, settings: Settings) -> None:
+    old = cli(*CREATE, "--json").json
+    new = cli("keys", "rotate", old["prefix"], "--overlap", "1h", "--json").json
+    assert new["scopes"] == old["scopes"]
+    assert holds(engine, settings, old["key"])
+    assert holds(engine, settings, new["key"])
+    assert cli("keys", "revoke", old["id"], "--json").json["revokedAt"]
+    assert cli("keys", "revoke", old["id"]).code == 0
+    assert not holds(engine, settings, old["key"])
+    assert holds(engine, settings, new["key"])
+    assert [key["prefix"] for key in cli("keys", "list", "--json").json] == [new["prefix"]]
+    assert len(cli("keys", "list", "--all", "--json").json) == 2
+    assert scalars(engine, "SELECT action FROM audit_log ORDER BY id") == ["key.created", "key.rotated", "key.revoked"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("keys", "rotate", "ub_nothing1"), "there is no key"),
+        (("keys", "revoke", "00000000-0000-7000-8000-000000000000"), "there is no key"),
+        ((*CREATE, "--expires", "2001-01-01"), "expiresAt: must be in the future"),
+    ],
+)
+def test_what_is_refused(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    answer = cli(*arguments)
+    assert answer.code == 2
+    assert answer.err.startswith(f"usage-billing: {said}")
+
+
+def test_a_key_that_was_rotated_is_not_rotated_again(cli: Cli) -> None:
+    key = cli(*CREATE, "--expires", (datetime.now(UTC) + timedelta(days=9)).isoformat(), "--json").json
+    assert cli("keys", "rotate", key["prefix"]).code == 0
+    assert cli("keys", "rotate", key["prefix"]).code == 2
+
+
+@pytest.mark.parametrize("admin", [False, True])
+def test_a_token_holds(cli: Cli, settings: Settings, admin: bool) -> None:
+    answer = cli("keys", "token", "--user", "user123", "--ttl", "15m", *(["--admin"] if admin else []))
+    principal = verify_token(
+        answer.out.strip(),
+        secret=settings.jwt_secret,
+        public_key="",
+        audience=settings.jwt_audience,
+        issuer=settings.jwt_issuer,
+    )
+    assert principal.actor == "user:user123"
+    assert principal.may("admin") is admin
+    assert set(cli("keys", "token", "--user", "user123", "--json").json) == {"token"}
+
+
+def test_without_a_secret_there_is_no_token(console: Cli) -> None:
+    answer = console("keys", "token", "--user", "user123", JWT_SECRET="")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "JWT_SECRET" in answer.err
+
+
+def test_a_development_secret_is_refused_outside_up(console: Cli) -> None:
+    answer = console(*CREATE, USAGE_BILLING_SECRET="dev-" + "x" * 40)
+    assert answer.code == 2
+    assert "development secret" in answer.err
+    assert "x" * 40 not in answer.err
