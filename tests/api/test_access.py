@@ -1,0 +1,254 @@
+"""Every route with every kind of credential: the table is made from the URL map and the rules on the views."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import wraps
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.routing import Rule as Route
+
+from api.auth import Rule, check_every_view_has_a_rule, requires, rule_of
+from tests.api.conftest import Billed
+from tests.conftest import As, Clock, MakeToken
+from tests.support.callers import Keys
+from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ, USAGE_WRITE
+
+# What is written down here on purpose: a route that is missing, or whose rule was changed, fails.
+PUBLIC = "public"
+RULES = {
+    "POST /api/usage/record": "usage:write",
+    "POST /api/usage/record/batch": "usage:write",
+    "GET /api/usage/records/<record_id>": "usage:read users",
+    "GET /api/usage/user/<customer_id>": "usage:read users",
+    "GET /api/usage/subscription/<subscription_id>": "usage:read users",
+    "GET /api/usage/subscription/<subscription_id>/records": "usage:read users",
+    "POST /api/usage/process-billing": "billing:run",
+    "GET /api/billing-runs": "billing:run",
+    "GET /api/billing-runs/<run_id>": "billing:run",
+    "GET /api/invoices": "billing:run usage:read users",
+    "GET /api/invoices/<invoice_id>": "billing:run usage:read users",
+    "GET /api/quarantine": "admin",
+    "GET /api/quarantine/<record_id>": "admin",
+    "POST /api/quarantine/<record_id>/replay": "admin",
+    "POST /api/quarantine/<record_id>/discard": "admin",
+    "POST /api/customers": "admin",
+    "GET /api/customers": "admin",
+    "GET /api/customers/<customer_id>": "admin",
+    "PATCH /api/customers/<customer_id>": "admin",
+    "POST /api/plans": "admin",
+    "GET /api/plans": "admin",
+    "GET /api/plans/<plan_id>": "admin",
+    "PATCH /api/plans/<plan_id>": "admin",
+    "POST /api/usage-types": "admin",
+    "GET /api/usage-types": "admin",
+    "GET /api/usage-types/<usage_type_id>": "admin",
+    "PATCH /api/usage-types/<usage_type_id>": "admin",
+    "POST /api/quotas": "admin",
+    "GET /api/quotas": "admin",
+    "GET /api/quotas/<quota_id>": "admin",
+    "POST /api/subscriptions": "admin",
+    "GET /api/subscriptions": "admin",
+    "GET /api/subscriptions/<subscription_id>": "admin",
+    "PATCH /api/subscriptions/<subscription_id>": "admin",
+    "POST /api/api-keys": "admin",
+    "GET /api/api-keys": "admin",
+    "GET /api/api-keys/<key_id>": "admin",
+    "POST /api/api-keys/<key_id>/rotate": "admin",
+    "POST /api/api-keys/<key_id>/revoke": "admin",
+    "GET /health/live": PUBLIC,
+    "GET /health/ready": PUBLIC,
+    "GET /metrics": PUBLIC,
+    "GET /api/openapi.json": PUBLIC,
+    "GET /api/docs": PUBLIC,
+    "GET /api/docs/problems": PUBLIC,
+    "GET /api/docs/assets/<name>": PUBLIC,
+}
+# A POST without a body: what a caller who is let in meets.
+LET_IN = frozenset({200, 201, 202, 400, 404, 409, 415, 422})
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One method of one route, with ids of things that there are."""
+
+    method: str
+    route: str
+    url: str
+    rule: Rule
+
+
+def routes(app: Flask) -> Iterator[tuple[str, str, Route]]:
+    """Method, readable address and route of everything served."""
+    for route in app.url_map.iter_rules():
+        readable = re.sub(r"<(?:[^<>]*:)?(\w+)>", r"<\1>", route.rule)
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            yield method, readable, route
+
+
+def described(rule: Rule) -> str:
+    """A rule in words, as in the table."""
+    return " ".join([*rule.scopes, *(["users"] if rule.users else [])]) or PUBLIC
+
+
+@pytest.fixture
+def probes(app: Flask, billed: Billed) -> list[Probe]:
+    """Every route, aimed at user123's things."""
+    ids = {
+        "customer_id": "user123",
+        "subscription_id": "sub456",
+        "plan_id": "business",
+        "usage_type_id": "assessment",
+        "quota_id": billed.quota_id,
+        "invoice_id": billed.invoice_id,
+        "run_id": billed.run_id,
+        "key_id": "00000000-0000-7000-8000-000000000000",
+        "name": "docs.js",
+    }
+    found = []
+    with app.test_request_context():
+        for method, readable, route in routes(app):
+            record_id = billed.quarantined_id if "quarantine" in readable else billed.record_id
+            known = ids | {"record_id": record_id}
+            values = {name: known[name] for name in route.arguments}
+            url = app.url_map.bind("localhost").build(route.endpoint, values)
+            found.append(Probe(method, readable, url, rule_of(app, route.endpoint)))
+    return found
+
+
+def test_the_table_is_that_of_the_url_map(app: Flask) -> None:
+    found = {f"{method} {readable}": described(rule_of(app, route.endpoint)) for method, readable, route in routes(app)}
+    assert found == RULES
+
+
+def test_a_view_without_a_rule_stops_the_start() -> None:
+    app = Flask("careless", static_folder=None)
+    app.add_url_rule("/secrets", view_func=lambda: "everything")
+    with pytest.raises(LookupError, match="neither @requires nor @public"):
+        check_every_view_has_a_rule(app)
+
+
+def test_a_rule_survives_other_decorators() -> None:
+    @requires(ADMIN)
+    def view() -> None: ...
+
+    @wraps(view)
+    def wrapped() -> None: ...
+
+    app = Flask("wrapped", static_folder=None)
+    app.add_url_rule("/", "view", wrapped)
+    assert rule_of(app, "view") == Rule((ADMIN,))
+
+
+def expected(rule: Rule, *, scopes: tuple[str, ...] = (), user: str = "") -> frozenset[int]:
+    """The answers that a caller with ``scopes``, or the customer ``user``, may get."""
+    if rule.public:
+        return frozenset({200, 503})
+    if user and not rule.users:
+        return frozenset({403})
+    if user == "stranger":
+        return frozenset({404})
+    if user or ADMIN in scopes or set(scopes) & set(rule.scopes):
+        return LET_IN
+    return frozenset({403})
+
+
+def walk(probes: list[Probe], caller: FlaskClient, want: dict[str, frozenset[int]]) -> None:
+    """Ask every route and compare."""
+    wrong = []
+    for probe in probes:
+        status = caller.open(probe.url, method=probe.method).status_code
+        if status not in want[f"{probe.method} {probe.route}"]:
+            wrong.append((probe.method, probe.route, status))
+    assert wrong == []
+
+
+def wanted(probes: list[Probe], statuses: frozenset[int] | None = None, **caller: object) -> dict[str, frozenset[int]]:
+    """What each route should answer: ``statuses`` where a credential is needed, or by the caller's scopes."""
+    return {
+        f"{probe.method} {probe.route}": statuses
+        if statuses and not probe.rule.public
+        else expected(probe.rule, **caller)  # type: ignore[arg-type]
+        for probe in probes
+    }
+
+
+@pytest.mark.parametrize("scope", [USAGE_WRITE, USAGE_READ, BILLING_RUN, ADMIN])
+def test_a_key_opens_what_its_scope_names(probes: list[Probe], call_as: As, keys: Keys, scope: str) -> None:
+    walk(probes, call_as(keys.of(scope)), wanted(probes, scopes=(scope,)))
+
+
+def test_without_a_credential_only_the_public_is_open(probes: list[Probe], client: FlaskClient) -> None:
+    walk(probes, client, wanted(probes, frozenset({401})))
+
+
+NO_GOOD = ("unknown key", "expired key", "revoked key", "not a key", "alg none", "another algorithm", "another secret",
+           "wrong audience", "wrong issuer", "expired token", "no expiry", "no audience", "no issuer", "no subject",
+           "a subject that is no id", "not yet valid", "signature cut off", "a public key as secret")  # fmt: skip
+
+
+@pytest.fixture
+def no_good(keys: Keys, make_token: MakeToken, clock: Clock) -> dict[str, str]:
+    """Credentials that do not hold, each for its own reason."""
+    good = make_token()
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return {
+        "unknown key": "ub_abcdefgh_" + "A" * 43,
+        "expired key": keys.issue(ADMIN, expires_at=clock.now),
+        "revoked key": keys.revoked(ADMIN),
+        "not a key": "x" * 300,
+        "alg none": make_token(role="admin", algorithm="none", secret=None),
+        "another algorithm": make_token(role="admin", algorithm="HS512"),
+        "another secret": make_token(role="admin", secret="x" * 64),
+        "wrong audience": make_token(aud="somebody-else", role="admin"),
+        "wrong issuer": make_token(iss="somebody-else", role="admin"),
+        "expired token": make_token(exp=int(time.time()) - 60, role="admin"),
+        "no expiry": make_token(exp=None, role="admin"),
+        "no audience": make_token(aud=None, role="admin"),
+        "no issuer": make_token(iss=None, role="admin"),
+        "no subject": make_token(sub=None, role="admin"),
+        "a subject that is no id": make_token("a b", role="admin"),
+        "not yet valid": make_token(nbf=int(time.time()) + 3600, role="admin"),
+        "signature cut off": good.rpartition(".")[0] + ".",
+        "a public key as secret": jwt.encode({"sub": "user123", "role": "admin"}, private, algorithm="RS256"),
+    }
+
+
+@pytest.mark.parametrize("kind", NO_GOOD)
+def test_a_credential_that_does_not_hold_opens_nothing(
+    probes: list[Probe], call_as: As, no_good: dict[str, str], kind: str
+) -> None:
+    assert no_good.keys() == set(NO_GOOD)
+    statuses = frozenset({401})
+    walk(probes, call_as(no_good[kind]), wanted(probes, statuses))
+
+
+@pytest.mark.parametrize("user", ["user123", "stranger"])
+def test_a_user_sees_its_own_and_no_other(
+    probes: list[Probe], call_as: As, make_token: MakeToken, user: str
+) -> None:
+    caller = call_as(make_token(user))
+    want = wanted(probes, user=user)
+    # A list of nobody's invoices is no secret: it is empty.
+    want["GET /api/invoices"] = frozenset({200})
+    walk(probes, caller, want)
+    own = caller.get("/api/invoices").json["data"]
+    assert len(own) == (1 if user == "user123" else 0)
+    assert caller.get("/api/invoices?userId=user123").json["data"] == own
+    assert caller.get("/api/invoices?subscriptionId=sub456").json["data"] == own
+
+
+def test_a_user_with_the_role_admin_may_what_admins_may(
+    probes: list[Probe], call_as: As, make_token: MakeToken
+) -> None:
+    walk(probes, call_as(make_token(role="admin")), wanted(probes, scopes=(ADMIN,)))
+
+
+@pytest.mark.parametrize("role", ["Admin", ["admin"], {"admin": True}, "user admin", True, 1])
+def test_another_role_is_no_admin(call_as: As, make_token: MakeToken, role: object) -> None:
+    assert call_as(make_token(role=role)).get("/api/customers").status_code == 403
