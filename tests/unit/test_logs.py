@@ -208,8 +208,8 @@ SECRET = "s3cr3t-Value/with.more+chars"
         "postgresql://me:hunter2hunter2@db/x",
         "redis://:hunter2hunter2@127.0.0.1:6379/0 refused",
         "amqp://guest:hunter2@hunter2@host//",
-        f"made {make_development_secret()}",
-        f"made {make_key()}",
+        pytest.param(f"made {make_development_secret()}", id="a secret of ours"),
+        pytest.param(f"made {make_key()}", id="a key of ours"),
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(folder: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
