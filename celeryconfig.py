@@ -99,7 +99,11 @@ redbeat_lock_timeout = 15
 beat_max_loop_interval = 3
 beat_sync_every = 1
 beat_schedule = {
-    "daily-chain": {"task": "billing.run_daily", "schedule": parse_schedule(_settings.schedule)},
+    "daily-chain": {
+        "task": "billing.run_daily",
+        "schedule": parse_schedule(_settings.schedule),
+        "kwargs": {"scheduled": True},
+    },
     "resume-runs": {"task": "billing.resume_runs", "schedule": 30.0, "options": {"expires": 30}},
     "sweep-inbox": {"task": "usage.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "relay-outbox": {"task": "outbox.relay", "schedule": 5.0, "options": {"expires": 5}},

@@ -22,12 +22,17 @@ STALLED = timedelta(seconds=60)
 
 
 @app.task(name="billing.run_daily")
-def run_daily() -> None:
-    """Open the run of the schedule's last tick, once however many beats ticked, and start it."""
+def run_daily(*, scheduled: bool = False) -> None:
+    """Start a run over everything that is due.
+
+    ``scheduled`` is beat's word: then it is the run of the schedule's last tick, one however many beats ticked.
+    Whoever calls the task by hand wants a run now, also after the tick had its own.
+    """
     now = utc_now()
     tick = last_tick(parse_schedule(base.settings().schedule), now)
+    key = f"schedule:{tick:%Y-%m-%dT%H:%MZ}" if scheduled else None
     with transaction(base.engine()) as session:
-        run = open_run(session, RunRequest(), requested_by="beat", now=now, key=f"schedule:{tick:%Y-%m-%dT%H:%MZ}")
+        run = open_run(session, RunRequest(), requested_by="beat" if scheduled else "task", now=now, key=key)
     aggregate.apply_async((str(run.id),))
 
 
