@@ -16,6 +16,7 @@ from usage_billing.reports.verify.arithmetic import due
 from usage_billing.reports.verify.difference import Difference
 
 DRAFT, VOID = "draft", "void"
+_UNREADABLE = (ValueError, KeyError, TypeError, ZeroDivisionError, StopIteration)
 
 # Each summary with each of its items, in the order in which invoices became final; the usage up to an item's last
 # recording is added up anew, and counted beyond the limit of the item's own quota.
@@ -108,7 +109,7 @@ def _item(row: Any, ledger: _Ledger) -> Iterator[Difference]:
         yield Difference("item_owner", f"item:{id}", "its subscription, usage type or period is not its summary's")
     try:
         amount = due(row["own_price"], billable, row["used_beyond_events"], currency=row["currency"])
-    except (ValueError, KeyError, TypeError, StopIteration) as error:
+    except _UNREADABLE as error:
         yield Difference("item_price", f"item:{id}", f"its price cannot be read: {error!r}")
     else:
         yield from _compare(id, "item_amount", "amount", row["amount"], amount - charged_before)
@@ -122,13 +123,21 @@ def _item(row: Any, ledger: _Ledger) -> Iterator[Difference]:
 def _whole(summary_id: int, row: Any, ledger: _Ledger) -> Iterator[Difference]:
     """Billing has seen the summary: over all its invoices exactly what is due must be charged."""
     charged = ledger.before(None)[1] + ledger.drafted
-    if row["limit"] is None:
-        should = Decimal(0)
-    else:
-        should = due(row["quota_price"], row["beyond_limit"], row["beyond_events"], currency=row["plan_currency"])
+    subject = f"summary:{summary_id}"
+    try:
+        should = _due_of(row)
+    except _UNREADABLE as error:
+        yield Difference("summary_price", subject, f"its quota's price cannot be read: {error!r}")
+        return
     if charged != should:
         message = f"{plain(charged)} is charged over all invoices, {plain(should)} is due"
-        yield Difference("summary_charged", f"summary:{summary_id}", message)
+        yield Difference("summary_charged", subject, message)
+
+
+def _due_of(row: Any) -> Decimal:
+    if row["limit"] is None:
+        return Decimal(0)
+    return due(row["quota_price"], row["beyond_limit"], row["beyond_events"], currency=row["plan_currency"])
 
 
 def _compare(id: UUID, kind: str, name: str, stands: Decimal | int, should: Decimal | int) -> Iterator[Difference]:
