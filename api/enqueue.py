@@ -3,53 +3,54 @@
 What the inbox took is accepted. A wake-up that cannot be sent is no reason to say no: the sweep finds it.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from celery import Celery
 from flask import Flask, current_app
-from kombu.exceptions import OperationalError
 
+from api.waker import Waker
 from tasks.celery import app as celery_app
 from tasks.inbox import Inbox
-from tasks.redis_inbox import RedisInbox, connect
+from tasks.inboxes import open_inbox
+from usage_billing.core import crash
 from usage_billing.core.errors import Unavailable
 from usage_billing.metering.recording import Recording
 from usage_billing.settings import Settings
 
 # Somebody waits for the answer: better a 503 within a second than a request that hangs.
-_TIMEOUT = 1.0
+_TIMEOUT = 0.9
+_MAX_POOL = 16
 _EXTENSION = "usage_billing.enqueue"
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Door:
     inbox: Inbox
-    celery: Celery
+    waker: Waker
 
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Give ``app`` its inbox and a Celery that publishes without patience; nothing is connected yet."""
-    inbox = RedisInbox(connect(settings.require_redis(), timeout=_TIMEOUT), max_backlog=settings.max_backlog)
+    inbox = open_inbox(settings, timeout=_TIMEOUT, pool_size=min(settings.api_threads, _MAX_POOL))
     celery_app.conf.update(
         task_publish_retry=False,
         broker_connection_timeout=_TIMEOUT,
         broker_pool_acquire_timeout=_TIMEOUT,
         broker_transport_options=celery_app.conf.broker_transport_options | _impatient(settings),
     )
-    app.extensions[_EXTENSION] = _Door(inbox, celery_app)
+    app.extensions[_EXTENSION] = _Door(inbox, Waker(_send))
 
 
 def accept(recordings: Sequence[Recording]) -> None:
     """Keep all of ``recordings`` durably; raises Unavailable when that cannot be promised."""
     door = _door()
-    for shard in door.inbox.append(recordings):
-        _wake("usage.drain", shard)
+    crash.point("accept.appending")
+    asleep = door.inbox.append(recordings)
+    crash.point("accept.appended")
+    for shard in asleep:
+        door.waker.wake("usage.drain", shard)
 
 
 def find_waiting(record_id: UUID) -> Recording | None:
@@ -59,7 +60,7 @@ def find_waiting(record_id: UUID) -> Recording | None:
 
 def start_run(run_id: UUID) -> None:
     """Wake a worker for a billing run whose row is committed."""
-    _wake("billing.aggregate", str(run_id))
+    _door().waker.wake("billing.aggregate", str(run_id))
 
 
 def backlog() -> int:
@@ -77,11 +78,14 @@ def ping() -> None:
     _door().inbox.waiting()
 
 
-def _wake(task: str, argument: object) -> None:
-    try:
-        _door().celery.send_task(task, (argument,))
-    except (OperationalError, OSError) as error:
-        _log.warning("no wake-up could be sent, the sweep will: %s", type(error).__name__, extra={"task": task})
+def flush(seconds: float) -> bool:
+    """Wait until the wake-ups asked for so far were sent, or given up; whether they were within ``seconds``."""
+    return _door().waker.flush(seconds)
+
+
+def _send(task: str, argument: object) -> None:
+    celery_app.send_task(task, (argument,))
+    crash.point("accept.woken")
 
 
 def _door() -> _Door:

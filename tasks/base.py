@@ -1,16 +1,21 @@
-"""What every task needs: the settings, an engine and an inbox of this process."""
+"""What every task needs: the settings, an engine and an inbox of this process, and whether it is to end."""
 
+import mmap
 from functools import lru_cache
 
 from sqlalchemy import Engine
 
 from tasks.inbox import Inbox
-from tasks.redis_inbox import RedisInbox, connect
+from tasks.inboxes import open_inbox
 from usage_billing.db.session import make_engine
 from usage_billing.settings import Settings
 
-# A prefork process runs one task at a time, and a dry run holds two connections.
+# A prefork process runs one task at a time. A drain and a dry run hold two connections.
 _POOL_SIZE = 2
+_INBOX_TIMEOUT = 10.0
+
+# One byte that a worker's main process shares with those it forks: unlike a lock, nobody can die holding it.
+_stopping = mmap.mmap(-1, 1)
 
 
 @lru_cache(maxsize=1)
@@ -28,7 +33,7 @@ def engine() -> Engine:
 @lru_cache(maxsize=1)
 def inbox() -> Inbox:
     """The durable inbox."""
-    return RedisInbox(connect(settings().require_redis(), timeout=10), max_backlog=settings().max_backlog)
+    return open_inbox(settings(), timeout=_INBOX_TIMEOUT)
 
 
 def after_fork() -> None:
@@ -37,3 +42,13 @@ def after_fork() -> None:
         engine().dispose(close=False)
     engine.cache_clear()
     inbox.cache_clear()
+
+
+def ask_to_stop() -> None:
+    """Let every process of this worker end what it is at and begin nothing more."""
+    _stopping[0] = 1
+
+
+def stopping() -> bool:
+    """Whether this worker was asked to end."""
+    return _stopping[0] != 0

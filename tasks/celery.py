@@ -5,9 +5,10 @@ import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutting_down
 
 from tasks import base
+from tasks.durability import warn_of_loss
 from usage_billing import logs
 
 app = Celery("usage-billing")
@@ -26,3 +27,13 @@ def _log_our_way(**_: Any) -> None:
 @worker_process_init.connect
 def _forget_inherited_connections(**_: Any) -> None:
     base.after_fork()
+
+
+@worker_init.connect
+def _say_what_could_be_lost(**_: Any) -> None:
+    warn_of_loss(base.settings())
+
+
+@worker_shutting_down.connect
+def _end_in_order(**_: Any) -> None:
+    base.ask_to_stop()

@@ -7,10 +7,28 @@ after the transaction that recorded it was committed, so it may be read twice an
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from usage_billing.core.errors import Unavailable
 from usage_billing.metering.recording import Recording
+
+# How long a wake-up counts: if its message is lost, the next append or the sweep wakes again after this.
+WAKE_SECONDS = 10
+# When an entry waits this long nobody seems to work here: appends then wake once in IDLE_WAKE_SECONDS only, so that
+# days without a worker do not fill the broker with messages. The sweep, which a worker runs, goes on as ever.
+IDLE_AFTER_SECONDS = 60
+IDLE_WAKE_SECONDS = 60
+# What a worker holds of a shard at once, as it was sent; a single entry may be larger.
+READ_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may wait before ``append`` says no."""
+
+    recordings: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +38,14 @@ class Entry:
     id: str
     data: bytes
     count: int
+
+
+class Taken(NamedTuple):
+    """``tries``: how often in a row, this time included, somebody began with the same entry. ``suspect``: what was
+    tried alone when whoever tried it was not heard of again, or ''."""
+
+    tries: int
+    suspect: str
 
 
 class Inbox(Protocol):
@@ -34,15 +60,23 @@ class Inbox(Protocol):
         ...
 
     def read(self, shard: int, *, at_most: int) -> list[Entry]:
-        """The oldest entries of ``shard``: about ``at_most`` recordings."""
+        """The oldest entries of ``shard``: about ``at_most`` recordings, and not many more than READ_BYTES."""
+        ...
+
+    def take(self, shard: int, first: Entry) -> Taken:
+        """Note that work begins on what was read, and that nobody else need be woken for ``shard``."""
+        ...
+
+    def try_alone(self, shard: int, what: str) -> None:
+        """Note that ``what`` is tried by itself: the suspect, should nothing more be heard."""
+        ...
+
+    def put_back(self, shard: int, *, seconds: int) -> None:
+        """Forget the tries: it was not the entries' fault. Nobody is to be woken for so long (at most WAKE_SECONDS)."""
         ...
 
     def delete(self, shard: int, entries: Sequence[Entry]) -> None:
-        """Forget entries whose recordings were committed."""
-        ...
-
-    def keep_awake(self, shard: int) -> None:
-        """Say that somebody is still draining ``shard``, so that nobody else need be woken."""
+        """Forget entries whose recordings were committed, and with them the tries and the suspect."""
         ...
 
     def rest(self, shard: int) -> bool:
@@ -64,3 +98,21 @@ class Inbox(Protocol):
     def find(self, record_id: UUID) -> Recording | None:
         """The recording, if it waits."""
         ...
+
+
+def by_shard(recordings: Sequence[Recording]) -> dict[int, list[Recording]]:
+    """What of ``recordings`` goes to which shard."""
+    divided: dict[int, list[Recording]] = {}
+    for recording in recordings:
+        divided.setdefault(recording.shard, []).append(recording)
+    return divided
+
+
+def unavailable() -> Unavailable:
+    """The inbox does not answer."""
+    return Unavailable("the inbox does not answer; try again later", code="inbox_unavailable")
+
+
+def backlog_full() -> Unavailable:
+    """As much waits as is allowed to."""
+    return Unavailable("too many recordings wait to be counted; try again later", code="backlog_full")

@@ -1,5 +1,6 @@
 """Tasks of the queue ``usage``: draining the inbox into the books."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from tasks import base
 from tasks.celery import app
 from tasks.drain import drain_shard
 from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import Unavailable
 from usage_billing.core.identifiers import new_id
 from usage_billing.db.session import transaction
 from usage_billing.flows.record_usage import record_batch
@@ -17,17 +19,27 @@ from usage_billing.metering.wire import parse_recording, read_object
 # What waits longer than this was missed: its wake-up was lost, or its drain died.
 OVERDUE = timedelta(seconds=3)
 
+_log = logging.getLogger(__name__)
+
 
 @app.task(name="usage.drain")
 def drain(shard: int) -> None:
     """Record what waits in ``shard`` of the inbox."""
-    drain_shard(shard, inbox=base.inbox(), engine=base.engine())
+    try:
+        drain_shard(shard, inbox=base.inbox(), engine=base.engine(), stopping=base.stopping)
+    except Unavailable as error:
+        _log.warning("shard %d pauses: %s", shard, error.message)
 
 
 @app.task(name="usage.sweep")
 def sweep() -> None:
     """Wake a drain for every shard that has been waiting for one. Any number of these may run."""
-    for shard in base.inbox().overdue(before=utc_now() - OVERDUE):
+    try:
+        overdue = base.inbox().overdue(before=utc_now() - OVERDUE)
+    except Unavailable as error:
+        _log.warning("nothing can be swept: %s", error.message)
+        return
+    for shard in overdue:
         drain.apply_async((shard,))
 
 

@@ -22,7 +22,7 @@ os.environ.update({"REDIS_URL": "redis://127.0.0.1:1/0", "CELERY_BROKER_URL": ""
 from tasks import base
 from tasks.celery import app as celery_app
 from tasks.drain import drain_shard
-from tasks.inbox import Inbox
+from tasks.inbox import Inbox, Limits
 from tasks.redis_inbox import RedisInbox, connect
 from tests.support.callers import Keys, sign_token
 from tests.support.databases import Databases, databases_on, empty
@@ -59,7 +59,7 @@ def settings(servers: Servers, databases: Databases, tmp_path_factory: pytest.Te
         "USAGE_BILLING_HOME": str(tmp_path_factory.mktemp("home")),
         "USAGE_BILLING_LOGS": str(tmp_path_factory.mktemp("logs")),
         "USAGE_BILLING_SECRET": "a-secret-for-tests-of-32-characters-or-more",
-        "JWT_SECRET": "a-token-secret-for-tests-of-32-characters",
+        "JWT_SECRET": "a-token-secret-for-tests-long-enough-for-every-algorithm-that-is-tried",
     }
     os.environ.update(environment)
     made = Settings.from_environment()
@@ -95,7 +95,7 @@ def inbox(settings: Settings) -> Iterator[Inbox]:
     """The real inbox, empty; the broker beside it as well."""
     client = connect(settings.require_redis(), timeout=5)
     client.flushdb()
-    yield RedisInbox(client, max_backlog=settings.max_backlog)
+    yield RedisInbox(client, limits=Limits(settings.max_backlog, settings.max_backlog_bytes))
     client.close()
 
 

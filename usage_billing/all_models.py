@@ -6,6 +6,7 @@ from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.customers.models import Customer
 from usage_billing.db.base import Base
+from usage_billing.inbox.models import InboxEntry, InboxShard
 from usage_billing.invoicing.models import Invoice, InvoiceNumber, UsageInvoiceItem
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary
 from usage_billing.outbox.models import OutboxMessage
@@ -18,6 +19,8 @@ __all__ = [
     "BillingRun",
     "BillingRunSlice",
     "Customer",
+    "InboxEntry",
+    "InboxShard",
     "Invoice",
     "InvoiceNumber",
     "OutboxMessage",

@@ -14,6 +14,7 @@ from usage_billing.core.errors import ConfigurationError
 
 DEVELOPMENT_PREFIX = "dev-"
 MINIMUM_SECRET_LENGTH = 32
+INBOXES = ("redis", "postgres")
 
 
 def _setting(env: str, default: Any = None, *, secret: bool = False) -> Any:
@@ -36,12 +37,16 @@ class Settings:
     grace_seconds: int = _setting("USAGE_BILLING_GRACE_SECONDS", 3600)
     max_batch: int = _setting("USAGE_BILLING_MAX_BATCH", 1000)
     max_body_bytes: int = _setting("USAGE_BILLING_MAX_BODY_BYTES", 4 * 1024 * 1024)
+    inbox: str = _setting("USAGE_BILLING_INBOX", "redis")
     max_backlog: int = _setting("USAGE_BILLING_MAX_BACKLOG", 1_000_000)
+    max_backlog_bytes: int = _setting("USAGE_BILLING_MAX_BACKLOG_BYTES", 512 * 1024 * 1024)
     rate_limit: int = _setting("USAGE_BILLING_RATE_LIMIT", 120_000)
     key_cache_seconds: int = _setting("USAGE_BILLING_KEY_CACHE_SECONDS", 5)
     api_workers: int = _setting("USAGE_BILLING_API_WORKERS", 1)
     api_threads: int = _setting("USAGE_BILLING_API_THREADS", 16)
     worker_processes: int = _setting("USAGE_BILLING_WORKER_PROCESSES", 2)
+    stop_seconds: int = _setting("USAGE_BILLING_STOP_SECONDS", 10)
+    unready_seconds: int = _setting("USAGE_BILLING_UNREADY_SECONDS", 0)
     secret: str = _setting("USAGE_BILLING_SECRET", "", secret=True)
     admin_key: str = _setting("USAGE_BILLING_ADMIN_KEY", "", secret=True)
     internal_api_key: str = _setting("INTERNAL_API_KEY", "", secret=True)
@@ -63,6 +68,8 @@ class Settings:
                 values[item.name] = _parse(item.metadata["env"], text, item.default)
         settings = cls(**values)
         settings._check_secrets()
+        if settings.inbox not in INBOXES:
+            raise ConfigurationError(f"USAGE_BILLING_INBOX must be one of {', '.join(INBOXES)}, not {settings.inbox!r}")
         return settings
 
     @property
@@ -134,7 +141,7 @@ def _parse(name: str, text: str, default: object) -> object:
             raise ConfigurationError(f"{name} must be 1 or 0, not {text!r}")
         return text.lower() in {"1", "true"}
     if isinstance(default, int) or name == "PORT":
-        if not (text.isascii() and text.isdigit()) or len(text) > 9:  # noqa: PLR2004
+        if not (text.isascii() and text.isdigit()) or len(text) > 12:  # noqa: PLR2004
             raise ConfigurationError(f"{name} must be a whole number, not {text!r}")
         return int(text)
     if isinstance(default, Path):

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from flask.testing import FlaskClient
 
-from tasks.inbox import Inbox
+from tasks.inbox import Inbox, Limits
 from tests.api.conftest import EVENT
 from tests.conftest import Clock, Drain
 from usage_billing.core.errors import Unavailable
@@ -124,7 +124,7 @@ def test_recording_needs_no_database(
 
 def test_a_full_inbox_says_so(app: Any, writer: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     door = app.extensions["usage_billing.enqueue"]
-    monkeypatch.setattr(door.inbox, "_max_backlog", 0)
+    monkeypatch.setattr(door.inbox, "_limits", Limits(0, 10**9))
     answer = writer.post("/api/usage/record", json=EVENT)
     assert (answer.status_code, answer.json["code"]) == (503, "backlog_full")
     assert int(answer.headers["Retry-After"]) > 0

@@ -9,6 +9,7 @@ from tests.architecture.sources import Source, source, sources
 # Where a float is right: seconds that the operating system is asked to wait, never a quantity or an amount.
 SECONDS_ARE_FLOATS = (
     "usage_billing/cli/",
+    "usage_billing/db/bounded.py",
     "usage_billing/embedded/",
     "usage_billing/flows/drive_run.py",  # the pause between two looks at a run that others work on
     "usage_billing/logs.py",

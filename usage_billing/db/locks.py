@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 _SHARDS = 0x5542_0001  # the first key of two; the second is the shard
 _FIRST_START = 0x5542_0002
+_DRAINS = 0x5542_0004
 
 
 def lock_shards(session: Session, shards: Iterable[int]) -> None:
@@ -21,3 +22,9 @@ def lock_shards(session: Session, shards: Iterable[int]) -> None:
 def lock_first_start(session: Session) -> None:
     """Wait until this transaction is the only one that fills an empty database."""
     session.execute(text("SELECT pg_advisory_xact_lock(:space, 0)"), {"space": _FIRST_START})
+
+
+def try_lock_drain(session: Session, shard: int) -> bool:
+    """Become the only one that empties ``shard`` of the inbox, until the transaction ends; False if somebody is."""
+    statement = text("SELECT pg_try_advisory_xact_lock(:space, :shard)")
+    return bool(session.scalar(statement, {"space": _DRAINS, "shard": shard}))

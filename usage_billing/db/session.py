@@ -7,23 +7,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import Unavailable
+from usage_billing.db.bounded import BoundedConnection, bounded
 
 CONNECT_TIMEOUT = 3
 POOL_TIMEOUT = 3
 # A statement that runs longer than this hangs; billing and imports work in slices far below it.
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 10_000
+# A server that hangs keeps no timeout of its own. An idle connection is asked first whether it is there.
+ANSWER_TIMEOUT = 35
+PING_TIMEOUT = 1
 
 
-def make_engine(url: str, *, pool_size: int = 5) -> Engine:
-    """An engine for ``postgresql+psycopg://`` URLs; no connection is opened yet."""
-    return create_engine(
+def make_engine(url: str, *, pool_size: int = 5, answer_timeout: int = ANSWER_TIMEOUT) -> Engine:
+    """An engine for ``postgresql+psycopg://`` URLs; no connection is opened yet.
+
+    ``answer_timeout``: seconds after which a server that does not answer is taken to hang.
+    """
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -32,10 +39,25 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,
             "application_name": "usage-billing",
-            "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+            # A server may be set to answer before a commit is on disk; the inbox forgets what we say is committed.
+            "options": f"-c timezone=UTC -c synchronous_commit=on -c statement_timeout={STATEMENT_TIMEOUT_MS}"
             f" -c lock_timeout={LOCK_TIMEOUT_MS} -c idle_in_transaction_session_timeout=60000",
         },
     )
+    kind = bounded(answer_timeout)
+    event.listen(engine, "do_connect", lambda _dialect, _record, args, options: kind.connect(*args, **options))
+    _ping_quickly(engine)
+    return engine
+
+
+def _ping_quickly(engine: Engine) -> None:
+    ping = engine.dialect.do_ping
+
+    def ping_in_time(connection: BoundedConnection) -> bool:
+        with connection.limited(PING_TIMEOUT):
+            return ping(connection)  # type: ignore[arg-type]
+
+    engine.dialect.do_ping = ping_in_time  # type: ignore[assignment,method-assign]
 
 
 @contextmanager

@@ -27,6 +27,8 @@ from usage_billing.metering.split import beyond_of_next
 from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, lock_totals, save_totals
 from usage_billing.outbox.service import tell
 
+_MAX_DETAIL = 2000
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -56,6 +58,15 @@ def record_batch(session: Session, recordings: Sequence[Recording], *, now: date
     outcome.known = len(recordings) - len(unknown)
     quarantine(session, outcome.quarantined)
     return outcome
+
+
+def set_aside(session: Session, recording: Recording, *, detail: str) -> bool:
+    """Put a recording that cannot be counted into quarantine, unless it is in the books; whether it was put there."""
+    lock_shards(session, [recording.shard])
+    if known_ids(session, [recording.id]):
+        return False
+    quarantine(session, [Refused(recording, "failed", detail[:_MAX_DETAIL])])
+    return True
 
 
 def count(session: Session, recordings: Sequence[Recording], *, now: datetime) -> Outcome:

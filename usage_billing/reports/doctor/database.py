@@ -59,7 +59,7 @@ def look(connection: psycopg.Connection[Any], *, head: str) -> Iterator[Finding]
         )
     else:
         yield fine("database", f"PostgreSQL {version} answers as {connection.info.user}")
-    yield from _durability(connection)
+    yield durability_of(connection)
     yield from _clock(connection)
     yield _migrations(connection, head)
 
@@ -86,18 +86,24 @@ def _why(said: str) -> Finding:
     return Finding("database", FAIL, "database_unreachable", f"the database cannot be reached ({reason})", _CURE_URL)
 
 
-def _durability(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
-    off = [name for name in ("fsync", "full_page_writes", "synchronous_commit") if _show(connection, name) == "off"]
+def durability_of(connection: psycopg.Connection[Any]) -> Finding:
+    """Whether what this server committed is on disk. Its synchronous_commit is nothing: ours are always on."""
+    off = [name for name in ("fsync", "full_page_writes") if _show(connection, name) == "off"]
     if off:
-        yield Finding(
+        return Finding(
             "durability",
             WARN,
             "database_not_durable",
             f"a power cut can lose what was recorded: {', '.join(off)} is off",
             f"set {', '.join(off)} = on in postgresql.conf",
         )
-    else:
-        yield fine("durability", "what is committed survives a power cut")
+    return fine("durability", "what is committed survives a power cut")
+
+
+def oldest_waiting(connection: psycopg.Connection[Any]) -> datetime | None:
+    """Since when the oldest entry of the inbox on PostgreSQL waits."""
+    row = connection.execute("SELECT min(appended_at) FROM inbox_entries").fetchone()
+    return row[0] if row else None
 
 
 def _clock(connection: psycopg.Connection[Any]) -> Iterator[Finding]:

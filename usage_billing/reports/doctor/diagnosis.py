@@ -7,9 +7,12 @@ from usage_billing.core.errors import UsageBillingError
 from usage_billing.db.session import make_engine, rolled_back
 from usage_billing.reports.doctor.books import check_books
 from usage_billing.reports.doctor.credentials import check_credentials
-from usage_billing.reports.doctor.database import connect, look
+from usage_billing.reports.doctor.database import connect, look, oldest_waiting
+from usage_billing.reports.doctor.database import durability_of as durability_of_database
 from usage_billing.reports.doctor.finding import FAIL, Finding
-from usage_billing.reports.doctor.inbox import check_broker, check_inbox
+from usage_billing.reports.doctor.inbox import check_broker, check_inbox, waiting_since
+from usage_billing.reports.doctor.inbox import durability_of as durability_of_redis
+from usage_billing.reports.doctor.resp import open_redis
 from usage_billing.settings import Settings
 
 _CURE = "set it in the environment or in .env; `usage-billing up` sets all of them for commands beside it"
@@ -33,6 +36,8 @@ def _database(settings: Settings, *, head: str, test_token: str, now: datetime) 
         return
     with connection:
         found = list(look(connection, head=head))
+        if settings.inbox == "postgres" and all(finding.state != FAIL for finding in found):
+            found.append(waiting_since(oldest_waiting(connection), now=now))
     yield from found
     if all(finding.state != FAIL for finding in found):
         engine = make_engine(url, pool_size=1)
@@ -44,7 +49,24 @@ def _database(settings: Settings, *, head: str, test_token: str, now: datetime) 
             engine.dispose()
 
 
+def check_durability(settings: Settings) -> Iterator[Finding]:
+    """What a worker says at its start: could an accepted recording be lost? Raises OSError, UsageBillingError."""
+    connection = connect(settings.require_database())
+    if isinstance(connection, Finding):
+        yield connection
+    else:
+        with connection:
+            yield durability_of_database(connection)
+    if settings.inbox == "redis":
+        with open_redis(settings.require_redis()) as redis:
+            yield from durability_of_redis(redis)
+
+
 def _inbox(settings: Settings, now: datetime) -> Iterator[Finding]:
+    if settings.inbox == "postgres":
+        if settings.broker_url:
+            yield check_broker(settings.broker_url)
+        return
     try:
         url = settings.require_redis()
     except UsageBillingError as error:

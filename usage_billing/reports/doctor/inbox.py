@@ -25,7 +25,7 @@ def check_inbox(url: str, *, now: datetime) -> Iterator[Finding]:
         with open_redis(url) as redis:
             redis.ask("PING")
             yield fine("redis", "the inbox answers")
-            yield from _durability(redis)
+            yield from durability_of(redis)
             yield _waiting(redis, now)
     except Refused as error:
         yield _refused(str(error))
@@ -68,7 +68,8 @@ def _refused(said: str) -> Finding:
     return Finding("redis", FAIL, "redis_refuses", f"the inbox answers with an error ({said})", "see its log")
 
 
-def _durability(redis: Redis) -> Iterator[Finding]:
+def durability_of(redis: Redis) -> Iterator[Finding]:
+    """Whether what this Redis accepted is on disk before it answers, and stays."""
     wrong: dict[str, list[str]] = {}
     for name, (wanted, code, why) in _WANTED.items():
         try:
@@ -102,6 +103,11 @@ def _waiting(redis: Redis, now: datetime) -> Finding:
             if isinstance(first, bytes):
                 at = datetime.fromtimestamp(int(first.split(b"-")[0]) / 1000, tz=UTC)
                 oldest = at if oldest is None else min(oldest, at)
+    return waiting_since(oldest, now=now)
+
+
+def waiting_since(oldest: datetime | None, *, now: datetime) -> Finding:
+    """Whether anybody empties the inbox, whose oldest entry is of that time."""
     if oldest is None:
         return fine("waiting", "nothing waits to be counted")
     seconds = (now - oldest).total_seconds()

@@ -1,0 +1,211 @@
+"""The inbox on PostgreSQL: a table of its own, appended to under ``synchronous_commit = on``.
+
+For operators whose Redis cannot promise that what it answered is on disk. psycopg itself and a small pool of its own:
+whoever appends waits for an answer, and gets a no within a second when there is none to be had.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from tasks import postgres_statements as sql
+from tasks.inbox import (
+    IDLE_AFTER_SECONDS,
+    IDLE_WAKE_SECONDS,
+    READ_BYTES,
+    WAKE_SECONDS,
+    Entry,
+    Limits,
+    Taken,
+    backlog_full,
+    by_shard,
+    unavailable,
+)
+from usage_billing.db.bounded import NoAnswer, bounded
+from usage_billing.metering.recording import SHARDS, Recording, decode_recordings, encode_recordings
+
+# Measuring the backlog reads all of it: between two looks passes at least this, and twenty times what one took.
+_LOOK_SECONDS = 0.5
+_LOOK_SHARE = 20
+# After these there is no time left to try again.
+_TOO_LATE = (PoolTimeout, NoAnswer, psycopg.errors.QueryCanceled)
+
+
+def connect(url: str, *, timeout: float, pool_size: int) -> ConnectionPool[Any]:
+    """A pool on ``url`` (``postgresql+psycopg://``) whose users wait at most about ``timeout`` seconds for anything."""
+    return ConnectionPool(
+        url.replace("postgresql+psycopg://", "postgresql://", 1),
+        connection_class=bounded(timeout),
+        kwargs={
+            "connect_timeout": 2,
+            "application_name": "usage-billing inbox",
+            "options": "-c timezone=UTC -c synchronous_commit=on"
+            f" -c statement_timeout={int(timeout * 1000)} -c lock_timeout={int(timeout * 1000)}",
+        },
+        min_size=0,
+        max_size=pool_size,
+        timeout=timeout,
+        reconnect_timeout=timeout,
+        configure=_each_statement_by_itself,
+        open=True,
+    )
+
+
+def _each_statement_by_itself(connection: psycopg.Connection[Any]) -> None:
+    connection.autocommit = True
+
+
+class PostgresInbox:
+    """Inbox in the tables ``inbox_entries`` and ``inbox_shards``."""
+
+    def __init__(self, pool: ConnectionPool[Any], *, limits: Limits) -> None:
+        self._pool = pool
+        self._limits = limits
+        self._backlog = _Backlog()
+
+    def append(self, recordings: Sequence[Recording]) -> list[int]:
+        """See Inbox; one statement, hence all shards or none."""
+        self._refuse_beyond_limits()
+        divided = by_shard(recordings)
+        shards, counts = list(divided), [len(waiting) for waiting in divided.values()]
+        data = [encode_recordings(waiting) for waiting in divided.values()]
+        # Safe to do twice: the same ids are one recording.
+        self._ask(sql.APPEND, (shards, counts, data), again=True)
+        self._backlog.add(sum(counts), sum(len(part) for part in data))
+        # In a statement after the commit: whoever rests in between either sees the entry or is seen resting.
+        return self._wake(shards)
+
+    def read(self, shard: int, *, at_most: int) -> list[Entry]:
+        """See Inbox."""
+        rows = self._ask(sql.READ, {"shard": shard, "recordings": at_most, "bytes": READ_BYTES})
+        return [Entry(str(row_id), bytes(data), count) for row_id, data, count in rows]
+
+    def take(self, shard: int, first: Entry) -> Taken:
+        """See Inbox."""
+        [(tries, suspect)] = self._ask(sql.TAKE, {"shard": shard, "first": first.id, "seconds": WAKE_SECONDS})
+        return Taken(tries, suspect)
+
+    def try_alone(self, shard: int, what: str) -> None:
+        """See Inbox."""
+        self._ask(sql.TRY_ALONE, {"shard": shard, "what": what})
+
+    def put_back(self, shard: int, *, seconds: int) -> None:
+        """See Inbox."""
+        self._ask(sql.PUT_BACK, {"shard": shard, "seconds": seconds})
+
+    def delete(self, shard: int, entries: Sequence[Entry]) -> None:
+        """See Inbox."""
+        self._ask(sql.DELETE, {"shard": shard, "ids": [int(entry.id) for entry in entries]})
+
+    def rest(self, shard: int) -> bool:
+        """See Inbox; it looks once more, for what was appended by somebody who saw this shard awake still."""
+        self._ask(sql.REST, {"shard": shard})
+        [(something,)] = self._ask(sql.SOMETHING, {"shard": shard})
+        if something:
+            self._wake([shard])
+        return not something
+
+    def overdue(self, *, before: datetime) -> list[int]:
+        """See Inbox."""
+        values = {"shards": SHARDS, "before": before, "seconds": WAKE_SECONDS}
+        return [shard for (shard,) in self._ask(sql.OVERDUE, values)]
+
+    def waiting(self) -> int:
+        """See Inbox."""
+        [(recordings, _)] = self._ask(sql.BACKLOG)
+        return int(recordings)
+
+    def oldest(self) -> datetime | None:
+        """See Inbox."""
+        [(oldest,)] = self._ask(sql.OLDEST, {"shards": SHARDS})
+        return None if oldest is None else oldest.astimezone(UTC)
+
+    def find(self, record_id: UUID) -> Recording | None:
+        """See Inbox; looks among what was appended when its id was made."""
+        made = datetime.fromtimestamp((record_id.int >> 80) / 1000, tz=UTC)
+        window = {"earliest": made - timedelta(seconds=5), "latest": made + timedelta(seconds=60)}
+        for (data,) in self._ask(sql.FIND, {**window, "sought": str(record_id).encode()}):
+            return next((r for r in decode_recordings(bytes(data)) if r.id == record_id), None)
+        return None
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._pool.close()
+
+    def _wake(self, shards: list[int]) -> list[int]:
+        values = {
+            "shards": shards,
+            "seconds": WAKE_SECONDS,
+            "idle_after": IDLE_AFTER_SECONDS,
+            "idle_seconds": IDLE_WAKE_SECONDS,
+        }
+        return [shard for (shard,) in self._ask(sql.WAKE, values)]
+
+    def _refuse_beyond_limits(self) -> None:
+        if self._backlog.due():
+            started = time.monotonic()
+            [(recordings, size)] = self._ask(sql.BACKLOG, again=True)
+            self._backlog.measured(int(recordings), int(size), seconds=time.monotonic() - started)
+        if self._backlog.recordings >= self._limits.recordings or self._backlog.size >= self._limits.bytes:
+            raise backlog_full()
+
+    def _ask(self, statement: LiteralString, values: Any = None, *, again: bool = False) -> list[tuple[Any, ...]]:
+        """``again``: try the other connections when one turns out to be broken, as all are after a restart."""
+        deadline = time.monotonic() + self._pool.timeout
+        with _available():
+            while True:
+                try:
+                    return self._ask_once(statement, values)
+                except psycopg.OperationalError as error:
+                    if not again or isinstance(error, _TOO_LATE) or time.monotonic() > deadline:
+                        raise
+
+    def _ask_once(self, statement: LiteralString, values: Any) -> list[tuple[Any, ...]]:
+        with self._pool.connection() as connection:
+            cursor = connection.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+
+class _Backlog:
+    """What waits, as it was last measured and as this process has added since. Safe between threads."""
+
+    def __init__(self) -> None:
+        self.recordings = 0
+        self.size = 0
+        self._next_look = 0.0
+        self._lock = threading.Lock()
+
+    def due(self) -> bool:
+        """Whether it is time to measure; then for one caller only."""
+        with self._lock:
+            if time.monotonic() < self._next_look:
+                return False
+            self._next_look = time.monotonic() + _LOOK_SECONDS
+            return True
+
+    def measured(self, recordings: int, size: int, *, seconds: float) -> None:
+        """Note a measurement that took so long."""
+        with self._lock:
+            self.recordings, self.size = recordings, size
+            self._next_look = time.monotonic() + max(_LOOK_SECONDS, seconds * _LOOK_SHARE)
+
+    def add(self, recordings: int, size: int) -> None:
+        """Note what was appended."""
+        with self._lock:
+            self.recordings += recordings
+            self.size += size
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise unavailable() from error

@@ -1,0 +1,52 @@
+"""A connection that gives up on a server that hangs.
+
+PostgreSQL's own timeouts are kept by the server: one that is stopped, or whose network has gone quiet, keeps
+none, and its caller would wait for ever. Here the waiting itself ends.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.rows import TupleRow
+
+Value = TypeVar("Value")
+
+
+class NoAnswer(psycopg.OperationalError):
+    """The server did not answer in time."""
+
+
+class BoundedConnection(psycopg.Connection[TupleRow]):
+    """Every round trip takes at most ``seconds``; then the connection is closed and NoAnswer raised.
+
+    Whether the statement was done is unknown then, as after any lost answer.
+    """
+
+    seconds: int | float = 35
+
+    def wait(self, gen: PQGen[Value], interval: int | float = 0.1, timeout: int | float | None = None) -> Value:
+        """See psycopg; a caller's own ``timeout`` is kept."""
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, self.seconds)
+        except psycopg.errors._WaitTimeout:
+            self.pgconn.finish()
+            raise NoAnswer(f"the server did not answer within {self.seconds:g} s") from None
+
+    @contextmanager
+    def limited(self, seconds: int | float) -> Iterator[None]:
+        """Within the block, another bound."""
+        before, self.seconds = self.seconds, seconds
+        try:
+            yield
+        finally:
+            self.seconds = before
+
+
+def bounded(seconds: int | float) -> type[BoundedConnection]:
+    """The class of connections whose round trips take at most ``seconds``."""
+    return type("BoundedConnection", (BoundedConnection,), {"seconds": seconds})
