@@ -196,3 +196,21 @@ def test_the_real_program_prints_json_and_nothing_else(console: Cli, world: Engi
     answer = console("plans", "list", "--json")
     assert (answer.code, answer.err) == (0, "")
     assert answer.json[0]["id"] == "business"
+
+
+def test_migrate_lets_the_configured_keys_hold(console: Cli, databases: Databases) -> None:
+    keys = {"USAGE_BILLING_ADMIN_KEY": "an-admin-key-of-ours", "INTERNAL_API_KEY": "a-service-key-of-ours"}
+    url = databases.bare()
+    for _ in range(2):
+        assert console("migrate", DATABASE_URL=url, **keys).code == 0
+    listed = console("keys", "list", "--json", DATABASE_URL=url).json
+    found = {key["name"]: key["scopes"] for key in next(value for value in listed.values() if isinstance(value, list))}
+    assert found == {"admin": ["admin"], "internal": ["billing:run", "usage:read", "usage:write"]}
+
+
+def test_migrate_without_the_secret_that_keys_are_kept_under_says_so(console: Cli, databases: Databases) -> None:
+    answer = console(
+        "migrate", DATABASE_URL=databases.bare(), INTERNAL_API_KEY="a-service-key-of-ours", USAGE_BILLING_SECRET=""
+    )
+    assert (answer.code, answer.out) == (2, "")
+    assert "USAGE_BILLING_SECRET is not set" in answer.err

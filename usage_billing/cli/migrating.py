@@ -9,7 +9,11 @@ from usage_billing.cli.errors import database_reason
 from usage_billing.cli.listing import example
 from usage_billing.cli.migrate import alembic_config, downgrade, upgrade
 from usage_billing.cli.output import json_option, print_json, tell
+from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import InvalidInput, Unavailable
+from usage_billing.db.session import make_engine, transaction
+from usage_billing.flows.first_start import prepare
+from usage_billing.settings import Settings
 
 NOTHING = "base"
 
@@ -18,8 +22,14 @@ NOTHING = "base"
 @click.option("--to", "target", default="head", show_default=True, help="A revision, `head`, or `base` for none.")
 @json_option
 def command(*, target: str, as_json: bool) -> None:
-    """Bring the database to the present schema; safe to run twice, and twice at once."""
-    url = load_settings().require_database()
+    """Bring the database to the present schema; safe to run twice, and twice at once.
+
+    The keys of USAGE_BILLING_ADMIN_KEY and INTERNAL_API_KEY, where they are set, hold from then on.
+    """
+    settings = load_settings()
+    url = settings.require_database()
+    if _keys_given(settings):
+        settings.require_secret()  # said before anything is changed
     steps = known_revisions()
     wanted = _position(steps, target)
     try:
@@ -29,6 +39,8 @@ def command(*, target: str, as_json: bool) -> None:
             downgrade(url, target)
         else:
             upgrade(url, target)
+            if wanted == len(steps) - 1 and _keys_given(settings):
+                _let_keys_hold(settings)
         after = current_revision(url)
     except OperationalError as error:
         raise Unavailable(f"the database does not answer ({database_reason(error)})", code="unreachable") from error
@@ -38,6 +50,27 @@ def command(*, target: str, as_json: bool) -> None:
         click.echo(f"Nothing to do: the database is at {after}.")
     else:
         click.echo(f"Migrated from {before} to {after}.")
+
+
+def _keys_given(settings: Settings) -> bool:
+    return bool(settings.admin_key or settings.internal_api_key)
+
+
+def _let_keys_hold(settings: Settings) -> None:
+    """What `up` does at its first start, for those who start the services themselves."""
+    engine = make_engine(settings.require_database(), pool_size=1)
+    try:
+        with transaction(engine) as session:
+            prepare(
+                session,
+                admin_key=settings.admin_key,
+                internal_key=settings.internal_api_key,
+                secret=settings.require_secret(),
+                seed=False,
+                now=utc_now(),
+            )
+    finally:
+        engine.dispose()
 
 
 def known_revisions() -> list[str]:
