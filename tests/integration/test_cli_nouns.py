@@ -204,13 +204,12 @@ def test_migrate_lets_the_configured_keys_hold(console: Cli, databases: Database
     for _ in range(2):
         assert console("migrate", DATABASE_URL=url, **keys).code == 0
     listed = console("keys", "list", "--json", DATABASE_URL=url).json
-    found = {key["name"]: key["scopes"] for key in next(value for value in listed.values() if isinstance(value, list))}
+    found = {key["name"]: key["scopes"] for key in listed}
     assert found == {"admin": ["admin"], "internal": ["billing:run", "usage:read", "usage:write"]}
 
 
 def test_migrate_without_the_secret_that_keys_are_kept_under_says_so(console: Cli, databases: Databases) -> None:
-    answer = console(
-        "migrate", DATABASE_URL=databases.bare(), INTERNAL_API_KEY="a-service-key-of-ours", USAGE_BILLING_SECRET=""
-    )
+    url, key = databases.bare(), "a-service-key-of-ours"
+    answer = console("migrate", DATABASE_URL=url, INTERNAL_API_KEY=key, USAGE_BILLING_SECRET="")
     assert (answer.code, answer.out) == (2, "")
     assert "USAGE_BILLING_SECRET is not set" in answer.err
