@@ -76,5 +76,6 @@ CODES: dict[str, str] = {
     "unavailable": "A part that is needed does not answer; nothing was changed, try again.",
     "backlog_full": "More recordings wait than may (USAGE_BILLING_MAX_BACKLOG); nothing was accepted, try again.",
     "database_unavailable": "The database does not answer; nothing was changed, try again.",
+    "migrations_pending": "The database is not at the schema that this version needs: run usage-billing migrate.",
     "inbox_unavailable": "The inbox does not answer, so nothing can be accepted; try again with the same key.",
 }

@@ -1,0 +1,119 @@
+"""The recordings of a subscription, a page at a time, and what became of one."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, event, text
+
+from tests.conftest import As, MakeToken
+from tests.factories import make_customer, make_recording, make_subscription, make_world, record
+from usage_billing.core.identifiers import new_id
+from usage_billing.db.session import read_only, transaction
+from usage_billing.reports.records import records_of
+
+URL = "/api/usage/subscription/sub456/records"
+
+
+def pages(caller: FlaskClient, query: str) -> list[list[dict[str, Any]]]:
+    """All pages of a list, followed by their cursors."""
+    found, cursor = [], ""
+    while cursor is not None:
+        answer = caller.get(f"{URL}?{query}" + (f"&cursor={cursor}" if cursor else ""))
+        assert answer.status_code == 200, answer.json
+        found.append(answer.json["data"])
+        cursor = answer.json["nextCursor"]
+    return found
+
+
+@pytest.fixture
+def some(engine: Engine, now: datetime) -> None:
+    """25 recordings: three at the same moment, every fifth a report."""
+    with transaction(engine) as session:
+        make_world(session)
+        for index in range(25):
+            when = now - timedelta(hours=min(index, 22))
+            kind = "report" if index % 5 == 0 else "assessment"
+            record(session, make_recording(now=now, quantity=index + 1, usage_type=kind, occurred_at=when))
+
+
+def test_pages_are_newest_first_and_miss_and_repeat_nothing(some: None, reader: FlaskClient) -> None:
+    found = pages(reader, "limit=7")
+    assert [len(page) for page in found] == [7, 7, 7, 4]
+    rows = [row for page in found for row in page]
+    assert len({row["id"] for row in rows}) == 25
+    assert [row["timestamp"] for row in rows] == sorted((row["timestamp"] for row in rows), reverse=True)
+    assert [row["quantity"] for row in rows[:22]] == [str(index + 1) for index in range(22)]
+
+
+def test_a_page_that_is_just_full_is_the_last(some: None, reader: FlaskClient) -> None:
+    assert [len(page) for page in pages(reader, "limit=25")] == [25]
+
+
+def test_they_are_filtered_by_type_and_time(some: None, reader: FlaskClient, now: datetime) -> None:
+    assert [row["usageType"] for page in pages(reader, "usageType=report&limit=2") for row in page] == ["report"] * 5
+    start = (now - timedelta(hours=3)).isoformat().replace("+00:00", "Z")
+    end = (now - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    assert [row["quantity"] for row in pages(reader, f"from={start}&to={end}")[0]] == ["3", "4"]
+
+
+def test_each_carries_its_mark(engine: Engine, reader: FlaskClient, now: datetime) -> None:
+    with transaction(engine) as session:
+        make_world(session, limit=10)
+        record(session, make_recording(now=now, quantity=8), make_recording(now=now, quantity=5))
+    marks = [(row["quantity"], row["withinLimit"], row["beyondLimit"]) for row in pages(reader, "")[0]]
+    assert sorted(marks) == [("5", "2", "3"), ("8", "8", "0")]
+
+
+def test_a_later_page_walks_the_index_from_where_the_last_ended(engine: Engine, now: datetime) -> None:
+    with transaction(engine) as session:
+        make_world(session)
+        record(session, *[make_recording(now=now, occurred_at=now - timedelta(seconds=i)) for i in range(3000)])
+        make_subscription(session, id="other")
+        record(session, *[make_recording(now=now, subscription="other") for _ in range(3000)])
+    with engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE usage"))
+    plans: list[Any] = []
+
+    with read_only(engine) as session:
+
+        def explain(_: Any, cursor: Any, statement: str, parameters: Any, *__: Any) -> None:
+            if "FROM usage" in statement and "EXPLAIN" not in statement:
+                with session.connection().connection.driver_connection.cursor() as own:  # type: ignore[union-attr]
+                    own.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+                    plans.append(own.fetchone()[0][0]["Plan"])
+
+        event.listen(engine, "before_cursor_execute", explain)
+        try:
+            records_of(session, "sub456", limit=50)
+            records_of(session, "sub456", limit=50, after=(now - timedelta(seconds=2000), new_id()))
+        finally:
+            event.remove(engine, "before_cursor_execute", explain)
+    assert len(plans) == 2
+    for plan in plans:
+        assert plan["Node Type"] == "Limit"
+        scan = plan["Plans"][0]
+        assert (scan["Node Type"], scan["Index Name"]) == ("Index Scan", "ix_usage_subscription_occurred")
+        assert scan["Actual Rows"] <= 51
+        assert scan.get("Rows Removed by Filter", 0) == 0
+
+
+def test_what_nobody_recorded_is_not_found(reader: FlaskClient) -> None:
+    assert reader.get(f"/api/usage/records/{new_id()}").status_code == 404
+
+
+def test_a_user_sees_what_became_of_its_own_only(
+    engine: Engine, call_as: As, make_token: MakeToken, now: datetime
+) -> None:
+    mine, stray = make_recording(now=now), make_recording(now=now, customer="other")
+    with transaction(engine) as session:
+        make_world(session)
+        make_customer(session, id="other")
+        record(session, mine, stray)
+    user, other = call_as(make_token("user123")), call_as(make_token("other"))
+    assert user.get(f"/api/usage/records/{mine.id}").json["status"] == "recorded"
+    assert other.get(f"/api/usage/records/{mine.id}").status_code == 404
+    # Sent in other's name for user123's subscription: it is other's, and in quarantine.
+    assert other.get(f"/api/usage/records/{stray.id}").json["reason"] == "wrong_customer"
+    assert user.get(f"/api/usage/records/{stray.id}").status_code == 404
