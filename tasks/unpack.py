@@ -2,7 +2,6 @@
 
 from uuid import NAMESPACE_OID, uuid5
 
-import msgspec
 from sqlalchemy import Engine
 
 from tasks.inbox import Entry
@@ -16,7 +15,7 @@ def unpack(entry: Entry, engine: Engine) -> list[Recording]:
     """The recordings of ``entry``; one that holds none goes to quarantine as it is."""
     try:
         return decode_recordings(entry.data)
-    except msgspec.MsgspecError as error:
+    except ValueError as error:  # msgspec's errors are, and so is what it raises for bytes that are no UTF-8
         set_entry_aside(entry, engine, detail=str(error))
         return []
 

@@ -1,17 +1,22 @@
 """Writing usage: the one place that inserts recordings, duplicates and quarantined ones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 from psycopg import Connection
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from usage_billing.core.identifiers import is_identifier
 from usage_billing.metering.models import QuarantinedUsage, UsageDuplicate
 from usage_billing.metering.recording import Recording
 
@@ -62,7 +67,7 @@ class Repeated:
 def insert_usage(session: Session, counted: Iterable[Counted], *, now: datetime) -> None:
     """Append recordings by COPY. A repeated key violates the unique constraint and fails the transaction."""
     connection: Connection[object] = session.connection().connection.driver_connection  # type: ignore[assignment]
-    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+    with _as_sqlalchemy_errors(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         for row in counted:
             recording = row.recording
             copy.write_row(
@@ -85,6 +90,15 @@ def insert_usage(session: Session, counted: Iterable[Counted], *, now: datetime)
             )
 
 
+@contextmanager
+def _as_sqlalchemy_errors() -> Iterator[None]:
+    """COPY goes past SQLAlchemy; whoever catches its IntegrityError and the like shall catch those of COPY too."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise DBAPIError.instance(_COPY, None, error, psycopg.Error) from error
+
+
 def insert_duplicates(session: Session, repeated: Sequence[Repeated]) -> None:
     """Remember acceptances that repeat a recording, so that their ids have an answer."""
     if repeated:
@@ -102,7 +116,10 @@ def insert_duplicates(session: Session, repeated: Sequence[Repeated]) -> None:
 
 
 def quarantine(session: Session, refused: Sequence[Refused]) -> None:
-    """Keep recordings that cannot be counted, whole; one that is there already is left as it is."""
+    """Keep recordings that cannot be counted, whole; one that is there already is left as it is.
+
+    This must not fail for what is in them: then they would come back for ever, and hold up those behind them.
+    """
     if refused:
         session.execute(
             insert(QuarantinedUsage).on_conflict_do_nothing(),
@@ -110,15 +127,27 @@ def quarantine(session: Session, refused: Sequence[Refused]) -> None:
                 {
                     "id": row.recording.id,
                     "reason": row.reason,
-                    "detail": row.detail,
-                    "payload": msgspec.to_builtins(to_payload(row.recording)),
-                    "customer_id": row.recording.customer_id,
-                    "subscription_id": row.recording.subscription_id,
+                    "detail": _storable(row.detail),
+                    "payload": _storable(msgspec.to_builtins(to_payload(row.recording))),
+                    "customer_id": _name(row.recording.customer_id),
+                    "subscription_id": _name(row.recording.subscription_id),
                     "received_at": row.recording.received_at,
                 }
                 for row in refused
             ],
         )
+
+
+def _name(text: str) -> str | None:
+    """A name as senders may give it; anything else is nobody's, and stands in the payload."""
+    return text if is_identifier(text) else None
+
+
+def _storable(value: Any) -> Any:
+    """The same without the one character that PostgreSQL has no place for."""
+    if isinstance(value, dict):
+        return {name: _storable(inner) for name, inner in value.items()}
+    return value.replace("\x00", "\\0") if isinstance(value, str) else value
 
 
 def quarantine_broken(session: Session, *, id: UUID, data: bytes, detail: str, now: datetime) -> None:
@@ -128,8 +157,8 @@ def quarantine_broken(session: Session, *, id: UUID, data: bytes, detail: str, n
         {
             "id": id,
             "reason": "broken_payload",
-            "detail": detail,
-            "payload": {"raw": data[:16_384].decode("latin-1").replace("\x00", "\\0")},
+            "detail": _storable(detail),
+            "payload": {"raw": _storable(data[:16_384].decode("latin-1"))},
             "received_at": now,
         },
     )
