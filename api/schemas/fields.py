@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from api.json_provider import instant_text
-from api.schemas.base import Field, wrong
+from api.schemas.base import Coded, Field, wrong
 from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal, plain
 from usage_billing.core.identifiers import IDENTIFIER_PATTERN, is_identifier
 from usage_billing.core.money import money_text
@@ -17,21 +17,27 @@ from usage_billing.rating.currency import minor_unit
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 IDENTIFIER_RULE = "must be 1 to 128 characters of A-Z a-z 0-9 _ . : -"
 _DIGITS = 10
+_NOT_A_TEXT = Coded("must be a text", "not_a_text")
 
 
 class Identifier(Field):
     """A name that a caller gives, compared as bytes."""
 
     openapi = {"type": "string", "pattern": f"^{IDENTIFIER_PATTERN}$"}
+    default_error_messages = {"null": _NOT_A_TEXT}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        if not isinstance(value, str) or not is_identifier(value):
+        if not isinstance(value, str):
+            raise wrong("must be a text", "not_a_text")
+        if not is_identifier(value):
             raise wrong(IDENTIFIER_RULE, "not_an_identifier")
         return value
 
 
 class Text(Field):
     """Text for people: 1 to ``maximum`` characters, none of which controls anything."""
+
+    default_error_messages = {"null": _NOT_A_TEXT}
 
     def __init__(self, *, maximum: int = 256, **options: Any) -> None:
         super().__init__(**options)
@@ -78,6 +84,8 @@ class Choice(Field):
 
 class Amount(Field):
     """An exact decimal, in as number or string, out as string."""
+
+    default_error_messages = {"null": Coded("must be a decimal number", "not_a_decimal")}
 
     openapi = {
         "type": ["string", "number"],
