@@ -4,14 +4,14 @@ Appending is the acceptance: when ``append`` returns, the recording survives wha
 after the transaction that recorded it was committed, so it may be read twice and never be lost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from usage_billing.core.errors import Unavailable
-from usage_billing.metering.recording import Recording
+from usage_billing.metering.recording import Recording, decode_recordings
 
 # How long a wake-up counts: if its message is lost, the next append or the sweep wakes again after this.
 WAKE_SECONDS = 10
@@ -21,6 +21,8 @@ IDLE_AFTER_SECONDS = 60
 IDLE_WAKE_SECONDS = 60
 # What a worker holds of a shard at once, as it was sent; a single entry may be larger.
 READ_BYTES = 8 * 1024 * 1024
+# No recording was accepted before 2020, none will be after 2200.
+_FIRST_MADE, _LAST_MADE = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (2020, 2200))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +118,26 @@ def unavailable() -> Unavailable:
 def backlog_full() -> Unavailable:
     """As much waits as is allowed to."""
     return Unavailable("too many recordings wait to be counted; try again later", code="backlog_full")
+
+
+def appended_between(record_id: UUID) -> tuple[datetime, datetime] | None:
+    """When a recording of this id was appended, give or take; None for an id that was never one of ours.
+
+    Ours are of version 7: they begin with the milliseconds of the epoch at which they were made.
+    """
+    made_at = (record_id.int >> 80) / 1000
+    if not _FIRST_MADE <= made_at < _LAST_MADE:
+        return None
+    made = datetime.fromtimestamp(made_at, tz=UTC)
+    return made - timedelta(seconds=5), made + timedelta(seconds=60)
+
+
+def find_in(entries: Iterable[bytes], record_id: UUID) -> Recording | None:
+    """The recording of this id in ``entries``; others may mention it, as a key or in their metadata."""
+    sought = str(record_id).encode()
+    for data in entries:
+        if sought in data:
+            for recording in decode_recordings(data):
+                if recording.id == record_id:
+                    return recording
+    return None

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -24,12 +24,14 @@ from tasks.inbox import (
     Entry,
     Limits,
     Taken,
+    appended_between,
     backlog_full,
     by_shard,
+    find_in,
     unavailable,
 )
 from usage_billing.db.bounded import NoAnswer, bounded
-from usage_billing.metering.recording import SHARDS, Recording, decode_recordings, encode_recordings
+from usage_billing.metering.recording import SHARDS, Recording, encode_recordings
 
 # Measuring the backlog reads all of it: between two looks passes at least this, and twenty times what one took.
 _LOOK_SECONDS = 0.5
@@ -129,11 +131,11 @@ class PostgresInbox:
 
     def find(self, record_id: UUID) -> Recording | None:
         """See Inbox; looks among what was appended when its id was made."""
-        made = datetime.fromtimestamp((record_id.int >> 80) / 1000, tz=UTC)
-        window = {"earliest": made - timedelta(seconds=5), "latest": made + timedelta(seconds=60)}
-        for (data,) in self._ask(sql.FIND, {**window, "sought": str(record_id).encode()}):
-            return next((r for r in decode_recordings(bytes(data)) if r.id == record_id), None)
-        return None
+        window = appended_between(record_id)
+        if window is None:
+            return None
+        values = {"earliest": window[0], "latest": window[1], "sought": str(record_id).encode()}
+        return find_in((bytes(data) for (data,) in self._ask(sql.FIND, values)), record_id)
 
     def close(self) -> None:
         """Give the connections back."""

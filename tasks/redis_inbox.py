@@ -7,7 +7,7 @@ wait and ``usage-billing:bytes`` their size.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,11 +25,13 @@ from tasks.inbox import (
     Entry,
     Limits,
     Taken,
+    appended_between,
     backlog_full,
     by_shard,
+    find_in,
     unavailable,
 )
-from usage_billing.metering.recording import SHARDS, Recording, decode_recordings, encode_recordings
+from usage_billing.metering.recording import SHARDS, Recording, encode_recordings
 
 WAITING = "usage-billing:waiting"
 BYTES = "usage-billing:bytes"
@@ -133,14 +135,11 @@ class RedisInbox:
 
     def find(self, record_id: UUID) -> Recording | None:
         """See Inbox; looks where a recording accepted when its id was made would be, page by page."""
-        made = datetime.fromtimestamp((record_id.int >> 80) / 1000, tz=UTC)
-        earliest, latest = (_milliseconds(made + timedelta(seconds=seconds)) for seconds in (-5, 60))
-        sought = str(record_id).encode()
-        for shard in range(SHARDS):
-            for data in self._between(shard, earliest, latest):
-                if sought in data:
-                    return next((r for r in decode_recordings(data) if r.id == record_id), None)
-        return None
+        window = appended_between(record_id)
+        if window is None:
+            return None
+        earliest, latest = map(_milliseconds, window)
+        return find_in((data for shard in range(SHARDS) for data in self._between(shard, earliest, latest)), record_id)
 
     def _between(self, shard: int, earliest: str, latest: str) -> Iterator[bytes]:
         while True:
