@@ -131,6 +131,7 @@ def stack() -> Iterator[Running]:
         try:
             running = Running(up.wait_until_ready())
             wait_until(lambda: _answers(running.flower_url), SECONDS, why=lambda: up.text[-5000:])
+            wait_until(lambda: any(" ready." in line for line in up.lines), SECONDS, why=lambda: up.text[-5000:])
             yield running
             assert up.stop() == 0, up.text[-5000:]
         finally:
@@ -187,23 +188,44 @@ def run_example(stack: Running, axios: Path, calls: list[list[object]], *, key: 
     return results, done.stderr
 
 
+def test_the_commands_of_the_readme_lead_to_the_invoice(stack: Running) -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    commands = next(block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "curl" in block)
+    # What `make run` has made by then: an environment with the program in it.
+    programs = stack.up.folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "activate").write_text(f"PATH='{programs}':$PATH\n", encoding="utf-8")
+    program = programs / "usage-billing"
+    program.write_text(f"#!/bin/sh\nPYTHONPATH='{REPOSITORY}' exec '{sys.executable}' -m usage_billing \"$@\"\n")
+    program.chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-e", "-c", commands], cwd=stack.up.folder, env={"PATH": os.environ["PATH"]}, capture_output=True,
+        text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for shown in ('"overage":"3"', '"estimatedCharge":"30.00"', '"runId"', "30.00", "Nothing differs"):
+        assert shown in done.stdout
+
+
 def test_the_example_is_the_founding_documents_own() -> None:
     assert hashlib.sha256(EXAMPLE.read_bytes()).hexdigest() == EXAMPLE_SHA256
 
 
-def test_the_example_records_and_what_lies_beyond_the_quota_is_charged(stack: Running, axios: Path) -> None:
+def test_the_example_records_and_what_lies_beyond_the_quota_is_charged(
+    stack: Running, axios: Path, subscription: str
+) -> None:
     key = stack.secrets["INTERNAL_API_KEY"]
     calls: list[list[object]] = [["user123", "sub456", "report", 1, {"reportId": "abc123"}]]
-    calls += [["user123", "sub456", "assessment", 1]] * ASSESSMENTS
+    calls += [[f"{subscription}-customer", subscription, "assessment", 1]] * ASSESSMENTS
     results, complaints = run_example(stack, axios, calls, key=key)
     assert results == [True] * len(calls), complaints
     stack.wait_until_used("sub456", "report", 1)
-    stack.wait_until_used("sub456", "assessment", ASSESSMENTS)
+    stack.wait_until_used(subscription, "assessment", ASSESSMENTS)
     records = _rows(stack.http("GET", "/api/usage/subscription/sub456/records?usageType=report"))
     assert [record["metadata"] for record in records] == [{"reportId": "abc123"}]
     done = stack.cli("bill")
     assert done.returncode == 0, done.stderr
-    (invoice,) = stack.invoices("sub456")
+    (invoice,) = stack.invoices(subscription)
     assert invoice["total"] == "30.00"
     assert [(item["usageType"], item["quantity"], item["amount"]) for item in invoice["items"]] == [
         ("assessment", "3", "30.00")
