@@ -3,6 +3,20 @@
 Owns the wire format, credentials of a request, problems and documentation. Does not own what a request means.
 """
 
-from api.app import create_app
+from typing import TYPE_CHECKING
 
-__all__ = ["create_app"]
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from usage_billing.settings import Settings
+
+
+def create_app(settings: "Settings | None" = None) -> "Flask":
+    """The WSGI application; ``settings`` None reads the environment. Connects to nothing yet.
+
+    Raises ConfigurationError when a setting is missing or wrong.
+    """
+    # Late: gunicorn's main process imports this package for its configuration and serves nothing itself.
+    from api.app import create_app as put_together
+
+    return put_together(settings)
