@@ -207,6 +207,36 @@ def test_a_closed_pipe_leaves_no_traceback(cli: Cli, settings: Settings, world: 
     assert process.returncode == 141
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stream_that_was_closed_before_the_start_is_no_trouble(
+    settings: Settings, world: Engine, tmp_path: Path, stream: str
+) -> None:
+    closing = {"stdout": ">&-", "stderr": "2>&-"}[stream]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m usage_billing plans list {closing}', sys.executable],
+        env=environment_of(settings, tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_disk_is_one_line(settings: Settings, world: Engine, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -m usage_billing plans list >/dev/full', sys.executable],
+        env=environment_of(settings, tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "usage-billing: No space left on device\n")
+
+
 def test_ctrl_c_is_130_without_a_traceback(settings: Settings, engine: Engine, tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("LOCK TABLE plans IN ACCESS EXCLUSIVE MODE")

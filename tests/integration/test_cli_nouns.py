@@ -1,5 +1,8 @@
 """The commands for customers, plans, usage types, quotas, subscriptions, invoices, runs and migrate."""
 
+import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,10 +10,11 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.factories import make_recording, record
-from tests.integration.conftest import Bill, Cli
-from tests.support.books import scalars
+from tests.integration.conftest import Bill, Cli, environment_of
+from tests.support.books import check_billed, scalars
 from tests.support.databases import Databases
 from usage_billing.db.session import transaction
+from usage_billing.settings import Settings
 
 QUOTA = ("quotas", "create", "--plan", "business", "--usage-type", "assessment")
 
@@ -168,6 +172,27 @@ def test_bill_then_look_at_runs_and_invoices(cli: Cli, world: Engine, now: datet
     shown = cli("invoices", "show", invoices[0]["id"], "--json").json
     assert [(item["quantity"], item["unitPrice"], item["amount"]) for item in shown["items"]] == [("3", "10", "30.00")]
     assert "3 assessment beyond the allowance" in cli("invoices", "show", invoices[0]["id"]).out
+
+
+def test_bill_started_four_times_at_once_charges_once(world: Engine, settings: Settings, tmp_path: Path) -> None:
+    with transaction(world) as session:
+        record(session, *(make_recording(now=datetime(2026, month, 9, tzinfo=UTC), quantity=53) for month in (6, 7, 8)))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "usage_billing", "bill", "--json"],
+            env=environment_of(settings, tmp_path),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    said = [process.communicate(timeout=60) for process in processes]
+    assert [(process.returncode, err) for process, (_, err) in zip(processes, said, strict=True)] == [(0, "")] * 4
+    assert sum(json.loads(out)["finalized"] for out, _ in said) == 3
+    assert scalars(world, "SELECT total::text FROM invoices") == ["30.0000"] * 3
+    check_billed(world)
 
 
 def test_a_finalized_invoice_is_found_by_its_number(cli: Cli, world: Engine, bill: Bill) -> None:

@@ -72,6 +72,7 @@ def usage_billing() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code. Whatever goes wrong is one line on stderr, never a traceback."""
+    _have_streams()
     # Without a handler Python itself prints warnings, tracebacks included; commands that log configure it.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
@@ -90,8 +91,17 @@ def run(arguments: Sequence[str]) -> int:
         from usage_billing.cli.errors import explain  # late: it knows the database, which takes a while
 
         _say(explain(error))
+        if isinstance(error, OSError):  # perhaps stdout's own: its last flush would fail as well
+            _silence()
         return FAILED
     return result if isinstance(result, int) else OK
+
+
+def _have_streams() -> None:
+    """A program started with its output closed has None for it; what is said then goes nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  until the process ends
 
 
 def _say(message: str) -> None:
@@ -100,7 +110,15 @@ def _say(message: str) -> None:
 
 
 def _after_closed_pipe() -> int:
-    """Whoever read us has gone, as `head` does: let the interpreter's last flush go nowhere."""
+    """Whoever read us has gone, as `head` does."""
+    _silence()
+    return PIPE_CLOSED
+
+
+def _silence() -> None:
+    """Let the interpreter's last flush go nowhere."""
+    with suppress(OSError):
+        sys.stdout.flush()
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
-    return PIPE_CLOSED
