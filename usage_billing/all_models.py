@@ -4,13 +4,14 @@ from usage_billing.access.models import ApiKey
 from usage_billing.audit.models import AuditEntry
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
+from usage_billing.credits.models import CreditBalance, CreditEntry
 from usage_billing.customers.models import Customer
 from usage_billing.db.base import Base
 from usage_billing.inbox.models import InboxEntry, InboxShard
-from usage_billing.invoicing.models import Invoice, InvoiceNumber, UsageInvoiceItem
-from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary
+from usage_billing.invoicing.models import FeeCharge, Invoice, InvoiceNumber, UsageInvoiceItem
+from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary, UsageVoid
 from usage_billing.outbox.models import OutboxMessage
-from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 
 __all__ = [
     "ApiKey",
@@ -18,19 +19,24 @@ __all__ = [
     "Base",
     "BillingRun",
     "BillingRunSlice",
+    "CreditBalance",
+    "CreditEntry",
     "Customer",
     "InboxEntry",
     "InboxShard",
+    "FeeCharge",
     "Invoice",
     "InvoiceNumber",
     "OutboxMessage",
     "Plan",
     "QuarantinedUsage",
     "Subscription",
+    "SubscriptionTerm",
     "Usage",
     "UsageDuplicate",
     "UsageInvoiceItem",
     "UsageQuota",
     "UsageSummary",
     "UsageType",
+    "UsageVoid",
 ]

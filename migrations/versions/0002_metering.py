@@ -33,6 +33,17 @@ def upgrade() -> None:
     )
     op.create_index('ix_usage_subscription_occurred', 'usage', ['subscription_id', 'occurred_at', 'id'], unique=False)
     op.create_table(
+        'usage_voids',
+        sa.Column('usage_id', sa.Uuid(), nullable=False),
+        sa.Column('summary_id', sa.BigInteger(), nullable=False),
+        sa.Column('ordinal', sa.BigInteger(), nullable=False),
+        sa.Column('voided_at', sa.DateTime(timezone=True), nullable=False),
+        sa.Column('voided_by', sa.String(length=160), nullable=False),
+        sa.Column('reason', sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint('usage_id', name=op.f('pk_usage_voids')),
+        sa.UniqueConstraint('summary_id', 'ordinal', name=op.f('uq_usage_voids_summary_id_ordinal')),
+    )
+    op.create_table(
         'usage_duplicates',
         sa.Column('id', sa.Uuid(), nullable=False),
         sa.Column('usage_id', sa.Uuid(), nullable=False),
@@ -47,15 +58,21 @@ def upgrade() -> None:
         sa.Column('usage_type_id', sa.String(length=128, collation='C'), nullable=False),
         sa.Column('period_start', sa.DateTime(timezone=True), nullable=False),
         sa.Column('period_end', sa.DateTime(timezone=True), nullable=False),
+        sa.Column('bills_at', sa.DateTime(timezone=True), nullable=False),
         sa.Column('quota_id', sa.BigInteger(), nullable=True),
+        sa.Column('allowance', sa.Numeric(precision=28, scale=12), nullable=True),
         sa.Column('total', sa.Numeric(precision=40, scale=12), nullable=False),
         sa.Column('beyond_limit', sa.Numeric(precision=40, scale=12), nullable=False),
         sa.Column('events', sa.BigInteger(), nullable=False),
         sa.Column('beyond_events', sa.BigInteger(), nullable=False),
+        sa.Column('voids', sa.BigInteger(), server_default='0', nullable=False),
+        sa.Column('events_hash', sa.LargeBinary(), nullable=False),
         sa.Column('to_rate', sa.Boolean(), nullable=False),
         sa.CheckConstraint("total >= 0 AND total < 'NaN'::numeric", name=op.f('ck_usage_summaries_total')),
-        sa.CheckConstraint('beyond_limit >= 0 AND beyond_limit <= total', name=op.f('ck_usage_summaries_beyond_limit')),
         sa.CheckConstraint('beyond_events >= 0 AND beyond_events <= events', name=op.f('ck_usage_summaries_beyond_events')),
+        sa.CheckConstraint('beyond_limit >= 0 AND beyond_limit <= total', name=op.f('ck_usage_summaries_beyond_limit')),
+        sa.CheckConstraint('bills_at >= period_end', name=op.f('ck_usage_summaries_bills_at')),
+        sa.CheckConstraint('length(events_hash) = 32', name=op.f('ck_usage_summaries_events_hash')),
         sa.CheckConstraint('period_end > period_start', name=op.f('ck_usage_summaries_period')),
         sa.ForeignKeyConstraint(['quota_id'], ['usage_quotas.id'], name=op.f('fk_usage_summaries_quota_id')),
         sa.ForeignKeyConstraint(['subscription_id'], ['subscriptions.id'], name=op.f('fk_usage_summaries_subscription_id')),
@@ -89,4 +106,5 @@ def downgrade() -> None:
     op.drop_table("quarantined_usage")
     op.drop_table("usage_summaries")
     op.drop_table("usage_duplicates")
+    op.drop_table("usage_voids")
     op.drop_table("usage")

@@ -6,13 +6,14 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     DateTime,
     ForeignKey,
     Identity,
+    Index,
     Integer,
     String,
-    UniqueConstraint,
     func,
     text,
 )
@@ -20,16 +21,24 @@ from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from usage_billing.db.base import Base
-from usage_billing.db.columns import Identifier, Instant, Quantity
+from usage_billing.db.columns import Identifier, Instant, Price, Quantity
 
 
 class Plan(Base):
-    """What is sold: a name, a currency, a billing interval."""
+    """What is sold: a name, a currency, a billing interval, perhaps a base fee for each period.
+
+    ``proration`` says how a period is divided when something changes in it: by exact ``time``, by local ``days``,
+    or ``none``: then each part gets the whole. ``prorates_edges`` divides the first and the last period as well.
+    """
 
     __tablename__ = "plans"
     __table_args__ = (
-        CheckConstraint("interval IN ('month')", name="interval"),
-        CheckConstraint("interval_count = 1", name="interval_count"),
+        CheckConstraint("interval IN ('day', 'week', 'month', 'quarter', 'year')", name="interval"),
+        CheckConstraint("interval_count BETWEEN 1 AND 366", name="interval_count"),
+        CheckConstraint("base_fee >= 0 AND base_fee <= 1e12", name="base_fee"),
+        CheckConstraint("base_fee_timing IN ('advance', 'arrears')", name="base_fee_timing"),
+        CheckConstraint("proration IN ('time', 'days', 'none')", name="proration"),
+        CheckConstraint("payment_days BETWEEN 0 AND 366", name="payment_days"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     )
 
@@ -38,6 +47,11 @@ class Plan(Base):
     currency: Mapped[str] = mapped_column(String(3))
     interval: Mapped[str] = mapped_column(String(16), server_default="month")
     interval_count: Mapped[int] = mapped_column(Integer, server_default="1")
+    base_fee: Mapped[Price | None]
+    base_fee_timing: Mapped[str] = mapped_column(String(16), server_default="arrears")
+    proration: Mapped[str] = mapped_column(String(16), server_default="time")
+    prorates_edges: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    payment_days: Mapped[int] = mapped_column(Integer, server_default="30")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
@@ -57,17 +71,28 @@ class UsageQuota(Base):
     """For a plan and a usage type: the allowance per period and the price beyond it.
 
     A version, never edited in place: it holds from ``effective_from`` until ``effective_until`` (half-open,
-    null for ever), compared with the start of a period. Versions of one plan and type cannot overlap.
+    null for ever), compared with the start of a period, or, if it is ``immediate``, with the instant itself: then
+    it cuts the period under way. Versions of one plan and type cannot overlap; with ``subscription_id`` it is that
+    subscription's own and goes before the plan's.
     """
 
     __tablename__ = "usage_quotas"
     __table_args__ = (
-        UniqueConstraint("plan_id", "usage_type_id", "version"),
+        Index(
+            "uq_usage_quotas_version",
+            "plan_id",
+            "usage_type_id",
+            text("coalesce(subscription_id, '')"),
+            "version",
+            unique=True,
+        ),
+        Index("ix_usage_quotas_subscription", "subscription_id", postgresql_where=text("subscription_id IS NOT NULL")),
         CheckConstraint("monthly_limit IS NULL OR monthly_limit BETWEEN 0 AND 1e15", name="monthly_limit"),
         CheckConstraint("effective_until IS NULL OR effective_until >= effective_from", name="span"),
         ExcludeConstraint(
             ("plan_id", "="),
             ("usage_type_id", "="),
+            (text("coalesce(subscription_id, '')"), "="),
             (text("tstzrange(effective_from, effective_until)"), "&&"),
             name="ex_usage_quotas_no_overlap",
             using="gist",
@@ -77,7 +102,9 @@ class UsageQuota(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     plan_id: Mapped[Identifier] = mapped_column(ForeignKey("plans.id"))
     usage_type_id: Mapped[Identifier] = mapped_column(ForeignKey("usage_types.id"), index=True)
+    subscription_id: Mapped[Identifier | None]
     version: Mapped[int] = mapped_column(Integer)
+    immediate: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     monthly_limit: Mapped[Quantity | None]
     price: Mapped[dict[str, Any]] = mapped_column(JSONB)
     unit_name: Mapped[str] = mapped_column(String(64))

@@ -1,45 +1,90 @@
 """Reading the catalogue."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan, UsageQuota
 
+QuotaKey = tuple[str, str, str | None]
+"""(plan, usage type, subscription whose own quota it is)."""
+
 
 @dataclass(frozen=True, slots=True)
 class QuotaBook:
-    """Every version of the quotas of some plans, to be asked which one a period is under."""
+    """Every version of the quotas of some plans, newest first, to be asked which one is in force."""
 
-    versions: dict[tuple[str, str], list[UsageQuota]]
+    versions: dict[QuotaKey, list[UsageQuota]]
 
-    def for_period(self, plan_id: str, usage_type_id: str, *, period_start: datetime) -> UsageQuota | None:
-        """The version in force when the period began; None when the plan has no quota for the type."""
-        for quota in self.versions.get((plan_id, usage_type_id), ()):
-            if quota.effective_from <= period_start and (
-                quota.effective_until is None or period_start < quota.effective_until
-            ):
-                return quota
+    def in_force(
+        self, plan_id: str, usage_type_id: str, subscription_id: str, *, period_start: datetime, at: datetime
+    ) -> UsageQuota | None:
+        """The version for the segment that begins ``at``, in the period that begins at ``period_start``.
+
+        A version counts from the first period that begins after it, an immediate one from its instant. The
+        subscription's own quota goes before the plan's. None when there is no quota for the type.
+        """
+        for key in ((plan_id, usage_type_id, subscription_id), (plan_id, usage_type_id, None)):
+            for quota in self.versions.get(key, ()):
+                if quota.effective_from <= (at if quota.immediate else period_start):
+                    return quota
         return None
 
+    def cuts(self, plan_id: str, usage_type_id: str, subscription_id: str) -> Sequence[datetime]:
+        """The instants at which a version took effect at once."""
+        keys = ((plan_id, usage_type_id, subscription_id), (plan_id, usage_type_id, None))
+        return [quota.effective_from for key in keys for quota in self.versions.get(key, ()) if quota.immediate]
 
-def quotas_of(session: Session, plan_ids: Iterable[str]) -> QuotaBook:
-    """The quotas of ``plan_ids``, newest version first."""
-    versions: dict[tuple[str, str], list[UsageQuota]] = {}
-    statement = select(UsageQuota).where(UsageQuota.plan_id.in_(set(plan_ids))).order_by(UsageQuota.version.desc())
+    def by_id(self, quota_id: int | None) -> UsageQuota | None:
+        """One version."""
+        return next((quota for found in self.versions.values() for quota in found if quota.id == quota_id), None)
+
+    def has_minimum(self, plan_id: str, subscription_id: str) -> bool:
+        """Whether any version of the plan's quotas, or of the subscription's own, has a minimum."""
+        return any(
+            "minimumAmount" in quota.price
+            for key, found in self.versions.items()
+            if key[0] == plan_id and key[2] in {None, subscription_id}
+            for quota in found
+        )
+
+    def usage_types_of(self, plan_id: str, subscription_id: str) -> list[str]:
+        """The usage types that the plan, or the subscription for itself, has a quota for."""
+        return sorted({key[1] for key in self.versions if key[0] == plan_id and key[2] in {None, subscription_id}})
+
+
+def quotas_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: Iterable[str] = ()) -> QuotaBook:
+    """The quotas of ``plan_ids``, those that ``subscription_ids`` have of their own included."""
+    versions: dict[QuotaKey, list[UsageQuota]] = {}
+    statement = (
+        select(UsageQuota)
+        .where(
+            UsageQuota.plan_id.in_(set(plan_ids)),
+            or_(UsageQuota.subscription_id.is_(None), UsageQuota.subscription_id.in_(set(subscription_ids))),
+        )
+        .order_by(UsageQuota.version.desc())
+    )
     for quota in session.scalars(statement):
-        versions.setdefault((quota.plan_id, quota.usage_type_id), []).append(quota)
+        versions.setdefault((quota.plan_id, quota.usage_type_id, quota.subscription_id), []).append(quota)
     return QuotaBook(versions)
 
 
-def hold_plans(session: Session, plan_ids: Iterable[str]) -> dict[str, str]:
-    """The currency of each plan, whose quotas nobody can change until this transaction ends.
+def plans_by_id(session: Session, plan_ids: Iterable[str]) -> dict[str, Plan]:
+    """These plans."""
+    return {plan.id: plan for plan in session.scalars(_plans(plan_ids))}
+
+
+def hold_plans(session: Session, plan_ids: Iterable[str]) -> dict[str, Plan]:
+    """These plans, whose quotas nobody can change until this transaction ends.
 
     Without it a run could rate and settle, by the quotas of before, usage that a quota being defined at this
     moment is for and has not seen: nobody would look at it again.
     """
-    statement = select(Plan.id, Plan.currency).where(Plan.id.in_(set(plan_ids))).order_by(Plan.id)
-    return {row[0]: row[1] for row in session.execute(statement.with_for_update(read=True))}
+    return {plan.id: plan for plan in session.scalars(_plans(plan_ids).with_for_update(read=True))}
+
+
+def _plans(plan_ids: Iterable[str]) -> Select[tuple[Plan]]:
+    return select(Plan).where(Plan.id.in_(set(plan_ids))).order_by(Plan.id)

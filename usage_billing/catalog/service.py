@@ -10,23 +10,33 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
+from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
+from usage_billing.core.periods import INTERVALS, MAX_COUNT
+from usage_billing.core.proration import METHODS
 from usage_billing.rating.currency import is_currency
 from usage_billing.rating.price import parse_price
 
 BEFORE_ALL_PERIODS = datetime(1970, 1, 1, tzinfo=UTC)
 """From when the first version of a quota holds: usage counted before it existed is billed by it."""
 
+FEE_TIMINGS = ("arrears", "advance")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPlan:
-    """What a caller gives of a plan."""
+    """What a caller gives of a plan. ``base_fee`` is per period, in units of the currency."""
 
     id: str
     name: str
     currency: str
     interval: str = "month"
     interval_count: int = 1
+    base_fee: Decimal | None = None
+    base_fee_timing: str = "arrears"
+    proration: str = "time"
+    prorates_edges: bool = False
+    payment_days: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,39 +50,54 @@ class NewUsageType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewQuota:
-    """What a caller gives of a quota. ``limit`` None never charges; ``price`` has its decimals as text."""
+    """What a caller gives of a quota. ``limit`` None never charges; ``price`` has its decimals as text.
+
+    ``subscription_id`` makes it that subscription's own. ``immediate`` lets it count from now on instead of from
+    the next period.
+    """
 
     plan_id: str
     usage_type: str
     limit: Decimal | None
     price: dict[str, object]
     unit_name: str | None = None
+    subscription_id: str | None = None
+    immediate: bool = False
 
 
 Named = TypeVar("Named", Plan, UsageType)
 
 
 def add_plan(session: Session, new: NewPlan) -> Plan:
-    """Store ``new``; raises Conflict when the id is taken, InvalidInput for an unknown currency or interval."""
-    if not is_currency(new.currency):
-        raise InvalidInput.field("/currency", "must be an ISO 4217 currency code such as USD", code="unknown_currency")
-    if (new.interval, new.interval_count) != ("month", 1):
-        raise InvalidInput.field("/interval", "only one month is supported", code="not_supported")
+    """Store ``new``; raises Conflict when the id is taken, InvalidInput for what a plan cannot have."""
+    _check_plan(new)
     added = session.scalars(
         insert(Plan)
-        .values(
-            id=new.id,
-            name=new.name,
-            currency=new.currency,
-            interval=new.interval,
-            interval_count=new.interval_count,
-        )
+        .values(**{name: getattr(new, name) for name in NewPlan.__slots__})
         .on_conflict_do_nothing()
         .returning(Plan)
     ).first()
     if added is None:
         raise Conflict(f"there is a plan {new.id} already", code="already_exists")
     return added
+
+
+def _check_plan(new: NewPlan) -> None:
+    if not is_currency(new.currency):
+        raise InvalidInput.field("/currency", "must be an ISO 4217 currency code such as USD", code="unknown_currency")
+    for pointer, value, allowed in (
+        ("/interval", new.interval, INTERVALS),
+        ("/baseFeeTiming", new.base_fee_timing, FEE_TIMINGS),
+        ("/proration", new.proration, METHODS),
+    ):
+        if value not in allowed:
+            raise InvalidInput.field(pointer, f"must be one of: {', '.join(allowed)}", code="not_supported")
+    if not 1 <= new.interval_count <= MAX_COUNT:
+        raise InvalidInput.field("/intervalCount", f"must be from 1 to {MAX_COUNT}", code="out_of_range")
+    if not 0 <= new.payment_days <= MAX_COUNT:
+        raise InvalidInput.field("/paymentDays", f"must be from 0 to {MAX_COUNT}", code="out_of_range")
+    if new.base_fee is not None and not 0 <= new.base_fee <= MAX_PRICE:
+        raise InvalidInput.field("/baseFee", f"must be from 0 to {MAX_PRICE:f}", code="out_of_range")
 
 
 def add_usage_type(session: Session, new: NewUsageType) -> UsageType:
@@ -91,15 +116,12 @@ def add_usage_type(session: Session, new: NewUsageType) -> UsageType:
 
 
 def add_quota_version(session: Session, new: NewQuota, *, now: datetime) -> UsageQuota:
-    """Store a version that holds for every period starting from ``now``; the first one also for all before.
+    """Store a version that holds for every period starting from ``now``, or at once if it is immediate.
 
-    The version before it ends at ``now``: periods under way keep it, and the past is never repriced.
-    Raises InvalidInput for an unknown plan or usage type, or a wrong price.
+    A plan's first one also holds for all periods before. The version before it ends at ``now``: what was is never
+    repriced. Raises InvalidInput for an unknown plan, usage type or subscription, or a wrong price.
     """
     price = parse_price(new.price)
-    if price.minimum is not None:
-        # It would be due in every period, used or not; until billing looks at those, promise nothing.
-        raise InvalidInput.field("/price/minimumAmount", "is not supported in a quota", code="not_supported")
     # The row lock makes two admins at once take turns; the exclusion constraint would refuse the second.
     plan = session.scalars(select(Plan).where(Plan.id == new.plan_id).with_for_update(key_share=True)).first()
     if plan is None:
@@ -109,21 +131,28 @@ def add_quota_version(session: Session, new: NewQuota, *, now: datetime) -> Usag
         raise InvalidInput.field("/usageType", f"there is no usage type {new.usage_type}", code="unknown_usage_type")
     last = session.scalars(
         select(UsageQuota)
-        .where(UsageQuota.plan_id == plan.id, UsageQuota.usage_type_id == usage_type.id)
+        .where(
+            UsageQuota.plan_id == plan.id,
+            UsageQuota.usage_type_id == usage_type.id,
+            UsageQuota.subscription_id.is_not_distinct_from(new.subscription_id),
+        )
         .order_by(UsageQuota.version.desc())
         .limit(1)
     ).first()
+    effective_from = BEFORE_ALL_PERIODS if last is None and new.subscription_id is None else now
     if last is not None:
-        last.effective_until = max(now, last.effective_from)
+        last.effective_until = effective_from = max(now, last.effective_from)
         session.flush()
     quota = UsageQuota(
         plan_id=plan.id,
         usage_type_id=usage_type.id,
+        subscription_id=new.subscription_id,
         version=1 if last is None else last.version + 1,
+        immediate=new.immediate and effective_from != BEFORE_ALL_PERIODS,
         monthly_limit=new.limit,
         price=price.fields(),
         unit_name=new.unit_name or usage_type.unit_name,
-        effective_from=BEFORE_ALL_PERIODS if last is None else last.effective_until,
+        effective_from=effective_from,
     )
     session.add(quota)
     session.flush()

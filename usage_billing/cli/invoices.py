@@ -12,7 +12,8 @@ from usage_billing.cli.output import json_option, print_json, print_rows, print_
 from usage_billing.cli.shapes import Shape, invoice_shape, item_shapes, pick
 from usage_billing.cli.types import IDENTIFIER
 from usage_billing.core.errors import NotFound
-from usage_billing.invoicing.models import DRAFT, FINALIZED, PAID, VOID, Invoice, UsageInvoiceItem
+from usage_billing.invoicing.lifecycle import DRAFT, FINALIZED, PAID, VOID
+from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 
 _COLUMNS = ("id", "number", "userId", "subscriptionId", "status", "periodStart", "periodEnd", "currency", "total")
 _ITEM_COLUMNS = ("usageType", "kind", "quantity", "unitPrice", "amount", "description")

@@ -120,7 +120,7 @@ def item_shapes(items: Sequence[UsageInvoiceItem], *, currency: str) -> list[Sha
             "periodStart": time_text(item.period_start),
             "periodEnd": time_text(item.period_end),
             "quantity": plain(item.quantity),
-            "unitPrice": item.price.get("unitPrice"),
+            "unitPrice": (item.price or {}).get("unitPrice"),
             "amount": money_text(item.amount, minor_unit(currency)),
             "description": item.description,
         }

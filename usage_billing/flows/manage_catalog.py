@@ -10,16 +10,31 @@ from usage_billing.catalog import service
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType
 from usage_billing.core.decimals import plain
+from usage_billing.core.errors import Conflict, InvalidInput
+from usage_billing.db.locks import lock_shards
+from usage_billing.metering.recording import SHARDS
+from usage_billing.subscriptions.models import Subscription
 
-# Every summary that the version applies to and that does not follow it yet, locked in the order of all writers.
-# Those marked already are locked too: billing may be clearing the mark at this moment, by the older version.
+# Every summary that the version may apply to, locked in the order of all writers. Those marked already are locked
+# too: billing may be clearing the mark at this moment, by the older version.
 _TO_RATE_AGAIN = text(
     "UPDATE usage_summaries AS s SET to_rate = true FROM ("
-    " SELECT s.id FROM usage_summaries AS s JOIN subscriptions AS a ON a.id = s.subscription_id"
-    " WHERE a.plan_id = :plan AND s.usage_type_id = :type AND s.period_start >= :start"
-    " AND (CAST(:until AS timestamptz) IS NULL OR s.period_start < :until) AND s.quota_id IS DISTINCT FROM :quota"
+    " SELECT s.id FROM usage_summaries AS s WHERE s.usage_type_id = :type AND s.period_end > :start"
+    " AND (CAST(:own AS text) IS NULL OR s.subscription_id = :own)"
+    " AND EXISTS (SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.subscription_id"
+    " AND t.plan_id = :plan)"
     " ORDER BY s.subscription_id, s.usage_type_id, s.period_start FOR UPDATE OF s"
     ") AS affected WHERE s.id = affected.id"
+)
+# A minimum is due in the period under way as well.
+_OPEN_AGAIN = text(
+    "UPDATE subscriptions SET opens_at = least(opens_at, greatest(:now, started_at))"
+    " WHERE plan_id = :plan AND (CAST(:own AS text) IS NULL OR id = :own)"
+)
+_RECORDED_LATER = text(
+    "SELECT 1 FROM usage AS u WHERE u.usage_type_id = :type AND u.occurred_at > :now AND EXISTS ("
+    " SELECT FROM subscription_terms AS t WHERE t.subscription_id = u.subscription_id AND t.plan_id = :plan)"
+    " AND (CAST(:own AS text) IS NULL OR u.subscription_id = :own) LIMIT 1"
 )
 
 
@@ -66,17 +81,18 @@ def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) 
 
     Raises InvalidInput for an unknown plan or usage type, or a wrong price.
     """
+    affected = {"plan": new.plan_id, "type": new.usage_type, "own": new.subscription_id, "now": now}
+    if new.subscription_id is not None:
+        _check_own(session, new)
+    if new.immediate:
+        # It cuts the period under way: nobody may be recording on either side of the cut.
+        lock_shards(session, range(SHARDS))
+        if session.execute(_RECORDED_LATER, affected).first() is not None:
+            raise Conflict("usage is recorded that occurred after this moment; try again later", code="usage_later")
     quota = service.add_quota_version(session, new, now=now)
-    session.execute(
-        _TO_RATE_AGAIN,
-        {
-            "plan": quota.plan_id,
-            "type": quota.usage_type_id,
-            "start": quota.effective_from,
-            "until": quota.effective_until,
-            "quota": quota.id,
-        },
-    )
+    session.execute(_TO_RATE_AGAIN, affected | {"start": quota.effective_from})
+    if "minimumAmount" in quota.price:
+        session.execute(_OPEN_AGAIN, affected)
     note(
         session,
         actor=actor,
@@ -90,3 +106,15 @@ def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) 
         price=quota.price,
     )
     return quota
+
+
+def _check_own(session: Session, new: NewQuota) -> None:
+    subscription = session.get(Subscription, new.subscription_id)
+    if subscription is None:
+        raise InvalidInput.field(
+            "/subscriptionId", f"there is no subscription {new.subscription_id}", code="unknown_subscription"
+        )
+    if subscription.plan_id != new.plan_id:
+        raise InvalidInput.field(
+            "/planId", f"is not the plan of the subscription, {subscription.plan_id}", code="other_plan"
+        )

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
+from usage_billing.flows.change_subscription import When, cancel
 from usage_billing.subscriptions import service
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.service import NewSubscription
@@ -29,8 +30,5 @@ def create_subscription(session: Session, new: NewSubscription, *, actor: str, n
 def end_subscription(
     session: Session, subscription_id: str, *, ended_at: datetime, actor: str, now: datetime
 ) -> Subscription:
-    """Let it end at ``ended_at`` (exclusive); raises NotFound, Conflict when it has an end, InvalidInput."""
-    subscription = service.end_subscription(session, subscription_id, ended_at=ended_at)
-    subject = f"subscription:{subscription_id}"
-    note(session, actor=actor, action="subscription.ended", subject=subject, at=now, endedAt=ended_at.isoformat())
-    return subscription
+    """Let it end at ``ended_at`` (exclusive); raises NotFound, or Conflict where that does not fit."""
+    return cancel(session, subscription_id, when=When(moment=ended_at), actor=actor, now=now)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from usage_billing.core.decimals import EXACT
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.recording_context import Context, load_context
+from usage_billing.metering.digest import hash_of
 from usage_billing.metering.queries import known_ids, recorded_keys
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import (
@@ -106,11 +107,9 @@ def _divide(
         name = (recording.subscription_id, recording.source, recording.idempotency_key)
         earlier = seen.setdefault(name, (recording.id, fingerprint))
         if earlier[0] == recording.id:
-            period = context.period(recording)
-            key = SummaryKey(recording.subscription_id, recording.usage_type, period.start)
-            if key not in wanted:
-                wanted[key] = NewSummary(key, period.end, context.quota_id(key))
-            fresh.append(_Fresh(recording, fingerprint, key))
+            summary = context.summary(recording)
+            wanted[summary.key] = summary
+            fresh.append(_Fresh(recording, fingerprint, summary.key))
         elif earlier[1] == fingerprint:
             outcome.duplicates.append(Repeated(recording, earlier[0]))
         else:
@@ -126,13 +125,14 @@ def _mark(session: Session, fresh: Sequence[_Fresh], totals: dict[SummaryKey, Ru
     exceeded: list[tuple[str, str, dict[str, object]]] = []
     for item in fresh:
         recording, total = item.recording, totals[item.key]
-        beyond = beyond_of_next(total.total, recording.quantity, total.limit)
+        beyond = beyond_of_next(total.total, recording.quantity, total.allowance)
         if beyond and not total.beyond_limit:
             exceeded.append(_exceeded(item.key, total.id, recording))
         total.total = EXACT.add(total.total, recording.quantity)
         total.beyond_limit = EXACT.add(total.beyond_limit, beyond)
         total.events += 1
         total.beyond_events += bool(beyond)
+        total.digest += hash_of(recording.id, recording.quantity)
         counted.append(Counted(recording, item.fingerprint, total.id, total.events, beyond))
     tell(session, exceeded)
     return counted

@@ -2,90 +2,94 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import QuotaBook, quotas_of
-from usage_billing.core.periods import Period, period_at
+from usage_billing.core.decimals import PLACES
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import Refused
-from usage_billing.metering.summaries import SummaryKey
+from usage_billing.metering.summaries import NewSummary, SummaryKey
+from usage_billing.subscriptions.lifecycle import Segment, Timeline
 from usage_billing.subscriptions.models import Subscription
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """What a recording needs of its subscription."""
-
-    customer_id: str
-    plan_id: str
-    started_at: datetime
-    ended_at: datetime | None
-    timezone: str
+from usage_billing.subscriptions.queries import timelines_of
 
 
 @dataclass(slots=True)
 class Context:
     """The subscriptions, usage types and quotas behind one batch."""
 
-    agreements: dict[str, Agreement]
+    customers: dict[str, str]
+    timelines: dict[str, Timeline]
     usage_types: frozenset[str]
     quotas: QuotaBook
-    _periods: dict[str, Period] = field(default_factory=dict)
+    _summaries: dict[tuple[str, str], NewSummary] = field(default_factory=dict)
 
     def refusal(self, recording: Recording) -> Refused | None:
         """Why ``recording`` cannot be counted; None when it can."""
-        agreement = self.agreements.get(recording.subscription_id)
-        if agreement is None:
+        timeline = self.timelines.get(recording.subscription_id)
+        if timeline is None:
             return Refused(recording, "unknown_subscription", f"there is no subscription {recording.subscription_id}")
         if recording.usage_type not in self.usage_types:
             return Refused(recording, "unknown_usage_type", f"there is no usage type {recording.usage_type}")
-        if recording.customer_id != agreement.customer_id:
-            return Refused(
-                recording,
-                "wrong_customer",
-                f"subscription {recording.subscription_id} is not {recording.customer_id}'s",
-            )
-        if recording.occurred_at < agreement.started_at:
-            return Refused(recording, "outside_subscription", "it occurred before the subscription started")
-        if agreement.ended_at is not None and recording.occurred_at >= agreement.ended_at:
-            return Refused(recording, "outside_subscription", "it occurred after the subscription ended")
+        if recording.customer_id != self.customers[recording.subscription_id]:
+            detail = f"subscription {recording.subscription_id} is not {recording.customer_id}'s"
+            return Refused(recording, "wrong_customer", detail)
+        term = timeline.term_at(recording.occurred_at)
+        if term is None:
+            early = recording.occurred_at < timeline.terms[0].starts_at
+            when = "before the subscription started" if early else "after the subscription ended"
+            return Refused(recording, "outside_subscription", f"it occurred {when}")
+        if term.paused:
+            return Refused(recording, "subscription_paused", "it occurred while the subscription was paused")
         return None
 
-    def period(self, recording: Recording) -> Period:
-        """The billing period that ``recording`` belongs to, on its subscription's calendar."""
-        zone = self.agreements[recording.subscription_id].timezone
-        last = self._periods.get(zone)
-        if last is None or recording.occurred_at not in last:
-            last = self._periods[zone] = period_at(recording.occurred_at, zone=zone)
+    def summary(self, recording: Recording) -> NewSummary:
+        """The summary that ``recording`` belongs to; it must not have been refused."""
+        name = (recording.subscription_id, recording.usage_type)
+        last = self._summaries.get(name)
+        if last is None or not last.key.period_start <= recording.occurred_at < last.period_end:
+            last = self._summaries[name] = self._find(recording)
         return last
 
-    def quota_id(self, key: SummaryKey) -> int | None:
-        """The quota version in force for a period."""
-        plan_id = self.agreements[key.subscription_id].plan_id
-        quota = self.quotas.for_period(plan_id, key.usage_type_id, period_start=key.period_start)
-        return None if quota is None else quota.id
+    def _find(self, recording: Recording) -> NewSummary:
+        timeline = self.timelines[recording.subscription_id]
+        term = timeline.term_at(recording.occurred_at)
+        plan_id = term.plan_id if term else ""
+        cuts = self.quotas.cuts(plan_id, recording.usage_type, recording.subscription_id)
+        segment = timeline.segment_at(recording.occurred_at, cuts=cuts)
+        if segment is None:
+            raise LookupError(f"nothing runs for {recording.id}")
+        return new_summary(self.quotas, recording.subscription_id, recording.usage_type, segment)
+
+
+def new_summary(quotas: QuotaBook, subscription_id: str, usage_type_id: str, segment: Segment) -> NewSummary:
+    """What a summary of ``segment`` is under, as things stand."""
+    quota = quotas.in_force(
+        segment.plan_id, usage_type_id, subscription_id, period_start=segment.period.start, at=segment.start
+    )
+    limit = None if quota is None else quota.limit
+    return NewSummary(
+        key=SummaryKey(subscription_id, usage_type_id, segment.start),
+        period_end=segment.end,
+        bills_at=segment.bills_at,
+        quota_id=None if quota is None else quota.id,
+        allowance=None if limit is None else segment.part_of(limit, places=PLACES),
+    )
 
 
 def load_context(session: Session, recordings: Sequence[Recording]) -> Context:
     """Read what these recordings refer to; what does not exist is absent."""
-    rows = session.execute(
-        select(
-            Subscription.id,
-            Subscription.customer_id,
-            Subscription.plan_id,
-            Subscription.started_at,
-            Subscription.ended_at,
-            Subscription.timezone,
-        ).where(Subscription.id.in_({recording.subscription_id for recording in recordings}))
-    )
-    agreements = {row[0]: Agreement(*row[1:]) for row in rows}
+    names = {recording.subscription_id for recording in recordings}
+    rows = session.execute(select(Subscription.id, Subscription.customer_id).where(Subscription.id.in_(names)))
+    timelines = timelines_of(session, names)
     types = session.scalars(select(UsageType.id).where(UsageType.id.in_({r.usage_type for r in recordings})))
+    plans = {term.plan_id for timeline in timelines.values() for term in timeline.terms}
     return Context(
-        agreements=agreements,
+        customers={row[0]: row[1] for row in rows},
+        timelines=timelines,
         usage_types=frozenset(types),
-        quotas=quotas_of(session, {agreement.plan_id for agreement in agreements.values()}),
+        quotas=quotas_of(session, plans, subscription_ids=timelines),
     )

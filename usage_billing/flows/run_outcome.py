@@ -7,7 +7,6 @@ from typing import Any
 
 from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.money import money_text
-from usage_billing.metering.summaries import Unrated
 from usage_billing.rating.currency import minor_unit
 
 _MODULUS = 1 << 256
@@ -28,18 +27,11 @@ class SliceOutcome:
     digest: int = 0
     warnings: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, summary: Unrated, *, quantity: Decimal, change: Decimal, currency: str) -> None:
-        """Note one item written: ``change`` is what it adds to the amount charged so far."""
+    def add(self, *cause: str, quantity: Decimal, change: Decimal, currency: str) -> None:
+        """Note one item written for ``cause``: ``change`` is what it adds to the amount charged so far."""
         self.items += 1
         self.amounts[currency] = EXACT.add(self.amounts.get(currency, Decimal(0)), change)
-        line = (
-            summary.subscription_id,
-            summary.usage_type_id,
-            summary.period_start.isoformat(),
-            plain(quantity),
-            plain(change),
-            currency,
-        )
+        line = (*cause, plain(quantity), plain(change), currency)
         self.digest = (self.digest + int.from_bytes(sha256("|".join(line).encode()).digest())) % _MODULUS
 
     def merge(self, other: "SliceOutcome") -> None:

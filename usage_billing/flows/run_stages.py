@@ -28,8 +28,10 @@ FINALIZE = "finalize"
 SLICE = 500
 
 _UNRATED = (
-    "SELECT DISTINCT subscription_id AS id FROM usage_summaries WHERE to_rate AND period_start <= :as_of"
-    " AND (CAST(:only AS text) IS NULL OR subscription_id = :only)"
+    "SELECT id FROM (SELECT subscription_id AS id FROM usage_summaries WHERE to_rate AND period_start <= :as_of"
+    " UNION SELECT subscription_id FROM fee_charges WHERE to_charge AND period_start <= :as_of"
+    " UNION SELECT id FROM subscriptions WHERE opens_at <= :as_of) AS unrated"
+    " WHERE CAST(:only AS text) IS NULL OR id = :only"
 )
 _DUE = (
     "SELECT DISTINCT subscription_id AS id FROM invoices WHERE status = 'draft' AND period_end <= :ended_before"
@@ -104,6 +106,15 @@ def subscriptions_in(session: Session, run: BillingRun, part: BillingRunSlice, *
             "first": part.first_id,
             "last": part.last_id,
         },
+    )
+    return list(found)
+
+
+def due_subscriptions(session: Session, *, as_of: datetime, grace: timedelta, only: str | None) -> list[str]:
+    """Every subscription that a run would have something to do for."""
+    found = session.scalars(
+        text("SELECT id FROM ({}) AS due ORDER BY id".format(_EITHER)),  # noqa: UP032
+        {"as_of": as_of, "ended_before": as_of - grace, "only": only},
     )
     return list(found)
 

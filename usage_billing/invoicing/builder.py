@@ -1,6 +1,7 @@
-"""What a summary owes: the amount for the total so far, minus what was charged of it before. Pure.
+"""What is still to be charged: the amount due so far, minus what was charged of it before. Pure.
 
-The rule makes every run the same sum: a rerun finds nothing left, a late recording charges the difference.
+The rule makes every run the same sum: a rerun finds nothing left, a late recording charges the difference, one
+that was taken back gives it back.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from usage_billing.rating.engine import amount_for
 
 USAGE = "usage"
 ADJUSTMENT = "adjustment"
+FEE = "fee"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +36,18 @@ class Standing:
     usage_type_id: str
     period_start: datetime
     period_end: datetime
+    allowance: Decimal | None
     total: Decimal
     billable: Decimal
     events: int
     billable_events: int
+    voids: int
+    events_hash: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charged:
-    """What earlier, finalized invoices charged of a summary."""
+    """What earlier, finalized invoices charged of a summary or a fee."""
 
     quantity: Decimal = Decimal(0)
     amount: Decimal = Decimal(0)
@@ -50,10 +55,8 @@ class Charged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """One invoice item to be. ``quantity`` is what this item adds to what was charged before."""
+    """One invoice item to be; ``quantity`` and ``amount`` are what it adds to what was charged before."""
 
-    standing: Standing
-    tariff: Tariff
     kind: str
     quantity: Decimal
     charged_before: Decimal
@@ -63,25 +66,37 @@ class Charge:
 
 def charge_for(standing: Standing, tariff: Tariff | None, *, before: Charged, kind: str) -> Charge | None:
     """The charge that brings what was charged to what is due; None when nothing is left to charge."""
-    if tariff is None:
-        return None
-    due = amount_for(tariff.price, standing.billable, recordings=standing.billable_events, currency=tariff.currency)
-    quantity = EXACT.subtract(standing.billable, before.quantity)
+    due, billable = Decimal(0), Decimal(0)
+    if tariff is not None:
+        billable = standing.billable
+        due = amount_for(tariff.price, billable, recordings=standing.billable_events, currency=tariff.currency)
+    quantity = EXACT.subtract(billable, before.quantity)
     amount = EXACT.subtract(due, before.amount)
     if not quantity and not amount:
         return None
     return Charge(
-        standing=standing,
-        tariff=tariff,
         kind=kind,
         quantity=quantity,
         charged_before=before.amount,
         amount=amount,
-        description=_describe(standing, tariff, quantity, kind),
+        description=_describe(standing, tariff, before, quantity, kind),
     )
 
 
-def _describe(standing: Standing, tariff: Tariff, quantity: Decimal, kind: str) -> str:
+def charge_for_fee(due: Decimal, *, description: str, before: Charged, kind: str) -> Charge | None:
+    """The same for a base fee."""
+    amount = EXACT.subtract(due, before.amount)
+    if not amount:
+        return None
+    if kind == ADJUSTMENT:
+        description = f"Adjustment: {description}, from {plain(before.amount)} to {plain(due)}"
+    return Charge(kind=kind, quantity=Decimal(1), charged_before=before.amount, amount=amount, description=description)
+
+
+def _describe(standing: Standing, tariff: Tariff | None, before: Charged, quantity: Decimal, kind: str) -> str:
     period = f"{standing.period_start:%Y-%m-%d} to {standing.period_end:%Y-%m-%d}"
-    what = f"{plain(quantity)} {tariff.unit_name} beyond the allowance, {period}"
-    return f"Adjustment: {what}" if kind == ADJUSTMENT else what
+    unit = tariff.unit_name if tariff else standing.usage_type_id
+    if kind == ADJUSTMENT:
+        now = EXACT.add(before.quantity, quantity)
+        return f"Adjustment: {unit} beyond the allowance from {plain(before.quantity)} to {plain(now)}, {period}"
+    return f"{plain(quantity)} {unit} beyond the allowance, {period}"

@@ -1,15 +1,19 @@
 """The tables of invoicing."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
+    LargeBinary,
     String,
     Text,
     UniqueConstraint,
@@ -21,31 +25,30 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from usage_billing.core.identifiers import new_id
 from usage_billing.db.base import Base
-from usage_billing.db.columns import Identifier, Instant, Money, Total
-
-DRAFT = "draft"
-FINALIZED = "finalized"
-PAID = "paid"
-VOID = "void"
+from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
+from usage_billing.invoicing.lifecycle import DRAFT
 
 
 class Invoice(Base):
-    """What one subscription owes for one period: draft -> finalized -> paid or void.
+    """What one subscription owes when a period ends: draft -> finalized -> paid, void or uncollectible.
 
     A draft shows today's truth; a finalized one has a number and never changes again (a trigger refuses).
+    ``period_end`` is when it is due to be made final. ``total`` is the sum of its items; where that is negative
+    it becomes credit, of which later invoices apply ``credit_applied``; what is left to pay is ``amount_due``.
     """
 
     __tablename__ = "invoices"
     __table_args__ = (
-        CheckConstraint("status IN ('draft', 'finalized', 'paid', 'void')", name="status"),
+        CheckConstraint("status IN ('draft', 'finalized', 'paid', 'void', 'uncollectible')", name="status"),
         CheckConstraint("(status = 'draft') = (number IS NULL)", name="number_when_finalized"),
         CheckConstraint("(status = 'draft') = (finalized_at IS NULL)", name="finalized_at"),
         CheckConstraint("period_end > period_start", name="period"),
+        CheckConstraint("credit_applied >= 0 AND credit_applied <= greatest(total, 0)", name="credit_applied"),
         UniqueConstraint("number"),
         Index(
             "uq_invoices_subscription_period",
             "subscription_id",
-            "period_start",
+            "period_end",
             unique=True,
             postgresql_where=text("status <> 'void'"),
         ),
@@ -63,14 +66,43 @@ class Invoice(Base):
     period_start: Mapped[Instant]
     period_end: Mapped[Instant]
     total: Mapped[Money]
+    credit_applied: Mapped[Money] = mapped_column(server_default="0")
+    due_at: Mapped[Instant | None]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     finalized_at: Mapped[Instant | None]
     paid_at: Mapped[Instant | None]
     voided_at: Mapped[Instant | None]
 
+    @property
+    def amount_due(self) -> Decimal:
+        """What is left to pay once credit is applied; a negative total is owed by nobody, it is credit."""
+        return max(self.total, Decimal(0)) - self.credit_applied
+
+
+class FeeCharge(Base):
+    """The base fee of one segment of a subscription: what is due of it, whenever it was charged."""
+
+    __tablename__ = "fee_charges"
+    __table_args__ = (
+        UniqueConstraint("subscription_id", "period_start"),
+        CheckConstraint("period_end > period_start", name="period"),
+        CheckConstraint("amount >= 0", name="amount"),
+        Index("ix_fee_charges_to_charge", "subscription_id", postgresql_where=text("to_charge")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    subscription_id: Mapped[Identifier] = mapped_column(ForeignKey("subscriptions.id"))
+    plan_id: Mapped[Identifier] = mapped_column(ForeignKey("plans.id"))
+    period_start: Mapped[Instant]
+    period_end: Mapped[Instant]
+    bills_at: Mapped[Instant]
+    amount: Mapped[Money]
+    description: Mapped[str] = mapped_column(Text)
+    to_charge: Mapped[bool] = mapped_column(Boolean)
+
 
 class UsageInvoiceItem(Base):
-    """One charge: a summary's amount for the total so far, minus what earlier invoices charged of it.
+    """One charge: what is due of a summary or a base fee so far, minus what earlier invoices charged of it.
 
     ``quantity`` is what this item charges for, ``billable`` all beyond the limit at that moment, reported in
     ``billable_events`` recordings; ``events`` is the ordinal of the last recording it knows.
@@ -79,15 +111,19 @@ class UsageInvoiceItem(Base):
     __tablename__ = "usage_invoice_items"
     __table_args__ = (
         UniqueConstraint("summary_id", "invoice_id"),
-        CheckConstraint("kind IN ('usage', 'adjustment')", name="kind"),
+        UniqueConstraint("fee_id", "invoice_id"),
+        CheckConstraint("kind IN ('usage', 'adjustment', 'fee')", name="kind"),
+        CheckConstraint("num_nonnulls(summary_id, fee_id) = 1", name="one_cause"),
+        CheckConstraint("(fee_id IS NULL) = (quota_id IS NOT NULL)", name="quota"),
         Index("ix_usage_invoice_items_invoice", "invoice_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     invoice_id: Mapped[UUID] = mapped_column(ForeignKey("invoices.id", ondelete="CASCADE"))
-    summary_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("usage_summaries.id"))
-    quota_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("usage_quotas.id"))
-    usage_type_id: Mapped[Identifier]
+    summary_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("usage_summaries.id"))
+    fee_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("fee_charges.id"))
+    quota_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("usage_quotas.id"))
+    usage_type_id: Mapped[Identifier | None]
     kind: Mapped[str] = mapped_column(String(16))
     period_start: Mapped[Instant]
     period_end: Mapped[Instant]
@@ -96,9 +132,12 @@ class UsageInvoiceItem(Base):
     quantity: Mapped[Total]
     charged_before: Mapped[Money]
     amount: Mapped[Money]
-    price: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    allowance: Mapped[Quantity | None]
+    price: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     events: Mapped[int] = mapped_column(BigInteger)
     billable_events: Mapped[int] = mapped_column(BigInteger)
+    voids: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    events_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     description: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 

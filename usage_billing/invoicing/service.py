@@ -2,39 +2,33 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, text
+from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from usage_billing.core.identifiers import new_id
-from usage_billing.invoicing.builder import Charge
-from usage_billing.invoicing.models import DRAFT, FINALIZED, Invoice, UsageInvoiceItem
+from usage_billing.invoicing.builder import Charge, Standing, Tariff
+from usage_billing.invoicing.lifecycle import DRAFT, FINALIZED
+from usage_billing.invoicing.models import FeeCharge, Invoice, UsageInvoiceItem
 
 _TOTALS = text(
     "UPDATE invoices AS i SET total = coalesce((SELECT sum(amount) FROM usage_invoice_items WHERE invoice_id = i.id),"
     " 0) WHERE i.id = ANY(CAST(:ids AS uuid[]))"
 )
-_CHANGING = (
-    "quota_id",
-    "total",
-    "billable",
-    "quantity",
-    "charged_before",
-    "amount",
-    "price",
-    "events",
-    "billable_events",
-    "description",
+_REMOVE_EMPTY = text(
+    "DELETE FROM invoices AS i WHERE i.id = ANY(CAST(:ids AS uuid[])) AND i.status = 'draft'"
+    " AND NOT EXISTS (SELECT FROM usage_invoice_items WHERE invoice_id = i.id)"
 )
+_FIXED = frozenset({"id", "invoice_id", "summary_id", "fee_id", "created_at"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDraft:
-    """A draft invoice to be."""
+    """A draft invoice to be; ``period_end`` is when it is due to be made final."""
 
     id: UUID
     customer_id: str
@@ -65,16 +59,16 @@ def add_drafts(session: Session, drafts: Sequence[NewDraft]) -> None:
         )
 
 
-def put_items(session: Session, charges: Sequence[tuple[UUID, Charge]]) -> None:
-    """Set the one item of each ``(invoice id, charge)``: added, or overwritten while its invoice is a draft."""
-    if charges:
+def put_items(session: Session, rows: Sequence[dict[str, Any]], *, cause: str) -> None:
+    """Set the one item of each invoice and ``cause`` (``summary_id`` or ``fee_id``): added, or overwritten."""
+    if rows:
         statement = insert(UsageInvoiceItem)
         session.execute(
             statement.on_conflict_do_update(
-                index_elements=["summary_id", "invoice_id"],
-                set_={name: statement.excluded[name] for name in _CHANGING},
+                index_elements=[cause, "invoice_id"],
+                set_={name: statement.excluded[name] for name in rows[0] if name not in _FIXED},
             ),
-            [_item(invoice_id, charge) for invoice_id, charge in charges],
+            rows,
         )
 
 
@@ -85,42 +79,70 @@ def remove_items(session: Session, item_ids: Collection[UUID]) -> None:
 
 
 def add_up(session: Session, invoice_ids: Collection[UUID]) -> None:
-    """Make each invoice's total the sum of its items."""
+    """Make each invoice's total the sum of its items, and forget drafts that have none."""
     if invoice_ids:
         session.execute(_TOTALS, {"ids": list(invoice_ids)})
+        session.execute(_REMOVE_EMPTY, {"ids": list(invoice_ids)})
 
 
-def remove_drafts(session: Session, invoices: Sequence[Invoice]) -> None:
-    """Forget drafts that charge nothing."""
-    if invoices:
-        session.execute(delete(Invoice).where(Invoice.id.in_([invoice.id for invoice in invoices])))
-
-
-def finalize(session: Session, invoices: Sequence[Invoice], numbers: Sequence[int], *, now: datetime) -> None:
-    """Give locked drafts their numbers; from here on a trigger keeps them as they are."""
-    for invoice, number in zip(invoices, numbers, strict=True):
-        invoice.number, invoice.status, invoice.finalized_at = number, FINALIZED, now
+def bring_drafts_forward(session: Session, subscription_id: str, *, to: datetime) -> None:
+    """Let the draft of the period under way be due at ``to``, when the subscription ends."""
+    later = select(Invoice).where(
+        Invoice.subscription_id == subscription_id, Invoice.status == DRAFT, Invoice.period_end > to
+    )
+    for draft in session.scalars(later.order_by(Invoice.period_end).limit(1)):
+        if draft.period_start < to:
+            draft.period_end = to
     session.flush()
 
 
-def _item(invoice_id: UUID, charge: Charge) -> dict[str, Any]:
-    standing, tariff = charge.standing, charge.tariff
+def finalize(invoice: Invoice, number: int, *, now: datetime, payment_days: int) -> None:
+    """Give a locked draft its number; once written, a trigger keeps it as it is."""
+    invoice.number, invoice.status, invoice.finalized_at = number, FINALIZED, now
+    invoice.due_at = now + timedelta(days=payment_days)
+
+
+def usage_item(invoice_id: UUID, charge: Charge, standing: Standing, tariff: Tariff) -> dict[str, Any]:
+    """The row of a usage charge."""
     return {
-        "id": new_id(),
-        "invoice_id": invoice_id,
+        **_item(invoice_id, charge),
         "summary_id": standing.summary_id,
         "quota_id": tariff.quota_id,
         "usage_type_id": standing.usage_type_id,
-        "kind": charge.kind,
         "period_start": standing.period_start,
         "period_end": standing.period_end,
+        "allowance": standing.allowance,
         "total": standing.total,
         "billable": standing.billable,
-        "quantity": charge.quantity,
-        "charged_before": charge.charged_before,
-        "amount": charge.amount,
         "price": dict(tariff.price),
         "events": standing.events,
         "billable_events": standing.billable_events,
+        "voids": standing.voids,
+        "events_hash": standing.events_hash,
+    }
+
+
+def fee_item(invoice_id: UUID, charge: Charge, fee: FeeCharge) -> dict[str, Any]:
+    """The row of a base fee."""
+    return {
+        **_item(invoice_id, charge),
+        "fee_id": fee.id,
+        "period_start": fee.period_start,
+        "period_end": fee.period_end,
+        "total": 0,
+        "billable": 0,
+        "events": 0,
+        "billable_events": 0,
+    }
+
+
+def _item(invoice_id: UUID, charge: Charge) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "invoice_id": invoice_id,
+        "kind": charge.kind,
+        "quantity": charge.quantity,
+        "charged_before": charge.charged_before,
+        "amount": charge.amount,
         "description": charge.description,
     }

@@ -83,10 +83,27 @@ class UsageDuplicate(Base):
     received_at: Mapped[Instant]
 
 
+class UsageVoid(Base):
+    """A recording taken back: it counts no more. ``ordinal`` counts the voids of its summary from 1."""
+
+    __tablename__ = "usage_voids"
+    __table_args__ = (UniqueConstraint("summary_id", "ordinal"),)
+
+    usage_id: Mapped[UUID] = mapped_column(primary_key=True)
+    summary_id: Mapped[int] = mapped_column(BigInteger)
+    ordinal: Mapped[int] = mapped_column(BigInteger)
+    voided_at: Mapped[Instant]
+    voided_by: Mapped[str] = mapped_column(String(160))
+    reason: Mapped[str] = mapped_column(Text)
+
+
 class UsageSummary(Base):
     """The running total of one usage type, subscription and period, kept as usage arrives.
 
-    ``quota_id`` is the version that the marks of its recordings follow (null: none, nothing is beyond).
+    Its "period" is a segment: the billing period, or the part of it in which nothing changed; ``bills_at`` is when
+    it is invoiced. The marks of its recordings follow ``allowance``, the part of the limit of ``quota_id`` that
+    falls to the segment (null: nothing is ever beyond). ``events`` counts ordinals given, ``voids`` those taken
+    back; ``events_hash`` is the sum of the hashes of those that count.
     ``beyond_events`` counts the recordings of which a part lies beyond the limit. ``to_rate`` says that billing
     has not seen the present total yet.
     """
@@ -98,6 +115,8 @@ class UsageSummary(Base):
         CheckConstraint("beyond_limit >= 0 AND beyond_limit <= total", name="beyond_limit"),
         CheckConstraint("beyond_events >= 0 AND beyond_events <= events", name="beyond_events"),
         CheckConstraint("period_end > period_start", name="period"),
+        CheckConstraint("bills_at >= period_end", name="bills_at"),
+        CheckConstraint("length(events_hash) = 32", name="events_hash"),
         Index("ix_usage_summaries_to_rate", "subscription_id", postgresql_where=text("to_rate")),
         # Billing settles here all day: room on each page keeps those updates off the indexes.
         {"postgresql_with": {"fillfactor": "70"}},
@@ -108,11 +127,15 @@ class UsageSummary(Base):
     usage_type_id: Mapped[Identifier] = mapped_column(ForeignKey("usage_types.id"))
     period_start: Mapped[Instant]
     period_end: Mapped[Instant]
+    bills_at: Mapped[Instant]
     quota_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("usage_quotas.id"))
+    allowance: Mapped[Quantity | None]
     total: Mapped[Total]
     beyond_limit: Mapped[Total]
     events: Mapped[int] = mapped_column(BigInteger)
     beyond_events: Mapped[int] = mapped_column(BigInteger)
+    voids: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    events_hash: Mapped[bytes] = mapped_column(LargeBinary)
     to_rate: Mapped[bool] = mapped_column(Boolean)
 
 

@@ -27,11 +27,16 @@ _COPY = (
 _REMARK = text(
     "WITH running AS ("
     " SELECT id, quantity, sum(quantity) OVER (ORDER BY ordinal) AS after FROM usage WHERE summary_id = :summary"
+    " AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = usage.id)"
     "), marked AS ("
     " SELECT id, CASE WHEN CAST(:limit AS numeric) IS NULL THEN 0"
     " ELSE greatest(after - :limit, 0) - greatest(after - quantity - :limit, 0) END AS beyond FROM running"
     ") UPDATE usage AS u SET beyond_limit = m.beyond FROM marked AS m"
     " WHERE u.id = m.id AND u.beyond_limit <> m.beyond"
+)
+_UNMARK_VOIDED = text(
+    "UPDATE usage AS u SET beyond_limit = 0 FROM usage_voids AS v"
+    " WHERE v.usage_id = u.id AND v.summary_id = :summary AND u.beyond_limit <> 0"
 )
 _COUNT_BEYOND = text("SELECT count(*) FROM usage WHERE summary_id = :summary AND beyond_limit > 0")
 
@@ -165,12 +170,13 @@ def quarantine_broken(session: Session, *, id: UUID, data: bytes, detail: str, n
 
 
 def remark(session: Session, summary_id: int, *, limit: Decimal | None) -> int:
-    """Divide the recordings of a locked summary anew at ``limit``, in the order recorded.
+    """Divide what counts of a locked summary's recordings anew at ``limit``, in the order recorded.
 
     Returns how many recordings lie beyond it, at least in part.
 
     For the rare case that a quota came after the usage; its cost is that of the summary's recordings.
     """
+    session.execute(_UNMARK_VOIDED, {"summary": summary_id})
     session.execute(_REMARK, {"summary": summary_id, "limit": limit})
     count: int = session.scalars(_COUNT_BEYOND, {"summary": summary_id}).one()
     return count

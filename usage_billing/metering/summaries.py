@@ -1,4 +1,4 @@
-"""The running totals: locked, read and written as sets, always in one order."""
+"""The running totals as recordings see them: locked, read and written as sets, always in one order."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+from usage_billing.metering.digest import from_bytes, to_bytes
 
 
 class SummaryKey(NamedTuple):
@@ -20,48 +22,56 @@ class SummaryKey(NamedTuple):
 
 @dataclass(slots=True)
 class RunningTotal:
-    """A locked summary in memory. ``limit`` is that of the quota version its marks follow."""
+    """A locked summary in memory. Its marks follow ``allowance``; ``digest`` sums the hashes of what counts."""
 
     id: int
-    limit: Decimal | None
+    allowance: Decimal | None
     total: Decimal
     beyond_limit: Decimal
     events: int
     beyond_events: int
+    voids: int
+    digest: int
 
 
 @dataclass(frozen=True, slots=True)
 class NewSummary:
-    """A summary that may not be there yet."""
+    """A summary that may not be there yet: its segment, when that is invoiced, and its allowance."""
 
     key: SummaryKey
     period_end: datetime
+    bills_at: datetime
     quota_id: int | None
+    allowance: Decimal | None
 
 
 # The lock is taken row by row in the order of the sort: two transactions never wait for each other crosswise.
 _LOCK = text(
-    "SELECT s.subscription_id, s.usage_type_id, s.period_start, s.id, s.quota_id, s.total, s.beyond_limit,"
-    " s.events, s.beyond_events FROM usage_summaries AS s"
+    "SELECT s.subscription_id, s.usage_type_id, s.period_start, s.id, s.allowance, s.total, s.beyond_limit,"
+    " s.events, s.beyond_events, s.voids, s.events_hash FROM usage_summaries AS s"
     " JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]))"
     " AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)"
     " ORDER BY s.subscription_id, s.usage_type_id, s.period_start FOR UPDATE OF s"
 )
-# Not joined above: whoever waits there for billing sees the new quota_id, but joins it to the quotas of before.
-_LIMITS = text("SELECT id, monthly_limit FROM usage_quotas WHERE id = ANY(CAST(:ids AS bigint[]))")
+_LOCK_ONE = text(
+    "SELECT id, allowance, total, beyond_limit, events, beyond_events, voids, events_hash FROM usage_summaries"
+    " WHERE id = :id FOR UPDATE"
+)
 _CREATE = text(
-    "INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, quota_id,"
-    " total, beyond_limit, events, beyond_events, to_rate)"
-    " SELECT *, 0, 0, 0, 0, true FROM unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]),"
-    " CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]), CAST(:quotas AS bigint[]))"
+    "INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id,"
+    " allowance, total, beyond_limit, events, beyond_events, events_hash, to_rate)"
+    " SELECT *, 0, 0, 0, 0, decode(repeat('00', 32), 'hex'), true FROM unnest(CAST(:subscriptions AS text[]),"
+    " CAST(:types AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]),"
+    " CAST(:bills AS timestamptz[]), CAST(:quotas AS bigint[]), CAST(:allowances AS numeric[]))"
     " ON CONFLICT DO NOTHING"
 )
 _SAVE = text(
     "UPDATE usage_summaries AS s SET total = v.total, beyond_limit = v.beyond_limit, events = v.events,"
-    " beyond_events = v.beyond_events, to_rate = true"
+    " beyond_events = v.beyond_events, voids = v.voids, events_hash = v.events_hash, to_rate = true"
     " FROM unnest(CAST(:ids AS bigint[]), CAST(:totals AS numeric[]), CAST(:beyonds AS numeric[]),"
-    " CAST(:events AS bigint[]), CAST(:beyond_events AS bigint[]))"
-    " AS v (id, total, beyond_limit, events, beyond_events) WHERE s.id = v.id"
+    " CAST(:events AS bigint[]), CAST(:beyond_events AS bigint[]), CAST(:voids AS bigint[]),"
+    " CAST(:hashes AS bytea[])) AS v (id, total, beyond_limit, events, beyond_events, voids, events_hash)"
+    " WHERE s.id = v.id"
 )
 
 
@@ -71,16 +81,29 @@ def lock_totals(session: Session, wanted: Collection[NewSummary]) -> dict[Summar
     totals = _lock(session, [new.key for new in ordered])
     missing = [new for new in ordered if new.key not in totals]
     if missing:
-        session.execute(
-            _CREATE,
-            {
-                **_columns([new.key for new in missing]),
-                "ends": [new.period_end for new in missing],
-                "quotas": [new.quota_id for new in missing],
-            },
-        )
+        create_summaries(session, missing)
         totals |= _lock(session, [new.key for new in missing])
     return totals
+
+
+def lock_total(session: Session, summary_id: int) -> RunningTotal:
+    """Lock one summary that is known to be there."""
+    row = session.execute(_LOCK_ONE, {"id": summary_id}).one()
+    return _running(row)
+
+
+def create_summaries(session: Session, wanted: Sequence[NewSummary]) -> None:
+    """Store empty summaries; those that are there already are left as they are."""
+    session.execute(
+        _CREATE,
+        {
+            **_columns([new.key for new in wanted]),
+            "ends": [new.period_end for new in wanted],
+            "bills": [new.bills_at for new in wanted],
+            "quotas": [new.quota_id for new in wanted],
+            "allowances": [new.allowance for new in wanted],
+        },
+    )
 
 
 def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:
@@ -93,25 +116,20 @@ def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:
             "beyonds": [total.beyond_limit for total in totals],
             "events": [total.events for total in totals],
             "beyond_events": [total.beyond_events for total in totals],
+            "voids": [total.voids for total in totals],
+            "hashes": [to_bytes(total.digest) for total in totals],
         },
     )
 
 
 def _lock(session: Session, keys: Sequence[SummaryKey]) -> dict[SummaryKey, RunningTotal]:
-    rows = session.execute(_LOCK, _columns(keys)).all()
-    quota_ids = {row.quota_id for row in rows if row.quota_id is not None}
-    limits = {row.id: row.monthly_limit for row in session.execute(_LIMITS, {"ids": list(quota_ids)})}
-    return {
-        SummaryKey(*row[:3]): RunningTotal(
-            id=row.id,
-            limit=limits.get(row.quota_id),
-            total=row.total,
-            beyond_limit=row.beyond_limit,
-            events=row.events,
-            beyond_events=row.beyond_events,
-        )
-        for row in rows
-    }
+    rows = session.execute(_LOCK, _columns(keys))
+    return {SummaryKey(*row[:3]): _running(row[3:]) for row in rows}
+
+
+def _running(row: Sequence[Any]) -> RunningTotal:
+    fields: list[Any] = [*row[:-1], from_bytes(row[-1])]
+    return RunningTotal(*fields)
 
 
 def _columns(keys: Sequence[SummaryKey]) -> dict[str, list[Any]]:
@@ -120,52 +138,3 @@ def _columns(keys: Sequence[SummaryKey]) -> dict[str, list[Any]]:
         "types": [key.usage_type_id for key in keys],
         "starts": [key.period_start for key in keys],
     }
-
-
-_LOCK_TO_RATE = text(
-    "SELECT id, subscription_id, usage_type_id, period_start, period_end, quota_id, total, beyond_limit, events,"
-    " beyond_events FROM usage_summaries WHERE to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[]))"
-    " AND period_start <= :as_of ORDER BY subscription_id, usage_type_id, period_start FOR UPDATE"
-)
-_SETTLE = text(
-    "UPDATE usage_summaries AS s SET to_rate = false, quota_id = v.quota_id, beyond_limit = v.beyond_limit,"
-    " beyond_events = v.beyond_events"
-    " FROM unnest(CAST(:ids AS bigint[]), CAST(:quotas AS bigint[]), CAST(:beyonds AS numeric[]),"
-    " CAST(:beyond_events AS bigint[])) AS v (id, quota_id, beyond_limit, beyond_events) WHERE s.id = v.id"
-)
-
-
-@dataclass(slots=True)
-class Unrated:
-    """A locked summary whose present total billing has not seen."""
-
-    id: int
-    subscription_id: str
-    usage_type_id: str
-    period_start: datetime
-    period_end: datetime
-    quota_id: int | None
-    total: Decimal
-    beyond_limit: Decimal
-    events: int
-    beyond_events: int
-
-
-def lock_unrated(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[Unrated]:
-    """Lock what is to be rated, in the order that recordings lock in too."""
-    rows = session.execute(_LOCK_TO_RATE, {"subscriptions": list(subscription_ids), "as_of": as_of})
-    return [Unrated(*row) for row in rows]
-
-
-def settle(session: Session, summaries: Sequence[Unrated]) -> None:
-    """Say that billing has seen these totals, under these quotas."""
-    if summaries:
-        session.execute(
-            _SETTLE,
-            {
-                "ids": [summary.id for summary in summaries],
-                "quotas": [summary.quota_id for summary in summaries],
-                "beyonds": [summary.beyond_limit for summary in summaries],
-                "beyond_events": [summary.beyond_events for summary in summaries],
-            },
-        )

@@ -26,10 +26,7 @@ def waiting(session: Session, *, at_most: int = 500) -> list[OutboxMessage]:
     """The oldest messages that nobody has relayed."""
     return list(
         session.scalars(
-            select(OutboxMessage)
-            .where(OutboxMessage.relayed_at.is_(None))
-            .order_by(OutboxMessage.id)
-            .limit(at_most)
+            select(OutboxMessage).where(OutboxMessage.relayed_at.is_(None)).order_by(OutboxMessage.id).limit(at_most)
         )
     )
 

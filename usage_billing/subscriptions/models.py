@@ -1,8 +1,20 @@
-"""The table of subscriptions."""
+"""The tables of subscriptions."""
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, String, func
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    String,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from usage_billing.db.base import Base
@@ -12,13 +24,16 @@ from usage_billing.db.columns import Identifier, Instant
 class Subscription(Base):
     """A customer on a plan, with the time zone its periods are computed in.
 
-    Billing locks this row (``FOR NO KEY UPDATE``) before it touches anything of the subscription's.
+    Billing locks this row (``FOR NO KEY UPDATE``) before it touches anything of the subscription's. ``plan_id`` is
+    the plan of its last term. ``opens_at`` is from when on billing has not yet looked for what is due used or not,
+    base fees and minimums; null when nothing is.
     """
 
     __tablename__ = "subscriptions"
     __table_args__ = (
         CheckConstraint("ended_at IS NULL OR ended_at > started_at", name="span"),
-        CheckConstraint("anchor IN ('calendar')", name="anchor"),
+        CheckConstraint("anchor IN ('calendar', 'anniversary')", name="anchor"),
+        Index("ix_subscriptions_periods_due", "opens_at", postgresql_where=text("opens_at IS NOT NULL")),
     )
 
     id: Mapped[Identifier] = mapped_column(primary_key=True)
@@ -28,4 +43,28 @@ class Subscription(Base):
     ended_at: Mapped[Instant | None]
     timezone: Mapped[str] = mapped_column(String(64), server_default="UTC")
     anchor: Mapped[str] = mapped_column(String(16), server_default="calendar")
+    opens_at: Mapped[Instant | None]
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class SubscriptionTerm(Base):
+    """A span of a subscription on one plan, or paused. Terms of one subscription cannot overlap."""
+
+    __tablename__ = "subscription_terms"
+    __table_args__ = (
+        CheckConstraint("ends_at IS NULL OR ends_at > starts_at", name="span"),
+        ExcludeConstraint(
+            ("subscription_id", "="),
+            (text("tstzrange(starts_at, ends_at)"), "&&"),
+            name="ex_subscription_terms_no_overlap",
+            using="gist",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    subscription_id: Mapped[Identifier] = mapped_column(ForeignKey("subscriptions.id"))
+    plan_id: Mapped[Identifier] = mapped_column(ForeignKey("plans.id"))
+    starts_at: Mapped[Instant]
+    ends_at: Mapped[Instant | None]
+    paused: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

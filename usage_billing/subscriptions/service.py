@@ -1,10 +1,10 @@
-"""Changing subscriptions."""
+"""Changing subscriptions: their terms, one after the other without overlap."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -12,7 +12,8 @@ from usage_billing.catalog.models import Plan
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.periods import is_time_zone
 from usage_billing.customers.models import Customer
-from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.lifecycle import ANNIVERSARY, CALENDAR
+from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,19 +25,19 @@ class NewSubscription:
     plan_id: str
     started_at: datetime
     timezone: str = "UTC"
-    anchor: str = "calendar"
+    anchor: str = CALENDAR
 
 
 def add_subscription(session: Session, new: NewSubscription) -> Subscription:
-    """Store ``new``; raises Conflict when the id is taken, InvalidInput for an unknown customer, plan or zone."""
+    """Store ``new`` with its first term; raises Conflict when the id is taken, InvalidInput for what is unknown."""
     if session.get(Customer, new.customer_id) is None:
         raise InvalidInput.field("/userId", f"there is no customer {new.customer_id}", code="unknown_customer")
     if session.get(Plan, new.plan_id) is None:
         raise InvalidInput.field("/planId", f"there is no plan {new.plan_id}", code="unknown_plan")
     if not is_time_zone(new.timezone):
         raise InvalidInput.field("/timezone", "must be an IANA time zone such as Europe/Berlin", code="unknown_zone")
-    if new.anchor != "calendar":
-        raise InvalidInput.field("/anchor", "only calendar is supported", code="not_supported")
+    if new.anchor not in {CALENDAR, ANNIVERSARY}:
+        raise InvalidInput.field("/anchor", f"must be {CALENDAR} or {ANNIVERSARY}", code="not_supported")
     added = session.scalars(
         insert(Subscription)
         .values(
@@ -46,12 +47,15 @@ def add_subscription(session: Session, new: NewSubscription) -> Subscription:
             started_at=new.started_at,
             timezone=new.timezone,
             anchor=new.anchor,
+            opens_at=new.started_at,
         )
         .on_conflict_do_nothing()
         .returning(Subscription)
     ).first()
     if added is None:
         raise Conflict(f"there is a subscription {new.id} already", code="already_exists")
+    session.add(SubscriptionTerm(subscription_id=new.id, plan_id=new.plan_id, starts_at=new.started_at))
+    session.flush()
     return added
 
 
@@ -61,22 +65,6 @@ def get_subscription(session: Session, subscription_id: str) -> Subscription:
     if found is None:
         raise NotFound(f"there is no subscription {subscription_id}")
     return found
-
-
-def end_subscription(session: Session, subscription_id: str, *, ended_at: datetime) -> Subscription:
-    """Let it end at ``ended_at`` (exclusive): usage after that is quarantined. An ended one cannot be moved."""
-    subscription = session.scalars(
-        select(Subscription).where(Subscription.id == subscription_id).with_for_update(key_share=True)
-    ).first()
-    if subscription is None:
-        raise NotFound(f"there is no subscription {subscription_id}")
-    if subscription.ended_at is not None:
-        raise Conflict(f"subscription {subscription_id} has an end already", code="already_ended")
-    if ended_at <= subscription.started_at:
-        raise InvalidInput.field("/endedAt", "must be after startedAt", code="out_of_range")
-    subscription.ended_at = ended_at
-    session.flush()
-    return subscription
 
 
 def lock_subscriptions(session: Session, ids: Iterable[str]) -> list[Subscription]:
@@ -89,3 +77,50 @@ def lock_subscriptions(session: Session, ids: Iterable[str]) -> list[Subscriptio
         .execution_options(populate_existing=True)
     )
     return list(session.scalars(statement))
+
+
+def lock_subscription(session: Session, subscription_id: str) -> Subscription:
+    """Lock one; raises NotFound."""
+    found = lock_subscriptions(session, [subscription_id])
+    if not found:
+        raise NotFound(f"there is no subscription {subscription_id}")
+    return found[0]
+
+
+def terms_of(session: Session, subscription_id: str) -> list[SubscriptionTerm]:
+    """The terms of a subscription, in order."""
+    return list(
+        session.scalars(
+            select(SubscriptionTerm)
+            .where(SubscriptionTerm.subscription_id == subscription_id)
+            .order_by(SubscriptionTerm.starts_at)
+        )
+    )
+
+
+def change_terms(
+    session: Session, subscription: Subscription, *, at: datetime, plan_id: str | None, paused: bool = False
+) -> None:
+    """From ``at`` on a locked subscription is on ``plan_id``, or ``paused``; with None it ends.
+
+    What was to come after ``at`` is replaced. Raises Conflict when it has not started, or has ended, by then.
+    """
+    if at <= subscription.started_at:
+        raise Conflict("the subscription has not started by then", code="not_started")
+    if subscription.ended_at is not None and subscription.ended_at <= at:
+        raise Conflict("the subscription has ended by then", code="already_ended")
+    session.execute(
+        delete(SubscriptionTerm).where(
+            SubscriptionTerm.subscription_id == subscription.id, SubscriptionTerm.starts_at >= at
+        )
+    )
+    running = terms_of(session, subscription.id)[-1]
+    running.ends_at = at
+    subscription.ended_at = None if plan_id is not None else at
+    session.flush()
+    if plan_id is not None:
+        session.add(SubscriptionTerm(subscription_id=subscription.id, plan_id=plan_id, starts_at=at, paused=paused))
+        subscription.plan_id = plan_id
+    else:
+        subscription.plan_id = running.plan_id
+    session.flush()

@@ -1,0 +1,130 @@
+"""Moving to another plan, pausing, resuming and cancelling: at once, at the end of the period, or at an instant."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from usage_billing.audit.service import note
+from usage_billing.catalog.models import Plan
+from usage_billing.core.errors import Conflict, InvalidInput
+from usage_billing.db.locks import lock_shards
+from usage_billing.invoicing.service import bring_drafts_forward
+from usage_billing.metering.models import Usage
+from usage_billing.metering.recording import shard_of
+from usage_billing.metering.settling import reopen_from
+from usage_billing.subscriptions.lifecycle import Timeline
+from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.queries import timelines_of
+from usage_billing.subscriptions.service import change_terms, lock_subscription
+
+NOW = "now"
+PERIOD_END = "period_end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """When a change takes effect: ``now``, at the ``period_end``, or at an aware instant."""
+
+    moment: str | datetime = NOW
+
+    def instant(self, timeline: Timeline, *, now: datetime) -> datetime:
+        """That moment; raises Conflict when there is no period under way whose end it could be."""
+        if isinstance(self.moment, datetime):
+            return self.moment
+        if self.moment == NOW:
+            return now
+        running = timeline.segment_at(now)
+        if running is None:
+            raise Conflict("no period of the subscription is under way", code="not_running")
+        return running.period.end
+
+
+def change_plan(
+    session: Session, subscription_id: str, *, plan_id: str, when: When, actor: str, now: datetime
+) -> Subscription:
+    """Move to another plan in the same currency; the period under way is divided at the moment of change.
+
+    Raises InvalidInput for an unknown plan or another currency, Conflict where it does not fit.
+    """
+    subscription = _lock(session, subscription_id)
+    old, new = session.get_one(Plan, subscription.plan_id), session.get(Plan, plan_id)
+    if new is None:
+        raise InvalidInput.field("/planId", f"there is no plan {plan_id}", code="unknown_plan")
+    if new.currency != old.currency:
+        raise InvalidInput.field(
+            "/planId", f"is in {new.currency}, the subscription is in {old.currency}", code="other_currency"
+        )
+    at = _change(session, subscription, when=when, now=now, plan_id=plan_id)
+    _note(session, subscription, actor, "subscription.plan_changed", at=at, now=now, planId=plan_id)
+    return subscription
+
+
+def pause(session: Session, subscription_id: str, *, when: When, actor: str, now: datetime) -> Subscription:
+    """From then on nothing may be recorded and nothing is charged, until it is resumed."""
+    subscription = _lock(session, subscription_id)
+    at = _change(session, subscription, when=when, now=now, plan_id=subscription.plan_id, paused=True)
+    _note(session, subscription, actor, "subscription.paused", at=at, now=now)
+    return subscription
+
+
+def resume(session: Session, subscription_id: str, *, when: When, actor: str, now: datetime) -> Subscription:
+    """Go on with the plan that it was paused on; raises Conflict when it is not paused."""
+    subscription = _lock(session, subscription_id)
+    timeline = timelines_of(session, [subscription_id])[subscription_id]
+    at = now if when.moment == NOW else when.instant(timeline, now=now)
+    term = timeline.term_at(at)
+    if term is None or not term.paused:
+        raise Conflict("the subscription is not paused then", code="not_paused")
+    at = _change(session, subscription, when=When(moment=at), now=now, plan_id=term.plan_id)
+    _note(session, subscription, actor, "subscription.resumed", at=at, now=now)
+    return subscription
+
+
+def cancel(session: Session, subscription_id: str, *, when: When, actor: str, now: datetime) -> Subscription:
+    """End it; its final invoice is due at that moment."""
+    subscription = _lock(session, subscription_id)
+    at = _change(session, subscription, when=when, now=now, plan_id=None)
+    bring_drafts_forward(session, subscription_id, to=at)
+    _note(session, subscription, actor, "subscription.cancelled", at=at, now=now)
+    return subscription
+
+
+def _lock(session: Session, subscription_id: str) -> Subscription:
+    # The shard first, as those who record do: nobody is recording on either side of the cut.
+    lock_shards(session, [shard_of(subscription_id)])
+    return lock_subscription(session, subscription_id)
+
+
+def _change(
+    session: Session,
+    subscription: Subscription,
+    *,
+    when: When,
+    now: datetime,
+    plan_id: str | None,
+    paused: bool = False,
+) -> datetime:
+    timeline = timelines_of(session, [subscription.id])[subscription.id]
+    at = when.instant(timeline, now=now)
+    later = session.scalar(
+        select(Usage.id).where(Usage.subscription_id == subscription.id, Usage.occurred_at >= at).limit(1)
+    )
+    if later is not None:
+        raise Conflict("usage is recorded that occurred after that moment; choose a later one", code="usage_later")
+    running = timeline.segment_at(at) or timeline.segment_at(now)
+    change_terms(session, subscription, at=at, plan_id=plan_id, paused=paused)
+    # What the period under way owes is reckoned anew, its base fee as well as its usage.
+    since = min(at, running.start) if running else at
+    subscription.opens_at = since if subscription.opens_at is None else min(subscription.opens_at, since)
+    reopen_from(session, subscription.id, since=since)
+    session.flush()
+    return at
+
+
+def _note(
+    session: Session, subscription: Subscription, actor: str, action: str, *, at: datetime, now: datetime, **more: str
+) -> None:
+    subject = f"subscription:{subscription.id}"
+    note(session, actor=actor, action=action, subject=subject, at=now, effectiveAt=at.isoformat(), **more)

@@ -1,0 +1,97 @@
+"""What is due in a period whether anything is used or not: base fees, and the minimums of prices."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy.orm import Session
+
+from usage_billing.catalog.models import Plan
+from usage_billing.catalog.queries import QuotaBook
+from usage_billing.flows.recording_context import new_summary
+from usage_billing.invoicing.fees import NewFee, put_fees
+from usage_billing.metering.summaries import NewSummary, create_summaries
+from usage_billing.rating.currency import minor_unit
+from usage_billing.rating.engine import stored_price
+from usage_billing.subscriptions.lifecycle import Segment, Timeline
+from usage_billing.subscriptions.models import Subscription
+
+IN_ADVANCE = "advance"
+
+
+def open_periods(
+    session: Session,
+    subscriptions: Collection[Subscription],
+    *,
+    timelines: Mapping[str, Timeline],
+    plans: Mapping[str, Plan],
+    quotas: QuotaBook,
+    as_of: datetime,
+) -> None:
+    """Make the fees and empty summaries of every segment that has begun by ``as_of`` and was not looked at yet."""
+    fees: list[NewFee] = []
+    summaries: list[NewSummary] = []
+    for subscription in subscriptions:
+        timeline = timelines[subscription.id]
+        while subscription.opens_at is not None and subscription.opens_at <= as_of:
+            segment = timeline.segment_at(subscription.opens_at)
+            if segment is not None:
+                fee = _fee(subscription, plans[segment.plan_id], segment)
+                fees += [fee] if fee else []
+                summaries += _minimums(subscription, segment, timeline, quotas)
+            subscription.opens_at = _next_opening(timeline, subscription.opens_at, segment)
+        if subscription.opens_at is not None and not _has_periodic(subscription, timeline, plans, quotas):
+            subscription.opens_at = None
+    put_fees(session, fees)
+    if summaries:
+        create_summaries(session, sorted(summaries, key=lambda new: new.key))
+    session.flush()
+
+
+def _fee(subscription: Subscription, plan: Plan, segment: Segment) -> NewFee | None:
+    if plan.base_fee is None:
+        return None
+    return NewFee(
+        subscription_id=subscription.id,
+        plan_id=plan.id,
+        period_start=segment.start,
+        period_end=segment.end,
+        bills_at=segment.start if plan.base_fee_timing == IN_ADVANCE else segment.bills_at,
+        amount=segment.part_of(Decimal(plan.base_fee), places=minor_unit(plan.currency)),
+        description=f"{plan.name}, {segment.start:%Y-%m-%d} to {segment.end:%Y-%m-%d}",
+    )
+
+
+def _minimums(subscription: Subscription, segment: Segment, timeline: Timeline, quotas: QuotaBook) -> list[NewSummary]:
+    found: list[NewSummary] = []
+    for usage_type_id in quotas.usage_types_of(segment.plan_id, subscription.id):
+        cuts = quotas.cuts(segment.plan_id, usage_type_id, subscription.id)
+        begins: datetime | None = segment.start
+        while begins is not None and begins < segment.end:
+            part = timeline.segment_at(begins, cuts=cuts)
+            if part is None:
+                break
+            new = new_summary(quotas, subscription.id, usage_type_id, part)
+            quota = quotas.by_id(new.quota_id)
+            if quota is not None and new.allowance is not None and stored_price(quota.price).minimum is not None:
+                found.append(new)
+            begins = part.end
+    return found
+
+
+def _has_periodic(subscription: Subscription, timeline: Timeline, plans: Mapping[str, Plan], quotas: QuotaBook) -> bool:
+    """Whether anything can be due without use; if not, billing need not look at every period."""
+    return any(
+        plans[term.plan_id].base_fee is not None or quotas.has_minimum(term.plan_id, subscription.id)
+        for term in timeline.terms
+    )
+
+
+def _next_opening(timeline: Timeline, instant: datetime, segment: Segment | None) -> datetime | None:
+    """Where the next segment begins; None when nothing comes any more."""
+    if segment is not None:
+        instant = segment.end
+        if timeline.segment_at(instant) is not None:
+            return instant
+    later = [term.starts_at for term in timeline.terms if term.starts_at > instant and not term.paused]
+    return min(later, default=None)

@@ -1,0 +1,82 @@
+"""The running totals as billing sees them: what it has not rated yet, and saying that it has."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+_LOCK = text(
+    "SELECT id, subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id, allowance, total,"
+    " beyond_limit, events, beyond_events, voids, events_hash FROM usage_summaries"
+    " WHERE to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[])) AND period_start <= :as_of"
+    " ORDER BY subscription_id, usage_type_id, period_start FOR UPDATE"
+)
+_SETTLE = text(
+    "UPDATE usage_summaries AS s SET to_rate = false, period_end = v.period_end, bills_at = v.bills_at,"
+    " quota_id = v.quota_id, allowance = v.allowance, beyond_limit = v.beyond_limit, beyond_events = v.beyond_events"
+    " FROM unnest(CAST(:ids AS bigint[]), CAST(:ends AS timestamptz[]), CAST(:bills AS timestamptz[]),"
+    " CAST(:quotas AS bigint[]), CAST(:allowances AS numeric[]), CAST(:beyonds AS numeric[]),"
+    " CAST(:beyond_events AS bigint[]))"
+    " AS v (id, period_end, bills_at, quota_id, allowance, beyond_limit, beyond_events) WHERE s.id = v.id"
+)
+_REOPEN = text("UPDATE usage_summaries SET to_rate = true WHERE id = ANY(CAST(:ids AS bigint[]))")
+_REOPEN_FROM = text(
+    "UPDATE usage_summaries SET to_rate = true WHERE subscription_id = :subscription AND period_end > :since"
+)
+
+
+@dataclass(slots=True)
+class Unrated:
+    """A locked summary whose present total, or whose terms, billing has not seen."""
+
+    id: int
+    subscription_id: str
+    usage_type_id: str
+    period_start: datetime
+    period_end: datetime
+    bills_at: datetime
+    quota_id: int | None
+    allowance: Decimal | None
+    total: Decimal
+    beyond_limit: Decimal
+    events: int
+    beyond_events: int
+    voids: int
+    events_hash: bytes
+
+
+def lock_unrated(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[Unrated]:
+    """Lock what is to be rated, in the order that recordings lock in too."""
+    rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of})
+    return [Unrated(*row) for row in rows]
+
+
+def settle(session: Session, summaries: Sequence[Unrated]) -> None:
+    """Say that billing has seen these totals, under these terms."""
+    if summaries:
+        session.execute(
+            _SETTLE,
+            {
+                "ids": [summary.id for summary in summaries],
+                "ends": [summary.period_end for summary in summaries],
+                "bills": [summary.bills_at for summary in summaries],
+                "quotas": [summary.quota_id for summary in summaries],
+                "allowances": [summary.allowance for summary in summaries],
+                "beyonds": [summary.beyond_limit for summary in summaries],
+                "beyond_events": [summary.beyond_events for summary in summaries],
+            },
+        )
+
+
+def reopen(session: Session, summary_ids: Collection[int]) -> None:
+    """Let billing look at these again."""
+    if summary_ids:
+        session.execute(_REOPEN, {"ids": list(summary_ids)})
+
+
+def reopen_from(session: Session, subscription_id: str, *, since: datetime) -> None:
+    """Let billing look again at whatever of a subscription does not end before ``since``."""
+    session.execute(_REOPEN_FROM, {"subscription": subscription_id, "since": since})

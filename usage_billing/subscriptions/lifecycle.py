@@ -1,0 +1,104 @@
+"""What was agreed when, and which part of a billing period an instant falls in. Pure.
+
+A subscription is a row of terms, each one plan or a pause. A billing period that a term begins or ends in, or in
+which a quota changes at once, is cut there into segments: each is counted, rated and charged by itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+
+from usage_billing.core.periods import Cadence, Period, period_at
+from usage_billing.core.proration import NOT_AT_ALL, part_of, share_until
+
+CALENDAR = "calendar"
+ANNIVERSARY = "anniversary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a plan says of time: how often it bills, and how it divides what is cut."""
+
+    cadence: Cadence
+    proration: str
+    prorates_edges: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """From ``starts_at`` to before ``ends_at`` (None: for ever) the subscription is on ``plan_id``, or paused."""
+
+    plan_id: str
+    starts_at: datetime
+    ends_at: datetime | None
+    paused: bool
+    terms: Terms
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.starts_at <= instant and (self.ends_at is None or instant < self.ends_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A part of ``period`` within one term: the whole of it unless something changed in it.
+
+    ``first`` and ``last`` are the running shares of the period at which it begins and ends.
+    """
+
+    start: datetime
+    end: datetime
+    period: Period
+    plan_id: str
+    bills_at: datetime
+    first: Fraction
+    last: Fraction
+
+    def part_of(self, whole: Decimal, *, places: int) -> Decimal:
+        """This segment's part of an allowance or a fee; over the segments of a period the parts add up."""
+        return part_of(whole, self.first, self.last, places=places)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The terms of one subscription in order, and the time zone of its periods."""
+
+    zone: str
+    terms: Sequence[Term]
+
+    def term_at(self, instant: datetime) -> Term | None:
+        """The term in force; None before the first and after the last."""
+        return next((term for term in self.terms if instant in term), None)
+
+    def segment_at(self, instant: datetime, *, cuts: Sequence[datetime] = ()) -> Segment | None:
+        """The segment that holds ``instant``, cut at ``cuts`` as well; None when nothing runs then."""
+        term = self.term_at(instant)
+        if term is None or term.paused:
+            return None
+        period = period_at(instant, zone=self.zone, cadence=term.terms.cadence)
+        start = max([period.start, term.starts_at, *(cut for cut in cuts if cut <= instant)])
+        end = min([period.end, *([term.ends_at] if term.ends_at else []), *(cut for cut in cuts if cut > instant)])
+        first, last = self._shares(start, end, period, term.terms)
+        ended = self.terms[-1].ends_at
+        return Segment(
+            start=start,
+            end=end,
+            period=period,
+            plan_id=term.plan_id,
+            # The final invoice does not wait for the end of a period that the subscription does not see.
+            bills_at=period.end if ended is None else min(period.end, ended),
+            first=first,
+            last=last,
+        )
+
+    def _shares(self, start: datetime, end: datetime, period: Period, terms: Terms) -> tuple[Fraction, Fraction]:
+        """The running shares of ``period`` at which a segment begins and ends."""
+        if terms.proration == NOT_AT_ALL:
+            return Fraction(0), Fraction(1)
+        first, last = (share_until(at, period, method=terms.proration, zone=self.zone) for at in (start, end))
+        if not terms.prorates_edges:
+            # The subscription's own start and end take nothing away: only what changes in between divides.
+            first = Fraction(0) if start == self.terms[0].starts_at else first
+            last = Fraction(1) if end == self.terms[-1].ends_at else last
+        return first, last
