@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from usage_billing.core.errors import Conflict
 from usage_billing.db.session import rolled_back
 from usage_billing.flows.finalize_invoices import finalize_invoices
 from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
@@ -37,3 +38,9 @@ def upcoming(
     drafts = drafts_of(session, subscription_id)
     due = [draft for draft in drafts if draft.period_end > now] or drafts
     return (due[0], items_of(session, due[0].id)) if due else None
+
+
+def expect(engine: Engine, request: RunRequest, digest: str, *, grace: timedelta, now: datetime) -> None:
+    """Raises Conflict when a run now would not charge what the dry run with ``digest`` showed."""
+    if rehearse(engine, request, grace=grace, now=now).digest_text() != digest:
+        raise Conflict("the run would charge something else than expected; look at it again", code="digest_changed")

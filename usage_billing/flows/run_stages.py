@@ -43,6 +43,7 @@ _PLAN = (
     " SELECT id, (row_number() OVER (ORDER BY id) - 1) / :size AS position FROM ({}) AS due"
     ") AS numbered GROUP BY position ON CONFLICT DO NOTHING"
 )
+_ALL = "SELECT id FROM ({}) AS due ORDER BY id"
 _WITHIN = "SELECT id FROM ({}) AS due WHERE id BETWEEN :first AND :last ORDER BY id"
 # A dry run does and undoes both stages in one transaction, so its one stage is over everything due to either.
 _EITHER = f"{_UNRATED} UNION {_DUE}"
@@ -113,7 +114,7 @@ def subscriptions_in(session: Session, run: BillingRun, part: BillingRunSlice, *
 def due_subscriptions(session: Session, *, as_of: datetime, grace: timedelta, only: str | None) -> list[str]:
     """Every subscription that a run would have something to do for."""
     found = session.scalars(
-        text("SELECT id FROM ({}) AS due ORDER BY id".format(_EITHER)),  # noqa: UP032
+        text(_ALL.format(_EITHER)),
         {"as_of": as_of, "ended_before": as_of - grace, "only": only},
     )
     return list(found)
