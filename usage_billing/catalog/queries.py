@@ -86,5 +86,5 @@ def hold_plans(session: Session, plan_ids: Iterable[str]) -> dict[str, Plan]:
     return {plan.id: plan for plan in session.scalars(_plans(plan_ids).with_for_update(read=True))}
 
 
-def _plans(plan_ids: Iterable[str]) -> Select[tuple[Plan]]:
+def _plans(plan_ids: Iterable[str]) -> Select[Plan]:
     return select(Plan).where(Plan.id.in_(set(plan_ids))).order_by(Plan.id)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import UsageQuota
+from usage_billing.catalog.models import Plan, UsageQuota
 from usage_billing.catalog.queries import hold_plans, quotas_of
 from usage_billing.core.periods import Period
 from usage_billing.flows.aggregate import Aggregated, aggregate
@@ -42,9 +42,7 @@ def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: date
 
     Locks, in this order: the subscriptions, their plans, their summaries to rate, their fees.
     """
-    subscriptions = {subscription.id: subscription for subscription in lock_subscriptions(session, ids)}
-    timelines = timelines_of(session, subscriptions.keys())
-    plans = hold_plans(session, {term.plan_id for line in timelines.values() for term in line.terms})
+    subscriptions, timelines, plans = lock_agreements(session, ids)
     quotas = quotas_of(session, plans, subscription_ids=subscriptions)
     open_periods(session, subscriptions.values(), timelines=timelines, plans=plans, quotas=quotas, as_of=as_of)
     summaries = lock_unrated(session, subscriptions.keys(), as_of=as_of)
@@ -70,6 +68,16 @@ def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: date
     settle_fees(session, fees)
     outcome.subscriptions = len({s.subscription_id for s in summaries} | {f.subscription_id for f in fees})
     return outcome
+
+
+def lock_agreements(
+    session: Session, ids: Collection[str]
+) -> tuple[dict[str, Subscription], dict[str, Timeline], dict[str, Plan]]:
+    """Lock these subscriptions and hold the plans that they are or were on; returns all three by their id."""
+    subscriptions = {subscription.id: subscription for subscription in lock_subscriptions(session, ids)}
+    timelines = timelines_of(session, subscriptions.keys())
+    plans = hold_plans(session, {term.plan_id for line in timelines.values() for term in line.terms})
+    return subscriptions, timelines, plans
 
 
 def _usage(summary: Unrated, terms: Aggregated, subscription: Subscription, currency: str) -> Claim:

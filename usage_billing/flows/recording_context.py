@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import QuotaBook, quotas_of
-from usage_billing.core.decimals import PLACES
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import Refused
 from usage_billing.metering.summaries import NewSummary, SummaryKey
@@ -70,13 +69,12 @@ def new_summary(quotas: QuotaBook, subscription_id: str, usage_type_id: str, seg
     quota = quotas.in_force(
         segment.plan_id, usage_type_id, subscription_id, period_start=segment.period.start, at=segment.start
     )
-    limit = None if quota is None else quota.limit
     return NewSummary(
         key=SummaryKey(subscription_id, usage_type_id, segment.start),
         period_end=segment.end,
         bills_at=segment.bills_at,
         quota_id=None if quota is None else quota.id,
-        allowance=None if limit is None else segment.part_of(limit, places=PLACES),
+        allowance=None if quota is None else segment.allowance(quota.limit),
     )
 
 

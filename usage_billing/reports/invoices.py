@@ -18,7 +18,7 @@ class ItemView:
     """One charge; ``unit_price`` is None for a price that has no single one."""
 
     id: UUID
-    usage_type: str
+    usage_type: str | None
     kind: str
     period_start: datetime
     period_end: datetime
@@ -100,7 +100,7 @@ def _item(item: UsageInvoiceItem, currency: str) -> ItemView:
         period_start=item.period_start,
         period_end=item.period_end,
         quantity=item.quantity,
-        unit_price=item.price.get("unitPrice"),
+        unit_price=(item.price or {}).get("unitPrice"),
         amount=item.amount,
         currency=currency,
         description=item.description,

@@ -77,9 +77,7 @@ def recorded_status(session: Session, record_id: UUID) -> RecordStatus | None:
     )
 
 
-def _status_of(
-    session: Session, usage: Usage, *, id: UUID, duplicate: UsageDuplicate | None = None
-) -> RecordStatus:
+def _status_of(session: Session, usage: Usage, *, id: UUID, duplicate: UsageDuplicate | None = None) -> RecordStatus:
     """A duplicate shows the recording that it repeats, but for when it was received itself."""
     owner = session.scalar(select(Subscription.customer_id).where(Subscription.id == usage.subscription_id))
     return RecordStatus(

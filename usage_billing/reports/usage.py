@@ -1,22 +1,25 @@
 """What was used, allowed, left and beyond, and what that would cost: from the running totals, never from events."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import Plan, UsageQuota, UsageType
-from usage_billing.catalog.queries import QuotaBook, quotas_of
+from usage_billing.catalog.models import UsageQuota, UsageType
+from usage_billing.catalog.queries import QuotaBook, plans_by_id, quotas_of
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.periods import Period, period_at
 from usage_billing.customers.service import get_customer
 from usage_billing.metering.models import UsageSummary
 from usage_billing.metering.split import beyond
 from usage_billing.rating.engine import amount_for
+from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.queries import timelines_of
 from usage_billing.subscriptions.service import get_subscription
 
 _NOTHING = Decimal(0)
@@ -57,6 +60,10 @@ class _Counted:
     beyond_events: int = 0
 
 
+_Lines = dict[tuple[datetime, str], _Counted]
+"""What one subscription used, by start of segment and usage type."""
+
+
 def usage_of_customer(session: Session, customer_id: str, *, now: datetime, span: Span | None) -> list[UsageLine]:
     """Every subscription of a customer, in the present period or in those that overlap ``span``.
 
@@ -81,87 +88,97 @@ def lines_of(
 
     Of the present period every type with a quota is listed, used or not; of others what was used.
     """
-    rows = session.scalars(select(Plan).where(Plan.id.in_({s.plan_id for s in subscriptions})))
-    plans = {plan.id: plan for plan in rows}
-    quotas = quotas_of(session, plans)
+    timelines = timelines_of(session, [subscription.id for subscription in subscriptions])
+    plans = plans_by_id(session, {term.plan_id for line in timelines.values() for term in line.terms})
+    quotas = quotas_of(session, plans, subscription_ids=timelines)
     units = {row[0]: row[1] for row in session.execute(select(UsageType.id, UsageType.unit_name))}
-    wanted = {s.id: period_at(now, zone=s.timezone) for s in subscriptions if span is None and _runs(s, now)}
-    counted = _counted(session, [s.id for s in subscriptions], wanted, span)
     lines: list[UsageLine] = []
     for subscription in subscriptions:
-        found = counted.get(subscription.id, {})
-        if subscription.id in wanted:
-            _add_unused(found, wanted[subscription.id], subscription.plan_id, quotas)
-        for (start, usage_type), summary in sorted(found.items()):
-            quota = quotas.for_period(subscription.plan_id, usage_type, period_start=start)
+        timeline = timelines[subscription.id]
+        present = span or _present_period(timeline, now)
+        found = _counted(session, subscription.id, present)
+        if span is None:
+            _add_unused(found, subscription.id, timeline, quotas, now=now)
+        currency = plans[subscription.plan_id].currency
+        for (start, usage_type), counted in sorted(found.items()):
+            quota, limit = _terms(subscription.id, usage_type, timeline, quotas, at=start)
             unit_name = quota.unit_name if quota else units.get(usage_type, usage_type)
-            currency = plans[subscription.plan_id].currency
-            lines.append(_line(subscription.id, usage_type, summary, quota, unit_name=unit_name, currency=currency))
+            named = _Named(subscription.id, usage_type, unit_name, currency)
+            lines.append(_line(named, counted, quota, limit))
     return lines
 
 
-def _runs(subscription: Subscription, now: datetime) -> bool:
-    """Whether some of the present period belongs to ``subscription``."""
-    period = period_at(now, zone=subscription.timezone)
-    ended = subscription.ended_at is not None and subscription.ended_at <= period.start
-    return subscription.started_at < period.end and not ended
+def _present_period(timeline: Timeline, now: datetime) -> Span:
+    """The whole billing period at ``now``, on the calendar of the term in force or else of the last one."""
+    term = timeline.term_at(now) or timeline.terms[-1]
+    period = period_at(now, zone=timeline.zone, cadence=term.terms.cadence)
+    return Span(start=period.start, end=period.end)
 
 
-def _counted(
-    session: Session, ids: Iterable[str], wanted: dict[str, Period], span: Span | None
-) -> dict[str, dict[tuple[datetime, str], _Counted]]:
-    """The summaries in question, by subscription, then by period and usage type."""
-    statement = select(UsageSummary).where(UsageSummary.subscription_id.in_(list(ids)))
-    if span is None:
-        starts = {period.start for period in wanted.values()}
-        statement = statement.where(UsageSummary.period_start.in_(starts))
-    else:
-        if span.end is not None:
-            statement = statement.where(UsageSummary.period_start < span.end)
-        if span.start is not None:
-            statement = statement.where(UsageSummary.period_end > span.start)
-    counted: dict[str, dict[tuple[datetime, str], _Counted]] = {}
-    for row in session.scalars(statement):
-        period = Period(row.period_start, row.period_end)
-        if span is not None or wanted.get(row.subscription_id) == period:
-            found = counted.setdefault(row.subscription_id, {})
-            found[row.period_start, row.usage_type_id] = _Counted(period, row.total, row.beyond_events)
-    return counted
+def _counted(session: Session, subscription_id: str, span: Span) -> _Lines:
+    """The summaries that overlap ``span``."""
+    statement = select(UsageSummary).where(UsageSummary.subscription_id == subscription_id)
+    if span.end is not None:
+        statement = statement.where(UsageSummary.period_start < span.end)
+    if span.start is not None:
+        statement = statement.where(UsageSummary.period_end > span.start)
+    return {
+        (row.period_start, row.usage_type_id): _Counted(
+            Period(row.period_start, row.period_end), row.total, row.beyond_events
+        )
+        for row in session.scalars(statement)
+    }
 
 
-def _add_unused(
-    found: dict[tuple[datetime, str], _Counted], period: Period, plan_id: str, quotas: QuotaBook
-) -> None:
-    for plan, usage_type in quotas.versions:
-        if plan == plan_id and quotas.for_period(plan, usage_type, period_start=period.start) is not None:
-            found.setdefault((period.start, usage_type), _Counted(period))
+def _add_unused(found: _Lines, subscription_id: str, timeline: Timeline, quotas: QuotaBook, *, now: datetime) -> None:
+    """Every type that the plan has a quota for, in the segment under way."""
+    running = timeline.segment_at(now)
+    if running is None:
+        return
+    for usage_type in quotas.usage_types_of(running.plan_id, subscription_id):
+        cuts = quotas.cuts(running.plan_id, usage_type, subscription_id)
+        segment = timeline.segment_at(now, cuts=cuts)
+        if segment is not None:
+            found.setdefault((segment.start, usage_type), _Counted(Period(segment.start, segment.end)))
 
 
-def _line(
-    subscription_id: str,
-    usage_type: str,
-    counted: _Counted,
-    quota: UsageQuota | None,
-    *,
-    unit_name: str,
-    currency: str,
-) -> UsageLine:
-    limit = quota.limit if quota else None
+def _terms(
+    subscription_id: str, usage_type: str, timeline: Timeline, quotas: QuotaBook, *, at: datetime
+) -> tuple[UsageQuota | None, Decimal | None]:
+    """The quota in force for the segment that begins ``at``, and the segment's part of its limit."""
+    term = timeline.term_at(at)
+    cuts = quotas.cuts(term.plan_id, usage_type, subscription_id) if term else ()
+    segment = timeline.segment_at(at, cuts=cuts)
+    if segment is None:
+        return None, None
+    quota = quotas.in_force(
+        segment.plan_id, usage_type, subscription_id, period_start=segment.period.start, at=segment.start
+    )
+    return quota, segment.allowance(quota.limit) if quota else None
+
+
+class _Named(NamedTuple):
+    """What a line is of."""
+
+    subscription_id: str
+    usage_type: str
+    unit_name: str
+    currency: str
+
+
+def _line(named: _Named, counted: _Counted, quota: UsageQuota | None, limit: Decimal | None) -> UsageLine:
     overage = beyond(counted.total, limit)
     charge = _NOTHING
     if quota is not None and limit is not None:
-        charge = amount_for(quota.price, overage, recordings=counted.beyond_events, currency=currency)
+        charge = amount_for(quota.price, overage, recordings=counted.beyond_events, currency=named.currency)
     return UsageLine(
-        subscription_id=subscription_id,
-        usage_type=usage_type,
-        unit_name=unit_name,
+        **named._asdict(),
         has_quota=quota is not None,
         used=counted.total,
         limit=limit,
         remaining=None if limit is None else max(EXACT.subtract(limit, counted.total), _NOTHING),
         overage=overage,
         estimated_charge=charge,
-        currency=currency,
         period_start=counted.period.start,
         period_end=counted.period.end,
     )

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan, UsageQuota
 from usage_billing.catalog.queries import QuotaBook, plans_by_id, quotas_of
-from usage_billing.core.decimals import EXACT, PLACES
+from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import Cadence
 from usage_billing.metering.models import Usage, UsageVoid
@@ -179,8 +179,7 @@ class _Running:
             segment.plan_id, usage_type, subscription_id, period_start=segment.period.start, at=segment.start
         )
         limit = None if quota is None else quota.limit
-        allowance = None if limit is None else segment.part_of(limit, places=PLACES)
-        return cls(segment.plan_id, quota if limit is not None else None, allowance)
+        return cls(segment.plan_id, quota if limit is not None else None, segment.allowance(limit))
 
     def add(self, quantity: Decimal) -> None:
         more = beyond_of_next(self.total, quantity, self.allowance)

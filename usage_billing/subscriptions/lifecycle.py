@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
+from usage_billing.core.decimals import PLACES
 from usage_billing.core.periods import Cadence, Period, period_at
 from usage_billing.core.proration import NOT_AT_ALL, part_of, share_until
 
@@ -58,6 +59,10 @@ class Segment:
     def part_of(self, whole: Decimal, *, places: int) -> Decimal:
         """This segment's part of an allowance or a fee; over the segments of a period the parts add up."""
         return part_of(whole, self.first, self.last, places=places)
+
+    def allowance(self, limit: Decimal | None) -> Decimal | None:
+        """This segment's part of a quota's limit; None, nothing is ever charged, stays None."""
+        return None if limit is None else self.part_of(limit, places=PLACES)
 
 
 @dataclass(frozen=True, slots=True)
