@@ -25,10 +25,13 @@ def standing(billable: Decimal, recordings: int) -> Standing:
         usage_type_id="assessment",
         period_start=MONTH[0],
         period_end=MONTH[1],
+        allowance=Decimal(50),
         total=EXACT.add(billable, Decimal(50)),
         billable=billable,
         events=recordings + 1,
         billable_events=recordings,
+        voids=0,
+        events_hash=bytes(32),
     )
 
 

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from tests.support.properties import decimals, examples
 from usage_billing.flows.run_outcome import SliceOutcome
-from usage_billing.metering.summaries import Unrated
 
-START, END = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
+START = datetime(2026, 11, 1, tzinfo=UTC)
 Line = tuple[str, Decimal, Decimal, str]
 lines = st.lists(
     st.tuples(
@@ -28,19 +27,7 @@ def outcome_of(written: list[Line]) -> SliceOutcome:
     """The outcome of a slice that wrote these items."""
     outcome = SliceOutcome(subscriptions=len({line[0] for line in written}), invoices=1, finalized=len(written))
     for subscription_id, quantity, change, currency in written:
-        summary = Unrated(
-            id=1,
-            subscription_id=subscription_id,
-            usage_type_id="report",
-            period_start=START,
-            period_end=END,
-            quota_id=1,
-            total=quantity,
-            beyond_limit=quantity,
-            events=1,
-            beyond_events=1,
-        )
-        outcome.add(summary, quantity=quantity, change=change, currency=currency)
+        outcome.add(subscription_id, "report", START.isoformat(), quantity=quantity, change=change, currency=currency)
     return outcome
 
 

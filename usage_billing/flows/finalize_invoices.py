@@ -14,7 +14,7 @@ from usage_billing.flows.run_outcome import SliceOutcome
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import number_text, take_numbers
 from usage_billing.invoicing.queries import lock_due_drafts
-from usage_billing.invoicing.service import finalize
+from usage_billing.invoicing.service import add_up, finalize
 from usage_billing.outbox.service import tell
 from usage_billing.subscriptions.models import Subscription
 
@@ -24,7 +24,10 @@ def finalize_invoices(
 ) -> SliceOutcome:
     """Finalize the due drafts of these subscriptions, with whatever was recorded since they were rated."""
     outcome = invoice_subscriptions(session, ids, as_of=as_of)
-    drafts = lock_due_drafts(session, ids, ended_before=as_of - grace)
+    ended_before = as_of - grace
+    if drafts := lock_due_drafts(session, ids, ended_before=ended_before):
+        add_up(session, [draft.id for draft in drafts])
+        drafts = lock_due_drafts(session, ids, ended_before=ended_before)
     finalize_drafts(session, drafts, now=now, actor=actor)
     outcome.finalized = len(drafts)
     return outcome
