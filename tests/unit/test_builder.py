@@ -104,4 +104,4 @@ def test_an_adjustment_says_so() -> None:
     )
     assert charge is not None
     assert (charge.quantity, charge.charged_before, charge.amount) == (Decimal(2), Decimal(30), Decimal("20.00"))
-    assert charge.description.startswith("Adjustment: 2 assessment")
+    assert charge.description.startswith("Adjustment: assessment beyond the allowance from 3 to 5")
