@@ -17,7 +17,7 @@ from tests.factories import (
     record,
 )
 from usage_billing.db.session import transaction
-from usage_billing.subscriptions.service import end_subscription
+from usage_billing.flows.manage_subscriptions import end_subscription
 
 NOVEMBER = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z")
 
@@ -131,7 +131,7 @@ def test_ended_and_future_subscriptions_are_not_of_the_present_period(
     with transaction(engine) as session:
         make_world(session)
         make_subscription(session, id="ended")
-        end_subscription(session, "ended", ended_at=datetime(2026, 10, 5, tzinfo=UTC))
+        end_subscription(session, "ended", ended_at=datetime(2026, 10, 5, tzinfo=UTC), actor="test", now=now)
         make_subscription(session, id="to-come", started_at=datetime(2026, 12, 5, tzinfo=UTC))
         make_subscription(session, id="begins-soon", started_at=datetime(2026, 11, 25, tzinfo=UTC))
     assert [line["subscriptionId"] for line in usage(reader)] == ["begins-soon", "sub456"]

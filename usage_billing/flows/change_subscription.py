@@ -87,7 +87,7 @@ def cancel(session: Session, subscription_id: str, *, when: When, actor: str, no
     subscription = _lock(session, subscription_id)
     at = _change(session, subscription, when=when, now=now, plan_id=None)
     bring_drafts_forward(session, subscription_id, to=at)
-    _note(session, subscription, actor, "subscription.cancelled", at=at, now=now)
+    _note(session, subscription, actor, "subscription.ended", at=at, now=now)
     return subscription
 
 
