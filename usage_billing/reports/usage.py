@@ -98,7 +98,7 @@ def lines_of(
         present = span or _present_period(timeline, now)
         found = _counted(session, subscription.id, present)
         if span is None:
-            _add_unused(found, subscription.id, timeline, quotas, now=now)
+            _add_unused(found, subscription.id, timeline, quotas, at=_begun(timeline, present, now))
         currency = plans[subscription.plan_id].currency
         for (start, usage_type), counted in sorted(found.items()):
             quota, limit = _terms(subscription.id, usage_type, timeline, quotas, at=start)
@@ -130,14 +130,20 @@ def _counted(session: Session, subscription_id: str, span: Span) -> _Lines:
     }
 
 
-def _add_unused(found: _Lines, subscription_id: str, timeline: Timeline, quotas: QuotaBook, *, now: datetime) -> None:
-    """Every type that the plan has a quota for, in the segment under way."""
-    running = timeline.segment_at(now)
+def _begun(timeline: Timeline, present: Span, now: datetime) -> datetime:
+    """Now, or when the subscription begins if that is yet to come in the present period."""
+    begins = timeline.terms[0].starts_at
+    return begins if now < begins and (present.end is None or begins < present.end) else now
+
+
+def _add_unused(found: _Lines, subscription_id: str, timeline: Timeline, quotas: QuotaBook, *, at: datetime) -> None:
+    """Every type that the plan has a quota for, in the segment that holds ``at``."""
+    running = timeline.segment_at(at)
     if running is None:
         return
     for usage_type in quotas.usage_types_of(running.plan_id, subscription_id):
         cuts = quotas.cuts(running.plan_id, usage_type, subscription_id)
-        segment = timeline.segment_at(now, cuts=cuts)
+        segment = timeline.segment_at(at, cuts=cuts)
         if segment is not None:
             found.setdefault((segment.start, usage_type), _Counted(Period(segment.start, segment.end)))
 
