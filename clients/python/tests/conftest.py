@@ -10,9 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent
 sys.path.insert(0, str(PACKAGE))
 
-from usage_service import Service
-
 from usage_billing_client import Tuning, UsageClient
+from usage_service import Service
 
 MakeClient = Callable[..., UsageClient]
 

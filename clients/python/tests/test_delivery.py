@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 from conftest import MakeClient
-from usage_service import Service
-
 from usage_billing_client import UsageClient
+from usage_service import Service
 
 
 def record(client: UsageClient, amount: int, usage_type: str = "report", start: int = 1) -> list[str | None]:
