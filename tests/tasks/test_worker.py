@@ -1,0 +1,125 @@
+"""A real worker, killed by kill -9 in the middle of a transaction: its child, then all of it; the books are exact."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+
+from tasks.celery import app
+from tasks.inbox import Inbox
+from tests.factories import make_recording, make_subscription, make_world
+from tests.support.books import check_books, counts, scalars, totals
+from usage_billing.core.clock import utc_now
+from usage_billing.db.session import transaction
+from usage_billing.metering.recording import SHARDS
+from usage_billing.settings import Settings
+
+NAMES = [f"sub{number}" for number in range(8)]
+
+
+class Worker:
+    """``celery worker`` as ``usage-billing up`` starts it, and the processes that it forks."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "celery", "--quiet", "-A", "tasks.celery", "worker", "-P", "prefork"]
+        self.process = subprocess.Popen(
+            [*command, "--without-gossip", "--without-mingle", "-c", "2", "-Q", "usage"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stderr=subprocess.DEVNULL,
+        )
+
+    def children(self) -> list[int]:
+        """The processes that work."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def kill_everything(self) -> None:
+        """As the kernel does when memory is out, or a machine when it is switched off."""
+        with suppress(OSError):
+            forked = self.children()
+            self.process.kill()
+            for pid in forked:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)
+
+
+@contextmanager
+def slow_inserts(engine: Engine) -> Iterator[None]:
+    """Every batch takes long enough to be killed in."""
+    with transaction(engine) as session:
+        session.execute(
+            text(
+                "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$"
+            )
+        )
+        session.execute(
+            text("CREATE TRIGGER dawdle AFTER INSERT ON usage FOR EACH STATEMENT EXECUTE FUNCTION dawdle()")
+        )
+    try:
+        yield
+    finally:
+        with transaction(engine) as session:
+            session.execute(text("DROP FUNCTION dawdle() CASCADE"))
+
+
+def until(condition: Callable[[], object], *, seconds: float = 40) -> None:
+    """Wait for it."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_a_worker_killed_in_mid_drain_leaves_exact_books(engine: Engine, inbox: Inbox, settings: Settings) -> None:
+    with transaction(engine) as session:
+        make_world(session)
+        for name in NAMES:
+            make_subscription(session, id=name)
+    sent = 0
+
+    def send(batches: int) -> None:
+        nonlocal sent
+        for _ in range(batches):
+            for shard in inbox.append([make_recording(now=utc_now(), subscription=name) for name in NAMES * 5]):
+                app.send_task("usage.drain", (shard,))
+            sent += 5 * len(NAMES)
+
+    def is_recording() -> bool:
+        return bool(
+            scalars(engine, "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY usage%'")
+        )
+
+    def is_done() -> bool:
+        app.send_task("usage.sweep")
+        time.sleep(0.3)
+        return inbox.waiting() == 0
+
+    with slow_inserts(engine):
+        send(10)
+        worker = Worker()
+        try:
+            until(is_recording)
+            for pid in worker.children():
+                os.kill(pid, signal.SIGKILL)
+            send(10)
+            until(is_recording)
+            worker.kill_everything()
+            for shard in range(SHARDS):
+                inbox.put_back(shard, seconds=0)  # as if the ten seconds of the lost wake-ups had passed
+            send(10)
+            worker = Worker()
+            until(is_recording)
+            until(is_done)
+        finally:
+            worker.kill_everything()
+    assert counts(engine).recorded == sent == 1200
+    assert [total for _, _, total, _ in totals(engine)] == [150] * len(NAMES)
+    check_books(engine)
