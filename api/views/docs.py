@@ -14,7 +14,7 @@ blp = Blueprint("docs", __name__, url_prefix="/api")
 
 # Everything from here and no script inline: the page works under a policy that allows nothing else.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _DAY = "public, max-age=86400"
