@@ -1,10 +1,13 @@
 """What is committed would work on anybody's machine, and names none."""
 
+import configparser
 import re
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 
-from tests.architecture.sources import ROOT, tracked_files
+from tests.architecture.sources import PACKAGES, ROOT, tracked_files
 
 # Folders of one machine; /tmp alone is on all.
 MACHINE = re.compile(r"(?<![\w.~-])/(?:home|Users|work|workspace|root|tmp/\w)/\w")
@@ -44,6 +47,24 @@ def test_every_requirement_is_locked() -> None:
     locked = set(re.findall(r"^([a-z0-9-]+)==", _read("requirements-test.lock"), re.MULTILINE))
     assert len(wanted) > 20
     assert [name for name in wanted if name not in locked] == []
+
+
+def test_files_that_are_not_python_are_installed_too() -> None:
+    """Run from a checkout nobody misses them; installed, the first request for one would fail."""
+    setup = configparser.ConfigParser()
+    setup.read_string(_read("setup.cfg"))
+    patterns = {key: value.split(", ") for key, value in setup["options.package_data"].items()}
+    found = []
+    for name in TEXTS:
+        path = Path(name)
+        if path.suffix == ".py" or path.parts[0] not in (*PACKAGES, "migrations"):
+            continue
+        package = next(folder for folder in path.parents if (ROOT / folder / "__init__.py").exists())
+        inside = path.relative_to(package).as_posix()
+        wanted = [*patterns["*"], *patterns.get(".".join(package.parts), [])]
+        if not any(fnmatch(inside, pattern) and inside.count("/") == pattern.count("/") for pattern in wanted):
+            found.append(name)
+    assert found == []
 
 
 def test_every_folder_of_tests_is_a_package() -> None:
