@@ -52,6 +52,7 @@ RULES = {
     "POST /api/quotas": "admin",
     "GET /api/quotas": "admin",
     "GET /api/quotas/<quota_id>": "admin",
+    "POST /api/prices/preview": "usage:write usage:read billing:run users",
     "POST /api/subscriptions": "admin",
     "GET /api/subscriptions": "admin",
     "GET /api/subscriptions/<subscription_id>": "admin",
@@ -236,6 +237,8 @@ def test_a_user_sees_its_own_and_no_other(
     want = wanted(probes, user=user)
     # A list of nobody's invoices is no secret: it is empty.
     want["GET /api/invoices"] = frozenset({200})
+    # A price that is tried out is nobody's.
+    want["POST /api/prices/preview"] = LET_IN
     walk(probes, caller, want)
     own = caller.get("/api/invoices").json["data"]
     assert len(own) == (1 if user == "user123" else 0)

@@ -1,0 +1,52 @@
+"""Prices on the wire, and what they charge."""
+
+import marshmallow as ma
+
+from api.schemas.base import Schema
+from api.schemas.fields import Amount, Mapping, Money, Prefabricated, Quantity, Text, Whole
+from usage_billing.rating.pricing import MODELS
+
+PRICE = {
+    "type": "object",
+    "description": """\
+A pricing model, its fields, and what may be added to any. Decimals are numbers or strings in, strings out.
+`per_unit`: `unitPrice`. `graduated` and `volume`: `tiers: [{upTo, unitPrice, flatFee}]`, the last `upTo` null.
+`package`: `packageSize`, `packagePrice`, `freeUnits`. `percentage`: `rate`, `fixedFee`, `freeUnits`. `flat`: `amount`.
+To any: `discountPercent`, then `minimumAmount`, then `maximumAmount`.""",
+    "required": ["model"],
+    "properties": {"model": {"type": "string", "enum": sorted(MODELS)}},
+    "examples": [{"model": "per_unit", "unitPrice": "10.00"}],
+}
+CURRENCY = {"type": "string", "pattern": "^[A-Z]{3}$"}
+
+
+class Price(Mapping):
+    """A price on its way in; the domain reads it."""
+
+    openapi = PRICE
+
+
+class PreviewPriceSchema(Schema):
+    """What to rate: ``quantity`` beyond the allowance, reported in so many ``recordings``."""
+
+    price = Price(required=True)
+    quantity = Amount(required=True)
+    currency = Text(maximum=3, required=True)
+    recordings = Whole(load_default=1)
+
+
+class LineSchema(Schema):
+    """One step of the arithmetic; ``amount`` is exact, and may have more digits than the currency."""
+
+    label = Text(required=True)
+    quantity = Quantity(required=True)
+    amount = Quantity(required=True)
+
+
+class PreviewSchema(Schema):
+    """``breakdown`` adds up to ``exact``, which is rounded once, half up, to ``amount``."""
+
+    amount = Money(required=True)
+    exact = Quantity(required=True)
+    currency = Prefabricated(CURRENCY, required=True)
+    breakdown = ma.fields.List(ma.fields.Nested(LineSchema), required=True)
