@@ -1,4 +1,4 @@
-"""Owns what is charged: ``invoices``, ``usage_invoice_items``, ``invoice_numbers``.
+"""Owns what is charged: ``invoices``, ``fee_charges``, ``usage_invoice_items``, ``invoice_numbers``.
 
 Does not own what was used (metering) or the arithmetic of prices (rating).
 """
