@@ -1,0 +1,85 @@
+"""Fields that are numbers: exact decimals, money, whole numbers."""
+
+from decimal import Decimal
+from typing import Any
+
+from api.schemas.base import Coded, Field, wrong
+from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal, plain
+from usage_billing.core.money import money_text
+from usage_billing.rating.currency import minor_unit
+
+_DIGITS = 10
+
+
+class Amount(Field):
+    """An exact decimal, in as number or string, out as string."""
+
+    default_error_messages = {"null": Coded("must be a decimal number", "not_a_decimal")}
+
+    openapi = {
+        "type": ["string", "number"],
+        "pattern": r"^(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$",
+        "minimum": 0,
+        "maximum": int(MAX_QUANTITY),
+    }
+
+    def __init__(self, *, positive: bool = False, maximum: Decimal = MAX_QUANTITY, **options: Any) -> None:
+        super().__init__(**options)
+        self.positive = positive
+        self.maximum = maximum
+        if positive:
+            self.openapi = {name: value for name, value in self.openapi.items() if name != "minimum"} | {
+                "exclusiveMinimum": 0
+            }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Decimal:
+        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+            raise wrong("must be a decimal number", "not_a_decimal")
+        try:
+            amount = parse_decimal(value if isinstance(value, str) else str(value), maximum=self.maximum)
+        except NotADecimal as error:
+            raise wrong(str(error), "not_a_decimal") from error
+        if self.positive and amount == 0:
+            raise wrong("must be more than 0", "out_of_range")
+        return amount
+
+    def _serialize(self, value: Decimal | None, *_: Any, **__: Any) -> str | None:
+        return None if value is None else plain(value)
+
+
+class Quantity(Field):
+    """A quantity or a unit price on its way out: exact, without trailing zeros."""
+
+    openapi = {"type": "string", "examples": ["53"]}
+
+    def _serialize(self, value: Decimal | None, *_: Any, **__: Any) -> str | None:
+        return None if value is None else plain(value)
+
+
+class Money(Field):
+    """An amount in the currency of the object that holds it, with all digits of its minor unit."""
+
+    openapi = {"type": "string", "examples": ["30.00"]}
+
+    def _serialize(self, value: Decimal | None, attr: str | None, obj: Any, **_: Any) -> str | None:  # noqa: ARG002
+        return None if value is None else money_text(value, minor_unit(obj.currency))
+
+
+class Whole(Field):
+    """A whole number; in a query spelled in digits."""
+
+    def __init__(self, *, minimum: int = 0, maximum: int = 10**9, **options: Any) -> None:
+        super().__init__(**options)
+        self.minimum = minimum
+        self.maximum = maximum
+        self.openapi = {"type": "integer", "minimum": minimum, "maximum": maximum}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:  # noqa: ARG002
+        in_query = isinstance(value, str) and not isinstance(data, dict)
+        if in_query and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise wrong("must be a whole number", "not_a_whole_number")
+        if not self.minimum <= value <= self.maximum:
+            raise wrong(f"must be {self.minimum} to {self.maximum}", "out_of_range")
+        return value

@@ -1,0 +1,73 @@
+"""Fields that are text: names compared as bytes, texts for people, addresses, words of a list."""
+
+import re
+from typing import Any
+
+from api.schemas.base import Coded, Field, wrong
+from usage_billing.core.identifiers import IDENTIFIER_PATTERN, is_identifier
+
+IDENTIFIER_RULE = "must be 1 to 128 characters of A-Z a-z 0-9 _ . : -"
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_NOT_A_TEXT = Coded("must be a text", "not_a_text")
+
+
+class Identifier(Field):
+    """A name that a caller gives, compared as bytes."""
+
+    openapi = {"type": "string", "pattern": f"^{IDENTIFIER_PATTERN}$"}
+    default_error_messages = {"null": _NOT_A_TEXT}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if not isinstance(value, str):
+            raise wrong("must be a text", "not_a_text")
+        if not is_identifier(value):
+            raise wrong(IDENTIFIER_RULE, "not_an_identifier")
+        return value
+
+
+class Text(Field):
+    """Text for people: 1 to ``maximum`` characters, none of which controls anything."""
+
+    default_error_messages = {"null": _NOT_A_TEXT}
+
+    def __init__(self, *, maximum: int = 256, **options: Any) -> None:
+        super().__init__(**options)
+        self.maximum = maximum
+        self.openapi = {"type": "string", "minLength": 1, "maxLength": maximum}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if not isinstance(value, str):
+            raise wrong("must be a text", "not_a_text")
+        if not 1 <= len(value) <= self.maximum:
+            raise wrong(f"must have 1 to {self.maximum} characters", "out_of_range")
+        if _FORBIDDEN.search(value):
+            raise wrong("must not contain NUL, other control characters or lone surrogates", "bad_text")
+        return value
+
+
+class Email(Text):
+    """An e-mail address, as far as one can be recognised."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(maximum=320, **options)
+        self.openapi = {"type": "string", "maxLength": 320, "format": "email"}
+
+    def _deserialize(self, value: Any, *rest: Any, **more: Any) -> str:
+        text = super()._deserialize(value, *rest, **more)
+        if re.fullmatch(r"[^@\s]+@[^@\s]+", text) is None:
+            raise wrong("must be an e-mail address", "not_an_email")
+        return text
+
+
+class Choice(Field):
+    """One of a few words."""
+
+    def __init__(self, *choices: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.choices = choices
+        self.openapi = {"type": "string", "enum": list(choices)}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if not isinstance(value, str) or value not in self.choices:
+            raise wrong(f"must be one of: {', '.join(self.choices)}", "not_a_choice")
+        return value
