@@ -45,9 +45,7 @@ class StrictParser(FlaskParser):
     ) -> NoReturn:
         """Raises InvalidInput: pointers into the body, names of parameters."""
         messages = error.messages_dict
-        fields = field_errors(messages.get("json", {})) + field_errors(
-            messages.get("query", {}), start="?", between=""
-        )
+        fields = field_errors(messages.get("json", {})) + field_errors(messages.get("query", {}), start="?", between="")
         raise InvalidInput("the request has wrong fields; nothing was changed", fields=tuple(fields)) from error
 
 
