@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -22,6 +23,7 @@ from usage_billing.flows.finalize_invoices import finalize_invoices
 from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.manage_catalog import define_quota
 from usage_billing.flows.record_usage import record_batch
+from usage_billing.subscriptions.service import lock_subscriptions
 
 DECEMBER = datetime(2026, 12, 1, 1, tzinfo=UTC)
 REPORTS = NewQuota(
@@ -103,6 +105,27 @@ def test_usage_that_is_billed_while_its_quota_is_being_defined_is_charged_in_the
     bill(world, now)
     assert items(world)[0][2:] == (Decimal(3), Decimal("30.00"))
     check_billed(world)
+
+
+def test_a_quota_with_a_minimum_and_a_billing_run_do_not_wait_for_each_other_crosswise(
+    world: Engine, now: datetime
+) -> None:
+    with transaction(world) as session:
+        record(session, make_recording(now=now, quantity=53))
+    new = replace(REPORTS, usage_type="assessment", price=REPORTS.price | {"minimumAmount": "5"})
+
+    def define() -> None:
+        with transaction(world) as session:
+            define_quota(session, new, actor="test", now=now)
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(world) as session:
+            lock_subscriptions(session, ["sub456"])
+            defining = pool.submit(define)
+            until_somebody_waits(world)
+            invoice_subscriptions(session, ["sub456"], as_of=now)
+        defining.result(10)
+    assert items(world)[0][2:] == (Decimal(3), Decimal("30.00"))
 
 
 def test_many_recorders_and_billing_runs_at_once_leave_exact_books(world: Engine, now: datetime) -> None:

@@ -26,7 +26,11 @@ _TO_RATE_AGAIN = text(
     " ORDER BY s.subscription_id, s.usage_type_id, s.period_start FOR UPDATE OF s"
     ") AS affected WHERE s.id = affected.id"
 )
-# A minimum is due in the period under way as well.
+# A minimum is due in the period under way as well. The subscriptions are locked before the plan, as billing does.
+_LOCK_SUBSCRIPTIONS = text(
+    "SELECT id FROM subscriptions WHERE plan_id = :plan AND (CAST(:own AS text) IS NULL OR id = :own)"
+    " ORDER BY id FOR NO KEY UPDATE"
+)
 _OPEN_AGAIN = text(
     "UPDATE subscriptions SET opens_at = least(opens_at, greatest(:now, started_at))"
     " WHERE plan_id = :plan AND (CAST(:own AS text) IS NULL OR id = :own)"
@@ -89,6 +93,8 @@ def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) 
         lock_shards(session, range(SHARDS))
         if session.execute(_RECORDED_LATER, affected).first() is not None:
             raise Conflict("usage is recorded that occurred after this moment; try again later", code="usage_later")
+    if "minimumAmount" in new.price:
+        session.execute(_LOCK_SUBSCRIPTIONS, affected)
     quota = service.add_quota_version(session, new, now=now)
     session.execute(_TO_RATE_AGAIN, affected | {"start": quota.effective_from})
     if "minimumAmount" in quota.price:
