@@ -94,7 +94,7 @@ class UsageClient:
             if self._strict:
                 raise
             self._engine.tally.add("refused")
-            log.error("usage NOT recorded: %s (subscription %.140r, type %.140r)", error, subscription_id, usage_type)
+            log.error("usage NOT recorded: %s (%s, %s)", _show(error), _show(subscription_id), _show(usage_type))
             return None
         try:
             lifecycle.on_first_use()
@@ -165,3 +165,11 @@ class UsageClient:
         """In a child after a fork: start empty. What the parent had taken in, the parent sends."""
         self._engine.abandon()
         self._engine = Engine(self._setup)
+
+
+def _show(value: object) -> str:
+    """For the log, also of objects whose ``repr`` fails."""
+    try:
+        return repr(value)[:200]
+    except Exception:
+        return f"<{type(value).__name__}>"

@@ -38,15 +38,14 @@ class Sender:
         if self._thread is not None or self._stopped.is_set():
             return
         with self._starting:
-            if self.running:
-                return
-            thread = threading.Thread(target=self._run, name="usage-billing-client", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:  # no threads to be had, or the interpreter is about to end
-                self._notices.say("thread", logging.ERROR, "usage is kept and not sent: %s", error)
-                return
-            self._thread = thread
+            if self._thread is None:
+                # Noted before it starts: a signal handler that records in between must not start another.
+                self._thread = threading.Thread(target=self._run, name="usage-billing-client", daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError as error:  # no threads to be had, or the interpreter is about to end
+                    self._thread = None
+                    self._notices.say("thread", logging.ERROR, "usage is kept and not sent: %s", error)
 
     def stop(self, *, within: float) -> None:
         """End the thread; gives up on it after ``within`` seconds. What it had under way stays in ``Waiting``."""

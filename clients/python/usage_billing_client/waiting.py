@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Callable
 
 from usage_billing_client.chunk import split_chunk
+from usage_billing_client.guard import Guard
 from usage_billing_client.options import Tuning
 from usage_billing_client.parcel import Parcel
 from usage_billing_client.progress import Progress
@@ -23,7 +24,8 @@ class Waiting:
     """The queue, for any number of callers and one sender."""
 
     def __init__(self, store: Store, tuning: Tuning) -> None:
-        self._lock = threading.RLock()  # a signal handler may record, or close, in the midst of recording
+        self._guard = Guard(self._put)
+        self._lock = self._guard.lock
         self._work = threading.Condition(self._lock)
         self._progress = Progress(self._lock)
         self._store = store
@@ -36,17 +38,7 @@ class Waiting:
 
     def put(self, line: bytes) -> bool:
         """Take in one recording; False if it is lost. Quick: at worst it writes to a file."""
-        with self._lock:
-            self._progress.take()
-            was_empty = not self._store.memory and not self._store.holds_own
-            kept = self._store.put(line)
-            if not kept:
-                self._progress.settle(1)
-            if was_empty:
-                self._oldest_at = time.monotonic()
-            if was_empty or self._store.fills_request:
-                self._work.notify()
-            return kept
+        return self._guard.put(line)
 
     @property
     def count(self) -> int:
@@ -60,7 +52,8 @@ class Waiting:
             with self._lock:
                 parcel = segment = None
                 while not self._stopped and parcel is None and segment is None:
-                    parcel, segment, pause = self._choose(time.monotonic())
+                    with self._guard.change():
+                        parcel, segment, pause = self._choose(time.monotonic())
                     if parcel is None and segment is None:
                         self._work.wait(pause)
                 if self._stopped:
@@ -76,12 +69,12 @@ class Waiting:
 
     def settle(self, parcel: Parcel) -> None:
         """Every recording of ``parcel`` was accepted or refused."""
-        with self._lock:
+        with self._guard.change():
             self._close_parcel(parcel, settled=len(parcel.lines))
 
     def give_back(self, parcel: Parcel, rest: Sequence[bytes]) -> None:
         """The service is away: ``rest`` of the parcel could not be delivered, the others are settled."""
-        with self._lock:
+        with self._guard.change():
             self._close_parcel(parcel, settled=len(parcel.lines) - len(rest), rest=rest)
 
     def wait_settled(self, deadline: float, *, until: Callable[[], bool] = lambda: False) -> bool:
@@ -106,7 +99,7 @@ class Waiting:
 
     def rescue(self) -> int:
         """After the end: write what only this process has to the file, and let go of it. How many were lost."""
-        with self._lock:
+        with self._guard.change():
             parcel, self._under_way = self._under_way, None
             if parcel is not None:
                 self._store.put_back(parcel.lines)
@@ -116,6 +109,18 @@ class Waiting:
             if self._store.spill is not None:
                 self._store.spill.release()
             return lost
+
+    def _put(self, line: bytes) -> bool:
+        self._progress.take()
+        was_empty = not self._store.holds_any
+        kept = self._store.put(line)
+        if not kept:
+            self._progress.settle(1)
+        if was_empty:
+            self._oldest_at = time.monotonic()
+        if was_empty or self._store.fills_request:
+            self._work.notify()
+        return kept
 
     def _choose(self, now: float) -> tuple[Parcel | None, Segment | None, float]:
         """A parcel from memory, or a segment to read one from, or how long to wait for either."""
