@@ -64,8 +64,8 @@ class Engine:
         """In a child after a fork: let go of what the parent goes on with, without touching it."""
         if self._spill is not None:
             self._spill.release()
-        self._transport.close()
-        self.immediate.close()
+        self._transport.abandon()
+        self.immediate.abandon()
 
     @property
     def has_leftovers(self) -> bool:

@@ -69,6 +69,11 @@ class Immediate:
             else:
                 transport.close()
 
+    def abandon(self) -> None:
+        """In a child after a fork: let go of the parent's connections."""
+        while self._idle:
+            self._idle.pop().abandon()
+
     def close(self) -> None:
         """Close the connections that rest."""
         while self._idle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -110,6 +111,16 @@ class Transport:
         if connection is not None and connection.sock is not None:
             with suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def abandon(self) -> None:
+        """In a child after a fork: let go of the parent's connection, and send nothing on it, not even its end.
+
+        Closing it would wait for ever for the lock of a reader that a thread of the parent was in the midst of.
+        """
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.sock is not None:
+            with suppress(OSError):
+                os.close(connection.sock.detach())
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
