@@ -8,10 +8,11 @@ from typing import Any, Callable
 import pytest
 
 PACKAGE = Path(__file__).parent.parent
-sys.path.insert(0, str(PACKAGE))
+sys.path.insert(0, str(PACKAGE))  # must stand before the imports of what it finds
+
+from usage_service import Service
 
 from usage_billing_client import Tuning, UsageClient
-from usage_service import Service
 
 MakeClient = Callable[..., UsageClient]
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from conftest import MakeClient
-from usage_billing_client import UsageClient
 from usage_service import Service
+
+from usage_billing_client import UsageClient
 
 
 def record(client: UsageClient, amount: int, usage_type: str = "report", start: int = 1) -> list[str | None]:
@@ -56,7 +57,7 @@ def test_the_time_and_the_metadata_are_those_of_the_call(service: Service, clien
 
 
 def test_many_go_in_few_requests_in_order_over_one_connection(service: Service, make_client: MakeClient) -> None:
-    client = make_client(tuning={"linger": 0.3})
+    client = make_client(tuning={"linger": 0.1})
     record(client, 2500)
     assert client.flush()
     assert service.quantities() == [str(number) for number in range(1, 2501)]
@@ -123,7 +124,7 @@ def test_a_kept_connection_that_was_closed_is_no_failure(service: Service, clien
 
 def test_some_are_refused_the_others_arrive(service: Service, folder: Path, make_client: MakeClient) -> None:
     told: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
-    client = make_client(on_refused=lambda event, why: told.append((event, why)), tuning={"linger": 0.3})
+    client = make_client(on_refused=lambda event, why: told.append((event, why)), tuning={"linger": 0.1})
     good = record(client, 20)
     bad = record(client, 2, "bad")
     good += record(client, 20, start=100)
@@ -151,7 +152,7 @@ def test_a_callback_that_fails_hurts_nobody(service: Service, make_client: MakeC
 
 
 def test_one_that_spoils_its_batch_without_being_named_is_found(service: Service, make_client: MakeClient) -> None:
-    client = make_client(tuning={"linger": 0.3})
+    client = make_client(tuning={"linger": 0.1})
     good = record(client, 60)
     client.record("user123", "sub456", "odd")
     good += record(client, 39, start=100)
@@ -162,7 +163,7 @@ def test_one_that_spoils_its_batch_without_being_named_is_found(service: Service
 
 
 def test_a_service_that_takes_smaller_batches(service: Service, make_client: MakeClient) -> None:
-    client = make_client(tuning={"linger": 0.3})
+    client = make_client(tuning={"linger": 0.1})
     service.max_events = 30
     record(client, 100)
     assert client.flush()
@@ -212,16 +213,16 @@ def test_thousands_from_many_threads_through_a_service_that_breaks_at_random(
     seed = 20261122
     dice = random.Random(seed)
     words = ["ok"] * 4 + ["503", "500", "drop", "cut", "hang", "429", "accept-hang"]
-    service.script.extend(dice.choice(words) for _ in range(40))
+    service.script.extend(dice.choice(words) for _ in range(25))
     client = make_client(
         tuning={"timeout": 0.05, "max_waiting": 500, "max_events": 100, "segment_bytes": 20_000, "patience": 2}
     )
-    threads = [threading.Thread(target=record, args=(client, 1000, "report", n * 1000)) for n in range(6)]
+    threads = [threading.Thread(target=record, args=(client, 1000, "report", n * 1000)) for n in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert client.flush(15), f"seed {seed}: {client.stats}"
-    assert sorted(map(int, service.quantities())) == list(range(6000))
+    assert sorted(map(int, service.quantities())) == list(range(5000))
     assert client.stats.dropped == client.stats.refused == 0
     assert client.stats.spilled > 0

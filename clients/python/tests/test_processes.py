@@ -1,0 +1,288 @@
+"""Real processes: that end, are killed, fork, and share a folder."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Callable
+
+import pytest
+from conftest import PACKAGE, MakeClient
+from usage_service import Service
+
+START = """
+import os, signal, sys, threading, time
+from usage_billing_client import Tuning, UsageClient
+url, folder = sys.argv[1:3]
+def make(linger=0.02, timeout=5.0, **options):
+    tuning = Tuning(linger=linger, timeout=timeout, backoff_base=0.01, backoff_cap=0.05, adopt_every=0.1,
+                    exit_timeout=1.0)
+    return UsageClient(url, api_key="test-key", spill=folder, tuning=tuning, **options)
+def record(client, amount, start=1):
+    for number in range(start, start + amount):
+        client.record("user123", "sub456", "report", number)
+def say(text):
+    print(text, flush=True)
+"""
+
+Process = subprocess.Popen[str]
+Run = Callable[[str], Process]
+
+
+@pytest.fixture
+def run(service: Service, folder: Path) -> Iterator[Run]:
+    """Start a process with a client of the service."""
+    started: list[Process] = []
+
+    def start(script: str) -> Process:
+        environment = dict(os.environ, PYTHONPATH=str(PACKAGE))
+        command = [sys.executable, "-c", START + script, service.url, str(folder)]
+        process = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def ended(process: Process, *, within: float = 8.0) -> int:
+    """Its exit code."""
+    return process.wait(within)
+
+
+def said(process: Process) -> str:
+    """Its next line."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def left(folder: Path) -> int:
+    """How many recordings wait in files."""
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob("spill-*"))
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        ("", 0),
+        ("sys.exit(3)", 3),
+        ("raise RuntimeError('crash')", 1),
+        ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(4)); os.kill(os.getpid(), signal.SIGTERM)", 4),
+    ],
+)
+def test_what_was_recorded_is_sent_at_the_exit(end: str, code: int, service: Service, run: Run) -> None:
+    assert ended(run(f"record(make(linger=60.0), 1500)\n{end}")) == code
+    assert len(service.accepted) == 1500
+
+
+@pytest.mark.parametrize("mode", ["503", "hang", "401"])
+def test_the_exit_is_bounded_and_keeps_what_cannot_be_sent(
+    mode: str, service: Service, folder: Path, run: Run, make_client: MakeClient
+) -> None:
+    service.mode = mode
+    began = time.monotonic()
+    assert ended(run("record(make(timeout=30.0), 1500)")) == 0
+    assert time.monotonic() - began < 5
+    assert left(folder) == 1500
+    service.mode = "ok"
+    make_client()
+    service.wait_for(1500)
+    assert service.quantities() == [str(number) for number in range(1, 1501)]
+
+
+def test_killed_while_the_service_was_away(service: Service, folder: Path, run: Run, make_client: MakeClient) -> None:
+    service.mode = "503"
+    process = run(
+        "client = make(); record(client, 300)\n"
+        "while client.stats.spilled < 300: time.sleep(0.01)\n"
+        "say('spilled'); time.sleep(60)"
+    )
+    assert said(process) == "spilled"
+    process.kill()
+    ended(process)
+    assert left(folder) == 300
+    service.mode = "ok"
+    client = make_client()
+    service.wait_for(300)
+    assert service.quantities() == [str(number) for number in range(1, 301)]
+    assert service.copies == 0
+    assert client.stats.accepted == 300
+
+
+def test_killed_between_sending_and_removing(service: Service, folder: Path, run: Run, make_client: MakeClient) -> None:
+    service.mode = "accept-hang"
+    process = run("record(make(write_ahead=True), 50); time.sleep(60)")
+    service.wait_for(50)
+    process.kill()
+    ended(process)
+    assert left(folder) == 50
+    service.mode = "ok"
+    make_client()
+    deadline = time.monotonic() + 5
+    while left(folder) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert left(folder) == 0
+    assert len(service.accepted) == 50
+    assert service.copies == 50, "sent again with the same keys"
+
+
+def test_nothing_that_was_written_ahead_is_lost_to_kills(
+    service: Service, folder: Path, run: Run, make_client: MakeClient
+) -> None:
+    seed = 4
+    dice = random.Random(seed)
+    service.script.extend(dice.choice(["ok", "ok", "503", "drop", "cut"]) for _ in range(200))
+    recorded: set[str] = set()
+    for _ in range(4):
+        process = run(
+            "client = make(write_ahead=True)\n"
+            "while True: say(client.record('user123', 'sub456', 'report')); time.sleep(0.0005)"
+        )
+        recorded.add(said(process))
+        time.sleep(dice.uniform(0.05, 0.3))
+        process.kill()
+        output, _ = process.communicate()
+        recorded.update(line for line in output.splitlines() if len(line) == 32)
+    service.script.clear()
+    make_client()
+    service.wait_for(len(recorded))
+    deadline = time.monotonic() + 5
+    while left(folder) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert recorded <= set(service.accepted), f"seed {seed}"
+    assert len(recorded) > 100
+
+
+def test_processes_that_share_a_folder_and_die(
+    service: Service, folder: Path, run: Run, make_client: MakeClient
+) -> None:
+    service.mode = "503"
+    processes = [
+        run(f"client = make(write_ahead=True); record(client, 200, {start}); say('recorded'); time.sleep(60)")
+        for start in (1, 201, 401)
+    ]
+    assert {said(process) for process in processes} == {"recorded"}
+    processes[0].kill()
+    ended(processes[0])
+    service.mode = "ok"
+    service.wait_for(600)  # one of the others takes over what the dead one left
+    assert sorted(map(int, service.quantities())) == list(range(1, 601))
+    deadline = time.monotonic() + 5
+    while left(folder) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert left(folder) == 0
+
+
+def test_a_child_starts_empty_with_a_thread_of_its_own(service: Service, run: Run) -> None:
+    script = """
+client = make(linger=0.3)
+record(client, 5)
+child = os.fork()
+if child == 0:
+    assert client.stats.recorded == 0
+    record(client, 3, 101)
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+record(client, 5, 6)
+assert client.flush()
+assert client.stats.accepted == 10
+"""
+    assert ended(run(script)) == 0
+    assert sorted(map(int, service.quantities())) == [*range(1, 11), 101, 102, 103]
+    assert service.copies == 0
+
+
+def test_a_child_leaves_the_files_of_its_parent_alone(service: Service, folder: Path, run: Run) -> None:
+    service.mode = "503"
+    script = """
+client = make(write_ahead=True)
+record(client, 20)
+child = os.fork()
+if child == 0:
+    record(client, 10, 101)
+    client.close()
+    os._exit(0)
+os.waitpid(child, 0)
+record(client, 20, 21)
+say('recorded')
+sys.stdin.read()
+assert client.flush()
+"""
+    process = run(script)
+    assert said(process) == "recorded"
+    assert left(folder) == 50
+    service.mode = "ok"
+    service.wait_for(50)
+    assert sorted(map(int, service.quantities())) == [*range(1, 41), *range(101, 111)]
+    assert service.copies == 0
+
+
+def test_forks_in_the_midst_of_recording(service: Service, run: Run) -> None:
+    script = """
+client = make()
+stop = threading.Event()
+def hammer():
+    while not stop.is_set():
+        client.record("user123", "sub456", "parent")
+        time.sleep(0.0003)
+threads = [threading.Thread(target=hammer, daemon=True) for _ in range(3)]
+for thread in threads: thread.start()
+for number in range(15):
+    child = os.fork()
+    if child == 0:
+        key = client.record("user123", "sub456", "child", number)
+        os._exit(0 if client.flush(5.0) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+stop.set()
+for thread in threads: thread.join()
+assert client.flush(10.0)
+assert client.stats.accepted == client.stats.recorded
+say(client.stats.recorded)
+"""
+    process = run(script)
+    amount = int(said(process))
+    assert ended(process) == 0
+    types = [event["usageType"] for event in service.accepted.values()]
+    assert types.count("child") == 15
+    assert types.count("parent") == amount
+
+
+def test_children_of_multiprocessing_send_before_they_end(service: Service, run: Run) -> None:
+    script = """
+import multiprocessing
+client = make(linger=30.0)
+record(client, 2)
+children = [multiprocessing.get_context("fork").Process(target=record, args=(client, 10, 100 * n)) for n in (1, 2, 3)]
+for child in children: child.start()
+for child in children: child.join()
+assert all(child.exitcode == 0 for child in children)
+"""
+    assert ended(run(script)) == 0
+    assert len(service.accepted) == 32
+    assert service.copies == 0
+
+
+def test_a_terminated_process_can_close_in_its_handler(service: Service, run: Run) -> None:
+    script = """
+client = make(linger=30.0)
+def end(*_):
+    client.close()
+    os._exit(7)
+signal.signal(signal.SIGTERM, end)
+say('ready')
+while True: client.record("user123", "sub456", "report"); time.sleep(0.001)
+"""
+    process = run(script)
+    said(process)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    assert ended(process) == 7
+    assert len(service.accepted) > 20

@@ -1,0 +1,275 @@
+"""The parts without I/O: how a recording is spelled, batches, waits, and what an answer means."""
+
+import ast
+import json
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from enum import IntEnum
+from typing import Any
+from uuid import UUID
+
+import pytest
+from conftest import PACKAGE
+
+from usage_billing_client.answer import Answer, Kind, judge_batch, judge_single
+from usage_billing_client.backoff import MAX_RETRY_AFTER, pause, read_retry_after
+from usage_billing_client.batching import fitting, halves, request_body
+from usage_billing_client.chunk import split_chunk
+from usage_billing_client.event import MAX_EVENT_BYTES, encode, new_key, spell_quantity, spell_time
+from usage_billing_client.options import headers_for
+from usage_billing_client.transport import Target
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+
+
+class Level(IntEnum):
+    """An int that prints otherwise."""
+
+    THREE = 3
+
+
+class Float(float):
+    """A float that prints otherwise, as numpy's do."""
+
+    def __repr__(self) -> str:
+        return f"Float({float(self)})"
+
+
+@pytest.mark.parametrize(
+    ("quantity", "text"),
+    [
+        (1, "1"),
+        (10**30, "1" + "0" * 30),
+        (Level.THREE, "3"),
+        (Decimal("0.10"), "0.10"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("1E-7"), "0.0000001"),
+        (Decimal("1E+5000"), "1E+5000"),
+        ("2.50", "2.50"),
+        ("1e3", "1e3"),
+        (0.1, "0.1"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (Float(1.5), "1.5"),
+        (0, "0"),
+        (-1, "-1"),
+    ],
+)
+def test_a_quantity_is_the_decimal_that_is_meant(quantity: Any, text: str) -> None:
+    assert spell_quantity(quantity) == text
+    assert json.loads(encode("u", "s", "t", quantity, key="k"))["quantity"] == text
+
+
+@pytest.mark.parametrize("quantity", [True, None, [], 1j, object()])
+def test_no_quantity_by_type(quantity: Any) -> None:
+    with pytest.raises(TypeError, match="quantity"):
+        spell_quantity(quantity)
+
+
+@pytest.mark.parametrize(
+    "quantity",
+    [float("nan"), float("inf"), Decimal("NaN"), Decimal("-Infinity"), "", " 5", "1_000", "٣", "0x1", "NaN", "01"],
+)
+def test_no_quantity_by_value(quantity: Any) -> None:
+    with pytest.raises(ValueError, match="quantity"):
+        spell_quantity(quantity)
+
+
+def test_times_are_utc_with_microseconds() -> None:
+    plus_two = timezone(timedelta(hours=2))
+    assert spell_time(datetime(2026, 1, 31, 14, 0, 0, 5, plus_two)) == "2026-01-31T12:00:00.000005Z"
+    assert spell_time(None).endswith("Z")
+    with pytest.raises(ValueError, match="offset"):
+        spell_time(datetime(2026, 1, 31))  # noqa: DTZ001 (naive on purpose)
+    with pytest.raises(TypeError):
+        spell_time("2026-01-31")  # type: ignore[arg-type]
+
+
+def test_metadata_keeps_its_meaning() -> None:
+    metadata = {"price": Decimal("0.10"), "id": UUID(int=1), "at": NOW, "day": NOW.date(), "name": "Zoë\n", "n": None}
+    line = encode("u", "s", "t", 1, metadata=metadata, key="k", source="billing")
+    event = json.loads(line)
+    assert event["metadata"] == {
+        "price": "0.10",
+        "id": str(UUID(int=1)),
+        "at": "2026-01-31T12:00:00.000000Z",
+        "day": "2026-01-31",
+        "name": "Zoë\n",
+        "n": None,
+    }
+    assert event["source"] == "billing"
+    assert b"\n" not in line
+    assert "Zoë".encode() in line
+
+
+def test_half_a_surrogate_pair_is_still_json() -> None:
+    line = encode("u", "s", "t", 1, metadata={"file": "caf\udce9"}, key="k")
+    assert line.isascii()
+    assert json.loads(line)["metadata"] == {"file": "caf\udce9"}
+
+
+def _circle() -> dict[str, object]:
+    circle: dict[str, object] = {}
+    circle["self"] = circle
+    return circle
+
+
+def _deep() -> dict[str, object]:
+    deep: dict[str, object] = {}
+    for _ in range(100_000):
+        deep = {"d": deep}
+    return deep
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"x": object()},
+        {"x": float("nan")},
+        {"x": b"bytes"},
+        {"x": {1, 2}},
+        [1],
+        "text",
+        _circle(),
+        {"x": "y" * 300_000},
+    ],
+)
+def test_metadata_that_cannot_be_written(metadata: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        encode("u", "s", "t", 1, metadata=metadata, key="k")
+
+
+def test_metadata_without_a_bottom() -> None:
+    with pytest.raises(ValueError, match="deep"):
+        encode("u", "s", "t", 1, metadata=_deep(), key="k")
+
+
+def test_names_must_be_texts() -> None:
+    for wrong in (("u", 5, "t"), (None, "s", "t"), ("u", "s", b"t")):
+        with pytest.raises(TypeError, match="must be a str"):
+            encode(*wrong, 1, key="k")  # type: ignore[arg-type]
+    assert MAX_EVENT_BYTES < 1_000_000
+
+
+def test_keys_differ() -> None:
+    assert len({new_key() for _ in range(1000)}) == 1000
+
+
+def test_batches_are_bounded_by_count_and_size() -> None:
+    lines = [b"x" * 100] * 50
+    assert fitting(lines, max_events=10, max_bytes=100_000) == 10
+    count = fitting(lines, max_events=1000, max_bytes=1000)
+    assert len(request_body(lines[:count])) <= 1000 < len(request_body(lines[: count + 1]))
+    assert fitting([b"x" * 5000], max_events=10, max_bytes=1000) == 1
+    assert fitting([], max_events=10, max_bytes=1000) == 0
+    assert json.loads(request_body([b'{"a":1}', b'{"a":2}'])) == {"events": [{"a": 1}, {"a": 2}]}
+    assert halves([b"1", b"2", b"3"]) == ([b"1", b"2"], [b"3"])
+
+
+def test_waits_double_up_to_a_cap_and_are_spread() -> None:
+    for failures in (1, 2, 5, 30, 10_000):
+        waits = [pause(failures, base=0.2, cap=30.0) for _ in range(200)]
+        top = min(30.0, 0.2 * 2 ** min(failures - 1, 20))
+        assert 0 <= min(waits) < top * 0.2
+        assert top * 0.8 < max(waits) <= top
+    asked = [pause(1, base=0.2, cap=30.0, retry_after=7.0) for _ in range(50)]
+    assert 7.0 <= min(asked) < max(asked) <= 8.0
+    assert pause(1, base=0.2, cap=30.0, retry_after=1e9) <= MAX_RETRY_AFTER + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (None, None),
+        ("7", 7.0),
+        (" 0 ", 0.0),
+        ("Sat, 31 Jan 2026 12:00:30 GMT", 30.0),
+        ("Sat, 31 Jan 2026 11:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-1", None),
+        ("٣", None),
+        ("9" * 5000, 999999999.0),
+    ],
+)
+def test_retry_after(text: str, seconds: float) -> None:
+    assert read_retry_after(text, now=NOW) == seconds
+
+
+def test_a_chunk_ends_where_a_line_ends() -> None:
+    chunk = split_chunk(b'{"a":1}\n{"a":2}\n{"a":', max_events=10, max_bytes=1000)
+    assert (chunk.lines, chunk.broken, chunk.length) == ((b'{"a":1}', b'{"a":2}'), (), 16)
+    chunk = split_chunk(b'{"a":1}\n{"a":2}\n', max_events=1, max_bytes=1000)
+    assert (chunk.lines, chunk.length) == ((b'{"a":1}',), 8)
+    chunk = split_chunk(b'{"a":1}\n\0\0\xff\n\n[]\n{"a":2}\n', max_events=10, max_bytes=1000)
+    assert (chunk.lines, chunk.broken, chunk.length) == ((b'{"a":1}', b'{"a":2}'), (b"\0\0\xff", b"[]"), 24)
+    chunk = split_chunk(b'{"a":', max_events=10, max_bytes=1000)
+    assert (chunk.lines, chunk.broken, chunk.length) == ((), (b'{"a":',), 5)
+
+
+def _answer(status: int, body: Any = b"", **headers: str) -> Answer:
+    return Answer(status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+PROBLEM = {"code": "invalid_request", "detail": "no"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (_answer(202, {"accepted": 3, "ids": []}), Kind.ACCEPTED),
+        (_answer(202, {"accepted": 2}), Kind.KEEP),
+        (_answer(200, b"<html>"), Kind.KEEP),
+        (_answer(202, b'{"accepted": 3'), Kind.KEEP),
+        (_answer(204), Kind.KEEP),
+        (_answer(302), Kind.KEEP),
+        (_answer(400, b"plain HTTP to an HTTPS port"), Kind.KEEP),
+        (_answer(404, PROBLEM), Kind.KEEP),
+        (_answer(415, PROBLEM), Kind.KEEP),
+        (_answer(413, b"nginx"), Kind.DIVIDE),
+        (_answer(400, PROBLEM), Kind.DIVIDE),
+        (_answer(422, PROBLEM), Kind.DIVIDE),
+        (_answer(422, {**PROBLEM, "errors": [{"pointer": "/events/2/quantity"}]}), Kind.REFUSED),
+        (_answer(422, {**PROBLEM, "errors": [{"pointer": "/events/3/quantity"}]}), Kind.DIVIDE),
+        (_answer(422, {**PROBLEM, "errors": [{"pointer": "/events/2/quantity"}, {"pointer": ""}]}), Kind.DIVIDE),
+        (_answer(422, {**PROBLEM, "errors": ["x", 5]}), Kind.DIVIDE),
+        (_answer(401, PROBLEM), Kind.KEEP),
+        (_answer(429, PROBLEM), Kind.LATER),
+        (_answer(503), Kind.LATER),
+        (_answer(502, b"<html>"), Kind.LATER),
+    ],
+)
+def test_what_an_answer_means(answer: Answer, kind: Kind) -> None:
+    assert judge_batch(answer, count=3).kind is kind
+
+
+def test_what_an_answer_to_one_means() -> None:
+    assert judge_single(_answer(202, {"id": "x", "status": "accepted"})).kind is Kind.ACCEPTED
+    assert judge_single(_answer(202, {"status": "accepted"})).kind is Kind.KEEP
+    assert judge_batch(_answer(503, b"", **{"retry-after": "5"}), count=1).retry_after == 5.0
+
+
+@pytest.mark.parametrize("url", ["payment-service:5003", "ftp://x", "http://", "http://u:p@x", "http://x?a=1", ""])
+def test_addresses_that_cannot_be_one(url: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        Target.read(url)
+
+
+def test_addresses_and_keys() -> None:
+    assert Target.read("http://payment-service:5003") == Target(False, "payment-service", 5003, "")
+    assert Target.read("https://[::1]/gate/") == Target(True, "::1", 443, "/gate")
+    assert headers_for(" key\n")["x-api-key"] == "key"
+    for wrong in ("", " ", "a\nb", "schlüssel"):
+        with pytest.raises(ValueError, match="api_key"):
+            headers_for(wrong)
+
+
+def test_the_package_needs_the_standard_library_only_and_python_3_9() -> None:
+    import sys
+
+    for path in (PACKAGE / "usage_billing_client").glob("*.py"):
+        tree = ast.parse(path.read_text(), feature_version=(3, 9))
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                top = name.partition(".")[0]
+                assert top == "usage_billing_client" or top in sys.stdlib_module_names, (path, name)
