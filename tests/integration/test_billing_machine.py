@@ -1,5 +1,7 @@
-"""Months of recording, late usage, new quotas and runs in any order, against an oracle written from the product's
-description alone: brute force over every event, in fractions. After each step the books agree to the cent.
+"""Months of recording, taking back, late usage, new quotas and runs in any order, against an oracle.
+
+It is written from the product's description alone: brute force over every event, in fractions. After each step the
+books agree to the cent.
 """
 
 from dataclasses import dataclass, field
@@ -7,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from hypothesis import settings
@@ -26,8 +29,10 @@ from tests.support.billing import GRACE, bill
 from tests.support.books import check_billed, check_books, counts, rows
 from tests.support.databases import empty
 from usage_billing.catalog.service import NewQuota
+from usage_billing.core.errors import Conflict
 from usage_billing.db.session import transaction
 from usage_billing.flows.manage_catalog import define_quota
+from usage_billing.flows.void_usage import void_usage
 from usage_billing.metering.recording import Recording
 
 ZONES = {"sub456": "UTC", "berlin": "Europe/Berlin", "auckland": "Pacific/Auckland"}
@@ -58,7 +63,7 @@ def half_up(amount: Fraction) -> Fraction:
 class Oracle:
     """What the books must say, worked out anew from every event whenever it is asked."""
 
-    events: dict[Key, list[Fraction]] = field(default_factory=dict)
+    events: dict[Key, dict[UUID, Fraction]] = field(default_factory=dict)
     quotas: dict[str, list[Version]] = field(default_factory=dict)
     drafts: dict[tuple[str, Month], Lines] = field(default_factory=dict)
     final: dict[tuple[str, Month], Lines] = field(default_factory=dict)
@@ -81,7 +86,7 @@ class Oracle:
         holding = [v for v in self.quotas.get(usage_type, []) if v.since is None or v.since <= start]
         if not holding or holding[-1].limit is None:
             return Fraction(0), Fraction(0)
-        beyond = max(Fraction(0), sum(self.events[key], Fraction(0)) - holding[-1].limit)
+        beyond = max(Fraction(0), sum(self.events[key].values(), Fraction(0)) - holding[-1].limit)
         return beyond, half_up(beyond * holding[-1].price)
 
     def run(self, as_of: datetime) -> None:
@@ -125,6 +130,7 @@ class Months(RuleBasedStateMachine):
         self.oracle = Oracle()
         self.sent: list[list[Recording]] = []
         self.kept: dict[tuple[str, str], Recording] = {}
+        self.taken_back: set[UUID] = set()
         self.repeated = 0
         self.conflicting = 0
         self.is_billed = True
@@ -171,8 +177,8 @@ class Months(RuleBasedStateMachine):
             first = self.kept.setdefault(name, one)
             if first is one:
                 month = self.oracle.month(one.subscription_id, one.occurred_at)
-                events = self.oracle.events.setdefault((one.subscription_id, one.usage_type, month), [])
-                events.append(Fraction(one.quantity))
+                events = self.oracle.events.setdefault((one.subscription_id, one.usage_type, month), {})
+                events[one.id] = Fraction(one.quantity)
                 self.is_billed = False
             elif self._content(first) == self._content(one):
                 self.repeated += 1
@@ -191,6 +197,25 @@ class Months(RuleBasedStateMachine):
         batch = data.draw(st.sampled_from(self.sent))
         with transaction(self.engine) as session:
             assert record(session, *batch).known == len(batch)
+
+    @precondition(lambda self: self.kept)
+    @rule(data=st.data())
+    def take_back(self, data: st.DataObject) -> None:
+        """It was a mistake of the sender's: it counts no more, and what it cost is given back."""
+        one = data.draw(st.sampled_from(list(self.kept.values())))
+        month = self.oracle.month(one.subscription_id, one.occurred_at)
+        events = self.oracle.events[one.subscription_id, one.usage_type, month]
+        is_first_time = one.id not in self.taken_back
+        try:
+            with transaction(self.engine) as session:
+                void_usage(session, one.id, reason="mistake", actor="test", now=self.now)
+        except Conflict:
+            assert not is_first_time
+        else:
+            assert is_first_time
+            events[one.id] = Fraction(0)
+            self.taken_back.add(one.id)
+            self.is_billed = False
 
     @rule(
         usage_type=st.sampled_from(["assessment", "report", "analysis"]),
@@ -253,7 +278,7 @@ class Months(RuleBasedStateMachine):
     def the_totals_are_the_sums_of_the_events(self) -> None:
         kept = rows(self.engine, "SELECT subscription_id, usage_type_id, period_start, total FROM usage_summaries")
         totals = {(r[0], r[1], self.oracle.month(r[0], r[2])): Fraction(r[3]) for r in kept}
-        assert totals == {key: sum(events) for key, events in self.oracle.events.items()}
+        assert totals == {key: sum(events.values()) for key, events in self.oracle.events.items()}
 
     @invariant()
     def the_invoices_are_those_of_the_oracle(self) -> None:

@@ -85,7 +85,8 @@ def check_billed(engine: Engine) -> None:
 def _check_summary(engine: Engine, summary: Any) -> None:
     recorded = rows(
         engine,
-        "SELECT ordinal, quantity, beyond_limit FROM usage WHERE summary_id = :id ORDER BY ordinal",
+        "SELECT u.ordinal, u.beyond_limit, CASE WHEN v.usage_id IS NULL THEN u.quantity ELSE 0 END AS quantity"
+        " FROM usage u LEFT JOIN usage_voids v ON v.usage_id = u.id WHERE u.summary_id = :id ORDER BY u.ordinal",
         id=summary.id,
     )
     assert [row.ordinal for row in recorded] == list(range(1, summary.events + 1))
