@@ -26,6 +26,7 @@ CODES: dict[str, str] = {
     "missing_scope": "The credential lacks the scope that this needs, or is a customer's where only services may ask.",
     # 404, 405
     "not_found": "No such thing, or not one of yours.",
+    "nothing_upcoming": "If billing ran now there would be nothing to invoice.",
     "method_not_allowed": "This address does not take this method; Allow says which.",
     # 409: contradicts what is stored
     "conflict": "The request contradicts what is stored.",
@@ -65,7 +66,7 @@ CODES: dict[str, str] = {
     "not_an_identifier": "No identifier: 1 to 128 characters of A-Z a-z 0-9 _ . : -",
     "not_an_object": "Not a JSON object.",
     "not_supported": "Understood, but not offered by this version.",
-    "other_currency": "The plan is in another currency than the subscription.",
+    "other_currency": "The plan is in another currency.",
     "other_plan": "The plan is not the subscription's.",
     "out_of_order": "The values are not in the order that they must have.",
     "out_of_range": "Too small, too large, too short, too long, too early or too late.",

@@ -5,27 +5,36 @@ from typing import Any
 import marshmallow as ma
 
 from api.schemas.base import REQUIRED, Coded, Schema
-from api.schemas.fields import Amount, Choice, Identifier, Instant, Mapping, Prefabricated, Quantity, Text, Whole
+from api.schemas.fields import Amount, Choice, Flag, Identifier, Instant, Prefabricated, Quantity, Text, Whole
 from api.schemas.paging import PageQuery
+from api.schemas.prices import CURRENCY, PRICE, Price
+from usage_billing.catalog.service import FEE_TIMINGS
 from usage_billing.core.decimals import MAX_PRICE
-from usage_billing.rating.pricing import MODELS
+from usage_billing.core.periods import INTERVALS, MAX_COUNT
+from usage_billing.core.proration import METHODS
 
-_PRICE = {
-    "type": "object",
-    "description": 'A pricing model and its fields: {"model": "per_unit", "unitPrice": "10.00"}',
-    "required": ["model"],
-    "properties": {"model": {"type": "string", "enum": sorted(MODELS)}},
-}
+NEXT_PERIOD = "next_period"
+NOW = "now"
 
 
 class NewPlanSchema(Schema):
-    """A plan as it is created; only the calendar month is offered for now."""
+    """A plan as it is created: every ``intervalCount`` intervals a period, perhaps with a base fee.
+
+    ``proration`` says how allowance and base fee are divided when something changes in mid-period: by exact
+    ``time``, by local ``days``, or ``none``. ``prorateStartAndEnd`` divides the subscription's own first and last
+    period as well. An invoice is to be paid within ``paymentDays``.
+    """
 
     id = Identifier(required=True)
     name = Text(required=True)
     currency = Text(maximum=3, required=True)
-    interval = Text(maximum=16, load_default="month")
-    interval_count = Whole(minimum=1, maximum=1000, load_default=1)
+    interval = Choice(*INTERVALS, load_default="month")
+    interval_count = Whole(minimum=1, maximum=MAX_COUNT, load_default=1)
+    base_fee = Amount(maximum=MAX_PRICE, allow_none=True, load_default=None)
+    base_fee_timing = Choice(*FEE_TIMINGS, load_default="arrears")
+    proration = Choice(*METHODS, load_default="time")
+    prorates_edges = Flag(data_key="prorateStartAndEnd", load_default=False)
+    payment_days = Whole(maximum=MAX_COUNT, load_default=30)
 
 
 class PlanChangesSchema(Schema):
@@ -39,9 +48,14 @@ class PlanSchema(Schema):
 
     id = Identifier(required=True)
     name = Text(required=True)
-    currency = Prefabricated({"type": "string", "pattern": "^[A-Z]{3}$"}, required=True)
-    interval = Choice("month", required=True)
+    currency = Prefabricated(CURRENCY, required=True)
+    interval = Choice(*INTERVALS, required=True)
     interval_count = Whole(required=True)
+    base_fee = Quantity(allow_none=True, required=True)
+    base_fee_timing = Choice(*FEE_TIMINGS, required=True)
+    proration = Choice(*METHODS, required=True)
+    prorates_edges = Flag(data_key="prorateStartAndEnd", required=True)
+    payment_days = Whole(required=True)
     created_at = Instant(required=True)
 
 
@@ -69,17 +83,21 @@ class UsageTypeSchema(Schema):
 
 
 class NewQuotaSchema(Schema):
-    """A quota, or its next version: periods that begin from now on follow it.
+    """A quota, or its next version: periods that begin from now on follow it, or with ``effective`` now, at once.
 
-    ``monthlyLimit`` null never charges, 0 charges from the first unit. Give ``unitPrice`` or ``price``.
+    ``monthlyLimit``, per period, null never charges, 0 charges from the first unit. Give ``unitPrice`` or ``price``,
+    in the plan's currency. With ``subscriptionId`` it is that subscription's own, and goes before the plan's.
     """
 
     plan_id = Identifier(required=True)
     usage_type = Identifier(required=True)
     limit = Amount(data_key="monthlyLimit", allow_none=True, required=True)
     unit_price = Amount(maximum=MAX_PRICE)
-    price = Mapping()
+    price = Price()
+    currency = Text(maximum=3, load_default=None)
     unit_name = Text(maximum=64, load_default=None)
+    subscription_id = Identifier(allow_none=True, load_default=None)
+    effective = Choice(NEXT_PERIOD, NOW, load_default=NEXT_PERIOD)
 
     @ma.validates_schema
     def one_price(self, data: dict[str, Any], **_: Any) -> None:
@@ -106,8 +124,12 @@ class QuotaSchema(Schema):
     version = Whole(required=True)
     monthly_limit = Quantity(allow_none=True, required=True)
     unit_price = ma.fields.Function(lambda quota: quota.price.get("unitPrice"), metadata={"type": ["string", "null"]})
-    price = Prefabricated(_PRICE, required=True)
+    price = Prefabricated(PRICE, required=True)
     unit_name = Text(maximum=64, required=True)
+    subscription_id = Identifier(allow_none=True, required=True)
+    effective = ma.fields.Function(
+        lambda quota: NOW if quota.immediate else NEXT_PERIOD, metadata={"type": "string", "enum": [NEXT_PERIOD, NOW]}
+    )
     effective_from = Instant(required=True)
     effective_until = Instant(allow_none=True, required=True)
     created_at = Instant(required=True)

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_NUMBER, listed
-from api.schemas.catalog import NewQuotaSchema, QuotaSchema, QuotasQuery
+from api.schemas.catalog import NOW, NewQuotaSchema, QuotaSchema, QuotasQuery
 from api.schemas.paging import page_of
 from api.state import state
 from usage_billing.access.principal import ADMIN
@@ -25,7 +25,8 @@ blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allow
 @blp.arguments(NewQuotaSchema)
 @blp.response(201, QuotaSchema)
 def define_quota(body: dict[str, Any]) -> UsageQuota:
-    """Define a quota, or its next version: periods that begin from now on follow it."""
+    """Define a quota, or its next version; what was used before is never repriced."""
+    body["immediate"] = body.pop("effective") == NOW
     if "unit_price" in body:
         body["price"] = {"model": "per_unit", "unitPrice": plain(body.pop("unit_price"))}
     with transaction(state().engine) as session:

@@ -53,7 +53,7 @@ class NewQuota:
     """What a caller gives of a quota. ``limit`` None never charges; ``price`` has its decimals as text.
 
     ``subscription_id`` makes it that subscription's own. ``immediate`` lets it count from now on instead of from
-    the next period.
+    the next period. The price is in the plan's currency; a ``currency`` given beside it must be that.
     """
 
     plan_id: str
@@ -63,6 +63,7 @@ class NewQuota:
     unit_name: str | None = None
     subscription_id: str | None = None
     immediate: bool = False
+    currency: str | None = None
 
 
 Named = TypeVar("Named", Plan, UsageType)
@@ -126,6 +127,8 @@ def add_quota_version(session: Session, new: NewQuota, *, now: datetime) -> Usag
     plan = session.scalars(select(Plan).where(Plan.id == new.plan_id).with_for_update(key_share=True)).first()
     if plan is None:
         raise InvalidInput.field("/planId", f"there is no plan {new.plan_id}", code="unknown_plan")
+    if new.currency not in {None, plan.currency}:
+        raise InvalidInput.field("/currency", f"the plan is in {plan.currency}", code="other_currency")
     usage_type = session.get(UsageType, new.usage_type)
     if usage_type is None:
         raise InvalidInput.field("/usageType", f"there is no usage type {new.usage_type}", code="unknown_usage_type")
