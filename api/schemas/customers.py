@@ -1,8 +1,15 @@
 """Customers and their subscriptions on the wire."""
 
+import marshmallow as ma
+
 from api.schemas.base import Schema
-from api.schemas.fields import Choice, Email, Identifier, Instant, Text
+from api.schemas.fields import Choice, Email, Flag, Identifier, Instant, Text
+from api.schemas.moments import Moment
 from api.schemas.paging import PageQuery
+from usage_billing.flows.change_subscription import NOW
+from usage_billing.subscriptions.lifecycle import ANNIVERSARY, CALENDAR
+
+ANCHORS = (CALENDAR, ANNIVERSARY)
 
 
 class NewCustomerSchema(Schema):
@@ -30,14 +37,18 @@ class CustomerSchema(Schema):
 
 
 class NewSubscriptionSchema(Schema):
-    """A subscription as it is created; its periods are calendar months in ``timezone``."""
+    """A subscription as it is created.
+
+    Its periods are those of the plan, in ``timezone``: aligned to the calendar, or to the ``anniversary`` of
+    ``startedAt``.
+    """
 
     id = Identifier(required=True)
     customer_id = Identifier(data_key="userId", required=True)
     plan_id = Identifier(required=True)
     started_at = Instant(required=True)
     timezone = Text(maximum=64, load_default="UTC")
-    anchor = Choice("calendar", load_default="calendar")
+    anchor = Choice(*ANCHORS, load_default=CALENDAR)
 
 
 class SubscriptionChangesSchema(Schema):
@@ -52,8 +63,31 @@ class SubscriptionsQuery(PageQuery):
     customer_id = Identifier(data_key="userId", load_default=None)
 
 
+class ChangePlanSchema(Schema):
+    """The plan to move to, in the same currency, and when; the period under way is divided at that moment."""
+
+    plan_id = Identifier(required=True)
+    at = Moment(load_default=NOW)
+
+
+class ChangeSchema(Schema):
+    """When it takes effect."""
+
+    at = Moment(load_default=NOW)
+    body_optional = True
+
+
+class TermSchema(Schema):
+    """A span of a subscription on one plan, or paused; ``endsAt`` is exclusive, null for ever."""
+
+    plan_id = Identifier(required=True)
+    starts_at = Instant(required=True)
+    ends_at = Instant(allow_none=True, required=True)
+    paused = Flag(required=True)
+
+
 class SubscriptionSchema(Schema):
-    """A customer on a plan; ``endedAt`` is exclusive."""
+    """A customer on a plan; ``endedAt`` is exclusive. ``planId`` is the plan of the last of its ``terms``."""
 
     id = Identifier(required=True)
     customer_id = Identifier(data_key="userId", required=True)
@@ -61,5 +95,6 @@ class SubscriptionSchema(Schema):
     started_at = Instant(required=True)
     ended_at = Instant(allow_none=True, required=True)
     timezone = Text(maximum=64, required=True)
-    anchor = Choice("calendar", required=True)
+    anchor = Choice(*ANCHORS, required=True)
     created_at = Instant(required=True)
+    terms = ma.fields.List(ma.fields.Nested(TermSchema), required=True)

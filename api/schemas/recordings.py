@@ -82,7 +82,7 @@ class RecordStatusSchema(Schema):
     """What became of an accepted recording."""
 
     id = ma.fields.UUID(required=True)
-    status = Choice("accepted", "recorded", "duplicate", "quarantined", required=True)
+    status = Choice("accepted", "recorded", "duplicate", "quarantined", "voided", required=True)
     customer_id = Identifier(data_key="userId", allow_none=True)
     subscription_id = Identifier(allow_none=True)
     usage_type = Identifier(allow_none=True)
@@ -96,6 +96,13 @@ class RecordStatusSchema(Schema):
     reason = Text(allow_none=True)
     detail = Text(allow_none=True)
     resolution = Choice("open", "discarded", "replayed", allow_none=True)
+    voided_at = Instant(allow_none=True)
+
+
+class VoidSchema(Schema):
+    """Why a recording is taken back."""
+
+    reason = Text(required=True)
 
 
 class RecordSchema(Schema):

@@ -1,8 +1,10 @@
 """Used, allowed, left, beyond: the answers about usage."""
 
+from typing import Any
+
 import marshmallow as ma
 
-from api.schemas.base import Schema
+from api.schemas.base import Coded, Schema
 from api.schemas.fields import Flag, Identifier, Instant, Money, Prefabricated, Quantity, Text
 from api.schemas.paging import PageQuery
 
@@ -13,13 +15,18 @@ class SpanQuery(Schema):
     start = Instant(data_key="from", load_default=None)
     end = Instant(data_key="to", load_default=None)
 
+    @ma.validates_schema
+    def ends_after_it_starts(self, data: dict[str, Any], **_: Any) -> None:
+        """A span of no or negative length is a mistake."""
+        start, end = data.get("start"), data.get("end")
+        if start is not None and end is not None and end <= start:
+            raise ma.ValidationError({"to": [Coded("must be after from", "out_of_range")]})
 
-class RecordsQuery(PageQuery):
+
+class RecordsQuery(SpanQuery, PageQuery):
     """Which recordings: of one usage type, and occurred from ``from`` to ``to`` (exclusive)."""
 
     usage_type = Identifier(load_default=None)
-    start = Instant(data_key="from", load_default=None)
-    end = Instant(data_key="to", load_default=None)
 
 
 class UsageLineSchema(Schema):

@@ -1,5 +1,6 @@
 """Billing runs: the daily chain, started by hand and watched."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from usage_billing.billing_runs.models import BillingRun
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.open_run import RunRequest, open_run
+from usage_billing.flows.rehearse_run import expect
 
 blp = Blueprint("billing", __name__, url_prefix="/api", description="The daily chain.")
 
@@ -27,9 +29,11 @@ blp = Blueprint("billing", __name__, url_prefix="/api", description="The daily c
 @blp.response(202, StartedRunSchema)
 def process_billing(body: dict[str, Any]) -> BillingRun:
     """Start a billing run. Any number of them, at any time, put the same charges on the same invoices."""
-    request = RunRequest(**body)
+    digest, request, now = body.pop("expected_digest"), RunRequest(**body), state().clock()
+    if digest is not None:
+        expect(state().engine, request, digest, grace=timedelta(seconds=state().settings.grace_seconds), now=now)
     with transaction(state().engine) as session:
-        run = open_run(session, request, requested_by=caller().actor, now=state().clock())
+        run = open_run(session, request, requested_by=caller().actor, now=now)
     enqueue.start_run(run.id)
     return run
 

@@ -6,11 +6,15 @@ from sqlalchemy import select
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.pagination import BY_NAME, listed
+from api.pagination import BY_NAME, BY_NUMBER, listed
+from api.schemas.credits import CreditsSchema
 from api.schemas.customers import CustomerChangesSchema, CustomerSchema, NewCustomerSchema
 from api.schemas.paging import PageQuery, page_of
 from api.state import state
-from usage_billing.access.principal import ADMIN
+from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
+from usage_billing.core.errors import NotFound
+from usage_billing.credits.models import CreditEntry
+from usage_billing.credits.queries import balances_of, entries_of
 from usage_billing.customers.models import Customer
 from usage_billing.customers.service import NewCustomer, get_customer
 from usage_billing.db.session import read_only, transaction
@@ -26,9 +30,7 @@ blp = Blueprint("customers", __name__, url_prefix="/api/customers", description=
 def create_customer(body: dict[str, Any]) -> Customer:
     """Create a customer."""
     with transaction(state().engine) as session:
-        return manage_customers.create_customer(
-            session, NewCustomer(**body), actor=caller().actor, now=state().clock()
-        )
+        return manage_customers.create_customer(session, NewCustomer(**body), actor=caller().actor, now=state().clock())
 
 
 @blp.route("", methods=["GET"])
@@ -60,3 +62,18 @@ def change_customer(body: dict[str, Any], customer_id: str) -> Customer:
         return manage_customers.change_customer(
             session, customer_id, changes=body, actor=caller().actor, now=state().clock()
         )
+
+
+@blp.route("/<identifier:customer_id>/credits", methods=["GET"])
+@requires(BILLING_RUN, USAGE_READ, users=True)
+@blp.arguments(PageQuery, location="query")
+@blp.response(200, CreditsSchema)
+def show_credits(query: dict[str, Any], customer_id: str) -> dict[str, Any]:
+    """Show what a customer has in hand, and how it came and went."""
+    if not caller().may_see(customer_id):
+        raise NotFound(f"there is no customer {customer_id}")
+    with read_only(state().engine) as session:
+        get_customer(session, customer_id)
+        statement = entries_of(customer_id)
+        entries = listed(session, statement, query, by=[CreditEntry.id], kind=BY_NUMBER, newest_first=True)
+        return {"customer_id": customer_id, "balances": balances_of(session, customer_id), "entries": entries}

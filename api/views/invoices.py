@@ -1,19 +1,25 @@
 """Invoices: what is charged."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.pagination import BY_ID, listed
-from api.schemas.billing import InvoiceSchema, InvoicesQuery, InvoiceWithItemsSchema
-from api.schemas.paging import page_of
+from api.pagination import BY_ID, BY_NUMBER, listed, read_cursor
+from api.schemas.billing import InvoiceSchema, InvoicesQuery
+from api.schemas.explanations import ExplanationSchema
+from api.schemas.paging import PageQuery, page_of
 from api.state import state
-from usage_billing.access.principal import BILLING_RUN, USAGE_READ
+from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
-from usage_billing.db.session import read_only
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows import manage_invoices
 from usage_billing.invoicing.models import Invoice
-from usage_billing.reports.invoices import InvoiceView, as_view, invoice_view, invoices_where
+from usage_billing.reports.explain import Explanation, explain
+from usage_billing.reports.invoices import InvoiceView, invoice_view, invoice_views, invoices_where
+
+Step = Callable[..., Invoice]
 
 blp = Blueprint("invoices", __name__, url_prefix="/api/invoices", description="What is charged.")
 
@@ -23,7 +29,7 @@ blp = Blueprint("invoices", __name__, url_prefix="/api/invoices", description="W
 @blp.arguments(InvoicesQuery, location="query")
 @blp.response(200, page_of(InvoiceSchema))
 def list_invoices(query: dict[str, Any]) -> dict[str, Any]:
-    """List invoices, newest first, without their items. A user sees its own."""
+    """List invoices, newest first. A user sees its own."""
     if query["customer_id"] is not None and not caller().may_see(query["customer_id"]):
         return {"data": [], "next_cursor": None}
     statement = invoices_where(
@@ -33,12 +39,12 @@ def list_invoices(query: dict[str, Any]) -> dict[str, Any]:
     )
     with read_only(state().engine) as session:
         page = listed(session, statement, query, by=[Invoice.id], kind=BY_ID, newest_first=True)
-    return page | {"data": [as_view(invoice) for invoice in page["data"]]}
+        return page | {"data": invoice_views(session, page["data"])}
 
 
 @blp.route("/<uuid:invoice_id>", methods=["GET"])
 @requires(BILLING_RUN, USAGE_READ, users=True)
-@blp.response(200, InvoiceWithItemsSchema)
+@blp.response(200, InvoiceSchema)
 def show_invoice(invoice_id: UUID) -> InvoiceView:
     """Show an invoice with its items."""
     with read_only(state().engine) as session:
@@ -46,3 +52,55 @@ def show_invoice(invoice_id: UUID) -> InvoiceView:
     if not caller().may_see(found.customer_id):
         raise NotFound(f"there is no invoice {invoice_id}")
     return found
+
+
+@blp.route("/<uuid:invoice_id>/finalize", methods=["POST"])
+@requires(ADMIN)
+@blp.response(200, InvoiceSchema)
+def finalize_invoice(invoice_id: UUID) -> InvoiceView:
+    """Make a draft final whose period is over, without waiting for the grace time."""
+    return _stepped(manage_invoices.finalize_invoice, invoice_id)
+
+
+@blp.route("/<uuid:invoice_id>/pay", methods=["POST"])
+@requires(ADMIN)
+@blp.response(200, InvoiceSchema)
+def pay_invoice(invoice_id: UUID) -> InvoiceView:
+    """Remember that a final invoice was paid."""
+    return _stepped(manage_invoices.pay_invoice, invoice_id)
+
+
+@blp.route("/<uuid:invoice_id>/void", methods=["POST"])
+@requires(ADMIN)
+@blp.response(200, InvoiceSchema)
+def void_invoice(invoice_id: UUID) -> InvoiceView:
+    """Take back a final invoice; the next run charges anew what it charged."""
+    return _stepped(manage_invoices.void_invoice, invoice_id)
+
+
+@blp.route("/<uuid:invoice_id>/uncollectible", methods=["POST"])
+@requires(ADMIN)
+@blp.response(200, InvoiceSchema)
+def give_up_invoice(invoice_id: UUID) -> InvoiceView:
+    """Remember that a final invoice will not be paid."""
+    return _stepped(manage_invoices.give_up_invoice, invoice_id)
+
+
+@blp.route("/<uuid:invoice_id>/items/<uuid:item_id>/explain", methods=["GET"])
+@requires(BILLING_RUN, USAGE_READ, users=True)
+@blp.arguments(PageQuery, location="query")
+@blp.response(200, ExplanationSchema)
+def explain_item(query: dict[str, Any], invoice_id: UUID, item_id: UUID) -> Explanation:
+    """Explain an item: the quota, the arithmetic, and the very recordings behind it, in the order recorded."""
+    (after,) = read_cursor(query["cursor"], BY_NUMBER) or (0,)
+    with read_only(state().engine) as session:
+        found = explain(session, invoice_id, item_id, after=after, limit=query["limit"])
+    if not caller().may_see(found.invoice.customer_id):
+        raise NotFound(f"there is no invoice {invoice_id}")
+    return found
+
+
+def _stepped(step: Step, invoice_id: UUID) -> InvoiceView:
+    with transaction(state().engine) as session:
+        step(session, invoice_id, actor=caller().actor, now=state().clock())
+        return invoice_view(session, invoice_id)

@@ -10,12 +10,13 @@ from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_TIME_AND_ID, make_cursor, read_cursor
 from api.schemas.paging import page_of
-from api.schemas.recordings import RecordSchema, RecordStatusSchema
+from api.schemas.recordings import RecordSchema, RecordStatusSchema, VoidSchema
 from api.schemas.usage import RecordsQuery
 from api.state import state
-from usage_billing.access.principal import USAGE_READ
+from usage_billing.access.principal import ADMIN, USAGE_READ
 from usage_billing.core.errors import NotFound
-from usage_billing.db.session import read_only
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.void_usage import void_usage
 from usage_billing.reports.record_status import RecordStatus, recorded_status, waiting_status
 from usage_billing.reports.records import Record, records_of
 from usage_billing.subscriptions.service import get_subscription
@@ -30,11 +31,25 @@ _VERSION, _YEAR_2001, _YEAR_6429 = 7, 10**12, 2**47
 @requires(USAGE_READ, users=True)
 @blp.response(200, RecordStatusSchema)
 def show_record(record_id: UUID) -> dict[str, Any]:
-    """Show what became of a recording: accepted, recorded, duplicate or quarantined."""
+    """Show what became of a recording: accepted, recorded, duplicate, quarantined or voided."""
     found = _find(record_id)
     if found is None or (caller().customer_id is not None and caller().customer_id != found.customer_id):
         raise NotFound(f"there is no recording {record_id}")
-    return {name: value for name in found.__slots__ if (value := getattr(found, name)) is not None}
+    return _told(found)
+
+
+@blp.route("/records/<uuid:record_id>/void", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(VoidSchema)
+@blp.response(200, RecordStatusSchema)
+def void_record(body: dict[str, Any], record_id: UUID) -> dict[str, Any]:
+    """Take a recording back: it counts no more, and what was invoiced of it becomes a credit item."""
+    with transaction(state().engine) as session:
+        void_usage(session, record_id, reason=body["reason"], actor=caller().actor, now=state().clock())
+        found = recorded_status(session, record_id)
+    if found is None:
+        raise NotFound(f"there is no recording {record_id}")
+    return _told(found)
 
 
 @blp.route("/subscription/<identifier:subscription_id>/records", methods=["GET"])
@@ -70,6 +85,10 @@ def _among_the_waiting(record_id: UUID) -> RecordStatus | None:
         return None
     recording = enqueue.find_waiting(record_id)
     return None if recording is None else waiting_status(recording)
+
+
+def _told(found: RecordStatus) -> dict[str, Any]:
+    return {name: value for name in found.__slots__ if (value := getattr(found, name)) is not None}
 
 
 def _is_one_of_ours(record_id: UUID) -> bool:

@@ -1,5 +1,6 @@
-"""Subscriptions: a customer on a plan."""
+"""Subscriptions: a customer on a plan, and what becomes of that."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import select
@@ -7,7 +8,10 @@ from sqlalchemy import select
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_NAME, listed
+from api.schemas.billing import InvoiceSchema
 from api.schemas.customers import (
+    ChangePlanSchema,
+    ChangeSchema,
     NewSubscriptionSchema,
     SubscriptionChangesSchema,
     SubscriptionSchema,
@@ -15,11 +19,18 @@ from api.schemas.customers import (
 )
 from api.schemas.paging import page_of
 from api.state import state
-from usage_billing.access.principal import ADMIN
-from usage_billing.db.session import read_only, transaction
-from usage_billing.flows import manage_subscriptions
+from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
+from usage_billing.core.errors import NotFound
+from usage_billing.db.session import read_only, rolled_back, transaction
+from usage_billing.flows import change_subscription, manage_subscriptions
+from usage_billing.flows.change_subscription import When
+from usage_billing.flows.rehearse_run import upcoming
+from usage_billing.reports.invoices import InvoiceView, as_view
+from usage_billing.reports.subscriptions import SubscriptionView, subscription_view, subscription_views
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.service import NewSubscription, get_subscription
+
+Change = Callable[..., Subscription]
 
 blp = Blueprint("subscriptions", __name__, url_prefix="/api/subscriptions", description="A customer on a plan.")
 
@@ -28,11 +39,12 @@ blp = Blueprint("subscriptions", __name__, url_prefix="/api/subscriptions", desc
 @requires(ADMIN)
 @blp.arguments(NewSubscriptionSchema)
 @blp.response(201, SubscriptionSchema)
-def create_subscription(body: dict[str, Any]) -> Subscription:
+def create_subscription(body: dict[str, Any]) -> SubscriptionView:
     """Create a subscription."""
     new = NewSubscription(**body)
     with transaction(state().engine) as session:
-        return manage_subscriptions.create_subscription(session, new, actor=caller().actor, now=state().clock())
+        made = manage_subscriptions.create_subscription(session, new, actor=caller().actor, now=state().clock())
+        return subscription_view(session, made)
 
 
 @blp.route("", methods=["GET"])
@@ -45,25 +57,87 @@ def list_subscriptions(query: dict[str, Any]) -> dict[str, Any]:
     if query["customer_id"] is not None:
         statement = statement.where(Subscription.customer_id == query["customer_id"])
     with read_only(state().engine) as session:
-        return listed(session, statement, query, by=[Subscription.id], kind=BY_NAME)
+        page = listed(session, statement, query, by=[Subscription.id], kind=BY_NAME)
+        return page | {"data": subscription_views(session, page["data"])}
 
 
 @blp.route("/<identifier:subscription_id>", methods=["GET"])
 @requires(ADMIN)
 @blp.response(200, SubscriptionSchema)
-def show_subscription(subscription_id: str) -> Subscription:
+def show_subscription(subscription_id: str) -> SubscriptionView:
     """Show a subscription."""
     with read_only(state().engine) as session:
-        return get_subscription(session, subscription_id)
+        return subscription_view(session, get_subscription(session, subscription_id))
 
 
 @blp.route("/<identifier:subscription_id>", methods=["PATCH"])
 @requires(ADMIN)
 @blp.arguments(SubscriptionChangesSchema)
 @blp.response(200, SubscriptionSchema)
-def end_subscription(body: dict[str, Any], subscription_id: str) -> Subscription:
-    """End a subscription; its end cannot be moved."""
+def end_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
+    """End a subscription."""
     with transaction(state().engine) as session:
-        return manage_subscriptions.end_subscription(
+        ended = manage_subscriptions.end_subscription(
             session, subscription_id, ended_at=body["ended_at"], actor=caller().actor, now=state().clock()
         )
+        return subscription_view(session, ended)
+
+
+@blp.route("/<identifier:subscription_id>/change-plan", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(ChangePlanSchema)
+@blp.response(200, SubscriptionSchema)
+def change_subscription_plan(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
+    """Move a subscription to another plan, now or then; both parts of the period are billed by their own plan."""
+    how: dict[str, Any] = {"when": When(moment=body["at"]), "actor": caller().actor, "now": state().clock()}
+    with transaction(state().engine) as session:
+        moved = change_subscription.change_plan(session, subscription_id, plan_id=body["plan_id"], **how)
+        return subscription_view(session, moved)
+
+
+@blp.route("/<identifier:subscription_id>/pause", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(ChangeSchema, required=False)
+@blp.response(200, SubscriptionSchema)
+def pause_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
+    """Pause a subscription: until it is resumed nothing is charged, and what is recorded is quarantined."""
+    return _changed(change_subscription.pause, subscription_id, body)
+
+
+@blp.route("/<identifier:subscription_id>/resume", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(ChangeSchema, required=False)
+@blp.response(200, SubscriptionSchema)
+def resume_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
+    """Resume a paused subscription."""
+    return _changed(change_subscription.resume, subscription_id, body)
+
+
+@blp.route("/<identifier:subscription_id>/cancel", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(ChangeSchema, required=False)
+@blp.response(200, SubscriptionSchema)
+def cancel_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
+    """Cancel a subscription; its final invoice is due at that moment."""
+    return _changed(change_subscription.cancel, subscription_id, body)
+
+
+@blp.route("/<identifier:subscription_id>/upcoming-invoice", methods=["GET"])
+@requires(BILLING_RUN, USAGE_READ, users=True)
+@blp.response(200, InvoiceSchema)
+def show_upcoming_invoice(subscription_id: str) -> InvoiceView:
+    """Show what the next invoice would be if billing ran now; ids of what is not stored yet hold for this answer."""
+    with rolled_back(state().engine) as session:
+        if not caller().may_see(get_subscription(session, subscription_id).customer_id):
+            raise NotFound(f"there is no subscription {subscription_id}")
+        found = upcoming(session, subscription_id, now=state().clock())
+        if found is None:
+            raise NotFound("nothing is to be invoiced yet", code="nothing_upcoming")
+        return as_view(*found)
+
+
+def _changed(change: Change, subscription_id: str, body: dict[str, Any]) -> SubscriptionView:
+    with transaction(state().engine) as session:
+        when = When(moment=body["at"])
+        changed = change(session, subscription_id, when=when, actor=caller().actor, now=state().clock())
+        return subscription_view(session, changed)

@@ -7,7 +7,7 @@ from api.auth import caller, requires
 from api.schemas.usage import SpanQuery, SubscriptionUsageSchema, UserUsageSchema
 from api.state import state
 from usage_billing.access.principal import USAGE_READ
-from usage_billing.core.errors import InvalidInput, NotFound
+from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
 from usage_billing.reports.usage import Span, usage_of_customer, usage_of_subscription
 from usage_billing.subscriptions.service import get_subscription
@@ -46,6 +46,4 @@ def _span(query: dict[str, Any]) -> Span | None:
     start, end = query["start"], query["end"]
     if start is None and end is None:
         return None
-    if start is not None and end is not None and end <= start:
-        raise InvalidInput.field("?to", "must be after from", code="out_of_range")
     return Span(start=start, end=end)

@@ -55,6 +55,7 @@ class Billed:
     quarantined_id: UUID
     run_id: UUID
     invoice_id: UUID
+    item_id: UUID
     key_id: UUID
     quota_id: int
 
@@ -73,6 +74,7 @@ def billed(world: None, engine: Engine, bill: Bill, now: datetime, admin: FlaskC
             quarantined_id=stray.id,
             run_id=run_id,
             invoice_id=session.execute(text("SELECT id FROM invoices")).scalar_one(),
+            item_id=session.execute(text("SELECT id FROM usage_invoice_items")).scalar_one(),
             key_id=session.execute(text("SELECT id FROM api_keys LIMIT 1")).scalar_one(),
             quota_id=session.execute(text("SELECT id FROM usage_quotas")).scalar_one(),
         )

@@ -123,7 +123,9 @@ def test_a_subscription_is_made_and_ended(catalogue: None, admin: FlaskClient, e
     assert admin.get("/api/subscriptions?userId=acme").json["data"] == [made.json]
     assert admin.get("/api/subscriptions?userId=other").json["data"] == []
     ended = admin.patch("/api/subscriptions/sub-1", json={"endedAt": "2026-12-31T00:00:00Z"})
-    assert ended.json == made.json | {"endedAt": "2026-12-31T00:00:00Z"}
+    (term,) = made.json["terms"]
+    until = {"endsAt": "2026-12-31T00:00:00Z"}
+    assert ended.json == made.json | {"endedAt": "2026-12-31T00:00:00Z", "terms": [term | until]}
     assert admin.get("/api/subscriptions/sub-1").json == ended.json
     again = admin.patch("/api/subscriptions/sub-1", json={"endedAt": "2027-12-31T00:00:00Z"})
     assert (again.status_code, again.json["code"]) == (409, "already_ended")
@@ -145,7 +147,7 @@ def test_a_subscription_is_made_and_ended(catalogue: None, admin: FlaskClient, e
         ("customers", [], "", "not_an_object"),
         ("plans", PLAN | {"currency": "XXX"}, "/currency", "unknown_currency"),
         ("plans", PLAN | {"currency": "usd"}, "/currency", "unknown_currency"),
-        ("plans", PLAN | {"interval": "fortnight"}, "/interval", "not_supported"),
+        ("plans", PLAN | {"interval": "fortnight"}, "/interval", "not_a_choice"),
         ("plans", PLAN | {"intervalCount": 0}, "/intervalCount", "out_of_range"),
         ("plans", PLAN | {"intervalCount": True}, "/intervalCount", "not_a_whole_number"),
         ("plans", PLAN | {"intervalCount": 1.5}, "/intervalCount", "not_a_whole_number"),

@@ -8,22 +8,13 @@ from sqlalchemy import and_, exists, select
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageQuota
+from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import NotFound
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.metering.digest import hash_of, to_bytes
 from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.rating.engine import Rated, rate, stored_price
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """``rated`` is None for a base fee. ``amount_due`` is what was due in all, ``item.charged_before`` the rest."""
-
-    item: UsageInvoiceItem
-    invoice: Invoice
-    rated: Rated | None
-    amount_due: Decimal
-    quota_version: int | None
+from usage_billing.rating.pricing.base import Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +25,37 @@ class EventsPage:
     next: int | None
 
 
-def explain(session: Session, invoice_id: UUID, item_id: UUID) -> Explanation:
-    """Charge the item again from what is stored with it; raises NotFound."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """``rated`` is None for a base fee, and where nothing is due any more. ``amount_due`` is what was due in all, ``item.charged_before`` the rest."""
+
+    item: UsageInvoiceItem
+    invoice: Invoice
+    rated: Rated | None
+    amount_due: Decimal
+    quota_version: int | None
+    events: EventsPage
+
+    @property
+    def currency(self) -> str:
+        """That of its amounts."""
+        return self.invoice.currency
+
+    @property
+    def breakdown(self) -> list[Line]:
+        """The steps of the arithmetic, which add up to ``exact``."""
+        if self.rated is None:
+            return [Line(self.item.description, self.item.quantity, self.amount_due)]
+        return self.rated.lines
+
+    @property
+    def exact(self) -> Decimal:
+        """What is due before it is rounded, once."""
+        return self.amount_due if self.rated is None else self.rated.exact
+
+
+def explain(session: Session, invoice_id: UUID, item_id: UUID, *, after: int = 0, limit: int = 100) -> Explanation:
+    """Charge the item again from what is stored with it, and show a page of its recordings; raises NotFound."""
     row = session.execute(
         select(UsageInvoiceItem, Invoice, UsageQuota.version)
         .join(Invoice, Invoice.id == UsageInvoiceItem.invoice_id)
@@ -46,12 +66,18 @@ def explain(session: Session, invoice_id: UUID, item_id: UUID) -> Explanation:
         raise NotFound(f"there is no item {item_id} on invoice {invoice_id}")
     item, invoice, version = row
     rated = None
-    if item.price is not None:
+    if item.price is not None and item.allowance is not None:
         rated = rate(
             stored_price(item.price), item.billable, recordings=item.billable_events, currency=invoice.currency
         )
-    due = item.charged_before + item.amount if rated is None else rated.amount
-    return Explanation(item=item, invoice=invoice, rated=rated, amount_due=due, quota_version=version)
+    return Explanation(
+        item=item,
+        invoice=invoice,
+        rated=rated,
+        amount_due=EXACT.add(item.charged_before, item.amount) if rated is None else rated.amount,
+        quota_version=version,
+        events=events_behind(session, item, after=after, limit=limit),
+    )
 
 
 def events_behind(session: Session, item: UsageInvoiceItem, *, after: int = 0, limit: int = 100) -> EventsPage:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate
+from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageVoid
 from usage_billing.metering.recording import Recording
 from usage_billing.subscriptions.models import Subscription
 
@@ -16,6 +16,7 @@ ACCEPTED = "accepted"
 RECORDED = "recorded"
 DUPLICATE = "duplicate"
 QUARANTINED = "quarantined"
+VOIDED = "voided"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class RecordStatus:
     reason: str | None = None
     detail: str | None = None
     resolution: str | None = None
+    voided_at: datetime | None = None
 
 
 def waiting_status(recording: Recording) -> RecordStatus:
@@ -79,10 +81,12 @@ def recorded_status(session: Session, record_id: UUID) -> RecordStatus | None:
 
 def _status_of(session: Session, usage: Usage, *, id: UUID, duplicate: UsageDuplicate | None = None) -> RecordStatus:
     """A duplicate shows the recording that it repeats, but for when it was received itself."""
+    void = session.get(UsageVoid, usage.id) if duplicate is None else None
+    status = DUPLICATE if duplicate is not None else VOIDED if void is not None else RECORDED
     owner = session.scalar(select(Subscription.customer_id).where(Subscription.id == usage.subscription_id))
     return RecordStatus(
         id=id,
-        status=RECORDED if duplicate is None else DUPLICATE,
+        status=status,
         customer_id=owner,
         received_at=usage.received_at if duplicate is None else duplicate.received_at,
         subscription_id=usage.subscription_id,
@@ -93,4 +97,6 @@ def _status_of(session: Session, usage: Usage, *, id: UUID, duplicate: UsageDupl
         occurred_at=usage.occurred_at,
         recorded_at=usage.recorded_at,
         duplicate_of=None if duplicate is None else usage.id,
+        reason=None if void is None else void.reason,
+        voided_at=None if void is None else void.voided_at,
     )

@@ -89,13 +89,16 @@ def lock_subscription(session: Session, subscription_id: str) -> Subscription:
 
 def terms_of(session: Session, subscription_id: str) -> list[SubscriptionTerm]:
     """The terms of a subscription, in order."""
-    return list(
-        session.scalars(
-            select(SubscriptionTerm)
-            .where(SubscriptionTerm.subscription_id == subscription_id)
-            .order_by(SubscriptionTerm.starts_at)
-        )
-    )
+    return terms_by_subscription(session, [subscription_id]).get(subscription_id, [])
+
+
+def terms_by_subscription(session: Session, ids: Iterable[str]) -> dict[str, list[SubscriptionTerm]]:
+    """The terms of several subscriptions, each in order."""
+    found: dict[str, list[SubscriptionTerm]] = {}
+    statement = select(SubscriptionTerm).where(SubscriptionTerm.subscription_id.in_(set(ids)))
+    for term in session.scalars(statement.order_by(SubscriptionTerm.starts_at)):
+        found.setdefault(term.subscription_id, []).append(term)
+    return found
 
 
 def change_terms(
