@@ -81,7 +81,7 @@ def _codes() -> set[str]:
     """Every ``code`` of an error that a caller of the API can meet: of a whole answer, or of one field."""
     found = set()
     nobody = ("usage_billing/cli/", "usage_billing/embedded/", "usage_billing/supervisor/")
-    for file in sources("api", "usage_billing"):
+    for file in sources():
         if file.name.startswith(nobody):
             continue
         for node in ast.walk(file.tree):
