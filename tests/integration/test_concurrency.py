@@ -13,16 +13,18 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.factories import make_plan, make_quota, make_recording, make_subscription, make_world, record
+from tests.factories import make_customer, make_plan, make_quota, make_recording, make_subscription, make_world, record
 from tests.support.billing import GRACE, bill, driven, opened
 from tests.support.books import check_billed, check_books, counts, items, rows, scalars, totals
 from usage_billing.billing_runs.models import COMPLETED
 from usage_billing.catalog.service import NewQuota
+from usage_billing.credits.service import lock_balances
 from usage_billing.db.session import make_engine, read_only, transaction
 from usage_billing.flows.finalize_invoices import finalize_invoices
 from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.manage_catalog import define_quota
 from usage_billing.flows.record_usage import record_batch
+from usage_billing.invoicing.numbering import take_numbers
 from usage_billing.subscriptions.service import lock_subscriptions
 
 DECEMBER = datetime(2026, 12, 1, 1, tzinfo=UTC)
@@ -219,6 +221,32 @@ def test_runs_that_bill_one_by_one_do_not_wait_for_each_other_crosswise(world: E
     assert items(world) == [("usage", "finalized", 3, Decimal("30.00"))] * 5
     check_books(world)
     engine.dispose()
+
+
+def test_finalizing_one_by_one_takes_the_balances_of_all_before_the_first_number(world: Engine, now: datetime) -> None:
+    with transaction(world) as session:
+        make_customer(session, id="zoe")
+        make_plan(session, id="broken")
+        make_quota(session, plan="broken")
+        make_subscription(session, id="poisoned", plan="broken")
+        make_subscription(session, id="zoes", customer="zoe")
+        names = ("sub456", "poisoned", "zoes")
+        owners = {"zoes": "zoe"}
+        usage = [make_recording(now=now, quantity=51, subscription=n, customer=owners.get(n, "user123")) for n in names]
+        record(session, *usage)
+    bill(world, now)
+    with transaction(world) as session:
+        record(session, make_recording(now=now, subscription="poisoned"))
+        session.execute(text("UPDATE usage_quotas SET price = '{}' WHERE plan_id = 'broken'"))
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(world) as session:
+            # As another slice does, or an admin who finalizes an invoice of the same customer's by hand.
+            lock_balances(session, [("zoe", "USD")])
+            run = pool.submit(bill, world, DECEMBER)
+            until_somebody_waits(world)
+            take_numbers(session, 0)
+        assert run.result(20).status == COMPLETED
+    assert [status for _, status, _, _ in items(world)].count("finalized") == 2
 
 
 def test_numbers_have_no_gap_however_many_finalize_and_roll_back(world: Engine, now: datetime) -> None:

@@ -19,11 +19,12 @@ from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
 from usage_billing.billing_runs.queries import count_slices, get_run
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import InvalidInput
+from usage_billing.credits.service import lock_balances
 from usage_billing.db.session import rolled_back, transaction
 from usage_billing.flows.finalize_invoices import finalize_invoices
 from usage_billing.flows.invoice_subscriptions import invoice_subscriptions, lock_agreements
 from usage_billing.flows.run_outcome import SliceOutcome
-from usage_billing.flows.run_stages import INVOICE, Next, claim_slice, move_on, note_done, subscriptions_in
+from usage_billing.flows.run_stages import FINALIZE, INVOICE, Next, claim_slice, move_on, note_done, subscriptions_in
 
 # What one subscription's own data can cause; it becomes a warning and the others are billed.
 _ITS_OWN_FAULT = (
@@ -109,7 +110,10 @@ def _bill(
         return _bill_together(session, run, part, ids, grace)
     outcome = SliceOutcome()
     # All at once and in order, as a slice does: the first to be finalized locks the series of numbers.
-    lock_agreements(session, ids)
+    subscriptions, _, plans = lock_agreements(session, ids)
+    if run.dry_run or part.phase == FINALIZE:
+        found = (one for one in subscriptions.values() if one.plan_id in plans)
+        lock_balances(session, ((one.customer_id, plans[one.plan_id].currency) for one in found))
     for subscription_id in ids:
         try:
             with session.begin_nested():
