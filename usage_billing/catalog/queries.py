@@ -22,7 +22,7 @@ class QuotaBook:
     def in_force(
         self, plan_id: str, usage_type_id: str, subscription_id: str, *, period_start: datetime, at: datetime
     ) -> UsageQuota | None:
-        """The version for the segment that begins ``at``, in the period that begins at ``period_start``.
+        """The version for the segment that begins ``at``, of a period that begins at ``period_start``.
 
         A version counts from the first period that begins after it, an immediate one from its instant. The
         subscription's own quota goes before the plan's. None when there is no quota for the type.
@@ -33,10 +33,23 @@ class QuotaBook:
                     return quota
         return None
 
-    def cuts(self, plan_id: str, usage_type_id: str, subscription_id: str) -> Sequence[datetime]:
-        """The instants at which a version took effect at once."""
+    def cuts(
+        self, plan_id: str, usage_type_id: str, subscription_id: str, *, period_start: datetime, start: datetime
+    ) -> Sequence[datetime]:
+        """The instants after ``start`` at which a version took effect at once, if it did so for this subscription.
+
+        The plan's versions change nothing for one that has its own quota, so they cut nothing either.
+        """
         keys = ((plan_id, usage_type_id, subscription_id), (plan_id, usage_type_id, None))
-        return [quota.effective_from for key in keys for quota in self.versions.get(key, ()) if quota.immediate]
+        instants = {q.effective_from for key in keys for q in self.versions.get(key, ()) if q.immediate}
+        found: list[datetime] = []
+        before = self.in_force(*keys[0], period_start=period_start, at=start)
+        for instant in sorted(instant for instant in instants if instant > start):
+            after = self.in_force(*keys[0], period_start=period_start, at=instant)
+            if after is not before:
+                found.append(instant)
+            before = after
+        return found
 
     def by_id(self, quota_id: int | None) -> UsageQuota | None:
         """One version."""

@@ -7,6 +7,7 @@ subscription changed in mid-period, and the recordings are divided at another al
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
@@ -16,12 +17,13 @@ from usage_billing.flows.recording_context import new_summary
 from usage_billing.metering.service import remark
 from usage_billing.metering.settling import Unrated
 from usage_billing.metering.split import beyond
+from usage_billing.subscriptions.agreement import agreed_at
 from usage_billing.subscriptions.lifecycle import Timeline
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregated:
-    """What a summary is under: its quota (None: nothing is charged), and where its billing period starts."""
+    """What a summary is under: its quota (None: it never had one), and where its billing period starts."""
 
     quota: UsageQuota | None
     period_start: datetime
@@ -38,16 +40,22 @@ def aggregate(
 
 
 def _aggregate_one(session: Session, summary: Unrated, timeline: Timeline, quotas: QuotaBook) -> Aggregated:
-    term = timeline.term_at(summary.period_start)
-    cuts = quotas.cuts(term.plan_id, summary.usage_type_id, summary.subscription_id) if term else ()
-    segment = timeline.segment_at(summary.period_start, cuts=cuts)
-    if segment is None or segment.start != summary.period_start:
-        # Nothing runs then any more: what was recorded while it did stays under what held.
+    agreed = agreed_at(timeline, quotas, summary.subscription_id, summary.usage_type_id, summary.period_start)
+    if agreed is None or agreed.segment.start != summary.period_start:
+        # No segment begins there any more. A change is refused where usage lies behind it, so nothing counts here.
+        _divide(session, summary, None)
         return Aggregated(quotas.by_id(summary.quota_id), summary.period_start)
-    terms = new_summary(quotas, summary.subscription_id, summary.usage_type_id, segment)
-    summary.period_end, summary.bills_at, summary.quota_id = terms.period_end, terms.bills_at, terms.quota_id
-    if summary.allowance != terms.allowance:
-        summary.allowance = terms.allowance
-        summary.beyond_events = remark(session, summary.id, limit=terms.allowance)
-        summary.beyond_limit = beyond(summary.total, terms.allowance)
-    return Aggregated(quotas.by_id(terms.quota_id), segment.period.start)
+    terms = new_summary(summary.subscription_id, summary.usage_type_id, agreed)
+    summary.period_end, summary.bills_at = terms.period_end, terms.bills_at
+    _divide(session, summary, terms.allowance)
+    # Without a quota any more it is not charged, and what it was charged by stands behind what is given back.
+    quota = agreed.quota or quotas.by_id(summary.quota_id)
+    summary.quota_id = None if quota is None else quota.id
+    return Aggregated(quota, agreed.segment.period.start)
+
+
+def _divide(session: Session, summary: Unrated, allowance: Decimal | None) -> None:
+    if summary.allowance != allowance:
+        summary.allowance = allowance
+        summary.beyond_events = remark(session, summary.id, limit=allowance)
+        summary.beyond_limit = beyond(summary.total, allowance)

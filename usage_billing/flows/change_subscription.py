@@ -1,17 +1,18 @@
 """Moving to another plan, pausing, resuming and cancelling: at once, at the end of the period, or at an instant."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
 from usage_billing.catalog.models import Plan
 from usage_billing.core.errors import Conflict, InvalidInput
+from usage_billing.core.periods import Period
 from usage_billing.db.locks import lock_shards
 from usage_billing.invoicing.service import bring_drafts_forward
-from usage_billing.metering.models import Usage
+from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.metering.recording import shard_of
 from usage_billing.metering.settling import reopen_from
 from usage_billing.subscriptions.lifecycle import Timeline
@@ -21,6 +22,7 @@ from usage_billing.subscriptions.service import change_terms, lock_subscription
 
 NOW = "now"
 PERIOD_END = "period_end"
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,8 @@ def change_plan(
 ) -> Subscription:
     """Move to another plan in the same currency; the period under way is divided at the moment of change.
 
-    Raises InvalidInput for an unknown plan or another currency, Conflict where it does not fit.
+    What is paused stays so. Raises InvalidInput for an unknown plan or another currency, Conflict where it does not
+    fit.
     """
     subscription = _lock(session, subscription_id)
     old, new = session.get_one(Plan, subscription.plan_id), session.get(Plan, plan_id)
@@ -56,15 +59,21 @@ def change_plan(
         raise InvalidInput.field(
             "/planId", f"is in {new.currency}, the subscription is in {old.currency}", code="other_currency"
         )
-    at = _change(session, subscription, when=when, now=now, plan_id=plan_id)
+    at = _change(session, subscription, when=when, now=now, plan_id=plan_id, paused=None)
     _note(session, subscription, actor, "subscription.plan_changed", at=at, now=now, planId=plan_id)
     return subscription
 
 
 def pause(session: Session, subscription_id: str, *, when: When, actor: str, now: datetime) -> Subscription:
-    """From then on nothing may be recorded and nothing is charged, until it is resumed."""
+    """From then on nothing may be recorded and nothing is charged, until it is resumed; Conflict if it is paused."""
     subscription = _lock(session, subscription_id)
-    at = _change(session, subscription, when=when, now=now, plan_id=subscription.plan_id, paused=True)
+    timeline = timelines_of(session, [subscription_id])[subscription_id]
+    at = when.instant(timeline, now=now)
+    term = timeline.term_at(at)
+    if term is not None and term.paused:
+        raise Conflict("the subscription is paused then", code="already_paused")
+    plan_id = subscription.plan_id if term is None else term.plan_id
+    at = _change(session, subscription, when=When(moment=at), now=now, plan_id=plan_id, paused=True)
     _note(session, subscription, actor, "subscription.paused", at=at, now=now)
     return subscription
 
@@ -86,7 +95,8 @@ def cancel(session: Session, subscription_id: str, *, when: When, actor: str, no
     """End it; its final invoice is due at that moment."""
     subscription = _lock(session, subscription_id)
     at = _change(session, subscription, when=when, now=now, plan_id=None)
-    bring_drafts_forward(session, subscription_id, to=at)
+    timeline = timelines_of(session, [subscription_id])[subscription_id]
+    bring_drafts_forward(session, subscription_id, final=Period(_reckoned_from(timeline, at), at))
     _note(session, subscription, actor, "subscription.ended", at=at, now=now)
     return subscription
 
@@ -104,23 +114,40 @@ def _change(
     when: When,
     now: datetime,
     plan_id: str | None,
-    paused: bool = False,
+    paused: bool | None = False,
 ) -> datetime:
     timeline = timelines_of(session, [subscription.id])[subscription.id]
     at = when.instant(timeline, now=now)
-    later = session.scalar(
-        select(Usage.id).where(Usage.subscription_id == subscription.id, Usage.occurred_at >= at).limit(1)
-    )
-    if later is not None:
+    if session.scalar(select(_counts_from(subscription.id, at))):
         raise Conflict("usage is recorded that occurred after that moment; choose a later one", code="usage_later")
-    running = timeline.segment_at(at) or timeline.segment_at(now)
+    if paused is None:
+        term = timeline.term_at(at)
+        paused = term is not None and term.paused
     change_terms(session, subscription, at=at, plan_id=plan_id, paused=paused)
     # What the period under way owes is reckoned anew, its base fee as well as its usage.
-    since = min(at, running.start) if running else at
+    since = _reckoned_from(timeline, at)
     subscription.opens_at = since if subscription.opens_at is None else min(subscription.opens_at, since)
     reopen_from(session, subscription.id, since=since)
     session.flush()
     return at
+
+
+def _counts_from(subscription_id: str, at: datetime) -> ColumnElement[bool]:
+    """Whether usage counts that occurred at ``at`` or later."""
+    voided = exists().where(UsageVoid.usage_id == Usage.id)
+    return exists().where(Usage.subscription_id == subscription_id, Usage.occurred_at >= at, ~voided)
+
+
+def _reckoned_from(timeline: Timeline, at: datetime) -> datetime:
+    """Where the periods begin that a change at ``at`` may change: how they are divided, or when they are invoiced."""
+    since = at
+    for term in timeline.terms:
+        if not term.paused and term.starts_at < at:
+            last = at if term.ends_at is None else min(at, term.ends_at)
+            segment = timeline.segment_at(last - _INSTANT)
+            if segment is not None and segment.period.end >= at:
+                since = min(since, segment.period.start)
+    return since
 
 
 def _note(

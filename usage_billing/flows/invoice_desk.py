@@ -6,7 +6,7 @@ final, as an adjustment on the draft of the period at ``as_of``. Whatever is ask
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.identifiers import new_id
-from usage_billing.core.periods import Period, next_period, period_at
+from usage_billing.core.periods import Cadence, Period, next_period, period_at
 from usage_billing.flows.run_outcome import SliceOutcome
 from usage_billing.invoicing.builder import ADJUSTMENT, Charge, Charged
 from usage_billing.invoicing.lifecycle import DRAFT
@@ -26,6 +26,7 @@ from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.models import Subscription
 
 AnyInvoice = Invoice | NewDraft
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +93,10 @@ class Desk:
 
     def _draft_for(self, claim: Claim, kind: str) -> UUID:
         """The draft for a charge: its own, or for an adjustment the next one that is still open."""
-        subscription, bills = claim.subscription, claim.bills
+        subscription = claim.subscription
         timeline = self.timelines[subscription.id]
         cadence = timeline.terms[-1].terms.cadence
-        if kind == ADJUSTMENT:
-            running = timeline.segment_at(self.as_of)
-            bills = (
-                Period(running.period.start, running.bills_at)
-                if running
-                else period_at(self.as_of, zone=timeline.zone, cadence=cadence)
-            )
+        bills = self._next_bill(timeline, cadence) if kind == ADJUSTMENT else claim.bills
         while True:
             invoice = self.invoices.get((subscription.id, bills.end))
             if invoice is None:
@@ -109,6 +104,15 @@ class Desk:
             if _is_open(invoice):
                 return invoice.id
             bills = next_period(bills, zone=timeline.zone, cadence=cadence)
+
+    def _next_bill(self, timeline: Timeline, cadence: Cadence) -> Period:
+        """What is under way at ``as_of`` and when it is invoiced; once the subscription has ended, its last period."""
+        running, ended = timeline.segment_at(self.as_of), timeline.terms[-1].ends_at
+        if running is not None:
+            return Period(running.period.start, running.bills_at)
+        if ended is None or self.as_of < ended:
+            return period_at(self.as_of, zone=timeline.zone, cadence=cadence)
+        return Period(period_at(ended - _INSTANT, zone=timeline.zone, cadence=cadence).start, ended)
 
     def _add_draft(self, claim: Claim, bills: Period) -> UUID:
         draft = NewDraft(

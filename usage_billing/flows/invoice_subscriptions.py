@@ -112,8 +112,10 @@ def _fee(fee: FeeCharge, subscription: Subscription, timeline: Timeline, currenc
     def charge(kind: str, before: Charged) -> Charge | None:
         return charge_for_fee(fee.amount, description=fee.description, before=before, kind=kind)
 
-    # A fee in advance is billed where the period before it ends.
+    # A fee in advance is billed where the period before it ends; what ends with a pause is billed after it.
     running = timeline.segment_at(fee.bills_at - _INSTANT)
+    if running is None and fee.period_start < fee.bills_at:
+        running = timeline.segment_at(fee.period_start)
     return Claim(
         cause=fee_cause(fee.id),
         label=(subscription.id, "fee", fee.period_start.isoformat()),
@@ -143,6 +145,6 @@ def _standing(summary: Unrated) -> Standing:
 
 
 def _tariff(quota: UsageQuota | None, currency: str) -> Tariff | None:
-    if quota is None or quota.limit is None:
+    if quota is None:
         return None
     return Tariff(quota_id=quota.id, price=quota.price, unit_name=quota.unit_name, currency=currency)

@@ -19,7 +19,9 @@ from usage_billing.subscriptions.models import Subscription
 # too: billing may be clearing the mark at this moment, by the older version.
 _TO_RATE_AGAIN = text(
     "UPDATE usage_summaries AS s SET to_rate = true FROM ("
-    " SELECT s.id FROM usage_summaries AS s WHERE s.usage_type_id = :type AND s.period_end > :start"
+    " SELECT s.id FROM usage_summaries AS s WHERE s.usage_type_id = :type"
+    # Only what takes effect at once concerns what is under way.
+    " AND CASE WHEN :immediate THEN s.period_end > :start ELSE s.period_start >= :start END"
     " AND (CAST(:own AS text) IS NULL OR s.subscription_id = :own)"
     " AND EXISTS (SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.subscription_id"
     " AND t.plan_id = :plan)"
@@ -36,8 +38,9 @@ _OPEN_AGAIN = text(
     " WHERE plan_id = :plan AND (CAST(:own AS text) IS NULL OR id = :own)"
 )
 _RECORDED_LATER = text(
-    "SELECT 1 FROM usage AS u WHERE u.usage_type_id = :type AND u.occurred_at > :now AND EXISTS ("
+    "SELECT 1 FROM usage AS u WHERE u.usage_type_id = :type AND u.occurred_at >= :now AND EXISTS ("
     " SELECT FROM subscription_terms AS t WHERE t.subscription_id = u.subscription_id AND t.plan_id = :plan)"
+    " AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)"
     " AND (CAST(:own AS text) IS NULL OR u.subscription_id = :own) LIMIT 1"
 )
 
@@ -96,7 +99,7 @@ def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) 
     if "minimumAmount" in new.price:
         session.execute(_LOCK_SUBSCRIPTIONS, affected)
     quota = service.add_quota_version(session, new, now=now)
-    session.execute(_TO_RATE_AGAIN, affected | {"start": quota.effective_from})
+    session.execute(_TO_RATE_AGAIN, affected | {"start": quota.effective_from, "immediate": quota.immediate})
     if "minimumAmount" in quota.price:
         session.execute(_OPEN_AGAIN, affected)
     note(

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import QuotaBook
 from usage_billing.flows.recording_context import new_summary
-from usage_billing.invoicing.fees import NewFee, put_fees
+from usage_billing.invoicing.fees import Looked, NewFee, drop_other_fees, put_fees
 from usage_billing.metering.summaries import NewSummary, create_summaries
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import stored_price
+from usage_billing.subscriptions.agreement import agreed_within
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 from usage_billing.subscriptions.models import Subscription
 
@@ -30,9 +31,10 @@ def open_periods(
 ) -> None:
     """Make the fees and empty summaries of every segment that has begun by ``as_of`` and was not looked at yet."""
     fees: list[NewFee] = []
+    looked: list[Looked] = []
     summaries: list[NewSummary] = []
     for subscription in subscriptions:
-        timeline = timelines[subscription.id]
+        timeline, since = timelines[subscription.id], subscription.opens_at
         while subscription.opens_at is not None and subscription.opens_at <= as_of:
             segment = timeline.segment_at(subscription.opens_at)
             if segment is not None:
@@ -40,8 +42,11 @@ def open_periods(
                 fees += [fee] if fee else []
                 summaries += _minimums(subscription, segment, timeline, quotas)
             subscription.opens_at = _next_opening(timeline, subscription.opens_at, segment)
+        if since is not None and since != subscription.opens_at:
+            looked.append(Looked(subscription.id, since, subscription.opens_at))
         if subscription.opens_at is not None and not _has_periodic(subscription, timeline, plans, quotas):
             subscription.opens_at = None
+    drop_other_fees(session, looked, keep=fees)
     put_fees(session, fees)
     if summaries:
         create_summaries(session, sorted(summaries, key=lambda new: new.key))
@@ -65,17 +70,10 @@ def _fee(subscription: Subscription, plan: Plan, segment: Segment) -> NewFee | N
 def _minimums(subscription: Subscription, segment: Segment, timeline: Timeline, quotas: QuotaBook) -> list[NewSummary]:
     found: list[NewSummary] = []
     for usage_type_id in quotas.usage_types_of(segment.plan_id, subscription.id):
-        cuts = quotas.cuts(segment.plan_id, usage_type_id, subscription.id)
-        begins: datetime | None = segment.start
-        while begins is not None and begins < segment.end:
-            part = timeline.segment_at(begins, cuts=cuts)
-            if part is None:
-                break
-            new = new_summary(quotas, subscription.id, usage_type_id, part)
-            quota = quotas.by_id(new.quota_id)
-            if quota is not None and new.allowance is not None and stored_price(quota.price).minimum is not None:
-                found.append(new)
-            begins = part.end
+        for agreed in agreed_within(timeline, quotas, subscription.id, usage_type_id, segment):
+            quota = agreed.quota
+            if quota is not None and quota.limit is not None and stored_price(quota.price).minimum is not None:
+                found.append(new_summary(subscription.id, usage_type_id, agreed))
     return found
 
 

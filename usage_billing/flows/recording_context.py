@@ -11,7 +11,8 @@ from usage_billing.catalog.queries import QuotaBook, quotas_of
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import Refused
 from usage_billing.metering.summaries import NewSummary, SummaryKey
-from usage_billing.subscriptions.lifecycle import Segment, Timeline
+from usage_billing.subscriptions.agreement import Agreed, agreed_at
+from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
 
@@ -54,27 +55,23 @@ class Context:
         return last
 
     def _find(self, recording: Recording) -> NewSummary:
-        timeline = self.timelines[recording.subscription_id]
-        term = timeline.term_at(recording.occurred_at)
-        plan_id = term.plan_id if term else ""
-        cuts = self.quotas.cuts(plan_id, recording.usage_type, recording.subscription_id)
-        segment = timeline.segment_at(recording.occurred_at, cuts=cuts)
-        if segment is None:
+        subscription_id, usage_type = recording.subscription_id, recording.usage_type
+        timeline = self.timelines[subscription_id]
+        agreed = agreed_at(timeline, self.quotas, subscription_id, usage_type, recording.occurred_at)
+        if agreed is None:
             raise LookupError(f"nothing runs for {recording.id}")
-        return new_summary(self.quotas, recording.subscription_id, recording.usage_type, segment)
+        return new_summary(subscription_id, usage_type, agreed)
 
 
-def new_summary(quotas: QuotaBook, subscription_id: str, usage_type_id: str, segment: Segment) -> NewSummary:
-    """What a summary of ``segment`` is under, as things stand."""
-    quota = quotas.in_force(
-        segment.plan_id, usage_type_id, subscription_id, period_start=segment.period.start, at=segment.start
-    )
+def new_summary(subscription_id: str, usage_type_id: str, agreed: Agreed) -> NewSummary:
+    """The summary of a segment as things stand."""
+    segment = agreed.segment
     return NewSummary(
         key=SummaryKey(subscription_id, usage_type_id, segment.start),
         period_end=segment.end,
         bills_at=segment.bills_at,
-        quota_id=None if quota is None else quota.id,
-        allowance=None if quota is None else segment.allowance(quota.limit),
+        quota_id=None if agreed.quota is None else agreed.quota.id,
+        allowance=agreed.allowance,
     )
 
 

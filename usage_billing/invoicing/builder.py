@@ -65,9 +65,12 @@ class Charge:
 
 
 def charge_for(standing: Standing, tariff: Tariff | None, *, before: Charged, kind: str) -> Charge | None:
-    """The charge that brings what was charged to what is due; None when nothing is left to charge."""
+    """The charge that brings what was charged to what is due; None when nothing is left to charge.
+
+    Without an allowance nothing is ever due.
+    """
     due, billable = Decimal(0), Decimal(0)
-    if tariff is not None:
+    if tariff is not None and standing.allowance is not None:
         billable = standing.billable
         due = amount_for(tariff.price, billable, recordings=standing.billable_events, currency=tariff.currency)
     quantity = EXACT.subtract(billable, before.quantity)

@@ -4,12 +4,23 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from usage_billing.invoicing.models import FeeCharge
+
+_DROP = text(
+    "UPDATE fee_charges AS f SET amount = 0, to_charge = true"
+    " FROM unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[]), CAST(:until AS timestamptz[]))"
+    " AS v (subscription_id, since, until)"
+    " WHERE f.subscription_id = v.subscription_id AND f.period_start >= v.since"
+    " AND (v.until IS NULL OR f.period_start < v.until) AND f.amount <> 0 AND NOT EXISTS ("
+    " SELECT FROM unnest(CAST(:kept AS text[]), CAST(:starts AS timestamptz[])) AS k (subscription_id, period_start)"
+    " WHERE k.subscription_id = f.subscription_id AND k.period_start = f.period_start)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +34,29 @@ class NewFee:
     bills_at: datetime
     amount: Decimal
     description: str
+
+
+class Looked(NamedTuple):
+    """What billing looked at of a subscription: the segments that begin from ``since`` to before ``until``."""
+
+    subscription_id: str
+    since: datetime
+    until: datetime | None
+
+
+def drop_other_fees(session: Session, looked: Sequence[Looked], *, keep: Sequence[NewFee]) -> None:
+    """Let nothing be due for segments that are no more, for the subscription was changed as of a moment in the past."""
+    if looked:
+        session.execute(
+            _DROP,
+            {
+                "subscriptions": [one.subscription_id for one in looked],
+                "since": [one.since for one in looked],
+                "until": [one.until for one in looked],
+                "kept": [fee.subscription_id for fee in keep],
+                "starts": [fee.period_start for fee in keep],
+            },
+        )
 
 
 def put_fees(session: Session, fees: Sequence[NewFee]) -> None:

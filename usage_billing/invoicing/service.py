@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from usage_billing.core.identifiers import new_id
+from usage_billing.core.periods import Period
 from usage_billing.invoicing.builder import Charge, Standing, Tariff
-from usage_billing.invoicing.lifecycle import DRAFT, FINALIZED
+from usage_billing.invoicing.lifecycle import DRAFT, FINALIZED, VOID
 from usage_billing.invoicing.models import FeeCharge, Invoice, UsageInvoiceItem
 
 _TOTALS = text(
@@ -85,15 +86,30 @@ def add_up(session: Session, invoice_ids: Collection[UUID]) -> None:
         session.execute(_REMOVE_EMPTY, {"ids": list(invoice_ids)})
 
 
-def bring_drafts_forward(session: Session, subscription_id: str, *, to: datetime) -> None:
-    """Let the draft of the period under way be due at ``to``, when the subscription ends."""
-    later = select(Invoice).where(
-        Invoice.subscription_id == subscription_id, Invoice.status == DRAFT, Invoice.period_end > to
-    )
-    for draft in session.scalars(later.order_by(Invoice.period_end).limit(1)):
-        if draft.period_start < to:
-            draft.period_end = to
+def bring_drafts_forward(session: Session, subscription_id: str, *, final: Period) -> None:
+    """Let what is on drafts that are due after ``final`` be due at its end, on one invoice, the last.
+
+    If the invoice of that moment is final already they stay as they are.
+    """
+    standing = session.scalars(
+        select(Invoice)
+        .where(Invoice.subscription_id == subscription_id, Invoice.status != VOID, Invoice.period_end >= final.end)
+        .order_by(Invoice.period_end)
+        .execution_options(populate_existing=True)
+    ).all()
+    drafts = [invoice for invoice in standing if invoice.status == DRAFT]
+    if not drafts or (standing[0].period_end == final.end and standing[0].status != DRAFT):
+        return
+    last = drafts[0]
+    last.period_start, last.period_end = min(last.period_start, final.start), final.end
     session.flush()
+    ids = [draft.id for draft in drafts]
+    session.execute(
+        update(UsageInvoiceItem).where(UsageInvoiceItem.invoice_id.in_(ids)).values(invoice_id=last.id),
+        execution_options={"synchronize_session": False},
+    )
+    add_up(session, ids)
+    session.refresh(last)
 
 
 def finalize(invoice: Invoice, number: int, *, now: datetime, payment_days: int) -> None:

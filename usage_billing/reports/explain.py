@@ -27,7 +27,10 @@ class EventsPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """``rated`` is None for a base fee, and where nothing is due any more. ``amount_due`` is what was due in all, ``item.charged_before`` the rest."""
+    """``rated`` is None for a base fee, and where nothing is due any more.
+
+    ``amount_due`` is what was due in all, ``item.charged_before`` the rest.
+    """
 
     item: UsageInvoiceItem
     invoice: Invoice

@@ -17,6 +17,7 @@ from usage_billing.customers.service import get_customer
 from usage_billing.metering.models import UsageSummary
 from usage_billing.metering.split import beyond
 from usage_billing.rating.engine import amount_for
+from usage_billing.subscriptions.agreement import agreed_at
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
@@ -142,9 +143,9 @@ def _add_unused(found: _Lines, subscription_id: str, timeline: Timeline, quotas:
     if running is None:
         return
     for usage_type in quotas.usage_types_of(running.plan_id, subscription_id):
-        cuts = quotas.cuts(running.plan_id, usage_type, subscription_id)
-        segment = timeline.segment_at(at, cuts=cuts)
-        if segment is not None:
+        agreed = agreed_at(timeline, quotas, subscription_id, usage_type, at)
+        if agreed is not None:
+            segment = agreed.segment
             found.setdefault((segment.start, usage_type), _Counted(Period(segment.start, segment.end)))
 
 
@@ -152,15 +153,8 @@ def _terms(
     subscription_id: str, usage_type: str, timeline: Timeline, quotas: QuotaBook, *, at: datetime
 ) -> tuple[UsageQuota | None, Decimal | None]:
     """The quota in force for the segment that begins ``at``, and the segment's part of its limit."""
-    term = timeline.term_at(at)
-    cuts = quotas.cuts(term.plan_id, usage_type, subscription_id) if term else ()
-    segment = timeline.segment_at(at, cuts=cuts)
-    if segment is None:
-        return None, None
-    quota = quotas.in_force(
-        segment.plan_id, usage_type, subscription_id, period_start=segment.period.start, at=segment.start
-    )
-    return quota, segment.allowance(quota.limit) if quota else None
+    agreed = agreed_at(timeline, quotas, subscription_id, usage_type, at)
+    return (None, None) if agreed is None else (agreed.quota, agreed.allowance)
 
 
 class _Named(NamedTuple):

@@ -8,21 +8,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import Plan, UsageQuota
+from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import QuotaBook, plans_by_id, quotas_of
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import InvalidInput
-from usage_billing.core.periods import Cadence
+from usage_billing.core.periods import Cadence, Period
 from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import amount_for
+from usage_billing.subscriptions.agreement import Agreed, agreed_at, agreed_within
 from usage_billing.subscriptions.lifecycle import ANNIVERSARY, Segment, Term, Terms, Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
@@ -67,6 +67,7 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
     if question.plan_id is not None and session.get(Plan, question.plan_id) is None:
         raise InvalidInput.field("/plan", f"there is no plan {question.plan_id}", code="unknown_plan")
     found: dict[tuple[str, str], Comparison] = {}
+    span = Period(question.start, question.end)
     for subscription in _subscriptions(session, question):
         line = timelines_of(session, [subscription.id])[subscription.id]
         other = _other(session, line, subscription, question.plan_id)
@@ -77,8 +78,10 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
             currency = plans[timeline.terms[-1].plan_id].currency
             key = (subscription.customer_id, currency)
             comparison = found.setdefault(key, Comparison(subscription.customer_id, currency))
-            amount = _usage_charges(subscription.id, events, timeline, plans, quotas, prices)
-            amount = EXACT.add(amount, _fees(timeline, plans, question))
+            amount = _usage_charges(
+                subscription.id, events, timeline=timeline, plans=plans, quotas=quotas, prices=prices, span=span
+            )
+            amount = EXACT.add(amount, _fees(timeline, plans, span))
             if asked:
                 comparison.hypothetical = EXACT.add(comparison.hypothetical, amount)
             else:
@@ -137,69 +140,79 @@ def _other(session: Session, line: Timeline, subscription: Subscription, plan_id
 def _usage_charges(
     subscription_id: str,
     events: list[Event],
+    *,
     timeline: Timeline,
     plans: Mapping[str, Plan],
     quotas: QuotaBook,
     prices: Mapping[str, dict[str, Any]],
+    span: Period,
 ) -> Decimal:
-    totals: dict[tuple[str, datetime], _Running] = {}
+    totals = _minimums(subscription_id, timeline, quotas=quotas, prices=prices, span=span)
     for usage_type, occurred_at, quantity in events:
-        term = timeline.term_at(occurred_at)
-        cuts = quotas.cuts(term.plan_id, usage_type, subscription_id) if term else ()
-        segment = timeline.segment_at(occurred_at, cuts=cuts)
-        if segment is None:
-            continue
-        key = (usage_type, segment.start)
-        if key not in totals:
-            totals[key] = _Running.of(segment, usage_type, subscription_id, quotas)
-        totals[key].add(quantity)
+        agreed = agreed_at(timeline, quotas, subscription_id, usage_type, occurred_at)
+        if agreed is not None:
+            totals.setdefault((usage_type, agreed.segment.start), _Running(agreed)).add(quantity)
     amount = _NOTHING
     for (usage_type, _), running in totals.items():
-        if running.quota is not None:
-            price = prices.get(usage_type, running.quota.price)
-            currency = plans[running.plan_id].currency
-            amount = EXACT.add(
-                amount, amount_for(price, running.beyond, recordings=running.recordings, currency=currency)
-            )
+        quota = running.agreed.quota
+        if quota is not None and quota.limit is not None:
+            price = prices.get(usage_type, quota.price)
+            currency = plans[running.agreed.segment.plan_id].currency
+            due = amount_for(price, running.beyond, recordings=running.recordings, currency=currency)
+            amount = EXACT.add(amount, due)
     return amount
+
+
+def _minimums(
+    subscription_id: str,
+    timeline: Timeline,
+    *,
+    quotas: QuotaBook,
+    prices: Mapping[str, dict[str, Any]],
+    span: Period,
+) -> dict[tuple[str, datetime], "_Running"]:
+    """What is due without any use, of the segments that begin in the time asked for."""
+    found: dict[tuple[str, datetime], _Running] = {}
+    for segment in _segments(timeline, span):
+        for usage_type in quotas.usage_types_of(segment.plan_id, subscription_id):
+            for agreed in agreed_within(timeline, quotas, subscription_id, usage_type, segment):
+                price = prices.get(usage_type, agreed.quota.price if agreed.quota else {})
+                if "minimumAmount" in price and agreed.segment.start in span:
+                    found[usage_type, agreed.segment.start] = _Running(agreed)
+    return found
 
 
 @dataclass(slots=True)
 class _Running:
-    plan_id: str
-    quota: UsageQuota | None
-    allowance: Decimal | None
+    agreed: Agreed
     total: Decimal = _NOTHING
     beyond: Decimal = _NOTHING
     recordings: int = 0
 
-    @classmethod
-    def of(cls, segment: Segment, usage_type: str, subscription_id: str, quotas: QuotaBook) -> "_Running":
-        quota = quotas.in_force(
-            segment.plan_id, usage_type, subscription_id, period_start=segment.period.start, at=segment.start
-        )
-        limit = None if quota is None else quota.limit
-        return cls(segment.plan_id, quota if limit is not None else None, segment.allowance(limit))
-
     def add(self, quantity: Decimal) -> None:
-        more = beyond_of_next(self.total, quantity, self.allowance)
+        more = beyond_of_next(self.total, quantity, self.agreed.allowance)
         self.total = EXACT.add(self.total, quantity)
         self.beyond = EXACT.add(self.beyond, more)
         self.recordings += bool(more)
 
 
-def _fees(timeline: Timeline, plans: Mapping[str, Plan], question: Question) -> Decimal:
+def _fees(timeline: Timeline, plans: Mapping[str, Plan], span: Period) -> Decimal:
     amount = _NOTHING
-    edges = sorted({question.start, question.end, *(t.starts_at for t in timeline.terms)})
-    for begin, until in pairwise(edge for edge in edges if question.start <= edge <= question.end):
-        at = begin
+    for segment in _segments(timeline, span):
+        plan = plans[segment.plan_id]
+        if plan.base_fee is not None and segment.start in span:
+            amount = EXACT.add(amount, segment.part_of(plan.base_fee, places=minor_unit(plan.currency)))
+    return amount
+
+
+def _segments(timeline: Timeline, span: Period) -> Iterator[Segment]:
+    """The segments that overlap ``span``, in order."""
+    for term in timeline.terms:
+        at = max(term.starts_at, span.start)
+        until = span.end if term.ends_at is None else min(term.ends_at, span.end)
         while at < until:
             segment = timeline.segment_at(at)
             if segment is None:
                 break
-            fee = plans[segment.plan_id].base_fee
-            if fee is not None and question.start <= segment.start < question.end and begin <= segment.start:
-                places = minor_unit(plans[segment.plan_id].currency)
-                amount = EXACT.add(amount, segment.part_of(fee, places=places))
+            yield segment
             at = segment.end
-    return amount

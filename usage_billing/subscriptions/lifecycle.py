@@ -45,13 +45,15 @@ class Term:
 class Segment:
     """A part of ``period`` within one term: the whole of it unless something changed in it.
 
-    ``first`` and ``last`` are the running shares of the period at which it begins and ends.
+    ``first`` and ``last`` are the running shares of the period at which it begins and ends. ``agreed_from`` is from
+    when on, in this period, the subscription has been on the plan: a version of a quota that was there by then holds.
     """
 
     start: datetime
     end: datetime
     period: Period
     plan_id: str
+    agreed_from: datetime
     bills_at: datetime
     first: Fraction
     last: Fraction
@@ -91,11 +93,22 @@ class Timeline:
             end=end,
             period=period,
             plan_id=term.plan_id,
+            agreed_from=max(period.start, self._on_plan_since(term)),
             # The final invoice does not wait for the end of a period that the subscription does not see.
             bills_at=period.end if ended is None else min(period.end, ended),
             first=first,
             last=last,
         )
+
+    def _on_plan_since(self, term: Term) -> datetime:
+        """When the subscription came to the plan of ``term``; a pause in between changes nothing."""
+        since = term.starts_at
+        for earlier in reversed(self.terms):
+            if earlier.ends_at == since:
+                if earlier.plan_id != term.plan_id:
+                    break
+                since = earlier.starts_at
+        return since
 
     def _shares(self, start: datetime, end: datetime, period: Period, terms: Terms) -> tuple[Fraction, Fraction]:
         """The running shares of ``period`` at which a segment begins and ends."""
