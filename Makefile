@@ -5,7 +5,7 @@ TEST := $(PYTHON_IN) -m pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench test-faults gateway lock clean environment test-environment
+.PHONY: help run test check bench test-faults test-rabbitmq gateway lock clean environment test-environment
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -27,8 +27,11 @@ check: test-environment ## Lint, types, import contract, migrations up, down and
 bench: test-environment ## What the performance claims rest on
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(PYTHON_IN) "$$file" $(ARGS) || exit 1; done
 
-test-faults: test-environment ## Kill, hang and cut everything under load, and count what is lost
-	@$(TEST) tests/faults $(ARGS)
+test-faults: test-environment ## Kill, hang and cut everything under load, and judge the books; MINUTES=5 for longer
+	@MINUTES=$(MINUTES) $(TEST) -m faults -s tests/faults $(ARGS)
+
+test-rabbitmq: test-environment ## The same messages on a real RabbitMQ, killed, hung and full
+	@$(TEST) -m rabbitmq -s tests/rabbitmq $(ARGS)
 
 gateway: test-environment ## The gateway's configuration on a real nginx
 	@$(TEST) -m gateway $(ARGS)

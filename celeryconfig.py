@@ -57,9 +57,9 @@ broker_connection_max_retries = None
 # One message a process: a long drain must not sit on the next one.
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = _on_redis
-# TERM (as REMAP_SIGTERM=SIGQUIT) gives running tasks this long, then hands them back.
-worker_soft_shutdown_timeout = 10
-worker_enable_soft_shutdown_on_idle = True
+# TERM lets running tasks end; after USAGE_BILLING_STOP_SECONDS tasks/celery.py sends QUIT, which hands back at once
+# what still runs. The worker's own soft shutdown would sleep its whole time even when there is nothing to wait for.
+worker_soft_shutdown_timeout = 0
 # A bound on whatever may leak.
 worker_max_tasks_per_child = 1000
 worker_max_memory_per_child = 300_000

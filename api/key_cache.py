@@ -8,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from usage_billing.access.keys import MAXIMUM_KEY_LENGTH, hash_key
@@ -17,6 +18,8 @@ from usage_billing.core.errors import NotAuthenticated, Unavailable
 MAX_ENTRIES = 10_000
 REFUSED_SECONDS = 1.0
 TRUSTED_SECONDS = 600.0
+# So long a recording waits for a database that may hang; the look goes on without it.
+PATIENCE_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class KeyCache:
         self._fresh_seconds = fresh_seconds
         self._monotonic = monotonic
         self._lock = threading.Lock()
+        self._lookers = ThreadPoolExecutor(2, thread_name_prefix="keys")
         self._held: OrderedDict[bytes, _Held] = OrderedDict()
         self._refused: OrderedDict[bytes, tuple[NotAuthenticated, float]] = OrderedDict()
 
@@ -68,14 +72,21 @@ class KeyCache:
                     return held.principal
                 held.refreshing = True
             self._raise_if_refused(digest, now)
+        if held is None or not trusting:
+            return self._look_up(key, digest, held)
+        looking = self._lookers.submit(self._look_up, key, digest, held)
+        try:
+            return looking.result(PATIENCE_SECONDS)
+        except (TimeoutError, Unavailable):
+            if now - held.checked < TRUSTED_SECONDS:
+                return held.principal
+            raise
+
+    def _look_up(self, key: str, digest: bytes, held: _Held | None) -> Principal:
         try:
             principal = self._load(key)
         except NotAuthenticated as error:
             self._forget(digest, error)
-            raise
-        except Unavailable:
-            if held is not None and trusting and now - held.checked < TRUSTED_SECONDS:
-                return held.principal
             raise
         finally:
             if held is not None:

@@ -18,6 +18,8 @@ from usage_billing.settings import Settings
 
 _EXTENSION = "usage_billing.api"
 _MAX_POOL = 10
+# Somebody waits: sooner a 503 than workers, who have nothing better to do, would give up.
+_ANSWER_TIMEOUT = 10
 
 
 @dataclass(slots=True)
@@ -40,7 +42,8 @@ class State:
 
 def init_app(app: Flask, settings: Settings) -> State:
     """Make the state of ``app``; nothing is connected yet."""
-    engine = make_engine(settings.require_database(), pool_size=min(settings.api_threads, _MAX_POOL))
+    pool_size = min(settings.api_threads, _MAX_POOL)
+    engine = make_engine(settings.require_database(), pool_size=pool_size, answer_timeout=_ANSWER_TIMEOUT)
     secret = settings.require_secret()
 
     def load(key: str) -> Principal:

@@ -1,7 +1,10 @@
 """The Celery application. ``celery -A tasks.celery worker`` starts a worker, ``... beat`` the schedule."""
 
 import logging
+import os
+import signal
 import sys
+import threading
 from typing import Any
 
 from celery import Celery
@@ -10,9 +13,12 @@ from celery.signals import setup_logging, worker_init, worker_process_init, work
 from tasks import base
 from tasks.durability import warn_of_loss
 from usage_billing import logs
+from usage_billing.core.errors import Unavailable
 
 app = Celery("usage-billing")
 app.config_from_object("celeryconfig")
+# A server that is away is no mistake of ours: a line, not a page. The sweeps come back to what was not done.
+app.Task.throws = (Unavailable,)
 app.conf.include = ["tasks.usage", "tasks.billing", "tasks.outbox"]
 
 
@@ -35,5 +41,10 @@ def _say_what_could_be_lost(**_: Any) -> None:
 
 
 @worker_shutting_down.connect
-def _end_in_order(**_: Any) -> None:
+def _end_in_order(how: str, **_: Any) -> None:
+    """TERM: drains end with the batch they are at. What is still running at the end of the time is handed back."""
     base.ask_to_stop()
+    if how == "Warm":
+        hurry = threading.Timer(base.settings().stop_seconds, os.kill, (os.getpid(), signal.SIGQUIT))
+        hurry.daemon = True
+        hurry.start()

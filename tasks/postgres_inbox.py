@@ -7,7 +7,7 @@ whoever appends waits for an answer, and gets a no within a second when there is
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 from uuid import UUID
@@ -30,12 +30,14 @@ from tasks.inbox import (
     find_in,
     unavailable,
 )
+from usage_billing.core.errors import Unavailable
 from usage_billing.db.bounded import NoAnswer, bounded
 from usage_billing.metering.recording import SHARDS, Recording, encode_recordings
 
 # Measuring the backlog reads all of it: between two looks passes at least this, and twenty times what one took.
 _LOOK_SECONDS = 0.5
 _LOOK_SHARE = 20
+_LEAST_SECONDS = 0.05
 # After these there is no time left to try again.
 _TOO_LATE = (PoolTimeout, NoAnswer, psycopg.errors.QueryCanceled)
 
@@ -56,7 +58,8 @@ def connect(url: str, *, timeout: float, pool_size: int) -> ConnectionPool[Any]:
         timeout=timeout,
         reconnect_timeout=timeout,
         configure=_each_statement_by_itself,
-        open=True,
+        # Opened on first use: it has threads of its own, which a server that forks would lose.
+        open=False,
     )
 
 
@@ -74,15 +77,18 @@ class PostgresInbox:
 
     def append(self, recordings: Sequence[Recording]) -> list[int]:
         """See Inbox; one statement, hence all shards or none."""
-        self._refuse_beyond_limits()
+        deadline = time.monotonic() + self._pool.timeout
+        self._refuse_beyond_limits(deadline)
         divided = by_shard(recordings)
         shards, counts = list(divided), [len(waiting) for waiting in divided.values()]
         data = [encode_recordings(waiting) for waiting in divided.values()]
         # Safe to do twice: the same ids are one recording.
-        self._ask(sql.APPEND, (shards, counts, data), again=True)
+        self._ask(sql.APPEND, (shards, counts, data), deadline=deadline)
         self._backlog.add(sum(counts), sum(len(part) for part in data))
         # In a statement after the commit: whoever rests in between either sees the entry or is seen resting.
-        return self._wake(shards)
+        with suppress(Unavailable):
+            return self._wake(shards, deadline=deadline)
+        return shards  # kept it is, so this is no failure: rather wake once too often
 
     def read(self, shard: int, *, at_most: int) -> list[Entry]:
         """See Inbox."""
@@ -141,36 +147,40 @@ class PostgresInbox:
         """Give the connections back."""
         self._pool.close()
 
-    def _wake(self, shards: list[int]) -> list[int]:
+    def _wake(self, shards: list[int], *, deadline: float | None = None) -> list[int]:
         values = {
             "shards": shards,
             "seconds": WAKE_SECONDS,
             "idle_after": IDLE_AFTER_SECONDS,
             "idle_seconds": IDLE_WAKE_SECONDS,
         }
-        return [shard for (shard,) in self._ask(sql.WAKE, values)]
+        return [shard for (shard,) in self._ask(sql.WAKE, values, deadline=deadline)]
 
-    def _refuse_beyond_limits(self) -> None:
+    def _refuse_beyond_limits(self, deadline: float) -> None:
         if self._backlog.due():
             started = time.monotonic()
-            [(recordings, size)] = self._ask(sql.BACKLOG, again=True)
+            [(recordings, size)] = self._ask(sql.BACKLOG, deadline=deadline)
             self._backlog.measured(int(recordings), int(size), seconds=time.monotonic() - started)
         if self._backlog.recordings >= self._limits.recordings or self._backlog.size >= self._limits.bytes:
             raise backlog_full()
 
-    def _ask(self, statement: LiteralString, values: Any = None, *, again: bool = False) -> list[tuple[Any, ...]]:
-        """``again``: try the other connections when one turns out to be broken, as all are after a restart."""
-        deadline = time.monotonic() + self._pool.timeout
+    def _ask(
+        self, statement: LiteralString, values: Any = None, *, deadline: float | None = None
+    ) -> list[tuple[Any, ...]]:
+        """With a ``deadline`` the other connections are tried when one is broken, as all are after a restart."""
         with _available():
             while True:
                 try:
-                    return self._ask_once(statement, values)
+                    return self._ask_once(statement, values, deadline)
                 except psycopg.OperationalError as error:
-                    if not again or isinstance(error, _TOO_LATE) or time.monotonic() > deadline:
+                    if deadline is None or isinstance(error, _TOO_LATE) or time.monotonic() > deadline:
                         raise
 
-    def _ask_once(self, statement: LiteralString, values: Any) -> list[tuple[Any, ...]]:
-        with self._pool.connection() as connection:
+    def _ask_once(self, statement: LiteralString, values: Any, deadline: float | None) -> list[tuple[Any, ...]]:
+        left = self._pool.timeout if deadline is None else max(deadline - time.monotonic(), _LEAST_SECONDS)
+        if self._pool.closed:
+            self._pool.open()
+        with self._pool.connection(timeout=left) as connection, connection.limited(left):
             cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 

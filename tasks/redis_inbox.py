@@ -130,7 +130,10 @@ class RedisInbox:
     def oldest(self) -> datetime | None:
         """See Inbox."""
         with _available():
-            firsts: Any = [self._redis.xrange(_stream(shard), count=1) for shard in range(SHARDS)]
+            questions = self._redis.pipeline(transaction=False)
+            for shard in range(SHARDS):
+                questions.xrange(_stream(shard), count=1)
+            firsts: Any = questions.execute()
         return min((_time_of(rows[0][0]) for rows in firsts if rows), default=None)
 
     def find(self, record_id: UUID) -> Recording | None:

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 import migrations
-from api import enqueue
+from api import enqueue, stopping
 from api.arguments import Blueprint
 from api.auth import public
 from api.json_provider import json_response
@@ -38,6 +38,8 @@ def live() -> Response:
 def ready() -> Response:
     """Everything that a request needs answers, and the schema is the one that this code expects."""
     parts = {"database": _state_of(_check_database), "inbox": _state_of(enqueue.ping)}
+    if stopping.asked():
+        parts["process"] = "stopping"
     well = all(part == "ok" for part in parts.values())
     body = {"status": "ok" if well else "unavailable", "parts": parts}
     return json_response(body, status=200 if well else 503)

@@ -10,7 +10,8 @@ from usage_billing.embedded.secrets import Secrets
 from usage_billing.settings import DEVELOPMENT_PREFIX, Settings
 
 QUEUES = "usage,billing,housekeeping"
-API_GRACE_SECONDS = 10
+# What a process may take beyond its own time to end before it is killed.
+MARGIN_SECONDS = 5.0
 FLOWER_USER = "admin"
 
 
@@ -50,16 +51,15 @@ def services(
     base = {**inherited, **environment, "PYTHONUNBUFFERED": "1"}
     if flower_port is not None:
         base["USAGE_BILLING_TASK_EVENTS"] = "1"
-    # TERM as QUIT: running tasks get worker_soft_shutdown_timeout, then go back to the queue.
-    soft = {**base, "REMAP_SIGTERM": "SIGQUIT"}
+    quiet = dict(base)
     if os.geteuid() == 0:  # five lines of Celery's at each start; `up` says it in one
-        soft["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
+        quiet["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
     celery = [sys.executable, "-m", "celery", "--quiet", "-A", "tasks.celery"]
     worker = [*celery, "worker", "-P", "prefork", "--without-gossip", "--without-mingle", "-Q", QUEUES]
     found = [
-        Service("worker", worker, soft, 30.0),
+        Service("worker", worker, quiet, settings.stop_seconds + MARGIN_SECONDS),
         Service("beat", [*celery, "beat"], base, 10.0),
-        Service("api", _api(settings), base, API_GRACE_SECONDS + 5.0),
+        Service("api", _api(settings), base, settings.unready_seconds + settings.stop_seconds + MARGIN_SECONDS),
     ]
     if flower_port is not None:
         command = [*celery, "flower", f"--address={LOOPBACK}", f"--port={flower_port}"]
@@ -75,9 +75,7 @@ _NOT_FOR_CHILDREN = frozenset({"USAGE_BILLING_ADMIN_KEY", "INTERNAL_API_KEY", "F
 def _api(settings: Settings) -> list[str]:
     return [
         *(sys.executable, "-m", "gunicorn", "--bind", f"{LOOPBACK}:{settings.port}"),
-        *("--worker-class", "gthread"),
+        *("-c", "python:api.gunicorn_config"),
         *("--workers", str(settings.api_workers), "--threads", str(settings.api_threads)),
-        *("--graceful-timeout", str(API_GRACE_SECONDS), "--log-level", "warning"),
-        "--no-control-socket",  # two instances would share its path
         "api:create_app()",
     ]

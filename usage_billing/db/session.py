@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.bounded import BoundedConnection, bounded
 
-CONNECT_TIMEOUT = 3
-POOL_TIMEOUT = 3
+CONNECT_TIMEOUT = 2
+POOL_TIMEOUT = 2
 # A statement that runs longer than this hangs; billing and imports work in slices far below it.
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 10_000

@@ -1,0 +1,42 @@
+"""gunicorn's settings, each with its reason: ``gunicorn -c python:api.gunicorn_config "api:create_app()"``.
+
+Addresses, workers and threads are given on the command line.
+"""
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from api import stopping
+from usage_billing.settings import Settings
+
+_settings = Settings.from_environment()
+
+worker_class = "gthread"
+# Loaded once and forked: a worker that died is replaced in milliseconds, and nobody can connect before the app is
+# there to answer. Nothing is connected and no thread is started when the app is made, only on its first use.
+preload_app = True
+# Requests that were begun have this long when the server is asked to end; new connections are refused at once.
+graceful_timeout = _settings.stop_seconds
+# A worker that shows no sign of life for so long is replaced. Its threads may all wait for a server that hangs, and
+# each of those waits is bounded by less.
+timeout = 60
+# A connection is closed between two requests only when nobody used it for so long. Most clients and gateways give
+# up an idle connection of their own later, so keep this above theirs or they meet a closed one: nginx waits 60 s.
+keepalive = 75
+loglevel = "warning"
+# Two instances on one machine would share its path.
+control_socket_disable = True
+
+
+def when_ready(server: Any) -> None:
+    """On TERM say first that we are not ready, and end when load balancers had the time to see it."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        stopping.ask()
+        timer = threading.Timer(_settings.unready_seconds, server.signal, (number, None))
+        timer.daemon = True
+        timer.start()
+
+    signal.signal(signal.SIGTERM, leave)
