@@ -18,7 +18,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("api", static_folder=None)
     app.json = ExactJson(app)
     app.config |= {
-        "MAX_CONTENT_LENGTH": settings.max_body_bytes,
+        # One more than is taken, to see that there was more: api/ingest/body.py.
+        "MAX_CONTENT_LENGTH": settings.max_body_bytes + 1,
         "PROVIDE_AUTOMATIC_OPTIONS": False,
         "PROPAGATE_EXCEPTIONS": False,
     }

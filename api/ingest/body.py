@@ -5,9 +5,11 @@ from typing import Any
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.errors import TooLarge, UnsupportedMediaType
+from api.errors import TooLarge, Unreadable, UnsupportedMediaType
 from api.ingest.strict_json import read_json
 from api.ingest.text import check_text
+
+_NO_LIMIT = 2**40
 
 
 def json_of(request: Request) -> Any:
@@ -29,8 +31,18 @@ def json_body_of(request: Request) -> bytes:
 
 
 def body_of(request: Request) -> bytes:
-    """The bytes of the body; raises TooLarge."""
+    """The bytes of the body, all of them; raises TooLarge, or Unreadable when it was cut short."""
+    # Werkzeug is given one byte more than we take: a chunked body over its limit is cut there without a word.
+    limit = (request.max_content_length or _NO_LIMIT) - 1
+    too_large = f"the body must be at most {limit} bytes"
     try:
-        return request.get_data()
+        data = request.get_data()
     except RequestEntityTooLarge as error:
-        raise TooLarge(f"the body must be at most {request.max_content_length} bytes") from error
+        raise TooLarge(too_large) from error
+    except OSError as error:
+        raise Unreadable("the body was cut short, or its chunks are wrong") from error
+    if len(data) > limit:
+        raise TooLarge(too_large)
+    if request.content_length is not None and len(data) != request.content_length:
+        raise Unreadable("the body is not as long as its Content-Length says")
+    return data

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from tasks.inbox import Inbox
 from tests.api.conftest import EVENT
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -199,6 +201,42 @@ def test_a_body_over_the_limit_is_refused(
     answer = admin.post(path, data=b" " * (4 * 1024 * 1024) + _with(), content_type="application/json")
     assert_problem(answer, 413)
     assert nothing_changed()
+
+
+class Cut(BytesIO):
+    """A body whose chunks go wrong, as gunicorn tells it."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise OSError("Invalid chunk size")
+
+
+@pytest.mark.parametrize(
+    ("stream", "length", "status"),
+    [
+        # Chunked: nobody says beforehand how long it is.
+        (BytesIO(_with()), None, 202),
+        (BytesIO(b" " * (4 * 1024 * 1024 - len(_with())) + _with()), None, 202),
+        (BytesIO(b" " * (4 * 1024 * 1024 - len(_with()) + 1) + _with()), None, 413),
+        # Complete JSON within the limit, and more beyond it.
+        (BytesIO(_with() + b" " * (4 * 1024 * 1024) + b"and more"), None, 413),
+        (Cut(), None, 400),
+        # Cut short, though what came is JSON.
+        (BytesIO(_with()), 5000, 400),
+    ],
+    ids=["right", "just the limit", "one over the limit", "valid up to the limit", "wrong chunks", "cut short"],
+)
+def test_a_body_is_taken_whole_or_not_at_all(
+    writer: FlaskClient, inbox: Inbox, stream: BytesIO, length: int | None, status: int
+) -> None:
+    answer = writer.post(
+        "/api/usage/record",
+        input_stream=stream,
+        content_type="application/json",
+        headers={"Transfer-Encoding": "chunked"} if length is None else {},
+        environ_overrides={"wsgi.input_terminated": True} | ({"CONTENT_LENGTH": str(length)} if length else {}),
+    )
+    assert answer.status_code == status, answer.json
+    assert inbox.waiting() == (1 if status == 202 else 0)
 
 
 @pytest.mark.parametrize(
