@@ -2,12 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Engine, text
 
@@ -15,39 +12,13 @@ from tasks.celery import app
 from tasks.inbox import Inbox
 from tests.factories import make_recording, make_subscription, make_world
 from tests.support.books import check_books, counts, scalars, totals
+from tests.support.workers import Worker, until
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
 from usage_billing.metering.recording import SHARDS
 from usage_billing.settings import Settings
 
 NAMES = [f"sub{number}" for number in range(8)]
-
-
-class Worker:
-    """``celery worker`` as ``usage-billing up`` starts it, and the processes that it forks."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "celery", "--quiet", "-A", "tasks.celery", "worker", "-P", "prefork"]
-        self.process = subprocess.Popen(
-            [*command, "--without-gossip", "--without-mingle", "-c", "2", "-Q", "usage"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            stderr=subprocess.DEVNULL,
-        )
-
-    def children(self) -> list[int]:
-        """The processes that work."""
-        pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-    def kill_everything(self) -> None:
-        """As the kernel does when memory is out, or a machine when it is switched off."""
-        with suppress(OSError):
-            forked = self.children()
-            self.process.kill()
-            for pid in forked:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        self.process.wait(10)
 
 
 @contextmanager
@@ -68,14 +39,6 @@ def slow_inserts(engine: Engine) -> Iterator[None]:
     finally:
         with transaction(engine) as session:
             session.execute(text("DROP FUNCTION dawdle() CASCADE"))
-
-
-def until(condition: Callable[[], object], *, seconds: float = 40) -> None:
-    """Wait for it."""
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_a_worker_killed_in_mid_drain_leaves_exact_books(engine: Engine, inbox: Inbox, settings: Settings) -> None:
@@ -104,7 +67,7 @@ def test_a_worker_killed_in_mid_drain_leaves_exact_books(engine: Engine, inbox: 
 
     with slow_inserts(engine):
         send(10)
-        worker = Worker()
+        worker = Worker("usage")
         try:
             until(is_recording)
             for pid in worker.children():
@@ -115,7 +78,7 @@ def test_a_worker_killed_in_mid_drain_leaves_exact_books(engine: Engine, inbox: 
             for shard in range(SHARDS):
                 inbox.put_back(shard, seconds=0)  # as if the ten seconds of the lost wake-ups had passed
             send(10)
-            worker = Worker()
+            worker = Worker("usage")
             until(is_recording)
             until(is_done)
         finally:

@@ -1,0 +1,75 @@
+"""The daily chain by real messages and a real worker: whole, ticked twice, killed in the middle and resumed."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tasks.celery import app
+from tests.factories import make_recording, make_world, record
+from tests.support.billing import opened
+from tests.support.books import check_billed, items, rows, scalars
+from tests.support.workers import Worker, until
+from usage_billing.core.clock import utc_now
+from usage_billing.db.session import transaction
+
+STATUSES = "SELECT status FROM billing_runs ORDER BY started_at"
+
+
+@pytest.fixture
+def worker(engine: Engine, inbox: object) -> Iterator[Worker]:
+    """A worker of the queue ``billing``, on an empty broker."""
+    running = Worker("billing")
+    yield running
+    running.kill_everything()
+
+
+def test_a_tick_that_comes_twice_and_a_start_by_hand_bill_once(engine: Engine, worker: Worker, now: datetime) -> None:
+    with transaction(engine) as session:
+        make_world(session)
+        record(session, make_recording(now=utc_now(), quantity=53))
+    for _ in range(2):
+        app.send_task("billing.run_daily", kwargs={"scheduled": True})
+    app.send_task("billing.run_daily")
+    until(lambda: scalars(engine, STATUSES) == ["completed"] * 2)
+    assert items(engine) == [("usage", "draft", Decimal(3), Decimal("30.00"))]
+    assert [row[0] is None for row in rows(engine, "SELECT key FROM billing_runs ORDER BY key")] == [False, True]
+    check_billed(engine)
+
+
+def test_a_run_whose_worker_was_killed_is_taken_up_by_the_next(engine: Engine, worker: Worker, now: datetime) -> None:
+    with transaction(engine) as session:
+        make_world(session)
+        record(session, make_recording(now=now, quantity=53))
+        session.execute(
+            text(
+                "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN PERFORM pg_sleep(3); RETURN NULL; END $$"
+            )
+        )
+        session.execute(
+            text("CREATE TRIGGER dawdle AFTER INSERT ON invoices FOR EACH STATEMENT EXECUTE FUNCTION dawdle()")
+        )
+    try:
+        run = opened(engine, now)
+        app.send_task("billing.aggregate", (str(run.id),))
+        active = "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'INSERT INTO invoices%'"
+        until(lambda: scalars(engine, active))
+        worker.kill_everything()
+    finally:
+        until(lambda: not scalars(engine, active))
+        with transaction(engine) as session:
+            session.execute(text("DROP FUNCTION dawdle() CASCADE"))
+            session.execute(text("UPDATE billing_runs SET heartbeat_at = heartbeat_at - interval '1 year'"))
+    assert items(engine) == []
+    assert scalars(engine, STATUSES) == ["invoicing"]
+    app.send_task("billing.resume_runs")
+    second = Worker("billing")
+    try:
+        until(lambda: scalars(engine, STATUSES) == ["completed"])
+    finally:
+        second.kill_everything()
+    assert items(engine) == [("usage", "draft", Decimal(3), Decimal("30.00"))]
+    check_billed(engine)
