@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import Request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.errors import TooLarge, Unreadable, UnsupportedMediaType
 from api.ingest.strict_json import read_json
@@ -39,7 +39,9 @@ def body_of(request: Request) -> bytes:
         data = request.get_data()
     except RequestEntityTooLarge as error:
         raise TooLarge(too_large) from error
-    except OSError as error:
+    except HTTPException:
+        raise
+    except Exception as error:  # each WSGI server has errors of its own for a body that goes wrong
         raise Unreadable("the body was cut short, or its chunks are wrong") from error
     if len(data) > limit:
         raise TooLarge(too_large)

@@ -1,0 +1,121 @@
+"""The API behind the real gunicorn, spoken to byte by byte: what no test client would send."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+
+from tasks.inbox import Inbox
+from tests.support.callers import Keys
+
+START_SECONDS = 30
+EVENT = b'{"userId":"user123","subscriptionId":"sub456","usageType":"report","quantity":1}'
+
+Say = Callable[[bytes], tuple[int, bytes]]
+
+
+@pytest.fixture(scope="module")
+def port(settings: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """gunicorn on a port of its own, on the databases of these tests."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        free = int(probe.getsockname()[1])
+    log = tmp_path_factory.mktemp("gunicorn") / "log"
+    command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{free}", "-k", "gthread", "--threads", "4"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--no-control-socket", "--log-level", "warning", "api:create_app()"],
+            env=dict(os.environ),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", free), timeout=1).close()
+                    break
+                except OSError:
+                    assert process.poll() is None, log.read_text()
+                    assert time.monotonic() < deadline, log.read_text()
+                    time.sleep(0.1)
+            yield free
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@pytest.fixture
+def say(port: int, app: Flask) -> Say:
+    """Send bytes and nothing more; the status and all of the answer."""
+
+    def send(data: bytes) -> tuple[int, bytes]:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while part := connection.recv(65536):
+                answer += part
+        return (int(answer.split(b" ", 2)[1]) if answer else 0), answer
+
+    return send
+
+
+@pytest.fixture
+def head(keys: Keys) -> bytes:
+    """The beginning of a recording over HTTP."""
+    lines = ["POST /api/usage/record HTTP/1.1", "Host: x", f"x-api-key: {keys.writer}"]
+    return "\r\n".join([*lines, "Content-Type: application/json", "Connection: close", ""]).encode()
+
+
+def chunked(*parts: bytes) -> bytes:
+    """A chunked body, with its header."""
+    body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (*parts, b""))
+    return b"Transfer-Encoding: chunked\r\n\r\n" + body
+
+
+def test_a_recording_is_accepted_whole_or_in_chunks(say: Say, head: bytes, inbox: Inbox) -> None:
+    assert say(head + b"Content-Length: %d\r\n\r\n%s" % (len(EVENT), EVENT))[0] == 202
+    assert say(head + chunked(EVENT[:20], EVENT[20:]))[0] == 202
+    assert inbox.waiting() == 2
+
+
+ATTACKS: dict[str, tuple[bytes, set[int]]] = {
+    "cut short": (b"Content-Length: 500\r\n\r\n" + EVENT, {400}),
+    "cut short in a chunk": (b"Transfer-Encoding: chunked\r\n\r\n50\r\n" + EVENT[:10], {400}),
+    "a wrong chunk": (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + EVENT + b"\r\n0\r\n\r\n", {400}),
+    "a chunk over the limit": (chunked(EVENT, b" " * 5_000_000), {413}),
+    "a length over the limit": (b"Content-Length: 5000000\r\n\r\n" + EVENT, {413}),
+    "a length that is none": (b"Content-Length: x\r\n\r\n" + EVENT, {400}),
+    "two lengths": (b"Content-Length: 3\r\nContent-Length: 80\r\n\r\n" + EVENT, {400}),
+    "a length and chunks": (b"Content-Length: 3\r\n" + chunked(EVENT), {400}),
+    "a NUL in a header": (b"X-Request-Id: a\x00b\r\nContent-Length: 2\r\n\r\n{}", {400, 422}),
+    "a header of 9,000": (b"X-Request-Id: " + b"a" * 9000 + b"\r\nContent-Length: 2\r\n\r\n{}", {400, 431}),
+    "bytes that are no text": (b"Idempotency-Key: \xff\xfe\r\nContent-Length: 80\r\n\r\n" + EVENT.ljust(80), {422}),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_is_answered_and_leaves_no_trace(say: Say, head: bytes, inbox: Inbox, name: str) -> None:
+    rest, statuses = ATTACKS[name]
+    status, answer = say(head + rest)
+    assert status in statuses, answer
+    assert b"Traceback" not in answer
+    assert inbox.waiting() == 0
+
+
+def test_the_next_request_on_a_connection_is_read_where_it_begins(port: int, head: bytes, inbox: Inbox) -> None:
+    """A refused request's body is not taken for a request: no smuggling."""
+    inner = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    refused = b"POST /api/usage/record HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(inner), inner)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(refused + head + b"Content-Length: %d\r\n\r\n%s" % (len(EVENT), EVENT))
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 401") + answer.count(b"HTTP/1.1 202")
+    assert b"HTTP/1.1 200" not in answer
