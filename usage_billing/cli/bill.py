@@ -12,38 +12,47 @@ from usage_billing.cli.database import actor, connected
 from usage_billing.cli.listing import example
 from usage_billing.cli.output import json_option, print_json, progress, tell
 from usage_billing.cli.shapes import run_shape
-from usage_billing.cli.types import IDENTIFIER, TIME
+from usage_billing.cli.types import DIGEST, IDENTIFIER, TIME
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
 from usage_billing.flows.drive_run import Progress, run_to_end
 from usage_billing.flows.open_run import RunRequest, open_run
+from usage_billing.flows.rehearse_run import expect
 
 _LISTED = 20
 
 
-@click.command(epilog=example("bill", "bill --as-of 2026-02-01 --dry-run"))
+@click.command(epilog=example("bill", "bill --as-of 2026-02-01 --dry-run", "bill --expect-digest DIGEST"))
 @click.option("--as-of", type=TIME, help="Everything due up to then; now unless given.")
 @click.option("--subscription", "subscription_id", type=IDENTIFIER, help="Only this subscription.")
 @click.option("--dry-run", is_flag=True, help="Do all of it and undo it: what would be charged?")
+@click.option("--expect-digest", "digest", type=DIGEST, help="Refuse unless it would charge what a dry run showed.")
 @json_option
-def command(*, as_of: datetime | None, subscription_id: str | None, dry_run: bool, as_json: bool) -> None:
+def command(
+    *, as_of: datetime | None, subscription_id: str | None, dry_run: bool, digest: str | None, as_json: bool
+) -> None:
     """Run billing now: aggregate, rate, invoice, finalize what is due.
 
     It may be killed and run again, any number of times, also twice at once: the same invoices come out. Exits 1
     if a subscription could not be billed.
     """
-    request = RunRequest(as_of=as_of, subscription_id=subscription_id, dry_run=dry_run)
+    if dry_run and digest:
+        raise click.UsageError("--expect-digest is for real runs; a dry run shows its own.")
+    request, now = RunRequest(as_of=as_of, subscription_id=subscription_id, dry_run=dry_run), utc_now()
     with connected() as (settings, engine):
         logs.configure(settings, "cli", stderr=False)
+        grace = timedelta(seconds=settings.grace_seconds)
+        if digest:
+            expect(engine, request, digest, grace=grace, now=now)
         with transaction(engine) as session:
-            run_id = open_run(session, request, requested_by=actor(), now=utc_now()).id
+            run_id = open_run(session, request, requested_by=actor(), now=now).id
         with progress() as bar:
             task = bar.add_task("opening", total=None)
 
             def show(at: Progress) -> None:
                 bar.update(task, description=at.stage, completed=at.done, total=at.total)
 
-            run = run_to_end(engine, run_id, settings_grace=timedelta(seconds=settings.grace_seconds), on_progress=show)
+            run = run_to_end(engine, run_id, settings_grace=grace, on_progress=show)
         shape = run_shape(run)
     if as_json:
         print_json(shape)
@@ -59,6 +68,7 @@ def _say(run: Mapping[str, Any]) -> None:
     click.echo(f"  {run['subscriptions']} subscriptions had something new")
     click.echo(f"  {run['items']} items on {run['invoices']} invoices, changing what is charged by {amounts}")
     click.echo(f"  {run['finalized']} invoices finalized")
+    click.echo(f"  digest {run['digest']}")
     click.echo(f"  run {run['id']}")
     for warning in run["warnings"][:_LISTED]:
         tell(f"{warning.get('subscriptionId')}: {warning.get('detail') or warning.get('code')}")

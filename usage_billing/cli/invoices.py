@@ -1,48 +1,53 @@
-"""``usage-billing invoices``: what was charged."""
+"""``usage-billing invoices``: what was charged, and what becomes of it."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from usage_billing.cli.database import reading
+from usage_billing.cli.database import actor, connected, reading, writing
 from usage_billing.cli.listing import example, first_rows, limit_option
+from usage_billing.cli.money_shapes import explanation_shape, invoice_shape
 from usage_billing.cli.output import json_option, print_json, print_rows, print_thing
-from usage_billing.cli.shapes import Shape, invoice_shape, item_shapes, pick
+from usage_billing.cli.shapes import Shape, pick
 from usage_billing.cli.types import IDENTIFIER
+from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
-from usage_billing.invoicing.lifecycle import DRAFT, FINALIZED, PAID, VOID
-from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
+from usage_billing.db.session import rolled_back
+from usage_billing.flows import manage_invoices
+from usage_billing.flows.rehearse_run import upcoming as upcoming_invoice
+from usage_billing.invoicing.lifecycle import DRAFT, FINALIZED, PAID, UNCOLLECTIBLE, VOID
+from usage_billing.invoicing.models import Invoice
+from usage_billing.reports.explain import explain as explain_item
+from usage_billing.reports.invoices import as_view, invoice_view, invoice_views, invoices_where
+from usage_billing.subscriptions.service import get_subscription
 
 _COLUMNS = ("id", "number", "userId", "subscriptionId", "status", "periodStart", "periodEnd", "currency", "total")
 _ITEM_COLUMNS = ("usageType", "kind", "quantity", "unitPrice", "amount", "description")
+_STATUSES = (DRAFT, FINALIZED, PAID, VOID, UNCOLLECTIBLE)
 
 
 @click.group(epilog=example("invoices list --subscription sub456"))
 def command() -> None:
-    """List and show invoices."""
+    """List, show and explain invoices, and say what became of them."""
 
 
 @command.command(name="list", epilog=example("invoices list --subscription sub456 --status draft"))
 @click.option("--customer", "customer_id", type=IDENTIFIER, help="Only of this customer.")
 @click.option("--subscription", "subscription_id", type=IDENTIFIER, help="Only of this subscription.")
-@click.option("--status", type=click.Choice([DRAFT, FINALIZED, PAID, VOID]), help="Only in this state.")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only in this state.")
 @limit_option
 @json_option
 def list_invoices(
     *, customer_id: str | None, subscription_id: str | None, status: str | None, limit: int, as_json: bool
 ) -> None:
     """List invoices, newest first."""
-    statement = select(Invoice).order_by(Invoice.id.desc())
-    if customer_id:
-        statement = statement.where(Invoice.customer_id == customer_id)
-    if subscription_id:
-        statement = statement.where(Invoice.subscription_id == subscription_id)
-    if status:
-        statement = statement.where(Invoice.status == status)
+    statement = invoices_where(customer_id=customer_id, subscription_id=subscription_id, status=status)
     with reading() as session:
-        rows = [invoice_shape(row) for row in first_rows(session, statement, limit=limit)]
+        found = first_rows(session, statement.order_by(Invoice.id.desc()), limit=limit)
+        rows = [invoice_shape(view) for view in invoice_views(session, found)]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     print_rows(shown, as_json=as_json, empty="There are no invoices: usage-billing bill makes them from usage.")
 
@@ -53,19 +58,98 @@ def list_invoices(
 def show(*, invoice: str, as_json: bool) -> None:
     """Show INVOICE, by its number or id, with its items."""
     with reading() as session:
-        found = _find(session, invoice)
-        shape = invoice_shape(found)
-        items = item_shapes(_items(session, found), currency=found.currency)
-    print_invoice(shape, items, as_json=as_json)
+        shape = invoice_shape(invoice_view(session, _find(session, invoice).id))
+    print_invoice(shape, as_json=as_json)
 
 
-def print_invoice(shape: Shape, items: list[Shape], *, as_json: bool) -> None:
+@command.command(epilog=example("invoices upcoming sub456"))
+@click.argument("subscription", type=IDENTIFIER)
+@json_option
+def upcoming(*, subscription: str, as_json: bool) -> None:
+    """Show the invoice that SUBSCRIPTION would get if billing ran now; nothing is stored."""
+    with connected() as (_, engine), rolled_back(engine) as session:
+        get_subscription(session, subscription)
+        found = upcoming_invoice(session, subscription, now=utc_now())
+        if found is None:
+            raise NotFound("nothing is to be invoiced yet")
+        shape = invoice_shape(as_view(*found))
+    print_invoice(shape, as_json=as_json)
+
+
+@command.command(epilog=example("invoices explain INV-00000001"))
+@click.argument("invoice")
+@click.option("--item", type=click.UUID, help="Only this item; all of them unless given.")
+@click.option(
+    "--after", type=click.IntRange(0), default=0, help="Where the page of recordings begins: the last `next`."
+)
+@click.option(
+    "--events", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Recordings to show of each."
+)
+@json_option
+def explain(*, invoice: str, item: UUID | None, after: int, events: int, as_json: bool) -> None:
+    """Explain the items of INVOICE: the quota, the arithmetic, and the recordings behind each."""
+    with reading() as session:
+        view = invoice_view(session, _find(session, invoice).id)
+        ids = [item] if item else [one.id for one in view.items]
+        shapes = [
+            explanation_shape(explain_item(session, view.id, item_id, after=after, limit=events)) for item_id in ids
+        ]
+    if as_json:
+        print_json(shapes)
+        return
+    for shape in shapes:
+        print_thing({key: value for key, value in shape.items() if key not in {"breakdown", "events"}}, as_json=False)
+        print_rows(shape["breakdown"], as_json=False, empty="Nothing is charged for.")
+        print_rows(shape["events"]["data"], as_json=False, empty="No recordings are behind it.")
+
+
+@command.command(epilog=example("invoices finalize 01890a5d-ac96-774b-bcce-b302099a8057"))
+@click.argument("invoice")
+@json_option
+def finalize(*, invoice: str, as_json: bool) -> None:
+    """Make the draft INVOICE final, whose period is over, without waiting for the grace time."""
+    _step(manage_invoices.finalize_invoice, invoice, as_json=as_json)
+
+
+@command.command(epilog=example("invoices pay INV-00000001"))
+@click.argument("invoice")
+@json_option
+def pay(*, invoice: str, as_json: bool) -> None:
+    """Remember that the final INVOICE was paid."""
+    _step(manage_invoices.pay_invoice, invoice, as_json=as_json)
+
+
+@command.command(epilog=example("invoices void INV-00000001"))
+@click.argument("invoice")
+@json_option
+def void(*, invoice: str, as_json: bool) -> None:
+    """Take back the final INVOICE; the next run charges anew what it charged."""
+    _step(manage_invoices.void_invoice, invoice, as_json=as_json)
+
+
+@command.command(epilog=example("invoices uncollectible INV-00000001"))
+@click.argument("invoice")
+@json_option
+def uncollectible(*, invoice: str, as_json: bool) -> None:
+    """Remember that the final INVOICE will not be paid."""
+    _step(manage_invoices.give_up_invoice, invoice, as_json=as_json)
+
+
+def print_invoice(shape: Shape, *, as_json: bool) -> None:
     """An invoice and its items."""
     if as_json:
-        print_json({**shape, "items": items})
+        print_json(shape)
         return
-    print_thing(shape, as_json=False)
-    print_rows([pick(item, *_ITEM_COLUMNS) for item in items], as_json=False, empty="It has no items.")
+    print_thing({name: value for name, value in shape.items() if name != "items"}, as_json=False)
+    print_rows([pick(item, *_ITEM_COLUMNS) for item in shape["items"]], as_json=False, empty="It has no items.")
+
+
+def _step(flow: Callable[..., Invoice], invoice: str, *, as_json: bool) -> None:
+    with writing() as session:
+        found = _find(session, invoice).id
+        flow(session, found, actor=actor(), now=utc_now())
+        shape = invoice_shape(invoice_view(session, found))
+    print_invoice(shape, as_json=as_json)
 
 
 def _find(session: Session, invoice: str) -> Invoice:
@@ -82,12 +166,3 @@ def _find(session: Session, invoice: str) -> Invoice:
     if found is None:
         raise NotFound(f"there is no invoice {invoice}")
     return found
-
-
-def _items(session: Session, invoice: Invoice) -> list[UsageInvoiceItem]:
-    statement = (
-        select(UsageInvoiceItem)
-        .where(UsageInvoiceItem.invoice_id == invoice.id)
-        .order_by(UsageInvoiceItem.period_start, UsageInvoiceItem.usage_type_id, UsageInvoiceItem.id)
-    )
-    return list(session.scalars(statement))

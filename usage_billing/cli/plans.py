@@ -1,16 +1,20 @@
 """``usage-billing plans``: what is sold."""
 
+from typing import Any
+
 import click
 from sqlalchemy import select
 
 from usage_billing.catalog.models import Plan
-from usage_billing.catalog.service import NewPlan, get_named
+from usage_billing.catalog.service import FEE_TIMINGS, NewPlan, get_named
 from usage_billing.cli.database import actor, reading, writing
 from usage_billing.cli.listing import example, first_rows, limit_option
 from usage_billing.cli.output import json_option, print_rows, print_thing
 from usage_billing.cli.shapes import plan_shape
-from usage_billing.cli.types import IDENTIFIER, NAME
+from usage_billing.cli.types import IDENTIFIER, NAME, PRICE
 from usage_billing.core.clock import utc_now
+from usage_billing.core.periods import INTERVALS, MAX_COUNT
+from usage_billing.core.proration import METHODS
 from usage_billing.flows.manage_catalog import change_plan, create_plan
 
 
@@ -23,13 +27,30 @@ def command() -> None:
 @click.argument("id", type=IDENTIFIER)
 @click.option("--name", type=NAME, required=True, help="What people call it.")
 @click.option("--currency", required=True, help="An ISO 4217 code; it never changes.")
-@click.option("--interval", default="month", show_default=True, help="The billing period.")
+@click.option(
+    "--interval", type=click.Choice(INTERVALS), default="month", show_default=True, help="How long a period is."
+)
+@click.option(
+    "--interval-count", type=click.IntRange(1, MAX_COUNT), default=1, help="How many intervals make a period."
+)
+@click.option("--base-fee", type=PRICE, help="What each period costs, used or not.")
+@click.option("--base-fee-timing", type=click.Choice(FEE_TIMINGS), default=FEE_TIMINGS[0], show_default=True)
+@click.option(
+    "--proration",
+    type=click.Choice(METHODS),
+    default=METHODS[0],
+    show_default=True,
+    help="How allowance and base fee are divided when something changes in mid-period.",
+)
+@click.option("--prorate-start-and-end", "prorates_edges", is_flag=True, help="Divide the first and last period too.")
+@click.option(
+    "--payment-days", type=click.IntRange(0, MAX_COUNT), default=30, show_default=True, help="Until an invoice is due."
+)
 @json_option
-def create(*, id: str, name: str, currency: str, interval: str, as_json: bool) -> None:
+def create(*, as_json: bool, **given: Any) -> None:
     """Create the plan ID."""
     with writing() as session:
-        new = NewPlan(id=id, name=name, currency=currency, interval=interval)
-        shape = plan_shape(create_plan(session, new, actor=actor(), now=utc_now()))
+        shape = plan_shape(create_plan(session, NewPlan(**given), actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)
 
 

@@ -1,6 +1,5 @@
 """``usage-billing quotas``: allowances and the price beyond them."""
 
-import json
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +12,7 @@ from usage_billing.cli.database import actor, reading, writing
 from usage_billing.cli.listing import example, first_rows, limit_option
 from usage_billing.cli.output import json_option, print_rows, print_thing
 from usage_billing.cli.shapes import quota_shape
-from usage_billing.cli.types import IDENTIFIER, LIMIT, PRICE, UNIT
+from usage_billing.cli.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
 from usage_billing.core.clock import utc_now
 from usage_billing.core.decimals import plain
 from usage_billing.flows.manage_catalog import define_quota
@@ -31,8 +30,11 @@ def command() -> None:
 @click.option("--usage-type", type=IDENTIFIER, required=True, help="For which usage type.")
 @click.option("--limit", type=LIMIT, required=True, help="The allowance a period; `none` never charges.")
 @click.option("--unit-price", type=PRICE, help="What each unit beyond the limit costs.")
-@click.option("--price", help='A price as JSON, such as \'{"model": "per_unit", "unitPrice": "10"}\'.')
+@click.option("--price", type=PRICE_JSON, help='Or any price, such as \'{"model": "flat", "amount": "99"}\'.')
+@click.option("--currency", help="That of the price; it must be the plan's.")
 @click.option("--unit-name", type=UNIT, help="What a unit is called on invoices; the usage type's unless given.")
+@click.option("--subscription", "subscription_id", type=IDENTIFIER, help="For this subscription alone.")
+@click.option("--now", "immediate", is_flag=True, help="From now on, in mid-period, instead of from the next period.")
 @json_option
 def create(
     *,
@@ -40,20 +42,21 @@ def create(
     usage_type: str,
     limit: Decimal | None,
     unit_price: Decimal | None,
-    price: str | None,
-    unit_name: str | None,
+    price: dict[str, Any] | None,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Define a quota, or its next version.
 
-    The first version holds for all periods; a later one from the next period on. The past is never repriced.
+    The first version holds for all periods; a later one from the next period on, or from now. The past is never
+    repriced.
     """
     new = NewQuota(
         plan_id=plan_id,
         usage_type=usage_type,
         limit=limit,
         price=_price(unit_price, price),
-        unit_name=unit_name,
+        **given,
     )
     with writing() as session:
         shape = quota_shape(define_quota(session, new, actor=actor(), now=utc_now()))
@@ -87,16 +90,7 @@ def show(*, id: int, as_json: bool) -> None:
     print_thing(shape, as_json=as_json)
 
 
-def _price(unit_price: Decimal | None, price: str | None) -> dict[str, Any]:
+def _price(unit_price: Decimal | None, price: dict[str, Any] | None) -> dict[str, Any]:
     if (unit_price is None) == (price is None):
         raise click.UsageError("Give one of --unit-price and --price.")
-    if unit_price is not None:
-        return {"model": "per_unit", "unitPrice": plain(unit_price)}
-    try:
-        # Numbers stay the text that they are spelled with: no float comes between.
-        parsed = json.loads(price or "", parse_float=str, parse_int=str, parse_constant=str)
-    except (ValueError, RecursionError):
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise click.UsageError("--price must be a JSON object.")
-    return parsed
+    return price or {"model": "per_unit", "unitPrice": plain(unit_price or Decimal(0))}

@@ -1,6 +1,5 @@
 """How things look in ``--json`` and in tables: the names of the wire (product section 3)."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from usage_billing.access.models import ApiKey
@@ -8,13 +7,10 @@ from usage_billing.billing_runs.models import BillingRun
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.cli.output import time_text
 from usage_billing.core.decimals import plain
-from usage_billing.core.money import money_text
 from usage_billing.customers.models import Customer
-from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
-from usage_billing.invoicing.numbering import number_text
 from usage_billing.metering.models import QuarantinedUsage
-from usage_billing.rating.currency import minor_unit
-from usage_billing.subscriptions.models import Subscription
+from usage_billing.reports.record_status import RecordStatus
+from usage_billing.reports.subscriptions import SubscriptionView
 
 Shape = dict[str, Any]
 
@@ -37,6 +33,11 @@ def plan_shape(plan: Plan) -> Shape:
         "currency": plan.currency,
         "interval": plan.interval,
         "intervalCount": plan.interval_count,
+        "baseFee": None if plan.base_fee is None else plain(plan.base_fee),
+        "baseFeeTiming": plan.base_fee_timing,
+        "proration": plan.proration,
+        "prorateStartAndEnd": plan.prorates_edges,
+        "paymentDays": plan.payment_days,
         "createdAt": time_text(plan.created_at),
     }
 
@@ -61,13 +62,15 @@ def quota_shape(quota: UsageQuota) -> Shape:
         "monthlyLimit": None if quota.monthly_limit is None else plain(quota.monthly_limit),
         "price": quota.price,
         "unitName": quota.unit_name,
+        "subscriptionId": quota.subscription_id,
+        "effective": "now" if quota.immediate else "next_period",
         "effectiveFrom": time_text(quota.effective_from),
         "effectiveUntil": time_text(quota.effective_until),
     }
 
 
-def subscription_shape(subscription: Subscription) -> Shape:
-    """A subscription."""
+def subscription_shape(subscription: SubscriptionView) -> Shape:
+    """A subscription with its terms."""
     return {
         "id": subscription.id,
         "userId": subscription.customer_id,
@@ -76,6 +79,15 @@ def subscription_shape(subscription: Subscription) -> Shape:
         "endedAt": time_text(subscription.ended_at),
         "timezone": subscription.timezone,
         "anchor": subscription.anchor,
+        "terms": [
+            {
+                "planId": term.plan_id,
+                "startsAt": time_text(term.starts_at),
+                "endsAt": time_text(term.ends_at),
+                "paused": term.paused,
+            }
+            for term in subscription.terms
+        ],
     }
 
 
@@ -91,41 +103,6 @@ def key_shape(key: ApiKey) -> Shape:
         "revokedAt": time_text(key.revoked_at),
         "lastUsedAt": time_text(key.last_used_at),
     }
-
-
-def invoice_shape(invoice: Invoice) -> Shape:
-    """An invoice without its items."""
-    return {
-        "id": str(invoice.id),
-        "number": number_text(invoice.number),
-        "userId": invoice.customer_id,
-        "subscriptionId": invoice.subscription_id,
-        "status": invoice.status,
-        "currency": invoice.currency,
-        "periodStart": time_text(invoice.period_start),
-        "periodEnd": time_text(invoice.period_end),
-        "total": money_text(invoice.total, minor_unit(invoice.currency)),
-        "createdAt": time_text(invoice.created_at),
-        "finalizedAt": time_text(invoice.finalized_at),
-    }
-
-
-def item_shapes(items: Sequence[UsageInvoiceItem], *, currency: str) -> list[Shape]:
-    """The items of an invoice in ``currency``."""
-    return [
-        {
-            "id": str(item.id),
-            "usageType": item.usage_type_id,
-            "kind": item.kind,
-            "periodStart": time_text(item.period_start),
-            "periodEnd": time_text(item.period_end),
-            "quantity": plain(item.quantity),
-            "unitPrice": (item.price or {}).get("unitPrice"),
-            "amount": money_text(item.amount, minor_unit(currency)),
-            "description": item.description,
-        }
-        for item in items
-    ]
 
 
 def run_shape(run: BillingRun) -> Shape:
@@ -163,6 +140,29 @@ def quarantined_shape(row: QuarantinedUsage) -> Shape:
         "resolvedAt": time_text(row.resolved_at),
         "resolvedBy": row.resolved_by,
     }
+
+
+def record_shape(found: RecordStatus) -> Shape:
+    """What became of a recording; what does not apply is left out."""
+    shape = {
+        "id": str(found.id),
+        "status": found.status,
+        "userId": found.customer_id,
+        "subscriptionId": found.subscription_id,
+        "usageType": found.usage_type,
+        "quantity": None if found.quantity is None else plain(found.quantity),
+        "withinLimit": None if found.within_limit is None else plain(found.within_limit),
+        "beyondLimit": None if found.beyond_limit is None else plain(found.beyond_limit),
+        "timestamp": time_text(found.occurred_at),
+        "receivedAt": time_text(found.received_at),
+        "recordedAt": time_text(found.recorded_at),
+        "duplicateOf": None if found.duplicate_of is None else str(found.duplicate_of),
+        "reason": found.reason,
+        "detail": found.detail,
+        "resolution": found.resolution,
+        "voidedAt": time_text(found.voided_at),
+    }
+    return {name: value for name, value in shape.items() if value is not None}
 
 
 def pick(shape: Shape, *names: str) -> Shape:

@@ -1,5 +1,6 @@
 """Kinds of arguments, so that a wrong one is a usage error before anything is opened."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,10 +10,12 @@ import click
 
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
 from usage_billing.core.identifiers import is_identifier
+from usage_billing.flows.change_subscription import NOW, PERIOD_END
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME_LENGTH = 256
 _EMAIL_LENGTH = 320
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -74,6 +77,18 @@ class EmailType(_Kind):
         return text
 
 
+class DigestType(_Kind):
+    """The digest of a run."""
+
+    name = "digest"
+
+    def read(self, text: str) -> str:
+        """The text itself."""
+        if _DIGEST.fullmatch(text) is None:
+            raise ValueError("is no digest: 64 hexadecimal digits")
+        return text
+
+
 class TimeType(_Kind):
     """An instant: RFC 3339 with its offset, or a day in UTC."""
 
@@ -86,6 +101,45 @@ class TimeType(_Kind):
             return _aware(instant).astimezone(UTC)
         except (ValueError, OverflowError):
             raise ValueError("is no time such as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+
+
+class MomentType(TimeType):
+    """When a change takes effect: a word, or an instant."""
+
+    name = "moment"
+
+    def read(self, text: str) -> datetime | str:  # type: ignore[override]
+        """The word itself, or the instant."""
+        return text if text in {NOW, PERIOD_END} else super().read(text)
+
+
+class JsonObjectType(_Kind):
+    """A JSON object, whose numbers stay the text that they are spelled with: no float comes between."""
+
+    name = "json"
+
+    def read(self, text: str) -> dict[str, Any]:
+        """The object."""
+        try:
+            found = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise ValueError("must be a JSON object")  # noqa: TRY004  click's kinds raise ValueError
+        return found
+
+
+class PriceOfType(JsonObjectType):
+    """A usage type and a price for it."""
+
+    name = "type=json"
+
+    def read(self, text: str) -> tuple[str, dict[str, Any]]:  # type: ignore[override]
+        """Both."""
+        usage_type, _, price = text.partition("=")
+        if not is_identifier(usage_type):
+            raise ValueError("must be TYPE=JSON, such as report={...}")
+        return usage_type, super().read(price)
 
 
 class SpanType(_Kind):
@@ -130,8 +184,14 @@ IDENTIFIER = IdentifierType()
 NAME = NameType()
 UNIT = NameType(64)
 KEY_NAME = NameType(128)
+REASON = NameType()
 EMAIL = EmailType()
+DIGEST = DigestType()
 TIME = TimeType()
 SPAN = SpanType()
+MOMENT = MomentType()
+PRICE_JSON = JsonObjectType()
+PRICE_OF = PriceOfType()
 PRICE = DecimalType(maximum=MAX_PRICE)
+QUANTITY = DecimalType(maximum=MAX_QUANTITY)
 LIMIT = DecimalType(maximum=MAX_QUANTITY, none="none")
