@@ -75,8 +75,8 @@ def nginx(folder: Path, *, upstream: int, knock: str = "/health/live") -> Iterat
 def api(port: int) -> Iterator[str]:
     """The API on ``port``, as it is served in earnest; its settings are those of the environment."""
     command = [
-        *(sys.executable, "-m", "gunicorn", "--bind", f"{LOOPBACK}:{port}", "--worker-class", "gthread"),
-        *("--threads", "4", "--log-level", "warning", "--no-control-socket", "api:create_app()"),
+        *(sys.executable, "-m", "gunicorn", "-c", "python:api.gunicorn_config"),
+        *("--bind", f"{LOOPBACK}:{port}", "--threads", "4", "api:create_app()"),
     ]
     with running(command, f"http://{LOOPBACK}:{port}") as address:
         yield address
