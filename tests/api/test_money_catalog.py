@@ -31,15 +31,18 @@ def test_a_plan_says_how_it_bills(admin: FlaskClient) -> None:
     assert made.json.items() >= (PLAN | {"baseFee": "49.9"}).items()
     assert admin.get("/api/plans/gold").json == made.json
     plain = admin.post("/api/plans", json={"id": "plain", "name": "Plain", "currency": "USD"}).json
-    assert plain.items() >= {
-        "interval": "month",
-        "intervalCount": 1,
-        "baseFee": None,
-        "baseFeeTiming": "arrears",
-        "proration": "time",
-        "prorateStartAndEnd": False,
-        "paymentDays": 30,
-    }.items()
+    assert (
+        plain.items()
+        >= {
+            "interval": "month",
+            "intervalCount": 1,
+            "baseFee": None,
+            "baseFeeTiming": "arrears",
+            "proration": "time",
+            "prorateStartAndEnd": False,
+            "paymentDays": 30,
+        }.items()
+    )
 
 
 @pytest.mark.parametrize(

@@ -80,11 +80,14 @@ def test_a_recording_is_taken_back_once(billed: Billed, admin: FlaskClient, read
     url = f"/api/usage/records/{billed.record_id}"
     taken = admin.post(f"{url}/void", json={"reason": "a test of ours"})
     assert taken.status_code == 200, taken.json
-    assert taken.json.items() >= {
-        "status": "voided",
-        "voidedAt": "2026-11-15T12:30:45.123456Z",
-        "reason": "a test of ours",
-    }.items()
+    assert (
+        taken.json.items()
+        >= {
+            "status": "voided",
+            "voidedAt": "2026-11-15T12:30:45.123456Z",
+            "reason": "a test of ours",
+        }.items()
+    )
     assert reader.get(url).json == taken.json
     refused(admin.post(f"{url}/void", json={"reason": "again"}), "already_voided")
     assert reader.get(url).json == taken.json
@@ -120,21 +123,24 @@ def test_an_item_explains_itself(
 ) -> None:
     url = url_of(billed, f"/items/{billed.item_id}/explain")
     found = reader.get(f"{url}?limit=50").json
-    assert found.items() >= {
-        "kind": "usage",
-        "usageType": "assessment",
-        "currency": "USD",
-        "quotaVersion": 1,
-        "price": {"model": "per_unit", "unitPrice": "10"},
-        "allowance": "50",
-        "total": "53",
-        "billable": "3",
-        "recordings": 3,
-        "exact": "30",
-        "amountDue": "30.00",
-        "chargedBefore": "0.00",
-        "amount": "30.00",
-    }.items()
+    assert (
+        found.items()
+        >= {
+            "kind": "usage",
+            "usageType": "assessment",
+            "currency": "USD",
+            "quotaVersion": 1,
+            "price": {"model": "per_unit", "unitPrice": "10"},
+            "allowance": "50",
+            "total": "53",
+            "billable": "3",
+            "recordings": 3,
+            "exact": "30",
+            "amountDue": "30.00",
+            "chargedBefore": "0.00",
+            "amount": "30.00",
+        }.items()
+    )
     assert found["breakdown"] == [{"label": "3 x 10", "quantity": "3", "amount": "30"}]
     events, cursor = found["events"]["data"], found["events"]["nextCursor"]
     assert len(events) == 50
