@@ -32,6 +32,7 @@ CODES: dict[str, str] = {
     "conflict": "The request contradicts what is stored.",
     "already_exists": "The id is taken.",
     "already_ended": "The subscription has an end already.",
+    "already_paused": "The subscription is paused at that time already.",
     "already_resolved": "The quarantined recording was replayed or discarded already.",
     "broken_payload": "The quarantined entry is no readable recording and cannot be replayed.",
     "key_ended": "The key was rotated or ended already.",
