@@ -146,7 +146,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         service = self.server.service
-        data = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        data = self.rfile.read(length)
+        if len(data) < length:  # the client died
+            self.close_connection = True
+            return
         body = json.loads(data)
         batch = self.path.endswith("/batch")
         events = body["events"] if batch else [body]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Connecting imports it late; a fork in that moment leaves the child with a lock that nobody ever opens.
+import encodings.idna  # noqa: F401
 import http.client
 import os
 import socket
