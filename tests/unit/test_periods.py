@@ -16,6 +16,7 @@ ZONES = sorted(available_timezones())
 STRANGE = [
     "America/Sao_Paulo",
     "America/Santiago",
+    "America/St_Johns",
     "America/Asuncion",
     "America/Havana",
     "Africa/Cairo",
@@ -73,7 +74,7 @@ def test_every_instant_is_in_exactly_one_period_of_any_rhythm(instant: datetime,
 def test_a_month_begins_at_the_first_moment_of_its_first_day(zone: str) -> None:
     clock = ZoneInfo(zone)
     period = period_at(datetime(1990, 6, 15, tzinfo=UTC), zone=zone)
-    for number in range(6, 12 * 110):
+    for number in range(6, 12 * 55):
         year, month = 1990 + (number - 1) // 12, (number - 1) % 12 + 1
         local, before = period.start.astimezone(clock), (period.start - MOMENT).astimezone(clock)
         assert (local.year, local.month, local.day) == (year, month, 1), zone
@@ -82,6 +83,9 @@ def test_a_month_begins_at_the_first_moment_of_its_first_day(zone: str) -> None:
         assert local.time() == datetime.min.time() or before.utcoffset() != local.utcoffset(), zone
         following = next_period(period, zone=zone)
         assert following.start == period.end
+        for minutes in (1, 30, 59, 90):
+            assert period_at(period.end - timedelta(minutes=minutes), zone=zone) == period, zone
+            assert period_at(period.end + timedelta(minutes=minutes), zone=zone) == following, zone
         period = following
 
 
