@@ -8,10 +8,14 @@ import threading
 from types import FrameType
 from typing import Any
 
+import gunicorn.http.wsgi  # type: ignore[import-untyped]
+
 from api import stopping
 from usage_billing.settings import Settings
 
 _settings = Settings.from_environment()
+# What it is made of is nobody's business: the header cannot be left out, but it can say something else.
+gunicorn.http.wsgi.SERVER = "usage-billing"
 
 worker_class = "gthread"
 # Loaded once and forked: a worker that died is replaced in milliseconds, and nobody can connect before the app is
