@@ -7,6 +7,7 @@ aside. A recording that was in the books after all stays there: setting aside lo
 import logging
 from collections.abc import Callable, Sequence
 
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine
 
 from tasks.inbox import Entry, Inbox
@@ -15,6 +16,7 @@ from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.session import transaction
 from usage_billing.flows.record_usage import record_batch, set_aside
+from usage_billing.metering.queries import known_ids
 from usage_billing.metering.recording import Recording
 
 _ENTRY = "entry:"
@@ -30,38 +32,46 @@ def record_one_by_one(
     taken = 0
     for entry in entries:
         inbox.try_alone(shard, _ENTRY + entry.id)
-        for recording in unpack(entry, engine):
+        for recording in _unknown(unpack(entry, engine), engine):
+            if is_over():
+                return taken
             inbox.try_alone(shard, str(recording.id))
             _record_alone(recording, engine)
-        inbox.delete(shard, [entry])
+        inbox.delete(shard, [entry], searching=True)
         taken += entry.count
-        if is_over():
-            break
+    inbox.forgive(shard)
     return taken
 
 
 def set_suspect_aside(suspect: str, shard: int, entries: Sequence[Entry], *, inbox: Inbox, engine: Engine) -> None:
-    """Quarantine what was tried alone by somebody who was not heard of again."""
+    """Quarantine what was tried alone by somebody who was not heard of again; the others are to be tried together."""
     if suspect.startswith(_ENTRY):
         for entry in entries:
             if _ENTRY + entry.id == suspect:
                 _log.error("set aside: reading entry %s ended its reader", entry.id)
                 set_entry_aside(entry, engine, detail=_DETAIL)
                 inbox.delete(shard, [entry])
-        return
     for entry in entries:
         if suspect.encode() in entry.data:
             for recording in unpack(entry, engine):
                 if str(recording.id) == suspect:
                     _set_aside(recording, engine, _DETAIL)
+    inbox.forgive(shard)
+
+
+def _unknown(recordings: Sequence[Recording], engine: Engine) -> list[Recording]:
+    """Those that an earlier pass did not come to."""
+    with transaction(engine) as session:
+        known = known_ids(session, [recording.id for recording in recordings])
+    return [recording for recording in recordings if recording.id not in known]
 
 
 def _record_alone(recording: Recording, engine: Engine) -> None:
     try:
         with transaction(engine) as session:
             record_batch(session, [recording], now=utc_now())
-    except Unavailable:
-        raise
+    except (Unavailable, SoftTimeLimitExceeded):
+        raise  # the one is nobody's fault, the other that of the suspect, as whoever comes next will see
     except Exception as error:
         _log.exception("could not be recorded", extra={"eventId": str(recording.id)})
         _set_aside(recording, engine, f"{type(error).__name__}: {error}")

@@ -63,11 +63,12 @@ def drain_shard(shard: int, *, inbox: Inbox, engine: Engine, stopping: Callable[
             if inbox.rest(shard):
                 return taken
             if is_over():
-                inbox.put_back(shard, seconds=0)
+                inbox.nap(shard, seconds=0)
                 return taken
     except Unavailable:
         with suppress(Unavailable):
-            inbox.put_back(shard, seconds=PAUSE_SECONDS)
+            inbox.forgive(shard)
+            inbox.nap(shard, seconds=PAUSE_SECONDS)
         raise
 
 
@@ -81,6 +82,7 @@ def _empty(shard: int, inbox: Inbox, engine: Engine, is_over: Callable[[], bool]
         crash.point("drain.taken")
         if suspect:
             set_suspect_aside(suspect, shard, entries, inbox=inbox, engine=engine)
+            continue
         if tries > MAX_TRIES:
             _log.warning("shard %d: the same batch failed %d times, now each recording alone", shard, tries - 1)
             taken += record_one_by_one(shard, entries, inbox=inbox, engine=engine, is_over=is_over)

@@ -73,12 +73,19 @@ class Inbox(Protocol):
         """Note that ``what`` is tried by itself: the suspect, should nothing more be heard."""
         ...
 
-    def put_back(self, shard: int, *, seconds: int) -> None:
-        """Forget the tries: it was not the entries' fault. Nobody is to be woken for so long (at most WAKE_SECONDS)."""
+    def forgive(self, shard: int) -> None:
+        """Forget tries and suspect: it was not the entries' fault, or whose it was is found."""
         ...
 
-    def delete(self, shard: int, entries: Sequence[Entry]) -> None:
-        """Forget entries whose recordings were committed, and with them the tries and the suspect."""
+    def delete(self, shard: int, entries: Sequence[Entry], *, searching: bool = False) -> None:
+        """Forget entries whose recordings were committed, and forgive.
+
+        While ``searching`` for what does harm the tries go on: those of the next entry, as if it were the same.
+        """
+        ...
+
+    def nap(self, shard: int, *, seconds: int) -> None:
+        """Nobody is to be woken for ``shard`` for so long (at most WAKE_SECONDS), and then anybody may be."""
         ...
 
     def rest(self, shard: int) -> bool:

@@ -104,13 +104,18 @@ class PostgresInbox:
         """See Inbox."""
         self._ask(sql.TRY_ALONE, {"shard": shard, "what": what})
 
-    def put_back(self, shard: int, *, seconds: int) -> None:
+    def forgive(self, shard: int) -> None:
         """See Inbox."""
-        self._ask(sql.PUT_BACK, {"shard": shard, "seconds": seconds})
+        self._ask(sql.FORGIVE, {"shard": shard})
 
-    def delete(self, shard: int, entries: Sequence[Entry]) -> None:
+    def nap(self, shard: int, *, seconds: int) -> None:
         """See Inbox."""
-        self._ask(sql.DELETE, {"shard": shard, "ids": [int(entry.id) for entry in entries]})
+        self._ask(sql.NAP, {"shard": shard, "seconds": seconds})
+
+    def delete(self, shard: int, entries: Sequence[Entry], *, searching: bool = False) -> None:
+        """See Inbox."""
+        ids = [int(entry.id) for entry in entries]
+        self._ask(sql.DELETE, {"shard": shard, "ids": ids, "searching": searching})
 
     def rest(self, shard: int) -> bool:
         """See Inbox; it looks once more, for what was appended by somebody who saw this shard awake still."""

@@ -36,20 +36,23 @@ TAKE: LiteralString = """
 INSERT INTO inbox_shards AS s (shard, awake_until, first, tries)
 VALUES (%(shard)s, now() + make_interval(secs => %(seconds)s), %(first)s, 1)
 ON CONFLICT (shard) DO UPDATE SET awake_until = excluded.awake_until, first = excluded.first,
-    tries = CASE WHEN s.first = excluded.first THEN s.tries + 1 ELSE 1 END
+    tries = CASE WHEN s.first IN (excluded.first, '*') THEN s.tries + 1 ELSE 1 END
 RETURNING tries, suspect
 """
 
 TRY_ALONE: LiteralString = "UPDATE inbox_shards SET suspect = %(what)s WHERE shard = %(shard)s"
 
-PUT_BACK: LiteralString = """
-UPDATE inbox_shards SET first = '', tries = 0, suspect = '', awake_until = now() + make_interval(secs => %(seconds)s)
-WHERE shard = %(shard)s
+FORGIVE: LiteralString = "UPDATE inbox_shards SET first = '', tries = 0, suspect = '' WHERE shard = %(shard)s"
+
+NAP: LiteralString = """
+UPDATE inbox_shards SET awake_until = now() + make_interval(secs => %(seconds)s) WHERE shard = %(shard)s
 """
 
 DELETE: LiteralString = """
 WITH gone AS (DELETE FROM inbox_entries WHERE shard = %(shard)s AND id = ANY(%(ids)s))
-UPDATE inbox_shards SET first = '', tries = 0, suspect = '' WHERE shard = %(shard)s
+UPDATE inbox_shards SET suspect = '', first = CASE WHEN %(searching)s AND first <> '' THEN '*' ELSE '' END,
+    tries = CASE WHEN %(searching)s THEN tries ELSE 0 END
+WHERE shard = %(shard)s
 """
 
 REST: LiteralString = """

@@ -61,7 +61,6 @@ class RedisInbox:
         self._append = client.register_script(scripts.APPEND)
         self._read = client.register_script(scripts.READ)
         self._take = client.register_script(scripts.TAKE)
-        self._put_back = client.register_script(scripts.PUT_BACK)
         self._delete = client.register_script(scripts.DELETE)
         self._rest = client.register_script(scripts.REST)
         self._overdue = client.register_script(scripts.OVERDUE)
@@ -99,16 +98,24 @@ class RedisInbox:
         with _available():
             self._redis.hset(_hand(shard), "suspect", what)
 
-    def put_back(self, shard: int, *, seconds: int) -> None:
+    def forgive(self, shard: int) -> None:
         """See Inbox."""
         with _available():
-            self._put_back(keys=[_wake(shard), _hand(shard)], args=[seconds])
+            self._redis.delete(_hand(shard))
 
-    def delete(self, shard: int, entries: Sequence[Entry]) -> None:
+    def nap(self, shard: int, *, seconds: int) -> None:
+        """See Inbox."""
+        with _available():
+            if seconds:
+                self._redis.set(_wake(shard), b"1", ex=seconds)
+            else:
+                self._redis.delete(_wake(shard))
+
+    def delete(self, shard: int, entries: Sequence[Entry], *, searching: bool = False) -> None:
         """See Inbox."""
         values = [value for entry in entries for value in (entry.id, entry.count, len(entry.data))]
         with _available():
-            self._delete(keys=[_stream(shard), _hand(shard), WAITING, BYTES], args=values)
+            self._delete(keys=[_stream(shard), _hand(shard), WAITING, BYTES], args=[int(not searching), *values])
 
     def rest(self, shard: int) -> bool:
         """See Inbox; looking and resting are one step, so nothing can be appended between them unseen."""

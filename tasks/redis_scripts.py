@@ -45,28 +45,26 @@ return rows
 # KEYS: wake, hand. ARGV: id of the first entry, seconds of a wake-up. Returns tries and suspect.
 TAKE = """
 redis.call('SET', KEYS[1], '1', 'EX', ARGV[2])
-if redis.call('HGET', KEYS[2], 'first') ~= ARGV[1] then
-    redis.call('HSET', KEYS[2], 'first', ARGV[1], 'tries', 0)
-end
+local first = redis.call('HGET', KEYS[2], 'first')
+if first ~= ARGV[1] and first ~= '*' then redis.call('HSET', KEYS[2], 'tries', 0) end
+redis.call('HSET', KEYS[2], 'first', ARGV[1])
 return {redis.call('HINCRBY', KEYS[2], 'tries', 1), redis.call('HGET', KEYS[2], 'suspect') or ''}
 """
 
-# KEYS: wake, hand. ARGV: seconds.
-PUT_BACK = """
-redis.call('DEL', KEYS[2])
-if tonumber(ARGV[1]) > 0 then redis.call('SET', KEYS[1], '1', 'EX', ARGV[1]) else redis.call('DEL', KEYS[1]) end
-"""
-
-# KEYS: stream, hand, waiting, bytes. ARGV: id, count and size of each entry. One that is gone already is not
-# subtracted twice.
+# KEYS: stream, hand, waiting, bytes. ARGV: whether to forgive, then id, count and size of each entry. One that is
+# gone already is not subtracted twice.
 DELETE = """
 local gone, bytes = 0, 0
-for i = 1, #ARGV, 3 do
+for i = 2, #ARGV, 3 do
     if redis.call('XDEL', KEYS[1], ARGV[i]) == 1 then
         gone, bytes = gone + tonumber(ARGV[i + 1]), bytes + tonumber(ARGV[i + 2])
     end
 end
-redis.call('DEL', KEYS[2])
+if ARGV[1] == '1' then
+    redis.call('DEL', KEYS[2])
+elseif redis.call('EXISTS', KEYS[2]) == 1 then
+    redis.call('HSET', KEYS[2], 'first', '*', 'suspect', '')
+end
 if gone > 0 then
     redis.call('DECRBY', KEYS[3], gone)
     redis.call('DECRBY', KEYS[4], bytes)

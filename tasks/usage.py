@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+from celery.exceptions import SoftTimeLimitExceeded
 
 from tasks import base
 from tasks.celery import app
@@ -29,6 +30,9 @@ def drain(shard: int) -> None:
         drain_shard(shard, inbox=base.inbox(), engine=base.engine(), stopping=base.stopping)
     except Unavailable as error:
         _log.warning("shard %d pauses: %s", shard, error.message)
+    except SoftTimeLimitExceeded:
+        base.engine().dispose()  # it came anywhere: no connection is to be trusted
+        raise
 
 
 @app.task(name="usage.sweep")

@@ -121,16 +121,16 @@ def test_nothing_is_overdue_while_somebody_is_woken(inbox: Inbox) -> None:
     inbox.append(some())
     later = utc_now() + timedelta(seconds=1)
     assert inbox.overdue(before=later) == []
-    inbox.put_back(SHARD, seconds=0)
+    inbox.nap(SHARD, seconds=0)
     assert inbox.overdue(before=later - timedelta(hours=1)) == []
     assert inbox.overdue(before=later) == [SHARD]
     assert inbox.overdue(before=later) == []
 
 
-def test_a_pause_keeps_everybody_away_for_so_long(inbox: Inbox) -> None:
+def test_a_nap_keeps_everybody_away_for_so_long(inbox: Inbox) -> None:
     inbox.append(some())
     inbox.take(SHARD, inbox.read(SHARD, at_most=1)[0])
-    inbox.put_back(SHARD, seconds=1)
+    inbox.nap(SHARD, seconds=1)
     later = utc_now() + timedelta(hours=1)
     assert inbox.append(some()) == []
     assert inbox.overdue(before=later) == []
@@ -144,12 +144,27 @@ def test_tries_of_the_same_first_entry_are_counted(inbox: Inbox) -> None:
     assert [inbox.take(SHARD, first).tries for _ in range(3)] == [1, 2, 3]
     inbox.append(some())
     assert inbox.take(SHARD, first).tries == 4
-    inbox.put_back(SHARD, seconds=0)
+    inbox.forgive(SHARD)
     assert inbox.take(SHARD, first).tries == 1
     assert inbox.take(SHARD, first).tries == 2
     inbox.delete(SHARD, [first])
     [second] = inbox.read(SHARD, at_most=1)
     assert inbox.take(SHARD, second).tries == 1
+
+
+def test_a_search_goes_on_over_what_it_has_cleared(inbox: Inbox) -> None:
+    for _ in range(3):
+        inbox.append(some())
+    for tries in (1, 2, 3):
+        [first] = inbox.read(SHARD, at_most=1)
+        inbox.try_alone(SHARD, "one")
+        assert inbox.take(SHARD, first).tries == tries
+        inbox.delete(SHARD, [first], searching=True)
+    inbox.append(some())
+    [last] = inbox.read(SHARD, at_most=1)
+    assert inbox.take(SHARD, last) == (4, "")
+    inbox.forgive(SHARD)
+    assert inbox.take(SHARD, last) == (1, "")
 
 
 def test_a_suspect_is_remembered_until_something_was_recorded(inbox: Inbox) -> None:
@@ -247,7 +262,7 @@ def test_days_without_a_worker_do_not_wake_at_every_append(inbox: Inbox, setting
     """Once something has waited for a minute a wake-up lives longer; the sweep is not kept by it."""
     inbox.append(some())
     make_old(settings, engine)
-    inbox.put_back(SHARD, seconds=0)
+    inbox.nap(SHARD, seconds=0)
     assert inbox.append(some()) == [SHARD]
     assert seconds_awake(settings, engine) > WAKE_SECONDS
     assert inbox.overdue(before=utc_now()) == [SHARD]

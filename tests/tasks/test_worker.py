@@ -76,7 +76,7 @@ def test_a_worker_killed_in_mid_drain_leaves_exact_books(engine: Engine, inbox: 
             until(is_recording)
             worker.kill_everything()
             for shard in range(SHARDS):
-                inbox.put_back(shard, seconds=0)  # as if the ten seconds of the lost wake-ups had passed
+                inbox.nap(shard, seconds=0)  # as if the ten seconds of the lost wake-ups had passed
             send(10)
             worker = Worker("usage")
             until(is_recording)

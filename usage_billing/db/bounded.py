@@ -36,6 +36,12 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
         except psycopg.errors._WaitTimeout:
             self.pgconn.finish()
             raise NoAnswer(f"the server did not answer within {self.seconds:g} s") from None
+        except psycopg.Error:
+            raise
+        except BaseException:
+            # A time limit or a signal came between a question and its answer: the next would get that answer.
+            self.pgconn.finish()
+            raise
 
     @contextmanager
     def limited(self, seconds: int | float) -> Iterator[None]:
