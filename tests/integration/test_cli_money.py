@@ -110,6 +110,7 @@ def test_what_history_would_have_cost(cli: Cli, final: str, world: Engine) -> No
     quota = ("quotas", "create", "--plan", "gold", "--usage-type", "assessment", "--limit", "50", "--unit-price", "12")
     assert cli(*quota).code == 0
     span = ("--from", "2026-06-01", "--to", "2026-07-01")
+    assert cli("plans", "create", "euro", "--name", "Euro", "--currency", "EUR").code == 0
     before = scalars(world, "SELECT count(*) FROM audit_log")
     found = cli("what-if", "--plan", "gold", *span, "--json").json
     assert found["customers"] == [
@@ -121,6 +122,8 @@ def test_what_history_would_have_cost(cli: Cli, final: str, world: Engine) -> No
     found = cli("what-if", "--price", f"assessment={cheaper}", "--customer", "user123", *span, "--json").json
     assert (found["totals"][0]["winners"], found["totals"][0]["difference"]) == (1, "-6.00")
     assert "user123" in cli("what-if", "--plan", "gold", *span).out
+    found = cli("what-if", "--plan", "euro", *span, "--json").json
+    assert [(row["currency"], row["difference"]) for row in found["customers"]] == [("USD", "0.00")]
     assert scalars(world, "SELECT count(*) FROM audit_log") == before
 
 

@@ -45,7 +45,8 @@ def command(
 ) -> None:
     """Rate recorded usage again under another plan or at other prices; nothing is written.
 
-    It compares by the rules that bill, customer by customer: winners would pay less, losers more.
+    It compares by the rules that bill, customer by customer: winners would pay less, losers more. Who is on a plan in
+    another currency than PLAN stays on it.
     """
     if plan_id is None and not prices:
         raise click.UsageError("Say what is to be other: --plan or --price.")

@@ -61,20 +61,25 @@ class Comparison:
 
 
 def what_if(session: Session, question: Question) -> list[Comparison]:
-    """Compare customer by customer; raises InvalidInput for an unknown plan or a range that ends before it starts."""
+    """Compare customer by customer; raises InvalidInput for an unknown plan or a range that ends before it starts.
+
+    Who is on a plan in another currency could not move to the plan asked for: they stay on their own, at its prices.
+    """
     if question.end <= question.start:
         raise InvalidInput.field("/to", "must be after from", code="out_of_range")
-    if question.plan_id is not None and session.get(Plan, question.plan_id) is None:
+    plan = None if question.plan_id is None else session.get(Plan, question.plan_id)
+    if question.plan_id is not None and plan is None:
         raise InvalidInput.field("/plan", f"there is no plan {question.plan_id}", code="unknown_plan")
     found: dict[tuple[str, str], Comparison] = {}
     span = Period(question.start, question.end)
     for subscription in _subscriptions(session, question):
         line = timelines_of(session, [subscription.id])[subscription.id]
-        other = _other(session, line, subscription, question.plan_id)
+        stays = plan is not None and plan.currency != session.get_one(Plan, subscription.plan_id).currency
+        other = line if plan is None or stays else _other(line, subscription, plan)
         plans = plans_by_id(session, {t.plan_id for t in (*line.terms, *other.terms)})
         quotas = quotas_of(session, plans, subscription_ids=[subscription.id])
         events = list(_events(session, subscription.id, question))
-        for asked, timeline, prices in ((False, line, {}), (True, other, question.prices)):
+        for asked, timeline, prices in ((False, line, {}), (True, other, {} if stays else question.prices)):
             currency = plans[timeline.terms[-1].plan_id].currency
             key = (subscription.customer_id, currency)
             comparison = found.setdefault(key, Comparison(subscription.customer_id, currency))
@@ -116,11 +121,8 @@ def _events(session: Session, subscription_id: str, question: Question) -> Itera
         yield row[0], row[1], row[2]
 
 
-def _other(session: Session, line: Timeline, subscription: Subscription, plan_id: str | None) -> Timeline:
-    """The same subscription as if it had been on ``plan_id`` whenever it ran."""
-    if plan_id is None:
-        return line
-    plan = session.get_one(Plan, plan_id)
+def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:
+    """The same subscription as if it had been on ``plan`` whenever it ran."""
     terms = Terms(
         cadence=Cadence(
             plan.interval, plan.interval_count, subscription.started_at if subscription.anchor == ANNIVERSARY else None
@@ -129,7 +131,7 @@ def _other(session: Session, line: Timeline, subscription: Subscription, plan_id
         prorates_edges=plan.prorates_edges,
     )
     moved: list[Term] = []
-    for term in (replace(term, plan_id=plan_id, terms=terms) for term in line.terms):
+    for term in (replace(term, plan_id=plan.id, terms=terms) for term in line.terms):
         if moved and not term.paused and not moved[-1].paused and moved[-1].ends_at == term.starts_at:
             moved[-1] = replace(moved[-1], ends_at=term.ends_at)
         else:
