@@ -1,5 +1,7 @@
 """Finds the package beside the tests, and gives each test a service of its own and a folder to spill into."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,5 +1,7 @@
 """The caller is never held up and never broken."""
 
+from __future__ import annotations
+
 import gc
 import logging
 import signal

@@ -1,5 +1,7 @@
 """Every recording arrives once, whatever the service does meanwhile."""
 
+from __future__ import annotations
+
 import json
 import logging
 import random

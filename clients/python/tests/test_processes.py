@@ -1,5 +1,7 @@
 """Real processes: that end, are killed, fork, and share a folder."""
 
+from __future__ import annotations
+
 import os
 import random
 import signal

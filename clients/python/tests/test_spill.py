@@ -1,5 +1,7 @@
 """What cannot be sent waits in files: in order, whole, for the next process, and is gone once acknowledged."""
 
+from __future__ import annotations
+
 import json
 import os
 import threading

@@ -1,5 +1,7 @@
 """A small real service: HTTP over a real port, which accepts, refuses, hangs, breaks off or answers nonsense."""
 
+from __future__ import annotations
+
 import json
 import re
 import socket
@@ -44,7 +46,7 @@ class Service:
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
-    def __enter__(self) -> "Service":
+    def __enter__(self) -> Service:
         self._thread.start()
         return self
 
