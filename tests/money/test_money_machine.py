@@ -1,0 +1,397 @@
+"""Everything that can happen to money, in any order, on the real database, against brute force over the events.
+
+Customers, plans of every interval, fees, proration and pricing model; quotas that change at once or at the next
+period, a subscription's own quotas; recordings in any order and lateness, taken back; plan changes, pauses,
+cancellations; runs at any time, some killed half-way, some resumed later; invoices made final by hand, paid, void.
+After every run what is charged is what is due, to the cent. ``MONEY_EXAMPLES=500`` looks longer.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from sqlalchemy import Engine
+
+from tests.factories import make_customer, make_recording, make_usage_type, record
+from tests.money.books import charged, check_everything
+from tests.money.oracle import Agreement, Event, Plan, Version
+from tests.support.billing import GRACE, bill, driven, opened
+from tests.support.books import rows, scalars
+from tests.support.databases import empty
+from usage_billing.catalog.service import NewPlan, NewQuota
+from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import Conflict
+from usage_billing.db.session import rolled_back, transaction
+from usage_billing.flows import change_subscription, manage_invoices
+from usage_billing.flows.change_subscription import When
+from usage_billing.flows.drive_run import do_slice, next_of_run
+from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.manage_catalog import create_plan, define_quota
+from usage_billing.flows.manage_subscriptions import create_subscription
+from usage_billing.flows.rehearse_run import upcoming
+from usage_billing.flows.void_usage import void_usage
+from usage_billing.subscriptions.service import NewSubscription
+
+EXAMPLES = int(os.environ.get("MONEY_EXAMPLES", "6"))
+STEPS = int(os.environ.get("MONEY_STEPS", "30"))
+START = datetime(2026, 1, 20, 10, tzinfo=UTC)
+TYPES = ["calls", "bytes"]
+TIERS = [
+    {"upTo": "5", "unitPrice": "2", "flatFee": "1"},
+    {"upTo": "20.5", "unitPrice": "0.333333333333", "flatFee": "0"},
+    {"upTo": None, "unitPrice": "0.01", "flatFee": "3"},
+]
+PRICES: list[dict[str, Any]] = [
+    {"model": "per_unit", "unitPrice": "0.335"},
+    {"model": "per_unit", "unitPrice": "10", "minimumAmount": "7.77", "maximumAmount": "120"},
+    {"model": "graduated", "tiers": TIERS},
+    {"model": "volume", "tiers": TIERS, "discountPercent": "12.5"},
+    {"model": "package", "packageSize": "7", "packagePrice": "4.99", "freeUnits": "3"},
+    {"model": "percentage", "rate": "0.029", "fixedFee": "0.3"},
+    {"model": "flat", "amount": "9.99"},
+    {"model": "flat", "amount": "5", "minimumAmount": "2.5"},
+]
+LIMITS = st.sampled_from([None, "0", "10", "10", "31", "99.999999999999"])
+
+plans: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    interval=st.sampled_from(["month", "month", "week", "day", "quarter", "year"]),
+    interval_count=st.sampled_from([1, 1, 1, 2]),
+    base_fee=st.sampled_from([None, "10", "29.99", "0.05"]),
+    base_fee_timing=st.sampled_from(["arrears", "advance"]),
+    proration=st.sampled_from(["time", "time", "days", "none"]),
+    prorates_edges=st.booleans(),
+)
+subscriptions = st.tuples(
+    st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Auckland", "America/St_Johns"]),
+    st.booleans(),
+    st.sampled_from([timedelta(0), timedelta(days=12, hours=7), timedelta(days=45, minutes=1)]),
+)
+moments = st.sampled_from(["now", "now", "period_end", 75, -26, -24 * 12])
+
+
+@contextmanager
+def allowed(*codes: str) -> Iterator[list[str]]:
+    """A conflict with one of these codes is an answer; the list holds it afterwards."""
+    refused: list[str] = []
+    try:
+        yield refused
+    except Conflict as error:
+        refused.append(error.code)
+    assert set(refused) <= set(codes)
+
+
+class Boom(Exception):
+    """A process that dies in the midst of its transaction."""
+
+
+class Money(RuleBasedStateMachine):
+    """One database, and a clock that only goes forward."""
+
+    engine: Engine
+
+    @initialize(
+        terms=st.lists(plans, min_size=3, max_size=3),
+        people=st.lists(subscriptions, min_size=3, max_size=3),
+        quotas=st.lists(st.tuples(LIMITS, st.sampled_from(PRICES)), min_size=6, max_size=6),
+    )
+    def begin(
+        self,
+        terms: list[dict[str, Any]],
+        people: list[tuple[str, bool, timedelta]],
+        quotas: list[tuple[str | None, dict[str, Any]]],
+    ) -> None:
+        empty(self.engine)
+        self.now = START
+        self.versions: list[Version] = []
+        self.runs: list[UUID] = []
+        self.plans: dict[str, Plan] = {}
+        self.subscriptions: dict[str, Agreement] = {}
+        self.is_billed = False
+        with transaction(self.engine) as session:
+            for name in TYPES:
+                make_usage_type(session, id=name)
+            for name in ("ann", "bob"):
+                make_customer(session, id=name)
+        for index, term in enumerate(terms):
+            self._make_plan(f"p{index}", term)
+        for index, (limit, price) in enumerate(quotas):
+            self._define(f"p{index % 3}", TYPES[index // 3], limit, price, own=None, immediate=False)
+        for index, (zone, anniversary, age) in enumerate(people):
+            self._subscribe(f"s{index}", f"p{index}", zone=zone, anniversary=anniversary, started=START - age)
+
+    def _make_plan(self, name: str, term: dict[str, Any]) -> None:
+        fee = term["base_fee"]
+        values = {**term, "base_fee": None if fee is None else Decimal(fee)}
+        with transaction(self.engine) as session:
+            create_plan(session, NewPlan(id=name, name=name, currency="USD", **values), actor="test", now=self.now)
+        self.plans[name] = Plan(
+            id=name,
+            interval=term["interval"],
+            count=term["interval_count"],
+            fee=None if fee is None else Fraction(fee),
+            proration=term["proration"],
+            edges=term["prorates_edges"],
+        )
+
+    def _subscribe(self, name: str, plan: str, *, zone: str, anniversary: bool, started: datetime) -> None:
+        new = NewSubscription(
+            id=name,
+            customer_id=self._customer(name),
+            plan_id=plan,
+            started_at=started,
+            timezone=zone,
+            anchor="anniversary" if anniversary else "calendar",
+        )
+        with transaction(self.engine) as session:
+            create_subscription(session, new, actor="test", now=self.now)
+        self.subscriptions[name] = Agreement(
+            id=name, zone=zone, started=started, anniversary=anniversary, changes=[(started, self.plans[plan], False)]
+        )
+
+    def _customer(self, subscription: str) -> str:
+        return "bob" if subscription == "s2" else "ann"
+
+    def _define(
+        self, plan: str, type: str, limit: str | None, price: dict[str, Any], *, own: str | None, immediate: bool
+    ) -> None:
+        new = NewQuota(
+            plan_id=plan,
+            usage_type=type,
+            limit=None if limit is None else Decimal(limit),
+            price=price,
+            subscription_id=own,
+            immediate=immediate,
+        )
+        with transaction(self.engine) as session:
+            define_quota(session, new, actor="test", now=self.now)
+        first = own is None and not any((v.plan, v.type, v.own) == (plan, type, None) for v in self.versions)
+        self.versions.append(
+            Version(
+                plan=plan,
+                type=type,
+                own=own,
+                since=None if first else self.now,
+                immediate=immediate and not first,
+                limit=None if limit is None else Fraction(limit),
+                price=price,
+            )
+        )
+        self.is_billed = False
+
+    @rule(
+        uses=st.lists(
+            st.tuples(
+                st.sampled_from(["s0", "s1", "s2"]),
+                st.sampled_from(TYPES),
+                st.sampled_from(["1", "4.25", "10", "33.333333333333", "0.000000000001", "400"]),
+                st.sampled_from([0, 0, 0, 1, 30, 24 * 9, 24 * 33]),
+            ),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    def use(self, uses: list[tuple[str, str, str, int]]) -> None:
+        """Record, some of it late; what nothing runs for at its time is not counted."""
+        batch = [
+            make_recording(
+                now=self.now,
+                customer=self._customer(name),
+                subscription=name,
+                usage_type=type,
+                quantity=quantity,
+                occurred_at=self.now - timedelta(hours=hours),
+            )
+            for name, type, quantity, hours in uses
+        ]
+        counted = 0
+        for one in batch:
+            agreement = self.subscriptions[one.subscription_id]
+            if agreement.runs(one.occurred_at):
+                counted += 1
+                agreement.events.append(Event(one.id, one.usage_type, one.occurred_at, Fraction(one.quantity)))
+        with transaction(self.engine) as session:
+            outcome = record(session, *batch)
+        assert (outcome.recorded, len(outcome.quarantined)) == (counted, len(batch) - counted)
+        self.is_billed = False
+
+    @precondition(lambda self: any(a.events for a in self.subscriptions.values()))
+    @rule(data=st.data())
+    def take_back(self, data: st.DataObject) -> None:
+        agreement = data.draw(st.sampled_from([a for a in self.subscriptions.values() if a.events]))
+        event = data.draw(st.sampled_from(agreement.events))
+        with allowed("already_voided") as refused, transaction(self.engine) as session:
+            void_usage(session, event.id, reason="wrong", actor="test", now=self.now)
+        assert bool(refused) == (event.id in agreement.voided)
+        agreement.voided.add(event.id)
+        self.is_billed = False
+
+    @rule(
+        plan=st.sampled_from(["p0", "p1", "p2"]),
+        type=st.sampled_from(TYPES),
+        limit=LIMITS,
+        price=st.sampled_from(PRICES),
+        immediate=st.booleans(),
+        own=st.sampled_from([None, None, "s0", "s1"]),
+    )
+    def define_a_quota(
+        self, plan: str, type: str, limit: str | None, price: dict[str, Any], immediate: bool, own: str | None
+    ) -> None:
+        if own is not None:
+            plan = scalars(self.engine, "SELECT plan_id FROM subscriptions WHERE id = :id", id=own)[0]
+        with allowed("usage_later") as refused:
+            self._define(plan, type, limit, price, own=own, immediate=immediate)
+        if refused:
+            self.now += timedelta(seconds=1)
+
+    @rule(name=st.sampled_from(["s0", "s1", "s2"]), plan=st.sampled_from(["p0", "p1", "p2"]), moment=moments)
+    def move(self, name: str, plan: str, moment: str | int) -> None:
+        self._change(name, moment, "change_plan", plan)
+
+    @rule(name=st.sampled_from(["s0", "s1", "s2"]), moment=moments, kind=st.sampled_from(["pause", "resume", "cancel"]))
+    def halt(self, name: str, moment: str | int, kind: str) -> None:
+        self._change(name, moment, kind, None)
+
+    def _change(self, name: str, moment: str | int, kind: str, plan: str | None) -> None:
+        """The flow says when it takes effect; the oracle says what follows."""
+        agreement = self.subscriptions[name]
+        when = When(moment=moment if isinstance(moment, str) else self.now + timedelta(hours=moment))
+        more = {"plan_id": plan} if plan else {}
+        codes = ("usage_later", "not_started", "already_ended", "not_running", "not_paused", "already_paused")
+        with allowed(*codes) as refused, transaction(self.engine) as session:
+            getattr(change_subscription, kind)(session, name, when=when, actor="test", now=self.now, **more)
+        if refused:
+            return
+        at = scalars(
+            self.engine,
+            "SELECT coalesce((SELECT ended_at FROM subscriptions WHERE id = :id), max(starts_at))"
+            " FROM subscription_terms WHERE subscription_id = :id",
+            id=name,
+        )[0]
+        was, paused = agreement.state(at)
+        match kind:
+            case "change_plan":
+                agreement.change(at, self.plans[plan or ""], paused=paused)
+            case "pause":
+                agreement.change(at, was, paused=True)
+            case "resume":
+                agreement.change(at, was)
+            case _:
+                agreement.change(at, None)
+        if moment != "period_end":
+            assert at == (self.now if moment == "now" else when.moment)
+        self.is_billed = False
+
+    @rule(hours=st.sampled_from([0, 1, 5, 24 * 3, 24 * 9, 24 * 40]))
+    def let_time_pass(self, hours: int) -> None:
+        self.now += timedelta(hours=hours, minutes=17)
+        self.is_billed = False
+
+    @rule(rehearse=st.booleans())
+    def bill(self, rehearse: bool) -> None:
+        """A whole run; what it was said to be is what it is."""
+        rehearsal = bill(self.engine, self.now, dry_run=True) if rehearse else None
+        shown = {name: self._upcoming(name) for name in self.subscriptions} if rehearse else {}
+        run = bill(self.engine, self.now)
+        assert run.warnings == []
+        if rehearsal is not None:
+            same = ("digest", "amounts", "items", "finalized", "invoices", "subscriptions")
+            assert [getattr(rehearsal, name) for name in same] == [getattr(run, name) for name in same]
+        for name, invoice in shown.items():
+            if invoice is not None:
+                assert invoice[1] == self._items(name, invoice[0])
+        self.is_billed = True
+        self._compare()
+
+    def _upcoming(self, name: str) -> tuple[datetime, list[Any]] | None:
+        with rolled_back(self.engine) as session:
+            found = upcoming(session, name, now=self.now)
+            if found is None:
+                return None
+            lines = [(i.kind, i.usage_type_id, i.period_start, i.quantity, i.amount) for i in found[1]]
+            return found[0].period_end, sorted(lines, key=str)
+
+    def _items(self, name: str, end: datetime) -> list[Any]:
+        found = rows(
+            self.engine,
+            "SELECT x.kind, x.usage_type_id, x.period_start, x.quantity, x.amount FROM invoices i"
+            " JOIN usage_invoice_items x ON x.invoice_id = i.id"
+            " WHERE i.subscription_id = :name AND i.period_end = :end AND i.status <> 'void'",
+            name=name,
+            end=end,
+        )
+        return sorted((tuple(row) for row in found), key=str)
+
+    def _compare(self) -> None:
+        due: dict[Any, Fraction] = {}
+        for agreement in self.subscriptions.values():
+            due |= agreement.dues(self.versions, TYPES, self.now)
+        assert charged(self.engine) == due
+        check_everything(self.engine)
+
+    @rule(name=st.sampled_from(["s0", "s1", "s2"]))
+    def die_in_the_midst(self, name: str) -> None:
+        """What a transaction did that dies is undone."""
+        before = charged(self.engine)
+        with pytest.raises(Boom):
+            self._invoice_and_die(name)
+        assert charged(self.engine) == before
+
+    def _invoice_and_die(self, name: str) -> None:
+        with transaction(self.engine) as session:
+            invoice_subscriptions(session, [name], as_of=self.now)
+            raise Boom
+
+    @rule()
+    def die_between_slices(self) -> None:
+        """A run that did its first slices and nothing more, until somebody resumes it."""
+        run = opened(self.engine, self.now)
+        due = next_of_run(self.engine, run.id, grace=GRACE)
+        for position in due.positions:
+            do_slice(self.engine, run.id, due.phase or "", position, grace=GRACE)
+        self.runs.append(run.id)
+
+    @precondition(lambda self: self.runs)
+    @rule()
+    def resume_a_run(self) -> None:
+        run = self.runs.pop()
+        driven(self.engine, type("Run", (), {"id": run}))  # type: ignore[arg-type]
+
+    @rule(data=st.data(), what=st.sampled_from(["void", "void", "pay", "give_up", "finalize"]))
+    def by_hand(self, data: st.DataObject, what: str) -> None:
+        """Void an invoice, pay it, give it up, or make a draft final before its time."""
+        ids = scalars(self.engine, "SELECT id FROM invoices WHERE status <> 'void' ORDER BY number, period_end, id")
+        if not ids:
+            return
+        invoice = data.draw(st.sampled_from(range(len(ids))))
+        moment = self.now if what == "finalize" else utc_now()
+        with allowed("invoice_status", "credit_spent", "period_open"), transaction(self.engine) as session:
+            getattr(manage_invoices, f"{what}_invoice")(session, ids[invoice], actor="test", now=moment)
+        self.is_billed = False
+
+    def teardown(self) -> None:
+        if hasattr(self, "is_billed") and self.subscriptions:
+            self.bill(rehearse=True)
+
+
+def test_whatever_happens_what_is_due_is_charged(engine: Engine) -> None:
+    Money.engine = engine
+    run_state_machine_as_test(
+        Money,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
