@@ -60,6 +60,7 @@ def find_waiting(record_id: UUID) -> Recording | None:
 
 def start_run(run_id: UUID) -> None:
     """Wake a worker for a billing run whose row is committed."""
+    crash.point("bill.opened")
     _door().waker.wake("billing.aggregate", str(run_id))
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
 from usage_billing.billing_runs.queries import count_slices, get_run
+from usage_billing.core import crash
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import InvalidInput
 from usage_billing.credits.service import lock_balances
@@ -55,7 +56,9 @@ class Progress:
 def next_of_run(engine: Engine, run_id: UUID, *, grace: timedelta) -> Next:
     """Move the run on to what its rows allow, in a transaction of its own."""
     with transaction(engine) as session:
-        return move_on(session, run_id, grace=grace, now=utc_now())
+        due = move_on(session, run_id, grace=grace, now=utc_now())
+    crash.point("bill.planned")
+    return due
 
 
 def do_slice(engine: Engine, run_id: UUID, phase: str, position: int, *, grace: timedelta) -> None:
@@ -65,6 +68,7 @@ def do_slice(engine: Engine, run_id: UUID, phase: str, position: int, *, grace: 
     except _ITS_OWN_FAULT as error:
         _log.warning("a slice failed as a whole, now each by itself", exc_info=error, extra={"run": str(run_id)})
         _do_slice(engine, run_id, phase, position, grace, one_by_one=True)
+    crash.point("bill.done")
 
 
 def run_to_end(
@@ -94,6 +98,7 @@ def _do_slice(engine: Engine, run_id: UUID, phase: str, position: int, grace: ti
         part = claim_slice(session, run_id, phase, position)
         if part is None:
             return
+        crash.point("bill.claimed")
         ids = subscriptions_in(session, run, part, grace=grace)
         if run.dry_run:
             with rolled_back(engine) as rehearsal:
@@ -101,6 +106,7 @@ def _do_slice(engine: Engine, run_id: UUID, phase: str, position: int, grace: ti
         else:
             outcome = _bill(session, run, part, ids, grace, one_by_one=one_by_one)
         note_done(part, outcome)
+        crash.point("bill.committing")
 
 
 def _bill(

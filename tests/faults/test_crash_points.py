@@ -1,0 +1,54 @@
+"""A process dies at each named point of accepting, draining and billing: the books are those of a system that lived."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.sources import sources
+from tests.faults.bystanders import ask, bill
+from tests.faults.checker import final_invoices, judge
+from tests.faults.load import Load
+from tests.faults.system import System
+
+pytestmark = pytest.mark.faults
+
+ACCEPT = ("accept.appending", "accept.appended", "accept.woken")
+DRAIN = ("drain.taken", "drain.committing", "drain.recorded", "drain.deleted")
+BILL = ("bill.opened", "bill.planned", "bill.claimed", "bill.committing", "bill.done")
+
+
+def test_these_are_all_the_points() -> None:
+    texts = [file.text for file in sources()]
+    assert all(any(f'crash.point("{name}")' in text for text in texts) for name in (*ACCEPT, *DRAIN, *BILL))
+    assert sum(text.count("crash.point(") for text in texts) == len((*ACCEPT, *DRAIN, *BILL))
+
+
+def test_a_death_at_any_point_changes_nothing(home: Path, seed: int) -> None:
+    crashes = home / "crashes"
+    crashes.mkdir()
+    with System(home, environment={"CRASH_AT": str(crashes)}) as system:
+        system.start()
+        system.wait_ready()
+        with Load(home, system.url, seed=seed, processes=1, threads=4, pause=0.01) as load:
+            for point in (*ACCEPT, *DRAIN):
+                die_at(system, crashes / point)
+            for point in BILL:
+                threading.Timer(0.3, ask, (f"{system.url}/api/usage/process-billing",), {"body": {}}).start()
+                die_at(system, crashes / point)
+            seen = final_invoices(system.sql)
+        system.wait_ready()
+        system.wait_drained(40)
+        bill(system)
+        told = load.told
+        print(f"{len(told.acknowledged)} acknowledged, answers {dict(told.answers)}, {len(seen)} invoices were final")
+        assert judge(told, system.sql, seen) == []
+
+
+def die_at(system: System, file: Path) -> None:
+    """Ask for a death, wait until somebody died it, and let the system find its feet."""
+    file.touch()
+    system.wait_until(lambda: not file.exists(), 20, f"nobody came to {file.name}")
+    system.say("CRASH", file.name)
+    time.sleep(0.5)
