@@ -18,7 +18,6 @@ COMES_WITH = {
     "cryptography": "pyjwt",
     "grimp": "import-linter",
     "kombu": "celery",
-    "limits": "flask-limiter",
     "psycopg-binary": "psycopg",
     "psycopg-pool": "psycopg",
     "webargs": "flask-smorest",
