@@ -5,7 +5,7 @@ TEST := $(PYTHON_IN) -m pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench test-faults test-rabbitmq gateway lock clean environment test-environment
+.PHONY: help run test check test-faults test-rabbitmq browser gateway lock clean environment test-environment
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -24,14 +24,14 @@ check: test-environment ## Lint, types, import contract, migrations up, down and
 	@.venv/bin/lint-imports
 	@$(TEST) -q tests/migrations tests/architecture
 
-bench: test-environment ## What the performance claims rest on
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(PYTHON_IN) "$$file" $(ARGS) || exit 1; done
-
 test-faults: test-environment ## Kill, hang and cut everything under load, and judge the books; MINUTES=5 for longer
 	@MINUTES=$(MINUTES) $(TEST) -m faults -s tests/faults $(ARGS)
 
 test-rabbitmq: test-environment ## The same messages on a real RabbitMQ, killed, hung and full
 	@$(TEST) -m rabbitmq -s tests/rabbitmq $(ARGS)
+
+browser: test-environment ## The pages in a real Chromium
+	@$(TEST) -m browser $(ARGS)
 
 gateway: test-environment ## The gateway's configuration on a real nginx
 	@$(TEST) -m gateway $(ARGS)
