@@ -78,14 +78,14 @@ class System:
         proxied: bool = False,
         broker: str = "",
         celery: str = "tasks.celery",
-        fsync: str = "always",
+        valkey: "Valkey | None" = None,
     ) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
         self._log_lock = threading.Lock()
         self.log = (home / "system.log").open("ab", buffering=0)
         self.postgres = EmbeddedPostgres(home)
-        self.valkey = Valkey(home, fsync=fsync)
+        self.valkey = valkey or Valkey(home, fsync="always")
         self.parts: dict[str, Part] = {"postgres": self.postgres, "valkey": self.valkey}
         self.proxies: dict[str, Proxied] = {}
         self.wanted: set[str] = set()
