@@ -276,6 +276,7 @@ def test_a_minimum_that_holds_at_once_is_due_before_a_scheduled_change_too(house
     house.subscribe()
     house.bill(day(2))
     house.change("change_plan", at=day(3), plan_id="b", when="period_end")
+    house.bill(day(4))
     house.quota("a", "10", DIME | {"minimumAmount": "5"}, at=day(11), immediate=True)
     house.bill(FEBRUARY + LATER)
     assert amounts(house) == [Decimal(5)]

@@ -30,12 +30,14 @@ _TO_RATE_AGAIN = text(
 )
 # A minimum is due in the period under way as well. The subscriptions are locked before the plan, as billing does.
 _LOCK_SUBSCRIPTIONS = text(
-    "SELECT id FROM subscriptions WHERE plan_id = :plan AND (CAST(:own AS text) IS NULL OR id = :own)"
+    "SELECT id FROM subscriptions AS s WHERE (CAST(:own AS text) IS NULL OR id = :own) AND EXISTS ("
+    " SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.id AND t.plan_id = :plan)"
     " ORDER BY id FOR NO KEY UPDATE"
 )
 _OPEN_AGAIN = text(
-    "UPDATE subscriptions SET opens_at = least(opens_at, greatest(:now, started_at))"
-    " WHERE plan_id = :plan AND (CAST(:own AS text) IS NULL OR id = :own)"
+    "UPDATE subscriptions AS s SET opens_at = least(opens_at, greatest(:now, started_at))"
+    " WHERE (CAST(:own AS text) IS NULL OR id = :own) AND EXISTS ("
+    " SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.id AND t.plan_id = :plan)"
 )
 _RECORDED_LATER = text(
     "SELECT 1 FROM usage AS u WHERE u.usage_type_id = :type AND u.occurred_at >= :now AND EXISTS ("
