@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
+import os
+import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeClient
+from conftest import PACKAGE, MakeClient
 from usage_service import Service
 
 from usage_billing_client import NotAllowed, Refused, Stats, Tuning, Undelivered, UsageClient
@@ -141,6 +145,25 @@ def test_the_end_cuts_a_request_that_hangs(service: Service, folder: Path, make_
     assert len(list(folder.glob("spill-*"))) == 1
 
 
+def test_the_end_does_not_wait_for_a_connection_that_never_comes(folder: Path, make_client: MakeClient) -> None:
+    with socket.socket() as full, contextlib.ExitStack() as others:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):  # nobody accepts: once the backlog is full, connecting hangs
+            other = others.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(full.getsockname())
+        client = make_client(url=f"http://127.0.0.1:{full.getsockname()[1]}", tuning={"timeout": 4.0})
+        for _ in range(5):
+            client.record("user123", "sub456", "report")
+        time.sleep(0.2)
+        began = time.monotonic()
+        client.close(timeout=0.2)
+        assert time.monotonic() - began < 2.5
+    assert sum(path.read_bytes().count(b"\n") for path in folder.glob("spill-*")) == 5
+    assert client.stats.spilled == 5
+
+
 def test_lost_at_the_end_is_said(service: Service, make_client: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
     client = make_client(spill=False)
     service.mode = "503"
@@ -181,7 +204,9 @@ def test_recording_from_a_finalizer(service: Service, client: UsageClient) -> No
         cycle.append(cycle)
         client.record("user123", "sub456", "report", 1, {"x": [1, 2, 3]})
     del cycle
-    gc.collect()
+    deadline = time.monotonic() + 5
+    while client.stats.recorded < 1000 and time.monotonic() < deadline:
+        gc.collect()  # does nothing while another thread collects
     assert client.flush()
     assert len(service.accepted) == 1000
 
@@ -194,6 +219,17 @@ def test_one_trouble_fills_no_log(service: Service, make_client: MakeClient, cap
         client.record("user123", "sub456", "report")
     service.wait_for_requests(10)
     assert len(caplog.records) <= 2
+
+
+def test_the_lines_of_the_readme(service: Service, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERNAL_API_KEY", "test-key")
+    monkeypatch.setenv("USAGE_BILLING_SPILL", str(folder))
+    first, second = re.findall(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
+    assert len([line for line in first.splitlines() if line]) == 3
+    names: dict[str, Any] = {"os": os}
+    exec((first + second).replace("http://payment-service:5003", service.url), names)
+    names["usage"].close()
+    assert sorted(map(len, service.accepted.values())) == [6, 7], "the one with metadata, the other without"
 
 
 def test_record_now_returns_the_id(service: Service, client: UsageClient) -> None:

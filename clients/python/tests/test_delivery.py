@@ -59,7 +59,7 @@ def test_the_time_and_the_metadata_are_those_of_the_call(service: Service, clien
 
 
 def test_many_go_in_few_requests_in_order_over_one_connection(service: Service, make_client: MakeClient) -> None:
-    client = make_client(tuning={"linger": 0.1})
+    client = make_client(tuning={"linger": 1.0})
     record(client, 2500)
     assert client.flush()
     assert service.quantities() == [str(number) for number in range(1, 2501)]
@@ -126,7 +126,7 @@ def test_a_kept_connection_that_was_closed_is_no_failure(service: Service, clien
 
 def test_some_are_refused_the_others_arrive(service: Service, folder: Path, make_client: MakeClient) -> None:
     told: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
-    client = make_client(on_refused=lambda event, why: told.append((event, why)), tuning={"linger": 0.1})
+    client = make_client(on_refused=lambda event, why: told.append((event, why)), tuning={"linger": 1.0})
     good = record(client, 20)
     bad = record(client, 2, "bad")
     good += record(client, 20, start=100)
@@ -154,7 +154,7 @@ def test_a_callback_that_fails_hurts_nobody(service: Service, make_client: MakeC
 
 
 def test_one_that_spoils_its_batch_without_being_named_is_found(service: Service, make_client: MakeClient) -> None:
-    client = make_client(tuning={"linger": 0.1})
+    client = make_client(tuning={"linger": 1.0})
     good = record(client, 60)
     client.record("user123", "sub456", "odd")
     good += record(client, 39, start=100)
@@ -165,7 +165,7 @@ def test_one_that_spoils_its_batch_without_being_named_is_found(service: Service
 
 
 def test_a_service_that_takes_smaller_batches(service: Service, make_client: MakeClient) -> None:
-    client = make_client(tuning={"linger": 0.1})
+    client = make_client(tuning={"linger": 1.0})
     service.max_events = 30
     record(client, 100)
     assert client.flush()
