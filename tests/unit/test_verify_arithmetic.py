@@ -2,16 +2,22 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.properties import any_quantities, decimals, examples
+from usage_billing.core.periods import Cadence, period_at
+from usage_billing.metering.digest import hash_of, to_bytes
 from usage_billing.rating.engine import amount_for
 from usage_billing.reports.verify.arithmetic import due
-from usage_billing.reports.verify.usage import is_month
+from usage_billing.reports.verify.calendar import Rhythm, part, period_of, share_over
+from usage_billing.reports.verify.tally import Tally
 
 TIERS = [
     {"upTo": "10", "unitPrice": "5"},
@@ -72,17 +78,74 @@ def test_what_cannot_be_read_is_an_error(price: dict[str, Any]) -> None:
         due(price, Decimal(1), 1, currency="USD")
 
 
+RHYTHMS = st.builds(
+    Rhythm,
+    zone=st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia"]),
+    interval=st.sampled_from(["day", "week", "month", "quarter", "year"]),
+    count=st.integers(1, 5),
+    anchor=st.none() | st.datetimes(datetime(2015, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
+)
+INSTANTS = st.datetimes(datetime(2005, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
+
+
+@given(RHYTHMS, INSTANTS)
+@examples(300)
+def test_its_periods_are_those_of_the_house(rhythm: Rhythm, instant: datetime) -> None:
+    cadence = Cadence(rhythm.interval, rhythm.count, rhythm.anchor)
+    period = period_at(instant, zone=rhythm.zone, cadence=cadence)
+    assert period_of(rhythm, instant) == (period.start, period.end)
+
+
 @pytest.mark.parametrize(
-    ("start", "end", "zone", "right"),
+    ("rhythm", "start", "end"),
     [
-        (datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC), "UTC", True),
-        (datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), "UTC", True),
-        (datetime(2026, 2, 28, 23, tzinfo=UTC), datetime(2026, 3, 31, 22, tzinfo=UTC), "Europe/Berlin", True),
-        (datetime(2026, 2, 28, 23, tzinfo=UTC), datetime(2026, 3, 31, 23, tzinfo=UTC), "Europe/Berlin", False),
-        (datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC), "Asia/Tokyo", False),
-        (datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC), "UTC", False),
-        (datetime(2026, 2, 2, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC), "UTC", False),
+        (Rhythm("UTC"), "2026-02-01", "2026-03-01"),
+        (Rhythm("Europe/Berlin"), "2026-01-31T23:00", "2026-02-28T23:00"),
+        (Rhythm("UTC", "week"), "2026-02-09", "2026-02-16"),
+        (Rhythm("UTC", "quarter"), "2026-01-01", "2026-04-01"),
+        (Rhythm("UTC", "month", 1, datetime(2025, 8, 31, 9, tzinfo=UTC)), "2026-01-31T09:00", "2026-02-28T09:00"),
+        (Rhythm("UTC", "year", 2), "2026-01-01", "2028-01-01"),
     ],
 )
-def test_a_month_of_the_calendar(start: datetime, end: datetime, zone: str, right: bool) -> None:
-    assert is_month(start, end, zone=zone) is right
+def test_periods_worked_by_hand(rhythm: Rhythm, start: str, end: str) -> None:
+    bounds = tuple(datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (start, end))
+    assert period_of(rhythm, datetime(2026, 2, 15, tzinfo=UTC)) == bounds
+
+
+MARCH = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+
+
+def test_parts_add_up_to_the_whole() -> None:
+    cuts = [datetime(2026, 3, day, 7, tzinfo=UTC) for day in (4, 11, 30)]
+    for method in ("time", "days"):
+        shares = [share_over(MARCH, at, method=method, zone="UTC") for at in (MARCH[0], *cuts, MARCH[1])]
+        assert shares == sorted(shares)
+        parts = [part(Decimal(10), *pair, places=2) for pair in pairwise(shares)]
+        assert sum(parts) == Decimal("10.00")
+    assert share_over(MARCH, datetime(2026, 3, 11, 7, tzinfo=UTC), method="days", zone="UTC") == Fraction(10, 31)
+
+
+def tally(*quantities: str, allowance: str | None = "10", events: int | None = None, voids: int | None = None) -> Tally:
+    """Recordings, of which those with a minus are taken back, in that order."""
+    made = Tally(None if allowance is None else Decimal(allowance), events, voids)
+    void = 0
+    for place, spelled in enumerate(quantities, start=1):
+        void += spelled.startswith("-")
+        made.add(UUID(int=place), place, Decimal(spelled.lstrip("-")), void if spelled.startswith("-") else None)
+    return made
+
+
+def test_recordings_added_up_by_hand() -> None:
+    found = tally("4", "7", "-5", "1")
+    assert (found.total, found.beyond, found.beyond_events, found.recorded, found.taken_back) == (12, 2, 2, 4, 1)
+    assert tally("4", "7", "-5", "1", voids=0).total == 17
+    assert tally("4", "7", "-5", "1", events=2).beyond == 1
+    assert tally("40", allowance=None).beyond == 0
+    assert tally("0.1", "0.2", allowance="0").beyond == Decimal("0.3")
+
+
+def test_the_fingerprint_is_of_what_counts_in_any_order() -> None:
+    one, other = tally("4", "7"), tally("4", "7", "-5")
+    assert one.hash == other.hash != tally("4", "8").hash
+    assert Tally(None).hash == bytes(32)
+    assert one.hash == to_bytes(hash_of(UUID(int=1), Decimal(4)) + hash_of(UUID(int=2), Decimal("7.000")))

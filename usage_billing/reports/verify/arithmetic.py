@@ -9,10 +9,12 @@ from typing import Any
 from iso4217 import Currency
 
 NOTHING = Fraction(0)
+UNREADABLE = (ValueError, KeyError, TypeError, ZeroDivisionError, StopIteration, AttributeError)
+"""What ``due`` raises for a price that is none."""
 
 
 def due(price: Mapping[str, Any], quantity: Decimal, recordings: int, *, currency: str) -> Decimal:
-    """What ``quantity`` beyond the limit costs, rounded half up to the minor unit. Raises ValueError, KeyError."""
+    """What ``quantity`` beyond the limit costs, rounded half up to the minor unit. Raises one of UNREADABLE."""
     amount = _exact(price, Fraction(quantity), recordings)
     amount -= amount * _number(price.get("discountPercent")) / 100
     if price.get("minimumAmount") is not None:

@@ -6,10 +6,13 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.acceptances import acceptance_differences
-from usage_billing.reports.verify.charges import charge_differences
+from usage_billing.reports.verify.credit import credit_differences
 from usage_billing.reports.verify.difference import Difference, OnProgress, quiet
+from usage_billing.reports.verify.fees import fee_differences
 from usage_billing.reports.verify.invoices import invoice_differences
-from usage_billing.reports.verify.usage import summary_differences, usage_differences
+from usage_billing.reports.verify.strays import stray_differences
+from usage_billing.reports.verify.summaries import summary_differences
+from usage_billing.reports.verify.terms import load_catalogue
 
 # What one statement looks at: as many summaries as hold about this many recordings.
 _RECORDINGS, _SUMMARIES = 100_000, 2_000
@@ -33,18 +36,21 @@ def find_differences(
     """
     session.execute(text("SET LOCAL statement_timeout = 0"))
     summaries = session.execute(_COUNT, {"only": subscription_id}).one()[0]
+    catalogue = load_catalogue(session)
     done = 0
     for ids in _chunks(session, subscription_id):
         on_progress("summaries and charges", done, summaries)
-        yield from summary_differences(session, ids)
-        yield from charge_differences(session, ids)
+        yield from summary_differences(session, ids, catalogue)
         done += len(ids)
+    on_progress("fees", done, summaries)
+    yield from fee_differences(session, subscription_id, catalogue)
     on_progress("usage", done, summaries)
-    yield from usage_differences(session, subscription_id)
+    yield from stray_differences(session, subscription_id)
     on_progress("acceptances", done, summaries)
     yield from acceptance_differences(session, subscription_id)
     on_progress("invoices", done, summaries)
     yield from invoice_differences(session, subscription_id)
+    yield from credit_differences(session, subscription_id)
 
 
 def count_books(session: Session, *, subscription_id: str | None = None) -> tuple[int, int]:

@@ -1,0 +1,50 @@
+"""Credit: balances are the sums of their entries, and entries follow from invoices."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.reports.verify.difference import Difference
+
+_BALANCES = text(
+    """
+    SELECT coalesce(b.customer_id, e.customer_id), coalesce(b.currency, e.currency), b.balance, e.entries
+    FROM credit_balances AS b FULL JOIN (
+        SELECT customer_id, currency, sum(amount) AS entries FROM credit_entries GROUP BY 1, 2
+    ) AS e ON (e.customer_id, e.currency) = (b.customer_id, b.currency)
+    WHERE coalesce(b.balance, 0) <> coalesce(e.entries, 0)
+    """
+)
+# Of a standing final invoice: what it gives back is granted, what it took is applied; of any other: nothing stays.
+_INVOICES = text(
+    """
+    SELECT i.id, coalesce(e.entries, 0),
+        CASE WHEN i.status IN ('draft', 'void') THEN 0 WHEN i.total < 0 THEN -i.total ELSE -i.credit_applied END
+    FROM invoices AS i LEFT JOIN (
+        SELECT invoice_id, sum(amount) AS entries FROM credit_entries GROUP BY 1
+    ) AS e ON e.invoice_id = i.id
+    WHERE (CAST(:only AS text) IS NULL OR i.subscription_id = :only) AND coalesce(e.entries, 0) <>
+        CASE WHEN i.status IN ('draft', 'void') THEN 0 WHEN i.total < 0 THEN -i.total ELSE -i.credit_applied END
+    """
+)
+_APPLIED = text(
+    """
+    SELECT id, credit_applied, total FROM invoices WHERE (credit_applied < 0 OR credit_applied > greatest(total, 0))
+        AND (CAST(:only AS text) IS NULL OR subscription_id = :only)
+    """
+)
+
+
+def credit_differences(session: Session, only: str | None) -> Iterator[Difference]:
+    """What is wrong with credit; balances are looked at when all invoices are (``only`` is None)."""
+    if only is None:
+        for customer, currency, balance, entries in session.execute(_BALANCES):
+            message = f"{customer} has {balance or 0} {currency} in hand, the entries add up to {entries or 0}"
+            yield Difference("credit_balance", f"customer:{customer}", message)
+    for id, entries, should in session.execute(_INVOICES, {"only": only}):
+        message = f"its entries of credit add up to {entries}, {should} follows from it"
+        yield Difference("credit_entries", f"invoice:{id}", message)
+    for id, applied, total in session.execute(_APPLIED, {"only": only}):
+        message = f"credit of {applied} is applied to its total of {total}"
+        yield Difference("credit_applied", f"invoice:{id}", message)

@@ -1,0 +1,60 @@
+"""What belongs nowhere, or to two: recordings, voids and summaries that do not fit together."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.reports.verify.difference import Difference
+
+# Kind, subject, message, query of the ids.
+_CHECKS = (
+    (
+        "usage_orphan",
+        "record",
+        "this recording belongs to no summary",
+        """
+        SELECT u.id FROM usage AS u LEFT JOIN usage_summaries AS s ON s.id = u.summary_id
+        WHERE s.id IS NULL AND (CAST(:only AS text) IS NULL OR u.subscription_id = :only)
+        """,
+    ),
+    (
+        "void_orphan",
+        "record",
+        "what was taken back is not recorded, or under another summary",
+        """
+        SELECT v.usage_id FROM usage_voids AS v LEFT JOIN usage AS u ON u.id = v.usage_id
+        WHERE u.summary_id IS DISTINCT FROM v.summary_id
+            AND (CAST(:only AS text) IS NULL OR u.subscription_id = :only)
+        """,
+    ),
+    (
+        "void_ordinal",
+        "summary",
+        "what was taken back is not numbered from 1 without a gap",
+        """
+        SELECT v.summary_id FROM usage_voids AS v JOIN usage_summaries AS s ON s.id = v.summary_id
+        WHERE CAST(:only AS text) IS NULL OR s.subscription_id = :only
+        GROUP BY v.summary_id HAVING min(v.ordinal) <> 1 OR max(v.ordinal) <> count(*)
+        """,
+    ),
+    (
+        "summary_overlap",
+        "summary",
+        "it overlaps the one before it",
+        """
+        SELECT id FROM (
+            SELECT id, period_start < lag(period_end) OVER spans AND NOT lag(to_rate) OVER spans AS crosses
+            FROM usage_summaries WHERE CAST(:only AS text) IS NULL OR subscription_id = :only
+            WINDOW spans AS (PARTITION BY subscription_id, usage_type_id ORDER BY period_start)
+        ) AS neighbours WHERE crosses
+        """,
+    ),
+)
+
+
+def stray_differences(session: Session, only: str | None) -> Iterator[Difference]:
+    """What is found, of all subscriptions or of one."""
+    for kind, subject, message, statement in _CHECKS:
+        for (id,) in session.execute(text(statement), {"only": only}):
+            yield Difference(kind, f"{subject}:{id}", message)

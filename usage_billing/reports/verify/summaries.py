@@ -1,0 +1,199 @@
+"""From the recorded usage to the summaries and the items that charge them, a few at a time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.core.decimals import plain
+from usage_billing.reports.verify.arithmetic import UNREADABLE, due
+from usage_billing.reports.verify.difference import Difference
+from usage_billing.reports.verify.ledger import NOTHING, Ledger
+from usage_billing.reports.verify.tally import Tally
+from usage_billing.reports.verify.terms import Agreement, Catalogue, allowance_of, load_agreements
+
+_FETCH = 5_000
+_SUMMARIES = text(
+    """
+    SELECT s.*, q.monthly_limit, q.price, p.currency FROM usage_summaries AS s
+    JOIN subscriptions AS a ON a.id = s.subscription_id JOIN plans AS p ON p.id = a.plan_id
+    LEFT JOIN usage_quotas AS q ON q.id = s.quota_id WHERE s.id = ANY(CAST(:ids AS bigint[])) ORDER BY s.id
+    """
+)
+_ITEMS = text(
+    """
+    SELECT t.*, i.status, i.currency, i.subscription_id, q.price AS quota_price
+    FROM usage_invoice_items AS t JOIN invoices AS i ON i.id = t.invoice_id
+    LEFT JOIN usage_quotas AS q ON q.id = t.quota_id
+    WHERE t.summary_id = ANY(CAST(:ids AS bigint[])) ORDER BY t.summary_id, i.number NULLS LAST, t.id
+    """
+)
+_USAGE = text(
+    """
+    SELECT u.summary_id, u.id, u.ordinal, u.quantity, u.beyond_limit, u.occurred_at, u.subscription_id,
+        u.usage_type_id, v.ordinal AS void
+    FROM usage AS u LEFT JOIN usage_voids AS v ON v.usage_id = u.id
+    WHERE u.summary_id = ANY(CAST(:ids AS bigint[])) ORDER BY u.summary_id, u.ordinal
+    """
+)
+
+
+def summary_differences(session: Session, ids: Sequence[int], catalogue: Catalogue) -> Iterator[Difference]:
+    """What is wrong with these summaries, their recordings' marks, and the items that charge them."""
+    proofs = {row.id: _Proof(row) for row in session.execute(_SUMMARIES, {"ids": list(ids)})}
+    for item in session.execute(_ITEMS, {"ids": list(ids)}):
+        proofs[item.summary_id].expect(item)
+    for row in session.execute(_USAGE, {"ids": list(ids)}, execution_options={"yield_per": _FETCH}):
+        proofs[row.summary_id].add(row)
+    agreements = load_agreements(session, {proof.summary.subscription_id for proof in proofs.values()})
+    for proof in proofs.values():
+        yield from proof.totals()
+        yield from proof.terms(catalogue, agreements)
+        yield from proof.charges()
+
+
+class _Proof:
+    """One summary, added up anew: as it is now, and as it was for each of its items."""
+
+    def __init__(self, summary: Any) -> None:
+        self.summary = summary
+        self._now = Tally(summary.allowance)
+        self._items: list[tuple[Any, Tally]] = []
+        self._wrong: dict[str, int] = {}
+
+    def expect(self, item: Any) -> None:
+        """Look out for what an item rests on."""
+        self._items.append((item, Tally(item.allowance, item.events, item.voids)))
+
+    def add(self, row: Any) -> None:
+        """The next recording, in the order recorded."""
+        summary, place = self.summary, self._now.recorded + 1
+        mark = self._now.add(row.id, place, row.quantity, row.void)
+        for _, tally in self._items:
+            tally.add(row.id, place, row.quantity, row.void)
+        for kind, wrong in (
+            ("usage_mark", row.beyond_limit != mark),
+            ("usage_ordinal", row.ordinal != place),
+            (
+                "usage_period",
+                row.void is None and not summary.period_start <= row.occurred_at < summary.period_end,
+            ),
+            (
+                "usage_summary",
+                (row.subscription_id, row.usage_type_id) != (summary.subscription_id, summary.usage_type_id),
+            ),
+        ):
+            if wrong:
+                self._wrong[kind] = self._wrong.get(kind, 0) + 1
+
+    def totals(self) -> Iterator[Difference]:
+        """The summary's sums and its recordings' marks."""
+        summary, now = self.summary, self._now
+        for kind, name, stands, should in (
+            ("summary_total", "total", summary.total, now.total),
+            ("summary_beyond", "quantity beyond the limit", summary.beyond_limit, now.beyond),
+            ("summary_events", "number of recordings", summary.events, now.recorded),
+            ("summary_voids", "number taken back", summary.voids, now.taken_back),
+            ("summary_beyond_events", "number of recordings beyond", summary.beyond_events, now.beyond_events),
+        ):
+            if stands != should:
+                yield self._differs(kind, f"its {name} is {_text(stands)}, its usage gives {_text(should)}")
+        if bytes(summary.events_hash) != now.hash:
+            yield self._differs("summary_hash", "its fingerprint is not that of its recordings")
+        for kind, what in (
+            ("usage_mark", "recordings are not divided at the limit"),
+            ("usage_ordinal", "recordings are not numbered from 1 without a gap"),
+            ("usage_period", "recordings lie outside its period"),
+            ("usage_summary", "recordings are of another subscription or usage type"),
+        ):
+            if kind in self._wrong:
+                yield self._differs(kind, f"{self._wrong[kind]} {what}")
+
+    def terms(self, catalogue: Catalogue, agreements: Mapping[str, Agreement]) -> Iterator[Difference]:
+        """Its span, quota and allowance; billing brings them up to date when it rates it."""
+        summary = self.summary
+        if summary.to_rate or summary.subscription_id not in agreements:
+            return
+        found = catalogue.usage_segment(
+            agreements[summary.subscription_id], summary.subscription_id, summary.usage_type_id, summary.period_start
+        )
+        if found is None or found[0].start != summary.period_start:
+            if summary.events > summary.voids or summary.allowance is not None:
+                yield self._differs("summary_period", "no segment of its subscription begins where it does")
+            return
+        segment, quota = found
+        if (summary.period_end, summary.bills_at) != (segment.end, segment.bills_at):
+            message = f"it ends at {summary.period_end} and bills at {summary.bills_at}"
+            yield self._differs("summary_period", f"{message}, not at {segment.end} and {segment.bills_at}")
+        # Without a quota any more it keeps the one that it was charged by.
+        if quota is not None and summary.quota_id != quota.id:
+            message = f"it was rated by quota {summary.quota_id}, quota {quota.id if quota else None} is in force"
+            yield self._differs("summary_quota", message)
+        allowance = allowance_of(segment, quota)
+        if summary.allowance != allowance:
+            message = f"its allowance is {_text(summary.allowance)}, its part of the limit {_text(allowance)}"
+            yield self._differs("summary_allowance", message)
+
+    def charges(self) -> Iterator[Difference]:
+        """Its items, one by one and together."""
+        summary = self.summary
+        ledger = Ledger(stale=summary.to_rate)
+        for item, tally in self._items:
+            yield from self._item(item, tally)
+            yield from ledger.enter(item, billable=tally.beyond, due=_due_of(item, tally))
+        try:
+            yield from ledger.close(f"summary:{summary.id}", self._due())
+        except UNREADABLE as error:
+            yield self._differs("summary_price", f"its quota's price cannot be read: {error!r}")
+
+    def _item(self, item: Any, tally: Tally) -> Iterator[Difference]:
+        subject = f"item:{item.id}"
+        for kind, name, stands, should in (
+            ("item_events", "last recording", item.events, tally.recorded),
+            ("item_events", "number taken back", item.voids, tally.taken_back),
+            ("item_total", "total", item.total, tally.total),
+            ("item_billable", "quantity beyond the limit", item.billable, tally.beyond),
+            ("item_billable", "number of recordings beyond", item.billable_events, tally.beyond_events),
+        ):
+            if stands != should:
+                yield Difference(kind, subject, f"its {name} is {_text(stands)}, its usage gives {_text(should)}")
+        if item.events_hash is None or bytes(item.events_hash) != tally.hash:
+            yield Difference("item_hash", subject, "its fingerprint is not that of its recordings")
+        if item.price != item.quota_price:
+            yield Difference("item_price", subject, "its price is not that of its quota")
+        elif _due_of(item, tally) is None:
+            yield Difference("item_price", subject, "its price cannot be read")
+        if (item.subscription_id, item.usage_type_id, item.period_start) != (
+            self.summary.subscription_id,
+            self.summary.usage_type_id,
+            self.summary.period_start,
+        ):
+            yield Difference("item_owner", subject, "its subscription, usage type or period is not its summary's")
+
+    def _due(self) -> Decimal:
+        summary = self.summary
+        if summary.quota_id is None or summary.allowance is None:
+            return NOTHING
+        return due(summary.price, summary.beyond_limit, summary.beyond_events, currency=summary.currency)
+
+    def _differs(self, kind: str, message: str) -> Difference:
+        summary = self.summary
+        where = f"{summary.subscription_id}, {summary.usage_type_id}, {summary.period_start.astimezone(UTC):%Y-%m-%d}"
+        return Difference(kind, f"summary:{summary.id}", f"{where}: {message}")
+
+
+def _due_of(item: Any, tally: Tally) -> Decimal | None:
+    """What was due when the item was written; None when nobody can read its price."""
+    if item.allowance is None:
+        return NOTHING
+    try:
+        return due(item.quota_price, tally.beyond, tally.beyond_events, currency=item.currency)
+    except UNREADABLE:
+        return None
+
+
+def _text(value: Decimal | int | None) -> str:
+    return "none" if value is None else plain(Decimal(value))

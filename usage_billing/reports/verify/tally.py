@@ -1,0 +1,48 @@
+"""Adding up recordings once more, in the order recorded. Pure."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from uuid import UUID
+
+from usage_billing.core.decimals import EXACT
+
+NOTHING = Decimal(0)
+_MODULUS = 1 << 256
+
+
+@dataclass(slots=True)
+class Tally:
+    """What recordings come to, as they stood when ``events`` were recorded and ``voids`` taken back (None: now)."""
+
+    allowance: Decimal | None
+    events: int | None = None
+    voids: int | None = None
+    recorded: int = 0
+    taken_back: int = 0
+    total: Decimal = NOTHING
+    beyond: Decimal = NOTHING
+    beyond_events: int = 0
+    digest: int = 0
+
+    def add(self, id: UUID, place: int, quantity: Decimal, void: int | None) -> Decimal:
+        """Add the next recording, the ``void``-th to be taken back; returns how much of it lies beyond."""
+        if self.events is not None and place > self.events:
+            return NOTHING
+        self.recorded += 1
+        if void is not None and (self.voids is None or void <= self.voids):
+            self.taken_back += 1
+            return NOTHING
+        self.total = EXACT.add(self.total, quantity)
+        self.digest += int.from_bytes(sha256(id.bytes + f"{EXACT.normalize(quantity):f}".encode()).digest())
+        if self.allowance is None or self.total <= self.allowance:
+            return NOTHING
+        mark = min(quantity, EXACT.subtract(self.total, self.allowance))
+        self.beyond = EXACT.add(self.beyond, mark)
+        self.beyond_events += 1
+        return mark
+
+    @property
+    def hash(self) -> bytes:
+        """The sum of the hashes of what counts."""
+        return (self.digest % _MODULUS).to_bytes(32)

@@ -1,0 +1,142 @@
+"""What was agreed, read whole: which plan when, and which quota, allowance and fee that makes for a segment."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.reports.verify.calendar import Rhythm, part, period_of, share_over
+
+_QUANTITY_PLACES = 12
+_PLANS = text("SELECT id, currency, interval, interval_count, base_fee, proration, prorates_edges FROM plans")
+_QUOTAS = text(
+    "SELECT id, plan_id, usage_type_id, coalesce(subscription_id, '') AS own, immediate, effective_from,"
+    " monthly_limit, price FROM usage_quotas ORDER BY version DESC"
+)
+_AGREEMENTS = text(
+    "SELECT a.id, a.timezone, a.anchor, a.started_at, t.plan_id, t.starts_at, t.ends_at, t.paused"
+    " FROM subscriptions AS a JOIN subscription_terms AS t ON t.subscription_id = a.id"
+    " WHERE a.id = ANY(CAST(:ids AS text[])) ORDER BY a.id, t.starts_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a billing period in which nothing changes."""
+
+    start: datetime
+    end: datetime
+    bills_at: datetime
+    period: tuple[datetime, datetime]
+    plan: Any
+    joined: datetime
+    first: Fraction
+    last: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The terms of one subscription in order: rows of (plan_id, starts_at, ends_at, paused)."""
+
+    zone: str
+    anchor: datetime | None
+    terms: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Every plan by id, and every version of every quota, newest first, by (plan, usage type, own subscription)."""
+
+    plans: dict[str, Any]
+    quotas: dict[tuple[str, str, str], list[Any]]
+
+    def versions(self, plan_id: str, usage_type: str, subscription: str) -> list[Any]:
+        """Those that could be in force, the first choice first: the subscription's own, then the plan's."""
+        return [quota for own in (subscription, "") for quota in self.quotas.get((plan_id, usage_type, own), ())]
+
+    def segment(self, agreement: Agreement, at: datetime, *, cuts: Collection[datetime] = ()) -> Segment | None:
+        """The segment around ``at``; None when nothing runs then."""
+        term = next(
+            (t for t in agreement.terms if t.starts_at <= at and (t.ends_at is None or at < t.ends_at)),
+            None,
+        )
+        if term is None or term.paused:
+            return None
+        plan = self.plans[term.plan_id]
+        period = period_of(Rhythm(agreement.zone, plan.interval, plan.interval_count, agreement.anchor), at)
+        start = max([period[0], term.starts_at, *(cut for cut in cuts if cut <= at)])
+        end = min([period[1], *(cut for cut in cuts if cut > at), *([term.ends_at] if term.ends_at else [])])
+        begun, ended = agreement.terms[0].starts_at, agreement.terms[-1].ends_at
+        first, last = Fraction(0), Fraction(1)
+        if plan.proration != "none":
+            whole_edges = not plan.prorates_edges
+            if not (whole_edges and start == begun):
+                first = share_over(period, start, method=plan.proration, zone=agreement.zone)
+            if not (whole_edges and end == ended):
+                last = share_over(period, end, method=plan.proration, zone=agreement.zone)
+        bills_at = period[1] if ended is None else min(period[1], ended)
+        return Segment(start, end, bills_at, period, plan, max(period[0], _joined(agreement, term)), first, last)
+
+    def usage_segment(
+        self, agreement: Agreement, subscription: str, usage_type: str, at: datetime
+    ) -> tuple[Segment, Any | None] | None:
+        """The segment of a usage type around ``at`` and the quota in force in it; None when nothing runs then."""
+        whole = self.segment(agreement, at)
+        if whole is None:
+            return None
+        versions = self.versions(whole.plan.id, usage_type, subscription)
+
+        def in_force(at: datetime) -> Any | None:
+            return next((v for v in versions if v.effective_from <= (at if v.immediate else whole.joined)), None)
+
+        # What takes effect at once cuts, unless something goes before it: the version before must differ.
+        instants = sorted({v.effective_from for v in versions if v.immediate and v.effective_from > whole.start})
+        cuts = [
+            at
+            for at, before in zip(instants, [whole.start, *instants], strict=False)
+            if in_force(at) is not in_force(before)
+        ]
+        cut = self.segment(agreement, at, cuts=cuts)
+        return None if cut is None else (cut, in_force(cut.start))
+
+
+def _joined(agreement: Agreement, term: Any) -> datetime:
+    """Since when the subscription has been on the plan of ``term``, pauses included."""
+    since: datetime = term.starts_at
+    for earlier in sorted(agreement.terms, key=lambda t: t.starts_at, reverse=True):
+        if earlier.starts_at < since:
+            if earlier.plan_id != term.plan_id:
+                break
+            since = earlier.starts_at
+    return since
+
+
+def allowance_of(segment: Segment, quota: Any | None) -> Decimal | None:
+    """The part of the quota's limit that falls to a segment; None never charges."""
+    if quota is None or quota.monthly_limit is None:
+        return None
+    return part(quota.monthly_limit, segment.first, segment.last, places=_QUANTITY_PLACES)
+
+
+def load_catalogue(session: Session) -> Catalogue:
+    """Plans and quotas, all of them."""
+    quotas: dict[tuple[str, str, str], list[Any]] = {}
+    for row in session.execute(_QUOTAS):
+        quotas.setdefault((row.plan_id, row.usage_type_id, row.own), []).append(row)
+    return Catalogue({row.id: row for row in session.execute(_PLANS)}, quotas)
+
+
+def load_agreements(session: Session, ids: Collection[str]) -> dict[str, Agreement]:
+    """The terms of these subscriptions."""
+    found: dict[str, list[Any]] = {}
+    for row in session.execute(_AGREEMENTS, {"ids": list(ids)}):
+        found.setdefault(row.id, []).append(row)
+    return {
+        id: Agreement(rows[0].timezone, rows[0].started_at if rows[0].anchor == "anniversary" else None, rows)
+        for id, rows in found.items()
+    }
