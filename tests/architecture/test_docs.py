@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.sources import ROOT, sources, tracked_files
+from usage_billing.all_models import Base
 from usage_billing.settings import Settings
 
 DOCS = ROOT / "docs"
@@ -104,6 +105,13 @@ def test_every_error_code_is_documented() -> None:
     documented = set(re.findall(r"`([a-z_]+)`", (DOCS / "problems.md").read_text(encoding="utf-8")))
     assert {"unknown_subscription", "inbox_unavailable"} <= _codes()
     assert sorted(_codes() - documented) == []
+
+
+def test_the_architecture_shows_every_room_and_its_tables() -> None:
+    rows = _rows((DOCS / "architecture.md").read_text(encoding="utf-8"))
+    for mapper in Base.registry.mappers:
+        room, table = mapper.class_.__module__.split(".")[1], mapper.local_table.name  # type: ignore[attr-defined]
+        assert f"`{table}`" in rows[room][0], f"{room} owns {table}"
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
