@@ -175,6 +175,13 @@ def test_an_invoice_is_final_when_its_period_and_the_grace_time_are_over(world: 
     assert scalars(world, "SELECT count(*) FROM audit_log WHERE action = 'invoice.finalize'") == [1]
 
 
+def test_a_month_within_its_grace_time_waits_though_an_older_one_is_due(world: Engine, now: datetime) -> None:
+    use(world, 51, at=datetime(2026, 10, 15, tzinfo=UTC))
+    use(world, 52, at=now)
+    bill(world, DECEMBER + HOUR / 2)
+    assert invoices(world) == [(1, "finalized", 10, Decimal("10.00")), (None, "draft", 11, Decimal("20.00"))]
+
+
 def test_the_period_is_over_by_the_subscriptions_own_clock(engine: Engine, now: datetime) -> None:
     with transaction(engine) as session:
         make_world(session)

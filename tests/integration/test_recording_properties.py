@@ -53,7 +53,7 @@ def content(recording: Recording) -> tuple[object, ...]:
 
 
 @given(deliveries())
-@examples(25)
+@examples(15)
 def test_recorded_once_however_often_and_in_whatever_batches(
     engine: Engine, delivery: tuple[list[Recording], list[list[Recording]]]
 ) -> None:

@@ -47,7 +47,7 @@ def settled(before: Charged, charge: Charge | None) -> Charged:
 
 
 @given(prices(), CURRENCIES, steps)
-@examples(300)
+@examples(150)
 def test_the_charges_of_any_sequence_of_totals_add_up_to_the_amount_of_the_last(
     price: dict[str, Any], currency: str, sequence: list[tuple[Decimal, int, bool]]
 ) -> None:

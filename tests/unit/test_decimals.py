@@ -43,7 +43,7 @@ def spelled(draw: st.DrawFn) -> str:
 
 
 @given(spelled())
-@examples(400)
+@examples(200)
 def test_a_number_is_read_as_spelled_exactly_when_it_is_in_range_and_keeps_its_places(text: str) -> None:
     truth = Fraction(text)
     acceptable = 0 <= truth <= MAX_QUANTITY and places_of(truth) <= PLACES
@@ -55,7 +55,7 @@ def test_a_number_is_read_as_spelled_exactly_when_it_is_in_range_and_keeps_its_p
 
 
 @given(st.text(st.sampled_from("0123456789.eE+-_ ,xX\u0663\uff11NaInf"), max_size=8))
-@examples(400)
+@examples(200)
 def test_what_json_does_not_call_a_number_is_refused(text: str) -> None:
     try:
         is_number = text == text.strip() and json.loads(text) not in (float("inf"), float("-inf"))
@@ -107,7 +107,7 @@ def test_a_number_is_written_plainly(text: str, written: str) -> None:
 
 
 @given(any_quantities)
-@examples(200)
+@examples(100)
 def test_writing_and_reading_again_changes_nothing(value: Decimal) -> None:
     text = plain(value)
     assert parse_decimal(text, maximum=MAX_QUANTITY) == value
@@ -117,7 +117,7 @@ def test_writing_and_reading_again_changes_nothing(value: Decimal) -> None:
 
 
 @given(st.lists(any_quantities, max_size=30), decimals("0", str(MAX_PRICE), places=12))
-@examples(200)
+@examples(100)
 def test_sums_and_products_lose_no_digit(values: list[Decimal], price: Decimal) -> None:
     total = Decimal(0)
     for value in values:

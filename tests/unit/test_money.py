@@ -23,14 +23,14 @@ def half_up(value: Fraction, digits: int) -> Fraction:
 
 
 @given(st.integers(-(10**40), 10**40), st.integers(0, 24), DIGITS)
-@examples(300)
+@examples(150)
 def test_rounding_is_half_up(units: int, places: int, digits: int) -> None:
     value = Decimal(f"{units}E-{places}")
     assert Fraction(round_to_minor_unit(value, digits)) == half_up(Fraction(units, 10**places), digits)
 
 
 @given(st.integers(-(10**20), 10**20), DIGITS)
-@examples(200)
+@examples(100)
 def test_an_exact_half_goes_away_from_zero(units: int, digits: int) -> None:
     half = Fraction(2 * units + (1 if units >= 0 else -1), 2 * 10**digits)
     value = Decimal(half.numerator * 5) / Decimal(5 * half.denominator)

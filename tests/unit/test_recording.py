@@ -54,7 +54,7 @@ def changed(recording: Recording, **changes: Any) -> Recording:
 
 
 @given(st.lists(recordings, max_size=5))
-@examples(200)
+@examples(100)
 def test_what_the_inbox_keeps_is_read_back_the_same(batch: list[Recording]) -> None:
     read = decode_recordings(encode_recordings(batch))
     assert read == batch
@@ -63,14 +63,14 @@ def test_what_the_inbox_keeps_is_read_back_the_same(batch: list[Recording]) -> N
 
 
 @given(recordings)
-@examples(200)
+@examples(100)
 def test_what_quarantine_keeps_can_be_replayed_the_same(recording: Recording) -> None:
     stored = msgspec.json.decode(msgspec.json.encode(msgspec.to_builtins(to_payload(recording))))
     assert from_payload(stored) == recording
 
 
 @given(recordings, names, any_quantities, instants)
-@examples(200)
+@examples(100)
 def test_the_fingerprint_tells_other_content(recording: Recording, name: str, other: Decimal, at: datetime) -> None:
     own = recording.fingerprint()
     assert len(own) == 16
@@ -99,7 +99,7 @@ def test_how_a_quantity_was_spelled_does_not_matter(recording: Recording) -> Non
 
 
 @given(documents)
-@examples(200)
+@examples(100)
 def test_metadata_is_the_same_text_whatever_the_order_of_its_members(document: dict[str, object]) -> None:
     backwards = dict(reversed(document.items()))
     text = canonical_metadata(msgspec.json.encode(document))

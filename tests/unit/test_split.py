@@ -25,7 +25,7 @@ def run(quantities: list[Decimal], limit: Decimal | None) -> tuple[list[Decimal]
 
 
 @given(SEQUENCES, LIMITS)
-@examples(300)
+@examples(150)
 def test_the_parts_beyond_add_up_to_what_the_total_has_beyond(quantities: list[Decimal], limit: Decimal | None) -> None:
     parts, total = run(quantities, limit)
     truth = max(Fraction(0), sum(map(Fraction, quantities), Fraction(0)) - Fraction(limit)) if limit is not None else 0
@@ -33,7 +33,7 @@ def test_the_parts_beyond_add_up_to_what_the_total_has_beyond(quantities: list[D
 
 
 @given(SEQUENCES, LIMITS)
-@examples(200)
+@examples(100)
 def test_within_and_beyond_are_the_quantity(quantities: list[Decimal], limit: Decimal | None) -> None:
     parts, _ = run(quantities, limit)
     for quantity, part in zip(quantities, parts, strict=True):
@@ -41,7 +41,7 @@ def test_within_and_beyond_are_the_quantity(quantities: list[Decimal], limit: De
 
 
 @given(SEQUENCES, LIMITS)
-@examples(200)
+@examples(100)
 def test_only_one_recording_is_divided_and_after_it_everything_is_beyond(
     quantities: list[Decimal], limit: Decimal | None
 ) -> None:
@@ -53,7 +53,7 @@ def test_only_one_recording_is_divided_and_after_it_everything_is_beyond(
 
 
 @given(SEQUENCES.flatmap(lambda q: st.tuples(st.just(q), st.permutations(q))), LIMITS)
-@examples(200)
+@examples(100)
 def test_the_order_changes_who_is_divided_and_never_how_much(
     orders: tuple[list[Decimal], list[Decimal]], limit: Decimal | None
 ) -> None:
