@@ -243,9 +243,7 @@ def test_a_credential_that_does_not_hold_opens_nothing(
 
 
 @pytest.mark.parametrize("user", ["user123", "stranger"])
-def test_a_user_sees_its_own_and_no_other(
-    probes: list[Probe], call_as: As, make_token: MakeToken, user: str
-) -> None:
+def test_a_user_sees_its_own_and_no_other(probes: list[Probe], call_as: As, make_token: MakeToken, user: str) -> None:
     caller = call_as(make_token(user))
     want = wanted(probes, user=user)
     # A list of nobody's invoices is no secret: it is empty.

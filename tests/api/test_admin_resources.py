@@ -80,16 +80,19 @@ def test_lists_go_on_by_cursor(admin: FlaskClient) -> None:
 def test_the_founding_documents_quota_is_taken(catalogue: None, admin: FlaskClient, engine: Engine) -> None:
     made = admin.post("/api/quotas", json=QUOTA)
     assert made.status_code == 201
-    assert made.json.items() >= {
-        "planId": "business",
-        "usageType": "assessment",
-        "version": 1,
-        "monthlyLimit": "50",
-        "unitPrice": "10",
-        "price": {"model": "per_unit", "unitPrice": "10"},
-        "unitName": "assessment",
-        "effectiveUntil": None,
-    }.items()
+    assert (
+        made.json.items()
+        >= {
+            "planId": "business",
+            "usageType": "assessment",
+            "version": 1,
+            "monthlyLimit": "50",
+            "unitPrice": "10",
+            "price": {"model": "per_unit", "unitPrice": "10"},
+            "unitName": "assessment",
+            "effectiveUntil": None,
+        }.items()
+    )
     assert admin.get(f"/api/quotas/{made.json['id']}").json == made.json
     later = admin.post("/api/quotas", json=QUOTA | {"monthlyLimit": None, "unitPrice": "0.000000000001"}).json
     assert (later["version"], later["monthlyLimit"], later["unitPrice"]) == (2, None, "0.000000000001")
@@ -112,14 +115,17 @@ def test_a_quota_takes_any_price(catalogue: None, admin: FlaskClient) -> None:
 def test_a_subscription_is_made_and_ended(catalogue: None, admin: FlaskClient, engine: Engine) -> None:
     made = admin.post("/api/subscriptions", json=SUBSCRIPTION)
     assert made.status_code == 201
-    assert made.json.items() >= {
-        "userId": "acme",
-        "planId": "business",
-        "startedAt": "2025-12-31T23:00:00Z",
-        "endedAt": None,
-        "timezone": "UTC",
-        "anchor": "calendar",
-    }.items()
+    assert (
+        made.json.items()
+        >= {
+            "userId": "acme",
+            "planId": "business",
+            "startedAt": "2025-12-31T23:00:00Z",
+            "endedAt": None,
+            "timezone": "UTC",
+            "anchor": "calendar",
+        }.items()
+    )
     assert admin.get("/api/subscriptions?userId=acme").json["data"] == [made.json]
     assert admin.get("/api/subscriptions?userId=other").json["data"] == []
     ended = admin.patch("/api/subscriptions/sub-1", json={"endedAt": "2026-12-31T00:00:00Z"})

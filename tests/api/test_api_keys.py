@@ -19,8 +19,13 @@ def test_a_key_is_shown_once(admin: FlaskClient, call_as: As, engine: Engine) ->
     for url in ("/api/api-keys", f"/api/api-keys/{made.json['id']}"):
         assert key not in admin.get(url).get_data(as_text=True)
     with read_only(engine) as session:
-        kept = session.execute(text("SELECT api_keys::text || (SELECT string_agg(detail::text, '') FROM audit_log)"
-                                    " FROM api_keys")).scalars().all()
+        kept = (
+            session.execute(
+                text("SELECT api_keys::text || (SELECT string_agg(detail::text, '') FROM audit_log) FROM api_keys")
+            )
+            .scalars()
+            .all()
+        )
     assert key.rpartition("_")[2] not in "".join(kept)
 
 

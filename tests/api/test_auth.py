@@ -83,9 +83,7 @@ def test_a_user_is_limited_as_well(app: Flask, call_as: As, make_token: MakeToke
         here.settings = before
 
 
-def test_guessing_is_slowed_down_and_known_keys_go_on(
-    app: Flask, client: FlaskClient, call_as: As, keys: Keys
-) -> None:
+def test_guessing_is_slowed_down_and_known_keys_go_on(app: Flask, client: FlaskClient, call_as: As, keys: Keys) -> None:
     known = call_as(keys.reader)
     assert known.get(URL).status_code == 404
     limit = state_of(app).rates.failures_per_minute

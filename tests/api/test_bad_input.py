@@ -142,9 +142,7 @@ def test_a_wrong_field_is_pointed_at(writer: FlaskClient, nothing_changed: Calla
 
 
 @pytest.mark.parametrize("name", [name for name in WRONG_FIELDS if WRONG_FIELDS[name][0].startswith(b"{")])
-def test_one_wrong_event_refuses_the_batch(
-    writer: FlaskClient, nothing_changed: Callable[[], bool], name: str
-) -> None:
+def test_one_wrong_event_refuses_the_batch(writer: FlaskClient, nothing_changed: Callable[[], bool], name: str) -> None:
     body, pointer, code = WRONG_FIELDS[name]
     batch = b'{"events":[%s,%s]}' % (_with(), body)
     answer = writer.post("/api/usage/record/batch", data=batch, content_type="application/json")
@@ -195,9 +193,7 @@ def test_a_compressed_body_is_refused(writer: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/usage/record", "/api/usage/record/batch", "/api/usage/process-billing"])
-def test_a_body_over_the_limit_is_refused(
-    admin: FlaskClient, nothing_changed: Callable[[], bool], path: str
-) -> None:
+def test_a_body_over_the_limit_is_refused(admin: FlaskClient, nothing_changed: Callable[[], bool], path: str) -> None:
     answer = admin.post(path, data=b" " * (4 * 1024 * 1024) + _with(), content_type="application/json")
     assert_problem(answer, 413)
     assert nothing_changed()

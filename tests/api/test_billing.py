@@ -29,9 +29,7 @@ def test_the_overage_is_on_the_invoice(billed: Billed, reader: FlaskClient) -> N
     assert listed == [shown]
 
 
-def test_a_run_is_opened_and_seen_to_its_end(
-    billed: Billed, call_as: As, keys: Keys, engine: Engine
-) -> None:
+def test_a_run_is_opened_and_seen_to_its_end(billed: Billed, call_as: As, keys: Keys, engine: Engine) -> None:
     biller = call_as(keys.biller)
     answer = biller.post("/api/usage/process-billing")
     assert answer.status_code == 202

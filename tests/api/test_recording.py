@@ -51,8 +51,10 @@ def test_the_same_key_counts_once(writer: FlaskClient, reader: FlaskClient, drai
     other = writer.post("/api/usage/record", json=EVENT | {"quantity": 2, "idempotencyKey": "k-1"}).json
     elsewhere = writer.post("/api/usage/record", json=EVENT | {"source": "b", "idempotencyKey": "k-1"}).json
     drain()
-    states = {name: reader.get(f"/api/usage/records/{answer['id']}").json for name, answer in
-              {"first": first, "again": again, "other": other, "elsewhere": elsewhere}.items()}
+    states = {
+        name: reader.get(f"/api/usage/records/{answer['id']}").json
+        for name, answer in {"first": first, "again": again, "other": other, "elsewhere": elsewhere}.items()
+    }
     assert states["first"]["status"] == "recorded"
     assert states["again"]["status"] == "duplicate"
     assert states["again"]["duplicateOf"] == first["id"]
