@@ -5,6 +5,7 @@ from flask import Flask
 from api import auth, enqueue, observe, openapi, problems, state
 from api.json_provider import ExactJson
 from api.views import BLUEPRINTS, DOCUMENTATION
+from usage_billing.access.tokens import check_public_key
 from usage_billing.settings import Settings
 
 
@@ -14,6 +15,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises ConfigurationError when a setting is missing or wrong.
     """
     settings = settings or Settings.from_environment()
+    check_public_key(settings.jwt_public_key)
     # No static folder: what is served is served by a view, and every view has a rule.
     app = Flask("api", static_folder=None)
     app.json = ExactJson(app)

@@ -15,10 +15,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api import create_app
 from tests.support.properties import examples
 from usage_billing.access.principal import ADMIN, USAGE_READ, Principal
 from usage_billing.access.tokens import check_public_key, looks_like_token, verify_token
 from usage_billing.core.errors import ConfigurationError, NotAuthenticated
+from usage_billing.settings import Settings
 
 SECRET = "a-token-secret-of-more-than-32-characters"
 
@@ -182,6 +184,11 @@ def test_a_key_that_the_token_brings_along_is_not_used() -> None:
 def test_a_key_that_no_token_could_be_checked_with_is_named_when_the_service_starts(make: Callable[[], str]) -> None:
     with pytest.raises(ConfigurationError):
         check_public_key(make())
+
+
+def test_the_api_does_not_start_with_a_wrong_public_key() -> None:
+    with pytest.raises(ConfigurationError):
+        create_app(Settings(jwt_public_key="no pem at all", redis_url="redis://127.0.0.1:1/0"))
 
 
 @pytest.mark.parametrize("algorithm", KEYS)
