@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def run(service: Service, folder: Path) -> Iterator[Run]:
     def start(script: str) -> Process:
         environment = dict(os.environ, PYTHONPATH=str(PACKAGE))
         command = [sys.executable, "-c", START + script, service.url, str(folder)]
-        process = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE)
+        process = subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         started.append(process)
         return process
 
@@ -51,8 +52,8 @@ def run(service: Service, folder: Path) -> Iterator[Run]:
     for process in started:
         process.kill()
         process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for pipe in filter(None, (process.stdin, process.stdout)):
+            pipe.close()
 
 
 def ended(process: Process, *, within: float = 8.0) -> int:
@@ -63,6 +64,7 @@ def ended(process: Process, *, within: float = 8.0) -> int:
 def said(process: Process) -> str:
     """Its next line."""
     assert process.stdout is not None
+    assert select.select([process.stdout], [], [], 20)[0], "it said nothing"
     return process.stdout.readline().strip()
 
 
@@ -216,7 +218,7 @@ if child == 0:
 os.waitpid(child, 0)
 record(client, 20, 21)
 say('recorded')
-sys.stdin.read()
+sys.stdin.readline()
 assert client.flush()
 """
     process = run(script)
@@ -226,6 +228,31 @@ assert client.flush()
     service.wait_for(50)
     assert sorted(map(int, service.quantities())) == [*range(1, 41), *range(101, 111)]
     assert service.copies == 0
+
+
+@pytest.mark.parametrize("mode", ["hang", "stall"])
+def test_a_fork_while_an_answer_is_awaited(mode: str, service: Service, run: Run) -> None:
+    # The parent's thread holds the lock of what it reads from; in the child nobody will ever open it.
+    service.script.append(mode)
+    script = """
+client = make(timeout=60.0)
+record(client, 1)
+sys.stdin.readline()
+child = os.fork()
+if child == 0:
+    record(client, 1, 2)
+    os._exit(0 if client.flush(8.0) else 1)
+say(os.waitpid(child, 0)[1])
+os._exit(0)
+"""
+    process = run(script)
+    service.wait_for_requests(1)
+    time.sleep(0.1)
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert said(process) == "0"
+    assert service.quantities()[-1] == "2"
 
 
 def test_forks_in_the_midst_of_recording(service: Service, run: Run) -> None:
@@ -301,12 +328,13 @@ def end(*_):
     client.close()
     os._exit(7)
 signal.signal(signal.SIGTERM, end)
+record(client, 30)
 say('ready')
 while True: client.record("user123", "sub456", "report"); time.sleep(0.001)
 """
     process = run(script)
     said(process)
-    time.sleep(0.2)
+    time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     assert ended(process) == 7
-    assert len(service.accepted) > 20
+    assert len(service.accepted) >= 30

@@ -19,6 +19,7 @@ from usage_billing_client.backoff import MAX_RETRY_AFTER, pause, read_retry_afte
 from usage_billing_client.batching import fitting, halves, request_body
 from usage_billing_client.chunk import split_chunk
 from usage_billing_client.event import MAX_EVENT_BYTES, encode, new_key, spell_quantity, spell_time
+from usage_billing_client.guard import Guard
 from usage_billing_client.options import headers_for
 from usage_billing_client.transport import Target
 
@@ -195,6 +196,25 @@ def test_waits_double_up_to_a_cap_and_are_spread() -> None:
 )
 def test_retry_after(text: str, seconds: float) -> None:
     assert read_retry_after(text, now=NOW) == seconds
+
+
+def test_what_breaks_into_a_change_follows_it() -> None:
+    steps: list[bytes] = []
+
+    def put(line: bytes) -> bool:
+        steps.append(b"begin " + line)
+        if line == b"1":
+            assert guard.put(b"2")
+        steps.append(b"end " + line)
+        return True
+
+    guard = Guard(put)
+    guard.put(b"1")
+    assert steps == [b"begin 1", b"end 1", b"begin 2", b"end 2"]
+    with guard.change(), guard.change():
+        guard.put(b"3")
+        assert len(steps) == 4
+    assert steps[4:] == [b"begin 3", b"end 3"]
 
 
 def test_a_chunk_ends_where_a_line_ends() -> None:

@@ -23,7 +23,7 @@ class Service:
     ``ok`` accepts, as the real one does. ``503``, ``429`` (with ``retry_after``), ``401``, ``403``, ``404``,
     ``413``, ``500``; ``html``: a page with status 200; ``400``: a problem that names no event. ``hang`` never
     answers. Accepting, but without a whole answer: ``drop`` closes at once, ``cut`` in the midst of it,
-    ``accept-hang`` hangs after it accepted. Events of the type ``bad`` get 422 by index.
+    ``accept-hang`` hangs before it, ``stall`` in the midst of it. Events of the type ``bad`` get 422 by index.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -161,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
         if word == "hang":
             service.hang()
             self.close_connection = True
-        elif word in {"ok", "drop", "cut", "accept-hang"}:
+        elif word in {"ok", "drop", "cut", "accept-hang", "stall"}:
             self._take(events, word, batch=batch)
         elif word == "html":
             self._send(200, b"<html>Welcome</html>", "text/html")
@@ -191,11 +191,13 @@ class _Handler(BaseHTTPRequestHandler):
             service.hang()
         if word in {"drop", "accept-hang"}:
             self.close_connection = True
-        elif word == "cut":
+        elif word in {"cut", "stall"}:
             self.send_response(202)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text[: len(text) // 2])
+            if word == "stall":
+                service.hang()
             self.close_connection = True
         else:
             self._send(202, text)
