@@ -128,6 +128,7 @@ class Money(RuleBasedStateMachine):
             self._define(f"p{index % 3}", TYPES[index // 3], limit, price, own=None, immediate=False)
         for index, (zone, anniversary, age) in enumerate(people):
             self._subscribe(f"s{index}", f"p{index}", zone=zone, anniversary=anniversary, started=START - age)
+        self.use([(name, type, "33.333333333333", 0) for name in self.subscriptions for type in TYPES])
 
     def _make_plan(self, name: str, term: dict[str, Any]) -> None:
         fee = term["base_fee"]
@@ -253,13 +254,34 @@ class Money(RuleBasedStateMachine):
         if refused:
             self.now += timedelta(seconds=1)
 
-    @rule(name=st.sampled_from(["s0", "s1", "s2"]), plan=st.sampled_from(["p0", "p1", "p2"]), moment=moments)
-    def move(self, name: str, plan: str, moment: str | int) -> None:
+    @rule(
+        name=st.sampled_from(["s0", "s1", "s2"]),
+        plan=st.sampled_from(["p0", "p1", "p2"]),
+        moment=moments,
+        reprice=st.sampled_from([None, *PRICES]),
+        then=st.booleans(),
+    )
+    def move(self, name: str, plan: str, moment: str | int, reprice: dict[str, Any] | None, then: bool) -> None:
+        """To another plan, perhaps one whose prices have just changed, and use it."""
+        if reprice is not None:
+            self._define(plan, TYPES[0], "10", reprice, own=None, immediate=False)
         self._change(name, moment, "change_plan", plan)
+        self._use_now(name, then)
 
-    @rule(name=st.sampled_from(["s0", "s1", "s2"]), moment=moments, kind=st.sampled_from(["pause", "resume", "cancel"]))
-    def halt(self, name: str, moment: str | int, kind: str) -> None:
+    @rule(
+        name=st.sampled_from(["s0", "s1", "s2"]),
+        moment=moments,
+        kind=st.sampled_from(["pause", "resume", "resume", "cancel"]),
+        then=st.booleans(),
+    )
+    def halt(self, name: str, moment: str | int, kind: str, then: bool) -> None:
         self._change(name, moment, kind, None)
+        self._use_now(name, then)
+
+    def _use_now(self, name: str, wanted: bool) -> None:
+        if wanted:
+            self.now += timedelta(minutes=1)
+            self.use([(name, TYPES[0], "33.333333333333", 0)])
 
     def _change(self, name: str, moment: str | int, kind: str, plan: str | None) -> None:
         """The flow says when it takes effect; the oracle says what follows."""
@@ -295,6 +317,14 @@ class Money(RuleBasedStateMachine):
     def let_time_pass(self, hours: int) -> None:
         self.now += timedelta(hours=hours, minutes=17)
         self.is_billed = False
+
+    @rule()
+    def let_an_invoice_become_final(self) -> None:
+        """Go to where the next draft has been due for long enough, and run."""
+        ends = scalars(self.engine, "SELECT min(period_end) FROM invoices WHERE status = 'draft'")[0]
+        if ends is not None and ends < START + timedelta(days=200):
+            self.now = max(self.now, ends.astimezone(UTC) + timedelta(hours=1))
+            self.bill(rehearse=False)
 
     @rule(rehearse=st.booleans())
     def bill(self, rehearse: bool) -> None:
@@ -369,7 +399,12 @@ class Money(RuleBasedStateMachine):
     @rule(data=st.data(), what=st.sampled_from(["void", "void", "pay", "give_up", "finalize"]))
     def by_hand(self, data: st.DataObject, what: str) -> None:
         """Void an invoice, pay it, give it up, or make a draft final before its time."""
-        ids = scalars(self.engine, "SELECT id FROM invoices WHERE status <> 'void' ORDER BY number, period_end, id")
+        ids = scalars(
+            self.engine,
+            "SELECT id FROM invoices WHERE status <> 'void' AND (status = 'draft') = :draft"
+            " ORDER BY number DESC, period_end, id",
+            draft=what == "finalize",
+        )
         if not ids:
             return
         invoice = data.draw(st.sampled_from(range(len(ids))))
