@@ -51,11 +51,12 @@ def test_the_time_and_the_metadata_are_those_of_the_call(service: Service, clien
     metadata = {"reportId": "abc123"}
     called_at = datetime.now(timezone.utc)
     key = client.record("user123", "sub456", "report", 1, metadata)
+    returned_at = datetime.now(timezone.utc)
     metadata["reportId"] = "changed"
     assert client.flush()
     event = service.accepted[str(key)]
     assert event["metadata"] == {"reportId": "abc123"}
-    assert (datetime.fromisoformat(event["timestamp"][:-1] + "+00:00") - called_at).total_seconds() < 0.05
+    assert called_at <= datetime.fromisoformat(event["timestamp"][:-1] + "+00:00") <= returned_at
 
 
 def test_many_go_in_few_requests_in_order_over_one_connection(service: Service, make_client: MakeClient) -> None:
@@ -198,7 +199,7 @@ def test_flush_says_when_it_was_not_enough(service: Service, client: UsageClient
     record(client, 1)
     began = time.monotonic()
     assert not client.flush(0.2)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     assert client.stats.waiting == 1
 
 

@@ -56,7 +56,7 @@ def run(service: Service, folder: Path) -> Iterator[Run]:
             pipe.close()
 
 
-def ended(process: Process, *, within: float = 8.0) -> int:
+def ended(process: Process, *, within: float = 20.0) -> int:
     """Its exit code."""
     return process.wait(within)
 
@@ -94,7 +94,7 @@ def test_the_exit_is_bounded_and_keeps_what_cannot_be_sent(
     service.mode = mode
     began = time.monotonic()
     assert ended(run("record(make(timeout=30.0), 1500)")) == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert left(folder) == 1500
     service.mode = "ok"
     make_client()
