@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from tests.factories import make_customer, make_plan, make_recording, make_subsc
 from tests.integration.conftest import Answer, Bill, Cli
 from tests.support.callers import Keys
 from tests.support.databases import Databases
+from usage_billing.catalog.service import NewQuota
 from usage_billing.db.session import transaction
 from usage_billing.embedded.redis import EmbeddedRedis
+from usage_billing.flows.change_subscription import When, change_plan
+from usage_billing.flows.manage_catalog import define_quota
 from usage_billing.metering.recording import SHARDS
 from usage_billing.settings import Settings
 
@@ -189,6 +193,21 @@ def test_trouble_3_a_plan_lacks_the_quota_that_its_usage_needs(
         *["quotas", "create", "--plan", "business", "--usage-type", "report", "--limit", "none", "--unit-price", "0"]
     )
     assert "missing_quota" not in findings(doctor())
+
+
+def test_a_quota_of_the_subscriptions_own_and_that_of_an_earlier_plan_will_do(
+    doctor: Cli, world: Engine, bill: Bill, now: datetime
+) -> None:
+    price = {"model": "per_unit", "unitPrice": "1"}
+    own = NewQuota(plan_id="business", usage_type="report", limit=Decimal(1), price=price, subscription_id="sub456")
+    with transaction(world) as session:
+        define_quota(session, own, actor="test", now=now)
+        record(session, make_recording(now=now, usage_type="report"), make_recording(now=now))
+        make_plan(session, id="bare")
+        when = When(moment=now + timedelta(hours=1))
+        change_plan(session, "sub456", plan_id="bare", when=when, actor="test", now=now)
+    bill(now)
+    assert troubles(doctor()) == {"plan_without_quotas"}
 
 
 # Incorrect subscription plan associations

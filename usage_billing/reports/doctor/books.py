@@ -14,18 +14,22 @@ _BILLED_DAILY = timedelta(days=2)
 
 _MISSING_QUOTAS = text(
     """
-    SELECT a.plan_id, s.usage_type_id, count(DISTINCT s.subscription_id), sum(s.total)
-    FROM usage_summaries AS s JOIN subscriptions AS a ON a.id = s.subscription_id
-    WHERE NOT EXISTS (
-        SELECT FROM usage_quotas AS q WHERE q.plan_id = a.plan_id AND q.usage_type_id = s.usage_type_id
-            AND q.effective_from <= s.period_start AND (q.effective_until IS NULL OR s.period_start < q.effective_until)
+    SELECT t.plan_id, s.usage_type_id, count(DISTINCT s.subscription_id), sum(s.total)
+    FROM usage_summaries AS s JOIN subscription_terms AS t ON t.subscription_id = s.subscription_id
+        AND t.starts_at <= s.period_start AND (t.ends_at IS NULL OR s.period_start < t.ends_at)
+    WHERE s.quota_id IS NULL AND s.total > 0 AND NOT EXISTS (
+        SELECT FROM usage_quotas AS q WHERE q.plan_id = t.plan_id AND q.usage_type_id = s.usage_type_id
+            AND coalesce(q.subscription_id, s.subscription_id) = s.subscription_id
+            AND q.effective_from < s.period_end
     ) GROUP BY 1, 2 ORDER BY 1, 2
     """
 )
 _BARE_PLANS = text(
     """
-    SELECT a.plan_id, count(*) FROM subscriptions AS a
-    WHERE NOT EXISTS (SELECT FROM usage_quotas AS q WHERE q.plan_id = a.plan_id) GROUP BY 1 ORDER BY 1
+    SELECT a.plan_id, count(*) FROM subscriptions AS a JOIN plans AS p ON p.id = a.plan_id
+    WHERE p.base_fee IS NULL AND NOT EXISTS (
+        SELECT FROM usage_quotas AS q WHERE q.plan_id = a.plan_id AND coalesce(q.subscription_id, a.id) = a.id
+    ) GROUP BY 1 ORDER BY 1
     """
 )
 _WRONG_CUSTOMERS = text(
@@ -130,7 +134,7 @@ def _bare_plans(session: Session) -> Finding | None:
         "subscriptions",
         WARN,
         "plan_without_quotas",
-        f"a plan charges nothing at all, for it has no quota: {listed(what)}",
+        f"a plan charges nothing at all, for it has neither quota nor base fee: {listed(what)}",
         "put the subscriptions on the plan that was meant, or define its quotas: usage-billing quotas create --help",
     )
 
