@@ -14,6 +14,7 @@ from usage_billing.cli.services import FLOWER_USER, services, stack_environment
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, Conflict
 from usage_billing.embedded.ground import make_home
+from usage_billing.embedded.leftovers import KILL_SECONDS, kill_holders
 from usage_billing.embedded.locks import FileLock
 from usage_billing.embedded.ports import LOOPBACK, free_port, is_free
 from usage_billing.embedded.postgres import EmbeddedPostgres
@@ -28,7 +29,7 @@ from usage_billing.supervisor.supervisor import Supervisor
 DEFAULT_PORT = 5003
 FLOWER_PORT = 5555
 READY_SECONDS = 60.0
-EARLIER_SECONDS = 45.0
+EARLIER_SECONDS = 30.0
 CELERY_DATABASE = 1  # of the embedded Redis; the inbox is in 0
 
 
@@ -77,7 +78,9 @@ class Stack:
         if not self.children.acquire():
             self.console.say("up", "waiting for the processes of an earlier start to end")
             if not self.children.acquire(seconds=EARLIER_SECONDS):
-                raise Conflict(f"processes of an earlier start still run on {home}: end them", code="home_in_use")
+                kill_holders(self.children.path)
+                if not self.children.acquire(seconds=KILL_SECONDS):
+                    raise Conflict(f"processes of an earlier start still run on {home}: end them", code="home_in_use")
         cleanup.callback(self.children.release)
 
     def _choose_port(self) -> None:

@@ -27,6 +27,18 @@ def end_leftover(running: FileLock, data: Path, *, name: str, seconds: float) ->
     raise Conflict(f"an earlier {name} still runs on {data} and does not end", code="home_in_use")
 
 
+def kill_holders(lock: Path) -> None:
+    """SIGKILL to every other process that has ``lock`` open: what an earlier start left, and does not end by itself.
+
+    A worker whose Redis went before it waits for it for ever. Nothing is lost: what it was at is done again.
+    """
+    for entry in PROCESSES.glob("[0-9]*/fd/*"):
+        pid = int(entry.parts[-3])
+        with suppress(OSError):
+            if pid != os.getpid() and entry.readlink() == lock.resolve():
+                os.kill(pid, SIGKILL)
+
+
 def forget_stale_pid(data: Path) -> None:
     """Remove PostgreSQL's pid file when its process is gone or is, by now, something else.
 
