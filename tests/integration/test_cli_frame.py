@@ -257,6 +257,17 @@ def test_ctrl_c_is_130_without_a_traceback(settings: Settings, engine: Engine, t
     assert err.strip() == ""
 
 
+def test_an_error_on_the_way_out_of_ctrl_c_is_still_ctrl_c(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tidying_up_fails(*_: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise RuntimeError("the query could not be cancelled") from None
+
+    monkeypatch.setattr("usage_billing.cli.plans.reading", tidying_up_fails)
+    assert (cli("plans", "list").code, cli("plans", "list").err) == (130, "")
+
+
 def test_a_bug_is_one_line_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("postgresql://u:geheim@h/x is no password to show\nnor two lines")

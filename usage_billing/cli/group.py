@@ -91,6 +91,8 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit:  # click's answer to a closed pipe
         return _after_closed_pipe()
     except Exception as error:
+        if _interrupted(error):
+            return INTERRUPTED
         from usage_billing.cli.errors import explain  # late: it knows the database, which takes a while
 
         _say(explain(error))
@@ -110,6 +112,16 @@ def _have_streams() -> None:
 def _say(message: str) -> None:
     with suppress(OSError):  # nobody may be reading stderr any more
         click.echo(f"{PROGRAM}: {message}", err=True)
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Whether it came of a Ctrl-C: a driver that tidies up after one may fail at that, and its error hides it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _after_closed_pipe() -> int:
