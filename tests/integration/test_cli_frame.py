@@ -260,7 +260,7 @@ def test_ctrl_c_is_130_without_a_traceback(settings: Settings, engine: Engine, t
 def test_an_error_on_the_way_out_of_ctrl_c_is_still_ctrl_c(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def tidying_up_fails(*_: object) -> None:
         try:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
             raise RuntimeError("the query could not be cancelled") from None
 

@@ -86,19 +86,10 @@ def run(arguments: Sequence[str]) -> int:
         return FAILED
     except (click.Abort, KeyboardInterrupt, EOFError):
         return INTERRUPTED
-    except BrokenPipeError:
-        return _after_closed_pipe()
-    except SystemExit:  # click's answer to a closed pipe
+    except (BrokenPipeError, SystemExit):  # the second is click's answer to a closed pipe
         return _after_closed_pipe()
     except Exception as error:
-        if _interrupted(error):
-            return INTERRUPTED
-        from usage_billing.cli.errors import explain  # late: it knows the database, which takes a while
-
-        _say(explain(error))
-        if isinstance(error, OSError):  # perhaps stdout's own: its last flush would fail as well
-            _silence()
-        return FAILED
+        return _fail(error)
     return result if isinstance(result, int) else OK
 
 
@@ -107,6 +98,18 @@ def _have_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  until the process ends
+
+
+def _fail(error: Exception) -> int:
+    """Say what went wrong; returns the exit code."""
+    if _interrupted(error):
+        return INTERRUPTED
+    from usage_billing.cli.errors import explain  # late: it knows the database, which takes a while
+
+    _say(explain(error))
+    if isinstance(error, OSError):  # perhaps stdout's own: its last flush would fail as well
+        _silence()
+    return FAILED
 
 
 def _say(message: str) -> None:
