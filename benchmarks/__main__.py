@@ -1,0 +1,33 @@
+"""``python -m benchmarks [NAME...]``: run benchmarks, print their figures and keep them in docs/performance.md."""
+
+import argparse
+import sys
+import time
+from importlib import import_module
+
+from benchmarks.report import table, write
+
+NAMES = ("single", "batches", "growth", "reads", "billing", "memory", "scale")
+
+
+def main() -> int:
+    """0 when every bound held, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and compare with a yardstick.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs; nothing is kept")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(NAMES):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    held = True
+    for name in chosen.names or NAMES:
+        started = time.monotonic()
+        figures = import_module(f"benchmarks.{name}").run(quick=chosen.quick)
+        print(f"\n{name}\n{table(figures)}", flush=True)
+        held = held and all(figure.held for figure in figures)
+        if not chosen.quick:
+            write(name, figures, took=time.monotonic() - started)
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
