@@ -5,7 +5,7 @@ TEST := $(PYTHON_IN) -m pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-faults test-rabbitmq browser gateway lock clean environment test-environment
+.PHONY: help run test check test-faults test-rabbitmq bench browser gateway lock clean environment test-environment
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -25,10 +25,15 @@ check: test-environment ## Lint, types, import contract, migrations up, down and
 	@$(TEST) -q tests/migrations tests/architecture
 
 test-faults: test-environment ## Kill, hang and cut everything under load, and judge the books; MINUTES=5 for longer
-	@MINUTES=$(MINUTES) $(TEST) -m faults -s tests/faults $(ARGS)
+	@MINUTES=$(MINUTES) $(TEST) -m faults tests/faults $(ARGS)
 
 test-rabbitmq: test-environment ## The same messages on a real RabbitMQ, killed, hung and full
-	@$(TEST) -m rabbitmq -s tests/rabbitmq $(ARGS)
+	@[ -d /usr/lib/rabbitmq ] || [ "$$(id -u)" -ne 0 ] || { apt-get -q update && RUNLEVEL=1 \
+		DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends rabbitmq-server; }
+	@$(TEST) -m rabbitmq tests/rabbitmq $(ARGS)
+
+bench: test-environment ## Measure against yardsticks and write docs/performance.md; ARGS='batches billing' for some
+	@$(PYTHON_IN) -m benchmarks $(ARGS)
 
 browser: test-environment ## The pages in a real Chromium
 	@$(TEST) -m browser $(ARGS)

@@ -90,12 +90,17 @@ else:
     broker_transport_options = {"confirm_publish": True}
 
 # --- beat ----------------------------------------------------------------------------------------------------
-# Its schedule and its lock live in Redis: a second beat takes over within 15 s (1,500 s by default), and two
-# never tick both. If they did: every task below may run twice.
-beat_scheduler = "redbeat.RedBeatScheduler"
-redbeat_redis_url = _settings.redis_url
-redbeat_key_prefix = "usage-billing:beat:"
-redbeat_lock_timeout = 15
+if _settings.redis_url:
+    # Its schedule and its lock live in Redis: a second beat takes over within 15 s (1,500 s by default), and two
+    # never tick both. If they did: every task below may run twice.
+    beat_scheduler = "redbeat.RedBeatScheduler"
+    redbeat_redis_url = _settings.redis_url
+    redbeat_key_prefix = "usage-billing:beat:"
+    redbeat_lock_timeout = 15
+else:
+    # The inbox on PostgreSQL and RabbitMQ for the messages: then there is no Redis. Two beats both tick, harmlessly.
+    beat_scheduler = "celery.beat:PersistentScheduler"
+    beat_schedule_filename = str(_settings.home / "beat-schedule")
 beat_max_loop_interval = 3
 beat_sync_every = 1
 beat_schedule = {

@@ -4,10 +4,12 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+Figures = Callable[[str], None]
 
 
 @pytest.fixture
@@ -22,8 +24,25 @@ def home(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 @pytest.fixture
-def seed() -> int:
-    """USAGE_BILLING_FAULT_SEED, or one at random; printed, to run the same again."""
+def seed(figures: Figures) -> int:
+    """USAGE_BILLING_FAULT_SEED, or one at random; told at the end, to run the same again."""
     chosen = int(os.environ.get("USAGE_BILLING_FAULT_SEED") or random.randrange(10**6))
-    print(f"\nUSAGE_BILLING_FAULT_SEED={chosen}")
+    figures(f"USAGE_BILLING_FAULT_SEED={chosen}")
     return chosen
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Figures:
+    """Says a line at the end of the run: what was seen, also when all is well."""
+    return lambda line: request.node.user_properties.append(("figures", line))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The lines of all tests, one after the other."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            lines = [line for name, line in getattr(report, "user_properties", ()) if name == "figures"]
+            if lines and report.when == "call":
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {report.outcome}")
+                for line in lines:
+                    terminalreporter.write_line(f"    {line}")

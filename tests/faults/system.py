@@ -79,6 +79,7 @@ class System:
         broker: str = "",
         celery: str = "tasks.celery",
         valkey: "Valkey | None" = None,
+        without_redis: bool = False,
     ) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
@@ -86,6 +87,7 @@ class System:
         self.log = (home / "system.log").open("ab", buffering=0)
         self.postgres = EmbeddedPostgres(home)
         self.valkey = valkey or Valkey(home, fsync="always")
+        self.without_redis = without_redis
         self.parts: dict[str, Part] = {"postgres": self.postgres, "valkey": self.valkey}
         self.proxies: dict[str, Proxied] = {}
         self.wanted: set[str] = set()
@@ -159,7 +161,7 @@ class System:
             redis = redis.replace(f":{self.valkey.port}/", f":{self.proxies['valkey'].port}/")
         made = Settings(
             database_url=database,
-            redis_url=redis,
+            redis_url="" if self.without_redis else redis,
             celery_broker_url=broker,
             port=self.port,
             home=self.home,
@@ -227,7 +229,7 @@ class System:
         port = self.proxies["api"].port if self.proxied else self.port
         return f"http://127.0.0.1:{port}"
 
-    def wait_ready(self, seconds: float = 30) -> None:
+    def wait_ready(self, seconds: float = 90) -> None:
         """Until the API says that it is ready."""
         self.wait_until(self.is_ready, seconds, "the API is not ready")
 
@@ -260,7 +262,7 @@ class System:
         finally:
             client.close()
 
-    def wait_drained(self, seconds: float = 30) -> float:
+    def wait_drained(self, seconds: float = 90) -> float:
         """Until nothing waits; returns how long it took."""
         started = time.monotonic()
         self.wait_until(lambda: self.waiting() == 0, seconds, "something waits still")

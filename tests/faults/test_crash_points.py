@@ -9,6 +9,7 @@ import pytest
 from tests.architecture.sources import sources
 from tests.faults.bystanders import ask, bill
 from tests.faults.checker import final_invoices, judge
+from tests.faults.conftest import Figures
 from tests.faults.load import Load
 from tests.faults.system import System
 
@@ -25,7 +26,7 @@ def test_these_are_all_the_points() -> None:
     assert sum(text.count("crash.point(") for text in texts) == len((*ACCEPT, *DRAIN, *BILL))
 
 
-def test_a_death_at_any_point_changes_nothing(home: Path, seed: int) -> None:
+def test_a_death_at_any_point_changes_nothing(home: Path, seed: int, figures: Figures) -> None:
     crashes = home / "crashes"
     crashes.mkdir()
     with System(home, environment={"CRASH_AT": str(crashes)}) as system:
@@ -39,10 +40,10 @@ def test_a_death_at_any_point_changes_nothing(home: Path, seed: int) -> None:
                 die_at(system, crashes / point)
             seen = final_invoices(system.sql)
         system.wait_ready()
-        system.wait_drained(40)
+        system.wait_drained(90)
         bill(system)
         told = load.told
-        print(f"{len(told.acknowledged)} acknowledged, answers {dict(told.answers)}, {len(seen)} invoices were final")
+        figures(f"{len(told.acknowledged)} acknowledged, answers {dict(told.answers)}, {len(seen)} invoices were final")
         assert judge(told, system.sql, seen) == []
 
 

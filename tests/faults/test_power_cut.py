@@ -7,6 +7,7 @@ import pytest
 
 from tests.faults.bystanders import bill
 from tests.faults.checker import judge
+from tests.faults.conftest import Figures
 from tests.faults.load import Load
 from tests.faults.power import COMPILER, Powered, cut_power
 from tests.faults.system import System
@@ -15,7 +16,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.skipif(COMPILER is None, reason="n
 
 
 @pytest.mark.parametrize(("fsync", "lost"), [("always", False), ("everysec", True)])
-def test_a_power_cut_takes_nothing_that_was_acknowledged(fsync: str, lost: bool, home: Path, seed: int) -> None:
+def test_a_power_cut_takes_nothing_that_was_acknowledged(
+    fsync: str, lost: bool, home: Path, seed: int, figures: Figures
+) -> None:
     with System(home, valkey=Powered(home, fsync=fsync)) as system:
         system.start("api")
         system.wait_ready()
@@ -25,9 +28,9 @@ def test_a_power_cut_takes_nothing_that_was_acknowledged(fsync: str, lost: bool,
         system.start("valkey")
         system.start("worker", "beat")
         system.wait_ready()
-        system.wait_drained(30)
+        system.wait_drained(90)
         bill(system)
         findings = judge(load.told, system.sql)
-        print(f"appendfsync {fsync}: {len(load.told.acknowledged)} acknowledged, {bytes_lost} bytes lost, {findings}")
+        figures(f"appendfsync {fsync}: {len(load.told.acknowledged)} acknowledged, {bytes_lost} bytes lost, {findings}")
         assert any("was acknowledged and is nowhere" in line for line in findings) is lost
         assert lost or findings == []

@@ -12,6 +12,7 @@ import pytest
 
 from tests.faults.bystanders import ask, bill
 from tests.faults.checker import judge
+from tests.faults.conftest import Figures
 from tests.faults.load import Load
 from tests.faults.processes import tree
 from tests.faults.system import SERVICE_KEY, System
@@ -20,7 +21,7 @@ from tests.faults.test_poison import event
 pytestmark = pytest.mark.faults
 
 
-def test_workers_are_restarted_one_after_the_other_under_load(home: Path, seed: int) -> None:
+def test_workers_are_restarted_one_after_the_other_under_load(home: Path, seed: int, figures: Figures) -> None:
     with System(home, workers=2) as system:
         system.start()
         system.wait_ready()
@@ -34,10 +35,10 @@ def test_workers_are_restarted_one_after_the_other_under_load(home: Path, seed: 
                 took.append(time.monotonic() - started)
                 system.parts[name].start()
                 time.sleep(0.7)
-        system.wait_drained(30)
+        system.wait_drained(90)
         bill(system)
         told = load.told
-        print(f"{len(told.acknowledged)} acknowledged; workers took {min(took):.1f} to {max(took):.1f} s to end")
+        figures(f"{len(told.acknowledged)} acknowledged; workers took {min(took):.1f} to {max(took):.1f} s to end")
         assert judge(told, system.sql) == []
         assert max(took) < 10, "a worker was killed, for it did not end in its time"
         assert set(told.answers) == {"202"}
