@@ -24,6 +24,15 @@ class Told:
     answers: Counter[str] = field(default_factory=Counter)
     worst: float = 0.0
 
+    def add(self, other: "Told") -> None:
+        """What other clients know too."""
+        self.sent |= other.sent
+        self.acknowledged += other.acknowledged
+        self.bad += other.bad
+        self.slow += other.slow
+        self.answers += other.answers
+        self.worst = max(self.worst, other.worst)
+
     def read(self, journal: Path) -> None:
         """Add the lines of one client."""
         for text in journal.read_text(encoding="utf-8").splitlines():
@@ -56,6 +65,7 @@ class Load:
         pause: float = 0.0,
         patience: float = 30.0,
     ) -> None:
+        home.mkdir(parents=True, exist_ok=True)
         self._stop = home / "stop-clients"
         self._journals = [home / f"client{number}.jsonl" for number in range(processes)]
         self._processes: list[subprocess.Popen[bytes]] = []

@@ -79,13 +79,14 @@ class System:
         broker: str = "",
         celery: str = "tasks.celery",
         valkey: "Valkey | None" = None,
+        postgres: EmbeddedPostgres | None = None,
         without_redis: bool = False,
     ) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
         self._log_lock = threading.Lock()
         self.log = (home / "system.log").open("ab", buffering=0)
-        self.postgres = EmbeddedPostgres(home)
+        self.postgres = postgres or EmbeddedPostgres(home)
         self.valkey = valkey or Valkey(home, fsync="always")
         self.without_redis = without_redis
         self.parts: dict[str, Part] = {"postgres": self.postgres, "valkey": self.valkey}

@@ -8,8 +8,8 @@ import pytest
 from tests.faults.bystanders import bill
 from tests.faults.checker import judge
 from tests.faults.conftest import Figures
+from tests.faults.disk import COMPILER, ValkeyOnDisk
 from tests.faults.load import Load
-from tests.faults.power import COMPILER, Powered, cut_power
 from tests.faults.system import System
 
 pytestmark = [pytest.mark.faults, pytest.mark.skipif(COMPILER is None, reason="needs a C compiler")]
@@ -19,12 +19,13 @@ pytestmark = [pytest.mark.faults, pytest.mark.skipif(COMPILER is None, reason="n
 def test_a_power_cut_takes_nothing_that_was_acknowledged(
     fsync: str, lost: bool, home: Path, seed: int, figures: Figures
 ) -> None:
-    with System(home, valkey=Powered(home, fsync=fsync)) as system:
+    valkey = ValkeyOnDisk(home, fsync=fsync)
+    with System(home, valkey=valkey) as system:
         system.start("api")
         system.wait_ready()
         with Load(home, system.url, seed=seed, threads=4, patience=0.1) as load:
             time.sleep(2.5)
-            bytes_lost = cut_power(system)
+            bytes_lost = valkey.cut_power()
         system.start("valkey")
         system.start("worker", "beat")
         system.wait_ready()
