@@ -17,7 +17,7 @@ _settings = Settings.from_environment()
 # What it is made of is nobody's business: the header cannot be left out, but it can say something else.
 gunicorn.http.wsgi.SERVER = "usage-billing"
 
-worker_class = "gthread"
+worker_class = "api.gunicorn_worker.Worker"
 # Loaded once and forked: a worker that died is replaced in milliseconds, and nobody can connect before the app is
 # there to answer. Nothing is connected and no thread is started when the app is made, only on its first use.
 preload_app = True

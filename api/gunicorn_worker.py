@@ -1,0 +1,73 @@
+"""gunicorn's threaded worker, of whom no slow sender or reader can take the threads.
+
+As it comes, a request that arrives byte by byte holds a thread for as long as its sender likes, and a few dozen of
+them hold all. Here a connection gets a thread once it has sent something; from then on its request has to arrive in
+time, and in less when every thread is taken. Working on a request that has arrived may take what it takes.
+"""
+
+import selectors
+import socket
+import time
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+# A batch of 4 MiB over a line of 1 Mbit/s takes that long.
+ARRIVAL_SECONDS = 35.0
+ARRIVAL_SECONDS_WHEN_BUSY = 1.0
+FIRST_BYTE_SECONDS = 15.0
+# Whoever takes nothing of an answer for so long, or is gone without a word, is given up by the kernel.
+READ_MILLISECONDS = 30_000
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """Cuts off, about once a second, what has not arrived in time; the sender is answered 400, if anything."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Connections that threads work on: since when, and the request that was on them before.
+        self._at_work: dict[Any, tuple[float, Any]] = {}
+
+    def enqueue_req(self, conn: Any) -> None:
+        """A new connection waits without a thread until there is something to read."""
+        if conn.initialized or conn.data_ready:
+            super().enqueue_req(conn)
+            return
+        if conn.sock.family in {socket.AF_INET, socket.AF_INET6}:
+            conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, READ_MILLISECONDS)
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + FIRST_BYTE_SECONDS
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def handle(self, conn: Any) -> Any:
+        """In a thread: read a request, work on it, answer."""
+        self._at_work[conn] = time.monotonic(), conn.parser and conn.parser.mesg
+        try:
+            return super().handle(conn)
+        finally:
+            del self._at_work[conn]
+
+    def murder_pending(self) -> None:
+        """In the main loop, at least once a second."""
+        super().murder_pending()
+        at_work = list(self._at_work.items())
+        patience = ARRIVAL_SECONDS_WHEN_BUSY if len(at_work) >= self.cfg.threads else ARRIVAL_SECONDS
+        for conn, (since, earlier) in at_work:
+            if time.monotonic() - since > patience and not _has_arrived(conn, earlier):
+                # Who reads finds the end there; an answer can still be sent.
+                with suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)
+
+
+def _has_arrived(conn: Any, earlier: Any) -> bool:
+    """Whether head and body of the request are read."""
+    request = conn.parser and conn.parser.mesg
+    if request is None or request is earlier:
+        return False
+    reader = request.body.reader
+    if hasattr(reader, "length"):
+        return bool(reader.length == 0)
+    return getattr(reader, "parser", None) is None

@@ -1,0 +1,21 @@
+"""The worker's app, of which each process counts 250 recordings a second and no more."""
+
+import time
+from typing import Any
+
+from tasks.celery import app
+from usage_billing.flows import record_usage
+
+__all__ = ["app"]
+
+RATE = 250
+
+_count = record_usage.count
+
+
+def _slowly(session: Any, recordings: Any, *, now: Any) -> Any:
+    time.sleep(len(recordings) / RATE)
+    return _count(session, recordings, now=now)
+
+
+record_usage.count = _slowly
