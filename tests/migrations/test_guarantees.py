@@ -152,11 +152,31 @@ def test_a_finalized_invoice_refuses_every_change(finalized: UUID, refused: Refu
         "DELETE FROM invoices",
         "DELETE FROM usage_invoice_items",
         "UPDATE usage_invoice_items SET amount = 0",
-        copy_of("usage_invoice_items", "'id', gen_random_uuid()"),
+        copy_of("usage_invoice_items", "'id', gen_random_uuid(), 'summary_id', -1"),
     ],
 )
-def test_a_finalized_invoice_and_its_items_stay(finalized: UUID, refused: Refused, statement: str) -> None:
+def test_a_finalized_invoice_and_its_items_stay(
+    finalized: UUID, world: Session, refused: Refused, statement: str
+) -> None:
+    world.execute(text(copy_of("usage_summaries", "'id', -1, 'usage_type_id', 'report'")))
     assert refused(statement) == RESTRICT_VIOLATION
+
+
+def test_an_item_goes_neither_to_a_finalized_invoice_nor_away_from_it(
+    finalized: UUID, world: Session, refused: Refused
+) -> None:
+    draft = copy_of(
+        "invoices",
+        "'id', CAST(:id AS uuid), 'status', 'draft', 'number', NULL, 'finalized_at', NULL, 'period_end', now()",
+    )
+    other = new_id()
+    world.execute(text(draft), {"id": str(other)})
+    assert refused("UPDATE usage_invoice_items SET invoice_id = :other", other=other) == RESTRICT_VIOLATION
+    world.execute(text(copy_of("usage_summaries", "'id', -1, 'usage_type_id', 'report'")))
+    copy = copy_of("usage_invoice_items", f"'id', gen_random_uuid(), 'summary_id', -1, 'invoice_id', '{other}'")
+    world.execute(text(copy))
+    back = "UPDATE usage_invoice_items SET invoice_id = :final WHERE invoice_id = :other"
+    assert refused(back, other=other, final=finalized) == RESTRICT_VIOLATION
 
 
 def test_an_item_cannot_be_moved_off_a_finalized_invoice(finalized: UUID, world: Session, refused: Refused) -> None:

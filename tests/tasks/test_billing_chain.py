@@ -55,7 +55,7 @@ def test_a_run_whose_worker_was_killed_is_taken_up_by_the_next(engine: Engine, w
     try:
         run = opened(engine, now)
         app.send_task("billing.aggregate", (str(run.id),))
-        active = "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'INSERT INTO invoices%'"
+        active = "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY invoices%'"
         until(lambda: scalars(engine, active))
         worker.kill_everything()
     finally:

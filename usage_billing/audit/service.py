@@ -1,11 +1,18 @@
 """Writing the audit log."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.models import AuditEntry
+
+_NOTE_ALL = text(
+    "INSERT INTO audit_log (actor, action, subject)"
+    " SELECT :actor, :action, subject FROM unnest(CAST(:subjects AS text[])) AS subject"
+)
 
 
 def note(session: Session, *, actor: str, action: str, subject: str, at: datetime | None = None, **detail: Any) -> None:
@@ -18,3 +25,8 @@ def note(session: Session, *, actor: str, action: str, subject: str, at: datetim
     if at is not None:
         entry.at = at
     session.add(entry)
+
+
+def note_all(session: Session, *, actor: str, action: str, subjects: Sequence[str]) -> None:
+    """The same for many subjects at once, without details."""
+    session.execute(_NOTE_ALL, {"actor": actor, "action": action, "subjects": list(subjects)})

@@ -56,4 +56,7 @@ def strip_zeros(value: Decimal) -> Decimal:
 
 def plain(value: Decimal) -> str:
     """How a quantity or price is written on the wire: no exponent, no trailing zeros."""
-    return f"{strip_zeros(value):f}"
+    if not value:
+        return "0"
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

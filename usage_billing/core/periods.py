@@ -60,18 +60,26 @@ def is_time_zone(name: str) -> bool:
 def period_at(instant: datetime, *, zone: str, cadence: Cadence = MONTHLY) -> Period:
     """The period that holds ``instant``; every instant is in exactly one."""
     clock = ZoneInfo(zone)
-    anchor = _local_anchor(cadence, clock)
-    number = _guess(instant.astimezone(clock).date(), anchor.date(), cadence)
-    while (start := _start(number, anchor, cadence, clock)) > instant:
+    number = _guess(instant.astimezone(clock).date(), _local_anchor(cadence, clock).date(), cadence)
+    while (period := _period(number, zone, cadence)).start > instant:
         number -= 1
-    while (end := _start(number + 1, anchor, cadence, clock)) <= instant:
-        number, start = number + 1, end
-    return Period(start, end)
+    while period.end <= instant:
+        number += 1
+        period = _period(number, zone, cadence)
+    return period
 
 
 def next_period(period: Period, *, zone: str, cadence: Cadence = MONTHLY) -> Period:
     """The period that begins where ``period`` ends."""
     return period_at(period.end, zone=zone, cadence=cadence)
+
+
+@lru_cache(maxsize=4096)
+def _period(number: int, zone: str, cadence: Cadence) -> Period:
+    """The ``number``-th period from the anchor on."""
+    clock = ZoneInfo(zone)
+    anchor = _local_anchor(cadence, clock)
+    return Period(_start(number, anchor, cadence, clock), _start(number + 1, anchor, cadence, clock))
 
 
 def _local_anchor(cadence: Cadence, clock: ZoneInfo) -> datetime:

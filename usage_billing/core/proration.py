@@ -42,6 +42,8 @@ def part_of(whole: Decimal, start: Fraction, end: Fraction, *, places: int) -> D
 
     Over parts that tile 0 to 1 these add up to ``whole`` rounded to ``places``.
     """
+    if start == 0 and end == 1:
+        return round_to_minor_unit(whole, places)
     return EXACT.subtract(_running(whole, end, places), _running(whole, start, places))
 
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
@@ -18,22 +17,37 @@ Holder = tuple[str, str]
 GRANTED = "granted"
 APPLIED = "applied"
 _UNDONE = "_undone"
+# Made or locked one by one in the order of the sort, whichever each one needs.
+_LOCK = text(
+    "INSERT INTO credit_balances AS b (customer_id, currency, balance) SELECT customer, currency, 0"
+    " FROM unnest(CAST(:customers AS text[]), CAST(:currencies AS text[])) AS v (customer, currency)"
+    ' ORDER BY customer COLLATE "C", currency COLLATE "C"'
+    " ON CONFLICT (customer_id, currency) DO UPDATE SET balance = b.balance"
+    " RETURNING b.customer_id, b.currency, b.balance"
+)
+_IN_CREDIT = text(
+    "SELECT customer_id, currency FROM credit_balances"
+    " WHERE customer_id = ANY(CAST(:customers AS text[])) AND balance > 0"
+)
 
 
 def lock_balances(session: Session, holders: Iterable[Holder]) -> dict[Holder, CreditBalance]:
     """The balances of ``holders``, locked until the transaction ends; missing ones are made, at nothing."""
-    found: dict[Holder, CreditBalance] = {}
-    for customer_id, currency in sorted(set(holders)):
-        session.execute(
-            insert(CreditBalance).values(customer_id=customer_id, currency=currency, balance=0).on_conflict_do_nothing()
-        )
-        found[customer_id, currency] = session.scalars(
-            select(CreditBalance)
-            .where(CreditBalance.customer_id == customer_id, CreditBalance.currency == currency)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        ).one()
-    return found
+    wanted = sorted(set(holders))
+    if not wanted:
+        return {}
+    session.flush()
+    found = session.scalars(
+        select(CreditBalance).from_statement(_LOCK),
+        {"customers": [holder[0] for holder in wanted], "currencies": [holder[1] for holder in wanted]},
+        execution_options={"populate_existing": True},
+    )
+    return {(balance.customer_id, balance.currency): balance for balance in found}
+
+
+def holders_of_credit(session: Session, customer_ids: Iterable[str]) -> set[Holder]:
+    """Who of these has something in hand."""
+    return {(row[0], row[1]) for row in session.execute(_IN_CREDIT, {"customers": list(set(customer_ids))})}
 
 
 def grant(session: Session, balance: CreditBalance, amount: Decimal, *, invoice_id: UUID) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -46,8 +47,14 @@ def make_engine(url: str, *, pool_size: int = 5, answer_timeout: int = ANSWER_TI
     )
     kind = bounded(answer_timeout)
     event.listen(engine, "do_connect", lambda _dialect, _record, args, options: kind.connect(*args, **options))
+    event.listen(engine, "connect", _send_lists_binary)
     _ping_quickly(engine)
     return engine
+
+
+def _send_lists_binary(connection: psycopg.Connection, _: object) -> None:
+    """Sets are sent as arrays. As text, which is psycopg's default for them, a time costs 3 us and not 0.2."""
+    connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
 def _ping_quickly(engine: Engine) -> None:

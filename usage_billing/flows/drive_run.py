@@ -21,6 +21,7 @@ from usage_billing.core import crash
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import InvalidInput
 from usage_billing.credits.service import lock_balances
+from usage_billing.db.bulk import find_by_index
 from usage_billing.db.session import rolled_back, transaction
 from usage_billing.flows.finalize_invoices import finalize_invoices
 from usage_billing.flows.invoice_subscriptions import invoice_subscriptions, lock_agreements
@@ -81,9 +82,11 @@ def run_to_end(
         if due == before:
             time.sleep(_PAUSE_SECONDS)  # somebody else is at what is left
         before = due
+        done, total = _count(engine, run_id)
         for position in due.positions:
             do_slice(engine, run_id, due.phase or INVOICE, position, grace=settings_grace)
-            _report(engine, run_id, due.phase or "", on_progress)
+            done += 1
+            on_progress(Progress(due.phase or "", done, total))
         if due.phase is None:
             break
     with transaction(engine) as session:
@@ -94,6 +97,7 @@ def run_to_end(
 
 def _do_slice(engine: Engine, run_id: UUID, phase: str, position: int, grace: timedelta, *, one_by_one: bool) -> None:
     with transaction(engine) as session:
+        find_by_index(session)
         run = get_run(session, run_id)
         part = claim_slice(session, run_id, phase, position)
         if part is None:
@@ -102,6 +106,7 @@ def _do_slice(engine: Engine, run_id: UUID, phase: str, position: int, grace: ti
         ids = subscriptions_in(session, run, part, grace=grace)
         if run.dry_run:
             with rolled_back(engine) as rehearsal:
+                find_by_index(rehearsal)
                 outcome = _bill(rehearsal, run, part, ids, grace, one_by_one=one_by_one)
         else:
             outcome = _bill(session, run, part, ids, grace, one_by_one=one_by_one)
@@ -144,7 +149,6 @@ def _bill_together(
     return outcome
 
 
-def _report(engine: Engine, run_id: UUID, stage: str, on_progress: Callable[[Progress], None]) -> None:
+def _count(engine: Engine, run_id: UUID) -> tuple[int, int]:
     with transaction(engine) as session:
-        done, total = count_slices(session, run_id)
-    on_progress(Progress(stage, done, total))
+        return count_slices(session, run_id)

@@ -2,66 +2,91 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from usage_billing.audit.service import note
-from usage_billing.catalog.models import Plan
-from usage_billing.credits.service import apply, grant, lock_balances
+from usage_billing.audit.service import note_all
+from usage_billing.credits.service import apply, grant, holders_of_credit, lock_balances
 from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.run_outcome import SliceOutcome
+from usage_billing.flows.run_stages import unrated_of
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import number_text, take_numbers
-from usage_billing.invoicing.queries import lock_due_drafts
-from usage_billing.invoicing.service import add_up, finalize
+from usage_billing.invoicing.queries import DueDraft, lock_due_drafts
+from usage_billing.invoicing.service import Final, add_up, finalize, remove_empty
 from usage_billing.outbox.service import tell
-from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.openings import lock_to_bill
+
+_NOTHING = Decimal(0)
+_PAYMENT_DAYS = text(
+    "SELECT s.id, p.payment_days FROM subscriptions AS s JOIN plans AS p ON p.id = s.plan_id"
+    " WHERE s.id = ANY(CAST(:ids AS text[]))"
+)
 
 
 def finalize_invoices(
     session: Session, ids: Collection[str], *, as_of: datetime, grace: timedelta, now: datetime, actor: str
 ) -> SliceOutcome:
     """Finalize the due drafts of these subscriptions, with whatever was recorded since they were rated."""
-    outcome = invoice_subscriptions(session, ids, as_of=as_of)
+    lock_to_bill(session, ids)
+    outcome = invoice_subscriptions(session, unrated_of(session, ids, as_of=as_of), as_of=as_of)
     ended_before = as_of - grace
-    if drafts := lock_due_drafts(session, ids, ended_before=ended_before):
-        add_up(session, [draft.id for draft in drafts])
+    drafts = lock_due_drafts(session, ids, ended_before=ended_before)
+    if doubtful := [draft.id for draft in drafts if not draft.is_whole]:
+        add_up(session, doubtful)
+        remove_empty(session, doubtful)
         drafts = lock_due_drafts(session, ids, ended_before=ended_before)
     finalize_drafts(session, drafts, now=now, actor=actor)
     outcome.finalized = len(drafts)
     return outcome
 
 
-def finalize_drafts(session: Session, drafts: Sequence[Invoice], *, now: datetime, actor: str) -> None:
+def finalize_drafts(session: Session, drafts: Sequence[DueDraft | Invoice], *, now: datetime, actor: str) -> None:
     """Settle credit and number these locked drafts, in their order."""
     if not drafts:
         return
-    balances = lock_balances(session, ((draft.customer_id, draft.currency) for draft in drafts))
+    applied = _settle_credit(session, drafts)
+    days = _payment_days(session, drafts)
+    note_all(session, actor=actor, action="invoice.finalize", subjects=[f"invoice:{draft.id}" for draft in drafts])
+    # The series is locked from here to the end of the transaction: nothing slow may follow.
+    numbers = take_numbers(session, len(drafts))
+    finals = [
+        Final(draft.id, number, now + days[draft.subscription_id], applied.get(draft.id, _NOTHING))
+        for draft, number in zip(drafts, numbers, strict=True)
+    ]
+    finalize(session, finals, now=now)
+    tell(session, [_finalized(final) for final in finals])
+
+
+def _settle_credit(session: Session, drafts: Sequence[DueDraft | Invoice]) -> dict[UUID, Decimal]:
+    """Grant what negative drafts give back, and apply to the others what their customers have in hand.
+
+    Returns what was applied. Who has nothing in hand and is given nothing needs no balance, and no lock on it.
+    """
+    holders = {(draft.customer_id, draft.currency) for draft in drafts if draft.total < 0}
+    holders |= holders_of_credit(session, (draft.customer_id for draft in drafts))
+    balances = lock_balances(session, holders)
+    applied: dict[UUID, Decimal] = {}
     for draft in drafts:
-        balance = balances[draft.customer_id, draft.currency]
+        balance = balances.get((draft.customer_id, draft.currency))
+        if balance is None:
+            continue
         if draft.total < 0:
             grant(session, balance, draft.total, invoice_id=draft.id)
         else:
-            draft.credit_applied = apply(session, balance, draft.total, invoice_id=draft.id)
-    days = _payment_days(session, drafts)
-    # The series is locked from here to the end of the transaction: nothing slow may follow.
-    for draft, number in zip(drafts, take_numbers(session, len(drafts)), strict=True):
-        finalize(draft, number, now=now, payment_days=days[draft.subscription_id])
-        note(session, actor=actor, action="invoice.finalize", subject=f"invoice:{draft.id}")
-    session.flush()
-    tell(session, [_finalized(draft) for draft in drafts])
+            applied[draft.id] = apply(session, balance, draft.total, invoice_id=draft.id)
+    return applied
 
 
-def _payment_days(session: Session, drafts: Sequence[Invoice]) -> dict[str, int]:
-    rows = session.execute(
-        select(Subscription.id, Plan.payment_days)
-        .join(Plan, Plan.id == Subscription.plan_id)
-        .where(Subscription.id.in_({draft.subscription_id for draft in drafts}))
-    )
-    return {row[0]: row[1] for row in rows}
+def _payment_days(session: Session, drafts: Sequence[DueDraft | Invoice]) -> dict[str, timedelta]:
+    """By subscription."""
+    rows = session.execute(_PAYMENT_DAYS, {"ids": [draft.subscription_id for draft in drafts]})
+    return {row[0]: timedelta(days=row[1]) for row in rows.all()}
 
 
-def _finalized(invoice: Invoice) -> tuple[str, str, dict[str, object]]:
-    payload: dict[str, object] = {"invoiceId": str(invoice.id), "number": number_text(invoice.number)}
-    return ("invoice.finalized", f"invoice.finalized:{invoice.id}", payload)
+def _finalized(final: Final) -> tuple[str, str, dict[str, object]]:
+    payload: dict[str, object] = {"invoiceId": str(final.id), "number": number_text(final.number)}
+    return ("invoice.finalized", f"invoice.finalized:{final.id}", payload)

@@ -4,11 +4,10 @@ A charge goes on the invoice that its segment bills on, while that is a draft or
 final, as an adjustment on the draft of the period at ``as_of``. Whatever is asked twice is written once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -18,29 +17,32 @@ from usage_billing.core.identifiers import new_id
 from usage_billing.core.periods import Cadence, Period, next_period, period_at
 from usage_billing.flows.run_outcome import SliceOutcome
 from usage_billing.invoicing.builder import ADJUSTMENT, Charge, Charged
-from usage_billing.invoicing.lifecycle import DRAFT
-from usage_billing.invoicing.models import Invoice
-from usage_billing.invoicing.queries import Cause, History
-from usage_billing.invoicing.service import NewDraft, add_drafts, add_up, put_items, remove_items
+from usage_billing.invoicing.items import NewItem, add_items, change_items, remove_items
+from usage_billing.invoicing.queries import Cause, History, Standing, standing_invoices
+from usage_billing.invoicing.service import NewDraft, add_drafts, add_up, remove_empty
 from usage_billing.subscriptions.lifecycle import Timeline
-from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.openings import Billed
 
-AnyInvoice = Invoice | NewDraft
 _INSTANT = timedelta(microseconds=1)
+_NOTHING = Decimal(0)
+_NEVER = Charged()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Something to be charged for: what, whose, as which ``kind``, on which invoice, and how its item is made."""
+    """Something to be charged for: what, whose, as which ``kind``, on which invoice, and how its item is made.
+
+    ``item`` takes the ids of the item and of its invoice.
+    """
 
     cause: Cause
     label: tuple[str, ...]
-    subscription: Subscription
+    subscription: Billed
     currency: str
     kind: str
     bills: Period
     charge: Callable[[str, Charged], Charge | None]
-    item: Callable[[UUID, Charge], dict[str, Any]]
+    item: Callable[[UUID, UUID, Charge], NewItem]
 
 
 @dataclass(slots=True)
@@ -50,18 +52,20 @@ class Desk:
     as_of: datetime
     timelines: Mapping[str, Timeline]
     history: History
-    invoices: dict[tuple[str, datetime], AnyInvoice]
+    invoices: dict[tuple[str, datetime], Standing]
     outcome: SliceOutcome = field(default_factory=SliceOutcome)
     touched: set[UUID] = field(default_factory=set)
     _drafts: list[NewDraft] = field(default_factory=list)
-    _items: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"summary_id": [], "fee_id": []})
+    _totals: dict[UUID, Decimal] = field(default_factory=dict)
+    _added: list[NewItem] = field(default_factory=list)
+    _changed: list[NewItem] = field(default_factory=list)
     _removed: list[UUID] = field(default_factory=list)
 
     def settle(self, claim: Claim) -> None:
         """Decide what becomes of one claim."""
         own = self.invoices.get((claim.subscription.id, claim.bills.end))
-        kind = claim.kind if own is None or _is_open(own) else ADJUSTMENT
-        charge = claim.charge(kind, self.history.charged.get(claim.cause, Charged()))
+        kind = claim.kind if own is None or own.is_open else ADJUSTMENT
+        charge = claim.charge(kind, self.history.charged.get(claim.cause, _NEVER))
         drafted = self.history.drafted.get(claim.cause)
         stays = drafted is not None and (kind == ADJUSTMENT or (own is not None and drafted.invoice_id == own.id))
         if drafted is not None:
@@ -69,50 +73,52 @@ class Desk:
             if charge is None or not stays:
                 self._removed.append(drafted.id)
         if charge is not None:
-            invoice_id = drafted.invoice_id if drafted is not None and stays else self._draft_for(claim, kind)
-            self.touched.add(invoice_id)
-            self._items[f"{claim.cause.kind}_id"].append(claim.item(invoice_id, charge))
+            if drafted is not None and stays:
+                self._changed.append(claim.item(drafted.id, drafted.invoice_id, charge))
+            else:
+                self._add(claim, charge, self._draft_for(claim, kind))
         if charge is not None or drafted is not None:
-            amount = charge.amount if charge else Decimal(0)
+            amount = charge.amount if charge else _NOTHING
             self.outcome.add(
                 *claim.label,
-                quantity=charge.quantity if charge else Decimal(0),
-                change=EXACT.subtract(amount, drafted.amount if drafted else Decimal(0)),
+                quantity=charge.quantity if charge else _NOTHING,
+                change=EXACT.subtract(amount, drafted.amount) if drafted else amount,
                 currency=claim.currency,
             )
 
     def write(self, session: Session) -> SliceOutcome:
         """Write what was decided, and say what it was."""
-        add_drafts(session, self._drafts)
+        add_drafts(session, self._drafts, totals=self._totals)
         remove_items(session, self._removed)
-        for cause, rows in self._items.items():
-            put_items(session, rows, cause=cause)
-        add_up(session, self.touched)
+        change_items(session, self._changed)
+        add_items(session, self._added)
+        # A new draft is stored with its total; what was there before is added up anew.
+        before = self.touched - {draft.id for draft in self._drafts}
+        add_up(session, before)
+        if self._removed:
+            remove_empty(session, before)
         self.outcome.invoices = len(self.touched)
         return self.outcome
+
+    def _add(self, claim: Claim, charge: Charge, invoice_id: UUID) -> None:
+        self.touched.add(invoice_id)
+        self._totals[invoice_id] = EXACT.add(self._totals.get(invoice_id, _NOTHING), charge.amount)
+        self._added.append(claim.item(new_id(), invoice_id, charge))
 
     def _draft_for(self, claim: Claim, kind: str) -> UUID:
         """The draft for a charge: its own, or for an adjustment the next one that is still open."""
         subscription = claim.subscription
-        timeline = self.timelines[subscription.id]
-        cadence = timeline.terms[-1].terms.cadence
-        bills = self._next_bill(timeline, cadence) if kind == ADJUSTMENT else claim.bills
+        bills = claim.bills
+        if kind == ADJUSTMENT:
+            bills = next_bill(self.timelines[subscription.id], self.as_of)
         while True:
             invoice = self.invoices.get((subscription.id, bills.end))
             if invoice is None:
                 return self._add_draft(claim, bills)
-            if _is_open(invoice):
+            if invoice.is_open:
                 return invoice.id
-            bills = next_period(bills, zone=timeline.zone, cadence=cadence)
-
-    def _next_bill(self, timeline: Timeline, cadence: Cadence) -> Period:
-        """What is under way at ``as_of`` and when it is invoiced; once the subscription has ended, its last period."""
-        running, ended = timeline.segment_at(self.as_of), timeline.terms[-1].ends_at
-        if running is not None:
-            return Period(running.period.start, running.bills_at)
-        if ended is None or self.as_of < ended:
-            return period_at(self.as_of, zone=timeline.zone, cadence=cadence)
-        return Period(period_at(ended - _INSTANT, zone=timeline.zone, cadence=cadence).start, ended)
+            timeline = self.timelines[subscription.id]
+            bills = next_period(bills, zone=timeline.zone, cadence=_cadence(timeline))
 
     def _add_draft(self, claim: Claim, bills: Period) -> UUID:
         draft = NewDraft(
@@ -123,10 +129,41 @@ class Desk:
             period_start=bills.start,
             period_end=bills.end,
         )
-        self.invoices[claim.subscription.id, bills.end] = draft
+        self.invoices[claim.subscription.id, bills.end] = Standing(draft.id, is_open=True)
         self._drafts.append(draft)
         return draft.id
 
 
-def _is_open(invoice: AnyInvoice) -> bool:
-    return isinstance(invoice, NewDraft) or invoice.status == DRAFT
+def open_desk(
+    session: Session,
+    claims: Sequence[Claim],
+    *,
+    as_of: datetime,
+    timelines: Mapping[str, Timeline],
+    history: History,
+) -> Desk:
+    """A desk that knows every invoice which these claims can concern: their own, and all that are due later."""
+    since: dict[str, datetime] = {}
+    for claim in claims:
+        name = claim.subscription.id
+        known = since.get(name)
+        if known is None:
+            ended = timelines[name].terms[-1].ends_at
+            known = as_of if ended is None else min(as_of, ended)
+        since[name] = min(known, claim.bills.end)
+    return Desk(as_of=as_of, timelines=timelines, history=history, invoices=standing_invoices(session, since))
+
+
+def next_bill(timeline: Timeline, as_of: datetime) -> Period:
+    """What is under way at ``as_of`` and when it is invoiced; once the subscription has ended, its last period."""
+    running, ended = timeline.segment_at(as_of), timeline.terms[-1].ends_at
+    cadence = _cadence(timeline)
+    if running is not None:
+        return Period(running.period.start, running.bills_at)
+    if ended is None or as_of < ended:
+        return period_at(as_of, zone=timeline.zone, cadence=cadence)
+    return Period(period_at(ended - _INSTANT, zone=timeline.zone, cadence=cadence).start, ended)
+
+
+def _cadence(timeline: Timeline) -> Cadence:
+    return timeline.terms[-1].terms.cadence

@@ -1,8 +1,7 @@
 """Rate what is new of some subscriptions and put it on their invoices: one transaction, one set at a time."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -10,8 +9,8 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import Plan, UsageQuota
 from usage_billing.catalog.queries import hold_plans, quotas_of
 from usage_billing.core.periods import Period
-from usage_billing.flows.aggregate import Aggregated, aggregate
-from usage_billing.flows.invoice_desk import Claim, Desk
+from usage_billing.flows.aggregate import aggregate
+from usage_billing.flows.invoice_desk import Claim, open_desk
 from usage_billing.flows.open_periods import open_periods
 from usage_billing.flows.run_outcome import SliceOutcome
 from usage_billing.invoicing.builder import (
@@ -24,15 +23,13 @@ from usage_billing.invoicing.builder import (
     charge_for,
     charge_for_fee,
 )
-from usage_billing.invoicing.fees import lock_uncharged, settle_fees
-from usage_billing.invoicing.models import FeeCharge
-from usage_billing.invoicing.queries import fee_cause, history_of, standing_invoices, summary_cause
-from usage_billing.invoicing.service import fee_item, usage_item
+from usage_billing.invoicing.fees import DueFee, lock_uncharged, settle_fees
+from usage_billing.invoicing.items import NewItem, fee_item, usage_item
+from usage_billing.invoicing.queries import fee_cause, history_of, summary_cause
 from usage_billing.metering.settling import Unrated, lock_unrated, settle
 from usage_billing.subscriptions.lifecycle import Timeline
-from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.openings import Billed, lock_to_bill
 from usage_billing.subscriptions.queries import timelines_of
-from usage_billing.subscriptions.service import lock_subscriptions
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -42,6 +39,8 @@ def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: date
 
     Locks, in this order: the subscriptions, their plans, their summaries to rate, their fees.
     """
+    if not ids:
+        return SliceOutcome()
     subscriptions, timelines, plans = lock_agreements(session, ids)
     quotas = quotas_of(session, plans, subscription_ids=subscriptions)
     open_periods(session, subscriptions.values(), timelines=timelines, plans=plans, quotas=quotas, as_of=as_of)
@@ -49,43 +48,52 @@ def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: date
     fees = lock_uncharged(session, subscriptions.keys(), as_of=as_of)
     if not summaries and not fees:
         return SliceOutcome()
+    history = history_of(session, summary_ids=[s.id for s in summaries], fee_ids=[f.id for f in fees])
+    currencies = {plan.id: plan.currency for plan in plans.values()}
     terms = aggregate(session, summaries, timelines=timelines, quotas=quotas)
-    desk = Desk(
-        as_of=as_of,
-        timelines=timelines,
-        history=history_of(session, summary_ids=[s.id for s in summaries], fee_ids=[f.id for f in fees]),
-        invoices=dict(standing_invoices(session, subscriptions.keys())),
-    )
+    tariffs: dict[tuple[int, str], Tariff] = {}
+    claims: list[Claim] = []
     for summary in summaries:
         subscription = subscriptions[summary.subscription_id]
-        desk.settle(_usage(summary, terms[summary.id], subscription, plans[subscription.plan_id].currency))
+        currency = currencies[subscription.plan_id]
+        under = terms[summary.id]
+        tariff = None if under.quota is None else _tariff(under.quota, currency, tariffs)
+        bills = Period(under.period_start, summary.bills_at)
+        claims.append(_usage(summary, tariff, subscription, currency=currency, bills=bills))
     for fee in fees:
         subscription = subscriptions[fee.subscription_id]
-        timeline = timelines[subscription.id]
-        desk.settle(_fee(fee, subscription, timeline, plans[subscription.plan_id].currency))
+        currency = currencies[subscription.plan_id]
+        claims.append(_fee(fee, subscription, timelines[subscription.id], currency))
+    desk = open_desk(session, claims, as_of=as_of, timelines=timelines, history=history)
+    for claim in claims:
+        desk.settle(claim)
     outcome = desk.write(session)
     settle(session, summaries)
     settle_fees(session, fees)
-    outcome.subscriptions = len({s.subscription_id for s in summaries} | {f.subscription_id for f in fees})
+    outcome.subscriptions = len({claim.subscription.id for claim in claims})
     return outcome
 
 
 def lock_agreements(
     session: Session, ids: Collection[str]
-) -> tuple[dict[str, Subscription], dict[str, Timeline], dict[str, Plan]]:
+) -> tuple[dict[str, Billed], dict[str, Timeline], dict[str, Plan]]:
     """Lock these subscriptions and hold the plans that they are or were on; returns all three by their id."""
-    subscriptions = {subscription.id: subscription for subscription in lock_subscriptions(session, ids)}
+    subscriptions = lock_to_bill(session, ids)
     timelines = timelines_of(session, subscriptions.keys())
     plans = hold_plans(session, {term.plan_id for line in timelines.values() for term in line.terms})
     return subscriptions, timelines, plans
 
 
-def _usage(summary: Unrated, terms: Aggregated, subscription: Subscription, currency: str) -> Claim:
+def _usage(summary: Unrated, tariff: Tariff | None, subscription: Billed, *, currency: str, bills: Period) -> Claim:
     standing = _standing(summary)
-    tariff = _tariff(terms.quota, currency)
 
     def charge(kind: str, before: Charged) -> Charge | None:
         return charge_for(standing, tariff, before=before, kind=kind)
+
+    def item(id: UUID, invoice_id: UUID, charge: Charge) -> NewItem:
+        if tariff is None:
+            raise ValueError(f"summary {standing.summary_id} was charged and has no quota any more")
+        return usage_item(id, invoice_id, charge, standing=standing, tariff=tariff)
 
     return Claim(
         cause=summary_cause(summary.id),
@@ -93,22 +101,13 @@ def _usage(summary: Unrated, terms: Aggregated, subscription: Subscription, curr
         subscription=subscription,
         currency=currency,
         kind=USAGE,
-        bills=Period(terms.period_start, summary.bills_at),
+        bills=bills,
         charge=charge,
-        item=_usage_item(standing, tariff),
+        item=item,
     )
 
 
-def _usage_item(standing: Standing, tariff: Tariff | None) -> Callable[[UUID, Charge], dict[str, Any]]:
-    def item(invoice_id: UUID, charge: Charge) -> dict[str, Any]:
-        if tariff is None:
-            raise ValueError(f"summary {standing.summary_id} was charged and has no quota any more")
-        return usage_item(invoice_id, charge, standing, tariff)
-
-    return item
-
-
-def _fee(fee: FeeCharge, subscription: Subscription, timeline: Timeline, currency: str) -> Claim:
+def _fee(fee: DueFee, subscription: Billed, timeline: Timeline, currency: str) -> Claim:
     def charge(kind: str, before: Charged) -> Charge | None:
         return charge_for_fee(fee.amount, description=fee.description, before=before, kind=kind)
 
@@ -124,7 +123,7 @@ def _fee(fee: FeeCharge, subscription: Subscription, timeline: Timeline, currenc
         kind=FEE,
         bills=Period(running.period.start if running else fee.bills_at - timedelta(days=1), fee.bills_at),
         charge=charge,
-        item=lambda invoice_id, charge: fee_item(invoice_id, charge, fee),
+        item=lambda id, invoice_id, charge: fee_item(id, invoice_id, charge, fee=fee),
     )
 
 
@@ -144,7 +143,10 @@ def _standing(summary: Unrated) -> Standing:
     )
 
 
-def _tariff(quota: UsageQuota | None, currency: str) -> Tariff | None:
-    if quota is None:
-        return None
-    return Tariff(quota_id=quota.id, price=quota.price, unit_name=quota.unit_name, currency=currency)
+def _tariff(quota: UsageQuota, currency: str, known: dict[tuple[int, str], Tariff]) -> Tariff:
+    """What a quota charges by, made once in a slice."""
+    key = (quota.id, currency)
+    tariff = known.get(key)
+    if tariff is None:
+        tariff = known[key] = Tariff(quota_id=quota.id, price=quota.price, unit_name=quota.unit_name, currency=currency)
+    return tariff

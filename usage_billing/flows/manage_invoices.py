@@ -27,6 +27,7 @@ def finalize_invoice(session: Session, invoice_id: UUID, *, actor: str, now: dat
     invoice_subscriptions(session, [invoice.subscription_id], as_of=now)
     invoice = get_invoice(session, invoice_id, lock=True)
     finalize_drafts(session, [invoice], now=now, actor=actor)
+    session.refresh(invoice)
     return invoice
 
 

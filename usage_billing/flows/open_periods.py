@@ -15,14 +15,14 @@ from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import stored_price
 from usage_billing.subscriptions.agreement import agreed_within
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
-from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.openings import Billed, save_openings
 
 IN_ADVANCE = "advance"
 
 
 def open_periods(
     session: Session,
-    subscriptions: Collection[Subscription],
+    subscriptions: Collection[Billed],
     *,
     timelines: Mapping[str, Timeline],
     plans: Mapping[str, Plan],
@@ -33,27 +33,29 @@ def open_periods(
     fees: list[NewFee] = []
     looked: list[Looked] = []
     summaries: list[NewSummary] = []
-    for subscription in subscriptions:
+    due = [one for one in subscriptions if one.opens_at is not None and one.opens_at <= as_of]
+    for subscription in due:
         timeline, since = timelines[subscription.id], subscription.opens_at
-        while subscription.opens_at is not None and subscription.opens_at <= as_of:
+        periodic = _has_periodic(subscription, timeline, plans, quotas)
+        while periodic and subscription.opens_at is not None and subscription.opens_at <= as_of:
             segment = timeline.segment_at(subscription.opens_at)
             if segment is not None:
                 fee = _fee(subscription, plans[segment.plan_id], segment)
                 fees += [fee] if fee else []
                 summaries += _minimums(subscription, segment, timeline, quotas)
             subscription.opens_at = _next_opening(timeline, subscription.opens_at, segment)
-        if since is not None and since != subscription.opens_at:
-            looked.append(Looked(subscription.id, since, subscription.opens_at))
-        if subscription.opens_at is not None and not _has_periodic(subscription, timeline, plans, quotas):
+        if not periodic:
             subscription.opens_at = None
+        if since is not None:
+            looked.append(Looked(subscription.id, since, subscription.opens_at))
     drop_other_fees(session, looked, keep=fees)
     put_fees(session, fees)
     if summaries:
         create_summaries(session, sorted(summaries, key=lambda new: new.key))
-    session.flush()
+    save_openings(session, due)
 
 
-def _fee(subscription: Subscription, plan: Plan, segment: Segment) -> NewFee | None:
+def _fee(subscription: Billed, plan: Plan, segment: Segment) -> NewFee | None:
     if plan.base_fee is None:
         return None
     return NewFee(
@@ -67,7 +69,7 @@ def _fee(subscription: Subscription, plan: Plan, segment: Segment) -> NewFee | N
     )
 
 
-def _minimums(subscription: Subscription, segment: Segment, timeline: Timeline, quotas: QuotaBook) -> list[NewSummary]:
+def _minimums(subscription: Billed, segment: Segment, timeline: Timeline, quotas: QuotaBook) -> list[NewSummary]:
     found: list[NewSummary] = []
     for usage_type_id in quotas.usage_types_of(segment.plan_id, subscription.id):
         for agreed in agreed_within(timeline, quotas, subscription.id, usage_type_id, segment):
@@ -77,7 +79,7 @@ def _minimums(subscription: Subscription, segment: Segment, timeline: Timeline, 
     return found
 
 
-def _has_periodic(subscription: Subscription, timeline: Timeline, plans: Mapping[str, Plan], quotas: QuotaBook) -> bool:
+def _has_periodic(subscription: Billed, timeline: Timeline, plans: Mapping[str, Plan], quotas: QuotaBook) -> bool:
     """Whether anything can be due without use; if not, billing need not look at every period."""
     return any(
         plans[term.plan_id].base_fee is not None or quotas.has_minimum(term.plan_id, subscription.id)

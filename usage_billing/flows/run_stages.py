@@ -4,6 +4,7 @@ A run goes opened -> invoicing -> finalizing -> completed. Each step looks at th
 it may be asked any number of times, by anybody, in any order.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -45,6 +46,7 @@ _PLAN = (
 )
 _ALL = "SELECT id FROM ({}) AS due ORDER BY id"
 _WITHIN = "SELECT id FROM ({}) AS due WHERE id BETWEEN :first AND :last ORDER BY id"
+_OF = "SELECT id FROM ({}) AS due WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id"
 # A dry run does and undoes both stages in one transaction, so its one stage is over everything due to either.
 _EITHER = f"{_UNRATED} UNION {_DUE}"
 _WHO = {INVOICE: _UNRATED, FINALIZE: _DUE}
@@ -118,6 +120,11 @@ def due_subscriptions(session: Session, *, as_of: datetime, grace: timedelta, on
         {"as_of": as_of, "ended_before": as_of - grace, "only": only},
     )
     return list(found)
+
+
+def unrated_of(session: Session, ids: Collection[str], *, as_of: datetime) -> list[str]:
+    """Those of these subscriptions that have something to rate."""
+    return list(session.scalars(text(_OF.format(_UNRATED)), {"as_of": as_of, "only": None, "ids": list(ids)}))
 
 
 def note_done(part: BillingRunSlice, outcome: SliceOutcome) -> None:

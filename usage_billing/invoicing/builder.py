@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from usage_billing.core.decimals import EXACT, plain
@@ -97,9 +98,14 @@ def charge_for_fee(due: Decimal, *, description: str, before: Charged, kind: str
 
 
 def _describe(standing: Standing, tariff: Tariff | None, before: Charged, quantity: Decimal, kind: str) -> str:
-    period = f"{standing.period_start:%Y-%m-%d} to {standing.period_end:%Y-%m-%d}"
+    period = _span(standing.period_start, standing.period_end)
     unit = tariff.unit_name if tariff else standing.usage_type_id
     if kind == ADJUSTMENT:
         now = EXACT.add(before.quantity, quantity)
         return f"Adjustment: {unit} beyond the allowance from {plain(before.quantity)} to {plain(now)}, {period}"
     return f"{plain(quantity)} {unit} beyond the allowance, {period}"
+
+
+@lru_cache(maxsize=256)
+def _span(start: datetime, end: datetime) -> str:
+    return f"{start:%Y-%m-%d} to {end:%Y-%m-%d}"

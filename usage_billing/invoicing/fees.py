@@ -6,8 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from sqlalchemy import or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from usage_billing.invoicing.models import FeeCharge
@@ -22,6 +21,24 @@ _DROP = text(
     " WHERE k.subscription_id = f.subscription_id AND k.period_start = f.period_start)"
 )
 
+_PUT = text(
+    "INSERT INTO fee_charges AS f (subscription_id, plan_id, period_start, period_end, bills_at, amount, description,"
+    " to_charge) SELECT v.*, true FROM unnest(CAST(:subscriptions AS text[]), CAST(:plans AS text[]),"
+    " CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]), CAST(:bills AS timestamptz[]),"
+    " CAST(:amounts AS numeric[]), CAST(:descriptions AS text[])) AS v"
+    " ON CONFLICT (subscription_id, period_start) DO UPDATE SET plan_id = excluded.plan_id,"
+    " period_end = excluded.period_end, bills_at = excluded.bills_at, amount = excluded.amount,"
+    " description = excluded.description, to_charge = true"
+    " WHERE (f.plan_id, f.period_end, f.bills_at, f.amount, f.description)"
+    " <> (excluded.plan_id, excluded.period_end, excluded.bills_at, excluded.amount, excluded.description)"
+)
+_LOCK = text(
+    "SELECT id, subscription_id, period_start, period_end, bills_at, amount, description FROM fee_charges"
+    " WHERE to_charge AND subscription_id = ANY(CAST(:subscriptions AS text[])) AND period_start <= :as_of"
+    " ORDER BY subscription_id, period_start FOR UPDATE"
+)
+_SETTLE = text("UPDATE fee_charges SET to_charge = false WHERE id = ANY(CAST(:ids AS bigint[]))")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFee:
@@ -29,6 +46,18 @@ class NewFee:
 
     subscription_id: str
     plan_id: str
+    period_start: datetime
+    period_end: datetime
+    bills_at: datetime
+    amount: Decimal
+    description: str
+
+
+class DueFee(NamedTuple):
+    """A locked fee that billing has not seen as it is."""
+
+    id: int
+    subscription_id: str
     period_start: datetime
     period_end: datetime
     bills_at: datetime
@@ -61,52 +90,31 @@ def drop_other_fees(session: Session, looked: Sequence[Looked], *, keep: Sequenc
 
 def put_fees(session: Session, fees: Sequence[NewFee]) -> None:
     """Store what is due; a segment that is known is changed if it differs, and charged again by the difference."""
-    if not fees:
-        return
-    statement = insert(FeeCharge)
-    new = statement.excluded
-    changing = ("plan_id", "period_end", "bills_at", "amount", "description")
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["subscription_id", "period_start"],
-            set_={name: new[name] for name in changing} | {"to_charge": True},
-            where=or_(*(getattr(FeeCharge, name) != new[name] for name in changing)),
-        ),
-        [
+    if fees:
+        session.execute(
+            _PUT,
             {
-                "subscription_id": fee.subscription_id,
-                "plan_id": fee.plan_id,
-                "period_start": fee.period_start,
-                "period_end": fee.period_end,
-                "bills_at": fee.bills_at,
-                "amount": fee.amount,
-                "description": fee.description,
-                "to_charge": True,
-            }
-            for fee in fees
-        ],
-    )
-
-
-def lock_uncharged(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[FeeCharge]:
-    """The fees of these locked subscriptions that billing has not seen as they are."""
-    return list(
-        session.scalars(
-            select(FeeCharge)
-            .where(
-                FeeCharge.to_charge, FeeCharge.subscription_id.in_(subscription_ids), FeeCharge.period_start <= as_of
-            )
-            .order_by(FeeCharge.subscription_id, FeeCharge.period_start)
-            .with_for_update()
-            .execution_options(populate_existing=True)
+                "subscriptions": [fee.subscription_id for fee in fees],
+                "plans": [fee.plan_id for fee in fees],
+                "starts": [fee.period_start for fee in fees],
+                "ends": [fee.period_end for fee in fees],
+                "bills": [fee.bills_at for fee in fees],
+                "amounts": [fee.amount for fee in fees],
+                "descriptions": [fee.description for fee in fees],
+            },
         )
-    )
 
 
-def settle_fees(session: Session, fees: Sequence[FeeCharge]) -> None:
+def lock_uncharged(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[DueFee]:
+    """The fees of these locked subscriptions that billing has not seen as they are."""
+    rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of}).all()
+    return [DueFee(*row) for row in rows]
+
+
+def settle_fees(session: Session, fees: Sequence[DueFee]) -> None:
     """Say that billing has seen these fees."""
     if fees:
-        session.execute(update(FeeCharge).where(FeeCharge.id.in_([fee.id for fee in fees])).values(to_charge=False))
+        session.execute(_SETTLE, {"ids": [fee.id for fee in fees]})
 
 
 def charge_fees_again(session: Session, fee_ids: Sequence[int]) -> None:

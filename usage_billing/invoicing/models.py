@@ -52,7 +52,7 @@ class Invoice(Base):
             unique=True,
             postgresql_where=text("status <> 'void'"),
         ),
-        Index("ix_invoices_drafts_due", "period_end", postgresql_where=text("status = 'draft'")),
+        Index("ix_invoices_drafts", "subscription_id", "period_end", postgresql_where=text("status = 'draft'")),
         Index("ix_invoices_customer", "customer_id", "id"),
         Index("ix_invoices_subscription", "subscription_id", "id"),
     )

@@ -1,18 +1,19 @@
 """Reading invoices, for those who write them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import NotFound
 from usage_billing.invoicing.builder import Charged
-from usage_billing.invoicing.lifecycle import DRAFT, VOID
+from usage_billing.invoicing.lifecycle import DRAFT
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 
 
@@ -33,68 +34,90 @@ def fee_cause(fee_id: int) -> Cause:
     return Cause("fee", fee_id)
 
 
+class Drafted(NamedTuple):
+    """An item that may still change, and its draft."""
+
+    id: UUID
+    invoice_id: UUID
+    amount: Decimal
+
+
 @dataclass(slots=True)
 class History:
     """What was charged for each cause: on finalized invoices, and on drafts that may still change."""
 
     charged: dict[Cause, Charged] = field(default_factory=dict)
-    drafted: dict[Cause, UsageInvoiceItem] = field(default_factory=dict)
+    drafted: dict[Cause, Drafted] = field(default_factory=dict)
+
+
+class Standing(NamedTuple):
+    """An invoice that is not void; ``is_open`` while it is a draft."""
+
+    id: UUID
+    is_open: bool
+
+
+class DueDraft(NamedTuple):
+    """A locked draft whose period is over. ``is_whole``: it has items, and they add up to its total."""
+
+    id: UUID
+    customer_id: str
+    subscription_id: str
+    currency: str
+    total: Decimal
+    is_whole: bool
+
+
+_HISTORY = text(
+    "SELECT t.summary_id, t.fee_id, i.status, t.id, t.invoice_id, t.amount, t.quantity"
+    " FROM usage_invoice_items AS t JOIN invoices AS i ON i.id = t.invoice_id"
+    " WHERE (t.summary_id = ANY(CAST(:summaries AS bigint[])) OR t.fee_id = ANY(CAST(:fees AS bigint[])))"
+    " AND i.status <> 'void'"
+)
+_STANDING = text(
+    "SELECT i.subscription_id, i.period_end, i.id, i.status = 'draft'"
+    " FROM unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[])) AS v (subscription_id, since)"
+    " JOIN invoices AS i ON i.subscription_id = v.subscription_id AND i.period_end >= v.since AND i.status <> 'void'"
+)
+_LOCK_DUE = text(
+    "SELECT i.id, i.customer_id, i.subscription_id, i.currency, i.total, s.items > 0 AND s.amount = i.total"
+    " FROM invoices AS i CROSS JOIN LATERAL ("
+    " SELECT count(*) AS items, sum(amount) AS amount FROM usage_invoice_items WHERE invoice_id = i.id) AS s"
+    " WHERE i.subscription_id = ANY(CAST(:subscriptions AS text[])) AND i.status = 'draft'"
+    " AND i.period_end <= :ended_before ORDER BY i.period_end, i.subscription_id FOR UPDATE OF i"
+)
 
 
 def history_of(session: Session, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
     """The items of these causes, those on void invoices left out."""
     history = History()
-    rows = session.execute(
-        select(UsageInvoiceItem, Invoice.status)
-        .join(Invoice, Invoice.id == UsageInvoiceItem.invoice_id)
-        .where(
-            or_(UsageInvoiceItem.summary_id.in_(summary_ids), UsageInvoiceItem.fee_id.in_(fee_ids)),
-            Invoice.status != VOID,
-        )
-        .execution_options(populate_existing=True)
-    )
-    for item, status in rows:
-        cause = cause_of(item)
+    rows = session.execute(_HISTORY, {"summaries": list(summary_ids), "fees": list(fee_ids)}).all()
+    for summary_id, fee_id, status, id, invoice_id, amount, quantity in rows:
+        cause = summary_cause(summary_id) if summary_id is not None else fee_cause(fee_id)
         if status == DRAFT:
-            history.drafted[cause] = item
+            history.drafted[cause] = Drafted(id, invoice_id, amount)
         else:
             before = history.charged.get(cause, Charged())
             history.charged[cause] = Charged(
-                quantity=EXACT.add(before.quantity, item.quantity), amount=EXACT.add(before.amount, item.amount)
+                quantity=EXACT.add(before.quantity, quantity), amount=EXACT.add(before.amount, amount)
             )
     return history
 
 
-def cause_of(item: UsageInvoiceItem) -> Cause:
-    """What an item charges for."""
-    return summary_cause(item.summary_id) if item.summary_id is not None else fee_cause(item.fee_id or 0)
+def standing_invoices(session: Session, since: Mapping[str, datetime]) -> dict[tuple[str, datetime], Standing]:
+    """The invoices of these subscriptions that are not void, by subscription and when they are due to be final.
+
+    ``since``: by subscription, the first such moment that matters.
+    """
+    rows = session.execute(_STANDING, {"subscriptions": list(since), "since": list(since.values())}).all()
+    return {(row[0], row[1]): Standing(row[2], row[3]) for row in rows}
 
 
-def standing_invoices(session: Session, subscription_ids: Collection[str]) -> dict[tuple[str, datetime], Invoice]:
-    """Every invoice of these subscriptions that is not void, by subscription and when it is due to be final."""
-    found = session.scalars(
-        select(Invoice)
-        .where(Invoice.subscription_id.in_(subscription_ids), Invoice.status != VOID)
-        .execution_options(populate_existing=True)
-    )
-    return {(invoice.subscription_id, invoice.period_end): invoice for invoice in found}
-
-
-def lock_due_drafts(session: Session, subscription_ids: Collection[str], *, ended_before: datetime) -> list[Invoice]:
+def lock_due_drafts(session: Session, subscription_ids: Collection[str], *, ended_before: datetime) -> list[DueDraft]:
     """The drafts of these locked subscriptions whose period is over, oldest first."""
-    return list(
-        session.scalars(
-            select(Invoice)
-            .where(
-                Invoice.subscription_id.in_(subscription_ids),
-                Invoice.status == DRAFT,
-                Invoice.period_end <= ended_before,
-            )
-            .order_by(Invoice.period_end, Invoice.subscription_id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-    )
+    session.flush()
+    rows = session.execute(_LOCK_DUE, {"subscriptions": list(subscription_ids), "ended_before": ended_before}).all()
+    return [DueDraft(*row) for row in rows]
 
 
 def drafts_of(session: Session, subscription_id: str) -> list[Invoice]:

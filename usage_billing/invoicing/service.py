@@ -1,30 +1,35 @@
-"""Writing invoices: drafts and their items, as sets."""
+"""Writing invoices as sets: drafts, their totals, and making them final."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from usage_billing.core.identifiers import new_id
 from usage_billing.core.periods import Period
-from usage_billing.invoicing.builder import Charge, Standing, Tariff
-from usage_billing.invoicing.lifecycle import DRAFT, FINALIZED, VOID
-from usage_billing.invoicing.models import FeeCharge, Invoice, UsageInvoiceItem
+from usage_billing.db.bulk import copy_rows
+from usage_billing.invoicing.lifecycle import DRAFT, VOID
+from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 
 _TOTALS = text(
-    "UPDATE invoices AS i SET total = coalesce((SELECT sum(amount) FROM usage_invoice_items WHERE invoice_id = i.id),"
-    " 0) WHERE i.id = ANY(CAST(:ids AS uuid[]))"
+    "UPDATE invoices AS i SET total = s.total FROM (SELECT d.id, coalesce(sum(t.amount), 0) AS total"
+    " FROM unnest(CAST(:ids AS uuid[])) AS d (id) LEFT JOIN usage_invoice_items AS t ON t.invoice_id = d.id"
+    " GROUP BY d.id) AS s WHERE i.id = s.id AND i.total <> s.total"
 )
 _REMOVE_EMPTY = text(
     "DELETE FROM invoices AS i WHERE i.id = ANY(CAST(:ids AS uuid[])) AND i.status = 'draft'"
     " AND NOT EXISTS (SELECT FROM usage_invoice_items WHERE invoice_id = i.id)"
 )
-_FIXED = frozenset({"id", "invoice_id", "summary_id", "fee_id", "created_at"})
+_FINALIZE = text(
+    "UPDATE invoices AS i SET number = v.number, status = 'finalized', finalized_at = :now, due_at = v.due_at,"
+    " credit_applied = v.credit FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS bigint[]),"
+    " CAST(:dues AS timestamptz[]), CAST(:credits AS numeric[])) AS v (id, number, due_at, credit)"
+    " WHERE i.id = v.id AND i.status = 'draft'"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,50 +44,62 @@ class NewDraft:
     period_end: datetime
 
 
-def add_drafts(session: Session, drafts: Sequence[NewDraft]) -> None:
-    """Store empty drafts. A second one for the same subscription and period violates the unique index."""
+_DRAFT_COLUMNS = {
+    "id": "uuid",
+    "customer_id": "text",
+    "subscription_id": "text",
+    "currency": "text",
+    "period_start": "timestamptz",
+    "period_end": "timestamptz",
+    "status": "text",
+    "total": "numeric",
+}
+
+
+class Final(NamedTuple):
+    """What a draft gets when it becomes final."""
+
+    id: UUID
+    number: int
+    due_at: datetime
+    credit_applied: Decimal
+
+
+def add_drafts(session: Session, drafts: Sequence[NewDraft], *, totals: Mapping[UUID, Decimal]) -> None:
+    """Store drafts with what their items will add up to.
+
+    A second one for the same subscription and period violates the unique index.
+    """
     if drafts:
-        session.execute(
-            insert(Invoice),
-            [
-                {
-                    "id": draft.id,
-                    "customer_id": draft.customer_id,
-                    "subscription_id": draft.subscription_id,
-                    "currency": draft.currency,
-                    "period_start": draft.period_start,
-                    "period_end": draft.period_end,
-                    "status": DRAFT,
-                    "total": 0,
-                }
+        copy_rows(
+            session,
+            Invoice.__tablename__,
+            _DRAFT_COLUMNS,
+            (
+                (
+                    draft.id,
+                    draft.customer_id,
+                    draft.subscription_id,
+                    draft.currency,
+                    draft.period_start,
+                    draft.period_end,
+                    DRAFT,
+                    totals[draft.id],
+                )
                 for draft in drafts
-            ],
-        )
-
-
-def put_items(session: Session, rows: Sequence[dict[str, Any]], *, cause: str) -> None:
-    """Set the one item of each invoice and ``cause`` (``summary_id`` or ``fee_id``): added, or overwritten."""
-    if rows:
-        statement = insert(UsageInvoiceItem)
-        session.execute(
-            statement.on_conflict_do_update(
-                index_elements=[cause, "invoice_id"],
-                set_={name: statement.excluded[name] for name in rows[0] if name not in _FIXED},
             ),
-            rows,
         )
-
-
-def remove_items(session: Session, item_ids: Collection[UUID]) -> None:
-    """Take items off their drafts."""
-    if item_ids:
-        session.execute(delete(UsageInvoiceItem).where(UsageInvoiceItem.id.in_(item_ids)))
 
 
 def add_up(session: Session, invoice_ids: Collection[UUID]) -> None:
-    """Make each invoice's total the sum of its items, and forget drafts that have none."""
+    """Make each invoice's total the sum of its items."""
     if invoice_ids:
         session.execute(_TOTALS, {"ids": list(invoice_ids)})
+
+
+def remove_empty(session: Session, invoice_ids: Collection[UUID]) -> None:
+    """Forget those of these drafts that have no items."""
+    if invoice_ids:
         session.execute(_REMOVE_EMPTY, {"ids": list(invoice_ids)})
 
 
@@ -109,56 +126,21 @@ def bring_drafts_forward(session: Session, subscription_id: str, *, final: Perio
         execution_options={"synchronize_session": False},
     )
     add_up(session, ids)
+    remove_empty(session, ids)
     session.refresh(last)
 
 
-def finalize(invoice: Invoice, number: int, *, now: datetime, payment_days: int) -> None:
-    """Give a locked draft its number; once written, a trigger keeps it as it is."""
-    invoice.number, invoice.status, invoice.finalized_at = number, FINALIZED, now
-    invoice.due_at = now + timedelta(days=payment_days)
-
-
-def usage_item(invoice_id: UUID, charge: Charge, standing: Standing, tariff: Tariff) -> dict[str, Any]:
-    """The row of a usage charge."""
-    return {
-        **_item(invoice_id, charge),
-        "summary_id": standing.summary_id,
-        "quota_id": tariff.quota_id,
-        "usage_type_id": standing.usage_type_id,
-        "period_start": standing.period_start,
-        "period_end": standing.period_end,
-        "allowance": standing.allowance,
-        "total": standing.total,
-        "billable": standing.billable,
-        "price": dict(tariff.price),
-        "events": standing.events,
-        "billable_events": standing.billable_events,
-        "voids": standing.voids,
-        "events_hash": standing.events_hash,
-    }
-
-
-def fee_item(invoice_id: UUID, charge: Charge, fee: FeeCharge) -> dict[str, Any]:
-    """The row of a base fee."""
-    return {
-        **_item(invoice_id, charge),
-        "fee_id": fee.id,
-        "period_start": fee.period_start,
-        "period_end": fee.period_end,
-        "total": 0,
-        "billable": 0,
-        "events": 0,
-        "billable_events": 0,
-    }
-
-
-def _item(invoice_id: UUID, charge: Charge) -> dict[str, Any]:
-    return {
-        "id": new_id(),
-        "invoice_id": invoice_id,
-        "kind": charge.kind,
-        "quantity": charge.quantity,
-        "charged_before": charge.charged_before,
-        "amount": charge.amount,
-        "description": charge.description,
-    }
+def finalize(session: Session, finals: Sequence[Final], *, now: datetime) -> None:
+    """Give locked drafts their numbers; once written, a trigger keeps them as they are."""
+    done = session.execute(
+        _FINALIZE,
+        {
+            "now": now,
+            "ids": [final.id for final in finals],
+            "numbers": [final.number for final in finals],
+            "dues": [final.due_at for final in finals],
+            "credits": [final.credit_applied for final in finals],
+        },
+    )
+    if done.rowcount != len(finals):  # type: ignore[attr-defined]
+        raise RuntimeError(f"{len(finals)} drafts were to be made final, {done.rowcount} were there")  # type: ignore[attr-defined]

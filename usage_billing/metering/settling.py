@@ -22,6 +22,7 @@ _SETTLE = text(
     " CAST(:beyond_events AS bigint[]))"
     " AS v (id, period_end, bills_at, quota_id, allowance, beyond_limit, beyond_events) WHERE s.id = v.id"
 )
+_SETTLE_AS_IS = text("UPDATE usage_summaries SET to_rate = false WHERE id = ANY(CAST(:ids AS bigint[]))")
 _REOPEN = text("UPDATE usage_summaries SET to_rate = true WHERE id = ANY(CAST(:ids AS bigint[]))")
 _REOPEN_FROM = text(
     "UPDATE usage_summaries SET to_rate = true WHERE subscription_id = :subscription AND period_end > :since"
@@ -30,7 +31,10 @@ _REOPEN_FROM = text(
 
 @dataclass(slots=True)
 class Unrated:
-    """A locked summary whose present total, or whose terms, billing has not seen."""
+    """A locked summary whose present total, or whose terms, billing has not seen.
+
+    ``changed`` by billing: its span, its quota or its division at the allowance.
+    """
 
     id: int
     subscription_id: str
@@ -46,27 +50,31 @@ class Unrated:
     beyond_events: int
     voids: int
     events_hash: bytes
+    changed: bool = False
 
 
 def lock_unrated(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[Unrated]:
     """Lock what is to be rated, in the order that recordings lock in too."""
-    rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of})
+    rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of}).all()
     return [Unrated(*row) for row in rows]
 
 
 def settle(session: Session, summaries: Sequence[Unrated]) -> None:
     """Say that billing has seen these totals, under these terms."""
-    if summaries:
+    changed = [summary for summary in summaries if summary.changed]
+    if len(changed) < len(summaries):
+        session.execute(_SETTLE_AS_IS, {"ids": [summary.id for summary in summaries if not summary.changed]})
+    if changed:
         session.execute(
             _SETTLE,
             {
-                "ids": [summary.id for summary in summaries],
-                "ends": [summary.period_end for summary in summaries],
-                "bills": [summary.bills_at for summary in summaries],
-                "quotas": [summary.quota_id for summary in summaries],
-                "allowances": [summary.allowance for summary in summaries],
-                "beyonds": [summary.beyond_limit for summary in summaries],
-                "beyond_events": [summary.beyond_events for summary in summaries],
+                "ids": [summary.id for summary in changed],
+                "ends": [summary.period_end for summary in changed],
+                "bills": [summary.bills_at for summary in changed],
+                "quotas": [summary.quota_id for summary in changed],
+                "allowances": [summary.allowance for summary in changed],
+                "beyonds": [summary.beyond_limit for summary in changed],
+                "beyond_events": [summary.beyond_events for summary in changed],
             },
         )
 

@@ -7,19 +7,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
+import msgspec
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from usage_billing.outbox.models import OutboxMessage
 
+_TELL = text(
+    "INSERT INTO outbox_messages (topic, dedupe_key, payload) SELECT fact ->> 0, fact ->> 1, CAST(fact -> 2 AS jsonb)"
+    " FROM json_array_elements(CAST(:facts AS json)) AS fact ON CONFLICT DO NOTHING"
+)
+
 
 def tell(session: Session, facts: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
     """Add facts ``(topic, dedupe_key, payload)``; one whose key is known was told already and is left alone."""
-    if not facts:
-        return
-    rows = [{"topic": topic, "dedupe_key": key, "payload": payload} for topic, key, payload in facts]
-    session.execute(insert(OutboxMessage).on_conflict_do_nothing(), rows)
+    if facts:
+        session.execute(_TELL, {"facts": msgspec.json.encode(facts).decode()})
 
 
 def waiting(session: Session, *, at_most: int = 500) -> list[OutboxMessage]:

@@ -1,11 +1,12 @@
 """From a price as it is stored to an amount: charge the quantity exactly, round once."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from usage_billing.core.money import round_to_minor_unit
 from usage_billing.rating.currency import minor_unit
@@ -36,9 +37,9 @@ def amount_for(price: Mapping[str, Any], quantity: Decimal, *, recordings: int, 
 
 def stored_price(price: Mapping[str, Any]) -> Price:
     """Read a stored price; the few that a catalogue has are read once."""
-    return _parsed(json.dumps(price, sort_keys=True))
+    return _parsed(msgspec.json.encode(price))
 
 
 @lru_cache(maxsize=1024)
-def _parsed(text: str) -> Price:
-    return parse_price(json.loads(text))
+def _parsed(text: bytes) -> Price:
+    return parse_price(msgspec.json.decode(text))

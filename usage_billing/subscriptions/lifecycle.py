@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 from usage_billing.core.decimals import PLACES
 from usage_billing.core.periods import Cadence, Period, period_at
@@ -58,6 +59,9 @@ class Segment:
     first: Fraction
     last: Fraction
 
+    def __hash__(self) -> int:  # of all fields it would cost more than what is looked up by it
+        return hash((self.plan_id, self.start, self.end))
+
     def part_of(self, whole: Decimal, *, places: int) -> Decimal:
         """This segment's part of an allowance or a fee; over the segments of a period the parts add up."""
         return part_of(whole, self.first, self.last, places=places)
@@ -65,6 +69,21 @@ class Segment:
     def allowance(self, limit: Decimal | None) -> Decimal | None:
         """This segment's part of a quota's limit; None, nothing is ever charged, stays None."""
         return None if limit is None else self.part_of(limit, places=PLACES)
+
+
+@lru_cache(maxsize=1024)
+def _whole(period: Period, plan_id: str) -> Segment:
+    """A period in which nothing changes, as most are."""
+    return Segment(
+        start=period.start,
+        end=period.end,
+        period=period,
+        plan_id=plan_id,
+        agreed_from=period.start,
+        bills_at=period.end,
+        first=Fraction(0),
+        last=Fraction(1),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +103,8 @@ class Timeline:
         if term is None or term.paused:
             return None
         period = period_at(instant, zone=self.zone, cadence=term.terms.cadence)
+        if not cuts and len(self.terms) == 1 and term.ends_at is None and term.starts_at <= period.start:
+            return _whole(period, term.plan_id)
         start = max([period.start, term.starts_at, *(cut for cut in cuts if cut <= instant)])
         end = min([period.end, *([term.ends_at] if term.ends_at else []), *(cut for cut in cuts if cut > instant)])
         first, last = self._shares(start, end, period, term.terms)

@@ -59,6 +59,8 @@ class SubscriptionTerm(Base):
             name="ex_subscription_terms_no_overlap",
             using="gist",
         ),
+        # The one above is ten times slower where only the subscription is known.
+        Index("ix_subscription_terms_subscription", "subscription_id", "starts_at"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

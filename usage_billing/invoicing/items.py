@@ -1,0 +1,158 @@
+"""Writing the items of drafts, as sets."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from psycopg.types.json import Jsonb
+from sqlalchemy import delete, text
+from sqlalchemy.orm import Session
+
+from usage_billing.db.bulk import copy_rows
+from usage_billing.invoicing.builder import Charge, Standing, Tariff
+from usage_billing.invoicing.fees import DueFee
+from usage_billing.invoicing.models import UsageInvoiceItem
+
+_NOTHING = Decimal(0)
+
+
+class NewItem(NamedTuple):
+    """A row of ``usage_invoice_items`` as it is to be."""
+
+    id: UUID
+    invoice_id: UUID
+    summary_id: int | None
+    fee_id: int | None
+    quota_id: int | None
+    usage_type_id: str | None
+    kind: str
+    period_start: datetime
+    period_end: datetime
+    total: Decimal
+    billable: Decimal
+    quantity: Decimal
+    charged_before: Decimal
+    amount: Decimal
+    allowance: Decimal | None
+    events: int
+    billable_events: int
+    voids: int
+    events_hash: bytes | None
+    description: str
+    price: Mapping[str, Any] | None
+
+
+# In the order of the fields above.
+_COLUMNS = {
+    "id": "uuid",
+    "invoice_id": "uuid",
+    "summary_id": "int8",
+    "fee_id": "int8",
+    "quota_id": "int8",
+    "usage_type_id": "text",
+    "kind": "text",
+    "period_start": "timestamptz",
+    "period_end": "timestamptz",
+    "total": "numeric",
+    "billable": "numeric",
+    "quantity": "numeric",
+    "charged_before": "numeric",
+    "amount": "numeric",
+    "allowance": "numeric",
+    "events": "int8",
+    "billable_events": "int8",
+    "voids": "int8",
+    "events_hash": "bytea",
+    "description": "text",
+    "price": "jsonb",
+}
+_FIXED = ("id", "invoice_id", "summary_id", "fee_id")
+_CHANGES = ", ".join(f"{name} = v.{name}" for name in _COLUMNS if name not in _FIXED)
+_CHANGE = text(
+    f"UPDATE usage_invoice_items AS i SET {_CHANGES}"  # noqa: S608
+    " FROM json_populate_recordset(CAST(NULL AS usage_invoice_items), CAST(:rows AS json)) AS v WHERE i.id = v.id"
+)
+
+
+def add_items(session: Session, items: Sequence[NewItem]) -> None:
+    """Put items on their drafts. A second one for the same cause and invoice violates a unique key."""
+    if items:
+        copy_rows(session, UsageInvoiceItem.__tablename__, _COLUMNS, (_with_json(item) for item in items))
+
+
+def change_items(session: Session, items: Sequence[NewItem]) -> None:
+    """Let items that are on their drafts be as these are, which have their ids."""
+    if items:
+        rows = [item._asdict() | {"events_hash": _hex(item.events_hash)} for item in items]
+        session.execute(_CHANGE, {"rows": msgspec.json.encode(rows).decode()})
+
+
+def remove_items(session: Session, item_ids: Collection[UUID]) -> None:
+    """Take items off their drafts."""
+    if item_ids:
+        session.execute(delete(UsageInvoiceItem).where(UsageInvoiceItem.id.in_(item_ids)))
+
+
+def usage_item(id: UUID, invoice_id: UUID, charge: Charge, *, standing: Standing, tariff: Tariff) -> NewItem:
+    """The item of a usage charge."""
+    return NewItem(
+        id=id,
+        invoice_id=invoice_id,
+        summary_id=standing.summary_id,
+        fee_id=None,
+        quota_id=tariff.quota_id,
+        usage_type_id=standing.usage_type_id,
+        kind=charge.kind,
+        period_start=standing.period_start,
+        period_end=standing.period_end,
+        total=standing.total,
+        billable=standing.billable,
+        quantity=charge.quantity,
+        charged_before=charge.charged_before,
+        amount=charge.amount,
+        allowance=standing.allowance,
+        events=standing.events,
+        billable_events=standing.billable_events,
+        voids=standing.voids,
+        events_hash=standing.events_hash,
+        description=charge.description,
+        price=tariff.price,
+    )
+
+
+def fee_item(id: UUID, invoice_id: UUID, charge: Charge, *, fee: DueFee) -> NewItem:
+    """The item of a base fee."""
+    return NewItem(
+        id=id,
+        invoice_id=invoice_id,
+        summary_id=None,
+        fee_id=fee.id,
+        quota_id=None,
+        usage_type_id=None,
+        kind=charge.kind,
+        period_start=fee.period_start,
+        period_end=fee.period_end,
+        total=_NOTHING,
+        billable=_NOTHING,
+        quantity=charge.quantity,
+        charged_before=charge.charged_before,
+        amount=charge.amount,
+        allowance=None,
+        events=0,
+        billable_events=0,
+        voids=0,
+        events_hash=None,
+        description=charge.description,
+        price=None,
+    )
+
+
+def _with_json(item: NewItem) -> tuple[Any, ...]:
+    return (*item[:-1], None if item.price is None else Jsonb(item.price, dumps=msgspec.json.encode))
+
+
+def _hex(data: bytes | None) -> str | None:
+    return None if data is None else f"\\x{data.hex()}"

@@ -1,0 +1,39 @@
+"""Subscriptions as billing sees them: locked while it is at them, and until when it has looked at their periods."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+_LOCK = text(
+    "SELECT id, customer_id, plan_id, opens_at FROM subscriptions WHERE id = ANY(CAST(:ids AS text[]))"
+    " ORDER BY id FOR NO KEY UPDATE"
+)
+_SAVE = text(
+    "UPDATE subscriptions AS s SET opens_at = v.opens_at"
+    " FROM unnest(CAST(:ids AS text[]), CAST(:openings AS timestamptz[])) AS v (id, opens_at) WHERE s.id = v.id"
+)
+
+
+@dataclass(slots=True)
+class Billed:
+    """A locked subscription. ``opens_at`` is from when on billing has not looked for what is due used or not."""
+
+    id: str
+    customer_id: str
+    plan_id: str
+    opens_at: datetime | None
+
+
+def lock_to_bill(session: Session, ids: Collection[str]) -> dict[str, Billed]:
+    """Lock these against other billing, in one order, and return them by id; recordings are not held up."""
+    session.flush()
+    return {row[0]: Billed(*row) for row in session.execute(_LOCK, {"ids": list(ids)}).all()}
+
+
+def save_openings(session: Session, changed: Sequence[Billed]) -> None:
+    """Remember until when billing has looked."""
+    if changed:
+        session.execute(_SAVE, {"ids": [one.id for one in changed], "openings": [one.opens_at for one in changed]})
