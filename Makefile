@@ -25,7 +25,7 @@ check: test-environment ## Lint, types, import contract, migrations up, down and
 	@$(TEST) -q tests/migrations tests/architecture
 
 test-faults: test-environment ## Kill, hang and cut everything under load, and judge the books; MINUTES=5 for longer
-	@MINUTES=$(MINUTES) $(TEST) -m faults tests/faults $(ARGS)
+	@MINUTES=$(MINUTES) $(TEST) -m faults -n 2 --dist load --maxschedchunk 1 tests/faults $(ARGS)
 
 test-rabbitmq: test-environment ## The same messages on a real RabbitMQ, killed, hung and full
 	@[ -d /usr/lib/rabbitmq ] || [ "$$(id -u)" -ne 0 ] || { apt-get -q update && RUNLEVEL=1 \

@@ -8,9 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from tests.faults.system import BROKER_DATABASE, System
+from tests.faults.system import BROKER_DATABASE, SERVERS, System
 
-SERVERS = ("postgres", "valkey")
 LONGEST_PAUSE = 3.0
 
 

@@ -17,7 +17,7 @@ __all__ = ["app"]
 
 _count = record_usage.count
 
-app.conf.update(task_soft_time_limit=6, task_time_limit=8)
+app.conf.update(task_soft_time_limit=4, task_time_limit=6)
 drain.TURN_SECONDS = 3.0
 app.conf.beat_schedule["sweep-inbox"]["schedule"] = 1.0
 redis_inbox.WAKE_SECONDS = 2

@@ -37,6 +37,7 @@ ADMIN_KEY = "an-admin-key-for-the-fault-tests"
 SERVICE_KEY = "a-service-key-for-the-fault-tests"
 SECRET = "a-secret-for-the-fault-tests-of-32-characters"
 BROKER_DATABASE = 1
+SERVERS = ("postgres", "valkey")
 
 
 class Proxied:
@@ -174,7 +175,7 @@ class System:
 
     def start(self, *names: str) -> None:
         """Start these parts, or all services."""
-        for name in names or [name for name in self.parts if name not in {"postgres", "valkey"}]:
+        for name in names or [name for name in self.parts if name not in SERVERS]:
             self.parts[name].start()
             self.wanted.add(name)
 
@@ -182,6 +183,8 @@ class System:
         """End everything, and tidy up what the servers kept outside of the home."""
         for name in reversed(list(self.parts)):
             self.resume(name)
+            if name not in SERVERS and getattr(self.parts[name], "pid", None):
+                self.kill(name)  # how they end in order is a test of its own
             with suppress(Exception):
                 self.parts[name].stop()
         for proxy in self.proxies.values():

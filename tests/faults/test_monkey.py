@@ -17,7 +17,7 @@ from tests.faults.system import SECRET, System
 pytestmark = pytest.mark.faults
 
 SECONDS = float(os.environ.get("MINUTES") or "0") * 60
-CI_SECONDS = {"redis": 55.0, "postgres": 30.0}
+CI_SECONDS = {"redis": 45.0, "postgres": 25.0}
 # A loss of one in some thousands shall be seen.
 FEWEST = {"redis": 5000, "postgres": 3000}
 

@@ -35,7 +35,7 @@ def test_twice_the_load_that_can_be_counted_is_refused_and_memory_stays(
         redis, parts = system.redis(), ("api", "worker")
         most_waiting, most_memory = 0, 0
         with Load(home, system.url, seed=seed, threads=5, batches=0.5) as load:
-            time.sleep(5)
+            time.sleep(3)
             warm = of_parts(system, *parts)
             ends = time.monotonic() + 20
             while time.monotonic() < ends:
