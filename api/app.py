@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from api import auth, enqueue, observe, openapi, problems, state
+from api import auth, enqueue, headers, observe, openapi, problems, state
 from api.json_provider import ExactJson
 from api.views import BLUEPRINTS, DOCUMENTATION
 from usage_billing.access.tokens import check_public_key
@@ -28,6 +28,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     state.init_app(app, settings)
     enqueue.init_app(app, settings)
     observe.init_app(app)
+    headers.init_app(app)
     app.before_request(auth.gate)
     problems.init_app(app)
     api = openapi.init_app(app)

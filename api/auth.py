@@ -98,11 +98,13 @@ def _ruled(rule: Rule) -> Callable[[View], View]:
 
 def _authenticated(request: Request, rule: Rule, here: State) -> Principal:
     credential = _credential(request)
-    token = looks_like_token(credential)
-    if token or not here.keys.known(credential):
+
+    def check_failures() -> None:
         here.rates.check_failures(_address(request))
+
     try:
-        if token:
+        if looks_like_token(credential):
+            check_failures()
             settings = here.settings
             return verify_token(
                 credential,
@@ -111,7 +113,7 @@ def _authenticated(request: Request, rule: Rule, here: State) -> Principal:
                 audience=settings.jwt_audience,
                 issuer=settings.jwt_issuer,
             )
-        return here.keys.find(credential, trusting=rule.scopes == (USAGE_WRITE,))
+        return here.keys.find(credential, trusting=rule.scopes == (USAGE_WRITE,), stranger=check_failures)
     except NotAuthenticated:
         here.rates.count_failure(_address(request))
         raise

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from flask import Flask, current_app
 
+from api.gather import Gatherer
 from api.waker import Waker
 from tasks.celery import app as celery_app
 from tasks.inbox import Inbox
@@ -28,6 +29,7 @@ _EXTENSION = "usage_billing.enqueue"
 @dataclass(frozen=True, slots=True)
 class _Door:
     inbox: Inbox
+    gatherer: Gatherer
     waker: Waker
 
 
@@ -40,14 +42,14 @@ def init_app(app: Flask, settings: Settings) -> None:
         broker_pool_acquire_timeout=_TIMEOUT,
         broker_transport_options=celery_app.conf.broker_transport_options | _impatient(settings),
     )
-    app.extensions[_EXTENSION] = _Door(inbox, Waker(_send))
+    app.extensions[_EXTENSION] = _Door(inbox, Gatherer(inbox.append), Waker(_send))
 
 
 def accept(recordings: Sequence[Recording]) -> None:
     """Keep all of ``recordings`` durably; raises Unavailable when that cannot be promised."""
     door = _door()
     crash.point("accept.appending")
-    asleep = door.inbox.append(recordings)
+    asleep = door.gatherer.append(recordings)
     crash.point("accept.appended")
     for shard in asleep:
         door.waker.wake("usage.drain", shard)

@@ -51,19 +51,19 @@ class KeyCache:
         self._held: OrderedDict[bytes, _Held] = OrderedDict()
         self._refused: OrderedDict[bytes, tuple[NotAuthenticated, float]] = OrderedDict()
 
-    def known(self, key: str) -> bool:
-        """Whether ``key`` held when last looked at: such a caller is nobody who guesses."""
-        return len(key) <= MAXIMUM_KEY_LENGTH and hash_key(key, self._secret) in self._held
-
-    def find(self, key: str, *, trusting: bool) -> Principal:
+    def find(self, key: str, *, trusting: bool, stranger: Callable[[], None] = lambda: None) -> Principal:
         """The service behind ``key``; raises NotAuthenticated, or Unavailable when the database is away.
 
         ``trusting`` accepts a key that held within ten minutes while the database does not answer, and does not
-        wait for one that hangs: a single caller looks again, the others go on.
+        wait for one that hangs: a single caller looks again, the others go on. ``stranger`` is called first, and may
+        raise, unless the key held when last looked at: such a caller is nobody who guesses.
         """
         if len(key) > MAXIMUM_KEY_LENGTH:
+            stranger()
             raise NotAuthenticated("the API key does not hold", code="key_invalid")
         digest, now = hash_key(key, self._secret), self._monotonic()
+        if digest not in self._held:
+            stranger()
         with self._lock:
             held = self._held.get(digest)
             if held is not None:

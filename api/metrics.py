@@ -26,6 +26,8 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        # Finding a child by its labels costs as much as counting.
+        self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._accepted = Counter(
             "usage_billing_recordings_accepted", "Recordings accepted into the inbox.", registry=self._registry
         )
@@ -44,8 +46,12 @@ class Metrics:
 
     def answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        counted = self._answers.get((method, route, status))
+        if counted is None:
+            children = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
+            counted = self._answers[method, route, status] = children
+        counted[0].inc()
+        counted[1].observe(seconds)
 
     def accepted(self, count: int) -> None:
         """Count accepted recordings."""

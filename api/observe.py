@@ -1,9 +1,8 @@
-"""Around every request: an id for it, its figures, one line of log, and the headers that a browser needs."""
+"""Around every request: an id for it, its figures, one line of log."""
 
 import logging
 import re
 import time
-from contextlib import ExitStack
 
 from flask import Flask, Response, g, request
 
@@ -14,17 +13,6 @@ from usage_billing.core.identifiers import new_id
 _SANE_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
 _QUIET = frozenset({"/api/usage/record", "/api/usage/record/batch", "/health/live", "/health/ready", "/metrics"})
 _ERROR = 400
-_YEAR = 31_536_000
-
-_HEADERS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
-)
-_DEFAULT_POLICY = "default-src 'none'; frame-ancestors 'none'"
-
 _log = logging.getLogger("api.access")
 
 
@@ -44,22 +32,15 @@ def _begin() -> None:
     g.began = time.perf_counter()
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _SANE_ID.fullmatch(given) else new_id().hex
-    g.bound = ExitStack()
-    g.bound.enter_context(logs.bind(request_id=g.request_id))
+    g.bound = logs.bind(request_id=g.request_id)
+    g.bound.__enter__()
 
 
 def _finish(response: Response) -> Response:
-    headers = response.headers
-    for name, value in _HEADERS:
-        headers[name] = value
-    headers["X-Request-Id"] = request_id()
-    headers.setdefault("Content-Security-Policy", _DEFAULT_POLICY)
-    headers.setdefault("Cache-Control", "no-store")
-    if request.is_secure:
-        headers["Strict-Transport-Security"] = f"max-age={_YEAR}; includeSubDomains"
+    response.headers["X-Request-Id"] = g.request_id
     seconds = time.perf_counter() - g.began
-    route = request.url_rule.rule if request.url_rule else "unmatched"
-    method = request.method if request.url_rule else "unmatched"
+    rule = request.url_rule
+    route, method = (rule.rule, request.method) if rule else ("unmatched", "unmatched")
     state().metrics.answered(method=method, route=route, status=response.status_code, seconds=seconds)
     level = logging.DEBUG if route in _QUIET and response.status_code < _ERROR else logging.INFO
     if _log.isEnabledFor(level):
@@ -76,4 +57,4 @@ def _finish(response: Response) -> Response:
 def _end(_: BaseException | None) -> None:
     bound = g.pop("bound", None)
     if bound is not None:
-        bound.close()
+        bound.__exit__(None, None, None)

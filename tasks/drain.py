@@ -1,9 +1,12 @@
 """From the inbox to the books: read, record in one transaction, delete, until nothing waits.
 
-One bad recording never fails its neighbours. A batch that a recording makes fail is halved until that one stands
-alone, and it goes to quarantine with its error. A batch that ends its worker, or hangs it, three times is then
-recorded one by one, and the one that does it again is set aside without another try. When the database or the inbox
-does not answer nothing is tried and nothing held against anybody: the shard pauses.
+Whoever empties a shard in which little waits takes the other shards along, as far as nobody else is at them: one
+transaction for all, and one process that waits for company instead of eight. When it becomes too much for one, the
+others are woken again.
+
+A batch that ends its worker, or hangs it, three times is then recorded one by one, and the one that does it again is
+set aside without another try. When the database or the inbox does not answer nothing is tried and nothing held
+against anybody: the shards pause.
 """
 
 import logging
@@ -12,129 +15,149 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.orm import Session
 
 from tasks.alone import record_one_by_one, set_suspect_aside
+from tasks.batch import BATCH, record_entries
 from tasks.inbox import Entry, Inbox
-from tasks.unpack import unpack
 from usage_billing.core import crash
-from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.locks import try_lock_drain
 from usage_billing.db.session import transaction
-from usage_billing.flows.record_usage import record_batch, set_aside
-from usage_billing.metering.recording import Recording
 
-BATCH = 2000
 # Below this, waiting a moment for more company is cheaper than a transaction and a task for each.
 SMALL_BATCH = 200
-FEW = 20
-LINGER_SECONDS = 0.03
+LINGER_SECONDS = 0.1
 # Give the process back after this, so that one busy shard does not starve the others.
 TURN_SECONDS = 20.0
 # So often a batch is tried as a whole; before the second time 1 s passes, before the third 2 s.
 MAX_TRIES = 3
 PAUSE_SECONDS = 5
 
-# What a recording's own content can cause. Anything else may be the system's trouble.
-_ITS_OWN_FAULT = (DataError, IntegrityError, ValueError, ArithmeticError, TypeError, KeyError)
-
 _log = logging.getLogger(__name__)
 
 
-def drain_shard(shard: int, *, inbox: Inbox, engine: Engine, stopping: Callable[[], bool] = lambda: False) -> int:
+def drain_shard(
+    shard: int,
+    *,
+    inbox: Inbox,
+    engine: Engine,
+    stopping: Callable[[], bool] = lambda: False,
+    wake_others: Callable[[], None] = lambda: None,
+) -> int:
     """Record what waits in ``shard`` until nothing does, a turn is over, or this process is ``stopping``.
 
-    Returns how many recordings were taken; none when somebody else is at it, who will look again before resting.
-    Raises Unavailable, with everything not yet recorded still in the inbox and the shard paused.
+    ``wake_others`` is called when something is left that nobody has been woken for. Returns how many recordings were
+    taken; none when somebody else is at it, who will look again before resting. Raises Unavailable, with everything
+    not yet recorded still in the inbox and the shards paused.
     """
-    taken, turn_ends = 0, time.monotonic() + TURN_SECONDS
-
-    def is_over() -> bool:
-        return stopping() or time.monotonic() > turn_ends
-
-    try:
-        while True:
-            # The lock goes with the transaction, and that with this process, whatever ends it.
-            with transaction(engine) as guard:
-                if not try_lock_drain(guard, shard):
-                    return taken
-                taken += _empty(shard, inbox, engine, is_over)
-            if inbox.rest(shard):
-                return taken
-            if is_over():
-                inbox.nap(shard, seconds=0)
-                return taken
-    except Unavailable:
-        with suppress(Unavailable):
-            inbox.forgive(shard)
-            inbox.nap(shard, seconds=PAUSE_SECONDS)
-        raise
+    return _Drain(shard, inbox, engine, stopping, wake_others).run()
 
 
-def _empty(shard: int, inbox: Inbox, engine: Engine, is_over: Callable[[], bool]) -> int:
-    taken = 0
-    while not is_over():
-        entries = inbox.read(shard, at_most=BATCH)
-        if not entries:
-            break
-        tries, suspect = inbox.take(shard, entries[0])
+class _Drain:
+    """One turn. ``helped`` are the shards it took along, under the lock of ``guard`` like its own."""
+
+    def __init__(
+        self,
+        shard: int,
+        inbox: Inbox,
+        engine: Engine,
+        stopping: Callable[[], bool],
+        wake_others: Callable[[], None],
+    ) -> None:
+        self._own, self._inbox, self._engine = shard, inbox, engine
+        self._stopping, self._wake_others = stopping, wake_others
+        self._turn_ends = time.monotonic() + TURN_SECONDS
+        self._helped: set[int] = set()
+        self._taken = 0
+
+    def run(self) -> int:
+        """See drain_shard."""
+        try:
+            while self._own in (left := self._empty()) and not self._is_over():
+                self._let_go(left - {self._own})
+            self._let_go(left)
+        except Unavailable:
+            with suppress(Unavailable):
+                for shard in {self._own, *self._helped}:
+                    self._inbox.forgive(shard)
+                    self._inbox.nap(shard, seconds=PAUSE_SECONDS)
+            raise
+        return self._taken
+
+    def _is_over(self) -> bool:
+        return self._stopping() or time.monotonic() > self._turn_ends
+
+    def _let_go(self, shards: set[int]) -> None:
+        """Leave ``shards`` to others, and have them woken."""
+        for shard in shards:
+            self._inbox.nap(shard, seconds=0)
+        self._helped -= shards
+        if shards:
+            self._wake_others()
+
+    def _empty(self) -> set[int]:
+        """Record until there is nothing in any shard, or too much for one; returns those in which something is left."""
+        # The locks go with the transaction, and that with this process, whatever ends it.
+        with transaction(self._engine) as guard:
+            self._helped = set()
+            if not try_lock_drain(guard, self._own):
+                return set()
+            while not self._is_over() and (hauls := self._haul(guard)):
+                count = self._record_hauls(hauls)
+                if self._helped and count >= BATCH:
+                    break
+                if count < SMALL_BATCH:
+                    time.sleep(LINGER_SECONDS)
+        return {shard for shard in {self._own, *self._helped} if not self._inbox.rest(shard)}
+
+    def _haul(self, guard: Session) -> dict[int, list[Entry]]:
+        """About a batch of what waits: in our own shard, and when that is little in the others too."""
+        hauls = {self._own: self._inbox.read(self._own, at_most=BATCH)}
+        found = _count(hauls[self._own])
+        if found < SMALL_BATCH:
+            for shard in self._inbox.filled():
+                if found < BATCH and shard not in hauls and self._may_help(guard, shard):
+                    hauls[shard] = self._inbox.read(shard, at_most=BATCH - found)
+                    found += _count(hauls[shard])
+        return {shard: entries for shard, entries in hauls.items() if entries}
+
+    def _may_help(self, guard: Session, shard: int) -> bool:
+        if shard not in self._helped and try_lock_drain(guard, shard):
+            self._helped.add(shard)
+        return shard in self._helped
+
+    def _record_hauls(self, hauls: dict[int, list[Entry]]) -> int:
+        """Record all together, but those of a shard that has failed before by themselves, after a pause."""
+        before = self._taken
+        taken = {shard: self._inbox.take(shard, entries[0]) for shard, entries in hauls.items()}
         crash.point("drain.taken")
+        if again := [tries for tries, suspect in taken.values() if 1 < tries <= MAX_TRIES and not suspect]:
+            time.sleep(2 ** (max(again) - 2))
+        for shard, (tries, suspect) in taken.items():
+            if suspect or tries > 1:
+                self._record_suspects(shard, hauls.pop(shard), tries, suspect)
+        self._record_together(hauls)
+        return self._taken - before
+
+    def _record_suspects(self, shard: int, entries: list[Entry], tries: int, suspect: str) -> None:
         if suspect:
-            set_suspect_aside(suspect, shard, entries, inbox=inbox, engine=engine)
-            continue
-        if tries > MAX_TRIES:
+            set_suspect_aside(suspect, shard, entries, inbox=self._inbox, engine=self._engine)
+        elif tries <= MAX_TRIES:
+            self._record_together({shard: entries})
+        else:
             _log.warning("shard %d: the same batch failed %d times, now each recording alone", shard, tries - 1)
-            taken += record_one_by_one(shard, entries, inbox=inbox, engine=engine, is_over=is_over)
-            continue
-        if tries > 1:
-            time.sleep(2 ** (tries - 2))
-        count = _record_entries(entries, engine)
+            self._taken += record_one_by_one(
+                shard, entries, inbox=self._inbox, engine=self._engine, is_over=self._is_over
+            )
+
+    def _record_together(self, hauls: dict[int, list[Entry]]) -> None:
+        self._taken += record_entries([entry for entries in hauls.values() for entry in entries], self._engine)
         crash.point("drain.recorded")
-        inbox.delete(shard, entries)
-        crash.point("drain.deleted")
-        taken += count
-        if count < SMALL_BATCH:
-            time.sleep(LINGER_SECONDS)
-    return taken
+        for shard, entries in hauls.items():
+            self._inbox.delete(shard, entries)
+            crash.point("drain.deleted")
 
 
-def _record_entries(entries: Sequence[Entry], engine: Engine) -> int:
-    recordings = [recording for entry in entries for recording in unpack(entry, engine)]
-    for start in range(0, len(recordings), BATCH):
-        _record(recordings[start : start + BATCH], engine)
-    return len(recordings)
-
-
-def _record(recordings: Sequence[Recording], engine: Engine) -> None:
-    try:
-        with transaction(engine) as session:
-            outcome = record_batch(session, recordings, now=utc_now())
-            crash.point("drain.committing")
-    except Unavailable:
-        raise
-    except _ITS_OWN_FAULT as error:
-        _divide(recordings, engine, error)
-        return
-    for refused in outcome.quarantined:
-        _log.warning("quarantined: %s", refused.detail, extra={"eventId": str(refused.recording.id)})
-    # A busy shard would write more lines than rows; what came alone can be followed line by line.
-    for recording in recordings if len(recordings) <= FEW else ():
-        _log.info("in the books", extra={"eventId": str(recording.id)})
-    _log.info(
-        "recorded %d, repeated %d, quarantined %d",
-        outcome.recorded,
-        len(outcome.duplicates) + outcome.known,
-        len(outcome.quarantined),
-    )
-
-
-def _divide(recordings: Sequence[Recording], engine: Engine, error: Exception) -> None:
-    if len(recordings) > 1:
-        middle = len(recordings) // 2
-        _record(recordings[:middle], engine)
-        _record(recordings[middle:], engine)
-        return
-    _log.error("could not be recorded", exc_info=error, extra={"eventId": str(recordings[0].id)})
-    with transaction(engine) as session:
-        set_aside(session, recordings[0], detail=f"{type(error).__name__}: {error}")
+def _count(entries: Sequence[Entry]) -> int:
+    return sum(entry.count for entry in entries)

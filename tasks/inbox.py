@@ -65,6 +65,10 @@ class Inbox(Protocol):
         """The oldest entries of ``shard``: about ``at_most`` recordings, and not many more than READ_BYTES."""
         ...
 
+    def filled(self) -> list[int]:
+        """The shards in which something waits."""
+        ...
+
     def take(self, shard: int, first: Entry) -> Taken:
         """Note that work begins on what was read, and that nobody else need be woken for ``shard``."""
         ...

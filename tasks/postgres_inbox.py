@@ -95,6 +95,10 @@ class PostgresInbox:
         rows = self._ask(sql.READ, {"shard": shard, "recordings": at_most, "bytes": READ_BYTES})
         return [Entry(str(row_id), bytes(data), count) for row_id, data, count in rows]
 
+    def filled(self) -> list[int]:
+        """See Inbox."""
+        return [shard for (shard,) in self._ask(sql.FILLED, {"shards": SHARDS})]
+
     def take(self, shard: int, first: Entry) -> Taken:
         """See Inbox."""
         [(tries, suspect)] = self._ask(sql.TAKE, {"shard": shard, "first": first.id, "seconds": WAKE_SECONDS})

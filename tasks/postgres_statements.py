@@ -62,6 +62,11 @@ WHERE shard = %(shard)s AND NOT EXISTS (SELECT FROM inbox_entries WHERE shard = 
 
 SOMETHING: LiteralString = "SELECT EXISTS (SELECT FROM inbox_entries WHERE shard = %(shard)s)"
 
+FILLED: LiteralString = """
+SELECT shard FROM generate_series(0, %(shards)s - 1) AS s (shard)
+WHERE EXISTS (SELECT FROM inbox_entries AS e WHERE e.shard = s.shard)
+"""
+
 # An idle wake-up, which lives longer than others, does not keep the sweep from waking.
 OVERDUE: LiteralString = """
 INSERT INTO inbox_shards AS s (shard, awake_until)

@@ -87,6 +87,15 @@ class RedisInbox:
             rows: Any = self._read(keys=[_stream(shard)], args=[at_most, READ_BYTES])
         return [Entry(row_id.decode(), data, int(count)) for row_id, data, count in rows]
 
+    def filled(self) -> list[int]:
+        """See Inbox."""
+        with _available():
+            questions = self._redis.pipeline(transaction=False)
+            for shard in range(SHARDS):
+                questions.xlen(_stream(shard))
+            lengths: Any = questions.execute()
+        return [shard for shard, length in enumerate(lengths) if length]
+
     def take(self, shard: int, first: Entry) -> Taken:
         """See Inbox."""
         with _available():

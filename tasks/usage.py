@@ -1,11 +1,12 @@
 """Tasks of the queue ``usage``: draining the inbox into the books."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from celery.exceptions import SoftTimeLimitExceeded
+from kombu.exceptions import OperationalError
 
 from tasks import base
 from tasks.celery import app
@@ -25,9 +26,9 @@ _log = logging.getLogger(__name__)
 
 @app.task(name="usage.drain")
 def drain(shard: int) -> None:
-    """Record what waits in ``shard`` of the inbox."""
+    """Record what waits in ``shard`` of the inbox, and in others of which little does."""
     try:
-        drain_shard(shard, inbox=base.inbox(), engine=base.engine(), stopping=base.stopping)
+        drain_shard(shard, inbox=base.inbox(), engine=base.engine(), stopping=base.stopping, wake_others=_wake_others)
     except Unavailable as error:
         _log.warning("shard %d pauses: %s", shard, error.message)
     except SoftTimeLimitExceeded:
@@ -39,11 +40,20 @@ def drain(shard: int) -> None:
 def sweep() -> None:
     """Wake a drain for every shard that has been waiting for one. Any number of these may run."""
     try:
-        overdue = base.inbox().overdue(before=utc_now() - OVERDUE)
+        _wake(before=utc_now() - OVERDUE)
     except Unavailable as error:
         _log.warning("nothing can be swept: %s", error.message)
-        return
-    for shard in overdue:
+
+
+def _wake_others() -> None:
+    try:
+        _wake(before=utc_now())
+    except OperationalError as error:
+        _log.warning("the others cannot be woken, the sweep will: %s", type(error).__name__)
+
+
+def _wake(*, before: datetime) -> None:
+    for shard in base.inbox().overdue(before=before):
         drain.apply_async((shard,))
 
 

@@ -15,6 +15,7 @@ from api.ingest.text import check_text
 from usage_billing.core.errors import FieldError, InvalidInput
 from usage_billing.core.identifiers import is_identifier, new_id
 from usage_billing.metering.recording import Recording
+from usage_billing.metering.usual import usual_batch, usual_recording
 from usage_billing.metering.wire import RawFields, parse_recording
 
 HEADER = "Idempotency-Key"
@@ -33,7 +34,8 @@ def recording_from(request: Request, *, now: datetime) -> Recording:
     key = request.headers.get(HEADER)
     if key is not None:
         _check_key(key, body.get("idempotencyKey"))
-    return parse_recording(_one.decode(data), id=new_id(), received_at=now, default_key=key or "")
+    usual = usual_recording(data, now=now, default_key=key or "")
+    return usual or parse_recording(_one.decode(data), id=new_id(), received_at=now, default_key=key or "")
 
 
 def batch_from(request: Request, *, now: datetime, max_batch: int) -> list[Recording]:
@@ -46,6 +48,11 @@ def batch_from(request: Request, *, now: datetime, max_batch: int) -> list[Recor
     body = read_json(data)
     check_text(body, data)
     _check_batch(body, max_batch)
+    usual = usual_batch(data, now=now)
+    return usual if usual is not None else _one_by_one(data, now)
+
+
+def _one_by_one(data: bytes, now: datetime) -> list[Recording]:
     recordings: list[Recording] = []
     errors: list[FieldError] = []
     for index, event in enumerate(_batch.decode(data)["events"]):

@@ -98,7 +98,7 @@ def test_forgetting_before_the_commit_loses(
         raise Death
 
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.drain.record_batch", die)
+        patched.setattr("tasks.batch.record_batch", die)
         with pytest.raises(Death):
             drain_shard(0, inbox=used, engine=engine)
     inbox.nap(0, seconds=0)

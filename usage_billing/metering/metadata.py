@@ -33,12 +33,13 @@ def canonical_metadata(raw: bytes) -> str:
         raise NotMetadata(f"must be nested at most {MAX_DEPTH} deep") from None
     except (msgspec.MsgspecError, ValueError, ArithmeticError):
         raise NotMetadata("must be a JSON object; numbers in it have at most 100 places on either side") from None
-    if not _is_shallow(value):
+    # Without as many brackets it cannot be as deep.
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and not _is_shallow(value):
         raise NotMetadata(f"must be nested at most {MAX_DEPTH} deep")
     text = _encoder.encode(value)
     if len(text) > MAX_BYTES:  # 1e100 is longer written out
         raise NotMetadata(f"must be at most {MAX_BYTES} bytes of JSON")
-    if _NUL.search(text):
+    if b"u0000" in text and _NUL.search(text):
         raise NotMetadata("must not contain the character NUL")
     return text.decode()
 

@@ -66,7 +66,7 @@ def parse_recording(
     customer_id = reader.required("userId", _identifier, "")
     subscription_id = reader.required("subscriptionId", _identifier, "")
     usage_type = reader.required("usageType", _identifier, "")
-    quantity = reader.required("quantity", _quantity, Decimal(1))
+    quantity = reader.required("quantity", read_quantity, Decimal(1))
     metadata = reader.optional("metadata", canonical_metadata, EMPTY)
     occurred_at = reader.optional("timestamp", lambda raw: _occurred_at(raw, received_at), None)
     key = reader.optional("idempotencyKey", _identifier, default_key)
@@ -149,7 +149,8 @@ def _identifier(raw: bytes) -> str:
     return text
 
 
-def _quantity(raw: bytes) -> Decimal:
+def read_quantity(raw: bytes) -> Decimal:
+    """A quantity as JSON spells it, a number or a text; raises ValueError."""
     text = _string(raw) if raw[:1] == b'"' else raw.decode("ascii", "replace")
     try:
         value = parse_decimal(text, maximum=MAX_QUANTITY)
@@ -165,6 +166,11 @@ def _occurred_at(raw: bytes, received_at: datetime) -> datetime:
         instant = _time.decode(raw)
     except (msgspec.MsgspecError, ValueError):
         raise _Wrong("must be an RFC 3339 time such as 2026-01-31T12:00:00Z", "not_a_time") from None
+    return check_occurred_at(instant, received_at)
+
+
+def check_occurred_at(instant: datetime, received_at: datetime) -> datetime:
+    """The instant in UTC; raises ValueError when it has no offset or lies too far off."""
     if instant.tzinfo is None:
         raise _Wrong("must carry an offset, such as Z or +02:00", "no_offset")
     if not EARLIEST <= instant <= received_at + MAX_AHEAD:

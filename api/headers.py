@@ -1,0 +1,41 @@
+"""The headers that every answer carries, whoever made it: what a browser needs to be careful with it."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Flask
+
+_YEAR = 31_536_000
+_ALWAYS = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+]
+# Unless the view has said something else.
+_POLICY = ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+_CACHE = ("Cache-Control", "no-store")
+_HTTPS = ("Strict-Transport-Security", f"max-age={_YEAR}; includeSubDomains")
+
+_Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def init_app(app: Flask) -> None:
+    """Add them to what ``app`` answers, below Flask, where it costs a tenth."""
+    app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign,assignment]
+
+
+def _with_headers(app: _Wsgi) -> _Wsgi:
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            given = {name for name, _ in headers}
+            headers += _ALWAYS
+            headers += [extra for extra in (_POLICY, _CACHE) if extra[0] not in given]
+            if environ["wsgi.url_scheme"] == "https":
+                headers.append(_HTTPS)
+            return start_response(status, headers, *error)
+
+        return app(environ, start)
+
+    return answer

@@ -1,0 +1,11 @@
+"""What the server itself costs: a Flask application that reads JSON and answers JSON, and does nothing else."""
+
+from flask import Flask, Response, jsonify, request
+
+app = Flask(__name__)
+
+
+@app.post("/api/usage/record")
+def record() -> tuple[Response, int]:
+    """Say yes."""
+    return jsonify({"id": request.get_json()["idempotencyKey"], "status": "accepted"}), 202

@@ -1,0 +1,41 @@
+"""Events as senders spell them: a key, two names of metadata, a subscription of those in the books."""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+from tests.faults.world import QUOTAS, SUBSCRIPTIONS
+
+_TYPES = tuple(QUOTAS)
+_numbers = count()
+
+
+def event(*, subscriptions: int = SUBSCRIPTIONS, prefix: str = "") -> dict[str, Any]:
+    """One event that was never sent before, for the next of the first ``subscriptions`` in turn."""
+    number = next(_numbers)
+    owner = number % subscriptions
+    return {
+        "userId": f"{prefix}user{owner}",
+        "subscriptionId": f"{prefix}sub{owner}",
+        "usageType": _TYPES[number % len(_TYPES)],
+        "quantity": 1,
+        "metadata": {"region": "eu-west-1", "reportId": number},
+        "idempotencyKey": str(uuid4()),
+    }
+
+
+def bodies(events: int, *, batch: int, subscriptions: int = SUBSCRIPTIONS, prefix: str = "") -> Iterator[bytes]:
+    """Bodies of batches that hold ``events`` together; of single recordings when ``batch`` is 1."""
+    made = [event(subscriptions=subscriptions, prefix=prefix) for _ in range(events)]
+    if batch == 1:
+        yield from (json.dumps(one).encode() for one in made)
+        return
+    for start in range(0, events, batch):
+        yield json.dumps({"events": made[start : start + batch]}).encode()
+
+
+def rounds(values: Sequence[float]) -> float:
+    """The median: what a round in the middle came to."""
+    return sorted(values)[len(values) // 2]

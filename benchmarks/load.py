@@ -1,0 +1,130 @@
+"""A client that costs little: ready-made requests over some connections, from one process.
+
+``python -m benchmarks.load PORT REQUESTS --connections 16 [--rate 500]``. REQUESTS is a file of requests as they go
+over the wire, each behind its length. Every one is sent once; the next goes over a connection when its answer came,
+and with ``--rate`` not before its time. Prints one line of JSON: seconds, answers by status, and percentiles in
+milliseconds, counted with ``--rate`` from when a request was due.
+"""
+
+import argparse
+import json
+import re
+import selectors
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+_SIZE = struct.Struct("<I")
+
+
+def request(path: str, body: bytes, *, key: str) -> bytes:
+    """A POST of JSON as it goes over the wire."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def save(file: Path, requests: Iterable[bytes]) -> None:
+    """Write REQUESTS."""
+    with file.open("wb") as output:
+        for one in requests:
+            output.write(_SIZE.pack(len(one)) + one)
+
+
+def _load(file: Path) -> Iterator[bytes]:
+    data = memoryview(file.read_bytes())
+    start = 0
+    while start < len(data):
+        (size,) = _SIZE.unpack_from(data, start)
+        yield bytes(data[start + 4 : start + 4 + size])
+        start += 4 + size
+
+
+@dataclass
+class _Connection:
+    socket: socket.socket
+    since: float = 0.0
+    answer: bytearray = field(default_factory=bytearray)
+
+    def status(self) -> int | None:
+        """The status of a complete answer."""
+        end = self.answer.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        length = _LENGTH.search(self.answer, 0, end + 2)
+        if length is None or len(self.answer) < end + 4 + int(length[1]):
+            return None
+        return int(self.answer[9:12])
+
+
+@dataclass
+class _Run:
+    requests: list[bytes]
+    rate: float
+    statuses: Counter[int] = field(default_factory=Counter)
+    times: list[float] = field(default_factory=list)
+    sent: int = 0
+
+    def go(self, port: int, connections: int) -> float:
+        """Send everything; returns the seconds it took."""
+        selector = selectors.DefaultSelector()
+        idle = [_Connection(socket.create_connection(("127.0.0.1", port))) for _ in range(connections)]
+        for one in idle:
+            one.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            selector.register(one.socket, selectors.EVENT_READ, one)
+        started = time.perf_counter()
+        while len(self.times) < len(self.requests):
+            while idle and self.sent < len(self.requests) and self._due(started) <= time.perf_counter():
+                self._send(idle.pop(), started)
+            pause = None if not idle or self.sent == len(self.requests) else self._due(started) - time.perf_counter()
+            for key, _ in selector.select(pause if pause is None else max(pause, 0)):
+                if self._receive(key.data):
+                    idle.append(key.data)
+        return time.perf_counter() - started
+
+    def _due(self, started: float) -> float:
+        return started + self.sent / self.rate if self.rate else started
+
+    def _send(self, connection: _Connection, started: float) -> None:
+        connection.since = self._due(started) if self.rate else time.perf_counter()
+        connection.answer.clear()
+        connection.socket.sendall(self.requests[self.sent])
+        self.sent += 1
+
+    def _receive(self, connection: _Connection) -> bool:
+        data = connection.socket.recv(65536)
+        if not data:
+            raise ConnectionError("the server closed a connection")
+        connection.answer += data
+        status = connection.status()
+        if status is None:
+            return False
+        self.times.append(time.perf_counter() - connection.since)
+        self.statuses[status] += 1
+        return True
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("requests", type=Path)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=0)
+    chosen = parser.parse_args()
+    run = _Run(list(_load(chosen.requests)), chosen.rate)
+    seconds = run.go(chosen.port, chosen.connections)
+    times = sorted(run.times)
+    at = {str(part): round(times[min(len(times) - 1, int(len(times) * part / 100))] * 1000, 2) for part in (50, 95, 99)}
+    print(json.dumps({"seconds": seconds, "statuses": run.statuses, "percentiles": at}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""The system under measurement: what ``usage-billing up`` starts, with its settings, in a home of its own."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.faults.processes import tree
+from tests.faults.system import SERVICE_KEY, System
+from usage_billing.embedded.ports import free_port
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a client saw: how long all of it took, answers by status, percentiles in milliseconds."""
+
+    seconds: float
+    statuses: dict[str, int]
+    percentiles: dict[str, float]
+
+
+class Machine(System):
+    """PostgreSQL and Valkey that fsync, API, worker and beat, on free ports; gone when the block ends."""
+
+    def __init__(self, home: Path, *, processes: int = 2, environment: dict[str, str] | None = None) -> None:
+        more = {"USAGE_BILLING_WORKER_PROCESSES": str(processes), "USAGE_BILLING_API_THREADS": "8"}
+        super().__init__(home, environment=more | (environment or {}))
+
+    def begin(self) -> "Machine":
+        """Start all services and wait until they serve."""
+        self.start()
+        self.wait_ready()
+        return self
+
+    def client(self, requests: Path, *, port: int | None = None, connections: int = 16, rate: float = 0) -> Answers:
+        """Send REQUESTS of ``benchmarks.load``."""
+        command = [sys.executable, "-m", "benchmarks.load", str(port or self.port), str(requests)]
+        command += ["--connections", str(connections), "--rate", str(rate)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{done.stderr}\n{self.tail()}")
+        return Answers(**json.loads(done.stdout))
+
+    def settle(self, seconds: float = 300) -> float:
+        """Wait until nothing waits in the inbox; returns the seconds it took."""
+        started = time.perf_counter()
+        client = self.redis()
+        while int(client.get("usage-billing:waiting") or 0):  # type: ignore[arg-type]
+            if time.perf_counter() - started > seconds:
+                raise TimeoutError(f"the inbox is not drained after {seconds:g} s\n{self.tail()}")
+            time.sleep(0.01)
+        client.close()
+        return time.perf_counter() - started
+
+    def recorded(self) -> int:
+        """How many recordings are in the books."""
+        return int(self.sql("SELECT count(*) FROM usage")[0][0])
+
+    def cpu(self) -> dict[str, float]:
+        """Seconds of CPU that each part has used so far, with the processes it forked and that still run."""
+        return {name: sum(map(_cpu_of, tree(self.pid(name)))) for name in self.parts}
+
+    def memory(self) -> dict[str, int]:
+        """Bytes resident in the largest process of each part."""
+        return {name: max(map(_memory_of, tree(self.pid(name))), default=0) for name in self.parts}
+
+
+@contextmanager
+def machine(*, processes: int = 2, environment: dict[str, str] | None = None) -> Iterator[Machine]:
+    """A machine that serves."""
+    with (
+        tempfile.TemporaryDirectory(prefix="usage-billing-bench-") as place,
+        Machine(Path(place) / "home", processes=processes, environment=environment) as made,
+    ):
+        yield made.begin()
+
+
+@contextmanager
+def served(app: str, made: Machine, *, environment: dict[str, str] | None = None) -> Iterator[int]:
+    """Another WSGI application on the same server, workers and threads as the API; its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "-c", "python:api.gunicorn_config"]
+    command += ["--workers", "2", "--threads", made.environment["USAGE_BILLING_API_THREADS"], app]
+    with process(command, environment=environment):
+        _wait_for(port)
+        yield port
+
+
+@contextmanager
+def process(command: Sequence[str], *, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A process beside the system."""
+    started = subprocess.Popen(command, cwd=ROOT, env=_environment(environment), stderr=subprocess.DEVNULL)
+    try:
+        yield started
+    finally:
+        started.terminate()
+        started.wait(30)
+
+
+def _environment(more: dict[str, str] | None) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _cpu_of(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def _memory_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+    except OSError:
+        return 0
+
+
+def key() -> str:
+    """An API key that may do everything that services do."""
+    return SERVICE_KEY
+
+
+def spread(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """``rows`` in pieces of ``size``."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

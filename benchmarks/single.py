@@ -1,0 +1,101 @@
+"""One recording a request, over 16 connections, until it is in the books."""
+
+import sys
+import time
+
+import psycopg
+
+from benchmarks import events
+from benchmarks.load import request, save
+from benchmarks.machine import Answers, Machine, key, machine, process, served
+from benchmarks.report import Figure, rate
+
+PATH = "/api/usage/record"
+
+
+def run(*, quick: bool) -> list[Figure]:
+    """Rounds of a no-op and of us, one after the other on the same machine; then the baseline, then half the load."""
+    number, rounds = (1000, 1) if quick else (8000, 3)
+    with machine() as made:
+        noops: list[float] = []
+        ours: list[float] = []
+        with served("benchmarks.baselines.noop:app", made) as port:
+            for _ in range(rounds):
+                answers = _send(made, number, port=port)
+                noops.append(number / answers.seconds)
+                ours.append(number / _record(made, number))
+        base = _baseline(made, number // 10)
+        middle, noop = events.rounds(ours), events.rounds(noops)
+        half = _send(made, number // 2, rate=middle / 2)
+        made.settle()
+    return [
+        Figure(
+            what="recorded end to end, 16 connections",
+            measured=rate(middle, 1),
+            yardstick=f"{rate(noop, 1)} of a no-op Flask POST",
+            value=middle / noop,
+            at_least=0.45,
+        ),
+        Figure(
+            what="beside a task for each event",
+            measured=rate(middle, 1),
+            yardstick=rate(base, 1),
+            value=middle / base,
+            at_least=4,
+        ),
+        Figure(
+            what="p99 of the answer at half that load",
+            measured=f"{half.percentiles['99']} ms (p50 {half.percentiles['50']} ms)",
+            value=half.percentiles["99"],
+            at_most=50,
+        ),
+    ]
+
+
+def _send(made: Machine, number: int, *, port: int | None = None, rate: float = 0) -> Answers:
+    file = made.home / "requests"
+    save(file, (request(PATH, body, key=key()) for body in events.bodies(number, batch=1)))
+    answers = made.client(file, port=port, rate=rate)
+    if answers.statuses != {"202": number}:
+        raise RuntimeError(f"not all were accepted: {answers.statuses}\n{made.tail()}")
+    return answers
+
+
+def _record(made: Machine, number: int) -> float:
+    """Seconds until ``number`` recordings are in the books."""
+    before = made.recorded()
+    answers = _send(made, number)
+    seconds = answers.seconds + made.settle()
+    if made.recorded() - before != number:
+        raise RuntimeError(f"{made.recorded() - before} of {number} are in the books")
+    return seconds
+
+
+def _baseline(made: Machine, number: int) -> float:
+    """How many a second the baseline takes to its table."""
+    database = made.settings().database_url
+    environment = {
+        "ONE_TASK_BROKER": made.valkey.url(2),
+        "ONE_TASK_DATABASE": database.replace("postgresql://", "postgresql+psycopg://"),
+    }
+    make = "from benchmarks.baselines import one_task as o; o.Base.metadata.create_all(o.engine)"
+    with process([sys.executable, "-c", make], environment=environment) as maker:
+        maker.wait(60)
+    worker = [sys.executable, "-m", "celery", "-A", "benchmarks.baselines.one_task:tasks", "worker", "-c", "2"]
+    with (
+        process(worker, environment=environment),
+        served("benchmarks.baselines.one_task:app", made, environment=environment) as port,
+        psycopg.connect(database, autocommit=True) as connection,
+    ):
+        answers = _send(made, number, port=port)
+        started = time.perf_counter()
+        while _count(connection) < number:
+            if time.perf_counter() - started > 300:
+                raise TimeoutError("the baseline does not come to an end")
+            time.sleep(0.05)
+        return number / (answers.seconds + time.perf_counter() - started)
+
+
+def _count(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT count(*) FROM one_task_events").fetchone()
+    return row[0] if row else 0

@@ -1,0 +1,129 @@
+"""Appends that go together: nobody is kept who was refused, nor refused who was kept."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from api.gather import Gatherer
+from usage_billing.core.errors import Unavailable
+from usage_billing.core.identifiers import new_id
+from usage_billing.metering.recording import Recording
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def recording(name: str) -> Recording:
+    return Recording(
+        id=new_id(),
+        customer_id="user",
+        subscription_id=name,
+        usage_type="report",
+        quantity=Decimal(1),
+        metadata="{}",
+        occurred_at=NOW,
+        received_at=NOW,
+        timed=False,
+    )
+
+
+class Slow:
+    """An inbox that takes its time; ``refuse`` raises for what it shall not take."""
+
+    def __init__(self, refuse: Callable[[Sequence[Recording]], None] = lambda _: None) -> None:
+        self.refuse = refuse
+        self.kept: list[list[str]] = []
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+
+    def append(self, recordings: Sequence[Recording]) -> list[int]:
+        self.begun.set()
+        assert self.go_on.wait(10)
+        self.refuse(recordings)
+        self.kept.append([one.subscription_id for one in recordings])
+        return [len(recordings)]
+
+
+def run(gatherer: Gatherer, slow: Slow, names: Sequence[str]) -> dict[str, object]:
+    """The first of ``names`` alone, the others while it is under way; what each was told."""
+    told: dict[str, object] = {}
+
+    def append(name: str) -> None:
+        try:
+            told[name] = gatherer.append([recording(name)])
+        except Exception as error:
+            told[name] = error
+
+    threads = [threading.Thread(target=append, args=(name,)) for name in names]
+    threads[0].start()
+    assert slow.begun.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    deadline = time.monotonic() + 10
+    while len(gatherer._waiting) < len(names) - 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    slow.go_on.set()
+    for thread in threads:
+        thread.join(10)
+    return told
+
+
+def test_who_comes_meanwhile_goes_together() -> None:
+    slow = Slow()
+    told = run(Gatherer(slow.append), slow, ["a", "b", "c", "d"])
+    assert slow.kept[0] == ["a"]
+    assert sorted(slow.kept[1]) == ["b", "c", "d"]
+    # One of them wakes, and what one was told to wake nobody else is.
+    assert sorted(told.values(), key=len) in ([[], [], [1], [3]], [[], [], [3], [1]])
+
+
+def test_an_inbox_that_is_away_is_asked_once_for_all_who_wait() -> None:
+    def away(_: Sequence[Recording]) -> None:
+        raise Unavailable("away", code="inbox_unavailable")
+
+    slow = Slow(away)
+    told = run(Gatherer(slow.append), slow, ["a", "b", "c"])
+    assert slow.kept == []
+    assert all(isinstance(error, Unavailable) and error.code == "inbox_unavailable" for error in told.values())
+    slow.refuse = lambda _: None
+    assert Gatherer(slow.append).append([recording("d")]) == [1]
+
+
+def test_what_one_brings_does_not_harm_the_others() -> None:
+    def refuse(recordings: Sequence[Recording]) -> None:
+        if any(one.subscription_id == "bad" for one in recordings):
+            raise ValueError("bad")
+
+    slow = Slow(refuse)
+    told = run(Gatherer(slow.append), slow, ["a", "bad", "c"])
+    assert isinstance(told.pop("bad"), ValueError)
+    assert sorted(name for kept in slow.kept for name in kept) == ["a", "c"]
+    assert all(isinstance(shards, list) for shards in told.values())
+
+
+@pytest.mark.parametrize("threads", [1, 16])
+def test_many_at_once_are_all_kept_once(threads: int) -> None:
+    kept: list[str] = []
+
+    def append(recordings: Sequence[Recording]) -> list[int]:
+        time.sleep(0.0005)
+        kept.extend(one.subscription_id for one in recordings)
+        return []
+
+    gatherer = Gatherer(append)
+
+    def work(number: int) -> None:
+        for index in range(50):
+            gatherer.append([recording(f"{number}-{index}")])
+            assert f"{number}-{index}" in kept
+
+    running = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join(30)
+    assert sorted(kept) == sorted(f"{number}-{index}" for number in range(threads) for index in range(50))

@@ -1,0 +1,92 @@
+"""Whoever empties a shard in which little waits takes the others along, and lets go when it becomes too much."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from tasks.drain import drain_shard
+from tasks.inbox import Inbox
+from tests.factories import make_recording, make_subscription, make_world
+from tests.support.books import check_books, totals
+from usage_billing.db.locks import try_lock_drain
+from usage_billing.db.session import make_engine, transaction
+from usage_billing.metering.recording import SHARDS, shard_of
+from usage_billing.settings import Settings
+
+Send = Callable[[int], set[int]]
+
+
+@pytest.fixture
+def names(engine: Engine) -> dict[int, str]:
+    """A subscription in each shard."""
+    found: dict[int, str] = {}
+    number = 0
+    while len(found) < SHARDS:
+        found.setdefault(shard_of(f"sub{number}"), f"sub{number}")
+        number += 1
+    with transaction(engine) as session:
+        make_world(session)
+        for name in found.values():
+            make_subscription(session, id=name)
+    return found
+
+
+@pytest.fixture
+def send(names: dict[int, str], inbox: Inbox, now: datetime) -> Send:
+    """Append so many to each shard; the shards that nobody had been woken for."""
+
+    def append(each: int) -> set[int]:
+        made = [make_recording(now=now, subscription=name) for name in names.values() for _ in range(each)]
+        return set(inbox.append(made))
+
+    return append
+
+
+def test_a_little_everywhere_is_one_process_affair(engine: Engine, inbox: Inbox, send: Send) -> None:
+    assert send(2) == set(range(SHARDS))
+    assert send(1) == set()
+    assert drain_shard(3, inbox=inbox, engine=engine) == 3 * SHARDS
+    assert inbox.waiting() == 0
+    # All of them rest: whoever comes next wakes again.
+    assert send(1) == set(range(SHARDS))
+    assert drain_shard(3, inbox=inbox, engine=engine) == SHARDS
+    check_books(engine)
+
+
+def test_a_shard_that_somebody_is_at_is_left_to_them(
+    engine: Engine, inbox: Inbox, send: Send, settings: Settings
+) -> None:
+    other = make_engine(settings.require_database(), pool_size=1)
+    with transaction(other) as theirs:
+        assert try_lock_drain(theirs, 5)
+        send(1)
+        assert drain_shard(0, inbox=inbox, engine=engine) == SHARDS - 1
+        assert drain_shard(5, inbox=inbox, engine=engine) == 0
+    other.dispose()
+    assert drain_shard(5, inbox=inbox, engine=engine) == 1
+
+
+def test_too_much_for_one_is_left_to_others_who_are_woken(
+    engine: Engine, inbox: Inbox, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.drain.BATCH", 20)
+    monkeypatch.setattr("tasks.drain.SMALL_BATCH", 6)
+    send(5)
+    send(5)
+    send(5)
+    woken: list[list[int]] = []
+
+    def wake_others() -> None:
+        woken.append(inbox.overdue(before=datetime.now(UTC) + timedelta(seconds=1)))
+
+    # Its own are more than little, so it empties them first; then it helps, sees that it is too much, and goes.
+    taken = drain_shard(2, inbox=inbox, engine=engine, wake_others=wake_others)
+    left = {shard for shard in range(SHARDS) if inbox.read(shard, at_most=1)}
+    assert left == set(range(SHARDS)) - {0, 2}
+    assert woken == [[1]]  # it had begun with that one; for the others somebody was woken when they were sent
+    assert taken + sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in left) == 15 * SHARDS
+    assert inbox.waiting() == 0
+    assert [total for _, _, total, _ in totals(engine)] == [15] * SHARDS
+    check_books(engine)

@@ -1,0 +1,73 @@
+"""Recordings as nearly all of them are sent, read in one go: the quick way through ``wire``, never another. Pure.
+
+Whatever is not plainly right is None here, and ``wire`` says what is wrong with it. What is right comes out as
+``wire`` would have it; a property test holds the two together.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+
+from usage_billing.core.identifiers import IDENTIFIER_PATTERN, new_id
+from usage_billing.metering.metadata import EMPTY, canonical_metadata
+from usage_billing.metering.recording import Recording
+from usage_billing.metering.wire import check_occurred_at, read_quantity
+
+_Name = Annotated[str, msgspec.Meta(pattern=rf"\A{IDENTIFIER_PATTERN}\Z")]
+
+
+class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """The members of an event, under the names and in the types of the wire."""
+
+    userId: _Name  # noqa: N815
+    subscriptionId: _Name  # noqa: N815
+    usageType: _Name  # noqa: N815
+    quantity: msgspec.Raw
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
+    timestamp: datetime | None = None
+    idempotencyKey: _Name | None = None  # noqa: N815
+    source: _Name | None = None
+
+
+class _Batch(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    events: list[_Event]
+
+
+_event = msgspec.json.Decoder(_Event)
+_batch = msgspec.json.Decoder(_Batch)
+_SMALL = {str(number).encode(): Decimal(number) for number in range(1, 1001)}
+
+
+def usual_recording(data: bytes, *, now: datetime, default_key: str = "") -> Recording | None:
+    """The recording in ``data``, the text of one JSON object; None when it is not plainly right."""
+    try:
+        return _recording(_event.decode(data), now, default_key)
+    except (ValueError, ArithmeticError, RecursionError):  # msgspec's errors are ValueErrors
+        return None
+
+
+def usual_batch(data: bytes, *, now: datetime) -> list[Recording] | None:
+    """The recordings of a batch in their order; None when one of them is not plainly right."""
+    try:
+        return [_recording(event, now, "") for event in _batch.decode(data).events]
+    except (ValueError, ArithmeticError, RecursionError):
+        return None
+
+
+def _recording(sent: _Event, now: datetime, default_key: str) -> Recording:
+    quantity, metadata = bytes(sent.quantity), bytes(sent.metadata)
+    return Recording(
+        id=new_id(),
+        customer_id=sent.userId,
+        subscription_id=sent.subscriptionId,
+        usage_type=sent.usageType,
+        quantity=_SMALL.get(quantity) or read_quantity(quantity),
+        metadata=EMPTY if metadata == b"null" else canonical_metadata(metadata),
+        occurred_at=now if sent.timestamp is None else check_occurred_at(sent.timestamp, now),
+        received_at=now,
+        timed=sent.timestamp is not None,
+        source=sent.source or "",
+        key=sent.idempotencyKey or default_key,
+    )
