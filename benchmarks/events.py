@@ -39,3 +39,9 @@ def bodies(events: int, *, batch: int, subscriptions: int = SUBSCRIPTIONS, prefi
 def rounds(values: Sequence[float]) -> float:
     """The median: what a round in the middle came to."""
     return sorted(values)[len(values) // 2]
+
+
+def spread(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """``rows`` in pieces of ``size``."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

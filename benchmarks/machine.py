@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from tests.factories import make_customer, make_subscription
 from tests.faults.processes import tree
 from tests.faults.system import SERVICE_KEY, System
+from tests.faults.world import STARTED, SUBSCRIPTIONS
+from usage_billing.db.session import make_engine, transaction
 from usage_billing.embedded.ports import free_port
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +43,15 @@ class Machine(System):
         self.start()
         self.wait_ready()
         return self
+
+    def subscribe(self, subscriptions: int) -> None:
+        """Let there be so many subscriptions, ``sub0`` of ``user0`` and so on."""
+        engine = make_engine(self.postgres.url().replace("postgresql://", "postgresql+psycopg://"))
+        with transaction(engine) as session:
+            for number in range(SUBSCRIPTIONS, subscriptions):
+                make_customer(session, id=f"user{number}", name=f"Customer {number}")
+                make_subscription(session, id=f"sub{number}", customer=f"user{number}", started_at=STARTED)
+        engine.dispose()
 
     def client(self, requests: Path, *, port: int | None = None, connections: int = 16, rate: float = 0) -> Answers:
         """Send REQUESTS of ``benchmarks.load``."""
@@ -142,9 +153,3 @@ def _memory_of(pid: int) -> int:
 def key() -> str:
     """An API key that may do everything that services do."""
     return SERVICE_KEY
-
-
-def spread(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """``rows`` in pieces of ``size``."""
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]

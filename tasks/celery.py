@@ -1,5 +1,6 @@
 """The Celery application. ``celery -A tasks.celery worker`` starts a worker, ``... beat`` the schedule."""
 
+import gc
 import logging
 import os
 import signal
@@ -14,6 +15,9 @@ from tasks import base
 from tasks.durability import warn_of_loss
 from usage_billing import logs
 from usage_billing.core.errors import Unavailable
+
+# A batch makes tens of thousands of objects and hardly a cycle.
+_GC_EVERY = 50_000
 
 app = Celery("usage-billing")
 app.config_from_object("celeryconfig")
@@ -33,6 +37,11 @@ def _log_our_way(**_: Any) -> None:
 @worker_process_init.connect
 def _forget_inherited_connections(**_: Any) -> None:
     base.after_fork()
+    # What is imported stays, and a task's many rows go when it ends, without any collector: to look through them all
+    # again and again took a fifth of its time.
+    gc.freeze()
+    gc.set_threshold(50_000)
+    gc.set_threshold(_GC_EVERY, 20, 20)
 
 
 @worker_init.connect

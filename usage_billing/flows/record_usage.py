@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
@@ -41,8 +42,7 @@ class Outcome:
     known: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Fresh:
+class _Fresh(msgspec.Struct, frozen=True, gc=False):
     """A recording that will be counted."""
 
     recording: Recording
@@ -99,15 +99,14 @@ def _divide(
     fresh: list[_Fresh] = []
     wanted: dict[SummaryKey, NewSummary] = {}
     for recording in recordings:
-        refusal = context.refusal(recording)
-        if refusal is not None:
-            outcome.quarantined.append(refusal)
+        summary = context.place(recording)
+        if isinstance(summary, Refused):
+            outcome.quarantined.append(summary)
             continue
         fingerprint = recording.fingerprint()
         name = (recording.subscription_id, recording.source, recording.idempotency_key)
         earlier = seen.setdefault(name, (recording.id, fingerprint))
         if earlier[0] == recording.id:
-            summary = context.summary(recording)
             wanted[summary.key] = summary
             fresh.append(_Fresh(recording, fingerprint, summary.key))
         elif earlier[1] == fingerprint:

@@ -27,8 +27,23 @@ class Context:
     quotas: QuotaBook
     _summaries: dict[tuple[str, str], NewSummary] = field(default_factory=dict)
 
-    def refusal(self, recording: Recording) -> Refused | None:
-        """Why ``recording`` cannot be counted; None when it can."""
+    def place(self, recording: Recording) -> NewSummary | Refused:
+        """The summary that ``recording`` belongs to, or why it cannot be counted."""
+        name = (recording.subscription_id, recording.usage_type)
+        last = self._summaries.get(name)
+        if (
+            last is not None
+            and last.key.period_start <= recording.occurred_at < last.period_end
+            and self.customers[recording.subscription_id] == recording.customer_id
+        ):
+            return last  # what refuses anything else was looked at when this one was found
+        refusal = self._refusal(recording)
+        if refusal is not None:
+            return refusal
+        found = self._summaries[name] = self._find(recording)
+        return found
+
+    def _refusal(self, recording: Recording) -> Refused | None:
         timeline = self.timelines.get(recording.subscription_id)
         if timeline is None:
             return Refused(recording, "unknown_subscription", f"there is no subscription {recording.subscription_id}")
@@ -45,14 +60,6 @@ class Context:
         if term.paused:
             return Refused(recording, "subscription_paused", "it occurred while the subscription was paused")
         return None
-
-    def summary(self, recording: Recording) -> NewSummary:
-        """The summary that ``recording`` belongs to; it must not have been refused."""
-        name = (recording.subscription_id, recording.usage_type)
-        last = self._summaries.get(name)
-        if last is None or not last.key.period_start <= recording.occurred_at < last.period_end:
-            last = self._summaries[name] = self._find(recording)
-        return last
 
     def _find(self, recording: Recording) -> NewSummary:
         subscription_id, usage_type = recording.subscription_id, recording.usage_type

@@ -10,9 +10,10 @@ RecordingKey = tuple[str, str, str]
 """(subscription id, source, idempotency key)."""
 
 _KNOWN_IDS = text(
-    "SELECT id FROM usage WHERE id = ANY(CAST(:ids AS uuid[]))"
-    " UNION ALL SELECT id FROM usage_duplicates WHERE id = ANY(CAST(:ids AS uuid[]))"
-    " UNION ALL SELECT id FROM quarantined_usage WHERE id = ANY(CAST(:ids AS uuid[]))"
+    "WITH asked AS MATERIALIZED (SELECT CAST(string_to_array(:ids, ',') AS uuid[]) AS ids)"
+    " SELECT id FROM usage WHERE id = ANY(ARRAY(SELECT unnest(ids) FROM asked))"
+    " UNION ALL SELECT id FROM usage_duplicates WHERE id = ANY(ARRAY(SELECT unnest(ids) FROM asked))"
+    " UNION ALL SELECT id FROM quarantined_usage WHERE id = ANY(ARRAY(SELECT unnest(ids) FROM asked))"
 )
 _RECORDED_KEYS = text(
     "SELECT u.subscription_id, u.source, u.idempotency_key, u.id, u.fingerprint"
@@ -24,7 +25,7 @@ _RECORDED_KEYS = text(
 
 def known_ids(session: Session, ids: Iterable[UUID]) -> set[UUID]:
     """Which of these acceptances are in the books already, as usage, duplicate or quarantined."""
-    return set(session.scalars(_KNOWN_IDS, {"ids": list(ids)}))
+    return set(session.scalars(_KNOWN_IDS, {"ids": ",".join([id.hex for id in ids])}))
 
 
 def recorded_keys(session: Session, keys: Sequence[RecordingKey]) -> dict[RecordingKey, tuple[UUID, bytes]]:

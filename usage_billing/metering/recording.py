@@ -17,7 +17,7 @@ SHARDS = 8
 """In how many parts usage is written, one writer at a time in each. Changing it needs an empty inbox."""
 
 
-class Recording(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class Recording(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """One accepted recording, checked in shape but not yet against the catalogue.
 
     ``metadata`` is canonical JSON text of an object. ``timed`` says that the sender gave ``occurred_at``; if not,

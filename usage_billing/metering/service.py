@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from usage_billing.core.decimals import plain
 from usage_billing.core.identifiers import is_identifier
 from usage_billing.metering.models import QuarantinedUsage, UsageDuplicate
 from usage_billing.metering.recording import Recording
@@ -41,8 +42,7 @@ _UNMARK_VOIDED = text(
 _COUNT_BEYOND = text("SELECT count(*) FROM usage WHERE summary_id = :summary AND beyond_limit > 0")
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(msgspec.Struct, frozen=True, gc=False):
     """A recording with its place in the books."""
 
     recording: Recording
@@ -73,26 +73,40 @@ def insert_usage(session: Session, counted: Iterable[Counted], *, now: datetime)
     """Append recordings by COPY. A repeated key violates the unique constraint and fails the transaction."""
     connection: Connection[object] = session.connection().connection.driver_connection  # type: ignore[assignment]
     with _as_sqlalchemy_errors(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        for row in counted:
-            recording = row.recording
-            copy.write_row(
-                (
-                    recording.id,
-                    row.summary_id,
-                    row.ordinal,
-                    recording.occurred_at,
-                    recording.received_at,
-                    now,
-                    recording.subscription_id,
-                    recording.usage_type,
-                    recording.source,
-                    recording.idempotency_key,
-                    row.fingerprint,
-                    recording.quantity,
-                    row.beyond_limit,
-                    recording.metadata,
-                )
-            )
+        for row in _rows(counted, now):
+            copy.write_row(row)
+
+
+def _rows(counted: Iterable[Counted], now: datetime) -> Iterator[tuple[str | int, ...]]:
+    """Texts and integers, which the driver writes at a third of the cost of other types."""
+    times = _Times()
+    recorded_at = times[now]
+    for row in counted:
+        recording = row.recording
+        yield (
+            str(recording.id),
+            row.summary_id,
+            row.ordinal,
+            times[recording.occurred_at],
+            times[recording.received_at],
+            recorded_at,
+            recording.subscription_id,
+            recording.usage_type,
+            recording.source,
+            recording.idempotency_key,
+            f"\\x{row.fingerprint.hex()}",
+            plain(recording.quantity),
+            plain(row.beyond_limit),
+            recording.metadata,
+        )
+
+
+class _Times(dict[datetime, str]):
+    """Instants as text; those of a batch are often the same."""
+
+    def __missing__(self, instant: datetime) -> str:
+        text = self[instant] = instant.isoformat()
+        return text
 
 
 @contextmanager

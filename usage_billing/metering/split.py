@@ -22,4 +22,9 @@ def beyond_of_next(before: Decimal, quantity: Decimal, limit: Decimal | None) ->
 
     Over any sequence of recordings these add up to ``beyond`` of their total.
     """
-    return EXACT.subtract(beyond(EXACT.add(before, quantity), limit), beyond(before, limit))
+    if limit is None:
+        return _NOTHING
+    after = EXACT.add(before, quantity)
+    if after <= limit:
+        return _NOTHING
+    return quantity if before >= limit else EXACT.subtract(after, limit)

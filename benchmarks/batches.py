@@ -1,0 +1,51 @@
+"""Batches over HTTP until they are in the books, beside what PostgreSQL alone makes of the same rows."""
+
+from benchmarks import events
+from benchmarks.copy_rows import copy_rows
+from benchmarks.load import request, save
+from benchmarks.machine import Machine, key, machine
+from benchmarks.report import Figure, rate
+
+PATH = "/api/usage/record/batch"
+SUBSCRIPTIONS = 100
+SIZES = ((1000, 0.50), (100, 0.25))
+
+
+def run(*, quick: bool) -> list[Figure]:
+    """Rounds of the yardstick and of us, one after the other on the same machine."""
+    number, rounds = (10_000, 1) if quick else (100_000, 3)
+    ceilings: list[float] = []
+    ours: dict[int, list[float]] = {size: [] for size, _ in SIZES}
+    with machine() as made:
+        made.subscribe(SUBSCRIPTIONS)
+        record(made, 5000, batch=1000)
+        for _ in range(rounds):
+            ceilings.append(number / copy_rows(made.postgres.url(), number, subscriptions=SUBSCRIPTIONS))
+            for size, found in ours.items():
+                found.append(number / record(made, number, batch=size))
+    ceiling = events.rounds(ceilings)
+    return [
+        Figure(
+            what=f"batches of {size:,}, end to end",
+            measured=rate(events.rounds(ours[size]), 1),
+            yardstick=f"{rate(ceiling, 1)} by COPY and INSERT ... ON CONFLICT DO NOTHING",
+            value=events.rounds(ours[size]) / ceiling,
+            at_least=bound,
+        )
+        for size, bound in SIZES
+    ]
+
+
+def record(made: Machine, number: int, *, batch: int, subscriptions: int = SUBSCRIPTIONS) -> float:
+    """Seconds until ``number`` more recordings are in the books."""
+    file = made.home / "requests"
+    sent = events.bodies(number, batch=batch, subscriptions=subscriptions)
+    save(file, (request(PATH, body, key=key()) for body in sent))
+    before = made.recorded()
+    answers = made.client(file, connections=8)
+    if set(answers.statuses) != {"202"}:
+        raise RuntimeError(f"not all were accepted: {answers.statuses}\n{made.tail()}")
+    seconds = answers.seconds + made.settle()
+    if made.recorded() - before != number:
+        raise RuntimeError(f"{made.recorded() - before} of {number} are in the books")
+    return seconds

@@ -1,0 +1,51 @@
+"""What PostgreSQL makes of the rows of recordings by itself: COPY to a temporary table, then INSERT what is new.
+
+One connection, a transaction for as many rows as a drain takes, a table with the columns, checks and indexes of
+``usage``; nothing is validated, looked up, divided or added up.
+"""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import psycopg
+
+from benchmarks.events import bodies, spread
+from tasks.batch import BATCH
+from usage_billing.metering.recording import Recording
+from usage_billing.metering.usual import usual_batch
+
+_COPY = """
+    COPY fresh (id, summary_id, ordinal, occurred_at, received_at, recorded_at, subscription_id, usage_type_id, source,
+        idempotency_key, fingerprint, quantity, beyond_limit, metadata) FROM STDIN
+"""
+
+
+def copy_rows(url: str, number: int, *, subscriptions: int) -> float:
+    """Seconds for ``number`` rows into a table that stays from call to call."""
+    now = datetime.now(UTC)
+    made = [usual_batch(body, now=now) or [] for body in bodies(number, batch=1000, subscriptions=subscriptions)]
+    rows = [recording for batch in made for recording in batch]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS yardstick_usage (LIKE usage INCLUDING ALL)")
+        connection.execute("CREATE TEMP TABLE fresh (LIKE usage) ON COMMIT DELETE ROWS")
+        found = connection.execute("SELECT coalesce(max(ordinal), 0) FROM yardstick_usage").fetchone()
+        ordinal = found[0] if found else 0
+        started = time.perf_counter()
+        for piece in spread(rows, BATCH):
+            _insert(connection, piece, now, ordinal)
+            ordinal += len(piece)
+        return time.perf_counter() - started
+
+
+def _insert(connection: psycopg.Connection, rows: Sequence[Recording], now: datetime, ordinal: int) -> None:
+    with connection.transaction(), connection.cursor() as cursor:
+        with cursor.copy(_COPY) as copy:
+            for place, row in enumerate(rows, ordinal + 1):
+                copy.write_row(
+                    (
+                        *(row.id, 1, place, row.occurred_at, row.received_at, now, row.subscription_id),
+                        *(row.usage_type, row.source, row.idempotency_key, bytes(16), row.quantity, 0, row.metadata),
+                    )
+                )
+        cursor.execute("INSERT INTO yardstick_usage SELECT * FROM fresh ON CONFLICT DO NOTHING")
