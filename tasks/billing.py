@@ -10,7 +10,7 @@ from uuid import UUID
 from tasks import base
 from tasks.celery import app
 from tasks.schedule import last_tick, parse_schedule
-from usage_billing.billing_runs.queries import pending_slices, stalled
+from usage_billing.billing_runs.queries import is_pending, stalled
 from usage_billing.billing_runs.service import beat_heart
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
@@ -88,8 +88,8 @@ def _wake_next_stage(run_id: UUID, phase: str) -> None:
     # In a transaction after the slice's own: of two that end at once, the later sees both done.
     with transaction(base.engine()) as session:
         beat_heart(session, run_id, now=utc_now())
-        waiting = pending_slices(session, run_id, phase)
-    if not waiting:
+        pending = is_pending(session, run_id, phase)
+    if not pending:
         (finalize if phase == INVOICE else close_run).apply_async((str(run_id),))
 
 

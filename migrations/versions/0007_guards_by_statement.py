@@ -33,7 +33,7 @@ _BY_STATEMENT = """
     CREATE OR REPLACE FUNCTION refuse_change_of_finalized_items() RETURNS trigger LANGUAGE plpgsql
         SET enable_seqscan = off AS $$
         DECLARE
-            final uuid := (SELECT t.invoice_id FROM touched AS t WHERE EXISTS (
+            final uuid := (SELECT t.invoice_id FROM (SELECT DISTINCT invoice_id FROM touched) AS t WHERE EXISTS (
                 SELECT FROM invoices AS i WHERE i.id = t.invoice_id AND i.status <> 'draft') LIMIT 1);
         BEGIN
             IF final IS NOT NULL THEN

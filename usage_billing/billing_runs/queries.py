@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from usage_billing.billing_runs.models import COMPLETED, FAILED, BillingRun, BillingRunSlice
@@ -33,6 +33,12 @@ def pending_slices(session: Session, run_id: UUID, phase: str) -> list[int]:
             .order_by(BillingRunSlice.position)
         )
     )
+
+
+def is_pending(session: Session, run_id: UUID, phase: str) -> bool:
+    """Whether anything is still to be done in ``phase``."""
+    pending = (BillingRunSlice.run_id == run_id, BillingRunSlice.phase == phase, BillingRunSlice.done.is_(False))
+    return bool(session.scalar(select(exists().where(*pending))))
 
 
 def count_slices(session: Session, run_id: UUID) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import ARRAY, Select, Text, any_, cast, or_, select
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan, UsageQuota
@@ -72,11 +72,13 @@ class QuotaBook:
 def quotas_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: Iterable[str] = ()) -> QuotaBook:
     """The quotas of ``plan_ids``, those that ``subscription_ids`` have of their own included."""
     versions: dict[QuotaKey, list[UsageQuota]] = {}
+    # One parameter, however many there are.
+    owners = cast(list(set(subscription_ids)), ARRAY(Text))
     statement = (
         select(UsageQuota)
         .where(
             UsageQuota.plan_id.in_(set(plan_ids)),
-            or_(UsageQuota.subscription_id.is_(None), UsageQuota.subscription_id.in_(set(subscription_ids))),
+            or_(UsageQuota.subscription_id.is_(None), UsageQuota.subscription_id == any_(owners)),
         )
         .order_by(UsageQuota.version.desc())
     )

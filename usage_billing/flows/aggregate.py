@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -20,8 +21,7 @@ from usage_billing.subscriptions.agreement import agreed_at
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 
-@dataclass(frozen=True, slots=True)
-class Aggregated:
+class Aggregated(NamedTuple):
     """What a summary is under: its quota (None: it never had one), and where its billing period starts."""
 
     quota: UsageQuota | None

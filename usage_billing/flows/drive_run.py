@@ -65,10 +65,10 @@ def next_of_run(engine: Engine, run_id: UUID, *, grace: timedelta) -> Next:
 def do_slice(engine: Engine, run_id: UUID, phase: str, position: int, *, grace: timedelta) -> None:
     """Do one slice, or nothing if it is done or somebody is at it."""
     try:
-        _do_slice(engine, run_id, phase, position, grace, one_by_one=False)
+        _do_slice(engine, run_id, phase, position, grace, apart=False)
     except _ITS_OWN_FAULT as error:
-        _log.warning("a slice failed as a whole, now each by itself", exc_info=error, extra={"run": str(run_id)})
-        _do_slice(engine, run_id, phase, position, grace, one_by_one=True)
+        _log.warning("a slice failed, now without what cannot be billed", exc_info=error, extra={"run": str(run_id)})
+        _do_slice(engine, run_id, phase, position, grace, apart=True)
     crash.point("bill.done")
 
 
@@ -95,7 +95,7 @@ def run_to_end(
     return run
 
 
-def _do_slice(engine: Engine, run_id: UUID, phase: str, position: int, grace: timedelta, *, one_by_one: bool) -> None:
+def _do_slice(engine: Engine, run_id: UUID, phase: str, position: int, grace: timedelta, *, apart: bool) -> None:
     with transaction(engine) as session:
         find_by_index(session)
         run = get_run(session, run_id)
@@ -107,34 +107,41 @@ def _do_slice(engine: Engine, run_id: UUID, phase: str, position: int, grace: ti
         if run.dry_run:
             with rolled_back(engine) as rehearsal:
                 find_by_index(rehearsal)
-                outcome = _bill(rehearsal, run, part, ids, grace, one_by_one=one_by_one)
+                outcome = _bill(rehearsal, run, part, ids, grace, apart=apart)
         else:
-            outcome = _bill(session, run, part, ids, grace, one_by_one=one_by_one)
+            outcome = _bill(session, run, part, ids, grace, apart=apart)
         note_done(part, outcome)
         crash.point("bill.committing")
 
 
 def _bill(
-    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta, *, one_by_one: bool
+    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta, *, apart: bool
 ) -> SliceOutcome:
-    if not one_by_one:
+    if not apart:
         return _bill_together(session, run, part, ids, grace)
-    outcome = SliceOutcome()
     # All at once and in order, as a slice does: the first to be finalized locks the series of numbers.
     subscriptions, _, plans = lock_agreements(session, ids)
     if run.dry_run or part.phase == FINALIZE:
         found = (one for one in subscriptions.values() if one.plan_id in plans)
         lock_balances(session, ((one.customer_id, plans[one.plan_id].currency) for one in found))
-    for subscription_id in ids:
-        try:
-            with session.begin_nested():
-                outcome.merge(_bill_together(session, run, part, [subscription_id], grace))
-        except _ITS_OWN_FAULT as error:
-            _log.error("could not be billed", exc_info=error, extra={"subscription": subscription_id})
-            outcome.warnings.append(
-                {"subscriptionId": subscription_id, "code": "billing_failed", "detail": str(error)[:500]}
-            )
-    return outcome
+    return _bill_apart(session, run, part, ids, grace)
+
+
+def _bill_apart(
+    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta
+) -> SliceOutcome:
+    """Bill these without those that cannot be billed: what fails is halved until it is one subscription."""
+    try:
+        with session.begin_nested():
+            return _bill_together(session, run, part, ids, grace)
+    except _ITS_OWN_FAULT as error:
+        if len(ids) > 1:
+            outcome = _bill_apart(session, run, part, ids[: len(ids) // 2], grace)
+            outcome.merge(_bill_apart(session, run, part, ids[len(ids) // 2 :], grace))
+            return outcome
+        _log.error("could not be billed", exc_info=error, extra={"subscription": ids[0]})
+        warning = {"subscriptionId": ids[0], "code": "billing_failed", "detail": str(error)[:500]}
+        return SliceOutcome(warnings=[warning])
 
 
 def _bill_together(

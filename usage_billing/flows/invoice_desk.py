@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -28,8 +29,7 @@ _NOTHING = Decimal(0)
 _NEVER = Charged()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(NamedTuple):
     """Something to be charged for: what, whose, as which ``kind``, on which invoice, and how its item is made.
 
     ``item`` takes the ids of the item and of its invoice.

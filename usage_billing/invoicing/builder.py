@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from usage_billing.core.decimals import EXACT, plain
 from usage_billing.rating.engine import amount_for
@@ -29,8 +29,7 @@ class Tariff:
     currency: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(NamedTuple):
     """Where a summary stands. ``billable`` is its quantity beyond the allowance, in ``billable_events``."""
 
     summary_id: int
@@ -46,16 +45,14 @@ class Standing:
     events_hash: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charged:
+class Charged(NamedTuple):
     """What earlier, finalized invoices charged of a summary or a fee."""
 
     quantity: Decimal = Decimal(0)
     amount: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
+class Charge(NamedTuple):
     """One invoice item to be; ``quantity`` and ``amount`` are what it adds to what was charged before."""
 
     kind: str

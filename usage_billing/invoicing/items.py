@@ -80,7 +80,9 @@ _CHANGE = text(
 def add_items(session: Session, items: Sequence[NewItem]) -> None:
     """Put items on their drafts. A second one for the same cause and invoice violates a unique key."""
     if items:
-        copy_rows(session, UsageInvoiceItem.__tablename__, _COLUMNS, (_with_json(item) for item in items))
+        prices = {id(item.price): _json(item.price) for item in items}  # the few that there are, many items share
+        rows = ((*item[:-1], prices[id(item.price)]) for item in items)
+        copy_rows(session, UsageInvoiceItem.__tablename__, _COLUMNS, rows)
 
 
 def change_items(session: Session, items: Sequence[NewItem]) -> None:
@@ -150,8 +152,8 @@ def fee_item(id: UUID, invoice_id: UUID, charge: Charge, *, fee: DueFee) -> NewI
     )
 
 
-def _with_json(item: NewItem) -> tuple[Any, ...]:
-    return (*item[:-1], None if item.price is None else Jsonb(item.price, dumps=msgspec.json.encode))
+def _json(price: Mapping[str, Any] | None) -> Jsonb | None:
+    return None if price is None else Jsonb(msgspec.json.encode(price), dumps=bytes)
 
 
 def _hex(data: bytes | None) -> str | None:

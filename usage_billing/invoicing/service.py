@@ -1,7 +1,6 @@
 """Writing invoices as sets: drafts, their totals, and making them final."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -32,8 +31,7 @@ _FINALIZE = text(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewDraft:
+class NewDraft(NamedTuple):
     """A draft invoice to be; ``period_end`` is when it is due to be made final."""
 
     id: UUID

@@ -1,0 +1,132 @@
+"""A month of 100,000 subscriptions: a whole run by the workers of ``up``, beside what any program would need."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import psycopg
+
+from benchmarks.machine import Machine, key, machine
+from benchmarks.report import Figure
+from benchmarks.seed import seed_usage
+from benchmarks.yardstick import copy_books
+
+# No run but ours; everything that was used can be final.
+ENVIRONMENT = {"USAGE_BILLING_SCHEDULE": "0 0 1 1 *", "USAGE_BILLING_GRACE_SECONDS": "0"}
+PATIENCE = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds of the run, of the run after it, and of the yardstick before and after; MiB of the largest process."""
+
+    run: float
+    again: float
+    yardstick: float
+    memory: tuple[float, float, float]
+
+
+def run(*, quick: bool) -> list[Figure]:
+    """The same subscriptions with few and with ten times as many recordings, each on a machine of its own."""
+    subscriptions = 1_000 if quick else 100_000
+    few, many = (_measure(subscriptions, events) for events in (subscriptions * 10, subscriptions * 100))
+    start, middle, end = many.memory
+    return [
+        Figure(
+            what=f"a run over {subscriptions:,} subscriptions, final invoices included",
+            measured=f"{many.run:.1f} s, {many.run / subscriptions * 1e6:.0f} us a subscription",
+            yardstick=f"{many.yardstick:.1f} s to read the summaries and COPY the invoices and items",
+            value=many.run / many.yardstick,
+            at_most=3,
+        ),
+        Figure(
+            what=f"{subscriptions * 100:,} recordings beside {subscriptions * 10:,}",
+            measured=f"{many.run:.1f} s",
+            yardstick=f"{few.run:.1f} s",
+            value=many.run / few.run,
+            at_most=1.1,
+        ),
+        Figure(
+            what="a second run with nothing new",
+            measured=f"{many.again * 1000:.0f} ms",
+            yardstick=f"{many.run:.1f} s",
+            value=many.again / many.run,
+            at_most=0.02,
+        ),
+        Figure(
+            what="memory of the largest worker process at the end",
+            measured=f"{end:.0f} MiB ({start:.0f} when the run began)",
+            yardstick=f"{middle:.0f} MiB in the middle",
+            value=end / middle,
+            at_most=1.1,
+        ),
+    ]
+
+
+def _measure(subscriptions: int, events: int) -> Measured:
+    with machine(environment=ENVIRONMENT) as made:
+        url = made.postgres.url()
+        seed_usage(url.replace("postgresql://", "postgresql+psycopg://"), subscriptions=subscriptions, events=events)
+        before = _yardstick(made)
+        with _memory_of(made) as memory:
+            first = _run(made, invoices=subscriptions)
+        again = _run(made, invoices=0)
+        after = _yardstick(made)
+    return Measured(
+        run=first,
+        again=again,
+        yardstick=(before + after) / 2,
+        memory=(memory[0], memory[len(memory) // 2], memory[-1]),
+    )
+
+
+def _run(made: Machine, *, invoices: int) -> float:
+    """Ask for a run as a service would; its seconds from being opened to being complete."""
+    made.sql("CHECKPOINT")
+    with httpx.Client(base_url=made.url, headers={"x-api-key": key()}) as client:
+        opened = client.post("/api/usage/process-billing", json={}).raise_for_status().json()
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        status, seconds, finalized = made.sql(
+            "SELECT status, extract(epoch FROM finished_at - started_at)::float8, finalized FROM billing_runs"
+            " WHERE id = %s",
+            opened["runId"],
+        )[0]
+        if status in {"completed", "failed"}:
+            break
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the run is {status} after {PATIENCE} s\n{made.tail()}")
+        time.sleep(0.05)
+    if (status, finalized) != ("completed", invoices):
+        raise RuntimeError(f"the run is {status} with {finalized} invoices, not {invoices}\n{made.tail()}")
+    return float(seconds)
+
+
+def _yardstick(made: Machine) -> float:
+    made.sql("CHECKPOINT")
+    with psycopg.connect(made.postgres.url()) as connection:
+        return copy_books(connection)
+
+
+@contextmanager
+def _memory_of(made: Machine) -> Iterator[list[float]]:
+    """MiB of the largest of the worker's processes, every half a second while the block runs."""
+    found: list[float] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        while True:
+            found.append(made.memory()["worker"] / 2**20)
+            if ended.wait(0.5):
+                return
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        watching.join()
