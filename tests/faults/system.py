@@ -65,8 +65,8 @@ class Proxied:
 class System:
     """PostgreSQL and Valkey that fsync, the API, a worker, beats. Everything is ended when the block ends.
 
-    ``environment`` adds settings; ``commands`` replaces the module that Celery loads (``-A``); with ``proxied`` the
-    API's and the workers' connections, and the clients', go through proxies.
+    ``environment`` adds settings; ``celery`` and ``api`` replace what the workers and gunicorn load; with ``proxied``
+    the API's and the workers' connections, and the clients', go through proxies.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class System:
         proxied: bool = False,
         broker: str = "",
         celery: str = "tasks.celery",
+        api: str = "api:create_app()",
         valkey: "Valkey | None" = None,
         postgres: EmbeddedPostgres | None = None,
         without_redis: bool = False,
@@ -95,7 +96,8 @@ class System:
         self.wanted: set[str] = set()
         self.port = free_port()
         self.environment = dict(environment or {})
-        self.beats, self.workers, self.proxied, self.broker, self.celery = beats, workers, proxied, broker, celery
+        self.beats, self.workers, self.proxied, self.broker = beats, workers, proxied, broker
+        self._replaced = {"tasks.celery": celery, "api:create_app()": api}
 
     def __enter__(self) -> "System":
         try:
@@ -134,7 +136,7 @@ class System:
         copies = {"api": 1, "worker": self.workers, "beat": self.beats}
         for kind, number in copies.items():
             service = found[kind]
-            command = [self.celery if word == "tasks.celery" else word for word in service.command]
+            command = [self._replaced.get(word, word) for word in service.command]
             for copy in range(number):
                 name = kind if copy == 0 else f"{kind}{copy + 1}"
                 extra = [f"--hostname={name}@%h"] if kind == "worker" else []
@@ -257,12 +259,13 @@ class System:
         return Redis.from_url(self.valkey.url(db), socket_timeout=5)
 
     def waiting(self) -> int:
-        """How many recordings wait, as Redis or the table says."""
+        """How many recordings wait, as the entries in Redis or in the table say."""
         if self.environment.get("USAGE_BILLING_INBOX") == "postgres":
             return int(self.sql("SELECT coalesce(sum(count), 0) FROM inbox_entries")[0][0])
         client = self.redis()
         try:
-            return sum(client.xlen(f"usage-billing:inbox:{shard}") for shard in range(8))
+            streams = [client.xrange(f"usage-billing:inbox:{shard}") for shard in range(8)]
+            return sum(int(fields[b"n"]) for stream in streams for _, fields in stream)
         finally:
             client.close()
 

@@ -50,6 +50,6 @@ def test_a_death_at_any_point_changes_nothing(home: Path, seed: int, figures: Fi
 def die_at(system: System, file: Path) -> None:
     """Ask for a death, wait until somebody died it, and let the system find its feet."""
     file.touch()
-    system.wait_until(lambda: not file.exists(), 20, f"nobody came to {file.name}")
+    system.wait_until(lambda: not file.exists(), 45, f"nobody came to {file.name}")
     system.say("CRASH", file.name)
     time.sleep(0.5)

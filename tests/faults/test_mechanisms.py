@@ -1,9 +1,12 @@
 """Each mechanism matters: with it turned off a small load under one fault ends in books that the judge refuses.
 
-In this process, on real servers; the same steps with the mechanism in place are the control.
+The same steps with the mechanism in place are the control. Two more are where their faults are: a power cut without
+an fsync before every answer (``test_power_cut``), and a wake-up as the only copy (``test_wake_ups``).
 """
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,7 +17,8 @@ from tasks.drain import drain_shard
 from tasks.inbox import Entry, Inbox
 from tests.factories import make_recording
 from tests.faults.checker import Sql, judge_recordings
-from tests.faults.load import Told
+from tests.faults.load import Load, Told
+from tests.faults.system import System
 from tests.faults.world import make_many
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
@@ -106,6 +110,20 @@ def test_forgetting_before_the_commit_loses(
     verdict = " ".join(judge_recordings(accepted, sql))
     assert ("was acknowledged and is nowhere" in verdict) is off
     assert off or verdict == ""
+
+
+def test_answering_before_it_is_kept_loses(home: Path, seed: int) -> None:
+    """Real processes, killed as one; ``test_crash_points`` and the monkey are the control."""
+    with System(home, api="tests.faults.hasty:create_app()") as system:
+        system.start()
+        system.wait_ready()
+        with Load(home, system.url, seed=seed, processes=1, threads=4, pause=0.01) as load:
+            time.sleep(1)
+            system.kill("api")
+            system.pick_up()
+            system.wait_ready()
+        system.wait_drained()
+        assert any("was acknowledged and is nowhere" in line for line in judge_recordings(load.told, system.sql))
 
 
 @pytest.mark.parametrize("off", [False, True])
