@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from signal import SIGINT
 
 import pytest
@@ -122,3 +123,24 @@ def test_the_next_request_on_a_connection_is_read_where_it_begins(port: int, hea
             answer += part
     assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 401") + answer.count(b"HTTP/1.1 202")
     assert b"HTTP/1.1 200" not in answer
+
+
+def test_senders_that_never_come_to_an_end_are_cut_off_when_all_threads_are_taken(
+    port: int, say: Say, head: bytes, inbox: Inbox
+) -> None:
+    beginnings = [head, head + b"Content-Length: 900\r\n\r\n{", head + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{"] * 4
+    with ExitStack() as stack:
+        for beginning in beginnings:
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            slow.sendall(beginning)
+        time.sleep(0.3)
+        assert say(head + b"Content-Length: %d\r\n\r\n%s" % (len(EVENT), EVENT))[0] == 202
+    assert inbox.waiting() == 1
+
+
+def test_a_request_whose_parts_come_one_by_one_is_whole_in_the_end(port: int, head: bytes, inbox: Inbox) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        for part in (head[:30], head[30:], b"Content-Length: %d\r\n\r\n" % len(EVENT), EVENT[:9], EVENT[9:]):
+            connection.sendall(part)
+            time.sleep(0.4)
+        assert connection.recv(20).startswith(b"HTTP/1.1 202")
