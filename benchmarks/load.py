@@ -31,6 +31,11 @@ def request(path: str, body: bytes, *, key: str) -> bytes:
     return head.encode() + body
 
 
+def get(path: str, *, key: str) -> bytes:
+    """A GET as it goes over the wire."""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\n\r\n".encode()
+
+
 def save(file: Path, requests: Iterable[bytes]) -> None:
     """Write REQUESTS."""
     with file.open("wb") as output:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from tests.factories import make_customer, make_subscription
 from tests.faults.processes import tree
 from tests.faults.system import SERVICE_KEY, System
@@ -72,6 +74,12 @@ class Machine(System):
             time.sleep(0.01)
         client.close()
         return time.perf_counter() - started
+
+    def vacuum(self) -> None:
+        """Leave nothing to do for autovacuum, and every page on disk."""
+        with psycopg.connect(self.postgres.superuser_url("usage_billing"), autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE)")
+            connection.execute("CHECKPOINT")
 
     def recorded(self) -> int:
         """How many recordings are in the books."""

@@ -138,7 +138,7 @@ _RECORD = """
         SELECT gen_random_uuid() AS id, s.id AS summary_id, s.subscription_id, s.usage_type_id,
             div(s.total, %(each)s) AS each,
             s.period_start + (s.period_end - s.period_start) * (%(ordinal)s - 0.5) / %(each)s AS at
-        FROM usage_summaries AS s ORDER BY s.id
+        FROM usage_summaries AS s WHERE s.subscription_id LIKE 'sub_______' ORDER BY s.id
     ) AS e
 """
 

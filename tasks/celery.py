@@ -40,7 +40,6 @@ def _forget_inherited_connections(**_: Any) -> None:
     # What is imported stays, and a task's many rows go when it ends, without any collector: to look through them all
     # again and again took a fifth of its time.
     gc.freeze()
-    gc.set_threshold(50_000)
     gc.set_threshold(_GC_EVERY, 20, 20)
 
 

@@ -1,0 +1,33 @@
+"""The rate with one, two and four worker processes, and who uses the processors then."""
+
+from benchmarks import events
+from benchmarks.batches import SUBSCRIPTIONS, record
+from benchmarks.machine import machine
+from benchmarks.report import Figure, rate
+
+PROCESSES = (1, 2, 4)
+
+
+def run(*, quick: bool) -> list[Figure]:
+    """Batches of 1,000; what each part of the system costs comes with it, in microseconds of CPU an event."""
+    number = 10_000 if quick else 100_000
+    found: list[Figure] = []
+    first = 0.0
+    for processes in PROCESSES:
+        with machine(processes=processes) as made:
+            made.subscribe(SUBSCRIPTIONS)
+            record(made, number // 5, batch=1000)
+            before = made.cpu()
+            measured = events.rounds([number / record(made, number, batch=1000) for _ in range(3)])
+            used = {name: (seconds - before[name]) / (3 * number) * 1e6 for name, seconds in made.cpu().items()}
+        first = first or measured
+        cost = ", ".join(f"{name} {each:.1f}" for name, each in used.items() if name != "beat")
+        found.append(
+            Figure(
+                what=f"{processes} worker process{'es' if processes > 1 else ''}",
+                measured=f"{rate(measured, 1)}; microseconds of CPU an event: {cost}",
+                yardstick="" if processes == 1 else f"{rate(first, 1)} with one",
+                value=measured / first,
+            )
+        )
+    return found
