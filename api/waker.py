@@ -42,11 +42,19 @@ class Waker:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)
                 task, argument = next(iter(self._waiting))
-            try:
-                self._send(task, argument)
-            except Exception as error:
-                reason = type(error).__name__
-                _log.warning("no wake-up could be sent, the sweep will: %s", reason, extra={"task": task})
+            self._send_or_give_up(task, argument)
             with self._changed:
                 del self._waiting[task, argument]
                 self._changed.notify_all()
+
+    def _send_or_give_up(self, task: str, argument: object) -> None:
+        """Try twice: after a restart of the broker the first finds out that its connection is a dead one."""
+        for last in (False, True):
+            try:
+                self._send(task, argument)
+            except Exception as error:
+                if last:
+                    reason = type(error).__name__
+                    _log.warning("no wake-up could be sent, the sweep will: %s", reason, extra={"task": task})
+            else:
+                return

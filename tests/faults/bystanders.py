@@ -89,8 +89,8 @@ class Bystanders(threading.Thread):
         return status, answer
 
 
-def bill(system: System, *, seconds: float = 60) -> None:
-    """One run over everything, and wait until it is complete."""
+def bill(system: System, *, seconds: float = 150) -> None:
+    """One run over everything, and wait until it is complete; one whose messages are lost is taken up in 90 s."""
     status, answer = ask(f"http://127.0.0.1:{system.port}/api/usage/process-billing", body={})
     assert status == 202, answer
     run = answer["runId"]

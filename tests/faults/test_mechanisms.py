@@ -117,7 +117,7 @@ def test_answering_before_it_is_kept_loses(home: Path, seed: int) -> None:
     with System(home, api="tests.faults.hasty:create_app()") as system:
         system.start()
         system.wait_ready()
-        with Load(home, system.url, seed=seed, processes=1, threads=4, pause=0.01) as load:
+        with Load(home, system.url, seed=seed, processes=1, threads=3, pause=0.03) as load:
             time.sleep(1)
             system.kill("api")
             system.pick_up()
