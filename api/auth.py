@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import Flask, Request, current_app, g, request
+from flask import Flask, Request, current_app, g
 
-from api.state import State, state
+from api.state import State, state, this_request
 from usage_billing.access.principal import USAGE_WRITE, Principal
 from usage_billing.access.tokens import looks_like_token, verify_token
 from usage_billing.core.errors import Forbidden, NotAuthenticated
@@ -65,13 +65,14 @@ def check_every_view_has_a_rule(app: Flask) -> None:
 
 def gate() -> None:
     """Before every request: authenticate, count, compare with the rule. Raises the 401, 403 or 429."""
-    if request.endpoint is None:
+    asked = this_request()
+    if asked.endpoint is None:
         return
-    rule = rule_of(current_app, request.endpoint)
+    rule = rule_of(current_app, asked.endpoint)
     if rule.public:
         return
     here = state()
-    principal = _authenticated(request, rule, here)
+    principal = _authenticated(asked, rule, here)
     limit = principal.rate_limit or here.settings.rate_limit
     here.rates.count_request(principal.actor, per_minute=limit)
     if not rule.admits(principal):
@@ -120,8 +121,8 @@ def _authenticated(request: Request, rule: Rule, here: State) -> Principal:
 
 
 def _credential(request: Request) -> str:
-    key = request.headers.get("x-api-key", "").strip()
-    scheme, _, bearer = request.headers.get("Authorization", "").strip().partition(" ")
+    key = str(request.environ.get("HTTP_X_API_KEY", "")).strip()
+    scheme, _, bearer = str(request.environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
     bearer = bearer.strip()
     if scheme and (scheme.lower() != "bearer" or not bearer):
         raise NotAuthenticated("the Authorization header must be: Bearer, then a key or a token")

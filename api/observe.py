@@ -30,10 +30,10 @@ def request_id() -> str:
 
 def _begin() -> None:
     g.began = time.perf_counter()
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _SANE_ID.fullmatch(given) else new_id().hex
-    g.bound = logs.bind(request_id=g.request_id)
-    g.bound.__enter__()
+    given = request.environ.get("HTTP_X_REQUEST_ID", "")
+    chosen = g.request_id = given if _SANE_ID.fullmatch(given) else new_id().hex
+    bound = g.bound = logs.bind(request_id=chosen)
+    bound.__enter__()
 
 
 def _finish(response: Response) -> Response:

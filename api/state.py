@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import Flask, current_app
+from flask import Flask, Request, current_app, request
 from sqlalchemy import Engine
 
 from api.key_cache import KeyCache
@@ -72,3 +72,10 @@ def state_of(app: Flask) -> State:
 def state() -> State:
     """The state of the app that answers this request."""
     return state_of(current_app)
+
+
+def this_request() -> Request:
+    """The request itself: every look through the proxy that Flask has for it costs half a microsecond."""
+    found = request._get_current_object()  # type: ignore[attr-defined]
+    assert isinstance(found, Request)  # noqa: S101  narrows the type of werkzeug's untyped proxy
+    return found

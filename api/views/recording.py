@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from api import enqueue
 from api.arguments import Blueprint
@@ -10,7 +10,7 @@ from api.auth import requires
 from api.ingest.native import batch_from, recording_from
 from api.json_provider import json_response
 from api.schemas.recordings import AcceptedBatchSchema, AcceptedSchema, BatchSchema, RecordingSchema
-from api.state import state
+from api.state import state, this_request
 from usage_billing import logs
 from usage_billing.access.principal import USAGE_WRITE
 
@@ -37,10 +37,11 @@ def record_usage() -> Response:
 
     Sent again with the same `idempotencyKey` it is counted once. Without a key every request counts.
     """
-    recording = recording_from(request, now=state().clock())
+    here = state()
+    recording = recording_from(this_request(), now=here.clock())
     with logs.bind(event_id=str(recording.id)):
         enqueue.accept([recording])
-    state().metrics.accepted(1)
+    here.metrics.accepted(1)
     return json_response({"id": recording.id, "status": "accepted"}, status=202)
 
 
@@ -50,8 +51,9 @@ def record_usage() -> Response:
 @blp.response(202, AcceptedBatchSchema)
 def record_batch() -> Response:
     """Record up to 1,000 usage events: all are accepted or, when one is wrong in shape, none."""
-    recordings = batch_from(request, now=state().clock(), max_batch=state().settings.max_batch)
+    here = state()
+    recordings = batch_from(this_request(), now=here.clock(), max_batch=here.settings.max_batch)
     enqueue.accept(recordings)
-    state().metrics.accepted(len(recordings))
+    here.metrics.accepted(len(recordings))
     ids = [recording.id for recording in recordings]
     return json_response({"accepted": len(ids), "ids": ids}, status=202)
