@@ -5,7 +5,7 @@ subscription changed in mid-period, and the recordings are divided at another al
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -42,36 +42,45 @@ def aggregate(
     session: Session, summaries: Sequence[Unrated], *, timelines: Mapping[str, Timeline], quotas: QuotaBook
 ) -> dict[int, Aggregated]:
     """Put locked summaries under the terms in force; returns these by summary id."""
-    shared: dict[tuple[Segment, str], _Found] = {}
-    return {
-        summary.id: _aggregate_one(
-            session, summary, _find(summary, timelines[summary.subscription_id], quotas, shared), quotas
-        )
-        for summary in summaries
-    }
+    terms = _Terms(timelines, quotas)
+    return {summary.id: _aggregate_one(session, summary, terms.find(summary), quotas) for summary in summaries}
 
 
-def _find(
-    summary: Unrated, timeline: Timeline, quotas: QuotaBook, shared: dict[tuple[Segment, str], _Found]
-) -> _Found | None:
-    """What holds for a summary; ``shared`` keeps what is the same for every subscription on the plan."""
-    subscription_id, usage_type_id, starts = summary.subscription_id, summary.usage_type_id, summary.period_start
-    whole = timeline.segment_at(starts)
-    if whole is None:
-        return None
-    found = shared.get((whole, usage_type_id))
-    has_own = (whole.plan_id, usage_type_id, subscription_id) in quotas.versions
-    if found is not None and not has_own:
+@dataclass(slots=True)
+class _Terms:
+    """What holds where; looked up once for all the subscriptions on a plan, and for all usage types of one."""
+
+    timelines: Mapping[str, Timeline]
+    quotas: QuotaBook
+    _shared: dict[tuple[Segment, str], _Found] = field(default_factory=dict)
+    _segments: dict[tuple[str, datetime], Segment | None] = field(default_factory=dict)
+
+    def find(self, summary: Unrated) -> _Found | None:
+        """What a summary is under; None when nothing runs where it begins."""
+        subscription_id, usage_type_id = summary.subscription_id, summary.usage_type_id
+        segment = self._segment(subscription_id, summary.period_start)
+        if segment is None:
+            return None
+        has_own = (segment.plan_id, usage_type_id, subscription_id) in self.quotas.versions
+        found = self._shared.get((segment, usage_type_id))
+        if found is not None and not has_own:
+            return found
+        timeline = self.timelines[subscription_id]
+        agreed = agreed_at(timeline, self.quotas, subscription_id, usage_type_id, summary.period_start)
+        if agreed is None:
+            return None
+        quota_id = None if agreed.quota is None else agreed.quota.id
+        found = _Found(agreed.segment, agreed.quota, quota_id, agreed.allowance)
+        # Where a version cuts the segment, its part depends on more than the segment.
+        if agreed.segment == segment and not has_own:
+            self._shared[segment, usage_type_id] = found
         return found
-    agreed = agreed_at(timeline, quotas, subscription_id, usage_type_id, starts)
-    if agreed is None:
-        return None
-    quota_id = None if agreed.quota is None else agreed.quota.id
-    found = _Found(agreed.segment, agreed.quota, quota_id, agreed.allowance)
-    # Where a version cuts the segment, its part depends on more than the segment.
-    if agreed.segment == whole and not has_own:
-        shared[whole, usage_type_id] = found
-    return found
+
+    def _segment(self, subscription_id: str, instant: datetime) -> Segment | None:
+        key = (subscription_id, instant)
+        if key not in self._segments:
+            self._segments[key] = self.timelines[subscription_id].segment_at(instant)
+        return self._segments[key]
 
 
 def _aggregate_one(session: Session, summary: Unrated, found: _Found | None, quotas: QuotaBook) -> Aggregated:
