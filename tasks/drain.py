@@ -27,7 +27,7 @@ from usage_billing.db.session import transaction
 
 # Below this, waiting a moment for more company is cheaper than a transaction and a task for each.
 SMALL_BATCH = 200
-LINGER_SECONDS = 0.1
+LINGER_SECONDS = 0.2
 # Give the process back after this, so that one busy shard does not starve the others.
 TURN_SECONDS = 20.0
 # So often a batch is tried as a whole; before the second time 1 s passes, before the third 2 s.

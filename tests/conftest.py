@@ -126,8 +126,9 @@ def clock(now: datetime) -> Clock:
 
 
 @pytest.fixture
-def drain(inbox: Inbox, engine: Engine) -> Drain:
+def drain(inbox: Inbox, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Drain:
     """Record what waits in the inbox, as the workers would; returns how many recordings."""
+    monkeypatch.setattr("tasks.drain.LINGER_SECONDS", 0)  # nobody else sends anything
 
     def run() -> int:
         return sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in range(SHARDS))
