@@ -32,7 +32,7 @@ def test_a_death_at_any_point_changes_nothing(home: Path, seed: int, figures: Fi
     with System(home, environment={"CRASH_AT": str(crashes)}) as system:
         system.start()
         system.wait_ready()
-        with Load(home, system.url, seed=seed, processes=1, threads=4, pause=0.01) as load:
+        with Load(home, system.url, seed=seed, processes=1, threads=3, pause=0.05, batches=0.02) as load:
             for point in (*ACCEPT, *DRAIN):
                 die_at(system, crashes / point)
             for point in BILL:
