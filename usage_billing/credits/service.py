@@ -85,4 +85,3 @@ def _enter(session: Session, balance: CreditBalance, amount: Decimal, *, invoice
             amount=amount,
         )
     )
-    session.flush()

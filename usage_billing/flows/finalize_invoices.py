@@ -78,6 +78,7 @@ def _settle_credit(session: Session, drafts: Sequence[DueDraft | Invoice]) -> di
             grant(session, balance, draft.total, invoice_id=draft.id)
         else:
             applied[draft.id] = apply(session, balance, draft.total, invoice_id=draft.id)
+    session.flush()
     return applied
 
 

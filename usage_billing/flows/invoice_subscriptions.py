@@ -1,6 +1,6 @@
 """Rate what is new of some subscriptions and put it on their invoices: one transaction, one set at a time."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import Plan, UsageQuota
 from usage_billing.catalog.queries import hold_plans, quotas_of
 from usage_billing.core.periods import Period
-from usage_billing.flows.aggregate import aggregate
+from usage_billing.flows.aggregate import Aggregated, aggregate
 from usage_billing.flows.invoice_desk import Claim, open_desk
 from usage_billing.flows.open_periods import open_periods
 from usage_billing.flows.run_outcome import SliceOutcome
@@ -49,21 +49,12 @@ def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: date
     if not summaries and not fees:
         return SliceOutcome()
     history = history_of(session, summary_ids=[s.id for s in summaries], fee_ids=[f.id for f in fees])
-    currencies = {plan.id: plan.currency for plan in plans.values()}
     terms = aggregate(session, summaries, timelines=timelines, quotas=quotas)
-    tariffs: dict[tuple[int, str], Tariff] = {}
-    claims: list[Claim] = []
-    for summary in summaries:
-        subscription = subscriptions[summary.subscription_id]
-        currency = currencies[subscription.plan_id]
-        under = terms[summary.id]
-        tariff = None if under.quota is None else _tariff(under.quota, currency, tariffs)
-        bills = Period(under.period_start, summary.bills_at)
-        claims.append(_usage(summary, tariff, subscription, currency=currency, bills=bills))
+    currencies = {one.id: plans[one.plan_id].currency for one in subscriptions.values()}
+    claims = _usage_claims(summaries, terms, subscriptions, currencies=currencies)
     for fee in fees:
-        subscription = subscriptions[fee.subscription_id]
-        currency = currencies[subscription.plan_id]
-        claims.append(_fee(fee, subscription, timelines[subscription.id], currency))
+        name = fee.subscription_id
+        claims.append(_fee(fee, subscriptions[name], timelines[name], currencies[name]))
     desk = open_desk(session, claims, as_of=as_of, timelines=timelines, history=history)
     for claim in claims:
         desk.settle(claim)
@@ -82,6 +73,24 @@ def lock_agreements(
     timelines = timelines_of(session, subscriptions.keys())
     plans = hold_plans(session, {term.plan_id for line in timelines.values() for term in line.terms})
     return subscriptions, timelines, plans
+
+
+def _usage_claims(
+    summaries: Sequence[Unrated],
+    terms: Mapping[int, Aggregated],
+    subscriptions: Mapping[str, Billed],
+    *,
+    currencies: Mapping[str, str],
+) -> list[Claim]:
+    claims: list[Claim] = []
+    tariffs: dict[tuple[int, str], Tariff] = {}
+    for summary in summaries:
+        subscription, under = subscriptions[summary.subscription_id], terms[summary.id]
+        currency = currencies[subscription.id]
+        tariff = None if under.quota is None else _tariff(under.quota, currency, tariffs)
+        bills = Period(under.period_start, summary.bills_at)
+        claims.append(_usage(summary, tariff, subscription, currency=currency, bills=bills))
+    return claims
 
 
 def _usage(summary: Unrated, tariff: Tariff | None, subscription: Billed, *, currency: str, bills: Period) -> Claim:

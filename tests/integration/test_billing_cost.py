@@ -1,0 +1,81 @@
+"""What a billing run costs does not depend on how many rows a slice has, or on what was invoiced long ago."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Engine, event, text
+
+from benchmarks.seed import seed_usage
+from tests.factories import make_recording, make_world, record
+from tests.support.billing import bill
+from tests.support.books import check_billed, items
+from usage_billing.billing_runs.models import COMPLETED
+from usage_billing.db.session import transaction
+
+NOVEMBER = datetime(2026, 11, 15, tzinfo=UTC)
+DECEMBER = datetime(2026, 12, 3, tzinfo=UTC)
+LONG = timedelta(days=300)
+
+
+@contextmanager
+def statements_of(engine: Engine) -> Iterator[list[str]]:
+    """The statements within the block; those of COPY go past SQLAlchemy, and are one for each table."""
+    found: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        found.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def statements_for(engine: Engine, subscriptions: int) -> tuple[list[str], list[str], list[str]]:
+    """What a first run, one over changed drafts, and one that makes them final send to the database."""
+    url = engine.url.render_as_string(hide_password=False)
+    seed_usage(url, subscriptions=subscriptions, events=subscriptions * 2 * 5, at=NOVEMBER)
+    with transaction(engine) as session:
+        session.execute(text("INSERT INTO credit_balances SELECT id, 'USD', 1 FROM customers"))
+        session.execute(text("UPDATE plans SET base_fee = 10"))
+        session.execute(text("UPDATE subscriptions SET opens_at = started_at"))
+    with statements_of(engine) as first:
+        bill(engine, DECEMBER, grace=LONG)
+    with transaction(engine) as session:
+        session.execute(text("UPDATE usage_summaries SET to_rate = true, total = total + 1, beyond_limit = 1"))
+    with statements_of(engine) as changed:
+        bill(engine, DECEMBER, grace=LONG)
+    with statements_of(engine) as final:
+        assert bill(engine, DECEMBER).finalized >= subscriptions
+    return first, changed, final
+
+
+def test_a_slice_sends_as_many_statements_for_many_subscriptions_as_for_few(engine: Engine) -> None:
+    few = statements_for(engine, 4)
+    with transaction(engine) as session:
+        tables = "invoices, usage, subscriptions, plans, usage_types, customers, billing_runs"
+        session.execute(text(f"TRUNCATE {tables} CASCADE"))  # noqa: S608
+    many = statements_for(engine, 40)
+    assert [len(run) for run in few] == [len(run) for run in many]
+
+
+def test_a_draft_that_is_brought_up_to_date_keeps_its_items(engine: Engine, now: datetime) -> None:
+    with transaction(engine) as session:
+        make_world(session)
+        record(session, make_recording(now=now, quantity=53))
+    bill(engine, now)
+    ids = "SELECT id, invoice_id, created_at FROM usage_invoice_items"
+    with transaction(engine) as session:
+        before = session.execute(text(ids)).all()
+        record(session, make_recording(now=now, quantity=2))
+    assert bill(engine, now).status == COMPLETED
+    with transaction(engine) as session:
+        assert session.execute(text(ids)).all() == before
+        assert session.scalar(text("SELECT total FROM invoices")) == Decimal(50)
+        assert session.scalar(text("SELECT count(*) FROM credit_balances")) == 0
+    assert items(engine) == [("usage", "draft", Decimal(5), Decimal("50.00"))]
+    check_billed(engine)
