@@ -70,6 +70,7 @@ class _Drain:
         self._turn_ends = time.monotonic() + TURN_SECONDS
         self._helped: set[int] = set()
         self._taken = 0
+        self._paused = 0.0
 
     def run(self) -> int:
         """See drain_shard."""
@@ -128,28 +129,37 @@ class _Drain:
         return shard in self._helped
 
     def _record_hauls(self, hauls: dict[int, list[Entry]]) -> int:
-        """Record all together, but those of a shard that has failed before by themselves, after a pause."""
-        before = self._taken
-        taken = {shard: self._inbox.take(shard, entries[0]) for shard, entries in hauls.items()}
-        crash.point("drain.taken")
-        if again := [tries for tries, suspect in taken.values() if 1 < tries <= MAX_TRIES and not suspect]:
-            time.sleep(2 ** (max(again) - 2))
-        for shard, (tries, suspect) in taken.items():
+        """Record all together, but those of a shard that has failed before by themselves.
+
+        Each of these at once when it is taken: if it ends this process, nothing but it shall have failed again.
+        """
+        before, together = self._taken, {}
+        for shard, entries in hauls.items():
+            tries, suspect = self._inbox.take(shard, entries[0])
+            crash.point("drain.taken")
             if suspect or tries > 1:
-                self._record_suspects(shard, hauls.pop(shard), tries, suspect)
-        self._record_together(hauls)
+                self._record_suspects(shard, entries, tries, suspect)
+            else:
+                together[shard] = entries
+        self._record_together(together)
         return self._taken - before
 
     def _record_suspects(self, shard: int, entries: list[Entry], tries: int, suspect: str) -> None:
         if suspect:
             set_suspect_aside(suspect, shard, entries, inbox=self._inbox, engine=self._engine)
         elif tries <= MAX_TRIES:
+            self._pause(2 ** (tries - 2))
             self._record_together({shard: entries})
         else:
             _log.warning("shard %d: the same batch failed %d times, now each recording alone", shard, tries - 1)
             self._taken += record_one_by_one(
                 shard, entries, inbox=self._inbox, engine=self._engine, is_over=self._is_over
             )
+
+    def _pause(self, seconds: float) -> None:
+        """Let so much time pass in this turn, once for all shards."""
+        time.sleep(max(seconds - self._paused, 0))
+        self._paused = max(seconds, self._paused)
 
     def _record_together(self, hauls: dict[int, list[Entry]]) -> None:
         self._taken += record_entries([entry for entries in hauls.values() for entry in entries], self._engine)

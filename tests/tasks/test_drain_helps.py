@@ -90,3 +90,27 @@ def test_too_much_for_one_is_left_to_others_who_are_woken(
     assert inbox.waiting() == 0
     assert [total for _, _, total, _ in totals(engine)] == [15] * SHARDS
     check_books(engine)
+
+
+def test_deaths_that_nobody_is_to_blame_for_do_not_make_every_shard_a_suspect(
+    engine: Engine, inbox: Inbox, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[int] = []
+
+    def die(*_: object) -> int:
+        raise SystemExit
+
+    monkeypatch.setattr("tasks.drain.time.sleep", lambda _: None)
+    monkeypatch.setattr("tasks.drain.record_one_by_one", lambda shard, *_, **__: searched.append(shard) or die())
+    send(2)
+    with monkeypatch.context() as dying:
+        dying.setattr("tasks.drain.record_entries", die)
+        for _ in range(3):
+            with pytest.raises(SystemExit):
+                drain_shard(3, inbox=inbox, engine=engine)
+    with pytest.raises(SystemExit):
+        drain_shard(3, inbox=inbox, engine=engine)
+    assert searched == [3]
+    monkeypatch.undo()
+    assert drain_shard(3, inbox=inbox, engine=engine) == 2 * SHARDS
+    check_books(engine)

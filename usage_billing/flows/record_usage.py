@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
+from usage_billing.db.bulk import find_by_index
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.recording_context import Context, load_context
 from usage_billing.metering.digest import hash_of
@@ -52,6 +53,7 @@ class _Fresh(msgspec.Struct, frozen=True, gc=False):
 
 def record_batch(session: Session, recordings: Sequence[Recording], *, now: datetime) -> Outcome:
     """Record a batch; every acceptance ends as recorded, duplicate or quarantined, whatever came before."""
+    find_by_index(session)
     lock_shards(session, (recording.shard for recording in recordings))
     known = known_ids(session, (recording.id for recording in recordings))
     unknown = _first_of_each_id(recordings, known)

@@ -84,7 +84,7 @@ def _rows(counted: Iterable[Counted], now: datetime) -> Iterator[tuple[str | int
     for row in counted:
         recording = row.recording
         yield (
-            str(recording.id),
+            recording.id.hex,
             row.summary_id,
             row.ordinal,
             times[recording.occurred_at],
