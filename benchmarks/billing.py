@@ -5,8 +5,9 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 
@@ -14,10 +15,14 @@ from benchmarks.machine import Machine, key, machine
 from benchmarks.report import Figure
 from benchmarks.seed import seed_usage
 from benchmarks.yardstick import copy_books
+from tests.faults.processes import tree
 
 # No run but ours; everything that was used can be final.
 ENVIRONMENT = {"USAGE_BILLING_SCHEDULE": "0 0 1 1 *", "USAGE_BILLING_GRACE_SECONDS": "0"}
 PATIENCE = 1800
+_STATUS = """
+    SELECT status, extract(epoch FROM finished_at - started_at)::float8, finalized FROM billing_runs WHERE id = %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +100,14 @@ def _run(made: Machine, *, invoices: int) -> float:
     with urllib.request.urlopen(asked, timeout=30) as answer:
         opened = json.load(answer)
     deadline = time.monotonic() + PATIENCE
-    while True:
-        status, seconds, finalized = made.sql(
-            "SELECT status, extract(epoch FROM finished_at - started_at)::float8, finalized FROM billing_runs"
-            " WHERE id = %s",
-            opened["runId"],
-        )[0]
-        if status in {"completed", "failed"}:
-            break
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the run is {status} after {PATIENCE} s\n{made.tail()}")
-        time.sleep(0.05)
+    with psycopg.connect(made.postgres.url(), autocommit=True) as watching:
+        while True:
+            status, seconds, finalized = watching.execute(_STATUS, (opened["runId"],)).fetchall()[0]
+            if status in {"completed", "failed"}:
+                break
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the run is {status} after {PATIENCE} s\n{made.tail()}")
+            time.sleep(0.2)
     if (status, finalized) != ("completed", invoices):
         raise RuntimeError(f"the run is {status} with {finalized} invoices, not {invoices}\n{made.tail()}")
     return float(seconds)
@@ -125,8 +127,8 @@ def _memory_of(made: Machine) -> Iterator[list[float]]:
 
     def watch() -> None:
         while True:
-            found.append(made.memory()["worker"] / 2**20)
-            if ended.wait(0.5):
+            found.append(max(map(resident, tree(made.pid("worker")))) / 2**20)
+            if ended.wait(1):
                 return
 
     watching = threading.Thread(target=watch)
@@ -136,3 +138,10 @@ def _memory_of(made: Machine) -> Iterator[list[float]]:
     finally:
         ended.set()
         watching.join()
+
+
+def resident(pid: int) -> int:
+    """Bytes that a process has in memory; 0 once it is gone."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+    return 0
