@@ -136,3 +136,10 @@ def test_a_digit_that_would_be_lost_is_an_error() -> None:
 def test_stripping_zeros_keeps_the_value(value: Decimal) -> None:
     padded = EXACT.quantize(value, Decimal(1).scaleb(-15))
     assert strip_zeros(padded) == value
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30, places=14))
+@examples(300)
+def test_a_number_is_written_as_its_bare_digits_would_be(value: Decimal) -> None:
+    assert plain(value) == f"{strip_zeros(value):f}"
+    assert plain(EXACT.normalize(value)) == plain(value)
