@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -20,6 +20,7 @@ from tests.faults.system import SERVICE_KEY, System
 from tests.faults.world import STARTED, SUBSCRIPTIONS
 from usage_billing.db.session import make_engine, transaction
 from usage_billing.embedded.ports import free_port
+from usage_billing.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,9 +37,17 @@ class Answers:
 class Machine(System):
     """PostgreSQL and Valkey that fsync, API, worker and beat, on free ports; gone when the block ends."""
 
-    def __init__(self, home: Path, *, processes: int = 2, environment: dict[str, str] | None = None) -> None:
-        more = {"USAGE_BILLING_WORKER_PROCESSES": str(processes), "USAGE_BILLING_API_THREADS": "8"}
+    def __init__(
+        self, home: Path, *, api: int = 2, processes: int = 2, environment: dict[str, str] | None = None
+    ) -> None:
+        more = {"USAGE_BILLING_WORKER_PROCESSES": str(processes), "USAGE_BILLING_API_THREADS": str(16 // api)}
         super().__init__(home, environment=more | (environment or {}))
+        self.api = api
+
+    def settings(self) -> Settings:
+        """With as many processes of the API and threads of each as were asked for."""
+        threads = int(self.environment["USAGE_BILLING_API_THREADS"])
+        return replace(super().settings(), api_workers=self.api, api_threads=threads)
 
     def begin(self) -> "Machine":
         """Start all services and wait until they serve."""
@@ -95,11 +104,11 @@ class Machine(System):
 
 
 @contextmanager
-def machine(*, processes: int = 2, environment: dict[str, str] | None = None) -> Iterator[Machine]:
-    """A machine that serves."""
+def machine(*, api: int = 2, processes: int = 2, environment: dict[str, str] | None = None) -> Iterator[Machine]:
+    """A machine that serves, with so many processes of the API, 16 threads together, and of the worker."""
     with (
         tempfile.TemporaryDirectory(prefix="usage-billing-bench-") as place,
-        Machine(Path(place) / "home", processes=processes, environment=environment) as made,
+        Machine(Path(place) / "home", api=api, processes=processes, environment=environment) as made,
     ):
         yield made.begin()
 
@@ -109,7 +118,7 @@ def served(app: str, made: Machine, *, environment: dict[str, str] | None = None
     """Another WSGI application on the same server, workers and threads as the API; its port."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "-c", "python:api.gunicorn_config"]
-    command += ["--workers", "2", "--threads", made.environment["USAGE_BILLING_API_THREADS"], app]
+    command += ["--workers", str(made.api), "--threads", made.environment["USAGE_BILLING_API_THREADS"], app]
     with process(command, environment=environment):
         _wait_for(port)
         yield port

@@ -14,25 +14,32 @@ PATH = "/api/usage/record"
 
 
 def run(*, quick: bool) -> list[Figure]:
+    """With one process of the API, as ``up`` starts it, and with one for each core."""
+    return [figure for processes in (1, 2) for figure in _measure(processes, quick=quick)]
+
+
+def _measure(processes: int, *, quick: bool) -> list[Figure]:
     """Rounds of a no-op and of us, one after the other on the same machine; then the baseline, then half the load."""
     number, rounds = (1000, 1) if quick else (8000, 3)
-    with machine() as made:
-        noops: list[float] = []
-        ours: list[float] = []
+    noops: list[float] = []
+    ours: list[float] = []
+    with machine(api=processes) as made:
         with served("benchmarks.baselines.noop:app", made) as port:
+            _send(made, 500, port=port)
+            _record(made, 500)
             for _ in range(rounds):
-                answers = _send(made, number, port=port)
-                noops.append(number / answers.seconds)
+                noops.append(number / _send(made, number, port=port).seconds)
                 ours.append(number / _record(made, number))
         base = _baseline(made, number // 10)
         middle, noop = events.rounds(ours), events.rounds(noops)
         half = _send(made, number // 2, rate=middle / 2)
         made.settle()
+    server = "one API process" if processes == 1 else f"{processes} API processes"
     return [
         Figure(
-            what="recorded end to end, 16 connections",
+            what=f"recorded end to end, {server}",
             measured=rate(middle, 1),
-            yardstick=f"{rate(noop, 1)} of a no-op Flask POST",
+            yardstick=f"{rate(noop, 1)} of a no-op Flask POST on the same server",
             value=middle / noop,
             at_least=0.45,
         ),
@@ -81,21 +88,34 @@ def _baseline(made: Machine, number: int) -> float:
     make = "from benchmarks.baselines import one_task as o; o.Base.metadata.create_all(o.engine)"
     with process([sys.executable, "-c", make], environment=environment) as maker:
         maker.wait(60)
-    worker = [sys.executable, "-m", "celery", "-A", "benchmarks.baselines.one_task:tasks", "worker", "-c", "2"]
+    worker = [
+        sys.executable,
+        "-m",
+        "celery",
+        "--quiet",
+        "-A",
+        "benchmarks.baselines.one_task:tasks",
+        "worker",
+        "-c",
+        "2",
+    ]
     with (
-        process(worker, environment=environment),
+        process([*celery, "worker", "-c", "2"], environment=environment),
         served("benchmarks.baselines.one_task:app", made, environment=environment) as port,
         psycopg.connect(database, autocommit=True) as connection,
     ):
-        answers = _send(made, number, port=port)
+        _send(made, 50, port=port)
+        _wait_for(connection, 50)
         started = time.perf_counter()
-        while _count(connection) < number:
-            if time.perf_counter() - started > 300:
-                raise TimeoutError("the baseline does not come to an end")
-            time.sleep(0.05)
-        return number / (answers.seconds + time.perf_counter() - started)
+        _send(made, number, port=port)
+        _wait_for(connection, 50 + number)
+        return number / (time.perf_counter() - started)
 
 
-def _count(connection: psycopg.Connection) -> int:
-    row = connection.execute("SELECT count(*) FROM one_task_events").fetchone()
-    return row[0] if row else 0
+def _wait_for(connection: psycopg.Connection, number: int) -> None:
+    """Until the baseline has so many in its table."""
+    deadline = time.monotonic() + 300
+    while connection.execute("SELECT count(*) FROM one_task_events").fetchone() != (number,):
+        if time.monotonic() > deadline:
+            raise TimeoutError("the baseline does not come to an end")
+        time.sleep(0.05)

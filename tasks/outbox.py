@@ -1,6 +1,7 @@
 """Relaying facts to whoever listens, after the commit. Today that is the log; webhooks and e-mail will follow."""
 
 import logging
+import time
 
 from tasks import base
 from tasks.celery import app
@@ -8,12 +9,21 @@ from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
 from usage_billing.outbox.service import mark_relayed, waiting
 
+# A large run finalizes as many invoices as there are subscriptions; other tasks of the queue shall have their turn.
+_TURN_SECONDS = 10.0
+
 _facts = logging.getLogger("usage_billing.facts")
 
 
 @app.task(name="outbox.relay")
 def relay() -> None:
-    """Tell what waits, oldest first, at least once."""
+    """Tell what waits, oldest first, at least once, until nothing does or a turn is over."""
+    ends = time.monotonic() + _TURN_SECONDS
+    while _relay_some() and time.monotonic() < ends and not base.stopping():
+        pass
+
+
+def _relay_some() -> bool:
     with transaction(base.engine()) as session:
         messages = waiting(session)
     for message in messages:
@@ -21,3 +31,4 @@ def relay() -> None:
     if messages:
         with transaction(base.engine()) as session:
             mark_relayed(session, [message.id for message in messages], now=utc_now())
+    return bool(messages)
