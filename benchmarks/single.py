@@ -88,17 +88,7 @@ def _baseline(made: Machine, number: int) -> float:
     make = "from benchmarks.baselines import one_task as o; o.Base.metadata.create_all(o.engine)"
     with process([sys.executable, "-c", make], environment=environment) as maker:
         maker.wait(60)
-    worker = [
-        sys.executable,
-        "-m",
-        "celery",
-        "--quiet",
-        "-A",
-        "benchmarks.baselines.one_task:tasks",
-        "worker",
-        "-c",
-        "2",
-    ]
+    celery = [sys.executable, "-m", "celery", "--quiet", "-A", "benchmarks.baselines.one_task:tasks"]
     with (
         process([*celery, "worker", "-c", "2"], environment=environment),
         served("benchmarks.baselines.one_task:app", made, environment=environment) as port,
