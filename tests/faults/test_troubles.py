@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.faults.bystanders import bill
@@ -14,6 +15,7 @@ from tests.faults.conftest import Figures
 from tests.faults.disk import COMPILER, PostgresOnDisk, ValkeyOnDisk
 from tests.faults.load import Load, Told
 from tests.faults.system import BROKER_DATABASE, System
+from usage_billing.cli.migrate import downgrade, upgrade
 from usage_billing.core.errors import Unavailable
 
 pytestmark = pytest.mark.faults
@@ -83,11 +85,35 @@ def terminate_connections(system: System) -> None:
         time.sleep(1)
 
 
+def take_every_connection(system: System) -> None:
+    """Somebody else holds all that PostgreSQL gives, as soon as one is free."""
+    ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'usage%'"
+    with ExitStack() as held:
+        ends = time.monotonic() + 4
+        while time.monotonic() < ends:
+            try:
+                held.enter_context(psycopg.connect(system.postgres.url(), connect_timeout=2))
+            except psycopg.OperationalError:
+                system.sql(ours)
+                time.sleep(0.1)
+
+
+def migrate(system: System) -> None:
+    """The last migration is taken back and applied again, twice."""
+    url = system.postgres.url().replace("postgresql://", "postgresql+psycopg://")
+    for _ in range(2):
+        downgrade(url, "-1")
+        time.sleep(0.5)
+        upgrade(url)
+
+
 # Whether clients notice: what they may be told beside 202, and whether they have to be.
 TROUBLES: dict[Callable[[System], None], tuple[set[str], bool]] = {
     flush_the_broker: (set(), False),
     terminate_connections: ({"503"}, False),
     stop_postgres: ({"503"}, False),
+    take_every_connection: ({"503"}, False),
+    migrate: ({"503"}, False),
     fill_the_disk_of_postgres: ({"503"}, False),
     fill_the_memory_of_redis: ({"503"}, True),
     fill_the_disk_of_redis: ({"503"}, True),
