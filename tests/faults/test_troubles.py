@@ -87,7 +87,7 @@ def terminate_connections(system: System) -> None:
 
 def take_every_connection(system: System) -> None:
     """Somebody else holds all that PostgreSQL gives, as soon as one is free."""
-    ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'usage%'"
+    ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'usage-billing'"
     with ExitStack() as held:
         ends = time.monotonic() + 4
         while time.monotonic() < ends:
