@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 from sqlalchemy import Engine
 
+from tasks.outbox import relay
 from tests.support.books import rows, scalars
 from usage_billing.db.session import rolled_back, transaction
 from usage_billing.outbox.service import mark_relayed, tell, waiting
@@ -55,3 +56,12 @@ def test_a_relay_that_died_before_it_noted_tells_again(engine: Engine) -> None:
     for _ in range(2):
         with transaction(engine) as session:
             assert [message.dedupe_key for message in waiting(session)] == ["one"]
+
+
+def test_one_relay_tells_more_than_one_look_finds(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with transaction(engine) as session:
+        tell(session, [("a.topic", f"key-{number}", {"number": number}) for number in range(1200)])
+    monkeypatch.setattr("tasks.base.engine", lambda: engine)
+    relay()
+    with transaction(engine) as session:
+        assert waiting(session) == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from usage_billing.core.errors import InvalidInput
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.usual import usual_batch, usual_recording
-from usage_billing.metering.wire import parse_recording, read_object
+from usage_billing.metering.wire import FIELDS, parse_recording, read_object
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -50,19 +50,7 @@ ODD = (
 odd = st.tuples(
     right,
     st.dictionaries(
-        st.sampled_from(
-            [
-                "userId",
-                "subscriptionId",
-                "usageType",
-                "quantity",
-                "metadata",
-                "timestamp",
-                "idempotencyKey",
-                "source",
-                "else",
-            ]
-        ),
+        st.sampled_from([*FIELDS, "else"]),
         st.sampled_from(ODD),
         max_size=2,
     ),

@@ -1,28 +1,35 @@
 """Many rows at once: written by COPY, which costs a tenth of a statement for each, and found by their keys."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, Copy
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 
 def copy_rows(session: Session, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
-    """Append ``rows`` to ``table``, their values in the order of ``columns``: names, and PostgreSQL's types.
-
-    COPY goes past SQLAlchemy; whoever catches its IntegrityError and the like catches those of COPY too.
-    """
+    """Append ``rows`` to ``table``, their values in the order of ``columns``: names, and PostgreSQL's types."""
     session.flush()
-    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)"
+    with copying(session, f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)") as copy:
+        copy.set_types(list(columns.values()))
+        for row in rows:
+            copy.write_row(row)
+
+
+@contextmanager
+def copying(session: Session, statement: str) -> Iterator[Copy]:
+    """A COPY in the session's transaction.
+
+    It goes past SQLAlchemy; whoever catches its IntegrityError and the like catches those of COPY too.
+    """
     connection: Connection[object] = session.connection().connection.driver_connection  # type: ignore[assignment]
     try:
         with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types(list(columns.values()))
-            for row in rows:
-                copy.write_row(row)
+            yield copy
     except psycopg.Error as error:
         raise DBAPIError.instance(statement, None, error, psycopg.Error) from error
 

@@ -1,7 +1,6 @@
 """Writing usage: the one place that inserts recordings, duplicates and quarantined ones."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -9,15 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import psycopg
-from psycopg import Connection
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import plain
 from usage_billing.core.identifiers import is_identifier
+from usage_billing.db.bulk import copying
 from usage_billing.metering.models import QuarantinedUsage, UsageDuplicate
 from usage_billing.metering.recording import Recording
 
@@ -71,8 +68,7 @@ class Repeated:
 
 def insert_usage(session: Session, counted: Iterable[Counted], *, now: datetime) -> None:
     """Append recordings by COPY. A repeated key violates the unique constraint and fails the transaction."""
-    connection: Connection[object] = session.connection().connection.driver_connection  # type: ignore[assignment]
-    with _as_sqlalchemy_errors(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+    with copying(session, _COPY) as copy:
         for row in _rows(counted, now):
             copy.write_row(row)
 
@@ -107,15 +103,6 @@ class _Times(dict[datetime, str]):
     def __missing__(self, instant: datetime) -> str:
         text = self[instant] = instant.isoformat()
         return text
-
-
-@contextmanager
-def _as_sqlalchemy_errors() -> Iterator[None]:
-    """COPY goes past SQLAlchemy; whoever catches its IntegrityError and the like shall catch those of COPY too."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise DBAPIError.instance(_COPY, None, error, psycopg.Error) from error
 
 
 def insert_duplicates(session: Session, repeated: Sequence[Repeated]) -> None:
