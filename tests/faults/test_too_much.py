@@ -25,7 +25,7 @@ GROWTH = 64.0
 SLOW = 64
 
 
-def test_twice_the_load_that_can_be_counted_is_refused_and_memory_stays(
+def test_ten_times_the_load_that_can_be_counted_is_refused_and_memory_stays(
     home: Path, seed: int, figures: Figures
 ) -> None:
     environment = {"USAGE_BILLING_MAX_BACKLOG": str(MAX_BACKLOG)}
