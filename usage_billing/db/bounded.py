@@ -4,6 +4,8 @@ PostgreSQL's own timeouts are kept by the server: one that is stopped, or whose 
 none, and its caller would wait for ever. Here the waiting itself ends.
 """
 
+import select
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -26,13 +28,14 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
     """
 
     seconds: int | float = 35
+    _answered = 0.0
 
     def wait(self, gen: PQGen[Value], interval: int | float = 0.1, timeout: int | float | None = None) -> Value:
         """See psycopg; a caller's own ``timeout`` is kept."""
         if timeout is not None:
             return super().wait(gen, interval, timeout)
         try:
-            return super().wait(gen, interval, self.seconds)
+            found = super().wait(gen, interval, self.seconds)
         except psycopg.errors._WaitTimeout:
             self.pgconn.finish()
             raise NoAnswer(f"the server did not answer within {self.seconds:g} s") from None
@@ -42,6 +45,20 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
             # A time limit or a signal came between a question and its answer: the next would get that answer.
             self.pgconn.finish()
             raise
+        self._answered = time.monotonic()
+        return found
+
+    def answered_within(self, seconds: float) -> bool:
+        """Whether the server last answered less than so long ago."""
+        return time.monotonic() - self._answered < seconds
+
+    def is_silent(self) -> bool:
+        """Whether nothing came from the server that nobody asked for: a goodbye, or the end of the connection."""
+        if self.closed:
+            return False
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        return not poll.poll(0)
 
     @contextmanager
     def limited(self, seconds: int | float) -> Iterator[None]:

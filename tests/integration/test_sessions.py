@@ -1,0 +1,93 @@
+"""Transactions and the pool they take their connections from: what they see, and what they meet when one is gone."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from tests.factories import make_customer
+from usage_billing.core.errors import Unavailable
+from usage_billing.db import session as sessions
+from usage_billing.db.session import make_engine, read_only, transaction
+from usage_billing.settings import Settings
+
+PID = text("SELECT pg_backend_pid()")
+KILL = text("SELECT pg_terminate_backend(:pid, 5000)")
+
+
+@pytest.fixture
+def single(engine: Engine, settings: Settings) -> Iterator[Engine]:
+    """The same database through one connection."""
+    made = make_engine(settings.require_database(), pool_size=1)
+    yield made
+    made.dispose()
+
+
+def last_said(engine: Engine, pid: int) -> str:
+    """What a connection, other than those of ``engine``, sent last."""
+    with read_only(engine) as session:
+        return str(session.scalar(text("SELECT query FROM pg_stat_activity WHERE pid = :pid"), {"pid": pid}))
+
+
+def test_a_reader_sees_one_moment_and_writes_nothing(engine: Engine) -> None:
+    count = text("SELECT count(*) FROM customers")
+    with read_only(engine) as session:
+        assert session.scalar(count) == 0
+        with transaction(engine) as other:
+            make_customer(other)
+        assert session.scalar(count) == 0
+    with pytest.raises(DBAPIError, match="read-only transaction"), read_only(engine) as session:
+        session.execute(text("DELETE FROM customers"))
+    with read_only(engine) as session:
+        assert session.scalar(count) == 1
+
+
+def test_a_connection_that_was_read_with_is_written_with_again(single: Engine) -> None:
+    with read_only(single) as session:
+        pid = session.scalar(PID)
+    with transaction(single) as session:
+        make_customer(session)
+        assert session.scalar(PID) == pid
+        assert session.scalar(text("SHOW transaction_isolation")) == "read committed"
+
+
+def test_a_connection_is_asked_whether_it_is_there_unless_it_has_just_answered(
+    engine: Engine, single: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with read_only(single) as session:
+        pid = session.scalar(PID)
+    with single.connect():
+        assert last_said(engine, pid) == "ROLLBACK"
+    monkeypatch.setattr(sessions, "JUST_NOW", 0)
+    with single.connect():
+        assert last_said(engine, pid) != "ROLLBACK"
+
+
+def test_a_connection_that_ended_meanwhile_is_replaced_unnoticed(engine: Engine, single: Engine) -> None:
+    with read_only(single) as session:
+        pid = session.scalar(PID)
+    with transaction(engine) as session:
+        assert session.scalar(KILL, {"pid": pid})
+    with read_only(single) as session:
+        assert session.scalar(PID) != pid
+
+
+@pytest.mark.parametrize("asks_again", [True, False])
+def test_a_connection_that_ends_under_a_reader_is_no_loss_to_the_next(
+    engine: Engine, single: Engine, asks_again: bool
+) -> None:
+    def read() -> None:
+        with read_only(single) as session:
+            pid = session.scalar(PID)
+            with transaction(engine) as other:
+                assert other.scalar(KILL, {"pid": pid})
+            if asks_again:
+                session.scalar(PID)
+
+    with pytest.raises(Unavailable, match="the database does not answer"):
+        read()
+    with read_only(single) as session:
+        assert session.scalar(text("SHOW transaction_read_only")) == "on"
+    with transaction(single) as session:
+        make_customer(session)
