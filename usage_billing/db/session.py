@@ -25,7 +25,7 @@ LOCK_TIMEOUT_MS = 10_000
 # one that has just answered and was not closed since: that is a round trip for each transaction of a busy process.
 ANSWER_TIMEOUT = 35
 PING_TIMEOUT = 1
-JUST_NOW = 1.0
+JUST_NOW = 1
 # Sent with BEGIN, not after it.
 _ONE_MOMENT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
