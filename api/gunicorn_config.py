@@ -3,12 +3,19 @@
 Addresses, workers and threads are given on the command line.
 """
 
+# ruff: noqa: E402 - nothing may have looked at what is replaced here.
+import gevent.monkey  # type: ignore[import-untyped]
+
+# Threads become green ones: a request that waits for the inbox or the database hands over to the next in a
+# microsecond, where threads of the system would fight for the interpreter. Processes and signals stay gunicorn's.
+gevent.monkey.patch_all(os=False, signal=False, subprocess=False)
+
 import gc
 import signal
-import threading
 from types import FrameType
 from typing import Any
 
+import gevent
 import gunicorn.http.wsgi  # type: ignore[import-untyped]
 
 from api import stopping
@@ -37,6 +44,11 @@ GC_EVERY = 20_000
 control_socket_disable = True
 
 
+def post_fork(_server: Any, _worker: Any) -> None:
+    """A process has its own loop of events."""
+    gevent.reinit()
+
+
 def when_ready(server: Any) -> None:
     """On TERM say first that we are not ready, and end when load balancers had the time to see it."""
     # What was loaded stays: the collector need not look through it in every process that is forked from here.
@@ -45,8 +57,6 @@ def when_ready(server: Any) -> None:
 
     def leave(number: int, _frame: FrameType | None) -> None:
         stopping.ask()
-        timer = threading.Timer(_settings.unready_seconds, server.signal, (number, None))
-        timer.daemon = True
-        timer.start()
+        gevent.spawn_later(_settings.unready_seconds, server.signal, number, None)
 
     signal.signal(signal.SIGTERM, leave)

@@ -5,6 +5,9 @@ from typing import Any
 
 from flask import Flask
 
+REQUEST_ID = "usage_billing.request_id"
+"""Where in the environment of a request its id stands."""
+
 _YEAR = 31_536_000
 _ALWAYS = [
     ("X-Content-Type-Options", "nosniff"),
@@ -31,6 +34,8 @@ def _with_headers(app: _Wsgi) -> _Wsgi:
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             given = {name for name, _ in headers}
             headers += _ALWAYS
+            if REQUEST_ID in environ:
+                headers.append(("X-Request-Id", environ[REQUEST_ID]))
             headers += [extra for extra in (_POLICY, _CACHE) if extra[0] not in given]
             if environ["wsgi.url_scheme"] == "https":
                 headers.append(_HTTPS)

@@ -7,6 +7,7 @@ import msgspec
 from flask import Response
 from flask.json.provider import JSONProvider
 
+_JSON = "application/json"
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 
 
@@ -23,12 +24,12 @@ class ExactJson(JSONProvider):
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """An answer with ``args`` or ``kwargs`` as its body."""
-        return Response(_encode(self._prepare_response_obj(args, kwargs)), mimetype="application/json")
+        return Response(_encode(self._prepare_response_obj(args, kwargs)), content_type=_JSON)
 
 
 def json_response(body: Any, *, status: int = 200) -> Response:
     """An answer with ``body`` as JSON, past every schema."""
-    return Response(_encode(body), status=status, mimetype="application/json")
+    return Response(_encode(body), status=status, content_type=_JSON)
 
 
 def instant_text(instant: datetime) -> str:

@@ -4,15 +4,17 @@ import logging
 import re
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
 
-from api.state import state
+from api.headers import REQUEST_ID
+from api.state import state, this_request
 from usage_billing import logs
 from usage_billing.core.identifiers import new_id
 
 _SANE_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
 _QUIET = frozenset({"/api/usage/record", "/api/usage/record/batch", "/health/live", "/health/ready", "/metrics"})
 _ERROR = 400
+_BEGAN, _BOUND = "usage_billing.began", "usage_billing.bound"
 _log = logging.getLogger("api.access")
 
 
@@ -25,20 +27,21 @@ def init_app(app: Flask) -> None:
 
 def request_id() -> str:
     """The id of this request: the caller's, when it is a sane one, or one of ours."""
-    return str(g.get("request_id", ""))
+    return str(this_request().environ.get(REQUEST_ID, ""))
 
 
 def _begin() -> None:
-    g.began = time.perf_counter()
-    given = request.environ.get("HTTP_X_REQUEST_ID", "")
-    chosen = g.request_id = given if _SANE_ID.fullmatch(given) else new_id().hex
-    bound = g.bound = logs.bind(request_id=chosen)
+    request = this_request()
+    given, environ = request.environ.get("HTTP_X_REQUEST_ID", ""), request.environ
+    chosen = environ[REQUEST_ID] = given if _SANE_ID.fullmatch(given) else new_id().hex
+    bound = environ[_BOUND] = logs.bind(request_id=chosen)
     bound.__enter__()
+    environ[_BEGAN] = time.perf_counter()
 
 
 def _finish(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
-    seconds = time.perf_counter() - g.began
+    request = this_request()
+    seconds = time.perf_counter() - request.environ[_BEGAN]
     rule = request.url_rule
     route, method = (rule.rule, request.method) if rule else ("unmatched", "unmatched")
     state().metrics.answered(method=method, route=route, status=response.status_code, seconds=seconds)
@@ -55,6 +58,6 @@ def _finish(response: Response) -> Response:
 
 
 def _end(_: BaseException | None) -> None:
-    bound = g.pop("bound", None)
+    bound = this_request().environ.pop(_BOUND, None)
     if bound is not None:
         bound.__exit__(None, None, None)

@@ -6,13 +6,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from signal import SIGINT
+from typing import NamedTuple
 
 import pytest
 from flask import Flask
 
 from tasks.inbox import Inbox
+from tests.faults.processes import tree
 from tests.support.callers import Keys
 
 START_SECONDS = 30
@@ -21,8 +25,15 @@ EVENT = b'{"userId":"user123","subscriptionId":"sub456","usageType":"report","qu
 Say = Callable[[bytes], tuple[int, bytes]]
 
 
+class Server(NamedTuple):
+    """Where it listens, and its main process."""
+
+    port: int
+    pid: int
+
+
 @pytest.fixture(scope="module")
-def port(settings: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def server(settings: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """gunicorn on a port of its own, on the databases of these tests."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         free = int(probe.getsockname()[1])
@@ -45,10 +56,15 @@ def port(settings: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                     assert process.poll() is None, log.read_text()
                     assert time.monotonic() < deadline, log.read_text()
                     time.sleep(0.1)
-            yield free
+            yield Server(free, process.pid)
         finally:
             process.send_signal(SIGINT)
             process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def port(server: Server) -> int:
+    return server.port
 
 
 @pytest.fixture
@@ -144,3 +160,12 @@ def test_a_request_whose_parts_come_one_by_one_is_whole_in_the_end(port: int, he
             connection.sendall(part)
             time.sleep(0.4)
         assert connection.recv(20).startswith(b"HTTP/1.1 202")
+
+
+def test_requests_share_one_thread_of_the_system(server: Server, say: Say, head: bytes) -> None:
+    """They hand over to each other when they wait; threads of the system would fight for the interpreter."""
+    request = head + b"Content-Length: %d\r\n\r\n%s" % (len(EVENT), EVENT)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(say, [request] * 32))
+    assert {status for status, _ in answers} == {202}
+    assert [len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in tree(server.pid)] == [1, 1]
