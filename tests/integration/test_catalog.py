@@ -102,7 +102,7 @@ def test_a_quota_is_named_by_its_usage_types_unit_unless_it_names_one(session: S
     fields = {"plan_id": "business", "usage_type": "report", "limit": None, "price": PRICE}
     assert add_quota_version(session, NewQuota(**fields), now=now).unit_name == "report"  # type: ignore[arg-type]
     named = add_quota_version(session, NewQuota(**fields, unit_name="page"), now=now)  # type: ignore[arg-type]
-    assert (named.unit_name, named.version, named.limit) == ("page", 2, None)
+    assert (named.unit_name, named.version, named.monthly_limit) == ("page", 2, None)
 
 
 @pytest.mark.parametrize("currency", ["usd", "XAU", "ABC", "", "DOLLAR"])

@@ -1,7 +1,6 @@
 """The tables of the catalogue."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -111,8 +110,3 @@ class UsageQuota(Base):
     effective_from: Mapped[Instant]
     effective_until: Mapped[Instant | None]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
-
-    @property
-    def limit(self) -> Decimal | None:
-        """The allowance per period; None never charges."""
-        return self.monthly_limit

@@ -3,25 +3,45 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, Select, Text, any_, cast, or_, select
+from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import Plan, UsageQuota
+from usage_billing.catalog.models import Plan
 
 QuotaKey = tuple[str, str, str | None]
 """(plan, usage type, subscription whose own quota it is)."""
+
+_QUOTAS = text(
+    "SELECT plan_id, usage_type_id, subscription_id, id, version, immediate, monthly_limit, price, unit_name,"
+    " effective_from FROM usage_quotas WHERE plan_id = ANY(CAST(:plans AS text[]))"
+    " AND (subscription_id IS NULL OR subscription_id = ANY(CAST(:owners AS text[]))) ORDER BY version DESC"
+)
+
+
+class QuotaVersion(NamedTuple):
+    """One version of a quota, to reckon with. ``limit`` is the allowance per period; None never charges."""
+
+    id: int
+    version: int
+    immediate: bool
+    limit: Decimal | None
+    price: dict[str, Any]
+    unit_name: str
+    effective_from: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaBook:
     """Every version of the quotas of some plans, newest first, to be asked which one is in force."""
 
-    versions: dict[QuotaKey, list[UsageQuota]]
+    versions: dict[QuotaKey, list[QuotaVersion]]
 
     def in_force(
         self, plan_id: str, usage_type_id: str, subscription_id: str, *, period_start: datetime, at: datetime
-    ) -> UsageQuota | None:
+    ) -> QuotaVersion | None:
         """The version for the segment that begins ``at``, of a period that begins at ``period_start``.
 
         A version counts from the first period that begins after it, an immediate one from its instant. The
@@ -51,7 +71,7 @@ class QuotaBook:
             before = after
         return found
 
-    def by_id(self, quota_id: int | None) -> UsageQuota | None:
+    def by_id(self, quota_id: int | None) -> QuotaVersion | None:
         """One version."""
         return next((quota for found in self.versions.values() for quota in found if quota.id == quota_id), None)
 
@@ -71,19 +91,10 @@ class QuotaBook:
 
 def quotas_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: Iterable[str] = ()) -> QuotaBook:
     """The quotas of ``plan_ids``, those that ``subscription_ids`` have of their own included."""
-    versions: dict[QuotaKey, list[UsageQuota]] = {}
-    # One parameter, however many there are.
-    owners = cast(list(set(subscription_ids)), ARRAY(Text))
-    statement = (
-        select(UsageQuota)
-        .where(
-            UsageQuota.plan_id.in_(set(plan_ids)),
-            or_(UsageQuota.subscription_id.is_(None), UsageQuota.subscription_id == any_(owners)),
-        )
-        .order_by(UsageQuota.version.desc())
-    )
-    for quota in session.scalars(statement):
-        versions.setdefault((quota.plan_id, quota.usage_type_id, quota.subscription_id), []).append(quota)
+    versions: dict[QuotaKey, list[QuotaVersion]] = {}
+    rows = session.execute(_QUOTAS, {"plans": list(set(plan_ids)), "owners": list(set(subscription_ids))})
+    for plan_id, usage_type_id, subscription_id, *version in rows:
+        versions.setdefault((plan_id, usage_type_id, subscription_id), []).append(QuotaVersion(*version))
     return QuotaBook(versions)
 
 

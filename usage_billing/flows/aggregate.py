@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import UsageQuota
-from usage_billing.catalog.queries import QuotaBook
+from usage_billing.catalog.queries import QuotaBook, QuotaVersion
 from usage_billing.metering.service import remark
 from usage_billing.metering.settling import Unrated
 from usage_billing.metering.split import beyond
@@ -24,7 +23,7 @@ from usage_billing.subscriptions.lifecycle import Segment, Timeline
 class Aggregated(NamedTuple):
     """What a summary is under: its quota (None: it never had one), and where its billing period starts."""
 
-    quota: UsageQuota | None
+    quota: QuotaVersion | None
     period_start: datetime
 
 
@@ -33,7 +32,7 @@ class _Found:
     """What holds in a segment, read off once for all the summaries that are under it."""
 
     segment: Segment
-    quota: UsageQuota | None
+    quota: QuotaVersion | None
     quota_id: int | None
     allowance: Decimal | None
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import Plan, UsageQuota
-from usage_billing.catalog.queries import hold_plans, quotas_of
+from usage_billing.catalog.models import Plan
+from usage_billing.catalog.queries import QuotaVersion, hold_plans, quotas_of
 from usage_billing.core.periods import Period
 from usage_billing.flows.aggregate import Aggregated, aggregate
 from usage_billing.flows.invoice_desk import Claim, open_desk
@@ -152,7 +152,7 @@ def _standing(summary: Unrated) -> Standing:
     )
 
 
-def _tariff(quota: UsageQuota, currency: str, known: dict[tuple[int, str], Tariff]) -> Tariff:
+def _tariff(quota: QuotaVersion, currency: str, known: dict[tuple[int, str], Tariff]) -> Tariff:
     """What a quota charges by, made once in a slice."""
     key = (quota.id, currency)
     tariff = known.get(key)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from usage_billing.catalog.models import UsageQuota
-from usage_billing.catalog.queries import QuotaBook
+from usage_billing.catalog.queries import QuotaBook, QuotaVersion
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 
@@ -15,7 +14,7 @@ class Agreed:
     """A segment and the quota that holds in it; None when the plan has none for the usage type."""
 
     segment: Segment
-    quota: UsageQuota | None
+    quota: QuotaVersion | None
 
     @property
     def allowance(self) -> Decimal | None:
