@@ -8,9 +8,10 @@ from api.schemas.usage import SpanQuery, SubscriptionUsageSchema, UserUsageSchem
 from api.state import state
 from usage_billing.access.principal import USAGE_READ
 from usage_billing.core.errors import NotFound
+from usage_billing.core.periods import Span
 from usage_billing.db.session import read_only
-from usage_billing.reports.usage import Span, usage_of_customer, usage_of_subscription
-from usage_billing.subscriptions.service import get_subscription
+from usage_billing.reports.usage import usage_of_customer, usage_under
+from usage_billing.subscriptions.queries import get_contract
 
 blp = Blueprint("usage", __name__, url_prefix="/api/usage", description="What was used, and what is left.")
 
@@ -35,10 +36,10 @@ def show_user_usage(query: dict[str, Any], customer_id: str) -> dict[str, Any]:
 def show_subscription_usage(query: dict[str, Any], subscription_id: str) -> dict[str, Any]:
     """Show the same for one subscription."""
     with read_only(state().engine) as session:
-        agreed = get_subscription(session, subscription_id)
+        agreed = get_contract(session, subscription_id)
         if not caller().may_see(agreed.customer_id):
             raise NotFound(f"there is no subscription {subscription_id}")
-        lines = usage_of_subscription(session, subscription_id, now=state().clock(), span=_span(query))
+        lines = usage_under(session, [agreed], now=state().clock(), span=_span(query))
     return {"subscription_id": agreed.id, "customer_id": agreed.customer_id, "plan_id": agreed.plan_id, "lines": lines}
 
 

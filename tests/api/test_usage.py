@@ -1,6 +1,7 @@
 """What was used, allowed, left and beyond, and what that would cost."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -16,6 +17,7 @@ from tests.factories import (
     make_world,
     record,
 )
+from usage_billing.catalog.service import NewQuota, add_quota_version, change_usage_type
 from usage_billing.db.session import transaction
 from usage_billing.flows.manage_subscriptions import end_subscription
 
@@ -135,3 +137,20 @@ def test_ended_and_future_subscriptions_are_not_of_the_present_period(
         make_subscription(session, id="to-come", started_at=datetime(2026, 12, 5, tzinfo=UTC))
         make_subscription(session, id="begins-soon", started_at=datetime(2026, 11, 25, tzinfo=UTC))
     assert [line["subscriptionId"] for line in usage(reader)] == ["begins-soon", "sub456"]
+
+
+def test_a_quota_of_its_own_is_listed_before_it_is_in_force(engine: Engine, reader: FlaskClient, now: datetime) -> None:
+    with transaction(engine) as session:
+        make_world(session)
+        change_usage_type(session, "report", unit_name="page")
+        own = NewQuota(
+            plan_id="business",
+            usage_type="report",
+            limit=Decimal(5),
+            price={"model": "per_unit", "unitPrice": "1"},
+            unit_name="sheet",
+            subscription_id="sub456",
+        )
+        add_quota_version(session, own, now=now)
+    line = next(line for line in usage(reader) if line["usageType"] == "report")
+    assert (line["unitName"], line["hasQuota"], line["limit"], line["used"]) == ("page", False, None, "0")

@@ -1,38 +1,21 @@
 """What a billing run costs does not depend on how many rows a slice has, or on what was invoiced long ago."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 
 from benchmarks.seed import seed_usage
 from tests.factories import make_recording, make_world, record
 from tests.support.billing import bill
 from tests.support.books import check_billed, items
+from tests.support.statements import statements_of
 from usage_billing.billing_runs.models import COMPLETED
 from usage_billing.db.session import transaction
 
 NOVEMBER = datetime(2026, 11, 15, tzinfo=UTC)
 DECEMBER = datetime(2026, 12, 3, tzinfo=UTC)
 LONG = timedelta(days=300)
-
-
-@contextmanager
-def statements_of(engine: Engine) -> Iterator[list[str]]:
-    """The statements within the block; those of COPY go past SQLAlchemy, and are one for each table."""
-    found: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        found.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 def statements_for(engine: Engine, subscriptions: int) -> tuple[list[str], list[str], list[str]]:

@@ -1,10 +1,15 @@
-"""Reading usage, for those who record it."""
+"""Reading usage: what is recorded already, for those who record, and the running totals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+from usage_billing.core.periods import Span
 
 RecordingKey = tuple[str, str, str]
 """(subscription id, source, idempotency key)."""
@@ -22,6 +27,35 @@ _RECORDED_KEYS = text(
     " split_part(name, '/', 3) AS idempotency_key FROM unnest(string_to_array(:names, ',')) AS name"
     ") AS k JOIN usage AS u USING (subscription_id, source, idempotency_key)"
 )
+_TOTALS = text(
+    "SELECT s.subscription_id, s.usage_type_id, t.unit_name, s.period_start, s.period_end, s.total, s.beyond_events"
+    " FROM unnest(CAST(:ids AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]))"
+    " AS asked (id, starts, ends) JOIN usage_summaries AS s ON s.subscription_id = asked.id"
+    " AND (asked.ends IS NULL OR s.period_start < asked.ends) AND (asked.starts IS NULL OR s.period_end > asked.starts)"
+    " JOIN usage_types AS t ON t.id = s.usage_type_id"
+)
+
+
+class Counted(NamedTuple):
+    """What a summary says, and the unit that its type is counted in."""
+
+    subscription_id: str
+    usage_type: str
+    unit_name: str
+    period_start: datetime
+    period_end: datetime
+    total: Decimal
+    beyond_events: int
+
+
+def totals_of(session: Session, spans: Mapping[str, Span]) -> list[Counted]:
+    """The running totals of these subscriptions, each within the periods that overlap its span."""
+    asked = {
+        "ids": list(spans),
+        "starts": [span.start for span in spans.values()],
+        "ends": [span.end for span in spans.values()],
+    }
+    return [Counted(*row) for row in session.execute(_TOTALS, asked)]
 
 
 def known_ids(session: Session, ids: Iterable[UUID]) -> set[UUID]:

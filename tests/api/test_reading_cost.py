@@ -1,0 +1,53 @@
+"""How many statements a request sends, so that one more is seen. It is the same however much there is."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from api.state import state_of
+from tests.factories import make_quota, make_recording, make_subscription, make_usage_type, make_world, record
+from tests.support.statements import statements_of
+from usage_billing.db.session import transaction
+from usage_billing.metering.recording import Recording
+
+USAGE_AND_RECORDS = [
+    ("user/user123", 3),
+    ("user/user123?from=2026-10-01T00:00:00Z", 3),
+    ("subscription/sub456", 3),
+    ("subscription/sub456/records?limit=2", 2),
+]
+
+
+def many_recordings(now: datetime) -> list[Recording]:
+    """Of every subscription and usage type in three months, with a quota and without."""
+    return [
+        make_recording(now=now, subscription=name, usage_type=kind, occurred_at=now - timedelta(days=30 * months))
+        for name in ("sub456", *(f"sub{number}" for number in range(5)))
+        for kind in ("assessment", "analysis", "report")
+        for months in range(3)
+    ]
+
+
+@pytest.mark.parametrize(("path", "expected"), USAGE_AND_RECORDS)
+def test_statements_of_a_request_do_not_grow_with_what_there_is(
+    engine: Engine, app: Flask, reader: FlaskClient, path: str, expected: int
+) -> None:
+    now = state_of(app).clock()
+    with transaction(engine) as session:
+        make_world(session)
+        record(session, make_recording(now=now))
+    assert reader.get(f"/api/usage/{path}").status_code == 200
+    with statements_of(state_of(app).engine) as few:
+        assert reader.get(f"/api/usage/{path}").status_code == 200
+    with transaction(engine) as session:
+        make_usage_type(session, id="analysis")
+        make_quota(session, usage_type="analysis", limit=3)
+        for number in range(5):
+            make_subscription(session, id=f"sub{number}")
+        record(session, *many_recordings(now))
+    with statements_of(state_of(app).engine) as many:
+        assert reader.get(f"/api/usage/{path}").status_code == 200
+    assert (len(few), len(many)) == (expected, expected)
