@@ -8,7 +8,7 @@ from flask import Request
 from flask_smorest import Blueprint as SmorestBlueprint  # type: ignore[import-untyped]
 from webargs.flaskparser import FlaskParser
 
-from api.ingest.body import body_of, json_of
+from api.ingest.body import json_of, json_or_nothing_of
 from api.schemas.base import field_errors
 from usage_billing.core.errors import InvalidInput
 
@@ -30,9 +30,7 @@ class StrictParser(FlaskParser):
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         """The body; a schema with ``body_optional`` also takes none at all."""
-        if getattr(schema, "body_optional", False) and not body_of(req):
-            return {}
-        return json_of(req)
+        return json_or_nothing_of(req) if getattr(schema, "body_optional", False) else json_of(req)
 
     def handle_error(
         self,

@@ -9,7 +9,7 @@ from flask import Flask, Response, g
 from api.headers import REQUEST_ID
 from api.state import state, this_request
 from usage_billing import logs
-from usage_billing.core.identifiers import new_id
+from usage_billing.core.identifiers import new_text_id
 
 _SANE_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
 _QUIET = frozenset({"/api/usage/record", "/api/usage/record/batch", "/health/live", "/health/ready", "/metrics"})
@@ -33,7 +33,7 @@ def request_id() -> str:
 def _begin() -> None:
     request = this_request()
     given, environ = request.environ.get("HTTP_X_REQUEST_ID", ""), request.environ
-    chosen = environ[REQUEST_ID] = given if _SANE_ID.fullmatch(given) else new_id().hex
+    chosen = environ[REQUEST_ID] = given if _SANE_ID.fullmatch(given) else new_text_id()
     bound = environ[_BOUND] = logs.bind(request_id=chosen)
     bound.__enter__()
     environ[_BEGAN] = time.perf_counter()

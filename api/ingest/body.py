@@ -15,30 +15,50 @@ _NO_LIMIT = 2**40
 
 def json_of(request: Request) -> Any:
     """The decoded body; raises UnsupportedMediaType (415), TooLarge (413), Unreadable (400) or InvalidInput."""
-    data = json_body_of(request)
+    return _decoded(json_body_of(request))
+
+
+def json_or_nothing_of(request: Request) -> Any:
+    """The same, and an empty object when there is no body at all."""
+    data = body_of(request)
+    if not data:
+        return {}
+    _check_type(request)
+    return _decoded(data)
+
+
+def json_body_of(request: Request) -> bytes:
+    """The bytes of a body that says that it is JSON; raises UnsupportedMediaType or TooLarge."""
+    _check_type(request)
+    return body_of(request)
+
+
+def _decoded(data: bytes) -> Any:
     value = read_json(data)
     check_text(value, data)
     return value
 
 
-def json_body_of(request: Request) -> bytes:
-    """The bytes of a body that says that it is JSON; raises UnsupportedMediaType or TooLarge."""
+def _check_type(request: Request) -> None:
     if request.environ.get("CONTENT_TYPE") != _JSON:  # as most say it; the others have to be taken apart
         charset = request.mimetype_params.get("charset", "utf-8").lower()
         if request.mimetype != _JSON or charset not in {"utf-8", "utf8"}:
             raise UnsupportedMediaType("the body must be sent as Content-Type: application/json")
     if request.environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         raise UnsupportedMediaType("the body must be sent without Content-Encoding")
-    return body_of(request)
 
 
 def body_of(request: Request) -> bytes:
-    """The bytes of the body, all of them; raises TooLarge, or Unreadable when it was cut short."""
+    """The bytes of the body, all of them, for once; raises TooLarge, or Unreadable when it was cut short."""
     # Werkzeug is given one byte more than we take: a chunked body over its limit is cut there without a word.
     limit = (request.max_content_length or _NO_LIMIT) - 1
     too_large = f"the body must be at most {limit} bytes"
+    announced = request.content_length
+    if announced is not None and announced > limit:
+        raise TooLarge(too_large)
     try:
-        data = request.get_data()
+        # What has a length needs no stream around the server's own; those cost more than all of the JSON.
+        data = request.get_data(cache=False) if announced is None else request.environ["wsgi.input"].read(announced)
     except RequestEntityTooLarge as error:
         raise TooLarge(too_large) from error
     except HTTPException:
@@ -47,7 +67,6 @@ def body_of(request: Request) -> bytes:
         raise Unreadable("the body was cut short, or its chunks are wrong") from error
     if len(data) > limit:
         raise TooLarge(too_large)
-    announced = request.content_length
     if announced is not None and len(data) != announced:
         raise Unreadable("the body is not as long as its Content-Length says")
     return data

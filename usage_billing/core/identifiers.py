@@ -7,6 +7,7 @@ accent can never be two customers.
 import re
 from uuid import UUID
 
+from uuid_utils import uuid7 as quick_uuid7
 from uuid_utils.compat import uuid7
 
 IDENTIFIER_PATTERN = r"[A-Za-z0-9_.:-]{1,128}"
@@ -16,6 +17,11 @@ _IDENTIFIER = re.compile(IDENTIFIER_PATTERN)
 def new_id() -> UUID:
     """A version 7 UUID: unique, and ordered by time so that indexes grow at their right edge."""
     return uuid7()
+
+
+def new_text_id() -> str:
+    """The same as 32 hexadecimal digits, for what is only ever shown."""
+    return quick_uuid7().hex
 
 
 def is_identifier(text: str) -> bool:
