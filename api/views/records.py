@@ -4,22 +4,25 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from flask import Response
 
 from api import enqueue
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.json_provider import json_response
 from api.pagination import BY_TIME_AND_ID, make_cursor, read_cursor
 from api.schemas.paging import page_of
 from api.schemas.recordings import RecordSchema, RecordStatusSchema, VoidSchema
 from api.schemas.usage import RecordsQuery
 from api.state import state
 from usage_billing.access.principal import ADMIN, USAGE_READ
+from usage_billing.core.decimals import plain
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.void_usage import void_usage
 from usage_billing.reports.record_status import RecordStatus, recorded_status, waiting_status
 from usage_billing.reports.records import Record, records_of
-from usage_billing.subscriptions.service import get_subscription
+from usage_billing.subscriptions.queries import owner_of
 
 blp = Blueprint("records", __name__, url_prefix="/api/usage", description="What became of recordings.")
 
@@ -56,14 +59,34 @@ def void_record(body: dict[str, Any], record_id: UUID) -> dict[str, Any]:
 @requires(USAGE_READ, users=True)
 @blp.arguments(RecordsQuery, location="query")
 @blp.response(200, page_of(RecordSchema))
-def list_records(query: dict[str, Any], subscription_id: str) -> dict[str, Any]:
+def list_records(query: dict[str, Any], subscription_id: str) -> Response:
     """List what was recorded under a subscription, by when it occurred, newest first."""
     after = read_cursor(query.pop("cursor"), BY_TIME_AND_ID)
     with read_only(state().engine) as session:
-        if not caller().may_see(get_subscription(session, subscription_id).customer_id):
+        if not caller().may_see(owner_of(session, subscription_id)):
             raise NotFound(f"there is no subscription {subscription_id}")
         page = records_of(session, subscription_id, after=after, **query)
-    return {"data": [_shown(record) for record in page.rows], "next_cursor": make_cursor(page.last)}
+    return json_response({"data": [shown(record) for record in page.rows], "nextCursor": make_cursor(page.last)})
+
+
+def shown(record: Record) -> dict[str, Any]:
+    """What RecordSchema makes of a recording, in a tenth of the time; a test holds the two together.
+
+    The metadata as they are stored: read as JSON their numbers would pass through floats.
+    """
+    return {
+        "id": record.id,
+        "usageType": record.usage_type,
+        "quantity": plain(record.quantity),
+        "withinLimit": plain(record.within_limit),
+        "beyondLimit": plain(record.beyond_limit),
+        "timestamp": record.occurred_at,
+        "receivedAt": record.received_at,
+        "recordedAt": record.recorded_at,
+        "idempotencyKey": record.idempotency_key,
+        "source": record.source,
+        "metadata": msgspec.Raw(record.metadata.encode()),
+    }
 
 
 def _find(record_id: UUID) -> RecordStatus | None:
@@ -94,9 +117,3 @@ def _told(found: RecordStatus) -> dict[str, Any]:
 def _is_one_of_ours(record_id: UUID) -> bool:
     """The inbox looks where the time in an id says; one made up may say a time that no calendar has."""
     return record_id.version == _VERSION and _YEAR_2001 < record_id.int >> 80 < _YEAR_6429
-
-
-def _shown(record: Record) -> dict[str, Any]:
-    """With the metadata as it is stored: read as JSON its numbers would pass through floats."""
-    shown = {name: getattr(record, name) for name in (*record.__slots__, "within_limit")}
-    return shown | {"metadata": msgspec.Raw(record.metadata.encode())}

@@ -3,10 +3,15 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, event, text
 
+from api.pagination import make_cursor
+from api.schemas.paging import page_of
+from api.schemas.recordings import RecordSchema
 from tests.conftest import As, MakeToken
 from tests.factories import make_customer, make_recording, make_subscription, make_world, record
 from usage_billing.core.identifiers import new_id
@@ -97,6 +102,26 @@ def test_a_later_page_walks_the_index_from_where_the_last_ended(engine: Engine, 
         assert (scan["Node Type"], scan["Index Name"]) == ("Index Scan", "ix_usage_subscription_occurred")
         assert scan["Actual Rows"] <= 51
         assert scan.get("Rows Removed by Filter", 0) == 0
+
+
+def test_a_page_is_what_its_schema_makes_of_it(engine: Engine, app: Flask, reader: FlaskClient, now: datetime) -> None:
+    metadata = '{"exact":12345678901234567890.10,"nested":{"a":[1,null]}}'
+    with transaction(engine) as session:
+        make_world(session, limit="1.5")
+        for quantity, microsecond in (("1.250", 0), ("1000", 100_000), ("0.000000000001", 123_456)):
+            when = now.replace(microsecond=microsecond)
+            record(
+                session, make_recording(now=now, quantity=quantity, occurred_at=when, metadata=metadata, key=quantity)
+            )
+    with read_only(engine) as session:
+        page = records_of(session, "sub456", limit=2)
+    rows = [{name: getattr(row, name) for name in RecordSchema().fields} for row in page.rows]
+    whole = {
+        "data": [row | {"metadata": msgspec.Raw(row["metadata"].encode())} for row in rows],
+        "next_cursor": make_cursor(page.last),
+    }
+    expected = app.json.dumps(page_of(RecordSchema)().dump(whole))
+    assert reader.get(f"{URL}?limit=2").get_data(as_text=True) == expected
 
 
 def test_what_nobody_recorded_is_not_found(reader: FlaskClient) -> None:

@@ -1,16 +1,27 @@
 """The recordings of a subscription, newest first, a page at a time."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, cast, select, tuple_
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
-from usage_billing.metering.models import Usage
+_SELECT = (
+    "SELECT id, usage_type_id, quantity, beyond_limit, occurred_at, received_at, recorded_at, idempotency_key,"
+    " source, CAST(metadata AS text) FROM usage WHERE subscription_id = :subscription"
+)
+_CONDITIONS = {
+    "usage_type": " AND usage_type_id = :usage_type",
+    "start": " AND occurred_at >= :start",
+    "end": " AND occurred_at < :end",
+    "after": " AND (occurred_at, id) < (:after, :after_id)",
+}
+# All three columns of the index, or the planner may sort.
+_ORDER = " ORDER BY subscription_id DESC, occurred_at DESC, id DESC LIMIT :limit"
 
 Position = tuple[datetime, UUID]
 """Where a page ended: when its last recording occurred, and its id."""
@@ -59,31 +70,20 @@ def records_of(
 
     Walks an index from where the last page ended: the thousandth page costs what the first did.
     """
-    statement = select(
-        Usage.id,
-        Usage.usage_type_id,
-        Usage.quantity,
-        Usage.beyond_limit,
-        Usage.occurred_at,
-        Usage.received_at,
-        Usage.recorded_at,
-        Usage.idempotency_key,
-        Usage.source,
-        cast(Usage.usage_metadata, Text),
-    ).where(Usage.subscription_id == subscription_id)
-    if usage_type is not None:
-        statement = statement.where(Usage.usage_type_id == usage_type)
-    if start is not None:
-        statement = statement.where(Usage.occurred_at >= start)
-    if end is not None:
-        statement = statement.where(Usage.occurred_at < end)
+    asked: dict[str, Any] = {"usage_type": usage_type, "start": start, "end": end}
     if after is not None:
-        statement = statement.where(tuple_(Usage.occurred_at, Usage.id) < after)
-    # All three columns of the index, or the planner may sort.
-    order = (Usage.subscription_id.desc(), Usage.occurred_at.desc(), Usage.id.desc())
-    found: Iterable[Any] = session.execute(statement.order_by(*order).limit(limit + 1))
+        asked["after"], asked["after_id"] = after
+    given = {name: value for name, value in asked.items() if value is not None}
+    statement = _page(*(name for name in _CONDITIONS if name in given))
+    found = session.execute(statement, given | {"subscription": subscription_id, "limit": limit + 1})
     rows = [Record(*row) for row in found]
     if len(rows) <= limit:
         return Records(rows, None)
     last = rows[limit - 1]
     return Records(rows[:limit], (last.occurred_at, last.id))
+
+
+@cache
+def _page(*given: str) -> TextClause:
+    """The statement of a page under these conditions, by name."""
+    return text("".join((_SELECT, *(_CONDITIONS[name] for name in given), _ORDER)))

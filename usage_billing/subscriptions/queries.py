@@ -26,6 +26,7 @@ _TERMS = text(f"SELECT {_COLUMNS}{_TABLES}{_THESE % 'CAST(:ids AS text[])'}")
 _CONTRACTS = f"SELECT {_COLUMNS}, s.customer_id, s.plan_id, p.currency{_TABLES}{_THESE}"
 _CONTRACT = text(_CONTRACTS % "ARRAY[CAST(:id AS text)]")
 _CONTRACTS_OF_CUSTOMER = text(_CONTRACTS % "ARRAY(SELECT id FROM subscriptions WHERE customer_id = :id)")
+_OWNER = text("SELECT customer_id FROM subscriptions WHERE id = :id")
 _OF_TERMS = 11  # columns
 
 
@@ -38,6 +39,14 @@ class Contract:
     customer_id: str
     plan_id: str
     currency: str
+
+
+def owner_of(session: Session, subscription_id: str) -> str:
+    """The customer of a subscription; raises NotFound."""
+    owner: str | None = session.scalar(_OWNER, {"id": subscription_id})
+    if owner is None:
+        raise NotFound(f"there is no subscription {subscription_id}")
+    return owner
 
 
 def timelines_of(session: Session, subscription_ids: Collection[str]) -> dict[str, Timeline]:
