@@ -41,6 +41,8 @@ def make_engine(url: str, *, pool_size: int = 5, answer_timeout: int = ANSWER_TI
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
         pool_pre_ping=True,
+        # The one that was used last: it has its statements prepared, and need not be asked whether it is there.
+        pool_use_lifo=True,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,
             "application_name": "usage-billing",
