@@ -270,7 +270,7 @@ def test_billing_started_by_every_door_at_once_makes_one_invoice(stack: Running,
         lambda: _succeed(stack.cli("bill")),
     ]
     before: list[dict[str, Any]] = []
-    for time in range(3):
+    for time in range(2):
         since = len(stack.runs())
         with ThreadPoolExecutor(len(doors) * 2) as pool:
             for result in [pool.submit(door) for door in doors * 2]:
