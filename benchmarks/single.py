@@ -20,7 +20,7 @@ def run(*, quick: bool) -> list[Figure]:
 
 def _measure(processes: int, *, quick: bool) -> list[Figure]:
     """Rounds of a no-op and of us, one after the other on the same machine; then the baseline, then half the load."""
-    number, rounds = (1000, 1) if quick else (8000, 3)
+    number, rounds = (1000, 1) if quick else (16_000, 3)
     noops: list[float] = []
     ours: list[float] = []
     with machine(api=processes) as made:
@@ -30,7 +30,7 @@ def _measure(processes: int, *, quick: bool) -> list[Figure]:
             for _ in range(rounds):
                 noops.append(number / _send(made, number, port=port).seconds)
                 ours.append(number / _record(made, number))
-        base = _baseline(made, number // 10)
+        base = _baseline(made, number // 20)
         middle, noop = events.rounds(ours), events.rounds(noops)
         half = _send(made, number // 2, rate=middle / 2)
         made.settle()
