@@ -133,9 +133,9 @@ SPOILT: dict[str, tuple[list[str], set[str]]] = {
     "two that overlap": (
         [
             "INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, bills_at, total,"
-            " beyond_limit, events, beyond_events, events_hash, to_rate)"
-            " SELECT subscription_id, usage_type_id, '2026-06-20Z', period_end, bills_at, 0, 0, 0, 0,"
-            f" decode(repeat('00', 32), 'hex'), false FROM usage_summaries WHERE {SUMMARY}"
+            " allowance, beyond_limit, events, beyond_events, events_hash, to_rate)"
+            " SELECT subscription_id, usage_type_id, '2026-06-20Z', period_end, bills_at, 0, 0, 0, 0, 0,"
+            f" decode(repeat('00', 32), 'hex'), true FROM usage_summaries WHERE {SUMMARY}"
         ],
         {"summary_overlap"},
     ),
@@ -464,4 +464,29 @@ def test_every_pricing_model_is_proven(cli: Cli, engine: Engine, bill: Bill, pri
     with transaction(engine) as session:
         record(session, make_recording(now=JULY, occurred_at=JUNE, usage_type="report", quantity="0.01"))
     bill(MIDDLE)
+    assert cli("verify").out.endswith("Nothing differs.\n")
+
+
+def test_what_is_left_of_a_period_that_is_no_more_overlaps_nothing(cli: Cli, engine: Engine, bill: Bill) -> None:
+    """A minimum opened August; then the subscription turns out to have been on a weekly plan since July."""
+    august = datetime(2026, 8, 4, tzinfo=UTC)
+    with transaction(engine) as session:
+        make_world(session)
+        price = {"model": "per_unit", "unitPrice": "1", "minimumAmount": "2.50"}
+        define_quota(
+            session,
+            NewQuota(plan_id="business", usage_type="report", limit=Decimal(3), price=price),
+            actor="test",
+            now=JUNE,
+        )
+        add_plan(session, NewPlan(id="weekly", name="Weekly", currency="USD", interval="week"))
+        make_quota(session, plan="weekly", usage_type="report", limit=None)
+    bill(august)
+    with transaction(engine) as session:
+        when = When(moment=datetime(2026, 7, 25, tzinfo=UTC))
+        change_plan(session, "sub456", plan_id="weekly", when=when, actor="test", now=august)
+        record(session, make_recording(now=august, usage_type="report"))
+    bill(datetime(2026, 8, 5, tzinfo=UTC))
+    starts = scalars(engine, "SELECT period_start FROM usage_summaries WHERE period_end > '2026-08-03Z' ORDER BY 1")
+    assert [start.day for start in starts] == [1, 3]  # what is left of August begins before the week, and ends after it
     assert cli("verify").out.endswith("Nothing differs.\n")

@@ -45,7 +45,9 @@ _CHECKS = (
         """
         SELECT id FROM (
             SELECT id, period_start < lag(period_end) OVER spans AND NOT lag(to_rate) OVER spans AS crosses
-            FROM usage_summaries WHERE CAST(:only AS text) IS NULL OR subscription_id = :only
+            FROM usage_summaries WHERE (CAST(:only AS text) IS NULL OR subscription_id = :only)
+            -- Not what is left of a segment that is no more, in which nothing counts and nothing is allowed.
+            AND (events > voids OR allowance IS NOT NULL)
             WINDOW spans AS (PARTITION BY subscription_id, usage_type_id ORDER BY period_start)
         ) AS neighbours WHERE crosses
         """,
