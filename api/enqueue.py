@@ -22,6 +22,8 @@ from usage_billing.settings import Settings
 
 # Somebody waits for the answer: better a 503 within a second than a request that hangs.
 _TIMEOUT = 0.9
+# Nobody waits for a wake-up, but the next one does.
+_PUBLISH_TIMEOUT = 3
 _MAX_POOL = 16
 _EXTENSION = "usage_billing.enqueue"
 
@@ -87,7 +89,8 @@ def flush(seconds: float) -> bool:
 
 
 def _send(task: str, argument: object) -> None:
-    celery_app.send_task(task, (argument,))
+    # Under a memory alarm RabbitMQ would block a confirmed publish for ever.
+    celery_app.send_task(task, (argument,), timeout=_PUBLISH_TIMEOUT, confirm_timeout=_PUBLISH_TIMEOUT)
     crash.point("accept.woken")
 
 
@@ -108,5 +111,4 @@ def _impatient(settings: Settings) -> dict[str, object]:
             "interval_step": 0.05,
             "interval_max": 0.1,
         }
-    # Under a memory alarm RabbitMQ would block a confirmed publish for ever.
-    return {"read_timeout": 3, "write_timeout": 3}
+    return {}

@@ -5,6 +5,7 @@ them hold all. Here a connection gets a thread once it has sent something; from 
 time, and in less when every thread is taken. Working on a request that has arrived may take what it takes.
 """
 
+import os
 import selectors
 import socket
 import time
@@ -42,6 +43,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """End in order, as on TERM.
+
+        gunicorn would raise SystemExit here, and with green threads *here* is whichever of them computes: a request
+        in the midst of its work, and of that of others.
+        """
+        self.handle_exit(sig, frame)
+
+    def handle_abort(self, _sig: int, _frame: Any) -> None:
+        """gunicorn's main process has given this one up: end at once, for the same reason without raising."""
+        os._exit(1)
+
     def handle(self, conn: Any) -> Any:
         """In a thread: read a request, work on it, answer."""
         self._at_work[conn] = time.monotonic(), conn.parser and conn.parser.mesg
@@ -57,9 +70,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         patience = ARRIVAL_SECONDS_WHEN_BUSY if len(at_work) >= self.cfg.threads else ARRIVAL_SECONDS
         for conn, (since, earlier) in at_work:
             if time.monotonic() - since > patience and not _has_arrived(conn, earlier):
-                # Who reads finds the end there; an answer can still be sent.
+                # Who reads finds the end there; an answer can still be sent. Asked of the socket below the green one,
+                # which would throw an error into the reader instead.
                 with suppress(OSError):
-                    conn.sock.shutdown(socket.SHUT_RD)
+                    getattr(conn.sock, "_sock", conn.sock).shutdown(socket.SHUT_RD)
 
 
 def _has_arrived(conn: Any, earlier: Any) -> bool:

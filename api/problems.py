@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from flask import Flask, Response
@@ -24,6 +25,7 @@ from usage_billing.core.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_SECONDS = 2
+_MOST_ERRORS = 1000  # one for each event of a batch; an answer ten times as long as its question helps nobody
 _SERVER_ERROR = 500
 
 # The tree of errors, each branch with its status and title. The first that fits counts.
@@ -106,7 +108,7 @@ def problem(
         "code": code,
         "requestId": request_id(),
     }
-    listed = [_field(error) for error in errors]
+    listed = [_field(error) for error in islice(errors, _MOST_ERRORS)]
     if listed:
         body["errors"] = listed
     response = json_response(body, status=status)

@@ -20,7 +20,7 @@ TURNS = 20
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """p99 in milliseconds of a user's and of a subscription's usage; seconds of one of the first pages and of a late one."""
+    """p99 in milliseconds of a user's and of a subscription's usage; seconds of an early page and of a late one."""
 
     user: float
     subscription: float

@@ -379,3 +379,14 @@ def assert_problem(answer: Any, status: int) -> None:
     assert answer.json["status"] == status
     assert answer.json.keys() >= {"type", "title", "status", "detail", "code", "requestId"}
     assert answer.json["requestId"] == answer.headers["X-Request-Id"]
+
+
+def test_of_what_is_wrong_again_and_again_only_so_much_is_told(writer: FlaskClient, inbox: Inbox) -> None:
+    """The answer to a large body that is all wrong is not larger still."""
+    strange = {f"name{index}": index for index in range(500)}
+    answer = writer.post("/api/usage/record/batch", json={"events": [EVENT | strange] * 60})
+    assert answer.status_code == 422
+    errors = answer.get_json()["errors"]
+    assert len(errors) == 1000
+    assert [sum(error["pointer"].startswith(f"/events/{index}/") for error in errors) for index in (0, 49)] == [20, 20]
+    assert inbox.waiting() == 0

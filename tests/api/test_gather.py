@@ -1,5 +1,7 @@
 """Appends that go together: nobody is kept who was refused, nor refused who was kept."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -47,14 +49,16 @@ class Slow:
         return [len(recordings)]
 
 
-def run(gatherer: Gatherer, slow: Slow, names: Sequence[str]) -> dict[str, object]:
+def run(
+    gatherer: Gatherer, slow: Slow, names: Sequence[str], *, ends: type[BaseException] = Exception
+) -> dict[str, object]:
     """The first of ``names`` alone, the others while it is under way; what each was told."""
     told: dict[str, object] = {}
 
     def append(name: str) -> None:
         try:
             told[name] = gatherer.append([recording(name)])
-        except Exception as error:
+        except (Exception, ends) as error:
             told[name] = error
 
     threads = [threading.Thread(target=append, args=(name,)) for name in names]
@@ -127,3 +131,55 @@ def test_many_at_once_are_all_kept_once(threads: int) -> None:
     for thread in running:
         thread.join(30)
     assert sorted(kept) == sorted(f"{number}-{index}" for number in range(threads) for index in range(50))
+
+
+class Ended(BaseException):
+    """What a thread is ended by."""
+
+
+def test_whoever_was_in_the_hands_of_a_thread_that_is_ended_is_not_told_that_his_is_kept() -> None:
+    def end(recordings: Sequence[Recording]) -> None:
+        if len(recordings) > 1:
+            raise Ended
+
+    slow = Slow(end)
+    gatherer = Gatherer(slow.append)
+    told = run(gatherer, slow, ["a", "b", "c", "d"], ends=Ended)
+    assert told.pop("a") == [1]
+    ended = [name for name, answer in told.items() if isinstance(answer, Ended)]
+    assert len(ended) == 1
+    assert all(isinstance(answer, Unavailable) for name, answer in told.items() if name not in ended)
+    assert gatherer.append([recording("e")]) == [1]
+
+
+GREEN = """
+import gevent.monkey
+gevent.monkey.patch_all(os=False, signal=False, subprocess=False)
+import time
+import gevent
+from api import gather
+
+def append(recordings):
+    time.sleep(0.05)
+    return []
+
+for who, lingers in ((1, False), (2, False), (0, True)):
+    gatherer = gather.Gatherer(append)
+    gatherer._had_company = lingers
+    gather.LINGER_SECONDS = 0.05
+    requests = [gevent.spawn(gatherer.append, [name]) for name in "abcd"]
+    gevent.sleep(0.02)
+    requests[who].kill()
+    gevent.joinall(requests, timeout=5)
+    later = gevent.spawn(gatherer.append, ["later"])
+    later.join(5)
+    assert all(one.dead for one in [*requests, later]), (who, lingers, requests)
+    print([one.successful() for one in [*requests, later]])
+"""
+
+
+def test_a_green_thread_that_is_ended_holds_nobody_up() -> None:
+    """While it waits for its turn, or for company before it leads."""
+    done = subprocess.run([sys.executable, "-c", GREEN], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["[True, True, True, True, True]"] * 3  # killed is an end like another to gevent

@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGABRT, SIGINT, SIGQUIT
 from typing import NamedTuple
 
 import pytest
@@ -26,10 +26,11 @@ Say = Callable[[bytes], tuple[int, bytes]]
 
 
 class Server(NamedTuple):
-    """Where it listens, and its main process."""
+    """Where it listens, its main process, and what it says."""
 
     port: int
     pid: int
+    log: Path
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def server(settings: object, tmp_path_factory: pytest.TempPathFactory) -> Iterat
                     assert process.poll() is None, log.read_text()
                     assert time.monotonic() < deadline, log.read_text()
                     time.sleep(0.1)
-            yield Server(free, process.pid)
+            yield Server(free, process.pid, log)
         finally:
             process.send_signal(SIGINT)
             process.wait(20)
@@ -142,16 +143,17 @@ def test_the_next_request_on_a_connection_is_read_where_it_begins(port: int, hea
 
 
 def test_senders_that_never_come_to_an_end_are_cut_off_when_all_threads_are_taken(
-    port: int, say: Say, head: bytes, inbox: Inbox
+    server: Server, say: Say, head: bytes, inbox: Inbox
 ) -> None:
     beginnings = [head, head + b"Content-Length: 900\r\n\r\n{", head + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{"] * 4
     with ExitStack() as stack:
         for beginning in beginnings:
-            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
             slow.sendall(beginning)
         time.sleep(0.3)
         assert say(head + b"Content-Length: %d\r\n\r\n%s" % (len(EVENT), EVENT))[0] == 202
     assert inbox.waiting() == 1
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_a_request_whose_parts_come_one_by_one_is_whole_in_the_end(port: int, head: bytes, inbox: Inbox) -> None:
@@ -169,3 +171,29 @@ def test_requests_share_one_thread_of_the_system(server: Server, say: Say, head:
         answers = list(pool.map(say, [request] * 32))
     assert {status for status, _ in answers} == {202}
     assert [len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in tree(server.pid)] == [1, 1]
+
+
+def test_a_process_told_to_quit_says_yes_to_nothing_that_it_has_not_kept(
+    server: Server, head: bytes, inbox: Inbox
+) -> None:
+    """A signal comes in the midst of whatever is computed, and with green threads that is a request."""
+    request = head + b"Content-Length: %d\r\n\r\n%s" % (len(EVENT), EVENT)
+    ends = time.monotonic() + 4
+
+    def post() -> int:
+        accepted = 0
+        while time.monotonic() < ends:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+                connection.sendall(request)
+                accepted += connection.recv(65536).startswith(b"HTTP/1.1 202")
+        return accepted
+
+    with ThreadPoolExecutor(8) as pool:
+        posts = [pool.submit(post) for _ in range(8)]
+        for number in (SIGQUIT, SIGINT, SIGABRT, SIGQUIT, SIGABRT):
+            time.sleep(0.6)
+            os.kill(tree(server.pid)[-1], number)
+        accepted = sum(one.result() for one in posts)
+    assert accepted > 100
+    assert inbox.waiting() >= accepted
+    assert "Traceback" not in server.log.read_text()

@@ -52,6 +52,17 @@ def test_a_connection_that_was_read_with_is_written_with_again(single: Engine) -
         assert session.scalar(text("SHOW transaction_isolation")) == "read committed"
 
 
+def test_who_writes_after_a_reader_does_so_if_the_server_lets_him(single: Engine) -> None:
+    """An operator may have forbidden writing for a while."""
+    with transaction(single) as session:
+        session.execute(text("SET default_transaction_read_only = on"))
+    for _ in range(2):
+        with read_only(single) as session:
+            session.scalar(PID)
+        with pytest.raises(DBAPIError, match="read-only transaction"), transaction(single) as session:
+            make_customer(session)
+
+
 def test_a_connection_is_asked_whether_it_is_there_unless_it_has_just_answered(
     engine: Engine, single: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import TypeVar
 from uuid import UUID
 
@@ -35,6 +36,9 @@ FIELDS = (
     "idempotencyKey",
     "source",
 )
+
+# As many names that no recording has are told of one; the first says it all.
+_MOST_UNKNOWN = 20
 
 RawFields = Mapping[str, msgspec.Raw]
 """The members of a JSON object, each still as the text it was sent as."""
@@ -106,9 +110,9 @@ class _Reader:
     errors: list[FieldError] = field(default_factory=list)
 
     def refuse_unknown(self) -> None:
-        for name in self.fields:
-            if name not in FIELDS:
-                self._add(name, "is not a field of a recording", "unknown")
+        unknown = (name for name in self.fields if name not in FIELDS)
+        for name in islice(unknown, _MOST_UNKNOWN):
+            self._add(name, "is not a field of a recording", "unknown")
 
     def required(self, name: str, read: Callable[[bytes], Value], otherwise: Value) -> Value:
         if name in self.fields:
