@@ -19,13 +19,17 @@ from typing import Any
 
 import gevent
 import gunicorn.http.wsgi  # type: ignore[import-untyped]
+import gunicorn.util  # type: ignore[import-untyped]
 
 from api import stopping
+from api.gunicorn_problems import write_problem
 from usage_billing.settings import Settings
 
 _settings = Settings.from_environment()
 # What it is made of is nobody's business: the header cannot be left out, but it can say something else.
 gunicorn.http.wsgi.SERVER = "usage-billing"
+# What is not HTTP at all never reaches the application, and is told so in the same form as everything else.
+gunicorn.util.write_error = write_problem
 
 worker_class = "api.gunicorn_worker.Worker"
 # Loaded once and forked: a worker that died is replaced in milliseconds, and nobody can connect before the app is

@@ -1,19 +1,23 @@
 """gunicorn's threaded worker, of whom no slow sender or reader can take the threads.
 
 As it comes, a request that arrives byte by byte holds a thread for as long as its sender likes, and a few dozen of
-them hold all. Here a connection gets a thread once it has sent something; from then on its request has to arrive in
-time, and in less when every thread is taken. Working on a request that has arrived may take what it takes.
+them hold all. Here a connection gets a thread once it has sent something; there are as many green ones as there may be
+connections, and only those whose head has arrived take turns, of which there are ``--threads``. From its first byte on
+a request has to arrive in time, and in less when many do. Working on one that has arrived may take what it takes.
 """
 
 import os
 import selectors
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from api.turns import Turns
 
 # A batch of 4 MiB over a line of 1 Mbit/s takes that long.
 ARRIVAL_SECONDS = 35.0
@@ -30,6 +34,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         # Connections that threads work on: since when, and the request that was on them before.
         self._at_work: dict[Any, tuple[float, Any]] = {}
+        self._turns = Turns(self.cfg.threads)
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """For gunicorn: a green thread costs some kilobytes, and those that wait for a head are many."""
+        return ThreadPoolExecutor(self.worker_connections)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """In a thread, with a head that has arrived; its body is read in its turn, and has as long again."""
+        _, earlier = self._at_work.pop(conn)
+        with self._turns.turn():
+            self._at_work[conn] = time.monotonic(), earlier
+            return super().handle_request(req, conn)
 
     def enqueue_req(self, conn: Any) -> None:
         """A new connection waits without a thread until there is something to read."""
@@ -61,7 +77,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             return super().handle(conn)
         finally:
-            del self._at_work[conn]
+            self._at_work.pop(conn, None)
 
     def murder_pending(self) -> None:
         """In the main loop, at least once a second."""
