@@ -3,7 +3,9 @@
 import socket
 
 import msgspec
+from gunicorn.util import write_nonblock  # type: ignore[import-untyped]
 
+from api.problem_codes import MEDIA_TYPE, members
 from usage_billing.core.identifiers import new_text_id
 
 _SERVER_ERROR = 500
@@ -13,19 +15,11 @@ def write_problem(sock: socket.socket, status: int, reason: str, message: str) -
     """Send ``application/problem+json`` and say that the connection ends; in place of gunicorn's ``write_error``."""
     code = "internal_error" if status == _SERVER_ERROR else "bad_request"
     request_id = new_text_id()
-    problem = {
-        "type": f"/api/docs/problems#{code}",
-        "title": reason,
-        "status": status,
-        "detail": message.encode("ascii", "backslashreplace").decode() or "something went wrong here",
-        "code": code,
-        "requestId": request_id,
-    }
-    body = msgspec.json.encode(problem)
+    detail = message or "something went wrong here"
+    body = msgspec.json.encode(members(status, code, title=reason, detail=detail, request_id=request_id))
     head = (
-        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"
         f"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nX-Request-Id: {request_id}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    sock.setblocking(True)
-    sock.sendall(head.encode("latin-1") + body)
+    write_nonblock(sock, head.encode("latin-1") + body)

@@ -11,6 +11,7 @@ from werkzeug.routing import BaseConverter
 
 from api import problems
 from api.auth import rule_of
+from api.problem_codes import MEDIA_TYPE
 from api.schemas.fields import describe
 from api.schemas.problems import ProblemSchema
 from usage_billing import __version__
@@ -55,7 +56,7 @@ class ProblemApi(Api):  # type: ignore[misc]
         response: dict[str, Any] = {"description": description}
         if error:
             response["schema"] = self.ERROR_SCHEMA
-        prepare_response(response, self.spec, problems.MEDIA_TYPE)
+        prepare_response(response, self.spec, MEDIA_TYPE)
         self.spec.components.response(name, response, lazy=True)
 
 

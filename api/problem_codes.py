@@ -3,6 +3,10 @@
 A code is wire format: once released it keeps its meaning. A test compares the codes in use with this table.
 """
 
+from typing import Any
+
+MEDIA_TYPE = "application/problem+json"
+
 CODES: dict[str, str] = {
     # 400: not well-formed
     "bad_request": "The request is not well-formed HTTP, or its body was cut short.",
@@ -92,3 +96,20 @@ CODES: dict[str, str] = {
     "migrations_pending": "The database is not at the schema that this version needs: run usage-billing migrate.",
     "inbox_unavailable": "The inbox does not answer, so nothing can be accepted; try again with the same key.",
 }
+
+
+def members(status: int, code: str, *, title: str, detail: str, request_id: str) -> dict[str, Any]:
+    """What every problem says, whoever answers it."""
+    return {
+        "type": f"/api/docs/problems#{code}" if code in CODES else "about:blank",
+        "title": title,
+        "status": status,
+        "detail": printable(detail),
+        "code": code,
+        "requestId": request_id,
+    }
+
+
+def printable(text: str) -> str:
+    """What a caller sent may be in the message; lone surrogates cannot be sent back."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
@@ -11,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from api.errors import TooLarge, TooManyRequests, Unreadable, UnsupportedMediaType
 from api.json_provider import json_response
 from api.observe import request_id
-from api.problem_codes import CODES
+from api.problem_codes import MEDIA_TYPE, members, printable
 from usage_billing.core.errors import (
     Conflict,
     FieldError,
@@ -23,7 +22,6 @@ from usage_billing.core.errors import (
     UsageBillingError,
 )
 
-MEDIA_TYPE = "application/problem+json"
 _RETRY_SECONDS = 2
 _MOST_ERRORS = 1000  # one for each event of a batch; an answer ten times as long as its question helps nobody
 _SERVER_ERROR = 500
@@ -100,14 +98,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """An answer that says what is wrong, to people by ``detail`` and to programs by ``code``."""
-    body: dict[str, Any] = {
-        "type": f"/api/docs/problems#{code}" if code in CODES else "about:blank",
-        "title": title,
-        "status": status,
-        "detail": _printable(detail),
-        "code": code,
-        "requestId": request_id(),
-    }
+    body = members(status, code, title=title, detail=detail, request_id=request_id())
     listed = [_field(error) for error in islice(errors, _MOST_ERRORS)]
     if listed:
         body["errors"] = listed
@@ -121,12 +112,7 @@ def problem(
 def _field(error: FieldError) -> dict[str, str]:
     """A field of the body by its JSON pointer; a query parameter, marked by ``?``, by its name."""
     where = {"parameter": error.pointer[1:]} if error.pointer.startswith("?") else {"pointer": error.pointer}
-    return {name: _printable(text) for name, text in where.items()} | {
-        "detail": _printable(error.message),
+    return {name: printable(text) for name, text in where.items()} | {
+        "detail": printable(error.message),
         "code": error.code,
     }
-
-
-def _printable(text: str) -> str:
-    """What a caller sent may be in the message; lone surrogates cannot be sent back."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -135,9 +135,9 @@ SPOILT: dict[str, tuple[list[str], set[str]]] = {
             "INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, bills_at, total,"
             " allowance, beyond_limit, events, beyond_events, events_hash, to_rate)"
             " SELECT subscription_id, usage_type_id, '2026-06-20Z', period_end, bills_at, 0, 0, 0, 0, 0,"
-            f" decode(repeat('00', 32), 'hex'), true FROM usage_summaries WHERE {SUMMARY}"
+            f" decode(repeat('00', 32), 'hex'), false FROM usage_summaries WHERE {SUMMARY}"
         ],
-        {"summary_overlap"},
+        {"summary_overlap", "summary_period"},
     ),
     "a mark": ([f"UPDATE usage SET beyond_limit = 1 WHERE {THIRD}"], {"usage_mark"}),
     "two marks that add up": (
