@@ -17,10 +17,13 @@ from tests.factories import (
     record,
 )
 from tests.support.books import Counts, check_books, counts, rows, scalars, totals
+from tests.support.plans import scans_of
+from usage_billing.db.bulk import find_by_index
 from usage_billing.db.session import rolled_back, transaction
 from usage_billing.flows.manage_catalog import define_quota
 from usage_billing.flows.manage_subscriptions import end_subscription
 from usage_billing.flows.record_usage import Outcome
+from usage_billing.metering.queries import recorded_keys
 from usage_billing.metering.recording import Recording
 
 
@@ -317,9 +320,24 @@ def test_ordinals_of_each_summary_have_no_gap_over_batches_and_rollbacks(world: 
 def test_the_database_itself_refuses_a_second_row_for_a_key(world: Engine, now: datetime) -> None:
     deliver(world, make_recording(now=now, key="k"))
     names = scalars(
-        world, "SELECT conname FROM pg_constraint WHERE conrelid = 'usage'::regclass AND contype IN ('u', 'p')"
+        world,
+        "SELECT indexrelid::regclass::text FROM pg_index"
+        " WHERE indrelid = 'usage'::regclass AND indisunique AND indisvalid AND indimmediate",
     )
-    assert {"pk_usage", "uq_usage_recording_key", "uq_usage_ordinal"} <= set(names)
+    assert {"pk_usage", "uq_usage_key", "uq_usage_ordinal"} <= set(names)
+
+
+def test_keys_are_looked_up_one_by_one_in_a_table_that_has_just_begun_to_grow(world: Engine, now: datetime) -> None:
+    with transaction(world) as session:
+        record(session, *[make_recording(now=now, key=f"k{index}") for index in range(3000)])
+    asked = [("sub456", "", f"k{index}") for index in range(2995, 3005)]
+    with transaction(world) as session, scans_of(session, "usage") as scans:
+        find_by_index(session)
+        assert recorded_keys(session, asked).keys() == set(asked[:5])
+    (scan,) = scans
+    assert (scan["Node Type"], scan["Index Name"]) == ("Index Scan", "uq_usage_key")
+    assert scan["Actual Loops"] * scan["Actual Rows"] == 5
+    assert scan.get("Rows Removed by Filter", 0) == 0
 
 
 def test_defining_the_first_quota_marks_what_was_counted_before_for_billing(world: Engine, now: datetime) -> None:

@@ -68,7 +68,7 @@ def finalized(draft: UUID, world: Session, now: datetime) -> UUID:
 
 def test_a_recording_key_is_there_once(world: Session, refused: Refused) -> None:
     copy = copy_of("usage", "'id', gen_random_uuid(), 'ordinal', 1000", "idempotency_key = 'k1'")
-    assert refused(copy) == "uq_usage_recording_key"
+    assert refused(copy) == "uq_usage_key"
 
 
 def test_two_recordings_cannot_have_one_place_in_a_summary(world: Session, refused: Refused) -> None:

@@ -40,10 +40,11 @@ _OPEN_AGAIN = text(
     " SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.id AND t.plan_id = :plan)"
 )
 _RECORDED_LATER = text(
-    "SELECT 1 FROM usage AS u WHERE u.usage_type_id = :type AND u.occurred_at >= :now AND EXISTS ("
-    " SELECT FROM subscription_terms AS t WHERE t.subscription_id = u.subscription_id AND t.plan_id = :plan)"
-    " AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)"
-    " AND (CAST(:own AS text) IS NULL OR u.subscription_id = :own) LIMIT 1"
+    "SELECT 1 FROM subscription_terms AS t WHERE t.plan_id = :plan"
+    " AND (CAST(:own AS text) IS NULL OR t.subscription_id = :own) AND EXISTS ("
+    " SELECT FROM usage AS u WHERE hashtextextended(u.subscription_id, 0) = hashtextextended(t.subscription_id, 0)"
+    " AND u.subscription_id = t.subscription_id AND u.usage_type_id = :type AND u.occurred_at >= :now"
+    " AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)) LIMIT 1"
 )
 
 

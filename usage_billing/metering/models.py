@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
+    ColumnElement,
     DateTime,
     ForeignKey,
     Identity,
@@ -21,7 +22,9 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    and_,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -29,6 +32,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Quantity, Total
+
+KEY_DIGEST = "substr(sha256(((source || '/') || idempotency_key)::bytea), 1, 16)"
+"""What the unique index holds of a recording's key: 16 bytes for the up to 257 that it has."""
+
+SUBSCRIPTION_HASH = "hashtextextended(subscription_id, 0)"
+"""A subscription in 8 bytes. With an instant it makes 16, the widest entry by which an index that grows in as many
+places as there are subscriptions leaves its pages full."""
 
 OPEN = "open"
 REPLAYED = "replayed"
@@ -44,12 +54,12 @@ class Usage(Base):
 
     __tablename__ = "usage"
     __table_args__ = (
-        UniqueConstraint("subscription_id", "source", "idempotency_key", name="uq_usage_recording_key"),
         UniqueConstraint("summary_id", "ordinal", name="uq_usage_ordinal"),
         # The upper bound is also what keeps NaN out: it sorts above every number.
         CheckConstraint("quantity > 0 AND quantity <= 1e15", name="quantity"),
         CheckConstraint("beyond_limit >= 0 AND beyond_limit <= quantity", name="beyond_limit"),
-        Index("ix_usage_subscription_occurred", "subscription_id", "occurred_at", "id"),
+        Index("uq_usage_key", "subscription_id", text(KEY_DIGEST), unique=True),
+        Index("ix_usage_occurred", text(SUBSCRIPTION_HASH), "occurred_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -71,6 +81,12 @@ class Usage(Base):
     def within_limit(self) -> Decimal:
         """The part of the quantity that the allowance covers."""
         return self.quantity - self.beyond_limit
+
+    @classmethod
+    def of(cls, subscription_id: str) -> ColumnElement[bool]:
+        """Whether it is of this subscription; with a time, by the index of when recordings occurred."""
+        hashed = literal_column(SUBSCRIPTION_HASH) == func.hashtextextended(subscription_id, 0)
+        return and_(hashed, cls.subscription_id == subscription_id)
 
 
 class UsageDuplicate(Base):

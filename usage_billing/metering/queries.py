@@ -20,12 +20,15 @@ _KNOWN_IDS = text(
     " UNION ALL SELECT id FROM usage_duplicates WHERE id = ANY(ARRAY(SELECT unnest(ids) FROM asked))"
     " UNION ALL SELECT id FROM quarantined_usage WHERE id = ANY(ARRAY(SELECT unnest(ids) FROM asked))"
 )
-# One text is sent in a tenth of the time of three arrays; neither separator is in the alphabet of identifiers.
+# One text is sent in a tenth of the time of three arrays; neither separator is in the alphabet of identifiers. LIMIT
+# makes it one look-up a key: joined, a table that has just begun to grow would be read whole, in the index's order.
 _RECORDED_KEYS = text(
-    "SELECT u.subscription_id, u.source, u.idempotency_key, u.id, u.fingerprint FROM ("
-    " SELECT split_part(name, '/', 1) AS subscription_id, split_part(name, '/', 2) AS source,"
-    " split_part(name, '/', 3) AS idempotency_key FROM unnest(string_to_array(:names, ',')) AS name"
-    ") AS k JOIN usage AS u USING (subscription_id, source, idempotency_key)"
+    "SELECT u.* FROM unnest(string_to_array(:names, ',')) AS name CROSS JOIN LATERAL ("
+    " SELECT subscription_id, source, idempotency_key, id, fingerprint FROM usage"
+    " WHERE subscription_id = split_part(name, '/', 1) AND source = split_part(name, '/', 2)"
+    " AND idempotency_key = split_part(name, '/', 3)"
+    " AND substr(sha256(((source || '/') || idempotency_key)::bytea), 1, 16)"
+    " = substr(sha256(substr(name, strpos(name, '/') + 1)::bytea), 1, 16) LIMIT 1) AS u"
 )
 _TOTALS = text(
     "SELECT s.subscription_id, s.usage_type_id, t.unit_name, s.period_start, s.period_end, s.total, s.beyond_events"

@@ -109,7 +109,7 @@ def _events(session: Session, subscription_id: str, question: Question) -> Itera
     rows = session.execute(
         select(Usage.usage_type_id, Usage.occurred_at, Usage.quantity)
         .where(
-            Usage.subscription_id == subscription_id,
+            Usage.of(subscription_id),
             Usage.occurred_at >= question.start,
             Usage.occurred_at < question.end,
             ~exists().where(UsageVoid.usage_id == Usage.id),
