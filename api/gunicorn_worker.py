@@ -15,6 +15,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import gevent  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from api.turns import Turns
@@ -23,6 +24,9 @@ from api.turns import Turns
 ARRIVAL_SECONDS = 35.0
 ARRIVAL_SECONDS_WHEN_BUSY = 1.0
 FIRST_BYTE_SECONDS = 15.0
+# After a connection the next one is left to the other processes for so long, or the first to look takes a burst whole
+# and works on it alone while it lasts.
+TURN_TO_ACCEPT_SECONDS = 0.0005
 # Whoever takes nothing of an answer for so long, or is gone without a word, is given up by the kernel.
 READ_MILLISECONDS = 30_000
 
@@ -35,6 +39,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         # Connections that threads work on: since when, and the request that was on them before.
         self._at_work: dict[Any, tuple[float, Any]] = {}
         self._turns = Turns(self.cfg.threads)
+        self._leaves_to_others = False
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
         """For gunicorn: a green thread costs some kilobytes, and those that wait for a head are many."""
@@ -46,6 +51,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         with self._turns.turn():
             self._at_work[conn] = time.monotonic(), earlier
             return super().handle_request(req, conn)
+
+    def accept(self, listener: Any) -> None:
+        """In the main loop, when a connection may be there: take it, and let the other processes take one."""
+        before = self.nr_conns
+        super().accept(listener)
+        if self.nr_conns > before and self.cfg.workers > 1:
+            self._leaves_to_others = True
+            self.set_accept_enabled(False)
+            gevent.spawn_later(TURN_TO_ACCEPT_SECONDS, self.method_queue.defer, self._accept_again)
+
+    def _accept_again(self) -> None:
+        self._leaves_to_others = False
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Asked for by gunicorn before it waits for what comes next."""
+        super().set_accept_enabled(enabled and not self._leaves_to_others)
 
     def enqueue_req(self, conn: Any) -> None:
         """A new connection waits without a thread until there is something to read."""

@@ -25,8 +25,9 @@ from usage_billing.core.errors import Unavailable
 from usage_billing.db.locks import try_lock_drain
 from usage_billing.db.session import transaction
 
-# Below this, waiting a moment for more company is cheaper than a transaction and a task for each.
+# Below this, taking the other shards along is cheaper than a transaction and a task for each.
 SMALL_BATCH = 200
+# After a round of less than half a batch, waiting for more costs less than another round at once.
 LINGER_SECONDS = 0.2
 # Give the process back after this, so that one busy shard does not starve the others.
 TURN_SECONDS = 20.0
@@ -108,7 +109,7 @@ class _Drain:
                 count = self._record_hauls(hauls)
                 if self._helped and count >= BATCH:
                     break
-                if count < SMALL_BATCH:
+                if count < BATCH // 2:
                     time.sleep(LINGER_SECONDS)
         return {shard for shard in {self._own, *self._helped} if not self._inbox.rest(shard)}
 

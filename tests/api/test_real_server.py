@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from signal import SIGABRT, SIGINT, SIGQUIT
 from typing import NamedTuple
@@ -16,8 +16,9 @@ import pytest
 from flask import Flask
 
 from tasks.inbox import Inbox
-from tests.faults.processes import tree
+from tests.faults.processes import children, tree
 from tests.support.callers import Keys
+from tests.support.processes import wait_until
 
 START_SECONDS = 30
 EVENT = b'{"userId":"user123","subscriptionId":"sub456","usageType":"report","quantity":1}'
@@ -33,13 +34,12 @@ class Server(NamedTuple):
     log: Path
 
 
-@pytest.fixture(scope="module")
-def server(settings: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@contextmanager
+def serving(log: Path, *options: str) -> Iterator[Server]:
     """gunicorn on a port of its own, on the databases of these tests."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         free = int(probe.getsockname()[1])
-    log = tmp_path_factory.mktemp("gunicorn") / "log"
-    command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{free}", "--threads", "4"]
+    command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{free}", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "-c", "python:api.gunicorn_config", "api:create_app()"],
@@ -61,6 +61,12 @@ def server(settings: object, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         finally:
             process.send_signal(SIGINT)
             process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server(settings: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("gunicorn") / "log", "--threads", "4") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +193,27 @@ def test_requests_share_one_thread_of_the_system(server: Server, say: Say, head:
     assert {status for status, _ in answers} == {202}
     threads = [len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in tree(server.pid)]
     assert max(threads) <= 2  # one may look up names for a while
+
+
+def test_connections_that_come_together_are_divided_between_the_processes(settings: object, tmp_path: Path) -> None:
+    """As it comes, whoever looks first takes nearly all of a burst, and works on them alone while they last."""
+
+    def sockets() -> list[int]:
+        return [
+            sum(os.readlink(link).startswith("socket:") for link in Path(f"/proc/{pid}/fd").iterdir())
+            for pid in children(server.pid)
+        ]
+
+    with serving(tmp_path / "log", "--threads", "4", "--workers", "2") as server:
+        wait_until(lambda: len(children(server.pid)) == 2)
+        time.sleep(0.5)
+        before = sockets()
+        with ExitStack() as connections:
+            for _ in range(32):
+                connections.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+            wait_until(lambda: sum(sockets()) == sum(before) + 32)
+            shares = [now - was for now, was in zip(sockets(), before, strict=True)]
+    assert min(shares) >= 8, shares
 
 
 def test_a_process_told_to_quit_says_yes_to_nothing_that_it_has_not_kept(

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from tests.e2e.test_up import OURS, REPOSITORY, Up, wait_until
+from tests.e2e.test_up import OURS, REPOSITORY, Up
+from tests.support.processes import wait_until
 from usage_billing.embedded.ports import LOOPBACK, free_port
 
 pytestmark = pytest.mark.e2e

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import gone, wait_until
 from usage_billing.embedded.ports import LOOPBACK, free_port
 from usage_billing.embedded.redis import EmbeddedRedis
 
@@ -26,20 +27,6 @@ REPOSITORY = Path(__file__).parents[2]
 AS_ROOT = os.geteuid() == 0
 OURS = re.compile(r"^(DATABASE_URL|REDIS_URL|CELERY_|PORT$|USAGE_BILLING_|INTERNAL_API_KEY|JWT_|FLOWER_|PYTEST_)")
 RUNNING = "usage-billing is running."
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60, *, why: Callable[[], str] = str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.05)
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def processes_of(folder: Path) -> dict[int, str]:
@@ -230,10 +217,10 @@ def test_what_dies_is_started_again(up: Callable[..., Up], folder: Path) -> None
     for pid in pids.values():
         os.kill(pid, signal.SIGKILL)
     for name in pids:
-        wait_until(lambda name=name: f"{name} is running again" in running.text, why=lambda: running.text)  # type: ignore[misc]
+        wait_until(lambda name=name: f"{name} is running again" in running.text, 60, why=lambda: running.text)  # type: ignore[misc]
         assert f"{name} ended (signal SIGKILL), starting it again" in running.text
     health = f"curl -s -o /dev/null -w '%{{http_code}}' http://127.0.0.1:{running.port}/health/ready || true"
-    wait_until(lambda: running.type(health) == "200", why=lambda: running.text)
+    wait_until(lambda: running.type(health) == "200", 60, why=lambda: running.text)
     assert running.stop() == 0, running.text
 
 
@@ -336,7 +323,7 @@ def test_flower_is_on_the_loopback_behind_a_password(up: Callable[..., Up], fold
     found = re.search(r"Flower +(http://127\.0\.0\.1:\d+)", running.text)
     assert found
     ask = f"curl -s -o /dev/null -w '%{{http_code}}' {found[1]}/"
-    wait_until(lambda: running.type(f"{ask} || true") == "401", why=lambda: running.text)
+    wait_until(lambda: running.type(f"{ask} || true") == "401", 60, why=lambda: running.text)
     password = json.loads((folder / ".usage-billing" / "secrets.json").read_text())["FLOWER_PASSWORD"]
     assert running.type(f"{ask} -u admin:{password}") in {"200", "302"}
     assert not any(password in name for name in processes_of(folder).values())

@@ -10,14 +10,14 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.support.processes import gone, wait_until
 from usage_billing.core.errors import ConfigurationError, Conflict, Unavailable
 from usage_billing.embedded import binaries, ground
 from usage_billing.embedded.ports import LOOPBACK, free_port
@@ -74,21 +74,6 @@ def redis(server: EmbeddedServer, command: str) -> str:
         answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
     assert answer.startswith("+OK\r\n"), answer
     return answer.removeprefix("+OK\r\n").removesuffix("+OK\r\n")
-
-
-def gone(pid: int) -> bool:
-    """Whether the process has ended (a zombie that nobody has buried yet has)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
 
 
 def script(code: str, home: Path, **options: object) -> subprocess.Popen[str]:

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.processes import gone, wait_until
 from usage_billing.supervisor.child import Child, describe
 from usage_billing.supervisor.console import Console
 from usage_billing.supervisor.supervisor import LONGEST_DELAY, Supervisor
@@ -33,20 +33,6 @@ class Heard:
 
     def wait_for(self, line: str, times: int = 1) -> None:
         wait_until(lambda: [said for _, said in self.lines].count(line) >= times)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def child(name: str, code: str, say: Heard, **options: object) -> Child:
