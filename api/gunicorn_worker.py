@@ -24,9 +24,9 @@ from api.turns import Turns
 ARRIVAL_SECONDS = 35.0
 ARRIVAL_SECONDS_WHEN_BUSY = 1.0
 FIRST_BYTE_SECONDS = 15.0
-# After a connection the next one is left to the other processes for so long, or the first to look takes a burst whole
-# and works on it alone while it lasts.
-TURN_TO_ACCEPT_SECONDS = 0.0005
+# When connections become more, the next one is left to the other processes for so long, or the first to look takes all
+# that come together and works on them alone while they last. The clock of the loop ticks no faster.
+TURN_TO_ACCEPT_SECONDS = 0.001
 # Whoever takes nothing of an answer for so long, or is gone without a word, is given up by the kernel.
 READ_MILLISECONDS = 30_000
 
@@ -39,6 +39,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         # Connections that threads work on: since when, and the request that was on them before.
         self._at_work: dict[Any, tuple[float, Any]] = {}
         self._turns = Turns(self.cfg.threads)
+        # The most connections since the last look, which was then.
+        self._most, self._looked = 0, time.monotonic()
         self._leaves_to_others = False
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
@@ -53,10 +55,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return super().handle_request(req, conn)
 
     def accept(self, listener: Any) -> None:
-        """In the main loop, when a connection may be there: take it, and let the other processes take one."""
-        before = self.nr_conns
+        """In the main loop, when a connection may be there: take it, and let the other processes take one.
+
+        Those of senders who open one for each request take the place of others, and nothing waits for them.
+        """
         super().accept(listener)
-        if self.nr_conns > before and self.cfg.workers > 1:
+        if self.nr_conns > self._most and self.cfg.workers > 1:
+            self._most = self.nr_conns
             self._leaves_to_others = True
             self.set_accept_enabled(False)
             gevent.spawn_later(TURN_TO_ACCEPT_SECONDS, self.method_queue.defer, self._accept_again)
@@ -103,6 +108,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def murder_pending(self) -> None:
         """In the main loop, at least once a second."""
         super().murder_pending()
+        if time.monotonic() - self._looked > 1:
+            self._most, self._looked = self.nr_conns, time.monotonic()
         at_work = list(self._at_work.items())
         patience = ARRIVAL_SECONDS_WHEN_BUSY if len(at_work) >= self.cfg.threads else ARRIVAL_SECONDS
         for conn, (since, earlier) in at_work:

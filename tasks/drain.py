@@ -11,7 +11,7 @@ against anybody: the shards pause.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from sqlalchemy import Engine
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from tasks.alone import record_one_by_one, set_suspect_aside
 from tasks.batch import BATCH, record_entries
-from tasks.inbox import Entry, Inbox
+from tasks.inbox import READ_BYTES, Entry, Inbox
 from usage_billing.core import crash
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.locks import try_lock_drain
@@ -109,7 +109,7 @@ class _Drain:
                 count = self._record_hauls(hauls)
                 if self._helped and count >= BATCH:
                     break
-                if count < BATCH // 2:
+                if count < BATCH // 2 and _size(hauls) < READ_BYTES:
                     time.sleep(LINGER_SECONDS)
         return {shard for shard in {self._own, *self._helped} if not self._inbox.rest(shard)}
 
@@ -172,3 +172,8 @@ class _Drain:
 
 def _count(entries: Sequence[Entry]) -> int:
     return sum(entry.count for entry in entries)
+
+
+def _size(hauls: Mapping[int, Sequence[Entry]]) -> int:
+    """Bytes of what was read: from so many on there may be more."""
+    return sum(len(entry.data) for entries in hauls.values() for entry in entries)

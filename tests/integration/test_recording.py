@@ -330,13 +330,13 @@ def test_the_database_itself_refuses_a_second_row_for_a_key(world: Engine, now: 
 def test_keys_are_looked_up_one_by_one_in_a_table_that_has_just_begun_to_grow(world: Engine, now: datetime) -> None:
     with transaction(world) as session:
         record(session, *[make_recording(now=now, key=f"k{index}") for index in range(3000)])
-    asked = [("sub456", "", f"k{index}") for index in range(2995, 3005)]
+    asked = [("sub456", "", f"k{index}") for index in range(2500, 3500)]
     with transaction(world) as session, scans_of(session, "usage") as scans:
         find_by_index(session)
-        assert recorded_keys(session, asked).keys() == set(asked[:5])
+        assert recorded_keys(session, asked).keys() == set(asked[:500])
     (scan,) = scans
     assert (scan["Node Type"], scan["Index Name"]) == ("Index Scan", "uq_usage_key")
-    assert scan["Actual Loops"] * scan["Actual Rows"] == 5
+    assert scan["Actual Loops"] == 1000
     assert scan.get("Rows Removed by Filter", 0) == 0
 
 

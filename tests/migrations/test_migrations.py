@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -14,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from tests.architecture.sources import ROOT, sources
 from tests.migrations.schema import read_schema
 from tests.support.databases import Databases
+from tests.support.processes import wait_until
 from usage_billing.all_models import Base
 from usage_billing.cli.migrate import alembic_config, downgrade, upgrade
 
@@ -96,6 +98,25 @@ def test_a_migration_gives_up_rather_than_queue_behind_a_long_transaction(databa
             downgrade(url, "base")
     engine.dispose()
     assert read_schema(url) == before
+
+
+@pytest.mark.parametrize("revision", ["0008", "0009"])
+def test_a_drain_that_has_read_and_will_write_and_a_migration_get_by_each_other(
+    databases: Databases, revision: str
+) -> None:
+    """A migration that holds a lock and asks for a stronger one would end in a deadlock, again and again."""
+    url = databases.bare()
+    upgrade(url, f"{int(revision) - 1:04d}")
+    engine = create_engine(url)
+    locks = text("SELECT count(*) FROM pg_locks WHERE relation = 'usage'::regclass AND NOT granted")
+    with ThreadPoolExecutor(1) as beside, engine.connect() as drain, engine.connect() as looking:
+        drain.execute(text("SELECT count(*) FROM usage"))
+        migration = beside.submit(upgrade, url, revision)
+        wait_until(lambda: migration.done() or looking.scalar(locks) == 1)
+        drain.execute(text("LOCK TABLE usage IN ROW EXCLUSIVE MODE"))
+        drain.commit()
+        migration.result(20)
+    engine.dispose()
 
 
 @pytest.mark.parametrize("file", sources("migrations/versions"), ids=lambda file: file.name)

@@ -68,13 +68,21 @@ def test_a_shard_that_somebody_is_at_is_left_to_them(
     assert drain_shard(5, inbox=inbox, engine=engine) == 1
 
 
-@pytest.mark.parametrize(("each", "waits"), [(1, [0.2]), (2, [])])
+@pytest.mark.parametrize(("each", "most", "waits"), [(1, 10**6, [0.2]), (2, 10**6, []), (1, 100, [])])
 def test_after_a_round_of_less_than_half_a_batch_it_waits_for_more(
-    engine: Engine, inbox: Inbox, send: Send, monkeypatch: pytest.MonkeyPatch, each: int, waits: list[float]
+    engine: Engine,
+    inbox: Inbox,
+    send: Send,
+    monkeypatch: pytest.MonkeyPatch,
+    each: int,
+    most: int,
+    waits: list[float],
 ) -> None:
+    """Unless there was more than it reads at once, of large recordings."""
     slept: list[float] = []
     monkeypatch.setattr("tasks.drain.BATCH", 2 * SHARDS + 2)
     monkeypatch.setattr("tasks.drain.LINGER_SECONDS", 0.2)
+    monkeypatch.setattr("tasks.drain.READ_BYTES", most)
     monkeypatch.setattr("tasks.drain.time.sleep", slept.append)
     send(each)
     assert drain_shard(3, inbox=inbox, engine=engine) == each * SHARDS

@@ -10,8 +10,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
-# One in a billion billion times a hash stands for two subscriptions, so the name is compared as well: where the planner
-# does not see it, or it takes the two for independent, expects next to nothing and sorts all there is.
+# As Usage.of has it, for the same reasons; expecting next to nothing the planner would sort all there is.
 _SELECT = (
     "SELECT * FROM (SELECT id, usage_type_id, quantity, beyond_limit, occurred_at, received_at, recorded_at,"
     " idempotency_key, source, CAST(metadata AS text) FROM usage"
