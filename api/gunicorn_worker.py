@@ -25,8 +25,9 @@ ARRIVAL_SECONDS = 35.0
 ARRIVAL_SECONDS_WHEN_BUSY = 1.0
 FIRST_BYTE_SECONDS = 15.0
 # When connections become more, the next one is left to the other processes for so long, or the first to look takes all
-# that come together and works on them alone while they last. The clock of the loop ticks no faster.
-TURN_TO_ACCEPT_SECONDS = 0.001
+# that come together and works on them alone while they last.
+TURN_TO_ACCEPT_SECONDS = 0.002
+REMEMBER_SECONDS = 0.1
 # Whoever takes nothing of an answer for so long, or is gone without a word, is given up by the kernel.
 READ_MILLISECONDS = 30_000
 
@@ -39,8 +40,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         # Connections that threads work on: since when, and the request that was on them before.
         self._at_work: dict[Any, tuple[float, Any]] = {}
         self._turns = Turns(self.cfg.threads)
-        # The most connections since the last look, which was then.
-        self._most, self._looked = 0, time.monotonic()
+        # The most connections that there were since then.
+        self._most, self._since = 0, 0.0
         self._leaves_to_others = False
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
@@ -59,6 +60,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         Those of senders who open one for each request take the place of others, and nothing waits for them.
         """
+        now = time.monotonic()
+        if now - self._since > REMEMBER_SECONDS:
+            self._most, self._since = self.nr_conns, now
         super().accept(listener)
         if self.nr_conns > self._most and self.cfg.workers > 1:
             self._most = self.nr_conns
@@ -108,8 +112,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def murder_pending(self) -> None:
         """In the main loop, at least once a second."""
         super().murder_pending()
-        if time.monotonic() - self._looked > 1:
-            self._most, self._looked = self.nr_conns, time.monotonic()
         at_work = list(self._at_work.items())
         patience = ARRIVAL_SECONDS_WHEN_BUSY if len(at_work) >= self.cfg.threads else ARRIVAL_SECONDS
         for conn, (since, earlier) in at_work:
