@@ -16,6 +16,7 @@ from benchmarks.seed import seed_usage
 EACH = 2_000
 PAGE = 50
 TURNS = 20
+ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +93,20 @@ def _p99(made: Machine, path: str, subscriptions: int) -> float:
 
 
 def _turn(made: Machine, pages: int) -> tuple[float, float]:
-    """Seconds of a page: the middle of TURNS from the first on, and of as many around the last."""
+    """Seconds of a page: the middle of TURNS from the second on, and of as many around the last, asked for in turns."""
     connection = http.client.HTTPConnection("127.0.0.1", made.port)
-    cursor, taken = "", []
-    for _ in range(pages + TURNS // 2):
+
+    def ask(cursor: str) -> tuple[float, str]:
         started = time.perf_counter()
         path = f"/api/usage/subscription/sub0/records?limit={PAGE}"
         connection.request("GET", f"{path}&cursor={cursor}" if cursor else path, headers={"x-api-key": key()})
-        answer = connection.getresponse()
-        body = json.loads(answer.read())
-        taken.append(time.perf_counter() - started)
-        cursor = body["nextCursor"]
+        body = json.loads(connection.getresponse().read())
+        return time.perf_counter() - started, body["nextCursor"]
+
+    cursors = [""]
+    for _ in range(pages + TURNS // 2 - 1):
+        cursors.append(ask(cursors[-1])[1])
+    early, late = cursors[1 : TURNS + 1], cursors[-TURNS:]
+    rounds = [(ask(one)[0], ask(other)[0]) for _ in range(ROUNDS) for one, other in zip(early, late, strict=True)]
     connection.close()
-    return events.rounds(taken[1 : TURNS + 1]), events.rounds(taken[-TURNS:])
+    return events.rounds([one for one, _ in rounds]), events.rounds([other for _, other in rounds])
