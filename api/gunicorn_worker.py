@@ -27,6 +27,7 @@ FIRST_BYTE_SECONDS = 15.0
 # When connections become more, the next one is left to the other processes for so long, or the first to look takes all
 # that come together and works on them alone while they last.
 TURN_TO_ACCEPT_SECONDS = 0.002
+# More than there were within this: a burst that follows another is divided as well.
 REMEMBER_SECONDS = 0.1
 # Whoever takes nothing of an answer for so long, or is gone without a word, is given up by the kernel.
 READ_MILLISECONDS = 30_000

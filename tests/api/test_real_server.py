@@ -206,7 +206,7 @@ def test_connections_that_come_together_are_divided_between_the_processes(settin
 
     with serving(tmp_path / "log", "--threads", "4", "--workers", "2") as server:
         wait_until(lambda: len(children(server.pid)) == 2)
-        time.sleep(0.5)
+        time.sleep(0.5)  # nothing tells from outside that both have begun to listen
         before = sockets()
         with ExitStack() as connections:
             for _ in range(32):
