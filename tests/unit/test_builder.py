@@ -11,25 +11,29 @@ from hypothesis import strategies as st
 from tests.support.properties import any_quantities, examples
 from tests.unit.test_rating import CURRENCIES, prices
 from usage_billing.core.decimals import EXACT
-from usage_billing.invoicing.builder import ADJUSTMENT, USAGE, Charge, Charged, Standing, Tariff, charge_for
+from usage_billing.invoicing.builder import ADJUSTMENT, USAGE, Charge, Charged, Tariff, charge_for
+from usage_billing.metering.unrated import Unrated
 from usage_billing.rating.engine import amount_for
 
 MONTH = (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
 steps = st.lists(st.tuples(any_quantities | st.just(Decimal(0)), st.integers(0, 3), st.booleans()), max_size=15)
 
 
-def standing(billable: Decimal, recordings: int) -> Standing:
+def standing(billable: Decimal, recordings: int) -> Unrated:
     """A summary that has so much beyond the allowance."""
-    return Standing(
-        summary_id=1,
+    return Unrated(
+        id=1,
+        subscription_id="sub",
         usage_type_id="assessment",
         period_start=MONTH[0],
         period_end=MONTH[1],
+        bills_at=MONTH[1],
+        quota_id=1,
         allowance=Decimal(50),
         total=EXACT.add(billable, Decimal(50)),
-        billable=billable,
+        beyond_limit=billable,
         events=recordings + 1,
-        billable_events=recordings,
+        beyond_events=recordings,
         voids=0,
         events_hash=bytes(32),
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from usage_billing.core.errors import InvalidInput
 from usage_billing.rating.engine import amount_for, rate
 from usage_billing.rating.price import parse_price
-from usage_billing.rating.pricing.base import total_of
+from usage_billing.rating.pricing.base import Line, total_of
 
 # Stripe, "Tiered pricing": 1-5 at 7.00, 6-10 at 6.50, above at 6.00, for 1, 5, 6, 20 and 25 units.
 STRIPE_TIERS = [
@@ -165,6 +165,28 @@ def prices(draw: st.DrawFn, models: tuple[str, ...]) -> dict[str, object]:
 
 
 ALL = ("per_unit", "graduated", "volume", "package", "percentage", "flat")
+
+
+@pytest.mark.parametrize(
+    ("price", "labels"),
+    [
+        ({"model": "per_unit", "unitPrice": "0.250"}, ["12.5 x 0.25"]),
+        ({"model": "flat", "amount": "9"}, ["flat amount"]),
+        ({"model": "package", "packageSize": "5", "packagePrice": "4", "freeUnits": "2"}, ["3 packages of 5 x 4"]),
+        ({"model": "percentage", "rate": "0.029", "fixedFee": "0.3"}, ["12.5 x 0.029", "7 recordings x 0.3"]),
+        ({"model": "volume", "tiers": [{"upTo": None, "unitPrice": "2"}]}, ["tier 1: 12.5 x 2"]),
+        ({"model": "per_unit", "unitPrice": "1", "discountPercent": "20"}, ["12.5 x 1", "discount of 20 %"]),
+        ({"model": "per_unit", "unitPrice": "1", "minimumAmount": "20"}, ["12.5 x 1", "up to the minimum of 20"]),
+        ({"model": "per_unit", "unitPrice": "1", "maximumAmount": "10"}, ["12.5 x 1", "down to the maximum of 10"]),
+    ],
+)
+def test_each_step_says_what_it_is(price, labels):
+    lines = parse_price(price).lines(Decimal("12.500000000000"), recordings=7)
+    assert [line.label for line in lines] == labels
+
+
+def test_a_description_is_no_template():
+    assert Line("3 {units} of {}", Decimal(3), Decimal(1)).label == "3 {units} of {}"
 
 
 @given(prices(ALL), QUANTITIES, st.integers(1, 50))

@@ -1,8 +1,15 @@
 """The one place that asks what time it is. Doors call it and pass the instant inwards; tests pass their own."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def utc_now() -> datetime:
     """The present as an aware UTC time with microseconds."""
     return datetime.now(UTC)
+
+
+@lru_cache(maxsize=1024)
+def as_text(instant: datetime) -> str:
+    """In ISO 8601; many rows of a batch share a few instants, and to write one takes a microsecond."""
+    return instant.isoformat()

@@ -58,5 +58,7 @@ def plain(value: Decimal) -> str:
     """How a quantity or price is written on the wire: no exponent, no trailing zeros."""
     if not value:
         return "0"
-    text = f"{value:f}"
+    text = str(value)
+    if "E" in text:
+        text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,6 +1,7 @@
 """Money's one rounding rule."""
 
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from functools import cache
 
 _ROUNDING = Context(prec=200, rounding=ROUND_HALF_UP, traps=[InvalidOperation])
 
@@ -10,9 +11,14 @@ def round_to_minor_unit(amount: Decimal, digits: int) -> Decimal:
 
     The only rounding in the system; an invoice item goes through it once.
     """
-    return _ROUNDING.quantize(amount, Decimal(1).scaleb(-digits))
+    return _ROUNDING.quantize(amount, _minor_unit(digits))
 
 
 def money_text(amount: Decimal, digits: int) -> str:
     """How an amount is written on the wire: all digits of the minor unit, ``30.00``."""
-    return f"{_ROUNDING.quantize(amount, Decimal(1).scaleb(-digits)):f}"
+    return f"{round_to_minor_unit(amount, digits):f}"
+
+
+@cache
+def _minor_unit(digits: int) -> Decimal:
+    return Decimal(1).scaleb(-digits)

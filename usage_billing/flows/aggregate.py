@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.queries import QuotaBook, QuotaVersion
 from usage_billing.metering.service import remark
-from usage_billing.metering.settling import Unrated
 from usage_billing.metering.split import beyond
+from usage_billing.metering.unrated import Unrated
 from usage_billing.subscriptions.agreement import agreed_at
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 

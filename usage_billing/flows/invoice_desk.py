@@ -4,45 +4,29 @@ A charge goes on the invoice that its segment bills on, while that is a draft or
 final, as an adjustment on the draft of the period at ``as_of``. Whatever is asked twice is written once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from usage_billing.core.clock import as_text
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.identifiers import new_id
 from usage_billing.core.periods import Cadence, Period, next_period, period_at
+from usage_billing.flows.claims import Claim
 from usage_billing.flows.run_outcome import SliceOutcome
 from usage_billing.invoicing.builder import ADJUSTMENT, Charge, Charged
 from usage_billing.invoicing.items import NewItem, add_items, change_items, remove_items
-from usage_billing.invoicing.queries import Cause, History, Standing, standing_invoices
+from usage_billing.invoicing.queries import History, Standing, standing_invoices
 from usage_billing.invoicing.service import NewDraft, add_drafts, add_up, remove_empty
 from usage_billing.subscriptions.lifecycle import Timeline
-from usage_billing.subscriptions.openings import Billed
 
 _INSTANT = timedelta(microseconds=1)
 _NOTHING = Decimal(0)
 _NEVER = Charged()
-
-
-class Claim(NamedTuple):
-    """Something to be charged for: what, whose, as which ``kind``, on which invoice, and how its item is made.
-
-    ``item`` takes the ids of the item and of its invoice.
-    """
-
-    cause: Cause
-    label: tuple[str, ...]
-    subscription: Billed
-    currency: str
-    kind: str
-    bills: Period
-    charge: Callable[[str, Charged], Charge | None]
-    item: Callable[[UUID, UUID, Charge], NewItem]
 
 
 @dataclass(slots=True)
@@ -63,10 +47,11 @@ class Desk:
 
     def settle(self, claim: Claim) -> None:
         """Decide what becomes of one claim."""
+        cause = claim.cause
         own = self.invoices.get((claim.subscription.id, claim.bills.end))
         kind = claim.kind if own is None or own.is_open else ADJUSTMENT
-        charge = claim.charge(kind, self.history.charged.get(claim.cause, _NEVER))
-        drafted = self.history.drafted.get(claim.cause)
+        charge = claim.charge(kind, self.history.charged.get(cause, _NEVER))
+        drafted = self.history.drafted.get(cause)
         stays = drafted is not None and (kind == ADJUSTMENT or (own is not None and drafted.invoice_id == own.id))
         if drafted is not None:
             self.touched.add(drafted.invoice_id)
@@ -126,8 +111,8 @@ class Desk:
             customer_id=claim.subscription.customer_id,
             subscription_id=claim.subscription.id,
             currency=claim.currency,
-            period_start=bills.start,
-            period_end=bills.end,
+            period_start=as_text(bills.start),
+            period_end=as_text(bills.end),
         )
         self.invoices[claim.subscription.id, bills.end] = Standing(draft.id, is_open=True)
         self._drafts.append(draft)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -10,23 +9,15 @@ from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import QuotaVersion, hold_plans, quotas_of
 from usage_billing.core.periods import Period
 from usage_billing.flows.aggregate import Aggregated, aggregate
-from usage_billing.flows.invoice_desk import Claim, open_desk
+from usage_billing.flows.claims import Claim, FeeClaim, UsageClaim
+from usage_billing.flows.invoice_desk import open_desk
 from usage_billing.flows.open_periods import open_periods
 from usage_billing.flows.run_outcome import SliceOutcome
-from usage_billing.invoicing.builder import (
-    FEE,
-    USAGE,
-    Charge,
-    Charged,
-    Standing,
-    Tariff,
-    charge_for,
-    charge_for_fee,
-)
+from usage_billing.invoicing.builder import Tariff
 from usage_billing.invoicing.fees import DueFee, lock_uncharged, settle_fees
-from usage_billing.invoicing.items import NewItem, fee_item, usage_item
-from usage_billing.invoicing.queries import fee_cause, history_of, summary_cause
-from usage_billing.metering.settling import Unrated, lock_unrated, settle
+from usage_billing.invoicing.queries import history_of
+from usage_billing.metering.settling import lock_unrated, settle
+from usage_billing.metering.unrated import Unrated
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import Billed, lock_to_bill
 from usage_billing.subscriptions.queries import timelines_of
@@ -54,7 +45,7 @@ def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: date
     claims = _usage_claims(summaries, terms, subscriptions, currencies=currencies)
     for fee in fees:
         name = fee.subscription_id
-        claims.append(_fee(fee, subscriptions[name], timelines[name], currencies[name]))
+        claims.append(_fee_claim(fee, subscriptions[name], timelines[name], currencies[name]))
     desk = open_desk(session, claims, as_of=as_of, timelines=timelines, history=history)
     for claim in claims:
         desk.settle(claim)
@@ -88,68 +79,8 @@ def _usage_claims(
         subscription, under = subscriptions[summary.subscription_id], terms[summary.id]
         currency = currencies[subscription.id]
         tariff = None if under.quota is None else _tariff(under.quota, currency, tariffs)
-        bills = Period(under.period_start, summary.bills_at)
-        claims.append(_usage(summary, tariff, subscription, currency=currency, bills=bills))
+        claims.append(UsageClaim(subscription, currency, Period(under.period_start, summary.bills_at), summary, tariff))
     return claims
-
-
-def _usage(summary: Unrated, tariff: Tariff | None, subscription: Billed, *, currency: str, bills: Period) -> Claim:
-    standing = _standing(summary)
-
-    def charge(kind: str, before: Charged) -> Charge | None:
-        return charge_for(standing, tariff, before=before, kind=kind)
-
-    def item(id: UUID, invoice_id: UUID, charge: Charge) -> NewItem:
-        if tariff is None:
-            raise ValueError(f"summary {standing.summary_id} was charged and has no quota any more")
-        return usage_item(id, invoice_id, charge, standing=standing, tariff=tariff)
-
-    return Claim(
-        cause=summary_cause(summary.id),
-        label=(subscription.id, summary.usage_type_id, summary.period_start.isoformat()),
-        subscription=subscription,
-        currency=currency,
-        kind=USAGE,
-        bills=bills,
-        charge=charge,
-        item=item,
-    )
-
-
-def _fee(fee: DueFee, subscription: Billed, timeline: Timeline, currency: str) -> Claim:
-    def charge(kind: str, before: Charged) -> Charge | None:
-        return charge_for_fee(fee.amount, description=fee.description, before=before, kind=kind)
-
-    # A fee in advance is billed where the period before it ends; what ends with a pause is billed after it.
-    running = timeline.segment_at(fee.bills_at - _INSTANT)
-    if running is None and fee.period_start < fee.bills_at:
-        running = timeline.segment_at(fee.period_start)
-    return Claim(
-        cause=fee_cause(fee.id),
-        label=(subscription.id, "fee", fee.period_start.isoformat()),
-        subscription=subscription,
-        currency=currency,
-        kind=FEE,
-        bills=Period(running.period.start if running else fee.bills_at - timedelta(days=1), fee.bills_at),
-        charge=charge,
-        item=lambda id, invoice_id, charge: fee_item(id, invoice_id, charge, fee=fee),
-    )
-
-
-def _standing(summary: Unrated) -> Standing:
-    return Standing(
-        summary_id=summary.id,
-        usage_type_id=summary.usage_type_id,
-        period_start=summary.period_start,
-        period_end=summary.period_end,
-        allowance=summary.allowance,
-        total=summary.total,
-        billable=summary.beyond_limit,
-        events=summary.events,
-        billable_events=summary.beyond_events,
-        voids=summary.voids,
-        events_hash=summary.events_hash,
-    )
 
 
 def _tariff(quota: QuotaVersion, currency: str, known: dict[tuple[int, str], Tariff]) -> Tariff:
@@ -159,3 +90,12 @@ def _tariff(quota: QuotaVersion, currency: str, known: dict[tuple[int, str], Tar
     if tariff is None:
         tariff = known[key] = Tariff(quota_id=quota.id, price=quota.price, unit_name=quota.unit_name, currency=currency)
     return tariff
+
+
+def _fee_claim(fee: DueFee, subscription: Billed, timeline: Timeline, currency: str) -> Claim:
+    # A fee in advance is billed where the period before it ends; what ends with a pause is billed after it.
+    running = timeline.segment_at(fee.bills_at - _INSTANT)
+    if running is None and fee.period_start < fee.bills_at:
+        running = timeline.segment_at(fee.period_start)
+    start = running.period.start if running else fee.bills_at - timedelta(days=1)
+    return FeeClaim(subscription, currency, Period(start, fee.bills_at), fee)

@@ -10,6 +10,7 @@ from usage_billing.core.money import money_text
 from usage_billing.rating.currency import minor_unit
 
 _MODULUS = 1 << 256
+_NOTHING = Decimal(0)
 
 
 @dataclass(slots=True)
@@ -30,9 +31,9 @@ class SliceOutcome:
     def add(self, *cause: str, quantity: Decimal, change: Decimal, currency: str) -> None:
         """Note one item written for ``cause``: ``change`` is what it adds to the amount charged so far."""
         self.items += 1
-        self.amounts[currency] = EXACT.add(self.amounts.get(currency, Decimal(0)), change)
-        line = (*cause, plain(quantity), plain(change), currency)
-        self.digest = (self.digest + int.from_bytes(sha256("|".join(line).encode()).digest())) % _MODULUS
+        self.amounts[currency] = EXACT.add(self.amounts.get(currency, _NOTHING), change)
+        line = "|".join((*cause, plain(quantity), plain(change), currency))
+        self.digest = (self.digest + int.from_bytes(sha256(line.encode()).digest())) % _MODULUS
 
     def merge(self, other: "SliceOutcome") -> None:
         """Add what another slice did."""
@@ -41,7 +42,7 @@ class SliceOutcome:
         self.items += other.items
         self.finalized += other.finalized
         for currency, amount in other.amounts.items():
-            self.amounts[currency] = EXACT.add(self.amounts.get(currency, Decimal(0)), amount)
+            self.amounts[currency] = EXACT.add(self.amounts.get(currency, _NOTHING), amount)
         self.digest = (self.digest + other.digest) % _MODULUS
         self.warnings += other.warnings
 

@@ -25,7 +25,7 @@ from usage_billing.flows.run_outcome import SliceOutcome
 
 INVOICE = "invoice"
 FINALIZE = "finalize"
-# Large enough that a transaction pays, small enough that one is soon over and holds few locks: a third of a second.
+# Large enough that a transaction pays, small enough that one is soon over and holds few locks: a sixth of a second.
 SLICE = 1000
 
 _UNRATED = (

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from usage_billing.core.decimals import EXACT, plain
+from usage_billing.metering.unrated import Unrated
 from usage_billing.rating.engine import amount_for
 
 USAGE = "usage"
@@ -27,22 +28,6 @@ class Tariff:
     price: Mapping[str, Any]
     unit_name: str
     currency: str
-
-
-class Standing(NamedTuple):
-    """Where a summary stands. ``billable`` is its quantity beyond the allowance, in ``billable_events``."""
-
-    summary_id: int
-    usage_type_id: str
-    period_start: datetime
-    period_end: datetime
-    allowance: Decimal | None
-    total: Decimal
-    billable: Decimal
-    events: int
-    billable_events: int
-    voids: int
-    events_hash: bytes
 
 
 class Charged(NamedTuple):
@@ -62,15 +47,15 @@ class Charge(NamedTuple):
     description: str
 
 
-def charge_for(standing: Standing, tariff: Tariff | None, *, before: Charged, kind: str) -> Charge | None:
+def charge_for(summary: Unrated, tariff: Tariff | None, *, before: Charged, kind: str) -> Charge | None:
     """The charge that brings what was charged to what is due; None when nothing is left to charge.
 
     Without an allowance nothing is ever due.
     """
     due, billable = Decimal(0), Decimal(0)
-    if tariff is not None and standing.allowance is not None:
-        billable = standing.billable
-        due = amount_for(tariff.price, billable, recordings=standing.billable_events, currency=tariff.currency)
+    if tariff is not None and summary.allowance is not None:
+        billable = summary.beyond_limit
+        due = amount_for(tariff.price, billable, recordings=summary.beyond_events, currency=tariff.currency)
     quantity = EXACT.subtract(billable, before.quantity)
     amount = EXACT.subtract(due, before.amount)
     if not quantity and not amount:
@@ -80,7 +65,7 @@ def charge_for(standing: Standing, tariff: Tariff | None, *, before: Charged, ki
         quantity=quantity,
         charged_before=before.amount,
         amount=amount,
-        description=_describe(standing, tariff, before, quantity, kind),
+        description=_describe(summary, tariff, before, quantity, kind),
     )
 
 
@@ -94,9 +79,9 @@ def charge_for_fee(due: Decimal, *, description: str, before: Charged, kind: str
     return Charge(kind=kind, quantity=Decimal(1), charged_before=before.amount, amount=amount, description=description)
 
 
-def _describe(standing: Standing, tariff: Tariff | None, before: Charged, quantity: Decimal, kind: str) -> str:
-    period = _span(standing.period_start, standing.period_end)
-    unit = tariff.unit_name if tariff else standing.usage_type_id
+def _describe(summary: Unrated, tariff: Tariff | None, before: Charged, quantity: Decimal, kind: str) -> str:
+    period = _span(summary.period_start, summary.period_end)
+    unit = tariff.unit_name if tariff else summary.usage_type_id
     if kind == ADJUSTMENT:
         now = EXACT.add(before.quantity, quantity)
         return f"Adjustment: {unit} beyond the allowance from {plain(before.quantity)} to {plain(now)}, {period}"

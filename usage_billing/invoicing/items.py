@@ -1,26 +1,26 @@
 """Writing the items of drafts, as sets."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from psycopg.types.json import Jsonb
 from sqlalchemy import delete, text
 from sqlalchemy.orm import Session
 
+from usage_billing.core.clock import as_text
 from usage_billing.db.bulk import copy_rows
-from usage_billing.invoicing.builder import Charge, Standing, Tariff
+from usage_billing.invoicing.builder import Charge, Tariff
 from usage_billing.invoicing.fees import DueFee
 from usage_billing.invoicing.models import UsageInvoiceItem
+from usage_billing.metering.unrated import Unrated
 
 _NOTHING = Decimal(0)
 
 
 class NewItem(NamedTuple):
-    """A row of ``usage_invoice_items`` as it is to be."""
+    """A row of ``usage_invoice_items`` as it is to be; its times are written out."""
 
     id: UUID
     invoice_id: UUID
@@ -29,8 +29,8 @@ class NewItem(NamedTuple):
     quota_id: int | None
     usage_type_id: str | None
     kind: str
-    period_start: datetime
-    period_end: datetime
+    period_start: str
+    period_end: str
     total: Decimal
     billable: Decimal
     quantity: Decimal
@@ -54,8 +54,8 @@ _COLUMNS = {
     "quota_id": "int8",
     "usage_type_id": "text",
     "kind": "text",
-    "period_start": "timestamptz",
-    "period_end": "timestamptz",
+    "period_start": "text",
+    "period_end": "text",
     "total": "numeric",
     "billable": "numeric",
     "quantity": "numeric",
@@ -67,7 +67,7 @@ _COLUMNS = {
     "voids": "int8",
     "events_hash": "bytea",
     "description": "text",
-    "price": "jsonb",
+    "price": "text",
 }
 _FIXED = ("id", "invoice_id", "summary_id", "fee_id")
 _CHANGES = ", ".join(f"{name} = v.{name}" for name in _COLUMNS if name not in _FIXED)
@@ -98,28 +98,28 @@ def remove_items(session: Session, item_ids: Collection[UUID]) -> None:
         session.execute(delete(UsageInvoiceItem).where(UsageInvoiceItem.id.in_(item_ids)))
 
 
-def usage_item(id: UUID, invoice_id: UUID, charge: Charge, *, standing: Standing, tariff: Tariff) -> NewItem:
+def usage_item(id: UUID, invoice_id: UUID, charge: Charge, *, summary: Unrated, tariff: Tariff) -> NewItem:
     """The item of a usage charge."""
     return NewItem(
         id=id,
         invoice_id=invoice_id,
-        summary_id=standing.summary_id,
+        summary_id=summary.id,
         fee_id=None,
         quota_id=tariff.quota_id,
-        usage_type_id=standing.usage_type_id,
+        usage_type_id=summary.usage_type_id,
         kind=charge.kind,
-        period_start=standing.period_start,
-        period_end=standing.period_end,
-        total=standing.total,
-        billable=standing.billable,
+        period_start=as_text(summary.period_start),
+        period_end=as_text(summary.period_end),
+        total=summary.total,
+        billable=summary.beyond_limit,
         quantity=charge.quantity,
         charged_before=charge.charged_before,
         amount=charge.amount,
-        allowance=standing.allowance,
-        events=standing.events,
-        billable_events=standing.billable_events,
-        voids=standing.voids,
-        events_hash=standing.events_hash,
+        allowance=summary.allowance,
+        events=summary.events,
+        billable_events=summary.beyond_events,
+        voids=summary.voids,
+        events_hash=summary.events_hash,
         description=charge.description,
         price=tariff.price,
     )
@@ -135,8 +135,8 @@ def fee_item(id: UUID, invoice_id: UUID, charge: Charge, *, fee: DueFee) -> NewI
         quota_id=None,
         usage_type_id=None,
         kind=charge.kind,
-        period_start=fee.period_start,
-        period_end=fee.period_end,
+        period_start=as_text(fee.period_start),
+        period_end=as_text(fee.period_end),
         total=_NOTHING,
         billable=_NOTHING,
         quantity=charge.quantity,
@@ -152,8 +152,8 @@ def fee_item(id: UUID, invoice_id: UUID, charge: Charge, *, fee: DueFee) -> NewI
     )
 
 
-def _json(price: Mapping[str, Any] | None) -> Jsonb | None:
-    return None if price is None else Jsonb(msgspec.json.encode(price), dumps=bytes)
+def _json(price: Mapping[str, Any] | None) -> str | None:
+    return None if price is None else msgspec.json.encode(price).decode()
 
 
 def _hex(data: bytes | None) -> str | None:

@@ -32,14 +32,14 @@ _FINALIZE = text(
 
 
 class NewDraft(NamedTuple):
-    """A draft invoice to be; ``period_end`` is when it is due to be made final."""
+    """A draft invoice to be, its times written out; ``period_end`` is when it is due to be made final."""
 
     id: UUID
     customer_id: str
     subscription_id: str
     currency: str
-    period_start: datetime
-    period_end: datetime
+    period_start: str
+    period_end: str
 
 
 _DRAFT_COLUMNS = {
@@ -47,8 +47,8 @@ _DRAFT_COLUMNS = {
     "customer_id": "text",
     "subscription_id": "text",
     "currency": "text",
-    "period_start": "timestamptz",
-    "period_end": "timestamptz",
+    "period_start": "text",
+    "period_end": "text",
     "status": "text",
     "total": "numeric",
 }

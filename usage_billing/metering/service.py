@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from usage_billing.core.clock import as_text
 from usage_billing.core.decimals import plain
 from usage_billing.core.identifiers import is_identifier
 from usage_billing.db.bulk import copying
@@ -75,16 +76,15 @@ def insert_usage(session: Session, counted: Iterable[Counted], *, now: datetime)
 
 def _rows(counted: Iterable[Counted], now: datetime) -> Iterator[tuple[str | int, ...]]:
     """Texts and integers, which the driver writes at a third of the cost of other types."""
-    times = _Times()
-    recorded_at = times[now]
+    recorded_at = as_text(now)
     for row in counted:
         recording = row.recording
         yield (
             recording.id.hex,
             row.summary_id,
             row.ordinal,
-            times[recording.occurred_at],
-            times[recording.received_at],
+            as_text(recording.occurred_at),
+            as_text(recording.received_at),
             recorded_at,
             recording.subscription_id,
             recording.usage_type,
@@ -95,14 +95,6 @@ def _rows(counted: Iterable[Counted], now: datetime) -> Iterator[tuple[str | int
             plain(row.beyond_limit),
             recording.metadata,
         )
-
-
-class _Times(dict[datetime, str]):
-    """Instants as text; those of a batch are often the same."""
-
-    def __missing__(self, instant: datetime) -> str:
-        text = self[instant] = instant.isoformat()
-        return text
 
 
 def insert_duplicates(session: Session, repeated: Sequence[Repeated]) -> None:

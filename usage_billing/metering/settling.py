@@ -1,12 +1,12 @@
 """The running totals as billing sees them: what it has not rated yet, and saying that it has."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+from usage_billing.metering.unrated import Unrated
 
 _LOCK = text(
     "SELECT id, subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id, allowance, total,"
@@ -27,30 +27,6 @@ _REOPEN = text("UPDATE usage_summaries SET to_rate = true WHERE id = ANY(CAST(:i
 _REOPEN_FROM = text(
     "UPDATE usage_summaries SET to_rate = true WHERE subscription_id = :subscription AND period_end > :since"
 )
-
-
-@dataclass(slots=True)
-class Unrated:
-    """A locked summary whose present total, or whose terms, billing has not seen.
-
-    ``changed`` by billing: its span, its quota or its division at the allowance.
-    """
-
-    id: int
-    subscription_id: str
-    usage_type_id: str
-    period_start: datetime
-    period_end: datetime
-    bills_at: datetime
-    quota_id: int | None
-    allowance: Decimal | None
-    total: Decimal
-    beyond_limit: Decimal
-    events: int
-    beyond_events: int
-    voids: int
-    events_hash: bytes
-    changed: bool = False
 
 
 def lock_unrated(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[Unrated]:

@@ -10,6 +10,7 @@ from usage_billing.rating.pricing import MODELS
 from usage_billing.rating.pricing.base import Fields, Line, PricingModel, read_price, total_of
 
 _HUNDRED = Decimal(100)
+_NOTHING = Decimal(0)
 _MODIFIERS = frozenset({"discountPercent", "minimumAmount", "maximumAmount"})
 
 
@@ -25,18 +26,20 @@ class Price:
     def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:
         """Every step from ``quantity`` to the exact amount. Nothing used costs nothing, but for a minimum."""
         found = self.model.lines(quantity, recordings=recordings) if quantity else []
+        if self.discount_percent is None and self.minimum is None and self.maximum is None:
+            return found
         total = total_of(found)
         if self.discount_percent and total:
             discount = EXACT.multiply(EXACT.multiply(total, self.discount_percent), Decimal("-0.01"))
-            found.append(Line(f"discount of {plain(self.discount_percent)} %", Decimal(0), discount))
+            found.append(Line("discount of {} %", _NOTHING, discount, (self.discount_percent,)))
             total = EXACT.add(total, discount)
         if self.minimum is not None and total < self.minimum:
             missing = EXACT.subtract(self.minimum, total)
-            found.append(Line(f"up to the minimum of {plain(self.minimum)}", Decimal(0), missing))
+            found.append(Line("up to the minimum of {}", _NOTHING, missing, (self.minimum,)))
             total = self.minimum
         if self.maximum is not None and total > self.maximum:
             excess = EXACT.subtract(self.maximum, total)
-            found.append(Line(f"down to the maximum of {plain(self.maximum)}", Decimal(0), excess))
+            found.append(Line("down to the maximum of {}", _NOTHING, excess, (self.maximum,)))
         return found
 
     def fields(self) -> dict[str, Any]:

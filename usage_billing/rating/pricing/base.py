@@ -1,24 +1,34 @@
 """What a pricing model is, and how its fields are read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
-from usage_billing.core.decimals import EXACT, MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
+from usage_billing.core.decimals import EXACT, MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal, plain
 from usage_billing.core.errors import InvalidInput
 
 Fields = Mapping[str, Any]
 """A price or a tier as it is sent and stored: decimals as text, or as the int or Decimal that JSON spelled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One step of the arithmetic: ``quantity`` of what ``label`` says costs ``amount``, exactly."""
+_NOTHING = Decimal(0)
 
-    label: str
+
+class Line(NamedTuple):
+    """One step of the arithmetic: ``quantity`` of what ``label`` says costs ``amount``, exactly.
+
+    ``wording`` has a ``{}`` for each of its ``figures``. They are put together for who reads it: a run never does.
+    """
+
+    wording: str
     quantity: Decimal
     amount: Decimal
+    figures: tuple[Decimal, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What the step is, with its figures."""
+        return self.wording.format(*map(plain, self.figures)) if self.figures else self.wording
 
 
 class PricingModel(Protocol):
@@ -43,7 +53,7 @@ class PricingModel(Protocol):
 
 def total_of(lines: list[Line]) -> Decimal:
     """What the steps add up to, unrounded."""
-    total = Decimal(0)
+    total = _NOTHING
     for line in lines:
         total = EXACT.add(total, line.amount)
     return total

@@ -48,4 +48,4 @@ class Package:
         if EXACT.remainder(charged, self.size):
             packages = EXACT.add(packages, Decimal(1))
         amount = EXACT.multiply(packages, self.price)
-        return [Line(f"{plain(packages)} packages of {plain(self.size)} x {plain(self.price)}", charged, amount)]
+        return [Line("{} packages of {} x {}", charged, amount, (packages, self.size, self.price))]

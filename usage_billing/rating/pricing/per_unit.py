@@ -28,4 +28,4 @@ class PerUnit:
     def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:  # noqa: ARG002
         """One step."""
         amount = EXACT.multiply(quantity, self.unit_price)
-        return [Line(f"{plain(quantity)} x {plain(self.unit_price)}", quantity, amount)]
+        return [Line("{} x {}", quantity, amount, (quantity, self.unit_price))]

@@ -8,6 +8,7 @@ from usage_billing.core.decimals import EXACT, plain
 from usage_billing.rating.pricing.base import Fields, Line, read_price, read_quantity
 
 MAX_RATE = Decimal(1000)
+_NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,11 @@ class Percentage:
 
     def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:
         """The share, and the fees."""
-        charged = max(Decimal(0), EXACT.subtract(quantity, self.free_units))
+        charged = max(_NOTHING, EXACT.subtract(quantity, self.free_units))
         share = EXACT.multiply(charged, self.rate)
-        found = [Line(f"{plain(charged)} x {plain(self.rate)}", charged, share)]
+        found = [Line("{} x {}", charged, share, (charged, self.rate))]
         if self.fixed_fee:
-            fees = EXACT.multiply(Decimal(recordings), self.fixed_fee)
-            found.append(Line(f"{recordings} recordings x {plain(self.fixed_fee)}", Decimal(0), fees))
+            count = Decimal(recordings)
+            fees = EXACT.multiply(count, self.fixed_fee)
+            found.append(Line("{} recordings x {}", _NOTHING, fees, (count, self.fixed_fee)))
         return found

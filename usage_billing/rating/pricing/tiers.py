@@ -24,7 +24,7 @@ class Tier:
     def lines(self, quantity: Decimal, where: str) -> list[Line]:
         """What ``quantity`` (> 0) of this tier costs."""
         amount = EXACT.multiply(quantity, self.unit_price)
-        found = [Line(f"{where}: {plain(quantity)} x {plain(self.unit_price)}", quantity, amount)]
+        found = [Line(f"{where}: {{}} x {{}}", quantity, amount, (quantity, self.unit_price))]
         if self.flat_fee:
             found.append(Line(f"{where}: flat fee", _NOTHING, self.flat_fee))
         return found

@@ -1,0 +1,80 @@
+"""What billing wants charged: the usage of a summary, or a base fee."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from usage_billing.core.clock import as_text
+from usage_billing.core.periods import Period
+from usage_billing.invoicing.builder import FEE, USAGE, Charge, Charged, Tariff, charge_for, charge_for_fee
+from usage_billing.invoicing.fees import DueFee
+from usage_billing.invoicing.items import NewItem, fee_item, usage_item
+from usage_billing.invoicing.queries import Cause, fee_cause, summary_cause
+from usage_billing.metering.unrated import Unrated
+from usage_billing.subscriptions.openings import Billed
+
+
+@dataclass(slots=True)
+class UsageClaim:
+    """The usage of a summary, on the invoice of the period that it ``bills`` with."""
+
+    kind: ClassVar[str] = USAGE
+
+    subscription: Billed
+    currency: str
+    bills: Period
+    summary: Unrated
+    tariff: Tariff | None
+
+    @property
+    def cause(self) -> Cause:
+        """What its items charge for."""
+        return summary_cause(self.summary.id)
+
+    @property
+    def label(self) -> tuple[str, ...]:
+        """What it is in the digest of a run."""
+        return (self.subscription.id, self.summary.usage_type_id, as_text(self.summary.period_start))
+
+    def charge(self, kind: str, before: Charged) -> Charge | None:
+        """What is left to charge after ``before``."""
+        return charge_for(self.summary, self.tariff, before=before, kind=kind)
+
+    def item(self, id: UUID, invoice_id: UUID, charge: Charge) -> NewItem:
+        """The item of a charge."""
+        if self.tariff is None:
+            raise ValueError(f"summary {self.summary.id} was charged and has no quota any more")
+        return usage_item(id, invoice_id, charge, summary=self.summary, tariff=self.tariff)
+
+
+@dataclass(slots=True)
+class FeeClaim:
+    """The same for a base fee."""
+
+    kind: ClassVar[str] = FEE
+
+    subscription: Billed
+    currency: str
+    bills: Period
+    fee: DueFee
+
+    @property
+    def cause(self) -> Cause:
+        """What its items charge for."""
+        return fee_cause(self.fee.id)
+
+    @property
+    def label(self) -> tuple[str, ...]:
+        """What it is in the digest of a run."""
+        return (self.subscription.id, "fee", as_text(self.fee.period_start))
+
+    def charge(self, kind: str, before: Charged) -> Charge | None:
+        """What is left to charge after ``before``."""
+        return charge_for_fee(self.fee.amount, description=self.fee.description, before=before, kind=kind)
+
+    def item(self, id: UUID, invoice_id: UUID, charge: Charge) -> NewItem:
+        """The item of a charge."""
+        return fee_item(id, invoice_id, charge, fee=self.fee)
+
+
+Claim = UsageClaim | FeeClaim

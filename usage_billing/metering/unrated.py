@@ -1,0 +1,29 @@
+"""A running total that billing has not seen yet. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+
+@dataclass(slots=True)
+class Unrated:
+    """A locked summary whose present total, or whose terms, billing has not seen.
+
+    ``changed`` by billing: its span, its quota or its division at the allowance.
+    """
+
+    id: int
+    subscription_id: str
+    usage_type_id: str
+    period_start: datetime
+    period_end: datetime
+    bills_at: datetime
+    quota_id: int | None
+    allowance: Decimal | None
+    total: Decimal
+    beyond_limit: Decimal
+    events: int
+    beyond_events: int
+    voids: int
+    events_hash: bytes
+    changed: bool = False
