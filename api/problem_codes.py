@@ -47,6 +47,7 @@ CODES: dict[str, str] = {
     "not_paused": "The subscription is not paused at that moment.",
     "not_running": "No period of the subscription is under way.",
     "not_started": "The subscription has not started by then.",
+    "nothing_due": "Nothing on the draft is due any more; the next run takes it away.",
     "period_open": "The period of the invoice is not over yet.",
     "usage_later": "Usage is recorded that occurred after the moment of the change; choose a later one.",
     "still_refused": "The recording still cannot be counted; the detail says why.",

@@ -50,6 +50,19 @@ def test_a_draft_can_neither_be_paid_nor_taken_back(billed: Billed, admin: Flask
     assert admin.get(url_of(billed)).json["status"] == "draft"
 
 
+def test_a_draft_of_which_nothing_is_due_any_more_is_not_made_final(
+    billed: Billed, admin: FlaskClient, engine: Engine, clock: Clock
+) -> None:
+    clock.now = LATER
+    for record_id in scalars(engine, "SELECT id FROM usage WHERE beyond_limit > 0"):
+        admin.post(f"/api/usage/records/{record_id}/void", json={"reason": "reported twice"})
+    before = admin.get(url_of(billed)).json
+    refused(admin.post(url_of(billed, "/finalize")), "nothing_due")
+    assert admin.get(url_of(billed)).json == before
+    run_billing(engine, LATER)
+    assert admin.get(url_of(billed)).status_code == 404
+
+
 def test_a_final_invoice_is_paid_and_stays_so(final: Billed, admin: FlaskClient) -> None:
     paid = admin.post(url_of(final, "/pay")).json
     assert (paid["status"], paid["paidAt"]) == ("paid", "2026-12-02T00:00:00Z")

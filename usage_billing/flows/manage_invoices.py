@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.core.errors import Conflict
+from usage_billing.core.errors import Conflict, NotFound
 from usage_billing.credits.service import lock_balances, undo
 from usage_billing.flows.finalize_invoices import finalize_drafts
 from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
@@ -19,13 +19,20 @@ from usage_billing.subscriptions.service import lock_subscription
 
 
 def finalize_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
-    """Make a draft final whose period is over, without waiting for the grace time; raises Conflict otherwise."""
+    """Make a draft final whose period is over, without waiting for the grace time.
+
+    Raises Conflict when it is none, or nothing on it is due any more.
+    """
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, FINALIZED)
     if invoice.period_end > now:
         raise Conflict("the period of the invoice is not over yet", code="period_open")
     invoice_subscriptions(session, [invoice.subscription_id], as_of=now)
-    invoice = get_invoice(session, invoice_id, lock=True)
+    try:
+        invoice = get_invoice(session, invoice_id, lock=True)
+    except NotFound:
+        message = "nothing on the invoice is due any more; the next run takes it away"
+        raise Conflict(message, code="nothing_due") from None
     finalize_drafts(session, [invoice], now=now, actor=actor)
     session.refresh(invoice)
     return invoice
