@@ -1,6 +1,6 @@
 """The recordings of a subscription, a page at a time, and what became of one."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -76,15 +76,18 @@ def test_each_carries_its_mark(engine: Engine, reader: FlaskClient, now: datetim
 def test_those_of_one_instant_are_divided_into_pages_as_well(
     engine: Engine, reader: FlaskClient, now: datetime
 ) -> None:
-    """The index does not tell them apart."""
+    """In an order of its own, the same whatever the pages."""
     with transaction(engine) as session:
         make_world(session)
         moments = [now] * 3 + [now - timedelta(minutes=1)] * 20 + [now - timedelta(minutes=2)] * 2
         made = [make_recording(now=now, occurred_at=moment) for moment in moments]
         # In another order than that of their ids, which are made one after the other.
         record(session, *Random(1).sample(made, len(made)))
-    expected = [str(each.id) for each in sorted(made, key=lambda each: (each.occurred_at, each.id), reverse=True)]
-    for limit in (1, 4, 7, 24, 25):
+    occurred_at = {str(each.id): each.occurred_at for each in made}
+    expected = [row["id"] for row in pages(reader, "limit=25")[0]]
+    assert sorted(expected) == sorted(occurred_at)
+    assert [occurred_at[each] for each in expected] == moments
+    for limit in (1, 4, 7, 24):
         found = pages(reader, f"limit={limit}")
         assert [row["id"] for page in found for row in page] == expected
         assert {len(page) for page in found[:-1]} <= {limit}
@@ -108,10 +111,39 @@ def test_a_later_page_walks_the_index_from_where_the_last_ended(engine: Engine, 
         records_of(session, "sub456", limit=50, after=(now - timedelta(seconds=2000), new_id()))
     assert len(scans) == 2
     for scan in scans:
-        assert (scan["Node Type"], scan["Index Name"]) == ("Index Scan", "ix_usage_occurred")
+        assert (scan["Node Type"], scan["Index Name"]) == ("Index Scan", "ix_usage_place")
         # One more than is wanted tells whether there are others, and another that they are of another instant.
         assert scan["Actual Rows"] <= 52
         assert scan.get("Rows Removed by Filter", 0) == 0
+
+
+def test_a_page_among_very_many_of_one_instant_reads_few_of_them(engine: Engine, now: datetime) -> None:
+    with transaction(engine) as session:
+        make_world(session)
+        record(session, *[make_recording(now=now) for _ in range(5000)])
+    analyze(engine, "usage")
+    with read_only(engine) as session:
+        page = records_of(session, "sub456", limit=50)
+        with scans_of(session, "usage") as scans:
+            for _ in range(10):
+                page = records_of(session, "sub456", limit=50, after=page.last)
+    for scan in scans:
+        assert scan["Index Name"] == "ix_usage_place"
+        assert scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) < 100
+
+
+@pytest.mark.parametrize(("year", "later"), [(1970, 25), (2254, 0), (2255, 0), (8999, 0)])
+def test_any_time_may_be_asked_for(some: None, reader: FlaskClient, year: int, later: int) -> None:
+    since, before = (pages(reader, f"{name}={year}-06-01T00:00:00Z")[0] for name in ("from", "to"))
+    assert (len(since), len(before)) == (later, 25 - later)
+
+
+@pytest.mark.parametrize(("year", "rest"), [(1, 0), (1600, 0), (2500, 25), (9999, 25)])
+def test_a_cursor_from_beyond_all_times_is_one_like_others(
+    some: None, reader: FlaskClient, year: int, rest: int
+) -> None:
+    cursor = make_cursor((datetime(year, 6, 1, tzinfo=UTC), new_id()))
+    assert len(reader.get(f"{URL}?cursor={cursor}").json["data"]) == rest
 
 
 def test_a_page_is_what_its_schema_makes_of_it(engine: Engine, app: Flask, reader: FlaskClient, now: datetime) -> None:

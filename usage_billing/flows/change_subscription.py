@@ -135,7 +135,7 @@ def _change(
 def _counts_from(subscription_id: str, at: datetime) -> ColumnElement[bool]:
     """Whether usage counts that occurred at ``at`` or later."""
     voided = exists().where(UsageVoid.usage_id == Usage.id)
-    return exists().where(Usage.of(subscription_id), Usage.occurred_at >= at, ~voided)
+    return exists().where(Usage.of(subscription_id), Usage.since(at), ~voided)
 
 
 def _reckoned_from(timeline: Timeline, at: datetime) -> datetime:

@@ -12,6 +12,7 @@ from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType
 from usage_billing.core.decimals import plain
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.db.locks import lock_shards
+from usage_billing.metering.models import first_place
 from usage_billing.metering.recording import SHARDS
 from usage_billing.subscriptions.models import Subscription
 
@@ -43,7 +44,8 @@ _RECORDED_LATER = text(
     "SELECT 1 FROM subscription_terms AS t WHERE t.plan_id = :plan"
     " AND (CAST(:own AS text) IS NULL OR t.subscription_id = :own) AND EXISTS ("
     " SELECT FROM usage AS u WHERE hashtextextended(u.subscription_id, 0) = hashtextextended(t.subscription_id, 0)"
-    " AND u.subscription_id = t.subscription_id AND u.usage_type_id = :type AND u.occurred_at >= :now"
+    " AND u.subscription_id = t.subscription_id AND usage_place(u.occurred_at, u.id) >= :first"
+    " AND u.usage_type_id = :type"
     " AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)) LIMIT 1"
 )
 
@@ -97,7 +99,7 @@ def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) 
     if new.immediate:
         # It cuts the period under way: nobody may be recording on either side of the cut.
         lock_shards(session, range(SHARDS))
-        if session.execute(_RECORDED_LATER, affected).first() is not None:
+        if session.execute(_RECORDED_LATER, affected | {"first": first_place(now)}).first() is not None:
             raise Conflict("usage is recorded that occurred after this moment; try again later", code="usage_later")
     if "minimumAmount" in new.price:
         session.execute(_LOCK_SUBSCRIPTIONS, affected)

@@ -4,7 +4,7 @@
 read what the row refers to, and its referents are never deleted. The unique keys stay: they are the promise.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -37,8 +37,18 @@ KEY_DIGEST = "substr(sha256(((source || '/') || idempotency_key)::bytea), 1, 16)
 """What the unique index holds of a recording's key: 16 bytes for the up to 257 that it has."""
 
 SUBSCRIPTION_HASH = "hashtextextended(subscription_id, 0)"
-"""A subscription in 8 bytes. With an instant it makes 16, the widest entry by which an index that grows in as many
+"""A subscription in 8 bytes. With a place it makes 16, the widest entry by which an index that grows in as many
 places as there are subscriptions leaves its pages full."""
+
+PLACE = "usage_place(occurred_at, id)"
+"""Where a recording stands among those of its subscription: its microsecond, and within that one of 1,024 numbers that
+ids are spread over, in 8 bytes."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_PLACES = 1024  # of one microsecond
+# What fits into 8 bytes ends some 285 years before and after the epoch.
+_FIRST, _LAST = datetime(1700, 1, 1, tzinfo=UTC), datetime(2250, 1, 1, tzinfo=UTC)
 
 OPEN = "open"
 REPLAYED = "replayed"
@@ -59,7 +69,7 @@ class Usage(Base):
         CheckConstraint("quantity > 0 AND quantity <= 1e15", name="quantity"),
         CheckConstraint("beyond_limit >= 0 AND beyond_limit <= quantity", name="beyond_limit"),
         Index("uq_usage_key", "subscription_id", text(KEY_DIGEST), unique=True),
-        Index("ix_usage_occurred", text(SUBSCRIPTION_HASH), "occurred_at"),
+        Index("ix_usage_place", text(SUBSCRIPTION_HASH), text(PLACE)),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -84,13 +94,33 @@ class Usage(Base):
 
     @classmethod
     def of(cls, subscription_id: str) -> ColumnElement[bool]:
-        """Whether it is of this subscription; with a time, by the index of when recordings occurred.
+        """Whether it is of this subscription; with ``since`` or ``before``, by the index of when recordings occurred.
 
         One in a billion billion times a hash stands for two subscriptions, so the name is compared as well: where the
         planner does not see it, or it takes the two for independent and expects next to nothing.
         """
         hashed = literal_column(SUBSCRIPTION_HASH) == func.hashtextextended(subscription_id, 0)
         return and_(hashed, func.coalesce(cls.subscription_id == subscription_id, False))
+
+    @classmethod
+    def since(cls, instant: datetime) -> ColumnElement[bool]:
+        """Whether it occurred then or later."""
+        return func.usage_place(cls.occurred_at, cls.id) >= first_place(instant)
+
+    @classmethod
+    def before(cls, instant: datetime) -> ColumnElement[bool]:
+        """Whether it occurred earlier."""
+        return func.usage_place(cls.occurred_at, cls.id) < first_place(instant)
+
+
+def first_place(instant: datetime) -> int:
+    """The first of the places that recordings of an instant have."""
+    return (within_reach(instant) - _EPOCH) // _MICROSECOND * _PLACES
+
+
+def within_reach(instant: datetime) -> datetime:
+    """The nearest instant that has places; nothing can be recorded of those that have none."""
+    return min(max(instant, _FIRST), _LAST)
 
 
 class UsageDuplicate(Base):

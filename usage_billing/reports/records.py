@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
+from usage_billing.metering.models import first_place, within_reach
+
 # As Usage.of has it, for the same reasons; expecting next to nothing the planner would sort all there is.
 _SELECT = (
     "SELECT * FROM (SELECT id, usage_type_id, quantity, beyond_limit, occurred_at, received_at, recorded_at,"
@@ -19,14 +21,14 @@ _SELECT = (
 )
 _CONDITIONS = {
     "usage_type": " AND usage_type_id = :usage_type",
-    "start": " AND occurred_at >= :start",
-    "end": " AND occurred_at < :end",
-    "after": " AND (occurred_at, id) < (:after, :after_id)",
+    "start": " AND usage_place(occurred_at, id) >= :start",
+    "end": " AND usage_place(occurred_at, id) < :end",
+    "after": " AND (usage_place(occurred_at, id), id) < (usage_place(:after, :after_id), :after_id)",
 }
-# The index has no id: those of one instant come together, and are put in order afterwards.
+# Many may have one place, though a thousandth of those of an instant: they come together, and are put in order after.
 _ORDER = (
-    " ORDER BY hashtextextended(subscription_id, 0) DESC, occurred_at DESC FETCH FIRST (:limit) ROWS WITH TIES"
-    ") AS page ORDER BY occurred_at DESC, id DESC LIMIT :limit"
+    " ORDER BY hashtextextended(subscription_id, 0) DESC, usage_place(occurred_at, id) DESC"
+    " FETCH FIRST (:limit) ROWS WITH TIES) AS page ORDER BY usage_place(occurred_at, id) DESC, id DESC LIMIT :limit"
 )
 
 Position = tuple[datetime, UUID]
@@ -74,12 +76,15 @@ def records_of(
 ) -> Records:
     """Up to ``limit`` recordings that occurred from ``start`` to ``end`` (exclusive), after the page ``after``.
 
-    Walks an index from where the last page ended: the thousandth page costs what the first did. Recordings of one
-    instant are read together for each page that holds some of them.
+    Walks an index from where the last page ended: the thousandth page costs what the first did.
     """
-    asked: dict[str, Any] = {"usage_type": usage_type, "start": start, "end": end}
+    asked: dict[str, Any] = {
+        "usage_type": usage_type,
+        "start": start and first_place(start),
+        "end": end and first_place(end),
+    }
     if after is not None:
-        asked["after"], asked["after_id"] = after
+        asked["after"], asked["after_id"] = within_reach(after[0]), after[1]
     given = {name: value for name, value in asked.items() if value is not None}
     statement = _page(*(name for name in _CONDITIONS if name in given))
     found = session.execute(statement, given | {"subscription": subscription_id, "limit": limit + 1})

@@ -110,8 +110,8 @@ def _events(session: Session, subscription_id: str, question: Question) -> Itera
         select(Usage.usage_type_id, Usage.occurred_at, Usage.quantity)
         .where(
             Usage.of(subscription_id),
-            Usage.occurred_at >= question.start,
-            Usage.occurred_at < question.end,
+            Usage.since(question.start),
+            Usage.before(question.end),
             ~exists().where(UsageVoid.usage_id == Usage.id),
         )
         .order_by(Usage.summary_id, Usage.ordinal)

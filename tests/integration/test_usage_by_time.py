@@ -1,0 +1,86 @@
+"""Recordings of a subscription by when they occurred: places, and who looks by them."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from tests.factories import make_recording, make_subscription, make_world, record
+from tests.support.plans import analyze, scans_of
+from tests.support.properties import examples
+from usage_billing.catalog.service import NewQuota
+from usage_billing.core.identifiers import new_id
+from usage_billing.db.session import rolled_back, transaction
+from usage_billing.flows.change_subscription import When, cancel
+from usage_billing.flows.manage_catalog import define_quota
+from usage_billing.metering.models import first_place
+from usage_billing.reports.what_if import Question, what_if
+
+PLACE = text("SELECT usage_place(:at, :id)")
+instants = st.datetimes(datetime(1700, 1, 1), datetime(2249, 12, 31), timezones=st.just(UTC))
+
+
+@given(instants, instants)
+@examples(50)
+def test_places_follow_time_to_the_microsecond(engine: Engine, one: datetime, other: datetime) -> None:
+    with engine.connect() as connection:
+        for instant in (one, one + timedelta(microseconds=1)):
+            place = connection.scalar(PLACE, {"at": instant, "id": new_id()})
+            assert first_place(instant) <= place < first_place(instant + timedelta(microseconds=1))
+    assert (first_place(one) < first_place(other)) == (one < other)
+
+
+def test_those_of_an_instant_are_spread_evenly(engine: Engine) -> None:
+    with engine.connect() as connection:
+        counted = connection.execute(
+            text(
+                "SELECT count(*) FROM unnest(CAST(:ids AS uuid[])) AS id GROUP BY usage_place('2026-11-01T00:00Z', id)"
+            ),
+            {"ids": [new_id() for _ in range(20_480)]},
+        )
+        counts = [row[0] for row in counted]
+    assert len(counts) == 1024
+    assert max(counts) < 60
+
+
+@pytest.fixture
+def busy(engine: Engine, now: datetime) -> None:
+    """3,000 recordings of ``sub456``, and as many of others."""
+    with transaction(engine) as session:
+        make_world(session)
+        make_subscription(session, id="other")
+        for name in ("sub456", "other"):
+            made = [
+                make_recording(now=now, subscription=name, occurred_at=now - timedelta(seconds=second))
+                for second in range(3000)
+            ]
+            record(session, *made)
+    analyze(engine, "usage")
+
+
+def look_for_later_usage_of_a_plan(session: Session, now: datetime) -> None:
+    price: dict[str, object] = {"model": "per_unit", "unitPrice": "1"}
+    new = NewQuota(plan_id="business", usage_type="assessment", limit=Decimal(1), price=price, immediate=True)
+    define_quota(session, new, actor="test", now=now + timedelta(seconds=1))
+
+
+def look_for_later_usage(session: Session, now: datetime) -> None:
+    cancel(session, "sub456", when=When(), actor="test", now=now + timedelta(seconds=1))
+
+
+def reckon_an_hour_anew(session: Session, now: datetime) -> None:
+    what_if(session, Question(start=now + timedelta(seconds=1), end=now + timedelta(hours=1)))
+
+
+@pytest.mark.parametrize("look", [look_for_later_usage_of_a_plan, look_for_later_usage, reckon_an_hour_anew])
+def test_who_asks_by_time_reads_no_more_than_that(engine: Engine, now: datetime, busy: None, look: object) -> None:
+    with rolled_back(engine) as session, scans_of(session, "usage") as scans:
+        look(session, now)  # type: ignore[operator]
+    assert scans
+    for scan in scans:
+        assert scan["Index Name"] == "ix_usage_place"
+        assert (scan["Actual Rows"], scan.get("Rows Removed by Filter", 0)) == (0, 0)
