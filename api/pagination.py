@@ -2,7 +2,6 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -20,7 +19,7 @@ Row = TypeVar("Row")
 BY_NAME = tuple[Annotated[str, msgspec.Meta(pattern=rf"^{IDENTIFIER_PATTERN}\Z")]]
 BY_ID = tuple[UUID]
 BY_NUMBER = tuple[Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]]
-BY_TIME_AND_ID = tuple[Annotated[datetime, msgspec.Meta(tz=True)], UUID]
+BY_PLACE = tuple[Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)], UUID]
 
 
 def listed(

@@ -10,7 +10,7 @@ from api import enqueue
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.json_provider import json_response
-from api.pagination import BY_TIME_AND_ID, make_cursor, read_cursor
+from api.pagination import BY_PLACE, make_cursor, read_cursor
 from api.schemas.paging import page_of
 from api.schemas.recordings import RecordSchema, RecordStatusSchema, VoidSchema
 from api.schemas.usage import RecordsQuery
@@ -61,7 +61,7 @@ def void_record(body: dict[str, Any], record_id: UUID) -> dict[str, Any]:
 @blp.response(200, page_of(RecordSchema))
 def list_records(query: dict[str, Any], subscription_id: str) -> Response:
     """List what was recorded under a subscription, by when it occurred, newest first."""
-    after = read_cursor(query.pop("cursor"), BY_TIME_AND_ID)
+    after = read_cursor(query.pop("cursor"), BY_PLACE)
     with read_only(state().engine) as session:
         if not caller().may_see(owner_of(session, subscription_id)):
             raise NotFound(f"there is no subscription {subscription_id}")

@@ -44,7 +44,7 @@ _RECORDED_LATER = text(
     "SELECT 1 FROM subscription_terms AS t WHERE t.plan_id = :plan"
     " AND (CAST(:own AS text) IS NULL OR t.subscription_id = :own) AND EXISTS ("
     " SELECT FROM usage AS u WHERE hashtextextended(u.subscription_id, 0) = hashtextextended(t.subscription_id, 0)"
-    " AND u.subscription_id = t.subscription_id AND usage_place(u.occurred_at, u.id) >= :first"
+    " AND u.subscription_id = t.subscription_id AND usage_place(u.occurred_at, u.ordinal) >= :first"
     " AND u.usage_type_id = :type"
     " AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)) LIMIT 1"
 )

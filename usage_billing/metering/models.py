@@ -40,9 +40,9 @@ SUBSCRIPTION_HASH = "hashtextextended(subscription_id, 0)"
 """A subscription in 8 bytes. With a place it makes 16, the widest entry by which an index that grows in as many
 places as there are subscriptions leaves its pages full."""
 
-PLACE = "usage_place(occurred_at, id)"
-"""Where a recording stands among those of its subscription: its microsecond, and within that one of 1,024 numbers that
-ids are spread over, in 8 bytes."""
+PLACE = "usage_place(occurred_at, ordinal)"
+"""Where a recording stands among those of its subscription, in 8 bytes: its microsecond, and ten bits of its ordinal,
+which 64 share that were recorded one after the other. Numbers that grow, for others would leave pages half empty."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -105,22 +105,17 @@ class Usage(Base):
     @classmethod
     def since(cls, instant: datetime) -> ColumnElement[bool]:
         """Whether it occurred then or later."""
-        return func.usage_place(cls.occurred_at, cls.id) >= first_place(instant)
+        return func.usage_place(cls.occurred_at, cls.ordinal) >= first_place(instant)
 
     @classmethod
     def before(cls, instant: datetime) -> ColumnElement[bool]:
         """Whether it occurred earlier."""
-        return func.usage_place(cls.occurred_at, cls.id) < first_place(instant)
+        return func.usage_place(cls.occurred_at, cls.ordinal) < first_place(instant)
 
 
 def first_place(instant: datetime) -> int:
-    """The first of the places that recordings of an instant have."""
-    return (within_reach(instant) - _EPOCH) // _MICROSECOND * _PLACES
-
-
-def within_reach(instant: datetime) -> datetime:
-    """The nearest instant that has places; nothing can be recorded of those that have none."""
-    return min(max(instant, _FIRST), _LAST)
+    """The first of the places that recordings of an instant have; of one that has none, the outermost."""
+    return (min(max(instant, _FIRST), _LAST) - _EPOCH) // _MICROSECOND * _PLACES
 
 
 class UsageDuplicate(Base):

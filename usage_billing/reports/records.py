@@ -10,29 +10,30 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
-from usage_billing.metering.models import first_place, within_reach
+from usage_billing.metering.models import first_place
 
 # As Usage.of has it, for the same reasons; expecting next to nothing the planner would sort all there is.
 _SELECT = (
-    "SELECT * FROM (SELECT id, usage_type_id, quantity, beyond_limit, occurred_at, received_at, recorded_at,"
+    "SELECT * FROM (SELECT usage_place(occurred_at, ordinal) AS place,"
+    " id, usage_type_id, quantity, beyond_limit, occurred_at, received_at, recorded_at,"
     " idempotency_key, source, CAST(metadata AS text) FROM usage"
     " WHERE hashtextextended(subscription_id, 0) = hashtextextended(:subscription, 0)"
     " AND coalesce(subscription_id = :subscription, false)"
 )
 _CONDITIONS = {
     "usage_type": " AND usage_type_id = :usage_type",
-    "start": " AND usage_place(occurred_at, id) >= :start",
-    "end": " AND usage_place(occurred_at, id) < :end",
-    "after": " AND (usage_place(occurred_at, id), id) < (usage_place(:after, :after_id), :after_id)",
+    "start": " AND usage_place(occurred_at, ordinal) >= :start",
+    "end": " AND usage_place(occurred_at, ordinal) < :end",
+    "after": " AND (usage_place(occurred_at, ordinal), id) < (:after, :after_id)",
 }
-# Many may have one place, though a thousandth of those of an instant: they come together, and are put in order after.
+# Some have one place, a thousandth of those of an instant: they come together, and are put in order afterwards.
 _ORDER = (
-    " ORDER BY hashtextextended(subscription_id, 0) DESC, usage_place(occurred_at, id) DESC"
-    " FETCH FIRST (:limit) ROWS WITH TIES) AS page ORDER BY usage_place(occurred_at, id) DESC, id DESC LIMIT :limit"
+    " ORDER BY hashtextextended(subscription_id, 0) DESC, usage_place(occurred_at, ordinal) DESC"
+    " FETCH FIRST (:limit) ROWS WITH TIES) AS page ORDER BY place DESC, id DESC LIMIT :limit"
 )
 
-Position = tuple[datetime, UUID]
-"""Where a page ended: when its last recording occurred, and its id."""
+Position = tuple[int, UUID]
+"""Where a page ended: the place of its last recording, and its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +85,13 @@ def records_of(
         "end": end and first_place(end),
     }
     if after is not None:
-        asked["after"], asked["after_id"] = within_reach(after[0]), after[1]
+        asked["after"], asked["after_id"] = after
     given = {name: value for name, value in asked.items() if value is not None}
     statement = _page(*(name for name in _CONDITIONS if name in given))
     found = session.execute(statement, given | {"subscription": subscription_id, "limit": limit + 1})
-    rows = [Record(*row) for row in found]
-    if len(rows) <= limit:
-        return Records(rows, None)
-    last = rows[limit - 1]
-    return Records(rows[:limit], (last.occurred_at, last.id))
+    rows = found.all()
+    records = [Record(*row[1:]) for row in rows[:limit]]
+    return Records(records, (rows[limit - 1][0], records[-1].id) if len(rows) > limit else None)
 
 
 @cache
