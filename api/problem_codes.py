@@ -10,7 +10,7 @@ MEDIA_TYPE = "application/problem+json"
 CODES: dict[str, str] = {
     # 400: not well-formed
     "bad_request": "The request is not well-formed HTTP, or its body was cut short.",
-    "bad_cursor": "The cursor is none that a list answered; begin without one.",
+    "bad_cursor": "The cursor is none that a list of this version answered; begin without one.",
     "not_json": "The body is not one JSON text; NaN and Infinity are not JSON.",
     "not_utf8": "The body is not UTF-8, or begins with a byte order mark.",
     "number_too_long": "A number in the body has more than 128 characters or an exponent of five digits.",

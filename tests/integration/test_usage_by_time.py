@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from tests.factories import make_recording, make_subscription, make_world, record
@@ -16,7 +16,7 @@ from usage_billing.catalog.service import NewQuota
 from usage_billing.db.session import rolled_back, transaction
 from usage_billing.flows.change_subscription import When, cancel
 from usage_billing.flows.manage_catalog import define_quota
-from usage_billing.metering.models import first_place
+from usage_billing.metering.models import Usage, first_place
 from usage_billing.reports.what_if import Question, what_if
 
 PLACE = text("SELECT usage_place(:at, :ordinal)")
@@ -40,6 +40,16 @@ def test_those_of_an_instant_are_spread_evenly_in_the_order_recorded(engine: Eng
         counts = connection.execute(text(f"SELECT count(*) FROM ({statement}) AS of_one GROUP BY p")).scalars()
     assert places == sorted(places)
     assert sorted(counts) == [63, *[64] * 1023]
+
+
+@pytest.mark.parametrize("year", [1, 1699, 2251, 9999])
+def test_any_time_can_be_compared_with(engine: Engine, now: datetime, year: int) -> None:
+    with transaction(engine) as session:
+        make_world(session)
+        record(session, make_recording(now=now))
+        moment = datetime(year, 1, 1, tzinfo=UTC)
+        assert len(session.scalars(select(Usage).where(Usage.since(moment))).all()) == (year < 2026)
+        assert len(session.scalars(select(Usage).where(Usage.before(moment))).all()) == (year > 2026)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ _NOTHING = Decimal(0)
 
 
 class NewItem(NamedTuple):
-    """A row of ``usage_invoice_items`` as it is to be; its times are written out."""
+    """A row of ``usage_invoice_items`` as it is to be; its times and bytes are written out."""
 
     id: UUID
     invoice_id: UUID
@@ -40,7 +40,7 @@ class NewItem(NamedTuple):
     events: int
     billable_events: int
     voids: int
-    events_hash: bytes | None
+    events_hash: str | None
     description: str
     price: Mapping[str, Any] | None
 
@@ -65,7 +65,7 @@ _COLUMNS = {
     "events": "int8",
     "billable_events": "int8",
     "voids": "int8",
-    "events_hash": "bytea",
+    "events_hash": "text",
     "description": "text",
     "price": "text",
 }
@@ -88,7 +88,7 @@ def add_items(session: Session, items: Sequence[NewItem]) -> None:
 def change_items(session: Session, items: Sequence[NewItem]) -> None:
     """Let items that are on their drafts be as these are, which have their ids."""
     if items:
-        rows = [item._asdict() | {"events_hash": _hex(item.events_hash)} for item in items]
+        rows = [item._asdict() for item in items]
         session.execute(_CHANGE, {"rows": msgspec.json.encode(rows).decode()})
 
 
@@ -119,7 +119,7 @@ def usage_item(id: UUID, invoice_id: UUID, charge: Charge, *, summary: Unrated, 
         events=summary.events,
         billable_events=summary.beyond_events,
         voids=summary.voids,
-        events_hash=summary.events_hash,
+        events_hash=f"\\x{summary.events_hash.hex()}",
         description=charge.description,
         price=tariff.price,
     )
@@ -154,7 +154,3 @@ def fee_item(id: UUID, invoice_id: UUID, charge: Charge, *, fee: DueFee) -> NewI
 
 def _json(price: Mapping[str, Any] | None) -> str | None:
     return None if price is None else msgspec.json.encode(price).decode()
-
-
-def _hex(data: bytes | None) -> str | None:
-    return None if data is None else f"\\x{data.hex()}"
