@@ -1,5 +1,6 @@
 """Recordings of a subscription by when they occurred: places, and who looks by them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -19,6 +20,7 @@ from usage_billing.flows.manage_catalog import define_quota
 from usage_billing.metering.models import Usage, first_place
 from usage_billing.reports.what_if import Question, what_if
 
+Look = Callable[[Session, datetime], None]
 PLACE = text("SELECT usage_place(:at, :ordinal)")
 instants = st.datetimes(datetime(1700, 1, 1), datetime(2249, 12, 31), timezones=st.just(UTC))
 
@@ -82,9 +84,9 @@ def reckon_an_hour_anew(session: Session, now: datetime) -> None:
 
 
 @pytest.mark.parametrize("look", [look_for_later_usage_of_a_plan, look_for_later_usage, reckon_an_hour_anew])
-def test_who_asks_by_time_reads_no_more_than_that(engine: Engine, now: datetime, busy: None, look: object) -> None:
+def test_who_asks_by_time_reads_no_more_than_that(engine: Engine, now: datetime, busy: None, look: Look) -> None:
     with rolled_back(engine) as session, scans_of(session, "usage") as scans:
-        look(session, now)  # type: ignore[operator]
+        look(session, now)
     assert scans
     for scan in scans:
         assert scan["Index Name"] == "ix_usage_place"

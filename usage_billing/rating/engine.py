@@ -32,8 +32,7 @@ def rate(price: Price, quantity: Decimal, *, recordings: int, currency: str) -> 
 
 def amount_for(price: Mapping[str, Any], quantity: Decimal, *, recordings: int, currency: str) -> Decimal:
     """The amount for a price as it is stored."""
-    exact = total_of(stored_price(price).lines(quantity, recordings=recordings))
-    return round_to_minor_unit(exact, minor_unit(currency))
+    return rate(stored_price(price), quantity, recordings=recordings, currency=currency).amount
 
 
 def stored_price(price: Mapping[str, Any]) -> Price:
