@@ -3,8 +3,11 @@
 import http.client
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from benchmarks import events
 from benchmarks.batches import record
@@ -16,80 +19,97 @@ from benchmarks.seed import seed_usage
 EACH = 2_000
 PAGE = 50
 TURNS = 20
-ROUNDS = 5
+ROUNDS = 9
+QUESTIONS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """p99 in milliseconds of a user's and of a subscription's usage; seconds of an early page and of a late one."""
+    """p99 in milliseconds of one question, to the machine with little in its books and to the one with much."""
 
-    user: float
-    subscription: float
-    first: float
-    late: float
+    little: float
+    much: float
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """The same questions to a machine with ten thousand recordings and to one with ten million."""
+    """The same questions to a machine with ten thousand recordings and to one with ten million, in turns."""
     few, many, pages = (4_000, 40_000, 50) if quick else (10_000, 10_000_000, 1_000)
-    little, much = _measure(few, pages), _measure(many, pages)
+    with _holding(few) as little, _holding(many, pages=pages) as much:
+        user = _p99(little, much, "/api/usage/user/user")
+        subscription = _p99(little, much, "/api/usage/subscription/sub")
+        first, late = _turn(much.made, pages)
+    asked = (("a user's usage", user), ("a subscription's usage", subscription))
     found = [
         Figure(
             what=f"p99 of {what}, {many:,} recordings",
-            measured=f"{there:.1f} ms",
-            value=there,
+            measured=f"{p99.much:.1f} ms",
+            value=p99.much,
             at_most=10,
         )
-        for what, there in (("a user's usage", much.user), ("a subscription's usage", much.subscription))
+        for what, p99 in asked
     ]
-    pairs = (("a user's", much.user, little.user), ("a subscription's", much.subscription, little.subscription))
     found += [
         Figure(
             what=f"the same of {what}, beside {few:,} recordings",
-            measured=f"{there:.1f} ms",
-            yardstick=f"{here:.1f} ms",
-            value=there / here,
+            measured=f"{p99.much:.1f} ms",
+            yardstick=f"{p99.little:.1f} ms",
+            value=p99.much / p99.little,
             at_most=1.2,
         )
-        for what, there, here in pairs
+        for what, p99 in asked
     ]
     found.append(
         Figure(
             what=f"pages around the {pages:,}th of {PAGE} records",
-            measured=f"{much.late * 1000:.1f} ms",
-            yardstick=f"{much.first * 1000:.1f} ms for one of the first",
-            value=much.late / much.first,
+            measured=f"{late * 1000:.1f} ms",
+            yardstick=f"{first * 1000:.1f} ms for one of the first",
+            value=late / first,
             at_most=1.2,
         )
     )
     return found
 
 
-def _measure(recordings: int, pages: int) -> Measured:
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """A machine with so many subscriptions, each with EACH recordings."""
+
+    made: Machine
+    subscriptions: int
+
+
+@contextmanager
+def _holding(recordings: int, *, pages: int = 0) -> Iterator[_Books]:
+    """A machine with RECORDINGS in its books, and PAGES of one subscription besides."""
     with machine() as made:
         subscriptions = max(recordings // EACH, 1)
         url = made.postgres.url().replace("postgresql://", "postgresql+psycopg://")
         seed_usage(url, subscriptions=subscriptions, events=recordings, at=datetime.now(UTC))
-        record(made, (pages + TURNS) * PAGE, batch=1000, subscriptions=1)
+        if pages:
+            record(made, (pages + TURNS) * PAGE, batch=1000, subscriptions=1)
         made.vacuum()
-        user = _p99(made, "/api/usage/user/user", subscriptions)
-        subscription = _p99(made, "/api/usage/subscription/sub", subscriptions)
-        first, late = _turn(made, pages)
-    return Measured(user, subscription, first, late)
+        yield _Books(made, subscriptions)
 
 
-def _p99(made: Machine, path: str, subscriptions: int) -> float:
-    """Over two connections, each asking without a pause; the middle of three rounds."""
-    file = made.home / "requests"
-    asked = [1 + number * 7919 % subscriptions for number in range(1000)]
+def _p99(little: _Books, much: _Books, path: str) -> Measured:
+    """Over two connections, each asking without a pause, both machines in turns; the middle of ROUNDS rounds."""
+    files = {books.made: _questions(books, path) for books in (little, much)}
+    found: dict[Machine, list[float]] = {made: [] for made in files}
+    for _ in range(1 + ROUNDS):
+        for made, file in files.items():
+            answers = made.client(file, connections=2)
+            if set(answers.statuses) != {"200"}:
+                raise RuntimeError(f"not all were answered: {answers.statuses}")
+            found[made].append(answers.percentiles["99"])
+    return Measured(*(events.rounds(each[1:]) for each in found.values()))
+
+
+def _questions(books: _Books, path: str) -> Path:
+    """A file of questions that go through all subscriptions."""
+    file = books.made.home / "requests"
+    asked = (1 + number * 7919 % books.subscriptions for number in range(QUESTIONS))
     save(file, (get(f"{path}{number:07d}", key=key()) for number in asked))
-    found: list[float] = []
-    for _ in range(4):
-        answers = made.client(file, connections=2)
-        if set(answers.statuses) != {"200"}:
-            raise RuntimeError(f"not all were answered: {answers.statuses}")
-        found.append(answers.percentiles["99"])
-    return events.rounds(found[1:])
+    return file
 
 
 def _turn(made: Machine, pages: int) -> tuple[float, float]:
