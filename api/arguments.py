@@ -58,7 +58,7 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
 
     def arguments(self, schema: type[ma.Schema], *, location: str = "json", **options: Any) -> Decorator:
         """Read the body or the query by ``schema``, as the view's first argument."""
-        return cast(Decorator, super().arguments(schema, location=location, **options))
+        return cast(Decorator, super().arguments(schema(), location=location, **options))
 
     def response(self, status_code: int, schema: type[ma.Schema], **options: Any) -> Decorator:
         """Show what the view returns by ``schema``."""

@@ -95,8 +95,11 @@ def transaction(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def read_only(engine: Engine) -> Iterator[Session]:
-    """A session that sees one moment of the database and cannot write."""
-    with _translated(), Session(engine, expire_on_commit=False) as session:
+    """A session that sees one moment of the database and cannot write.
+
+    It is committed all the same: a ROLLBACK makes psycopg forget what it has prepared, and each read plan anew.
+    """
+    with transaction(engine) as session:
         session.connection(execution_options=_ONE_MOMENT)
         yield session
 
