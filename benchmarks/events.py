@@ -41,6 +41,11 @@ def rounds(values: Sequence[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
+def percentile(values: Sequence[float], part: int) -> float:
+    """What ``part`` of a hundred are not above."""
+    return sorted(values)[min(len(values) * part // 100, len(values) - 1)]
+
+
 def spread(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     """``rows`` in pieces of ``size``."""
     for start in range(0, len(rows), size):

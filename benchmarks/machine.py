@@ -27,11 +27,11 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a client saw: how long all of it took, answers by status, percentiles in milliseconds."""
+    """What a client saw: how long all of it took, answers by status, milliseconds of each."""
 
     seconds: float
     statuses: dict[str, int]
-    percentiles: dict[str, float]
+    times: list[float]
 
 
 class Machine(System):
