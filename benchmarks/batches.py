@@ -36,10 +36,10 @@ def run(*, quick: bool) -> list[Figure]:
     ]
 
 
-def record(made: Machine, number: int, *, batch: int, subscriptions: int = SUBSCRIPTIONS) -> float:
+def record(made: Machine, number: int, *, batch: int, subscriptions: int = SUBSCRIPTIONS, first: int = 0) -> float:
     """Seconds until ``number`` more recordings are in the books."""
     file = made.home / "requests"
-    sent = events.bodies(number, batch=batch, subscriptions=subscriptions)
+    sent = events.bodies(number, batch=batch, subscriptions=subscriptions, first=first)
     save(file, (request(PATH, body, key=key()) for body in sent))
     before = made.recorded()
     answers = made.client(file, connections=8)

@@ -6,12 +6,13 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import mean
+from statistics import median
 
 import psycopg
 
+from benchmarks.kept import keep, restore
 from benchmarks.machine import Machine, key, machine
 from benchmarks.report import Figure
 from benchmarks.seed import seed_usage
@@ -21,58 +22,71 @@ from tests.faults.processes import tree
 # No run but ours; everything that was used can be final.
 ENVIRONMENT = {"USAGE_BILLING_SCHEDULE": "0 0 1 1 *", "USAGE_BILLING_GRACE_SECONDS": "0"}
 PATIENCE = 1800
-# Before the run, and as many after it. One alone is a tenth off either way.
-YARDSTICKS = 3
+ROUNDS = 5
 _STATUS = """
     SELECT status, extract(epoch FROM finished_at - started_at)::float8, finalized FROM billing_runs WHERE id = %s
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Seconds of the run, of the run after it, and of the yardstick beside it; MiB of the largest process."""
+class Month:
+    """A machine with a month to bill; what each round came to, in seconds, and the largest worker process in MiB."""
 
-    run: float
-    again: float
-    yardstick: float
-    memory: tuple[float, float, float]
+    made: Machine
+    runs: list[float] = field(default_factory=list)
+    yardsticks: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
 
-    @property
-    def yardsticks(self) -> float:
-        """What the run cost in yardsticks, each measured on its own machine: between the two the real one changes."""
-        return self.run / self.yardstick
+    def bill(self, invoices: int) -> None:
+        """A run over the month, of which nothing is billed yet, again; the yardstick before it and after it."""
+        restore(self.made)
+        self._copy_books()
+        with _memory_of(self.made) as memory:
+            self.runs.append(_run(self.made, invoices=invoices))
+        self.memory.extend(memory)
+        self._copy_books()
+
+    def _copy_books(self) -> None:
+        self.made.sql("CHECKPOINT")
+        with psycopg.connect(self.made.postgres.url()) as connection:
+            self.yardsticks.append(copy_books(connection))
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """The same subscriptions with few and with ten times as many recordings, each on a machine of its own."""
+    """The same subscriptions with few and with ten times as many recordings, on two machines in turns."""
     subscriptions = 1_000 if quick else 100_000
-    few, many = (_measure(subscriptions, events) for events in (subscriptions * 10, subscriptions * 100))
-    start, middle, end = many.memory
+    with _month(subscriptions, subscriptions * 10) as few, _month(subscriptions, subscriptions * 100) as many:
+        for _ in range(ROUNDS):
+            few.bill(subscriptions)
+            many.bill(subscriptions)
+        again = _run(many.made, invoices=0)
+    seconds, beside, yardstick = median(many.runs), median(few.runs), median(many.yardsticks)
+    start, middle, end = many.memory[0], many.memory[len(many.memory) // 2], many.memory[-1]
     return [
         Figure(
             what=f"a run over {subscriptions:,} subscriptions, final invoices included",
-            measured=f"{many.run:.1f} s, {many.run / subscriptions * 1e6:.0f} us a subscription",
-            yardstick=f"{many.yardstick:.1f} s to read the summaries and COPY the invoices and items",
-            value=many.yardsticks,
+            measured=f"{seconds:.1f} s, {seconds / subscriptions * 1e6:.0f} us a subscription",
+            yardstick=f"{yardstick:.1f} s to read the summaries and COPY the invoices and items",
+            value=seconds / yardstick,
             at_most=3,
         ),
         Figure(
             what=f"{subscriptions * 100:,} recordings beside {subscriptions * 10:,}",
-            measured=f"{many.yardsticks:.2f} yardsticks ({many.run:.1f} s)",
-            yardstick=f"{few.yardsticks:.2f} of its own ({few.run:.1f} s)",
-            value=many.yardsticks / few.yardsticks,
+            measured=f"{seconds:.1f} s",
+            yardstick=f"{beside:.1f} s",
+            value=seconds / beside,
             at_most=1.1,
         ),
         Figure(
             what="a second run with nothing new",
-            measured=f"{many.again * 1000:.0f} ms",
-            yardstick=f"{many.run:.1f} s",
-            value=many.again / many.run,
+            measured=f"{again * 1000:.0f} ms",
+            yardstick=f"{seconds:.1f} s",
+            value=again / seconds,
             at_most=0.02,
         ),
         Figure(
-            what="memory of the largest worker process at the end",
-            measured=f"{end:.0f} MiB ({start:.0f} when the run began)",
+            what=f"memory of the largest worker process after {ROUNDS} runs",
+            measured=f"{end:.0f} MiB ({start:.0f} when the first began)",
             yardstick=f"{middle:.0f} MiB in the middle",
             value=end / middle,
             at_most=1.1,
@@ -80,21 +94,13 @@ def run(*, quick: bool) -> list[Figure]:
     ]
 
 
-def _measure(subscriptions: int, events: int) -> Measured:
+@contextmanager
+def _month(subscriptions: int, events: int) -> Iterator[Month]:
     with machine(environment=ENVIRONMENT) as made:
         url = made.postgres.url()
         seed_usage(url.replace("postgresql://", "postgresql+psycopg://"), subscriptions=subscriptions, events=events)
-        yardsticks = [_yardstick(made) for _ in range(YARDSTICKS)]
-        with _memory_of(made) as memory:
-            first = _run(made, invoices=subscriptions)
-        again = _run(made, invoices=0)
-        yardsticks += [_yardstick(made) for _ in range(YARDSTICKS)]
-    return Measured(
-        run=first,
-        again=again,
-        yardstick=mean(yardsticks),
-        memory=(memory[0], memory[len(memory) // 2], memory[-1]),
-    )
+        keep(made)
+        yield Month(made)
 
 
 def _run(made: Machine, *, invoices: int) -> float:
@@ -119,12 +125,6 @@ def _run(made: Machine, *, invoices: int) -> float:
     if (status, finalized) != ("completed", invoices):
         raise RuntimeError(f"the run is {status} with {finalized} invoices, not {invoices}\n{made.tail()}")
     return float(seconds)
-
-
-def _yardstick(made: Machine) -> float:
-    made.sql("CHECKPOINT")
-    with psycopg.connect(made.postgres.url()) as connection:
-        return copy_books(connection)
 
 
 @contextmanager

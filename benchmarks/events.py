@@ -12,13 +12,13 @@ _TYPES = tuple(QUOTAS)
 _numbers = count()
 
 
-def event(*, subscriptions: int = SUBSCRIPTIONS, prefix: str = "") -> dict[str, Any]:
-    """One event that was never sent before, for the next of the first ``subscriptions`` in turn."""
+def event(*, subscriptions: int = SUBSCRIPTIONS, first: int = 0) -> dict[str, Any]:
+    """One event that was never sent before, for the next of ``subscriptions`` in turn, from the ``first`` on."""
     number = next(_numbers)
-    owner = number % subscriptions
+    owner = first + number % subscriptions
     return {
-        "userId": f"{prefix}user{owner}",
-        "subscriptionId": f"{prefix}sub{owner}",
+        "userId": f"user{owner}",
+        "subscriptionId": f"sub{owner}",
         "usageType": _TYPES[number % len(_TYPES)],
         "quantity": 1,
         "metadata": {"region": "eu-west-1", "reportId": number},
@@ -26,9 +26,9 @@ def event(*, subscriptions: int = SUBSCRIPTIONS, prefix: str = "") -> dict[str, 
     }
 
 
-def bodies(events: int, *, batch: int, subscriptions: int = SUBSCRIPTIONS, prefix: str = "") -> Iterator[bytes]:
+def bodies(events: int, *, batch: int, subscriptions: int = SUBSCRIPTIONS, first: int = 0) -> Iterator[bytes]:
     """Bodies of batches that hold ``events`` together; of single recordings when ``batch`` is 1."""
-    made = [event(subscriptions=subscriptions, prefix=prefix) for _ in range(events)]
+    made = [event(subscriptions=subscriptions, first=first) for _ in range(events)]
     if batch == 1:
         yield from (json.dumps(one).encode() for one in made)
         return
