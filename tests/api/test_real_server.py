@@ -195,14 +195,20 @@ def test_requests_share_one_thread_of_the_system(server: Server, say: Say, head:
     assert max(threads) <= 2  # one may look up names for a while
 
 
+def sockets_of(pid: int) -> int:
+    """How many it holds."""
+    amount = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed while we looked
+            amount += os.readlink(link).startswith("socket:")
+    return amount
+
+
 def test_connections_that_come_together_are_divided_between_the_processes(settings: object, tmp_path: Path) -> None:
     """As it comes, whoever looks first takes nearly all of a burst, and works on them alone while they last."""
 
     def sockets() -> list[int]:
-        return [
-            sum(os.readlink(link).startswith("socket:") for link in Path(f"/proc/{pid}/fd").iterdir())
-            for pid in children(server.pid)
-        ]
+        return [sockets_of(pid) for pid in children(server.pid)]
 
     with serving(tmp_path / "log", "--threads", "4", "--workers", "2") as server:
         wait_until(lambda: len(children(server.pid)) == 2)

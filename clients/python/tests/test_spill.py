@@ -154,7 +154,7 @@ def test_files_are_private(service: Service, folder: Path, make_client: MakeClie
 def test_write_ahead_is_on_disk_when_record_returns(
     fsync: bool, service: Service, folder: Path, make_client: MakeClient
 ) -> None:
-    client = make_client(write_ahead=True, fsync=fsync, tuning={"linger": 0.5})
+    client = make_client(write_ahead=True, fsync=fsync, tuning={"linger": 30.0})
     record(client, 20)
     assert waiting(folder) == numbers(1, 20)
     assert client.flush()
