@@ -11,7 +11,9 @@ from tests.support.billing import bill
 from tests.support.books import check_billed, items
 from tests.support.statements import statements_of
 from usage_billing.billing_runs.models import COMPLETED
-from usage_billing.db.session import transaction
+from usage_billing.db.bulk import find_by_index
+from usage_billing.db.session import make_engine, transaction
+from usage_billing.invoicing.queries import history_of
 
 NOVEMBER = datetime(2026, 11, 15, tzinfo=UTC)
 DECEMBER = datetime(2026, 12, 3, tzinfo=UTC)
@@ -44,6 +46,31 @@ def test_a_slice_sends_as_many_statements_for_many_subscriptions_as_for_few(engi
         session.execute(text(f"TRUNCATE {tables} CASCADE"))
     many = statements_for(engine, 40)
     assert [len(run) for run in few] == [len(run) for run in many]
+
+
+def test_a_plan_that_was_made_while_nothing_was_invoiced_is_not_kept(engine: Engine) -> None:
+    """It reads all items for each slice, of which there are more with each slice."""
+    url = engine.url.render_as_string(hide_password=False)
+    seed_usage(url, subscriptions=300, events=300 * 2 * 5, at=NOVEMBER)
+    with engine.connect() as connection:
+        own = connection.execution_options(isolation_level="AUTOCOMMIT")
+        own.execute(text("VACUUM ANALYZE usage_invoice_items, invoices"))
+    worker = make_engine(url, pool_size=1)
+    for _ in range(12):  # from then on the connection no longer asks whether the plan suits
+        with transaction(worker) as session:
+            find_by_index(session)
+            history_of(session, summary_ids=range(1, 601), fee_ids=[])
+    bill(worker, DECEMBER, grace=LONG)
+    with transaction(engine) as session:
+        session.execute(text("UPDATE usage_summaries SET to_rate = true"))
+    bill(worker, DECEMBER, grace=LONG)
+    with transaction(worker) as session:
+        name = session.scalar(
+            text("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%t.summary_id = ANY%'")
+        )
+        plan = session.scalars(text(f"EXPLAIN EXECUTE \"{name}\" ('{{1,2,3}}', '{{}}')")).all()
+    worker.dispose()
+    assert "Recheck Cond: ((summary_id = ANY" in "\n".join(plan), plan
 
 
 def test_a_draft_that_is_brought_up_to_date_keeps_its_items(engine: Engine, now: datetime) -> None:

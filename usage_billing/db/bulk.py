@@ -43,3 +43,12 @@ def find_by_index(session: Session) -> None:
     Plans follow statistics: those of a table that has just begun to grow call for reading all of it, each time.
     """
     session.execute(text("SET LOCAL enable_seqscan = off"))
+
+
+def plan_anew(session: Session) -> None:
+    """Let the statements of this connection be planned for the tables as they are now.
+
+    It keeps the plan of what it repeats: one made while a table was empty reads all of it once it is full, each time,
+    until the statistics are taken anew.
+    """
+    session.execute(text("DISCARD PLANS"))

@@ -21,7 +21,7 @@ from usage_billing.core import crash
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import InvalidInput
 from usage_billing.credits.service import lock_balances
-from usage_billing.db.bulk import find_by_index
+from usage_billing.db.bulk import find_by_index, plan_anew
 from usage_billing.db.session import rolled_back, transaction
 from usage_billing.flows.finalize_invoices import finalize_invoices
 from usage_billing.flows.invoice_subscriptions import invoice_subscriptions, lock_agreements
@@ -98,6 +98,7 @@ def run_to_end(
 def _do_slice(engine: Engine, run_id: UUID, phase: str, position: int, grace: timedelta, *, apart: bool) -> None:
     with transaction(engine) as session:
         find_by_index(session)
+        plan_anew(session)
         run = get_run(session, run_id)
         part = claim_slice(session, run_id, phase, position)
         if part is None:
@@ -107,6 +108,7 @@ def _do_slice(engine: Engine, run_id: UUID, phase: str, position: int, grace: ti
         if run.dry_run:
             with rolled_back(engine) as rehearsal:
                 find_by_index(rehearsal)
+                plan_anew(rehearsal)
                 outcome = _bill(rehearsal, run, part, ids, grace, apart=apart)
         else:
             outcome = _bill(session, run, part, ids, grace, apart=apart)
