@@ -5,6 +5,7 @@ from benchmarks.copy_rows import copy_rows
 from benchmarks.load import request, save
 from benchmarks.machine import Machine, key, machine
 from benchmarks.report import Figure, rate
+from benchmarks.turns import in_turns
 
 PATH = "/api/usage/record/batch"
 SUBSCRIPTIONS = 100
@@ -13,23 +14,23 @@ SIZES = ((1000, 0.50), (100, 0.25))
 
 def run(*, quick: bool) -> list[Figure]:
     """Rounds of the yardstick and of us, one after the other on the same machine."""
-    number, rounds = (10_000, 1) if quick else (100_000, 3)
-    ceilings: list[float] = []
-    ours: dict[int, list[float]] = {size: [] for size, _ in SIZES}
+    number, rounds = (10_000, 1) if quick else (100_000, 5)
     with machine() as made:
         made.subscribe(SUBSCRIPTIONS)
         record(made, 5000, batch=1000)
-        for _ in range(rounds):
-            ceilings.append(number / copy_rows(made.postgres.url(), number, subscriptions=SUBSCRIPTIONS))
-            for size, found in ours.items():
-                found.append(number / record(made, number, batch=size))
-    ceiling = events.rounds(ceilings)
+        rates = in_turns(
+            rounds,
+            {
+                "ceiling": lambda: number / copy_rows(made.postgres.url(), number, subscriptions=SUBSCRIPTIONS),
+                **{str(size): lambda size=size: number / record(made, number, batch=size) for size, _ in SIZES},
+            },
+        )
     return [
         Figure(
             what=f"batches of {size:,}, end to end",
-            measured=rate(events.rounds(ours[size]), 1),
-            yardstick=f"{rate(ceiling, 1)} by COPY and INSERT ... ON CONFLICT DO NOTHING",
-            value=events.rounds(ours[size]) / ceiling,
+            measured=rate(rates.middle(str(size)), 1),
+            yardstick=f"{rate(rates.middle('ceiling'), 1)} by COPY and INSERT ... ON CONFLICT DO NOTHING",
+            value=rates.ratio(str(size), "ceiling"),
             at_least=bound,
         )
         for size, bound in SIZES

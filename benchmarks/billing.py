@@ -16,13 +16,14 @@ from benchmarks.kept import keep, restore
 from benchmarks.machine import Machine, key, machine
 from benchmarks.report import Figure
 from benchmarks.seed import seed_usage
+from benchmarks.turns import in_turns
 from benchmarks.yardstick import copy_books
 from tests.faults.processes import tree
 
 # No run but ours; everything that was used can be final.
 ENVIRONMENT = {"USAGE_BILLING_SCHEDULE": "0 0 1 1 *", "USAGE_BILLING_GRACE_SECONDS": "0"}
 PATIENCE = 1800
-ROUNDS = 5
+ROUNDS = 9
 _STATUS = """
     SELECT status, extract(epoch FROM finished_at - started_at)::float8, finalized FROM billing_runs WHERE id = %s
 """
@@ -30,56 +31,65 @@ _STATUS = """
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A machine with a month to bill; what each round came to, in seconds, and the largest worker process in MiB."""
+    """A machine with a month to bill, and what was found beside it: seconds, and MiB of the largest worker process."""
 
     made: Machine
-    runs: list[float] = field(default_factory=list)
+    subscriptions: int
     again: list[float] = field(default_factory=list)
     yardsticks: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
 
-    def bill(self, invoices: int) -> None:
-        """A run and one with nothing new, the yardstick before and after; then nothing is billed yet, again.
+    def bill(self) -> float:
+        """Seconds of a run. Then nothing is billed yet, again.
 
         Put back at once: what a run leaves to do, telling of its invoices, would slow whatever is measured next.
         """
-        self._copy_books()
-        with _memory_of(self.made) as memory:
-            self.runs.append(_run(self.made, invoices=invoices))
-        self.memory.extend(memory)
-        self.again.append(_run(self.made, invoices=0))
-        self._copy_books()
+        seconds = self._bill()
         restore(self.made)
+        return seconds
 
-    def _copy_books(self) -> None:
+    def bill_and_compare(self) -> float:
+        """The same, between the yardstick as a run finds the books and as it leaves them, and one with nothing new."""
+        before = self._copy_books()
+        seconds = self._bill()
+        self.again.append(_run(self.made, invoices=0))
+        self.yardsticks.append((before + self._copy_books()) / 2)
+        restore(self.made)
+        return seconds
+
+    def _bill(self) -> float:
+        with _memory_of(self.made) as memory:
+            seconds = _run(self.made, invoices=self.subscriptions)
+        self.memory.extend(memory)
+        return seconds
+
+    def _copy_books(self) -> float:
         self.made.sql("CHECKPOINT")
         with psycopg.connect(self.made.postgres.url()) as connection:
-            self.yardsticks.append(copy_books(connection))
+            return copy_books(connection)
 
 
 def run(*, quick: bool) -> list[Figure]:
     """The same subscriptions with few and with ten times as many recordings, on two machines in turns."""
     subscriptions = 1_000 if quick else 100_000
     with _month(subscriptions, subscriptions * 10) as few, _month(subscriptions, subscriptions * 100) as many:
-        for _ in range(ROUNDS):
-            few.bill(subscriptions)
-            many.bill(subscriptions)
-    again = median(many.again)
-    seconds, beside, yardstick = median(many.runs), median(few.runs), median(many.yardsticks)
+        runs = in_turns(ROUNDS, {"few": few.bill, "many": many.bill_and_compare})
+    again, seconds, yardstick = median(many.again), runs.middle("many"), median(many.yardsticks)
+    beside = [found["many"] / copied for found, copied in zip(runs.rounds, many.yardsticks, strict=True)]
     start, middle, end = many.memory[0], many.memory[len(many.memory) // 2], many.memory[-1]
     return [
         Figure(
             what=f"a run over {subscriptions:,} subscriptions, final invoices included",
             measured=f"{seconds:.1f} s, {seconds / subscriptions * 1e6:.0f} us a subscription",
             yardstick=f"{yardstick:.1f} s to read the summaries and COPY the invoices and items",
-            value=seconds / yardstick,
+            value=median(beside),
             at_most=3,
         ),
         Figure(
             what=f"{subscriptions * 100:,} recordings beside {subscriptions * 10:,}",
             measured=f"{seconds:.1f} s",
-            yardstick=f"{beside:.1f} s",
-            value=seconds / beside,
+            yardstick=f"{runs.middle('few'):.1f} s",
+            value=runs.ratio("many", "few"),
             at_most=1.1,
         ),
         Figure(
@@ -105,7 +115,7 @@ def _month(subscriptions: int, events: int) -> Iterator[Month]:
         url = made.postgres.url()
         seed_usage(url.replace("postgresql://", "postgresql+psycopg://"), subscriptions=subscriptions, events=events)
         keep(made)
-        yield Month(made)
+        yield Month(made, subscriptions)
 
 
 def _run(made: Machine, *, invoices: int) -> float:

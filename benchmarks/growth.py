@@ -1,21 +1,22 @@
 """The same recording in an empty table, behind a million on its own subscription, and behind ten million in all."""
 
-from collections.abc import Iterable, Iterator
+from itertools import count
 
-from benchmarks import events
 from benchmarks.batches import SUBSCRIPTIONS, record
 from benchmarks.machine import Machine, machine
 from benchmarks.report import Figure, rate
 from benchmarks.seed import seed_usage
+from benchmarks.turns import in_turns
 
-ROUNDS = 7
+# Of two whole systems; and of subscriptions of one, which differ by less than the machine does from itself.
+ROUNDS, MORE_ROUNDS = 7, 21
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """What is compared is measured in turns, for a machine changes its speed from one minute to the next."""
+    """Two systems side by side, and then a subscription with much beside others with little."""
     number, million, ten_million = (5_000, 20_000, 100_000) if quick else (50_000, 1_000_000, 10_000_000)
     with machine() as small:
-        small.subscribe(SUBSCRIPTIONS + ROUNDS)
+        small.subscribe(SUBSCRIPTIONS + MORE_ROUNDS)
         _rate(small, number // 5)
         with machine() as large:
             large.subscribe(SUBSCRIPTIONS)
@@ -23,33 +24,41 @@ def run(*, quick: bool) -> list[Figure]:
             seed_usage(url, subscriptions=ten_million // 1000, events=ten_million)
             _rate(large, number // 5)
             large.vacuum()
-            empty, behind = _middle((_rate_of_empty(small, number), _rate(large, number)) for _ in range(ROUNDS))
+            systems = in_turns(
+                ROUNDS, {"empty": lambda: _rate_of_empty(small, number), "behind": lambda: _rate(large, number)}
+            )
             recorded = large.recorded()
         record(small, million, batch=1000, subscriptions=1)
-        spread, fresh, full = _middle(
-            (_rate(small, number), _rate(small, number, only=SUBSCRIPTIONS + turn), _rate(small, number, only=0))
-            for turn in range(ROUNDS)
+        small.vacuum()
+        unused = count(SUBSCRIPTIONS)
+        ones = in_turns(
+            MORE_ROUNDS,
+            {
+                "spread": lambda: _rate(small, number // 2),
+                "fresh": lambda: _rate(small, number // 2, only=next(unused)),
+                "full": lambda: _rate(small, number // 2, only=0),
+            },
         )
     return [
         Figure(
             what=f"cost of a recording behind {recorded / 1e6:.1f} million",
-            measured=rate(behind, 1),
-            yardstick=f"{rate(empty, 1)} in an empty table",
-            value=empty / behind,
+            measured=rate(systems.middle("behind"), 1),
+            yardstick=f"{rate(systems.middle('empty'), 1)} in an empty table",
+            value=systems.ratio("empty", "behind"),
             at_most=1.5,
         ),
         Figure(
             what=f"its cost behind {million:,} of its own subscription and month",
-            measured=rate(full, 1),
-            yardstick=f"{rate(fresh, 1)} behind none",
-            value=fresh / full,
+            measured=rate(ones.middle("full"), 1),
+            yardstick=f"{rate(ones.middle('fresh'), 1)} behind none",
+            value=ones.ratio("fresh", "full"),
             at_most=1.1,
         ),
         Figure(
             what="all traffic on one subscription",
-            measured=rate(fresh, 1),
-            yardstick=f"{rate(spread, 1)} over {SUBSCRIPTIONS}",
-            value=fresh / spread,
+            measured=rate(ones.middle("fresh"), 1),
+            yardstick=f"{rate(ones.middle('spread'), 1)} over {SUBSCRIPTIONS}",
+            value=ones.ratio("fresh", "spread"),
             at_least=0.5,
         ),
     ]
@@ -65,8 +74,3 @@ def _rate(made: Machine, number: int, *, only: int | None = None) -> float:
 def _rate_of_empty(made: Machine, number: int) -> float:
     made.sql("TRUNCATE usage, usage_summaries CASCADE")
     return _rate(made, number)
-
-
-def _middle(rounds: Iterable[tuple[float, ...]]) -> Iterator[float]:
-    """Of each of what was measured in turns, the middle."""
-    return map(events.rounds, zip(*rounds, strict=True))

@@ -2,9 +2,14 @@
 
 One bad recording never fails its neighbours. A batch that a recording makes fail is halved until that one stands
 alone, and it goes to quarantine with its error.
+
+Keys are taken for new, and the unique index objects if one is not: then the batch is recorded once more, looking them
+up, and so are those that follow for a while. Looking up is an eighth of what a recording costs, and who sends one key
+again is likely to send more.
 """
 
 import logging
+import time
 from collections.abc import Sequence
 
 from sqlalchemy import Engine
@@ -16,16 +21,35 @@ from usage_billing.core import crash
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.session import transaction
-from usage_billing.flows.record_usage import record_batch, set_aside
+from usage_billing.flows.record_usage import Outcome, record_batch, set_aside
 from usage_billing.metering.recording import Recording
 
 BATCH = 2000
 _FEW = 20
+# So long keys are looked up after one that came again.
+WARY_SECONDS = 60
 
 # What a recording's own content can cause. Anything else may be the system's trouble.
 _ITS_OWN_FAULT = (DataError, IntegrityError, ValueError, ArithmeticError, TypeError, KeyError)
 
 _log = logging.getLogger(__name__)
+
+
+class Wariness:
+    """Whether keys are looked up: for a while after one that came again. Each process has its own."""
+
+    def __init__(self) -> None:
+        self._ends = 0.0
+
+    def __bool__(self) -> bool:
+        return time.monotonic() < self._ends
+
+    def renew(self) -> None:
+        """A key came again just now."""
+        self._ends = time.monotonic() + WARY_SECONDS
+
+
+_wary = Wariness()
 
 
 def record_entries(entries: Sequence[Entry], engine: Engine) -> int:
@@ -38,9 +62,7 @@ def record_entries(entries: Sequence[Entry], engine: Engine) -> int:
 
 def _record(recordings: Sequence[Recording], engine: Engine) -> None:
     try:
-        with transaction(engine) as session:
-            outcome = record_batch(session, recordings, now=utc_now())
-            crash.point("drain.committing")
+        outcome = _write(recordings, engine)
     except Unavailable:
         raise
     except _ITS_OWN_FAULT as error:
@@ -57,6 +79,25 @@ def _record(recordings: Sequence[Recording], engine: Engine) -> None:
         len(outcome.duplicates) + outcome.known,
         len(outcome.quarantined),
     )
+
+
+def _write(recordings: Sequence[Recording], engine: Engine) -> Outcome:
+    if not _wary:
+        try:
+            return _in_a_transaction(recordings, engine, keys_are_new=True)
+        except IntegrityError:
+            _wary.renew()
+    outcome = _in_a_transaction(recordings, engine, keys_are_new=False)
+    if outcome.duplicates:
+        _wary.renew()
+    return outcome
+
+
+def _in_a_transaction(recordings: Sequence[Recording], engine: Engine, *, keys_are_new: bool) -> Outcome:
+    with transaction(engine) as session:
+        outcome = record_batch(session, recordings, now=utc_now(), keys_are_new=keys_are_new)
+        crash.point("drain.committing")
+    return outcome
 
 
 def _divide(recordings: Sequence[Recording], engine: Engine, error: Exception) -> None:

@@ -23,7 +23,7 @@ app.conf.beat_schedule["sweep-inbox"]["schedule"] = 1.0
 redis_inbox.WAKE_SECONDS = 2
 
 
-def _harm(session: Any, recordings: Any, *, now: Any) -> Any:
+def _harm(session: Any, recordings: Any, **options: Any) -> Any:
     for recording in recordings:
         kind = recording.key.partition("-")[0]
         if kind == "kills":
@@ -35,7 +35,7 @@ def _harm(session: Any, recordings: Any, *, now: Any) -> Any:
             time.sleep(60)
         elif kind == "raises":
             raise RuntimeError("this one cannot be counted")
-    return _count(session, recordings, now=now)
+    return _count(session, recordings, **options)
 
 
 record_usage.count = _harm

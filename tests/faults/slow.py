@@ -13,9 +13,9 @@ RATE = 50
 _count = record_usage.count
 
 
-def _slowly(session: Any, recordings: Any, *, now: Any) -> Any:
+def _slowly(session: Any, recordings: Any, **options: Any) -> Any:
     time.sleep(len(recordings) / RATE)
-    return _count(session, recordings, now=now)
+    return _count(session, recordings, **options)
 
 
 record_usage.count = _slowly

@@ -16,7 +16,7 @@ from usage_billing.db.bulk import find_by_index
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.recording_context import Context, load_context
 from usage_billing.metering.digest import hash_of
-from usage_billing.metering.queries import known_ids, recorded_keys
+from usage_billing.metering.queries import RecordingKey, known_ids, recorded_keys
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import (
     Counted,
@@ -51,13 +51,18 @@ class _Fresh(msgspec.Struct, frozen=True, gc=False):
     key: SummaryKey
 
 
-def record_batch(session: Session, recordings: Sequence[Recording], *, now: datetime) -> Outcome:
-    """Record a batch; every acceptance ends as recorded, duplicate or quarantined, whatever came before."""
+def record_batch(
+    session: Session, recordings: Sequence[Recording], *, now: datetime, keys_are_new: bool = False
+) -> Outcome:
+    """Record a batch; every acceptance ends as recorded, duplicate or quarantined, whatever came before.
+
+    With ``keys_are_new`` they are not looked up: one that is in the books fails the transaction with IntegrityError.
+    """
     find_by_index(session)
     lock_shards(session, (recording.shard for recording in recordings))
     known = known_ids(session, (recording.id for recording in recordings))
     unknown = _first_of_each_id(recordings, known)
-    outcome = count(session, unknown, now=now)
+    outcome = count(session, unknown, now=now, keys_are_new=keys_are_new)
     outcome.known = len(recordings) - len(unknown)
     quarantine(session, outcome.quarantined)
     return outcome
@@ -72,13 +77,14 @@ def set_aside(session: Session, recording: Recording, *, detail: str) -> bool:
     return True
 
 
-def count(session: Session, recordings: Sequence[Recording], *, now: datetime) -> Outcome:
+def count(session: Session, recordings: Sequence[Recording], *, now: datetime, keys_are_new: bool = False) -> Outcome:
     """Count recordings whose ids are new, under a lock on their shards; refusals are returned, not stored."""
     outcome = Outcome()
     if not recordings:
         return outcome
     context = load_context(session, recordings)
-    fresh, wanted = _divide(session, recordings, context, outcome)
+    keyed = () if keys_are_new else [(r.subscription_id, r.source, r.key) for r in recordings if r.key]
+    fresh, wanted = _divide(recordings, context, recorded_keys(session, keyed), outcome)
     if fresh:
         totals = lock_totals(session, wanted.values())
         insert_usage(session, _mark(session, fresh, totals), now=now)
@@ -93,11 +99,12 @@ def _first_of_each_id(recordings: Iterable[Recording], known: set[UUID]) -> list
 
 
 def _divide(
-    session: Session, recordings: Sequence[Recording], context: Context, outcome: Outcome
+    recordings: Sequence[Recording], context: Context, seen: dict[RecordingKey, tuple[UUID, bytes]], outcome: Outcome
 ) -> tuple[list[_Fresh], dict[SummaryKey, NewSummary]]:
-    """Sort out what cannot be counted and what repeats; for the rest, the summaries they belong to."""
-    keyed = [r for r in recordings if r.key]
-    seen = recorded_keys(session, [(r.subscription_id, r.source, r.key) for r in keyed])
+    """Sort out what cannot be counted and what repeats; for the rest, the summaries they belong to.
+
+    ``seen`` is what is recorded under each key, and gains those of this batch.
+    """
     fresh: list[_Fresh] = []
     wanted: dict[SummaryKey, NewSummary] = {}
     for recording in recordings:

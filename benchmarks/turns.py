@@ -1,0 +1,30 @@
+"""What is compared is measured in turns, and round by round: a machine changes its speed from minute to minute."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from benchmarks.events import rounds as middle
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What each round found, by name."""
+
+    rounds: list[dict[str, float]]
+
+    def middle(self, name: str) -> float:
+        """What it came to in the middle of all rounds."""
+        return middle([found[name] for found in self.rounds])
+
+    def ratio(self, name: str, beside: str) -> float:
+        """The middle of the rounds' ratios: those of neighbours in time, where that of the middles is of any two."""
+        return middle([found[name] / found[beside] for found in self.rounds])
+
+
+def in_turns(number: int, measures: Mapping[str, Callable[[], float]]) -> Turns:
+    """Measure each once in each of so many rounds, every other one backwards, so that none is always the later."""
+    found = []
+    for turn in range(number):
+        order = list(measures)[:: -1 if turn % 2 else 1]
+        found.append({name: measures[name]() for name in order})
+    return Turns(found)
