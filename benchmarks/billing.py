@@ -23,7 +23,7 @@ from tests.faults.processes import tree
 # No run but ours; everything that was used can be final.
 ENVIRONMENT = {"USAGE_BILLING_SCHEDULE": "0 0 1 1 *", "USAGE_BILLING_GRACE_SECONDS": "0"}
 PATIENCE = 1800
-ROUNDS = 9
+ROUNDS = 7
 _STATUS = """
     SELECT status, extract(epoch FROM finished_at - started_at)::float8, finalized FROM billing_runs WHERE id = %s
 """
