@@ -14,7 +14,7 @@ ROUNDS, MORE_ROUNDS = 7, 21
 
 def run(*, quick: bool) -> list[Figure]:
     """Two systems side by side, and then a subscription with much beside others with little."""
-    number, million, ten_million = (5_000, 20_000, 100_000) if quick else (50_000, 1_000_000, 10_000_000)
+    number, million, ten_million = (5_000, 50_000, 100_000) if quick else (50_000, 1_000_000, 10_000_000)
     with machine() as small:
         small.subscribe(SUBSCRIPTIONS + MORE_ROUNDS)
         _rate(small, number // 5)
@@ -28,7 +28,8 @@ def run(*, quick: bool) -> list[Figure]:
                 ROUNDS, {"empty": lambda: _rate_of_empty(small, number), "behind": lambda: _rate(large, number)}
             )
             recorded = large.recorded()
-        record(small, million, batch=1000, subscriptions=1)
+        # A million in the middle of the rounds, each of which adds to it.
+        record(small, million - MORE_ROUNDS * number // 4, batch=1000, subscriptions=1)
         small.vacuum()
         unused = count(SUBSCRIPTIONS)
         ones = in_turns(
