@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-from benchmarks.events import rounds as middle
+from statistics import median
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +13,11 @@ class Turns:
 
     def middle(self, name: str) -> float:
         """What it came to in the middle of all rounds."""
-        return middle([found[name] for found in self.rounds])
+        return median([found[name] for found in self.rounds])
 
     def ratio(self, name: str, beside: str) -> float:
         """The middle of the rounds' ratios: those of neighbours in time, where that of the middles is of any two."""
-        return middle([found[name] / found[beside] for found in self.rounds])
+        return median([found[name] / found[beside] for found in self.rounds])
 
 
 def in_turns(number: int, measures: Mapping[str, Callable[[], float]]) -> Turns:

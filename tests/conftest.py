@@ -24,9 +24,10 @@ from tasks.celery import app as celery_app
 from tasks.drain import drain_shard
 from tasks.inbox import Inbox, Limits
 from tasks.redis_inbox import RedisInbox, connect
+from tests.factories import make_world
 from tests.support.callers import Keys, sign_token
 from tests.support.databases import Databases, databases_on, empty
-from usage_billing.db.session import make_engine, rolled_back
+from usage_billing.db.session import make_engine, rolled_back, transaction
 from usage_billing.metering.recording import SHARDS
 from usage_billing.settings import Settings
 
@@ -123,6 +124,14 @@ class Clock:
 def clock(now: datetime) -> Clock:
     """The app's clock."""
     return Clock(now)
+
+
+@pytest.fixture
+def world(engine: Engine) -> Engine:
+    """The founding document's world."""
+    with transaction(engine) as session:
+        make_world(session)
+    return engine
 
 
 @pytest.fixture

@@ -31,14 +31,6 @@ HOUR = timedelta(hours=1)
 MOMENT = timedelta(microseconds=1)
 
 
-@pytest.fixture
-def world(engine: Engine) -> Engine:
-    """The founding document's world."""
-    with transaction(engine) as session:
-        make_world(session)
-    return engine
-
-
 def use(engine: Engine, quantity: int | str, *, at: datetime, received: datetime | None = None, **more: Any) -> None:
     """Record so much, used ``at``."""
     with transaction(engine) as session:

@@ -27,14 +27,6 @@ from usage_billing.metering.queries import recorded_keys
 from usage_billing.metering.recording import Recording
 
 
-@pytest.fixture
-def world(engine: Engine) -> Engine:
-    """The founding document's world."""
-    with transaction(engine) as session:
-        make_world(session)
-    return engine
-
-
 def deliver(engine: Engine, *recordings: Recording) -> Outcome:
     """One batch, as a worker would record it; the books are checked after it."""
     with transaction(engine) as session:

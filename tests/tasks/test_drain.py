@@ -15,7 +15,7 @@ from tasks.drain import drain_shard
 from tasks.inbox import Inbox
 from tasks.redis_inbox import connect
 from tests.conftest import Drain
-from tests.factories import make_recording, make_subscription, make_world
+from tests.factories import make_recording, make_subscription
 from tests.support.books import Counts, check_books, counts, rows, scalars, totals
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.session import make_engine, transaction
@@ -23,14 +23,6 @@ from usage_billing.metering.recording import SHARDS, Recording, encode_recording
 from usage_billing.settings import Settings
 
 WAITING, BYTES = "usage-billing:waiting", "usage-billing:bytes"
-
-
-@pytest.fixture
-def world(engine: Engine) -> Engine:
-    """The founding document's world."""
-    with transaction(engine) as session:
-        make_world(session)
-    return engine
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import Engine
@@ -10,20 +11,11 @@ from sqlalchemy.orm import Session
 from tasks.batch import Wariness
 from tasks.inbox import Inbox
 from tests.conftest import Drain
-from tests.factories import make_recording, make_world
+from tests.factories import make_recording
 from tests.support.books import Counts, check_books, counts, rows, totals
-from usage_billing.db.session import transaction
 from usage_billing.flows import record_usage
 from usage_billing.metering.queries import RecordingKey, recorded_keys
 from usage_billing.metering.recording import Recording
-
-
-@pytest.fixture
-def world(engine: Engine) -> Engine:
-    """The founding document's world."""
-    with transaction(engine) as session:
-        make_world(session)
-    return engine
 
 
 @pytest.fixture
@@ -95,7 +87,7 @@ def test_after_a_repeated_key_they_are_looked_up_until_a_while_passes_without_on
     world: Engine, inbox: Inbox, drain: Drain, now: datetime, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = 1000.0
-    monkeypatch.setattr("tasks.batch.time.monotonic", lambda: seconds)
+    monkeypatch.setattr("tasks.batch.time", SimpleNamespace(monotonic=lambda: seconds))
 
     def record(first: int) -> list[int]:
         asked.clear()
