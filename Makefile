@@ -41,11 +41,12 @@ browser: test-environment ## The pages in a real Chromium
 gateway: test-environment ## The gateway's configuration on a real nginx
 	@$(TEST) -m gateway $(ARGS)
 
+# With their extras: older pips look for "coverage[toml]" by itself, and stop where there is a newer one than is pinned.
+PINS := --universal --generate-hashes --no-strip-extras --python-version 3.11 --quiet
 lock: ## Resolve and pin what is installed, with hashes (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 2; }
-	uv pip compile setup.cfg --universal --generate-hashes --python-version 3.11 --quiet -o requirements.lock
-	uv pip compile setup.cfg --extra test -c requirements.lock --universal --generate-hashes \
-		--python-version 3.11 --quiet -o requirements-test.lock
+	uv pip compile setup.cfg $(PINS) -o requirements.lock
+	uv pip compile setup.cfg --extra test -c requirements.lock $(PINS) -o requirements-test.lock
 
 clean: ## Remove the environment, builds and caches; never the data in .usage-billing
 	@rm -rf .venv build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

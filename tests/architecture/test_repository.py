@@ -2,10 +2,14 @@
 
 import configparser
 import re
+from contextlib import suppress
 from fnmatch import fnmatch
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.architecture.sources import PACKAGES, ROOT, tracked_files
 
@@ -44,9 +48,30 @@ def test_locked_packages_carry_hashes(name: str) -> None:
 def test_every_requirement_is_locked() -> None:
     setup = _read("setup.cfg")
     wanted = re.findall(r"^    ([a-z][a-z0-9-]*)(?:\[[a-z,]+\])?>=", setup, re.MULTILINE)
-    locked = set(re.findall(r"^([a-z0-9-]+)==", _read("requirements-test.lock"), re.MULTILINE))
+    locked = _locked("requirements-test.lock")
     assert len(wanted) > 20
     assert [name for name in wanted if name not in locked] == []
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock"])
+def test_what_one_package_wants_of_another_is_locked_with_it(name: str) -> None:
+    """Without its extras pip 23 takes the newest of what is asked for with one, finds it not pinned, and stops."""
+    locked, asked = _locked(name), []
+    for package, extras in locked.items():
+        with suppress(PackageNotFoundError):  # for other systems
+            asked += [
+                wanted
+                for wanted in map(Requirement, distribution(package).requires or ())
+                if wanted.extras and any(not wanted.marker or wanted.marker.evaluate({"extra": x}) for x in extras)
+            ]
+    assert asked
+    assert [str(wanted) for wanted in asked if not wanted.extras <= locked[canonicalize_name(wanted.name)]] == []
+
+
+def _locked(name: str) -> dict[str, set[str]]:
+    """The packages of a lock file with their extras, and with none."""
+    found = re.findall(r"^([a-z0-9-]+)(?:\[([a-z, ]+)\])?==", _read(name), re.MULTILINE)
+    return {package: {"", *extras.split(", ")} for package, extras in found}
 
 
 def test_files_that_are_not_python_are_installed_too() -> None:
