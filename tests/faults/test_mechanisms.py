@@ -23,7 +23,7 @@ from tests.faults.world import make_many
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
 from usage_billing.flows import record_usage
-from usage_billing.metering.models import KEY_DIGEST
+from usage_billing.metering.models import KEY
 from usage_billing.metering.recording import SHARDS, Recording, decode_recordings
 from usage_billing.settings import Settings
 
@@ -135,7 +135,7 @@ def test_without_keys_that_are_looked_up_a_repetition_counts_twice(
     if off:
         monkeypatch.setattr(record_usage, "known_ids", nobody)
         monkeypatch.setattr(record_usage, "recorded_keys", lambda _session, _keys: {})
-        alter(engine, "DROP INDEX uq_usage_key; ALTER TABLE usage DROP CONSTRAINT pk_usage")
+        alter(engine, "DROP INDEX uq_usage_key_hash; ALTER TABLE usage DROP CONSTRAINT pk_usage")
     try:
         entries = {shard: inbox.read(shard, at_most=1000) for shard in range(SHARDS)}
         drain_all(inbox, engine)
@@ -148,7 +148,7 @@ def test_without_keys_that_are_looked_up_a_repetition_counts_twice(
         if off:
             alter(engine, "DELETE FROM usage")
             alter(engine, "ALTER TABLE usage ADD CONSTRAINT pk_usage PRIMARY KEY (id)")
-            alter(engine, f"CREATE UNIQUE INDEX uq_usage_key ON usage (subscription_id, {KEY_DIGEST})")
+            alter(engine, f"CREATE UNIQUE INDEX uq_usage_key_hash ON usage ({KEY})")
 
 
 def test_the_constraint_alone_keeps_a_repetition_out(

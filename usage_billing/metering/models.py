@@ -33,8 +33,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Quantity, Total
 
-KEY_DIGEST = "substr(sha256(((source || '/') || idempotency_key)::bytea), 1, 16)"
-"""What the unique index holds of a recording's key: 16 bytes for the up to 257 that it has."""
+KEY = "usage_key(subscription_id, source, idempotency_key)"
+"""What the unique index holds of a recording's key, 15 bytes for the up to 386 that it has: three of the subscription's
+hash, by which its keys lie together, and twelve of the digest of all. One byte more would make each entry 8 wider."""
 
 SUBSCRIPTION_HASH = "hashtextextended(subscription_id, 0)"
 """A subscription in 8 bytes. With a place it makes 16, the widest entry by which an index that grows in as many
@@ -68,7 +69,7 @@ class Usage(Base):
         # The upper bound is also what keeps NaN out: it sorts above every number.
         CheckConstraint("quantity > 0 AND quantity <= 1e15", name="quantity"),
         CheckConstraint("beyond_limit >= 0 AND beyond_limit <= quantity", name="beyond_limit"),
-        Index("uq_usage_key", "subscription_id", text(KEY_DIGEST), unique=True),
+        Index("uq_usage_key_hash", text(KEY), unique=True),
         Index("ix_usage_place", text(SUBSCRIPTION_HASH), text(PLACE)),
     )
 

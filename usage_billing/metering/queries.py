@@ -26,9 +26,8 @@ _RECORDED_KEYS = text(
     "SELECT u.* FROM unnest(string_to_array(:names, ',')) AS name CROSS JOIN LATERAL ("
     " SELECT subscription_id, source, idempotency_key, id, fingerprint FROM usage"
     " WHERE subscription_id = split_part(name, '/', 1) AND source = split_part(name, '/', 2)"
-    " AND idempotency_key = split_part(name, '/', 3)"
-    " AND substr(sha256(((source || '/') || idempotency_key)::bytea), 1, 16)"
-    " = substr(sha256(substr(name, strpos(name, '/') + 1)::bytea), 1, 16) LIMIT 1) AS u"
+    " AND idempotency_key = split_part(name, '/', 3) AND usage_key(subscription_id, source, idempotency_key)"
+    " = usage_key(split_part(name, '/', 1), split_part(name, '/', 2), split_part(name, '/', 3)) LIMIT 1) AS u"
 )
 _TOTALS = text(
     "SELECT s.subscription_id, s.usage_type_id, t.unit_name, s.period_start, s.period_end, s.total, s.beyond_events"
