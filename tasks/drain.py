@@ -25,9 +25,7 @@ from usage_billing.core.errors import Unavailable
 from usage_billing.db.locks import try_lock_drain
 from usage_billing.db.session import transaction
 
-# Below this, taking the other shards along is cheaper than a transaction and a task for each.
-SMALL_BATCH = 200
-# After a round of less than half a batch, waiting for more costs less than another round at once.
+# After a round of little, waiting for more costs less than another round at once.
 LINGER_SECONDS = 0.2
 # Give the process back after this, so that one busy shard does not starve the others.
 TURN_SECONDS = 20.0
@@ -109,19 +107,20 @@ class _Drain:
                 count = self._record_hauls(hauls)
                 if self._helped and count >= BATCH:
                     break
-                if count < BATCH // 2 and _size(hauls) < READ_BYTES:
+                if _is_little(hauls):
                     time.sleep(LINGER_SECONDS)
         return {shard for shard in {self._own, *self._helped} if not self._inbox.rest(shard)}
 
     def _haul(self, guard: Session) -> dict[int, list[Entry]]:
-        """About a batch of what waits: in our own shard, and when that is little in the others too."""
+        """About a batch of what waits: in our own shard, and when that is little in the others too.
+
+        So nobody waits for more in a shard while there is more in another that nobody is at.
+        """
         hauls = {self._own: self._inbox.read(self._own, at_most=BATCH)}
-        found = _count(hauls[self._own])
-        if found < SMALL_BATCH:
+        if _is_little(hauls):
             for shard in self._inbox.filled():
-                if found < BATCH and shard not in hauls and self._may_help(guard, shard):
-                    hauls[shard] = self._inbox.read(shard, at_most=BATCH - found)
-                    found += _count(hauls[shard])
+                if (room := _room(hauls)) and shard not in hauls and self._may_help(guard, shard):
+                    hauls[shard] = self._inbox.read(shard, at_most=room)
         return {shard: entries for shard, entries in hauls.items() if entries}
 
     def _may_help(self, guard: Session, shard: int) -> bool:
@@ -170,10 +169,14 @@ class _Drain:
             crash.point("drain.deleted")
 
 
-def _count(entries: Sequence[Entry]) -> int:
-    return sum(entry.count for entry in entries)
+def _room(hauls: Mapping[int, Sequence[Entry]]) -> int:
+    """How many recordings one transaction takes beside these: none where they are so large that not all were read."""
+    entries = [entry for of_shard in hauls.values() for entry in of_shard]
+    if sum(len(entry.data) for entry in entries) >= READ_BYTES:
+        return 0
+    return max(BATCH - sum(entry.count for entry in entries), 0)
 
 
-def _size(hauls: Mapping[int, Sequence[Entry]]) -> int:
-    """Bytes of what was read: from so many on there may be more."""
-    return sum(len(entry.data) for entries in hauls.values() for entry in entries)
+def _is_little(hauls: Mapping[int, Sequence[Entry]]) -> bool:
+    """Whether they fill less than half of a transaction."""
+    return _room(hauls) > BATCH // 2

@@ -89,11 +89,24 @@ def test_after_a_round_of_less_than_half_a_batch_it_waits_for_more(
     assert slept == waits
 
 
+def test_nobody_waits_for_more_while_there_is_more_in_another_shard(
+    engine: Engine, inbox: Inbox, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("tasks.drain.BATCH", 1000)
+    monkeypatch.setattr("tasks.drain.time.sleep", slept.append)
+    send(250)
+    assert drain_shard(3, inbox=inbox, engine=engine) == 1000
+    assert slept == []
+    assert len(inbox.filled()) == SHARDS - 4
+    assert sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in range(SHARDS)) == 250 * (SHARDS - 4)
+    check_books(engine)
+
+
 def test_too_much_for_one_is_left_to_others_who_are_woken(
     engine: Engine, inbox: Inbox, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.drain.BATCH", 20)
-    monkeypatch.setattr("tasks.drain.SMALL_BATCH", 6)
     send(5)
     send(5)
     send(5)
