@@ -3,12 +3,12 @@
 The order of locks is that of every writer: the shards, then the summaries by their key.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
@@ -16,7 +16,7 @@ from usage_billing.db.bulk import find_by_index
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.recording_context import Context, load_context
 from usage_billing.metering.digest import hash_of
-from usage_billing.metering.queries import RecordingKey, known_ids, recorded_keys
+from usage_billing.metering.queries import Recorded, RecordingKey, known_ids, recorded_keys
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import (
     Counted,
@@ -28,7 +28,7 @@ from usage_billing.metering.service import (
 )
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, lock_totals, save_totals
-from usage_billing.outbox.service import tell
+from usage_billing.outbox.service import Fact, tell
 
 _MAX_DETAIL = 2000
 
@@ -41,14 +41,6 @@ class Outcome:
     duplicates: list[Repeated] = field(default_factory=list)
     quarantined: list[Refused] = field(default_factory=list)
     known: int = 0
-
-
-class _Fresh(msgspec.Struct, frozen=True, gc=False):
-    """A recording that will be counted."""
-
-    recording: Recording
-    fingerprint: bytes
-    key: SummaryKey
 
 
 def record_batch(
@@ -86,11 +78,12 @@ def count(session: Session, recordings: Sequence[Recording], *, now: datetime, k
     keyed = () if keys_are_new else [(r.subscription_id, r.source, r.key) for r in recordings if r.key]
     fresh, wanted = _divide(recordings, context, recorded_keys(session, keyed), outcome)
     if fresh:
-        totals = lock_totals(session, wanted.values())
-        insert_usage(session, _mark(session, fresh, totals), now=now)
+        totals, exceeded = lock_totals(session, wanted.values()), list[Fact]()
+        # Marked one by one while PostgreSQL writes those before: neither waits for the other to have done all.
+        outcome.recorded = insert_usage(session, _mark(fresh, totals, exceeded), now=now)
         save_totals(session, list(totals.values()))
+        tell(session, exceeded)
     insert_duplicates(session, outcome.duplicates)
-    outcome.recorded = len(fresh)
     return outcome
 
 
@@ -99,60 +92,57 @@ def _first_of_each_id(recordings: Iterable[Recording], known: set[UUID]) -> list
 
 
 def _divide(
-    recordings: Sequence[Recording], context: Context, seen: dict[RecordingKey, tuple[UUID, bytes]], outcome: Outcome
-) -> tuple[list[_Fresh], dict[SummaryKey, NewSummary]]:
-    """Sort out what cannot be counted and what repeats; for the rest, the summaries they belong to.
+    recordings: Sequence[Recording], context: Context, recorded: Mapping[RecordingKey, Recorded], outcome: Outcome
+) -> tuple[dict[SummaryKey, list[Recording]], dict[SummaryKey, NewSummary]]:
+    """Sort out what cannot be counted and what repeats; the rest by the summaries they belong to, and those.
 
-    ``seen`` is what is recorded under each key, and gains those of this batch.
+    ``recorded`` is what is in the books under each key.
     """
-    fresh: list[_Fresh] = []
+    fresh: dict[SummaryKey, list[Recording]] = defaultdict(list)
     wanted: dict[SummaryKey, NewSummary] = {}
+    seen: dict[RecordingKey, Recorded | Recording] = {**recorded}
     for recording in recordings:
         summary = context.place(recording)
         if isinstance(summary, Refused):
             outcome.quarantined.append(summary)
             continue
-        fingerprint = recording.fingerprint()
         name = (recording.subscription_id, recording.source, recording.idempotency_key)
-        earlier = seen.setdefault(name, (recording.id, fingerprint))
-        if earlier[0] == recording.id:
+        earlier = seen.setdefault(name, recording)
+        if earlier is recording:
             wanted[summary.key] = summary
-            fresh.append(_Fresh(recording, fingerprint, summary.key))
-        elif earlier[1] == fingerprint:
-            outcome.duplicates.append(Repeated(recording, earlier[0]))
+            fresh[summary.key].append(recording)
+        elif earlier.fingerprint() == recording.fingerprint():
+            outcome.duplicates.append(Repeated(recording, earlier.id))
         else:
             outcome.quarantined.append(
-                Refused(recording, "conflicting_duplicate", f"the key was used with other content by {earlier[0]}")
+                Refused(recording, "conflicting_duplicate", f"the key was used with other content by {earlier.id}")
             )
     return fresh, wanted
 
 
-def _mark(session: Session, fresh: Sequence[_Fresh], totals: dict[SummaryKey, RunningTotal]) -> list[Counted]:
-    """Advance the totals recording by recording, and tell when an allowance is used up for the first time."""
-    counted: list[Counted] = []
-    exceeded: list[tuple[str, str, dict[str, object]]] = []
-    for item in fresh:
-        recording, total = item.recording, totals[item.key]
-        beyond = beyond_of_next(total.total, recording.quantity, total.allowance)
-        if beyond and not total.beyond_limit:
-            exceeded.append(_exceeded(item.key, total.id, recording))
-        total.total = EXACT.add(total.total, recording.quantity)
-        total.beyond_limit = EXACT.add(total.beyond_limit, beyond)
-        total.events += 1
-        total.beyond_events += bool(beyond)
-        total.digest += hash_of(recording.id, recording.quantity)
-        counted.append(Counted(recording, item.fingerprint, total.id, total.events, beyond))
-    tell(session, exceeded)
-    # Neighbours in the index one after the other: it leaves its pages full then, and is a third smaller.
-    counted.sort(key=_place)
-    return counted
+def _mark(
+    fresh: Mapping[SummaryKey, Sequence[Recording]], totals: Mapping[SummaryKey, RunningTotal], exceeded: list[Fact]
+) -> Iterator[Counted]:
+    """Advance the totals recording by recording; to ``exceeded`` comes what uses an allowance up for the first time.
+
+    In the order of summaries, neighbours in the index one after the other: it leaves its pages full then, and is a
+    third smaller.
+    """
+    for key in sorted(fresh, key=lambda key: totals[key].id):
+        total = totals[key]
+        for recording in fresh[key]:
+            beyond = beyond_of_next(total.total, recording.quantity, total.allowance)
+            if beyond and not total.beyond_limit:
+                exceeded.append(_exceeded(key, total.id, recording))
+            total.total = EXACT.add(total.total, recording.quantity)
+            total.beyond_limit = EXACT.add(total.beyond_limit, beyond)
+            total.events += 1
+            total.beyond_events += bool(beyond)
+            total.digest += hash_of(recording.id, recording.quantity)
+            yield Counted(recording, total.id, total.events, beyond)
 
 
-def _place(row: Counted) -> tuple[int, int]:
-    return row.summary_id, row.ordinal
-
-
-def _exceeded(key: SummaryKey, summary_id: int, recording: Recording) -> tuple[str, str, dict[str, object]]:
+def _exceeded(key: SummaryKey, summary_id: int, recording: Recording) -> Fact:
     payload: dict[str, object] = {
         "userId": recording.customer_id,
         "subscriptionId": key.subscription_id,

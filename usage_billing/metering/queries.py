@@ -38,6 +38,17 @@ _TOTALS = text(
 )
 
 
+class Recorded(NamedTuple):
+    """What is in the books under a key."""
+
+    id: UUID
+    content: bytes
+
+    def fingerprint(self) -> bytes:
+        """That of its content, as ``Recording`` has it."""
+        return self.content
+
+
 class Counted(NamedTuple):
     """What a summary says, and the unit that its type is counted in."""
 
@@ -65,9 +76,9 @@ def known_ids(session: Session, ids: Iterable[UUID]) -> set[UUID]:
     return set(session.scalars(_KNOWN_IDS, {"ids": ",".join([id.hex for id in ids])}))
 
 
-def recorded_keys(session: Session, keys: Sequence[RecordingKey]) -> dict[RecordingKey, tuple[UUID, bytes]]:
-    """The id and fingerprint of what is recorded under each of these keys."""
+def recorded_keys(session: Session, keys: Sequence[RecordingKey]) -> dict[RecordingKey, Recorded]:
+    """What is recorded under each of these keys."""
     if not keys:
         return {}
     rows = session.execute(_RECORDED_KEYS, {"names": ",".join(["/".join(key) for key in keys])})
-    return {(row[0], row[1], row[2]): (row[3], bytes(row[4])) for row in rows}
+    return {(row[0], row[1], row[2]): Recorded(row[3], bytes(row[4])) for row in rows}

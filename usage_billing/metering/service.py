@@ -44,7 +44,6 @@ class Counted(msgspec.Struct, frozen=True, gc=False):
     """A recording with its place in the books."""
 
     recording: Recording
-    fingerprint: bytes
     summary_id: int
     ordinal: int
     beyond_limit: Decimal
@@ -67,11 +66,17 @@ class Repeated:
     usage_id: UUID
 
 
-def insert_usage(session: Session, counted: Iterable[Counted], *, now: datetime) -> None:
-    """Append recordings by COPY. A repeated key violates the unique constraint and fails the transaction."""
+def insert_usage(session: Session, counted: Iterable[Counted], *, now: datetime) -> int:
+    """Append recordings by COPY; returns how many. A repeated key violates the unique index and fails the transaction.
+
+    ``counted`` is asked for one after the other, while those before are on their way.
+    """
+    number = 0
     with copying(session, _COPY) as copy:
         for row in _rows(counted, now):
             copy.write_row(row)
+            number += 1
+    return number
 
 
 def _rows(counted: Iterable[Counted], now: datetime) -> Iterator[tuple[str | int, ...]]:
@@ -90,7 +95,7 @@ def _rows(counted: Iterable[Counted], now: datetime) -> Iterator[tuple[str | int
             recording.usage_type,
             recording.source,
             recording.idempotency_key,
-            f"\\x{row.fingerprint.hex()}",
+            f"\\x{recording.fingerprint().hex()}",
             plain(recording.quantity),
             plain(row.beyond_limit),
             recording.metadata,

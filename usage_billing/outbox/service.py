@@ -19,8 +19,12 @@ _TELL = text(
 )
 
 
-def tell(session: Session, facts: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
-    """Add facts ``(topic, dedupe_key, payload)``; one whose key is known was told already and is left alone."""
+Fact = tuple[str, str, dict[str, Any]]
+"""(topic, dedupe key, payload)."""
+
+
+def tell(session: Session, facts: Sequence[Fact]) -> None:
+    """Add facts; one whose key is known was told already and is left alone."""
     if facts:
         session.execute(_TELL, {"facts": msgspec.json.encode(facts).decode()})
 
