@@ -24,7 +24,7 @@ from usage_billing.db.session import transaction
 from usage_billing.flows.record_usage import Outcome, record_batch, set_aside
 from usage_billing.metering.recording import Recording
 
-BATCH = 2000
+BATCH = 4000
 _FEW = 20
 # So long keys are looked up after one that came again.
 WARY_SECONDS = 60

@@ -25,7 +25,9 @@ from usage_billing.core.errors import Unavailable
 from usage_billing.db.locks import try_lock_drain
 from usage_billing.db.session import transaction
 
-# After a round of little, waiting for more costs less than another round at once.
+# So few in a round are little: taking the other shards along, and after that waiting for more, costs less than another
+# round at once.
+LITTLE = 1000
 LINGER_SECONDS = 0.2
 # Give the process back after this, so that one busy shard does not starve the others.
 TURN_SECONDS = 20.0
@@ -178,5 +180,4 @@ def _room(hauls: Mapping[int, Sequence[Entry]]) -> int:
 
 
 def _is_little(hauls: Mapping[int, Sequence[Entry]]) -> bool:
-    """Whether they fill less than half of a transaction."""
-    return _room(hauls) > BATCH // 2
+    return _room(hauls) > BATCH - LITTLE

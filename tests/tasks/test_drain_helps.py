@@ -69,7 +69,7 @@ def test_a_shard_that_somebody_is_at_is_left_to_them(
 
 
 @pytest.mark.parametrize(("each", "most", "waits"), [(1, 10**6, [0.2]), (2, 10**6, []), (1, 100, [])])
-def test_after_a_round_of_less_than_half_a_batch_it_waits_for_more(
+def test_after_a_round_of_little_it_waits_for_more(
     engine: Engine,
     inbox: Inbox,
     send: Send,
@@ -80,7 +80,8 @@ def test_after_a_round_of_less_than_half_a_batch_it_waits_for_more(
 ) -> None:
     """Unless there was more than it reads at once, of large recordings."""
     slept: list[float] = []
-    monkeypatch.setattr("tasks.drain.BATCH", 2 * SHARDS + 2)
+    monkeypatch.setattr("tasks.drain.BATCH", 3 * SHARDS)
+    monkeypatch.setattr("tasks.drain.LITTLE", SHARDS + 1)
     monkeypatch.setattr("tasks.drain.LINGER_SECONDS", 0.2)
     monkeypatch.setattr("tasks.drain.READ_BYTES", most)
     monkeypatch.setattr("tasks.drain.time.sleep", slept.append)
@@ -94,6 +95,7 @@ def test_nobody_waits_for_more_while_there_is_more_in_another_shard(
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr("tasks.drain.BATCH", 1000)
+    monkeypatch.setattr("tasks.drain.LITTLE", 500)
     monkeypatch.setattr("tasks.drain.time.sleep", slept.append)
     send(250)
     assert drain_shard(3, inbox=inbox, engine=engine) == 1000
@@ -107,6 +109,7 @@ def test_too_much_for_one_is_left_to_others_who_are_woken(
     engine: Engine, inbox: Inbox, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.drain.BATCH", 20)
+    monkeypatch.setattr("tasks.drain.LITTLE", 10)
     send(5)
     send(5)
     send(5)
