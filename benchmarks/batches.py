@@ -3,7 +3,7 @@
 from benchmarks import events
 from benchmarks.copy_rows import copy_rows
 from benchmarks.load import request, save
-from benchmarks.machine import Machine, key, machine
+from benchmarks.machine import Machine, Spent, key, machine
 from benchmarks.report import Figure, rate
 from benchmarks.turns import in_turns
 
@@ -22,7 +22,7 @@ def run(*, quick: bool) -> list[Figure]:
             rounds,
             {
                 "ceiling": lambda: number / copy_rows(made.postgres.url(), number, subscriptions=SUBSCRIPTIONS),
-                **{str(size): lambda size=size: number / record(made, number, batch=size) for size, _ in SIZES},
+                **{str(size): lambda size=size: number / record(made, number, batch=size).seconds for size, _ in SIZES},
             },
         )
     return [
@@ -37,16 +37,9 @@ def run(*, quick: bool) -> list[Figure]:
     ]
 
 
-def record(made: Machine, number: int, *, batch: int, subscriptions: int = SUBSCRIPTIONS, first: int = 0) -> float:
-    """Seconds until ``number`` more recordings are in the books."""
+def record(made: Machine, number: int, *, batch: int, subscriptions: int = SUBSCRIPTIONS, first: int = 0) -> Spent:
+    """Until ``number`` more recordings are in the books."""
     file = made.home / "requests"
     sent = events.bodies(number, batch=batch, subscriptions=subscriptions, first=first)
     save(file, (request(PATH, body, key=key()) for body in sent))
-    before = made.recorded()
-    answers = made.client(file, connections=8)
-    if set(answers.statuses) != {"202"}:
-        raise RuntimeError(f"not all were accepted: {answers.statuses}\n{made.tail()}")
-    seconds = answers.seconds + made.settle()
-    if made.recorded() - before != number:
-        raise RuntimeError(f"{made.recorded() - before} of {number} are in the books")
-    return seconds
+    return made.record(file, number, connections=8)

@@ -1,31 +1,44 @@
-"""The same recording in an empty table, behind a million on its own subscription, and behind ten million in all."""
+"""The same recording in an empty table, behind a million on its own subscription, and behind ten million in all.
+
+What it costs is the CPU that all processes of the system use for it. By the clock a burst on one subscription says
+less: its shard is one chain of a worker and PostgreSQL, which wait for each other while a part of the machine idles.
+"""
 
 from itertools import count
 
 from benchmarks.batches import SUBSCRIPTIONS, record
-from benchmarks.machine import Machine, machine
+from benchmarks.machine import Machine, Spent, machine
 from benchmarks.report import Figure, rate
 from benchmarks.seed import seed_usage
-from benchmarks.turns import in_turns
+from benchmarks.single import record_one_by_one
+from benchmarks.turns import Turns, in_turns
 
 # Of two whole systems; and of subscriptions of one, which differ by less than the machine does from itself.
 ROUNDS, MORE_ROUNDS = 7, 21
+
+
+def _clock(spent: Spent) -> float:
+    return spent.seconds
+
+
+def _cpu(spent: Spent) -> float:
+    return spent.cpu
 
 
 def run(*, quick: bool) -> list[Figure]:
     """Two systems side by side, and then a subscription with much beside others with little."""
     number, million, ten_million = (5_000, 50_000, 100_000) if quick else (50_000, 1_000_000, 10_000_000)
     with machine() as small:
-        small.subscribe(SUBSCRIPTIONS + MORE_ROUNDS)
-        _rate(small, number // 5)
+        small.subscribe(SUBSCRIPTIONS + 2 * MORE_ROUNDS)
+        _batches(small, number // 5)
         with machine() as large:
             large.subscribe(SUBSCRIPTIONS)
             url = large.postgres.url().replace("postgresql://", "postgresql+psycopg://")
             seed_usage(url, subscriptions=ten_million // 1000, events=ten_million)
-            _rate(large, number // 5)
+            _batches(large, number // 5)
             large.vacuum()
             systems = in_turns(
-                ROUNDS, {"empty": lambda: _rate_of_empty(small, number), "behind": lambda: _rate(large, number)}
+                ROUNDS, {"empty": lambda: _into_empty(small, number), "behind": lambda: _batches(large, number)}
             )
             recorded = large.recorded()
         # A million in the middle of the rounds, each of which adds to it.
@@ -35,43 +48,74 @@ def run(*, quick: bool) -> list[Figure]:
         ones = in_turns(
             MORE_ROUNDS,
             {
-                "spread": lambda: _rate(small, number // 2),
-                "fresh": lambda: _rate(small, number // 2, only=next(unused)),
-                "full": lambda: _rate(small, number // 2, only=0),
+                "spread": lambda: _batches(small, number // 2),
+                "fresh": lambda: _batches(small, number // 2, only=next(unused)),
+                "full": lambda: _batches(small, number // 2, only=0),
             },
         )
+        singles = in_turns(
+            MORE_ROUNDS,
+            {
+                "fresh": lambda: _one_by_one(small, number // 50, only=next(unused)),
+                "full": lambda: _one_by_one(small, number // 50, only=0),
+            },
+        )
+    behind, own = f"behind {recorded / 1e6:.1f} million", f"behind {million:,} of its own subscription and month"
+    clock = ones.of(_clock)
     return [
-        Figure(
-            what=f"cost of a recording behind {recorded / 1e6:.1f} million",
-            measured=rate(systems.middle("behind"), 1),
-            yardstick=f"{rate(systems.middle('empty'), 1)} in an empty table",
-            value=systems.ratio("empty", "behind"),
-            at_most=1.5,
-        ),
-        Figure(
-            what=f"its cost behind {million:,} of its own subscription and month",
-            measured=rate(ones.middle("full"), 1),
-            yardstick=f"{rate(ones.middle('fresh'), 1)} behind none",
-            value=ones.ratio("fresh", "full"),
-            at_most=1.1,
-        ),
+        _in_cpu(f"cost of a recording {behind}", systems, "behind", "empty", at_most=1.5),
+        _by_the_clock("the same", systems, "behind", "empty", at_most=1.5),
+        _in_cpu(f"its cost {own}", ones, "full", "fresh", at_most=1.1),
+        _by_the_clock("the same, one recording a request", singles, "full", "fresh", at_most=1.1),
+        _by_the_clock("the same, in batches of 1,000", ones, "full", "fresh"),
         Figure(
             what="all traffic on one subscription",
-            measured=rate(ones.middle("fresh"), 1),
-            yardstick=f"{rate(ones.middle('spread'), 1)} over {SUBSCRIPTIONS}",
-            value=ones.ratio("fresh", "spread"),
+            measured=rate(1e6, clock.middle("fresh")),
+            yardstick=f"{rate(1e6, clock.middle('spread'))} over {SUBSCRIPTIONS}",
+            value=clock.ratio("spread", "fresh"),
             at_least=0.5,
         ),
     ]
 
 
-def _rate(made: Machine, number: int, *, only: int | None = None) -> float:
-    """Recordings a second, in batches of 1,000, over all subscriptions or ``only`` one."""
+def _in_cpu(what: str, turns: Turns[Spent], much: str, little: str, *, at_most: float) -> Figure:
+    found = turns.of(_cpu)
+    return Figure(
+        what=what,
+        measured=f"{found.middle(much):.1f} us of CPU",
+        yardstick=f"{found.middle(little):.1f} us behind none",
+        value=found.ratio(much, little),
+        at_most=at_most,
+    )
+
+
+def _by_the_clock(what: str, turns: Turns[Spent], much: str, little: str, *, at_most: float | None = None) -> Figure:
+    found = turns.of(_clock)
+    return Figure(
+        what=f"{what}, by the clock",
+        measured=rate(1e6, found.middle(much)),
+        yardstick=f"{rate(1e6, found.middle(little))} behind none",
+        value=found.ratio(much, little),
+        at_most=at_most,
+    )
+
+
+def _batches(made: Machine, number: int, *, only: int | None = None) -> Spent:
+    """In batches of 1,000, over all subscriptions or ``only`` one."""
     if only is None:
-        return number / record(made, number, batch=1000)
-    return number / record(made, number, batch=1000, subscriptions=1, first=only)
+        return _for_one(record(made, number, batch=1000), number)
+    return _for_one(record(made, number, batch=1000, subscriptions=1, first=only), number)
 
 
-def _rate_of_empty(made: Machine, number: int) -> float:
+def _one_by_one(made: Machine, number: int, *, only: int) -> Spent:
+    return _for_one(record_one_by_one(made, number, subscriptions=1, first=only), number)
+
+
+def _into_empty(made: Machine, number: int) -> Spent:
     made.sql("TRUNCATE usage, usage_summaries CASCADE")
-    return _rate(made, number)
+    return _batches(made, number)
+
+
+def _for_one(spent: Spent, number: int) -> Spent:
+    """Of one of ``number`` recordings, in microseconds."""
+    return Spent(spent.seconds / number * 1e6, spent.cpu / number * 1e6)

@@ -34,6 +34,14 @@ class Answers:
     times: list[float]
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What something took: seconds by the clock, and seconds of CPU in all processes of the system."""
+
+    seconds: float
+    cpu: float
+
+
 class Machine(System):
     """PostgreSQL and Valkey that fsync, API, worker and beat, on free ports; gone when the block ends."""
 
@@ -84,6 +92,18 @@ class Machine(System):
         client.close()
         return time.perf_counter() - started
 
+    def record(self, requests: Path, number: int, *, connections: int) -> Spent:
+        """Send REQUESTS until the ``number`` recordings in them are in the books; counting those is not in it."""
+        before, used = self.recorded(), self.cpu()
+        answers = self.client(requests, connections=connections)
+        if set(answers.statuses) != {"202"}:
+            raise RuntimeError(f"not all were accepted: {answers.statuses}\n{self.tail()}")
+        seconds = answers.seconds + self.settle()
+        spent = Spent(seconds, sum(self.cpu().values()) - sum(used.values()))
+        if self.recorded() - before != number:
+            raise RuntimeError(f"{self.recorded() - before} of {number} are in the books")
+        return spent
+
     def vacuum(self) -> None:
         """Leave nothing to do for autovacuum, and every page on disk."""
         with psycopg.connect(self.postgres.superuser_url("usage_billing"), autocommit=True) as connection:
@@ -95,7 +115,7 @@ class Machine(System):
         return int(self.sql("SELECT count(*) FROM usage")[0][0])
 
     def cpu(self) -> dict[str, float]:
-        """Seconds of CPU that each part has used so far, with the processes it forked and that still run."""
+        """Seconds of CPU that each part has used so far, with the processes it forked."""
         return {name: sum(map(_cpu_of, tree(self.pid(name)))) for name in self.parts}
 
     def memory(self) -> dict[str, int]:
@@ -153,11 +173,13 @@ def _wait_for(port: int) -> None:
 
 
 def _cpu_of(pid: int) -> float:
+    """Of all its threads, to the nanosecond; and of the processes it has buried, to the hundredth."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        threads = [int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")]
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / 100
+    return sum(threads) / 1e9 + (int(fields[13]) + int(fields[14])) / 100
 
 
 def _memory_of(pid: int) -> int:

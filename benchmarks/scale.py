@@ -18,7 +18,7 @@ def run(*, quick: bool) -> list[Figure]:
             made.subscribe(SUBSCRIPTIONS)
             record(made, number // 5, batch=1000)
             before = made.cpu()
-            measured = events.rounds([number / record(made, number, batch=1000) for _ in range(3)])
+            measured = events.rounds([number / record(made, number, batch=1000).seconds for _ in range(3)])
             used = {name: (seconds - before[name]) / (3 * number) * 1e6 for name, seconds in made.cpu().items()}
         first = first or measured
         cost = ", ".join(f"{name} {each:.1f}" for name, each in used.items() if name != "beat")

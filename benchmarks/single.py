@@ -2,12 +2,13 @@
 
 import sys
 import time
+from pathlib import Path
 
 import psycopg
 
 from benchmarks import events
 from benchmarks.load import request, save
-from benchmarks.machine import Answers, Machine, key, machine, process, served
+from benchmarks.machine import Answers, Machine, Spent, key, machine, process, served
 from benchmarks.report import Figure, rate
 
 PATH = "/api/usage/record"
@@ -26,10 +27,10 @@ def _measure(processes: int, *, quick: bool) -> list[Figure]:
     with machine(api=processes) as made:
         with served("benchmarks.baselines.noop:app", made) as port:
             _send(made, 500, port=port)
-            _record(made, 500)
+            record_one_by_one(made, 500)
             for _ in range(rounds):
                 noops.append(number / _send(made, number, port=port).seconds)
-                ours.append(number / _record(made, number))
+                ours.append(number / record_one_by_one(made, number).seconds)
         base = _baseline(made, number // 20)
         middle, noop = events.rounds(ours), events.rounds(noops)
         half = _send(made, number // 2, rate=middle / 2)
@@ -61,22 +62,21 @@ def _measure(processes: int, *, quick: bool) -> list[Figure]:
 
 
 def _send(made: Machine, number: int, *, port: int | None = None, rate: float = 0) -> Answers:
-    file = made.home / "requests"
-    save(file, (request(PATH, body, key=key()) for body in events.bodies(number, batch=1)))
-    answers = made.client(file, port=port, rate=rate)
+    answers = made.client(_requests(made, number), port=port, rate=rate)
     if answers.statuses != {"202": number}:
         raise RuntimeError(f"not all were accepted: {answers.statuses}\n{made.tail()}")
     return answers
 
 
-def _record(made: Machine, number: int) -> float:
-    """Seconds until ``number`` recordings are in the books."""
-    before = made.recorded()
-    answers = _send(made, number)
-    seconds = answers.seconds + made.settle()
-    if made.recorded() - before != number:
-        raise RuntimeError(f"{made.recorded() - before} of {number} are in the books")
-    return seconds
+def record_one_by_one(made: Machine, number: int, **whose: int) -> Spent:
+    """Until ``number`` more recordings are in the books; ``whose`` as ``events.bodies`` takes it."""
+    return made.record(_requests(made, number, **whose), number, connections=16)
+
+
+def _requests(made: Machine, number: int, **whose: int) -> Path:
+    file = made.home / "requests"
+    save(file, (request(PATH, body, key=key()) for body in events.bodies(number, batch=1, **whose)))
+    return file
 
 
 def _baseline(made: Machine, number: int) -> float:
