@@ -106,8 +106,8 @@ class _Drain:
             if not try_lock_drain(guard, self._own):
                 return set()
             while not self._is_over() and (hauls := self._haul(guard)):
-                count = self._record_hauls(hauls)
-                if self._helped and count >= BATCH:
+                self._record_hauls(hauls)
+                if self._helped and self._is_much(hauls):
                     break
                 if _is_little(hauls):
                     time.sleep(LINGER_SECONDS)
@@ -121,21 +121,25 @@ class _Drain:
         hauls = {self._own: self._inbox.read(self._own, at_most=BATCH)}
         if _is_little(hauls):
             for shard in self._inbox.filled():
-                if (room := _room(hauls)) and shard not in hauls and self._may_help(guard, shard):
+                if shard not in hauls and (room := _room(hauls)) and self._may_help(guard, shard):
                     hauls[shard] = self._inbox.read(shard, at_most=room)
         return {shard: entries for shard, entries in hauls.items() if entries}
+
+    def _is_much(self, hauls: dict[int, list[Entry]]) -> bool:
+        """Whether a round was too full for all the shards: in some that are held for it nobody may have looked."""
+        return not _room(hauls) or not _is_little({self._own: hauls.get(self._own, [])})
 
     def _may_help(self, guard: Session, shard: int) -> bool:
         if shard not in self._helped and try_lock_drain(guard, shard):
             self._helped.add(shard)
         return shard in self._helped
 
-    def _record_hauls(self, hauls: dict[int, list[Entry]]) -> int:
+    def _record_hauls(self, hauls: dict[int, list[Entry]]) -> None:
         """Record all together, but those of a shard that has failed before by themselves.
 
         Each of these at once when it is taken: if it ends this process, nothing but it shall have failed again.
         """
-        before, together = self._taken, {}
+        together = {}
         for shard, entries in hauls.items():
             tries, suspect = self._inbox.take(shard, entries[0])
             crash.point("drain.taken")
@@ -144,7 +148,6 @@ class _Drain:
             else:
                 together[shard] = entries
         self._record_together(together)
-        return self._taken - before
 
     def _record_suspects(self, shard: int, entries: list[Entry], tries: int, suspect: str) -> None:
         if suspect:

@@ -86,8 +86,11 @@ def test_after_a_round_of_little_it_waits_for_more(
     monkeypatch.setattr("tasks.drain.READ_BYTES", most)
     monkeypatch.setattr("tasks.drain.time.sleep", slept.append)
     send(each)
-    assert drain_shard(3, inbox=inbox, engine=engine) == each * SHARDS
+    taken = drain_shard(3, inbox=inbox, engine=engine)
     assert slept == waits
+    assert taken == each * SHARDS or most == 100
+    # What there was no room for is left to others.
+    assert taken + sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in range(SHARDS)) == each * SHARDS
 
 
 def test_nobody_waits_for_more_while_there_is_more_in_another_shard(
@@ -102,6 +105,41 @@ def test_nobody_waits_for_more_while_there_is_more_in_another_shard(
     assert slept == []
     assert len(inbox.filled()) == SHARDS - 4
     assert sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in range(SHARDS)) == 250 * (SHARDS - 4)
+    check_books(engine)
+
+
+@pytest.mark.parametrize(("number", "size"), [(12, 10), (1, 8000)], ids=["many", "large"])
+def test_who_holds_other_shards_and_has_no_time_for_them_lets_go(
+    engine: Engine,
+    inbox: Inbox,
+    send: Send,
+    names: dict[int, str],
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    size: int,
+) -> None:
+    """Nobody else could read them: they would wait as long as its own shard is busy."""
+    monkeypatch.setattr("tasks.drain.BATCH", 40)
+    monkeypatch.setattr("tasks.drain.LITTLE", 10)
+    monkeypatch.setattr("tasks.drain.READ_BYTES", 8000)
+    woken: list[list[int]] = []
+
+    def something_comes(_: float) -> None:
+        send(1)
+        metadata = f'{{"a":"{"x" * size}"}}'
+        inbox.append([make_recording(now=now, subscription=names[3], metadata=metadata) for _ in range(number)])
+
+    def wake_others() -> None:
+        woken.append(inbox.overdue(before=datetime.now(UTC) + timedelta(seconds=1)))
+
+    monkeypatch.setattr("tasks.drain.time.sleep", something_comes)
+    send(1)
+    drain_shard(3, inbox=inbox, engine=engine, wake_others=wake_others)
+    assert woken == [[shard for shard in range(SHARDS) if shard != 3]]
+    assert inbox.filled() == woken[0]
+    monkeypatch.setattr("tasks.drain.time.sleep", lambda _: None)
+    assert sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in woken[0]) == SHARDS - 1
     check_books(engine)
 
 
