@@ -14,6 +14,7 @@ from usage_billing.core.errors import Conflict, NotFound
 from usage_billing.core.identifiers import new_id
 from usage_billing.db.session import transaction
 from usage_billing.flows.quarantine import discard, replay
+from usage_billing.flows.record_usage import set_aside
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import quarantine_broken
 
@@ -100,6 +101,13 @@ def test_a_broken_payload_cannot_be_replayed_only_discarded(world: Engine, now: 
     with transaction(world) as session:
         discard(session, broken, actor="ann", now=now)
     assert scalars(world, "SELECT status FROM quarantined_usage") == ["discarded"]
+
+
+def test_an_error_is_kept_whatever_characters_it_is_told_in(world: Engine, now: datetime) -> None:
+    """One that could not be stored would come back for ever, and hold up those behind it."""
+    with transaction(world) as session:
+        assert set_aside(session, make_recording(now=now), detail="a NUL \x00 and half a pair \ud800")
+    assert scalars(world, "SELECT detail FROM quarantined_usage") == [r"a NUL \0 and half a pair \ud800"]
 
 
 def test_what_was_discarded_is_decided(world: Engine, stray: Recording, now: datetime) -> None:

@@ -147,10 +147,12 @@ def _name(text: str) -> str | None:
 
 
 def _storable(value: Any) -> Any:
-    """The same without the one character that PostgreSQL has no place for."""
+    """The same without what PostgreSQL has no place for: the character NUL, and halves of a surrogate pair."""
     if isinstance(value, dict):
         return {name: _storable(inner) for name, inner in value.items()}
-    return value.replace("\x00", "\\0") if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return value.replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def quarantine_broken(session: Session, *, id: UUID, data: bytes, detail: str, now: datetime) -> None:
