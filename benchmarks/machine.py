@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -94,7 +94,9 @@ class Machine(System):
 
     def record(self, requests: Path, number: int, *, connections: int) -> Spent:
         """Send REQUESTS until the ``number`` recordings in them are in the books; counting those is not in it."""
-        before, used = self.recorded(), self.cpu()
+        before = self.recorded()
+        time.sleep(0.3)  # until what counted is buried: its CPU would come to light in between
+        used = self.cpu()
         answers = self.client(requests, connections=connections)
         if set(answers.statuses) != {"202"}:
             raise RuntimeError(f"not all were accepted: {answers.statuses}\n{self.tail()}")
@@ -175,11 +177,14 @@ def _wait_for(port: int) -> None:
 def _cpu_of(pid: int) -> float:
     """Of all its threads, to the nanosecond; and of the processes it has buried, to the hundredth."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        threads = [int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+        fields = [int(field) for field in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
     except OSError:
         return 0.0
-    return sum(threads) / 1e9 + (int(fields[13]) + int(fields[14])) / 100
+    nanoseconds = 0
+    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):
+            nanoseconds += int(task.read_text().split()[0])
+    return max(nanoseconds / 1e9, sum(fields[:2]) / 100) + sum(fields[2:]) / 100
 
 
 def _memory_of(pid: int) -> int:
