@@ -36,10 +36,10 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What something took: seconds by the clock, and seconds of CPU in all processes of the system."""
+    """What something took: seconds by the clock, and seconds of CPU in each part of the system."""
 
     seconds: float
-    cpu: float
+    cpu: dict[str, float]
 
 
 class Machine(System):
@@ -101,7 +101,7 @@ class Machine(System):
         if set(answers.statuses) != {"202"}:
             raise RuntimeError(f"not all were accepted: {answers.statuses}\n{self.tail()}")
         seconds = answers.seconds + self.settle()
-        spent = Spent(seconds, sum(self.cpu().values()) - sum(used.values()))
+        spent = Spent(seconds, {name: now - used[name] for name, now in self.cpu().items()})
         if self.recorded() - before != number:
             raise RuntimeError(f"{self.recorded() - before} of {number} are in the books")
         return spent

@@ -6,6 +6,7 @@ from benchmarks.machine import machine
 from benchmarks.report import Figure, rate
 
 PROCESSES = (1, 2, 4)
+ROUNDS = 3
 
 
 def run(*, quick: bool) -> list[Figure]:
@@ -17,9 +18,9 @@ def run(*, quick: bool) -> list[Figure]:
         with machine(processes=processes) as made:
             made.subscribe(SUBSCRIPTIONS)
             record(made, number // 5, batch=1000)
-            before = made.cpu()
-            measured = events.rounds([number / record(made, number, batch=1000).seconds for _ in range(3)])
-            used = {name: (seconds - before[name]) / (3 * number) * 1e6 for name, seconds in made.cpu().items()}
+            rounds = [record(made, number, batch=1000) for _ in range(ROUNDS)]
+            measured = events.rounds([number / spent.seconds for spent in rounds])
+            used = {name: sum(spent.cpu[name] for spent in rounds) / (ROUNDS * number) * 1e6 for name in rounds[0].cpu}
         first = first or measured
         cost = ", ".join(f"{name} {each:.1f}" for name, each in used.items() if name != "beat")
         found.append(
