@@ -13,7 +13,7 @@ import selectors
 import socket
 import struct
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,14 +80,15 @@ class _Run:
     def go(self, port: int, connections: int) -> float:
         """Send everything; returns the seconds it took."""
         selector = selectors.DefaultSelector()
-        idle = [_Connection(socket.create_connection(("127.0.0.1", port))) for _ in range(connections)]
+        # In turns: one that has not been used for long would be closed.
+        idle = deque(_Connection(socket.create_connection(("127.0.0.1", port))) for _ in range(connections))
         for one in idle:
             one.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             selector.register(one.socket, selectors.EVENT_READ, one)
         started = time.perf_counter()
         while len(self.times) < len(self.requests):
             while idle and self.sent < len(self.requests) and self._due(started) <= time.perf_counter():
-                self._send(idle.pop(), started)
+                self._send(idle.popleft(), started)
             pause = None if not idle or self.sent == len(self.requests) else self._due(started) - time.perf_counter()
             for key, _ in selector.select(pause if pause is None else max(pause, 0)):
                 if self._receive(key.data):
