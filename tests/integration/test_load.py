@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.load import get, save
+from benchmarks.machine import ROOT
 
 
 def test_connections_take_turns(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_connections_take_turns(tmp_path: Path) -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         command = [sys.executable, "-m", "benchmarks.load", str(server.server_address[1]), str(tmp_path / "requests")]
         command += ["--connections", "4", "--rate", "20"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
         server.shutdown()
     answers = json.loads(done.stdout)
     assert answers["statuses"] == {"202": 20}
