@@ -27,6 +27,12 @@ def scans_of(session: Session, table: str) -> Iterator[list[dict[str, Any]]]:
         event.remove(bind, "before_cursor_execute", explain)
 
 
+def index_of(scan: dict[str, Any]) -> str | None:
+    """The index that a scan goes by, itself or for its bitmap; None when it reads the table."""
+    name: str | None = scan.get("Index Name")
+    return name or next((index_of(inner) for inner in scan.get("Plans", ())), None)
+
+
 def analyze(engine: Engine, table: str) -> None:
     """Let the planner know what is in the table by now."""
     with engine.connect() as connection:
