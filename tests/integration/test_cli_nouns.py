@@ -69,6 +69,21 @@ def test_an_empty_list_says_so_to_people_and_is_empty_for_programs(cli: Cli, nou
     assert cli(noun, "list", "--json").json == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("invoices list --subscription sub456 --status draft", "No invoices fit --subscription sub456 --status draft."),
+        ("invoices list --customer user123", "No invoices fit --customer user123."),
+        ("subscriptions list --customer u --plan p", "No subscriptions fit --customer u --plan p."),
+        ("quotas list --plan business", "No quotas fit --plan business."),
+        ("quarantine list --reason wrong_customer", "Nothing is open in quarantine as wrong_customer."),
+    ],
+)
+def test_where_none_fits_what_was_asked_nobody_is_told_that_there_are_none(cli: Cli, asked: str, said: str) -> None:
+    assert cli(*asked.split()).out == f"{said}\n"
+    assert cli(*asked.split(), "--json").json == []
+
+
 def test_a_list_that_is_cut_off_says_so(cli: Cli) -> None:
     for name in "abc":
         cli("customers", "create", name, "--name", name)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from usage_billing.cli.database import actor, connected, reading, writing
-from usage_billing.cli.listing import example, first_rows, limit_option
+from usage_billing.cli.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.money_shapes import explanation_shape, invoice_shape
 from usage_billing.cli.output import json_option, print_json, print_rows, print_thing
 from usage_billing.cli.shapes import Shape, pick
@@ -49,7 +49,9 @@ def list_invoices(
         found = first_rows(session, statement.order_by(Invoice.id.desc()), limit=limit)
         rows = [invoice_shape(view) for view in invoice_views(session, found)]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
-    print_rows(shown, as_json=as_json, empty="There are no invoices: usage-billing bill makes them from usage.")
+    hint = "usage-billing bill makes them from usage."
+    empty = none_of("invoices", hint=hint, customer=customer_id, subscription=subscription_id, status=status)
+    print_rows(shown, as_json=as_json, empty=empty)
 
 
 @command.command(epilog=example("invoices show INV-00000001", "invoices show 01890a5d-ac96-774b-bcce-b302099a8057"))

@@ -35,6 +35,15 @@ def first_rows(session: Session, statement: Select[Row], *, limit: int) -> Seque
     return rows[:limit]
 
 
+def none_of(things: str, *, hint: str, **asked: str | None) -> str:
+    """What people are told instead of an empty list: that there are none and what makes one, or that none fit.
+
+    ``asked``: the options that chose among them, by name, each None if it was not given.
+    """
+    chosen = " ".join(f"--{name} {value}" for name, value in asked.items() if value)
+    return f"No {things} fit {chosen}." if chosen else f"There are no {things}: {hint}"
+
+
 def example(*lines: str) -> str:
     """The end of a ``--help``: what to type."""
     return "\b\nExample:\n" + "\n".join(f"  usage-billing {line}" for line in lines)

@@ -42,7 +42,8 @@ def list_quarantined(*, reason: str | None, status: str, limit: int, as_json: bo
     with reading() as session:
         rows = [quarantined_shape(row) for row in first_rows(session, statement, limit=limit)]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
-    print_rows(shown, as_json=as_json, empty=f"Nothing is {status} in quarantine.")
+    because = f" as {reason}" if reason else ""
+    print_rows(shown, as_json=as_json, empty=f"Nothing is {status} in quarantine{because}.")
 
 
 @command.command(epilog=example("quarantine show 01890a5d-ac96-774b-bcce-b302099a8057"))

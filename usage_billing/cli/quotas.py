@@ -9,7 +9,7 @@ from sqlalchemy import select
 from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.service import NewQuota, get_quota
 from usage_billing.cli.database import actor, reading, writing
-from usage_billing.cli.listing import example, first_rows, limit_option
+from usage_billing.cli.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.output import json_option, print_rows, print_thing
 from usage_billing.cli.shapes import quota_shape
 from usage_billing.cli.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
@@ -77,7 +77,8 @@ def list_quotas(*, plan_id: str | None, all_versions: bool, limit: int, as_json:
         statement = statement.where(UsageQuota.effective_until.is_(None))
     with reading() as session:
         rows = [quota_shape(row) for row in first_rows(session, statement, limit=limit)]
-    print_rows(rows, as_json=as_json, empty="There are no quotas: usage-billing quotas create --help")
+    empty = none_of("quotas", hint="usage-billing quotas create --help", plan=plan_id)
+    print_rows(rows, as_json=as_json, empty=empty)
 
 
 @command.command(epilog=example("quotas show 1"))

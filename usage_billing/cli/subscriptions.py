@@ -9,7 +9,7 @@ import click
 from sqlalchemy import select
 
 from usage_billing.cli.database import actor, reading, writing
-from usage_billing.cli.listing import example, first_rows, limit_option
+from usage_billing.cli.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.output import json_option, print_rows, print_thing
 from usage_billing.cli.shapes import pick, subscription_shape
 from usage_billing.cli.types import IDENTIFIER, MOMENT, TIME
@@ -77,7 +77,9 @@ def list_subscriptions(*, customer_id: str | None, plan_id: str | None, limit: i
         found = subscription_views(session, first_rows(session, statement, limit=limit))
         rows = [subscription_shape(row) for row in found]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
-    print_rows(shown, as_json=as_json, empty="There are no subscriptions: usage-billing subscriptions create --help")
+    hint = "usage-billing subscriptions create --help"
+    empty = none_of("subscriptions", hint=hint, customer=customer_id, plan=plan_id)
+    print_rows(shown, as_json=as_json, empty=empty)
 
 
 @command.command(epilog=example("subscriptions show sub456"))
