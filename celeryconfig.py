@@ -97,6 +97,8 @@ if _settings.redis_url:
     redbeat_redis_url = _settings.redis_url
     redbeat_key_prefix = "usage-billing:beat:"
     redbeat_lock_timeout = 15
+    # Its own: without, it takes those of the broker's that it knows, and warns of that at each start.
+    redbeat_redis_options = {"socket_keepalive": True}
 else:
     # The inbox on PostgreSQL and RabbitMQ for the messages: then there is no Redis. Two beats both tick, harmlessly.
     beat_scheduler = "celery.beat:PersistentScheduler"

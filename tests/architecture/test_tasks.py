@@ -1,7 +1,10 @@
 """Task names are wire format: they are pinned, routed to a declared queue, and named right by those who send them."""
 
+import logging
+
 import pytest
 from celery.app.amqp import AMQP
+from redbeat.schedulers import RedBeatConfig
 
 import celeryconfig
 from tasks.celery import app
@@ -44,6 +47,13 @@ def test_every_task_has_a_queue_that_is_declared(name: str) -> None:
 
 def test_the_schedule_names_tasks_that_exist() -> None:
     assert {entry["task"] for entry in celeryconfig.beat_schedule.values()} <= NAMES
+
+
+@pytest.mark.filterwarnings("error")
+def test_beat_has_nothing_to_say_about_its_settings(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        RedBeatConfig(app)
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("name", sorted({"usage.drain", "billing.aggregate"}))
