@@ -7,6 +7,7 @@ from datetime import datetime
 from flask import Flask, Request, current_app, request
 from sqlalchemy import Engine
 
+import usage_billing.all_models  # noqa: F401  what the mapper's tables point to
 from api.key_cache import KeyCache
 from api.metrics import Metrics
 from api.rates import Rates

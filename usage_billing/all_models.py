@@ -1,4 +1,8 @@
-"""Imports every room's tables, so that ``Base.metadata`` is whole: for Alembic and for the tests."""
+"""Imports every room's tables, so that ``Base.metadata`` is whole.
+
+Every door imports this: what the mapper writes may point to tables of rooms that the door has no other need of, and
+fails without them.
+"""
 
 from usage_billing.access.models import ApiKey
 from usage_billing.audit.models import AuditEntry

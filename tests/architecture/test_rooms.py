@@ -1,6 +1,8 @@
 """Every room has the same shape, says what it owns, and each table has one owner."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,14 @@ DOMAIN = ROOT / "usage_billing"
 OTHERS = {"core", "db", "flows", "reports", "cli", "embedded", "supervisor"}
 ROOMS = sorted(p.name for p in DOMAIN.iterdir() if (p / "__init__.py").is_file() and p.name not in OTHERS)
 PURE_ROOMS = {"rating"}
+# What makes an engine, and what else it has imported by then.
+DOORS = {
+    "api": "import api.app",
+    "a worker": "from tasks.celery import app; app.loader.import_default_modules()",
+    "a command": "import usage_billing.cli.database",
+    "migrate": "import usage_billing.cli.migrating",
+    "doctor": "import usage_billing.reports.doctor.diagnosis",
+}
 
 
 def _docstring(folder: Path) -> str:
@@ -52,6 +62,16 @@ def test_a_room_owns_the_tables_that_it_names(room: str) -> None:
 def test_every_table_lives_in_a_room() -> None:
     modules = {mapper.class_.__module__ for mapper in Base.registry.mappers}
     assert modules == {f"usage_billing.{room}.models" for room in set(ROOMS) - PURE_ROOMS}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_whoever_writes_knows_every_table_that_one_of_his_points_to(door: str) -> None:
+    """In a process of its own: this one has imported them all."""
+    look = "from usage_billing.db.base import Base; [key.column for t in Base.metadata.tables.values()"
+    code = f"{DOORS[door]}; {look} for key in t.foreign_keys]; print(len(Base.metadata.tables))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0
 
 
 @pytest.mark.parametrize("folder", sorted(OTHERS))

@@ -13,6 +13,7 @@ import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +320,29 @@ def test_an_admin_who_starts_the_daily_task_by_hand_bills_what_is_new(
         )
         if quantity == ASSESSMENTS:
             stack.http("POST", "/api/usage/record", recording(subscription), key="INTERNAL_API_KEY")
+
+
+def test_a_worker_settles_credit(stack: Running, subscription: str) -> None:
+    """In a process of its own, which has imported no more than a worker does."""
+
+    def bill(**asked: object) -> dict[str, Any]:
+        run = stack.http("POST", "/api/usage/process-billing", asked, key="INTERNAL_API_KEY")["runId"]
+        path = f"/api/billing-runs/{run}"
+        wait_until(lambda: stack.http("GET", path)["status"] == "completed", SECONDS, why=lambda: stack.up.text[-5000:])
+        found: dict[str, Any] = stack.http("GET", path)
+        return found
+
+    now = datetime.now(UTC)
+    late = {**recording(subscription, quantity=60), "timestamp": (now - timedelta(days=70)).isoformat()}
+    taken = stack.http("POST", "/api/usage/record", late, key="INTERNAL_API_KEY")["id"]
+    path = f"/api/usage/records/{taken}"
+    wait_until(lambda: stack.http("GET", path)["status"] == "recorded", SECONDS, why=lambda: stack.up.text[-5000:])
+    bill()
+    assert [invoice["total"] for invoice in stack.invoices(subscription)] == ["100.00"]
+    stack.http("POST", f"{path}/void", {"reason": "test"})
+    bill()
+    assert sorted(invoice["total"] for invoice in stack.invoices(subscription)) == ["-100.00", "100.00"]
+    assert bill(dryRun=True, asOf=(now + timedelta(days=70)).isoformat())["finalized"] >= 1
 
 
 def test_an_admin_hands_one_recording_to_a_worker_by_name(stack: Running, subscription: str) -> None:

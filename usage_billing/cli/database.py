@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+import usage_billing.all_models  # noqa: F401  what the mapper's tables point to
 from usage_billing.cli.environment import load_environment
 from usage_billing.db.session import make_engine, read_only, transaction
 from usage_billing.settings import Settings
