@@ -267,6 +267,18 @@ def test_a_run_that_nobody_works_on(doctor: Cli, console: Cli, world: Engine, bi
     assert "run_stalled" not in findings(doctor())
 
 
+def test_a_run_that_fails_again_and_again(doctor: Cli, console: Cli, world: Engine, bill: Bill, now: datetime) -> None:
+    bill(now)
+    with world.begin() as connection:
+        connection.execute(text("UPDATE billing_runs SET status = 'invoicing', error = 'KeyError: it'"))
+    found = findings(doctor())["run_failing"]
+    assert "1 billing runs fail and are tried again, such as" in found["message"]
+    assert found["message"].endswith("KeyError: it")
+    with world.begin() as connection:
+        connection.execute(text("UPDATE billing_runs SET status = 'completed'"))
+    assert "run_failing" not in findings(doctor())
+
+
 def test_billing_that_never_runs(doctor: Cli, console: Cli, world: Engine, now: datetime) -> None:
     with transaction(world) as session:
         record(session, make_recording(now=now))

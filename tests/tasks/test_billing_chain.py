@@ -39,6 +39,36 @@ def test_a_tick_that_comes_twice_and_a_start_by_hand_bill_once(engine: Engine, w
     check_billed(engine)
 
 
+def test_what_a_run_fails_of_stands_in_it_until_it_is_complete(engine: Engine, worker: Worker, now: datetime) -> None:
+    with transaction(engine) as session:
+        make_world(session)
+        record(session, make_recording(now=now, quantity=53))
+        session.execute(
+            text(
+                "CREATE FUNCTION object() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN RAISE EXCEPTION 'no invoices today'; END $$"
+            )
+        )
+        session.execute(
+            text("CREATE TRIGGER object AFTER INSERT ON invoices FOR EACH STATEMENT EXECUTE FUNCTION object()")
+        )
+    run = opened(engine, now)
+    errors = "SELECT error FROM billing_runs"
+    try:
+        app.send_task("billing.aggregate", (str(run.id),))
+        until(lambda: scalars(engine, errors) != [None])
+    finally:
+        with transaction(engine) as session:
+            session.execute(text("DROP FUNCTION object() CASCADE"))
+    (error,) = scalars(engine, errors)
+    assert "no invoices today" in error
+    assert scalars(engine, STATUSES) == ["invoicing"]
+    app.send_task("billing.aggregate", (str(run.id),))
+    until(lambda: scalars(engine, STATUSES) == ["completed"])
+    assert scalars(engine, errors) == [None]
+    assert items(engine) == [("usage", "draft", Decimal(3), Decimal("30.00"))]
+
+
 def test_a_run_whose_worker_was_killed_is_taken_up_by_the_next(engine: Engine, worker: Worker, now: datetime) -> None:
     with transaction(engine) as session:
         make_world(session)

@@ -7,6 +7,7 @@ work at most, and it is done again.
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -17,9 +18,10 @@ from sqlalchemy.orm import Session
 
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
 from usage_billing.billing_runs.queries import count_slices, get_run
+from usage_billing.billing_runs.service import note_error
 from usage_billing.core import crash
 from usage_billing.core.clock import utc_now
-from usage_billing.core.errors import InvalidInput
+from usage_billing.core.errors import InvalidInput, Unavailable
 from usage_billing.credits.service import lock_balances
 from usage_billing.db.bulk import find_by_index, plan_anew
 from usage_billing.db.session import rolled_back, transaction
@@ -41,6 +43,7 @@ _ITS_OWN_FAULT = (
 )
 
 _PAUSE_SECONDS = 0.2
+_MAX_ERROR = 500
 
 _log = logging.getLogger(__name__)
 
@@ -63,13 +66,29 @@ def next_of_run(engine: Engine, run_id: UUID, *, grace: timedelta) -> Next:
 
 
 def do_slice(engine: Engine, run_id: UUID, phase: str, position: int, *, grace: timedelta) -> None:
-    """Do one slice, or nothing if it is done or somebody is at it."""
+    """Do one slice, or nothing if it is done or somebody is at it.
+
+    What makes it fail is raised, and stands in the run until it is complete: others will try again, and nobody would
+    know.
+    """
+    try:
+        _do_what_can_be_done(engine, run_id, phase, position, grace)
+    except Unavailable:
+        raise
+    except Exception as error:
+        with suppress(Unavailable), transaction(engine) as session:
+            what, _, _ = f"{type(error).__name__}: {error}".partition("\n")
+            note_error(session, run_id, what[:_MAX_ERROR])
+        raise
+    crash.point("bill.done")
+
+
+def _do_what_can_be_done(engine: Engine, run_id: UUID, phase: str, position: int, grace: timedelta) -> None:
     try:
         _do_slice(engine, run_id, phase, position, grace, apart=False)
     except _ITS_OWN_FAULT as error:
         _log.warning("a slice failed, now without what cannot be billed", exc_info=error, extra={"run": str(run_id)})
         _do_slice(engine, run_id, phase, position, grace, apart=True)
-    crash.point("bill.done")
 
 
 def run_to_end(

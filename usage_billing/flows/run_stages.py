@@ -160,3 +160,4 @@ def _close(session: Session, run: BillingRun, now: datetime) -> None:
     run.warnings = total.warnings
     run.finished_at = now
     run.status = COMPLETED
+    run.error = None

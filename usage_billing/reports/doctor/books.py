@@ -56,7 +56,9 @@ _RUNS = text(
     SELECT count(*) FILTER (WHERE status NOT IN ('completed', 'failed') AND heartbeat_at < :stalled),
         min(id::text) FILTER (WHERE status NOT IN ('completed', 'failed') AND heartbeat_at < :stalled),
         max(finished_at) FILTER (WHERE status = 'completed' AND NOT dry_run AND subscription_id IS NULL),
-        (SELECT count(*) FROM usage_summaries WHERE to_rate)
+        (SELECT count(*) FROM usage_summaries WHERE to_rate),
+        count(*) FILTER (WHERE status NOT IN ('completed', 'failed') AND error IS NOT NULL),
+        min(id::text || ': ' || error) FILTER (WHERE status NOT IN ('completed', 'failed'))
     FROM billing_runs
     """
 )
@@ -154,8 +156,16 @@ def _quarantine(session: Session) -> Finding:
 
 
 def _runs(session: Session, now: datetime) -> Iterator[Finding]:
-    stalled, first, last, to_rate = session.execute(_RUNS, {"stalled": now - _STALLED}).one()
-    if stalled:
+    stalled, first, last, to_rate, failing, error = session.execute(_RUNS, {"stalled": now - _STALLED}).one()
+    if failing:
+        yield Finding(
+            "billing",
+            FAIL,
+            "run_failing",
+            f"{failing} billing runs fail and are tried again, such as {error}",
+            "put right what it says, then `usage-billing bill` does what is due now; the worker's log has the rest",
+        )
+    elif stalled:
         yield Finding(
             "billing",
             FAIL,
