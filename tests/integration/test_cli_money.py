@@ -79,6 +79,9 @@ def test_an_invoice_is_explained_paid_or_taken_back(cli: Cli, final: str) -> Non
     assert [line["label"] for line in found["breakdown"]] == ["3 x 10"]
     assert {event["id"] for event in found["events"]["data"]} >= {final}
     assert "3 x 10" in cli("invoices", "explain", "INV-00000001").out
+    cut = cli("invoices", "explain", "INV-00000001", "--events", "1", "--json").json[0]["events"]["next"]
+    assert f"--after {cut} shows them" in cli("invoices", "explain", "INV-00000001", "--events", "1").err
+    assert "No more recordings are behind it." in cli("invoices", "explain", "INV-00000001", "--after", "9999").out
     assert cli("invoices", "uncollectible", "INV-00000001", "--json").json["status"] == "uncollectible"
     void = cli("invoices", "void", "INV-00000001", "--json").json
     assert (void["status"], void["items"][0]["amount"]) == ("void", "30.00")

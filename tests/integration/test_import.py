@@ -145,6 +145,7 @@ def test_one_bad_line_is_named_and_nothing_is_recorded(
     skipping = cli("import", file, "--skip-bad", "--json")
     assert (skipping.code, skipping.json["recorded"], skipping.json["skipped"]) == (1, 2, 1)
     assert skipping.json["badLines"][0]["line"] == 3
+    assert "from a file of their own" in skipping.err
 
 
 @pytest.mark.parametrize(

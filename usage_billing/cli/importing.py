@@ -75,8 +75,8 @@ def command(*, file: Path, kind: str | None, skip_bad: bool, as_json: bool) -> N
     """Record the usage in FILE: CSV with a header, or one JSON object a line.
 
     Fields as on the wire: userId, subscriptionId, usageType, quantity, and if wanted metadata (JSON), timestamp,
-    idempotencyKey, source. Importing a file twice records nothing twice. Exits 1 if lines were quarantined or
-    skipped.
+    idempotencyKey, source. Importing a file twice records nothing twice; a file that was changed is another one, and
+    its lines without an idempotencyKey count again. Exits 1 if lines were quarantined or skipped.
     """
     with connected() as (_, engine), file.open("rb") as handle:
         with read_only(engine) as session:  # before a long check: is the database there, and migrated?
@@ -138,5 +138,10 @@ def _report(imported: Imported, bad: _Bad, *, as_json: bool) -> None:
         click.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
         if imported.quarantined:
             tell("usage-billing quarantine list shows what could not be counted, and why.")
+    if bad.count and imported.recorded:
+        tell(
+            "Import the skipped lines, put right, from a file of their own: in this one, changed, lines without an"
+            " idempotencyKey would count again."
+        )
     if imported.quarantined or bad.count:
         raise click.exceptions.Exit(1)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from usage_billing.cli.database import actor, connected, reading, writing
 from usage_billing.cli.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.money_shapes import explanation_shape, invoice_shape
-from usage_billing.cli.output import json_option, print_json, print_rows, print_thing
+from usage_billing.cli.output import json_option, print_json, print_rows, print_thing, tell
 from usage_billing.cli.shapes import Shape, pick
 from usage_billing.cli.types import IDENTIFIER
 from usage_billing.core.clock import utc_now
@@ -102,7 +102,10 @@ def explain(*, invoice: str, item: UUID | None, after: int, events: int, as_json
     for shape in shapes:
         print_thing({key: value for key, value in shape.items() if key not in {"breakdown", "events"}}, as_json=False)
         print_rows(shape["breakdown"], as_json=False, empty="Nothing is charged for.")
-        print_rows(shape["events"]["data"], as_json=False, empty="No recordings are behind it.")
+        empty = "No recordings are behind it." if after == 0 else "No more recordings are behind it."
+        print_rows(shape["events"]["data"], as_json=False, empty=empty)
+        if (following := shape["events"]["next"]) is not None:
+            tell(f"There are more recordings behind it: --after {following} shows them.")
 
 
 @command.command(epilog=example("invoices finalize 01890a5d-ac96-774b-bcce-b302099a8057"))
