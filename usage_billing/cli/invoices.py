@@ -68,7 +68,10 @@ def show(*, invoice: str, as_json: bool) -> None:
 @click.argument("subscription", type=IDENTIFIER)
 @json_option
 def upcoming(*, subscription: str, as_json: bool) -> None:
-    """Show the invoice that SUBSCRIPTION would get if billing ran now; nothing is stored."""
+    """Show the invoice of SUBSCRIPTION's present period as it would be if billing ran now; nothing is stored.
+
+    Usage of an earlier period that has no invoice yet is not in it: it gets one of its own.
+    """
     with connected() as (_, engine), rolled_back(engine) as session:
         get_subscription(session, subscription)
         found = upcoming_invoice(session, subscription, now=utc_now())
