@@ -126,7 +126,7 @@ def cancel_subscription(body: dict[str, Any], subscription_id: str) -> Subscript
 @requires(BILLING_RUN, USAGE_READ, users=True)
 @blp.response(200, InvoiceSchema)
 def show_upcoming_invoice(subscription_id: str) -> InvoiceView:
-    """Show what the next invoice would be if billing ran now; ids of what is not stored yet hold for this answer."""
+    """Show the present period's invoice as if billing ran now; ids of what is not stored yet hold for this answer."""
     with rolled_back(state().engine) as session:
         if not caller().may_see(get_subscription(session, subscription_id).customer_id):
             raise NotFound(f"there is no subscription {subscription_id}")

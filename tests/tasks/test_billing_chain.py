@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
 from tasks.celery import app
 from tests.factories import make_recording, make_world, record
@@ -26,6 +27,16 @@ def worker(engine: Engine, inbox: object) -> Iterator[Worker]:
     running.kill_everything()
 
 
+def after_invoices(session: Session, does: str) -> None:
+    """Let PostgreSQL do this after every statement that adds invoices, until the function ``hindrance`` is dropped."""
+    session.execute(
+        text(f"CREATE FUNCTION hindrance() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {does}; RETURN NULL; END $$")
+    )
+    session.execute(
+        text("CREATE TRIGGER hindrance AFTER INSERT ON invoices FOR EACH STATEMENT EXECUTE FUNCTION hindrance()")
+    )
+
+
 def test_a_tick_that_comes_twice_and_a_start_by_hand_bill_once(engine: Engine, worker: Worker, now: datetime) -> None:
     with transaction(engine) as session:
         make_world(session)
@@ -43,15 +54,7 @@ def test_what_a_run_fails_of_stands_in_it_until_it_is_complete(engine: Engine, w
     with transaction(engine) as session:
         make_world(session)
         record(session, make_recording(now=now, quantity=53))
-        session.execute(
-            text(
-                "CREATE FUNCTION object() RETURNS trigger LANGUAGE plpgsql AS"
-                " $$ BEGIN RAISE EXCEPTION 'no invoices today'; END $$"
-            )
-        )
-        session.execute(
-            text("CREATE TRIGGER object AFTER INSERT ON invoices FOR EACH STATEMENT EXECUTE FUNCTION object()")
-        )
+        after_invoices(session, "RAISE EXCEPTION 'no invoices today'")
     run = opened(engine, now)
     errors = "SELECT error FROM billing_runs"
     try:
@@ -59,7 +62,7 @@ def test_what_a_run_fails_of_stands_in_it_until_it_is_complete(engine: Engine, w
         until(lambda: scalars(engine, errors) != [None])
     finally:
         with transaction(engine) as session:
-            session.execute(text("DROP FUNCTION object() CASCADE"))
+            session.execute(text("DROP FUNCTION hindrance() CASCADE"))
     (error,) = scalars(engine, errors)
     assert "no invoices today" in error
     assert scalars(engine, STATUSES) == ["invoicing"]
@@ -73,15 +76,7 @@ def test_a_run_whose_worker_was_killed_is_taken_up_by_the_next(engine: Engine, w
     with transaction(engine) as session:
         make_world(session)
         record(session, make_recording(now=now, quantity=53))
-        session.execute(
-            text(
-                "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
-                " $$ BEGIN PERFORM pg_sleep(3); RETURN NULL; END $$"
-            )
-        )
-        session.execute(
-            text("CREATE TRIGGER dawdle AFTER INSERT ON invoices FOR EACH STATEMENT EXECUTE FUNCTION dawdle()")
-        )
+        after_invoices(session, "PERFORM pg_sleep(3)")
     try:
         run = opened(engine, now)
         app.send_task("billing.aggregate", (str(run.id),))
@@ -91,7 +86,7 @@ def test_a_run_whose_worker_was_killed_is_taken_up_by_the_next(engine: Engine, w
     finally:
         until(lambda: not scalars(engine, active))
         with transaction(engine) as session:
-            session.execute(text("DROP FUNCTION dawdle() CASCADE"))
+            session.execute(text("DROP FUNCTION hindrance() CASCADE"))
             session.execute(text("UPDATE billing_runs SET heartbeat_at = heartbeat_at - interval '1 year'"))
     assert items(engine) == []
     assert scalars(engine, STATUSES) == ["invoicing"]

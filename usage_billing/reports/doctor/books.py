@@ -157,21 +157,21 @@ def _quarantine(session: Session) -> Finding:
 
 def _runs(session: Session, now: datetime) -> Iterator[Finding]:
     stalled, first, last, to_rate, failing, error = session.execute(_RUNS, {"stalled": now - _STALLED}).one()
-    if failing:
-        yield Finding(
-            "billing",
-            FAIL,
-            "run_failing",
-            f"{failing} billing runs fail and are tried again, such as {error}",
-            "put right what it says, then `usage-billing bill` does what is due now; the worker's log has the rest",
-        )
-    elif stalled:
+    if stalled:
         yield Finding(
             "billing",
             FAIL,
             "run_stalled",
             f"{stalled} billing runs are unfinished and nobody works on them, such as {first}",
             "start a worker and beat: they finish it; or `usage-billing bill` does what is due now",
+        )
+    elif failing:
+        yield Finding(
+            "billing",
+            FAIL,
+            "run_failing",
+            f"{failing} billing runs fail and are tried again, such as {error}",
+            "put right what it says, and the next try, within minutes, completes it; the worker's log has the rest",
         )
     elif to_rate and (last is None or last < now - _BILLED_DAILY):
         since = "never" if last is None else f"last on {last:%Y-%m-%d}"
