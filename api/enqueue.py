@@ -13,8 +13,8 @@ from flask import Flask, current_app
 from api.gather import Gatherer
 from api.waker import Waker
 from tasks.celery import app as celery_app
-from tasks.inbox import Inbox
-from tasks.inboxes import open_inbox
+from tasks.inbox.factory import open_inbox
+from tasks.inbox.protocol import Inbox
 from usage_billing.core import crash
 from usage_billing.core.errors import Unavailable
 from usage_billing.metering.recording import Recording

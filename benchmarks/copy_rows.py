@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from benchmarks.events import bodies, spread
-from tasks.batch import BATCH
+from tasks.draining.batch import BATCH
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.usual import usual_batch
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 from sqlalchemy import Engine
 
 import usage_billing.all_models  # noqa: F401  what the mapper's tables point to
-from tasks.inbox import Inbox
-from tasks.inboxes import open_inbox
+from tasks.inbox.factory import open_inbox
+from tasks.inbox.protocol import Inbox
 from usage_billing.db.session import make_engine
 from usage_billing.settings import Settings
 

@@ -14,9 +14,9 @@ from usage_billing.billing_runs.queries import is_pending, stalled
 from usage_billing.billing_runs.service import beat_heart
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
-from usage_billing.flows.drive_run import do_slice, next_of_run
-from usage_billing.flows.open_run import RunRequest, open_run
-from usage_billing.flows.run_stages import FINALIZE, INVOICE
+from usage_billing.flows.billing.drive_run import do_slice, next_of_run
+from usage_billing.flows.billing.open_run import RunRequest, open_run
+from usage_billing.flows.billing.run_stages import FINALIZE, INVOICE
 
 STALLED = timedelta(seconds=60)
 

@@ -12,7 +12,7 @@ from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutting_down
 
 from tasks import base
-from tasks.durability import warn_of_loss
+from tasks.inbox.durability import warn_of_loss
 from usage_billing import logs
 from usage_billing.core.errors import Unavailable
 

@@ -10,13 +10,13 @@ from kombu.exceptions import OperationalError
 
 from tasks import base
 from tasks.celery import app
-from tasks.drain import drain_shard
+from tasks.draining.drain import drain_shard
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
 from usage_billing.core.identifiers import new_id
 from usage_billing.db.session import transaction
-from usage_billing.flows.record_usage import record_batch
-from usage_billing.metering.wire import parse_recording, read_object
+from usage_billing.flows.recording.record_usage import record_batch
+from usage_billing.metering.spelling import parse_recording, read_object
 
 # What waits longer than this was missed: its wake-up was lost, or its drain died.
 OVERDUE = timedelta(seconds=3)

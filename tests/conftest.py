@@ -21,9 +21,9 @@ os.environ.update({"REDIS_URL": "redis://127.0.0.1:1/0", "CELERY_BROKER_URL": ""
 
 from tasks import base
 from tasks.celery import app as celery_app
-from tasks.drain import drain_shard
-from tasks.inbox import Inbox, Limits
-from tasks.redis_inbox import RedisInbox, connect
+from tasks.draining.drain import drain_shard
+from tasks.inbox.protocol import Inbox, Limits
+from tasks.inbox.redis_inbox import RedisInbox, connect
 from tests.factories import make_world
 from tests.support.callers import Keys, sign_token
 from tests.support.databases import Databases, databases_on, empty
@@ -137,7 +137,7 @@ def world(engine: Engine) -> Engine:
 @pytest.fixture
 def drain(inbox: Inbox, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Drain:
     """Record what waits in the inbox, as the workers would; returns how many recordings."""
-    monkeypatch.setattr("tasks.drain.LINGER_SECONDS", 0)  # nobody else sends anything
+    monkeypatch.setattr("tasks.draining.drain.LINGER_SECONDS", 0)  # nobody else sends anything
 
     def run() -> int:
         return sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in range(SHARDS))

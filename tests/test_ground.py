@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
-from tasks.inbox import Inbox
+from tasks.inbox.protocol import Inbox
 from tests.conftest import Drain
 from tests.factories import make_recording, make_world, record
 from tests.support.databases import Databases

@@ -6,9 +6,9 @@ fails without them.
 
 from usage_billing.access.models import ApiKey
 from usage_billing.audit.models import AuditEntry
+from usage_billing.balances.models import CreditBalance, CreditEntry
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
-from usage_billing.credits.models import CreditBalance, CreditEntry
 from usage_billing.customers.models import Customer
 from usage_billing.db.base import Base
 from usage_billing.inbox.models import InboxEntry, InboxShard

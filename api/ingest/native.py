@@ -1,6 +1,6 @@
 """The founding document's own format: a request to one recording, or to a batch of them.
 
-The rules stand in ``usage_billing.metering.wire``, for the import as well; ``api.schemas.recordings`` says the
+The rules stand in ``usage_billing.metering.spelling``, for the import as well; ``api.schemas.recordings`` says the
 same in marshmallow, for the OpenAPI document, and a property test holds the two together.
 """
 
@@ -15,8 +15,8 @@ from api.ingest.text import check_text
 from usage_billing.core.errors import FieldError, InvalidInput
 from usage_billing.core.identifiers import is_identifier, new_id
 from usage_billing.metering.recording import Recording
+from usage_billing.metering.spelling import RawFields, parse_recording
 from usage_billing.metering.usual import usual_batch, usual_recording
-from usage_billing.metering.wire import RawFields, parse_recording
 
 HEADER = "Idempotency-Key"
 _HEADER = "HTTP_IDEMPOTENCY_KEY"

@@ -1,6 +1,6 @@
 """Recordings on the wire: the founding document's body, batches, and what became of one.
 
-``RecordingSchema`` says in marshmallow what ``usage_billing.metering.wire`` does: the OpenAPI document is made
+``RecordingSchema`` says in marshmallow what ``usage_billing.metering.spelling`` does: the OpenAPI document is made
 from it, and a property test holds the two together. Requests go through the latter, which is five times as fast.
 """
 
@@ -14,7 +14,7 @@ from api.schemas.base import Schema, wrong
 from api.schemas.fields import Amount, Choice, Identifier, Instant, Mapping, Prefabricated, Quantity, Text, Whole
 from usage_billing.core.clock import utc_now
 from usage_billing.metering.metadata import MAX_BYTES, MAX_DEPTH, NotMetadata, canonical_metadata
-from usage_billing.metering.wire import EARLIEST, MAX_AHEAD
+from usage_billing.metering.spelling import EARLIEST, MAX_AHEAD
 
 
 class Occurrence(Instant):

@@ -16,7 +16,7 @@ from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import ADMIN
 from usage_billing.access.service import IssuedKey, get_key
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows import manage_keys
+from usage_billing.flows.administration import manage_keys
 
 blp = Blueprint("api keys", __name__, url_prefix="/api/api-keys", description="What services authenticate with.")
 

@@ -17,8 +17,8 @@ from usage_billing.access.principal import BILLING_RUN
 from usage_billing.billing_runs.models import BillingRun
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows.open_run import RunRequest, open_run
-from usage_billing.flows.rehearse_run import expect
+from usage_billing.flows.billing.open_run import RunRequest, open_run
+from usage_billing.flows.billing.rehearse_run import expect
 
 blp = Blueprint("billing", __name__, url_prefix="/api", description="The daily chain.")
 

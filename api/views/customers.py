@@ -12,13 +12,13 @@ from api.schemas.customers import CustomerChangesSchema, CustomerSchema, NewCust
 from api.schemas.paging import PageQuery, page_of
 from api.state import state
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
+from usage_billing.balances.models import CreditEntry
+from usage_billing.balances.queries import balances_of, entries_of
 from usage_billing.core.errors import NotFound
-from usage_billing.credits.models import CreditEntry
-from usage_billing.credits.queries import balances_of, entries_of
 from usage_billing.customers.models import Customer
 from usage_billing.customers.service import NewCustomer, get_customer
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows import manage_customers
+from usage_billing.flows.administration import manage_customers
 
 blp = Blueprint("customers", __name__, url_prefix="/api/customers", description="Who pays.")
 

@@ -14,7 +14,7 @@ from api.state import state
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows import manage_invoices
+from usage_billing.flows.billing import manage_invoices
 from usage_billing.invoicing.models import Invoice
 from usage_billing.reports.explain import Explanation, explain
 from usage_billing.reports.invoices import InvoiceView, invoice_view, invoice_views, invoices_where

@@ -14,7 +14,7 @@ from api.state import state
 from usage_billing.access.principal import ADMIN
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows import quarantine
+from usage_billing.flows.recording import quarantine
 from usage_billing.metering.models import QuarantinedUsage
 
 blp = Blueprint(

@@ -15,7 +15,7 @@ from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.service import NewQuota, get_quota
 from usage_billing.core.decimals import plain
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows import manage_catalog
+from usage_billing.flows.administration import manage_catalog
 
 blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allowances, and the price beyond them.")
 

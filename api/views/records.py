@@ -19,7 +19,7 @@ from usage_billing.access.principal import ADMIN, USAGE_READ
 from usage_billing.core.decimals import plain
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows.void_usage import void_usage
+from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.reports.record_status import RecordStatus, recorded_status, waiting_status
 from usage_billing.reports.records import Record, records_of
 from usage_billing.subscriptions.queries import owner_of

@@ -22,9 +22,9 @@ from api.state import state
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only, rolled_back, transaction
-from usage_billing.flows import change_subscription, manage_subscriptions
-from usage_billing.flows.change_subscription import When
-from usage_billing.flows.rehearse_run import upcoming
+from usage_billing.flows.administration import change_subscription, manage_subscriptions
+from usage_billing.flows.administration.change_subscription import When
+from usage_billing.flows.billing.rehearse_run import upcoming
 from usage_billing.reports.invoices import InvoiceView, as_view
 from usage_billing.reports.subscriptions import SubscriptionView, subscription_view, subscription_views
 from usage_billing.subscriptions.models import Subscription

@@ -14,7 +14,7 @@ from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.service import NewUsageType, get_named
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows import manage_catalog
+from usage_billing.flows.administration import manage_catalog
 
 blp = Blueprint("usage types", __name__, url_prefix="/api/usage-types", description="What is counted.")
 

@@ -10,11 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from tasks.inbox import Inbox
+from tasks.inbox.protocol import Inbox
 from tests.factories import make_recording, make_world, record
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows.drive_run import run_to_end
-from usage_billing.flows.open_run import RunRequest, open_run
+from usage_billing.flows.billing.drive_run import run_to_end
+from usage_billing.flows.billing.open_run import RunRequest, open_run
 
 EVENT: dict[str, Any] = {
     "userId": "user123",

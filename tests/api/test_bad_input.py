@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tasks.inbox import Inbox
+from tasks.inbox.protocol import Inbox
 from tests.api.conftest import EVENT
 
 pytestmark = pytest.mark.usefixtures("world")

@@ -10,7 +10,7 @@ from tests.api.conftest import Billed
 from tests.conftest import As, MakeToken
 from tests.support.callers import Keys
 from usage_billing.db.session import read_only
-from usage_billing.flows.drive_run import run_to_end
+from usage_billing.flows.billing.drive_run import run_to_end
 
 
 def test_the_overage_is_on_the_invoice(billed: Billed, reader: FlaskClient) -> None:

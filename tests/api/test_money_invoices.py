@@ -16,7 +16,7 @@ from tests.support.billing import bill as run_billing
 from tests.support.books import scalars
 from tests.support.callers import Keys
 from usage_billing.db.session import transaction
-from usage_billing.flows.drive_run import run_to_end
+from usage_billing.flows.billing.drive_run import run_to_end
 
 LATER = datetime(2026, 12, 2, tzinfo=UTC)
 

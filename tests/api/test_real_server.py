@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 from flask import Flask
 
-from tasks.inbox import Inbox
+from tasks.inbox.protocol import Inbox
 from tests.faults.processes import children, tree
 from tests.support.callers import Keys
 from tests.support.processes import wait_until

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from flask.testing import FlaskClient
 
-from tasks.inbox import Inbox, Limits
+from tasks.inbox.protocol import Inbox, Limits
 from tests.api.conftest import EVENT
 from tests.conftest import Clock, Drain
 from usage_billing.core.errors import Unavailable

@@ -19,7 +19,7 @@ from tests.factories import (
 )
 from usage_billing.catalog.service import NewQuota, add_quota_version, change_usage_type
 from usage_billing.db.session import transaction
-from usage_billing.flows.manage_subscriptions import end_subscription
+from usage_billing.flows.administration.manage_subscriptions import end_subscription
 
 NOVEMBER = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z")
 

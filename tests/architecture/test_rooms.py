@@ -19,8 +19,8 @@ PURE_ROOMS = {"rating"}
 DOORS = {
     "api": "import api.app",
     "a worker": "from tasks.celery import app; app.loader.import_default_modules()",
-    "a command": "import usage_billing.cli.database",
-    "migrate": "import usage_billing.cli.migrating",
+    "a command": "import usage_billing.cli.frame.database",
+    "migrate": "import usage_billing.cli.migration.migrating",
     "doctor": "import usage_billing.reports.doctor.diagnosis",
 }
 

@@ -11,7 +11,7 @@ SECONDS_ARE_FLOATS = (
     "usage_billing/cli/",
     "usage_billing/db/bounded.py",
     "usage_billing/embedded/",
-    "usage_billing/flows/drive_run.py",  # the pause between two looks at a run that others work on
+    "usage_billing/flows/billing/drive_run.py",  # the pause between two looks at a run that others work on
     "usage_billing/logs.py",
     "usage_billing/redaction.py",  # tells the numbers among a log line's fields
     "usage_billing/supervisor/",

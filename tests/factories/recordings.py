@@ -6,7 +6,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from usage_billing.core.identifiers import new_id
-from usage_billing.flows.record_usage import Outcome, record_batch
+from usage_billing.flows.recording.record_usage import Outcome, record_batch
 from usage_billing.metering.recording import Recording
 
 

@@ -9,9 +9,10 @@ import signal
 import time
 from typing import Any
 
-from tasks import drain, redis_inbox
 from tasks.celery import app
-from usage_billing.flows import record_usage
+from tasks.draining import drain
+from tasks.inbox import redis_inbox
+from usage_billing.flows.recording import record_usage
 
 __all__ = ["app"]
 

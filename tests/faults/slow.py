@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from tasks.celery import app
-from usage_billing.flows import record_usage
+from usage_billing.flows.recording import record_usage
 
 __all__ = ["app"]
 

@@ -23,8 +23,8 @@ from tests.faults.processes import children, send, tree
 from tests.faults.world import make_many
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ, USAGE_WRITE
 from usage_billing.access.service import ensure_key
-from usage_billing.cli.migrate import upgrade
-from usage_billing.cli.services import services, stack_environment
+from usage_billing.cli.migration.migrate import upgrade
+from usage_billing.cli.stack.services import services, stack_environment
 from usage_billing.db.session import make_engine, transaction
 from usage_billing.embedded.ports import free_port
 from usage_billing.embedded.postgres import EmbeddedPostgres

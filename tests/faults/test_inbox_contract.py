@@ -10,9 +10,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from tasks.inbox import READ_BYTES, WAKE_SECONDS, Inbox, Limits
-from tasks.inboxes import open_inbox
-from tasks.redis_inbox import connect
+from tasks.inbox.factory import open_inbox
+from tasks.inbox.protocol import READ_BYTES, WAKE_SECONDS, Inbox, Limits
+from tasks.inbox.redis_inbox import connect
 from tests.factories import make_recording
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable

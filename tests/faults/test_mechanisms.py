@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
-from tasks.drain import drain_shard
-from tasks.inbox import Entry, Inbox
+from tasks.draining.drain import drain_shard
+from tasks.inbox.protocol import Entry, Inbox
 from tests.factories import make_recording
 from tests.faults.checker import Sql, judge_recordings
 from tests.faults.load import Load, Told
@@ -22,7 +22,7 @@ from tests.faults.system import System
 from tests.faults.world import make_many
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
-from usage_billing.flows import record_usage
+from usage_billing.flows.recording import record_usage
 from usage_billing.metering.models import KEY
 from usage_billing.metering.recording import SHARDS, Recording, decode_recordings
 from usage_billing.settings import Settings
@@ -103,7 +103,7 @@ def test_forgetting_before_the_commit_loses(
         raise Death
 
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.batch.record_batch", die)
+        patched.setattr("tasks.draining.batch.record_batch", die)
         with pytest.raises(Death):
             drain_shard(0, inbox=used, engine=engine)
     inbox.nap(0, seconds=0)

@@ -15,7 +15,7 @@ from tests.faults.conftest import Figures
 from tests.faults.disk import COMPILER, PostgresOnDisk, ValkeyOnDisk
 from tests.faults.load import Load, Told
 from tests.faults.system import BROKER_DATABASE, System
-from usage_billing.cli.migrate import downgrade, upgrade
+from usage_billing.cli.migration.migrate import downgrade, upgrade
 from usage_billing.core.errors import Unavailable
 
 pytestmark = pytest.mark.faults

@@ -17,8 +17,8 @@ from sqlalchemy import Engine
 from tests.factories import make_world
 from usage_billing.cli.group import run
 from usage_billing.db.session import transaction
-from usage_billing.flows.drive_run import run_to_end
-from usage_billing.flows.open_run import RunRequest, open_run
+from usage_billing.flows.billing.drive_run import run_to_end
+from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -23,8 +23,8 @@ from usage_billing.billing_runs.models import COMPLETED, BillingRun
 from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import InvalidInput
 from usage_billing.db.session import transaction
-from usage_billing.flows.manage_catalog import define_quota
-from usage_billing.flows.open_run import RunRequest, open_run
+from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.billing.open_run import RunRequest, open_run
 
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

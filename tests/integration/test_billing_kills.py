@@ -141,7 +141,7 @@ import sys
 from datetime import timedelta
 from uuid import UUID
 from usage_billing.db.session import make_engine
-from usage_billing.flows import drive_run, run_stages
+from usage_billing.flows.billing import drive_run, run_stages
 run_stages.SLICE = 6
 engine = make_engine(sys.argv[1])
 engine.connect().close()

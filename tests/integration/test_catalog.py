@@ -19,7 +19,7 @@ from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType, add_plan, add_quota_version, add_usage_type
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows.manage_subscriptions import end_subscription
+from usage_billing.flows.administration.manage_subscriptions import end_subscription
 
 PRICE: dict[str, object] = {"model": "per_unit", "unitPrice": "1"}
 START = datetime(2026, 1, 1, tzinfo=UTC)

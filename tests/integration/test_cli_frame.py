@@ -264,7 +264,7 @@ def test_an_error_on_the_way_out_of_ctrl_c_is_still_ctrl_c(cli: Cli, monkeypatch
         except KeyboardInterrupt:
             raise RuntimeError("the query could not be cancelled") from None
 
-    monkeypatch.setattr("usage_billing.cli.plans.reading", tidying_up_fails)
+    monkeypatch.setattr("usage_billing.cli.nouns.plans.reading", tidying_up_fails)
     assert (cli("plans", "list").code, cli("plans", "list").err) == (130, "")
 
 
@@ -272,7 +272,7 @@ def test_a_bug_is_one_line_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(*_: object) -> None:
         raise RuntimeError("postgresql://u:geheim@h/x is no password to show\nnor two lines")
 
-    monkeypatch.setattr("usage_billing.cli.plans.reading", broken)
+    monkeypatch.setattr("usage_billing.cli.nouns.plans.reading", broken)
     answer = cli("plans", "list")
     assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
     assert "unexpected RuntimeError" in answer.err

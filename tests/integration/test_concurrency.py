@@ -16,14 +16,14 @@ from sqlalchemy import Engine, text
 from tests.factories import make_customer, make_plan, make_quota, make_recording, make_subscription, make_world, record
 from tests.support.billing import GRACE, bill, driven, opened
 from tests.support.books import check_billed, check_books, counts, items, rows, scalars, totals
+from usage_billing.balances.service import lock_balances
 from usage_billing.billing_runs.models import COMPLETED
 from usage_billing.catalog.service import NewQuota
-from usage_billing.credits.service import lock_balances
 from usage_billing.db.session import make_engine, read_only, transaction
-from usage_billing.flows.finalize_invoices import finalize_invoices
-from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
-from usage_billing.flows.manage_catalog import define_quota
-from usage_billing.flows.record_usage import record_batch
+from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.billing.finalize_invoices import finalize_invoices
+from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.recording.record_usage import record_batch
 from usage_billing.invoicing.numbering import take_numbers
 from usage_billing.subscriptions.service import lock_subscriptions
 

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, make_url, text
 
-from tasks.inbox import Inbox
-from tasks.redis_inbox import connect
+from tasks.inbox.protocol import Inbox
+from tasks.inbox.redis_inbox import connect
 from tests.factories import make_customer, make_plan, make_recording, make_subscription, record
 from tests.integration.conftest import Answer, Bill, Cli
 from tests.support.callers import Keys
@@ -21,8 +21,8 @@ from tests.support.databases import Databases
 from usage_billing.catalog.service import NewQuota
 from usage_billing.db.session import transaction
 from usage_billing.embedded.redis import EmbeddedRedis
-from usage_billing.flows.change_subscription import When, change_plan
-from usage_billing.flows.manage_catalog import define_quota
+from usage_billing.flows.administration.change_subscription import When, change_plan
+from usage_billing.flows.administration.manage_catalog import define_quota
 from usage_billing.metering.recording import SHARDS
 from usage_billing.settings import Settings
 

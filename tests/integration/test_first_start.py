@@ -10,7 +10,7 @@ from tests.support.books import rows, scalars
 from usage_billing.access.service import authenticate, revoke_key
 from usage_billing.core.errors import ConfigurationError, NotAuthenticated
 from usage_billing.db.session import rolled_back, transaction
-from usage_billing.flows.first_start import prepare
+from usage_billing.flows.administration.first_start import prepare
 
 SECRET = "a-secret-for-tests-of-32-characters-or-more"
 ADMIN, INTERNAL = "an-admin-key-of-some-length", "a-service-key-of-some-length"

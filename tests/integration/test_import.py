@@ -87,7 +87,7 @@ def test_the_same_content_under_another_name_is_the_same_file(cli: Cli, world: E
 def test_an_import_that_died_is_simply_run_again(
     cli: Cli, world: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from usage_billing.cli import importing
+    from usage_billing.cli.importing import importing
     from usage_billing.core.errors import Unavailable
 
     file = jsonl(folder / "a.jsonl", *[LINE] * 2_500)

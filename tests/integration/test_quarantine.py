@@ -13,8 +13,8 @@ from tests.support.books import Counts, check_books, counts, rows, scalars
 from usage_billing.core.errors import Conflict, NotFound
 from usage_billing.core.identifiers import new_id
 from usage_billing.db.session import transaction
-from usage_billing.flows.quarantine import discard, replay
-from usage_billing.flows.record_usage import set_aside
+from usage_billing.flows.recording.quarantine import discard, replay
+from usage_billing.flows.recording.record_usage import set_aside
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import quarantine_broken
 

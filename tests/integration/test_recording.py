@@ -20,9 +20,9 @@ from tests.support.books import Counts, check_books, counts, rows, scalars, tota
 from tests.support.plans import analyze, index_of, scans_of
 from usage_billing.db.bulk import find_by_index
 from usage_billing.db.session import rolled_back, transaction
-from usage_billing.flows.manage_catalog import define_quota
-from usage_billing.flows.manage_subscriptions import end_subscription
-from usage_billing.flows.record_usage import Outcome
+from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.administration.manage_subscriptions import end_subscription
+from usage_billing.flows.recording.record_usage import Outcome
 from usage_billing.metering.queries import recorded_keys
 from usage_billing.metering.recording import Recording
 

@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 from tests.integration.conftest import Answer, Cli
 from tests.support.books import check_billed, scalars
 from tests.support.callers import Keys
-from usage_billing.flows.drive_run import run_to_end
+from usage_billing.flows.billing.drive_run import run_to_end
 
 UNFINISHED = "SELECT id FROM billing_runs WHERE status NOT IN ('completed', 'failed') ORDER BY id"
 

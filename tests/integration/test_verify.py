@@ -14,11 +14,11 @@ from tests.integration.conftest import Bill, Cli
 from tests.support.books import scalars
 from usage_billing.catalog.service import NewPlan, NewQuota, add_plan
 from usage_billing.db.session import read_only, rolled_back, transaction
-from usage_billing.flows.change_subscription import When, change_plan
-from usage_billing.flows.manage_catalog import define_quota
-from usage_billing.flows.manage_invoices import void_invoice
-from usage_billing.flows.quarantine import replay
-from usage_billing.flows.void_usage import void_usage
+from usage_billing.flows.administration.change_subscription import When, change_plan
+from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.billing.manage_invoices import void_invoice
+from usage_billing.flows.recording.quarantine import replay
+from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.invoicing.models import Invoice
 from usage_billing.reports.verify import books
 from usage_billing.reports.verify.books import find_differences

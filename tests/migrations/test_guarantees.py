@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from tests.factories import make_recording, make_world, record
 from usage_billing.core.identifiers import new_id
-from usage_billing.flows.finalize_invoices import finalize_invoices
-from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.billing.finalize_invoices import finalize_invoices
+from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 
 Refused = Callable[..., str]
 RESTRICT_VIOLATION = "23001"

@@ -9,7 +9,7 @@ import pytest
 from alembic import command
 
 from migrations import versions
-from usage_billing.cli.migrate import alembic_config
+from usage_billing.cli.migration.migrate import alembic_config
 
 FOLDER = Path(versions.__file__).parent
 REVISIONS = sorted(path.name.partition("_")[0] for path in FOLDER.glob("[0-9]*.py"))

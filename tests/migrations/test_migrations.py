@@ -17,7 +17,7 @@ from tests.migrations.schema import read_schema
 from tests.support.databases import Databases
 from tests.support.processes import wait_until
 from usage_billing.all_models import Base
-from usage_billing.cli.migrate import alembic_config, downgrade, upgrade
+from usage_billing.cli.migration.migrate import alembic_config, downgrade, upgrade
 
 SCRIPTS = ScriptDirectory.from_config(alembic_config("postgresql+psycopg://"))
 REVISIONS = [script.revision for script in reversed(list(SCRIPTS.walk_revisions()))]
@@ -90,7 +90,7 @@ def _without_position(lines: list[str]) -> list[str]:
 
 def test_two_starts_at_once_migrate_once(databases: Databases) -> None:
     url = databases.bare()
-    program = "import sys; from usage_billing.cli.migrate import upgrade; upgrade(sys.argv[1])"
+    program = "import sys; from usage_billing.cli.migration.migrate import upgrade; upgrade(sys.argv[1])"
     starts = [subprocess.Popen([sys.executable, "-c", program, url], cwd=ROOT) for _ in range(3)]
     assert [start.wait(timeout=60) for start in starts] == [0, 0, 0]
     assert read_schema(url) == read_schema(databases.migrated())

@@ -16,11 +16,12 @@ from usage_billing.billing_runs.models import BillingRun
 from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
-from usage_billing.flows import change_subscription, manage_invoices
-from usage_billing.flows.change_subscription import When
-from usage_billing.flows.manage_catalog import create_plan, define_quota
-from usage_billing.flows.manage_subscriptions import create_subscription
-from usage_billing.flows.void_usage import void_usage
+from usage_billing.flows.administration import change_subscription
+from usage_billing.flows.administration.change_subscription import When
+from usage_billing.flows.administration.manage_catalog import create_plan, define_quota
+from usage_billing.flows.administration.manage_subscriptions import create_subscription
+from usage_billing.flows.billing import manage_invoices
+from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.subscriptions.service import NewSubscription
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)

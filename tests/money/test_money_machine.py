@@ -31,14 +31,15 @@ from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Conflict
 from usage_billing.db.session import rolled_back, transaction
-from usage_billing.flows import change_subscription, manage_invoices
-from usage_billing.flows.change_subscription import When
-from usage_billing.flows.drive_run import do_slice, next_of_run
-from usage_billing.flows.invoice_subscriptions import invoice_subscriptions
-from usage_billing.flows.manage_catalog import create_plan, define_quota
-from usage_billing.flows.manage_subscriptions import create_subscription
-from usage_billing.flows.rehearse_run import upcoming
-from usage_billing.flows.void_usage import void_usage
+from usage_billing.flows.administration import change_subscription
+from usage_billing.flows.administration.change_subscription import When
+from usage_billing.flows.administration.manage_catalog import create_plan, define_quota
+from usage_billing.flows.administration.manage_subscriptions import create_subscription
+from usage_billing.flows.billing import manage_invoices
+from usage_billing.flows.billing.drive_run import do_slice, next_of_run
+from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.billing.rehearse_run import upcoming
+from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.subscriptions.service import NewSubscription
 
 EXAMPLES = int(os.environ.get("MONEY_EXAMPLES", "6"))

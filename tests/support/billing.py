@@ -6,8 +6,8 @@ from sqlalchemy import Engine
 
 from usage_billing.billing_runs.models import BillingRun
 from usage_billing.db.session import transaction
-from usage_billing.flows.drive_run import run_to_end
-from usage_billing.flows.open_run import RunRequest, open_run
+from usage_billing.flows.billing.drive_run import run_to_end
+from usage_billing.flows.billing.open_run import RunRequest, open_run
 
 GRACE = timedelta(hours=1)
 

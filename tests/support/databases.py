@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, create_engine, make_url
 
 from usage_billing.all_models import Base
-from usage_billing.cli.migrate import upgrade
+from usage_billing.cli.migration.migrate import upgrade
 
 # What refuses deletion for good reason is told to look away, in the transaction that empties the tables.
 _GUARDED = ("audit_log", "invoices", "usage_invoice_items")

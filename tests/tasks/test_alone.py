@@ -5,9 +5,9 @@ from datetime import datetime
 import pytest
 from sqlalchemy import Engine
 
-from tasks.alone import record_one_by_one
-from tasks.drain import drain_shard
-from tasks.inbox import Inbox
+from tasks.draining.alone import record_one_by_one
+from tasks.draining.drain import drain_shard
+from tasks.inbox.protocol import Inbox
 from tests.factories import make_recording, make_world
 from tests.support.books import Counts, check_books, counts
 from usage_billing.db.session import transaction

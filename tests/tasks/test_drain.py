@@ -11,9 +11,9 @@ import pytest
 from redis import Redis
 from sqlalchemy import Engine, text
 
-from tasks.drain import drain_shard
-from tasks.inbox import Inbox
-from tasks.redis_inbox import connect
+from tasks.draining.drain import drain_shard
+from tasks.inbox.protocol import Inbox
+from tasks.inbox.redis_inbox import connect
 from tests.conftest import Drain
 from tests.factories import make_recording, make_subscription
 from tests.support.books import Counts, check_books, counts, rows, scalars, totals

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
-from tasks.drain import drain_shard
-from tasks.inbox import Inbox
+from tasks.draining.drain import drain_shard
+from tasks.inbox.protocol import Inbox
 from tests.factories import make_recording, make_subscription, make_world
 from tests.support.books import check_books, totals
 from usage_billing.db.locks import try_lock_drain
@@ -80,11 +80,11 @@ def test_after_a_round_of_little_it_waits_for_more(
 ) -> None:
     """Unless there was more than it reads at once, of large recordings."""
     slept: list[float] = []
-    monkeypatch.setattr("tasks.drain.BATCH", 3 * SHARDS)
-    monkeypatch.setattr("tasks.drain.LITTLE", SHARDS + 1)
-    monkeypatch.setattr("tasks.drain.LINGER_SECONDS", 0.2)
-    monkeypatch.setattr("tasks.drain.READ_BYTES", most)
-    monkeypatch.setattr("tasks.drain.time.sleep", slept.append)
+    monkeypatch.setattr("tasks.draining.drain.BATCH", 3 * SHARDS)
+    monkeypatch.setattr("tasks.draining.drain.LITTLE", SHARDS + 1)
+    monkeypatch.setattr("tasks.draining.drain.LINGER_SECONDS", 0.2)
+    monkeypatch.setattr("tasks.draining.drain.READ_BYTES", most)
+    monkeypatch.setattr("tasks.draining.drain.time.sleep", slept.append)
     send(each)
     taken = drain_shard(3, inbox=inbox, engine=engine)
     assert slept == waits
@@ -97,9 +97,9 @@ def test_nobody_waits_for_more_while_there_is_more_in_another_shard(
     engine: Engine, inbox: Inbox, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("tasks.drain.BATCH", 1000)
-    monkeypatch.setattr("tasks.drain.LITTLE", 500)
-    monkeypatch.setattr("tasks.drain.time.sleep", slept.append)
+    monkeypatch.setattr("tasks.draining.drain.BATCH", 1000)
+    monkeypatch.setattr("tasks.draining.drain.LITTLE", 500)
+    monkeypatch.setattr("tasks.draining.drain.time.sleep", slept.append)
     send(250)
     assert drain_shard(3, inbox=inbox, engine=engine) == 1000
     assert slept == []
@@ -120,9 +120,9 @@ def test_who_holds_other_shards_and_has_no_time_for_them_lets_go(
     size: int,
 ) -> None:
     """Nobody else could read them: they would wait as long as its own shard is busy."""
-    monkeypatch.setattr("tasks.drain.BATCH", 40)
-    monkeypatch.setattr("tasks.drain.LITTLE", 10)
-    monkeypatch.setattr("tasks.drain.READ_BYTES", 8000)
+    monkeypatch.setattr("tasks.draining.drain.BATCH", 40)
+    monkeypatch.setattr("tasks.draining.drain.LITTLE", 10)
+    monkeypatch.setattr("tasks.draining.drain.READ_BYTES", 8000)
     woken: list[list[int]] = []
 
     def something_comes(_: float) -> None:
@@ -133,12 +133,12 @@ def test_who_holds_other_shards_and_has_no_time_for_them_lets_go(
     def wake_others() -> None:
         woken.append(inbox.overdue(before=datetime.now(UTC) + timedelta(seconds=1)))
 
-    monkeypatch.setattr("tasks.drain.time.sleep", something_comes)
+    monkeypatch.setattr("tasks.draining.drain.time.sleep", something_comes)
     send(1)
     drain_shard(3, inbox=inbox, engine=engine, wake_others=wake_others)
     assert woken == [[shard for shard in range(SHARDS) if shard != 3]]
     assert inbox.filled() == woken[0]
-    monkeypatch.setattr("tasks.drain.time.sleep", lambda _: None)
+    monkeypatch.setattr("tasks.draining.drain.time.sleep", lambda _: None)
     assert sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in woken[0]) == SHARDS - 1
     check_books(engine)
 
@@ -146,8 +146,8 @@ def test_who_holds_other_shards_and_has_no_time_for_them_lets_go(
 def test_too_much_for_one_is_left_to_others_who_are_woken(
     engine: Engine, inbox: Inbox, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.drain.BATCH", 20)
-    monkeypatch.setattr("tasks.drain.LITTLE", 10)
+    monkeypatch.setattr("tasks.draining.drain.BATCH", 20)
+    monkeypatch.setattr("tasks.draining.drain.LITTLE", 10)
     send(5)
     send(5)
     send(5)
@@ -175,11 +175,13 @@ def test_deaths_that_nobody_is_to_blame_for_do_not_make_every_shard_a_suspect(
     def die(*_: object) -> int:
         raise SystemExit
 
-    monkeypatch.setattr("tasks.drain.time.sleep", lambda _: None)
-    monkeypatch.setattr("tasks.drain.record_one_by_one", lambda shard, *_, **__: searched.append(shard) or die())
+    monkeypatch.setattr("tasks.draining.drain.time.sleep", lambda _: None)
+    monkeypatch.setattr(
+        "tasks.draining.drain.record_one_by_one", lambda shard, *_, **__: searched.append(shard) or die()
+    )
     send(2)
     with monkeypatch.context() as dying:
-        dying.setattr("tasks.drain.record_entries", die)
+        dying.setattr("tasks.draining.drain.record_entries", die)
         for _ in range(3):
             with pytest.raises(SystemExit):
                 drain_shard(3, inbox=inbox, engine=engine)

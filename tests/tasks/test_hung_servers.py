@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.drain import drain_shard
-from tasks.inbox import Inbox, Limits
-from tasks.redis_inbox import RedisInbox, connect
+from tasks.draining.drain import drain_shard
+from tasks.inbox.protocol import Inbox, Limits
+from tasks.inbox.redis_inbox import RedisInbox, connect
 from tests.factories import make_recording, make_world
 from tests.support.books import check_books, counts
-from usage_billing.cli.migrate import upgrade
+from usage_billing.cli.migration.migrate import upgrade
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.session import make_engine, transaction
 from usage_billing.embedded.postgres import EmbeddedPostgres

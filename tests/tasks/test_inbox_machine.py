@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Engine
 
-from tasks.drain import drain_shard
-from tasks.inbox import Entry, Inbox
-from tasks.inboxes import open_inbox
-from tasks.redis_inbox import connect
+from tasks.draining.drain import drain_shard
+from tasks.inbox.factory import open_inbox
+from tasks.inbox.protocol import Entry, Inbox
+from tasks.inbox.redis_inbox import connect
 from tests.factories import make_recording, make_subscription, make_world
 from tests.support.books import check_books, counts, totals
 from tests.support.databases import empty

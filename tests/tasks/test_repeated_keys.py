@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from tasks.batch import Wariness
-from tasks.inbox import Inbox
+from tasks.draining.batch import Wariness
+from tasks.inbox.protocol import Inbox
 from tests.conftest import Drain
 from tests.factories import make_recording
 from tests.support.books import Counts, check_books, counts, rows, totals
-from usage_billing.flows import record_usage
+from usage_billing.flows.recording import record_usage
 from usage_billing.metering.queries import RecordingKey, recorded_keys
 from usage_billing.metering.recording import Recording
 
@@ -28,7 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return recorded_keys(session, keys)
 
     monkeypatch.setattr(record_usage, "recorded_keys", look)
-    monkeypatch.setattr("tasks.batch._wary", Wariness())
+    monkeypatch.setattr("tasks.draining.batch._wary", Wariness())
     return found
 
 
@@ -87,7 +87,7 @@ def test_after_a_repeated_key_they_are_looked_up_until_a_while_passes_without_on
     world: Engine, inbox: Inbox, drain: Drain, now: datetime, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = 1000.0
-    monkeypatch.setattr("tasks.batch.time", SimpleNamespace(monotonic=lambda: seconds))
+    monkeypatch.setattr("tasks.draining.batch.time", SimpleNamespace(monotonic=lambda: seconds))
 
     def record(first: int) -> list[int]:
         asked.clear()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, text
 
 from tasks.celery import app
-from tasks.inbox import Inbox
+from tasks.inbox.protocol import Inbox
 from tests.factories import make_recording, make_subscription, make_world
 from tests.support.books import check_books, counts, scalars, totals
 from tests.support.workers import Worker, until

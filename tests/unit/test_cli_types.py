@@ -7,10 +7,10 @@ from typing import Any
 import click
 import pytest
 
-from usage_billing.cli.errors import explain
-from usage_billing.cli.http import Client
-from usage_billing.cli.output import shown, time_text
-from usage_billing.cli.types import EMAIL, IDENTIFIER, KEY_NAME, LIMIT, NAME, PRICE, SPAN, TIME, UNIT
+from usage_billing.cli.frame.errors import explain
+from usage_billing.cli.frame.http import Client
+from usage_billing.cli.frame.output import shown, time_text
+from usage_billing.cli.frame.types import EMAIL, IDENTIFIER, KEY_NAME, LIMIT, NAME, PRICE, SPAN, TIME, UNIT
 from usage_billing.core.errors import ConfigurationError, FieldError, InvalidInput, NotFound, Unavailable
 
 

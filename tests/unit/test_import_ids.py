@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.properties import examples
 from usage_billing.core.identifiers import is_identifier
-from usage_billing.flows.import_usage import FileName
+from usage_billing.flows.recording.import_usage import FileName
 
 digests = st.binary(max_size=8).map(lambda data: sha256(data).digest())
 

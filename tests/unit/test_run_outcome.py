@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.properties import decimals, examples
-from usage_billing.flows.run_outcome import SliceOutcome
+from usage_billing.flows.billing.run_outcome import SliceOutcome
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 Line = tuple[str, Decimal, Decimal, str]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from usage_billing.core.errors import InvalidInput
 from usage_billing.metering.recording import Recording
+from usage_billing.metering.spelling import FIELDS, parse_recording, read_object
 from usage_billing.metering.usual import usual_batch, usual_recording
-from usage_billing.metering.wire import FIELDS, parse_recording, read_object
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

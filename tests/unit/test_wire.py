@@ -15,7 +15,7 @@ from usage_billing.core.errors import InvalidInput
 from usage_billing.core.identifiers import new_id
 from usage_billing.metering.metadata import MAX_BYTES, MAX_DEPTH, NotMetadata, canonical_metadata
 from usage_billing.metering.recording import Recording
-from usage_billing.metering.wire import MAX_AHEAD, parse_recording, read_object
+from usage_billing.metering.spelling import MAX_AHEAD, parse_recording, read_object
 
 NOW = datetime(2026, 11, 15, 12, 30, tzinfo=UTC)
 ID = new_id()

@@ -8,16 +8,16 @@ import click
 
 from usage_billing import logs
 from usage_billing.billing_runs.models import COMPLETED
-from usage_billing.cli.database import actor, connected
-from usage_billing.cli.listing import example
-from usage_billing.cli.output import json_option, print_json, progress, tell
-from usage_billing.cli.shapes import run_shape
-from usage_billing.cli.types import DIGEST, IDENTIFIER, TIME
+from usage_billing.cli.frame.database import actor, connected
+from usage_billing.cli.frame.listing import example
+from usage_billing.cli.frame.output import json_option, print_json, progress, tell
+from usage_billing.cli.frame.shapes import run_shape
+from usage_billing.cli.frame.types import DIGEST, IDENTIFIER, TIME
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
-from usage_billing.flows.drive_run import Progress, run_to_end
-from usage_billing.flows.open_run import RunRequest, open_run
-from usage_billing.flows.rehearse_run import expect
+from usage_billing.flows.billing.drive_run import Progress, run_to_end
+from usage_billing.flows.billing.open_run import RunRequest, open_run
+from usage_billing.flows.billing.rehearse_run import expect
 
 _LISTED = 20
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import click
 
-from usage_billing.cli.database import load_settings
-from usage_billing.cli.listing import example
-from usage_billing.cli.migrating import known_revisions
-from usage_billing.cli.output import json_option, print_json, shown
+from usage_billing.cli.frame.database import load_settings
+from usage_billing.cli.frame.listing import example
+from usage_billing.cli.frame.output import json_option, print_json, shown
+from usage_billing.cli.migration.migrating import known_revisions
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, UsageBillingError
 from usage_billing.reports.doctor.diagnosis import diagnose

@@ -16,24 +16,24 @@ OK, FINDINGS, FAILED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 
 # Name: (where it is, what it does). The words stand here so that `--help` imports no command.
 COMMANDS = {
-    "up": ("up:up", "Start everything: database, inbox, API, worker and schedule."),
-    "migrate": ("migrating:command", "Bring the database to the present schema."),
+    "up": ("stack.up:up", "Start everything: database, inbox, API, worker and schedule."),
+    "migrate": ("migration.migrating:command", "Bring the database to the present schema."),
     "doctor": ("doctor:command", "Find what is wrong with the set-up, and say the cure."),
-    "simulate": ("simulate:command", "Record usage over HTTP, bill it, and show the invoice."),
+    "simulate": ("simulation.simulate:command", "Record usage over HTTP, bill it, and show the invoice."),
     "bill": ("bill:command", "Run billing now."),
-    "import": ("importing:command", "Record usage from a CSV or JSON Lines file."),
-    "keys": ("keys:command", "API keys and development tokens."),
-    "customers": ("customers:command", "Who is billed."),
-    "plans": ("plans:command", "What is sold."),
-    "usage-types": ("usage_types:command", "What is counted."),
-    "quotas": ("quotas:command", "Allowances and the price beyond them."),
-    "prices": ("prices:command", "What a price charges, tried out."),
-    "subscriptions": ("subscriptions:command", "Who is on which plan."),
-    "usage": ("usage:command", "Single recordings, and taking them back."),
-    "invoices": ("invoices:command", "What was charged."),
-    "what-if": ("what_if:command", "What history would have cost on another plan or price."),
-    "runs": ("runs:command", "The logbook of billing."),
-    "quarantine": ("quarantine:command", "Recordings that could not be counted."),
+    "import": ("importing.importing:command", "Record usage from a CSV or JSON Lines file."),
+    "keys": ("nouns.keys:command", "API keys and development tokens."),
+    "customers": ("nouns.customers:command", "Who is billed."),
+    "plans": ("nouns.plans:command", "What is sold."),
+    "usage-types": ("nouns.usage_types:command", "What is counted."),
+    "quotas": ("nouns.quotas:command", "Allowances and the price beyond them."),
+    "prices": ("nouns.prices:command", "What a price charges, tried out."),
+    "subscriptions": ("nouns.subscriptions:command", "Who is on which plan."),
+    "usage": ("nouns.usage:command", "Single recordings, and taking them back."),
+    "invoices": ("nouns.invoices:command", "What was charged."),
+    "what-if": ("nouns.what_if:command", "What history would have cost on another plan or price."),
+    "runs": ("nouns.runs:command", "The logbook of billing."),
+    "quarantine": ("nouns.quarantine:command", "Recordings that could not be counted."),
     "verify": ("verify:command", "Recompute every summary and invoice from the usage."),
 }
 
@@ -104,7 +104,7 @@ def _fail(error: Exception) -> int:
     """Say what went wrong; returns the exit code."""
     if _interrupted(error):
         return INTERRUPTED
-    from usage_billing.cli.errors import explain  # late: it knows the database, which takes a while
+    from usage_billing.cli.frame.errors import explain  # late: it knows the database, which takes a while
 
     _say(explain(error))
     if isinstance(error, OSError):  # perhaps stdout's own: its last flush would fail as well

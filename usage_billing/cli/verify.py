@@ -2,10 +2,10 @@
 
 import click
 
-from usage_billing.cli.database import connected
-from usage_billing.cli.listing import example
-from usage_billing.cli.output import json_option, print_json, progress
-from usage_billing.cli.types import IDENTIFIER
+from usage_billing.cli.frame.database import connected
+from usage_billing.cli.frame.listing import example
+from usage_billing.cli.frame.output import json_option, print_json, progress
+from usage_billing.cli.frame.types import IDENTIFIER
 from usage_billing.db.session import read_only
 from usage_billing.reports.verify.books import count_books, find_differences
 from usage_billing.reports.verify.difference import Difference

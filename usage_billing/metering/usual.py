@@ -13,7 +13,7 @@ import msgspec
 from usage_billing.core.identifiers import IDENTIFIER_PATTERN, new_id
 from usage_billing.metering.metadata import EMPTY, canonical_metadata
 from usage_billing.metering.recording import Recording
-from usage_billing.metering.wire import check_occurred_at, read_quantity
+from usage_billing.metering.spelling import check_occurred_at, read_quantity
 
 _Name = Annotated[str, msgspec.Meta(pattern=rf"\A{IDENTIFIER_PATTERN}\Z")]
 

@@ -8,7 +8,8 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageType
-from usage_billing.catalog.queries import QuotaBook, quotas_of
+from usage_billing.catalog.queries import quotas_of
+from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.catalog.service import get_named
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.periods import Span, period_at

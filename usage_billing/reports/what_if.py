@@ -14,7 +14,8 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan
-from usage_billing.catalog.queries import QuotaBook, plans_by_id, quotas_of
+from usage_billing.catalog.queries import plans_by_id, quotas_of
+from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import Cadence, Period

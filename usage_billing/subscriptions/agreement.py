@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from usage_billing.catalog.queries import QuotaBook, QuotaVersion
+from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 

@@ -8,7 +8,7 @@ from usage_billing.metering.recording import SHARDS
 from usage_billing.reports.doctor.finding import FAIL, WARN, Finding, fine
 from usage_billing.reports.doctor.resp import Redis, Refused, open_redis
 
-# tasks/redis_inbox.py appends to these; a test holds the two together.
+# tasks/inbox/redis_inbox.py appends to these; a test holds the two together.
 STREAM = "usage-billing:inbox:{}"
 _LATE_SECONDS = 60
 _CREDENTIALS = ("WRONGPASS", "NOAUTH", "NOPERM", "ERR invalid password")

@@ -1,0 +1,84 @@
+"""Finding the recording that ends its worker, or hangs it, among a batch that did so several times.
+
+Before each one is tried the inbox is told its name. If nothing more is heard, whoever comes next knows whom to set
+aside. A recording that was in the books after all stays there: setting aside looks first.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from celery.exceptions import SoftTimeLimitExceeded
+from sqlalchemy import Engine
+
+from tasks.draining.unpack import set_entry_aside, unpack
+from tasks.inbox.protocol import Entry, Inbox
+from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import Unavailable
+from usage_billing.db.session import transaction
+from usage_billing.flows.recording.record_usage import record_batch, set_aside
+from usage_billing.metering.queries import known_ids
+from usage_billing.metering.recording import Recording
+
+_ENTRY = "entry:"
+_DETAIL = "whoever tried to count it died or hung, several times"
+
+_log = logging.getLogger(__name__)
+
+
+def record_one_by_one(
+    shard: int, entries: Sequence[Entry], *, inbox: Inbox, engine: Engine, is_over: Callable[[], bool]
+) -> int:
+    """Record each recording in a transaction of its own; returns how many were taken."""
+    taken = 0
+    for entry in entries:
+        inbox.try_alone(shard, _ENTRY + entry.id)
+        for recording in _unknown(unpack(entry, engine), engine):
+            if is_over():
+                inbox.try_alone(shard, "")  # nobody's fault: whoever comes next must not take it for a death
+                return taken
+            inbox.try_alone(shard, str(recording.id))
+            _record_alone(recording, engine)
+        inbox.delete(shard, [entry], searching=True)
+        taken += entry.count
+    inbox.forgive(shard)
+    return taken
+
+
+def set_suspect_aside(suspect: str, shard: int, entries: Sequence[Entry], *, inbox: Inbox, engine: Engine) -> None:
+    """Quarantine what was tried alone by somebody who was not heard of again; the others are to be tried together."""
+    if suspect.startswith(_ENTRY):
+        for entry in entries:
+            if _ENTRY + entry.id == suspect:
+                _log.error("set aside: reading entry %s ended its reader", entry.id)
+                set_entry_aside(entry, engine, detail=_DETAIL)
+                inbox.delete(shard, [entry])
+    for entry in entries:
+        if suspect.encode() in entry.data:
+            for recording in unpack(entry, engine):
+                if str(recording.id) == suspect:
+                    _set_aside(recording, engine, _DETAIL)
+    inbox.forgive(shard)
+
+
+def _unknown(recordings: Sequence[Recording], engine: Engine) -> list[Recording]:
+    """Those that an earlier pass did not come to."""
+    with transaction(engine) as session:
+        known = known_ids(session, [recording.id for recording in recordings])
+    return [recording for recording in recordings if recording.id not in known]
+
+
+def _record_alone(recording: Recording, engine: Engine) -> None:
+    try:
+        with transaction(engine) as session:
+            record_batch(session, [recording], now=utc_now())
+    except (Unavailable, SoftTimeLimitExceeded):
+        raise  # the one is nobody's fault, the other that of the suspect, as whoever comes next will see
+    except Exception as error:
+        _log.exception("could not be recorded", extra={"eventId": str(recording.id)})
+        _set_aside(recording, engine, f"{type(error).__name__}: {error}")
+
+
+def _set_aside(recording: Recording, engine: Engine, detail: str) -> None:
+    with transaction(engine) as session:
+        if set_aside(session, recording, detail=detail):
+            _log.error("set aside: %s", detail, extra={"eventId": str(recording.id)})

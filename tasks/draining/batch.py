@@ -1,0 +1,111 @@
+"""Entries of the inbox into the books, as many as go into a transaction.
+
+One bad recording never fails its neighbours. A batch that a recording makes fail is halved until that one stands
+alone, and it goes to quarantine with its error.
+
+Keys are taken for new, and the unique index objects if one is not: then the batch is recorded once more, looking them
+up, and so are those that follow for a while. Looking up is an eighth of what a recording costs, and who sends one key
+again is likely to send more.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DataError, IntegrityError
+
+from tasks.draining.unpack import unpack
+from tasks.inbox.protocol import Entry
+from usage_billing.core import crash
+from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import Unavailable
+from usage_billing.db.session import transaction
+from usage_billing.flows.recording.record_usage import Outcome, record_batch, set_aside
+from usage_billing.metering.recording import Recording
+
+BATCH = 4000
+_FEW = 20
+# So long keys are looked up after one that came again.
+WARY_SECONDS = 60
+
+# What a recording's own content can cause. Anything else may be the system's trouble.
+_ITS_OWN_FAULT = (DataError, IntegrityError, ValueError, ArithmeticError, TypeError, KeyError)
+
+_log = logging.getLogger(__name__)
+
+
+class Wariness:
+    """Whether keys are looked up: for a while after one that came again. Each process has its own."""
+
+    def __init__(self) -> None:
+        self._ends = 0.0
+
+    def __bool__(self) -> bool:
+        return time.monotonic() < self._ends
+
+    def renew(self) -> None:
+        """A key came again just now."""
+        self._ends = time.monotonic() + WARY_SECONDS
+
+
+_wary = Wariness()
+
+
+def record_entries(entries: Sequence[Entry], engine: Engine) -> int:
+    """Record what ``entries`` hold; returns how many recordings that were. Raises Unavailable."""
+    recordings = [recording for entry in entries for recording in unpack(entry, engine)]
+    for start in range(0, len(recordings), BATCH):
+        _record(recordings[start : start + BATCH], engine)
+    return len(recordings)
+
+
+def _record(recordings: Sequence[Recording], engine: Engine) -> None:
+    try:
+        outcome = _write(recordings, engine)
+    except Unavailable:
+        raise
+    except _ITS_OWN_FAULT as error:
+        _divide(recordings, engine, error)
+        return
+    for refused in outcome.quarantined:
+        _log.warning("quarantined: %s", refused.detail, extra={"eventId": str(refused.recording.id)})
+    # A busy shard would write more lines than rows; what came alone can be followed line by line.
+    for recording in recordings if len(recordings) <= _FEW else ():
+        _log.info("in the books", extra={"eventId": str(recording.id)})
+    _log.info(
+        "recorded %d, repeated %d, quarantined %d",
+        outcome.recorded,
+        len(outcome.duplicates) + outcome.known,
+        len(outcome.quarantined),
+    )
+
+
+def _write(recordings: Sequence[Recording], engine: Engine) -> Outcome:
+    if not _wary:
+        try:
+            return _in_a_transaction(recordings, engine, keys_are_new=True)
+        except IntegrityError:
+            _wary.renew()
+    outcome = _in_a_transaction(recordings, engine, keys_are_new=False)
+    if outcome.duplicates:
+        _wary.renew()
+    return outcome
+
+
+def _in_a_transaction(recordings: Sequence[Recording], engine: Engine, *, keys_are_new: bool) -> Outcome:
+    with transaction(engine) as session:
+        outcome = record_batch(session, recordings, now=utc_now(), keys_are_new=keys_are_new)
+        crash.point("drain.committing")
+    return outcome
+
+
+def _divide(recordings: Sequence[Recording], engine: Engine, error: Exception) -> None:
+    if len(recordings) > 1:
+        middle = len(recordings) // 2
+        _record(recordings[:middle], engine)
+        _record(recordings[middle:], engine)
+        return
+    _log.error("could not be recorded", exc_info=error, extra={"eventId": str(recordings[0].id)})
+    with transaction(engine) as session:
+        set_aside(session, recordings[0], detail=f"{type(error).__name__}: {error}")

@@ -1,0 +1,87 @@
+"""Granting and applying credit. Whoever changes a balance holds its row, taken in the order of customers."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from usage_billing.balances.models import CreditBalance, CreditEntry
+from usage_billing.core.decimals import EXACT
+from usage_billing.core.errors import Conflict
+
+Holder = tuple[str, str]
+"""(customer, currency)."""
+
+GRANTED = "granted"
+APPLIED = "applied"
+_UNDONE = "_undone"
+# Made or locked one by one in the order of the sort, whichever each one needs.
+_LOCK = text(
+    "INSERT INTO credit_balances AS b (customer_id, currency, balance) SELECT customer, currency, 0"
+    " FROM unnest(CAST(:customers AS text[]), CAST(:currencies AS text[])) AS v (customer, currency)"
+    ' ORDER BY customer COLLATE "C", currency COLLATE "C"'
+    " ON CONFLICT (customer_id, currency) DO UPDATE SET balance = b.balance"
+    " RETURNING b.customer_id, b.currency, b.balance"
+)
+_IN_CREDIT = text(
+    "SELECT customer_id, currency FROM credit_balances"
+    " WHERE customer_id = ANY(CAST(:customers AS text[])) AND balance > 0"
+)
+
+
+def lock_balances(session: Session, holders: Iterable[Holder]) -> dict[Holder, CreditBalance]:
+    """The balances of ``holders``, locked until the transaction ends; missing ones are made, at nothing."""
+    wanted = sorted(set(holders))
+    if not wanted:
+        return {}
+    session.flush()
+    found = session.scalars(
+        select(CreditBalance).from_statement(_LOCK),
+        {"customers": [holder[0] for holder in wanted], "currencies": [holder[1] for holder in wanted]},
+        execution_options={"populate_existing": True},
+    )
+    return {(balance.customer_id, balance.currency): balance for balance in found}
+
+
+def holders_of_credit(session: Session, customer_ids: Iterable[str]) -> set[Holder]:
+    """Who of these has something in hand."""
+    return {(row[0], row[1]) for row in session.execute(_IN_CREDIT, {"customers": list(set(customer_ids))})}
+
+
+def grant(session: Session, balance: CreditBalance, amount: Decimal, *, invoice_id: UUID) -> None:
+    """Add what a negative invoice gives back."""
+    _enter(session, balance, EXACT.abs(amount), invoice_id=invoice_id, kind=GRANTED)
+
+
+def apply(session: Session, balance: CreditBalance, total: Decimal, *, invoice_id: UUID) -> Decimal:
+    """Take as much as there is, up to ``total``; returns what was taken."""
+    taken = min(balance.balance, total)
+    if taken > 0:
+        _enter(session, balance, -taken, invoice_id=invoice_id, kind=APPLIED)
+        return taken
+    return Decimal(0)
+
+
+def undo(session: Session, balance: CreditBalance, *, invoice_id: UUID) -> None:
+    """Take back what an invoice that becomes void granted or applied; raises Conflict when that is spent."""
+    for entry in session.scalars(
+        select(CreditEntry).where(CreditEntry.invoice_id == invoice_id, CreditEntry.kind.in_((GRANTED, APPLIED)))
+    ).all():
+        if EXACT.subtract(balance.balance, entry.amount) < 0:
+            raise Conflict("the credit that this invoice granted has been used", code="credit_spent")
+        _enter(session, balance, -entry.amount, invoice_id=invoice_id, kind=entry.kind + _UNDONE)
+
+
+def _enter(session: Session, balance: CreditBalance, amount: Decimal, *, invoice_id: UUID, kind: str) -> None:
+    balance.balance = EXACT.add(balance.balance, amount)
+    session.add(
+        CreditEntry(
+            customer_id=balance.customer_id,
+            currency=balance.currency,
+            invoice_id=invoice_id,
+            kind=kind,
+            amount=amount,
+        )
+    )

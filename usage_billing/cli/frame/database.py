@@ -1,0 +1,52 @@
+"""How a command finds its settings and its database, and in whose name it acts."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+import usage_billing.all_models  # noqa: F401  what the mapper's tables point to
+from usage_billing.cli.frame.environment import load_environment
+from usage_billing.db.session import make_engine, read_only, transaction
+from usage_billing.settings import Settings
+
+
+def load_settings() -> Settings:
+    """The settings of the environment, of ``.env``, and of an ``up`` that runs from the same home."""
+    load_environment()
+    return Settings.from_environment()
+
+
+@contextmanager
+def connected() -> Iterator[tuple[Settings, Engine]]:
+    """The settings and an engine; raises ConfigurationError when no database is configured."""
+    settings = load_settings()
+    engine = make_engine(settings.require_database(), pool_size=2)
+    try:
+        yield settings, engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """A session that sees one moment of the database."""
+    with connected() as (_, engine), read_only(engine) as session:
+        yield session
+
+
+@contextmanager
+def writing() -> Iterator[Session]:
+    """A session whose work is committed as a whole at the end of the block."""
+    with connected() as (_, engine), transaction(engine) as session:
+        yield session
+
+
+def actor() -> str:
+    """Who the audit log names: ``cli:`` and the user of this machine."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):  # a container's user without a name
+        return "cli"

@@ -1,0 +1,197 @@
+"""Kinds of arguments, so that a wrong one is a usage error before anything is opened."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
+from usage_billing.core.identifiers import is_identifier
+from usage_billing.flows.administration.change_subscription import NOW, PERIOD_END
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_SPAN = re.compile(r"(\d{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NAME_LENGTH = 256
+_EMAIL_LENGTH = 320
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+class _Kind(click.ParamType[Any]):
+    """A kind whose ``read`` raises ValueError with the reason."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """What the command receives; a default that is converted already stays as it is."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.read(value)
+        except ValueError as error:
+            self.fail(f"{value!r} {error}.", param, ctx)
+
+    def read(self, text: str) -> object:
+        """Convert ``text``."""
+        raise NotImplementedError
+
+
+class IdentifierType(_Kind):
+    """A name that a caller gives."""
+
+    name = "id"
+
+    def read(self, text: str) -> str:
+        """The text itself."""
+        if not is_identifier(text):
+            raise ValueError("is no id: 1 to 128 of A-Z a-z 0-9 _ . : -")
+        return text
+
+
+class NameType(_Kind):
+    """Text for people, that the database can keep."""
+
+    name = "text"
+
+    def __init__(self, longest: int = _NAME_LENGTH) -> None:
+        self._longest = longest
+
+    def read(self, text: str) -> str:
+        """The text itself."""
+        if not 1 <= len(text) <= self._longest or not text.isprintable():
+            raise ValueError(f"must be 1 to {self._longest} printable characters")
+        return text
+
+
+class EmailType(_Kind):
+    """An address as far as its form goes."""
+
+    name = "email"
+
+    def read(self, text: str) -> str:
+        """The text itself."""
+        if _EMAIL.fullmatch(text) is None or len(text) > _EMAIL_LENGTH or not text.isprintable():
+            raise ValueError("is no e-mail address")
+        return text
+
+
+class DigestType(_Kind):
+    """The digest of a run."""
+
+    name = "digest"
+
+    def read(self, text: str) -> str:
+        """The text itself."""
+        if _DIGEST.fullmatch(text) is None:
+            raise ValueError("is no digest: 64 hexadecimal digits")
+        return text
+
+
+class TimeType(_Kind):
+    """An instant: RFC 3339 with its offset, or a day in UTC."""
+
+    name = "time"
+
+    def read(self, text: str) -> datetime:
+        """Aware, in UTC."""
+        try:
+            instant = datetime.fromisoformat(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+            return _aware(instant).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValueError("is no time such as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+
+
+class MomentType(TimeType):
+    """When a change takes effect: a word, or an instant."""
+
+    name = "moment"
+
+    def read(self, text: str) -> datetime | str:  # type: ignore[override]
+        """The word itself, or the instant."""
+        return text if text in {NOW, PERIOD_END} else super().read(text)
+
+
+class JsonObjectType(_Kind):
+    """A JSON object, whose numbers stay the text that they are spelled with: no float comes between."""
+
+    name = "json"
+
+    def read(self, text: str) -> dict[str, Any]:
+        """The object."""
+        try:
+            found = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise ValueError("must be a JSON object")  # noqa: TRY004  click's kinds raise ValueError
+        return found
+
+
+class PriceOfType(JsonObjectType):
+    """A usage type and a price for it."""
+
+    name = "type=json"
+
+    def read(self, text: str) -> tuple[str, dict[str, Any]]:  # type: ignore[override]
+        """Both."""
+        usage_type, _, price = text.partition("=")
+        if not is_identifier(usage_type):
+            raise ValueError("must be TYPE=JSON, such as report={...}")
+        return usage_type, super().read(price)
+
+
+class SpanType(_Kind):
+    """A length of time."""
+
+    name = "span"
+
+    def read(self, text: str) -> timedelta:
+        """Whole seconds or more."""
+        found = _SPAN.fullmatch(text)
+        if found is None:
+            raise ValueError("is no span such as 90s, 30m, 24h or 7d")
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+class DecimalType(_Kind):
+    """An exact decimal, not negative."""
+
+    name = "decimal"
+
+    def __init__(self, *, maximum: Decimal, none: str | None = None) -> None:
+        self._maximum = maximum
+        self._none = none
+
+    def read(self, text: str) -> Decimal | None:
+        """The decimal that it spells; None for the word that says so."""
+        if text == self._none:
+            return None
+        try:
+            return parse_decimal(text, maximum=self._maximum)
+        except NotADecimal as error:
+            raise ValueError(str(error)) from None
+
+
+def _aware(instant: datetime) -> datetime:
+    if instant.tzinfo is None:
+        raise ValueError("has no offset")
+    return instant
+
+
+IDENTIFIER = IdentifierType()
+NAME = NameType()
+UNIT = NameType(64)
+KEY_NAME = NameType(128)
+REASON = NameType()
+EMAIL = EmailType()
+DIGEST = DigestType()
+TIME = TimeType()
+SPAN = SpanType()
+MOMENT = MomentType()
+PRICE_JSON = JsonObjectType()
+PRICE_OF = PriceOfType()
+PRICE = DecimalType(maximum=MAX_PRICE)
+QUANTITY = DecimalType(maximum=MAX_QUANTITY)
+LIMIT = DecimalType(maximum=MAX_QUANTITY, none="none")

@@ -1,0 +1,1 @@
+"""The command ``import``: usage from CSV and JSON Lines files."""

@@ -1,0 +1,1 @@
+"""The command ``migrate``: the schema brought to a version."""

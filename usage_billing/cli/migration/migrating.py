@@ -1,0 +1,101 @@
+"""``usage-billing migrate``: bring a database to a schema, and say what was done."""
+
+import click
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from usage_billing.cli.frame.database import load_settings
+from usage_billing.cli.frame.errors import database_reason
+from usage_billing.cli.frame.listing import example
+from usage_billing.cli.frame.output import json_option, print_json, tell
+from usage_billing.cli.migration.migrate import alembic_config, downgrade, upgrade
+from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import InvalidInput, Unavailable
+from usage_billing.db.session import make_engine, transaction
+from usage_billing.flows.administration.first_start import prepare
+from usage_billing.settings import Settings
+
+NOTHING = "base"
+
+
+@click.command(epilog=example("migrate"))
+@click.option("--to", "target", default="head", show_default=True, help="A revision, `head`, or `base` for none.")
+@json_option
+def command(*, target: str, as_json: bool) -> None:
+    """Bring the database to the present schema; safe to run twice, and twice at once.
+
+    The keys of USAGE_BILLING_ADMIN_KEY and INTERNAL_API_KEY, where they are set, hold from then on.
+    """
+    settings = load_settings()
+    url = settings.require_database()
+    if _keys_given(settings):
+        settings.require_secret()  # said before anything is changed
+    steps = known_revisions()
+    wanted = _position(steps, target)
+    try:
+        before = current_revision(url)
+        if wanted < _position(steps, before):
+            tell(f"Taking back what is above {target}.")
+            downgrade(url, target)
+        else:
+            upgrade(url, target)
+            if wanted == len(steps) - 1 and _keys_given(settings):
+                _let_keys_hold(settings)
+        after = current_revision(url)
+    except OperationalError as error:
+        raise Unavailable(f"the database does not answer ({database_reason(error)})", code="unreachable") from error
+    if as_json:
+        print_json({"before": before, "after": after})
+    elif before == after:
+        click.echo(f"Nothing to do: the database is at {after}.")
+    else:
+        click.echo(f"Migrated from {before} to {after}.")
+
+
+def _keys_given(settings: Settings) -> bool:
+    return bool(settings.admin_key or settings.internal_api_key)
+
+
+def _let_keys_hold(settings: Settings) -> None:
+    """What `up` does at its first start, for those who start the services themselves."""
+    engine = make_engine(settings.require_database(), pool_size=1)
+    try:
+        with transaction(engine) as session:
+            prepare(
+                session,
+                admin_key=settings.admin_key,
+                internal_key=settings.internal_api_key,
+                secret=settings.require_secret(),
+                seed=False,
+                now=utc_now(),
+            )
+    finally:
+        engine.dispose()
+
+
+def known_revisions() -> list[str]:
+    """Every revision of this version, from ``base`` to the head."""
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(alembic_config(""))
+    return [NOTHING, *reversed([revision.revision for revision in script.walk_revisions()])]
+
+
+def current_revision(url: str) -> str:
+    """Where the database stands; ``base`` when it is empty. Raises OperationalError."""
+    engine = create_engine(url, connect_args={"connect_timeout": 3})
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return NOTHING
+            return connection.scalar(text("SELECT version_num FROM alembic_version")) or NOTHING
+    finally:
+        engine.dispose()
+
+
+def _position(steps: list[str], revision: str) -> int:
+    if revision == "head":
+        return len(steps) - 1
+    if revision not in steps:
+        raise InvalidInput(f"there is no revision {revision[:40]}: there are {', '.join(steps)}")
+    return steps.index(revision)

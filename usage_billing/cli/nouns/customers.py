@@ -1,0 +1,72 @@
+"""``usage-billing customers``: who is billed."""
+
+import click
+from sqlalchemy import select
+
+from usage_billing.cli.frame.database import actor, reading, writing
+from usage_billing.cli.frame.listing import example, first_rows, limit_option
+from usage_billing.cli.frame.output import json_option, print_rows, print_thing
+from usage_billing.cli.frame.shapes import customer_shape
+from usage_billing.cli.frame.types import EMAIL, IDENTIFIER, NAME
+from usage_billing.core.clock import utc_now
+from usage_billing.customers.models import Customer
+from usage_billing.customers.service import NewCustomer, get_customer
+from usage_billing.flows.administration.manage_customers import change_customer, create_customer
+
+
+@click.group(epilog=example("customers create user123 --name 'Ann Example'"))
+def command() -> None:
+    """Create, list, show and change customers."""
+
+
+@command.command(epilog=example("customers create user123 --name 'Ann Example' --email ann@example.com"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--name", type=NAME, required=True, help="What people call it.")
+@click.option("--email", type=EMAIL, help="Where invoices go.")
+@json_option
+def create(*, id: str, name: str, email: str | None, as_json: bool) -> None:
+    """Create the customer ID: the userId of its recordings."""
+    with writing() as session:
+        customer = create_customer(session, NewCustomer(id=id, name=name, email=email), actor=actor(), now=utc_now())
+        shape = customer_shape(customer)
+    print_thing(shape, as_json=as_json)
+
+
+@command.command(name="list", epilog=example("customers list --json"))
+@limit_option
+@json_option
+def list_customers(*, limit: int, as_json: bool) -> None:
+    """List customers by id."""
+    with reading() as session:
+        rows = [customer_shape(row) for row in first_rows(session, select(Customer).order_by(Customer.id), limit=limit)]
+    print_rows(rows, as_json=as_json, empty="There are no customers yet: usage-billing customers create --help")
+
+
+@command.command(epilog=example("customers show user123"))
+@click.argument("id", type=IDENTIFIER)
+@json_option
+def show(*, id: str, as_json: bool) -> None:
+    """Show the customer ID."""
+    with reading() as session:
+        shape = customer_shape(get_customer(session, id))
+    print_thing(shape, as_json=as_json)
+
+
+@command.command(epilog=example("customers change user123 --name 'Ann B. Example'"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--name", type=NAME, help="The new name.")
+@click.option("--email", type=EMAIL, help="The new address.")
+@click.option("--no-email", is_flag=True, help="Forget the address.")
+@json_option
+def change(*, id: str, name: str | None, email: str | None, no_email: bool, as_json: bool) -> None:
+    """Change the name or the e-mail address of the customer ID."""
+    if email and no_email:
+        raise click.UsageError("--email and --no-email contradict each other.")
+    changes: dict[str, str | None] = {key: value for key, value in (("name", name), ("email", email)) if value}
+    if no_email:
+        changes["email"] = None
+    if not changes:
+        raise click.UsageError("Say what to change: --name, --email or --no-email.")
+    with writing() as session:
+        shape = customer_shape(change_customer(session, id, changes=changes, actor=actor(), now=utc_now()))
+    print_thing(shape, as_json=as_json)

@@ -1,0 +1,176 @@
+"""``usage-billing invoices``: what was charged, and what becomes of it."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import click
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from usage_billing.cli.frame.database import actor, connected, reading, writing
+from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
+from usage_billing.cli.frame.money_shapes import explanation_shape, invoice_shape
+from usage_billing.cli.frame.output import json_option, print_json, print_rows, print_thing, tell
+from usage_billing.cli.frame.shapes import Shape, pick
+from usage_billing.cli.frame.types import IDENTIFIER
+from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import NotFound
+from usage_billing.db.session import rolled_back
+from usage_billing.flows.billing import manage_invoices
+from usage_billing.flows.billing.rehearse_run import upcoming as upcoming_invoice
+from usage_billing.invoicing.lifecycle import DRAFT, FINALIZED, PAID, UNCOLLECTIBLE, VOID
+from usage_billing.invoicing.models import Invoice
+from usage_billing.reports.explain import explain as explain_item
+from usage_billing.reports.invoices import as_view, invoice_view, invoice_views, invoices_where
+from usage_billing.subscriptions.service import get_subscription
+
+_COLUMNS = ("id", "number", "userId", "subscriptionId", "status", "periodStart", "periodEnd", "currency", "total")
+_ITEM_COLUMNS = ("usageType", "kind", "quantity", "unitPrice", "amount", "description")
+_STATUSES = (DRAFT, FINALIZED, PAID, VOID, UNCOLLECTIBLE)
+
+
+@click.group(epilog=example("invoices list --subscription sub456"))
+def command() -> None:
+    """List, show and explain invoices, and say what became of them."""
+
+
+@command.command(name="list", epilog=example("invoices list --subscription sub456 --status draft"))
+@click.option("--customer", "customer_id", type=IDENTIFIER, help="Only of this customer.")
+@click.option("--subscription", "subscription_id", type=IDENTIFIER, help="Only of this subscription.")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only in this state.")
+@limit_option
+@json_option
+def list_invoices(
+    *, customer_id: str | None, subscription_id: str | None, status: str | None, limit: int, as_json: bool
+) -> None:
+    """List invoices, newest first."""
+    statement = invoices_where(customer_id=customer_id, subscription_id=subscription_id, status=status)
+    with reading() as session:
+        found = first_rows(session, statement.order_by(Invoice.id.desc()), limit=limit)
+        rows = [invoice_shape(view) for view in invoice_views(session, found)]
+    shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
+    hint = "usage-billing bill makes them from usage."
+    empty = none_of("invoices", hint=hint, customer=customer_id, subscription=subscription_id, status=status)
+    print_rows(shown, as_json=as_json, empty=empty)
+
+
+@command.command(epilog=example("invoices show INV-00000001", "invoices show 01890a5d-ac96-774b-bcce-b302099a8057"))
+@click.argument("invoice")
+@json_option
+def show(*, invoice: str, as_json: bool) -> None:
+    """Show INVOICE, by its number or id, with its items."""
+    with reading() as session:
+        shape = invoice_shape(invoice_view(session, _find(session, invoice).id))
+    print_invoice(shape, as_json=as_json)
+
+
+@command.command(epilog=example("invoices upcoming sub456"))
+@click.argument("subscription", type=IDENTIFIER)
+@json_option
+def upcoming(*, subscription: str, as_json: bool) -> None:
+    """Show the invoice of SUBSCRIPTION's present period as it would be if billing ran now; nothing is stored.
+
+    Usage of an earlier period that has no invoice yet is not in it: it gets one of its own.
+    """
+    with connected() as (_, engine), rolled_back(engine) as session:
+        get_subscription(session, subscription)
+        found = upcoming_invoice(session, subscription, now=utc_now())
+        if found is None:
+            raise NotFound("nothing is to be invoiced yet")
+        shape = invoice_shape(as_view(*found))
+    print_invoice(shape, as_json=as_json)
+
+
+@command.command(epilog=example("invoices explain INV-00000001"))
+@click.argument("invoice")
+@click.option("--item", type=click.UUID, help="Only this item; all of them unless given.")
+@click.option(
+    "--after", type=click.IntRange(0), default=0, help="Where the page of recordings begins: the last `next`."
+)
+@click.option(
+    "--events", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Recordings to show of each."
+)
+@json_option
+def explain(*, invoice: str, item: UUID | None, after: int, events: int, as_json: bool) -> None:
+    """Explain the items of INVOICE: the quota, the arithmetic, and the recordings behind each."""
+    with reading() as session:
+        view = invoice_view(session, _find(session, invoice).id)
+        ids = [item] if item else [one.id for one in view.items]
+        shapes = [
+            explanation_shape(explain_item(session, view.id, item_id, after=after, limit=events)) for item_id in ids
+        ]
+    if as_json:
+        print_json(shapes)
+        return
+    for shape in shapes:
+        print_thing({key: value for key, value in shape.items() if key not in {"breakdown", "events"}}, as_json=False)
+        print_rows(shape["breakdown"], as_json=False, empty="Nothing is charged for.")
+        empty = "No recordings are behind it." if after == 0 else "No more recordings are behind it."
+        print_rows(shape["events"]["data"], as_json=False, empty=empty)
+        if (following := shape["events"]["next"]) is not None:
+            tell(f"There are more recordings behind it: --after {following} shows them.")
+
+
+@command.command(epilog=example("invoices finalize 01890a5d-ac96-774b-bcce-b302099a8057"))
+@click.argument("invoice")
+@json_option
+def finalize(*, invoice: str, as_json: bool) -> None:
+    """Make the draft INVOICE final, whose period is over, without waiting for the grace time."""
+    _step(manage_invoices.finalize_invoice, invoice, as_json=as_json)
+
+
+@command.command(epilog=example("invoices pay INV-00000001"))
+@click.argument("invoice")
+@json_option
+def pay(*, invoice: str, as_json: bool) -> None:
+    """Remember that the final INVOICE was paid."""
+    _step(manage_invoices.pay_invoice, invoice, as_json=as_json)
+
+
+@command.command(epilog=example("invoices void INV-00000001"))
+@click.argument("invoice")
+@json_option
+def void(*, invoice: str, as_json: bool) -> None:
+    """Take back the final INVOICE; the next run charges anew what it charged."""
+    _step(manage_invoices.void_invoice, invoice, as_json=as_json)
+
+
+@command.command(epilog=example("invoices uncollectible INV-00000001"))
+@click.argument("invoice")
+@json_option
+def uncollectible(*, invoice: str, as_json: bool) -> None:
+    """Remember that the final INVOICE will not be paid."""
+    _step(manage_invoices.give_up_invoice, invoice, as_json=as_json)
+
+
+def print_invoice(shape: Shape, *, as_json: bool) -> None:
+    """An invoice and its items."""
+    if as_json:
+        print_json(shape)
+        return
+    print_thing({name: value for name, value in shape.items() if name != "items"}, as_json=False)
+    print_rows([pick(item, *_ITEM_COLUMNS) for item in shape["items"]], as_json=False, empty="It has no items.")
+
+
+def _step(flow: Callable[..., Invoice], invoice: str, *, as_json: bool) -> None:
+    with writing() as session:
+        found = _find(session, invoice).id
+        flow(session, found, actor=actor(), now=utc_now())
+        shape = invoice_shape(invoice_view(session, found))
+    print_invoice(shape, as_json=as_json)
+
+
+def _find(session: Session, invoice: str) -> Invoice:
+    statement = select(Invoice)
+    digits = invoice.upper().removeprefix("INV-")
+    if digits.isascii() and digits.isdigit() and len(digits) < 19:  # noqa: PLR2004  what a bigint holds
+        statement = statement.where(Invoice.number == int(digits))
+    else:
+        try:
+            statement = statement.where(Invoice.id == UUID(invoice))
+        except ValueError:
+            raise click.BadParameter("must be a number such as INV-00000001, or an id.") from None
+    found = session.scalars(statement).first()
+    if found is None:
+        raise NotFound(f"there is no invoice {invoice}")
+    return found

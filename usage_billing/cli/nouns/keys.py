@@ -1,0 +1,133 @@
+"""``usage-billing keys``: API keys, and tokens for development."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import click
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from usage_billing.access.models import ApiKey
+from usage_billing.access.principal import SCOPES
+from usage_billing.access.service import IssuedKey
+from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
+from usage_billing.cli.frame.listing import example, first_rows, limit_option
+from usage_billing.cli.frame.output import json_option, print_json, print_rows, print_thing, tell
+from usage_billing.cli.frame.shapes import key_shape
+from usage_billing.cli.frame.types import IDENTIFIER, KEY_NAME, SPAN, TIME
+from usage_billing.cli.nouns.tokens import make_token
+from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import ConfigurationError, NotFound
+from usage_billing.db.session import transaction
+from usage_billing.flows.administration.manage_keys import DEFAULT_OVERLAP, create_key, revoke_key, rotate_key
+
+
+@click.group(epilog=example("keys create --name reports --scope usage:write --scope usage:read"))
+def command() -> None:
+    """Issue, list, rotate and revoke API keys; make development tokens."""
+
+
+@command.command(epilog=example("keys create --name reports --scope usage:write --expires 2027-01-01"))
+@click.option("--name", type=KEY_NAME, required=True, help="Who will use it.")
+@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True, help="What it may do.")
+@click.option("--expires", "expires_at", type=TIME, help="Until when it holds; for ever unless given.")
+@click.option("--rate-limit", type=click.IntRange(1, 10_000_000), help="Requests a minute.")
+@json_option
+def create(
+    *, name: str, scopes: tuple[str, ...], expires_at: datetime | None, rate_limit: int | None, as_json: bool
+) -> None:
+    """Issue a key. It is shown once: only a hash of it is kept."""
+    with connected() as (settings, engine), transaction(engine) as session:
+        issued = create_key(
+            session,
+            name=name,
+            scopes=scopes,
+            secret=settings.require_secret(),
+            expires_at=expires_at,
+            rate_limit=rate_limit,
+            actor=actor(),
+            now=utc_now(),
+        )
+        shape = key_shape(issued.row)
+    _print_issued(issued, shape, as_json=as_json)
+
+
+@command.command(name="list", epilog=example("keys list"))
+@click.option("--all", "also_ended", is_flag=True, help="Also keys that were revoked.")
+@limit_option
+@json_option
+def list_keys(*, also_ended: bool, limit: int, as_json: bool) -> None:
+    """List keys, newest first, without what opens anything."""
+    statement = select(ApiKey).order_by(ApiKey.id.desc())
+    if not also_ended:
+        statement = statement.where(ApiKey.revoked_at.is_(None))
+    with reading() as session:
+        rows = [key_shape(row) for row in first_rows(session, statement, limit=limit)]
+    print_rows(rows, as_json=as_json, empty="There are no keys: usage-billing keys create --help")
+
+
+@command.command(epilog=example("keys rotate ub_1a2b3c4d --overlap 7d"))
+@click.argument("key")
+@click.option("--overlap", type=SPAN, default=DEFAULT_OVERLAP, help="How long the old one holds too; 24h.")
+@json_option
+def rotate(*, key: str, overlap: timedelta, as_json: bool) -> None:
+    """Issue a successor of KEY (its prefix or id); both hold for a while."""
+    with connected() as (settings, engine), transaction(engine) as session:
+        issued = rotate_key(
+            session,
+            _key_id(session, key),
+            secret=settings.require_secret(),
+            overlap=overlap,
+            actor=actor(),
+            now=utc_now(),
+        )
+        shape = key_shape(issued.row)
+    _print_issued(issued, shape, as_json=as_json)
+
+
+@command.command(epilog=example("keys revoke ub_1a2b3c4d"))
+@click.argument("key")
+@json_option
+def revoke(*, key: str, as_json: bool) -> None:
+    """From now on KEY (its prefix or id) does not hold."""
+    with writing() as session:
+        shape = key_shape(revoke_key(session, _key_id(session, key), actor=actor(), now=utc_now()))
+    print_thing(shape, as_json=as_json)
+
+
+@command.command(epilog=example("keys token --user user123 --ttl 15m"))
+@click.option("--user", type=IDENTIFIER, required=True, help="The customer's id: the token's subject.")
+@click.option("--admin", is_flag=True, help="With the role admin.")
+@click.option("--ttl", type=SPAN, default="1h", show_default=True, help="How long it holds.")
+@json_option
+def token(*, user: str, admin: bool, ttl: timedelta, as_json: bool) -> None:
+    """Make a JSON Web Token with JWT_SECRET, to develop and test with."""
+    settings = load_settings()
+    if not settings.jwt_secret:
+        raise ConfigurationError(
+            "JWT_SECRET is not set: tokens come from whoever holds the private key of JWT_PUBLIC_KEY"
+            if settings.jwt_public_key
+            else "JWT_SECRET is not set: give one of 32 characters or more, or start `usage-billing up`"
+        )
+    text = make_token(settings, user, admin=admin, ttl=ttl, now=utc_now())
+    if as_json:
+        print_json({"token": text})
+    else:
+        click.echo(text)
+
+
+def _key_id(session: Session, key: str) -> UUID:
+    try:
+        return UUID(key)
+    except ValueError:
+        found = session.scalars(select(ApiKey.id).where(ApiKey.prefix == key)).first()
+    if found is None:
+        raise NotFound(f"there is no key {key[:40]}: `usage-billing keys list` shows prefixes")
+    return found
+
+
+def _print_issued(issued: IssuedKey, shape: Mapping[str, object], *, as_json: bool) -> None:
+    print_thing({"key": issued.text, **shape}, as_json=as_json)
+    if not as_json:
+        tell("Keep the key now: it is never shown again.")

@@ -1,0 +1,85 @@
+"""``usage-billing plans``: what is sold."""
+
+from typing import Any
+
+import click
+from sqlalchemy import select
+
+from usage_billing.catalog.models import Plan
+from usage_billing.catalog.service import FEE_TIMINGS, NewPlan, get_named
+from usage_billing.cli.frame.database import actor, reading, writing
+from usage_billing.cli.frame.listing import example, first_rows, limit_option
+from usage_billing.cli.frame.output import json_option, print_rows, print_thing
+from usage_billing.cli.frame.shapes import plan_shape
+from usage_billing.cli.frame.types import IDENTIFIER, NAME, PRICE
+from usage_billing.core.clock import utc_now
+from usage_billing.core.periods import INTERVALS, MAX_COUNT
+from usage_billing.core.proration import METHODS
+from usage_billing.flows.administration.manage_catalog import change_plan, create_plan
+
+
+@click.group(epilog=example("plans create business --name Business --currency USD"))
+def command() -> None:
+    """Create, list, show and rename plans."""
+
+
+@command.command(epilog=example("plans create business --name Business --currency USD"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--name", type=NAME, required=True, help="What people call it.")
+@click.option("--currency", required=True, help="An ISO 4217 code; it never changes.")
+@click.option(
+    "--interval", type=click.Choice(INTERVALS), default="month", show_default=True, help="How long a period is."
+)
+@click.option(
+    "--interval-count", type=click.IntRange(1, MAX_COUNT), default=1, help="How many intervals make a period."
+)
+@click.option("--base-fee", type=PRICE, help="What each period costs, used or not.")
+@click.option("--base-fee-timing", type=click.Choice(FEE_TIMINGS), default=FEE_TIMINGS[0], show_default=True)
+@click.option(
+    "--proration",
+    type=click.Choice(METHODS),
+    default=METHODS[0],
+    show_default=True,
+    help="How allowance and base fee are divided when something changes in mid-period.",
+)
+@click.option("--prorate-start-and-end", "prorates_edges", is_flag=True, help="Divide the first and last period too.")
+@click.option(
+    "--payment-days", type=click.IntRange(0, MAX_COUNT), default=30, show_default=True, help="Until an invoice is due."
+)
+@json_option
+def create(*, as_json: bool, **given: Any) -> None:
+    """Create the plan ID."""
+    with writing() as session:
+        shape = plan_shape(create_plan(session, NewPlan(**given), actor=actor(), now=utc_now()))
+    print_thing(shape, as_json=as_json)
+
+
+@command.command(name="list", epilog=example("plans list --json"))
+@limit_option
+@json_option
+def list_plans(*, limit: int, as_json: bool) -> None:
+    """List plans by id."""
+    with reading() as session:
+        rows = [plan_shape(row) for row in first_rows(session, select(Plan).order_by(Plan.id), limit=limit)]
+    print_rows(rows, as_json=as_json, empty="There are no plans yet: usage-billing plans create --help")
+
+
+@command.command(epilog=example("plans show business"))
+@click.argument("id", type=IDENTIFIER)
+@json_option
+def show(*, id: str, as_json: bool) -> None:
+    """Show the plan ID."""
+    with reading() as session:
+        shape = plan_shape(get_named(session, Plan, id))
+    print_thing(shape, as_json=as_json)
+
+
+@command.command(epilog=example("plans change business --name 'Business 2026'"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--name", type=NAME, required=True, help="The new name.")
+@json_option
+def change(*, id: str, name: str, as_json: bool) -> None:
+    """Rename the plan ID; its currency and interval are agreed and never change."""
+    with writing() as session:
+        shape = plan_shape(change_plan(session, id, name=name, actor=actor(), now=utc_now()))
+    print_thing(shape, as_json=as_json)

@@ -1,0 +1,35 @@
+"""``usage-billing prices``: tried out before they are anybody's."""
+
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from usage_billing.cli.frame.listing import example
+from usage_billing.cli.frame.money_shapes import preview_shape
+from usage_billing.cli.frame.output import json_option, print_json, print_rows
+from usage_billing.cli.frame.types import PRICE_JSON, QUANTITY
+from usage_billing.reports.preview import preview as rate_price
+
+_EXAMPLE = """prices preview --quantity 250 --currency USD --price '{"model": "flat", "amount": "99"}'"""
+
+
+@click.group(epilog=example(_EXAMPLE))
+def command() -> None:
+    """Try out prices."""
+
+
+@command.command(epilog=example(_EXAMPLE))
+@click.option("--price", type=PRICE_JSON, required=True, help="The price as JSON.")
+@click.option("--quantity", type=QUANTITY, required=True, help="How much lies beyond the allowance.")
+@click.option("--currency", required=True, help="An ISO 4217 code.")
+@click.option("--recordings", type=click.IntRange(0), default=1, show_default=True, help="In how many recordings.")
+@json_option
+def preview(*, price: dict[str, Any], quantity: Decimal, currency: str, recordings: int, as_json: bool) -> None:
+    """Rate a quantity by a price, step by step. It needs no database and stores nothing."""
+    shape = preview_shape(rate_price(price, quantity, currency=currency, recordings=recordings))
+    if as_json:
+        print_json(shape)
+        return
+    print_rows(shape["breakdown"], as_json=False, empty="Nothing is charged for.")
+    click.echo(f"{shape['amount']} {currency} (exactly {shape['exact']})")

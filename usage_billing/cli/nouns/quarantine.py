@@ -1,0 +1,152 @@
+"""``usage-billing quarantine``: recordings that could not be counted, and what to do about them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import click
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from usage_billing.cli.frame.database import actor, connected, reading
+from usage_billing.cli.frame.listing import example, first_rows, limit_option
+from usage_billing.cli.frame.output import json_option, print_json, print_rows, print_thing, progress, tell
+from usage_billing.cli.frame.shapes import pick, quarantined_shape
+from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import Conflict, NotFound
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.recording.quarantine import discard, replay
+from usage_billing.metering.models import DISCARDED, OPEN, REPLAYED, QuarantinedUsage
+
+_COLUMNS = ("id", "reason", "detail", "userId", "subscriptionId", "receivedAt", "status")
+_PAGE = 500
+
+Decide = Callable[[Session, UUID], str]
+
+
+@click.group(epilog=example("quarantine list"))
+def command() -> None:
+    """List, show, replay and discard what could not be counted."""
+
+
+@command.command(name="list", epilog=example("quarantine list --reason unknown_subscription"))
+@click.option("--reason", help="Only with this reason.")
+@click.option("--status", type=click.Choice([OPEN, REPLAYED, DISCARDED]), default=OPEN, show_default=True)
+@limit_option
+@json_option
+def list_quarantined(*, reason: str | None, status: str, limit: int, as_json: bool) -> None:
+    """List what is quarantined, oldest first."""
+    statement = select(QuarantinedUsage).where(QuarantinedUsage.status == status).order_by(QuarantinedUsage.id)
+    if reason:
+        statement = statement.where(QuarantinedUsage.reason == reason)
+    with reading() as session:
+        rows = [quarantined_shape(row) for row in first_rows(session, statement, limit=limit)]
+    shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
+    because = f" as {reason}" if reason else ""
+    print_rows(shown, as_json=as_json, empty=f"Nothing is {status} in quarantine{because}.")
+
+
+@command.command(epilog=example("quarantine show 01890a5d-ac96-774b-bcce-b302099a8057"))
+@click.argument("id", type=click.UUID)
+@json_option
+def show(*, id: UUID, as_json: bool) -> None:
+    """Show the recording ID with all that was sent."""
+    with reading() as session:
+        row = session.get(QuarantinedUsage, id)
+        if row is None:
+            raise NotFound(f"there is nothing quarantined as {id}")
+        shape = {**quarantined_shape(row), "payload": row.payload}
+    print_thing(shape, as_json=as_json)
+
+
+def _which(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``ID...`` or ``--all [--reason R]``."""
+    for option in (
+        json_option,
+        click.option("--reason", help="With --all: only those with this reason."),
+        click.option("--all", "everything", is_flag=True, help="All that are open."),
+        click.argument("ids", type=click.UUID, nargs=-1),
+    ):
+        function = option(function)
+    return function
+
+
+@command.command(name="replay", epilog=example("quarantine replay --all --reason unknown_subscription"))
+@_which
+def replay_command(*, ids: tuple[UUID, ...], everything: bool, reason: str | None, as_json: bool) -> None:
+    """Count recordings now that what was wrong is put right; exits 1 if one is still refused."""
+    _decide_each(
+        lambda session, id: replay(session, id, actor=actor(), now=utc_now()).outcome,
+        ids=ids,
+        everything=everything,
+        reason=reason,
+        as_json=as_json,
+    )
+
+
+@command.command(name="discard", epilog=example("quarantine discard 01890a5d-ac96-774b-bcce-b302099a8057"))
+@_which
+def discard_command(*, ids: tuple[UUID, ...], everything: bool, reason: str | None, as_json: bool) -> None:
+    """Decide that recordings are never counted; they stay readable."""
+    _decide_each(
+        lambda session, id: discard(session, id, actor=actor(), now=utc_now()).status,
+        ids=ids,
+        everything=everything,
+        reason=reason,
+        as_json=as_json,
+    )
+
+
+def _decide_each(decide: Decide, *, ids: Sequence[UUID], everything: bool, reason: str | None, as_json: bool) -> None:
+    """Each in a transaction of its own: one that is refused does not undo the others."""
+    if bool(ids) == everything or (reason and not everything):
+        raise click.UsageError("Give ids, or --all with or without --reason.")
+    results: list[dict[str, Any]] = []
+    with connected() as (_, engine), progress() as bar:
+        task = bar.add_task("deciding", total=None if everything else len(ids))
+        for id in _open_ids(engine, reason) if everything else ids:
+            results.append(_one(engine, decide, id, alone=len(ids) == 1))
+            bar.advance(task)
+    _report(results, as_json=as_json)
+
+
+def _one(engine: Engine, decide: Decide, id: UUID, *, alone: bool) -> dict[str, Any]:
+    try:
+        with transaction(engine) as session:
+            return {"id": str(id), "outcome": decide(session, id), "detail": None}
+    except (Conflict, NotFound) as error:
+        if alone:
+            raise
+        return {"id": str(id), "outcome": error.code, "detail": error.message}
+
+
+def _open_ids(engine: Engine, reason: str | None) -> Iterator[UUID]:
+    """All that are open, a page at a time; one that stays open is passed once."""
+    last: UUID | None = None
+    while True:
+        statement = select(QuarantinedUsage.id).where(QuarantinedUsage.status == OPEN)
+        if reason:
+            statement = statement.where(QuarantinedUsage.reason == reason)
+        if last:
+            statement = statement.where(QuarantinedUsage.id > last)
+        with read_only(engine) as session:
+            page = session.scalars(statement.order_by(QuarantinedUsage.id).limit(_PAGE)).all()
+        if not page:
+            return
+        yield from page
+        last = page[-1]
+
+
+def _report(results: list[dict[str, Any]], *, as_json: bool) -> None:
+    refused = [result for result in results if result["detail"]]
+    counts: dict[str, int] = {}
+    for result in results:
+        counts[result["outcome"]] = counts.get(result["outcome"], 0) + 1
+    if as_json:
+        print_json({"counts": counts, "results": results})
+    else:
+        for result in refused:
+            tell(f"{result['id']}: {result['detail']}")
+        click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "Nothing was open.")
+    if refused:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,97 @@
+"""``usage-billing quotas``: allowances and the price beyond them."""
+
+from decimal import Decimal
+from typing import Any
+
+import click
+from sqlalchemy import select
+
+from usage_billing.catalog.models import UsageQuota
+from usage_billing.catalog.service import NewQuota, get_quota
+from usage_billing.cli.frame.database import actor, reading, writing
+from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
+from usage_billing.cli.frame.output import json_option, print_rows, print_thing
+from usage_billing.cli.frame.shapes import quota_shape
+from usage_billing.cli.frame.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
+from usage_billing.core.clock import utc_now
+from usage_billing.core.decimals import plain
+from usage_billing.flows.administration.manage_catalog import define_quota
+
+_EXAMPLE = "quotas create --plan business --usage-type assessment --limit 50 --unit-price 10.00"
+
+
+@click.group(epilog=example(_EXAMPLE))
+def command() -> None:
+    """Define, list and show quotas."""
+
+
+@command.command(epilog=example(_EXAMPLE))
+@click.option("--plan", "plan_id", type=IDENTIFIER, required=True, help="Of which plan.")
+@click.option("--usage-type", type=IDENTIFIER, required=True, help="For which usage type.")
+@click.option("--limit", type=LIMIT, required=True, help="The allowance a period; `none` never charges.")
+@click.option("--unit-price", type=PRICE, help="What each unit beyond the limit costs.")
+@click.option("--price", type=PRICE_JSON, help='Or any price, such as \'{"model": "flat", "amount": "99"}\'.')
+@click.option("--currency", help="That of the price; it must be the plan's.")
+@click.option("--unit-name", type=UNIT, help="What a unit is called on invoices; the usage type's unless given.")
+@click.option("--subscription", "subscription_id", type=IDENTIFIER, help="For this subscription alone.")
+@click.option("--now", "immediate", is_flag=True, help="From now on, in mid-period, instead of from the next period.")
+@json_option
+def create(
+    *,
+    plan_id: str,
+    usage_type: str,
+    limit: Decimal | None,
+    unit_price: Decimal | None,
+    price: dict[str, Any] | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Define a quota, or its next version.
+
+    The first version holds for all periods; a later one from the next period on, or from now. The past is never
+    repriced.
+    """
+    new = NewQuota(
+        plan_id=plan_id,
+        usage_type=usage_type,
+        limit=limit,
+        price=_price(unit_price, price),
+        **given,
+    )
+    with writing() as session:
+        shape = quota_shape(define_quota(session, new, actor=actor(), now=utc_now()))
+    print_thing(shape, as_json=as_json)
+
+
+@command.command(name="list", epilog=example("quotas list --plan business"))
+@click.option("--plan", "plan_id", type=IDENTIFIER, help="Only of this plan.")
+@click.option("--all", "all_versions", is_flag=True, help="Also versions that a later one has replaced.")
+@limit_option
+@json_option
+def list_quotas(*, plan_id: str | None, all_versions: bool, limit: int, as_json: bool) -> None:
+    """List quotas by plan and usage type."""
+    statement = select(UsageQuota).order_by(UsageQuota.plan_id, UsageQuota.usage_type_id, UsageQuota.version)
+    if plan_id:
+        statement = statement.where(UsageQuota.plan_id == plan_id)
+    if not all_versions:
+        statement = statement.where(UsageQuota.effective_until.is_(None))
+    with reading() as session:
+        rows = [quota_shape(row) for row in first_rows(session, statement, limit=limit)]
+    empty = none_of("quotas", hint="usage-billing quotas create --help", plan=plan_id)
+    print_rows(rows, as_json=as_json, empty=empty)
+
+
+@command.command(epilog=example("quotas show 1"))
+@click.argument("id", type=click.IntRange(1, 2**63 - 1))
+@json_option
+def show(*, id: int, as_json: bool) -> None:
+    """Show the version ID of a quota."""
+    with reading() as session:
+        shape = quota_shape(get_quota(session, id))
+    print_thing(shape, as_json=as_json)
+
+
+def _price(unit_price: Decimal | None, price: dict[str, Any] | None) -> dict[str, Any]:
+    if (unit_price is None) == (price is None):
+        raise click.UsageError("Give one of --unit-price and --price.")
+    return price or {"model": "per_unit", "unitPrice": plain(unit_price or Decimal(0))}

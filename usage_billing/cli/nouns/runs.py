@@ -1,0 +1,44 @@
+"""``usage-billing runs``: the logbook of billing."""
+
+from uuid import UUID
+
+import click
+from sqlalchemy import select
+
+from usage_billing.billing_runs.models import BillingRun
+from usage_billing.billing_runs.queries import count_slices, get_run
+from usage_billing.cli.frame.database import reading
+from usage_billing.cli.frame.listing import example, first_rows, limit_option
+from usage_billing.cli.frame.output import json_option, print_rows, print_thing
+from usage_billing.cli.frame.shapes import pick, run_shape
+
+_COLUMNS = ("id", "asOf", "status", "dryRun", "requestedBy", "startedAt", "finishedAt", "items", "finalized", "amounts")
+
+
+@click.group(epilog=example("runs list"))
+def command() -> None:
+    """List and show billing runs."""
+
+
+@command.command(name="list", epilog=example("runs list --limit 10"))
+@limit_option
+@json_option
+def list_runs(*, limit: int, as_json: bool) -> None:
+    """List runs, newest first."""
+    with reading() as session:
+        found = first_rows(session, select(BillingRun).order_by(BillingRun.id.desc()), limit=limit)
+        rows = [run_shape(row) for row in found]
+    shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
+    print_rows(shown, as_json=as_json, empty="Billing has not run yet: usage-billing bill")
+
+
+@command.command(epilog=example("runs show 01890a5d-ac96-774b-bcce-b302099a8057"))
+@click.argument("id", type=click.UUID)
+@json_option
+def show(*, id: UUID, as_json: bool) -> None:
+    """Show the run ID: how far it is, and what came out."""
+    with reading() as session:
+        run = get_run(session, id)
+        done, total = count_slices(session, id)
+        shape = {**run_shape(run), "slicesDone": done, "slices": total}
+    print_thing(shape, as_json=as_json)

@@ -1,0 +1,145 @@
+"""``usage-billing subscriptions``: who is on which plan."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import click
+from sqlalchemy import select
+
+from usage_billing.cli.frame.database import actor, reading, writing
+from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
+from usage_billing.cli.frame.output import json_option, print_rows, print_thing
+from usage_billing.cli.frame.shapes import pick, subscription_shape
+from usage_billing.cli.frame.types import IDENTIFIER, MOMENT, TIME
+from usage_billing.core.clock import utc_now
+from usage_billing.flows.administration.change_subscription import NOW, When
+from usage_billing.flows.administration.change_subscription import cancel as cancel_subscription
+from usage_billing.flows.administration.change_subscription import change_plan as move_to_plan
+from usage_billing.flows.administration.change_subscription import pause as pause_subscription
+from usage_billing.flows.administration.change_subscription import resume as resume_subscription
+from usage_billing.flows.administration.manage_subscriptions import create_subscription
+from usage_billing.reports.subscriptions import subscription_view, subscription_views
+from usage_billing.subscriptions.lifecycle import ANNIVERSARY, CALENDAR
+from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.service import NewSubscription, get_subscription
+
+Moment = str | datetime
+
+_EXAMPLE = "subscriptions create sub456 --customer user123 --plan business --started 2026-01-01"
+_COLUMNS = ("id", "userId", "planId", "startedAt", "endedAt", "timezone", "anchor")
+_at = click.option("--at", type=MOMENT, default=NOW, show_default=True, help="now, period_end, or a time.")
+
+
+@click.group(epilog=example(_EXAMPLE))
+def command() -> None:
+    """Create, list, show, change, pause, resume and cancel subscriptions."""
+
+
+@command.command(epilog=example(_EXAMPLE))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--customer", "customer_id", type=IDENTIFIER, required=True, help="Whose it is.")
+@click.option("--plan", "plan_id", type=IDENTIFIER, required=True, help="On which plan.")
+@click.option("--started", "started_at", type=TIME, help="From when usage counts; now unless given.")
+@click.option("--timezone", default="UTC", show_default=True, help="Where its periods begin: an IANA time zone.")
+@click.option(
+    "--anchor",
+    type=click.Choice([CALENDAR, ANNIVERSARY]),
+    default=CALENDAR,
+    show_default=True,
+    help="Whether periods follow the calendar or the day it started.",
+)
+@json_option
+def create(*, started_at: datetime | None, as_json: bool, **given: Any) -> None:
+    """Create the subscription ID."""
+    now = utc_now()
+    new = NewSubscription(started_at=started_at or now, **given)
+    with writing() as session:
+        made = create_subscription(session, new, actor=actor(), now=now)
+        shape = subscription_shape(subscription_view(session, made))
+    print_thing(shape, as_json=as_json)
+
+
+@command.command(name="list", epilog=example("subscriptions list --customer user123"))
+@click.option("--customer", "customer_id", type=IDENTIFIER, help="Only of this customer.")
+@click.option("--plan", "plan_id", type=IDENTIFIER, help="Only on this plan.")
+@limit_option
+@json_option
+def list_subscriptions(*, customer_id: str | None, plan_id: str | None, limit: int, as_json: bool) -> None:
+    """List subscriptions by id."""
+    statement = select(Subscription).order_by(Subscription.id)
+    if customer_id:
+        statement = statement.where(Subscription.customer_id == customer_id)
+    if plan_id:
+        statement = statement.where(Subscription.plan_id == plan_id)
+    with reading() as session:
+        found = subscription_views(session, first_rows(session, statement, limit=limit))
+        rows = [subscription_shape(row) for row in found]
+    shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
+    hint = "usage-billing subscriptions create --help"
+    empty = none_of("subscriptions", hint=hint, customer=customer_id, plan=plan_id)
+    print_rows(shown, as_json=as_json, empty=empty)
+
+
+@command.command(epilog=example("subscriptions show sub456"))
+@click.argument("id", type=IDENTIFIER)
+@json_option
+def show(*, id: str, as_json: bool) -> None:
+    """Show the subscription ID."""
+    with reading() as session:
+        shape = subscription_shape(subscription_view(session, get_subscription(session, id)))
+    print_thing(shape, as_json=as_json)
+
+
+@command.command(epilog=example("subscriptions end sub456 --at 2026-07-01"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--at", "ended_at", type=TIME, help="The first instant that no longer counts; now unless given.")
+@json_option
+def end(*, id: str, ended_at: datetime | None, as_json: bool) -> None:
+    """Let the subscription ID end; usage after that is quarantined. The same as cancel."""
+    _change(cancel_subscription, id, ended_at or NOW, as_json=as_json)
+
+
+@command.command(name="change-plan", epilog=example("subscriptions change-plan sub456 --plan gold --at period_end"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--plan", "plan_id", type=IDENTIFIER, required=True, help="The plan to move to, in the same currency.")
+@_at
+@json_option
+def change_plan(*, id: str, plan_id: str, at: Moment, as_json: bool) -> None:
+    """Move the subscription ID to another plan; both parts of the period are billed by their own plan."""
+    _change(partial(move_to_plan, plan_id=plan_id), id, at, as_json=as_json)
+
+
+@command.command(epilog=example("subscriptions pause sub456"))
+@click.argument("id", type=IDENTIFIER)
+@_at
+@json_option
+def pause(*, id: str, at: Moment, as_json: bool) -> None:
+    """Pause the subscription ID: until it is resumed nothing is charged, and what is recorded is quarantined."""
+    _change(pause_subscription, id, at, as_json=as_json)
+
+
+@command.command(epilog=example("subscriptions resume sub456 --at 2026-07-01"))
+@click.argument("id", type=IDENTIFIER)
+@_at
+@json_option
+def resume(*, id: str, at: Moment, as_json: bool) -> None:
+    """Resume the paused subscription ID."""
+    _change(resume_subscription, id, at, as_json=as_json)
+
+
+@command.command(epilog=example("subscriptions cancel sub456 --at period_end"))
+@click.argument("id", type=IDENTIFIER)
+@_at
+@json_option
+def cancel(*, id: str, at: Moment, as_json: bool) -> None:
+    """Cancel the subscription ID; its final invoice is due at that moment."""
+    _change(cancel_subscription, id, at, as_json=as_json)
+
+
+def _change(flow: Callable[..., Subscription], id: str, at: Moment, *, as_json: bool) -> None:
+    with writing() as session:
+        changed = flow(session, id, when=When(moment=at), actor=actor(), now=utc_now())
+        shape = subscription_shape(subscription_view(session, changed))
+    print_thing(shape, as_json=as_json)

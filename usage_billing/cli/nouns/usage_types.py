@@ -1,0 +1,64 @@
+"""``usage-billing usage-types``: what is counted."""
+
+import click
+from sqlalchemy import select
+
+from usage_billing.catalog.models import UsageType
+from usage_billing.catalog.service import NewUsageType, get_named
+from usage_billing.cli.frame.database import actor, reading, writing
+from usage_billing.cli.frame.listing import example, first_rows, limit_option
+from usage_billing.cli.frame.output import json_option, print_rows, print_thing
+from usage_billing.cli.frame.shapes import usage_type_shape
+from usage_billing.cli.frame.types import IDENTIFIER, UNIT
+from usage_billing.core.clock import utc_now
+from usage_billing.flows.administration.manage_catalog import change_usage_type, create_usage_type
+
+
+@click.group(epilog=example("usage-types create assessment --unit-name assessment"))
+def command() -> None:
+    """Create, list, show and change usage types."""
+
+
+@command.command(epilog=example("usage-types create assessment --unit-name assessment"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--unit-name", type=UNIT, help="What one of it is called; the id unless given.")
+@click.option("--aggregation", default="sum", show_default=True, help="How recordings become one quantity.")
+@json_option
+def create(*, id: str, unit_name: str | None, aggregation: str, as_json: bool) -> None:
+    """Create the usage type ID."""
+    with writing() as session:
+        new = NewUsageType(id=id, unit_name=unit_name or id[:64], aggregation=aggregation)
+        shape = usage_type_shape(create_usage_type(session, new, actor=actor(), now=utc_now()))
+    print_thing(shape, as_json=as_json)
+
+
+@command.command(name="list", epilog=example("usage-types list --json"))
+@limit_option
+@json_option
+def list_usage_types(*, limit: int, as_json: bool) -> None:
+    """List usage types by id."""
+    with reading() as session:
+        found = first_rows(session, select(UsageType).order_by(UsageType.id), limit=limit)
+        rows = [usage_type_shape(row) for row in found]
+    print_rows(rows, as_json=as_json, empty="There are no usage types yet: usage-billing usage-types create --help")
+
+
+@command.command(epilog=example("usage-types show assessment"))
+@click.argument("id", type=IDENTIFIER)
+@json_option
+def show(*, id: str, as_json: bool) -> None:
+    """Show the usage type ID."""
+    with reading() as session:
+        shape = usage_type_shape(get_named(session, UsageType, id))
+    print_thing(shape, as_json=as_json)
+
+
+@command.command(epilog=example("usage-types change assessment --unit-name 'risk assessment'"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--unit-name", type=UNIT, required=True, help="The new name of one of it.")
+@json_option
+def change(*, id: str, unit_name: str, as_json: bool) -> None:
+    """Rename the unit of the usage type ID; quotas keep the name they were made with."""
+    with writing() as session:
+        shape = usage_type_shape(change_usage_type(session, id, unit_name=unit_name, actor=actor(), now=utc_now()))
+    print_thing(shape, as_json=as_json)

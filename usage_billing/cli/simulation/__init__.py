@@ -1,0 +1,1 @@
+"""The command ``simulate``: usage recorded over HTTP, billed and shown."""

@@ -1,0 +1,211 @@
+"""The running stack: servers, then the schema, then the services, watched until somebody asks for the end."""
+
+import logging
+import os
+import urllib.request
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+
+from usage_billing import logs
+from usage_billing.cli.frame.environment import forget_running, write_running
+from usage_billing.cli.stack.first_steps import ADMIN_KEY, SERVICE_KEY, first_steps
+from usage_billing.cli.stack.given import check_given
+from usage_billing.cli.stack.services import FLOWER_USER, services, stack_environment
+from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import ConfigurationError, Conflict
+from usage_billing.embedded.ground import make_home
+from usage_billing.embedded.leftovers import KILL_SECONDS, kill_holders
+from usage_billing.embedded.locks import FileLock
+from usage_billing.embedded.ports import LOOPBACK, free_port, is_free
+from usage_billing.embedded.postgres import EmbeddedPostgres
+from usage_billing.embedded.redis import EmbeddedRedis
+from usage_billing.embedded.secrets import Secrets, load_or_make
+from usage_billing.redaction import redact
+from usage_billing.settings import Settings
+from usage_billing.supervisor.child import Child
+from usage_billing.supervisor.console import Console
+from usage_billing.supervisor.supervisor import Supervisor
+
+DEFAULT_PORT = 5003
+FLOWER_PORT = 5555
+READY_SECONDS = 60.0
+EARLIER_SECONDS = 30.0
+CELERY_DATABASE = 1  # of the embedded Redis; the inbox is in 0
+
+
+class Stack:
+    """One ``up`` from its start to its end. ``settings`` says what was given; paths in it are absolute."""
+
+    def __init__(self, settings: Settings, *, seed: bool, with_flower: bool) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.with_flower = with_flower
+        self.console = Console()
+        self.supervisor = Supervisor()
+        self.children = FileLock(settings.home / "processes.lock")
+
+    def run(self) -> None:
+        """Start everything, tell what to type, and return when asked to stop and everything has ended.
+
+        Raises UsageBillingError, everything being stopped, when the start fails.
+        """
+        with ExitStack() as cleanup:
+            make_home(self.settings.home)
+            self._own_home(cleanup)
+            check_given(self.settings)
+            self._choose_port()
+            self._log()
+            cleanup.enter_context(self.supervisor.signals())
+            cleanup.callback(self.supervisor.stop)
+            secrets = load_or_make(self.settings.home)
+            self._start_servers()
+            if self.supervisor.stopping:
+                return
+            self._prepare_database(secrets)
+            self._start_services(secrets, cleanup)
+            self.supervisor.run()
+
+    def _own_home(self, cleanup: ExitStack) -> None:
+        """Refuse a second `up`; wait for what an `up` that was killed left behind, which is ending by itself."""
+        home = self.settings.home
+        owner = FileLock(home / "up.lock")
+        if not owner.acquire():
+            raise Conflict(
+                f"`usage-billing up` already runs on {home} ({owner.holder()}): stop it, or give another --home",
+                code="home_in_use",
+            )
+        cleanup.callback(owner.release)
+        if not self.children.acquire():
+            self.console.say("up", "waiting for the processes of an earlier start to end")
+            if not self.children.acquire(seconds=EARLIER_SECONDS):
+                kill_holders(self.children.path)
+                if not self.children.acquire(seconds=KILL_SECONDS):
+                    raise Conflict(f"processes of an earlier start still run on {home}: end them", code="home_in_use")
+        cleanup.callback(self.children.release)
+
+    def _choose_port(self) -> None:
+        port = self.settings.port
+        if port is not None and not is_free(port):
+            raise ConfigurationError(
+                f"port {port} on {LOOPBACK} cannot be had, another program has it:"
+                " stop that one, or give another --port (PORT)"
+            )
+        if port is None:
+            port = DEFAULT_PORT if is_free(DEFAULT_PORT) else free_port()
+            if port != DEFAULT_PORT:
+                self.console.say("up", f"port {DEFAULT_PORT} is taken, the API will be on {port}")
+        self.settings = replace(self.settings, port=port)
+
+    def _log(self) -> None:
+        logs.configure(self.settings, "up", stderr=False)
+        logging.getLogger().addHandler(_ToConsole(self.console))
+        logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+        if os.geteuid() == 0:
+            self.console.say("up", "running as root; the embedded servers run as nobody")
+
+    def _start_servers(self) -> None:
+        """The embedded ones where no URL is given; the settings then name them."""
+        if not self.settings.database_url:
+            self.console.say("postgres", "starting")
+            postgres = EmbeddedPostgres(self.settings.home)
+            self.supervisor.add(postgres)
+            self.console.say("postgres", f"ready on {LOOPBACK}:{postgres.port}")
+            self.settings = replace(self.settings, database_url=postgres.url())
+        if not self.settings.redis_url:
+            valkey = EmbeddedRedis(self.settings.home)
+            self.supervisor.add(valkey)
+            self.console.say("valkey", f"ready on {LOOPBACK}:{valkey.port}")
+            broker = self.settings.celery_broker_url or valkey.url(CELERY_DATABASE)
+            self.settings = replace(self.settings, redis_url=valkey.url(), celery_broker_url=broker)
+
+    def _prepare_database(self, secrets: Secrets) -> None:
+        """Schema, keys, and the example in an empty database."""
+        self.console.say("up", "bringing the database to the present schema")
+        from usage_billing.cli.migration.migrate import upgrade
+        from usage_billing.db.session import make_engine, transaction
+        from usage_billing.flows.administration.first_start import prepare
+
+        url = self.settings.require_database()
+        upgrade(url)
+        engine = make_engine(url, pool_size=1)
+        try:
+            with transaction(engine) as session:
+                loaded = prepare(
+                    session,
+                    admin_key=self.settings.admin_key or secrets.admin_key,
+                    internal_key=self.settings.internal_api_key or secrets.internal_api_key,
+                    secret=self.settings.secret or secrets.secret,
+                    seed=self.seed,
+                    now=utc_now(),
+                )
+        finally:
+            engine.dispose()
+        if loaded:
+            self.console.say("up", "loaded the example catalogue into the empty database")
+
+    def _start_services(self, secrets: Secrets, cleanup: ExitStack) -> None:
+        environment = stack_environment(self.settings, secrets=secrets)
+        keys = {
+            SERVICE_KEY: self.settings.internal_api_key or secrets.internal_api_key,
+            ADMIN_KEY: self.settings.admin_key or secrets.admin_key,
+        }
+        write_running(self.settings.home, environment | keys)
+        cleanup.callback(forget_running, self.settings.home)
+        flower_port = (FLOWER_PORT if is_free(FLOWER_PORT) else free_port()) if self.with_flower else None
+        for service in services(
+            self.settings, environment, flower_port=flower_port, flower_password=secrets.flower_password
+        ):
+            self.supervisor.add(
+                Child(
+                    service.name,
+                    service.command,
+                    env=service.environment,
+                    say=self._relay,
+                    stop_seconds=service.stop_seconds,
+                    holds=(self.children.descriptor(),),
+                )
+            )
+        if not self.supervisor.run(until=self._ready, seconds=READY_SECONDS) and not self.supervisor.stopping:
+            self.console.say("up", f"the API is not ready after {READY_SECONDS:g} s; its lines above say why")
+            self.supervisor.run(until=self._ready)
+        if not self.supervisor.stopping:
+            self.console.plain(self._first_steps(secrets, flower_port))
+
+    def _ready(self) -> bool:
+        with suppress(OSError, ValueError):
+            url = f"http://{LOOPBACK}:{self.settings.port}/health/ready"
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return bool(answer.status == 200)  # noqa: PLR2004
+        return False
+
+    def _first_steps(self, secrets: Secrets, flower_port: int | None) -> str:
+        made = {} if self.settings.internal_api_key else {SERVICE_KEY: secrets.internal_api_key}
+        if not self.settings.admin_key:
+            made[ADMIN_KEY] = secrets.admin_key
+        flower = f"http://{LOOPBACK}:{flower_port} (user {FLOWER_USER}, FLOWER_PASSWORD in secrets.json)"
+        return first_steps(
+            port=self.settings.port or DEFAULT_PORT,
+            home=self.settings.home,
+            logs=self.settings.logs,
+            keys=made,
+            fresh=secrets.fresh,
+            flower=flower if flower_port else None,
+        )
+
+    def _relay(self, name: str, line: str) -> None:
+        self.console.say(name, redact(line))
+
+
+class _ToConsole(logging.Handler):
+    """What the supervisor logs, among the lines of those it supervises."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the record; one that cannot be formatted is in the file."""
+        with suppress(Exception):
+            for line in redact(self.format(record)).splitlines():
+                self._console.say("up", line)

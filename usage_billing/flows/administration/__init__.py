@@ -1,0 +1,1 @@
+"""Changes that an admin makes: the catalogue, customers, subscriptions, keys, and the first start."""

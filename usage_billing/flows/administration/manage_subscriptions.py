@@ -1,0 +1,34 @@
+"""Creating and ending subscriptions, with an audit entry for each change."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from usage_billing.audit.service import note
+from usage_billing.flows.administration.change_subscription import When, cancel
+from usage_billing.subscriptions import service
+from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.service import NewSubscription
+
+
+def create_subscription(session: Session, new: NewSubscription, *, actor: str, now: datetime) -> Subscription:
+    """Store ``new``; raises Conflict when the id is taken, InvalidInput for an unknown customer, plan or zone."""
+    subscription = service.add_subscription(session, new)
+    note(
+        session,
+        actor=actor,
+        action="subscription.created",
+        subject=f"subscription:{new.id}",
+        at=now,
+        userId=new.customer_id,
+        planId=new.plan_id,
+        startedAt=new.started_at.isoformat(),
+    )
+    return subscription
+
+
+def end_subscription(
+    session: Session, subscription_id: str, *, ended_at: datetime, actor: str, now: datetime
+) -> Subscription:
+    """Let it end at ``ended_at`` (exclusive); raises NotFound, or Conflict where that does not fit."""
+    return cancel(session, subscription_id, when=When(moment=ended_at), actor=actor, now=now)

@@ -1,0 +1,107 @@
+"""First stage of the chain: bring the marks of usage under the terms that are in force.
+
+The totals themselves are kept as usage arrives. What is left to do is rare: a quota came after the usage, or the
+subscription changed in mid-period, and the recordings are divided at another allowance, in the order recorded.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
+from usage_billing.metering.service import remark
+from usage_billing.metering.split import beyond
+from usage_billing.metering.unrated import Unrated
+from usage_billing.subscriptions.agreement import agreed_at
+from usage_billing.subscriptions.lifecycle import Segment, Timeline
+
+
+class Aggregated(NamedTuple):
+    """What a summary is under: its quota (None: it never had one), and where its billing period starts."""
+
+    quota: QuotaVersion | None
+    period_start: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What holds in a segment, read off once for all the summaries that are under it."""
+
+    segment: Segment
+    quota: QuotaVersion | None
+    quota_id: int | None
+    allowance: Decimal | None
+
+
+def aggregate(
+    session: Session, summaries: Sequence[Unrated], *, timelines: Mapping[str, Timeline], quotas: QuotaBook
+) -> dict[int, Aggregated]:
+    """Put locked summaries under the terms in force; returns these by summary id."""
+    terms = _Terms(timelines, quotas)
+    return {summary.id: _aggregate_one(session, summary, terms.find(summary), quotas) for summary in summaries}
+
+
+@dataclass(slots=True)
+class _Terms:
+    """What holds where; looked up once for all the subscriptions on a plan, and for all usage types of one."""
+
+    timelines: Mapping[str, Timeline]
+    quotas: QuotaBook
+    _shared: dict[tuple[Segment, str], _Found] = field(default_factory=dict)
+    _segments: dict[tuple[str, datetime], Segment | None] = field(default_factory=dict)
+
+    def find(self, summary: Unrated) -> _Found | None:
+        """What a summary is under; None when nothing runs where it begins."""
+        subscription_id, usage_type_id = summary.subscription_id, summary.usage_type_id
+        segment = self._segment(subscription_id, summary.period_start)
+        if segment is None:
+            return None
+        has_own = (segment.plan_id, usage_type_id, subscription_id) in self.quotas.versions
+        found = self._shared.get((segment, usage_type_id))
+        if found is not None and not has_own:
+            return found
+        timeline = self.timelines[subscription_id]
+        agreed = agreed_at(timeline, self.quotas, subscription_id, usage_type_id, summary.period_start)
+        if agreed is None:
+            return None
+        quota_id = None if agreed.quota is None else agreed.quota.id
+        found = _Found(agreed.segment, agreed.quota, quota_id, agreed.allowance)
+        # Where a version cuts the segment, its part depends on more than the segment.
+        if agreed.segment == segment and not has_own:
+            self._shared[segment, usage_type_id] = found
+        return found
+
+    def _segment(self, subscription_id: str, instant: datetime) -> Segment | None:
+        key = (subscription_id, instant)
+        if key not in self._segments:
+            self._segments[key] = self.timelines[subscription_id].segment_at(instant)
+        return self._segments[key]
+
+
+def _aggregate_one(session: Session, summary: Unrated, found: _Found | None, quotas: QuotaBook) -> Aggregated:
+    if found is None or found.segment.start != summary.period_start:
+        # No segment begins there any more. A change is refused where usage lies behind it, so nothing counts here.
+        _divide(session, summary, None)
+        return Aggregated(quotas.by_id(summary.quota_id), summary.period_start)
+    segment, quota, quota_id = found.segment, found.quota, found.quota_id
+    _divide(session, summary, found.allowance)
+    if quota is None:
+        # Without a quota any more it is not charged; what it was charged by stands behind what is given back.
+        quota = quotas.by_id(summary.quota_id)
+        quota_id = None if quota is None else quota.id
+    if (summary.period_end, summary.bills_at, summary.quota_id) != (segment.end, segment.bills_at, quota_id):
+        summary.period_end, summary.bills_at, summary.quota_id = segment.end, segment.bills_at, quota_id
+        summary.changed = True
+    return Aggregated(quota, segment.period.start)
+
+
+def _divide(session: Session, summary: Unrated, allowance: Decimal | None) -> None:
+    if summary.allowance != allowance:
+        summary.allowance = allowance
+        summary.beyond_events = remark(session, summary.id, limit=allowance)
+        summary.beyond_limit = beyond(summary.total, allowance)
+        summary.changed = True

@@ -1,0 +1,190 @@
+"""Driving a run, slice by slice, each in a transaction of its own: shared by the worker's door and the CLI's.
+
+It opens transactions because a slice is one; nothing in between is held, so a kill at any point loses a slice's
+work at most, and it is done again.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.orm import Session
+
+from usage_billing.balances.service import lock_balances
+from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
+from usage_billing.billing_runs.queries import count_slices, get_run
+from usage_billing.billing_runs.service import note_error
+from usage_billing.core import crash
+from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import InvalidInput, Unavailable
+from usage_billing.db.bulk import find_by_index, plan_anew
+from usage_billing.db.session import rolled_back, transaction
+from usage_billing.flows.billing.finalize_invoices import finalize_invoices
+from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions, lock_agreements
+from usage_billing.flows.billing.run_outcome import SliceOutcome
+from usage_billing.flows.billing.run_stages import (
+    FINALIZE,
+    INVOICE,
+    Next,
+    claim_slice,
+    move_on,
+    note_done,
+    subscriptions_in,
+)
+
+# What one subscription's own data can cause; it becomes a warning and the others are billed.
+_ITS_OWN_FAULT = (
+    DataError,
+    IntegrityError,
+    InvalidInput,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
+
+_PAUSE_SECONDS = 0.2
+_MAX_ERROR = 500
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. ``total`` grows when a stage is planned."""
+
+    stage: str
+    done: int
+    total: int
+
+
+def next_of_run(engine: Engine, run_id: UUID, *, grace: timedelta) -> Next:
+    """Move the run on to what its rows allow, in a transaction of its own."""
+    with transaction(engine) as session:
+        due = move_on(session, run_id, grace=grace, now=utc_now())
+    crash.point("bill.planned")
+    return due
+
+
+def do_slice(engine: Engine, run_id: UUID, phase: str, position: int, *, grace: timedelta) -> None:
+    """Do one slice, or nothing if it is done or somebody is at it.
+
+    What makes it fail is raised, and stands in the run until it is complete: others will try again, and nobody would
+    know.
+    """
+    try:
+        _do_what_can_be_done(engine, run_id, phase, position, grace)
+    except Unavailable:
+        raise
+    except Exception as error:
+        with suppress(Unavailable), transaction(engine) as session:
+            what, _, _ = f"{type(error).__name__}: {error}".partition("\n")
+            note_error(session, run_id, what[:_MAX_ERROR])
+        raise
+    crash.point("bill.done")
+
+
+def _do_what_can_be_done(engine: Engine, run_id: UUID, phase: str, position: int, grace: timedelta) -> None:
+    try:
+        _do_slice(engine, run_id, phase, position, grace, apart=False)
+    except _ITS_OWN_FAULT as error:
+        _log.warning("a slice failed, now without what cannot be billed", exc_info=error, extra={"run": str(run_id)})
+        _do_slice(engine, run_id, phase, position, grace, apart=True)
+
+
+def run_to_end(
+    engine: Engine, run_id: UUID, *, settings_grace: timedelta, on_progress: Callable[[Progress], None]
+) -> BillingRun:
+    """Drive the run to its end in this process, beside any worker that is at it too."""
+    before: Next | None = None
+    while True:
+        due = next_of_run(engine, run_id, grace=settings_grace)
+        if due == before:
+            time.sleep(_PAUSE_SECONDS)  # somebody else is at what is left
+        before = due
+        done, total = _count(engine, run_id)
+        for position in due.positions:
+            do_slice(engine, run_id, due.phase or INVOICE, position, grace=settings_grace)
+            done += 1
+            on_progress(Progress(due.phase or "", done, total))
+        if due.phase is None:
+            break
+    with transaction(engine) as session:
+        run = get_run(session, run_id)
+    on_progress(Progress(run.status, 1, 1))
+    return run
+
+
+def _do_slice(engine: Engine, run_id: UUID, phase: str, position: int, grace: timedelta, *, apart: bool) -> None:
+    with transaction(engine) as session:
+        find_by_index(session)
+        plan_anew(session)
+        run = get_run(session, run_id)
+        part = claim_slice(session, run_id, phase, position)
+        if part is None:
+            return
+        crash.point("bill.claimed")
+        ids = subscriptions_in(session, run, part, grace=grace)
+        if run.dry_run:
+            with rolled_back(engine) as rehearsal:
+                find_by_index(rehearsal)
+                plan_anew(rehearsal)
+                outcome = _bill(rehearsal, run, part, ids, grace, apart=apart)
+        else:
+            outcome = _bill(session, run, part, ids, grace, apart=apart)
+        note_done(part, outcome)
+        crash.point("bill.committing")
+
+
+def _bill(
+    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta, *, apart: bool
+) -> SliceOutcome:
+    if not apart:
+        return _bill_together(session, run, part, ids, grace)
+    # All at once and in order, as a slice does: the first to be finalized locks the series of numbers.
+    subscriptions, _, plans = lock_agreements(session, ids)
+    if run.dry_run or part.phase == FINALIZE:
+        found = (one for one in subscriptions.values() if one.plan_id in plans)
+        lock_balances(session, ((one.customer_id, plans[one.plan_id].currency) for one in found))
+    return _bill_apart(session, run, part, ids, grace)
+
+
+def _bill_apart(
+    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta
+) -> SliceOutcome:
+    """Bill these without those that cannot be billed: what fails is halved until it is one subscription."""
+    try:
+        with session.begin_nested():
+            return _bill_together(session, run, part, ids, grace)
+    except _ITS_OWN_FAULT as error:
+        if len(ids) > 1:
+            outcome = _bill_apart(session, run, part, ids[: len(ids) // 2], grace)
+            outcome.merge(_bill_apart(session, run, part, ids[len(ids) // 2 :], grace))
+            return outcome
+        _log.error("could not be billed", exc_info=error, extra={"subscription": ids[0]})
+        warning = {"subscriptionId": ids[0], "code": "billing_failed", "detail": str(error)[:500]}
+        return SliceOutcome(warnings=[warning])
+
+
+def _bill_together(
+    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta
+) -> SliceOutcome:
+    outcome = SliceOutcome()
+    if part.phase == INVOICE:
+        outcome = invoice_subscriptions(session, ids, as_of=run.as_of)
+        if not run.dry_run:
+            return outcome
+    outcome.merge(finalize_invoices(session, ids, as_of=run.as_of, grace=grace, now=utc_now(), actor=run.requested_by))
+    return outcome
+
+
+def _count(engine: Engine, run_id: UUID) -> tuple[int, int]:
+    with transaction(engine) as session:
+        return count_slices(session, run_id)

@@ -1,0 +1,102 @@
+"""Rate what is new of some subscriptions and put it on their invoices: one transaction, one set at a time."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from usage_billing.catalog.models import Plan
+from usage_billing.catalog.queries import hold_plans, quotas_of
+from usage_billing.catalog.quotas import QuotaVersion
+from usage_billing.core.periods import Period
+from usage_billing.flows.billing.apply_terms import Aggregated, aggregate
+from usage_billing.flows.billing.claims import Claim, FeeClaim, UsageClaim
+from usage_billing.flows.billing.invoice_desk import open_desk
+from usage_billing.flows.billing.open_periods import open_periods
+from usage_billing.flows.billing.run_outcome import SliceOutcome
+from usage_billing.invoicing.builder import Tariff
+from usage_billing.invoicing.fees import DueFee, lock_uncharged, settle_fees
+from usage_billing.invoicing.queries import history_of
+from usage_billing.metering.settling import lock_unrated, settle
+from usage_billing.metering.unrated import Unrated
+from usage_billing.subscriptions.lifecycle import Timeline
+from usage_billing.subscriptions.openings import Billed, lock_to_bill
+from usage_billing.subscriptions.queries import timelines_of
+
+_INSTANT = timedelta(microseconds=1)
+
+
+def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: datetime) -> SliceOutcome:
+    """Charge what these subscriptions owe as of ``as_of``; what is charged already is left alone.
+
+    Locks, in this order: the subscriptions, their plans, their summaries to rate, their fees.
+    """
+    if not ids:
+        return SliceOutcome()
+    subscriptions, timelines, plans = lock_agreements(session, ids)
+    quotas = quotas_of(session, plans, subscription_ids=subscriptions)
+    open_periods(session, subscriptions.values(), timelines=timelines, plans=plans, quotas=quotas, as_of=as_of)
+    summaries = lock_unrated(session, subscriptions.keys(), as_of=as_of)
+    fees = lock_uncharged(session, subscriptions.keys(), as_of=as_of)
+    if not summaries and not fees:
+        return SliceOutcome()
+    history = history_of(session, summary_ids=[s.id for s in summaries], fee_ids=[f.id for f in fees])
+    terms = aggregate(session, summaries, timelines=timelines, quotas=quotas)
+    currencies = {one.id: plans[one.plan_id].currency for one in subscriptions.values()}
+    claims = _usage_claims(summaries, terms, subscriptions, currencies=currencies)
+    for fee in fees:
+        name = fee.subscription_id
+        claims.append(_fee_claim(fee, subscriptions[name], timelines[name], currencies[name]))
+    desk = open_desk(session, claims, as_of=as_of, timelines=timelines, history=history)
+    for claim in claims:
+        desk.settle(claim)
+    outcome = desk.write(session)
+    settle(session, summaries)
+    settle_fees(session, fees)
+    outcome.subscriptions = len({claim.subscription.id for claim in claims})
+    return outcome
+
+
+def lock_agreements(
+    session: Session, ids: Collection[str]
+) -> tuple[dict[str, Billed], dict[str, Timeline], dict[str, Plan]]:
+    """Lock these subscriptions and hold the plans that they are or were on; returns all three by their id."""
+    subscriptions = lock_to_bill(session, ids)
+    timelines = timelines_of(session, subscriptions.keys())
+    plans = hold_plans(session, {term.plan_id for line in timelines.values() for term in line.terms})
+    return subscriptions, timelines, plans
+
+
+def _usage_claims(
+    summaries: Sequence[Unrated],
+    terms: Mapping[int, Aggregated],
+    subscriptions: Mapping[str, Billed],
+    *,
+    currencies: Mapping[str, str],
+) -> list[Claim]:
+    claims: list[Claim] = []
+    tariffs: dict[tuple[int, str], Tariff] = {}
+    for summary in summaries:
+        subscription, under = subscriptions[summary.subscription_id], terms[summary.id]
+        currency = currencies[subscription.id]
+        tariff = None if under.quota is None else _tariff(under.quota, currency, tariffs)
+        claims.append(UsageClaim(subscription, currency, Period(under.period_start, summary.bills_at), summary, tariff))
+    return claims
+
+
+def _tariff(quota: QuotaVersion, currency: str, known: dict[tuple[int, str], Tariff]) -> Tariff:
+    """What a quota charges by, made once in a slice."""
+    key = (quota.id, currency)
+    tariff = known.get(key)
+    if tariff is None:
+        tariff = known[key] = Tariff(quota_id=quota.id, price=quota.price, unit_name=quota.unit_name, currency=currency)
+    return tariff
+
+
+def _fee_claim(fee: DueFee, subscription: Billed, timeline: Timeline, currency: str) -> Claim:
+    # A fee in advance is billed where the period before it ends; what ends with a pause is billed after it.
+    running = timeline.segment_at(fee.bills_at - _INSTANT)
+    if running is None and fee.period_start < fee.bills_at:
+        running = timeline.segment_at(fee.period_start)
+    start = running.period.start if running else fee.bills_at - timedelta(days=1)
+    return FeeClaim(subscription, currency, Period(start, fee.bills_at), fee)

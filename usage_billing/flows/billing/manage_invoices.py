@@ -1,0 +1,84 @@
+"""What becomes of an invoice by an admin's hand: final before its time, paid, void, given up."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from usage_billing.audit.service import note
+from usage_billing.balances.service import lock_balances, undo
+from usage_billing.core.errors import Conflict, NotFound
+from usage_billing.flows.billing.finalize_invoices import finalize_drafts
+from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
+from usage_billing.invoicing.fees import charge_fees_again
+from usage_billing.invoicing.lifecycle import FINALIZED, PAID, UNCOLLECTIBLE, VOID, check_step
+from usage_billing.invoicing.models import Invoice
+from usage_billing.invoicing.queries import get_invoice, items_of
+from usage_billing.metering.settling import reopen
+from usage_billing.subscriptions.service import lock_subscription
+
+
+def finalize_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
+    """Make a draft final whose period is over, without waiting for the grace time.
+
+    Raises Conflict when it is none, or nothing on it is due any more.
+    """
+    invoice = _lock(session, invoice_id)
+    check_step(invoice.status, FINALIZED)
+    if invoice.period_end > now:
+        raise Conflict("the period of the invoice is not over yet", code="period_open")
+    invoice_subscriptions(session, [invoice.subscription_id], as_of=now)
+    try:
+        invoice = get_invoice(session, invoice_id, lock=True)
+    except NotFound:
+        message = "nothing on the invoice is due any more; the next run takes it away"
+        raise Conflict(message, code="nothing_due") from None
+    finalize_drafts(session, [invoice], now=now, actor=actor)
+    session.refresh(invoice)
+    return invoice
+
+
+def pay_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
+    """Remember that it was paid; raises Conflict unless it is final."""
+    invoice = _lock(session, invoice_id)
+    check_step(invoice.status, PAID)
+    invoice.status, invoice.paid_at = PAID, now
+    return _noted(session, invoice, "invoice.paid", actor, now)
+
+
+def give_up_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
+    """Remember that it will not be paid: uncollectible."""
+    invoice = _lock(session, invoice_id)
+    check_step(invoice.status, UNCOLLECTIBLE)
+    invoice.status = UNCOLLECTIBLE
+    return _noted(session, invoice, "invoice.uncollectible", actor, now)
+
+
+def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
+    """Take back a final invoice: its credit is undone, and the next run charges anew what it charged.
+
+    Raises Conflict when it is a draft or paid, or when credit that it granted is spent.
+    """
+    invoice = _lock(session, invoice_id)
+    check_step(invoice.status, VOID)
+    items = items_of(session, invoice_id)
+    reopen(session, sorted(item.summary_id for item in items if item.summary_id is not None))
+    charge_fees_again(session, [item.fee_id for item in items if item.fee_id is not None])
+    invoice.status, invoice.voided_at = VOID, now
+    session.flush()
+    balance = lock_balances(session, [(invoice.customer_id, invoice.currency)])[invoice.customer_id, invoice.currency]
+    undo(session, balance, invoice_id=invoice_id)
+    return _noted(session, invoice, "invoice.voided", actor, now)
+
+
+def _lock(session: Session, invoice_id: UUID) -> Invoice:
+    """The subscription first, as billing does, then the invoice."""
+    found = get_invoice(session, invoice_id)
+    lock_subscription(session, found.subscription_id)
+    return get_invoice(session, invoice_id, lock=True)
+
+
+def _noted(session: Session, invoice: Invoice, action: str, actor: str, now: datetime) -> Invoice:
+    session.flush()
+    note(session, actor=actor, action=action, subject=f"invoice:{invoice.id}", at=now)
+    return invoice

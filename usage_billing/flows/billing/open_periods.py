@@ -1,0 +1,97 @@
+"""What is due in a period whether anything is used or not: base fees, and the minimums of prices."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy.orm import Session
+
+from usage_billing.catalog.models import Plan
+from usage_billing.catalog.quotas import QuotaBook
+from usage_billing.flows.recording.context import new_summary
+from usage_billing.invoicing.fees import Looked, NewFee, drop_other_fees, put_fees
+from usage_billing.metering.summaries import NewSummary, create_summaries
+from usage_billing.rating.currency import minor_unit
+from usage_billing.rating.engine import stored_price
+from usage_billing.subscriptions.agreement import agreed_within
+from usage_billing.subscriptions.lifecycle import Segment, Timeline
+from usage_billing.subscriptions.openings import Billed, save_openings
+
+IN_ADVANCE = "advance"
+
+
+def open_periods(
+    session: Session,
+    subscriptions: Collection[Billed],
+    *,
+    timelines: Mapping[str, Timeline],
+    plans: Mapping[str, Plan],
+    quotas: QuotaBook,
+    as_of: datetime,
+) -> None:
+    """Make the fees and empty summaries of every segment that has begun by ``as_of`` and was not looked at yet."""
+    fees: list[NewFee] = []
+    looked: list[Looked] = []
+    summaries: list[NewSummary] = []
+    due = [one for one in subscriptions if one.opens_at is not None and one.opens_at <= as_of]
+    for subscription in due:
+        timeline, since = timelines[subscription.id], subscription.opens_at
+        periodic = _has_periodic(subscription, timeline, plans, quotas)
+        while periodic and subscription.opens_at is not None and subscription.opens_at <= as_of:
+            segment = timeline.segment_at(subscription.opens_at)
+            if segment is not None:
+                fee = _fee(subscription, plans[segment.plan_id], segment)
+                fees += [fee] if fee else []
+                summaries += _minimums(subscription, segment, timeline, quotas)
+            subscription.opens_at = _next_opening(timeline, subscription.opens_at, segment)
+        if not periodic:
+            subscription.opens_at = None
+        if since is not None:
+            looked.append(Looked(subscription.id, since, subscription.opens_at))
+    drop_other_fees(session, looked, keep=fees)
+    put_fees(session, fees)
+    if summaries:
+        create_summaries(session, sorted(summaries, key=lambda new: new.key))
+    save_openings(session, due)
+
+
+def _fee(subscription: Billed, plan: Plan, segment: Segment) -> NewFee | None:
+    if plan.base_fee is None:
+        return None
+    return NewFee(
+        subscription_id=subscription.id,
+        plan_id=plan.id,
+        period_start=segment.start,
+        period_end=segment.end,
+        bills_at=segment.start if plan.base_fee_timing == IN_ADVANCE else segment.bills_at,
+        amount=segment.part_of(Decimal(plan.base_fee), places=minor_unit(plan.currency)),
+        description=f"{plan.name}, {segment.start:%Y-%m-%d} to {segment.end:%Y-%m-%d}",
+    )
+
+
+def _minimums(subscription: Billed, segment: Segment, timeline: Timeline, quotas: QuotaBook) -> list[NewSummary]:
+    found: list[NewSummary] = []
+    for usage_type_id in quotas.usage_types_of(segment.plan_id, subscription.id):
+        for agreed in agreed_within(timeline, quotas, subscription.id, usage_type_id, segment):
+            quota = agreed.quota
+            if quota is not None and quota.limit is not None and stored_price(quota.price).minimum is not None:
+                found.append(new_summary(subscription.id, usage_type_id, agreed))
+    return found
+
+
+def _has_periodic(subscription: Billed, timeline: Timeline, plans: Mapping[str, Plan], quotas: QuotaBook) -> bool:
+    """Whether anything can be due without use; if not, billing need not look at every period."""
+    return any(
+        plans[term.plan_id].base_fee is not None or quotas.has_minimum(term.plan_id, subscription.id)
+        for term in timeline.terms
+    )
+
+
+def _next_opening(timeline: Timeline, instant: datetime, segment: Segment | None) -> datetime | None:
+    """Where the next segment begins; None when nothing comes any more."""
+    if segment is not None:
+        instant = segment.end
+        if timeline.segment_at(instant) is not None:
+            return instant
+    later = [term.starts_at for term in timeline.terms if term.starts_at > instant and not term.paused]
+    return min(later, default=None)

@@ -1,0 +1,46 @@
+"""A run, done and undone: what it would charge now, by the very code of the real one."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from usage_billing.core.errors import Conflict
+from usage_billing.db.session import rolled_back
+from usage_billing.flows.billing.finalize_invoices import finalize_invoices
+from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.billing.open_run import RunRequest
+from usage_billing.flows.billing.run_outcome import SliceOutcome
+from usage_billing.flows.billing.run_stages import SLICE, due_subscriptions
+from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
+from usage_billing.invoicing.queries import drafts_of, items_of
+
+
+def rehearse(engine: Engine, request: RunRequest, *, grace: timedelta, now: datetime) -> SliceOutcome:
+    """What the run would do; its digest is the real run's as long as nothing is recorded in between."""
+    as_of, outcome = request.as_of or now, SliceOutcome()
+    with rolled_back(engine) as session:
+        ids = due_subscriptions(session, as_of=as_of, grace=grace, only=request.subscription_id)
+    for start in range(0, len(ids), SLICE):
+        with rolled_back(engine) as session:
+            part = ids[start : start + SLICE]
+            outcome.merge(invoice_subscriptions(session, part, as_of=as_of))
+            outcome.merge(finalize_invoices(session, part, as_of=as_of, grace=grace, now=now, actor="rehearsal"))
+    return outcome
+
+
+def upcoming(
+    session: Session, subscription_id: str, *, now: datetime
+) -> tuple[Invoice, Sequence[UsageInvoiceItem]] | None:
+    """The draft that a run now would leave for a subscription, in a session that is rolled back; None without one."""
+    invoice_subscriptions(session, [subscription_id], as_of=now)
+    drafts = drafts_of(session, subscription_id)
+    due = [draft for draft in drafts if draft.period_end > now] or drafts
+    return (due[0], items_of(session, due[0].id)) if due else None
+
+
+def expect(engine: Engine, request: RunRequest, digest: str, *, grace: timedelta, now: datetime) -> None:
+    """Raises Conflict when a run now would not charge what the dry run with ``digest`` showed."""
+    if rehearse(engine, request, grace=grace, now=now).digest_text() != digest:
+        raise Conflict("the run would charge something else than expected; look at it again", code="digest_changed")

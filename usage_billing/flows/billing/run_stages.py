@@ -1,0 +1,163 @@
+"""The stages of a run as rows: planning slices, claiming one, moving on, closing.
+
+A run goes opened -> invoicing -> finalizing -> completed. Each step looks at the rows and does what is due, so
+it may be asked any number of times, by anybody, in any order.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from usage_billing.billing_runs.models import (
+    COMPLETED,
+    FINALIZING,
+    INVOICING,
+    OPENED,
+    BillingRun,
+    BillingRunSlice,
+)
+from usage_billing.billing_runs.queries import get_run, outcomes, pending_slices
+from usage_billing.flows.billing.run_outcome import SliceOutcome
+
+INVOICE = "invoice"
+FINALIZE = "finalize"
+# Large enough that a transaction pays, small enough that one is soon over and holds few locks: a sixth of a second.
+SLICE = 1000
+
+_UNRATED = (
+    "SELECT id FROM (SELECT subscription_id AS id FROM usage_summaries WHERE to_rate AND period_start <= :as_of"
+    " UNION SELECT subscription_id FROM fee_charges WHERE to_charge AND period_start <= :as_of"
+    " UNION SELECT id FROM subscriptions WHERE opens_at <= :as_of) AS unrated"
+    " WHERE CAST(:only AS text) IS NULL OR id = :only"
+)
+_DUE = (
+    "SELECT DISTINCT subscription_id AS id FROM invoices WHERE status = 'draft' AND period_end <= :ended_before"
+    " AND (CAST(:only AS text) IS NULL OR subscription_id = :only)"
+)
+_PLAN = (
+    "INSERT INTO billing_run_slices (run_id, phase, position, first_id, last_id)"
+    " SELECT :run, :phase, position, min(id), max(id) FROM ("
+    " SELECT id, (row_number() OVER (ORDER BY id) - 1) / :size AS position FROM ({}) AS due"
+    ") AS numbered GROUP BY position ON CONFLICT DO NOTHING"
+)
+_ALL = "SELECT id FROM ({}) AS due ORDER BY id"
+_WITHIN = "SELECT id FROM ({}) AS due WHERE id BETWEEN :first AND :last ORDER BY id"
+_OF = "SELECT id FROM ({}) AS due WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id"
+# A dry run does and undoes both stages in one transaction, so its one stage is over everything due to either.
+_EITHER = f"{_UNRATED} UNION {_DUE}"
+_WHO = {INVOICE: _UNRATED, FINALIZE: _DUE}
+
+
+def _who(run: BillingRun, phase: str) -> str:
+    return _EITHER if run.dry_run else _WHO[phase]
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What is due of a run: slices of ``phase``, or nothing when it is complete."""
+
+    phase: str | None
+    positions: list[int]
+
+
+def move_on(session: Session, run_id: UUID, *, grace: timedelta, now: datetime) -> Next:
+    """Bring the run to the stage that its rows allow, and say what is to be done there."""
+    run = get_run(session, run_id, lock=True)
+    run.heartbeat_at = now
+    if run.status == OPENED:
+        _plan(session, run, INVOICE, grace)
+        run.status = INVOICING
+    if run.status == INVOICING:
+        if positions := pending_slices(session, run_id, INVOICE):
+            return Next(INVOICE, positions)
+        if not run.dry_run:  # the slices of a dry run have finalized, and undone it, themselves
+            _plan(session, run, FINALIZE, grace)
+        run.status = FINALIZING
+    if run.status == FINALIZING:
+        if positions := pending_slices(session, run_id, FINALIZE):
+            return Next(FINALIZE, positions)
+        _close(session, run, now)
+    return Next(None, [])
+
+
+def claim_slice(session: Session, run_id: UUID, phase: str, position: int) -> BillingRunSlice | None:
+    """Lock a slice that is to be done; None when it is done, or somebody else is at it."""
+    return session.scalars(
+        select(BillingRunSlice)
+        .where(
+            BillingRunSlice.run_id == run_id,
+            BillingRunSlice.phase == phase,
+            BillingRunSlice.position == position,
+            BillingRunSlice.done.is_(False),
+        )
+        .with_for_update(skip_locked=True)
+    ).first()
+
+
+def subscriptions_in(session: Session, run: BillingRun, part: BillingRunSlice, *, grace: timedelta) -> list[str]:
+    """The subscriptions of a slice that have something to do at this moment."""
+    found = session.scalars(
+        text(_WITHIN.format(_who(run, part.phase))),
+        {
+            "as_of": run.as_of,
+            "ended_before": run.as_of - grace,
+            "only": run.subscription_id,
+            "first": part.first_id,
+            "last": part.last_id,
+        },
+    )
+    return list(found)
+
+
+def due_subscriptions(session: Session, *, as_of: datetime, grace: timedelta, only: str | None) -> list[str]:
+    """Every subscription that a run would have something to do for."""
+    found = session.scalars(
+        text(_ALL.format(_EITHER)),
+        {"as_of": as_of, "ended_before": as_of - grace, "only": only},
+    )
+    return list(found)
+
+
+def unrated_of(session: Session, ids: Collection[str], *, as_of: datetime) -> list[str]:
+    """Those of these subscriptions that have something to rate."""
+    return list(session.scalars(text(_OF.format(_UNRATED)), {"as_of": as_of, "only": None, "ids": list(ids)}))
+
+
+def note_done(part: BillingRunSlice, outcome: SliceOutcome) -> None:
+    """Mark a claimed slice as done, with what it did."""
+    part.done = True
+    part.outcome = outcome.to_json()
+
+
+def _plan(session: Session, run: BillingRun, phase: str, grace: timedelta) -> None:
+    session.execute(
+        text(_PLAN.format(_who(run, phase))),
+        {
+            "run": run.id,
+            "phase": phase,
+            "size": SLICE,
+            "as_of": run.as_of,
+            "ended_before": run.as_of - grace,
+            "only": run.subscription_id,
+        },
+    )
+
+
+def _close(session: Session, run: BillingRun, now: datetime) -> None:
+    total = SliceOutcome()
+    for stored in outcomes(session, run.id):
+        total.merge(SliceOutcome.from_json(dict(stored)))
+    run.subscriptions = total.subscriptions
+    run.invoices = total.invoices
+    run.items = total.items
+    run.finalized = total.finalized
+    run.amounts = total.amount_texts()
+    run.digest = total.digest_text()
+    run.warnings = total.warnings
+    run.finished_at = now
+    run.status = COMPLETED
+    run.error = None

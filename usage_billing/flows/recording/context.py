@@ -1,0 +1,98 @@
+"""What must be known of the catalogue to count a batch, read as sets before the first recording is looked at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from usage_billing.catalog.models import UsageType
+from usage_billing.catalog.queries import quotas_of
+from usage_billing.catalog.quotas import QuotaBook
+from usage_billing.metering.recording import Recording
+from usage_billing.metering.service import Refused
+from usage_billing.metering.summaries import NewSummary, SummaryKey
+from usage_billing.subscriptions.agreement import Agreed, agreed_at
+from usage_billing.subscriptions.lifecycle import Timeline
+from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.queries import timelines_of
+
+
+@dataclass(slots=True)
+class Context:
+    """The subscriptions, usage types and quotas behind one batch."""
+
+    customers: dict[str, str]
+    timelines: dict[str, Timeline]
+    usage_types: frozenset[str]
+    quotas: QuotaBook
+    _summaries: dict[tuple[str, str], NewSummary] = field(default_factory=dict)
+
+    def place(self, recording: Recording) -> NewSummary | Refused:
+        """The summary that ``recording`` belongs to, or why it cannot be counted."""
+        name = (recording.subscription_id, recording.usage_type)
+        last = self._summaries.get(name)
+        if (
+            last is not None
+            and last.key.period_start <= recording.occurred_at < last.period_end
+            and self.customers[recording.subscription_id] == recording.customer_id
+        ):
+            return last  # what refuses anything else was looked at when this one was found
+        refusal = self._refusal(recording)
+        if refusal is not None:
+            return refusal
+        found = self._summaries[name] = self._find(recording)
+        return found
+
+    def _refusal(self, recording: Recording) -> Refused | None:
+        timeline = self.timelines.get(recording.subscription_id)
+        if timeline is None:
+            return Refused(recording, "unknown_subscription", f"there is no subscription {recording.subscription_id}")
+        if recording.usage_type not in self.usage_types:
+            return Refused(recording, "unknown_usage_type", f"there is no usage type {recording.usage_type}")
+        if recording.customer_id != self.customers[recording.subscription_id]:
+            detail = f"subscription {recording.subscription_id} is not {recording.customer_id}'s"
+            return Refused(recording, "wrong_customer", detail)
+        term = timeline.term_at(recording.occurred_at)
+        if term is None:
+            early = recording.occurred_at < timeline.terms[0].starts_at
+            when = "before the subscription started" if early else "after the subscription ended"
+            return Refused(recording, "outside_subscription", f"it occurred {when}")
+        if term.paused:
+            return Refused(recording, "subscription_paused", "it occurred while the subscription was paused")
+        return None
+
+    def _find(self, recording: Recording) -> NewSummary:
+        subscription_id, usage_type = recording.subscription_id, recording.usage_type
+        timeline = self.timelines[subscription_id]
+        agreed = agreed_at(timeline, self.quotas, subscription_id, usage_type, recording.occurred_at)
+        if agreed is None:
+            raise LookupError(f"nothing runs for {recording.id}")
+        return new_summary(subscription_id, usage_type, agreed)
+
+
+def new_summary(subscription_id: str, usage_type_id: str, agreed: Agreed) -> NewSummary:
+    """The summary of a segment as things stand."""
+    segment = agreed.segment
+    return NewSummary(
+        key=SummaryKey(subscription_id, usage_type_id, segment.start),
+        period_end=segment.end,
+        bills_at=segment.bills_at,
+        quota_id=None if agreed.quota is None else agreed.quota.id,
+        allowance=agreed.allowance,
+    )
+
+
+def load_context(session: Session, recordings: Sequence[Recording]) -> Context:
+    """Read what these recordings refer to; what does not exist is absent."""
+    names = {recording.subscription_id for recording in recordings}
+    rows = session.execute(select(Subscription.id, Subscription.customer_id).where(Subscription.id.in_(names)))
+    timelines = timelines_of(session, names)
+    types = session.scalars(select(UsageType.id).where(UsageType.id.in_({r.usage_type for r in recordings})))
+    plans = {term.plan_id for timeline in timelines.values() for term in timeline.terms}
+    return Context(
+        customers={row[0]: row[1] for row in rows},
+        timelines=timelines,
+        usage_types=frozenset(types),
+        quotas=quotas_of(session, plans, subscription_ids=timelines),
+    )

@@ -1,0 +1,105 @@
+"""Deciding about recordings that could not be counted: count them after all, or discard them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from usage_billing.audit.service import note
+from usage_billing.core.errors import Conflict, NotFound
+from usage_billing.db.locks import lock_shards
+from usage_billing.flows.recording.record_usage import count
+from usage_billing.metering.models import DISCARDED, OPEN, REPLAYED, QuarantinedUsage
+from usage_billing.metering.recording import Recording
+from usage_billing.metering.service import from_payload
+
+RECORDED = "recorded"
+DUPLICATE = "duplicate"
+_RESOLVED_BY_LENGTH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A quarantined recording that was counted: ``outcome`` is ``recorded`` or ``duplicate``."""
+
+    row: QuarantinedUsage
+    outcome: str
+
+
+def replay(session: Session, quarantined_id: UUID, *, actor: str, now: datetime) -> Replay:
+    """Count it now that the reason may be gone, once.
+
+    Raises NotFound; Conflict ``already_resolved``, ``broken_payload`` or, when the reason is not gone,
+    ``still_refused``. A failed replay changes nothing.
+    """
+    recording = _recording(_find(session, quarantined_id))
+    # The lock on its shard comes before that on its row, as for every writer of usage.
+    lock_shards(session, [recording.shard])
+    row = _lock_open(session, quarantined_id)
+    outcome = count(session, [recording], now=now)
+    if outcome.quarantined:
+        refused = outcome.quarantined[0]
+        raise Conflict(f"it still cannot be counted: {refused.detail} ({refused.reason})", code="still_refused")
+    became = RECORDED if outcome.recorded else DUPLICATE
+    _resolve(session, row, status=REPLAYED, actor=actor, now=now)
+    _note(session, row, action="quarantine.replayed", actor=actor, now=now, outcome=became)
+    return Replay(row=row, outcome=became)
+
+
+def discard(session: Session, quarantined_id: UUID, *, actor: str, now: datetime) -> QuarantinedUsage:
+    """Decide that it is never counted; it stays readable. Raises NotFound, Conflict ``already_resolved``."""
+    row = _lock_open(session, quarantined_id)
+    _resolve(session, row, status=DISCARDED, actor=actor, now=now)
+    _note(session, row, action="quarantine.discarded", actor=actor, now=now)
+    return row
+
+
+def _find(session: Session, quarantined_id: UUID) -> QuarantinedUsage:
+    row = session.get(QuarantinedUsage, quarantined_id)
+    if row is None:
+        raise NotFound(f"there is nothing quarantined as {quarantined_id}")
+    _check_open(row)
+    return row
+
+
+def _lock_open(session: Session, quarantined_id: UUID) -> QuarantinedUsage:
+    row = session.scalars(
+        select(QuarantinedUsage)
+        .where(QuarantinedUsage.id == quarantined_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+    if row is None:
+        raise NotFound(f"there is nothing quarantined as {quarantined_id}")
+    _check_open(row)
+    return row
+
+
+def _check_open(row: QuarantinedUsage) -> None:
+    if row.status != OPEN:
+        raise Conflict(f"{row.id} was {row.status} already", code="already_resolved")
+
+
+def _recording(row: QuarantinedUsage) -> Recording:
+    try:
+        return from_payload(row.payload)
+    except msgspec.ValidationError as error:
+        raise Conflict(
+            f"{row.id} is no readable recording and cannot be replayed: record it again from where it came, then"
+            " discard this one",
+            code="broken_payload",
+        ) from error
+
+
+def _resolve(session: Session, row: QuarantinedUsage, *, status: str, actor: str, now: datetime) -> None:
+    row.status = status
+    row.resolved_at = now
+    row.resolved_by = actor[:_RESOLVED_BY_LENGTH]
+    session.flush()
+
+
+def _note(session: Session, row: QuarantinedUsage, *, action: str, actor: str, now: datetime, **detail: str) -> None:
+    note(session, actor=actor, action=action, subject=f"record:{row.id}", at=now, reason=row.reason, **detail)

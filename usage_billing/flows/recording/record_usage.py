@@ -1,0 +1,153 @@
+"""Putting accepted recordings into the books: each once, split at the allowance, totals kept.
+
+The order of locks is that of every writer: the shards, then the summaries by their key.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.db.bulk import find_by_index
+from usage_billing.db.locks import lock_shards
+from usage_billing.flows.recording.context import Context, load_context
+from usage_billing.metering.digest import hash_of
+from usage_billing.metering.queries import Recorded, RecordingKey, known_ids, recorded_keys
+from usage_billing.metering.recording import Recording
+from usage_billing.metering.service import (
+    Counted,
+    Refused,
+    Repeated,
+    insert_duplicates,
+    insert_usage,
+    quarantine,
+)
+from usage_billing.metering.split import beyond_of_next
+from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, lock_totals, save_totals
+from usage_billing.outbox.service import Fact, tell
+
+_MAX_DETAIL = 2000
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch. ``known`` were in the books already: the same acceptance, delivered again."""
+
+    recorded: int = 0
+    duplicates: list[Repeated] = field(default_factory=list)
+    quarantined: list[Refused] = field(default_factory=list)
+    known: int = 0
+
+
+def record_batch(
+    session: Session, recordings: Sequence[Recording], *, now: datetime, keys_are_new: bool = False
+) -> Outcome:
+    """Record a batch; every acceptance ends as recorded, duplicate or quarantined, whatever came before.
+
+    With ``keys_are_new`` they are not looked up: one that is in the books fails the transaction with IntegrityError.
+    """
+    find_by_index(session)
+    lock_shards(session, (recording.shard for recording in recordings))
+    known = known_ids(session, (recording.id for recording in recordings))
+    unknown = _first_of_each_id(recordings, known)
+    outcome = count(session, unknown, now=now, keys_are_new=keys_are_new)
+    outcome.known = len(recordings) - len(unknown)
+    quarantine(session, outcome.quarantined)
+    return outcome
+
+
+def set_aside(session: Session, recording: Recording, *, detail: str) -> bool:
+    """Put a recording that cannot be counted into quarantine, unless it is in the books; whether it was put there."""
+    lock_shards(session, [recording.shard])
+    if known_ids(session, [recording.id]):
+        return False
+    quarantine(session, [Refused(recording, "failed", detail[:_MAX_DETAIL])])
+    return True
+
+
+def count(session: Session, recordings: Sequence[Recording], *, now: datetime, keys_are_new: bool = False) -> Outcome:
+    """Count recordings whose ids are new, under a lock on their shards; refusals are returned, not stored."""
+    outcome = Outcome()
+    if not recordings:
+        return outcome
+    context = load_context(session, recordings)
+    keyed = () if keys_are_new else [(r.subscription_id, r.source, r.key) for r in recordings if r.key]
+    fresh, wanted = _divide(recordings, context, recorded_keys(session, keyed), outcome)
+    if fresh:
+        totals, exceeded = lock_totals(session, wanted.values()), list[Fact]()
+        # Marked one by one while PostgreSQL writes those before: neither waits for the other to have done all.
+        outcome.recorded = insert_usage(session, _mark(fresh, totals, exceeded), now=now)
+        save_totals(session, list(totals.values()))
+        tell(session, exceeded)
+    insert_duplicates(session, outcome.duplicates)
+    return outcome
+
+
+def _first_of_each_id(recordings: Iterable[Recording], known: set[UUID]) -> list[Recording]:
+    return list({recording.id: recording for recording in recordings if recording.id not in known}.values())
+
+
+def _divide(
+    recordings: Sequence[Recording], context: Context, recorded: Mapping[RecordingKey, Recorded], outcome: Outcome
+) -> tuple[dict[SummaryKey, list[Recording]], dict[SummaryKey, NewSummary]]:
+    """Sort out what cannot be counted and what repeats; the rest by the summaries they belong to, and those.
+
+    ``recorded`` is what is in the books under each key.
+    """
+    fresh: dict[SummaryKey, list[Recording]] = defaultdict(list)
+    wanted: dict[SummaryKey, NewSummary] = {}
+    seen: dict[RecordingKey, Recorded | Recording] = {**recorded}
+    for recording in recordings:
+        summary = context.place(recording)
+        if isinstance(summary, Refused):
+            outcome.quarantined.append(summary)
+            continue
+        name = (recording.subscription_id, recording.source, recording.idempotency_key)
+        earlier = seen.setdefault(name, recording)
+        if earlier is recording:
+            wanted[summary.key] = summary
+            fresh[summary.key].append(recording)
+        elif earlier.fingerprint() == recording.fingerprint():
+            outcome.duplicates.append(Repeated(recording, earlier.id))
+        else:
+            outcome.quarantined.append(
+                Refused(recording, "conflicting_duplicate", f"the key was used with other content by {earlier.id}")
+            )
+    return fresh, wanted
+
+
+def _mark(
+    fresh: Mapping[SummaryKey, Sequence[Recording]], totals: Mapping[SummaryKey, RunningTotal], exceeded: list[Fact]
+) -> Iterator[Counted]:
+    """Advance the totals recording by recording; to ``exceeded`` comes what uses an allowance up for the first time.
+
+    In the order of summaries, neighbours in the index one after the other: it leaves its pages full then, and is a
+    third smaller.
+    """
+    for key in sorted(fresh, key=lambda key: totals[key].id):
+        total = totals[key]
+        for recording in fresh[key]:
+            beyond = beyond_of_next(total.total, recording.quantity, total.allowance)
+            if beyond and not total.beyond_limit:
+                exceeded.append(_exceeded(key, total.id, recording))
+            total.total = EXACT.add(total.total, recording.quantity)
+            total.beyond_limit = EXACT.add(total.beyond_limit, beyond)
+            total.events += 1
+            total.beyond_events += bool(beyond)
+            total.digest += hash_of(recording.id, recording.quantity)
+            yield Counted(recording, total.id, total.events, beyond)
+
+
+def _exceeded(key: SummaryKey, summary_id: int, recording: Recording) -> Fact:
+    payload: dict[str, object] = {
+        "userId": recording.customer_id,
+        "subscriptionId": key.subscription_id,
+        "usageType": key.usage_type_id,
+        "periodStart": key.period_start.isoformat(),
+        "recordId": str(recording.id),
+    }
+    return ("quota.exceeded", f"quota.exceeded:{summary_id}", payload)
