@@ -3,11 +3,13 @@
 import ast
 import re
 from dataclasses import fields
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.sources import ROOT, sources, tracked_files
+from usage_billing import __version__
 from usage_billing.all_models import Base
 from usage_billing.settings import Settings
 
@@ -138,3 +140,11 @@ def test_every_decision_is_listed_and_numbered() -> None:
     assert [name[:4] for name in files] == [f"{number:04d}" for number in range(1, len(files) + 1)]
     index = (DOCS / "decisions" / "README.md").read_text(encoding="utf-8")
     assert [name for name in files if f"]({name})" not in index] == []
+
+
+def test_the_version_is_the_last_one_of_the_changelog() -> None:
+    headings = re.findall(r"^## \[(.+?)\](?: - (\S+))?$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    (waiting, undated), (version, released) = headings[:2]
+    assert (waiting, undated) == ("Unreleased", "")
+    assert version == __version__
+    assert date.fromisoformat(released) <= datetime.now(UTC).date()
