@@ -32,7 +32,7 @@ test-rabbitmq: test-environment ## The same messages on a real RabbitMQ, killed,
 		DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends rabbitmq-server; }
 	@$(TEST) -m rabbitmq tests/rabbitmq $(ARGS)
 
-bench: test-environment ## Measure against yardsticks and write docs/performance.md; ARGS='batches billing' for some
+bench: test-environment ## Measure against yardsticks and write docs/performance.md; ARGS='batches billing' for some; ARGS=builds BESIDE=FOLDER for another build
 	@$(PYTHON_IN) -m benchmarks $(ARGS)
 
 browser: test-environment ## The pages in a real Chromium
