@@ -23,7 +23,7 @@ from tasks.inbox.protocol import (
     WAKE_SECONDS,
     Entry,
     Limits,
-    Taken,
+    TakenBatch,
     appended_between,
     backlog_full,
     by_shard,
@@ -99,10 +99,10 @@ class PostgresInbox:
         """See Inbox."""
         return [shard for (shard,) in self._ask(sql.FILLED, {"shards": SHARDS})]
 
-    def take(self, shard: int, first: Entry) -> Taken:
+    def take(self, shard: int, first: Entry) -> TakenBatch:
         """See Inbox."""
         [(tries, suspect)] = self._ask(sql.TAKE, {"shard": shard, "first": first.id, "seconds": WAKE_SECONDS})
-        return Taken(tries, suspect)
+        return TakenBatch(tries, suspect)
 
     def try_alone(self, shard: int, what: str) -> None:
         """See Inbox."""

@@ -42,7 +42,7 @@ class Entry:
     count: int
 
 
-class Taken(NamedTuple):
+class TakenBatch(NamedTuple):
     """``tries``: how often in a row, this time included, somebody began with the same entry. ``suspect``: what was
     tried alone when whoever tried it was not heard of again, or ''."""
 
@@ -69,7 +69,7 @@ class Inbox(Protocol):
         """The shards in which something waits."""
         ...
 
-    def take(self, shard: int, first: Entry) -> Taken:
+    def take(self, shard: int, first: Entry) -> TakenBatch:
         """Note that work begins on what was read, and that nobody else need be woken for ``shard``."""
         ...
 

@@ -24,7 +24,7 @@ from tasks.inbox.protocol import (
     WAKE_SECONDS,
     Entry,
     Limits,
-    Taken,
+    TakenBatch,
     appended_between,
     backlog_full,
     by_shard,
@@ -96,11 +96,11 @@ class RedisInbox:
             lengths: Any = questions.execute()
         return [shard for shard, length in enumerate(lengths) if length]
 
-    def take(self, shard: int, first: Entry) -> Taken:
+    def take(self, shard: int, first: Entry) -> TakenBatch:
         """See Inbox."""
         with _available():
             tries, suspect = self._take(keys=[_wake(shard), _hand(shard)], args=[first.id, WAKE_SECONDS])
-        return Taken(int(tries), suspect.decode())
+        return TakenBatch(int(tries), suspect.decode())
 
     def try_alone(self, shard: int, what: str) -> None:
         """See Inbox."""

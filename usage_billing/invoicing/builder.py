@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from usage_billing.core.decimals import EXACT, plain
-from usage_billing.metering.unrated import Unrated
+from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.rating.engine import amount_for
 
 USAGE = "usage"
@@ -30,7 +30,7 @@ class Tariff:
     currency: str
 
 
-class Charged(NamedTuple):
+class EarlierCharge(NamedTuple):
     """What earlier, finalized invoices charged of a summary or a fee."""
 
     quantity: Decimal = Decimal(0)
@@ -47,7 +47,7 @@ class Charge(NamedTuple):
     description: str
 
 
-def charge_for(summary: Unrated, tariff: Tariff | None, *, before: Charged, kind: str) -> Charge | None:
+def charge_for(summary: UnratedSummary, tariff: Tariff | None, *, before: EarlierCharge, kind: str) -> Charge | None:
     """The charge that brings what was charged to what is due; None when nothing is left to charge.
 
     Without an allowance nothing is ever due.
@@ -69,7 +69,7 @@ def charge_for(summary: Unrated, tariff: Tariff | None, *, before: Charged, kind
     )
 
 
-def charge_for_fee(due: Decimal, *, description: str, before: Charged, kind: str) -> Charge | None:
+def charge_for_fee(due: Decimal, *, description: str, before: EarlierCharge, kind: str) -> Charge | None:
     """The same for a base fee."""
     amount = EXACT.subtract(due, before.amount)
     if not amount:
@@ -79,7 +79,9 @@ def charge_for_fee(due: Decimal, *, description: str, before: Charged, kind: str
     return Charge(kind=kind, quantity=Decimal(1), charged_before=before.amount, amount=amount, description=description)
 
 
-def _describe(summary: Unrated, tariff: Tariff | None, before: Charged, quantity: Decimal, kind: str) -> str:
+def _describe(
+    summary: UnratedSummary, tariff: Tariff | None, before: EarlierCharge, quantity: Decimal, kind: str
+) -> str:
     period = _span(summary.period_start, summary.period_end)
     unit = tariff.unit_name if tariff else summary.usage_type_id
     if kind == ADJUSTMENT:

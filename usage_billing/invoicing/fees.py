@@ -65,7 +65,7 @@ class DueFee(NamedTuple):
     description: str
 
 
-class Looked(NamedTuple):
+class BilledSpan(NamedTuple):
     """What billing looked at of a subscription: the segments that begin from ``since`` to before ``until``."""
 
     subscription_id: str
@@ -73,7 +73,7 @@ class Looked(NamedTuple):
     until: datetime | None
 
 
-def drop_other_fees(session: Session, looked: Sequence[Looked], *, keep: Sequence[NewFee]) -> None:
+def drop_other_fees(session: Session, looked: Sequence[BilledSpan], *, keep: Sequence[NewFee]) -> None:
     """Let nothing be due for segments that are no more, for the subscription was changed as of a moment in the past."""
     if looked:
         session.execute(

@@ -14,7 +14,7 @@ from usage_billing.db.bulk import copy_rows
 from usage_billing.invoicing.builder import Charge, Tariff
 from usage_billing.invoicing.fees import DueFee
 from usage_billing.invoicing.models import UsageInvoiceItem
-from usage_billing.metering.unrated import Unrated
+from usage_billing.metering.unrated import UnratedSummary
 
 _NOTHING = Decimal(0)
 
@@ -98,7 +98,7 @@ def remove_items(session: Session, item_ids: Collection[UUID]) -> None:
         session.execute(delete(UsageInvoiceItem).where(UsageInvoiceItem.id.in_(item_ids)))
 
 
-def usage_item(id: UUID, invoice_id: UUID, charge: Charge, *, summary: Unrated, tariff: Tariff) -> NewItem:
+def usage_item(id: UUID, invoice_id: UUID, charge: Charge, *, summary: UnratedSummary, tariff: Tariff) -> NewItem:
     """The item of a usage charge."""
     return NewItem(
         id=id,

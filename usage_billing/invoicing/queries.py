@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import NotFound
-from usage_billing.invoicing.builder import Charged
+from usage_billing.invoicing.builder import EarlierCharge
 from usage_billing.invoicing.lifecycle import DRAFT
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 
@@ -34,7 +34,7 @@ def fee_cause(fee_id: int) -> Cause:
     return Cause("fee", fee_id)
 
 
-class Drafted(NamedTuple):
+class DraftItem(NamedTuple):
     """An item that may still change, and its draft."""
 
     id: UUID
@@ -46,11 +46,11 @@ class Drafted(NamedTuple):
 class History:
     """What was charged for each cause: on finalized invoices, and on drafts that may still change."""
 
-    charged: dict[Cause, Charged] = field(default_factory=dict)
-    drafted: dict[Cause, Drafted] = field(default_factory=dict)
+    charged: dict[Cause, EarlierCharge] = field(default_factory=dict)
+    drafted: dict[Cause, DraftItem] = field(default_factory=dict)
 
 
-class Standing(NamedTuple):
+class StandingInvoice(NamedTuple):
     """An invoice that is not void; ``is_open`` while it is a draft."""
 
     id: UUID
@@ -95,22 +95,22 @@ def history_of(session: Session, *, summary_ids: Collection[int], fee_ids: Colle
     for summary_id, fee_id, status, id, invoice_id, amount, quantity in rows:
         cause = summary_cause(summary_id) if summary_id is not None else fee_cause(fee_id)
         if status == DRAFT:
-            history.drafted[cause] = Drafted(id, invoice_id, amount)
+            history.drafted[cause] = DraftItem(id, invoice_id, amount)
         else:
-            before = history.charged.get(cause, Charged())
-            history.charged[cause] = Charged(
+            before = history.charged.get(cause, EarlierCharge())
+            history.charged[cause] = EarlierCharge(
                 quantity=EXACT.add(before.quantity, quantity), amount=EXACT.add(before.amount, amount)
             )
     return history
 
 
-def standing_invoices(session: Session, since: Mapping[str, datetime]) -> dict[tuple[str, datetime], Standing]:
+def standing_invoices(session: Session, since: Mapping[str, datetime]) -> dict[tuple[str, datetime], StandingInvoice]:
     """The invoices of these subscriptions that are not void, by subscription and when they are due to be final.
 
     ``since``: by subscription, the first such moment that matters.
     """
     rows = session.execute(_STANDING, {"subscriptions": list(since), "since": list(since.values())}).all()
-    return {(row[0], row[1]): Standing(row[2], row[3]) for row in rows}
+    return {(row[0], row[1]): StandingInvoice(row[2], row[3]) for row in rows}
 
 
 def lock_due_drafts(session: Session, subscription_ids: Collection[str], *, ended_before: datetime) -> list[DueDraft]:

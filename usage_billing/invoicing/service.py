@@ -54,7 +54,7 @@ _DRAFT_COLUMNS = {
 }
 
 
-class Final(NamedTuple):
+class Finalization(NamedTuple):
     """What a draft gets when it becomes final."""
 
     id: UUID
@@ -128,7 +128,7 @@ def bring_drafts_forward(session: Session, subscription_id: str, *, final: Perio
     session.refresh(last)
 
 
-def finalize(session: Session, finals: Sequence[Final], *, now: datetime) -> None:
+def finalize(session: Session, finals: Sequence[Finalization], *, now: datetime) -> None:
     """Give locked drafts their numbers; once written, a trigger keeps them as they are."""
     done = session.execute(
         _FINALIZE,

@@ -38,7 +38,7 @@ _TOTALS = text(
 )
 
 
-class Recorded(NamedTuple):
+class KnownRecording(NamedTuple):
     """What is in the books under a key."""
 
     id: UUID
@@ -49,7 +49,7 @@ class Recorded(NamedTuple):
         return self.content
 
 
-class Counted(NamedTuple):
+class PeriodTotal(NamedTuple):
     """What a summary says, and the unit that its type is counted in."""
 
     subscription_id: str
@@ -61,14 +61,14 @@ class Counted(NamedTuple):
     beyond_events: int
 
 
-def totals_of(session: Session, spans: Mapping[str, Span]) -> list[Counted]:
+def totals_of(session: Session, spans: Mapping[str, Span]) -> list[PeriodTotal]:
     """The running totals of these subscriptions, each within the periods that overlap its span."""
     asked = {
         "ids": list(spans),
         "starts": [span.start for span in spans.values()],
         "ends": [span.end for span in spans.values()],
     }
-    return [Counted(*row) for row in session.execute(_TOTALS, asked)]
+    return [PeriodTotal(*row) for row in session.execute(_TOTALS, asked)]
 
 
 def known_ids(session: Session, ids: Iterable[UUID]) -> set[UUID]:
@@ -76,9 +76,9 @@ def known_ids(session: Session, ids: Iterable[UUID]) -> set[UUID]:
     return set(session.scalars(_KNOWN_IDS, {"ids": ",".join([id.hex for id in ids])}))
 
 
-def recorded_keys(session: Session, keys: Sequence[RecordingKey]) -> dict[RecordingKey, Recorded]:
+def recorded_keys(session: Session, keys: Sequence[RecordingKey]) -> dict[RecordingKey, KnownRecording]:
     """What is recorded under each of these keys."""
     if not keys:
         return {}
     rows = session.execute(_RECORDED_KEYS, {"names": ",".join(["/".join(key) for key in keys])})
-    return {(row[0], row[1], row[2]): Recorded(row[3], bytes(row[4])) for row in rows}
+    return {(row[0], row[1], row[2]): KnownRecording(row[3], bytes(row[4])) for row in rows}

@@ -40,7 +40,7 @@ _UNMARK_VOIDED = text(
 _COUNT_BEYOND = text("SELECT count(*) FROM usage WHERE summary_id = :summary AND beyond_limit > 0")
 
 
-class Counted(msgspec.Struct, frozen=True, gc=False):
+class CountedRecording(msgspec.Struct, frozen=True, gc=False):
     """A recording with its place in the books."""
 
     recording: Recording
@@ -50,7 +50,7 @@ class Counted(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRecording:
     """A recording that cannot be counted, why, and that in a sentence."""
 
     recording: Recording
@@ -59,14 +59,14 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class RepeatedRecording:
     """A recording whose key and content are in the books already, as ``usage_id``."""
 
     recording: Recording
     usage_id: UUID
 
 
-def insert_usage(session: Session, counted: Iterable[Counted], *, now: datetime) -> int:
+def insert_usage(session: Session, counted: Iterable[CountedRecording], *, now: datetime) -> int:
     """Append recordings by COPY; returns how many. A repeated key violates the unique index and fails the transaction.
 
     ``counted`` is asked for one after the other, while those before are on their way.
@@ -79,7 +79,7 @@ def insert_usage(session: Session, counted: Iterable[Counted], *, now: datetime)
     return number
 
 
-def _rows(counted: Iterable[Counted], now: datetime) -> Iterator[tuple[str | int, ...]]:
+def _rows(counted: Iterable[CountedRecording], now: datetime) -> Iterator[tuple[str | int, ...]]:
     """Texts and integers, which the driver writes at a third of the cost of other types."""
     recorded_at = as_text(now)
     for row in counted:
@@ -102,7 +102,7 @@ def _rows(counted: Iterable[Counted], now: datetime) -> Iterator[tuple[str | int
         )
 
 
-def insert_duplicates(session: Session, repeated: Sequence[Repeated]) -> None:
+def insert_duplicates(session: Session, repeated: Sequence[RepeatedRecording]) -> None:
     """Remember acceptances that repeat a recording, so that their ids have an answer."""
     if repeated:
         session.execute(
@@ -118,7 +118,7 @@ def insert_duplicates(session: Session, repeated: Sequence[Repeated]) -> None:
         )
 
 
-def quarantine(session: Session, refused: Sequence[Refused]) -> None:
+def quarantine(session: Session, refused: Sequence[RefusedRecording]) -> None:
     """Keep recordings that cannot be counted, whole; one that is there already is left as it is.
 
     This must not fail for what is in them: then they would come back for ever, and hold up those behind them.

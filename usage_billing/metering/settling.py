@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from usage_billing.metering.unrated import Unrated
+from usage_billing.metering.unrated import UnratedSummary
 
 _LOCK = text(
     "SELECT id, subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id, allowance, total,"
@@ -29,13 +29,13 @@ _REOPEN_FROM = text(
 )
 
 
-def lock_unrated(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[Unrated]:
+def lock_unrated(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[UnratedSummary]:
     """Lock what is to be rated, in the order that recordings lock in too."""
     rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of}).all()
-    return [Unrated(*row) for row in rows]
+    return [UnratedSummary(*row) for row in rows]
 
 
-def settle(session: Session, summaries: Sequence[Unrated]) -> None:
+def settle(session: Session, summaries: Sequence[UnratedSummary]) -> None:
     """Say that billing has seen these totals, under these terms."""
     changed = [summary for summary in summaries if summary.changed]
     if len(changed) < len(summaries):

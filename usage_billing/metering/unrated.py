@@ -6,7 +6,7 @@ from decimal import Decimal
 
 
 @dataclass(slots=True)
-class Unrated:
+class UnratedSummary:
     """A locked summary whose present total, or whose terms, billing has not seen.
 
     ``changed`` by billing: its span, its quota or its division at the allowance.

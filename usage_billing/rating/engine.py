@@ -15,7 +15,7 @@ from usage_billing.rating.pricing.base import Line, total_of
 
 
 @dataclass(frozen=True, slots=True)
-class Rated:
+class RatedAmount:
     """An amount and how it came about: ``lines`` add up to ``exact``, which is rounded once to ``amount``."""
 
     lines: list[Line]
@@ -23,11 +23,11 @@ class Rated:
     amount: Decimal
 
 
-def rate(price: Price, quantity: Decimal, *, recordings: int, currency: str) -> Rated:
+def rate(price: Price, quantity: Decimal, *, recordings: int, currency: str) -> RatedAmount:
     """Charge ``quantity``, reported in so many ``recordings``, rounded half up to ``currency``'s minor unit."""
     lines = price.lines(quantity, recordings=recordings)
     exact = total_of(lines)
-    return Rated(lines=lines, exact=exact, amount=round_to_minor_unit(exact, minor_unit(currency)))
+    return RatedAmount(lines=lines, exact=exact, amount=round_to_minor_unit(exact, minor_unit(currency)))
 
 
 def amount_for(price: Mapping[str, Any], quantity: Decimal, *, recordings: int, currency: str) -> Decimal:

@@ -13,7 +13,7 @@ from usage_billing.core.errors import NotFound
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.metering.digest import hash_of, to_bytes
 from usage_billing.metering.models import Usage, UsageVoid
-from usage_billing.rating.engine import Rated, rate, stored_price
+from usage_billing.rating.engine import RatedAmount, rate, stored_price
 from usage_billing.rating.pricing.base import Line
 
 
@@ -34,7 +34,7 @@ class Explanation:
 
     item: UsageInvoiceItem
     invoice: Invoice
-    rated: Rated | None
+    rated: RatedAmount | None
     amount_due: Decimal
     quota_version: int | None
     events: EventsPage

@@ -14,7 +14,7 @@ from usage_billing.catalog.service import get_named
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.periods import Span, period_at
 from usage_billing.customers.service import get_customer
-from usage_billing.metering.queries import Counted, totals_of
+from usage_billing.metering.queries import PeriodTotal, totals_of
 from usage_billing.metering.split import beyond
 from usage_billing.rating.engine import amount_for
 from usage_billing.subscriptions.agreement import agreed_at
@@ -65,7 +65,7 @@ def usage_under(
     plans = {term.plan_id for contract in contracts for term in contract.timeline.terms}
     quotas = quotas_of(session, plans, subscription_ids=[contract.id for contract in contracts])
     spans = {contract.id: span or _present_period(contract.timeline, now) for contract in contracts}
-    found: dict[str, list[Counted]] = {contract.id: [] for contract in contracts}
+    found: dict[str, list[PeriodTotal]] = {contract.id: [] for contract in contracts}
     for counted in totals_of(session, spans):
         found[counted.subscription_id].append(counted)
     lines: list[UsageLine] = []
@@ -93,25 +93,25 @@ def _begun(timeline: Timeline, present: Span, now: datetime) -> datetime:
 
 
 def _unused(
-    session: Session, used: Sequence[Counted], *, contract: Contract, quotas: QuotaBook, at: datetime
-) -> list[Counted]:
+    session: Session, used: Sequence[PeriodTotal], *, contract: Contract, quotas: QuotaBook, at: datetime
+) -> list[PeriodTotal]:
     """Every other type that the plan has a quota for, in the segment that holds ``at``."""
     running = contract.timeline.segment_at(at)
     if running is None:
         return []
     known = {(counted.period_start, counted.usage_type) for counted in used}
-    unused: list[Counted] = []
+    unused: list[PeriodTotal] = []
     for usage_type in quotas.usage_types_of(running.plan_id, contract.id):
         agreed = agreed_at(contract.timeline, quotas, contract.id, usage_type, at)
         if agreed is None or (agreed.segment.start, usage_type) in known:
             continue
         # A quota of its own that was made in this period, where the plan has none, is not in force yet.
         unit = (agreed.quota or get_named(session, UsageType, usage_type)).unit_name
-        unused.append(Counted(contract.id, usage_type, unit, agreed.segment.start, agreed.segment.end, _NOTHING, 0))
+        unused.append(PeriodTotal(contract.id, usage_type, unit, agreed.segment.start, agreed.segment.end, _NOTHING, 0))
     return unused
 
 
-def _line(counted: Counted, contract: Contract, quotas: QuotaBook) -> UsageLine:
+def _line(counted: PeriodTotal, contract: Contract, quotas: QuotaBook) -> UsageLine:
     """Beside the quota in force for the segment that begins with ``counted``, and the segment's part of its limit."""
     agreed = agreed_at(contract.timeline, quotas, contract.id, counted.usage_type, counted.period_start)
     quota, limit = (None, None) if agreed is None else (agreed.quota, agreed.allowance)

@@ -23,7 +23,7 @@ from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import amount_for
-from usage_billing.subscriptions.agreement import Agreed, agreed_at, agreed_within
+from usage_billing.subscriptions.agreement import AgreedSegment, agreed_at, agreed_within
 from usage_billing.subscriptions.lifecycle import ANNIVERSARY, Segment, Term, Terms, Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
@@ -154,7 +154,7 @@ def _usage_charges(
     for usage_type, occurred_at, quantity in events:
         agreed = agreed_at(timeline, quotas, subscription_id, usage_type, occurred_at)
         if agreed is not None:
-            totals.setdefault((usage_type, agreed.segment.start), _Running(agreed)).add(quantity)
+            totals.setdefault((usage_type, agreed.segment.start), _RunningTotal(agreed)).add(quantity)
     amount = _NOTHING
     for (usage_type, _), running in totals.items():
         quota = running.agreed.quota
@@ -173,21 +173,21 @@ def _minimums(
     quotas: QuotaBook,
     prices: Mapping[str, dict[str, Any]],
     span: Period,
-) -> dict[tuple[str, datetime], "_Running"]:
+) -> dict[tuple[str, datetime], "_RunningTotal"]:
     """What is due without any use, of the segments that begin in the time asked for."""
-    found: dict[tuple[str, datetime], _Running] = {}
+    found: dict[tuple[str, datetime], _RunningTotal] = {}
     for segment in _segments(timeline, span):
         for usage_type in quotas.usage_types_of(segment.plan_id, subscription_id):
             for agreed in agreed_within(timeline, quotas, subscription_id, usage_type, segment):
                 price = prices.get(usage_type, agreed.quota.price if agreed.quota else {})
                 if "minimumAmount" in price and agreed.segment.start in span:
-                    found[usage_type, agreed.segment.start] = _Running(agreed)
+                    found[usage_type, agreed.segment.start] = _RunningTotal(agreed)
     return found
 
 
 @dataclass(slots=True)
-class _Running:
-    agreed: Agreed
+class _RunningTotal:
+    agreed: AgreedSegment
     total: Decimal = _NOTHING
     beyond: Decimal = _NOTHING
     recordings: int = 0

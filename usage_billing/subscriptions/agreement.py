@@ -10,7 +10,7 @@ from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 
 @dataclass(frozen=True, slots=True)
-class Agreed:
+class AgreedSegment:
     """A segment and the quota that holds in it; None when the plan has none for the usage type."""
 
     segment: Segment
@@ -24,7 +24,7 @@ class Agreed:
 
 def agreed_at(
     timeline: Timeline, quotas: QuotaBook, subscription_id: str, usage_type_id: str, instant: datetime
-) -> Agreed | None:
+) -> AgreedSegment | None:
     """What holds at ``instant``; None when nothing runs then."""
     segment = timeline.segment_at(instant)
     if segment is None:
@@ -37,12 +37,12 @@ def agreed_at(
     ]
     if cuts:
         segment = timeline.segment_at(instant, cuts=cuts) or segment
-    return Agreed(segment, quotas.in_force(*key, period_start=segment.agreed_from, at=segment.start))
+    return AgreedSegment(segment, quotas.in_force(*key, period_start=segment.agreed_from, at=segment.start))
 
 
 def agreed_within(
     timeline: Timeline, quotas: QuotaBook, subscription_id: str, usage_type_id: str, segment: Segment
-) -> Iterator[Agreed]:
+) -> Iterator[AgreedSegment]:
     """The parts that versions which took effect at once cut ``segment`` into, in order."""
     begins = segment.start
     while begins < segment.end:

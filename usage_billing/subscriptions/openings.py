@@ -18,7 +18,7 @@ _SAVE = text(
 
 
 @dataclass(slots=True)
-class Billed:
+class BilledSubscription:
     """A locked subscription. ``opens_at`` is from when on billing has not looked for what is due used or not."""
 
     id: str
@@ -27,13 +27,13 @@ class Billed:
     opens_at: datetime | None
 
 
-def lock_to_bill(session: Session, ids: Collection[str]) -> dict[str, Billed]:
+def lock_to_bill(session: Session, ids: Collection[str]) -> dict[str, BilledSubscription]:
     """Lock these against other billing, in one order, and return them by id; recordings are not held up."""
     session.flush()
-    return {row[0]: Billed(*row) for row in session.execute(_LOCK, {"ids": list(ids)}).all()}
+    return {row[0]: BilledSubscription(*row) for row in session.execute(_LOCK, {"ids": list(ids)}).all()}
 
 
-def save_openings(session: Session, changed: Sequence[Billed]) -> None:
+def save_openings(session: Session, changed: Sequence[BilledSubscription]) -> None:
     """Remember until when billing has looked."""
     if changed:
         session.execute(_SAVE, {"ids": [one.id for one in changed], "openings": [one.opens_at for one in changed]})

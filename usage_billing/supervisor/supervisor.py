@@ -24,7 +24,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(eq=False)
-class _Watched:
+class _WatchedChild:
     part: Part
     started: float
     delay: float = FIRST_DELAY
@@ -44,7 +44,7 @@ class Supervisor:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._watched: list[_Watched] = []
+        self._watched: list[_WatchedChild] = []
         self._stopping = threading.Event()
         self._hurry = False
         self._ending: Part | None = None
@@ -56,7 +56,7 @@ class Supervisor:
 
     def add(self, part: Part) -> None:
         """Start ``part`` and watch it from now on; what raises here is not watched, but will be stopped."""
-        self._watched.append(_Watched(part, self._clock()))
+        self._watched.append(_WatchedChild(part, self._clock()))
         part.start()
 
     def ask_to_stop(self) -> None:
@@ -107,7 +107,7 @@ class Supervisor:
                 log.exception("%s could not be stopped", part.name)
         self._ending = None
 
-    def _look_after(self, watched: _Watched) -> None:
+    def _look_after(self, watched: _WatchedChild) -> None:
         now = self._clock()
         if watched.due is None:
             if not watched.part.alive():
@@ -116,7 +116,7 @@ class Supervisor:
         elif now >= watched.due and not self._stopping.is_set():
             self._start_again(watched)
 
-    def _start_again(self, watched: _Watched) -> None:
+    def _start_again(self, watched: _WatchedChild) -> None:
         watched.due, watched.started = None, self._clock()
         try:
             watched.part.start()

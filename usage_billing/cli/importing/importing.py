@@ -16,7 +16,7 @@ from usage_billing.cli.importing.import_file import CSV, JSONL, Line, digest_of,
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import InvalidInput, Unavailable
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows.recording.import_usage import BATCH, FileName, Imported, import_batch
+from usage_billing.flows.recording.import_usage import BATCH, FileName, ImportOutcome, import_batch
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.spelling import parse_recording
 
@@ -100,8 +100,8 @@ def _check(source: _Source, *, size: int) -> _Bad:
     return bad
 
 
-def _record(engine: Engine, source: _Source, *, size: int) -> Imported:
-    total, batch = Imported(), list[Recording]()
+def _record(engine: Engine, source: _Source, *, size: int) -> ImportOutcome:
+    total, batch = ImportOutcome(), list[Recording]()
     with byte_progress() as bar:
         task = bar.add_task("recording", total=size)
         for recording in source.recordings(_Bad(), lambda position: bar.update(task, completed=position)):
@@ -114,7 +114,7 @@ def _record(engine: Engine, source: _Source, *, size: int) -> Imported:
     return total
 
 
-def _record_batch(engine: Engine, source: _Source, batch: list[Recording], total: Imported) -> None:
+def _record_batch(engine: Engine, source: _Source, batch: list[Recording], total: ImportOutcome) -> None:
     try:
         with transaction(engine) as session:
             total.add(import_batch(session, batch, name=source.name, actor=actor(), now=utc_now()))
@@ -124,7 +124,7 @@ def _record_batch(engine: Engine, source: _Source, batch: list[Recording], total
         ) from error
 
 
-def _report(imported: Imported, bad: _Bad, *, as_json: bool) -> None:
+def _report(imported: ImportOutcome, bad: _Bad, *, as_json: bool) -> None:
     counts = {
         "recorded": imported.recorded,
         "duplicates": imported.duplicates,

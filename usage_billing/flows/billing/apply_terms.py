@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.metering.service import remark
 from usage_billing.metering.split import beyond
-from usage_billing.metering.unrated import Unrated
+from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.subscriptions.agreement import agreed_at
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 
-class Aggregated(NamedTuple):
+class SummaryTerms(NamedTuple):
     """What a summary is under: its quota (None: it never had one), and where its billing period starts."""
 
     quota: QuotaVersion | None
@@ -28,7 +28,7 @@ class Aggregated(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _SegmentTerms:
     """What holds in a segment, read off once for all the summaries that are under it."""
 
     segment: Segment
@@ -38,8 +38,8 @@ class _Found:
 
 
 def aggregate(
-    session: Session, summaries: Sequence[Unrated], *, timelines: Mapping[str, Timeline], quotas: QuotaBook
-) -> dict[int, Aggregated]:
+    session: Session, summaries: Sequence[UnratedSummary], *, timelines: Mapping[str, Timeline], quotas: QuotaBook
+) -> dict[int, SummaryTerms]:
     """Put locked summaries under the terms in force; returns these by summary id."""
     terms = _Terms(timelines, quotas)
     return {summary.id: _aggregate_one(session, summary, terms.find(summary), quotas) for summary in summaries}
@@ -51,10 +51,10 @@ class _Terms:
 
     timelines: Mapping[str, Timeline]
     quotas: QuotaBook
-    _shared: dict[tuple[Segment, str], _Found] = field(default_factory=dict)
+    _shared: dict[tuple[Segment, str], _SegmentTerms] = field(default_factory=dict)
     _segments: dict[tuple[str, datetime], Segment | None] = field(default_factory=dict)
 
-    def find(self, summary: Unrated) -> _Found | None:
+    def find(self, summary: UnratedSummary) -> _SegmentTerms | None:
         """What a summary is under; None when nothing runs where it begins."""
         subscription_id, usage_type_id = summary.subscription_id, summary.usage_type_id
         segment = self._segment(subscription_id, summary.period_start)
@@ -69,7 +69,7 @@ class _Terms:
         if agreed is None:
             return None
         quota_id = None if agreed.quota is None else agreed.quota.id
-        found = _Found(agreed.segment, agreed.quota, quota_id, agreed.allowance)
+        found = _SegmentTerms(agreed.segment, agreed.quota, quota_id, agreed.allowance)
         # Where a version cuts the segment, its part depends on more than the segment.
         if agreed.segment == segment and not has_own:
             self._shared[segment, usage_type_id] = found
@@ -82,11 +82,13 @@ class _Terms:
         return self._segments[key]
 
 
-def _aggregate_one(session: Session, summary: Unrated, found: _Found | None, quotas: QuotaBook) -> Aggregated:
+def _aggregate_one(
+    session: Session, summary: UnratedSummary, found: _SegmentTerms | None, quotas: QuotaBook
+) -> SummaryTerms:
     if found is None or found.segment.start != summary.period_start:
         # No segment begins there any more. A change is refused where usage lies behind it, so nothing counts here.
         _divide(session, summary, None)
-        return Aggregated(quotas.by_id(summary.quota_id), summary.period_start)
+        return SummaryTerms(quotas.by_id(summary.quota_id), summary.period_start)
     segment, quota, quota_id = found.segment, found.quota, found.quota_id
     _divide(session, summary, found.allowance)
     if quota is None:
@@ -96,10 +98,10 @@ def _aggregate_one(session: Session, summary: Unrated, found: _Found | None, quo
     if (summary.period_end, summary.bills_at, summary.quota_id) != (segment.end, segment.bills_at, quota_id):
         summary.period_end, summary.bills_at, summary.quota_id = segment.end, segment.bills_at, quota_id
         summary.changed = True
-    return Aggregated(quota, segment.period.start)
+    return SummaryTerms(quota, segment.period.start)
 
 
-def _divide(session: Session, summary: Unrated, allowance: Decimal | None) -> None:
+def _divide(session: Session, summary: UnratedSummary, allowance: Decimal | None) -> None:
     if summary.allowance != allowance:
         summary.allowance = allowance
         summary.beyond_events = remark(session, summary.id, limit=allowance)

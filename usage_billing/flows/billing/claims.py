@@ -6,12 +6,12 @@ from uuid import UUID
 
 from usage_billing.core.clock import as_text
 from usage_billing.core.periods import Period
-from usage_billing.invoicing.builder import FEE, USAGE, Charge, Charged, Tariff, charge_for, charge_for_fee
+from usage_billing.invoicing.builder import FEE, USAGE, Charge, EarlierCharge, Tariff, charge_for, charge_for_fee
 from usage_billing.invoicing.fees import DueFee
 from usage_billing.invoicing.items import NewItem, fee_item, usage_item
 from usage_billing.invoicing.queries import Cause, fee_cause, summary_cause
-from usage_billing.metering.unrated import Unrated
-from usage_billing.subscriptions.openings import Billed
+from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.subscriptions.openings import BilledSubscription
 
 
 @dataclass(slots=True)
@@ -20,10 +20,10 @@ class UsageClaim:
 
     kind: ClassVar[str] = USAGE
 
-    subscription: Billed
+    subscription: BilledSubscription
     currency: str
     bills: Period
-    summary: Unrated
+    summary: UnratedSummary
     tariff: Tariff | None
 
     @property
@@ -36,7 +36,7 @@ class UsageClaim:
         """What it is in the digest of a run."""
         return (self.subscription.id, self.summary.usage_type_id, as_text(self.summary.period_start))
 
-    def charge(self, kind: str, before: Charged) -> Charge | None:
+    def charge(self, kind: str, before: EarlierCharge) -> Charge | None:
         """What is left to charge after ``before``."""
         return charge_for(self.summary, self.tariff, before=before, kind=kind)
 
@@ -53,7 +53,7 @@ class FeeClaim:
 
     kind: ClassVar[str] = FEE
 
-    subscription: Billed
+    subscription: BilledSubscription
     currency: str
     bills: Period
     fee: DueFee
@@ -68,7 +68,7 @@ class FeeClaim:
         """What it is in the digest of a run."""
         return (self.subscription.id, "fee", as_text(self.fee.period_start))
 
-    def charge(self, kind: str, before: Charged) -> Charge | None:
+    def charge(self, kind: str, before: EarlierCharge) -> Charge | None:
         """What is left to charge after ``before``."""
         return charge_for_fee(self.fee.amount, description=self.fee.description, before=before, kind=kind)
 

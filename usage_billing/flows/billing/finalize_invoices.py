@@ -16,7 +16,7 @@ from usage_billing.flows.billing.run_stages import unrated_of
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import number_text, take_numbers
 from usage_billing.invoicing.queries import DueDraft, lock_due_drafts
-from usage_billing.invoicing.service import Final, add_up, finalize, remove_empty
+from usage_billing.invoicing.service import Finalization, add_up, finalize, remove_empty
 from usage_billing.outbox.service import tell
 from usage_billing.subscriptions.openings import lock_to_bill
 
@@ -54,7 +54,7 @@ def finalize_drafts(session: Session, drafts: Sequence[DueDraft | Invoice], *, n
     # The series is locked from here to the end of the transaction: nothing slow may follow.
     numbers = take_numbers(session, len(drafts))
     finals = [
-        Final(draft.id, number, now + days[draft.subscription_id], applied.get(draft.id, _NOTHING))
+        Finalization(draft.id, number, now + days[draft.subscription_id], applied.get(draft.id, _NOTHING))
         for draft, number in zip(drafts, numbers, strict=True)
     ]
     finalize(session, finals, now=now)
@@ -88,6 +88,6 @@ def _payment_days(session: Session, drafts: Sequence[DueDraft | Invoice]) -> dic
     return {row[0]: timedelta(days=row[1]) for row in rows.all()}
 
 
-def _finalized(final: Final) -> tuple[str, str, dict[str, object]]:
+def _finalized(final: Finalization) -> tuple[str, str, dict[str, object]]:
     payload: dict[str, object] = {"invoiceId": str(final.id), "number": number_text(final.number)}
     return ("invoice.finalized", f"invoice.finalized:{final.id}", payload)

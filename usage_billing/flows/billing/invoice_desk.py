@@ -18,15 +18,15 @@ from usage_billing.core.identifiers import new_id
 from usage_billing.core.periods import Cadence, Period, next_period, period_at
 from usage_billing.flows.billing.claims import Claim
 from usage_billing.flows.billing.run_outcome import SliceOutcome
-from usage_billing.invoicing.builder import ADJUSTMENT, Charge, Charged
+from usage_billing.invoicing.builder import ADJUSTMENT, Charge, EarlierCharge
 from usage_billing.invoicing.items import NewItem, add_items, change_items, remove_items
-from usage_billing.invoicing.queries import History, Standing, standing_invoices
+from usage_billing.invoicing.queries import History, StandingInvoice, standing_invoices
 from usage_billing.invoicing.service import NewDraft, add_drafts, add_up, remove_empty
 from usage_billing.subscriptions.lifecycle import Timeline
 
 _INSTANT = timedelta(microseconds=1)
 _NOTHING = Decimal(0)
-_NEVER = Charged()
+_NEVER = EarlierCharge()
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Desk:
     as_of: datetime
     timelines: Mapping[str, Timeline]
     history: History
-    invoices: dict[tuple[str, datetime], Standing]
+    invoices: dict[tuple[str, datetime], StandingInvoice]
     outcome: SliceOutcome = field(default_factory=SliceOutcome)
     touched: set[UUID] = field(default_factory=set)
     _drafts: list[NewDraft] = field(default_factory=list)
@@ -114,7 +114,7 @@ class Desk:
             period_start=as_text(bills.start),
             period_end=as_text(bills.end),
         )
-        self.invoices[claim.subscription.id, bills.end] = Standing(draft.id, is_open=True)
+        self.invoices[claim.subscription.id, bills.end] = StandingInvoice(draft.id, is_open=True)
         self._drafts.append(draft)
         return draft.id
 

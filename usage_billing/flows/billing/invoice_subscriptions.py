@@ -9,7 +9,7 @@ from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import hold_plans, quotas_of
 from usage_billing.catalog.quotas import QuotaVersion
 from usage_billing.core.periods import Period
-from usage_billing.flows.billing.apply_terms import Aggregated, aggregate
+from usage_billing.flows.billing.apply_terms import SummaryTerms, aggregate
 from usage_billing.flows.billing.claims import Claim, FeeClaim, UsageClaim
 from usage_billing.flows.billing.invoice_desk import open_desk
 from usage_billing.flows.billing.open_periods import open_periods
@@ -18,9 +18,9 @@ from usage_billing.invoicing.builder import Tariff
 from usage_billing.invoicing.fees import DueFee, lock_uncharged, settle_fees
 from usage_billing.invoicing.queries import history_of
 from usage_billing.metering.settling import lock_unrated, settle
-from usage_billing.metering.unrated import Unrated
+from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.subscriptions.lifecycle import Timeline
-from usage_billing.subscriptions.openings import Billed, lock_to_bill
+from usage_billing.subscriptions.openings import BilledSubscription, lock_to_bill
 from usage_billing.subscriptions.queries import timelines_of
 
 _INSTANT = timedelta(microseconds=1)
@@ -59,7 +59,7 @@ def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: date
 
 def lock_agreements(
     session: Session, ids: Collection[str]
-) -> tuple[dict[str, Billed], dict[str, Timeline], dict[str, Plan]]:
+) -> tuple[dict[str, BilledSubscription], dict[str, Timeline], dict[str, Plan]]:
     """Lock these subscriptions and hold the plans that they are or were on; returns all three by their id."""
     subscriptions = lock_to_bill(session, ids)
     timelines = timelines_of(session, subscriptions.keys())
@@ -68,9 +68,9 @@ def lock_agreements(
 
 
 def _usage_claims(
-    summaries: Sequence[Unrated],
-    terms: Mapping[int, Aggregated],
-    subscriptions: Mapping[str, Billed],
+    summaries: Sequence[UnratedSummary],
+    terms: Mapping[int, SummaryTerms],
+    subscriptions: Mapping[str, BilledSubscription],
     *,
     currencies: Mapping[str, str],
 ) -> list[Claim]:
@@ -93,7 +93,7 @@ def _tariff(quota: QuotaVersion, currency: str, known: dict[tuple[int, str], Tar
     return tariff
 
 
-def _fee_claim(fee: DueFee, subscription: Billed, timeline: Timeline, currency: str) -> Claim:
+def _fee_claim(fee: DueFee, subscription: BilledSubscription, timeline: Timeline, currency: str) -> Claim:
     # A fee in advance is billed where the period before it ends; what ends with a pause is billed after it.
     running = timeline.segment_at(fee.bills_at - _INSTANT)
     if running is None and fee.period_start < fee.bills_at:

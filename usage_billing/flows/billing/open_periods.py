@@ -9,20 +9,20 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.flows.recording.context import new_summary
-from usage_billing.invoicing.fees import Looked, NewFee, drop_other_fees, put_fees
+from usage_billing.invoicing.fees import BilledSpan, NewFee, drop_other_fees, put_fees
 from usage_billing.metering.summaries import NewSummary, create_summaries
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import stored_price
 from usage_billing.subscriptions.agreement import agreed_within
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
-from usage_billing.subscriptions.openings import Billed, save_openings
+from usage_billing.subscriptions.openings import BilledSubscription, save_openings
 
 IN_ADVANCE = "advance"
 
 
 def open_periods(
     session: Session,
-    subscriptions: Collection[Billed],
+    subscriptions: Collection[BilledSubscription],
     *,
     timelines: Mapping[str, Timeline],
     plans: Mapping[str, Plan],
@@ -31,7 +31,7 @@ def open_periods(
 ) -> None:
     """Make the fees and empty summaries of every segment that has begun by ``as_of`` and was not looked at yet."""
     fees: list[NewFee] = []
-    looked: list[Looked] = []
+    looked: list[BilledSpan] = []
     summaries: list[NewSummary] = []
     due = [one for one in subscriptions if one.opens_at is not None and one.opens_at <= as_of]
     for subscription in due:
@@ -47,7 +47,7 @@ def open_periods(
         if not periodic:
             subscription.opens_at = None
         if since is not None:
-            looked.append(Looked(subscription.id, since, subscription.opens_at))
+            looked.append(BilledSpan(subscription.id, since, subscription.opens_at))
     drop_other_fees(session, looked, keep=fees)
     put_fees(session, fees)
     if summaries:
@@ -55,7 +55,7 @@ def open_periods(
     save_openings(session, due)
 
 
-def _fee(subscription: Billed, plan: Plan, segment: Segment) -> NewFee | None:
+def _fee(subscription: BilledSubscription, plan: Plan, segment: Segment) -> NewFee | None:
     if plan.base_fee is None:
         return None
     return NewFee(
@@ -69,7 +69,9 @@ def _fee(subscription: Billed, plan: Plan, segment: Segment) -> NewFee | None:
     )
 
 
-def _minimums(subscription: Billed, segment: Segment, timeline: Timeline, quotas: QuotaBook) -> list[NewSummary]:
+def _minimums(
+    subscription: BilledSubscription, segment: Segment, timeline: Timeline, quotas: QuotaBook
+) -> list[NewSummary]:
     found: list[NewSummary] = []
     for usage_type_id in quotas.usage_types_of(segment.plan_id, subscription.id):
         for agreed in agreed_within(timeline, quotas, subscription.id, usage_type_id, segment):
@@ -79,7 +81,9 @@ def _minimums(subscription: Billed, segment: Segment, timeline: Timeline, quotas
     return found
 
 
-def _has_periodic(subscription: Billed, timeline: Timeline, plans: Mapping[str, Plan], quotas: QuotaBook) -> bool:
+def _has_periodic(
+    subscription: BilledSubscription, timeline: Timeline, plans: Mapping[str, Plan], quotas: QuotaBook
+) -> bool:
     """Whether anything can be due without use; if not, billing need not look at every period."""
     return any(
         plans[term.plan_id].base_fee is not None or quotas.has_minimum(term.plan_id, subscription.id)

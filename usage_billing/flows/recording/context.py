@@ -10,9 +10,9 @@ from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.metering.recording import Recording
-from usage_billing.metering.service import Refused
+from usage_billing.metering.service import RefusedRecording
 from usage_billing.metering.summaries import NewSummary, SummaryKey
-from usage_billing.subscriptions.agreement import Agreed, agreed_at
+from usage_billing.subscriptions.agreement import AgreedSegment, agreed_at
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
@@ -28,7 +28,7 @@ class Context:
     quotas: QuotaBook
     _summaries: dict[tuple[str, str], NewSummary] = field(default_factory=dict)
 
-    def place(self, recording: Recording) -> NewSummary | Refused:
+    def place(self, recording: Recording) -> NewSummary | RefusedRecording:
         """The summary that ``recording`` belongs to, or why it cannot be counted."""
         name = (recording.subscription_id, recording.usage_type)
         last = self._summaries.get(name)
@@ -44,22 +44,24 @@ class Context:
         found = self._summaries[name] = self._find(recording)
         return found
 
-    def _refusal(self, recording: Recording) -> Refused | None:
+    def _refusal(self, recording: Recording) -> RefusedRecording | None:
         timeline = self.timelines.get(recording.subscription_id)
         if timeline is None:
-            return Refused(recording, "unknown_subscription", f"there is no subscription {recording.subscription_id}")
+            return RefusedRecording(
+                recording, "unknown_subscription", f"there is no subscription {recording.subscription_id}"
+            )
         if recording.usage_type not in self.usage_types:
-            return Refused(recording, "unknown_usage_type", f"there is no usage type {recording.usage_type}")
+            return RefusedRecording(recording, "unknown_usage_type", f"there is no usage type {recording.usage_type}")
         if recording.customer_id != self.customers[recording.subscription_id]:
             detail = f"subscription {recording.subscription_id} is not {recording.customer_id}'s"
-            return Refused(recording, "wrong_customer", detail)
+            return RefusedRecording(recording, "wrong_customer", detail)
         term = timeline.term_at(recording.occurred_at)
         if term is None:
             early = recording.occurred_at < timeline.terms[0].starts_at
             when = "before the subscription started" if early else "after the subscription ended"
-            return Refused(recording, "outside_subscription", f"it occurred {when}")
+            return RefusedRecording(recording, "outside_subscription", f"it occurred {when}")
         if term.paused:
-            return Refused(recording, "subscription_paused", "it occurred while the subscription was paused")
+            return RefusedRecording(recording, "subscription_paused", "it occurred while the subscription was paused")
         return None
 
     def _find(self, recording: Recording) -> NewSummary:
@@ -71,7 +73,7 @@ class Context:
         return new_summary(subscription_id, usage_type, agreed)
 
 
-def new_summary(subscription_id: str, usage_type_id: str, agreed: Agreed) -> NewSummary:
+def new_summary(subscription_id: str, usage_type_id: str, agreed: AgreedSegment) -> NewSummary:
     """The summary of a segment as things stand."""
     segment = agreed.segment
     return NewSummary(

@@ -36,14 +36,14 @@ class FileName:
 
 
 @dataclass(slots=True)
-class Imported:
+class ImportOutcome:
     """What became of the lines so far. ``duplicates`` counts repeats of usage, also by an earlier import."""
 
     recorded: int = 0
     duplicates: int = 0
     quarantined: int = 0
 
-    def add(self, other: "Imported") -> None:
+    def add(self, other: "ImportOutcome") -> None:
         """Add what became of another batch."""
         self.recorded += other.recorded
         self.duplicates += other.duplicates
@@ -52,10 +52,10 @@ class Imported:
 
 def import_batch(
     session: Session, recordings: Sequence[Recording], *, name: FileName, actor: str, now: datetime
-) -> Imported:
+) -> ImportOutcome:
     """Record lines of one file in the caller's transaction; what cannot be counted goes to the quarantine."""
     outcome = record_batch(session, recordings, now=now)
-    imported = Imported(
+    imported = ImportOutcome(
         recorded=outcome.recorded,
         duplicates=len(outcome.duplicates) + outcome.known,
         quarantined=len(outcome.quarantined),

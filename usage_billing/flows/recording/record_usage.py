@@ -16,12 +16,12 @@ from usage_billing.db.bulk import find_by_index
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.recording.context import Context, load_context
 from usage_billing.metering.digest import hash_of
-from usage_billing.metering.queries import Recorded, RecordingKey, known_ids, recorded_keys
+from usage_billing.metering.queries import KnownRecording, RecordingKey, known_ids, recorded_keys
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import (
-    Counted,
-    Refused,
-    Repeated,
+    CountedRecording,
+    RefusedRecording,
+    RepeatedRecording,
     insert_duplicates,
     insert_usage,
     quarantine,
@@ -38,8 +38,8 @@ class Outcome:
     """What became of a batch. ``known`` were in the books already: the same acceptance, delivered again."""
 
     recorded: int = 0
-    duplicates: list[Repeated] = field(default_factory=list)
-    quarantined: list[Refused] = field(default_factory=list)
+    duplicates: list[RepeatedRecording] = field(default_factory=list)
+    quarantined: list[RefusedRecording] = field(default_factory=list)
     known: int = 0
 
 
@@ -65,7 +65,7 @@ def set_aside(session: Session, recording: Recording, *, detail: str) -> bool:
     lock_shards(session, [recording.shard])
     if known_ids(session, [recording.id]):
         return False
-    quarantine(session, [Refused(recording, "failed", detail[:_MAX_DETAIL])])
+    quarantine(session, [RefusedRecording(recording, "failed", detail[:_MAX_DETAIL])])
     return True
 
 
@@ -92,7 +92,7 @@ def _first_of_each_id(recordings: Iterable[Recording], known: set[UUID]) -> list
 
 
 def _divide(
-    recordings: Sequence[Recording], context: Context, recorded: Mapping[RecordingKey, Recorded], outcome: Outcome
+    recordings: Sequence[Recording], context: Context, recorded: Mapping[RecordingKey, KnownRecording], outcome: Outcome
 ) -> tuple[dict[SummaryKey, list[Recording]], dict[SummaryKey, NewSummary]]:
     """Sort out what cannot be counted and what repeats; the rest by the summaries they belong to, and those.
 
@@ -100,10 +100,10 @@ def _divide(
     """
     fresh: dict[SummaryKey, list[Recording]] = defaultdict(list)
     wanted: dict[SummaryKey, NewSummary] = {}
-    seen: dict[RecordingKey, Recorded | Recording] = {**recorded}
+    seen: dict[RecordingKey, KnownRecording | Recording] = {**recorded}
     for recording in recordings:
         summary = context.place(recording)
-        if isinstance(summary, Refused):
+        if isinstance(summary, RefusedRecording):
             outcome.quarantined.append(summary)
             continue
         name = (recording.subscription_id, recording.source, recording.idempotency_key)
@@ -112,17 +112,19 @@ def _divide(
             wanted[summary.key] = summary
             fresh[summary.key].append(recording)
         elif earlier.fingerprint() == recording.fingerprint():
-            outcome.duplicates.append(Repeated(recording, earlier.id))
+            outcome.duplicates.append(RepeatedRecording(recording, earlier.id))
         else:
             outcome.quarantined.append(
-                Refused(recording, "conflicting_duplicate", f"the key was used with other content by {earlier.id}")
+                RefusedRecording(
+                    recording, "conflicting_duplicate", f"the key was used with other content by {earlier.id}"
+                )
             )
     return fresh, wanted
 
 
 def _mark(
     fresh: Mapping[SummaryKey, Sequence[Recording]], totals: Mapping[SummaryKey, RunningTotal], exceeded: list[Fact]
-) -> Iterator[Counted]:
+) -> Iterator[CountedRecording]:
     """Advance the totals recording by recording; to ``exceeded`` comes what uses an allowance up for the first time.
 
     In the order of summaries, neighbours in the index one after the other: it leaves its pages full then, and is a
@@ -139,7 +141,7 @@ def _mark(
             total.events += 1
             total.beyond_events += bool(beyond)
             total.digest += hash_of(recording.id, recording.quantity)
-            yield Counted(recording, total.id, total.events, beyond)
+            yield CountedRecording(recording, total.id, total.events, beyond)
 
 
 def _exceeded(key: SummaryKey, summary_id: int, recording: Recording) -> Fact:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from usage_billing.embedded.probe import knock
 from usage_billing.metering.recording import SHARDS
 from usage_billing.reports.doctor.finding import FAIL, WARN, Finding, fine
-from usage_billing.reports.doctor.resp import Redis, Refused, open_redis
+from usage_billing.reports.doctor.resp import ErrorReply, Redis, open_redis
 
 # tasks/inbox/redis_inbox.py appends to these; a test holds the two together.
 STREAM = "usage-billing:inbox:{}"
@@ -27,7 +27,7 @@ def check_inbox(url: str, *, now: datetime) -> Iterator[Finding]:
             yield fine("redis", "the inbox answers")
             yield from durability_of(redis)
             yield _waiting(redis, now)
-    except Refused as error:
+    except ErrorReply as error:
         yield _refused(str(error))
     except ValueError:
         cure = "write redis://:password@host:6379/0"
@@ -74,7 +74,7 @@ def durability_of(redis: Redis) -> Iterator[Finding]:
     for name, (wanted, code, why) in _WANTED.items():
         try:
             answer = redis.ask("CONFIG", "GET", name)
-        except Refused:
+        except ErrorReply:
             yield Finding(
                 "inbox durability",
                 WARN,

@@ -13,7 +13,7 @@ _DEFAULT_PORT = 6379
 Answer = bytes | int | list["Answer"] | None
 
 
-class Refused(OSError):
+class ErrorReply(OSError):
     """The server answered with an error: its words."""
 
 
@@ -25,7 +25,7 @@ class Redis:
         self._answers = answers
 
     def ask(self, *words: str) -> Answer:
-        """Send a command and return what it says; raises Refused for an error, OSError for silence."""
+        """Send a command and return what it says; raises ErrorReply for an error, OSError for silence."""
         encoded = [word.encode() for word in words]
         parts = [b"*%d\r\n" % len(encoded), *(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded)]
         self._connection.sendall(b"".join(parts))
@@ -37,7 +37,7 @@ class Redis:
             raise OSError("the connection was closed without an answer")
         kind, rest = line[:1], line[1:-2]
         if kind == b"-":
-            raise Refused(rest.decode("utf-8", "replace"))
+            raise ErrorReply(rest.decode("utf-8", "replace"))
         if kind == b":":
             return int(rest)
         if kind == b"$":
@@ -49,7 +49,7 @@ class Redis:
 
 @contextmanager
 def open_redis(url: str) -> Iterator[Redis]:
-    """Connect, log in and choose the database of ``url``; raises Refused, OSError or ValueError (no such URL)."""
+    """Connect, log in and choose the database of ``url``; raises ErrorReply, OSError or ValueError (no such URL)."""
     parts = urlsplit(url)
     with _connect(url) as connection, connection.makefile("rb") as answers:
         redis = Redis(connection, answers)
