@@ -16,16 +16,16 @@ timezone = "UTC"
 enable_utc = True
 
 # --- what a message is ---------------------------------------------------------------------------------------
-# Whoever can write to the broker could otherwise run code here by unpickling.
+# With pickle, a process that can write to the broker could run its code here.
 task_serializer = "json"
 accept_content = ["json"]
-# Progress is rows in the database; a result in the broker would be a second truth, and a leak.
+# Progress is kept as rows in the database. Results in the broker would be a second truth, and would pile up there.
 result_backend = None
 task_ignore_result = True
 
 # --- queues --------------------------------------------------------------------------------------------------
-# Declared, direct and complete: a misspelt queue must fail rather than swallow messages, and a topic
-# exchange that lost its binding does just that.
+# Every queue is declared here, on a direct exchange. A task sent to a misspelt queue must fail: a topic exchange that
+# lost its binding would swallow the message.
 task_default_exchange_type = "direct"
 task_create_missing_queues = False
 _QUEUES = ("usage", "billing", "housekeeping")
@@ -41,11 +41,11 @@ task_routes = {
 }
 
 # --- what happens when something dies ------------------------------------------------------------------------
-# A message is done when its work is, and comes back when its process is killed. It is only a wake-up: what
-# there is to do stands in the inbox and in the run's rows, and a sweep finds it even without the message.
+# A message is acknowledged when its task ends, and comes back when its process is killed. It is only a wake-up: the
+# work to do stands in the inbox and in the run's rows, and a sweep finds it there even without the message.
 task_acks_late = True
 task_reject_on_worker_lost = True
-# A task that failed is not tried by sending the message round again: the sweep does that, with its own pause.
+# The message of a failed task is acknowledged too: the sweep tries the work again, with its own pause.
 task_acks_on_failure = True
 task_acks_on_timeout = True
 task_time_limit = 120
@@ -54,13 +54,13 @@ broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 
 # --- the worker ----------------------------------------------------------------------------------------------
-# One message a process: a long drain must not sit on the next one.
+# A process takes one message at a time: a long drain must not keep the next message from other processes.
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = _on_redis
 # TERM lets running tasks end; after USAGE_BILLING_STOP_SECONDS tasks/celery.py sends QUIT, which hands back at once
 # what still runs. The worker's own soft shutdown would sleep its whole time even when there is nothing to wait for.
 worker_soft_shutdown_timeout = 0
-# A bound on whatever may leak.
+# A process is replaced after so many tasks, or once it holds so many kilobytes: a bound on memory leaks.
 worker_max_tasks_per_child = 1000
 worker_max_memory_per_child = 300_000
 worker_concurrency = _settings.worker_processes
@@ -72,9 +72,9 @@ worker_hijack_root_logger = False
 
 if _on_redis:
     broker_transport_options = {
-        # Longer than any task may take, or it would be run twice with nothing killed.
+        # In seconds, longer than any task may take: else a task that still runs would be delivered a second time.
         "visibility_timeout": 300,
-        # Look for the unacknowledged of killed workers every 5 s instead of every 100 s.
+        # Look for the unacknowledged messages of killed workers every 5 s instead of every 100 s.
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
         "unacked_mutex_expire": 60,
@@ -85,22 +85,23 @@ if _on_redis:
         "global_keyprefix": "usage-billing:celery:",
     }
 else:
-    # Without confirms a publish is a hope.
+    # With confirms, a publish that RabbitMQ did not take raises an error.
     task_default_queue_type = "quorum"
     broker_transport_options = {"confirm_publish": True}
 
 # --- beat ----------------------------------------------------------------------------------------------------
 if _settings.redis_url:
-    # Its schedule and its lock live in Redis: a second beat takes over within 15 s (1,500 s by default), and two
-    # never tick both. If they did: every task below may run twice.
+    # The schedule and beat's lock live in Redis: a second beat takes over within 15 s (1,500 s by default), and two
+    # beats never tick both. Even if they did, no harm is done: every task below may run twice.
     beat_scheduler = "redbeat.RedBeatScheduler"
     redbeat_redis_url = _settings.redis_url
     redbeat_key_prefix = "usage-billing:beat:"
     redbeat_lock_timeout = 15
-    # Its own: without, it takes those of the broker's that it knows, and warns of that at each start.
+    # RedBeat's own options. Without them it takes those of the broker's options that it knows, and warns at each start.
     redbeat_redis_options = {"socket_keepalive": True}
 else:
-    # The inbox on PostgreSQL and RabbitMQ for the messages: then there is no Redis. Two beats both tick, harmlessly.
+    # Without Redis the inbox is on PostgreSQL and RabbitMQ carries the messages. Two beats then tick both, which does
+    # no harm: every task below may run twice.
     beat_scheduler = "celery.beat:PersistentScheduler"
     beat_schedule_filename = str(_settings.home / "beat-schedule")
 beat_max_loop_interval = 3

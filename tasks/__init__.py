@@ -1,5 +1,5 @@
 """The door through which workers enter: Celery tasks, and the durable inbox that they drain.
 
-A task parses, opens the transaction, calls one flow and returns. What is to be done stands in the inbox and in
-the database; a message is a wake-up, and losing every one of them loses nothing.
+A task parses its arguments, opens the transaction, calls one flow and returns. The work to do stands in the inbox and
+in the database. A broker message is only a wake-up: if every message is lost, no work is lost.
 """

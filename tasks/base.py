@@ -1,11 +1,11 @@
-"""What every task needs: the settings, an engine and an inbox of this process, and whether it is to end."""
+"""What every task needs: the settings, this process's engine and inbox, and whether the worker is to stop."""
 
 import mmap
 from functools import lru_cache
 
 from sqlalchemy import Engine
 
-import usage_billing.all_models  # noqa: F401  what the mapper's tables point to
+import usage_billing.all_models  # noqa: F401  the mapper needs every table that a foreign key names
 from tasks.inbox.factory import open_inbox
 from tasks.inbox.protocol import Inbox
 from usage_billing.db.session import make_engine
@@ -15,30 +15,31 @@ from usage_billing.settings import Settings
 _POOL_SIZE = 2
 _INBOX_TIMEOUT = 10.0
 
-# One byte that a worker's main process shares with those it forks: unlike a lock, nobody can die holding it.
+# One byte that a worker's main process shares with the processes it forks. Unlike a lock, it cannot stay held by a
+# process that died.
 _stopping = mmap.mmap(-1, 1)
 
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The configuration of this process."""
+    """The configuration of this process, read from the environment at the first call."""
     return Settings.from_environment()
 
 
 @lru_cache(maxsize=1)
 def engine() -> Engine:
-    """The database of this process."""
+    """The engine of this process, made at the first call. Raises ConfigurationError when no database is configured."""
     return make_engine(settings().require_database(), pool_size=_POOL_SIZE)
 
 
 @lru_cache(maxsize=1)
 def inbox() -> Inbox:
-    """The durable inbox."""
+    """The durable inbox of this process, opened at the first call."""
     return open_inbox(settings(), timeout=_INBOX_TIMEOUT)
 
 
 def after_fork() -> None:
-    """Leave the parent's connections to the parent: shared sockets would mix up answers."""
+    """Give a forked process connections of its own. On sockets shared with its parent the answers would mix."""
     if engine.cache_info().currsize:
         engine().dispose(close=False)
     engine.cache_clear()
@@ -46,10 +47,10 @@ def after_fork() -> None:
 
 
 def ask_to_stop() -> None:
-    """Let every process of this worker end what it is at and begin nothing more."""
+    """Ask every process of this worker to finish its present batch or slice and to begin no more."""
     _stopping[0] = 1
 
 
 def stopping() -> bool:
-    """Whether this worker was asked to end."""
+    """Whether this worker was asked to stop."""
     return _stopping[0] != 0

@@ -1,7 +1,7 @@
 """Tasks of the queue ``billing``: the daily chain aggregate -> rate and invoice -> finalize -> close.
 
-Each link does what is due in the run's rows and wakes the next. A link that is lost is found by
-``billing.resume_runs``; one that comes twice finds its work done.
+Each task does the work that the run's rows show as due and wakes the next task. If a wake-up is lost,
+``billing.resume_runs`` takes the run up again. If a wake-up comes twice, the second task finds the work done.
 """
 
 from datetime import timedelta
@@ -23,10 +23,11 @@ STALLED = timedelta(seconds=60)
 
 @app.task(name="billing.run_daily")
 def run_daily(*, scheduled: bool = False) -> None:
-    """Start a run over everything that is due.
+    """Start a billing run over every subscription.
 
-    ``scheduled`` is beat's word: then it is the run of the schedule's last tick, one however many beats ticked.
-    Whoever calls the task by hand wants a run now, also after the tick had its own.
+    Beat sends ``scheduled=True``: the task then starts the one run of the schedule's last tick, and several beats that
+    tick together start no second run. An operator who calls the task by hand omits it: that starts a run now, even
+    when the last tick has had its run.
     """
     now = utc_now()
     tick = last_tick(parse_schedule(base.settings().schedule), now)
@@ -38,7 +39,7 @@ def run_daily(*, scheduled: bool = False) -> None:
 
 @app.task(name="billing.aggregate")
 def aggregate(run_id: str) -> None:
-    """Plan what there is to rate, and wake a worker for each slice. Also takes up a run wherever it stands."""
+    """Plan the slices to rate, and wake a worker for each. A run past this stage is taken up where it stands."""
     _move_on(UUID(run_id))
 
 
@@ -58,19 +59,19 @@ def finalize_slice(run_id: str, position: int) -> None:
 
 @app.task(name="billing.finalize")
 def finalize(run_id: str) -> None:
-    """When everything is rated: plan what is to be finalized, and wake a worker for each slice."""
+    """Once every slice is rated, plan the slices to finalize, and wake a worker for each."""
     _move_on(UUID(run_id))
 
 
 @app.task(name="billing.close_run")
 def close_run(run_id: str) -> None:
-    """When everything is finalized: add up what the run did."""
+    """Once every slice is finalized, add up what the run did and complete it."""
     _move_on(UUID(run_id))
 
 
 @app.task(name="billing.resume_runs")
 def resume_runs() -> None:
-    """Take up runs that nobody has worked on for a while: their messages or their workers were lost."""
+    """Take up each run whose heartbeat is older than ``STALLED``: its messages or its workers were lost."""
     with transaction(base.engine()) as session:
         found = stalled(session, before=utc_now() - STALLED)
     for run_id in found:
@@ -85,7 +86,7 @@ def _move_on(run_id: UUID) -> None:
 
 
 def _wake_next_stage(run_id: UUID, phase: str) -> None:
-    # In a transaction after the slice's own: of two that end at once, the later sees both done.
+    # In a transaction after the slice's own: if two slices end at once, the worker that asks later sees both done.
     with transaction(base.engine()) as session:
         beat_heart(session, run_id, now=utc_now())
         pending = is_pending(session, run_id, phase)

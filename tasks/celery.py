@@ -16,12 +16,13 @@ from tasks.inbox.durability import warn_of_loss
 from usage_billing import logs
 from usage_billing.core.errors import Unavailable
 
-# A batch makes tens of thousands of objects and hardly a cycle.
+# Allocations between two garbage collections. A batch makes tens of thousands of objects and hardly any cycles.
 _GC_EVERY = 50_000
 
 app = Celery("usage-billing")
 app.config_from_object("celeryconfig")
-# A server that is away is no mistake of ours: a line, not a page. The sweeps come back to what was not done.
+# A server that does not answer is no bug of ours: Celery logs one line for it, no traceback. The sweeps take the work
+# up again.
 app.Task.throws = (Unavailable,)
 app.conf.include = ["tasks.usage", "tasks.billing", "tasks.outbox"]
 
@@ -29,7 +30,7 @@ app.conf.include = ["tasks.usage", "tasks.billing", "tasks.outbox"]
 @setup_logging.connect
 def _log_our_way(**_: Any) -> None:
     logs.configure(base.settings(), "beat" if "beat" in sys.argv else "worker")
-    # A line for every wake-up says nothing; what a task did, it says itself.
+    # Celery logs a line for every wake-up, which says nothing: each task logs what it did.
     for noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -37,8 +38,8 @@ def _log_our_way(**_: Any) -> None:
 @worker_process_init.connect
 def _forget_inherited_connections(**_: Any) -> None:
     base.after_fork()
-    # What is imported stays, and a task's many rows go when it ends, without any collector: to look through them all
-    # again and again took a fifth of its time.
+    # Imported modules live as long as the process. A task's rows are freed by their reference counts when it ends.
+    # When the collector looked through all of them again and again, it took a fifth of a task's time.
     gc.freeze()
     gc.set_threshold(_GC_EVERY, 20, 20)
 
@@ -50,7 +51,7 @@ def _say_what_could_be_lost(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _end_in_order(how: str, **_: Any) -> None:
-    """TERM: drains end with the batch they are at. What is still running at the end of the time is handed back."""
+    """On TERM each drain ends after its present batch. After ``stop_seconds`` QUIT hands running tasks back."""
     base.ask_to_stop()
     if how == "Warm":
         hurry = threading.Timer(base.settings().stop_seconds, os.kill, (os.getpid(), signal.SIGQUIT))

@@ -1,4 +1,4 @@
-"""Relaying facts to whoever listens, after the commit. Today that is the log; webhooks and e-mail will follow."""
+"""Relays the outbox's facts after their commit. Today it writes each to the log ``usage_billing.facts``."""
 
 import logging
 import time
@@ -9,8 +9,8 @@ from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
 from usage_billing.outbox.service import mark_relayed, waiting
 
-# A large run finalizes as many invoices as there are subscriptions. Less than the 5 s after which beat sends the next:
-# two at a time would tell the same.
+# A large run finalizes as many invoices as there are subscriptions, so a turn has an end. It is shorter than the 5 s
+# after which beat sends the next relay: two relays at a time would tell the same facts.
 _TURN_SECONDS = 4.0
 
 _facts = logging.getLogger("usage_billing.facts")
@@ -18,7 +18,7 @@ _facts = logging.getLogger("usage_billing.facts")
 
 @app.task(name="outbox.relay")
 def relay() -> None:
-    """Tell what waits, oldest first, at least once, until nothing does or a turn is over."""
+    """Relay the waiting facts, oldest first, each at least once, until none waits or the turn is over."""
     ends = time.monotonic() + _TURN_SECONDS
     while _relay_some() and time.monotonic() < ends and not base.stopping():
         pass

@@ -1,4 +1,4 @@
-"""The schedule of the daily chain: crontab syntax, as the founding document's cron script took it."""
+"""The schedule of the daily chain, in crontab syntax as in the founding document's cron script."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,6 +7,7 @@ from celery.schedules import ParseException, crontab
 
 from usage_billing.core.errors import ConfigurationError
 
+# 29 February may be eight years back: 1900 and 2100 are no leap years.
 _DAYS_BACK = 366 * 8
 
 
@@ -22,7 +23,7 @@ def parse_schedule(text: str) -> Any:
 
 
 def last_tick(schedule: Any, now: datetime) -> datetime:
-    """The latest minute up to ``now`` (UTC) that ``schedule`` names: what two beats at one tick agree on."""
+    """The latest minute up to ``now`` (UTC) that ``schedule`` names. Two beats that tick together get the same one."""
     for back in range(_DAYS_BACK):
         day = (now - timedelta(days=back)).replace(hour=23, minute=59, second=0, microsecond=0)
         if not _is_due_on(schedule, day):

@@ -1,4 +1,4 @@
-"""Tasks of the queue ``usage``: draining the inbox into the books."""
+"""Tasks of the queue ``usage``, which drain the inbox into the books."""
 
 import logging
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from usage_billing.db.session import transaction
 from usage_billing.flows.recording.record_usage import record_batch
 from usage_billing.metering.spelling import parse_recording, read_object
 
-# What waits longer than this was missed: its wake-up was lost, or its drain died.
+# If an entry waits longer than this, its wake-up was lost or its drain died.
 OVERDUE = timedelta(seconds=3)
 
 _log = logging.getLogger(__name__)
@@ -26,19 +26,19 @@ _log = logging.getLogger(__name__)
 
 @app.task(name="usage.drain")
 def drain(shard: int) -> None:
-    """Record what waits in ``shard`` of the inbox, and in others of which little does."""
+    """Record what waits in ``shard`` of the inbox; if that is little, take the other shards along."""
     try:
         drain_shard(shard, inbox=base.inbox(), engine=base.engine(), stopping=base.stopping, wake_others=_wake_others)
     except Unavailable as error:
         _log.warning("shard %d pauses: %s", shard, error.message)
     except SoftTimeLimitExceeded:
-        base.engine().dispose()  # it came anywhere: no connection is to be trusted
+        base.engine().dispose()  # the limit can strike anywhere, in the midst of an answer too: trust no connection
         raise
 
 
 @app.task(name="usage.sweep")
 def sweep() -> None:
-    """Wake a drain for every shard that has been waiting for one. Any number of these may run."""
+    """Wake a drain for every shard in which an entry waits longer than ``OVERDUE``. Several sweeps may run at once."""
     try:
         _wake(before=utc_now() - OVERDUE)
     except Unavailable as error:
@@ -49,7 +49,7 @@ def _wake_others() -> None:
     try:
         _wake(before=utc_now())
     except OperationalError as error:
-        _log.warning("the others cannot be woken, the sweep will: %s", type(error).__name__)
+        _log.warning("the other shards' drains cannot be woken now, the sweep will do so: %s", type(error).__name__)
 
 
 def _wake(*, before: datetime) -> None:
@@ -59,9 +59,10 @@ def _wake(*, before: datetime) -> None:
 
 @app.task(name="usage.record_usage")
 def record_usage(body: dict[str, Any]) -> None:
-    """Record one usage handed over by an admin, in the form of ``POST /api/usage/record``'s body.
+    """Record one usage that an admin hands over; ``body`` has the form of ``POST /api/usage/record``'s body.
 
-    Without an ``idempotencyKey`` every run of the task counts again, as every request would.
+    Without an ``idempotencyKey`` each run of the task counts the usage again, as each request does. Raises
+    InvalidInput.
     """
     now = utc_now()
     recording = parse_recording(read_object(msgspec.json.encode(body)), id=new_id(), received_at=now)

@@ -1,1 +1,1 @@
-"""How what waits in the inbox gets into the books: batches, and a search for the recording that spoils one."""
+"""Moves waiting recordings from the inbox into the books, batch by batch, and finds one that makes its batch fail."""

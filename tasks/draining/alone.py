@@ -1,7 +1,8 @@
-"""Finding the recording that ends its worker, or hangs it, among a batch that did so several times.
+"""Finds the recording that ends its worker, or hangs it, in a batch that did so several times.
 
-Before each one is tried the inbox is told its name. If nothing more is heard, whoever comes next knows whom to set
-aside. A recording that was in the books after all stays there: setting aside looks first.
+Before the drain tries a recording alone, it tells the inbox the recording's id. If the drain then dies, the next drain
+of the shard reads that id and sets the recording aside. Setting aside looks into the books first: a recording that was
+committed all the same stays there.
 """
 
 import logging
@@ -20,7 +21,7 @@ from usage_billing.metering.queries import known_ids
 from usage_billing.metering.recording import Recording
 
 _ENTRY = "entry:"
-_DETAIL = "whoever tried to count it died or hung, several times"
+_DETAIL = "the workers that tried to count it died or hung, several times"
 
 _log = logging.getLogger(__name__)
 
@@ -28,13 +29,16 @@ _log = logging.getLogger(__name__)
 def record_one_by_one(
     shard: int, entries: Sequence[Entry], *, inbox: Inbox, engine: Engine, is_over: Callable[[], bool]
 ) -> int:
-    """Record each recording in a transaction of its own; returns how many were taken."""
+    """Record each recording of ``entries`` in a transaction of its own; returns how many recordings were taken.
+
+    Ends early when ``is_over`` says so; the entries not yet deleted stay in the inbox. Raises Unavailable.
+    """
     taken = 0
     for entry in entries:
         inbox.try_alone(shard, _ENTRY + entry.id)
         for recording in _unknown(unpack(entry, engine), engine):
             if is_over():
-                inbox.try_alone(shard, "")  # nobody's fault: whoever comes next must not take it for a death
+                inbox.try_alone(shard, "")  # this drain ends in order: the next must not suspect the last recording
                 return taken
             inbox.try_alone(shard, str(recording.id))
             _record_alone(recording, engine)
@@ -45,7 +49,11 @@ def record_one_by_one(
 
 
 def set_suspect_aside(suspect: str, shard: int, entries: Sequence[Entry], *, inbox: Inbox, engine: Engine) -> None:
-    """Quarantine what was tried alone by somebody who was not heard of again; the others are to be tried together."""
+    """Quarantine ``suspect``, which an earlier drain tried alone and did not survive.
+
+    ``suspect`` is ``entry:`` and an entry's id, or a recording's id. The shard's tries are forgotten, so the next drain
+    tries the other recordings together again.
+    """
     if suspect.startswith(_ENTRY):
         for entry in entries:
             if _ENTRY + entry.id == suspect:
@@ -61,7 +69,7 @@ def set_suspect_aside(suspect: str, shard: int, entries: Sequence[Entry], *, inb
 
 
 def _unknown(recordings: Sequence[Recording], engine: Engine) -> list[Recording]:
-    """Those that an earlier pass did not come to."""
+    """The recordings of ``recordings`` that no earlier drain put into the books."""
     with transaction(engine) as session:
         known = known_ids(session, [recording.id for recording in recordings])
     return [recording for recording in recordings if recording.id not in known]
@@ -72,7 +80,7 @@ def _record_alone(recording: Recording, engine: Engine) -> None:
         with transaction(engine) as session:
             record_batch(session, [recording], now=utc_now())
     except (Unavailable, SoftTimeLimitExceeded):
-        raise  # the one is nobody's fault, the other that of the suspect, as whoever comes next will see
+        raise  # a server's trouble is no recording's fault; after a time limit the inbox names the suspect to the next
     except Exception as error:
         _log.exception("could not be recorded", extra={"eventId": str(recording.id)})
         _set_aside(recording, engine, f"{type(error).__name__}: {error}")

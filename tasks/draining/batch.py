@@ -1,11 +1,11 @@
-"""Entries of the inbox into the books, as many as go into a transaction.
+"""Writes entries of the inbox into the books, at most ``BATCH`` recordings in a transaction.
 
-One bad recording never fails its neighbours. A batch that a recording makes fail is halved until that one stands
-alone, and it goes to quarantine with its error.
+One bad recording never fails its neighbours. If a recording makes its batch fail, the batch is halved until that
+recording stands alone, and the recording goes to quarantine with its error.
 
-Keys are taken for new, and the unique index objects if one is not: then the batch is recorded once more, looking them
-up, and so are those that follow for a while. Looking up is an eighth of what a recording costs, and who sends one key
-again is likely to send more.
+A batch is first written without looking its idempotency keys up. If the unique index refuses it, it is written again
+with the look-up. For ``WARY_SECONDS`` after a repeated key this process looks up the keys of every batch: a sender who
+repeats one key is likely to repeat more. The look-up is an eighth of what a recording costs.
 """
 
 import logging
@@ -25,8 +25,9 @@ from usage_billing.flows.recording.record_usage import Outcome, record_batch, se
 from usage_billing.metering.recording import Recording
 
 BATCH = 4000
+# A batch of at most so many recordings logs a line for each.
 _FEW = 20
-# So long keys are looked up after one that came again.
+# For so many seconds after a repeated key, idempotency keys are looked up before a batch is written.
 WARY_SECONDS = 60
 
 # What a recording's own content can cause. Anything else may be the system's trouble.
@@ -36,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class Wariness:
-    """Whether keys are looked up: for a while after one that came again. Each process has its own."""
+    """True while this process looks idempotency keys up: for ``WARY_SECONDS`` after the last repeated key."""
 
     def __init__(self) -> None:
         self._ends = 0.0
@@ -45,7 +46,7 @@ class Wariness:
         return time.monotonic() < self._ends
 
     def renew(self) -> None:
-        """A key came again just now."""
+        """Note that a key was repeated just now."""
         self._ends = time.monotonic() + WARY_SECONDS
 
 
@@ -53,7 +54,7 @@ _wary = Wariness()
 
 
 def record_entries(entries: Sequence[Entry], engine: Engine) -> int:
-    """Record what ``entries`` hold; returns how many recordings that were. Raises Unavailable."""
+    """Record all recordings of ``entries``; returns how many there were. Raises Unavailable."""
     recordings = [recording for entry in entries for recording in unpack(entry, engine)]
     for start in range(0, len(recordings), BATCH):
         _record(recordings[start : start + BATCH], engine)
@@ -70,7 +71,7 @@ def _record(recordings: Sequence[Recording], engine: Engine) -> None:
         return
     for refused in outcome.quarantined:
         _log.warning("quarantined: %s", refused.detail, extra={"eventId": str(refused.recording.id)})
-    # A busy shard would write more lines than rows; what came alone can be followed line by line.
+    # A busy shard would log more lines than it writes rows. Only a small batch is logged recording by recording.
     for recording in recordings if len(recordings) <= _FEW else ():
         _log.info("in the books", extra={"eventId": str(recording.id)})
     _log.info(

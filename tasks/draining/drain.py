@@ -1,12 +1,12 @@
-"""From the inbox to the books: read, record in one transaction, delete, until nothing waits.
+"""Drains a shard of the inbox into the books: read, record in one transaction, delete, until nothing waits.
 
-Whoever empties a shard in which little waits takes the other shards along, as far as nobody else is at them: one
-transaction for all, and one process that waits for company instead of eight. When it becomes too much for one, the
-others are woken again.
+If little waits in its own shard, the drain takes the other shards along, except those that another drain has locked.
+Then one transaction serves all shards, and one process instead of eight waits for more recordings. When that becomes
+too much for one process, the drain leaves the other shards and has their own drains woken.
 
-A batch that ends its worker, or hangs it, three times is then recorded one by one, and the one that does it again is
-set aside without another try. When the database or the inbox does not answer nothing is tried and nothing held
-against anybody: the shards pause.
+If a batch ends or hangs its worker three times, the next drain records its recordings one by one. The recording that
+does so again is set aside without another try. When the database or the inbox does not answer, the drain tries nothing,
+counts no failure against the batch, and pauses the shards.
 """
 
 import logging
@@ -25,14 +25,15 @@ from usage_billing.core.errors import Unavailable
 from usage_billing.db.locks import try_lock_drain
 from usage_billing.db.session import transaction
 
-# So few in a round are little: taking the other shards along, and after that waiting for more, costs less than another
-# round at once.
+# A round with fewer recordings than this is small. It is cheaper to take the other shards along in it, and to wait
+# ``LINGER_SECONDS`` for more after it, than to start the next round at once.
 LITTLE = 1000
 LINGER_SECONDS = 0.2
-# Give the process back after this, so that one busy shard does not starve the others.
+# A drain gives its process back after so many seconds, so that one busy shard does not starve the others.
 TURN_SECONDS = 20.0
-# So often a batch is tried as a whole; before the second time 1 s passes, before the third 2 s.
+# So often a batch is tried as a whole; 1 s passes before the second time, 2 s before the third.
 MAX_TRIES = 3
+# For so many seconds the shards sleep after a server did not answer.
 PAUSE_SECONDS = 5
 
 _log = logging.getLogger(__name__)
@@ -46,17 +47,17 @@ def drain_shard(
     stopping: Callable[[], bool] = lambda: False,
     wake_others: Callable[[], None] = lambda: None,
 ) -> int:
-    """Record what waits in ``shard`` until nothing does, a turn is over, or this process is ``stopping``.
+    """Record what waits in ``shard`` until nothing does, ``TURN_SECONDS`` are over, or this process is ``stopping``.
 
-    ``wake_others`` is called when something is left that nobody has been woken for. Returns how many recordings were
-    taken; none when somebody else is at it, who will look again before resting. Raises Unavailable, with everything
-    not yet recorded still in the inbox and the shards paused.
+    The drain calls ``wake_others`` when it leaves entries for which no drain was woken. Returns how many recordings it
+    took: 0 when another drain holds the shard, which looks again before it rests. Raises Unavailable; then everything
+    not yet recorded is still in the inbox, and the shards are paused for ``PAUSE_SECONDS``.
     """
     return _Drain(shard, inbox, engine, stopping, wake_others).run()
 
 
 class _Drain:
-    """One turn. ``helped`` are the shards it took along, under the lock of ``guard`` like its own."""
+    """One turn of a drain. ``_helped`` are the shards it took along, locked by its guard transaction like its own."""
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class _Drain:
         self._paused = 0.0
 
     def run(self) -> int:
-        """See drain_shard."""
+        """Drain until the turn is over; returns how many recordings were taken. Raises Unavailable."""
         try:
             while self._own in (left := self._empty()) and not self._is_over():
                 self._let_go(left - {self._own})
@@ -91,7 +92,7 @@ class _Drain:
         return self._stopping() or time.monotonic() > self._turn_ends
 
     def _let_go(self, shards: set[int]) -> None:
-        """Leave ``shards`` to others, and have them woken."""
+        """Leave ``shards`` to other drains, and have those woken."""
         for shard in shards:
             self._inbox.nap(shard, seconds=0)
         self._helped -= shards
@@ -99,8 +100,8 @@ class _Drain:
             self._wake_others()
 
     def _empty(self) -> set[int]:
-        """Record until there is nothing in any shard, or too much for one; returns those in which something is left."""
-        # The locks go with the transaction, and that with this process, whatever ends it.
+        """Record until every shard is empty or one drain has too much; returns the shards that are not empty."""
+        # The locks end with the transaction, and the transaction ends with this process, even when that is killed.
         with transaction(self._engine) as guard:
             self._helped = set()
             if not try_lock_drain(guard, self._own):
@@ -114,9 +115,9 @@ class _Drain:
         return {shard for shard in {self._own, *self._helped} if not self._inbox.rest(shard)}
 
     def _haul(self, guard: Session) -> dict[int, list[Entry]]:
-        """About a batch of what waits: in our own shard, and when that is little in the others too.
+        """Read about a batch of what waits, by shard: our own shard, and the other shards too when ours holds little.
 
-        So nobody waits for more in a shard while there is more in another that nobody is at.
+        So this drain does not wait for more in its own shard while entries lie in a shard that no drain has locked.
         """
         hauls = {self._own: self._inbox.read(self._own, at_most=BATCH)}
         if _is_little(hauls):
@@ -126,7 +127,7 @@ class _Drain:
         return {shard: entries for shard, entries in hauls.items() if entries}
 
     def _is_much(self, hauls: dict[int, list[Entry]]) -> bool:
-        """Whether a round was too full for all the shards: in some that are held for it nobody may have looked."""
+        """Whether a round was too full for all shards: then this drain may hold shards that it did not read."""
         return not _room(hauls) or not _is_little({self._own: hauls.get(self._own, [])})
 
     def _may_help(self, guard: Session, shard: int) -> bool:
@@ -135,9 +136,10 @@ class _Drain:
         return shard in self._helped
 
     def _record_hauls(self, hauls: dict[int, list[Entry]]) -> None:
-        """Record all together, but those of a shard that has failed before by themselves.
+        """Record all shards together, except that a shard whose batch failed before is recorded by itself.
 
-        Each of these at once when it is taken: if it ends this process, nothing but it shall have failed again.
+        Such a shard is recorded as soon as it is taken, before the next shard is: if it ends this process, only its own
+        tries go up.
         """
         together = {}
         for shard, entries in hauls.items():
@@ -162,7 +164,7 @@ class _Drain:
             )
 
     def _pause(self, seconds: float) -> None:
-        """Let so much time pass in this turn, once for all shards."""
+        """Wait until this turn has paused for ``seconds`` in all, whichever shard it paused for."""
         time.sleep(max(seconds - self._paused, 0))
         self._paused = max(seconds, self._paused)
 
@@ -175,7 +177,7 @@ class _Drain:
 
 
 def _room(hauls: Mapping[int, Sequence[Entry]]) -> int:
-    """How many recordings one transaction takes beside these: none where they are so large that not all were read."""
+    """How many recordings fit into the transaction beside these; 0 when these reach READ_BYTES, the limit of a read."""
     entries = [entry for of_shard in hauls.values() for entry in of_shard]
     if sum(len(entry.data) for entry in entries) >= READ_BYTES:
         return 0

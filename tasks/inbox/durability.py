@@ -1,4 +1,4 @@
-"""A worker's first word: what of the configuration could lose an accepted recording."""
+"""Warns at a worker's start of each setting that could lose an accepted recording."""
 
 import logging
 
@@ -19,4 +19,4 @@ def warn_of_loss(settings: Settings) -> None:
             if finding.state != OK:
                 _log.warning("%s; cure: %s", finding.message, finding.cure)
     except (OSError, ValueError, psycopg.Error, UsageBillingError) as error:
-        _log.warning("whether the inbox keeps what it accepts could not be asked: %s", error)
+        _log.warning("the inbox could not be asked whether it keeps what it accepts: %s", error)

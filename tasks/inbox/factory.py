@@ -1,4 +1,4 @@
-"""Which inbox it is: USAGE_BILLING_INBOX decides."""
+"""Opens the inbox that USAGE_BILLING_INBOX names."""
 
 from tasks.inbox import postgres_inbox, redis_inbox
 from tasks.inbox.protocol import Inbox, Limits
@@ -6,9 +6,9 @@ from usage_billing.settings import Settings
 
 
 def open_inbox(settings: Settings, *, timeout: float, pool_size: int = 2) -> Inbox:
-    """The inbox of ``settings``, whose every answer takes at most about ``timeout`` seconds; not yet connected.
+    """The inbox of ``settings``, not yet connected. Each of its calls takes at most about ``timeout`` seconds.
 
-    Raises ConfigurationError when the server that it is on is not configured.
+    Raises ConfigurationError when the inbox's server is not configured.
     """
     limits = Limits(recordings=settings.max_backlog, bytes=settings.max_backlog_bytes)
     if settings.inbox == "postgres":

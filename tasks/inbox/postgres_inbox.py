@@ -1,7 +1,8 @@
 """The inbox on PostgreSQL: a table of its own, appended to under ``synchronous_commit = on``.
 
-For operators whose Redis cannot promise that what it answered is on disk. psycopg itself and a small pool of its own:
-whoever appends waits for an answer, and gets a no within a second when there is none to be had.
+It is for operators whose Redis cannot promise that what it acknowledged is on disk. It uses psycopg itself and a small
+pool of its own: a request that appends waits for the answer, and is refused within about ``timeout`` seconds when
+PostgreSQL gives none.
 """
 
 import threading
@@ -34,16 +35,18 @@ from usage_billing.core.errors import Unavailable
 from usage_billing.db.bounded import NoAnswer, bounded
 from usage_billing.metering.recording import SHARDS, Recording, encode_recordings
 
-# Measuring the backlog reads all of it: between two looks passes at least this, and twenty times what one took.
+# Measuring the backlog reads all of it. Between two measurements pass at least so many seconds, and at least so many
+# times what the last one took.
 _LOOK_SECONDS = 0.5
 _LOOK_SHARE = 20
+# A statement gets at least so many seconds, even when its deadline has all but passed.
 _LEAST_SECONDS = 0.05
-# After these there is no time left to try again.
+# After one of these errors no time is left to try again.
 _TOO_LATE = (PoolTimeout, NoAnswer, psycopg.errors.QueryCanceled)
 
 
 def connect(url: str, *, timeout: float, pool_size: int) -> ConnectionPool[Any]:
-    """A pool on ``url`` (``postgresql+psycopg://``) whose users wait at most about ``timeout`` seconds for anything."""
+    """A closed pool on ``url`` (``postgresql+psycopg://``); each wait takes at most about ``timeout`` seconds."""
     return ConnectionPool(
         url.replace("postgresql+psycopg://", "postgresql://", 1),
         connection_class=bounded(timeout),
@@ -58,7 +61,7 @@ def connect(url: str, *, timeout: float, pool_size: int) -> ConnectionPool[Any]:
         timeout=timeout,
         reconnect_timeout=timeout,
         configure=_each_statement_by_itself,
-        # Opened on first use: it has threads of its own, which a server that forks would lose.
+        # Opened on first use: the pool has threads, and a process forked after its opening would not have them.
         open=False,
     )
 
@@ -76,53 +79,57 @@ class PostgresInbox:
         self._backlog = _Backlog()
 
     def append(self, recordings: Sequence[Recording]) -> list[int]:
-        """See Inbox; one statement, hence all shards or none."""
+        """Keep all of ``recordings`` or none, in one statement; returns the shards to wake. Raises Unavailable."""
         deadline = time.monotonic() + self._pool.timeout
         self._refuse_beyond_limits(deadline)
         divided = by_shard(recordings)
         shards, counts = list(divided), [len(waiting) for waiting in divided.values()]
         data = [encode_recordings(waiting) for waiting in divided.values()]
-        # Safe to do twice: the same ids are one recording.
+        # Safe to do twice: recordings with the same ids are recorded once.
         self._ask(sql.APPEND, (shards, counts, data), deadline=deadline)
         self._backlog.add(sum(counts), sum(len(part) for part in data))
-        # In a statement after the commit: whoever rests in between either sees the entry or is seen resting.
+        # In a statement after the commit: a drain that rests in between either sees the entry, or is seen here as
+        # resting.
         with suppress(Unavailable):
             return self._wake(shards, deadline=deadline)
-        return shards  # kept it is, so this is no failure: rather wake once too often
+        return shards  # the recordings are kept, so this is no failure: rather wake a drain once too often
 
     def read(self, shard: int, *, at_most: int) -> list[Entry]:
-        """See Inbox."""
+        """The oldest entries of ``shard``, up to about ``at_most`` recordings or READ_BYTES. Raises Unavailable."""
         rows = self._ask(sql.READ, {"shard": shard, "recordings": at_most, "bytes": READ_BYTES})
         return [Entry(str(row_id), bytes(data), count) for row_id, data, count in rows]
 
     def filled(self) -> list[int]:
-        """See Inbox."""
+        """The shards in which something waits. Raises Unavailable."""
         return [shard for (shard,) in self._ask(sql.FILLED, {"shards": SHARDS})]
 
     def take(self, shard: int, first: Entry) -> TakenBatch:
-        """See Inbox."""
+        """Note that a drain begins with ``first``; returns its tries and the suspect. Raises Unavailable."""
         [(tries, suspect)] = self._ask(sql.TAKE, {"shard": shard, "first": first.id, "seconds": WAKE_SECONDS})
         return TakenBatch(tries, suspect)
 
     def try_alone(self, shard: int, what: str) -> None:
-        """See Inbox."""
+        """Note that a drain now tries ``what`` alone; '' clears it. Raises Unavailable."""
         self._ask(sql.TRY_ALONE, {"shard": shard, "what": what})
 
     def forgive(self, shard: int) -> None:
-        """See Inbox."""
+        """Forget the shard's tries and its suspect. Raises Unavailable."""
         self._ask(sql.FORGIVE, {"shard": shard})
 
     def nap(self, shard: int, *, seconds: int) -> None:
-        """See Inbox."""
+        """Let no drain be woken for ``shard`` for ``seconds``. Raises Unavailable."""
         self._ask(sql.NAP, {"shard": shard, "seconds": seconds})
 
     def delete(self, shard: int, entries: Sequence[Entry], *, searching: bool = False) -> None:
-        """See Inbox."""
+        """Delete committed entries; the tries are forgotten too, except while ``searching``. Raises Unavailable."""
         ids = [int(entry.id) for entry in entries]
         self._ask(sql.DELETE, {"shard": shard, "ids": ids, "searching": searching})
 
     def rest(self, shard: int) -> bool:
-        """See Inbox; it looks once more, for what was appended by somebody who saw this shard awake still."""
+        """Stop draining ``shard`` if it is empty; returns False when an entry waits after all. Raises Unavailable.
+
+        It looks a second time: an append may have seen the shard awake still, and so have woken no drain.
+        """
         self._ask(sql.REST, {"shard": shard})
         [(something,)] = self._ask(sql.SOMETHING, {"shard": shard})
         if something:
@@ -130,22 +137,25 @@ class PostgresInbox:
         return not something
 
     def overdue(self, *, before: datetime) -> list[int]:
-        """See Inbox."""
+        """The shards with an entry from before ``before`` and no drain awake; wakes them. Raises Unavailable."""
         values = {"shards": SHARDS, "before": before, "seconds": WAKE_SECONDS}
         return [shard for (shard,) in self._ask(sql.OVERDUE, values)]
 
     def waiting(self) -> int:
-        """See Inbox."""
+        """How many recordings wait, in all shards. Raises Unavailable."""
         [(recordings, _)] = self._ask(sql.BACKLOG)
         return int(recordings)
 
     def oldest(self) -> datetime | None:
-        """See Inbox."""
+        """When the oldest waiting entry was appended (UTC); None when nothing waits. Raises Unavailable."""
         [(oldest,)] = self._ask(sql.OLDEST, {"shards": SHARDS})
         return None if oldest is None else oldest.astimezone(UTC)
 
     def find(self, record_id: UUID) -> Recording | None:
-        """See Inbox; looks among what was appended when its id was made."""
+        """The recording with this id if it waits, looked for among the entries of when its id was made.
+
+        Raises Unavailable.
+        """
         window = appended_between(record_id)
         if window is None:
             return None
@@ -153,7 +163,7 @@ class PostgresInbox:
         return find_in((bytes(data) for (data,) in self._ask(sql.FIND, values)), record_id)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the pool and its connections."""
         self._pool.close()
 
     def _wake(self, shards: list[int], *, deadline: float | None = None) -> list[int]:
@@ -176,7 +186,10 @@ class PostgresInbox:
     def _ask(
         self, statement: LiteralString, values: Any = None, *, deadline: float | None = None
     ) -> list[tuple[Any, ...]]:
-        """With a ``deadline`` the other connections are tried when one is broken, as all are after a restart."""
+        """Run ``statement`` and return its rows. Raises Unavailable.
+
+        With a ``deadline`` it goes on to the next connection when one is broken, as all are after a server's restart.
+        """
         with _available():
             while True:
                 try:
@@ -195,7 +208,7 @@ class PostgresInbox:
 
 
 class _Backlog:
-    """What waits, as it was last measured and as this process has added since. Safe between threads."""
+    """How much waits: the last measurement, plus what this process has appended since. Safe between threads."""
 
     def __init__(self) -> None:
         self.recordings = 0
@@ -204,7 +217,7 @@ class _Backlog:
         self._lock = threading.Lock()
 
     def due(self) -> bool:
-        """Whether it is time to measure; then for one caller only."""
+        """Whether it is time to measure; when it is, one caller only is told so."""
         with self._lock:
             if time.monotonic() < self._next_look:
                 return False
@@ -212,13 +225,13 @@ class _Backlog:
             return True
 
     def measured(self, recordings: int, size: int, *, seconds: float) -> None:
-        """Note a measurement that took so long."""
+        """Note a measurement, in recordings and bytes, that took ``seconds``."""
         with self._lock:
             self.recordings, self.size = recordings, size
             self._next_look = time.monotonic() + max(_LOOK_SECONDS, seconds * _LOOK_SHARE)
 
     def add(self, recordings: int, size: int) -> None:
-        """Note what was appended."""
+        """Note an append, in recordings and bytes."""
         with self._lock:
             self.recordings += recordings
             self.size += size

@@ -1,4 +1,4 @@
-"""What the inbox asks of PostgreSQL, each statement a transaction of its own."""
+"""The statements of the inbox on PostgreSQL; each runs in a transaction of its own."""
 
 from typing import LiteralString
 
@@ -7,7 +7,7 @@ INSERT INTO inbox_entries (shard, count, data)
 SELECT * FROM unnest(%s::integer[], %s::integer[], %s::bytea[])
 """
 
-# The size of a value that is stored out of line is known without fetching it.
+# The oldest entries of a shard. octet_length of a value that is stored out of line does not fetch the value.
 READ: LiteralString = """
 SELECT id, data, count FROM (
     SELECT id, data, count, sum(count) OVER before AS recordings, sum(octet_length(data)) OVER before AS bytes
@@ -19,7 +19,8 @@ SELECT id, data, count FROM (
 WHERE coalesce(recordings, 0) < %(recordings)s AND coalesce(bytes, 0) < %(bytes)s ORDER BY id
 """
 
-# Reads before it writes: nearly always the shard is awake, and then it locks nothing.
+# Wakes those of the shards that are asleep, and returns them. It reads before it writes: nearly always the shard is
+# awake, and then the statement locks nothing.
 WAKE: LiteralString = """
 INSERT INTO inbox_shards AS s (shard, awake_until)
 SELECT asleep.shard, now() + make_interval(secs => CASE
@@ -32,6 +33,7 @@ ON CONFLICT (shard) DO UPDATE SET awake_until = excluded.awake_until WHERE s.awa
 RETURNING shard
 """
 
+# Counts a try. The tries go on when the first entry is the same as last time, or '*', which stands for any.
 TAKE: LiteralString = """
 INSERT INTO inbox_shards AS s (shard, awake_until, first, tries)
 VALUES (%(shard)s, now() + make_interval(secs => %(seconds)s), %(first)s, 1)
@@ -48,6 +50,7 @@ NAP: LiteralString = """
 UPDATE inbox_shards SET awake_until = now() + make_interval(secs => %(seconds)s) WHERE shard = %(shard)s
 """
 
+# While a drain is searching, 'first' becomes '*', so that the tries count for the next entry too.
 DELETE: LiteralString = """
 WITH gone AS (DELETE FROM inbox_entries WHERE shard = %(shard)s AND id = ANY(%(ids)s))
 UPDATE inbox_shards SET suspect = '', first = CASE WHEN %(searching)s AND first <> '' THEN '*' ELSE '' END,
@@ -67,7 +70,8 @@ SELECT shard FROM generate_series(0, %(shards)s - 1) AS s (shard)
 WHERE EXISTS (SELECT FROM inbox_entries AS e WHERE e.shard = s.shard)
 """
 
-# An idle wake-up, which lives longer than others, does not keep the sweep from waking.
+# Wakes and returns the shards with a late entry. A wake-up that ends later than a usual one is an idle one: it does not
+# keep the sweep from waking.
 OVERDUE: LiteralString = """
 INSERT INTO inbox_shards AS s (shard, awake_until)
 SELECT late.shard, now() + make_interval(secs => %(seconds)s) FROM generate_series(0, %(shards)s - 1) AS late (shard)

@@ -1,7 +1,7 @@
 """The durable inbox: where an accepted recording waits until it is in the books.
 
-Appending is the acceptance: when ``append`` returns, the recording survives whatever dies. An entry is deleted
-after the transaction that recorded it was committed, so it may be read twice and never be lost.
+Appending is the acceptance: when ``append`` returns, the recording survives the death of any process. A drain deletes
+an entry after it has committed the transaction that recorded it. So an entry may be read twice and is never lost.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,13 +13,14 @@ from uuid import UUID
 from usage_billing.core.errors import Unavailable
 from usage_billing.metering.recording import Recording, decode_recordings
 
-# How long a wake-up counts: if its message is lost, the next append or the sweep wakes again after this.
+# For so many seconds a wake-up counts. If its message is lost, the next append or the sweep wakes a drain after that.
 WAKE_SECONDS = 10
-# When an entry waits this long nobody seems to work here: appends then wake once in IDLE_WAKE_SECONDS only, so that
-# days without a worker do not fill the broker with messages. The sweep, which a worker runs, goes on as ever.
+# If an entry waits for so many seconds, no worker seems to run. An append then wakes a drain only once in
+# IDLE_WAKE_SECONDS, so that days without a worker do not fill the broker with messages. The sweep runs in a worker, and
+# wakes as often as before.
 IDLE_AFTER_SECONDS = 60
 IDLE_WAKE_SECONDS = 60
-# What a worker holds of a shard at once, as it was sent; a single entry may be larger.
+# About how many encoded bytes of a shard a worker reads at once; a single entry may be larger.
 READ_BYTES = 8 * 1024 * 1024
 # No recording was accepted before 2020, none will be after 2200.
 _FIRST_MADE, _LAST_MADE = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (2020, 2200))
@@ -27,7 +28,7 @@ _FIRST_MADE, _LAST_MADE = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may wait before ``append`` says no."""
+    """How much may wait before ``append`` refuses: a number of recordings, and a number of encoded bytes."""
 
     recordings: int
     bytes: int
@@ -35,7 +36,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one request left in one shard: ``data`` encodes ``count`` recordings."""
+    """What one request appended to one shard: ``data`` encodes ``count`` recordings."""
 
     id: str
     data: bytes
@@ -43,8 +44,11 @@ class Entry:
 
 
 class TakenBatch(NamedTuple):
-    """``tries``: how often in a row, this time included, somebody began with the same entry. ``suspect``: what was
-    tried alone when whoever tried it was not heard of again, or ''."""
+    """What the inbox knows of a shard's first entry when a drain takes it.
+
+    ``tries`` is how often in a row a drain began with this entry, this time included. ``suspect`` names what an earlier
+    drain tried alone and did not survive; it is '' when there is none.
+    """
 
     tries: int
     suspect: str
@@ -54,15 +58,15 @@ class Inbox(Protocol):
     """What the API appends to and workers drain. Every method raises Unavailable when it does not answer."""
 
     def append(self, recordings: Sequence[Recording]) -> list[int]:
-        """Keep all or none; returns the shards that nobody has been woken for.
+        """Keep all of ``recordings`` or none; returns the shards for which the caller has to wake a drain.
 
-        Raises Unavailable, ``inbox_unavailable`` or ``backlog_full``: then nothing was kept, or, after a lost
-        answer, the sender's retry is recorded once.
+        Raises Unavailable with the code ``inbox_unavailable`` or ``backlog_full``: then nothing was kept. If only the
+        inbox's answer was lost, the recordings were kept, and the sender's retry counts nothing twice.
         """
         ...
 
     def read(self, shard: int, *, at_most: int) -> list[Entry]:
-        """The oldest entries of ``shard``: about ``at_most`` recordings, and not many more than READ_BYTES."""
+        """The oldest entries of ``shard``: about ``at_most`` recordings, and not many more bytes than READ_BYTES."""
         ...
 
     def filled(self) -> list[int]:
@@ -70,51 +74,52 @@ class Inbox(Protocol):
         ...
 
     def take(self, shard: int, first: Entry) -> TakenBatch:
-        """Note that work begins on what was read, and that nobody else need be woken for ``shard``."""
+        """Note that a drain begins with entry ``first``, and that no other need be woken for WAKE_SECONDS."""
         ...
 
     def try_alone(self, shard: int, what: str) -> None:
-        """Note that ``what`` is tried by itself: the suspect, should nothing more be heard."""
+        """Note that a drain now tries ``what`` alone. If that drain dies, ``what`` is the suspect; '' clears it."""
         ...
 
     def forgive(self, shard: int) -> None:
-        """Forget tries and suspect: it was not the entries' fault, or whose it was is found."""
+        """Forget the shard's tries and its suspect: no entry was at fault, or the one at fault was found."""
         ...
 
     def delete(self, shard: int, entries: Sequence[Entry], *, searching: bool = False) -> None:
-        """Forget entries whose recordings were committed, and forgive.
+        """Delete entries whose recordings were committed, and forgive the shard.
 
-        While ``searching`` for what does harm the tries go on: those of the next entry, as if it were the same.
+        While a drain is ``searching`` for a harmful recording, the tries are kept: they count for the next entry as if
+        it were the same one. Only the suspect is forgotten.
         """
         ...
 
     def nap(self, shard: int, *, seconds: int) -> None:
-        """Nobody is to be woken for ``shard`` for so long (at most WAKE_SECONDS), and then anybody may be."""
+        """Let no drain be woken for ``shard`` for ``seconds`` (0 to WAKE_SECONDS); after that an append wakes one."""
         ...
 
     def rest(self, shard: int) -> bool:
-        """Stop draining ``shard`` if it is empty; False when there is something after all."""
+        """Let ``shard`` sleep if it is empty; when an entry waits after all, it stays awake and False is returned."""
         ...
 
     def overdue(self, *, before: datetime) -> list[int]:
-        """The shards in which something waits since ``before`` although nobody was woken; wakes them."""
+        """The shards with an entry older than ``before`` for which no drain is awake; marks them as woken."""
         ...
 
     def waiting(self) -> int:
-        """How many recordings wait."""
+        """How many recordings wait, in all shards."""
         ...
 
     def oldest(self) -> datetime | None:
-        """Since when the oldest entry waits."""
+        """When the oldest waiting entry was appended; None when nothing waits."""
         ...
 
     def find(self, record_id: UUID) -> Recording | None:
-        """The recording, if it waits."""
+        """The recording with this id if it waits, else None."""
         ...
 
 
 def by_shard(recordings: Sequence[Recording]) -> dict[int, list[Recording]]:
-    """What of ``recordings`` goes to which shard."""
+    """``recordings`` divided by the shard that each belongs to."""
     divided: dict[int, list[Recording]] = {}
     for recording in recordings:
         divided.setdefault(recording.shard, []).append(recording)
@@ -122,19 +127,19 @@ def by_shard(recordings: Sequence[Recording]) -> dict[int, list[Recording]]:
 
 
 def unavailable() -> Unavailable:
-    """The inbox does not answer."""
+    """The error of an inbox that does not answer."""
     return Unavailable("the inbox does not answer; try again later", code="inbox_unavailable")
 
 
 def backlog_full() -> Unavailable:
-    """As much waits as is allowed to."""
+    """The error of an inbox in which as much waits as is allowed."""
     return Unavailable("too many recordings wait to be counted; try again later", code="backlog_full")
 
 
 def appended_between(record_id: UUID) -> tuple[datetime, datetime] | None:
-    """When a recording of this id was appended, give or take; None for an id that was never one of ours.
+    """From when to when a recording with this id can have been appended; None when its id was not made by us.
 
-    Ours are of version 7: they begin with the milliseconds of the epoch at which they were made.
+    Our ids are UUIDs of version 7. Their first 48 bits are the milliseconds since the epoch at which they were made.
     """
     made_at = (record_id.int >> 80) / 1000
     if not _FIRST_MADE <= made_at < _LAST_MADE:
@@ -144,7 +149,10 @@ def appended_between(record_id: UUID) -> tuple[datetime, datetime] | None:
 
 
 def find_in(entries: Iterable[bytes], record_id: UUID) -> Recording | None:
-    """The recording of this id in ``entries``; others may mention it, as a key or in their metadata."""
+    """The recording with this id in ``entries`` (encoded); None when it is in none.
+
+    Other recordings may mention the id, as their key or in their metadata.
+    """
     sought = str(record_id).encode()
     for data in entries:
         if sought in data:

@@ -1,8 +1,8 @@
 """The inbox on Redis: a stream per shard, appended to under ``appendfsync always``.
 
-Keys: ``usage-billing:inbox:<shard>`` the stream, ``usage-billing:wake:<shard>`` says that a drain was woken,
-``usage-billing:hand:<shard>`` what is being tried and how often; ``usage-billing:waiting`` counts the recordings that
-wait and ``usage-billing:bytes`` their size.
+Its keys: ``usage-billing:inbox:<shard>`` is the stream. ``usage-billing:wake:<shard>`` says that a drain was woken.
+``usage-billing:hand:<shard>`` holds what a drain is trying, and how often it was tried. ``usage-billing:waiting`` is
+the number of recordings that wait, ``usage-billing:bytes`` their encoded size.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,7 +47,7 @@ def connect(url: str, *, timeout: float) -> Redis:
         socket_connect_timeout=min(timeout, 3),
         socket_keepalive=True,
         health_check_interval=25,
-        # A retried append would append twice: harmless to the books, yet the sender decides.
+        # A retried append could append twice. That does no harm to the books, but the sender decides about a retry.
         retry=Retry(NoBackoff(), 0),
     )
 
@@ -66,7 +66,7 @@ class RedisInbox:
         self._overdue = client.register_script(scripts.OVERDUE)
 
     def append(self, recordings: Sequence[Recording]) -> list[int]:
-        """See Inbox; one script, hence all shards or none."""
+        """Keep all of ``recordings`` or none, in one script; returns the shards to wake. Raises Unavailable."""
         keys = [WAITING, BYTES]
         limits = self._limits.recordings, self._limits.bytes
         values: list[bytes | int] = [*limits, WAKE_SECONDS, IDLE_AFTER_SECONDS, IDLE_WAKE_SECONDS]
@@ -82,13 +82,13 @@ class RedisInbox:
         return [shards[int(position) - 1] for position in asleep]
 
     def read(self, shard: int, *, at_most: int) -> list[Entry]:
-        """See Inbox."""
+        """The oldest entries of ``shard``, up to about ``at_most`` recordings or READ_BYTES. Raises Unavailable."""
         with _available():
             rows: Any = self._read(keys=[_stream(shard)], args=[at_most, READ_BYTES])
         return [Entry(row_id.decode(), data, int(count)) for row_id, data, count in rows]
 
     def filled(self) -> list[int]:
-        """See Inbox."""
+        """The shards in which something waits. Raises Unavailable."""
         with _available():
             questions = self._redis.pipeline(transaction=False)
             for shard in range(SHARDS):
@@ -97,23 +97,23 @@ class RedisInbox:
         return [shard for shard, length in enumerate(lengths) if length]
 
     def take(self, shard: int, first: Entry) -> TakenBatch:
-        """See Inbox."""
+        """Note that a drain begins with ``first``; returns its tries and the suspect. Raises Unavailable."""
         with _available():
             tries, suspect = self._take(keys=[_wake(shard), _hand(shard)], args=[first.id, WAKE_SECONDS])
         return TakenBatch(int(tries), suspect.decode())
 
     def try_alone(self, shard: int, what: str) -> None:
-        """See Inbox."""
+        """Note that a drain now tries ``what`` alone; '' clears it. Raises Unavailable."""
         with _available():
             self._redis.hset(_hand(shard), "suspect", what)
 
     def forgive(self, shard: int) -> None:
-        """See Inbox."""
+        """Forget the shard's tries and its suspect. Raises Unavailable."""
         with _available():
             self._redis.delete(_hand(shard))
 
     def nap(self, shard: int, *, seconds: int) -> None:
-        """See Inbox."""
+        """Let no drain be woken for ``shard`` for ``seconds``. Raises Unavailable."""
         with _available():
             if seconds:
                 self._redis.set(_wake(shard), b"1", ex=seconds)
@@ -121,30 +121,33 @@ class RedisInbox:
                 self._redis.delete(_wake(shard))
 
     def delete(self, shard: int, entries: Sequence[Entry], *, searching: bool = False) -> None:
-        """See Inbox."""
+        """Delete committed entries; the tries are forgotten too, except while ``searching``. Raises Unavailable."""
         values = [value for entry in entries for value in (entry.id, entry.count, len(entry.data))]
         with _available():
             self._delete(keys=[_stream(shard), _hand(shard), WAITING, BYTES], args=[int(not searching), *values])
 
     def rest(self, shard: int) -> bool:
-        """See Inbox; looking and resting are one step, so nothing can be appended between them unseen."""
+        """Stop draining ``shard`` if it is empty; returns False when an entry waits after all. Raises Unavailable.
+
+        One script looks and rests, so no append comes between the two.
+        """
         with _available():
             return bool(self._rest(keys=[_stream(shard), _wake(shard)], args=[WAKE_SECONDS]))
 
     def overdue(self, *, before: datetime) -> list[int]:
-        """See Inbox."""
+        """The shards with an entry from before ``before`` and no drain awake; wakes them. Raises Unavailable."""
         values: list[str | int] = [_milliseconds(before), WAKE_SECONDS]
         with _available():
             return [shard for shard in range(SHARDS) if self._overdue(keys=[_stream(shard), _wake(shard)], args=values)]
 
     def waiting(self) -> int:
-        """See Inbox."""
+        """How many recordings wait, in all shards. Raises Unavailable."""
         with _available():
             waiting: Any = self._redis.get(WAITING)
         return int(waiting or 0)
 
     def oldest(self) -> datetime | None:
-        """See Inbox."""
+        """When the oldest waiting entry was appended (UTC); None when nothing waits. Raises Unavailable."""
         with _available():
             questions = self._redis.pipeline(transaction=False)
             for shard in range(SHARDS):
@@ -153,7 +156,10 @@ class RedisInbox:
         return min((_time_of(rows[0][0]) for rows in firsts if rows), default=None)
 
     def find(self, record_id: UUID) -> Recording | None:
-        """See Inbox; looks where a recording accepted when its id was made would be, page by page."""
+        """The recording with this id if it waits, looked for page by page among the entries of when its id was made.
+
+        Raises Unavailable.
+        """
         window = appended_between(record_id)
         if window is None:
             return None

@@ -1,11 +1,12 @@
-"""What the inbox does inside Redis, each script as one step: nothing comes between its parts, nor half of it to disk.
+"""The scripts of the inbox on Redis. Each is one step: no other command comes between its parts, and all or none of
+it reaches the disk.
 
-Every script is given the keys it touches; the names are those of ``redis_inbox``.
+Each script is given every key it touches; ``redis_inbox`` says what the keys hold.
 """
 
-# KEYS: waiting, bytes, then stream and wake of each shard. ARGV: limit of recordings, limit of bytes, seconds of a
-# wake-up, after how many seconds a shard is idle, seconds of an idle wake-up, then data and count of each shard.
-# Returns -1 when full, or the positions of the shards to wake.
+# Appends an entry to each shard. KEYS: waiting, bytes, then stream and wake of each shard. ARGV: limit of recordings,
+# limit of bytes, seconds of a wake-up, after how many seconds a shard is idle, seconds of an idle wake-up, then data
+# and count of each shard. Returns -1 when the inbox is full, or the positions (from 1) of the shards to wake.
 APPEND = """
 if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then return -1 end
 if tonumber(redis.call('GET', KEYS[2]) or '0') >= tonumber(ARGV[2]) then return -1 end
@@ -27,7 +28,8 @@ end
 return asleep
 """
 
-# KEYS: stream. ARGV: recordings, bytes. In small steps, for one entry may hold a whole batch.
+# Reads the oldest entries. KEYS: stream. ARGV: about how many recordings, about how many bytes. Returns id, data and
+# count of each entry. It reads 8 entries at a time, because one entry may hold a whole batch.
 READ = """
 local found, bytes, rows, start = 0, 0, {}, '-'
 repeat
@@ -42,7 +44,8 @@ until #step < 8
 return rows
 """
 
-# KEYS: wake, hand. ARGV: id of the first entry, seconds of a wake-up. Returns tries and suspect.
+# Counts a try. KEYS: wake, hand. ARGV: id of the first entry, seconds of a wake-up. Returns tries and suspect. The
+# tries go on when the first entry is the same as last time, or '*', which stands for any.
 TAKE = """
 redis.call('SET', KEYS[1], '1', 'EX', ARGV[2])
 local first = redis.call('HGET', KEYS[2], 'first')
@@ -51,8 +54,8 @@ redis.call('HSET', KEYS[2], 'first', ARGV[1])
 return {redis.call('HINCRBY', KEYS[2], 'tries', 1), redis.call('HGET', KEYS[2], 'suspect') or ''}
 """
 
-# KEYS: stream, hand, waiting, bytes. ARGV: whether to forgive, then id, count and size of each entry. One that is
-# gone already is not subtracted twice.
+# Deletes entries. KEYS: stream, hand, waiting, bytes. ARGV: 1 to forgive or 0, then id, count and size in bytes of each
+# entry. Returns how many recordings went. An entry that is gone already is not subtracted a second time.
 DELETE = """
 local gone, bytes = 0, 0
 for i = 2, #ARGV, 3 do
@@ -72,15 +75,16 @@ end
 return gone
 """
 
-# KEYS: stream, wake. ARGV: seconds of a wake-up.
+# Lets a shard sleep if it is empty. KEYS: stream, wake. ARGV: seconds of a wake-up. Returns 1 if it sleeps, else 0.
 REST = """
 if redis.call('XLEN', KEYS[1]) > 0 then redis.call('EXPIRE', KEYS[2], ARGV[1]) return 0 end
 redis.call('DEL', KEYS[2])
 return 1
 """
 
-# KEYS: stream, wake. ARGV: milliseconds of the epoch before which an entry is late, seconds of a wake-up.
-# An idle wake-up, which lives longer than others, does not keep the sweep from waking.
+# Wakes a shard with a late entry. KEYS: stream, wake. ARGV: milliseconds since the epoch before which an entry is late,
+# seconds of a wake-up. Returns 1 if it woke the shard, else 0. A wake-up that lives longer than a usual one is an idle
+# one: it does not keep the sweep from waking.
 OVERDUE = """
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 if not first or tonumber(string.match(first[1], '^%d+')) >= tonumber(ARGV[1]) then return 0 end
