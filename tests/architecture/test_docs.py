@@ -148,3 +148,12 @@ def test_the_version_is_the_last_one_of_the_changelog() -> None:
     assert (waiting, undated) == ("Unreleased", "")
     assert version == __version__
     assert date.fromisoformat(released) <= datetime.now(UTC).date()
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_that_are_named_are_there(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:[\w.]+/)+(?:\w+\.\w+)?)`", text)
+    assert named
+    below = (ROOT, ROOT / "usage_billing")
+    assert [path for path in named if not any((folder / path).exists() for folder in below)] == []
