@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from flask import Flask, Request, current_app, g
 
+from api.addresses import client_address
 from api.state import State, state, this_request
 from usage_billing.access.principal import USAGE_WRITE, Principal
 from usage_billing.access.tokens import looks_like_token, verify_token
@@ -17,7 +18,6 @@ from usage_billing.core.errors import Forbidden, NotAuthenticated
 
 View = TypeVar("View", bound=Callable[..., Any])
 _ATTRIBUTE = "access_rule"
-_LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +98,10 @@ def _ruled(rule: Rule) -> Callable[[View], View]:
 
 
 def _authenticated(request: Request, rule: Rule, here: State) -> Principal:
-    credential = _credential(request)
-
-    def check_failures() -> None:
-        here.rates.check_failures(_address(request))
-
+    """The caller, looked at before any failure is counted: what others got wrong does not lock this one out."""
     try:
+        credential = _credential(request)
         if looks_like_token(credential):
-            check_failures()
             settings = here.settings
             return verify_token(
                 credential,
@@ -114,9 +110,9 @@ def _authenticated(request: Request, rule: Rule, here: State) -> Principal:
                 audience=settings.jwt_audience,
                 issuer=settings.jwt_issuer,
             )
-        return here.keys.find(credential, trusting=rule.scopes == (USAGE_WRITE,), stranger=check_failures)
+        return here.keys.find(credential, trusting=rule.scopes == (USAGE_WRITE,))
     except NotAuthenticated:
-        here.rates.count_failure(_address(request))
+        here.rates.count_failure(client_address(request, here.settings.trusted_networks))
         raise
 
 
@@ -131,11 +127,3 @@ def _credential(request: Request) -> str:
     if not key and not bearer:
         raise NotAuthenticated("give x-api-key: KEY, or Authorization: Bearer with a key or a token")
     return key or bearer
-
-
-def _address(request: Request) -> str:
-    """Where the request comes from: the gateway's word for it when the gateway is on this machine."""
-    address = request.remote_addr or ""
-    if address in _LOOPBACK:
-        address = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()[:64] or address
-    return address

@@ -51,19 +51,15 @@ class KeyCache:
         self._held: OrderedDict[bytes, _Held] = OrderedDict()
         self._refused: OrderedDict[bytes, tuple[NotAuthenticated, float]] = OrderedDict()
 
-    def find(self, key: str, *, trusting: bool, stranger: Callable[[], None] = lambda: None) -> Principal:
+    def find(self, key: str, *, trusting: bool) -> Principal:
         """The service behind ``key``; raises NotAuthenticated, or Unavailable when the database is away.
 
         ``trusting`` accepts a key that held within ten minutes while the database does not answer, and does not
-        wait for one that hangs: a single caller looks again, the others go on. ``stranger`` is called first, and may
-        raise, unless the key held when last looked at: such a caller is nobody who guesses.
+        wait for one that hangs: a single caller looks again, the others go on.
         """
         if len(key) > MAXIMUM_KEY_LENGTH:
-            stranger()
             raise NotAuthenticated("the API key does not hold", code="key_invalid")
         digest, now = hash_key(key, self._secret), self._monotonic()
-        if digest not in self._held:
-            stranger()
         with self._lock:
             held = self._held.get(digest)
             if held is not None:
@@ -94,8 +90,14 @@ class KeyCache:
         self._keep(digest, principal)
         return principal
 
+    def forget(self, actor: str) -> None:
+        """Forget the key of ``actor``, which was revoked or rotated here; the others stay known."""
+        with self._lock:
+            for digest in [digest for digest, held in self._held.items() if held.principal.actor == actor]:
+                del self._held[digest]
+
     def clear(self) -> None:
-        """Forget all: somebody revoked or rotated a key here."""
+        """Forget all keys."""
         with self._lock:
             self._held.clear()
             self._refused.clear()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from api.errors import TooManyRequests
 
 FAILURES_PER_MINUTE = 60
-"""Refused credentials from one address, after which only keys known to hold are looked at."""
+"""Refused credentials from one address in a minute; further refusals are 429. What holds is never slowed."""
 
 _MINUTE = 60
 
@@ -36,19 +36,14 @@ class Rates:
         if over:
             raise self._too_many("too many requests with this credential", code="rate_limited")
 
-    def check_failures(self, address: str) -> None:
-        """Raises TooManyRequests when too many credentials from ``address`` did not hold."""
-        with self._lock:
-            self._turn_over()
-            over = self._failures[address] >= self.failures_per_minute
-        if over:
-            raise self._too_many("too many credentials from this address did not hold", code="too_many_failures")
-
     def count_failure(self, address: str) -> None:
-        """Remember that a credential from ``address`` did not hold."""
+        """Count a credential from ``address`` that did not hold; raises TooManyRequests when it is one too many."""
         with self._lock:
             self._turn_over()
             self._failures[address] += 1
+            over = self._failures[address] > self.failures_per_minute
+        if over:
+            raise self._too_many("too many credentials from this address did not hold", code="too_many_failures")
 
     def clear(self) -> None:
         """Forget every count."""

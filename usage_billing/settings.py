@@ -6,6 +6,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,6 +48,7 @@ class Settings:
     worker_processes: int = _setting("USAGE_BILLING_WORKER_PROCESSES", 2)
     stop_seconds: int = _setting("USAGE_BILLING_STOP_SECONDS", 10)
     unready_seconds: int = _setting("USAGE_BILLING_UNREADY_SECONDS", 0)
+    trusted_proxies: str = _setting("USAGE_BILLING_TRUSTED_PROXIES", "127.0.0.0/8,::1")
     secret: str = _setting("USAGE_BILLING_SECRET", "", secret=True)
     admin_key: str = _setting("USAGE_BILLING_ADMIN_KEY", "", secret=True)
     internal_api_key: str = _setting("INTERNAL_API_KEY", "", secret=True)
@@ -70,7 +72,18 @@ class Settings:
         settings._check_secrets()
         if settings.inbox not in INBOXES:
             raise ConfigurationError(f"USAGE_BILLING_INBOX must be one of {', '.join(INBOXES)}, not {settings.inbox!r}")
+        settings.trusted_networks  # noqa: B018  read once here, so that a wrong one stops the start
         return settings
+
+    @property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of gateways whose X-Forwarded-For is believed; raises ConfigurationError for what is none."""
+        try:
+            return tuple(ip_network(text.strip()) for text in self.trusted_proxies.split(",") if text.strip())
+        except ValueError as error:
+            raise ConfigurationError(
+                f"USAGE_BILLING_TRUSTED_PROXIES must be networks like 10.0.0.0/8: {error}"
+            ) from error
 
     @property
     def broker_url(self) -> str:

@@ -14,7 +14,7 @@ from api.schemas.paging import PageQuery, page_of
 from api.state import state
 from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import ADMIN
-from usage_billing.access.service import IssuedKey, get_key
+from usage_billing.access.service import IssuedKey, actor_of, get_key
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.administration import manage_keys
 
@@ -65,7 +65,8 @@ def rotate_api_key(body: dict[str, Any], key_id: UUID) -> dict[str, Any]:
         issued = manage_keys.rotate_key(
             session, key_id, secret=secret, overlap=overlap, actor=caller().actor, now=state().clock()
         )
-    state().keys.clear()
+    if issued.replaced is not None:
+        state().keys.forget(actor_of(issued.replaced))
     return _shown_once(issued)
 
 
@@ -76,7 +77,7 @@ def revoke_api_key(key_id: UUID) -> ApiKey:
     """End a key now; other API processes follow within seconds. Revoking twice changes nothing."""
     with transaction(state().engine) as session:
         revoked = manage_keys.revoke_key(session, key_id, actor=caller().actor, now=state().clock())
-    state().keys.clear()
+    state().keys.forget(actor_of(revoked))
     return revoked
 
 

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from api.state import state_of
 from tests.conftest import As, Clock, MakeToken
 from tests.support.callers import Keys
+from usage_billing.access.keys import prefix_of
 from usage_billing.access.principal import USAGE_READ
 
 URL = "/api/usage/user/user123"
@@ -103,6 +104,35 @@ def test_guessing_is_slowed_down_and_known_keys_go_on(app: Flask, client: FlaskC
     assert call_as("eyJhbGciOiJub25lIn0.e30.").get(URL).status_code == 429
 
 
+def test_others_guesses_lock_no_credential_out_that_holds(
+    app: Flask, client: FlaskClient, call_as: As, keys: Keys, make_token: MakeToken
+) -> None:
+    """Behind a gateway that is not listed all callers share one address."""
+    for index in range(state_of(app).rates.failures_per_minute + 1):
+        client.get(URL, headers={"x-api-key": f"guess-{index}"})
+    state_of(app).keys.clear()  # as after a restart
+    assert call_as(keys.reader).get(URL).status_code == 404
+    assert call_as(make_token("user123")).get(URL).status_code == 404
+
+
+def test_a_revoked_key_that_goes_on_being_used_locks_nothing_out_but_itself(
+    app: Flask, call_as: As, keys: Keys
+) -> None:
+    ended = keys.issue(USAGE_READ)
+    admin = call_as(keys.admin)
+    listed = admin.get("/api/api-keys?limit=100").json["data"]
+    prefix = prefix_of(ended, state_of(app).settings.secret)
+    id_of_ended = next(key["id"] for key in listed if key["prefix"] == prefix)
+    assert call_as(ended).get(URL).status_code == 404
+    assert call_as(keys.reader).get(URL).status_code == 404
+    known = len(state_of(app).keys._held)
+    assert admin.post(f"/api/api-keys/{id_of_ended}/revoke").status_code == 200
+    assert len(state_of(app).keys._held) == known - 1
+    answers = [call_as(ended).get(URL).status_code for _ in range(state_of(app).rates.failures_per_minute + 2)]
+    assert set(answers) == {401, 429}
+    assert call_as(keys.reader).get(URL).status_code == 404
+
+
 def test_the_gateways_word_counts_for_where_a_guess_comes_from(app: Flask, client: FlaskClient) -> None:
     def guess(forwarded: str, remote: str = "127.0.0.1") -> int:
         headers = {"x-api-key": "a-guess-of-somebody", "X-Forwarded-For": forwarded}
@@ -114,6 +144,24 @@ def test_the_gateways_word_counts_for_where_a_guess_comes_from(app: Flask, clien
     assert guess("198.51.100.8") == 401
     # From elsewhere the header is a stranger's word.
     assert guess("198.51.100.7", remote="192.0.2.1") == 401
+
+
+def test_listed_gateways_on_other_hosts_are_believed(app: Flask, client: FlaskClient) -> None:
+    here = state_of(app)
+    before = here.settings
+    here.settings = replace(before, trusted_proxies="192.0.2.0/24, 10.0.0.0/8")
+
+    def guess(forwarded: str) -> int:
+        headers = {"x-api-key": "a-guess", "X-Forwarded-For": forwarded}
+        return client.get(URL, headers=headers, environ_base={"REMOTE_ADDR": "192.0.2.1"}).status_code
+
+    try:
+        for _ in range(here.rates.failures_per_minute):
+            guess("203.0.113.5, 10.1.2.3")
+        assert guess("198.51.100.9, 203.0.113.5") == 429  # the same client, by way of another gateway
+        assert guess("203.0.113.6, 10.1.2.3") == 401
+    finally:
+        here.settings = before
 
 
 def test_a_key_that_ends_opens_nothing_once_the_cache_is_stale(

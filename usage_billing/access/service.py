@@ -1,7 +1,7 @@
 """Issuing, finding, rotating and revoking API keys."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -19,10 +19,11 @@ _LAST_USE_GRAIN = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedKey:
-    """A new key and its row. ``text`` is shown once and then forgotten."""
+    """A new key and its row. ``text`` is shown once and then forgotten; ``replaced`` is the row it follows, if any."""
 
     text: str
     row: ApiKey
+    replaced: ApiKey | None = None
 
 
 def issue_key(
@@ -81,7 +82,12 @@ def authenticate(session: Session, key: str, *, secret: str, now: datetime) -> P
         .values(last_used_at=now)
         .execution_options(synchronize_session=False)
     )
-    return Principal(actor=f"key:{row.prefix}", scopes=frozenset(row.scopes), rate_limit=row.rate_limit)
+    return Principal(actor=actor_of(row), scopes=frozenset(row.scopes), rate_limit=row.rate_limit)
+
+
+def actor_of(key: ApiKey) -> str:
+    """How a key is named in the audit log, in logs and among the callers: ``key:PREFIX``."""
+    return f"key:{key.prefix}"
 
 
 def revoke_key(session: Session, key_id: UUID, *, now: datetime) -> ApiKey:
@@ -109,7 +115,7 @@ def rotate_key(session: Session, key_id: UUID, *, secret: str, overlap: timedelt
     old.expires_at = min(now + overlap, old.expires_at or now + overlap)
     old.replaced_by = issued.row.id
     session.flush()
-    return issued
+    return replace(issued, replaced=old)
 
 
 def get_key(session: Session, key_id: UUID, *, lock: bool = False) -> ApiKey:
