@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import NAMES
 from tests.architecture.sources import ROOT, sources, tracked_files
 from usage_billing import __version__
 from usage_billing.all_models import Base
@@ -148,6 +149,27 @@ def test_the_version_is_the_last_one_of_the_changelog() -> None:
     assert (waiting, undated) == ("Unreleased", "")
     assert version == __version__
     assert date.fromisoformat(released) <= datetime.now(UTC).date()
+
+
+def test_a_decision_has_a_date_and_names_what_replaced_it() -> None:
+    replaced, replacing = set(), set()
+    for path in (DOCS / "decisions").glob("0*.md"):
+        (status,) = re.findall(r"^\*\*Status:\*\* accepted, (\S.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        day, _, rest = status.partition(";")
+        date.fromisoformat(day)
+        other = {(path.name, name) for name in re.findall(r"\]\((\S+)\)", rest)}
+        if "replaced by" in rest:
+            replaced |= other
+        elif "replaces" in rest:
+            replacing |= {(old, new) for new, old in other}
+    assert replaced == replacing
+    assert replaced
+
+
+def test_every_benchmark_has_its_figures_on_the_page() -> None:
+    page = (DOCS / "performance.md").read_text(encoding="utf-8")
+    assert tuple(re.findall(r"^<!-- figures: (\w+) -->$", page, re.MULTILINE)) == NAMES
+    assert page.count("<!-- end -->") == len(NAMES)
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
