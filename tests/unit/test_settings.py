@@ -13,5 +13,5 @@ def test_networks_of_gateways_are_read_once() -> None:
 
 @pytest.mark.parametrize("wrong", ["gateway", "10.0.0.1/8", "10.0.0.0/33", "*"])
 def test_what_is_no_network_is_refused(wrong: str) -> None:
-    with pytest.raises(ConfigurationError, match="^USAGE_BILLING_TRUSTED_PROXIES must be networks"):
+    with pytest.raises(ConfigurationError, match=r"^USAGE_BILLING_TRUSTED_PROXIES must be networks"):
         Settings.from_environment({"USAGE_BILLING_TRUSTED_PROXIES": wrong})
