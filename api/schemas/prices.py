@@ -11,8 +11,10 @@ PRICE = {
     "description": """\
 A pricing model, its fields, and what may be added to any. Decimals are numbers or strings in, strings out.
 `per_unit`: `unitPrice`. `graduated` and `volume`: `tiers: [{upTo, unitPrice, flatFee}]`, the last `upTo` null.
-`package`: `packageSize`, `packagePrice`, `freeUnits`. `percentage`: `rate`, `fixedFee`, `freeUnits`. `flat`: `amount`.
-To any: `discountPercent`, then `minimumAmount`, then `maximumAmount`.""",
+`package`: `packageSize`, `packagePrice`, `freeUnits`. `flat`: `amount`. `percentage`: `rate`,
+`fixedFee`, `freeUnits`, `freeRecordings`, `minimumPerRecording`, `maximumPerRecording`.
+To any: `roundQuantity: {to, mode}` with mode `up`, `down` or `nearest`, which rounds the quantity first; then
+`discountPercent`, then `minimumAmount`, then `maximumAmount`.""",
     "required": ["model"],
     "properties": {"model": {"type": "string", "enum": sorted(MODELS)}},
     "examples": [{"model": "per_unit", "unitPrice": "10.00"}],
@@ -27,10 +29,14 @@ class Price(Mapping):
 
 
 class PreviewPriceSchema(Schema):
-    """What to rate: ``quantity`` beyond the allowance, reported in so many ``recordings``."""
+    """What to rate: ``quantity`` beyond the allowance, reported in so many ``recordings``.
+
+    Or ``quantities`` in its place, that of each recording: a price with a rule for each recording needs them.
+    """
 
     price = Price(required=True)
-    quantity = Amount(required=True)
+    quantity = Amount()
+    quantities = ma.fields.List(Amount(), validate=ma.validate.Length(max=1000))
     currency = Text(maximum=3, required=True)
     recordings = Whole(load_default=1)
 

@@ -17,4 +17,4 @@ blp = Blueprint("prices", __name__, url_prefix="/api/prices", description="What 
 @blp.response(200, PreviewSchema)
 def preview_price(body: dict[str, Any]) -> Preview:
     """Rate a quantity by any price, tier by tier; nothing is stored."""
-    return preview(body.pop("price"), body.pop("quantity"), **body)
+    return preview(body.pop("price"), **body)

@@ -28,12 +28,12 @@ def examples() -> list[tuple[str, dict[str, str]]]:
 @pytest.mark.parametrize(("price", "row"), examples(), ids=lambda value: str(value)[:60])
 def test_an_example_holds(price: str, row: dict[str, str]) -> None:
     currency = row.get("currency", "USD")
-    found = preview(
-        json.loads(price, parse_float=Decimal),
-        Decimal(row["quantity"]),
-        currency=currency,
-        recordings=int(row.get("recordings", 1)),
-    )
+    parsed = json.loads(price, parse_float=Decimal)
+    if "quantities" in row:
+        found = preview(parsed, quantities=[Decimal(one) for one in row["quantities"].split(", ")], currency=currency)
+    else:
+        recordings = int(row.get("recordings", 1))
+        found = preview(parsed, Decimal(row["quantity"]), currency=currency, recordings=recordings)
     assert money_text(found.amount, minor_unit(currency)) == (row.get("amount in USD") or row["amount"])
 
 

@@ -75,6 +75,86 @@ def test_a_percentage_with_free_units():
     assert _charge(price, "500") == Decimal("10.00")
 
 
+# Lago, "Percentage charge model": 1.2 % and 0.10, the first 3 transactions or 500 free: of 200, 100, 100 and 50 the
+# fourth alone costs 0.70.
+@pytest.mark.parametrize(
+    ("each", "amount"),
+    [
+        (["200", "100", "100"], "0"),
+        (["200", "100", "100", "50"], "0.70"),
+        (["200", "400"], "1.30"),  # 100 of the second lie beyond the 500
+        (["500", "10"], "0.22"),
+    ],
+)
+def test_free_recordings_or_free_units_whichever_end_first(each, amount):
+    price = {"model": "percentage", "rate": "0.012", "fixedFee": "0.10", "freeRecordings": 3, "freeUnits": "500"}
+    assert _charge_each(price, each) == Decimal(amount)
+
+
+# Lago, "Minimum / Maximum per transaction": 1 % and 0.50, at least 1 and at most 5 for each.
+@pytest.mark.parametrize(
+    ("each", "amount"), [(["20"], "1"), (["600"], "5"), (["100"], "1.50"), (["20", "600", "100"], "7.50")]
+)
+def test_a_least_and_a_most_for_each_recording(each, amount):
+    price = {
+        "model": "percentage",
+        "rate": "0.01",
+        "fixedFee": "0.50",
+        "minimumPerRecording": "1",
+        "maximumPerRecording": "5",
+    }
+    assert _charge_each(price, each) == Decimal(amount)
+
+
+def test_free_recordings_alone_are_free_whatever_they_report():
+    price = {"model": "percentage", "rate": "0.01", "freeRecordings": 1}
+    assert _charge_each(price, ["100000", "100"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "quantity", "amount"),
+    [
+        ("up", "1", "1000"),
+        ("up", "1000", "1000"),
+        ("up", "1000.1", "2000"),
+        ("down", "1999", "1000"),
+        ("down", "999", "0"),
+        ("nearest", "499.9", "0"),
+        ("nearest", "500", "1000"),
+        ("nearest", "1499.9", "1000"),
+    ],
+)
+def test_a_quantity_is_rounded_before_it_is_charged(mode, quantity, amount):
+    price = {"model": "per_unit", "unitPrice": "1", "roundQuantity": {"to": "1000", "mode": mode}}
+    assert _charge(price, quantity) == Decimal(amount)
+
+
+def test_it_is_rounded_before_free_units_and_tiers():
+    rounding = {"roundQuantity": {"to": "10", "mode": "up"}}
+    package = {"model": "package", "packageSize": "10", "packagePrice": "5", "freeUnits": "5"}
+    assert _charge(package | rounding, "1") == 5
+    assert _charge({"model": "volume", "tiers": STRIPE_TIERS} | rounding, "5.5") == Decimal("65.00")
+
+
+@pytest.mark.parametrize(
+    ("extra", "pointer", "code"),
+    [
+        ({"roundQuantity": "1000"}, "/price/roundQuantity", "not_an_object"),
+        ({"roundQuantity": {"mode": "up"}}, "/price/roundQuantity/to", "required"),
+        ({"roundQuantity": {"to": "0", "mode": "up"}}, "/price/roundQuantity/to", "out_of_range"),
+        ({"roundQuantity": {"to": "1", "mode": "even"}}, "/price/roundQuantity/mode", "not_supported"),
+        ({"roundQuantity": {"to": "1", "mode": "up", "by": 1}}, "/price/roundQuantity/by", "unknown"),
+        ({"freeRecordings": "1.5"}, "/price/freeRecordings", "out_of_range"),
+        ({"minimumPerRecording": "2", "maximumPerRecording": "1"}, "/price/maximumPerRecording", "contradiction"),
+        ({"freeRecordings": 1, "roundQuantity": {"to": "1", "mode": "up"}}, "/price/roundQuantity", "contradiction"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(extra, pointer, code):
+    with pytest.raises(InvalidInput) as refused:
+        parse_price({"model": "percentage", "rate": "0.01", **extra})
+    assert [(e.pointer, e.code) for e in refused.value.fields] == [(pointer, code)]
+
+
 @pytest.mark.parametrize(("quantity", "amount"), [("0", "0"), ("0.000000000001", "99"), ("1000", "99")])
 def test_a_flat_amount_for_any_use(quantity, amount):
     assert _charge({"model": "flat", "amount": "99"}, quantity) == Decimal(amount)
@@ -238,3 +318,10 @@ def test_nothing_used_costs_nothing(fields):
 
 def _charge(fields: dict[str, object], quantity: str, *, recordings: int = 1, currency: str = "USD") -> Decimal:
     return rate(parse_price(fields), Decimal(quantity), recordings=recordings, currency=currency).amount
+
+
+def _charge_each(price, each):
+    parsed, quantities = parse_price(price), [Decimal(quantity) for quantity in each]
+    rated = rate(parsed, sum(quantities), recordings=len(each), currency="USD", each=quantities)
+    assert parse_price(parsed.fields()) == parsed
+    return rated.amount

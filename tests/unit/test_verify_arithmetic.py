@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.money.prices import cost
 from tests.support.properties import any_quantities, decimals, examples
 from usage_billing.core.periods import Cadence, period_at
 from usage_billing.metering.digest import hash_of, to_bytes
-from usage_billing.rating.engine import amount_for
+from usage_billing.rating.engine import amount_for, rate
+from usage_billing.rating.price import parse_price
 from usage_billing.reports.verify.arithmetic import due
 from usage_billing.reports.verify.calendar import Rhythm, part, period_of, share_over
 from usage_billing.reports.verify.tally import Tally
@@ -60,6 +62,20 @@ prices = st.one_of(
     st.just({"model": "package", "packageSize": "7", "packagePrice": "3.333", "freeUnits": "0.5"}),
     st.just({"model": "percentage", "rate": "0.0295", "fixedFee": "0.123", "freeUnits": "2"}),
     st.just({"model": "flat", "amount": "9.995", "discountPercent": "33.3"}),
+    st.builds(
+        lambda step, mode: {"model": "per_unit", "unitPrice": "0.03", "roundQuantity": {"to": step, "mode": mode}},
+        st.sampled_from(["1", "0.7", "1000"]),
+        st.sampled_from(["up", "down", "nearest"]),
+    ),
+)
+by_recording = st.fixed_dictionaries(
+    {"model": st.just("percentage"), "rate": st.just("0.1"), "fixedFee": st.just("0.3")},
+    optional={
+        "freeUnits": st.sampled_from(["0", "10", "33.5"]),
+        "freeRecordings": st.integers(0, 3),
+        "minimumPerRecording": st.sampled_from(["0", "1", "1.5"]),
+        "maximumPerRecording": st.sampled_from(["1.5", "2.75"]),
+    },
 )
 
 
@@ -68,6 +84,15 @@ prices = st.one_of(
 def test_it_agrees_with_the_rating(price: dict[str, Any], quantity: Decimal, recordings: int, currency: str) -> None:
     rated = amount_for(price, quantity, recordings=recordings, currency=currency)
     assert due(price, quantity, recordings, currency=currency) == rated
+
+
+@given(by_recording, st.lists(decimals("0.01", "30", places=2), max_size=6))
+@examples(400)
+def test_it_agrees_recording_by_recording(price: dict[str, Any], each: list[Decimal]) -> None:
+    quantity, count = sum(each, Decimal(0)), len(each)
+    rated = rate(parse_price(price), quantity, recordings=count, currency="USD", each=each).amount
+    assert due(price, quantity, count, currency="USD", each=each) == rated
+    assert cost(price, Fraction(quantity), count, each=[Fraction(q) for q in each]) == Fraction(rated)
 
 
 @pytest.mark.parametrize(

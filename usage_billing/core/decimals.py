@@ -5,6 +5,7 @@ Python's default context rounds to 28 digits without a word. Here nothing is rou
 """
 
 import re
+from collections.abc import Iterable
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
 PLACES = 12
@@ -43,6 +44,14 @@ def parse_decimal(text: str, *, maximum: Decimal, places: int = PLACES) -> Decim
     if isinstance(exponent, int) and -exponent > places:
         raise NotADecimal(f"must have at most {places} decimal places")
     return value
+
+
+def sum_of(values: Iterable[Decimal]) -> Decimal:
+    """All of them together, exactly."""
+    total = Decimal(0)
+    for value in values:
+        total = EXACT.add(total, value)
+    return total
 
 
 def strip_zeros(value: Decimal) -> Decimal:

@@ -47,13 +47,18 @@ def part_of(whole: Decimal, start: Fraction, end: Fraction, *, places: int) -> D
     return EXACT.subtract(_running(whole, end, places), _running(whole, start, places))
 
 
+def rounded(exact: Fraction, places: int) -> Decimal:
+    """``exact`` (0 or more) rounded half up to so many decimal places."""
+    # Half up on integers, for a fraction such as a third has no exact decimal.
+    scaled = exact * 10**places
+    halves = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    return EXACT.scaleb(Decimal(halves), -places)
+
+
 def _running(whole: Decimal, share: Fraction, places: int) -> Decimal:
     if share == 1:
         return round_to_minor_unit(whole, places)
-    # Half up on integers, for a fraction such as a third has no exact decimal.
-    scaled = Fraction(whole) * share * 10**places
-    halves = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
-    return EXACT.scaleb(Decimal(halves), -places)
+    return rounded(Fraction(whole) * share, places)
 
 
 def _local_day(instant: datetime, zone: str) -> date:

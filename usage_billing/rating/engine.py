@@ -1,6 +1,6 @@
 """From a price as it is stored to an amount: charge the quantity exactly, round once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -23,9 +23,14 @@ class RatedAmount:
     amount: Decimal
 
 
-def rate(price: Price, quantity: Decimal, *, recordings: int, currency: str) -> RatedAmount:
-    """Charge ``quantity``, reported in so many ``recordings``, rounded half up to ``currency``'s minor unit."""
-    lines = price.lines(quantity, recordings=recordings)
+def rate(
+    price: Price, quantity: Decimal, *, recordings: int, currency: str, each: Sequence[Decimal] = ()
+) -> RatedAmount:
+    """Charge ``quantity``, reported in so many ``recordings``, rounded half up to ``currency``'s minor unit.
+
+    ``each`` has what each of them reported, in the order recorded, for a price that ``reads_each``.
+    """
+    lines = price.lines(quantity, recordings=recordings, each=each)
     exact = total_of(lines)
     return RatedAmount(lines=lines, exact=exact, amount=round_to_minor_unit(exact, minor_unit(currency)))
 

@@ -1,6 +1,7 @@
-"""A whole price: a model, and what may be added to any: a discount, a minimum, a maximum. Pure."""
+"""A whole price: a model, and what may be added to any: a rounding, a discount, a minimum, a maximum. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -8,24 +9,40 @@ from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.errors import InvalidInput
 from usage_billing.rating.pricing import MODELS
 from usage_billing.rating.pricing.base import Fields, Line, PricingModel, read_price, total_of
+from usage_billing.rating.rounding import QuantityRounding
 
 _HUNDRED = Decimal(100)
 _NOTHING = Decimal(0)
-_MODIFIERS = frozenset({"discountPercent", "minimumAmount", "maximumAmount"})
+_MODIFIERS = frozenset({"discountPercent", "minimumAmount", "maximumAmount", "roundQuantity"})
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """``model`` charges; then the discount, the minimum and the maximum apply, in that order."""
+    """The quantity is rounded, ``model`` charges it; then discount, minimum and maximum apply, in that order.
+
+    Two prices that charge alike are equal, however their decimals were spelled.
+    """
 
     model: PricingModel
     discount_percent: Decimal | None = None
     minimum: Decimal | None = None
     maximum: Decimal | None = None
+    rounding: QuantityRounding | None = None
 
-    def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:
-        """Every step from ``quantity`` to the exact amount. Nothing used costs nothing, but for a minimum."""
-        found = self.model.lines(quantity, recordings=recordings) if quantity else []
+    @property
+    def reads_each(self) -> bool:
+        """Whether it looks at the quantity of each recording, and not only at their sum."""
+        return self.model.reads_each
+
+    def lines(self, quantity: Decimal, *, recordings: int, each: Sequence[Decimal] = ()) -> list[Line]:
+        """Every step from ``quantity`` to the exact amount. Nothing used costs nothing, but for a minimum.
+
+        ``each``: what of the quantity is whose recording's, in the order recorded, for a price that ``reads_each``.
+        """
+        counted = quantity if self.rounding is None else self.rounding.apply(quantity)
+        found = self.model.lines(counted, recordings=recordings, each=each) if counted else []
+        if counted != quantity:
+            found.insert(0, Line("{} counted as {}", _NOTHING, _NOTHING, (quantity, counted)))
         if self.discount_percent is None and self.minimum is None and self.maximum is None:
             return found
         total = total_of(found)
@@ -42,6 +59,18 @@ class Price:
             found.append(Line("down to the maximum of {}", _NOTHING, excess, (self.maximum,)))
         return found
 
+    def divided(self, part: Callable[[Decimal], Decimal]) -> "Price":
+        """The price of a part of a period: its minimum and its flat amounts are ``part`` of the whole ones."""
+        minimum = None if self.minimum is None else part(self.minimum)
+        return replace(self, model=self.model.divided(part), minimum=minimum)
+
+    def capped(self, maximum: Decimal | None) -> "Price":
+        """The price with another maximum, or with none; a minimum above it comes down to it."""
+        minimum = self.minimum
+        if minimum is not None and maximum is not None:
+            minimum = min(minimum, maximum)
+        return replace(self, minimum=minimum, maximum=maximum)
+
     def fields(self) -> dict[str, Any]:
         """The price as it is kept with a quota and an invoice item."""
         modifiers = {
@@ -49,7 +78,9 @@ class Price:
             "minimumAmount": self.minimum,
             "maximumAmount": self.maximum,
         }
-        given = {name: plain(value) for name, value in modifiers.items() if value is not None}
+        given: dict[str, Any] = {name: plain(value) for name, value in modifiers.items() if value is not None}
+        if self.rounding is not None:
+            given["roundQuantity"] = self.rounding.fields()
         return {"model": self.model.name, **self.model.fields(), **given}
 
 
@@ -62,16 +93,21 @@ def parse_price(fields: Fields, *, pointer: str = "/price") -> Price:
         raise InvalidInput.field(f"{pointer}/model", f"must be one of: {known}", code="not_supported")
     for unknown in sorted(fields.keys() - model.field_names - _MODIFIERS - {"model"}):
         raise InvalidInput.field(f"{pointer}/{unknown}", f"is not a field of a {model.name} price", code="unknown")
+    rounding = fields.get("roundQuantity")
     price = Price(
         model=model.parse(fields, pointer=pointer),
         discount_percent=_optional(fields, "discountPercent", pointer, maximum=_HUNDRED),
         minimum=_optional(fields, "minimumAmount", pointer),
         maximum=_optional(fields, "maximumAmount", pointer),
+        rounding=None if rounding is None else QuantityRounding.parse(rounding, pointer=f"{pointer}/roundQuantity"),
     )
     if price.minimum is not None and price.maximum is not None and price.minimum > price.maximum:
         raise InvalidInput.field(
             f"{pointer}/maximumAmount", "must not be less than minimumAmount", code="contradiction"
         )
+    if price.rounding is not None and price.reads_each:
+        message = "rounds the sum, and the price charges recording by recording"
+        raise InvalidInput.field(f"{pointer}/roundQuantity", message, code="contradiction")
     return price
 
 

@@ -1,15 +1,18 @@
 """What a price would charge for a quantity, with the arithmetic; nothing is stored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from usage_billing.core.decimals import sum_of
 from usage_billing.core.errors import InvalidInput
 from usage_billing.rating.currency import is_currency
 from usage_billing.rating.engine import rate
 from usage_billing.rating.price import parse_price
 from usage_billing.rating.pricing.base import Line
+
+_NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +25,31 @@ class Preview:
     breakdown: tuple[Line, ...]
 
 
-def preview(price: Mapping[str, Any], quantity: Decimal, *, currency: str, recordings: int = 1) -> Preview:
+def preview(
+    price: Mapping[str, Any],
+    quantity: Decimal | None = None,
+    *,
+    currency: str,
+    recordings: int = 1,
+    quantities: Sequence[Decimal] | None = None,
+) -> Preview:
     """Rate ``quantity``, reported in so many ``recordings``, by a price as a caller spells it.
 
-    Raises InvalidInput with a pointer into ``{price, quantity, currency}``.
+    ``quantities`` in its place has that of each recording: a price with a rule for each of them needs it, unless there
+    is one alone. Raises InvalidInput with a pointer into ``{price, quantity, quantities, recordings, currency}``.
     """
     if not is_currency(currency):
         raise InvalidInput.field("/currency", "must be an ISO 4217 currency code such as USD", code="unknown_currency")
-    rated = rate(parse_price(price), quantity, recordings=recordings, currency=currency)
+    parsed = parse_price(price)
+    if (quantity is None) == (quantities is None):
+        raise InvalidInput.field("/quantity", "is required, or quantities in its place", code="required")
+    if quantities is None:
+        if parsed.reads_each and recordings != 1:
+            message = "are required: the price charges recording by recording"
+            raise InvalidInput.field("/quantities", message, code="required")
+        quantities, count = [quantity or _NOTHING], recordings
+    else:
+        count = len(quantities)
+    each = [one for one in quantities if one]
+    rated = rate(parsed, sum_of(quantities), recordings=count, currency=currency, each=each)
     return Preview(amount=rated.amount, exact=rated.exact, currency=currency, breakdown=tuple(rated.lines))

@@ -21,13 +21,26 @@ def command() -> None:
 
 @command.command(epilog=example(_EXAMPLE))
 @click.option("--price", type=PRICE_JSON, required=True, help="The price as JSON.")
-@click.option("--quantity", type=QUANTITY, required=True, help="How much lies beyond the allowance.")
+@click.option(
+    "--quantity",
+    "quantities",
+    type=QUANTITY,
+    multiple=True,
+    required=True,
+    help="How much lies beyond the allowance; given several times, that of each recording.",
+)
 @click.option("--currency", required=True, help="An ISO 4217 code.")
 @click.option("--recordings", type=click.IntRange(0), default=1, show_default=True, help="In how many recordings.")
 @json_option
-def preview(*, price: dict[str, Any], quantity: Decimal, currency: str, recordings: int, as_json: bool) -> None:
+def preview(
+    *, price: dict[str, Any], quantities: tuple[Decimal, ...], currency: str, recordings: int, as_json: bool
+) -> None:
     """Rate a quantity by a price, step by step. It needs no database and stores nothing."""
-    shape = preview_shape(rate_price(price, quantity, currency=currency, recordings=recordings))
+    if len(quantities) > 1:
+        rated = rate_price(price, quantities=quantities, currency=currency)
+    else:
+        rated = rate_price(price, quantities[0], currency=currency, recordings=recordings)
+    shape = preview_shape(rated)
     if as_json:
         print_json(shape)
         return

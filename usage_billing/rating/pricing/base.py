@@ -1,6 +1,6 @@
 """What a pricing model is, and how its fields are read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
@@ -46,9 +46,36 @@ class PricingModel(Protocol):
         """The same fields as they are stored and sent, decimals as text."""
         ...
 
-    def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:
-        """The steps by which ``quantity`` (> 0), reported in so many ``recordings``, is charged."""
+    @property
+    def reads_each(self) -> bool:
+        """Whether what is charged depends on the quantity of each recording, and not only on their sum."""
         ...
+
+    def divided(self, part: Callable[[Decimal], Decimal]) -> Self:
+        """The model for a part of a period: each flat amount is ``part`` of the whole one."""
+        ...
+
+    def lines(self, quantity: Decimal, *, recordings: int, each: Sequence[Decimal] = ()) -> list[Line]:
+        """The steps by which ``quantity`` (> 0), reported in so many ``recordings``, is charged.
+
+        ``each`` has the quantity of each of them, in the order recorded, where the model ``reads_each``.
+        """
+        ...
+
+
+class ReadsSums:
+    """What most models have in common: they look at sums alone."""
+
+    __slots__ = ()
+
+    @property
+    def reads_each(self) -> bool:
+        """They do not."""
+        return False
+
+    def divided(self, part: Callable[[Decimal], Decimal]) -> Self:  # noqa: ARG002
+        """Nothing of it is flat."""
+        return self
 
 
 def total_of(lines: list[Line]) -> Decimal:

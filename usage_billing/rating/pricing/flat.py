@@ -1,15 +1,16 @@
 """One amount for any use at all."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from usage_billing.core.decimals import plain
-from usage_billing.rating.pricing.base import Fields, Line, read_price
+from usage_billing.rating.pricing.base import Fields, Line, ReadsSums, read_price
 
 
 @dataclass(frozen=True, slots=True)
-class Flat:
+class Flat(ReadsSums):
     """``amount`` once there is any quantity."""
 
     name: ClassVar[str] = "flat"
@@ -25,6 +26,10 @@ class Flat:
         """The same."""
         return {"amount": plain(self.amount)}
 
-    def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:  # noqa: ARG002
+    def divided(self, part: Callable[[Decimal], Decimal]) -> Self:
+        """Its amount is divided."""
+        return replace(self, amount=part(self.amount))
+
+    def lines(self, quantity: Decimal, *, recordings: int, each: Sequence[Decimal] = ()) -> list[Line]:  # noqa: ARG002
         """One step."""
         return [Line("flat amount", quantity, self.amount)]

@@ -1,16 +1,17 @@
 """Each tier charges the part of the quantity that falls in it, and its flat fee once a unit does."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from usage_billing.core.decimals import EXACT
-from usage_billing.rating.pricing.base import Fields, Line
+from usage_billing.rating.pricing.base import Fields, Line, ReadsSums
 from usage_billing.rating.pricing.tiers import Tier, parse_tiers, tier_fields
 
 
 @dataclass(frozen=True, slots=True)
-class Graduated:
+class Graduated(ReadsSums):
     """The sum over the tiers that the quantity reaches."""
 
     name: ClassVar[str] = "graduated"
@@ -26,7 +27,11 @@ class Graduated:
         """The same."""
         return tier_fields(self.tiers)
 
-    def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:  # noqa: ARG002
+    def divided(self, part: Callable[[Decimal], Decimal]) -> Self:
+        """The flat fees of its tiers are divided."""
+        return replace(self, tiers=tuple(tier.divided(part) for tier in self.tiers))
+
+    def lines(self, quantity: Decimal, *, recordings: int, each: Sequence[Decimal] = ()) -> list[Line]:  # noqa: ARG002
         """The steps of each tier that a unit falls in."""
         found: list[Line] = []
         floor = Decimal(0)

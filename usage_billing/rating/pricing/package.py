@@ -1,16 +1,17 @@
 """Units are sold in packages; a package begun is a package sold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.errors import InvalidInput
-from usage_billing.rating.pricing.base import Fields, Line, read_price, read_quantity
+from usage_billing.rating.pricing.base import Fields, Line, ReadsSums, read_price, read_quantity
 
 
 @dataclass(frozen=True, slots=True)
-class Package:
+class Package(ReadsSums):
     """``ceil((quantity - freeUnits) / packageSize) x packagePrice``."""
 
     name: ClassVar[str] = "package"
@@ -39,7 +40,7 @@ class Package:
             "freeUnits": plain(self.free_units),
         }
 
-    def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:  # noqa: ARG002
+    def lines(self, quantity: Decimal, *, recordings: int, each: Sequence[Decimal] = ()) -> list[Line]:  # noqa: ARG002
         """One step, or none while the free units last."""
         charged = EXACT.subtract(quantity, self.free_units)
         if charged <= 0:

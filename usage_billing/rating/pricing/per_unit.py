@@ -1,15 +1,16 @@
 """Every unit costs the same: the founding document's bare ``unitPrice``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from usage_billing.core.decimals import EXACT, plain
-from usage_billing.rating.pricing.base import Fields, Line, read_price
+from usage_billing.rating.pricing.base import Fields, Line, ReadsSums, read_price
 
 
 @dataclass(frozen=True, slots=True)
-class PerUnit:
+class PerUnit(ReadsSums):
     """``quantity x unitPrice``."""
 
     name: ClassVar[str] = "per_unit"
@@ -25,7 +26,7 @@ class PerUnit:
         """``{"unitPrice": "10"}``."""
         return {"unitPrice": plain(self.unit_price)}
 
-    def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:  # noqa: ARG002
+    def lines(self, quantity: Decimal, *, recordings: int, each: Sequence[Decimal] = ()) -> list[Line]:  # noqa: ARG002
         """One step."""
         amount = EXACT.multiply(quantity, self.unit_price)
         return [Line("{} x {}", quantity, amount, (quantity, self.unit_price))]

@@ -1,8 +1,9 @@
 """Tiers, as graduated and volume prices have them: ``[{upTo, unitPrice, flatFee}]``, the last without an end."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.errors import InvalidInput
@@ -28,6 +29,10 @@ class Tier:
         if self.flat_fee:
             found.append(Line(f"{where}: flat fee", _NOTHING, self.flat_fee))
         return found
+
+    def divided(self, part: Callable[[Decimal], Decimal]) -> Self:
+        """With ``part`` of its flat fee."""
+        return replace(self, flat_fee=part(self.flat_fee))
 
 
 def parse_tiers(fields: Fields, *, pointer: str) -> tuple[Tier, ...]:

@@ -1,15 +1,16 @@
 """The one tier that the quantity falls in charges all of it, and its flat fee."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
-from usage_billing.rating.pricing.base import Fields, Line
+from usage_billing.rating.pricing.base import Fields, Line, ReadsSums
 from usage_billing.rating.pricing.tiers import Tier, parse_tiers, tier_fields
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(ReadsSums):
     """Cheaper for all when there is more of it; hence the amount may fall as the quantity grows."""
 
     name: ClassVar[str] = "volume"
@@ -25,7 +26,11 @@ class Volume:
         """The same."""
         return tier_fields(self.tiers)
 
-    def lines(self, quantity: Decimal, *, recordings: int) -> list[Line]:  # noqa: ARG002
+    def divided(self, part: Callable[[Decimal], Decimal]) -> Self:
+        """The flat fees of its tiers are divided."""
+        return replace(self, tiers=tuple(tier.divided(part) for tier in self.tiers))
+
+    def lines(self, quantity: Decimal, *, recordings: int, each: Sequence[Decimal] = ()) -> list[Line]:  # noqa: ARG002
         """The steps of the one tier."""
         for number, tier in enumerate(self.tiers, start=1):
             if tier.up_to is None or quantity <= tier.up_to:

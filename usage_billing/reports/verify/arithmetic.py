@@ -1,6 +1,6 @@
 """Prices once more, in fractions, written from product section 4 and not from the code it checks. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
@@ -13,9 +13,14 @@ UNREADABLE = (ValueError, KeyError, TypeError, ZeroDivisionError, StopIteration,
 """What ``due`` raises for a price that is none."""
 
 
-def due(price: Mapping[str, Any], quantity: Decimal, recordings: int, *, currency: str) -> Decimal:
-    """What ``quantity`` beyond the limit costs, rounded half up to the minor unit. Raises one of UNREADABLE."""
-    amount = _exact(price, Fraction(quantity), recordings)
+def due(
+    price: Mapping[str, Any], quantity: Decimal, recordings: int, *, currency: str, each: Sequence[Decimal] = ()
+) -> Decimal:
+    """What ``quantity`` beyond the limit costs, rounded half up to the minor unit. Raises one of UNREADABLE.
+
+    ``each`` has what of it each recording reported; a price with a rule for each recording looks at nothing else.
+    """
+    amount = _exact(price, _counted(price, Fraction(quantity)), recordings, each)
     amount -= amount * _number(price.get("discountPercent")) / 100
     if price.get("minimumAmount") is not None:
         amount = max(amount, _number(price["minimumAmount"]))
@@ -25,9 +30,25 @@ def due(price: Mapping[str, Any], quantity: Decimal, recordings: int, *, currenc
     return Decimal(floor(amount * 10**digits + Fraction(1, 2))).scaleb(-digits)
 
 
-def _exact(price: Mapping[str, Any], quantity: Fraction, recordings: int) -> Fraction:
+def by_recording(price: Mapping[str, Any]) -> bool:
+    """Whether a price has a rule for each recording."""
+    return any(price.get(name) for name in ("freeRecordings", "minimumPerRecording", "maximumPerRecording"))
+
+
+def _counted(price: Mapping[str, Any], quantity: Fraction) -> Fraction:
+    rounding = price.get("roundQuantity")
+    if rounding is None:
+        return quantity
+    steps = quantity / _number(rounding["to"])
+    rounded = {"up": ceil(steps), "down": floor(steps), "nearest": floor(steps + Fraction(1, 2))}
+    return rounded[rounding["mode"]] * _number(rounding["to"])
+
+
+def _exact(price: Mapping[str, Any], quantity: Fraction, recordings: int, each: Sequence[Decimal]) -> Fraction:
     if quantity <= 0:
         return NOTHING
+    if by_recording(price):
+        return sum((_fee_of(price, part) for part in _not_free(price, each)), NOTHING)
     charged = max(quantity - _number(price.get("freeUnits")), NOTHING)
     match price["model"]:
         case "per_unit":
@@ -57,6 +78,32 @@ def _graduated(tiers: list[Mapping[str, Any]], quantity: Fraction) -> Fraction:
         amount += (top - below) * _number(tier.get("unitPrice")) + _number(tier.get("flatFee"))
         below = top
     return amount
+
+
+def _not_free(price: Mapping[str, Any], each: Sequence[Decimal]) -> Iterator[Fraction]:
+    """What is charged of each recording: nothing while the free recordings and the free units both last."""
+    number, units = int(price.get("freeRecordings") or 0), _number(price.get("freeUnits"))
+    is_free = bool(number or units)
+    used = NOTHING
+    for place, given in enumerate(each, start=1):
+        quantity = Fraction(given)
+        is_free = is_free and not (number and place > number)
+        used += quantity
+        if not is_free:
+            yield quantity
+        elif units and used >= units:
+            is_free = False
+            if used > units:
+                yield used - units
+
+
+def _fee_of(price: Mapping[str, Any], charged: Fraction) -> Fraction:
+    fee = charged * _number(price["rate"]) + _number(price.get("fixedFee"))
+    if price.get("minimumPerRecording") is not None:
+        fee = max(fee, _number(price["minimumPerRecording"]))
+    if price.get("maximumPerRecording") is not None:
+        fee = min(fee, _number(price["maximumPerRecording"]))
+    return fee
 
 
 def _number(text: str | None) -> Fraction:

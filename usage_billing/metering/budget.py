@@ -1,0 +1,227 @@
+"""The one allowance of a billing period, over the segments that changes cut it into. Pure.
+
+A segment's *budget* is the allowance of the whole period as it would be if the segment's terms held to the period's
+end. What earlier segments used within their budgets is taken from it; what they used beyond stays theirs. So no
+change makes earlier usage dearer, and one that changes nothing leaves every figure as it is.
+
+Source: docs/billing.md, "The allowance of a period that is cut".
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Protocol
+
+from usage_billing.core.decimals import EXACT, PLACES
+from usage_billing.core.periods import Period
+from usage_billing.core.proration import NOT_AT_ALL, rounded, share_until
+
+_NOTHING = Decimal(0)
+_ZERO = Fraction(0)
+
+
+class Piece(Protocol):
+    """One segment of a billing period, for one usage type. ``limit`` None: nothing in it is ever charged."""
+
+    @property
+    def start(self) -> datetime:
+        """Where it begins, aware."""
+        ...
+
+    @property
+    def end(self) -> datetime:
+        """Where the next begins, or a pause, or where the period or the subscription ends."""
+        ...
+
+    @property
+    def plan_id(self) -> str:
+        """The plan in force; neighbours on one plan, a pause between them or not, are one term."""
+        ...
+
+    @property
+    def limit(self) -> Decimal | None:
+        """The plan's allowance for a whole period; None where there is no quota or it never charges."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """How its plan divides: ``time``, ``days`` or ``none``."""
+        ...
+
+    @property
+    def prorates_edges(self) -> bool:
+        """Whether the time before the subscription's start counts as a part of the period."""
+        ...
+
+    @property
+    def claws_back(self) -> bool:
+        """Whether leaving its plan charges what was free and is no longer covered (``onDowngrade: charge``)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Division:
+    """How the total of a segment lies within and beyond the period's allowance.
+
+    ``before`` is what earlier segments used of the budget. The recordings of the segment are within, in the order
+    recorded, up to ``allowance``: what is left of the budget, less what leaving a plan took back. Budget and
+    allowance are None where nothing is ever charged.
+    """
+
+    budget: Decimal | None
+    before: Decimal
+    within: Decimal
+    beyond: Decimal
+    allowance: Decimal | None
+
+    @property
+    def remaining(self) -> Decimal | None:
+        """What is left of the budget after this segment; None where nothing is ever charged."""
+        if self.budget is None:
+            return None
+        return max(_NOTHING, EXACT.subtract(self.budget, EXACT.add(self.before, self.within)))
+
+
+def divide(
+    pieces: Sequence[Piece], totals: Sequence[Decimal], *, period: Period, begun: datetime, zone: str
+) -> list[Division]:
+    """Divide the totals of all segments of ``period``, in order, at its one allowance.
+
+    ``begun`` is when the subscription started, ``zone`` where its days begin.
+    """
+    budgets = list(_budgets(pieces, period=period, begun=begun, zone=zone))
+    used = _NOTHING
+    found: list[Division] = []
+    for index, (budget, total) in enumerate(zip(budgets, totals, strict=True)):
+        if budget.held is None:
+            found.append(Division(budget=None, before=used, within=total, beyond=_NOTHING, allowance=None))
+        else:
+            left = max(_NOTHING, EXACT.subtract(budget.held, used))
+            within = min(total, left)
+            found.append(
+                Division(
+                    budget=budget.held,
+                    before=used,
+                    within=within,
+                    beyond=EXACT.subtract(total, within),
+                    allowance=left,
+                )
+            )
+            used = EXACT.add(used, within)
+        covered = _covered_after(index, pieces, budgets, period)
+        if covered is not None and used > covered:
+            used = EXACT.subtract(used, _take_back(found, pieces, EXACT.subtract(used, covered)))
+    return found
+
+
+def budgets_of(pieces: Sequence[Piece], *, period: Period, begun: datetime, zone: str) -> list[Decimal | None]:
+    """The budget of each segment of ``period``; None where nothing is ever charged."""
+    return [budget.held for budget in _budgets(pieces, period=period, begun=begun, zone=zone)]
+
+
+def is_left(index: int, pieces: Sequence[Piece], period: Period) -> bool:
+    """Whether the plan of a segment is left where it ends: for another plan, a pause or an end."""
+    piece = pieces[index]
+    if index + 1 == len(pieces):
+        return piece.end < period.end
+    following = pieces[index + 1]
+    return following.plan_id != piece.plan_id or following.start > piece.end
+
+
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    """``held``: if the terms held to the period's end. ``until``: what the time up to the segment's end earned."""
+
+    held: Decimal | None
+    until: Decimal | None
+
+
+@dataclass(slots=True)
+class _Course:
+    """What the terms so far have earned, all of it divided in one way."""
+
+    method: str
+    zone: str
+    subscribed: Period
+    closed: Fraction = _ZERO
+    limit: Fraction = _ZERO
+    share: Fraction = _ZERO
+
+    def close(self) -> None:
+        """Another plan's term begins: the one before earned its last limit for its share."""
+        self.closed += self.limit * self.share
+        self.limit = self.share = _ZERO
+
+    def at(self, instant: datetime) -> Fraction:
+        """The running share of the subscribed part of the period."""
+        return share_until(instant, self.subscribed, method=self.method, zone=self.zone)
+
+    def budget(self, piece: Piece, limit: Decimal) -> _Budget:
+        """That of a segment; its limit replaces what the term had before."""
+        if self.method == NOT_AT_ALL:
+            return _Budget(limit, limit)
+        whole = Fraction(limit)
+        begins = self.at(piece.start)
+        held = self.closed + whole * (self.share + 1 - begins)
+        until = self.closed + whole * (self.share + self.at(piece.end) - begins)
+        return _Budget(rounded(held, PLACES), rounded(until, PLACES))
+
+    def add(self, piece: Piece, limit: Decimal) -> None:
+        """The segment is over."""
+        self.limit = Fraction(limit)
+        if self.method != NOT_AT_ALL:
+            self.share += self.at(piece.end) - self.at(piece.start)
+
+
+def _budgets(pieces: Sequence[Piece], *, period: Period, begun: datetime, zone: str) -> Iterator[_Budget]:
+    """Each by the way of division of its own plan, which then holds for the terms before it as well."""
+    subscribed = {False: Period(max(period.start, begun), period.end), True: period}
+    courses = {way: _Course(way[0], zone, subscribed[way[1]]) for way in {(p.method, p.prorates_edges) for p in pieces}}
+    plan_id = ""
+    for piece in pieces:
+        if piece.plan_id != plan_id:
+            plan_id = piece.plan_id
+            for course in courses.values():
+                course.close()
+        if piece.limit is None:
+            yield _Budget(None, None)
+            continue
+        yield courses[piece.method, piece.prorates_edges].budget(piece, piece.limit)
+        for course in courses.values():
+            course.add(piece, piece.limit)
+
+
+def _covered_after(index: int, pieces: Sequence[Piece], budgets: Sequence[_Budget], period: Period) -> Decimal | None:
+    """How much stays covered where a plan is left that charges for that; None where nothing is taken back."""
+    piece = pieces[index]
+    if piece.limit is None or not piece.claws_back or not is_left(index, pieces, period):
+        return None
+    following = index + 1
+    if following < len(pieces) and pieces[following].start == piece.end:
+        return budgets[following].held
+    return budgets[index].until
+
+
+def _take_back(divisions: list[Division], pieces: Sequence[Piece], amount: Decimal) -> Decimal:
+    """Move up to ``amount`` from within to beyond, the last segment first; returns how much was there to move.
+
+    Nothing comes from segments that are never charged, nor from plans that leave what was free as it is.
+    """
+    missing = amount
+    for index in reversed(range(len(divisions))):
+        division = divisions[index]
+        if missing and division.allowance is not None and pieces[index].claws_back:
+            taken = min(missing, division.within)
+            if taken:
+                kept = EXACT.subtract(division.within, taken)
+                divisions[index] = Division(
+                    budget=division.budget,
+                    before=division.before,
+                    within=kept,
+                    beyond=EXACT.add(division.beyond, taken),
+                    allowance=kept,
+                )
+                missing = EXACT.subtract(missing, taken)
+    return EXACT.subtract(amount, missing)

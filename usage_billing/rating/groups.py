@@ -1,0 +1,164 @@
+"""One quantity, one price: how the segments of a billing period are charged when changes cut it. Pure.
+
+The segments of a usage type whose price is equal are a *group*, wherever they lie in the period. A group is charged
+as one quantity, and each of its segments bears what it adds: the amount for all up to it, less that for all before.
+So tiers, packages, flat amounts, a minimum and a maximum hold once, whatever was cut in between.
+
+Where prices differ within the period, minimums and flat amounts are divided by shares of the time that was not
+paused, and a maximum is used up like an allowance.
+
+Source: docs/billing.md, "Prices in a period that is cut".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.core.money import round_to_minor_unit
+from usage_billing.core.proration import part_of, rounded
+from usage_billing.rating.currency import minor_unit
+from usage_billing.rating.engine import rate
+from usage_billing.rating.price import Price
+
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What lies beyond the allowance in one segment, and the price that holds in it (None: nothing is charged).
+
+    ``first`` and ``last`` are the running shares of the period's unpaused time where it begins and ends; ``whole``:
+    its plan divides nothing. ``each`` has the part of each recording that lies beyond, for a price that reads them.
+    """
+
+    price: Price | None
+    first: Fraction = Fraction(0)
+    last: Fraction = Fraction(1)
+    whole: bool = False
+    quantity: Decimal = _NOTHING
+    recordings: int = 0
+    each: Sequence[Decimal] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellCharge:
+    """What a segment is charged: ``amount``, what its group comes to with it, less ``before``, without it.
+
+    ``price`` is the cell's with the group's parts of minimum, flat amounts and maximum in their places: by it, the
+    quantity up to and with this cell costs ``amount``. The ``before_*`` are those of the group's earlier cells.
+    """
+
+    price: Price
+    amount: Decimal
+    before: Decimal
+    before_quantity: Decimal
+    before_recordings: int
+    before_each: Sequence[Decimal] = ()
+
+    @property
+    def due(self) -> Decimal:
+        """The charge; negative where more costs less, as by volume."""
+        return EXACT.subtract(self.amount, self.before)
+
+
+@dataclass(slots=True)
+class _Group:
+    """All cells of one price so far. ``free``: what they would come to without a maximum; ``charged``: with it."""
+
+    price: Price
+    quantity: Decimal = _NOTHING
+    recordings: int = 0
+    each: list[Decimal] = field(default_factory=list)
+    free: Decimal = _NOTHING
+    charged: Decimal = _NOTHING
+    # As they stood when the run of neighbouring cells of this price began.
+    free_then: Decimal = _NOTHING
+    charged_then: Decimal = _NOTHING
+
+
+def charge_cells(cells: Sequence[Cell], *, currency: str) -> list[CellCharge | None]:
+    """What each segment of a period is charged, in order; None where nothing is."""
+    prices = {cell.price for cell in cells}
+    if len(prices) == 1:
+        groups = {price: _Group(price.capped(None)) for price in prices if price is not None}
+        cap = next((price.maximum for price in groups), None)
+        return [_charge(cell, groups, cap, currency) for cell in cells]
+    return _charge_divided(cells, currency)
+
+
+def _charge_divided(cells: Sequence[Cell], currency: str) -> list[CellCharge | None]:
+    groups = {
+        price: _Group(_price_of(price, [cell for cell in cells if cell.price == price], currency).capped(None))
+        for price in {cell.price for cell in cells}
+        if price is not None
+    }
+    found: list[CellCharge | None] = []
+    earlier, capped, running = Fraction(0), _NOTHING, None
+    for cell in cells:
+        price = cell.price
+        if price is None:
+            found.append(None)
+            continue
+        group = groups[price]
+        if price != running:
+            group.free_then, group.charged_then, running = group.free, group.charged, price
+        if price.maximum is None:
+            found.append(_charge(cell, groups, None, currency))
+            continue
+        whole = Fraction(price.maximum)
+        cap = whole if cell.whole else earlier + whole * (1 - cell.first)
+        earlier += whole * (cell.last - cell.first)
+        others = EXACT.subtract(capped, group.charged)
+        bound = EXACT.subtract(rounded(cap, minor_unit(currency)), others)
+        charge = _charge(cell, groups, bound, currency)
+        capped = EXACT.add(others, group.charged)
+        found.append(charge)
+    return found
+
+
+def _price_of(price: Price, cells: Sequence[Cell], currency: str) -> Price:
+    """The price with the parts of its minimum and flat amounts that fall to the cells of its group."""
+    if cells[0].whole:
+        return price
+    places = minor_unit(currency)
+
+    def part(amount: Decimal) -> Decimal:
+        total = _NOTHING
+        for cell in cells:
+            total = EXACT.add(total, part_of(amount, cell.first, cell.last, places=places))
+        return total
+
+    return price.divided(part)
+
+
+def _charge(cell: Cell, groups: dict[Price, _Group], cap: Decimal | None, currency: str) -> CellCharge | None:
+    """Add a cell to its group. ``cap``: at most so much may the group come to; what is charged already stays."""
+    if cell.price is None:
+        return None
+    group = groups[cell.price]
+    before = (group.charged, group.quantity, group.recordings, tuple(group.each))
+    group.quantity = EXACT.add(group.quantity, cell.quantity)
+    group.recordings += cell.recordings
+    group.each += cell.each
+    free = rate(group.price, group.quantity, recordings=group.recordings, currency=currency, each=group.each).amount
+    group.free, price = free, group.price
+    if cap is None:
+        group.charged = free
+    else:
+        bound = max(cap, group.charged_then)
+        # What an earlier maximum forgave is not charged later: no more comes on top than what was used on top.
+        further = EXACT.add(group.charged_then, max(_NOTHING, EXACT.subtract(free, group.free_then)))
+        if further < min(free, bound):
+            bound = further
+        price = price.capped(bound)
+        group.charged = round_to_minor_unit(min(free, bound), minor_unit(currency))
+    return CellCharge(
+        price=price,
+        amount=group.charged,
+        before=before[0],
+        before_quantity=before[1],
+        before_recordings=before[2],
+        before_each=before[3],
+    )
