@@ -2,6 +2,7 @@
 
 import ast
 import re
+from configparser import ConfigParser
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -116,6 +117,15 @@ def test_the_architecture_shows_every_room_and_its_tables() -> None:
     for mapper in Base.registry.mappers:
         room, table = mapper.class_.__module__.split(".")[1], mapper.local_table.name  # type: ignore[attr-defined]
         assert f"`{table}`" in rows[room][0], f"{room} owns {table}"
+
+
+def test_the_architecture_shows_the_layers_of_the_contract() -> None:
+    contract = ConfigParser()
+    contract.read(ROOT / "setup.cfg", encoding="utf-8")
+    layers = [line for line in contract["importlinter:contract:house"]["layers"].split("\n") if line]
+    assert layers[0] == "__main__"
+    shown = "\n".join(["```", *layers[1:], "```"])
+    assert shown in (DOCS / "architecture.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
