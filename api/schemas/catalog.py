@@ -8,7 +8,7 @@ from api.schemas.base import REQUIRED, Coded, Schema
 from api.schemas.fields import Amount, Choice, Flag, Identifier, Instant, Prefabricated, Quantity, Text, Whole
 from api.schemas.paging import PageQuery
 from api.schemas.prices import CURRENCY, PRICE, Price
-from usage_billing.catalog.service import FEE_TIMINGS
+from usage_billing.catalog.fees import FEE_TIMINGS
 from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
 from usage_billing.core.proration import METHODS

@@ -6,8 +6,8 @@ from api.schemas.base import Schema
 from api.schemas.fields import Choice, Email, Flag, Identifier, Instant, Text
 from api.schemas.moments import Moment
 from api.schemas.paging import PageQuery
-from usage_billing.flows.administration.change_subscription import NOW
 from usage_billing.subscriptions.lifecycle import ANNIVERSARY, CALENDAR
+from usage_billing.subscriptions.moments import NOW
 
 ANCHORS = (CALENDAR, ANNIVERSARY)
 

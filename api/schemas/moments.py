@@ -6,7 +6,7 @@ import marshmallow as ma
 
 from api.schemas.base import wrong
 from api.schemas.fields import Instant
-from usage_billing.flows.administration.change_subscription import NOW, PERIOD_END
+from usage_billing.subscriptions.moments import NOW, PERIOD_END
 
 
 class Moment(Instant):

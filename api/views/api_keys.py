@@ -12,6 +12,7 @@ from api.pagination import BY_ID, listed
 from api.schemas.api_keys import ApiKeySchema, IssuedApiKeySchema, NewApiKeySchema, RotationSchema
 from api.schemas.paging import PageQuery, page_of
 from api.state import state
+from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import ADMIN
 from usage_billing.access.service import IssuedKey, actor_of, get_key
@@ -59,7 +60,7 @@ def show_api_key(key_id: UUID) -> ApiKey:
 def rotate_api_key(body: dict[str, Any], key_id: UUID) -> dict[str, Any]:
     """Make a successor with the same scopes; both hold until the overlap is over."""
     seconds = body.get("overlap_seconds")
-    overlap = manage_keys.DEFAULT_OVERLAP if seconds is None else timedelta(seconds=seconds)
+    overlap = DEFAULT_OVERLAP if seconds is None else timedelta(seconds=seconds)
     secret = state().settings.require_secret()
     with transaction(state().engine) as session:
         issued = manage_keys.rotate_key(

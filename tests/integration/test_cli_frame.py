@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from tests.integration.conftest import Cli, environment_of
 from tests.support.books import scalars
 from tests.support.databases import Databases
+from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.group import COMMANDS, usage_billing
 from usage_billing.settings import Settings
 
@@ -147,7 +148,7 @@ def test_a_dead_database_is_one_line_without_its_password(console: Cli, argument
         unused.bind(("127.0.0.1", 0))
         url = f"postgresql://somebody:geheim@127.0.0.1:{unused.getsockname()[1]}/usage"
         answer = console(*arguments, DATABASE_URL=url)
-    assert (answer.code, answer.out) == (2, "")
+    assert (answer.code, answer.out) == (ExitCode.UNANSWERED, "")
     assert answer.err.count("\n") == 1
     assert "the database does not answer" in answer.err
     assert "Connection refused" in answer.err

@@ -9,6 +9,7 @@ from tests.integration.conftest import Cli
 from tests.support.books import scalars
 from usage_billing.access.service import authenticate
 from usage_billing.access.tokens import verify_token
+from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotAuthenticated
 from usage_billing.db.session import rolled_back
@@ -62,7 +63,7 @@ def test_rotate_keeps_both_and_revoke_ends_one(cli: Cli, engine: Engine, setting
 )
 def test_what_is_refused(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
     answer = cli(*arguments)
-    assert answer.code == 2
+    assert answer.code == (ExitCode.NOT_THERE if said == "there is no key" else ExitCode.REFUSED)
     assert answer.err.startswith(f"usage-billing: {said}")
 
 

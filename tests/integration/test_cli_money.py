@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from tests.factories import make_recording, record
 from tests.integration.conftest import Bill, Cli
 from tests.support.books import scalars
+from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
 
@@ -130,7 +131,7 @@ def test_what_history_would_have_cost(cli: Cli, final: str, world: Engine) -> No
     assert scalars(world, "SELECT count(*) FROM audit_log") == before
 
 
-def test_what_does_not_fit_is_one_line_and_exit_2(cli: Cli, final: str, world: Engine) -> None:
+def test_what_does_not_fit_is_one_line_and_exits_2_or_3(cli: Cli, final: str, world: Engine) -> None:
     assert cli("plans", "create", "euro", "--name", "Euro", "--currency", "EUR").code == 0
     assert cli("usage", "void", final, "--reason", "once").code == 0
     quota = ("quotas", "create", "--plan", "business", "--usage-type", "assessment", "--limit", "1")
@@ -156,7 +157,8 @@ def test_what_does_not_fit_is_one_line_and_exit_2(cli: Cli, final: str, world: E
         (("bill", "--dry-run", "--expect-digest", "0" * 64), "for real runs"),
     ):
         answer = cli(*arguments)
-        assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1), arguments
+        code = ExitCode.NOT_THERE if "there is no " in said else ExitCode.REFUSED
+        assert (answer.code, answer.out, answer.err.count("\n")) == (code, "", 1), arguments
         assert said in answer.err, arguments
     assert scalars(world, "SELECT count(*) FROM audit_log") == audit
 

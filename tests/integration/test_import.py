@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from tests.integration.conftest import Cli
 from tests.support.books import Counts, check_books, counts, rows, scalars
+from usage_billing.cli.frame.exit_codes import ExitCode
 
 HEADER = "userId,subscriptionId,usageType,quantity,metadata,timestamp,idempotencyKey,source"
 LINE: dict[str, Any] = {"userId": "user123", "subscriptionId": "sub456", "usageType": "assessment", "quantity": 1}
@@ -87,11 +88,11 @@ def test_the_same_content_under_another_name_is_the_same_file(cli: Cli, world: E
 def test_an_import_that_died_is_simply_run_again(
     cli: Cli, world: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from usage_billing.cli.importing import importing
+    from usage_billing.cli.importing import record_file
     from usage_billing.core.errors import Unavailable
 
     file = jsonl(folder / "a.jsonl", *[LINE] * 2_500)
-    real, calls = importing.import_batch, []
+    real, calls = record_file.import_batch, []
 
     def dies(*arguments: Any, **named: Any) -> Any:
         calls.append(1)
@@ -99,9 +100,9 @@ def test_an_import_that_died_is_simply_run_again(
             raise Unavailable("the database does not answer; try again later")
         return real(*arguments, **named)
 
-    monkeypatch.setattr(importing, "import_batch", dies)
+    monkeypatch.setattr(record_file, "import_batch", dies)
     answer = cli("import", file)
-    assert answer.code == 2
+    assert answer.code == ExitCode.UNANSWERED
     assert "1000 lines are recorded: import the file again" in answer.err
     monkeypatch.undo()
     assert cli("import", file, "--json").json["recorded"] == 1_500
@@ -214,4 +215,4 @@ def test_the_real_program_imports(console: Cli, world: Engine, folder: Path) -> 
     assert answer.json["recorded"] == 1
     assert console("import", str(folder / "nothing.csv")).code == 2
     dead = console("import", file, DATABASE_URL="postgresql://u:p@127.0.0.1:1/x")
-    assert (dead.code, dead.err.count("\n")) == (2, 1)
+    assert (dead.code, dead.err.count("\n")) == (ExitCode.UNANSWERED, 1)

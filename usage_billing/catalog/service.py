@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.fees import FEE_TIMINGS
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
@@ -19,8 +20,6 @@ from usage_billing.rating.price import parse_price
 
 BEFORE_ALL_PERIODS = datetime(1970, 1, 1, tzinfo=UTC)
 """From when the first version of a quota holds: usage counted before it existed is billed by it."""
-
-FEE_TIMINGS = ("arrears", "advance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

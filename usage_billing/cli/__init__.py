@@ -5,13 +5,15 @@ Owns wording, tables, exit codes. Does not own a rule: each command opens a tran
 
 
 def main() -> None:
-    """Run the console script and exit: 0 done, 1 findings, 2 could not, 130 interrupted."""
+    """Run the console script and exit with one of ``frame.exit_codes.ExitCode``."""
     import sys
+
+    from usage_billing.cli.frame.exit_codes import ExitCode
 
     try:
         from usage_billing.cli.group import run
 
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # before the first command was even imported
-        code = 130
+        code = ExitCode.INTERRUPTED
     sys.exit(code)

@@ -1,23 +1,23 @@
 """``usage-billing bill``: one billing run in this process, beside any workers that run."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from usage_billing import logs
-from usage_billing.billing_runs.models import COMPLETED
 from usage_billing.cli.frame.database import actor, connected
+from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_json, progress, tell
 from usage_billing.cli.frame.shapes import run_shape
 from usage_billing.cli.frame.types import DIGEST, IDENTIFIER, TIME
 from usage_billing.core.clock import utc_now
-from usage_billing.db.session import transaction
-from usage_billing.flows.billing.drive_run import Progress, run_to_end
-from usage_billing.flows.billing.open_run import RunRequest, open_run
-from usage_billing.flows.billing.rehearse_run import expect
+
+if TYPE_CHECKING:
+    from usage_billing.flows.billing.drive_run import Progress
 
 _LISTED = 20
 
@@ -36,6 +36,13 @@ def command(
     It may be killed and run again, any number of times, also twice at once: the same invoices come out. Exits 1
     if a subscription could not be billed.
     """
+    from usage_billing import logs
+    from usage_billing.billing_runs.models import COMPLETED
+    from usage_billing.db.session import transaction
+    from usage_billing.flows.billing.drive_run import run_to_end
+    from usage_billing.flows.billing.open_run import RunRequest, open_run
+    from usage_billing.flows.billing.rehearse_run import expect
+
     if dry_run and digest:
         raise click.UsageError("--expect-digest is for real runs; a dry run shows its own.")
     request, now = RunRequest(as_of=as_of, subscription_id=subscription_id, dry_run=dry_run), utc_now()
@@ -59,7 +66,7 @@ def command(
     else:
         _say(shape)
     if shape["warnings"] or shape["status"] != COMPLETED:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FINDINGS)
 
 
 def _say(run: Mapping[str, Any]) -> None:

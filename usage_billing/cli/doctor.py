@@ -1,19 +1,16 @@
 """``usage-billing doctor``: what is wrong with the set-up, and the cure."""
 
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 
 import click
 
 from usage_billing.cli.frame.database import load_settings
+from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_json, shown
-from usage_billing.cli.migration.migrating import known_revisions
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, UsageBillingError
-from usage_billing.reports.doctor.diagnosis import diagnose
 from usage_billing.reports.doctor.finding import FAIL, OK, WARN, Finding, fine
 from usage_billing.settings import Settings
 
@@ -26,7 +23,7 @@ _API_SECONDS = 3
 def command(*, as_json: bool) -> None:
     """Check settings, database, credentials, schema, inbox, quotas, subscriptions and billing.
 
-    It changes nothing. Exits 0 when all is well, 1 when it found something, 2 when it cannot look.
+    It changes nothing. Exits 0 when all is well and 1 when it found something.
     """
     findings: list[Finding] = []
     for finding in _findings():
@@ -39,10 +36,13 @@ def command(*, as_json: bool) -> None:
     else:
         click.echo(f"{len(troubles)} findings." if troubles else "All is well.")
     if troubles:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FINDINGS)
 
 
 def _findings() -> Iterator[Finding]:
+    from usage_billing.cli.migration.migrating import known_revisions
+    from usage_billing.reports.doctor.diagnosis import diagnose
+
     try:
         settings = load_settings()
     except ConfigurationError as error:
@@ -60,6 +60,8 @@ def _findings() -> Iterator[Finding]:
 
 
 def _api(settings: Settings) -> Finding:
+    import urllib.request
+
     url = f"http://127.0.0.1:{settings.port}/health/ready"
     try:
         with urllib.request.urlopen(url, timeout=_API_SECONDS):

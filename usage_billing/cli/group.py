@@ -10,9 +10,9 @@ from importlib import import_module
 import click
 
 from usage_billing import __version__
+from usage_billing.cli.frame.exit_codes import ExitCode
 
 PROGRAM = "usage-billing"
-OK, FINDINGS, FAILED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 
 # Name: (where it is, what it does). The words stand here so that `--help` imports no command.
 COMMANDS = {
@@ -83,14 +83,14 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        return FAILED
+        return ExitCode.REFUSED
     except (click.Abort, KeyboardInterrupt, EOFError):
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except (BrokenPipeError, SystemExit):  # the second is click's answer to a closed pipe
         return _after_closed_pipe()
     except Exception as error:
         return _fail(error)
-    return result if isinstance(result, int) else OK
+    return result if isinstance(result, int) else ExitCode.DONE
 
 
 def _have_streams() -> None:
@@ -103,13 +103,13 @@ def _have_streams() -> None:
 def _fail(error: Exception) -> int:
     """Say what went wrong; returns the exit code."""
     if _interrupted(error):
-        return INTERRUPTED
-    from usage_billing.cli.frame.errors import explain  # late: it knows the database, which takes a while
+        return ExitCode.INTERRUPTED
+    from usage_billing.cli.frame.errors import code_of, explain  # late: it knows the database, which takes a while
 
     _say(explain(error))
     if isinstance(error, OSError):  # perhaps stdout's own: its last flush would fail as well
         _silence()
-    return FAILED
+    return code_of(error)
 
 
 def _say(message: str) -> None:
@@ -130,7 +130,7 @@ def _interrupted(error: BaseException) -> bool:
 def _after_closed_pipe() -> int:
     """Whoever read us has gone, as `head` does."""
     _silence()
-    return PIPE_CLOSED
+    return ExitCode.PIPE_CLOSED
 
 
 def _silence() -> None:

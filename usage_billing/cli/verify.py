@@ -1,15 +1,19 @@
 """``usage-billing verify``: does what stands in the books follow from the recorded usage?"""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
 
 from usage_billing.cli.frame.database import connected
+from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_json, progress
 from usage_billing.cli.frame.types import IDENTIFIER
-from usage_billing.db.session import read_only
-from usage_billing.reports.verify.books import count_books, find_differences
-from usage_billing.reports.verify.difference import Difference
-from usage_billing.subscriptions.service import get_subscription
+
+if TYPE_CHECKING:
+    from usage_billing.reports.verify.difference import Difference
 
 _KEPT = 10_000
 
@@ -20,9 +24,13 @@ _KEPT = 10_000
 def command(*, subscription_id: str | None, as_json: bool) -> None:
     """Recompute every summary, item and invoice from the recorded usage, and say what differs.
 
-    It only reads, and sees one moment, so billing and recording may go on. Exits 0 when nothing differs, 1 when
-    something does, 2 when it cannot look.
+    It only reads, and sees one moment, so billing and recording may go on. Exits 0 when nothing differs and 1
+    when something does.
     """
+    from usage_billing.db.session import read_only
+    from usage_billing.reports.verify.books import count_books, find_differences
+    from usage_billing.subscriptions.service import get_subscription
+
     found: list[Difference] = []
     count = 0
     with connected() as (_, engine), read_only(engine) as session:
@@ -48,4 +56,4 @@ def command(*, subscription_id: str | None, as_json: bool) -> None:
         verdict = f"{count} differences." if count else "Nothing differs."
         click.echo(f"Recomputed {summaries} summaries from {recordings} recordings. {verdict}")
     if count:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FINDINGS)

@@ -11,7 +11,8 @@
     ├── Conflict               it contradicts what is stored
     └── InvalidInput           the request itself is wrong; carries the fields
 
-The API turns each into ``application/problem+json`` with ``code``; the CLI into one line and exit code 2.
+The API turns each into ``application/problem+json`` with ``code``; the CLI into one line and an exit
+code.
 """
 
 from dataclasses import dataclass

@@ -32,6 +32,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Quantity, Total
+from usage_billing.metering.states import OPEN
 
 KEY = "usage_key(subscription_id, source, idempotency_key)"
 """What the unique index holds of a recording's key, 15 bytes for the up to 386 that it has: three of the subscription's
@@ -50,10 +51,6 @@ _MICROSECOND = timedelta(microseconds=1)
 _PLACES = 1024  # of one microsecond
 # What fits into 8 bytes ends some 285 years before and after the epoch.
 _FIRST, _LAST = datetime(1700, 1, 1, tzinfo=UTC), datetime(2250, 1, 1, tzinfo=UTC)
-
-OPEN = "open"
-REPLAYED = "replayed"
-DISCARDED = "discarded"
 
 
 class Usage(Base):

@@ -1,16 +1,18 @@
 """How a command finds its settings and its database, and in whose name it acts."""
 
+from __future__ import annotations
+
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine
-from sqlalchemy.orm import Session
-
-import usage_billing.all_models  # noqa: F401  what the mapper's tables point to
 from usage_billing.cli.frame.environment import load_environment
-from usage_billing.db.session import make_engine, read_only, transaction
 from usage_billing.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
 
 
 def load_settings() -> Settings:
@@ -22,6 +24,9 @@ def load_settings() -> Settings:
 @contextmanager
 def connected() -> Iterator[tuple[Settings, Engine]]:
     """The settings and an engine; raises ConfigurationError when no database is configured."""
+    import usage_billing.all_models  # noqa: F401  what the mapper's tables point to
+    from usage_billing.db.session import make_engine
+
     settings = load_settings()
     engine = make_engine(settings.require_database(), pool_size=2)
     try:
@@ -33,6 +38,8 @@ def connected() -> Iterator[tuple[Settings, Engine]]:
 @contextmanager
 def reading() -> Iterator[Session]:
     """A session that sees one moment of the database."""
+    from usage_billing.db.session import read_only
+
     with connected() as (_, engine), read_only(engine) as session:
         yield session
 
@@ -40,6 +47,8 @@ def reading() -> Iterator[Session]:
 @contextmanager
 def writing() -> Iterator[Session]:
     """A session whose work is committed as a whole at the end of the block."""
+    from usage_billing.db.session import transaction
+
     with connected() as (_, engine), transaction(engine) as session:
         yield session
 

@@ -4,8 +4,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from usage_billing.core.errors import ConfigurationError
 from usage_billing.embedded.files import write_private
 
@@ -48,6 +46,8 @@ def _add(values: Mapping[str, str]) -> None:
 def _read(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
+    from dotenv import dotenv_values
+
     try:
         found = dotenv_values(path, interpolate=False, encoding="utf-8")
     except (OSError, ValueError) as error:

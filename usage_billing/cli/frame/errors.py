@@ -1,21 +1,31 @@
-"""From whatever was raised to one line that says what is wrong and what to do."""
+"""From an error to one line that says what is wrong and what to do, and to the exit code."""
 
 from functools import singledispatch
 
 import click
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from usage_billing.core.errors import InvalidInput, Unavailable, UsageBillingError
+from usage_billing.cli.frame.exit_codes import ExitCode
+from usage_billing.core.errors import InvalidInput, NotFound, Unavailable, UsageBillingError
 from usage_billing.redaction import redact
 
 MIGRATE = "the database does not have this version's tables: run `usage-billing migrate`"
 _LONGEST = 600
 _NOT_MIGRATED = {"UndefinedTable", "UndefinedColumn", "UndefinedFunction", "UndefinedObject"}
+_NAMES_NOTHING = {"unknown_customer", "unknown_plan", "unknown_subscription", "unknown_usage_type"}
+_UNANSWERED = (Unavailable, OperationalError, InterfaceError, ConnectionError, TimeoutError)
 
 
 def explain(error: BaseException) -> str:
     """One line for a person, without a traceback and without a secret."""
     return " ".join(_words(error).split())[:_LONGEST]
+
+
+def code_of(error: BaseException) -> ExitCode:
+    """The exit code of a command that ``error`` ended."""
+    if isinstance(error, NotFound) or (isinstance(error, InvalidInput) and _names_nothing(error)):
+        return ExitCode.NOT_THERE
+    return ExitCode.UNANSWERED if isinstance(error, _UNANSWERED) else ExitCode.REFUSED
 
 
 def database_reason(error: BaseException | None) -> str:
@@ -26,6 +36,11 @@ def database_reason(error: BaseException | None) -> str:
         return ""
     lines = str(error.orig).strip().splitlines()
     return redact(lines[0].removeprefix("connection failed: ").strip()) if lines else ""
+
+
+def _names_nothing(error: InvalidInput) -> bool:
+    """Whether all that is wrong with the input is that it names things that do not exist."""
+    return bool(error.fields) and all(field.code in _NAMES_NOTHING for field in error.fields)
 
 
 @singledispatch

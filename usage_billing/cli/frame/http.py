@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from usage_billing.core.errors import ConfigurationError, Unavailable, UsageBillingError
+from usage_billing.core.errors import ConfigurationError, NotFound, Unavailable, UsageBillingError
 
 _SECONDS = 10
-_UNAUTHENTICATED, _FORBIDDEN = 401, 403
+_UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _FAILED = 401, 403, 404, 500
 
 
 class Refusal(UsageBillingError):
@@ -31,11 +31,11 @@ class Client:
         self._credential = credential
 
     def get(self, path: str) -> Any:
-        """The JSON at ``path``; raises Refusal and Unavailable."""
+        """The JSON at ``path``; raises Refusal, NotFound and Unavailable."""
         return self._call("GET", path, None)
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:
-        """The JSON answer to ``body``; raises Refusal and Unavailable."""
+        """The JSON answer to ``body``; raises Refusal, NotFound and Unavailable."""
         return self._call("POST", path, body)
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None) -> Any:
@@ -56,7 +56,7 @@ class Client:
             ) from None
 
 
-def _refusal(call: str, status: int, data: bytes) -> Refusal:
+def _refusal(call: str, status: int, data: bytes) -> UsageBillingError:
     try:
         problem = json.loads(data)
     except ValueError:
@@ -69,4 +69,7 @@ def _refusal(call: str, status: int, data: bytes) -> Refusal:
         cure = ": `usage-billing doctor` says why"
     elif status == _FORBIDDEN:
         cure = "; the simulation needs a key with the scope admin, or a token whose role is admin"
-    return Refusal(f"{call} was answered {status}: {said}{cure}", status=status, code=str(problem.get("code", "")))
+    message, code = f"{call} was answered {status}: {said}{cure}", str(problem.get("code", ""))
+    if status >= _FAILED:
+        return Unavailable(message, code=code)
+    return NotFound(message, code=code) if status == _NOT_FOUND else Refusal(message, status=status, code=code)

@@ -1,13 +1,17 @@
 """What every command that lists things shares."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from sqlalchemy import Select
-from sqlalchemy.orm import Session
 
 from usage_billing.cli.frame.output import tell
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+    from sqlalchemy.orm import Session
 
 Row = TypeVar("Row")
 Function = TypeVar("Function", bound=Callable[..., Any])

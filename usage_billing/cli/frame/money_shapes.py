@@ -1,18 +1,22 @@
 """How invoices, prices and what explains them look in ``--json``: the names of the wire."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from usage_billing.cli.frame.output import time_text
 from usage_billing.cli.frame.shapes import Shape
 from usage_billing.core.decimals import plain
 from usage_billing.core.money import money_text
-from usage_billing.metering.models import Usage
-from usage_billing.rating.currency import minor_unit
-from usage_billing.rating.pricing.base import Line
-from usage_billing.reports.explain import Explanation
-from usage_billing.reports.invoices import InvoiceView, ItemView
-from usage_billing.reports.preview import Preview
+
+if TYPE_CHECKING:
+    from usage_billing.metering.models import Usage
+    from usage_billing.rating.pricing.base import Line
+    from usage_billing.reports.explain import Explanation
+    from usage_billing.reports.invoices import InvoiceView, ItemView
+    from usage_billing.reports.preview import Preview
 
 
 def invoice_shape(invoice: InvoiceView) -> Shape:
@@ -85,6 +89,8 @@ def line_shapes(lines: Iterable[Line]) -> list[Shape]:
 
 def money(amount: Decimal, currency: str) -> str:
     """An amount with all digits of its currency's minor unit."""
+    from usage_billing.rating.currency import minor_unit
+
     return money_text(amount, minor_unit(currency))
 
 

@@ -1,17 +1,18 @@
 """What is printed: tables for people, JSON for programs; progress on stderr, so that it never mixes in."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -37,6 +38,10 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) 
     if not rows:
         click.echo(empty)
         return
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in rows[0]:
         table.add_column(_heading(name), overflow="fold")
@@ -50,6 +55,9 @@ def print_thing(thing: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(thing)
         return
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -60,6 +68,8 @@ def print_thing(thing: Mapping[str, Any], *, as_json: bool) -> None:
 
 def print_table(table: Table) -> None:
     """On stdout, as wide as the terminal."""
+    from rich.console import Console
+
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
     # Trailing blanks of a table are noise in a pipe.
     with console.capture() as capture:
@@ -71,6 +81,9 @@ def print_table(table: Table) -> None:
 
 def progress() -> Progress:
     """A bar on stderr; nothing where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -84,6 +97,9 @@ def progress() -> Progress:
 
 def byte_progress() -> Progress:
     """The same over the bytes of a file."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

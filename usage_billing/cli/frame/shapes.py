@@ -1,16 +1,20 @@
 """How things look in ``--json`` and in tables: the names of the wire (product section 3)."""
 
-from typing import Any
+from __future__ import annotations
 
-from usage_billing.access.models import ApiKey
-from usage_billing.billing_runs.models import BillingRun
-from usage_billing.catalog.models import Plan, UsageQuota, UsageType
+from typing import TYPE_CHECKING, Any
+
 from usage_billing.cli.frame.output import time_text
 from usage_billing.core.decimals import plain
-from usage_billing.customers.models import Customer
-from usage_billing.metering.models import QuarantinedUsage
-from usage_billing.reports.record_status import RecordStatus
-from usage_billing.reports.subscriptions import SubscriptionView
+
+if TYPE_CHECKING:
+    from usage_billing.access.models import ApiKey
+    from usage_billing.billing_runs.models import BillingRun
+    from usage_billing.catalog.models import Plan, UsageQuota, UsageType
+    from usage_billing.customers.models import Customer
+    from usage_billing.metering.models import QuarantinedUsage
+    from usage_billing.reports.record_status import RecordStatus
+    from usage_billing.reports.subscriptions import SubscriptionView
 
 Shape = dict[str, Any]
 

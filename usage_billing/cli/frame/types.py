@@ -10,7 +10,7 @@ import click
 
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
 from usage_billing.core.identifiers import is_identifier
-from usage_billing.flows.administration.change_subscription import NOW, PERIOD_END
+from usage_billing.subscriptions.moments import NOW, PERIOD_END
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SPAN = re.compile(r"(\d{1,6})([smhd])")

@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from io import TextIOWrapper
-from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from usage_billing.cli.importing.formats import CSV
 from usage_billing.core.errors import InvalidInput
 from usage_billing.metering.spelling import FIELDS, RawFields, read_object
 
-CSV, JSONL = "csv", "jsonl"
 MAX_LINE = 128 * 1024
 _CHUNK = 1 << 20
 
@@ -26,16 +25,6 @@ class Line:
     position: int
     fields: RawFields | None
     problem: str = ""
-
-
-def format_of(path: Path, given: str | None) -> str:
-    """``csv`` or ``jsonl``; raises InvalidInput when neither is said."""
-    if given:
-        return given
-    kind = {".csv": CSV, ".jsonl": JSONL, ".ndjson": JSONL}.get(path.suffix.lower())
-    if kind is None:
-        raise InvalidInput(f"{path} ends neither in .csv nor in .jsonl: say --format csv or --format jsonl")
-    return kind
 
 
 def digest_of(file: BinaryIO) -> bytes:

@@ -1,69 +1,23 @@
 """``usage-billing import``: record usage from a file, the whole of it or nothing."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from __future__ import annotations
+
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 import click
-from sqlalchemy import Engine, text
 
-from usage_billing.cli.frame.database import actor, connected
+from usage_billing.cli.frame.database import connected
+from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example
-from usage_billing.cli.frame.output import byte_progress, json_option, print_json, tell
-from usage_billing.cli.importing.import_file import CSV, JSONL, Line, digest_of, format_of, read_lines
+from usage_billing.cli.frame.output import json_option, print_json, tell
+from usage_billing.cli.importing.formats import CSV, JSONL, format_of
 from usage_billing.core.clock import utc_now
-from usage_billing.core.errors import InvalidInput, Unavailable
-from usage_billing.db.session import read_only, transaction
-from usage_billing.flows.recording.import_usage import BATCH, FileName, ImportOutcome, import_batch
-from usage_billing.metering.recording import Recording
-from usage_billing.metering.spelling import parse_recording
+from usage_billing.core.errors import InvalidInput
 
-_LISTED = 20
-
-
-@dataclass(slots=True)
-class _Bad:
-    """Lines that are no recordings: how many, and the first of them with their reasons."""
-
-    count: int = 0
-    first: list[tuple[int, str]] = field(default_factory=list)
-
-    def add(self, number: int, reason: str) -> None:
-        self.count += 1
-        if len(self.first) < _LISTED:
-            self.first.append((number, reason))
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """An open file and how its lines are read at ``now``."""
-
-    file: BinaryIO
-    kind: str
-    name: FileName
-    now: datetime
-
-    def recordings(self, bad: _Bad, advance: Callable[[int], None]) -> Iterator[Recording]:
-        """Every good line; the others are added to ``bad``. ``advance`` is told how many bytes were read."""
-        for line in read_lines(self.file, self.kind):
-            advance(line.position)
-            try:
-                yield self._recording(line)
-            except InvalidInput as error:
-                reasons = [f"{wrong.pointer.strip('/')} {wrong.message}" for wrong in error.fields]
-                bad.add(line.number, "; ".join(reasons) or error.message)
-
-    def _recording(self, line: Line) -> Recording:
-        if line.fields is None:
-            raise InvalidInput(line.problem)
-        return parse_recording(
-            line.fields,
-            id=self.name.record_id(line.number),
-            received_at=self.now,
-            default_key=self.name.key(line.number),
-        )
+if TYPE_CHECKING:
+    from usage_billing.cli.importing.record_file import BadLines
+    from usage_billing.flows.recording.import_usage import ImportOutcome
 
 
 @click.command(epilog=example("import usage.csv", "import usage.jsonl --skip-bad"))
@@ -78,53 +32,27 @@ def command(*, file: Path, kind: str | None, skip_bad: bool, as_json: bool) -> N
     idempotencyKey, source. Importing a file twice records nothing twice; a file that was changed is another one, and
     its lines without an idempotencyKey count again. Exits 1 if lines were quarantined or skipped.
     """
+    from sqlalchemy import text
+
+    from usage_billing.cli.importing.import_file import digest_of
+    from usage_billing.cli.importing.record_file import Source, check_file, record_file
+    from usage_billing.db.session import read_only
+    from usage_billing.flows.recording.import_usage import FileName
+
     with connected() as (_, engine), file.open("rb") as handle:
         with read_only(engine) as session:  # before a long check: is the database there, and migrated?
             session.execute(text("SELECT FROM usage LIMIT 0"))
-        source = _Source(handle, format_of(file, kind), FileName(digest_of(handle)), utc_now())
-        bad = _check(source, size=file.stat().st_size)
+        source = Source(handle, format_of(file, kind), FileName(digest_of(handle)), utc_now())
+        bad = check_file(source, size=file.stat().st_size)
         for number, reason in bad.first:
             tell(f"line {number}: {reason}")
         if bad.count and not skip_bad:
             raise InvalidInput(f"{bad.count} lines are bad, nothing was recorded; --skip-bad records the others")
-        imported = _record(engine, source, size=file.stat().st_size)
+        imported = record_file(engine, source, size=file.stat().st_size)
     _report(imported, bad, as_json=as_json)
 
 
-def _check(source: _Source, *, size: int) -> _Bad:
-    bad = _Bad()
-    with byte_progress() as bar:
-        task = bar.add_task("checking", total=size)
-        for _ in source.recordings(bad, lambda position: bar.update(task, completed=position)):
-            pass
-    return bad
-
-
-def _record(engine: Engine, source: _Source, *, size: int) -> ImportOutcome:
-    total, batch = ImportOutcome(), list[Recording]()
-    with byte_progress() as bar:
-        task = bar.add_task("recording", total=size)
-        for recording in source.recordings(_Bad(), lambda position: bar.update(task, completed=position)):
-            batch.append(recording)
-            if len(batch) == BATCH:
-                _record_batch(engine, source, batch, total)
-                batch = []
-        if batch:
-            _record_batch(engine, source, batch, total)
-    return total
-
-
-def _record_batch(engine: Engine, source: _Source, batch: list[Recording], total: ImportOutcome) -> None:
-    try:
-        with transaction(engine) as session:
-            total.add(import_batch(session, batch, name=source.name, actor=actor(), now=utc_now()))
-    except Unavailable as error:
-        raise Unavailable(
-            f"{error.message}; {total.recorded} lines are recorded: import the file again, none is recorded twice"
-        ) from error
-
-
-def _report(imported: ImportOutcome, bad: _Bad, *, as_json: bool) -> None:
+def _report(imported: ImportOutcome, bad: BadLines, *, as_json: bool) -> None:
     counts = {
         "recorded": imported.recorded,
         "duplicates": imported.duplicates,
@@ -144,4 +72,4 @@ def _report(imported: ImportOutcome, bad: _Bad, *, as_json: bool) -> None:
             " idempotencyKey would count again."
         )
     if imported.quarantined or bad.count:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FINDINGS)

@@ -1,18 +1,12 @@
 """``usage-billing migrate``: bring a database to a schema, and say what was done."""
 
 import click
-from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.exc import OperationalError
 
-from usage_billing.cli.frame.database import load_settings
-from usage_billing.cli.frame.errors import database_reason
+from usage_billing.cli.frame.database import load_settings, writing
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_json, tell
-from usage_billing.cli.migration.migrate import alembic_config, downgrade, upgrade
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import InvalidInput, Unavailable
-from usage_billing.db.session import make_engine, transaction
-from usage_billing.flows.administration.first_start import prepare
 from usage_billing.settings import Settings
 
 NOTHING = "base"
@@ -26,6 +20,11 @@ def command(*, target: str, as_json: bool) -> None:
 
     The keys of USAGE_BILLING_ADMIN_KEY and INTERNAL_API_KEY, where they are set, hold from then on.
     """
+    from sqlalchemy.exc import OperationalError
+
+    from usage_billing.cli.frame.errors import database_reason
+    from usage_billing.cli.migration.migrate import downgrade, upgrade
+
     settings = load_settings()
     url = settings.require_database()
     if _keys_given(settings):
@@ -58,24 +57,24 @@ def _keys_given(settings: Settings) -> bool:
 
 def _let_keys_hold(settings: Settings) -> None:
     """What `up` does at its first start, for those who start the services themselves."""
-    engine = make_engine(settings.require_database(), pool_size=1)
-    try:
-        with transaction(engine) as session:
-            prepare(
-                session,
-                admin_key=settings.admin_key,
-                internal_key=settings.internal_api_key,
-                secret=settings.require_secret(),
-                seed=False,
-                now=utc_now(),
-            )
-    finally:
-        engine.dispose()
+    from usage_billing.flows.administration.first_start import prepare
+
+    with writing() as session:
+        prepare(
+            session,
+            admin_key=settings.admin_key,
+            internal_key=settings.internal_api_key,
+            secret=settings.require_secret(),
+            seed=False,
+            now=utc_now(),
+        )
 
 
 def known_revisions() -> list[str]:
     """Every revision of this version, from ``base`` to the head."""
     from alembic.script import ScriptDirectory
+
+    from usage_billing.cli.migration.migrate import alembic_config
 
     script = ScriptDirectory.from_config(alembic_config(""))
     return [NOTHING, *reversed([revision.revision for revision in script.walk_revisions()])]
@@ -83,6 +82,8 @@ def known_revisions() -> list[str]:
 
 def current_revision(url: str) -> str:
     """Where the database stands; ``base`` when it is empty. Raises OperationalError."""
+    from sqlalchemy import create_engine, inspect, text
+
     engine = create_engine(url, connect_args={"connect_timeout": 3})
     try:
         with engine.connect() as connection:

@@ -1,7 +1,6 @@
 """``usage-billing customers``: who is billed."""
 
 import click
-from sqlalchemy import select
 
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
@@ -9,9 +8,6 @@ from usage_billing.cli.frame.output import json_option, print_rows, print_thing
 from usage_billing.cli.frame.shapes import customer_shape
 from usage_billing.cli.frame.types import EMAIL, IDENTIFIER, NAME
 from usage_billing.core.clock import utc_now
-from usage_billing.customers.models import Customer
-from usage_billing.customers.service import NewCustomer, get_customer
-from usage_billing.flows.administration.manage_customers import change_customer, create_customer
 
 
 @click.group(epilog=example("customers create user123 --name 'Ann Example'"))
@@ -26,6 +22,9 @@ def command() -> None:
 @json_option
 def create(*, id: str, name: str, email: str | None, as_json: bool) -> None:
     """Create the customer ID: the userId of its recordings."""
+    from usage_billing.customers.service import NewCustomer
+    from usage_billing.flows.administration.manage_customers import create_customer
+
     with writing() as session:
         customer = create_customer(session, NewCustomer(id=id, name=name, email=email), actor=actor(), now=utc_now())
         shape = customer_shape(customer)
@@ -37,6 +36,10 @@ def create(*, id: str, name: str, email: str | None, as_json: bool) -> None:
 @json_option
 def list_customers(*, limit: int, as_json: bool) -> None:
     """List customers by id."""
+    from sqlalchemy import select
+
+    from usage_billing.customers.models import Customer
+
     with reading() as session:
         rows = [customer_shape(row) for row in first_rows(session, select(Customer).order_by(Customer.id), limit=limit)]
     print_rows(rows, as_json=as_json, empty="There are no customers yet: usage-billing customers create --help")
@@ -47,6 +50,8 @@ def list_customers(*, limit: int, as_json: bool) -> None:
 @json_option
 def show(*, id: str, as_json: bool) -> None:
     """Show the customer ID."""
+    from usage_billing.customers.service import get_customer
+
     with reading() as session:
         shape = customer_shape(get_customer(session, id))
     print_thing(shape, as_json=as_json)
@@ -60,6 +65,8 @@ def show(*, id: str, as_json: bool) -> None:
 @json_option
 def change(*, id: str, name: str | None, email: str | None, no_email: bool, as_json: bool) -> None:
     """Change the name or the e-mail address of the customer ID."""
+    from usage_billing.flows.administration.manage_customers import change_customer
+
     if email and no_email:
         raise click.UsageError("--email and --no-email contradict each other.")
     changes: dict[str, str | None] = {key: value for key, value in (("name", name), ("email", email)) if value}

@@ -1,11 +1,12 @@
 """``usage-billing invoices``: what was charged, and what becomes of it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from usage_billing.cli.frame.database import actor, connected, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
@@ -15,14 +16,12 @@ from usage_billing.cli.frame.shapes import Shape, pick
 from usage_billing.cli.frame.types import IDENTIFIER
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
-from usage_billing.db.session import rolled_back
-from usage_billing.flows.billing import manage_invoices
-from usage_billing.flows.billing.rehearse_run import upcoming as upcoming_invoice
 from usage_billing.invoicing.lifecycle import DRAFT, FINALIZED, PAID, UNCOLLECTIBLE, VOID
-from usage_billing.invoicing.models import Invoice
-from usage_billing.reports.explain import explain as explain_item
-from usage_billing.reports.invoices import as_view, invoice_view, invoice_views, invoices_where
-from usage_billing.subscriptions.service import get_subscription
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from usage_billing.invoicing.models import Invoice
 
 _COLUMNS = ("id", "number", "userId", "subscriptionId", "status", "periodStart", "periodEnd", "currency", "total")
 _ITEM_COLUMNS = ("usageType", "kind", "quantity", "unitPrice", "amount", "description")
@@ -44,6 +43,9 @@ def list_invoices(
     *, customer_id: str | None, subscription_id: str | None, status: str | None, limit: int, as_json: bool
 ) -> None:
     """List invoices, newest first."""
+    from usage_billing.invoicing.models import Invoice
+    from usage_billing.reports.invoices import invoice_views, invoices_where
+
     statement = invoices_where(customer_id=customer_id, subscription_id=subscription_id, status=status)
     with reading() as session:
         found = first_rows(session, statement.order_by(Invoice.id.desc()), limit=limit)
@@ -59,6 +61,8 @@ def list_invoices(
 @json_option
 def show(*, invoice: str, as_json: bool) -> None:
     """Show INVOICE, by its number or id, with its items."""
+    from usage_billing.reports.invoices import invoice_view
+
     with reading() as session:
         shape = invoice_shape(invoice_view(session, _find(session, invoice).id))
     print_invoice(shape, as_json=as_json)
@@ -72,6 +76,11 @@ def upcoming(*, subscription: str, as_json: bool) -> None:
 
     Usage of an earlier period that has no invoice yet is not in it: it gets one of its own.
     """
+    from usage_billing.db.session import rolled_back
+    from usage_billing.flows.billing.rehearse_run import upcoming as upcoming_invoice
+    from usage_billing.reports.invoices import as_view
+    from usage_billing.subscriptions.service import get_subscription
+
     with connected() as (_, engine), rolled_back(engine) as session:
         get_subscription(session, subscription)
         found = upcoming_invoice(session, subscription, now=utc_now())
@@ -93,6 +102,9 @@ def upcoming(*, subscription: str, as_json: bool) -> None:
 @json_option
 def explain(*, invoice: str, item: UUID | None, after: int, events: int, as_json: bool) -> None:
     """Explain the items of INVOICE: the quota, the arithmetic, and the recordings behind each."""
+    from usage_billing.reports.explain import explain as explain_item
+    from usage_billing.reports.invoices import invoice_view
+
     with reading() as session:
         view = invoice_view(session, _find(session, invoice).id)
         ids = [item] if item else [one.id for one in view.items]
@@ -116,6 +128,8 @@ def explain(*, invoice: str, item: UUID | None, after: int, events: int, as_json
 @json_option
 def finalize(*, invoice: str, as_json: bool) -> None:
     """Make the draft INVOICE final, whose period is over, without waiting for the grace time."""
+    from usage_billing.flows.billing import manage_invoices
+
     _step(manage_invoices.finalize_invoice, invoice, as_json=as_json)
 
 
@@ -124,6 +138,8 @@ def finalize(*, invoice: str, as_json: bool) -> None:
 @json_option
 def pay(*, invoice: str, as_json: bool) -> None:
     """Remember that the final INVOICE was paid."""
+    from usage_billing.flows.billing import manage_invoices
+
     _step(manage_invoices.pay_invoice, invoice, as_json=as_json)
 
 
@@ -132,6 +148,8 @@ def pay(*, invoice: str, as_json: bool) -> None:
 @json_option
 def void(*, invoice: str, as_json: bool) -> None:
     """Take back the final INVOICE; the next run charges anew what it charged."""
+    from usage_billing.flows.billing import manage_invoices
+
     _step(manage_invoices.void_invoice, invoice, as_json=as_json)
 
 
@@ -140,6 +158,8 @@ def void(*, invoice: str, as_json: bool) -> None:
 @json_option
 def uncollectible(*, invoice: str, as_json: bool) -> None:
     """Remember that the final INVOICE will not be paid."""
+    from usage_billing.flows.billing import manage_invoices
+
     _step(manage_invoices.give_up_invoice, invoice, as_json=as_json)
 
 
@@ -153,6 +173,8 @@ def print_invoice(shape: Shape, *, as_json: bool) -> None:
 
 
 def _step(flow: Callable[..., Invoice], invoice: str, *, as_json: bool) -> None:
+    from usage_billing.reports.invoices import invoice_view
+
     with writing() as session:
         found = _find(session, invoice).id
         flow(session, found, actor=actor(), now=utc_now())
@@ -161,6 +183,10 @@ def _step(flow: Callable[..., Invoice], invoice: str, *, as_json: bool) -> None:
 
 
 def _find(session: Session, invoice: str) -> Invoice:
+    from sqlalchemy import select
+
+    from usage_billing.invoicing.models import Invoice
+
     statement = select(Invoice)
     digits = invoice.upper().removeprefix("INV-")
     if digits.isascii() and digits.isdigit() and len(digits) < 19:  # noqa: PLR2004  what a bigint holds

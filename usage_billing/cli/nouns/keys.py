@@ -1,26 +1,28 @@
 """``usage-billing keys``: API keys, and tokens for development."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from usage_billing.access.models import ApiKey
+from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.principal import SCOPES
-from usage_billing.access.service import IssuedKey
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
 from usage_billing.cli.frame.output import json_option, print_json, print_rows, print_thing, tell
 from usage_billing.cli.frame.shapes import key_shape
 from usage_billing.cli.frame.types import IDENTIFIER, KEY_NAME, SPAN, TIME
-from usage_billing.cli.nouns.tokens import make_token
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, NotFound
-from usage_billing.db.session import transaction
-from usage_billing.flows.administration.manage_keys import DEFAULT_OVERLAP, create_key, revoke_key, rotate_key
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from usage_billing.access.service import IssuedKey
 
 
 @click.group(epilog=example("keys create --name reports --scope usage:write --scope usage:read"))
@@ -38,6 +40,9 @@ def create(
     *, name: str, scopes: tuple[str, ...], expires_at: datetime | None, rate_limit: int | None, as_json: bool
 ) -> None:
     """Issue a key. It is shown once: only a hash of it is kept."""
+    from usage_billing.db.session import transaction
+    from usage_billing.flows.administration.manage_keys import create_key
+
     with connected() as (settings, engine), transaction(engine) as session:
         issued = create_key(
             session,
@@ -59,6 +64,10 @@ def create(
 @json_option
 def list_keys(*, also_ended: bool, limit: int, as_json: bool) -> None:
     """List keys, newest first, without what opens anything."""
+    from sqlalchemy import select
+
+    from usage_billing.access.models import ApiKey
+
     statement = select(ApiKey).order_by(ApiKey.id.desc())
     if not also_ended:
         statement = statement.where(ApiKey.revoked_at.is_(None))
@@ -73,6 +82,9 @@ def list_keys(*, also_ended: bool, limit: int, as_json: bool) -> None:
 @json_option
 def rotate(*, key: str, overlap: timedelta, as_json: bool) -> None:
     """Issue a successor of KEY (its prefix or id); both hold for a while."""
+    from usage_billing.db.session import transaction
+    from usage_billing.flows.administration.manage_keys import rotate_key
+
     with connected() as (settings, engine), transaction(engine) as session:
         issued = rotate_key(
             session,
@@ -91,6 +103,8 @@ def rotate(*, key: str, overlap: timedelta, as_json: bool) -> None:
 @json_option
 def revoke(*, key: str, as_json: bool) -> None:
     """From now on KEY (its prefix or id) does not hold."""
+    from usage_billing.flows.administration.manage_keys import revoke_key
+
     with writing() as session:
         shape = key_shape(revoke_key(session, _key_id(session, key), actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)
@@ -103,6 +117,8 @@ def revoke(*, key: str, as_json: bool) -> None:
 @json_option
 def token(*, user: str, admin: bool, ttl: timedelta, as_json: bool) -> None:
     """Make a JSON Web Token with JWT_SECRET, to develop and test with."""
+    from usage_billing.cli.nouns.tokens import make_token
+
     settings = load_settings()
     if not settings.jwt_secret:
         raise ConfigurationError(
@@ -118,6 +134,10 @@ def token(*, user: str, admin: bool, ttl: timedelta, as_json: bool) -> None:
 
 
 def _key_id(session: Session, key: str) -> UUID:
+    from sqlalchemy import select
+
+    from usage_billing.access.models import ApiKey
+
     try:
         return UUID(key)
     except ValueError:

@@ -3,10 +3,8 @@
 from typing import Any
 
 import click
-from sqlalchemy import select
 
-from usage_billing.catalog.models import Plan
-from usage_billing.catalog.service import FEE_TIMINGS, NewPlan, get_named
+from usage_billing.catalog.fees import FEE_TIMINGS
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
@@ -15,7 +13,6 @@ from usage_billing.cli.frame.types import IDENTIFIER, NAME, PRICE
 from usage_billing.core.clock import utc_now
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
 from usage_billing.core.proration import METHODS
-from usage_billing.flows.administration.manage_catalog import change_plan, create_plan
 
 
 @click.group(epilog=example("plans create business --name Business --currency USD"))
@@ -49,6 +46,9 @@ def command() -> None:
 @json_option
 def create(*, as_json: bool, **given: Any) -> None:
     """Create the plan ID."""
+    from usage_billing.catalog.service import NewPlan
+    from usage_billing.flows.administration.manage_catalog import create_plan
+
     with writing() as session:
         shape = plan_shape(create_plan(session, NewPlan(**given), actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)
@@ -59,6 +59,10 @@ def create(*, as_json: bool, **given: Any) -> None:
 @json_option
 def list_plans(*, limit: int, as_json: bool) -> None:
     """List plans by id."""
+    from sqlalchemy import select
+
+    from usage_billing.catalog.models import Plan
+
     with reading() as session:
         rows = [plan_shape(row) for row in first_rows(session, select(Plan).order_by(Plan.id), limit=limit)]
     print_rows(rows, as_json=as_json, empty="There are no plans yet: usage-billing plans create --help")
@@ -69,6 +73,9 @@ def list_plans(*, limit: int, as_json: bool) -> None:
 @json_option
 def show(*, id: str, as_json: bool) -> None:
     """Show the plan ID."""
+    from usage_billing.catalog.models import Plan
+    from usage_billing.catalog.service import get_named
+
     with reading() as session:
         shape = plan_shape(get_named(session, Plan, id))
     print_thing(shape, as_json=as_json)
@@ -80,6 +87,8 @@ def show(*, id: str, as_json: bool) -> None:
 @json_option
 def change(*, id: str, name: str, as_json: bool) -> None:
     """Rename the plan ID; its currency and interval are agreed and never change."""
+    from usage_billing.flows.administration.manage_catalog import change_plan
+
     with writing() as session:
         shape = plan_shape(change_plan(session, id, name=name, actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)

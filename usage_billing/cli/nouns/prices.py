@@ -9,7 +9,6 @@ from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.money_shapes import preview_shape
 from usage_billing.cli.frame.output import json_option, print_json, print_rows
 from usage_billing.cli.frame.types import PRICE_JSON, QUANTITY
-from usage_billing.reports.preview import preview as rate_price
 
 _EXAMPLE = """prices preview --quantity 250 --currency USD --price '{"model": "flat", "amount": "99"}'"""
 
@@ -36,6 +35,8 @@ def preview(
     *, price: dict[str, Any], quantities: tuple[Decimal, ...], currency: str, recordings: int, as_json: bool
 ) -> None:
     """Rate a quantity by a price, step by step. It needs no database and stores nothing."""
+    from usage_billing.reports.preview import preview as rate_price
+
     if len(quantities) > 1:
         rated = rate_price(price, quantities=quantities, currency=currency)
     else:

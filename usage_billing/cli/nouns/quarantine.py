@@ -1,27 +1,28 @@
 """``usage-billing quarantine``: recordings that could not be counted, and what to do about them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
-from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session
 
 from usage_billing.cli.frame.database import actor, connected, reading
+from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
 from usage_billing.cli.frame.output import json_option, print_json, print_rows, print_thing, progress, tell
 from usage_billing.cli.frame.shapes import pick, quarantined_shape
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Conflict, NotFound
-from usage_billing.db.session import read_only, transaction
-from usage_billing.flows.recording.quarantine import discard, replay
-from usage_billing.metering.models import DISCARDED, OPEN, REPLAYED, QuarantinedUsage
+from usage_billing.metering.states import DISCARDED, OPEN, REPLAYED
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
 
 _COLUMNS = ("id", "reason", "detail", "userId", "subscriptionId", "receivedAt", "status")
 _PAGE = 500
-
-Decide = Callable[[Session, UUID], str]
 
 
 @click.group(epilog=example("quarantine list"))
@@ -36,6 +37,10 @@ def command() -> None:
 @json_option
 def list_quarantined(*, reason: str | None, status: str, limit: int, as_json: bool) -> None:
     """List what is quarantined, oldest first."""
+    from sqlalchemy import select
+
+    from usage_billing.metering.models import QuarantinedUsage
+
     statement = select(QuarantinedUsage).where(QuarantinedUsage.status == status).order_by(QuarantinedUsage.id)
     if reason:
         statement = statement.where(QuarantinedUsage.reason == reason)
@@ -51,6 +56,8 @@ def list_quarantined(*, reason: str | None, status: str, limit: int, as_json: bo
 @json_option
 def show(*, id: UUID, as_json: bool) -> None:
     """Show the recording ID with all that was sent."""
+    from usage_billing.metering.models import QuarantinedUsage
+
     with reading() as session:
         row = session.get(QuarantinedUsage, id)
         if row is None:
@@ -75,6 +82,8 @@ def _which(function: Callable[..., Any]) -> Callable[..., Any]:
 @_which
 def replay_command(*, ids: tuple[UUID, ...], everything: bool, reason: str | None, as_json: bool) -> None:
     """Count recordings now that what was wrong is put right; exits 1 if one is still refused."""
+    from usage_billing.flows.recording.quarantine import replay
+
     _decide_each(
         lambda session, id: replay(session, id, actor=actor(), now=utc_now()).outcome,
         ids=ids,
@@ -88,6 +97,8 @@ def replay_command(*, ids: tuple[UUID, ...], everything: bool, reason: str | Non
 @_which
 def discard_command(*, ids: tuple[UUID, ...], everything: bool, reason: str | None, as_json: bool) -> None:
     """Decide that recordings are never counted; they stay readable."""
+    from usage_billing.flows.recording.quarantine import discard
+
     _decide_each(
         lambda session, id: discard(session, id, actor=actor(), now=utc_now()).status,
         ids=ids,
@@ -97,7 +108,9 @@ def discard_command(*, ids: tuple[UUID, ...], everything: bool, reason: str | No
     )
 
 
-def _decide_each(decide: Decide, *, ids: Sequence[UUID], everything: bool, reason: str | None, as_json: bool) -> None:
+def _decide_each(
+    decide: Callable[[Session, UUID], str], *, ids: Sequence[UUID], everything: bool, reason: str | None, as_json: bool
+) -> None:
     """Each in a transaction of its own: one that is refused does not undo the others."""
     if bool(ids) == everything or (reason and not everything):
         raise click.UsageError("Give ids, or --all with or without --reason.")
@@ -110,7 +123,9 @@ def _decide_each(decide: Decide, *, ids: Sequence[UUID], everything: bool, reaso
     _report(results, as_json=as_json)
 
 
-def _one(engine: Engine, decide: Decide, id: UUID, *, alone: bool) -> dict[str, Any]:
+def _one(engine: Engine, decide: Callable[[Session, UUID], str], id: UUID, *, alone: bool) -> dict[str, Any]:
+    from usage_billing.db.session import transaction
+
     try:
         with transaction(engine) as session:
             return {"id": str(id), "outcome": decide(session, id), "detail": None}
@@ -122,6 +137,11 @@ def _one(engine: Engine, decide: Decide, id: UUID, *, alone: bool) -> dict[str, 
 
 def _open_ids(engine: Engine, reason: str | None) -> Iterator[UUID]:
     """All that are open, a page at a time; one that stays open is passed once."""
+    from sqlalchemy import select
+
+    from usage_billing.db.session import read_only
+    from usage_billing.metering.models import QuarantinedUsage
+
     last: UUID | None = None
     while True:
         statement = select(QuarantinedUsage.id).where(QuarantinedUsage.status == OPEN)
@@ -149,4 +169,4 @@ def _report(results: list[dict[str, Any]], *, as_json: bool) -> None:
             tell(f"{result['id']}: {result['detail']}")
         click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "Nothing was open.")
     if refused:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FINDINGS)

@@ -4,10 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import click
-from sqlalchemy import select
 
-from usage_billing.catalog.models import UsageQuota
-from usage_billing.catalog.service import NewQuota, get_quota
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
@@ -15,7 +12,6 @@ from usage_billing.cli.frame.shapes import quota_shape
 from usage_billing.cli.frame.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
 from usage_billing.core.clock import utc_now
 from usage_billing.core.decimals import plain
-from usage_billing.flows.administration.manage_catalog import define_quota
 
 _EXAMPLE = "quotas create --plan business --usage-type assessment --limit 50 --unit-price 10.00"
 
@@ -51,6 +47,9 @@ def create(
     The first version holds for all periods; a later one from the next period on, or from now. The past is never
     repriced.
     """
+    from usage_billing.catalog.service import NewQuota
+    from usage_billing.flows.administration.manage_catalog import define_quota
+
     new = NewQuota(
         plan_id=plan_id,
         usage_type=usage_type,
@@ -70,6 +69,10 @@ def create(
 @json_option
 def list_quotas(*, plan_id: str | None, all_versions: bool, limit: int, as_json: bool) -> None:
     """List quotas by plan and usage type."""
+    from sqlalchemy import select
+
+    from usage_billing.catalog.models import UsageQuota
+
     statement = select(UsageQuota).order_by(UsageQuota.plan_id, UsageQuota.usage_type_id, UsageQuota.version)
     if plan_id:
         statement = statement.where(UsageQuota.plan_id == plan_id)
@@ -86,6 +89,8 @@ def list_quotas(*, plan_id: str | None, all_versions: bool, limit: int, as_json:
 @json_option
 def show(*, id: int, as_json: bool) -> None:
     """Show the version ID of a quota."""
+    from usage_billing.catalog.service import get_quota
+
     with reading() as session:
         shape = quota_shape(get_quota(session, id))
     print_thing(shape, as_json=as_json)

@@ -3,10 +3,7 @@
 from uuid import UUID
 
 import click
-from sqlalchemy import select
 
-from usage_billing.billing_runs.models import BillingRun
-from usage_billing.billing_runs.queries import count_slices, get_run
 from usage_billing.cli.frame.database import reading
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
@@ -25,6 +22,10 @@ def command() -> None:
 @json_option
 def list_runs(*, limit: int, as_json: bool) -> None:
     """List runs, newest first."""
+    from sqlalchemy import select
+
+    from usage_billing.billing_runs.models import BillingRun
+
     with reading() as session:
         found = first_rows(session, select(BillingRun).order_by(BillingRun.id.desc()), limit=limit)
         rows = [run_shape(row) for row in found]
@@ -37,6 +38,8 @@ def list_runs(*, limit: int, as_json: bool) -> None:
 @json_option
 def show(*, id: UUID, as_json: bool) -> None:
     """Show the run ID: how far it is, and what came out."""
+    from usage_billing.billing_runs.queries import count_slices, get_run
+
     with reading() as session:
         run = get_run(session, id)
         done, total = count_slices(session, id)

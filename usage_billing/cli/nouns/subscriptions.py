@@ -1,12 +1,13 @@
 """``usage-billing subscriptions``: who is on which plan."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from sqlalchemy import select
 
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
@@ -14,16 +15,11 @@ from usage_billing.cli.frame.output import json_option, print_rows, print_thing
 from usage_billing.cli.frame.shapes import pick, subscription_shape
 from usage_billing.cli.frame.types import IDENTIFIER, MOMENT, TIME
 from usage_billing.core.clock import utc_now
-from usage_billing.flows.administration.change_subscription import NOW, When
-from usage_billing.flows.administration.change_subscription import cancel as cancel_subscription
-from usage_billing.flows.administration.change_subscription import change_plan as move_to_plan
-from usage_billing.flows.administration.change_subscription import pause as pause_subscription
-from usage_billing.flows.administration.change_subscription import resume as resume_subscription
-from usage_billing.flows.administration.manage_subscriptions import create_subscription
-from usage_billing.reports.subscriptions import subscription_view, subscription_views
 from usage_billing.subscriptions.lifecycle import ANNIVERSARY, CALENDAR
-from usage_billing.subscriptions.models import Subscription
-from usage_billing.subscriptions.service import NewSubscription, get_subscription
+from usage_billing.subscriptions.moments import NOW
+
+if TYPE_CHECKING:
+    from usage_billing.subscriptions.models import Subscription
 
 Moment = str | datetime
 
@@ -53,6 +49,10 @@ def command() -> None:
 @json_option
 def create(*, started_at: datetime | None, as_json: bool, **given: Any) -> None:
     """Create the subscription ID."""
+    from usage_billing.flows.administration.manage_subscriptions import create_subscription
+    from usage_billing.reports.subscriptions import subscription_view
+    from usage_billing.subscriptions.service import NewSubscription
+
     now = utc_now()
     new = NewSubscription(started_at=started_at or now, **given)
     with writing() as session:
@@ -68,6 +68,11 @@ def create(*, started_at: datetime | None, as_json: bool, **given: Any) -> None:
 @json_option
 def list_subscriptions(*, customer_id: str | None, plan_id: str | None, limit: int, as_json: bool) -> None:
     """List subscriptions by id."""
+    from sqlalchemy import select
+
+    from usage_billing.reports.subscriptions import subscription_views
+    from usage_billing.subscriptions.models import Subscription
+
     statement = select(Subscription).order_by(Subscription.id)
     if customer_id:
         statement = statement.where(Subscription.customer_id == customer_id)
@@ -87,6 +92,9 @@ def list_subscriptions(*, customer_id: str | None, plan_id: str | None, limit: i
 @json_option
 def show(*, id: str, as_json: bool) -> None:
     """Show the subscription ID."""
+    from usage_billing.reports.subscriptions import subscription_view
+    from usage_billing.subscriptions.service import get_subscription
+
     with reading() as session:
         shape = subscription_shape(subscription_view(session, get_subscription(session, id)))
     print_thing(shape, as_json=as_json)
@@ -98,6 +106,8 @@ def show(*, id: str, as_json: bool) -> None:
 @json_option
 def end(*, id: str, ended_at: datetime | None, as_json: bool) -> None:
     """Let the subscription ID end; usage after that is quarantined. The same as cancel."""
+    from usage_billing.flows.administration.change_subscription import cancel as cancel_subscription
+
     _change(cancel_subscription, id, ended_at or NOW, as_json=as_json)
 
 
@@ -108,6 +118,8 @@ def end(*, id: str, ended_at: datetime | None, as_json: bool) -> None:
 @json_option
 def change_plan(*, id: str, plan_id: str, at: Moment, as_json: bool) -> None:
     """Move the subscription ID to another plan; both parts of the period are billed by their own plan."""
+    from usage_billing.flows.administration.change_subscription import change_plan as move_to_plan
+
     _change(partial(move_to_plan, plan_id=plan_id), id, at, as_json=as_json)
 
 
@@ -117,6 +129,8 @@ def change_plan(*, id: str, plan_id: str, at: Moment, as_json: bool) -> None:
 @json_option
 def pause(*, id: str, at: Moment, as_json: bool) -> None:
     """Pause the subscription ID: until it is resumed nothing is charged, and what is recorded is quarantined."""
+    from usage_billing.flows.administration.change_subscription import pause as pause_subscription
+
     _change(pause_subscription, id, at, as_json=as_json)
 
 
@@ -126,6 +140,8 @@ def pause(*, id: str, at: Moment, as_json: bool) -> None:
 @json_option
 def resume(*, id: str, at: Moment, as_json: bool) -> None:
     """Resume the paused subscription ID."""
+    from usage_billing.flows.administration.change_subscription import resume as resume_subscription
+
     _change(resume_subscription, id, at, as_json=as_json)
 
 
@@ -135,10 +151,15 @@ def resume(*, id: str, at: Moment, as_json: bool) -> None:
 @json_option
 def cancel(*, id: str, at: Moment, as_json: bool) -> None:
     """Cancel the subscription ID; its final invoice is due at that moment."""
+    from usage_billing.flows.administration.change_subscription import cancel as cancel_subscription
+
     _change(cancel_subscription, id, at, as_json=as_json)
 
 
 def _change(flow: Callable[..., Subscription], id: str, at: Moment, *, as_json: bool) -> None:
+    from usage_billing.flows.administration.change_subscription import When
+    from usage_billing.reports.subscriptions import subscription_view
+
     with writing() as session:
         changed = flow(session, id, when=When(moment=at), actor=actor(), now=utc_now())
         shape = subscription_shape(subscription_view(session, changed))

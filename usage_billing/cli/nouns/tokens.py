@@ -2,14 +2,14 @@
 
 from datetime import datetime, timedelta
 
-import jwt
-
 from usage_billing.access.principal import ADMIN
 from usage_billing.settings import Settings
 
 
 def make_token(settings: Settings, user: str, *, admin: bool, ttl: timedelta, now: datetime) -> str:
     """A token signed with JWT_SECRET that names ``user`` as its subject and holds for ``ttl``."""
+    import jwt
+
     claims: dict[str, object] = {
         "sub": user,
         "aud": settings.jwt_audience,

@@ -1,5 +1,8 @@
 """``usage-billing usage``: single recordings, and taking them back."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
@@ -11,8 +14,9 @@ from usage_billing.cli.frame.shapes import Shape, record_shape
 from usage_billing.cli.frame.types import REASON
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
-from usage_billing.flows.recording.void_usage import void_usage
-from usage_billing.reports.record_status import RecordStatus, recorded_status
+
+if TYPE_CHECKING:
+    from usage_billing.reports.record_status import RecordStatus
 
 _ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
@@ -27,6 +31,8 @@ def command() -> None:
 @json_option
 def show(*, id: UUID, as_json: bool) -> None:
     """Show what became of the recording ID, once a worker has had it."""
+    from usage_billing.reports.record_status import recorded_status
+
     with reading() as session:
         shape = _shape(id, recorded_status(session, id))
     print_thing(shape, as_json=as_json)
@@ -38,6 +44,9 @@ def show(*, id: UUID, as_json: bool) -> None:
 @json_option
 def void(*, id: UUID, reason: str, as_json: bool) -> None:
     """Take the recording ID back: it counts no more, and what was invoiced of it becomes a credit item."""
+    from usage_billing.flows.recording.void_usage import void_usage
+    from usage_billing.reports.record_status import recorded_status
+
     with writing() as session:
         void_usage(session, id, reason=reason, actor=actor(), now=utc_now())
         shape = _shape(id, recorded_status(session, id))

@@ -1,17 +1,13 @@
 """``usage-billing usage-types``: what is counted."""
 
 import click
-from sqlalchemy import select
 
-from usage_billing.catalog.models import UsageType
-from usage_billing.catalog.service import NewUsageType, get_named
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
 from usage_billing.cli.frame.shapes import usage_type_shape
 from usage_billing.cli.frame.types import IDENTIFIER, UNIT
 from usage_billing.core.clock import utc_now
-from usage_billing.flows.administration.manage_catalog import change_usage_type, create_usage_type
 
 
 @click.group(epilog=example("usage-types create assessment --unit-name assessment"))
@@ -26,6 +22,9 @@ def command() -> None:
 @json_option
 def create(*, id: str, unit_name: str | None, aggregation: str, as_json: bool) -> None:
     """Create the usage type ID."""
+    from usage_billing.catalog.service import NewUsageType
+    from usage_billing.flows.administration.manage_catalog import create_usage_type
+
     with writing() as session:
         new = NewUsageType(id=id, unit_name=unit_name or id[:64], aggregation=aggregation)
         shape = usage_type_shape(create_usage_type(session, new, actor=actor(), now=utc_now()))
@@ -37,6 +36,10 @@ def create(*, id: str, unit_name: str | None, aggregation: str, as_json: bool) -
 @json_option
 def list_usage_types(*, limit: int, as_json: bool) -> None:
     """List usage types by id."""
+    from sqlalchemy import select
+
+    from usage_billing.catalog.models import UsageType
+
     with reading() as session:
         found = first_rows(session, select(UsageType).order_by(UsageType.id), limit=limit)
         rows = [usage_type_shape(row) for row in found]
@@ -48,6 +51,9 @@ def list_usage_types(*, limit: int, as_json: bool) -> None:
 @json_option
 def show(*, id: str, as_json: bool) -> None:
     """Show the usage type ID."""
+    from usage_billing.catalog.models import UsageType
+    from usage_billing.catalog.service import get_named
+
     with reading() as session:
         shape = usage_type_shape(get_named(session, UsageType, id))
     print_thing(shape, as_json=as_json)
@@ -59,6 +65,8 @@ def show(*, id: str, as_json: bool) -> None:
 @json_option
 def change(*, id: str, unit_name: str, as_json: bool) -> None:
     """Rename the unit of the usage type ID; quotas keep the name they were made with."""
+    from usage_billing.flows.administration.manage_catalog import change_usage_type
+
     with writing() as session:
         shape = usage_type_shape(change_usage_type(session, id, unit_name=unit_name, actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)

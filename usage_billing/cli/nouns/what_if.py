@@ -1,15 +1,15 @@
 """``usage-billing what-if``: what recorded history would have cost on another plan, or at other prices."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from usage_billing.catalog.models import UsageType
-from usage_billing.catalog.service import get_named
 from usage_billing.cli.frame.database import reading
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.money_shapes import money
@@ -17,9 +17,9 @@ from usage_billing.cli.frame.output import json_option, print_json, print_rows, 
 from usage_billing.cli.frame.shapes import Shape
 from usage_billing.cli.frame.types import IDENTIFIER, PRICE_OF, TIME
 from usage_billing.core.decimals import EXACT
-from usage_billing.customers.service import get_customer
-from usage_billing.rating.price import parse_price
-from usage_billing.reports.what_if import Comparison, Question, what_if
+
+if TYPE_CHECKING:
+    from usage_billing.reports.what_if import Comparison
 
 _EXAMPLES = (
     "what-if --plan gold --from 2026-01-01 --to 2026-04-01",
@@ -48,6 +48,12 @@ def command(
     It compares by the rules that bill, customer by customer: winners would pay less, losers more. Who is on a plan in
     another currency than PLAN stays on it.
     """
+    from usage_billing.catalog.models import UsageType
+    from usage_billing.catalog.service import get_named
+    from usage_billing.customers.service import get_customer
+    from usage_billing.rating.price import parse_price
+    from usage_billing.reports.what_if import Question, what_if
+
     if plan_id is None and not prices:
         raise click.UsageError("Say what is to be other: --plan or --price.")
     other = {name: parse_price(price, pointer=f"/price/{name}").fields() for name, price in prices}

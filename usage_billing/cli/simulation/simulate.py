@@ -1,21 +1,25 @@
 """``usage-billing simulate``: does a running stack record and bill? The founding document's test script."""
 
+from __future__ import annotations
+
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from usage_billing.cli.frame.database import load_settings
+from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.http import Client
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_json, print_rows, tell
 from usage_billing.cli.frame.shapes import pick
 from usage_billing.cli.frame.types import IDENTIFIER
-from usage_billing.cli.simulation.simulated import make_subject, named_subject
-from usage_billing.cli.simulation.simulation import Outcome, Simulation
 from usage_billing.core.errors import ConfigurationError, UsageBillingError
 from usage_billing.settings import Settings
+
+if TYPE_CHECKING:
+    from usage_billing.cli.simulation.simulation import Outcome
 
 DEFAULT_PORT = 5003
 SECRETS = "secrets.json"
@@ -36,8 +40,13 @@ def command(*, url: str | None, usage_type: str | None, timeout: int, as_json: b
 
     With TEST_USER_ID and TEST_SUBSCRIPTION_ID it is their usage that is recorded, and charged; without them it
     makes a customer of its own. TEST_AUTH_TOKEN is a token or a key; without it the admin key is taken from
-    USAGE_BILLING_ADMIN_KEY or from the home of `usage-billing up`. Exits 1 when a step fails.
+    USAGE_BILLING_ADMIN_KEY or from the home of `usage-billing up`. Exits 1 when a step
+    does something else than it should.
     """
+    from usage_billing.cli.frame.errors import code_of
+    from usage_billing.cli.simulation.simulated import make_subject, named_subject
+    from usage_billing.cli.simulation.simulation import Simulation, SimulationFailed
+
     settings = load_settings()
     subject = named_subject(
         os.environ.get("TEST_USER_ID", "").strip(), os.environ.get("TEST_SUBSCRIPTION_ID", "").strip()
@@ -52,10 +61,11 @@ def command(*, url: str | None, usage_type: str | None, timeout: int, as_json: b
         outcome = simulation.run(subject, usage_type)
     except UsageBillingError as error:
         tell(f"usage-billing: the simulation failed: {error.message}")
-        raise click.exceptions.Exit(1) from None
+        code = ExitCode.FINDINGS if isinstance(error, SimulationFailed) else code_of(error)
+        raise click.exceptions.Exit(code) from None
     except (KeyError, TypeError, ArithmeticError) as error:
         tell(f"usage-billing: the simulation failed: {client.base} answers in another form ({error!r})")
-        raise click.exceptions.Exit(1) from None
+        raise click.exceptions.Exit(ExitCode.FINDINGS) from None
     _print(outcome, as_json=as_json)
 
 

@@ -27,7 +27,10 @@ def named_subject(user_id: str, subscription_id: str) -> Subject | None:
 
 
 def make_subject(client: Client) -> Subject:
-    """A customer and a subscription of its own, on a plan made for simulations; raises Refusal, Unavailable."""
+    """A customer and a subscription of its own, on a plan made for simulations.
+
+    Raises Refusal, NotFound and Unavailable.
+    """
     subject = Subject(f"simulated-{uuid4().hex[:12]}", f"simulated-{uuid4().hex[:12]}")
     _ensure(client, "/api/plans", {"id": PLAN, "name": "Simulation", "currency": "USD"})
     _ensure(client, "/api/usage-types", {"id": USAGE_TYPE, "unitName": "assessment"})

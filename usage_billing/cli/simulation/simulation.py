@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-from usage_billing.cli.frame.http import Client, Refusal
+from usage_billing.cli.frame.http import Client
 from usage_billing.cli.simulation.simulated import Subject
-from usage_billing.core.errors import UsageBillingError
+from usage_billing.core.errors import NotFound, UsageBillingError
 
 BEYOND = 3
 _POLLS_A_SECOND = 5
@@ -44,7 +44,7 @@ class Simulation:
     seconds: int
 
     def run(self, subject: Subject, usage_type: str | None) -> Outcome:
-        """All the steps; raises SimulationFailed, Refusal or Unavailable."""
+        """All the steps; raises SimulationFailed, Refusal, NotFound or Unavailable."""
         before = self._line(subject, usage_type)
         kind = str(before["usageType"])
         quantity = max(Decimal(before["remaining"]), Decimal(0)) + BEYOND
@@ -113,7 +113,7 @@ class Simulation:
     def _status(self, record: str) -> Row:
         try:
             found: Row = self.client.get(f"/api/usage/records/{record}")
-        except Refusal as error:
+        except NotFound as error:
             if error.code != "not_found":
                 raise
             return {}

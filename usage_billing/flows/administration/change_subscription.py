@@ -17,11 +17,10 @@ from usage_billing.metering.recording import shard_of
 from usage_billing.metering.settling import reopen_from
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.moments import NOW
 from usage_billing.subscriptions.queries import timelines_of
 from usage_billing.subscriptions.service import change_terms, lock_subscription
 
-NOW = "now"
-PERIOD_END = "period_end"
 _INSTANT = timedelta(microseconds=1)
 
 

@@ -7,13 +7,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.access import service
+from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.models import ApiKey
 from usage_billing.access.service import IssuedKey
 from usage_billing.audit.service import note
 from usage_billing.core.errors import InvalidInput
-
-DEFAULT_OVERLAP = timedelta(days=1)
-"""How long a rotated key holds beside its successor unless somebody says otherwise."""
 
 
 def create_key(

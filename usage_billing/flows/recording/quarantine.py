@@ -12,9 +12,10 @@ from usage_billing.audit.service import note
 from usage_billing.core.errors import Conflict, NotFound
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.recording.record_usage import count
-from usage_billing.metering.models import DISCARDED, OPEN, REPLAYED, QuarantinedUsage
+from usage_billing.metering.models import QuarantinedUsage
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import from_payload
+from usage_billing.metering.states import DISCARDED, OPEN, REPLAYED
 
 RECORDED = "recorded"
 DUPLICATE = "duplicate"

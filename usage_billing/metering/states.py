@@ -1,0 +1,5 @@
+"""The states of a quarantined recording. Pure."""
+
+OPEN = "open"
+REPLAYED = "replayed"
+DISCARDED = "discarded"
