@@ -14,14 +14,21 @@ from uuid import UUID
 import pytest
 from conftest import PACKAGE
 
-from usage_billing_client.answer import Answer, Kind, judge_batch, judge_single
-from usage_billing_client.backoff import MAX_RETRY_AFTER, pause, read_retry_after
-from usage_billing_client.batching import fitting, halves, request_body
-from usage_billing_client.chunk import split_chunk
-from usage_billing_client.event import MAX_EVENT_BYTES, encode, new_key, spell_quantity, spell_time
-from usage_billing_client.guard import Guard
-from usage_billing_client.options import headers_for
-from usage_billing_client.transport import Target
+import usage_billing_client
+from usage_billing_client._answer import (
+    MAX_RETRY_AFTER,
+    Answer,
+    Kind,
+    judge_batch,
+    judge_single,
+    pause,
+    read_retry_after,
+)
+from usage_billing_client._batching import fitting, halves, request_body, split_chunk
+from usage_billing_client._event import MAX_EVENT_BYTES, encode, new_key, spell_quantity, spell_time
+from usage_billing_client._options import headers_for
+from usage_billing_client._progress import Guard
+from usage_billing_client._transport import Target
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 
@@ -293,3 +300,10 @@ def test_the_package_needs_the_standard_library_only_and_speaks_python_3_9() -> 
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert {name.partition(".")[0] for name in names} <= known, path
+
+
+def test_seven_names_are_public_and_every_module_is_private() -> None:
+    names = {"NotAllowed", "Refused", "Stats", "Tuning", "Undelivered", "UsageClient", "UsageClientError"}
+    assert set(usage_billing_client.__all__) == names
+    modules = {path.stem for path in (PACKAGE / "usage_billing_client").glob("*.py")}
+    assert [name for name in modules if not name.startswith("_")] == []

@@ -13,8 +13,8 @@ from conftest import MakeClient
 from usage_service import Service
 
 from usage_billing_client import UsageClient
-from usage_billing_client.segment import Segment
-from usage_billing_client.spill import Spill
+from usage_billing_client._segment import Segment
+from usage_billing_client._spill import Spill
 
 
 def record(client: UsageClient, amount: int, start: int = 1) -> list[str | None]:

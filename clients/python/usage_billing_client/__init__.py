@@ -6,10 +6,10 @@
     usage.record("user123", "sub456", "report", 1, {"reportId": "abc123"})
 """
 
-from usage_billing_client.client import UsageClient
-from usage_billing_client.errors import NotAllowed, Refused, Undelivered, UsageClientError
-from usage_billing_client.options import Tuning
-from usage_billing_client.stats import Stats
+from usage_billing_client._client import UsageClient
+from usage_billing_client._errors import NotAllowed, Refused, Undelivered, UsageClientError
+from usage_billing_client._options import Tuning
+from usage_billing_client._reporting import Stats
 
 __all__ = ["NotAllowed", "Refused", "Stats", "Tuning", "Undelivered", "UsageClient", "UsageClientError"]
 __version__ = "0.1.0"

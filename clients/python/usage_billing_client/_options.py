@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from usage_billing_client.transport import Target
+from usage_billing_client._transport import Target
 
 OnRefused = Callable[[Mapping[str, Any], Mapping[str, Any]], None]
 """Called with the recording as it was sent and with why: ``{status, code, detail, errors}``."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 
-from usage_billing_client.answer import Kind, Verdict, judge_single
-from usage_billing_client.backoff import pause
-from usage_billing_client.errors import NotAllowed, Refused, Undelivered
-from usage_billing_client.options import Setup
-from usage_billing_client.refusals import refusal_fields
-from usage_billing_client.transport import Lost, Transport
+from usage_billing_client._answer import Kind, Verdict, judge_single, pause
+from usage_billing_client._errors import NotAllowed, Refused, Undelivered
+from usage_billing_client._options import Setup
+from usage_billing_client._refusals import refusal_fields
+from usage_billing_client._transport import Lost, Transport
 
 RECORD_PATH = "/api/usage/record"
 _KEPT_CONNECTIONS = 4

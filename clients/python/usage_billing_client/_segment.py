@@ -12,8 +12,8 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from usage_billing_client import files
-from usage_billing_client.event import MAX_EVENT_BYTES
+from usage_billing_client import _files as files
+from usage_billing_client._event import MAX_EVENT_BYTES
 
 PREFIX, SUFFIX = "spill-", ".jsonl"
 

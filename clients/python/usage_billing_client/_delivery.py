@@ -7,14 +7,12 @@ import threading
 import time
 from collections.abc import Sequence
 
-from usage_billing_client.answer import Kind, Verdict, judge_batch
-from usage_billing_client.backoff import pause
-from usage_billing_client.batching import halves, request_body
-from usage_billing_client.notices import Notices
-from usage_billing_client.options import Tuning
-from usage_billing_client.refusals import Refusals, refusal_fields
-from usage_billing_client.stats import Tally
-from usage_billing_client.transport import Lost, Transport
+from usage_billing_client._answer import Kind, Verdict, judge_batch, pause
+from usage_billing_client._batching import halves, request_body
+from usage_billing_client._options import Tuning
+from usage_billing_client._refusals import Refusals, refusal_fields
+from usage_billing_client._reporting import Notices, Tally
+from usage_billing_client._transport import Lost, Transport
 
 BATCH_PATH = "/api/usage/record/batch"
 _LONG_SECONDS = 2.0

@@ -11,13 +11,11 @@ import time
 from collections.abc import Sequence
 from typing import Callable
 
-from usage_billing_client.chunk import split_chunk
-from usage_billing_client.guard import Guard
-from usage_billing_client.options import Tuning
-from usage_billing_client.parcel import Parcel
-from usage_billing_client.progress import Progress
-from usage_billing_client.segment import Segment
-from usage_billing_client.store import Store
+from usage_billing_client._batching import split_chunk
+from usage_billing_client._options import Tuning
+from usage_billing_client._progress import Guard, Progress
+from usage_billing_client._segment import Segment
+from usage_billing_client._store import Parcel, Store
 
 
 class Waiting:

@@ -10,14 +10,29 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 
-from usage_billing_client.batching import fitting
-from usage_billing_client.notices import Notices
-from usage_billing_client.options import Tuning
-from usage_billing_client.segment import Segment
-from usage_billing_client.spill import Spill
-from usage_billing_client.stats import Tally
+from usage_billing_client._batching import fitting
+from usage_billing_client._options import Tuning
+from usage_billing_client._reporting import Notices, Tally
+from usage_billing_client._segment import Segment
+from usage_billing_client._spill import Spill
+
+
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """Recordings for one request. Those from a file name their segment and the bytes they take at its head."""
+
+    lines: tuple[bytes, ...]
+    broken: tuple[bytes, ...] = ()
+    segment: Segment | None = None
+    length: int = 0
+
+    @property
+    def from_memory(self) -> bool:
+        """Whether only this process has them."""
+        return self.segment is None
 
 
 class Store:

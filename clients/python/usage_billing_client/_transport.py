@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from usage_billing_client.answer import Answer
+from usage_billing_client._answer import Answer
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 IDLE_SECONDS = 20.0

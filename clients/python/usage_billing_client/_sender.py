@@ -6,11 +6,11 @@ import logging
 import threading
 from contextlib import suppress
 
-from usage_billing_client.delivery import Delivery
-from usage_billing_client.notices import Notices, log
-from usage_billing_client.parcel import Parcel
-from usage_billing_client.refusals import Refusals
-from usage_billing_client.waiting import Waiting
+from usage_billing_client._delivery import Delivery
+from usage_billing_client._refusals import Refusals
+from usage_billing_client._reporting import Notices, log
+from usage_billing_client._store import Parcel
+from usage_billing_client._waiting import Waiting
 
 _AFTER_A_MISTAKE = 1.0
 

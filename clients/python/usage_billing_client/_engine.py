@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import time
 
-from usage_billing_client.delivery import Delivery
-from usage_billing_client.immediate import Immediate
-from usage_billing_client.notices import Notices, log
-from usage_billing_client.options import Setup
-from usage_billing_client.refusals import Refusals
-from usage_billing_client.sender import Sender
-from usage_billing_client.spill import Spill
-from usage_billing_client.stats import Stats, Tally
-from usage_billing_client.store import Store
-from usage_billing_client.transport import Transport
-from usage_billing_client.waiting import Waiting
+from usage_billing_client._delivery import Delivery
+from usage_billing_client._immediate import Immediate
+from usage_billing_client._options import Setup
+from usage_billing_client._refusals import Refusals
+from usage_billing_client._reporting import Notices, Stats, Tally, log
+from usage_billing_client._sender import Sender
+from usage_billing_client._spill import Spill
+from usage_billing_client._store import Store
+from usage_billing_client._transport import Transport
+from usage_billing_client._waiting import Waiting
 
 _JOIN_SECONDS = 1.0
 

@@ -14,11 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from usage_billing_client import files
-from usage_billing_client.event import spell_time
-from usage_billing_client.notices import Notices, log
-from usage_billing_client.options import OnRefused
-from usage_billing_client.stats import Tally
+from usage_billing_client import _files as files
+from usage_billing_client._event import spell_time
+from usage_billing_client._options import OnRefused
+from usage_billing_client._reporting import Notices, Tally, log
 
 FILE_NAME = "refused.jsonl"
 _SHOWN = ("idempotencyKey", "subscriptionId", "usageType")  # of a recording in the log; metadata stays out of it

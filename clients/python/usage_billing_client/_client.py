@@ -7,13 +7,12 @@ import ssl
 from datetime import datetime
 from types import TracebackType
 
-from usage_billing_client import lifecycle
-from usage_billing_client.engine import Engine
-from usage_billing_client.event import Metadata, Quantity, encode, new_key
-from usage_billing_client.notices import log
-from usage_billing_client.options import OnRefused, Setup, Tuning, headers_for, spill_folder
-from usage_billing_client.stats import Stats
-from usage_billing_client.transport import Target
+from usage_billing_client import _lifecycle as lifecycle
+from usage_billing_client._engine import Engine
+from usage_billing_client._event import Metadata, Quantity, encode, new_key
+from usage_billing_client._options import OnRefused, Setup, Tuning, headers_for, spill_folder
+from usage_billing_client._reporting import Stats, log
+from usage_billing_client._transport import Target
 
 
 class UsageClient:

@@ -1,4 +1,4 @@
-"""What an answer of the service means for the recordings that were sent. Pure.
+"""What an answer of the service means for the recordings that were sent, and when to try again. Pure, but for the dice.
 
 An answer is believed only if it is the service's own: a proxy's page with status 200 accepts nothing, and one
 with status 400 refuses nothing. What is not understood is kept and sent again.
@@ -7,15 +7,19 @@ with status 400 refuses nothing. What is not understood is kept and sent again.
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any
 
-from usage_billing_client.backoff import read_retry_after
+MAX_RETRY_AFTER = 300.0
+"""A service that asks for more seconds than this is asked again after this many."""
 
+_MANY = 32  # doublings after which every cap is reached
 _OK, _REDIRECT, _SERVER_ERROR = 200, 300, 500
 _LATER = {408, 425, 429}
 _DENIED = {
@@ -109,3 +113,30 @@ def _object(data: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def pause(failures: int, *, base: float, cap: float, retry_after: float | None = None) -> float:
+    """Seconds to wait after ``failures`` (1 or more) failures in a row.
+
+    Exponential with full jitter: anything from 0 to ``base * 2 ** (failures - 1)``, at most ``cap``. What the
+    service asked for is waited out first, and the jitter comes on top, lest all clients return in one instant.
+    """
+    spread = min(cap, base * 2.0 ** min(failures - 1, _MANY))
+    jitter = random.uniform(0, spread)  # noqa: S311 (dice, no secret)
+    return jitter if retry_after is None else min(retry_after, MAX_RETRY_AFTER) + min(jitter, 1.0)
+
+
+def read_retry_after(text: str | None, *, now: datetime) -> float | None:
+    """The seconds that a ``Retry-After`` header asks for, spelled as seconds or as a date; None if it says nothing."""
+    if text is None:
+        return None
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        instant = parsedate_to_datetime(text)
+    except (TypeError, ValueError, IndexError):
+        return None
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=timezone.utc)
+    return max(0.0, (instant - now).total_seconds())

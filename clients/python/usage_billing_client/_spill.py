@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from usage_billing_client import files
-from usage_billing_client.segment import PREFIX, SUFFIX, Segment
+from usage_billing_client import _files as files
+from usage_billing_client._segment import PREFIX, SUFFIX, Segment
 
 
 class Spill:
