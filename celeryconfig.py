@@ -114,5 +114,6 @@ beat_schedule = {
     },
     "resume-runs": {"task": "billing.resume_runs", "schedule": 30.0, "options": {"expires": 30}},
     "sweep-inbox": {"task": "usage.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "prune": {"task": "housekeeping.prune", "schedule": 86_400.0, "options": {"expires": 3600}},
     "relay-outbox": {"task": "outbox.relay", "schedule": 5.0, "options": {"expires": 5}},
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask
 
-from api import auth, enqueue, headers, observe, openapi, problems, state
+from api import auth, enqueue, headers, idempotency, observe, openapi, problems, state
 from api.json_provider import ExactJson
 from api.views import BLUEPRINTS, DOCUMENTATION
 from usage_billing.access.tokens import check_public_key
@@ -47,5 +47,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         api.register_blueprint(blueprint)
     app.register_blueprint(DOCUMENTATION)
     auth.check_every_view_has_a_rule(app)
+    idempotency.init_app(app)
     app.extensions["usage_billing.openapi"] = openapi.document(app, api)
     return app

@@ -2,7 +2,7 @@
 
 import time
 
-from usage_billing.core.errors import UsageBillingError
+from usage_billing.core.errors import Conflict, UsageBillingError
 
 
 class Unreadable(UsageBillingError):
@@ -21,6 +21,13 @@ class TooLarge(UsageBillingError):
     """The body is over the limit."""
 
     code = "body_too_large"
+
+
+class InProgress(Conflict):
+    """The same request is being answered at this moment; ask again after ``retry_after`` seconds."""
+
+    code = "in_progress"
+    retry_after = 1
 
 
 class TooManyRequests(UsageBillingError):

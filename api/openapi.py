@@ -9,8 +9,9 @@ from flask_smorest.utils import prepare_response  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
-from api import problems
+from api import idempotency, problems
 from api.auth import rule_of
+from api.ingest.native import HEADER
 from api.problem_codes import MEDIA_TYPE
 from api.schemas.fields import describe
 from api.schemas.problems import ProblemSchema
@@ -26,6 +27,12 @@ UTC out. Errors are `application/problem+json` with a stable `code`: see [proble
 _SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "A service's key."},
     "bearer": {"type": "http", "scheme": "bearer", "description": "A service's key, or a user's JWT."},
+}
+_KEY = {
+    "in": "header",
+    "name": HEADER,
+    "description": "Sent again with this key within a day, the request is done once and answered as it was first.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST, "pattern": "^[ -~]+$"},
 }
 _NO_CONTENT = (204, 304)
 
@@ -82,6 +89,8 @@ def document(app: Flask, api: ProblemApi) -> dict[str, Any]:
             operation = found["paths"].get(path, {}).get(method.lower())
             if operation is None:
                 continue
+            if not access.public and idempotency.is_keyed(rule.rule, [method]):
+                operation.setdefault("parameters", []).append(_KEY)
             operation["operationId"] = rule.endpoint.rpartition(".")[2]
             operation["security"] = [] if access.public else [{"apiKey": []}, {"bearer": []}]
             if not access.public:

@@ -7,7 +7,7 @@ from itertools import islice
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from api.errors import TooLarge, TooManyRequests, Unreadable, UnsupportedMediaType
+from api.errors import InProgress, TooLarge, TooManyRequests, Unreadable, UnsupportedMediaType
 from api.json_provider import json_response
 from api.observe import request_id
 from api.problem_codes import MEDIA_TYPE, members, printable
@@ -59,7 +59,7 @@ def from_error(error: UsageBillingError) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, NotAuthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="usage-billing"'
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | InProgress):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(_RETRY_SECONDS)

@@ -24,7 +24,7 @@ app.config_from_object("celeryconfig")
 # A server that does not answer is no bug of ours: Celery logs one line for it, no traceback. The sweeps take the work
 # up again.
 app.Task.throws = (Unavailable,)
-app.conf.include = ["tasks.usage", "tasks.billing", "tasks.outbox"]
+app.conf.include = ["tasks.usage", "tasks.billing", "tasks.outbox", "tasks.housekeeping"]
 
 
 @setup_logging.connect

@@ -4,7 +4,7 @@ Every door imports this: what the mapper writes may point to tables of rooms tha
 fails without them.
 """
 
-from usage_billing.access.models import ApiKey
+from usage_billing.access.models import AdminRequest, ApiKey
 from usage_billing.audit.models import AuditEntry
 from usage_billing.balances.models import CreditBalance, CreditEntry
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
@@ -18,6 +18,7 @@ from usage_billing.outbox.models import OutboxMessage
 from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 
 __all__ = [
+    "AdminRequest",
     "ApiKey",
     "AuditEntry",
     "Base",

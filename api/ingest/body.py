@@ -11,6 +11,13 @@ from api.ingest.text import check_text
 
 _JSON = "application/json"
 _NO_LIMIT = 2**40
+_HELD = "usage_billing.body"
+
+
+def hold_body(request: Request) -> bytes:
+    """The bytes of the body, which can be read once, kept for the one who reads it after this."""
+    data = request.environ[_HELD] = body_of(request)
+    return data
 
 
 def json_of(request: Request) -> Any:
@@ -50,6 +57,9 @@ def _check_type(request: Request) -> None:
 
 def body_of(request: Request) -> bytes:
     """The bytes of the body, all of them, for once; raises TooLarge, or Unreadable when it was cut short."""
+    held: bytes | None = request.environ.get(_HELD)
+    if held is not None:
+        return held
     # Werkzeug is given one byte more than we take: a chunked body over its limit is cut there without a word.
     limit = (request.max_content_length or _NO_LIMIT) - 1
     too_large = f"the body must be at most {limit} bytes"

@@ -19,7 +19,7 @@ from usage_billing.metering.spelling import RawFields, parse_recording
 from usage_billing.metering.usual import usual_batch, usual_recording
 
 HEADER = "Idempotency-Key"
-_HEADER = "HTTP_IDEMPOTENCY_KEY"
+IN_ENVIRON = "HTTP_IDEMPOTENCY_KEY"
 
 _one = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _batch = msgspec.json.Decoder(dict[str, list[dict[str, msgspec.Raw]]])
@@ -32,7 +32,7 @@ def recording_from(request: Request, *, now: datetime) -> Recording:
     check_text(body, data)
     if not isinstance(body, dict):
         raise InvalidInput.field("", "must be an object", code="not_an_object")
-    key = request.environ.get(_HEADER)
+    key = request.environ.get(IN_ENVIRON)
     if key is not None:
         _check_key(key, body.get("idempotencyKey"))
     usual = usual_recording(data, now=now, default_key=key or "")
@@ -41,7 +41,7 @@ def recording_from(request: Request, *, now: datetime) -> Recording:
 
 def batch_from(request: Request, *, now: datetime, max_batch: int) -> list[Recording]:
     """All recordings of a batch, or InvalidInput with every wrong field of every one."""
-    if _HEADER in request.environ:
+    if IN_ENVIRON in request.environ:
         # Passed over in silence it would look like a promise that a batch sent twice counts once.
         message = f"a batch takes an idempotencyKey in each event, not the header {HEADER}"
         raise InvalidInput.field("", message, code="contradiction")

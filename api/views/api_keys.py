@@ -1,6 +1,7 @@
 """API keys: what services authenticate with."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -8,15 +9,17 @@ from sqlalchemy import select
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.idempotency import answers_with_a_secret
 from api.pagination import BY_ID, listed
 from api.schemas.api_keys import ApiKeySchema, IssuedApiKeySchema, NewApiKeySchema, RotationSchema
 from api.schemas.paging import PageQuery, page_of
 from api.state import state
+from api.transactions import after_commit, writing
 from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import ADMIN
 from usage_billing.access.service import IssuedKey, actor_of, get_key
-from usage_billing.db.session import read_only, transaction
+from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_keys
 
 blp = Blueprint("api keys", __name__, url_prefix="/api/api-keys", description="What services authenticate with.")
@@ -26,10 +29,11 @@ blp = Blueprint("api keys", __name__, url_prefix="/api/api-keys", description="W
 @requires(ADMIN)
 @blp.arguments(NewApiKeySchema)
 @blp.response(201, IssuedApiKeySchema)
+@answers_with_a_secret
 def create_api_key(body: dict[str, Any]) -> dict[str, Any]:
     """Make a key. It is shown in this answer and never again."""
     secret = state().settings.require_secret()
-    with transaction(state().engine) as session:
+    with writing() as session:
         issued = manage_keys.create_key(session, **body, secret=secret, actor=caller().actor, now=state().clock())
     return _shown_once(issued)
 
@@ -57,17 +61,18 @@ def show_api_key(key_id: UUID) -> ApiKey:
 @requires(ADMIN)
 @blp.arguments(RotationSchema, required=False)
 @blp.response(201, IssuedApiKeySchema)
+@answers_with_a_secret
 def rotate_api_key(body: dict[str, Any], key_id: UUID) -> dict[str, Any]:
     """Make a successor with the same scopes; both hold until the overlap is over."""
     seconds = body.get("overlap_seconds")
     overlap = DEFAULT_OVERLAP if seconds is None else timedelta(seconds=seconds)
     secret = state().settings.require_secret()
-    with transaction(state().engine) as session:
+    with writing() as session:
         issued = manage_keys.rotate_key(
             session, key_id, secret=secret, overlap=overlap, actor=caller().actor, now=state().clock()
         )
     if issued.replaced is not None:
-        state().keys.forget(actor_of(issued.replaced))
+        after_commit(partial(state().keys.forget, actor_of(issued.replaced)))
     return _shown_once(issued)
 
 
@@ -76,9 +81,9 @@ def rotate_api_key(body: dict[str, Any], key_id: UUID) -> dict[str, Any]:
 @blp.response(200, ApiKeySchema)
 def revoke_api_key(key_id: UUID) -> ApiKey:
     """End a key now; other API processes follow within seconds. Revoking twice changes nothing."""
-    with transaction(state().engine) as session:
+    with writing() as session:
         revoked = manage_keys.revoke_key(session, key_id, actor=caller().actor, now=state().clock())
-    state().keys.forget(actor_of(revoked))
+    after_commit(partial(state().keys.forget, actor_of(revoked)))
     return revoked
 
 

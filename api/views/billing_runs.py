@@ -1,6 +1,7 @@
 """Billing runs: the daily chain, started by hand and watched."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,10 +14,11 @@ from api.pagination import BY_ID, listed
 from api.schemas.billing import BillingRunSchema, ProcessBillingSchema, StartedRunSchema
 from api.schemas.paging import PageQuery, page_of
 from api.state import state
+from api.transactions import after_commit, writing
 from usage_billing.access.principal import BILLING_RUN
 from usage_billing.billing_runs.models import BillingRun
 from usage_billing.core.errors import NotFound
-from usage_billing.db.session import read_only, transaction
+from usage_billing.db.session import read_only
 from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.flows.billing.rehearse_run import expect
 
@@ -32,9 +34,9 @@ def process_billing(body: dict[str, Any]) -> BillingRun:
     digest, request, now = body.pop("expected_digest"), RunRequest(**body), state().clock()
     if digest is not None:
         expect(state().engine, request, digest, grace=timedelta(seconds=state().settings.grace_seconds), now=now)
-    with transaction(state().engine) as session:
+    with writing() as session:
         run = open_run(session, request, requested_by=caller().actor, now=now)
-    enqueue.start_run(run.id)
+    after_commit(partial(enqueue.start_run, run.id))
     return run
 
 

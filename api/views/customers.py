@@ -11,13 +11,14 @@ from api.schemas.credits import CreditsSchema
 from api.schemas.customers import CustomerChangesSchema, CustomerSchema, NewCustomerSchema
 from api.schemas.paging import PageQuery, page_of
 from api.state import state
+from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.balances.models import CreditEntry
 from usage_billing.balances.queries import balances_of, entries_of
 from usage_billing.core.errors import NotFound
 from usage_billing.customers.models import Customer
 from usage_billing.customers.service import NewCustomer, get_customer
-from usage_billing.db.session import read_only, transaction
+from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_customers
 
 blp = Blueprint("customers", __name__, url_prefix="/api/customers", description="Who pays.")
@@ -29,7 +30,7 @@ blp = Blueprint("customers", __name__, url_prefix="/api/customers", description=
 @blp.response(201, CustomerSchema)
 def create_customer(body: dict[str, Any]) -> Customer:
     """Create a customer."""
-    with transaction(state().engine) as session:
+    with writing() as session:
         return manage_customers.create_customer(session, NewCustomer(**body), actor=caller().actor, now=state().clock())
 
 
@@ -58,7 +59,7 @@ def show_customer(customer_id: str) -> Customer:
 @blp.response(200, CustomerSchema)
 def change_customer(body: dict[str, Any], customer_id: str) -> Customer:
     """Change the name or the e-mail address."""
-    with transaction(state().engine) as session:
+    with writing() as session:
         return manage_customers.change_customer(
             session, customer_id, changes=body, actor=caller().actor, now=state().clock()
         )

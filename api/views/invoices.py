@@ -11,9 +11,10 @@ from api.schemas.billing import InvoiceSchema, InvoicesQuery
 from api.schemas.explanations import ExplanationSchema
 from api.schemas.paging import PageQuery, page_of
 from api.state import state
+from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
-from usage_billing.db.session import read_only, transaction
+from usage_billing.db.session import read_only
 from usage_billing.flows.billing import manage_invoices
 from usage_billing.invoicing.models import Invoice
 from usage_billing.reports.explain import Explanation, explain
@@ -101,6 +102,6 @@ def explain_item(query: dict[str, Any], invoice_id: UUID, item_id: UUID) -> Expl
 
 
 def _stepped(step: Step, invoice_id: UUID) -> InvoiceView:
-    with transaction(state().engine) as session:
+    with writing() as session:
         step(session, invoice_id, actor=caller().actor, now=state().clock())
         return invoice_view(session, invoice_id)

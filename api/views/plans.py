@@ -10,10 +10,11 @@ from api.pagination import BY_NAME, listed
 from api.schemas.catalog import NewPlanSchema, PlanChangesSchema, PlanSchema
 from api.schemas.paging import PageQuery, page_of
 from api.state import state
+from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.service import NewPlan, get_named
-from usage_billing.db.session import read_only, transaction
+from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
 
 blp = Blueprint("plans", __name__, url_prefix="/api/plans", description="What is sold.")
@@ -25,7 +26,7 @@ blp = Blueprint("plans", __name__, url_prefix="/api/plans", description="What is
 @blp.response(201, PlanSchema)
 def create_plan(body: dict[str, Any]) -> Plan:
     """Create a plan."""
-    with transaction(state().engine) as session:
+    with writing() as session:
         return manage_catalog.create_plan(session, NewPlan(**body), actor=caller().actor, now=state().clock())
 
 
@@ -54,7 +55,7 @@ def show_plan(plan_id: str) -> Plan:
 @blp.response(200, PlanSchema)
 def change_plan(body: dict[str, Any], plan_id: str) -> Plan:
     """Rename a plan."""
-    with transaction(state().engine) as session:
+    with writing() as session:
         return manage_catalog.change_plan(
             session, plan_id, name=body["name"], actor=caller().actor, now=state().clock()
         )

@@ -11,9 +11,10 @@ from api.pagination import BY_ID, listed
 from api.schemas.paging import page_of
 from api.schemas.quarantine import QuarantinedSchema, QuarantineQuery, ReplaySchema
 from api.state import state
+from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.core.errors import NotFound
-from usage_billing.db.session import read_only, transaction
+from usage_billing.db.session import read_only
 from usage_billing.flows.recording import quarantine
 from usage_billing.metering.models import QuarantinedUsage
 
@@ -54,7 +55,7 @@ def show_quarantined(record_id: UUID) -> QuarantinedUsage:
 @blp.response(200, ReplaySchema)
 def replay_quarantined(record_id: UUID) -> dict[str, Any]:
     """Count a recording now that the reason is gone."""
-    with transaction(state().engine) as session:
+    with writing() as session:
         replayed = quarantine.replay(session, record_id, actor=caller().actor, now=state().clock())
     return {"id": record_id, "outcome": replayed.outcome}
 
@@ -64,5 +65,5 @@ def replay_quarantined(record_id: UUID) -> dict[str, Any]:
 @blp.response(200, QuarantinedSchema)
 def discard_quarantined(record_id: UUID) -> QuarantinedUsage:
     """Decide that a recording is never counted; it stays readable."""
-    with transaction(state().engine) as session:
+    with writing() as session:
         return quarantine.discard(session, record_id, actor=caller().actor, now=state().clock())

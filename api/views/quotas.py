@@ -10,11 +10,12 @@ from api.pagination import BY_NUMBER, listed
 from api.schemas.catalog import NOW, NewQuotaSchema, QuotaSchema, QuotasQuery
 from api.schemas.paging import page_of
 from api.state import state
+from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.service import NewQuota, get_quota
 from usage_billing.core.decimals import plain
-from usage_billing.db.session import read_only, transaction
+from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
 
 blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allowances, and the price beyond them.")
@@ -29,7 +30,7 @@ def define_quota(body: dict[str, Any]) -> UsageQuota:
     body["immediate"] = body.pop("effective") == NOW
     if "unit_price" in body:
         body["price"] = {"model": "per_unit", "unitPrice": plain(body.pop("unit_price"))}
-    with transaction(state().engine) as session:
+    with writing() as session:
         return manage_catalog.define_quota(session, NewQuota(**body), actor=caller().actor, now=state().clock())
 
 

@@ -15,10 +15,11 @@ from api.schemas.paging import page_of
 from api.schemas.recordings import RecordSchema, RecordStatusSchema, VoidSchema
 from api.schemas.usage import RecordsQuery
 from api.state import state
+from api.transactions import writing
 from usage_billing.access.principal import ADMIN, USAGE_READ
 from usage_billing.core.decimals import plain
 from usage_billing.core.errors import NotFound
-from usage_billing.db.session import read_only, transaction
+from usage_billing.db.session import read_only
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.reports.record_status import RecordStatus, recorded_status, waiting_status
 from usage_billing.reports.records import Record, records_of
@@ -47,7 +48,7 @@ def show_record(record_id: UUID) -> dict[str, Any]:
 @blp.response(200, RecordStatusSchema)
 def void_record(body: dict[str, Any], record_id: UUID) -> dict[str, Any]:
     """Take a recording back: it counts no more, and what was invoiced of it becomes a credit item."""
-    with transaction(state().engine) as session:
+    with writing() as session:
         void_usage(session, record_id, reason=body["reason"], actor=caller().actor, now=state().clock())
         found = recorded_status(session, record_id)
     if found is None:

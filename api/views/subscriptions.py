@@ -19,9 +19,10 @@ from api.schemas.customers import (
 )
 from api.schemas.paging import page_of
 from api.state import state
+from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
-from usage_billing.db.session import read_only, rolled_back, transaction
+from usage_billing.db.session import read_only, rolled_back
 from usage_billing.flows.administration import change_subscription, manage_subscriptions
 from usage_billing.flows.administration.change_subscription import When
 from usage_billing.flows.billing.rehearse_run import upcoming
@@ -42,7 +43,7 @@ blp = Blueprint("subscriptions", __name__, url_prefix="/api/subscriptions", desc
 def create_subscription(body: dict[str, Any]) -> SubscriptionView:
     """Create a subscription."""
     new = NewSubscription(**body)
-    with transaction(state().engine) as session:
+    with writing() as session:
         made = manage_subscriptions.create_subscription(session, new, actor=caller().actor, now=state().clock())
         return subscription_view(session, made)
 
@@ -76,7 +77,7 @@ def show_subscription(subscription_id: str) -> SubscriptionView:
 @blp.response(200, SubscriptionSchema)
 def end_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
     """End a subscription."""
-    with transaction(state().engine) as session:
+    with writing() as session:
         ended = manage_subscriptions.end_subscription(
             session, subscription_id, ended_at=body["ended_at"], actor=caller().actor, now=state().clock()
         )
@@ -90,7 +91,7 @@ def end_subscription(body: dict[str, Any], subscription_id: str) -> Subscription
 def change_subscription_plan(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
     """Move a subscription to another plan, now or then; both parts of the period are billed by their own plan."""
     how: dict[str, Any] = {"when": When(moment=body["at"]), "actor": caller().actor, "now": state().clock()}
-    with transaction(state().engine) as session:
+    with writing() as session:
         moved = change_subscription.change_plan(session, subscription_id, plan_id=body["plan_id"], **how)
         return subscription_view(session, moved)
 
@@ -137,7 +138,7 @@ def show_upcoming_invoice(subscription_id: str) -> InvoiceView:
 
 
 def _changed(change: Change, subscription_id: str, body: dict[str, Any]) -> SubscriptionView:
-    with transaction(state().engine) as session:
+    with writing() as session:
         when = When(moment=body["at"])
         changed = change(session, subscription_id, when=when, actor=caller().actor, now=state().clock())
         return subscription_view(session, changed)

@@ -10,10 +10,11 @@ from api.pagination import BY_NAME, listed
 from api.schemas.catalog import NewUsageTypeSchema, UsageTypeChangesSchema, UsageTypeSchema
 from api.schemas.paging import PageQuery, page_of
 from api.state import state
+from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.service import NewUsageType, get_named
-from usage_billing.db.session import read_only, transaction
+from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
 
 blp = Blueprint("usage types", __name__, url_prefix="/api/usage-types", description="What is counted.")
@@ -26,7 +27,7 @@ blp = Blueprint("usage types", __name__, url_prefix="/api/usage-types", descript
 def create_usage_type(body: dict[str, Any]) -> UsageType:
     """Create a usage type."""
     new = NewUsageType(**body)
-    with transaction(state().engine) as session:
+    with writing() as session:
         return manage_catalog.create_usage_type(session, new, actor=caller().actor, now=state().clock())
 
 
@@ -55,7 +56,7 @@ def show_usage_type(usage_type_id: str) -> UsageType:
 @blp.response(200, UsageTypeSchema)
 def change_usage_type(body: dict[str, Any], usage_type_id: str) -> UsageType:
     """Rename the unit of a usage type."""
-    with transaction(state().engine) as session:
+    with writing() as session:
         return manage_catalog.change_usage_type(
             session, usage_type_id, unit_name=body["unit_name"], actor=caller().actor, now=state().clock()
         )

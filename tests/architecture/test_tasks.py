@@ -20,6 +20,7 @@ NAMES = {
     "billing.invoice_slice",
     "billing.resume_runs",
     "billing.run_daily",
+    "housekeeping.prune",
     "outbox.relay",
     "usage.drain",
     "usage.record_usage",

@@ -1,9 +1,9 @@
-"""The table of API keys."""
+"""The tables of API keys and of requests that came with a key of their own."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, Integer, LargeBinary, String, func
+from sqlalchemy import Boolean, CheckConstraint, DateTime, Integer, LargeBinary, String, func
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -35,3 +35,23 @@ class ApiKey(Base):
     revoked_at: Mapped[Instant | None]
     last_used_at: Mapped[Instant | None]
     replaced_by: Mapped[UUID | None]
+
+
+class AdminRequest(Base):
+    """A request with an ``Idempotency-Key`` and its answer, kept for a day.
+
+    ``digest`` stands for method, address and body. An answer that holds a secret is ``sealed``; its ``body`` is null
+    once it was given again.
+    """
+
+    __tablename__ = "admin_requests"
+    __table_args__ = (CheckConstraint("length(digest) = 32", name="digest"),)
+
+    credential: Mapped[str] = mapped_column(String(160), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    status: Mapped[int] = mapped_column(Integer)
+    content_type: Mapped[str] = mapped_column(String(128))
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    sealed: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[Instant] = mapped_column(index=True)

@@ -29,3 +29,11 @@ def try_lock_drain(session: Session, shard: int) -> bool:
     """Become the only one that empties ``shard`` of the inbox, until the transaction ends; False if somebody is."""
     statement = text("SELECT pg_try_advisory_xact_lock(:space, :shard)")
     return bool(session.scalar(statement, {"space": _DRAINS, "shard": shard}))
+
+
+def try_lock_request(session: Session, name: str) -> bool:
+    """Become the only one who answers the request called ``name`` until the transaction ends; False if another does.
+
+    Its lock is one number of 64 bits: those of one number are none of those of two.
+    """
+    return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}))
