@@ -64,12 +64,14 @@ def quota_shape(quota: UsageQuota) -> Shape:
         "usageType": quota.usage_type_id,
         "version": quota.version,
         "monthlyLimit": None if quota.monthly_limit is None else plain(quota.monthly_limit),
+        "unitPrice": quota.price.get("unitPrice"),
         "price": quota.price,
         "unitName": quota.unit_name,
         "subscriptionId": quota.subscription_id,
         "effective": "now" if quota.immediate else "next_period",
         "effectiveFrom": time_text(quota.effective_from),
         "effectiveUntil": time_text(quota.effective_until),
+        "createdAt": time_text(quota.created_at),
     }
 
 
@@ -83,6 +85,7 @@ def subscription_shape(subscription: SubscriptionView) -> Shape:
         "endedAt": time_text(subscription.ended_at),
         "timezone": subscription.timezone,
         "anchor": subscription.anchor,
+        "createdAt": time_text(subscription.created_at),
         "terms": [
             {
                 "planId": term.plan_id,
@@ -102,10 +105,12 @@ def key_shape(key: ApiKey) -> Shape:
         "prefix": key.prefix,
         "name": key.name,
         "scopes": list(key.scopes),
+        "rateLimit": key.rate_limit,
         "createdAt": time_text(key.created_at),
         "expiresAt": time_text(key.expires_at),
         "revokedAt": time_text(key.revoked_at),
         "lastUsedAt": time_text(key.last_used_at),
+        "replacedBy": None if key.replaced_by is None else str(key.replaced_by),
     }
 
 
@@ -114,9 +119,9 @@ def run_shape(run: BillingRun) -> Shape:
     return {
         "id": str(run.id),
         "asOf": time_text(run.as_of),
-        "status": run.status,
         "subscriptionId": run.subscription_id,
         "dryRun": run.dry_run,
+        "status": run.status,
         "requestedBy": run.requested_by,
         "startedAt": time_text(run.started_at),
         "finishedAt": time_text(run.finished_at),
@@ -132,15 +137,17 @@ def run_shape(run: BillingRun) -> Shape:
 
 
 def quarantined_shape(row: QuarantinedUsage) -> Shape:
-    """Something that could not be counted, without its payload."""
+    """Something that could not be counted, with all that was sent."""
     return {
         "id": str(row.id),
         "reason": row.reason,
         "detail": row.detail,
+        "payload": row.payload,
         "userId": row.customer_id,
         "subscriptionId": row.subscription_id,
-        "receivedAt": time_text(row.received_at),
         "status": row.status,
+        "receivedAt": time_text(row.received_at),
+        "quarantinedAt": time_text(row.quarantined_at),
         "resolvedAt": time_text(row.resolved_at),
         "resolvedBy": row.resolved_by,
     }

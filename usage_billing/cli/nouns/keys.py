@@ -14,7 +14,7 @@ from usage_billing.access.principal import SCOPES
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
 from usage_billing.cli.frame.output import json_option, print_json, print_rows, print_thing, tell
-from usage_billing.cli.frame.shapes import key_shape
+from usage_billing.cli.frame.shapes import key_shape, pick
 from usage_billing.cli.frame.types import IDENTIFIER, KEY_NAME, SPAN, TIME
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, NotFound
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from usage_billing.access.service import IssuedKey
+
+_COLUMNS = ("id", "prefix", "name", "scopes", "createdAt", "expiresAt", "revokedAt", "lastUsedAt")
 
 
 @click.group(epilog=example("keys create --name reports --scope usage:write --scope usage:read"))
@@ -73,7 +75,8 @@ def list_keys(*, also_ended: bool, limit: int, as_json: bool) -> None:
         statement = statement.where(ApiKey.revoked_at.is_(None))
     with reading() as session:
         rows = [key_shape(row) for row in first_rows(session, statement, limit=limit)]
-    print_rows(rows, as_json=as_json, empty="There are no keys: usage-billing keys create --help")
+    shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
+    print_rows(shown, as_json=as_json, empty="There are no keys: usage-billing keys create --help")
 
 
 @command.command(epilog=example("keys rotate ub_1a2b3c4d --overlap 7d"))

@@ -62,7 +62,7 @@ def show(*, id: UUID, as_json: bool) -> None:
         row = session.get(QuarantinedUsage, id)
         if row is None:
             raise NotFound(f"there is nothing quarantined as {id}")
-        shape = {**quarantined_shape(row), "payload": row.payload}
+        shape = quarantined_shape(row)
     print_thing(shape, as_json=as_json)
 
 

@@ -8,11 +8,15 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
-from usage_billing.cli.frame.shapes import quota_shape
+from usage_billing.cli.frame.shapes import pick, quota_shape
 from usage_billing.cli.frame.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
 from usage_billing.core.clock import utc_now
 from usage_billing.core.decimals import plain
 
+_COLUMNS = (
+    *("id", "planId", "usageType", "version", "monthlyLimit", "price", "unitName", "subscriptionId", "effective"),
+    *("effectiveFrom", "effectiveUntil"),
+)
 _EXAMPLE = "quotas create --plan business --usage-type assessment --limit 50 --unit-price 10.00"
 
 
@@ -81,7 +85,8 @@ def list_quotas(*, plan_id: str | None, all_versions: bool, limit: int, as_json:
     with reading() as session:
         rows = [quota_shape(row) for row in first_rows(session, statement, limit=limit)]
     empty = none_of("quotas", hint="usage-billing quotas create --help", plan=plan_id)
-    print_rows(rows, as_json=as_json, empty=empty)
+    shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
+    print_rows(shown, as_json=as_json, empty=empty)
 
 
 @command.command(epilog=example("quotas show 1"))
