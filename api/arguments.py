@@ -10,7 +10,9 @@ from webargs.flaskparser import FlaskParser
 
 from api.ingest.body import json_of, json_or_nothing_of
 from api.schemas.base import field_errors
+from api.schemas.output import output_of
 from usage_billing.core.errors import InvalidInput
+from usage_billing.wire.noun import Noun
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -60,13 +62,13 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         """Read the body or the query by ``schema``, as the view's first argument."""
         return cast(Decorator, super().arguments(schema(), location=location, **options))
 
-    def response(self, status_code: int, schema: type[ma.Schema], **options: Any) -> Decorator:
-        """Show what the view returns by ``schema``."""
-        return cast(Decorator, super().response(status_code, schema, **options))
+    def response(self, status_code: int, noun: Noun, **options: Any) -> Decorator:
+        """Show what the view returns as ``noun``."""
+        return cast(Decorator, super().response(status_code, output_of(noun), **options))
 
-    def alt_response(self, status_code: int, *, schema: type[ma.Schema], **options: Any) -> Decorator:
-        """Describe another answer."""
-        return cast(Decorator, super().alt_response(status_code, schema=schema, **options))
+    def alt_response(self, status_code: int, *, noun: Noun, **options: Any) -> Decorator:
+        """Describe another answer, which shows ``noun``."""
+        return cast(Decorator, super().alt_response(status_code, schema=output_of(noun), **options))
 
     @staticmethod
     def doc(**options: Any) -> Decorator:

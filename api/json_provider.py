@@ -1,6 +1,5 @@
 """JSON out: decimals as strings, times as RFC 3339 in UTC, UUIDs as text. JSON in is ``api.ingest``'s."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -30,8 +29,3 @@ class ExactJson(JSONProvider):
 def json_response(body: Any, *, status: int = 200) -> Response:
     """An answer with ``body`` as JSON, past every schema."""
     return Response(_encode(body), status=status, content_type=_JSON)
-
-
-def instant_text(instant: datetime) -> str:
-    """How a time is written on the wire: ``2026-01-31T12:00:00Z``."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

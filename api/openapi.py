@@ -14,9 +14,10 @@ from api.auth import rule_of
 from api.ingest.native import HEADER
 from api.problem_codes import MEDIA_TYPE
 from api.schemas.fields import describe
-from api.schemas.problems import ProblemSchema
+from api.schemas.output import output_of
 from usage_billing import __version__
 from usage_billing.core.identifiers import IDENTIFIER_PATTERN
+from usage_billing.wire.problem import PROBLEM
 
 _DESCRIPTION = """\
 Record usage, read what was used, run billing, read invoices.
@@ -47,7 +48,7 @@ class IdentifierConverter(BaseConverter):
 class ProblemApi(Api):  # type: ignore[misc]
     """flask-smorest with problems for errors."""
 
-    ERROR_SCHEMA = ProblemSchema
+    ERROR_SCHEMA = output_of(PROBLEM)
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         """flask-smorest's one hook for errors."""

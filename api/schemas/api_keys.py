@@ -24,24 +24,3 @@ class RotationSchema(Schema):
 
     overlap_seconds = Whole(minimum=0, maximum=_YEAR_SECONDS)
     body_optional = True
-
-
-class ApiKeySchema(Schema):
-    """What may be known of a key."""
-
-    id = ma.fields.UUID(required=True)
-    prefix = Text(maximum=16, required=True)
-    name = Text(maximum=128, required=True)
-    scopes = ma.fields.List(Choice(*SCOPES), required=True)
-    rate_limit = Whole(allow_none=True, required=True)
-    created_at = Instant(required=True)
-    expires_at = Instant(allow_none=True, required=True)
-    revoked_at = Instant(allow_none=True, required=True)
-    last_used_at = Instant(allow_none=True, required=True)
-    replaced_by = ma.fields.UUID(allow_none=True, required=True)
-
-
-class IssuedApiKeySchema(ApiKeySchema):
-    """A new key; ``key`` is shown this once."""
-
-    key = Text(required=True)

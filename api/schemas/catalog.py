@@ -5,16 +5,14 @@ from typing import Any
 import marshmallow as ma
 
 from api.schemas.base import REQUIRED, Coded, Schema
-from api.schemas.fields import Amount, Choice, Flag, Identifier, Instant, Prefabricated, Quantity, Text, Whole
+from api.schemas.fields import Amount, Choice, Flag, Identifier, Text, Whole
 from api.schemas.paging import PageQuery
-from api.schemas.prices import CURRENCY, PRICE, Price
+from api.schemas.prices import Price
 from usage_billing.catalog.fees import FEE_TIMINGS
 from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
 from usage_billing.core.proration import METHODS
-
-NEXT_PERIOD = "next_period"
-NOW = "now"
+from usage_billing.wire.quota import NEXT_PERIOD, NOW
 
 
 class NewPlanSchema(Schema):
@@ -43,22 +41,6 @@ class PlanChangesSchema(Schema):
     name = Text(required=True)
 
 
-class PlanSchema(Schema):
-    """A plan."""
-
-    id = Identifier(required=True)
-    name = Text(required=True)
-    currency = Prefabricated(CURRENCY, required=True)
-    interval = Choice(*INTERVALS, required=True)
-    interval_count = Whole(required=True)
-    base_fee = Quantity(allow_none=True, required=True)
-    base_fee_timing = Choice(*FEE_TIMINGS, required=True)
-    proration = Choice(*METHODS, required=True)
-    prorates_edges = Flag(data_key="prorateStartAndEnd", required=True)
-    payment_days = Whole(required=True)
-    created_at = Instant(required=True)
-
-
 class NewUsageTypeSchema(Schema):
     """A usage type as it is created."""
 
@@ -71,15 +53,6 @@ class UsageTypeChangesSchema(Schema):
     """What may change of a usage type: the name of its unit."""
 
     unit_name = Text(maximum=64, required=True)
-
-
-class UsageTypeSchema(Schema):
-    """What is counted."""
-
-    id = Identifier(required=True)
-    unit_name = Text(maximum=64, required=True)
-    aggregation = Choice("sum", required=True)
-    created_at = Instant(required=True)
 
 
 class NewQuotaSchema(Schema):
@@ -113,23 +86,3 @@ class QuotasQuery(PageQuery):
     """Which quotas."""
 
     plan_id = Identifier(load_default=None)
-
-
-class QuotaSchema(Schema):
-    """A version of a quota: for a plan and a usage type, the allowance per period and the price beyond it."""
-
-    id = Whole(required=True, maximum=2**63 - 1)
-    plan_id = Identifier(required=True)
-    usage_type_id = Identifier(data_key="usageType", required=True)
-    version = Whole(required=True)
-    monthly_limit = Quantity(allow_none=True, required=True)
-    unit_price = ma.fields.Function(lambda quota: quota.price.get("unitPrice"), metadata={"type": ["string", "null"]})
-    price = Prefabricated(PRICE, required=True)
-    unit_name = Text(maximum=64, required=True)
-    subscription_id = Identifier(allow_none=True, required=True)
-    effective = ma.fields.Function(
-        lambda quota: NOW if quota.immediate else NEXT_PERIOD, metadata={"type": "string", "enum": [NEXT_PERIOD, NOW]}
-    )
-    effective_from = Instant(required=True)
-    effective_until = Instant(allow_none=True, required=True)
-    created_at = Instant(required=True)

@@ -1,9 +1,7 @@
 """Customers and their subscriptions on the wire."""
 
-import marshmallow as ma
-
 from api.schemas.base import Schema
-from api.schemas.fields import Choice, Email, Flag, Identifier, Instant, Text
+from api.schemas.fields import Choice, Email, Identifier, Instant, Text
 from api.schemas.moments import Moment
 from api.schemas.paging import PageQuery
 from usage_billing.subscriptions.lifecycle import ANNIVERSARY, CALENDAR
@@ -25,15 +23,6 @@ class CustomerChangesSchema(Schema):
 
     name = Text()
     email = Email(allow_none=True)
-
-
-class CustomerSchema(Schema):
-    """A customer."""
-
-    id = Identifier(required=True)
-    name = Text(required=True)
-    email = Email(allow_none=True, required=True)
-    created_at = Instant(required=True)
 
 
 class NewSubscriptionSchema(Schema):
@@ -75,26 +64,3 @@ class ChangeSchema(Schema):
 
     at = Moment(load_default=NOW)
     body_optional = True
-
-
-class TermSchema(Schema):
-    """A span of a subscription on one plan, or paused; ``endsAt`` is exclusive, null for ever."""
-
-    plan_id = Identifier(required=True)
-    starts_at = Instant(required=True)
-    ends_at = Instant(allow_none=True, required=True)
-    paused = Flag(required=True)
-
-
-class SubscriptionSchema(Schema):
-    """A customer on a plan; ``endedAt`` is exclusive. ``planId`` is the plan of the last of its ``terms``."""
-
-    id = Identifier(required=True)
-    customer_id = Identifier(data_key="userId", required=True)
-    plan_id = Identifier(required=True)
-    started_at = Instant(required=True)
-    ended_at = Instant(allow_none=True, required=True)
-    timezone = Text(maximum=64, required=True)
-    anchor = Choice(*ANCHORS, required=True)
-    created_at = Instant(required=True)
-    terms = ma.fields.List(ma.fields.Nested(TermSchema), required=True)

@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from api.json_provider import instant_text
 from api.schemas.base import Field, wrong
 from api.schemas.numbers import Amount, Money, Quantity, Whole
 from api.schemas.texts import Choice, Email, Identifier, Text
@@ -45,9 +44,6 @@ class Instant(Field):
         if not self.earliest <= instant <= self.latest:
             raise wrong(f"must be between {self.earliest:%Y-%m-%d} and {self.latest:%Y-%m-%d}", "out_of_range")
         return instant.astimezone(UTC)
-
-    def _serialize(self, value: datetime | None, *_: Any, **__: Any) -> str | None:
-        return None if value is None else instant_text(value)
 
 
 class Flag(Field):

@@ -14,9 +14,6 @@ class Moment(Instant):
 
     openapi: dict[str, Any] = {"anyOf": [{"type": "string", "enum": [NOW, PERIOD_END]}, Instant.openapi]}
 
-    def _serialize(self, value: Any, *rest: Any, **more: Any) -> str | None:
-        return value if isinstance(value, str) else super()._serialize(value, *rest, **more)
-
     def _deserialize(self, value: Any, *rest: Any, **more: Any) -> Any:
         if value in (NOW, PERIOD_END):
             return value

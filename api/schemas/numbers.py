@@ -4,9 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from api.schemas.base import Coded, Field, wrong
-from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal, plain
-from usage_billing.core.money import money_text
-from usage_billing.rating.currency import minor_unit
+from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal
 
 _DIGITS = 10
 
@@ -43,26 +41,17 @@ class Amount(Field):
             raise wrong("must be more than 0", "out_of_range")
         return amount
 
-    def _serialize(self, value: Decimal | None, *_: Any, **__: Any) -> str | None:
-        return None if value is None else plain(value)
-
 
 class Quantity(Field):
     """A quantity or a unit price on its way out: exact, without trailing zeros."""
 
     openapi = {"type": "string", "examples": ["53"]}
 
-    def _serialize(self, value: Decimal | None, *_: Any, **__: Any) -> str | None:
-        return None if value is None else plain(value)
-
 
 class Money(Field):
     """An amount in the currency of the object that holds it, with all digits of its minor unit."""
 
     openapi = {"type": "string", "examples": ["30.00"]}
-
-    def _serialize(self, value: Decimal | None, attr: str | None, obj: Any, **_: Any) -> str | None:  # noqa: ARG002
-        return None if value is None else money_text(value, minor_unit(obj.currency))
 
 
 class Whole(Field):

@@ -1,9 +1,5 @@
 """Lists: how much of them, from where on."""
 
-from functools import cache
-
-import marshmallow as ma
-
 from api.schemas.base import Schema
 from api.schemas.fields import Prefabricated, Whole
 
@@ -16,14 +12,3 @@ class PageQuery(Schema):
 
     limit = Whole(minimum=1, maximum=MAX_LIMIT, load_default=DEFAULT_LIMIT)
     cursor = Prefabricated({"type": "string", "maxLength": 1000}, load_default=None)
-
-
-@cache
-def page_of(schema: type[Schema]) -> type[Schema]:
-    """The schema of a page of ``schema``: ``{data: [...], nextCursor}``; the last page's cursor is null."""
-    fields = {
-        "data": ma.fields.List(ma.fields.Nested(schema), required=True),
-        "next_cursor": Prefabricated({"type": "string"}, allow_none=True, required=True),
-        "__doc__": f"A page of a list of {schema.__name__.removesuffix('Schema')}.",
-    }
-    return type(f"{schema.__name__.removesuffix('Schema')}PageSchema", (Schema,), fields)

@@ -3,7 +3,7 @@
 import marshmallow as ma
 
 from api.schemas.base import Schema
-from api.schemas.fields import Amount, Mapping, Money, Prefabricated, Quantity, Text, Whole
+from api.schemas.fields import Amount, Mapping, Text, Whole
 from usage_billing.rating.pricing import MODELS
 
 PRICE = {
@@ -39,20 +39,3 @@ class PreviewPriceSchema(Schema):
     quantities = ma.fields.List(Amount(), validate=ma.validate.Length(max=1000))
     currency = Text(maximum=3, required=True)
     recordings = Whole(load_default=1)
-
-
-class LineSchema(Schema):
-    """One step of the arithmetic; ``amount`` is exact, and may have more digits than the currency."""
-
-    label = Text(required=True)
-    quantity = Quantity(required=True)
-    amount = Quantity(required=True)
-
-
-class PreviewSchema(Schema):
-    """``breakdown`` adds up to ``exact``, which is rounded once, half up, to ``amount``."""
-
-    amount = Money(required=True)
-    exact = Quantity(required=True)
-    currency = Prefabricated(CURRENCY, required=True)
-    breakdown = ma.fields.List(ma.fields.Nested(LineSchema), required=True)

@@ -1,4 +1,4 @@
-"""Recordings on the wire: the founding document's body, batches, and what became of one.
+"""Recordings on their way in: the founding document's body, and batches.
 
 ``RecordingSchema`` says in marshmallow what ``usage_billing.metering.spelling`` does: the OpenAPI document is made
 from it, and a property test holds the two together. Requests go through the latter, which is five times as fast.
@@ -11,7 +11,7 @@ from typing import Any
 import marshmallow as ma
 
 from api.schemas.base import Schema, wrong
-from api.schemas.fields import Amount, Choice, Identifier, Instant, Mapping, Prefabricated, Quantity, Text, Whole
+from api.schemas.fields import Amount, Identifier, Instant, Mapping, Text
 from usage_billing.core.clock import utc_now
 from usage_billing.metering.metadata import MAX_BYTES, MAX_DEPTH, NotMetadata, canonical_metadata
 from usage_billing.metering.spelling import EARLIEST, MAX_AHEAD
@@ -64,58 +64,7 @@ class BatchSchema(Schema):
     events = ma.fields.List(ma.fields.Nested(RecordingSchema), required=True)
 
 
-class AcceptedSchema(Schema):
-    """An accepted recording: it will be counted, or it will be in quarantine."""
-
-    id = ma.fields.UUID(required=True)
-    status = Choice("accepted", required=True)
-
-
-class AcceptedBatchSchema(Schema):
-    """Accepted recordings, their ids in the order of the events."""
-
-    accepted = Whole(required=True)
-    ids = ma.fields.List(ma.fields.UUID(), required=True)
-
-
-class RecordStatusSchema(Schema):
-    """What became of an accepted recording."""
-
-    id = ma.fields.UUID(required=True)
-    status = Choice("accepted", "recorded", "duplicate", "quarantined", "voided", required=True)
-    customer_id = Identifier(data_key="userId", allow_none=True)
-    subscription_id = Identifier(allow_none=True)
-    usage_type = Identifier(allow_none=True)
-    quantity = Quantity(allow_none=True)
-    within_limit = Quantity(allow_none=True)
-    beyond_limit = Quantity(allow_none=True)
-    occurred_at = Instant(data_key="timestamp", allow_none=True)
-    received_at = Instant()
-    recorded_at = Instant(allow_none=True)
-    duplicate_of = ma.fields.UUID(allow_none=True)
-    reason = Text(allow_none=True)
-    detail = Text(allow_none=True)
-    resolution = Choice("open", "discarded", "replayed", allow_none=True)
-    voided_at = Instant(allow_none=True)
-
-
 class VoidSchema(Schema):
     """Why a recording is taken back."""
 
     reason = Text(required=True)
-
-
-class RecordSchema(Schema):
-    """One recorded use."""
-
-    id = ma.fields.UUID(required=True)
-    usage_type = Identifier(required=True)
-    quantity = Quantity(required=True)
-    within_limit = Quantity(required=True)
-    beyond_limit = Quantity(required=True)
-    occurred_at = Instant(data_key="timestamp", required=True)
-    received_at = Instant(required=True)
-    recorded_at = Instant(required=True)
-    idempotency_key = Identifier(required=True)
-    source = Prefabricated({"type": "string"}, required=True)
-    metadata = Prefabricated({"type": "object"}, required=True)

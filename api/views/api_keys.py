@@ -11,8 +11,8 @@ from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.idempotency import answers_with_a_secret
 from api.pagination import BY_ID, listed
-from api.schemas.api_keys import ApiKeySchema, IssuedApiKeySchema, NewApiKeySchema, RotationSchema
-from api.schemas.paging import PageQuery, page_of
+from api.schemas.api_keys import NewApiKeySchema, RotationSchema
+from api.schemas.paging import PageQuery
 from api.state import state
 from api.transactions import after_commit, writing
 from usage_billing.access.keys import DEFAULT_OVERLAP
@@ -21,6 +21,8 @@ from usage_billing.access.principal import ADMIN
 from usage_billing.access.service import IssuedKey, actor_of, get_key
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_keys
+from usage_billing.wire.key import API_KEY, ISSUED_API_KEY
+from usage_billing.wire.noun import page_of
 
 blp = Blueprint("api keys", __name__, url_prefix="/api/api-keys", description="What services authenticate with.")
 
@@ -28,20 +30,19 @@ blp = Blueprint("api keys", __name__, url_prefix="/api/api-keys", description="W
 @blp.route("", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(NewApiKeySchema)
-@blp.response(201, IssuedApiKeySchema)
+@blp.response(201, ISSUED_API_KEY)
 @answers_with_a_secret
-def create_api_key(body: dict[str, Any]) -> dict[str, Any]:
+def create_api_key(body: dict[str, Any]) -> IssuedKey:
     """Make a key. It is shown in this answer and never again."""
     secret = state().settings.require_secret()
     with writing() as session:
-        issued = manage_keys.create_key(session, **body, secret=secret, actor=caller().actor, now=state().clock())
-    return _shown_once(issued)
+        return manage_keys.create_key(session, **body, secret=secret, actor=caller().actor, now=state().clock())
 
 
 @blp.route("", methods=["GET"])
 @requires(ADMIN)
 @blp.arguments(PageQuery, location="query")
-@blp.response(200, page_of(ApiKeySchema))
+@blp.response(200, page_of(API_KEY))
 def list_api_keys(query: dict[str, Any]) -> dict[str, Any]:
     """List keys, newest first, ended ones included; never the key itself."""
     with read_only(state().engine) as session:
@@ -50,7 +51,7 @@ def list_api_keys(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/<uuid:key_id>", methods=["GET"])
 @requires(ADMIN)
-@blp.response(200, ApiKeySchema)
+@blp.response(200, API_KEY)
 def show_api_key(key_id: UUID) -> ApiKey:
     """Show what may be known of a key."""
     with read_only(state().engine) as session:
@@ -60,9 +61,9 @@ def show_api_key(key_id: UUID) -> ApiKey:
 @blp.route("/<uuid:key_id>/rotate", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(RotationSchema, required=False)
-@blp.response(201, IssuedApiKeySchema)
+@blp.response(201, ISSUED_API_KEY)
 @answers_with_a_secret
-def rotate_api_key(body: dict[str, Any], key_id: UUID) -> dict[str, Any]:
+def rotate_api_key(body: dict[str, Any], key_id: UUID) -> IssuedKey:
     """Make a successor with the same scopes; both hold until the overlap is over."""
     seconds = body.get("overlap_seconds")
     overlap = DEFAULT_OVERLAP if seconds is None else timedelta(seconds=seconds)
@@ -73,20 +74,15 @@ def rotate_api_key(body: dict[str, Any], key_id: UUID) -> dict[str, Any]:
         )
     if issued.replaced is not None:
         after_commit(partial(state().keys.forget, actor_of(issued.replaced)))
-    return _shown_once(issued)
+    return issued
 
 
 @blp.route("/<uuid:key_id>/revoke", methods=["POST"])
 @requires(ADMIN)
-@blp.response(200, ApiKeySchema)
+@blp.response(200, API_KEY)
 def revoke_api_key(key_id: UUID) -> ApiKey:
     """End a key now; other API processes follow within seconds. Revoking twice changes nothing."""
     with writing() as session:
         revoked = manage_keys.revoke_key(session, key_id, actor=caller().actor, now=state().clock())
     after_commit(partial(state().keys.forget, actor_of(revoked)))
     return revoked
-
-
-def _shown_once(issued: IssuedKey) -> dict[str, Any]:
-    shown = {column.key: getattr(issued.row, column.key) for column in ApiKey.__table__.columns if column.key != "hash"}
-    return shown | {"key": issued.text}

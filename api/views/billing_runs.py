@@ -11,8 +11,8 @@ from api import enqueue
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_ID, listed
-from api.schemas.billing import BillingRunSchema, ProcessBillingSchema, StartedRunSchema
-from api.schemas.paging import PageQuery, page_of
+from api.schemas.billing import ProcessBillingSchema
+from api.schemas.paging import PageQuery
 from api.state import state
 from api.transactions import after_commit, writing
 from usage_billing.access.principal import BILLING_RUN
@@ -21,6 +21,8 @@ from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
 from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.flows.billing.rehearse_run import expect
+from usage_billing.wire.billing_run import RUN, STARTED_RUN
+from usage_billing.wire.noun import page_of
 
 blp = Blueprint("billing", __name__, url_prefix="/api", description="The daily chain.")
 
@@ -28,7 +30,7 @@ blp = Blueprint("billing", __name__, url_prefix="/api", description="The daily c
 @blp.route("/usage/process-billing", methods=["POST"])
 @requires(BILLING_RUN)
 @blp.arguments(ProcessBillingSchema, required=False)
-@blp.response(202, StartedRunSchema)
+@blp.response(202, STARTED_RUN)
 def process_billing(body: dict[str, Any]) -> BillingRun:
     """Start a billing run. Any number of them, at any time, put the same charges on the same invoices."""
     digest, request, now = body.pop("expected_digest"), RunRequest(**body), state().clock()
@@ -43,7 +45,7 @@ def process_billing(body: dict[str, Any]) -> BillingRun:
 @blp.route("/billing-runs", methods=["GET"])
 @requires(BILLING_RUN)
 @blp.arguments(PageQuery, location="query")
-@blp.response(200, page_of(BillingRunSchema))
+@blp.response(200, page_of(RUN))
 def list_billing_runs(query: dict[str, Any]) -> dict[str, Any]:
     """List billing runs, newest first."""
     with read_only(state().engine) as session:
@@ -52,7 +54,7 @@ def list_billing_runs(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/billing-runs/<uuid:run_id>", methods=["GET"])
 @requires(BILLING_RUN)
-@blp.response(200, BillingRunSchema)
+@blp.response(200, RUN)
 def show_billing_run(run_id: UUID) -> BillingRun:
     """Show how far a run is, and what came out of it."""
     with read_only(state().engine) as session:

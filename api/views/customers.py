@@ -7,9 +7,8 @@ from sqlalchemy import select
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_NAME, BY_NUMBER, listed
-from api.schemas.credits import CreditsSchema
-from api.schemas.customers import CustomerChangesSchema, CustomerSchema, NewCustomerSchema
-from api.schemas.paging import PageQuery, page_of
+from api.schemas.customers import CustomerChangesSchema, NewCustomerSchema
+from api.schemas.paging import PageQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
@@ -20,6 +19,9 @@ from usage_billing.customers.models import Customer
 from usage_billing.customers.service import NewCustomer, get_customer
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_customers
+from usage_billing.wire.credit import CREDITS
+from usage_billing.wire.customer import CUSTOMER
+from usage_billing.wire.noun import page_of
 
 blp = Blueprint("customers", __name__, url_prefix="/api/customers", description="Who pays.")
 
@@ -27,7 +29,7 @@ blp = Blueprint("customers", __name__, url_prefix="/api/customers", description=
 @blp.route("", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(NewCustomerSchema)
-@blp.response(201, CustomerSchema)
+@blp.response(201, CUSTOMER)
 def create_customer(body: dict[str, Any]) -> Customer:
     """Create a customer."""
     with writing() as session:
@@ -37,7 +39,7 @@ def create_customer(body: dict[str, Any]) -> Customer:
 @blp.route("", methods=["GET"])
 @requires(ADMIN)
 @blp.arguments(PageQuery, location="query")
-@blp.response(200, page_of(CustomerSchema))
+@blp.response(200, page_of(CUSTOMER))
 def list_customers(query: dict[str, Any]) -> dict[str, Any]:
     """List customers by id."""
     with read_only(state().engine) as session:
@@ -46,7 +48,7 @@ def list_customers(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/<identifier:customer_id>", methods=["GET"])
 @requires(ADMIN)
-@blp.response(200, CustomerSchema)
+@blp.response(200, CUSTOMER)
 def show_customer(customer_id: str) -> Customer:
     """Show a customer."""
     with read_only(state().engine) as session:
@@ -56,7 +58,7 @@ def show_customer(customer_id: str) -> Customer:
 @blp.route("/<identifier:customer_id>", methods=["PATCH"])
 @requires(ADMIN)
 @blp.arguments(CustomerChangesSchema)
-@blp.response(200, CustomerSchema)
+@blp.response(200, CUSTOMER)
 def change_customer(body: dict[str, Any], customer_id: str) -> Customer:
     """Change the name or the e-mail address."""
     with writing() as session:
@@ -68,7 +70,7 @@ def change_customer(body: dict[str, Any], customer_id: str) -> Customer:
 @blp.route("/<identifier:customer_id>/credits", methods=["GET"])
 @requires(BILLING_RUN, USAGE_READ, users=True)
 @blp.arguments(PageQuery, location="query")
-@blp.response(200, CreditsSchema)
+@blp.response(200, CREDITS)
 def show_credits(query: dict[str, Any], customer_id: str) -> dict[str, Any]:
     """Show what a customer has in hand, and how it came and went."""
     if not caller().may_see(customer_id):

@@ -12,10 +12,10 @@ from api import enqueue, stopping
 from api.arguments import Blueprint
 from api.auth import public
 from api.json_provider import json_response
-from api.schemas.health import HealthSchema
 from api.state import state
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.session import read_only
+from usage_billing.wire.health import HEALTH
 
 blp = Blueprint("health", __name__, description="For whoever watches the service.")
 
@@ -25,7 +25,7 @@ _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 @blp.route("/health/live", methods=["GET"])
 @public
-@blp.response(200, HealthSchema)
+@blp.response(200, HEALTH)
 def live() -> Response:
     """This process answers."""
     return json_response({"status": "ok"})
@@ -33,8 +33,8 @@ def live() -> Response:
 
 @blp.route("/health/ready", methods=["GET"])
 @public
-@blp.response(200, HealthSchema)
-@blp.alt_response(503, schema=HealthSchema)
+@blp.response(200, HEALTH)
+@blp.alt_response(503, noun=HEALTH)
 def ready() -> Response:
     """Everything that a request needs answers, and the schema is the one that this code expects."""
     parts = {"database": _state_of(_check_database), "inbox": _state_of(enqueue.ping)}

@@ -7,9 +7,8 @@ from uuid import UUID
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_ID, BY_NUMBER, listed, read_cursor
-from api.schemas.billing import InvoiceSchema, InvoicesQuery
-from api.schemas.explanations import ExplanationSchema
-from api.schemas.paging import PageQuery, page_of
+from api.schemas.billing import InvoicesQuery
+from api.schemas.paging import PageQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
@@ -19,6 +18,9 @@ from usage_billing.flows.billing import manage_invoices
 from usage_billing.invoicing.models import Invoice
 from usage_billing.reports.explain import Explanation, explain
 from usage_billing.reports.invoices import InvoiceView, invoice_view, invoice_views, invoices_where
+from usage_billing.wire.explanation import EXPLANATION
+from usage_billing.wire.invoice import INVOICE
+from usage_billing.wire.noun import page_of
 
 Step = Callable[..., Invoice]
 
@@ -28,7 +30,7 @@ blp = Blueprint("invoices", __name__, url_prefix="/api/invoices", description="W
 @blp.route("", methods=["GET"])
 @requires(BILLING_RUN, USAGE_READ, users=True)
 @blp.arguments(InvoicesQuery, location="query")
-@blp.response(200, page_of(InvoiceSchema))
+@blp.response(200, page_of(INVOICE))
 def list_invoices(query: dict[str, Any]) -> dict[str, Any]:
     """List invoices, newest first. A user sees its own."""
     if query["customer_id"] is not None and not caller().may_see(query["customer_id"]):
@@ -45,19 +47,19 @@ def list_invoices(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/<uuid:invoice_id>", methods=["GET"])
 @requires(BILLING_RUN, USAGE_READ, users=True)
-@blp.response(200, InvoiceSchema)
+@blp.response(200, INVOICE)
 def show_invoice(invoice_id: UUID) -> InvoiceView:
     """Show an invoice with its items."""
     with read_only(state().engine) as session:
         found = invoice_view(session, invoice_id)
-    if not caller().may_see(found.customer_id):
+    if not caller().may_see(found.invoice.customer_id):
         raise NotFound(f"there is no invoice {invoice_id}")
     return found
 
 
 @blp.route("/<uuid:invoice_id>/finalize", methods=["POST"])
 @requires(ADMIN)
-@blp.response(200, InvoiceSchema)
+@blp.response(200, INVOICE)
 def finalize_invoice(invoice_id: UUID) -> InvoiceView:
     """Make a draft final whose period is over, without waiting for the grace time."""
     return _stepped(manage_invoices.finalize_invoice, invoice_id)
@@ -65,7 +67,7 @@ def finalize_invoice(invoice_id: UUID) -> InvoiceView:
 
 @blp.route("/<uuid:invoice_id>/pay", methods=["POST"])
 @requires(ADMIN)
-@blp.response(200, InvoiceSchema)
+@blp.response(200, INVOICE)
 def pay_invoice(invoice_id: UUID) -> InvoiceView:
     """Remember that a final invoice was paid."""
     return _stepped(manage_invoices.pay_invoice, invoice_id)
@@ -73,7 +75,7 @@ def pay_invoice(invoice_id: UUID) -> InvoiceView:
 
 @blp.route("/<uuid:invoice_id>/void", methods=["POST"])
 @requires(ADMIN)
-@blp.response(200, InvoiceSchema)
+@blp.response(200, INVOICE)
 def void_invoice(invoice_id: UUID) -> InvoiceView:
     """Take back a final invoice; the next run charges anew what it charged."""
     return _stepped(manage_invoices.void_invoice, invoice_id)
@@ -81,7 +83,7 @@ def void_invoice(invoice_id: UUID) -> InvoiceView:
 
 @blp.route("/<uuid:invoice_id>/uncollectible", methods=["POST"])
 @requires(ADMIN)
-@blp.response(200, InvoiceSchema)
+@blp.response(200, INVOICE)
 def give_up_invoice(invoice_id: UUID) -> InvoiceView:
     """Remember that a final invoice will not be paid."""
     return _stepped(manage_invoices.give_up_invoice, invoice_id)
@@ -90,7 +92,7 @@ def give_up_invoice(invoice_id: UUID) -> InvoiceView:
 @blp.route("/<uuid:invoice_id>/items/<uuid:item_id>/explain", methods=["GET"])
 @requires(BILLING_RUN, USAGE_READ, users=True)
 @blp.arguments(PageQuery, location="query")
-@blp.response(200, ExplanationSchema)
+@blp.response(200, EXPLANATION)
 def explain_item(query: dict[str, Any], invoice_id: UUID, item_id: UUID) -> Explanation:
     """Explain an item: the quota, the arithmetic, and the very recordings behind it, in the order recorded."""
     (after,) = read_cursor(query["cursor"], BY_NUMBER) or (0,)

@@ -7,8 +7,8 @@ from sqlalchemy import select
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_NAME, listed
-from api.schemas.catalog import NewPlanSchema, PlanChangesSchema, PlanSchema
-from api.schemas.paging import PageQuery, page_of
+from api.schemas.catalog import NewPlanSchema, PlanChangesSchema
+from api.schemas.paging import PageQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
@@ -16,6 +16,8 @@ from usage_billing.catalog.models import Plan
 from usage_billing.catalog.service import NewPlan, get_named
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
+from usage_billing.wire.noun import page_of
+from usage_billing.wire.plan import PLAN
 
 blp = Blueprint("plans", __name__, url_prefix="/api/plans", description="What is sold.")
 
@@ -23,7 +25,7 @@ blp = Blueprint("plans", __name__, url_prefix="/api/plans", description="What is
 @blp.route("", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(NewPlanSchema)
-@blp.response(201, PlanSchema)
+@blp.response(201, PLAN)
 def create_plan(body: dict[str, Any]) -> Plan:
     """Create a plan."""
     with writing() as session:
@@ -33,7 +35,7 @@ def create_plan(body: dict[str, Any]) -> Plan:
 @blp.route("", methods=["GET"])
 @requires(ADMIN)
 @blp.arguments(PageQuery, location="query")
-@blp.response(200, page_of(PlanSchema))
+@blp.response(200, page_of(PLAN))
 def list_plans(query: dict[str, Any]) -> dict[str, Any]:
     """List plans by id."""
     with read_only(state().engine) as session:
@@ -42,7 +44,7 @@ def list_plans(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/<identifier:plan_id>", methods=["GET"])
 @requires(ADMIN)
-@blp.response(200, PlanSchema)
+@blp.response(200, PLAN)
 def show_plan(plan_id: str) -> Plan:
     """Show a plan."""
     with read_only(state().engine) as session:
@@ -52,7 +54,7 @@ def show_plan(plan_id: str) -> Plan:
 @blp.route("/<identifier:plan_id>", methods=["PATCH"])
 @requires(ADMIN)
 @blp.arguments(PlanChangesSchema)
-@blp.response(200, PlanSchema)
+@blp.response(200, PLAN)
 def change_plan(body: dict[str, Any], plan_id: str) -> Plan:
     """Rename a plan."""
     with writing() as session:

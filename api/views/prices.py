@@ -4,9 +4,10 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import requires
-from api.schemas.prices import PreviewPriceSchema, PreviewSchema
+from api.schemas.prices import PreviewPriceSchema
 from usage_billing.access.principal import BILLING_RUN, USAGE_READ, USAGE_WRITE
 from usage_billing.reports.preview import Preview, preview
+from usage_billing.wire.preview import PREVIEW
 
 blp = Blueprint("prices", __name__, url_prefix="/api/prices", description="What a price charges.")
 
@@ -14,7 +15,7 @@ blp = Blueprint("prices", __name__, url_prefix="/api/prices", description="What 
 @blp.route("/preview", methods=["POST"])
 @requires(USAGE_WRITE, USAGE_READ, BILLING_RUN, users=True)
 @blp.arguments(PreviewPriceSchema)
-@blp.response(200, PreviewSchema)
+@blp.response(200, PREVIEW)
 def preview_price(body: dict[str, Any]) -> Preview:
     """Rate a quantity by any price, tier by tier; nothing is stored."""
     return preview(body.pop("price"), **body)

@@ -8,8 +8,7 @@ from sqlalchemy import select
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_ID, listed
-from api.schemas.paging import page_of
-from api.schemas.quarantine import QuarantinedSchema, QuarantineQuery, ReplaySchema
+from api.schemas.quarantine import QuarantineQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
@@ -17,6 +16,8 @@ from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
 from usage_billing.flows.recording import quarantine
 from usage_billing.metering.models import QuarantinedUsage
+from usage_billing.wire.noun import page_of
+from usage_billing.wire.quarantined import QUARANTINED, REPLAY
 
 blp = Blueprint(
     "quarantine", __name__, url_prefix="/api/quarantine", description="Accepted recordings that could not be counted."
@@ -26,7 +27,7 @@ blp = Blueprint(
 @blp.route("", methods=["GET"])
 @requires(ADMIN)
 @blp.arguments(QuarantineQuery, location="query")
-@blp.response(200, page_of(QuarantinedSchema))
+@blp.response(200, page_of(QUARANTINED))
 def list_quarantine(query: dict[str, Any]) -> dict[str, Any]:
     """List quarantined recordings, newest first."""
     statement = select(QuarantinedUsage)
@@ -40,7 +41,7 @@ def list_quarantine(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/<uuid:record_id>", methods=["GET"])
 @requires(ADMIN)
-@blp.response(200, QuarantinedSchema)
+@blp.response(200, QUARANTINED)
 def show_quarantined(record_id: UUID) -> QuarantinedUsage:
     """Show a quarantined recording: why, and all that it said."""
     with read_only(state().engine) as session:
@@ -52,7 +53,7 @@ def show_quarantined(record_id: UUID) -> QuarantinedUsage:
 
 @blp.route("/<uuid:record_id>/replay", methods=["POST"])
 @requires(ADMIN)
-@blp.response(200, ReplaySchema)
+@blp.response(200, REPLAY)
 def replay_quarantined(record_id: UUID) -> dict[str, Any]:
     """Count a recording now that the reason is gone."""
     with writing() as session:
@@ -62,7 +63,7 @@ def replay_quarantined(record_id: UUID) -> dict[str, Any]:
 
 @blp.route("/<uuid:record_id>/discard", methods=["POST"])
 @requires(ADMIN)
-@blp.response(200, QuarantinedSchema)
+@blp.response(200, QUARANTINED)
 def discard_quarantined(record_id: UUID) -> QuarantinedUsage:
     """Decide that a recording is never counted; it stays readable."""
     with writing() as session:

@@ -7,8 +7,7 @@ from sqlalchemy import select
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_NUMBER, listed
-from api.schemas.catalog import NOW, NewQuotaSchema, QuotaSchema, QuotasQuery
-from api.schemas.paging import page_of
+from api.schemas.catalog import NewQuotaSchema, QuotasQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
@@ -17,6 +16,8 @@ from usage_billing.catalog.service import NewQuota, get_quota
 from usage_billing.core.decimals import plain
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
+from usage_billing.wire.noun import page_of
+from usage_billing.wire.quota import NOW, QUOTA
 
 blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allowances, and the price beyond them.")
 
@@ -24,7 +25,7 @@ blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allow
 @blp.route("", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(NewQuotaSchema)
-@blp.response(201, QuotaSchema)
+@blp.response(201, QUOTA)
 def define_quota(body: dict[str, Any]) -> UsageQuota:
     """Define a quota, or its next version; what was used before is never repriced."""
     body["immediate"] = body.pop("effective") == NOW
@@ -37,7 +38,7 @@ def define_quota(body: dict[str, Any]) -> UsageQuota:
 @blp.route("", methods=["GET"])
 @requires(ADMIN)
 @blp.arguments(QuotasQuery, location="query")
-@blp.response(200, page_of(QuotaSchema))
+@blp.response(200, page_of(QUOTA))
 def list_quotas(query: dict[str, Any]) -> dict[str, Any]:
     """List every version of the quotas, oldest first."""
     statement = select(UsageQuota)
@@ -49,7 +50,7 @@ def list_quotas(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/<int(max=9223372036854775807):quota_id>", methods=["GET"])
 @requires(ADMIN)
-@blp.response(200, QuotaSchema)
+@blp.response(200, QUOTA)
 def show_quota(quota_id: int) -> UsageQuota:
     """Show one version of a quota."""
     with read_only(state().engine) as session:

@@ -9,10 +9,11 @@ from api.arguments import Blueprint
 from api.auth import requires
 from api.ingest.native import batch_from, recording_from
 from api.json_provider import json_response
-from api.schemas.recordings import AcceptedBatchSchema, AcceptedSchema, BatchSchema, RecordingSchema
+from api.schemas.recordings import BatchSchema, RecordingSchema
 from api.state import state, this_request
 from usage_billing import logs
 from usage_billing.access.principal import USAGE_WRITE
+from usage_billing.wire.recording import ACCEPTED, ACCEPTED_BATCH
 
 blp = Blueprint("recording", __name__, url_prefix="/api/usage", description="Record usage.")
 
@@ -31,7 +32,7 @@ def _body(schema: type[Any]) -> dict[str, Any]:
 @blp.route("/record", methods=["POST"])
 @requires(USAGE_WRITE)
 @blp.doc(requestBody=_body(RecordingSchema), parameters=[_KEY_HEADER])
-@blp.response(202, AcceptedSchema)
+@blp.response(202, ACCEPTED)
 def record_usage() -> Response:
     """Record a usage event. Accepted means durable: it is counted, or it is visible in quarantine.
 
@@ -48,7 +49,7 @@ def record_usage() -> Response:
 @blp.route("/record/batch", methods=["POST"])
 @requires(USAGE_WRITE)
 @blp.doc(requestBody=_body(BatchSchema))
-@blp.response(202, AcceptedBatchSchema)
+@blp.response(202, ACCEPTED_BATCH)
 def record_batch() -> Response:
     """Record up to 1,000 usage events: all are accepted or, when one is wrong in shape, none."""
     here = state()

@@ -8,16 +8,13 @@ from sqlalchemy import select
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_NAME, listed
-from api.schemas.billing import InvoiceSchema
 from api.schemas.customers import (
     ChangePlanSchema,
     ChangeSchema,
     NewSubscriptionSchema,
     SubscriptionChangesSchema,
-    SubscriptionSchema,
     SubscriptionsQuery,
 )
-from api.schemas.paging import page_of
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
@@ -26,10 +23,13 @@ from usage_billing.db.session import read_only, rolled_back
 from usage_billing.flows.administration import change_subscription, manage_subscriptions
 from usage_billing.flows.administration.change_subscription import When
 from usage_billing.flows.billing.rehearse_run import upcoming
-from usage_billing.reports.invoices import InvoiceView, as_view
+from usage_billing.reports.invoices import InvoiceView
 from usage_billing.reports.subscriptions import SubscriptionView, subscription_view, subscription_views
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.service import NewSubscription, get_subscription
+from usage_billing.wire.invoice import INVOICE
+from usage_billing.wire.noun import page_of
+from usage_billing.wire.subscription import SUBSCRIPTION
 
 Change = Callable[..., Subscription]
 
@@ -39,7 +39,7 @@ blp = Blueprint("subscriptions", __name__, url_prefix="/api/subscriptions", desc
 @blp.route("", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(NewSubscriptionSchema)
-@blp.response(201, SubscriptionSchema)
+@blp.response(201, SUBSCRIPTION)
 def create_subscription(body: dict[str, Any]) -> SubscriptionView:
     """Create a subscription."""
     new = NewSubscription(**body)
@@ -51,7 +51,7 @@ def create_subscription(body: dict[str, Any]) -> SubscriptionView:
 @blp.route("", methods=["GET"])
 @requires(ADMIN)
 @blp.arguments(SubscriptionsQuery, location="query")
-@blp.response(200, page_of(SubscriptionSchema))
+@blp.response(200, page_of(SUBSCRIPTION))
 def list_subscriptions(query: dict[str, Any]) -> dict[str, Any]:
     """List subscriptions by id."""
     statement = select(Subscription)
@@ -64,7 +64,7 @@ def list_subscriptions(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/<identifier:subscription_id>", methods=["GET"])
 @requires(ADMIN)
-@blp.response(200, SubscriptionSchema)
+@blp.response(200, SUBSCRIPTION)
 def show_subscription(subscription_id: str) -> SubscriptionView:
     """Show a subscription."""
     with read_only(state().engine) as session:
@@ -74,7 +74,7 @@ def show_subscription(subscription_id: str) -> SubscriptionView:
 @blp.route("/<identifier:subscription_id>", methods=["PATCH"])
 @requires(ADMIN)
 @blp.arguments(SubscriptionChangesSchema)
-@blp.response(200, SubscriptionSchema)
+@blp.response(200, SUBSCRIPTION)
 def end_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
     """End a subscription."""
     with writing() as session:
@@ -87,7 +87,7 @@ def end_subscription(body: dict[str, Any], subscription_id: str) -> Subscription
 @blp.route("/<identifier:subscription_id>/change-plan", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(ChangePlanSchema)
-@blp.response(200, SubscriptionSchema)
+@blp.response(200, SUBSCRIPTION)
 def change_subscription_plan(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
     """Move a subscription to another plan, now or then; both parts of the period are billed by their own plan."""
     how: dict[str, Any] = {"when": When(moment=body["at"]), "actor": caller().actor, "now": state().clock()}
@@ -99,7 +99,7 @@ def change_subscription_plan(body: dict[str, Any], subscription_id: str) -> Subs
 @blp.route("/<identifier:subscription_id>/pause", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(ChangeSchema, required=False)
-@blp.response(200, SubscriptionSchema)
+@blp.response(200, SUBSCRIPTION)
 def pause_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
     """Pause a subscription: until it is resumed nothing is charged, and what is recorded is quarantined."""
     return _changed(change_subscription.pause, subscription_id, body)
@@ -108,7 +108,7 @@ def pause_subscription(body: dict[str, Any], subscription_id: str) -> Subscripti
 @blp.route("/<identifier:subscription_id>/resume", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(ChangeSchema, required=False)
-@blp.response(200, SubscriptionSchema)
+@blp.response(200, SUBSCRIPTION)
 def resume_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
     """Resume a paused subscription."""
     return _changed(change_subscription.resume, subscription_id, body)
@@ -117,7 +117,7 @@ def resume_subscription(body: dict[str, Any], subscription_id: str) -> Subscript
 @blp.route("/<identifier:subscription_id>/cancel", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(ChangeSchema, required=False)
-@blp.response(200, SubscriptionSchema)
+@blp.response(200, SUBSCRIPTION)
 def cancel_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
     """Cancel a subscription; its final invoice is due at that moment."""
     return _changed(change_subscription.cancel, subscription_id, body)
@@ -125,7 +125,7 @@ def cancel_subscription(body: dict[str, Any], subscription_id: str) -> Subscript
 
 @blp.route("/<identifier:subscription_id>/upcoming-invoice", methods=["GET"])
 @requires(BILLING_RUN, USAGE_READ, users=True)
-@blp.response(200, InvoiceSchema)
+@blp.response(200, INVOICE)
 def show_upcoming_invoice(subscription_id: str) -> InvoiceView:
     """Show the present period's invoice as if billing ran now; ids of what is not stored yet hold for this answer."""
     with rolled_back(state().engine) as session:
@@ -134,7 +134,7 @@ def show_upcoming_invoice(subscription_id: str) -> InvoiceView:
         found = upcoming(session, subscription_id, now=state().clock())
         if found is None:
             raise NotFound("nothing is to be invoiced yet", code="nothing_upcoming")
-        return as_view(*found)
+        return InvoiceView(invoice=found[0], items=found[1])
 
 
 def _changed(change: Change, subscription_id: str, body: dict[str, Any]) -> SubscriptionView:

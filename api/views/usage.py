@@ -4,7 +4,7 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.schemas.usage import SpanQuery, SubscriptionUsageSchema, UserUsageSchema
+from api.schemas.usage import SpanQuery
 from api.state import state
 from usage_billing.access.principal import USAGE_READ
 from usage_billing.core.errors import NotFound
@@ -12,6 +12,7 @@ from usage_billing.core.periods import Span
 from usage_billing.db.session import read_only
 from usage_billing.reports.usage import usage_of_customer, usage_under
 from usage_billing.subscriptions.queries import get_contract
+from usage_billing.wire.usage import SUBSCRIPTION_USAGE, USER_USAGE
 
 blp = Blueprint("usage", __name__, url_prefix="/api/usage", description="What was used, and what is left.")
 
@@ -19,7 +20,7 @@ blp = Blueprint("usage", __name__, url_prefix="/api/usage", description="What wa
 @blp.route("/user/<identifier:customer_id>", methods=["GET"])
 @requires(USAGE_READ, users=True)
 @blp.arguments(SpanQuery, location="query")
-@blp.response(200, UserUsageSchema)
+@blp.response(200, USER_USAGE)
 def show_user_usage(query: dict[str, Any], customer_id: str) -> dict[str, Any]:
     """Show what a user used, by subscription and usage type, in the present period or in those of a span."""
     if not caller().may_see(customer_id):
@@ -32,7 +33,7 @@ def show_user_usage(query: dict[str, Any], customer_id: str) -> dict[str, Any]:
 @blp.route("/subscription/<identifier:subscription_id>", methods=["GET"])
 @requires(USAGE_READ, users=True)
 @blp.arguments(SpanQuery, location="query")
-@blp.response(200, SubscriptionUsageSchema)
+@blp.response(200, SUBSCRIPTION_USAGE)
 def show_subscription_usage(query: dict[str, Any], subscription_id: str) -> dict[str, Any]:
     """Show the same for one subscription."""
     with read_only(state().engine) as session:

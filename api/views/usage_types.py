@@ -7,8 +7,8 @@ from sqlalchemy import select
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_NAME, listed
-from api.schemas.catalog import NewUsageTypeSchema, UsageTypeChangesSchema, UsageTypeSchema
-from api.schemas.paging import PageQuery, page_of
+from api.schemas.catalog import NewUsageTypeSchema, UsageTypeChangesSchema
+from api.schemas.paging import PageQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
@@ -16,6 +16,8 @@ from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.service import NewUsageType, get_named
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
+from usage_billing.wire.noun import page_of
+from usage_billing.wire.usage_type import USAGE_TYPE
 
 blp = Blueprint("usage types", __name__, url_prefix="/api/usage-types", description="What is counted.")
 
@@ -23,7 +25,7 @@ blp = Blueprint("usage types", __name__, url_prefix="/api/usage-types", descript
 @blp.route("", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(NewUsageTypeSchema)
-@blp.response(201, UsageTypeSchema)
+@blp.response(201, USAGE_TYPE)
 def create_usage_type(body: dict[str, Any]) -> UsageType:
     """Create a usage type."""
     new = NewUsageType(**body)
@@ -34,7 +36,7 @@ def create_usage_type(body: dict[str, Any]) -> UsageType:
 @blp.route("", methods=["GET"])
 @requires(ADMIN)
 @blp.arguments(PageQuery, location="query")
-@blp.response(200, page_of(UsageTypeSchema))
+@blp.response(200, page_of(USAGE_TYPE))
 def list_usage_types(query: dict[str, Any]) -> dict[str, Any]:
     """List usage types by id."""
     with read_only(state().engine) as session:
@@ -43,7 +45,7 @@ def list_usage_types(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/<identifier:usage_type_id>", methods=["GET"])
 @requires(ADMIN)
-@blp.response(200, UsageTypeSchema)
+@blp.response(200, USAGE_TYPE)
 def show_usage_type(usage_type_id: str) -> UsageType:
     """Show a usage type."""
     with read_only(state().engine) as session:
@@ -53,7 +55,7 @@ def show_usage_type(usage_type_id: str) -> UsageType:
 @blp.route("/<identifier:usage_type_id>", methods=["PATCH"])
 @requires(ADMIN)
 @blp.arguments(UsageTypeChangesSchema)
-@blp.response(200, UsageTypeSchema)
+@blp.response(200, USAGE_TYPE)
 def change_usage_type(body: dict[str, Any], usage_type_id: str) -> UsageType:
     """Rename the unit of a usage type."""
     with writing() as session:

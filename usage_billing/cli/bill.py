@@ -12,9 +12,10 @@ from usage_billing.cli.frame.database import actor, connected
 from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_json, progress, tell
-from usage_billing.cli.frame.shapes import run_shape
 from usage_billing.cli.frame.types import DIGEST, IDENTIFIER, TIME
 from usage_billing.core.clock import utc_now
+from usage_billing.wire import noun as wire
+from usage_billing.wire.billing_run import RUN
 
 if TYPE_CHECKING:
     from usage_billing.flows.billing.drive_run import Progress
@@ -60,7 +61,7 @@ def command(
                 bar.update(task, description=at.stage, completed=at.done, total=at.total)
 
             run = run_to_end(engine, run_id, settings_grace=grace, on_progress=show)
-        shape = run_shape(run)
+        shape = wire.show(RUN, run)
     if as_json:
         print_json(shape)
     else:

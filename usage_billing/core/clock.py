@@ -13,3 +13,8 @@ def utc_now() -> datetime:
 def as_text(instant: datetime) -> str:
     """In ISO 8601; many rows of a batch share a few instants, and to write one takes a microsecond."""
     return instant.isoformat()
+
+
+def instant_text(instant: datetime) -> str:
+    """How a time is written on the wire: RFC 3339 in UTC, ``2026-01-31T12:00:00Z``."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

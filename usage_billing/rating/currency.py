@@ -2,12 +2,12 @@
 
 from functools import lru_cache
 
-from iso4217 import Currency
-
 
 @lru_cache(maxsize=512)
 def minor_unit(code: str) -> int:
     """Decimal places of ``code``'s minor unit: USD 2, JPY 0, KWD 3. Raises ValueError for no such currency."""
+    from iso4217 import Currency  # it reads a table that is not needed to print help
+
     exponent: int | None = Currency(code).exponent
     if exponent is None:
         raise ValueError(f"{code} has no minor unit")

@@ -24,6 +24,11 @@ class EventsPage:
     events: list[Usage]
     next: int | None
 
+    @property
+    def next_cursor(self) -> tuple[int] | None:
+        """The same as a position in a list."""
+        return None if self.next is None else (self.next,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from msgspec import Raw
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
@@ -38,7 +39,7 @@ Position = tuple[int, UUID]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One recorded use; ``metadata`` is JSON text, so that no number in it passes through a float."""
+    """One recorded use; ``stored_metadata`` is JSON text."""
 
     id: UUID
     usage_type: str
@@ -49,12 +50,17 @@ class Record:
     recorded_at: datetime
     idempotency_key: str
     source: str
-    metadata: str
+    stored_metadata: str
 
     @property
     def within_limit(self) -> Decimal:
         """The part of the quantity that the allowance covers."""
         return self.quantity - self.beyond_limit
+
+    @property
+    def metadata(self) -> Any:
+        """As stored, ready to be put into JSON: read as JSON its numbers would pass through floats."""
+        return Raw(self.stored_metadata.encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -116,9 +115,9 @@ def tell(message: str) -> None:
     click.echo(message, err=True)
 
 
-def time_text(instant: datetime | None) -> str | None:
-    """RFC 3339 in UTC, as on the wire."""
-    return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def pick(shape: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The part of a shape that a table has room for."""
+    return {name: shape[name] for name in names}
 
 
 def shown(value: object) -> str:

@@ -5,9 +5,10 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
-from usage_billing.cli.frame.shapes import customer_shape
 from usage_billing.cli.frame.types import EMAIL, IDENTIFIER, NAME
 from usage_billing.core.clock import utc_now
+from usage_billing.wire import noun as wire
+from usage_billing.wire.customer import CUSTOMER
 
 
 @click.group(epilog=example("customers create user123 --name 'Ann Example'"))
@@ -27,7 +28,7 @@ def create(*, id: str, name: str, email: str | None, as_json: bool) -> None:
 
     with writing() as session:
         customer = create_customer(session, NewCustomer(id=id, name=name, email=email), actor=actor(), now=utc_now())
-        shape = customer_shape(customer)
+        shape = wire.show(CUSTOMER, customer)
     print_thing(shape, as_json=as_json)
 
 
@@ -41,7 +42,9 @@ def list_customers(*, limit: int, as_json: bool) -> None:
     from usage_billing.customers.models import Customer
 
     with reading() as session:
-        rows = [customer_shape(row) for row in first_rows(session, select(Customer).order_by(Customer.id), limit=limit)]
+        rows = [
+            wire.show(CUSTOMER, row) for row in first_rows(session, select(Customer).order_by(Customer.id), limit=limit)
+        ]
     print_rows(rows, as_json=as_json, empty="There are no customers yet: usage-billing customers create --help")
 
 
@@ -53,7 +56,7 @@ def show(*, id: str, as_json: bool) -> None:
     from usage_billing.customers.service import get_customer
 
     with reading() as session:
-        shape = customer_shape(get_customer(session, id))
+        shape = wire.show(CUSTOMER, get_customer(session, id))
     print_thing(shape, as_json=as_json)
 
 
@@ -75,5 +78,5 @@ def change(*, id: str, name: str | None, email: str | None, no_email: bool, as_j
     if not changes:
         raise click.UsageError("Say what to change: --name, --email or --no-email.")
     with writing() as session:
-        shape = customer_shape(change_customer(session, id, changes=changes, actor=actor(), now=utc_now()))
+        shape = wire.show(CUSTOMER, change_customer(session, id, changes=changes, actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)

@@ -10,18 +10,20 @@ import click
 
 from usage_billing.cli.frame.database import actor, connected, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
-from usage_billing.cli.frame.money_shapes import explanation_shape, invoice_shape
-from usage_billing.cli.frame.output import json_option, print_json, print_rows, print_thing, tell
-from usage_billing.cli.frame.shapes import Shape, pick
+from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell
 from usage_billing.cli.frame.types import IDENTIFIER
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
 from usage_billing.invoicing.lifecycle import DRAFT, FINALIZED, PAID, UNCOLLECTIBLE, VOID
+from usage_billing.wire import noun as wire
+from usage_billing.wire.explanation import EXPLANATION
+from usage_billing.wire.invoice import INVOICE
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from usage_billing.invoicing.models import Invoice
+    from usage_billing.reports.explain import Explanation
 
 _COLUMNS = ("id", "number", "userId", "subscriptionId", "status", "periodStart", "periodEnd", "currency", "total")
 _ITEM_COLUMNS = ("usageType", "kind", "quantity", "unitPrice", "amount", "description")
@@ -49,7 +51,7 @@ def list_invoices(
     statement = invoices_where(customer_id=customer_id, subscription_id=subscription_id, status=status)
     with reading() as session:
         found = first_rows(session, statement.order_by(Invoice.id.desc()), limit=limit)
-        rows = [invoice_shape(view) for view in invoice_views(session, found)]
+        rows = [wire.show(INVOICE, view) for view in invoice_views(session, found)]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     hint = "usage-billing bill makes them from usage."
     empty = none_of("invoices", hint=hint, customer=customer_id, subscription=subscription_id, status=status)
@@ -64,7 +66,7 @@ def show(*, invoice: str, as_json: bool) -> None:
     from usage_billing.reports.invoices import invoice_view
 
     with reading() as session:
-        shape = invoice_shape(invoice_view(session, _find(session, invoice).id))
+        shape = wire.show(INVOICE, invoice_view(session, _find(session, invoice).id))
     print_invoice(shape, as_json=as_json)
 
 
@@ -78,7 +80,7 @@ def upcoming(*, subscription: str, as_json: bool) -> None:
     """
     from usage_billing.db.session import rolled_back
     from usage_billing.flows.billing.rehearse_run import upcoming as upcoming_invoice
-    from usage_billing.reports.invoices import as_view
+    from usage_billing.reports.invoices import InvoiceView
     from usage_billing.subscriptions.service import get_subscription
 
     with connected() as (_, engine), rolled_back(engine) as session:
@@ -86,7 +88,7 @@ def upcoming(*, subscription: str, as_json: bool) -> None:
         found = upcoming_invoice(session, subscription, now=utc_now())
         if found is None:
             raise NotFound("nothing is to be invoiced yet")
-        shape = invoice_shape(as_view(*found))
+        shape = wire.show(INVOICE, InvoiceView(invoice=found[0], items=found[1]))
     print_invoice(shape, as_json=as_json)
 
 
@@ -108,9 +110,8 @@ def explain(*, invoice: str, item: UUID | None, after: int, events: int, as_json
     with reading() as session:
         view = invoice_view(session, _find(session, invoice).id)
         ids = [item] if item else [one.id for one in view.items]
-        shapes = [
-            explanation_shape(explain_item(session, view.id, item_id, after=after, limit=events)) for item_id in ids
-        ]
+        found = [explain_item(session, view.invoice.id, item_id, after=after, limit=events) for item_id in ids]
+        shapes = [_explained(one) for one in found]
     if as_json:
         print_json(shapes)
         return
@@ -163,7 +164,7 @@ def uncollectible(*, invoice: str, as_json: bool) -> None:
     _step(manage_invoices.give_up_invoice, invoice, as_json=as_json)
 
 
-def print_invoice(shape: Shape, *, as_json: bool) -> None:
+def print_invoice(shape: wire.Shape, *, as_json: bool) -> None:
     """An invoice and its items."""
     if as_json:
         print_json(shape)
@@ -172,13 +173,19 @@ def print_invoice(shape: Shape, *, as_json: bool) -> None:
     print_rows([pick(item, *_ITEM_COLUMNS) for item in shape["items"]], as_json=False, empty="It has no items.")
 
 
+def _explained(found: Explanation) -> wire.Shape:
+    """As over the API, but that a page of recordings ends with what ``--after`` takes."""
+    shape = wire.show(EXPLANATION, found)
+    return shape | {"events": {"data": shape["events"]["data"], "next": found.events.next}}
+
+
 def _step(flow: Callable[..., Invoice], invoice: str, *, as_json: bool) -> None:
     from usage_billing.reports.invoices import invoice_view
 
     with writing() as session:
         found = _find(session, invoice).id
         flow(session, found, actor=actor(), now=utc_now())
-        shape = invoice_shape(invoice_view(session, found))
+        shape = wire.show(INVOICE, invoice_view(session, found))
     print_invoice(shape, as_json=as_json)
 
 

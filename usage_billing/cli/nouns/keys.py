@@ -13,11 +13,12 @@ from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.principal import SCOPES
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
-from usage_billing.cli.frame.output import json_option, print_json, print_rows, print_thing, tell
-from usage_billing.cli.frame.shapes import key_shape, pick
+from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell
 from usage_billing.cli.frame.types import IDENTIFIER, KEY_NAME, SPAN, TIME
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, NotFound
+from usage_billing.wire import noun as wire
+from usage_billing.wire.key import API_KEY
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -56,7 +57,7 @@ def create(
             actor=actor(),
             now=utc_now(),
         )
-        shape = key_shape(issued.row)
+        shape = wire.show(API_KEY, issued.row)
     _print_issued(issued, shape, as_json=as_json)
 
 
@@ -74,7 +75,7 @@ def list_keys(*, also_ended: bool, limit: int, as_json: bool) -> None:
     if not also_ended:
         statement = statement.where(ApiKey.revoked_at.is_(None))
     with reading() as session:
-        rows = [key_shape(row) for row in first_rows(session, statement, limit=limit)]
+        rows = [wire.show(API_KEY, row) for row in first_rows(session, statement, limit=limit)]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     print_rows(shown, as_json=as_json, empty="There are no keys: usage-billing keys create --help")
 
@@ -97,7 +98,7 @@ def rotate(*, key: str, overlap: timedelta, as_json: bool) -> None:
             actor=actor(),
             now=utc_now(),
         )
-        shape = key_shape(issued.row)
+        shape = wire.show(API_KEY, issued.row)
     _print_issued(issued, shape, as_json=as_json)
 
 
@@ -109,7 +110,7 @@ def revoke(*, key: str, as_json: bool) -> None:
     from usage_billing.flows.administration.manage_keys import revoke_key
 
     with writing() as session:
-        shape = key_shape(revoke_key(session, _key_id(session, key), actor=actor(), now=utc_now()))
+        shape = wire.show(API_KEY, revoke_key(session, _key_id(session, key), actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)
 
 

@@ -8,11 +8,12 @@ from usage_billing.catalog.fees import FEE_TIMINGS
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
-from usage_billing.cli.frame.shapes import plan_shape
 from usage_billing.cli.frame.types import IDENTIFIER, NAME, PRICE
 from usage_billing.core.clock import utc_now
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
 from usage_billing.core.proration import METHODS
+from usage_billing.wire import noun as wire
+from usage_billing.wire.plan import PLAN
 
 
 @click.group(epilog=example("plans create business --name Business --currency USD"))
@@ -50,7 +51,7 @@ def create(*, as_json: bool, **given: Any) -> None:
     from usage_billing.flows.administration.manage_catalog import create_plan
 
     with writing() as session:
-        shape = plan_shape(create_plan(session, NewPlan(**given), actor=actor(), now=utc_now()))
+        shape = wire.show(PLAN, create_plan(session, NewPlan(**given), actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)
 
 
@@ -64,7 +65,7 @@ def list_plans(*, limit: int, as_json: bool) -> None:
     from usage_billing.catalog.models import Plan
 
     with reading() as session:
-        rows = [plan_shape(row) for row in first_rows(session, select(Plan).order_by(Plan.id), limit=limit)]
+        rows = [wire.show(PLAN, row) for row in first_rows(session, select(Plan).order_by(Plan.id), limit=limit)]
     print_rows(rows, as_json=as_json, empty="There are no plans yet: usage-billing plans create --help")
 
 
@@ -77,7 +78,7 @@ def show(*, id: str, as_json: bool) -> None:
     from usage_billing.catalog.service import get_named
 
     with reading() as session:
-        shape = plan_shape(get_named(session, Plan, id))
+        shape = wire.show(PLAN, get_named(session, Plan, id))
     print_thing(shape, as_json=as_json)
 
 
@@ -90,5 +91,5 @@ def change(*, id: str, name: str, as_json: bool) -> None:
     from usage_billing.flows.administration.manage_catalog import change_plan
 
     with writing() as session:
-        shape = plan_shape(change_plan(session, id, name=name, actor=actor(), now=utc_now()))
+        shape = wire.show(PLAN, change_plan(session, id, name=name, actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)

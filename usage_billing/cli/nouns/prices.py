@@ -6,9 +6,10 @@ from typing import Any
 import click
 
 from usage_billing.cli.frame.listing import example
-from usage_billing.cli.frame.money_shapes import preview_shape
 from usage_billing.cli.frame.output import json_option, print_json, print_rows
 from usage_billing.cli.frame.types import PRICE_JSON, QUANTITY
+from usage_billing.wire import noun as wire
+from usage_billing.wire.preview import PREVIEW
 
 _EXAMPLE = """prices preview --quantity 250 --currency USD --price '{"model": "flat", "amount": "99"}'"""
 
@@ -41,7 +42,7 @@ def preview(
         rated = rate_price(price, quantities=quantities, currency=currency)
     else:
         rated = rate_price(price, quantities[0], currency=currency, recordings=recordings)
-    shape = preview_shape(rated)
+    shape = wire.show(PREVIEW, rated)
     if as_json:
         print_json(shape)
         return

@@ -11,11 +11,12 @@ import click
 from usage_billing.cli.frame.database import actor, connected, reading
 from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
-from usage_billing.cli.frame.output import json_option, print_json, print_rows, print_thing, progress, tell
-from usage_billing.cli.frame.shapes import pick, quarantined_shape
+from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, progress, tell
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Conflict, NotFound
 from usage_billing.metering.states import DISCARDED, OPEN, REPLAYED
+from usage_billing.wire import noun as wire
+from usage_billing.wire.quarantined import QUARANTINED
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -45,7 +46,7 @@ def list_quarantined(*, reason: str | None, status: str, limit: int, as_json: bo
     if reason:
         statement = statement.where(QuarantinedUsage.reason == reason)
     with reading() as session:
-        rows = [quarantined_shape(row) for row in first_rows(session, statement, limit=limit)]
+        rows = [wire.show(QUARANTINED, row) for row in first_rows(session, statement, limit=limit)]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     because = f" as {reason}" if reason else ""
     print_rows(shown, as_json=as_json, empty=f"Nothing is {status} in quarantine{because}.")
@@ -62,7 +63,7 @@ def show(*, id: UUID, as_json: bool) -> None:
         row = session.get(QuarantinedUsage, id)
         if row is None:
             raise NotFound(f"there is nothing quarantined as {id}")
-        shape = quarantined_shape(row)
+        shape = wire.show(QUARANTINED, row)
     print_thing(shape, as_json=as_json)
 
 

@@ -7,11 +7,12 @@ import click
 
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
-from usage_billing.cli.frame.output import json_option, print_rows, print_thing
-from usage_billing.cli.frame.shapes import pick, quota_shape
+from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing
 from usage_billing.cli.frame.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
 from usage_billing.core.clock import utc_now
 from usage_billing.core.decimals import plain
+from usage_billing.wire import noun as wire
+from usage_billing.wire.quota import QUOTA
 
 _COLUMNS = (
     *("id", "planId", "usageType", "version", "monthlyLimit", "price", "unitName", "subscriptionId", "effective"),
@@ -62,7 +63,7 @@ def create(
         **given,
     )
     with writing() as session:
-        shape = quota_shape(define_quota(session, new, actor=actor(), now=utc_now()))
+        shape = wire.show(QUOTA, define_quota(session, new, actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)
 
 
@@ -83,7 +84,7 @@ def list_quotas(*, plan_id: str | None, all_versions: bool, limit: int, as_json:
     if not all_versions:
         statement = statement.where(UsageQuota.effective_until.is_(None))
     with reading() as session:
-        rows = [quota_shape(row) for row in first_rows(session, statement, limit=limit)]
+        rows = [wire.show(QUOTA, row) for row in first_rows(session, statement, limit=limit)]
     empty = none_of("quotas", hint="usage-billing quotas create --help", plan=plan_id)
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     print_rows(shown, as_json=as_json, empty=empty)
@@ -97,7 +98,7 @@ def show(*, id: int, as_json: bool) -> None:
     from usage_billing.catalog.service import get_quota
 
     with reading() as session:
-        shape = quota_shape(get_quota(session, id))
+        shape = wire.show(QUOTA, get_quota(session, id))
     print_thing(shape, as_json=as_json)
 
 

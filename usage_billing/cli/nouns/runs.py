@@ -6,8 +6,9 @@ import click
 
 from usage_billing.cli.frame.database import reading
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
-from usage_billing.cli.frame.output import json_option, print_rows, print_thing
-from usage_billing.cli.frame.shapes import pick, run_shape
+from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing
+from usage_billing.wire import noun as wire
+from usage_billing.wire.billing_run import RUN
 
 _COLUMNS = ("id", "asOf", "status", "dryRun", "requestedBy", "startedAt", "finishedAt", "items", "finalized", "amounts")
 
@@ -28,7 +29,7 @@ def list_runs(*, limit: int, as_json: bool) -> None:
 
     with reading() as session:
         found = first_rows(session, select(BillingRun).order_by(BillingRun.id.desc()), limit=limit)
-        rows = [run_shape(row) for row in found]
+        rows = [wire.show(RUN, row) for row in found]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     print_rows(shown, as_json=as_json, empty="Billing has not run yet: usage-billing bill")
 
@@ -43,5 +44,5 @@ def show(*, id: UUID, as_json: bool) -> None:
     with reading() as session:
         run = get_run(session, id)
         done, total = count_slices(session, id)
-        shape = {**run_shape(run), "slicesDone": done, "slices": total}
+        shape = {**wire.show(RUN, run), "slicesDone": done, "slices": total}
     print_thing(shape, as_json=as_json)

@@ -11,12 +11,13 @@ import click
 
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
-from usage_billing.cli.frame.output import json_option, print_rows, print_thing
-from usage_billing.cli.frame.shapes import pick, subscription_shape
+from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing
 from usage_billing.cli.frame.types import IDENTIFIER, MOMENT, TIME
 from usage_billing.core.clock import utc_now
 from usage_billing.subscriptions.lifecycle import ANNIVERSARY, CALENDAR
 from usage_billing.subscriptions.moments import NOW
+from usage_billing.wire import noun as wire
+from usage_billing.wire.subscription import SUBSCRIPTION
 
 if TYPE_CHECKING:
     from usage_billing.subscriptions.models import Subscription
@@ -57,7 +58,7 @@ def create(*, started_at: datetime | None, as_json: bool, **given: Any) -> None:
     new = NewSubscription(started_at=started_at or now, **given)
     with writing() as session:
         made = create_subscription(session, new, actor=actor(), now=now)
-        shape = subscription_shape(subscription_view(session, made))
+        shape = wire.show(SUBSCRIPTION, subscription_view(session, made))
     print_thing(shape, as_json=as_json)
 
 
@@ -80,7 +81,7 @@ def list_subscriptions(*, customer_id: str | None, plan_id: str | None, limit: i
         statement = statement.where(Subscription.plan_id == plan_id)
     with reading() as session:
         found = subscription_views(session, first_rows(session, statement, limit=limit))
-        rows = [subscription_shape(row) for row in found]
+        rows = [wire.show(SUBSCRIPTION, row) for row in found]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     hint = "usage-billing subscriptions create --help"
     empty = none_of("subscriptions", hint=hint, customer=customer_id, plan=plan_id)
@@ -96,7 +97,7 @@ def show(*, id: str, as_json: bool) -> None:
     from usage_billing.subscriptions.service import get_subscription
 
     with reading() as session:
-        shape = subscription_shape(subscription_view(session, get_subscription(session, id)))
+        shape = wire.show(SUBSCRIPTION, subscription_view(session, get_subscription(session, id)))
     print_thing(shape, as_json=as_json)
 
 
@@ -162,5 +163,5 @@ def _change(flow: Callable[..., Subscription], id: str, at: Moment, *, as_json: 
 
     with writing() as session:
         changed = flow(session, id, when=When(moment=at), actor=actor(), now=utc_now())
-        shape = subscription_shape(subscription_view(session, changed))
+        shape = wire.show(SUBSCRIPTION, subscription_view(session, changed))
     print_thing(shape, as_json=as_json)

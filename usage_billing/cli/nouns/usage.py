@@ -10,10 +10,11 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_thing
-from usage_billing.cli.frame.shapes import Shape, record_shape
 from usage_billing.cli.frame.types import REASON
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
+from usage_billing.wire import noun as wire
+from usage_billing.wire.recording import RECORD_STATUS
 
 if TYPE_CHECKING:
     from usage_billing.reports.record_status import RecordStatus
@@ -53,7 +54,7 @@ def void(*, id: UUID, reason: str, as_json: bool) -> None:
     print_thing(shape, as_json=as_json)
 
 
-def _shape(id: UUID, found: RecordStatus | None) -> Shape:
+def _shape(id: UUID, found: RecordStatus | None) -> wire.Shape:
     if found is None:
         raise NotFound(f"there is no recording {id} in the books")
-    return record_shape(found)
+    return wire.show(RECORD_STATUS, found)

@@ -5,9 +5,10 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
-from usage_billing.cli.frame.shapes import usage_type_shape
 from usage_billing.cli.frame.types import IDENTIFIER, UNIT
 from usage_billing.core.clock import utc_now
+from usage_billing.wire import noun as wire
+from usage_billing.wire.usage_type import USAGE_TYPE
 
 
 @click.group(epilog=example("usage-types create assessment --unit-name assessment"))
@@ -27,7 +28,7 @@ def create(*, id: str, unit_name: str | None, aggregation: str, as_json: bool) -
 
     with writing() as session:
         new = NewUsageType(id=id, unit_name=unit_name or id[:64], aggregation=aggregation)
-        shape = usage_type_shape(create_usage_type(session, new, actor=actor(), now=utc_now()))
+        shape = wire.show(USAGE_TYPE, create_usage_type(session, new, actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)
 
 
@@ -42,7 +43,7 @@ def list_usage_types(*, limit: int, as_json: bool) -> None:
 
     with reading() as session:
         found = first_rows(session, select(UsageType).order_by(UsageType.id), limit=limit)
-        rows = [usage_type_shape(row) for row in found]
+        rows = [wire.show(USAGE_TYPE, row) for row in found]
     print_rows(rows, as_json=as_json, empty="There are no usage types yet: usage-billing usage-types create --help")
 
 
@@ -55,7 +56,7 @@ def show(*, id: str, as_json: bool) -> None:
     from usage_billing.catalog.service import get_named
 
     with reading() as session:
-        shape = usage_type_shape(get_named(session, UsageType, id))
+        shape = wire.show(USAGE_TYPE, get_named(session, UsageType, id))
     print_thing(shape, as_json=as_json)
 
 
@@ -68,5 +69,5 @@ def change(*, id: str, unit_name: str, as_json: bool) -> None:
     from usage_billing.flows.administration.manage_catalog import change_usage_type
 
     with writing() as session:
-        shape = usage_type_shape(change_usage_type(session, id, unit_name=unit_name, actor=actor(), now=utc_now()))
+        shape = wire.show(USAGE_TYPE, change_usage_type(session, id, unit_name=unit_name, actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)

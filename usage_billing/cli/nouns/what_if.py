@@ -12,11 +12,12 @@ import click
 
 from usage_billing.cli.frame.database import reading
 from usage_billing.cli.frame.listing import example
-from usage_billing.cli.frame.money_shapes import money
-from usage_billing.cli.frame.output import json_option, print_json, print_rows, time_text
-from usage_billing.cli.frame.shapes import Shape
+from usage_billing.cli.frame.output import json_option, print_json, print_rows
 from usage_billing.cli.frame.types import IDENTIFIER, PRICE_OF, TIME
+from usage_billing.core.clock import instant_text
 from usage_billing.core.decimals import EXACT
+from usage_billing.core.money import money_text
+from usage_billing.wire.noun import Shape
 
 if TYPE_CHECKING:
     from usage_billing.reports.what_if import Comparison
@@ -66,7 +67,7 @@ def command(
         rows = what_if(session, question)
     customers, totals = [_customer(row) for row in rows], _totals(rows)
     if as_json:
-        asked = {"from": time_text(start), "to": time_text(end), "planId": plan_id, "prices": other}
+        asked = {"from": instant_text(start), "to": instant_text(end), "planId": plan_id, "prices": other}
         print_json({**asked, "customers": customers, "totals": totals})
         return
     print_rows(customers, as_json=False, empty="Nobody had a subscription then.")
@@ -89,8 +90,10 @@ def _totals(rows: Sequence[Comparison]) -> list[Shape]:
 
 
 def _amounts(rows: Sequence[Comparison], currency: str) -> Shape:
+    from usage_billing.rating.currency import minor_unit
+
     def total(amounts: Iterable[Decimal]) -> str:
-        return money(reduce(EXACT.add, amounts, Decimal(0)), currency)
+        return money_text(reduce(EXACT.add, amounts, Decimal(0)), minor_unit(currency))
 
     return {
         "currency": currency,

@@ -12,8 +12,7 @@ from usage_billing.cli.frame.database import load_settings
 from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.http import Client
 from usage_billing.cli.frame.listing import example
-from usage_billing.cli.frame.output import json_option, print_json, print_rows, tell
-from usage_billing.cli.frame.shapes import pick
+from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, tell
 from usage_billing.cli.frame.types import IDENTIFIER
 from usage_billing.core.errors import ConfigurationError, UsageBillingError
 from usage_billing.settings import Settings

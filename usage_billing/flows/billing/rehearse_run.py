@@ -33,11 +33,16 @@ def rehearse(engine: Engine, request: RunRequest, *, grace: timedelta, now: date
 def upcoming(
     session: Session, subscription_id: str, *, now: datetime
 ) -> tuple[Invoice, Sequence[UsageInvoiceItem]] | None:
-    """The draft that a run now would leave for a subscription, in a session that is rolled back; None without one."""
+    """The draft that a run now would leave for a subscription, in a session that is rolled back; None without one.
+
+    Draft and items outlive the session, and what it knew before.
+    """
     invoice_subscriptions(session, [subscription_id], as_of=now)
     drafts = drafts_of(session, subscription_id)
     due = [draft for draft in drafts if draft.period_end > now] or drafts
-    return (due[0], items_of(session, due[0].id)) if due else None
+    found = (due[0], items_of(session, due[0].id)) if due else None
+    session.expunge_all()
+    return found
 
 
 def expect(engine: Engine, request: RunRequest, digest: str, *, grace: timedelta, now: datetime) -> None:

@@ -1,0 +1,96 @@
+"""Answers as marshmallow schemas, made from the descriptions in ``usage_billing.wire``."""
+
+from functools import cache
+from typing import Any, ClassVar
+
+import marshmallow as ma
+
+from api.schemas.base import Schema
+from api.schemas.fields import (
+    Choice,
+    Email,
+    Flag,
+    Identifier,
+    Instant,
+    Prefabricated,
+    Quantity,
+    Text,
+    Whole,
+)
+from api.schemas.numbers import Money
+from api.schemas.prices import CURRENCY, PRICE
+from usage_billing.wire import kinds
+from usage_billing.wire.noun import Field, Many, Noun, One, show
+
+
+class Output(Schema):
+    """An answer. Its fields only describe it: it is shown by ``usage_billing.wire``, as everywhere else."""
+
+    noun: ClassVar[Noun]
+
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        """``obj``, or each of them, as JSON has it."""
+        if self.many if many is None else many:
+            return [show(self.noun, one) for one in obj]
+        return show(self.noun, obj)
+
+
+@cache
+def output_of(noun: Noun) -> type[Output]:
+    """The schema of an answer that shows ``noun``."""
+    fields = {_python_name(field.name): _described(field) for field in noun.fields}
+    return type(f"{noun.name}Schema", (Output,), {**fields, "noun": noun, "__doc__": noun.says})
+
+
+def _python_name(name: str) -> str:
+    """A name that no method of a schema has."""
+    return f"{name}_"
+
+
+def _described(field: Field) -> ma.fields.Field[Any]:
+    options: dict[str, Any] = {"data_key": field.name}
+    if field.nullable:
+        options["allow_none"] = True
+    if field.derived:
+        options["dump_only"] = True
+    elif not field.optional:
+        options["required"] = True
+    return _field_of(field.kind, options)
+
+
+def _field_of(kind: kinds.Kind, options: dict[str, Any]) -> ma.fields.Field[Any]:
+    """The marshmallow field that describes a kind."""
+    found: ma.fields.Field[Any] = _FIELDS[type(kind)](kind, **options)
+    return found
+
+
+def _plain(field: Any) -> Any:
+    return lambda _, **options: field(**options)
+
+
+def _prefabricated(openapi: dict[str, Any]) -> Any:
+    return lambda _, **options: Prefabricated(openapi, **options)
+
+
+_FIELDS: dict[type[kinds.Kind], Any] = {
+    kinds.Identifier: _plain(Identifier),
+    kinds.Text: lambda kind, **options: Text(maximum=kind.maximum, **options),
+    kinds.Email: _plain(Email),
+    kinds.Flag: _plain(Flag),
+    kinds.Whole: lambda kind, **options: Whole(minimum=kind.minimum, maximum=kind.maximum, **options),
+    kinds.Choice: lambda kind, **options: Choice(*kind.words, **options),
+    kinds.Either: lambda kind, **options: Choice(kind.no, kind.yes, **options),
+    kinds.Words: lambda kind, **options: ma.fields.List(Choice(*kind.of.words), **options),
+    kinds.Instant: _plain(Instant),
+    kinds.Quantity: _plain(Quantity),
+    kinds.Money: _plain(Money),
+    kinds.Id: _plain(ma.fields.UUID),
+    kinds.Ids: lambda _, **options: ma.fields.List(ma.fields.UUID(), **options),
+    kinds.Price: _prefabricated(PRICE),
+    kinds.Currency: _prefabricated(CURRENCY),
+    kinds.Json: lambda kind, **options: Prefabricated(dict(kind.schema), **options),
+    kinds.Cursor: _prefabricated({"type": "string"}),
+    kinds.Hash: _prefabricated({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+    One: lambda kind, **options: ma.fields.Nested(output_of(kind.noun), **options),
+    Many: lambda kind, **options: ma.fields.List(ma.fields.Nested(output_of(kind.noun)), **options),
+}

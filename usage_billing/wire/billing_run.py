@@ -1,0 +1,37 @@
+"""How a billing run looks. Pure."""
+
+from usage_billing.wire.kinds import BIGINT, Choice, Flag, Id, Identifier, Instant, Json, Text, Whole
+from usage_billing.wire.noun import Field, Noun
+
+RUN = Noun(
+    "BillingRun",
+    "One run of the daily chain.",
+    (
+        Field("id", Id(), "Its id."),
+        Field("asOf", Instant(), "Up to when it bills what is due."),
+        Field("subscriptionId", Identifier(), "The one subscription that it bills; null for all.", nullable=True),
+        Field("dryRun", Flag(), "Whether what it did was undone."),
+        Field("status", Choice("opened", "invoicing", "finalizing", "completed", "failed"), "How far it is."),
+        Field("requestedBy", Text(), "Who asked for it."),
+        Field("startedAt", Instant(), "When it was opened."),
+        Field("finishedAt", Instant(), "When it was completed or failed; null before.", nullable=True),
+        Field("subscriptions", Whole(maximum=BIGINT), "How many subscriptions it looked at."),
+        Field("invoices", Whole(maximum=BIGINT), "How many invoices it made or changed."),
+        Field("items", Whole(maximum=BIGINT), "How many items it made or changed."),
+        Field("finalized", Whole(maximum=BIGINT), "How many invoices it made final."),
+        Field(
+            "amounts",
+            Json({"type": "object", "additionalProperties": {"type": "string"}}),
+            "By currency, by how much it changed what is charged.",
+        ),
+        Field("digest", Text(), "A hash over what it charged; null until it is completed.", nullable=True),
+        Field("warnings", Json({"type": "array", "items": {"type": "object"}}), "What could not be billed, and why."),
+        Field("error", Text(), "What it fails of; null when it does not.", nullable=True),
+    ),
+)
+
+STARTED_RUN = Noun(
+    "StartedRun",
+    "The run that was opened.",
+    (Field("runId", Id(), "The run's id.", attribute="id"),),
+)

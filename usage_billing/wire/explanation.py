@@ -1,0 +1,85 @@
+"""How an explained invoice item looks. Pure."""
+
+from usage_billing.wire.invoice import ITEM_KINDS
+from usage_billing.wire.kinds import (
+    BIGINT,
+    PLAIN,
+    Choice,
+    Currency,
+    Cursor,
+    Hash,
+    Id,
+    Identifier,
+    Instant,
+    Money,
+    Price,
+    Quantity,
+    Text,
+    Whole,
+)
+from usage_billing.wire.noun import Field, Many, Noun, One
+from usage_billing.wire.preview import LINE
+
+EVENT = Noun(
+    "Event",
+    "A recording behind an item.",
+    (
+        Field("id", Id(), "The id that was answered when it was accepted."),
+        Field("timestamp", Instant(), "When it was used.", attribute="occurred_at"),
+        Field("recordedAt", Instant(), "When it was counted."),
+        Field("quantity", Quantity(), "How many units."),
+        Field("idempotencyKey", Identifier(), "The sender's key, or else its id."),
+        Field("source", PLAIN, "The source that the sender named; else empty."),
+    ),
+)
+
+EVENTS_PAGE = Noun(
+    "EventsPage",
+    "A page of the recordings behind an item, in the order recorded.",
+    (
+        Field("data", Many(EVENT), "The recordings on this page.", attribute="events"),
+        Field("nextCursor", Cursor(), "What brings the next page; null on the last.", nullable=True, derived=True),
+    ),
+)
+
+EXPLANATION = Noun(
+    "Explanation",
+    "Why an invoice item is what it is: the quota, the arithmetic, and the recordings behind it.",
+    (
+        Field("id", Id(), "The item's id."),
+        Field("invoiceId", Id(), "The invoice that it is on."),
+        Field("kind", Choice(*ITEM_KINDS), "What kind of charge it is."),
+        Field("description", Text(), "What it is, in words."),
+        Field("usageType", Identifier(), "Of what; null for a fee.", nullable=True, attribute="item.usage_type_id"),
+        Field("periodStart", Instant(), "When the period that it charges for begins."),
+        Field("periodEnd", Instant(), "When that ends, exclusive."),
+        Field("currency", Currency(), "The currency of the amounts.", attribute="currency"),
+        Field("quotaId", Whole(maximum=BIGINT), "The quota that priced it; null for a fee.", nullable=True),
+        Field("quotaVersion", Whole(), "Its version; null for a fee.", nullable=True, attribute="quota_version"),
+        Field("price", Price(), "The price that was charged by; null for a fee.", nullable=True),
+        Field("allowance", Quantity(), "Units that are free in this period; null never charges.", nullable=True),
+        Field("total", Quantity(), "All units that were used."),
+        Field("billable", Quantity(), "The units of them beyond the allowance."),
+        Field("quantity", Quantity(), "The units that this item charges for."),
+        Field(
+            "recordings",
+            Whole(maximum=BIGINT),
+            "In how many recordings the billable units were reported.",
+            attribute="item.billable_events",
+        ),
+        Field("breakdown", Many(LINE), "The steps of the arithmetic, which add up to `exact`.", attribute="breakdown"),
+        Field("exact", Quantity(), "What is due in all before it is rounded.", attribute="exact"),
+        Field("amountDue", Money(), "What is due in all: `exact`, rounded once, half up.", attribute="amount_due"),
+        Field("chargedBefore", Money(), "What earlier items charged of it."),
+        Field("amount", Money(), "What this item charges: the difference."),
+        Field(
+            "eventsHash",
+            Hash(),
+            "The hash over exactly the recordings behind it, stored with the item; null for a fee.",
+            nullable=True,
+            derived=True,
+        ),
+        Field("events", One(EVENTS_PAGE), "A page of the recordings behind it.", attribute="events"),
+    ),
+    row="item",
+)

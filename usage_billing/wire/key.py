@@ -1,0 +1,28 @@
+"""How an API key looks: never what opens anything, but in the one answer that makes it. Pure."""
+
+from usage_billing.wire.kinds import Choice, Id, Instant, Text, Whole, Words
+from usage_billing.wire.noun import Field, Noun
+
+SCOPES = Choice("usage:write", "usage:read", "billing:run", "admin")
+
+_FIELDS = (
+    Field("id", Id(), "Its id."),
+    Field("prefix", Text(16), "How it begins; it names the key to people."),
+    Field("name", Text(128), "Who uses it."),
+    Field("scopes", Words(SCOPES), "What it may do."),
+    Field("rateLimit", Whole(), "How many requests a minute it may make; null for the usual.", nullable=True),
+    Field("createdAt", Instant(), "When it was made."),
+    Field("expiresAt", Instant(), "Until when it holds; null for ever.", nullable=True),
+    Field("revokedAt", Instant(), "When it was revoked; null before.", nullable=True),
+    Field("lastUsedAt", Instant(), "When it was last used, to the minute; null before.", nullable=True),
+    Field("replacedBy", Id(), "The key that takes its place; null when none does.", nullable=True),
+)
+
+API_KEY = Noun("ApiKey", "What may be known of a key.", _FIELDS)
+
+ISSUED_API_KEY = Noun(
+    "IssuedApiKey",
+    "A new key.",
+    (*_FIELDS, Field("key", Text(), "The key itself, shown this once.", attribute="text")),
+    row="row",
+)

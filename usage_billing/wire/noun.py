@@ -1,0 +1,128 @@
+"""A noun: the fields of one kind of thing, and that thing as they describe it. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from usage_billing.wire.kinds import Currency, Cursor, Kind
+
+Shape = dict[str, Any]
+"""A thing as JSON has it: texts, numbers, flags, null, lists and objects of those."""
+
+_Read = Callable[[Any], Any]
+_Step = tuple[str, _Read, Callable[[Any, str], Any], bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One field: its name on the wire, its kind, and a sentence that says what it is, and in what unit.
+
+    It is read from ``attribute``, which is its name in snake_case unless given; ``price.unitPrice`` is the entry of a
+    mapping. ``nullable`` is null where nothing applies. ``optional`` is left out there. ``derived`` follows from
+    other fields: callers are told that it is for reading only.
+    """
+
+    name: str
+    kind: Kind
+    says: str
+    nullable: bool = field(default=False, kw_only=True)
+    optional: bool = field(default=False, kw_only=True)
+    derived: bool = field(default=False, kw_only=True)
+    attribute: str = field(default="", kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Noun:
+    """How a kind of thing looks: its fields in their order.
+
+    ``row`` is for a thing that has its row as an attribute of this name, beside what else is shown of it: a field is
+    read from the row, and one with an ``attribute`` of its own from the thing.
+    """
+
+    name: str
+    says: str
+    fields: tuple[Field, ...]
+    row: str = field(default="", kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class One(Kind):
+    """A thing inside another."""
+
+    noun: Noun
+
+    def show(self, value: Any, currency: str) -> Shape:
+        """The thing, its money in ``currency`` unless it has one of its own."""
+        return show(self.noun, value, currency=currency)
+
+
+@dataclass(frozen=True, eq=False)
+class Many(Kind):
+    """A list of things inside another."""
+
+    noun: Noun
+
+    def show(self, value: Any, currency: str) -> list[Shape]:
+        """The things in their order."""
+        return [show(self.noun, one, currency=currency) for one in value]
+
+
+def show(noun: Noun, thing: Any, *, currency: str = "") -> Shape:
+    """``thing``, an object or a mapping with the attributes of ``noun``, as JSON has it.
+
+    ``currency`` is for money in a thing that does not say its own.
+    """
+    own, steps = _compiled(noun)
+    code = own(thing) if own is not None else currency
+    shape: Shape = {}
+    for name, read, render, optional in steps:
+        value = read(thing)
+        if value is not None:
+            shape[name] = render(value, code)
+        elif not optional:
+            shape[name] = None
+    return shape
+
+
+@cache
+def page_of(noun: Noun) -> Noun:
+    """A page of a list: ``{data: [...], nextCursor}``."""
+    return Noun(
+        f"{noun.name}Page",
+        f"A page of a list of {noun.name}.",
+        (
+            Field("data", Many(noun), "The things on this page, in the order of the list."),
+            Field("nextCursor", Cursor(), "What brings the next page; null on the last.", nullable=True),
+        ),
+    )
+
+
+def attribute_of(noun: Noun, described: Field) -> str:
+    """Where a field is read: names with dots between."""
+    if described.attribute:
+        return described.attribute
+    name = "".join(f"_{c.lower()}" if c.isupper() else c for c in described.name)
+    return f"{noun.row}.{name}" if noun.row else name
+
+
+@cache
+def _compiled(noun: Noun) -> tuple[_Read | None, tuple[_Step, ...]]:
+    """What reads the currency of a thing, and its fields."""
+    own = next((_reader(attribute_of(noun, one)) for one in noun.fields if isinstance(one.kind, Currency)), None)
+    steps = ((one.name, _reader(attribute_of(noun, one)), one.kind.show, one.optional) for one in noun.fields)
+    return own, tuple(steps)
+
+
+def _reader(attribute: str) -> _Read:
+    first, *rest = attribute.split(".")
+
+    def read(thing: Any) -> Any:
+        value = thing[first] if isinstance(thing, dict) else getattr(thing, first)
+        for name in rest:
+            if value is None:
+                return None
+            value = value.get(name) if isinstance(value, dict) else getattr(value, name)
+        return value
+
+    return read

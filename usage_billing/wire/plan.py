@@ -1,0 +1,29 @@
+"""How a plan looks. Pure."""
+
+from usage_billing.core.periods import INTERVALS
+from usage_billing.core.proration import METHODS
+from usage_billing.wire.kinds import Choice, Currency, Flag, Identifier, Instant, Quantity, Text, Whole
+from usage_billing.wire.noun import Field, Noun
+
+PLAN = Noun(
+    "Plan",
+    "A plan: what is sold.",
+    (
+        Field("id", Identifier(), "The name that the caller gave it."),
+        Field("name", Text(), "What people call it."),
+        Field("currency", Currency(), "The currency of its base fee and of its quotas' prices."),
+        Field("interval", Choice(*INTERVALS), "The unit of a billing period."),
+        Field("intervalCount", Whole(), "How many intervals make a period."),
+        Field("baseFee", Quantity(), "What each period costs, used or not; null for nothing.", nullable=True),
+        Field("baseFeeTiming", Choice("arrears", "advance"), "Whether the base fee is due after its period or before."),
+        Field("proration", Choice(*METHODS), "How allowance and base fee are divided when a period is."),
+        Field(
+            "prorateStartAndEnd",
+            Flag(),
+            "Whether the subscription's own first and last period are divided too.",
+            attribute="prorates_edges",
+        ),
+        Field("paymentDays", Whole(), "Within how many days an invoice is to be paid."),
+        Field("createdAt", Instant(), "When it was made."),
+    ),
+)

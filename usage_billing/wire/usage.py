@@ -1,0 +1,43 @@
+"""How usage looks: used, allowed, left, beyond. Pure."""
+
+from usage_billing.wire.kinds import Currency, Flag, Identifier, Instant, Money, Quantity, Text
+from usage_billing.wire.noun import Field, Many, Noun
+
+USAGE_LINE = Noun(
+    "UsageLine",
+    "One usage type of one subscription in one period.",
+    (
+        Field("subscriptionId", Identifier(), "The subscription."),
+        Field("usageType", Identifier(), "What was used."),
+        Field("unitName", Text(), "What one of it is called."),
+        Field("hasQuota", Flag(), "Whether the plan has a quota for it; without one nothing is charged."),
+        Field("used", Quantity(), "How many units were used."),
+        Field("limit", Quantity(), "The allowance in units; null is unlimited.", nullable=True),
+        Field("remaining", Quantity(), "The units that are left of it; null is unlimited.", nullable=True),
+        Field("overage", Quantity(), "The units beyond it."),
+        Field("estimatedCharge", Money(), "What those would cost if the period ended now."),
+        Field("currency", Currency(), "The currency of the charge."),
+        Field("periodStart", Instant(), "When the period begins."),
+        Field("periodEnd", Instant(), "When it ends, exclusive."),
+    ),
+)
+
+USER_USAGE = Noun(
+    "UserUsage",
+    "Everything that a customer used.",
+    (
+        Field("userId", Identifier(), "The customer.", attribute="customer_id"),
+        Field("usage", Many(USAGE_LINE), "By subscription, period and usage type.", attribute="lines"),
+    ),
+)
+
+SUBSCRIPTION_USAGE = Noun(
+    "SubscriptionUsage",
+    "Everything that was used under a subscription.",
+    (
+        Field("subscriptionId", Identifier(), "The subscription."),
+        Field("userId", Identifier(), "The customer that pays.", attribute="customer_id"),
+        Field("planId", Identifier(), "The plan that it is on."),
+        Field("usage", Many(USAGE_LINE), "By period and usage type.", attribute="lines"),
+    ),
+)
