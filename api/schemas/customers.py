@@ -4,7 +4,7 @@ from api.schemas.base import Schema
 from api.schemas.fields import Choice, Email, Identifier, Instant, Text
 from api.schemas.moments import Moment
 from api.schemas.paging import PageQuery
-from usage_billing.subscriptions.lifecycle import ANNIVERSARY, CALENDAR
+from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
 from usage_billing.subscriptions.moments import NOW
 
 ANCHORS = (CALENDAR, ANNIVERSARY)

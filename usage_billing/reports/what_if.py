@@ -24,7 +24,8 @@ from usage_billing.metering.split import beyond_of_next
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import amount_for
 from usage_billing.subscriptions.agreement import AgreedSegment, agreed_at, agreed_within
-from usage_billing.subscriptions.lifecycle import ANNIVERSARY, Segment, Term, Terms, Timeline
+from usage_billing.subscriptions.anchors import ANNIVERSARY
+from usage_billing.subscriptions.lifecycle import Segment, Term, Terms, Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
 

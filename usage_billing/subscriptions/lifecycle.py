@@ -15,9 +15,6 @@ from usage_billing.core.decimals import PLACES
 from usage_billing.core.periods import Cadence, Period, period_at
 from usage_billing.core.proration import NOT_AT_ALL, part_of, share_until
 
-CALENDAR = "calendar"
-ANNIVERSARY = "anniversary"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
 from usage_billing.core.periods import Cadence
-from usage_billing.subscriptions.lifecycle import ANNIVERSARY, Term, Terms, Timeline
+from usage_billing.subscriptions.anchors import ANNIVERSARY
+from usage_billing.subscriptions.lifecycle import Term, Terms, Timeline
 
 _COLUMNS = (
     "s.id, s.timezone, CASE s.anchor WHEN :anniversary THEN s.started_at END AS anchor, t.plan_id, t.starts_at,"

@@ -12,7 +12,7 @@ from usage_billing.catalog.models import Plan
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.periods import is_time_zone
 from usage_billing.customers.models import Customer
-from usage_billing.subscriptions.lifecycle import ANNIVERSARY, CALENDAR
+from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
 from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -55,6 +54,8 @@ def writing() -> Iterator[Session]:
 
 def actor() -> str:
     """Who the audit log names: ``cli:`` and the user of this machine."""
+    import getpass
+
     try:
         return f"cli:{getpass.getuser()}"
     except (OSError, KeyError):  # a container's user without a name

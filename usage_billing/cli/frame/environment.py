@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from usage_billing.core.errors import ConfigurationError
-from usage_billing.embedded.files import write_private
 
 DOTENV = ".env"
 RUNNING = "running.env"
@@ -29,6 +28,8 @@ def load_environment(*, running: bool = True) -> None:
 
 def write_running(home: Path, values: Mapping[str, str]) -> None:
     """Leave word of a running stack in ``home``, for its owner alone."""
+    from usage_billing.embedded.files import write_private
+
     write_private(home / RUNNING, "".join(f"{name}='{_escape(value)}'\n" for name, value in values.items()))
 
 

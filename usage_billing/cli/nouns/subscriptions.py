@@ -14,7 +14,7 @@ from usage_billing.cli.frame.listing import example, first_rows, limit_option, n
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing
 from usage_billing.cli.frame.types import IDENTIFIER, MOMENT, TIME
 from usage_billing.core.clock import utc_now
-from usage_billing.subscriptions.lifecycle import ANNIVERSARY, CALENDAR
+from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
 from usage_billing.subscriptions.moments import NOW
 from usage_billing.wire import noun as wire
 from usage_billing.wire.subscription import SUBSCRIPTION

@@ -10,7 +10,6 @@ import click
 
 from usage_billing.cli.frame.database import load_settings
 from usage_billing.cli.frame.exit_codes import ExitCode
-from usage_billing.cli.frame.http import Client
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, tell
 from usage_billing.cli.frame.types import IDENTIFIER
@@ -43,6 +42,7 @@ def command(*, url: str | None, usage_type: str | None, timeout: int, as_json: b
     does something else than it should.
     """
     from usage_billing.cli.frame.errors import code_of
+    from usage_billing.cli.frame.http import Client
     from usage_billing.cli.simulation.simulated import make_subject, named_subject
     from usage_billing.cli.simulation.simulation import Simulation, SimulationFailed
 
