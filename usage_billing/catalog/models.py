@@ -26,8 +26,10 @@ from usage_billing.db.columns import Identifier, Instant, Price, Quantity
 class Plan(Base):
     """What is sold: a name, a currency, a billing interval, perhaps a base fee for each period.
 
-    ``proration`` says how a period is divided when something changes in it: by exact ``time``, by local ``days``,
-    or ``none``: then each part gets the whole. ``prorates_edges`` divides the first and the last period as well.
+    ``proration`` says how a period is divided when something changes in it: by exact ``time``, by local ``days``, or
+    ``none``. With ``none`` each part of the period gets the whole fee and allowance. With ``prorates_edges`` a first or
+    last period that the subscription covers only in part is divided as well. ``payment_days`` is how many days after
+    its finalization an invoice is due.
     """
 
     __tablename__ = "plans"
@@ -69,10 +71,11 @@ class UsageType(Base):
 class UsageQuota(Base):
     """For a plan and a usage type: the allowance per period and the price beyond it.
 
-    A version, never edited in place: it holds from ``effective_from`` until ``effective_until`` (half-open,
-    null for ever), compared with the start of a period, or, if it is ``immediate``, with the instant itself: then
-    it cuts the period under way. Versions of one plan and type cannot overlap; with ``subscription_id`` it is that
-    subscription's own and goes before the plan's.
+    A row is a version and is never edited, except that its successor ends it. It holds from ``effective_from`` until
+    before ``effective_until`` (null: for ever). A version counts for the periods that start within that span. An
+    ``immediate`` version counts from ``effective_from`` itself, and cuts the period under way there. Versions of one
+    plan and type cannot overlap. A version with a ``subscription_id`` is that subscription's own, and goes before the
+    plan's.
     """
 
     __tablename__ = "usage_quotas"

@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 QuotaKey = tuple[str, str, str | None]
-"""(plan, usage type, subscription whose own quota it is)."""
+"""(plan id, usage type id, id of the subscription whose own quota it is, or None for the plan's quota)."""
 
 
 class QuotaVersion(NamedTuple):
-    """One version of a quota, to reckon with. ``limit`` is the allowance per period; None never charges."""
+    """One version of a quota, for arithmetic. ``limit`` is the allowance per period; with None nothing is charged."""
 
     id: int
     version: int
@@ -24,7 +24,7 @@ class QuotaVersion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QuotaBook:
-    """Every version of the quotas of some plans, newest first, to be asked which one is in force."""
+    """Every version of the quotas of some plans, newest first; it answers which version is in force."""
 
     versions: dict[QuotaKey, list[QuotaVersion]]
 
@@ -33,8 +33,9 @@ class QuotaBook:
     ) -> QuotaVersion | None:
         """The version for the segment that begins ``at``, of a period that begins at ``period_start``.
 
-        A version counts from the first period that begins after it, an immediate one from its instant. The
-        subscription's own quota goes before the plan's. None when there is no quota for the type.
+        A version counts from the first period that begins at its ``effective_from`` or later, an immediate one from
+        ``effective_from`` itself. The subscription's own quota goes before the plan's. The result is None when the
+        usage type has no quota.
         """
         for key in ((plan_id, usage_type_id, subscription_id), (plan_id, usage_type_id, None)):
             for quota in self.versions.get(key, ()):
@@ -45,9 +46,9 @@ class QuotaBook:
     def cuts(
         self, plan_id: str, usage_type_id: str, subscription_id: str, *, period_start: datetime, start: datetime
     ) -> Sequence[datetime]:
-        """The instants after ``start`` at which a version took effect at once, if it did so for this subscription.
+        """The instants after ``start`` at which an immediate version takes effect for this subscription, in order.
 
-        The plan's versions change nothing for one that has its own quota, so they cut nothing either.
+        While the subscription has its own quota, the plan's versions change nothing for it, and so cut nothing.
         """
         keys = ((plan_id, usage_type_id, subscription_id), (plan_id, usage_type_id, None))
         instants = {q.effective_from for key in keys for q in self.versions.get(key, ()) if q.immediate}
@@ -61,11 +62,11 @@ class QuotaBook:
         return found
 
     def by_id(self, quota_id: int | None) -> QuotaVersion | None:
-        """One version."""
+        """The version with this id; None when it is not in the book."""
         return next((quota for found in self.versions.values() for quota in found if quota.id == quota_id), None)
 
     def has_minimum(self, plan_id: str, subscription_id: str) -> bool:
-        """Whether any version of the plan's quotas, or of the subscription's own, has a minimum."""
+        """Whether any version of the plan's quotas, or of the subscription's own, has a minimum amount."""
         return any(
             "minimumAmount" in quota.price
             for key, found in self.versions.items()
@@ -74,5 +75,5 @@ class QuotaBook:
         )
 
     def usage_types_of(self, plan_id: str, subscription_id: str) -> list[str]:
-        """The usage types that the plan, or the subscription for itself, has a quota for."""
+        """The usage types for which the plan has a quota, or the subscription has its own; sorted."""
         return sorted({key[1] for key in self.versions if key[0] == plan_id and key[2] in {None, subscription_id}})

@@ -1,4 +1,4 @@
-"""Changing the catalogue: plans, usage types, and new versions of quotas."""
+"""Changes the catalogue: plans, usage types, and new versions of quotas."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,12 +19,12 @@ from usage_billing.rating.currency import is_currency
 from usage_billing.rating.price import parse_price
 
 BEFORE_ALL_PERIODS = datetime(1970, 1, 1, tzinfo=UTC)
-"""From when the first version of a quota holds: usage counted before it existed is billed by it."""
+"""From when the first version of a plan's quota holds. Usage that was counted before it existed is billed by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPlan:
-    """What a caller gives of a plan. ``base_fee`` is per period, in units of the currency."""
+    """What a caller gives of a plan. ``base_fee`` is per period, in units of the currency, not cents."""
 
     id: str
     name: str
@@ -49,10 +49,11 @@ class NewUsageType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewQuota:
-    """What a caller gives of a quota. ``limit`` None never charges; ``price`` has its decimals as text.
+    """What a caller gives of a quota. ``limit`` is the allowance per period; with None nothing is charged.
 
-    ``subscription_id`` makes it that subscription's own. ``immediate`` lets it count from now on instead of from
-    the next period. The price is in the plan's currency; a ``currency`` given beside it must be that.
+    ``price`` has its decimals as texts, in units of the plan's currency; a ``currency`` that is given must be that one.
+    ``subscription_id`` makes the quota that subscription's own. ``immediate`` lets it count from now on instead of from
+    the next period.
     """
 
     plan_id: str
@@ -116,13 +117,14 @@ def add_usage_type(session: Session, new: NewUsageType) -> UsageType:
 
 
 def add_quota_version(session: Session, new: NewQuota, *, now: datetime) -> UsageQuota:
-    """Store a version that holds for every period starting from ``now``, or at once if it is immediate.
+    """Store a version that holds for every period that starts at ``now`` or later, or at once if it is immediate.
 
-    A plan's first one also holds for all periods before. The version before it ends at ``now``: what was is never
-    repriced. Raises InvalidInput for an unknown plan, usage type or subscription, or a wrong price.
+    The first version of a plan's quota also holds for all periods before. The version before this one ends at ``now``,
+    so nothing earlier is priced anew. Raises InvalidInput for an unknown plan or usage type, another currency than the
+    plan's, or a wrong price.
     """
     price = parse_price(new.price)
-    # The row lock makes two admins at once take turns; the exclusion constraint would refuse the second.
+    # The row lock makes two admins take turns. Without it the exclusion constraint would refuse the second.
     plan = session.scalars(select(Plan).where(Plan.id == new.plan_id).with_for_update(key_share=True)).first()
     if plan is None:
         raise InvalidInput.field("/planId", f"there is no plan {new.plan_id}", code="unknown_plan")
@@ -171,7 +173,7 @@ def get_named(session: Session, model: type[Named], name: str) -> Named:
 
 
 def change_plan(session: Session, plan_id: str, *, name: str) -> Plan:
-    """Rename a plan. Its currency and interval are part of what was agreed and never change."""
+    """Rename a plan; raises NotFound. Its currency and interval are part of what was agreed and never change."""
     plan = get_named(session, Plan, plan_id)
     plan.name = name
     session.flush()
@@ -179,7 +181,7 @@ def change_plan(session: Session, plan_id: str, *, name: str) -> Plan:
 
 
 def change_usage_type(session: Session, usage_type_id: str, *, unit_name: str) -> UsageType:
-    """Rename the unit, as shown from now on; quotas keep the name that they were made with."""
+    """Rename the unit of a usage type; raises NotFound. Quotas that exist keep the unit name they were made with."""
     usage_type = get_named(session, UsageType, usage_type_id)
     usage_type.unit_name = unit_name
     session.flush()
@@ -187,7 +189,7 @@ def change_usage_type(session: Session, usage_type_id: str, *, unit_name: str) -
 
 
 def get_quota(session: Session, quota_id: int) -> UsageQuota:
-    """Raises NotFound."""
+    """The quota version with this id; raises NotFound."""
     found = session.get(UsageQuota, quota_id)
     if found is None:
         raise NotFound(f"there is no quota {quota_id}")

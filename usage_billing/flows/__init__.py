@@ -1,1 +1,1 @@
-"""The hall: one use case per file, each within the transaction that its door opened. Nothing here commits."""
+"""The hall: one use case per file, each within the transaction that its door opened. No flow commits."""

@@ -1,7 +1,7 @@
 """What is still to be charged: the amount due so far, minus what was charged of it before. Pure.
 
-The rule makes every run the same sum: a rerun finds nothing left, a late recording charges the difference, one
-that was taken back gives it back.
+By this rule every run comes to the same sum: a rerun finds nothing left to charge, a late recording is charged by the
+difference, and a recording that was taken back gives its amount back.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class EarlierCharge(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """One invoice item to be; ``quantity`` and ``amount`` are what it adds to what was charged before."""
+    """An invoice item to be written; ``quantity`` and ``amount`` are what it adds to what was charged before."""
 
     kind: str
     quantity: Decimal
@@ -48,9 +48,9 @@ class Charge(NamedTuple):
 
 
 def charge_for(summary: UnratedSummary, tariff: Tariff | None, *, before: EarlierCharge, kind: str) -> Charge | None:
-    """The charge that brings what was charged to what is due; None when nothing is left to charge.
+    """The charge that brings what was charged for a summary to what is due; None when nothing is left to charge.
 
-    Without an allowance nothing is ever due.
+    Without a tariff or an allowance nothing is due.
     """
     due, billable = Decimal(0), Decimal(0)
     if tariff is not None and summary.allowance is not None:
@@ -70,7 +70,7 @@ def charge_for(summary: UnratedSummary, tariff: Tariff | None, *, before: Earlie
 
 
 def charge_for_fee(due: Decimal, *, description: str, before: EarlierCharge, kind: str) -> Charge | None:
-    """The same for a base fee."""
+    """The charge that brings what was charged of a base fee to ``due``; None when nothing is left to charge."""
     amount = EXACT.subtract(due, before.amount)
     if not amount:
         return None

@@ -1,4 +1,4 @@
-"""The base fees that are due: one row for each segment of a subscription, whenever it is charged."""
+"""The base fees that are due: one row for each segment of a subscription, no matter when it is charged."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,38 +11,48 @@ from sqlalchemy.orm import Session
 
 from usage_billing.invoicing.models import FeeCharge
 
-_DROP = text(
-    "UPDATE fee_charges AS f SET amount = 0, to_charge = true"
-    " FROM unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[]), CAST(:until AS timestamptz[]))"
-    " AS v (subscription_id, since, until)"
-    " WHERE f.subscription_id = v.subscription_id AND f.period_start >= v.since"
-    " AND (v.until IS NULL OR f.period_start < v.until) AND f.amount <> 0 AND NOT EXISTS ("
-    " SELECT FROM unnest(CAST(:kept AS text[]), CAST(:starts AS timestamptz[])) AS k (subscription_id, period_start)"
-    " WHERE k.subscription_id = f.subscription_id AND k.period_start = f.period_start)"
-)
+_DROP = text("""
+    UPDATE fee_charges AS f
+    SET amount = 0, to_charge = true
+    FROM unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[]), CAST(:until AS timestamptz[]))
+        AS v (subscription_id, since, until)
+    WHERE f.subscription_id = v.subscription_id
+        AND f.period_start >= v.since
+        AND (v.until IS NULL OR f.period_start < v.until)
+        AND f.amount <> 0
+        AND NOT EXISTS (
+            SELECT FROM unnest(CAST(:kept AS text[]), CAST(:starts AS timestamptz[]))
+                AS k (subscription_id, period_start)
+            WHERE k.subscription_id = f.subscription_id AND k.period_start = f.period_start
+        )
+""")
 
-_PUT = text(
-    "INSERT INTO fee_charges AS f (subscription_id, plan_id, period_start, period_end, bills_at, amount, description,"
-    " to_charge) SELECT v.*, true FROM unnest(CAST(:subscriptions AS text[]), CAST(:plans AS text[]),"
-    " CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]), CAST(:bills AS timestamptz[]),"
-    " CAST(:amounts AS numeric[]), CAST(:descriptions AS text[])) AS v"
-    " ON CONFLICT (subscription_id, period_start) DO UPDATE SET plan_id = excluded.plan_id,"
-    " period_end = excluded.period_end, bills_at = excluded.bills_at, amount = excluded.amount,"
-    " description = excluded.description, to_charge = true"
-    " WHERE (f.plan_id, f.period_end, f.bills_at, f.amount, f.description)"
-    " <> (excluded.plan_id, excluded.period_end, excluded.bills_at, excluded.amount, excluded.description)"
-)
-_LOCK = text(
-    "SELECT id, subscription_id, period_start, period_end, bills_at, amount, description FROM fee_charges"
-    " WHERE to_charge AND subscription_id = ANY(CAST(:subscriptions AS text[])) AND period_start <= :as_of"
-    " ORDER BY subscription_id, period_start FOR UPDATE"
-)
+_PUT = text("""
+    INSERT INTO fee_charges AS f (subscription_id, plan_id, period_start, period_end, bills_at, amount,
+        description, to_charge)
+    SELECT v.*, true
+    FROM unnest(CAST(:subscriptions AS text[]), CAST(:plans AS text[]), CAST(:starts AS timestamptz[]),
+        CAST(:ends AS timestamptz[]), CAST(:bills AS timestamptz[]), CAST(:amounts AS numeric[]),
+        CAST(:descriptions AS text[])) AS v
+    ON CONFLICT (subscription_id, period_start) DO UPDATE
+    SET plan_id = excluded.plan_id, period_end = excluded.period_end, bills_at = excluded.bills_at,
+        amount = excluded.amount, description = excluded.description, to_charge = true
+    WHERE (f.plan_id, f.period_end, f.bills_at, f.amount, f.description) <> (excluded.plan_id,
+        excluded.period_end, excluded.bills_at, excluded.amount, excluded.description)
+""")
+_LOCK = text("""
+    SELECT id, subscription_id, period_start, period_end, bills_at, amount, description
+    FROM fee_charges
+    WHERE to_charge AND subscription_id = ANY(CAST(:subscriptions AS text[])) AND period_start <= :as_of
+    ORDER BY subscription_id, period_start
+    FOR UPDATE
+""")
 _SETTLE = text("UPDATE fee_charges SET to_charge = false WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFee:
-    """What is due of a base fee for one segment, and when it is invoiced."""
+    """What is due of a base fee for one segment, in units of the plan's currency, and when it is invoiced."""
 
     subscription_id: str
     plan_id: str
@@ -54,7 +64,7 @@ class NewFee:
 
 
 class DueFee(NamedTuple):
-    """A locked fee that billing has not seen as it is."""
+    """A locked fee whose present amount or span billing has not charged yet."""
 
     id: int
     subscription_id: str
@@ -74,7 +84,10 @@ class BilledSpan(NamedTuple):
 
 
 def drop_other_fees(session: Session, looked: Sequence[BilledSpan], *, keep: Sequence[NewFee]) -> None:
-    """Let nothing be due for segments that are no more, for the subscription was changed as of a moment in the past."""
+    """Set the fee to 0 for each segment that a change of its subscription, as of a moment in the past, did away with.
+
+    Within the spans of ``looked``, the fees of ``keep`` stay as they are.
+    """
     if looked:
         session.execute(
             _DROP,
@@ -89,7 +102,7 @@ def drop_other_fees(session: Session, looked: Sequence[BilledSpan], *, keep: Seq
 
 
 def put_fees(session: Session, fees: Sequence[NewFee]) -> None:
-    """Store what is due; a segment that is known is changed if it differs, and charged again by the difference."""
+    """Store fees. If a segment's fee is stored already and differs, it is changed, and the difference is charged."""
     if fees:
         session.execute(
             _PUT,
@@ -106,18 +119,18 @@ def put_fees(session: Session, fees: Sequence[NewFee]) -> None:
 
 
 def lock_uncharged(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[DueFee]:
-    """The fees of these locked subscriptions that billing has not seen as they are."""
+    """Lock and return the fees to charge of these locked subscriptions whose segments began by ``as_of``."""
     rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of}).all()
     return [DueFee(*row) for row in rows]
 
 
 def settle_fees(session: Session, fees: Sequence[DueFee]) -> None:
-    """Say that billing has seen these fees."""
+    """Note that billing has charged these fees as they are."""
     if fees:
         session.execute(_SETTLE, {"ids": [fee.id for fee in fees]})
 
 
 def charge_fees_again(session: Session, fee_ids: Sequence[int]) -> None:
-    """Let billing look at these again."""
+    """Let billing look at these fees again."""
     if fee_ids:
         session.execute(update(FeeCharge).where(FeeCharge.id.in_(fee_ids)).values(to_charge=True))

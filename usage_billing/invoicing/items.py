@@ -1,4 +1,4 @@
-"""Writing the items of drafts, as sets."""
+"""Writes the items of drafts, many in one statement."""
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
@@ -20,7 +20,7 @@ _NOTHING = Decimal(0)
 
 
 class NewItem(NamedTuple):
-    """A row of ``usage_invoice_items`` as it is to be; its times and bytes are written out."""
+    """A row of ``usage_invoice_items`` to be written; its times and bytes are texts as PostgreSQL reads them."""
 
     id: UUID
     invoice_id: UUID
@@ -71,22 +71,24 @@ _COLUMNS = {
 }
 _FIXED = ("id", "invoice_id", "summary_id", "fee_id")
 _CHANGES = ", ".join(f"{name} = v.{name}" for name in _COLUMNS if name not in _FIXED)
-_CHANGE = text(
-    f"UPDATE usage_invoice_items AS i SET {_CHANGES}"  # noqa: S608
-    " FROM json_populate_recordset(CAST(NULL AS usage_invoice_items), CAST(:rows AS json)) AS v WHERE i.id = v.id"
-)
+_CHANGE = text(f"""
+    UPDATE usage_invoice_items AS i
+    SET {_CHANGES}
+    FROM json_populate_recordset(CAST(NULL AS usage_invoice_items), CAST(:rows AS json)) AS v
+    WHERE i.id = v.id
+""")  # noqa: S608
 
 
 def add_items(session: Session, items: Sequence[NewItem]) -> None:
-    """Put items on their drafts. A second one for the same cause and invoice violates a unique key."""
+    """Put items on their drafts. Raises IntegrityError for a second item of the same cause on the same invoice."""
     if items:
-        prices = {id(item.price): _json(item.price) for item in items}  # the few that there are, many items share
+        prices = {id(item.price): _json(item.price) for item in items}  # many items share few prices
         rows = ((*item[:-1], prices[id(item.price)]) for item in items)
         copy_rows(session, UsageInvoiceItem.__tablename__, _COLUMNS, rows)
 
 
 def change_items(session: Session, items: Sequence[NewItem]) -> None:
-    """Let items that are on their drafts be as these are, which have their ids."""
+    """Change items that are on their drafts into the items given here with the same ids."""
     if items:
         rows = [item._asdict() for item in items]
         session.execute(_CHANGE, {"rows": msgspec.json.encode(rows).decode()})

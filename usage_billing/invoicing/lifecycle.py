@@ -1,4 +1,4 @@
-"""Which way an invoice may go. Pure; the same table stands in the database as a trigger."""
+"""Which statuses an invoice may pass through. Pure. A trigger in the database holds the same table."""
 
 from usage_billing.core.errors import Conflict
 

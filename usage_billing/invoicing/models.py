@@ -32,9 +32,10 @@ from usage_billing.invoicing.lifecycle import DRAFT
 class Invoice(Base):
     """What one subscription owes when a period ends: draft -> finalized -> paid, void or uncollectible.
 
-    A draft shows today's truth; a finalized one has a number and never changes again (a trigger refuses).
-    ``period_end`` is when it is due to be made final. ``total`` is the sum of its items; where that is negative
-    it becomes credit, of which later invoices apply ``credit_applied``; what is left to pay is ``amount_due``.
+    A draft changes until it is finalized. A finalized invoice has a number and never changes again (a trigger refuses).
+    ``period_end`` is when it is due to be finalized. ``total`` is the sum of its items, in units of the currency. A
+    negative total becomes credit. ``credit_applied`` is the credit that this invoice uses, and ``amount_due`` is what
+    is left to pay.
     """
 
     __tablename__ = "invoices"
@@ -75,12 +76,12 @@ class Invoice(Base):
 
     @property
     def amount_due(self) -> Decimal:
-        """What is left to pay once credit is applied; a negative total is owed by nobody, it is credit."""
+        """What the customer has left to pay once credit is applied: 0 for a negative total, which becomes credit."""
         return max(self.total, Decimal(0)) - self.credit_applied
 
 
 class FeeCharge(Base):
-    """The base fee of one segment of a subscription: what is due of it, whenever it was charged."""
+    """The base fee of one segment of a subscription: ``amount`` is due, no matter when it is charged."""
 
     __tablename__ = "fee_charges"
     __table_args__ = (
@@ -104,8 +105,8 @@ class FeeCharge(Base):
 class UsageInvoiceItem(Base):
     """One charge: what is due of a summary or a base fee so far, minus what earlier invoices charged of it.
 
-    ``quantity`` is what this item charges for, ``billable`` all beyond the limit at that moment, reported in
-    ``billable_events`` recordings; ``events`` is the ordinal of the last recording it knows.
+    ``quantity`` is what this item charges for. ``billable`` is all that lay beyond the limit when the item was written,
+    in ``billable_events`` recordings. ``events`` is the ordinal of the last recording that the item takes into account.
     """
 
     __tablename__ = "usage_invoice_items"
@@ -143,7 +144,7 @@ class UsageInvoiceItem(Base):
 
 
 class InvoiceNumber(Base):
-    """The last number given in a series. One row, locked by whoever finalizes: hence no gap and no double."""
+    """The last number given in a series. A transaction that finalizes locks this row: hence no gap and no double."""
 
     __tablename__ = "invoice_numbers"
     __table_args__ = (CheckConstraint("last >= 0", name="last"),)

@@ -1,4 +1,4 @@
-"""Invoice numbers: without a gap and without a double, whoever finalizes, however many at once."""
+"""Invoice numbers: without a gap and without a double, however many transactions finalize at once."""
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -9,9 +9,9 @@ SERIES = "invoice"
 
 
 def take_numbers(session: Session, count: int) -> range:
-    """The next ``count`` numbers. Their row stays locked until the transaction ends: take them last.
+    """The next ``count`` numbers. The series stays locked until the transaction ends, so take them last.
 
-    If it is rolled back the numbers were never taken, hence no gap.
+    If the transaction is rolled back, the numbers were never taken: hence no gap. Raises RuntimeError without a series.
     """
     last = session.scalar(
         update(InvoiceNumber)

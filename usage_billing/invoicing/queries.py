@@ -1,4 +1,4 @@
-"""Reading invoices, for those who write them."""
+"""Reads invoices, for the flows that write them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -58,7 +58,7 @@ class StandingInvoice(NamedTuple):
 
 
 class DueDraft(NamedTuple):
-    """A locked draft whose period is over. ``is_whole``: it has items, and they add up to its total."""
+    """A locked draft whose period is over. ``is_whole`` says that it has items and that they add up to its total."""
 
     id: UUID
     customer_id: str
@@ -68,28 +68,38 @@ class DueDraft(NamedTuple):
     is_whole: bool
 
 
-_HISTORY = text(
-    "SELECT t.summary_id, t.fee_id, i.status, t.id, t.invoice_id, t.amount, t.quantity"
-    " FROM usage_invoice_items AS t JOIN invoices AS i ON i.id = t.invoice_id"
-    " WHERE (t.summary_id = ANY(CAST(:summaries AS bigint[])) OR t.fee_id = ANY(CAST(:fees AS bigint[])))"
-    " AND i.status <> 'void'"
-)
-_STANDING = text(
-    "SELECT i.subscription_id, i.period_end, i.id, i.status = 'draft'"
-    " FROM unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[])) AS v (subscription_id, since)"
-    " JOIN invoices AS i ON i.subscription_id = v.subscription_id AND i.period_end >= v.since AND i.status <> 'void'"
-)
-_LOCK_DUE = text(
-    "SELECT i.id, i.customer_id, i.subscription_id, i.currency, i.total, s.items > 0 AND s.amount = i.total"
-    " FROM invoices AS i CROSS JOIN LATERAL ("
-    " SELECT count(*) AS items, sum(amount) AS amount FROM usage_invoice_items WHERE invoice_id = i.id) AS s"
-    " WHERE i.subscription_id = ANY(CAST(:subscriptions AS text[])) AND i.status = 'draft'"
-    " AND i.period_end <= :ended_before ORDER BY i.period_end, i.subscription_id FOR UPDATE OF i"
-)
+_HISTORY = text("""
+    SELECT t.summary_id, t.fee_id, i.status, t.id, t.invoice_id, t.amount, t.quantity
+    FROM usage_invoice_items AS t
+    JOIN invoices AS i ON i.id = t.invoice_id
+    WHERE (t.summary_id = ANY(CAST(:summaries AS bigint[])) OR t.fee_id = ANY(CAST(:fees AS bigint[])))
+        AND i.status <> 'void'
+""")
+_STANDING = text("""
+    SELECT i.subscription_id, i.period_end, i.id, i.status = 'draft'
+    FROM unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[])) AS v (subscription_id, since)
+    JOIN invoices AS i ON i.subscription_id = v.subscription_id
+        AND i.period_end >= v.since
+        AND i.status <> 'void'
+""")
+_LOCK_DUE = text("""
+    SELECT i.id, i.customer_id, i.subscription_id, i.currency, i.total, s.items > 0 AND s.amount = i.total
+    FROM invoices AS i
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS items, sum(amount) AS amount
+        FROM usage_invoice_items
+        WHERE invoice_id = i.id
+    ) AS s
+    WHERE i.subscription_id = ANY(CAST(:subscriptions AS text[]))
+        AND i.status = 'draft'
+        AND i.period_end <= :ended_before
+    ORDER BY i.period_end, i.subscription_id
+    FOR UPDATE OF i
+""")
 
 
 def history_of(session: Session, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
-    """The items of these causes, those on void invoices left out."""
+    """What was charged and drafted for these causes; items on void invoices are left out."""
     history = History()
     rows = session.execute(_HISTORY, {"summaries": list(summary_ids), "fees": list(fee_ids)}).all()
     for summary_id, fee_id, status, id, invoice_id, amount, quantity in rows:
@@ -105,23 +115,23 @@ def history_of(session: Session, *, summary_ids: Collection[int], fee_ids: Colle
 
 
 def standing_invoices(session: Session, since: Mapping[str, datetime]) -> dict[tuple[str, datetime], StandingInvoice]:
-    """The invoices of these subscriptions that are not void, by subscription and when they are due to be final.
+    """The invoices of these subscriptions that are not void, by subscription id and ``period_end``.
 
-    ``since``: by subscription, the first such moment that matters.
+    ``since`` gives, by subscription id, the earliest ``period_end`` to look for.
     """
     rows = session.execute(_STANDING, {"subscriptions": list(since), "since": list(since.values())}).all()
     return {(row[0], row[1]): StandingInvoice(row[2], row[3]) for row in rows}
 
 
 def lock_due_drafts(session: Session, subscription_ids: Collection[str], *, ended_before: datetime) -> list[DueDraft]:
-    """The drafts of these locked subscriptions whose period is over, oldest first."""
+    """Lock and return the drafts of these locked subscriptions that end by ``ended_before``, oldest first."""
     session.flush()
     rows = session.execute(_LOCK_DUE, {"subscriptions": list(subscription_ids), "ended_before": ended_before}).all()
     return [DueDraft(*row) for row in rows]
 
 
 def drafts_of(session: Session, subscription_id: str) -> list[Invoice]:
-    """The drafts of a subscription, the one that is due first before the others."""
+    """The drafts of a subscription, ordered by when they are due to be finalized."""
     return list(
         session.scalars(
             select(Invoice)
@@ -133,7 +143,7 @@ def drafts_of(session: Session, subscription_id: str) -> list[Invoice]:
 
 
 def get_invoice(session: Session, invoice_id: UUID, *, lock: bool = False) -> Invoice:
-    """Raises NotFound."""
+    """The invoice with this id, its row locked with ``lock``. Raises NotFound."""
     statement = select(Invoice).where(Invoice.id == invoice_id).execution_options(populate_existing=True)
     found = session.scalars(statement.with_for_update() if lock else statement).first()
     if found is None:

@@ -1,4 +1,4 @@
-"""Writing invoices as sets: drafts, their totals, and making them final."""
+"""Writes invoices, many in one statement: it adds drafts, totals them, and finalizes them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -14,25 +14,35 @@ from usage_billing.db.bulk import copy_rows
 from usage_billing.invoicing.lifecycle import DRAFT, VOID
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 
-_TOTALS = text(
-    "UPDATE invoices AS i SET total = s.total FROM (SELECT d.id, coalesce(sum(t.amount), 0) AS total"
-    " FROM unnest(CAST(:ids AS uuid[])) AS d (id) LEFT JOIN usage_invoice_items AS t ON t.invoice_id = d.id"
-    " GROUP BY d.id) AS s WHERE i.id = s.id AND i.total <> s.total"
-)
-_REMOVE_EMPTY = text(
-    "DELETE FROM invoices AS i WHERE i.id = ANY(CAST(:ids AS uuid[])) AND i.status = 'draft'"
-    " AND NOT EXISTS (SELECT FROM usage_invoice_items WHERE invoice_id = i.id)"
-)
-_FINALIZE = text(
-    "UPDATE invoices AS i SET number = v.number, status = 'finalized', finalized_at = :now, due_at = v.due_at,"
-    " credit_applied = v.credit FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS bigint[]),"
-    " CAST(:dues AS timestamptz[]), CAST(:credits AS numeric[])) AS v (id, number, due_at, credit)"
-    " WHERE i.id = v.id AND i.status = 'draft'"
-)
+_TOTALS = text("""
+    UPDATE invoices AS i
+    SET total = s.total
+    FROM (
+        SELECT d.id, coalesce(sum(t.amount), 0) AS total
+        FROM unnest(CAST(:ids AS uuid[])) AS d (id)
+        LEFT JOIN usage_invoice_items AS t ON t.invoice_id = d.id
+        GROUP BY d.id
+    ) AS s
+    WHERE i.id = s.id AND i.total <> s.total
+""")
+_REMOVE_EMPTY = text("""
+    DELETE FROM invoices AS i
+    WHERE i.id = ANY(CAST(:ids AS uuid[]))
+        AND i.status = 'draft'
+        AND NOT EXISTS (SELECT FROM usage_invoice_items WHERE invoice_id = i.id)
+""")
+_FINALIZE = text("""
+    UPDATE invoices AS i
+    SET number = v.number, status = 'finalized', finalized_at = :now, due_at = v.due_at,
+        credit_applied = v.credit
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS bigint[]), CAST(:dues AS timestamptz[]),
+        CAST(:credits AS numeric[])) AS v (id, number, due_at, credit)
+    WHERE i.id = v.id AND i.status = 'draft'
+""")
 
 
 class NewDraft(NamedTuple):
-    """A draft invoice to be, its times written out; ``period_end`` is when it is due to be made final."""
+    """A draft to be written, its times as texts; ``period_end`` is when it is due to be finalized."""
 
     id: UUID
     customer_id: str
@@ -64,9 +74,9 @@ class Finalization(NamedTuple):
 
 
 def add_drafts(session: Session, drafts: Sequence[NewDraft], *, totals: Mapping[UUID, Decimal]) -> None:
-    """Store drafts with what their items will add up to.
+    """Store drafts, each with the total that its items will add up to.
 
-    A second one for the same subscription and period violates the unique index.
+    Raises IntegrityError for a second draft of the same subscription and period end.
     """
     if drafts:
         copy_rows(
@@ -90,21 +100,22 @@ def add_drafts(session: Session, drafts: Sequence[NewDraft], *, totals: Mapping[
 
 
 def add_up(session: Session, invoice_ids: Collection[UUID]) -> None:
-    """Make each invoice's total the sum of its items."""
+    """Set the total of each of these invoices to the sum of its items."""
     if invoice_ids:
         session.execute(_TOTALS, {"ids": list(invoice_ids)})
 
 
 def remove_empty(session: Session, invoice_ids: Collection[UUID]) -> None:
-    """Forget those of these drafts that have no items."""
+    """Delete those of these drafts that have no items."""
     if invoice_ids:
         session.execute(_REMOVE_EMPTY, {"ids": list(invoice_ids)})
 
 
 def bring_drafts_forward(session: Session, subscription_id: str, *, final: Period) -> None:
-    """Let what is on drafts that are due after ``final`` be due at its end, on one invoice, the last.
+    """Gather the items of all drafts that are due at or after the end of ``final`` on one draft, due at that end.
 
-    If the invoice of that moment is final already they stay as they are.
+    It is the subscription's last invoice. If an invoice of that moment is finalized already, the drafts stay as they
+    are.
     """
     standing = session.scalars(
         select(Invoice)
@@ -129,7 +140,10 @@ def bring_drafts_forward(session: Session, subscription_id: str, *, final: Perio
 
 
 def finalize(session: Session, finals: Sequence[Finalization], *, now: datetime) -> None:
-    """Give locked drafts their numbers; once written, a trigger keeps them as they are."""
+    """Finalize locked drafts with their numbers; from then on a trigger refuses changes.
+
+    Raises RuntimeError when one of them is no draft any more.
+    """
     done = session.execute(
         _FINALIZE,
         {

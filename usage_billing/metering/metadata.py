@@ -11,9 +11,9 @@ EMPTY = "{}"
 MAX_BYTES = 16 * 1024
 MAX_DEPTH = 32
 
-# An escaped NUL, not a backslash before the letters u0000: jsonb cannot hold it.
+# The escape of the character NUL, which jsonb cannot hold. An escaped backslash before the letters u0000 is none.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_FAR = 100  # as many places as a number may lie from the decimal point
+_FAR = 100  # places between a number's first digit and the decimal point
 _MAX_NUMBER = 128  # characters
 
 
@@ -33,11 +33,11 @@ def canonical_metadata(raw: bytes) -> str:
         raise NotMetadata(f"must be nested at most {MAX_DEPTH} deep") from None
     except (msgspec.MsgspecError, ValueError, ArithmeticError):
         raise NotMetadata("must be a JSON object; numbers in it have at most 100 places on either side") from None
-    # Without as many brackets it cannot be as deep.
+    # Text with no more brackets than this cannot be nested deeper.
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and not _is_shallow(value):
         raise NotMetadata(f"must be nested at most {MAX_DEPTH} deep")
     text = _encoder.encode(value)
-    if len(text) > MAX_BYTES:  # 1e100 is longer written out
+    if len(text) > MAX_BYTES:  # the encoder writes 1e100 out in full
         raise NotMetadata(f"must be at most {MAX_BYTES} bytes of JSON")
     if b"u0000" in text and _NUL.search(text):
         raise NotMetadata("must not contain the character NUL")
@@ -45,7 +45,10 @@ def canonical_metadata(raw: bytes) -> str:
 
 
 def _exact(text: str) -> Decimal:
-    """A number as it is spelled, never through a float; equal numbers come out in equal text."""
+    """The number exactly as it is spelled, never through a float. Equal numbers come out as equal text.
+
+    Raises ValueError.
+    """
     if len(text) > _MAX_NUMBER:
         raise ValueError("too many digits")
     value = Decimal(text)

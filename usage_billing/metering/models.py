@@ -1,7 +1,7 @@
 """The tables of metering.
 
-``usage`` carries no foreign keys: it is written by COPY, by flows that hold the shard's lock and have just
-read what the row refers to, and its referents are never deleted. The unique keys stay: they are the promise.
+``usage`` carries no foreign keys. The flows that write it by COPY hold the shard's lock and have just read the rows it
+refers to, and those rows are never deleted. The unique keys stay: they are what keeps a recording from counting twice.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -35,35 +35,37 @@ from usage_billing.db.columns import Identifier, Instant, Quantity, Total
 from usage_billing.metering.states import OPEN
 
 KEY = "usage_key(subscription_id, source, idempotency_key)"
-"""What the unique index holds of a recording's key, 15 bytes for the up to 386 that it has: three of the subscription's
-hash, by which its keys lie together, and twelve of the digest of all. One byte more would make each entry 8 wider."""
+"""What the unique index holds of a recording's key: 15 bytes for a key of up to 386. Three bytes are of the
+subscription's hash, so that a subscription's keys lie together. Twelve are of the digest of the whole key. One byte
+more would make each index entry 8 bytes wider."""
 
 SUBSCRIPTION_HASH = "hashtextextended(subscription_id, 0)"
-"""A subscription in 8 bytes. With a place it makes 16, the widest entry by which an index that grows in as many
-places as there are subscriptions leaves its pages full."""
+"""A subscription in 8 bytes. With ``PLACE`` it makes an index entry of 16 bytes. The index grows at as many points as
+there are subscriptions, and 16 bytes is the widest entry with which it still leaves its pages full."""
 
 PLACE = "usage_place(occurred_at, ordinal)"
-"""Where a recording stands among those of its subscription, in 8 bytes: its microsecond, and ten bits of its ordinal,
-which 64 share that were recorded one after the other. Numbers that grow, for others would leave pages half empty."""
+"""Where a recording stands among those of its subscription, in 8 bytes: its microsecond, then ten bits of its ordinal.
+64 recordings in a row share those ten bits. The number grows with each recording: numbers in no order would leave the
+index's pages half empty."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_PLACES = 1024  # of one microsecond
-# What fits into 8 bytes ends some 285 years before and after the epoch.
+_PLACES = 1024  # in one microsecond
+# 8 bytes reach some 285 years before and after the epoch.
 _FIRST, _LAST = datetime(1700, 1, 1, tzinfo=UTC), datetime(2250, 1, 1, tzinfo=UTC)
 
 
 class Usage(Base):
     """One immutable recorded fact of use (an "event").
 
-    ``ordinal`` counts the recordings of its summary from 1 in the order recorded; the split into within and
-    beyond the limit follows that order. ``fingerprint`` tells a repeated key with other content.
+    ``ordinal`` numbers the recordings of a summary from 1, in the order recorded. The split into within and beyond the
+    limit follows that order. ``fingerprint`` (16 bytes) shows whether a repeated key came with other content.
     """
 
     __tablename__ = "usage"
     __table_args__ = (
         UniqueConstraint("summary_id", "ordinal", name="uq_usage_ordinal"),
-        # The upper bound is also what keeps NaN out: it sorts above every number.
+        # The upper bound keeps NaN out too: PostgreSQL sorts NaN above every number.
         CheckConstraint("quantity > 0 AND quantity <= 1e15", name="quantity"),
         CheckConstraint("beyond_limit >= 0 AND beyond_limit <= quantity", name="beyond_limit"),
         Index("uq_usage_key_hash", text(KEY), unique=True),
@@ -92,32 +94,33 @@ class Usage(Base):
 
     @classmethod
     def of(cls, subscription_id: str) -> ColumnElement[bool]:
-        """Whether it is of this subscription; with ``since`` or ``before``, by the index of when recordings occurred.
+        """Whether a recording is of this subscription. With ``since`` or ``before`` it uses the index ix_usage_place.
 
-        One in a billion billion times a hash stands for two subscriptions, so the name is compared as well: where the
-        planner does not see it, or it takes the two for independent and expects next to nothing.
+        Two subscriptions share a hash about once in 10**18 pairs, so the name is compared as well. ``coalesce`` hides
+        that comparison from the planner, which would take the two conditions for independent and expect next to no
+        rows.
         """
         hashed = literal_column(SUBSCRIPTION_HASH) == func.hashtextextended(subscription_id, 0)
         return and_(hashed, func.coalesce(cls.subscription_id == subscription_id, False))
 
     @classmethod
     def since(cls, instant: datetime) -> ColumnElement[bool]:
-        """Whether it occurred then or later."""
+        """Whether a recording occurred at ``instant`` or later."""
         return func.usage_place(cls.occurred_at, cls.ordinal) >= first_place(instant)
 
     @classmethod
     def before(cls, instant: datetime) -> ColumnElement[bool]:
-        """Whether it occurred earlier."""
+        """Whether a recording occurred before ``instant``."""
         return func.usage_place(cls.occurred_at, cls.ordinal) < first_place(instant)
 
 
 def first_place(instant: datetime) -> int:
-    """The first of the places that recordings of an instant have; of one that has none, the outermost."""
+    """The lowest place of a recording that occurred at ``instant``. Outside 1700 to 2250 it is that of the bound."""
     return (min(max(instant, _FIRST), _LAST) - _EPOCH) // _MICROSECOND * _PLACES
 
 
 class UsageDuplicate(Base):
-    """An acceptance that turned out to repeat an earlier recording: answered, and not counted again."""
+    """An acceptance that turned out to repeat the recording ``usage_id``: it is answered, and not counted again."""
 
     __tablename__ = "usage_duplicates"
 
@@ -127,7 +130,7 @@ class UsageDuplicate(Base):
 
 
 class UsageVoid(Base):
-    """A recording taken back: it counts no more. ``ordinal`` counts the voids of its summary from 1."""
+    """A recording that was taken back and counts no more. ``ordinal`` numbers the voids of a summary from 1."""
 
     __tablename__ = "usage_voids"
     __table_args__ = (UniqueConstraint("summary_id", "ordinal"),)
@@ -143,12 +146,12 @@ class UsageVoid(Base):
 class UsageSummary(Base):
     """The running total of one usage type, subscription and period, kept as usage arrives.
 
-    Its "period" is a segment: the billing period, or the part of it in which nothing changed; ``bills_at`` is when
-    it is invoiced. The marks of its recordings follow ``allowance``, the part of the limit of ``quota_id`` that
-    falls to the segment (null: nothing is ever beyond). ``events`` counts ordinals given, ``voids`` those taken
-    back; ``events_hash`` is the sum of the hashes of those that count.
-    ``beyond_events`` counts the recordings of which a part lies beyond the limit. ``to_rate`` says that billing
-    has not seen the present total yet.
+    Its "period" is a segment: the billing period, or a part of it in which nothing changed. ``bills_at`` is when it is
+    invoiced. ``allowance`` is the segment's part of the limit of ``quota_id`` (null: nothing is ever beyond), and the
+    recordings' ``beyond_limit`` follows it. ``events`` is the number of ordinals given, ``voids`` the number of
+    recordings taken back. ``events_hash`` is the sum of the hashes of the recordings that count. ``beyond_events`` is
+    the number of recordings of which a part lies beyond the limit. ``to_rate`` says that billing has not seen the
+    present total yet.
     """
 
     __tablename__ = "usage_summaries"
@@ -161,7 +164,7 @@ class UsageSummary(Base):
         CheckConstraint("bills_at >= period_end", name="bills_at"),
         CheckConstraint("length(events_hash) = 32", name="events_hash"),
         Index("ix_usage_summaries_to_rate", "subscription_id", postgresql_where=text("to_rate")),
-        # Billing settles here all day: room on each page keeps those updates off the indexes.
+        # Billing settles these rows all day. Free room on each page keeps those updates off the indexes.
         {"postgresql_with": {"fillfactor": "70"}},
     )
 
@@ -183,7 +186,7 @@ class UsageSummary(Base):
 
 
 class QuarantinedUsage(Base):
-    """An accepted recording that could not be counted: the reason, and all that is needed to replay it."""
+    """An accepted recording that could not be counted: the reason, and the whole recording, ready to be replayed."""
 
     __tablename__ = "quarantined_usage"
     __table_args__ = (

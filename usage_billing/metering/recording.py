@@ -1,6 +1,6 @@
 """A recording as it travels from the API through the inbox to the books. Pure.
 
-It is encoded as a JSON array, whose positions are wire format: fields are only ever added at the end.
+It is encoded as a JSON array whose positions are the wire format: a new field is only ever added at the end.
 """
 
 from datetime import datetime
@@ -14,14 +14,15 @@ import msgspec
 from usage_billing.core.decimals import plain
 
 SHARDS = 8
-"""In how many parts usage is written, one writer at a time in each. Changing it needs an empty inbox."""
+"""The number of parts in which usage is written, each by one writer at a time. It may change only while the inbox is
+empty."""
 
 
 class Recording(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """One accepted recording, checked in shape but not yet against the catalogue.
 
-    ``metadata`` is canonical JSON text of an object. ``timed`` says that the sender gave ``occurred_at``; if not,
-    it is when the API received it, and a retry of the same recording has another.
+    ``metadata`` is the canonical JSON text of an object. ``timed`` says that the sender gave ``occurred_at``. If the
+    sender did not, ``occurred_at`` is when the API received the recording, so a retry has another.
     """
 
     id: UUID
@@ -38,16 +39,16 @@ class Recording(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=F
 
     @property
     def idempotency_key(self) -> str:
-        """The sender's key, or the recording's own id: then nothing can ever repeat it."""
+        """The sender's key, or else the recording's own id, which no other recording ever repeats."""
         return self.key or str(self.id)
 
     @property
     def shard(self) -> int:
-        """Which part of the inbox it waits in."""
+        """The shard of the inbox that it waits in, from 0 to ``SHARDS`` - 1."""
         return shard_of(self.subscription_id)
 
     def fingerprint(self) -> bytes:
-        """16 bytes that are equal for equal content, whatever spelling it came in and whenever it was sent."""
+        """16 bytes that are equal for equal content, however it was spelled and whenever it was sent."""
         content = (
             self.customer_id,
             self.usage_type,
@@ -59,7 +60,7 @@ class Recording(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=F
 
 
 def shard_of(subscription_id: str) -> int:
-    """The shard of a subscription: the same in every process and every release."""
+    """The shard of a subscription, from 0 to ``SHARDS`` - 1: the same in every process and every release."""
     return crc32(subscription_id.encode()) % SHARDS
 
 
@@ -68,10 +69,14 @@ _decoder = msgspec.json.Decoder(list[Recording])
 
 
 def encode_recordings(recordings: list[Recording]) -> bytes:
-    """What the inbox keeps of one request."""
+    """The bytes that the inbox keeps of one request's recordings: a JSON array of arrays."""
     return _encoder.encode(recordings)
 
 
 def decode_recordings(data: bytes) -> list[Recording]:
-    """The opposite; raises msgspec.ValidationError or msgspec.DecodeError for anything else."""
+    """The recordings that ``encode_recordings`` encoded.
+
+    Raises msgspec.ValidationError or msgspec.DecodeError for other bytes, UnicodeDecodeError for bytes that are no
+    UTF-8; all are ValueErrors.
+    """
     return _decoder.decode(data)

@@ -1,4 +1,4 @@
-"""Writing usage: the one place that inserts recordings, duplicates and quarantined ones."""
+"""Writes usage: the one place that inserts recordings, duplicates and quarantined recordings."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,24 +19,33 @@ from usage_billing.db.bulk import copying
 from usage_billing.metering.models import QuarantinedUsage, UsageDuplicate
 from usage_billing.metering.recording import Recording
 
-_COPY = (
-    "COPY usage (id, summary_id, ordinal, occurred_at, received_at, recorded_at, subscription_id, usage_type_id,"
-    " source, idempotency_key, fingerprint, quantity, beyond_limit, metadata) FROM STDIN"
-)
-_REMARK = text(
-    "WITH running AS ("
-    " SELECT id, quantity, sum(quantity) OVER (ORDER BY ordinal) AS after FROM usage WHERE summary_id = :summary"
-    " AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = usage.id)"
-    "), marked AS ("
-    " SELECT id, CASE WHEN CAST(:limit AS numeric) IS NULL THEN 0"
-    " ELSE greatest(after - :limit, 0) - greatest(after - quantity - :limit, 0) END AS beyond FROM running"
-    ") UPDATE usage AS u SET beyond_limit = m.beyond FROM marked AS m"
-    " WHERE u.id = m.id AND u.beyond_limit <> m.beyond"
-)
-_UNMARK_VOIDED = text(
-    "UPDATE usage AS u SET beyond_limit = 0 FROM usage_voids AS v"
-    " WHERE v.usage_id = u.id AND v.summary_id = :summary AND u.beyond_limit <> 0"
-)
+_COPY = """
+    COPY usage (id, summary_id, ordinal, occurred_at, received_at, recorded_at, subscription_id, usage_type_id,
+        source, idempotency_key, fingerprint, quantity, beyond_limit, metadata)
+    FROM STDIN
+"""
+_REMARK = text("""
+    WITH running AS (
+        SELECT id, quantity, sum(quantity) OVER (ORDER BY ordinal) AS after
+        FROM usage
+        WHERE summary_id = :summary AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = usage.id)
+    ), marked AS (
+        SELECT id,
+            CASE WHEN CAST(:limit AS numeric) IS NULL THEN 0 ELSE greatest(after - :limit,
+                0) - greatest(after - quantity - :limit, 0) END AS beyond
+        FROM running
+    )
+    UPDATE usage AS u
+    SET beyond_limit = m.beyond
+    FROM marked AS m
+    WHERE u.id = m.id AND u.beyond_limit <> m.beyond
+""")
+_UNMARK_VOIDED = text("""
+    UPDATE usage AS u
+    SET beyond_limit = 0
+    FROM usage_voids AS v
+    WHERE v.usage_id = u.id AND v.summary_id = :summary AND u.beyond_limit <> 0
+""")
 _COUNT_BEYOND = text("SELECT count(*) FROM usage WHERE summary_id = :summary AND beyond_limit > 0")
 
 
@@ -51,7 +60,7 @@ class CountedRecording(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class RefusedRecording:
-    """A recording that cannot be counted, why, and that in a sentence."""
+    """A recording that cannot be counted: ``reason`` is a code for programs, ``detail`` a sentence."""
 
     recording: Recording
     reason: str
@@ -60,16 +69,16 @@ class RefusedRecording:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedRecording:
-    """A recording whose key and content are in the books already, as ``usage_id``."""
+    """A recording that repeats the key and the content of the usage ``usage_id``."""
 
     recording: Recording
     usage_id: UUID
 
 
 def insert_usage(session: Session, counted: Iterable[CountedRecording], *, now: datetime) -> int:
-    """Append recordings by COPY; returns how many. A repeated key violates the unique index and fails the transaction.
+    """Append recordings by COPY; returns how many. Raises IntegrityError for a key that is in the books already.
 
-    ``counted`` is asked for one after the other, while those before are on their way.
+    ``counted`` may be a generator: each recording is taken from it while PostgreSQL writes the earlier ones.
     """
     number = 0
     with copying(session, _COPY) as copy:
@@ -80,7 +89,7 @@ def insert_usage(session: Session, counted: Iterable[CountedRecording], *, now: 
 
 
 def _rows(counted: Iterable[CountedRecording], now: datetime) -> Iterator[tuple[str | int, ...]]:
-    """Texts and integers, which the driver writes at a third of the cost of other types."""
+    """The rows to copy, as texts and integers: the driver writes these at a third of the cost of other types."""
     recorded_at = as_text(now)
     for row in counted:
         recording = row.recording
@@ -103,7 +112,7 @@ def _rows(counted: Iterable[CountedRecording], now: datetime) -> Iterator[tuple[
 
 
 def insert_duplicates(session: Session, repeated: Sequence[RepeatedRecording]) -> None:
-    """Remember acceptances that repeat a recording, so that their ids have an answer."""
+    """Store acceptances that repeat a recording, so that the API can answer for their ids."""
     if repeated:
         session.execute(
             insert(UsageDuplicate).on_conflict_do_nothing(),
@@ -119,9 +128,10 @@ def insert_duplicates(session: Session, repeated: Sequence[RepeatedRecording]) -
 
 
 def quarantine(session: Session, refused: Sequence[RefusedRecording]) -> None:
-    """Keep recordings that cannot be counted, whole; one that is there already is left as it is.
+    """Store recordings that cannot be counted, whole. One that is in quarantine already is left as it is.
 
-    This must not fail for what is in them: then they would come back for ever, and hold up those behind them.
+    This never fails because of a recording's content: such a recording would be read from the inbox again for ever, and
+    would hold up the recordings behind it.
     """
     if refused:
         session.execute(
@@ -142,12 +152,12 @@ def quarantine(session: Session, refused: Sequence[RefusedRecording]) -> None:
 
 
 def _name(text: str) -> str | None:
-    """A name as senders may give it; anything else is nobody's, and stands in the payload."""
+    """``text`` if it is an identifier, else None: no customer and no subscription has such a name."""
     return text if is_identifier(text) else None
 
 
 def _storable(value: Any) -> Any:
-    """The same without what PostgreSQL has no place for: the character NUL, and halves of a surrogate pair."""
+    """``value`` with what PostgreSQL cannot store escaped: the character NUL, and halves of a surrogate pair."""
     if isinstance(value, dict):
         return {name: _storable(inner) for name, inner in value.items()}
     if not isinstance(value, str):
@@ -156,7 +166,7 @@ def _storable(value: Any) -> Any:
 
 
 def quarantine_broken(session: Session, *, id: UUID, data: bytes, detail: str, now: datetime) -> None:
-    """Keep an inbox entry that is no recording at all; ``id`` is derived from the entry, so twice is once."""
+    """Store an inbox entry that cannot be decoded. ``id`` is derived from the entry, so twice stores one row."""
     session.execute(
         insert(QuarantinedUsage).on_conflict_do_nothing(),
         {
@@ -170,11 +180,10 @@ def quarantine_broken(session: Session, *, id: UUID, data: bytes, detail: str, n
 
 
 def remark(session: Session, summary_id: int, *, limit: Decimal | None) -> int:
-    """Divide what counts of a locked summary's recordings anew at ``limit``, in the order recorded.
+    """Divide the counting recordings of a locked summary anew at ``limit``, in the order recorded.
 
-    Returns how many recordings lie beyond it, at least in part.
-
-    For the rare case that a quota came after the usage; its cost is that of the summary's recordings.
+    Returns how many recordings lie beyond ``limit``, at least in part. It reads every recording of the summary, and is
+    meant for the rare case that the allowance changes after the usage.
     """
     session.execute(_UNMARK_VOIDED, {"summary": summary_id})
     session.execute(_REMARK, {"summary": summary_id, "limit": limit})
@@ -183,12 +192,12 @@ def remark(session: Session, summary_id: int, *, limit: Decimal | None) -> int:
 
 
 def to_payload(recording: Recording) -> dict[str, object]:
-    """A recording as named fields, for people to read and for ``from_payload`` to replay."""
+    """A recording as named fields: people read them, and ``from_payload`` makes a recording of them again."""
     return {name: getattr(recording, name) for name in recording.__struct_fields__}
 
 
 def from_payload(payload: dict[str, object]) -> Recording:
-    """Read ``to_payload`` back; raises msgspec.ValidationError for anything else."""
+    """The recording that ``to_payload`` wrote as ``payload``; raises msgspec.ValidationError for another payload."""
     missing = object()
     values = [payload.get(name, missing) for name in Recording.__struct_fields__]
     if missing in values:

@@ -1,4 +1,4 @@
-"""The running totals as billing sees them: what it has not rated yet, and saying that it has."""
+"""The running totals as billing sees them: it locks those it has not rated yet, and marks them as rated."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -8,20 +8,24 @@ from sqlalchemy.orm import Session
 
 from usage_billing.metering.unrated import UnratedSummary
 
-_LOCK = text(
-    "SELECT id, subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id, allowance, total,"
-    " beyond_limit, events, beyond_events, voids, events_hash FROM usage_summaries"
-    " WHERE to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[])) AND period_start <= :as_of"
-    " ORDER BY subscription_id, usage_type_id, period_start FOR UPDATE"
-)
-_SETTLE = text(
-    "UPDATE usage_summaries AS s SET to_rate = false, period_end = v.period_end, bills_at = v.bills_at,"
-    " quota_id = v.quota_id, allowance = v.allowance, beyond_limit = v.beyond_limit, beyond_events = v.beyond_events"
-    " FROM unnest(CAST(:ids AS bigint[]), CAST(:ends AS timestamptz[]), CAST(:bills AS timestamptz[]),"
-    " CAST(:quotas AS bigint[]), CAST(:allowances AS numeric[]), CAST(:beyonds AS numeric[]),"
-    " CAST(:beyond_events AS bigint[]))"
-    " AS v (id, period_end, bills_at, quota_id, allowance, beyond_limit, beyond_events) WHERE s.id = v.id"
-)
+_LOCK = text("""
+    SELECT id, subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id, allowance, total,
+        beyond_limit, events, beyond_events, voids, events_hash
+    FROM usage_summaries
+    WHERE to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[])) AND period_start <= :as_of
+    ORDER BY subscription_id, usage_type_id, period_start
+    FOR UPDATE
+""")
+_SETTLE = text("""
+    UPDATE usage_summaries AS s
+    SET to_rate = false, period_end = v.period_end, bills_at = v.bills_at, quota_id = v.quota_id,
+        allowance = v.allowance, beyond_limit = v.beyond_limit, beyond_events = v.beyond_events
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:ends AS timestamptz[]), CAST(:bills AS timestamptz[]),
+        CAST(:quotas AS bigint[]), CAST(:allowances AS numeric[]), CAST(:beyonds AS numeric[]),
+        CAST(:beyond_events AS bigint[]))
+        AS v (id, period_end, bills_at, quota_id, allowance, beyond_limit, beyond_events)
+    WHERE s.id = v.id
+""")
 _SETTLE_AS_IS = text("UPDATE usage_summaries SET to_rate = false WHERE id = ANY(CAST(:ids AS bigint[]))")
 _REOPEN = text("UPDATE usage_summaries SET to_rate = true WHERE id = ANY(CAST(:ids AS bigint[]))")
 _REOPEN_FROM = text(
@@ -30,13 +34,13 @@ _REOPEN_FROM = text(
 
 
 def lock_unrated(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[UnratedSummary]:
-    """Lock what is to be rated, in the order that recordings lock in too."""
+    """Lock and return the summaries to rate that began by ``as_of``, in the order in which recording locks them too."""
     rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of}).all()
     return [UnratedSummary(*row) for row in rows]
 
 
 def settle(session: Session, summaries: Sequence[UnratedSummary]) -> None:
-    """Say that billing has seen these totals, under these terms."""
+    """Note that billing has seen these totals. Terms that billing ``changed`` are stored with them."""
     changed = [summary for summary in summaries if summary.changed]
     if len(changed) < len(summaries):
         session.execute(_SETTLE_AS_IS, {"ids": [summary.id for summary in summaries if not summary.changed]})
@@ -56,11 +60,11 @@ def settle(session: Session, summaries: Sequence[UnratedSummary]) -> None:
 
 
 def reopen(session: Session, summary_ids: Collection[int]) -> None:
-    """Let billing look at these again."""
+    """Let billing look at these summaries again."""
     if summary_ids:
         session.execute(_REOPEN, {"ids": list(summary_ids)})
 
 
 def reopen_from(session: Session, subscription_id: str, *, since: datetime) -> None:
-    """Let billing look again at whatever of a subscription does not end before ``since``."""
+    """Let billing look again at each summary of a subscription that ends after ``since``."""
     session.execute(_REOPEN_FROM, {"subscription": subscription_id, "since": since})

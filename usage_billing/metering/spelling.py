@@ -1,7 +1,6 @@
 """A recording as senders spell it, read the same way by the API and by ``usage-billing import``. Pure.
 
-Source: product section 3. A quantity is the decimal that it spells: it goes from the text of the JSON to a
-Decimal without a float between.
+A quantity is the decimal that it spells: it goes from the text of the JSON to a Decimal without a float in between.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ from usage_billing.metering.metadata import EMPTY, NotMetadata, canonical_metada
 from usage_billing.metering.recording import Recording
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-"""Before this a time is a clock that was never set."""
+"""An earlier time comes from a clock that was never set."""
 
 MAX_AHEAD = timedelta(hours=1)
 """How far a sender's clock may lead ours."""
@@ -37,7 +36,7 @@ FIELDS = (
     "source",
 )
 
-# As many names that no recording has are told of one; the first says it all.
+# At most so many unknown fields of one recording are reported.
 _MOST_UNKNOWN = 20
 
 RawFields = Mapping[str, msgspec.Raw]
@@ -63,7 +62,7 @@ def parse_recording(
 ) -> Recording:
     """Check the shape of one recording; raises InvalidInput with every wrong field, pointing below ``pointer``.
 
-    ``default_key`` is its idempotency key when the sender put none into the object.
+    ``default_key`` becomes the idempotency key when the object holds none.
     """
     reader = _Reader(fields, pointer)
     reader.refuse_unknown()
@@ -94,7 +93,7 @@ def parse_recording(
 
 
 class _Wrong(ValueError):
-    """One field's value is not acceptable; the code is for programs."""
+    """The value of one field is refused: a message for people, and a code for programs."""
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
@@ -103,7 +102,7 @@ class _Wrong(ValueError):
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads fields one by one and goes on after a wrong one, so that the sender learns of all at once."""
+    """Reads fields one by one. It goes on after a wrong one, so that the sender learns of every wrong field at once."""
 
     fields: RawFields
     pointer: str

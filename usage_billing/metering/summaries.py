@@ -13,7 +13,7 @@ from usage_billing.metering.digest import from_bytes, to_bytes
 
 
 class SummaryKey(NamedTuple):
-    """What a summary is of. The order of the fields is the order of locks."""
+    """What identifies a summary. Summaries are locked in the order of these fields."""
 
     subscription_id: str
     usage_type_id: str
@@ -22,7 +22,7 @@ class SummaryKey(NamedTuple):
 
 @dataclass(slots=True)
 class RunningTotal:
-    """A locked summary in memory. Its marks follow ``allowance``; ``digest`` sums the hashes of what counts."""
+    """A locked summary in memory. ``digest`` is the sum of the hashes of the recordings that count."""
 
     id: int
     allowance: Decimal | None
@@ -36,7 +36,7 @@ class RunningTotal:
 
 @dataclass(frozen=True, slots=True)
 class NewSummary:
-    """A summary that may not be there yet: its segment, when that is invoiced, and its allowance."""
+    """A summary that may not be stored yet: its segment, when that is invoiced, and its allowance."""
 
     key: SummaryKey
     period_end: datetime
@@ -45,38 +45,44 @@ class NewSummary:
     allowance: Decimal | None
 
 
-# The lock is taken row by row in the order of the sort: two transactions never wait for each other crosswise.
-_LOCK = text(
-    "SELECT s.subscription_id, s.usage_type_id, s.period_start, s.id, s.allowance, s.total, s.beyond_limit,"
-    " s.events, s.beyond_events, s.voids, s.events_hash FROM usage_summaries AS s"
-    " JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]))"
-    " AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)"
-    " ORDER BY s.subscription_id, s.usage_type_id, s.period_start FOR UPDATE OF s"
-)
-_LOCK_ONE = text(
-    "SELECT id, allowance, total, beyond_limit, events, beyond_events, voids, events_hash FROM usage_summaries"
-    " WHERE id = :id FOR UPDATE"
-)
-_CREATE = text(
-    "INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id,"
-    " allowance, total, beyond_limit, events, beyond_events, events_hash, to_rate)"
-    " SELECT *, 0, 0, 0, 0, decode(repeat('00', 32), 'hex'), true FROM unnest(CAST(:subscriptions AS text[]),"
-    " CAST(:types AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]),"
-    " CAST(:bills AS timestamptz[]), CAST(:quotas AS bigint[]), CAST(:allowances AS numeric[]))"
-    " ON CONFLICT DO NOTHING"
-)
-_SAVE = text(
-    "UPDATE usage_summaries AS s SET total = v.total, beyond_limit = v.beyond_limit, events = v.events,"
-    " beyond_events = v.beyond_events, voids = v.voids, events_hash = v.events_hash, to_rate = true"
-    " FROM unnest(CAST(:ids AS bigint[]), CAST(:totals AS numeric[]), CAST(:beyonds AS numeric[]),"
-    " CAST(:events AS bigint[]), CAST(:beyond_events AS bigint[]), CAST(:voids AS bigint[]),"
-    " CAST(:hashes AS bytea[])) AS v (id, total, beyond_limit, events, beyond_events, voids, events_hash)"
-    " WHERE s.id = v.id"
-)
+# PostgreSQL locks the rows in the order of the sort, so two transactions never wait for each other in a circle.
+_LOCK = text("""
+    SELECT s.subscription_id, s.usage_type_id, s.period_start, s.id, s.allowance, s.total, s.beyond_limit,
+        s.events, s.beyond_events, s.voids, s.events_hash
+    FROM usage_summaries AS s
+    JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]))
+        AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)
+    ORDER BY s.subscription_id, s.usage_type_id, s.period_start
+    FOR UPDATE OF s
+""")
+_LOCK_ONE = text("""
+    SELECT id, allowance, total, beyond_limit, events, beyond_events, voids, events_hash
+    FROM usage_summaries
+    WHERE id = :id
+    FOR UPDATE
+""")
+_CREATE = text("""
+    INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id,
+        allowance, total, beyond_limit, events, beyond_events, events_hash, to_rate)
+    SELECT *, 0, 0, 0, 0, decode(repeat('00', 32), 'hex'), true
+    FROM unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]),
+        CAST(:ends AS timestamptz[]), CAST(:bills AS timestamptz[]), CAST(:quotas AS bigint[]),
+        CAST(:allowances AS numeric[]))
+    ON CONFLICT DO NOTHING
+""")
+_SAVE = text("""
+    UPDATE usage_summaries AS s
+    SET total = v.total, beyond_limit = v.beyond_limit, events = v.events, beyond_events = v.beyond_events,
+        voids = v.voids, events_hash = v.events_hash, to_rate = true
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:totals AS numeric[]), CAST(:beyonds AS numeric[]),
+        CAST(:events AS bigint[]), CAST(:beyond_events AS bigint[]), CAST(:voids AS bigint[]),
+        CAST(:hashes AS bytea[])) AS v (id, total, beyond_limit, events, beyond_events, voids, events_hash)
+    WHERE s.id = v.id
+""")
 
 
 def lock_totals(session: Session, wanted: Collection[NewSummary]) -> dict[SummaryKey, RunningTotal]:
-    """Lock the summaries of ``wanted``, creating those that are missing, and return where each stands."""
+    """Lock the summaries of ``wanted``, create those that are missing, and return the total of each."""
     ordered = sorted(wanted, key=lambda new: new.key)
     totals = _lock(session, [new.key for new in ordered])
     missing = [new for new in ordered if new.key not in totals]
@@ -87,7 +93,7 @@ def lock_totals(session: Session, wanted: Collection[NewSummary]) -> dict[Summar
 
 
 def lock_total(session: Session, summary_id: int) -> RunningTotal:
-    """Lock one summary that is known to be there."""
+    """Lock a stored summary and return its total."""
     row = session.execute(_LOCK_ONE, {"id": summary_id}).one()
     return _running(row)
 
@@ -107,7 +113,7 @@ def create_summaries(session: Session, wanted: Sequence[NewSummary]) -> None:
 
 
 def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:
-    """Write back what ``lock_totals`` gave, and tell billing that there is something to rate."""
+    """Write back totals that ``lock_totals`` or ``lock_total`` gave, and mark them as to be rated."""
     session.execute(
         _SAVE,
         {

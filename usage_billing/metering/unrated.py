@@ -9,7 +9,7 @@ from decimal import Decimal
 class UnratedSummary:
     """A locked summary whose present total, or whose terms, billing has not seen.
 
-    ``changed`` by billing: its span, its quota or its division at the allowance.
+    ``changed`` says that billing changed its span, its quota, or its division at the allowance, in memory.
     """
 
     id: int

@@ -1,7 +1,7 @@
-"""Recordings as nearly all of them are sent, read in one go: the quick way through ``wire``, never another. Pure.
+"""Reads a recording in one go when it is spelled as nearly all are: a quicker way to the result of ``spelling``. Pure.
 
-Whatever is not plainly right is None here, and ``wire`` says what is wrong with it. What is right comes out as
-``wire`` would have it; a property test holds the two together.
+For a recording that is not plainly right the result is None, and the caller lets ``spelling`` say what is wrong. For
+one that is right the result is that of ``spelling``; a property test compares the two.
 """
 
 from datetime import datetime
@@ -19,7 +19,7 @@ _Name = Annotated[str, msgspec.Meta(pattern=rf"\A{IDENTIFIER_PATTERN}\Z")]
 
 
 class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The members of an event, under the names and in the types of the wire."""
+    """The members of an event, under the names and in the types that senders use."""
 
     userId: _Name  # noqa: N815
     subscriptionId: _Name  # noqa: N815

@@ -1,4 +1,4 @@
-"""Which segment and which quota an instant of a usage type is under: terms and quotas taken together. Pure."""
+"""Which segment and which quota hold for a usage type at an instant: terms and quotas taken together. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 @dataclass(frozen=True, slots=True)
 class AgreedSegment:
-    """A segment and the quota that holds in it; None when the plan has none for the usage type."""
+    """A segment and the quota that holds in it; ``quota`` is None when the usage type has none."""
 
     segment: Segment
     quota: QuotaVersion | None
 
     @property
     def allowance(self) -> Decimal | None:
-        """The segment's part of the quota's limit; None when nothing is ever charged."""
+        """The segment's part of the quota's limit; None when nothing is charged, whatever the usage."""
         return None if self.quota is None else self.segment.allowance(self.quota.limit)
 
 
 def agreed_at(
     timeline: Timeline, quotas: QuotaBook, subscription_id: str, usage_type_id: str, instant: datetime
 ) -> AgreedSegment | None:
-    """What holds at ``instant``; None when nothing runs then."""
+    """The segment and the quota at ``instant``; None when the subscription is paused or not running then."""
     segment = timeline.segment_at(instant)
     if segment is None:
         return None
@@ -43,7 +43,7 @@ def agreed_at(
 def agreed_within(
     timeline: Timeline, quotas: QuotaBook, subscription_id: str, usage_type_id: str, segment: Segment
 ) -> Iterator[AgreedSegment]:
-    """The parts that versions which took effect at once cut ``segment`` into, in order."""
+    """The parts into which immediate quota versions cut ``segment``, in order."""
     begins = segment.start
     while begins < segment.end:
         part = agreed_at(timeline, quotas, subscription_id, usage_type_id, begins)

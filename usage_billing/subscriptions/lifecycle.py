@@ -1,7 +1,8 @@
 """What was agreed when, and which part of a billing period an instant falls in. Pure.
 
-A subscription is a row of terms, each one plan or a pause. A billing period that a term begins or ends in, or in
-which a quota changes at once, is cut there into segments: each is counted, rated and charged by itself.
+A subscription is a sequence of terms, each on one plan or a pause. If a term begins or ends within a billing period, or
+an immediate quota version takes effect in it, the period is cut there into segments. Each segment is counted, rated and
+charged by itself.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from usage_billing.core.proration import NOT_AT_ALL, part_of, share_until
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a plan says of time: how often it bills, and how it divides what is cut."""
+    """What a plan says about time: how often it bills, and how it divides a period that is cut."""
 
     cadence: Cadence
     proration: str
@@ -41,10 +42,11 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A part of ``period`` within one term: the whole of it unless something changed in it.
+    """A part of ``period`` within one term: the whole period, unless something changes in it.
 
-    ``first`` and ``last`` are the running shares of the period at which it begins and ends. ``agreed_from`` is from
-    when on, in this period, the subscription has been on the plan: a version of a quota that was there by then holds.
+    ``first`` and ``last`` are running shares of the period, from 0 to 1, at the segment's begin and end: its part of a
+    fee or an allowance lies between them. ``agreed_from`` is since when, within this period, the subscription has been
+    on the plan: a quota version that was in force by then holds. ``bills_at`` is when the segment is invoiced.
     """
 
     start: datetime
@@ -56,21 +58,21 @@ class Segment:
     first: Fraction
     last: Fraction
 
-    def __hash__(self) -> int:  # of all fields it would cost more than what is looked up by it
+    def __hash__(self) -> int:  # a hash of all fields would cost more than the work that the look-up saves
         return hash((self.plan_id, self.start, self.end))
 
     def part_of(self, whole: Decimal, *, places: int) -> Decimal:
-        """This segment's part of an allowance or a fee; over the segments of a period the parts add up."""
+        """This segment's part of an allowance or a fee; the parts of a period's segments add up to the whole."""
         return part_of(whole, self.first, self.last, places=places)
 
     def allowance(self, limit: Decimal | None) -> Decimal | None:
-        """This segment's part of a quota's limit; None, nothing is ever charged, stays None."""
+        """This segment's part of a quota's limit; None, with which nothing is charged, stays None."""
         return None if limit is None else self.part_of(limit, places=PLACES)
 
 
 @lru_cache(maxsize=1024)
 def _whole(period: Period, plan_id: str) -> Segment:
-    """A period in which nothing changes, as most are."""
+    """The segment of a period in which nothing changes, as in most."""
     return Segment(
         start=period.start,
         end=period.end,
@@ -91,11 +93,11 @@ class Timeline:
     terms: Sequence[Term]
 
     def term_at(self, instant: datetime) -> Term | None:
-        """The term in force; None before the first and after the last."""
+        """The term in force at ``instant``; None before the first term and after the last."""
         return next((term for term in self.terms if instant in term), None)
 
     def segment_at(self, instant: datetime, *, cuts: Sequence[datetime] = ()) -> Segment | None:
-        """The segment that holds ``instant``, cut at ``cuts`` as well; None when nothing runs then."""
+        """The segment around ``instant``, cut at ``cuts`` too; None when the subscription is paused or not running."""
         term = self.term_at(instant)
         if term is None or term.paused:
             return None
@@ -112,14 +114,14 @@ class Timeline:
             period=period,
             plan_id=term.plan_id,
             agreed_from=max(period.start, self._on_plan_since(term)),
-            # The final invoice does not wait for the end of a period that the subscription does not see.
+            # When the subscription ends within the period, its final invoice does not wait for the period's end.
             bills_at=period.end if ended is None else min(period.end, ended),
             first=first,
             last=last,
         )
 
     def _on_plan_since(self, term: Term) -> datetime:
-        """When the subscription came to the plan of ``term``; a pause in between changes nothing."""
+        """Since when the subscription has been on the plan of ``term``, pauses on that plan included."""
         since = term.starts_at
         for earlier in reversed(self.terms):
             if earlier.ends_at == since:
@@ -129,12 +131,12 @@ class Timeline:
         return since
 
     def _shares(self, start: datetime, end: datetime, period: Period, terms: Terms) -> tuple[Fraction, Fraction]:
-        """The running shares of ``period`` at which a segment begins and ends."""
+        """The running shares of ``period``, from 0 to 1, at ``start`` and at ``end`` of a segment."""
         if terms.proration == NOT_AT_ALL:
             return Fraction(0), Fraction(1)
         first, last = (share_until(at, period, method=terms.proration, zone=self.zone) for at in (start, end))
         if not terms.prorates_edges:
-            # The subscription's own start and end take nothing away: only what changes in between divides.
+            # The subscription's own start and end divide nothing: only changes in between do.
             first = Fraction(0) if start == self.terms[0].starts_at else first
             last = Fraction(1) if end == self.terms[-1].ends_at else last
         return first, last

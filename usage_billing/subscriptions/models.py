@@ -24,9 +24,9 @@ from usage_billing.db.columns import Identifier, Instant
 class Subscription(Base):
     """A customer on a plan, with the time zone its periods are computed in.
 
-    Billing locks this row (``FOR NO KEY UPDATE``) before it touches anything of the subscription's. ``plan_id`` is
-    the plan of its last term. ``opens_at`` is from when on billing has not yet looked for what is due used or not,
-    base fees and minimums; null when nothing is.
+    Billing locks this row (``FOR NO KEY UPDATE``) before it touches anything of the subscription's. ``plan_id`` is the
+    plan of its last term. ``opens_at`` is from when on billing has not yet looked for base fees and minimums, which are
+    due without any usage; it is null when there are none.
     """
 
     __tablename__ = "subscriptions"
@@ -59,7 +59,7 @@ class SubscriptionTerm(Base):
             name="ex_subscription_terms_no_overlap",
             using="gist",
         ),
-        # The one above is ten times slower where only the subscription is known.
+        # For a look-up by the subscription alone, the index of the constraint above is ten times slower.
         Index("ix_subscription_terms_subscription", "subscription_id", "starts_at"),
     )
 

@@ -1,4 +1,4 @@
-"""Reading subscriptions."""
+"""Reads subscriptions: who owns them, their terms, and their contracts."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,16 +13,21 @@ from usage_billing.core.periods import Cadence
 from usage_billing.subscriptions.anchors import ANNIVERSARY
 from usage_billing.subscriptions.lifecycle import Term, Terms, Timeline
 
-_COLUMNS = (
-    "s.id, s.timezone, CASE s.anchor WHEN :anniversary THEN s.started_at END AS anchor, t.plan_id, t.starts_at,"
-    " t.ends_at, t.paused, p.interval, p.interval_count, p.proration, p.prorates_edges"
-)
-_TABLES = (
-    " FROM subscription_terms AS t JOIN subscriptions AS s ON s.id = t.subscription_id"
-    " JOIN plans AS p ON p.id = t.plan_id"
-)
-# Asked for as arrays, for which the index over time ranges, ten times slower, cannot be chosen.
-_THESE = " WHERE t.subscription_id = ANY(%s) ORDER BY t.subscription_id, t.starts_at"
+_COLUMNS = """
+    s.id, s.timezone, CASE s.anchor WHEN :anniversary THEN s.started_at END AS anchor, t.plan_id, t.starts_at,
+    t.ends_at, t.paused, p.interval, p.interval_count, p.proration, p.prorates_edges
+"""
+_TABLES = """
+    FROM subscription_terms AS t
+    JOIN subscriptions AS s ON s.id = t.subscription_id
+    JOIN plans AS p ON p.id = t.plan_id
+"""
+# The ids are an array even when there is one. For an array the planner cannot choose the index over time ranges, which
+# is ten times slower here.
+_THESE = """
+    WHERE t.subscription_id = ANY(%s)
+    ORDER BY t.subscription_id, t.starts_at
+"""
 _TERMS = text(f"SELECT {_COLUMNS}{_TABLES}{_THESE % 'CAST(:ids AS text[])'}")
 _CONTRACTS = f"SELECT {_COLUMNS}, s.customer_id, s.plan_id, p.currency{_TABLES}{_THESE}"
 _CONTRACT = text(_CONTRACTS % "ARRAY[CAST(:id AS text)]")
@@ -33,7 +38,7 @@ _OF_TERMS = 11  # columns
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A subscription as it is read: whose, on which plan now, in which currency, and its terms."""
+    """A subscription to be read: its customer, the plan of its last term, that plan's currency, and its terms."""
 
     id: str
     timeline: Timeline
@@ -43,7 +48,7 @@ class Contract:
 
 
 def owner_of(session: Session, subscription_id: str) -> str:
-    """The customer of a subscription; raises NotFound."""
+    """The id of a subscription's customer; raises NotFound."""
     owner: str | None = session.scalar(_OWNER, {"id": subscription_id})
     if owner is None:
         raise NotFound(f"there is no subscription {subscription_id}")
@@ -51,12 +56,12 @@ def owner_of(session: Session, subscription_id: str) -> str:
 
 
 def timelines_of(session: Session, subscription_ids: Collection[str]) -> dict[str, Timeline]:
-    """The terms of these subscriptions, in order; those that do not exist are absent."""
+    """The terms of these subscriptions in order, by subscription id; a subscription that does not exist is absent."""
     return _timelines(session.execute(_TERMS, {"ids": list(subscription_ids), "anniversary": ANNIVERSARY}).all())
 
 
 def get_contract(session: Session, subscription_id: str) -> Contract:
-    """Raises NotFound."""
+    """The contract of a subscription; raises NotFound."""
     found = _contracts(session.execute(_CONTRACT, {"id": subscription_id, "anniversary": ANNIVERSARY}).all())
     if not found:
         raise NotFound(f"there is no subscription {subscription_id}")
@@ -64,7 +69,7 @@ def get_contract(session: Session, subscription_id: str) -> Contract:
 
 
 def contracts_of(session: Session, customer_id: str) -> list[Contract]:
-    """Those of a customer, by id; none also when there is no such customer."""
+    """The contracts of a customer, ordered by subscription id; none when there is no such customer."""
     return _contracts(session.execute(_CONTRACTS_OF_CUSTOMER, {"id": customer_id, "anniversary": ANNIVERSARY}).all())
 
 

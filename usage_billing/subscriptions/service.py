@@ -1,4 +1,4 @@
-"""Changing subscriptions: their terms, one after the other without overlap."""
+"""Changes subscriptions and their terms, which follow one another without overlap."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSubscription:
-    """What a caller gives of a subscription; ``started_at`` is aware."""
+    """What a caller gives of a subscription; ``started_at`` is an aware datetime."""
 
     id: str
     customer_id: str
@@ -29,7 +29,10 @@ class NewSubscription:
 
 
 def add_subscription(session: Session, new: NewSubscription) -> Subscription:
-    """Store ``new`` with its first term; raises Conflict when the id is taken, InvalidInput for what is unknown."""
+    """Store ``new`` with its first term.
+
+    Raises Conflict when the id is taken, InvalidInput for an unknown customer, plan, time zone or anchor.
+    """
     if session.get(Customer, new.customer_id) is None:
         raise InvalidInput.field("/userId", f"there is no customer {new.customer_id}", code="unknown_customer")
     if session.get(Plan, new.plan_id) is None:
@@ -60,7 +63,7 @@ def add_subscription(session: Session, new: NewSubscription) -> Subscription:
 
 
 def get_subscription(session: Session, subscription_id: str) -> Subscription:
-    """Raises NotFound."""
+    """The subscription with this id; raises NotFound."""
     found = session.get(Subscription, subscription_id)
     if found is None:
         raise NotFound(f"there is no subscription {subscription_id}")
@@ -68,7 +71,7 @@ def get_subscription(session: Session, subscription_id: str) -> Subscription:
 
 
 def lock_subscriptions(session: Session, ids: Iterable[str]) -> list[Subscription]:
-    """Lock these rows against other billing, in one order, and return them; recordings are not held up."""
+    """Lock these subscriptions against other billing, and return them, ordered by id. Recording goes on."""
     statement = (
         select(Subscription)
         .where(Subscription.id.in_(set(ids)))
@@ -80,7 +83,7 @@ def lock_subscriptions(session: Session, ids: Iterable[str]) -> list[Subscriptio
 
 
 def lock_subscription(session: Session, subscription_id: str) -> Subscription:
-    """Lock one; raises NotFound."""
+    """Lock one subscription against other billing, and return it; raises NotFound."""
     found = lock_subscriptions(session, [subscription_id])
     if not found:
         raise NotFound(f"there is no subscription {subscription_id}")
@@ -104,9 +107,10 @@ def terms_by_subscription(session: Session, ids: Iterable[str]) -> dict[str, lis
 def change_terms(
     session: Session, subscription: Subscription, *, at: datetime, plan_id: str | None, paused: bool = False
 ) -> None:
-    """From ``at`` on a locked subscription is on ``plan_id``, or ``paused``; with None it ends.
+    """Put a locked subscription on ``plan_id`` from ``at`` on, ``paused`` or running; with ``plan_id`` None it ends.
 
-    What was to come after ``at`` is replaced. Raises Conflict when it has not started, or has ended, by then.
+    Terms that were to begin at ``at`` or later are replaced. Raises Conflict when the subscription has not started by
+    ``at``, or has ended by then.
     """
     if at <= subscription.started_at:
         raise Conflict("the subscription has not started by then", code="not_started")

@@ -1,1 +1,1 @@
-"""Changes that an admin makes: the catalogue, customers, subscriptions, keys, and the first start."""
+"""The changes that an admin makes: to the catalogue, customers, subscriptions and keys; and the first start."""

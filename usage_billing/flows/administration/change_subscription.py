@@ -1,4 +1,4 @@
-"""Moving to another plan, pausing, resuming and cancelling: at once, at the end of the period, or at an instant."""
+"""Changes a subscription's plan, pauses, resumes and ends it: at once, at the period's end, or at an instant."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ class When:
     moment: str | datetime = NOW
 
     def instant(self, timeline: Timeline, *, now: datetime) -> datetime:
-        """That moment; raises Conflict when there is no period under way whose end it could be."""
+        """The instant of the change; raises Conflict for the period's end when no period is under way."""
         if isinstance(self.moment, datetime):
             return self.moment
         if self.moment == NOW:
@@ -47,8 +47,8 @@ def change_plan(
 ) -> Subscription:
     """Move to another plan in the same currency; the period under way is divided at the moment of change.
 
-    What is paused stays so. Raises InvalidInput for an unknown plan or another currency, Conflict where it does not
-    fit.
+    A paused subscription stays paused. Raises NotFound; InvalidInput for an unknown plan or another currency; Conflict
+    when the subscription has not started or has ended by then, or usage occurred after that moment.
     """
     subscription = _lock(session, subscription_id)
     old, new = session.get_one(Plan, subscription.plan_id), session.get(Plan, plan_id)
@@ -64,7 +64,11 @@ def change_plan(
 
 
 def pause(session: Session, subscription_id: str, *, when: When, actor: str, now: datetime) -> Subscription:
-    """From then on nothing may be recorded and nothing is charged, until it is resumed; Conflict if it is paused."""
+    """Pause a subscription: until it is resumed, usage that occurs is refused and nothing is charged.
+
+    Raises NotFound; Conflict when it is paused already, has not started or has ended by then, or usage occurred after
+    that moment.
+    """
     subscription = _lock(session, subscription_id)
     timeline = timelines_of(session, [subscription_id])[subscription_id]
     at = when.instant(timeline, now=now)
@@ -78,7 +82,7 @@ def pause(session: Session, subscription_id: str, *, when: When, actor: str, now
 
 
 def resume(session: Session, subscription_id: str, *, when: When, actor: str, now: datetime) -> Subscription:
-    """Go on with the plan that it was paused on; raises Conflict when it is not paused."""
+    """Resume a subscription on the plan that it was paused on; raises NotFound, and Conflict when it is not paused."""
     subscription = _lock(session, subscription_id)
     timeline = timelines_of(session, [subscription_id])[subscription_id]
     at = now if when.moment == NOW else when.instant(timeline, now=now)
@@ -91,7 +95,10 @@ def resume(session: Session, subscription_id: str, *, when: When, actor: str, no
 
 
 def cancel(session: Session, subscription_id: str, *, when: When, actor: str, now: datetime) -> Subscription:
-    """End it; its final invoice is due at that moment."""
+    """End a subscription; its final invoice is due at that moment.
+
+    Raises NotFound; Conflict when it has not started or has ended by then, or usage occurred after that moment.
+    """
     subscription = _lock(session, subscription_id)
     at = _change(session, subscription, when=when, now=now, plan_id=None)
     timeline = timelines_of(session, [subscription_id])[subscription_id]
@@ -101,7 +108,7 @@ def cancel(session: Session, subscription_id: str, *, when: When, actor: str, no
 
 
 def _lock(session: Session, subscription_id: str) -> Subscription:
-    # The shard first, as those who record do: nobody is recording on either side of the cut.
+    # Lock the shard first, as recording does. While it is locked no worker records on either side of the cut.
     lock_shards(session, [shard_of(subscription_id)])
     return lock_subscription(session, subscription_id)
 
@@ -123,7 +130,7 @@ def _change(
         term = timeline.term_at(at)
         paused = term is not None and term.paused
     change_terms(session, subscription, at=at, plan_id=plan_id, paused=paused)
-    # What the period under way owes is reckoned anew, its base fee as well as its usage.
+    # Billing works out anew what the period under way owes, its base fee as well as its usage.
     since = _reckoned_from(timeline, at)
     subscription.opens_at = since if subscription.opens_at is None else min(subscription.opens_at, since)
     reopen_from(session, subscription.id, since=since)
@@ -132,13 +139,13 @@ def _change(
 
 
 def _counts_from(subscription_id: str, at: datetime) -> ColumnElement[bool]:
-    """Whether usage counts that occurred at ``at`` or later."""
+    """Whether any usage that occurred at ``at`` or later counts, which means it was not voided."""
     voided = exists().where(UsageVoid.usage_id == Usage.id)
     return exists().where(Usage.of(subscription_id), Usage.since(at), ~voided)
 
 
 def _reckoned_from(timeline: Timeline, at: datetime) -> datetime:
-    """Where the periods begin that a change at ``at`` may change: how they are divided, or when they are invoiced."""
+    """The start of the earliest period that a change at ``at`` may divide anew or invoice at another time."""
     since = at
     for term in timeline.terms:
         if not term.paused and term.starts_at < at:

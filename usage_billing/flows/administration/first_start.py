@@ -1,4 +1,4 @@
-"""What the first start finds: the keys of the configuration, and in an empty database an example to try."""
+"""Prepares a first start: stores the configured keys, and in an empty database an example to try."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,7 +23,7 @@ ACTOR = "first start"
 EXAMPLE_CUSTOMER = "user123"
 EXAMPLE_PLAN = "business"
 EXAMPLE_SUBSCRIPTION = "sub456"
-# Usage type, allowance a month, price beyond it; the founding document's own quota is that of assessments.
+# Usage type, allowance per month, price of a unit beyond it in USD. That of assessments is the founding document's.
 _EXAMPLE_QUOTAS = (
     ("report", Decimal(100), "2.00"),
     ("assessment", Decimal(50), "10.00"),
@@ -32,10 +32,10 @@ _EXAMPLE_QUOTAS = (
 
 
 def prepare(session: Session, *, admin_key: str, internal_key: str, secret: str, seed: bool, now: datetime) -> bool:
-    """Make sure that the configured keys hold, and with ``seed`` fill an empty database with the example.
+    """Make sure that the configured keys are valid, and with ``seed`` load the example into an empty database.
 
-    An empty key is passed over. Returns whether the example was loaded; two starts at once load it once.
-    Raises ConfigurationError for a key that is no key.
+    An empty key is skipped. Returns whether the example was loaded; two starts at once load it once. Raises
+    ConfigurationError for a text that is no key.
     """
     lock_first_start(session)
     _ensure(session, admin_key, name="admin", scopes=(ADMIN,), secret=secret, now=now)

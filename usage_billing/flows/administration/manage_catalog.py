@@ -1,4 +1,4 @@
-"""Creating and changing plans, usage types and quotas, with an audit entry for each change."""
+"""Creates and changes plans, usage types and quotas, with an audit entry for each change."""
 
 from datetime import datetime
 
@@ -16,38 +16,63 @@ from usage_billing.metering.models import first_place
 from usage_billing.metering.recording import SHARDS
 from usage_billing.subscriptions.models import Subscription
 
-# Every summary that the version may apply to, locked in the order of all writers. Those marked already are locked
-# too: billing may be clearing the mark at this moment, by the older version.
-_TO_RATE_AGAIN = text(
-    "UPDATE usage_summaries AS s SET to_rate = true FROM ("
-    " SELECT s.id FROM usage_summaries AS s WHERE s.usage_type_id = :type"
-    # Only what takes effect at once concerns what is under way.
-    " AND CASE WHEN :immediate THEN s.period_end > :start ELSE s.period_start >= :start END"
-    " AND (CAST(:own AS text) IS NULL OR s.subscription_id = :own)"
-    " AND EXISTS (SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.subscription_id"
-    " AND t.plan_id = :plan)"
-    " ORDER BY s.subscription_id, s.usage_type_id, s.period_start FOR UPDATE OF s"
-    ") AS affected WHERE s.id = affected.id"
-)
+# Reopens every summary that the new version may apply to, locked in the order of all writers. Only an immediate version
+# applies to periods under way. Summaries that are to be rated already are locked too: billing may be rating them at
+# this moment, by the older version.
+_TO_RATE_AGAIN = text("""
+    UPDATE usage_summaries AS s
+    SET to_rate = true
+    FROM (
+        SELECT s.id
+        FROM usage_summaries AS s
+        WHERE s.usage_type_id = :type
+            AND CASE WHEN :immediate THEN s.period_end > :start ELSE s.period_start >= :start END
+            AND (CAST(:own AS text) IS NULL OR s.subscription_id = :own)
+            AND EXISTS (
+                SELECT FROM subscription_terms AS t
+                WHERE t.subscription_id = s.subscription_id AND t.plan_id = :plan
+            )
+        ORDER BY s.subscription_id, s.usage_type_id, s.period_start
+        FOR UPDATE OF s
+    ) AS affected
+    WHERE s.id = affected.id
+""")
 # A minimum is due in the period under way as well. The subscriptions are locked before the plan, as billing does.
-_LOCK_SUBSCRIPTIONS = text(
-    "SELECT id FROM subscriptions AS s WHERE (CAST(:own AS text) IS NULL OR id = :own) AND EXISTS ("
-    " SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.id AND t.plan_id = :plan)"
-    " ORDER BY id FOR NO KEY UPDATE"
-)
-_OPEN_AGAIN = text(
-    "UPDATE subscriptions AS s SET opens_at = least(opens_at, greatest(:now, started_at))"
-    " WHERE (CAST(:own AS text) IS NULL OR id = :own) AND EXISTS ("
-    " SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.id AND t.plan_id = :plan)"
-)
-_RECORDED_LATER = text(
-    "SELECT 1 FROM subscription_terms AS t WHERE t.plan_id = :plan"
-    " AND (CAST(:own AS text) IS NULL OR t.subscription_id = :own) AND EXISTS ("
-    " SELECT FROM usage AS u WHERE hashtextextended(u.subscription_id, 0) = hashtextextended(t.subscription_id, 0)"
-    " AND u.subscription_id = t.subscription_id AND usage_place(u.occurred_at, u.ordinal) >= :first"
-    " AND u.usage_type_id = :type"
-    " AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)) LIMIT 1"
-)
+_LOCK_SUBSCRIPTIONS = text("""
+    SELECT id
+    FROM subscriptions AS s
+    WHERE (CAST(:own AS text) IS NULL OR id = :own)
+        AND EXISTS (
+            SELECT FROM subscription_terms AS t
+            WHERE t.subscription_id = s.id AND t.plan_id = :plan
+        )
+    ORDER BY id
+    FOR NO KEY UPDATE
+""")
+_OPEN_AGAIN = text("""
+    UPDATE subscriptions AS s
+    SET opens_at = least(opens_at, greatest(:now, started_at))
+    WHERE (CAST(:own AS text) IS NULL OR id = :own)
+        AND EXISTS (
+            SELECT FROM subscription_terms AS t
+            WHERE t.subscription_id = s.id AND t.plan_id = :plan
+        )
+""")
+_RECORDED_LATER = text("""
+    SELECT 1
+    FROM subscription_terms AS t
+    WHERE t.plan_id = :plan
+        AND (CAST(:own AS text) IS NULL OR t.subscription_id = :own)
+        AND EXISTS (
+            SELECT FROM usage AS u
+            WHERE hashtextextended(u.subscription_id, 0) = hashtextextended(t.subscription_id, 0)
+                AND u.subscription_id = t.subscription_id
+                AND usage_place(u.occurred_at, u.ordinal) >= :first
+                AND u.usage_type_id = :type
+                AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)
+        )
+    LIMIT 1
+""")
 
 
 def create_plan(session: Session, new: NewPlan, *, actor: str, now: datetime) -> Plan:
@@ -97,7 +122,7 @@ def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) 
     if new.subscription_id is not None:
         _check_own(session, new)
     if new.immediate:
-        # It cuts the period under way: nobody may be recording on either side of the cut.
+        # It cuts the period under way. While the shards are locked no worker records on either side of the cut.
         lock_shards(session, range(SHARDS))
         if session.execute(_RECORDED_LATER, affected | {"first": first_place(now)}).first() is not None:
             raise Conflict("usage is recorded that occurred after this moment; try again later", code="usage_later")

@@ -1,4 +1,4 @@
-"""Creating and changing customers, with an audit entry for each change."""
+"""Creates and changes customers, with an audit entry for each change."""
 
 from datetime import datetime
 
@@ -20,7 +20,7 @@ def create_customer(session: Session, new: NewCustomer, *, actor: str, now: date
 def change_customer(
     session: Session, customer_id: str, *, changes: dict[str, str | None], actor: str, now: datetime
 ) -> Customer:
-    """Set ``name`` or ``email``, whichever is in ``changes``; raises NotFound."""
+    """Set the fields in ``changes``, of ``name`` and ``email``; raises NotFound."""
     customer = service.change_customer(session, customer_id, changes=changes)
     note(
         session,

@@ -1,4 +1,4 @@
-"""Issuing, rotating and revoking API keys, with an audit entry for each; no entry ever holds a key."""
+"""Issues, rotates and revokes API keys, with an audit entry for each; no entry ever holds a key."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ def create_key(
     expires_at: datetime | None = None,
     rate_limit: int | None = None,
 ) -> IssuedKey:
-    """Issue a key; raises InvalidInput for an unknown scope or an expiry that is over."""
+    """Issue a key; raises InvalidInput for an unknown scope, or an ``expires_at`` that is not in the future."""
     if expires_at is not None and expires_at <= now:
         raise InvalidInput.field("/expiresAt", "must be in the future", code="out_of_range")
     issued = service.issue_key(
@@ -38,7 +38,7 @@ def create_key(
 def rotate_key(
     session: Session, key_id: UUID, *, secret: str, actor: str, now: datetime, overlap: timedelta = DEFAULT_OVERLAP
 ) -> IssuedKey:
-    """Issue a successor; both hold for ``overlap``. Raises NotFound, and Conflict for a key that has ended."""
+    """Issue a key's successor; both are valid for ``overlap``. Raises NotFound; Conflict for a key that has ended."""
     issued = service.rotate_key(session, key_id, secret=secret, overlap=overlap, now=now)
     note(
         session,
@@ -53,7 +53,7 @@ def rotate_key(
 
 
 def revoke_key(session: Session, key_id: UUID, *, actor: str, now: datetime) -> ApiKey:
-    """From now on the key does not hold; revoking twice changes nothing. Raises NotFound."""
+    """Make a key invalid from ``now`` on; revoking it twice changes nothing. Raises NotFound."""
     row = service.revoke_key(session, key_id, now=now)
     if row.revoked_at == now:
         _note(session, row, actor=actor, action="key.revoked", now=now)

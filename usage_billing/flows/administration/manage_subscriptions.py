@@ -1,4 +1,4 @@
-"""Creating and ending subscriptions, with an audit entry for each change."""
+"""Creates and ends subscriptions, with an audit entry for each change."""
 
 from datetime import datetime
 
@@ -30,5 +30,8 @@ def create_subscription(session: Session, new: NewSubscription, *, actor: str, n
 def end_subscription(
     session: Session, subscription_id: str, *, ended_at: datetime, actor: str, now: datetime
 ) -> Subscription:
-    """Let it end at ``ended_at`` (exclusive); raises NotFound, or Conflict where that does not fit."""
+    """Let a subscription end at ``ended_at`` (exclusive).
+
+    Raises NotFound; Conflict when it has not started or has ended by then, or usage occurred after that moment.
+    """
     return cancel(session, subscription_id, when=When(moment=ended_at), actor=actor, now=now)

@@ -1,1 +1,1 @@
-"""One billing run from its opening to final invoices, and what an admin does to a single invoice."""
+"""A billing run from its opening to finalized invoices, and what an admin does to a single invoice."""

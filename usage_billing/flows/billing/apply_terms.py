@@ -1,7 +1,8 @@
-"""First stage of the chain: bring the marks of usage under the terms that are in force.
+"""First stage of the chain: divides usage at the allowances that are in force now.
 
-The totals themselves are kept as usage arrives. What is left to do is rare: a quota came after the usage, or the
-subscription changed in mid-period, and the recordings are divided at another allowance, in the order recorded.
+Recording keeps the totals as usage arrives. This stage has work only in rare cases: a quota was defined after the
+usage, or the subscription changed within a period. Then it divides the recordings at the new allowance, in the order
+recorded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 
 class SummaryTerms(NamedTuple):
-    """What a summary is under: its quota (None: it never had one), and where its billing period starts."""
+    """The terms of a summary: its quota (None: it never had one), and the start of its billing period."""
 
     quota: QuotaVersion | None
     period_start: datetime
@@ -29,7 +30,7 @@ class SummaryTerms(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _SegmentTerms:
-    """What holds in a segment, read off once for all the summaries that are under it."""
+    """The terms of a segment, worked out once for all summaries in it."""
 
     segment: Segment
     quota: QuotaVersion | None
@@ -40,14 +41,14 @@ class _SegmentTerms:
 def aggregate(
     session: Session, summaries: Sequence[UnratedSummary], *, timelines: Mapping[str, Timeline], quotas: QuotaBook
 ) -> dict[int, SummaryTerms]:
-    """Put locked summaries under the terms in force; returns these by summary id."""
+    """Put locked summaries under the terms in force; returns those terms by summary id."""
     terms = _Terms(timelines, quotas)
     return {summary.id: _aggregate_one(session, summary, terms.find(summary), quotas) for summary in summaries}
 
 
 @dataclass(slots=True)
 class _Terms:
-    """What holds where; looked up once for all the subscriptions on a plan, and for all usage types of one."""
+    """Finds the terms of summaries, and keeps them for other subscriptions on the plan and for other usage types."""
 
     timelines: Mapping[str, Timeline]
     quotas: QuotaBook
@@ -55,7 +56,7 @@ class _Terms:
     _segments: dict[tuple[str, datetime], Segment | None] = field(default_factory=dict)
 
     def find(self, summary: UnratedSummary) -> _SegmentTerms | None:
-        """What a summary is under; None when nothing runs where it begins."""
+        """The terms of a summary; None when the subscription is paused or not running where the summary begins."""
         subscription_id, usage_type_id = summary.subscription_id, summary.usage_type_id
         segment = self._segment(subscription_id, summary.period_start)
         if segment is None:
@@ -70,7 +71,7 @@ class _Terms:
             return None
         quota_id = None if agreed.quota is None else agreed.quota.id
         found = _SegmentTerms(agreed.segment, agreed.quota, quota_id, agreed.allowance)
-        # Where a version cuts the segment, its part depends on more than the segment.
+        # If a quota version cuts the segment, the terms depend on more than the segment, and are not kept.
         if agreed.segment == segment and not has_own:
             self._shared[segment, usage_type_id] = found
         return found
@@ -86,13 +87,14 @@ def _aggregate_one(
     session: Session, summary: UnratedSummary, found: _SegmentTerms | None, quotas: QuotaBook
 ) -> SummaryTerms:
     if found is None or found.segment.start != summary.period_start:
-        # No segment begins there any more. A change is refused where usage lies behind it, so nothing counts here.
+        # No segment begins there any more. A change is refused if usage lies after it, so no recording counts here.
         _divide(session, summary, None)
         return SummaryTerms(quotas.by_id(summary.quota_id), summary.period_start)
     segment, quota, quota_id = found.segment, found.quota, found.quota_id
     _divide(session, summary, found.allowance)
     if quota is None:
-        # Without a quota any more it is not charged; what it was charged by stands behind what is given back.
+        # The summary has no quota any more and is not charged. Its old quota is the one that its amounts are given
+        # back by.
         quota = quotas.by_id(summary.quota_id)
         quota_id = None if quota is None else quota.id
     if (summary.period_end, summary.bills_at, summary.quota_id) != (segment.end, segment.bills_at, quota_id):

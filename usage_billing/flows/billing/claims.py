@@ -1,4 +1,4 @@
-"""What billing wants charged: the usage of a summary, or a base fee."""
+"""Claims: what billing wants to charge, the usage of a summary or a base fee."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +16,7 @@ from usage_billing.subscriptions.openings import BilledSubscription
 
 @dataclass(slots=True)
 class UsageClaim:
-    """The usage of a summary, on the invoice of the period that it ``bills`` with."""
+    """A claim for the usage of a summary, on the invoice of the period ``bills``."""
 
     kind: ClassVar[str] = USAGE
 
@@ -28,20 +28,20 @@ class UsageClaim:
 
     @property
     def cause(self) -> Cause:
-        """What its items charge for."""
+        """The summary or fee that the claim's items charge for."""
         return summary_cause(self.summary.id)
 
     @property
     def label(self) -> tuple[str, ...]:
-        """What it is in the digest of a run."""
+        """The texts that stand for the claim in the digest of a run."""
         return (self.subscription.id, self.summary.usage_type_id, as_text(self.summary.period_start))
 
     def charge(self, kind: str, before: EarlierCharge) -> Charge | None:
-        """What is left to charge after ``before``."""
+        """The charge that is left after ``before``; None when nothing is left."""
         return charge_for(self.summary, self.tariff, before=before, kind=kind)
 
     def item(self, id: UUID, invoice_id: UUID, charge: Charge) -> NewItem:
-        """The item of a charge."""
+        """The invoice item of a charge of this claim."""
         if self.tariff is None:
             raise ValueError(f"summary {self.summary.id} was charged and has no quota any more")
         return usage_item(id, invoice_id, charge, summary=self.summary, tariff=self.tariff)
@@ -49,7 +49,7 @@ class UsageClaim:
 
 @dataclass(slots=True)
 class FeeClaim:
-    """The same for a base fee."""
+    """A claim for a base fee, on the invoice of the period ``bills``."""
 
     kind: ClassVar[str] = FEE
 
@@ -60,20 +60,20 @@ class FeeClaim:
 
     @property
     def cause(self) -> Cause:
-        """What its items charge for."""
+        """The summary or fee that the claim's items charge for."""
         return fee_cause(self.fee.id)
 
     @property
     def label(self) -> tuple[str, ...]:
-        """What it is in the digest of a run."""
+        """The texts that stand for the claim in the digest of a run."""
         return (self.subscription.id, "fee", as_text(self.fee.period_start))
 
     def charge(self, kind: str, before: EarlierCharge) -> Charge | None:
-        """What is left to charge after ``before``."""
+        """The charge that is left after ``before``; None when nothing is left."""
         return charge_for_fee(self.fee.amount, description=self.fee.description, before=before, kind=kind)
 
     def item(self, id: UUID, invoice_id: UUID, charge: Charge) -> NewItem:
-        """The item of a charge."""
+        """The invoice item of a charge of this claim."""
         return fee_item(id, invoice_id, charge, fee=self.fee)
 
 

@@ -1,7 +1,7 @@
-"""Driving a run, slice by slice, each in a transaction of its own: shared by the worker's door and the CLI's.
+"""Drives a run slice by slice, for the workers and for the command line.
 
-It opens transactions because a slice is one; nothing in between is held, so a kill at any point loses a slice's
-work at most, and it is done again.
+Each slice is a transaction of its own, and nothing is held between two slices. If the process is killed, at most the
+work of one slice is lost, and that slice is done again.
 """
 
 import logging
@@ -38,7 +38,7 @@ from usage_billing.flows.billing.run_stages import (
     subscriptions_in,
 )
 
-# What one subscription's own data can cause; it becomes a warning and the others are billed.
+# Errors that one subscription's own data can cause. They become a warning, and the other subscriptions are billed.
 _ITS_OWN_FAULT = (
     DataError,
     IntegrityError,
@@ -58,7 +58,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is. ``total`` grows when a stage is planned."""
+    """How far a run is, in slices. ``total`` grows when a stage is planned."""
 
     stage: str
     done: int
@@ -66,7 +66,7 @@ class Progress:
 
 
 def next_of_run(engine: Engine, run_id: UUID, *, grace: timedelta) -> Next:
-    """Move the run on to what its rows allow, in a transaction of its own."""
+    """Move the run on to the stage that its rows allow, in a transaction of its own; returns what is due there."""
     with transaction(engine) as session:
         due = move_on(session, run_id, grace=grace, now=utc_now())
     crash.point("bill.planned")
@@ -74,10 +74,10 @@ def next_of_run(engine: Engine, run_id: UUID, *, grace: timedelta) -> Next:
 
 
 def do_slice(engine: Engine, run_id: UUID, phase: str, position: int, *, grace: timedelta) -> None:
-    """Do one slice, or nothing if it is done or somebody is at it.
+    """Do one slice, or nothing if it is done or another worker has locked it.
 
-    What makes it fail is raised, and stands in the run until it is complete: others will try again, and nobody would
-    know.
+    If the slice fails, the error is stored on the run until the run completes, and raised. So an operator sees it,
+    although other workers try the slice again. Unavailable is raised and not stored.
     """
     try:
         _do_what_can_be_done(engine, run_id, phase, position, grace)
@@ -95,19 +95,20 @@ def _do_what_can_be_done(engine: Engine, run_id: UUID, phase: str, position: int
     try:
         _do_slice(engine, run_id, phase, position, grace, apart=False)
     except _ITS_OWN_FAULT as error:
-        _log.warning("a slice failed, now without what cannot be billed", exc_info=error, extra={"run": str(run_id)})
+        extra = {"run": str(run_id)}
+        _log.warning("a slice failed; trying again without what cannot be billed", exc_info=error, extra=extra)
         _do_slice(engine, run_id, phase, position, grace, apart=True)
 
 
 def run_to_end(
     engine: Engine, run_id: UUID, *, settings_grace: timedelta, on_progress: Callable[[Progress], None]
 ) -> BillingRun:
-    """Drive the run to its end in this process, beside any worker that is at it too."""
+    """Drive the run to its end in this process; workers may do slices of it at the same time."""
     before: Next | None = None
     while True:
         due = next_of_run(engine, run_id, grace=settings_grace)
         if due == before:
-            time.sleep(_PAUSE_SECONDS)  # somebody else is at what is left
+            time.sleep(_PAUSE_SECONDS)  # another worker does the slices that are left
         before = due
         done, total = _count(engine, run_id)
         for position in due.positions:
@@ -148,7 +149,8 @@ def _bill(
 ) -> SliceOutcome:
     if not apart:
         return _bill_together(session, run, part, ids, grace)
-    # All at once and in order, as a slice does: the first to be finalized locks the series of numbers.
+    # Lock everything at once and in order, as a whole slice does: once a first invoice has locked the series of
+    # numbers, no lock may follow.
     subscriptions, _, plans = lock_agreements(session, ids)
     if run.dry_run or part.phase == FINALIZE:
         found = (one for one in subscriptions.values() if one.plan_id in plans)
@@ -159,7 +161,7 @@ def _bill(
 def _bill_apart(
     session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta
 ) -> SliceOutcome:
-    """Bill these without those that cannot be billed: what fails is halved until it is one subscription."""
+    """Bill these subscriptions except those that cannot be. A part that fails is halved until it is one of them."""
     try:
         with session.begin_nested():
             return _bill_together(session, run, part, ids, grace)

@@ -1,4 +1,4 @@
-"""Make invoices final whose period and grace time are over: a number each, and they never change again."""
+"""Finalizes invoices whose period and grace time are over: each gets a number, and never changes again."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -21,16 +21,18 @@ from usage_billing.outbox.service import tell
 from usage_billing.subscriptions.openings import lock_to_bill
 
 _NOTHING = Decimal(0)
-_PAYMENT_DAYS = text(
-    "SELECT s.id, p.payment_days FROM subscriptions AS s JOIN plans AS p ON p.id = s.plan_id"
-    " WHERE s.id = ANY(CAST(:ids AS text[]))"
-)
+_PAYMENT_DAYS = text("""
+    SELECT s.id, p.payment_days
+    FROM subscriptions AS s
+    JOIN plans AS p ON p.id = s.plan_id
+    WHERE s.id = ANY(CAST(:ids AS text[]))
+""")
 
 
 def finalize_invoices(
     session: Session, ids: Collection[str], *, as_of: datetime, grace: timedelta, now: datetime, actor: str
 ) -> SliceOutcome:
-    """Finalize the due drafts of these subscriptions, with whatever was recorded since they were rated."""
+    """Finalize the due drafts of these subscriptions, with everything that was recorded since they were rated."""
     lock_to_bill(session, ids)
     outcome = invoice_subscriptions(session, unrated_of(session, ids, as_of=as_of), as_of=as_of)
     ended_before = as_of - grace
@@ -45,7 +47,7 @@ def finalize_invoices(
 
 
 def finalize_drafts(session: Session, drafts: Sequence[DueDraft | Invoice], *, now: datetime, actor: str) -> None:
-    """Settle credit and number these locked drafts, in their order."""
+    """Settle credit for these locked drafts and number them, in their order."""
     if not drafts:
         return
     applied = _settle_credit(session, drafts)
@@ -62,9 +64,10 @@ def finalize_drafts(session: Session, drafts: Sequence[DueDraft | Invoice], *, n
 
 
 def _settle_credit(session: Session, drafts: Sequence[DueDraft | Invoice]) -> dict[UUID, Decimal]:
-    """Grant what negative drafts give back, and apply to the others what their customers have in hand.
+    """Grant the credit of negative drafts, and apply to the other drafts the credit that their customers have.
 
-    Returns what was applied. Who has nothing in hand and is given nothing needs no balance, and no lock on it.
+    Returns the credit applied, by invoice id. A customer who has no credit and is granted none needs no balance, and no
+    lock on it.
     """
     holders = {(draft.customer_id, draft.currency) for draft in drafts if draft.total < 0}
     holders |= holders_of_credit(session, (draft.customer_id for draft in drafts))
@@ -83,7 +86,7 @@ def _settle_credit(session: Session, drafts: Sequence[DueDraft | Invoice]) -> di
 
 
 def _payment_days(session: Session, drafts: Sequence[DueDraft | Invoice]) -> dict[str, timedelta]:
-    """By subscription."""
+    """How long after its finalization an invoice is due, by subscription id."""
     rows = session.execute(_PAYMENT_DAYS, {"ids": [draft.subscription_id for draft in drafts]})
     return {row[0]: timedelta(days=row[1]) for row in rows.all()}
 

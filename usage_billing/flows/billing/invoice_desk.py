@@ -1,7 +1,8 @@
-"""Where charges become items on drafts: everything is read before, and the changes are written as sets after.
+"""Turns claims into items on drafts: it reads everything first, and then writes all changes in few statements.
 
-A charge goes on the invoice that its segment bills on, while that is a draft or is not there yet; once it is
-final, as an adjustment on the draft of the period at ``as_of``. Whatever is asked twice is written once.
+A charge goes on the invoice that its segment bills on, as long as that is a draft or does not exist yet. Once that
+invoice is final, the charge goes as an adjustment on the draft of the period at ``as_of``. A claim that is settled
+twice is written once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ _NEVER = EarlierCharge()
 
 @dataclass(slots=True)
 class Desk:
-    """The standing invoices of some locked subscriptions, and what is to change of them."""
+    """The standing invoices of some locked subscriptions, and the changes to be written to them."""
 
     as_of: datetime
     timelines: Mapping[str, Timeline]
@@ -46,7 +47,7 @@ class Desk:
     _removed: list[UUID] = field(default_factory=list)
 
     def settle(self, claim: Claim) -> None:
-        """Decide what becomes of one claim."""
+        """Decide which item of one claim is added, changed or removed."""
         cause = claim.cause
         own = self.invoices.get((claim.subscription.id, claim.bills.end))
         kind = claim.kind if own is None or own.is_open else ADJUSTMENT
@@ -72,12 +73,12 @@ class Desk:
             )
 
     def write(self, session: Session) -> SliceOutcome:
-        """Write what was decided, and say what it was."""
+        """Write what was decided, and return it."""
         add_drafts(session, self._drafts, totals=self._totals)
         remove_items(session, self._removed)
         change_items(session, self._changed)
         add_items(session, self._added)
-        # A new draft is stored with its total; what was there before is added up anew.
+        # A new draft is stored with its total; the drafts that existed before are added up anew.
         before = self.touched - {draft.id for draft in self._drafts}
         add_up(session, before)
         if self._removed:
@@ -91,7 +92,7 @@ class Desk:
         self._added.append(claim.item(new_id(), invoice_id, charge))
 
     def _draft_for(self, claim: Claim, kind: str) -> UUID:
-        """The draft for a charge: its own, or for an adjustment the next one that is still open."""
+        """The id of the draft for a charge: that of its own period, or for an adjustment the next open one."""
         subscription = claim.subscription
         bills = claim.bills
         if kind == ADJUSTMENT:
@@ -127,7 +128,7 @@ def open_desk(
     timelines: Mapping[str, Timeline],
     history: History,
 ) -> Desk:
-    """A desk that knows every invoice which these claims can concern: their own, and all that are due later."""
+    """A desk with every invoice that these claims can concern: those of their own periods, and all that end later."""
     since: dict[str, datetime] = {}
     for claim in claims:
         name = claim.subscription.id
@@ -140,7 +141,7 @@ def open_desk(
 
 
 def next_bill(timeline: Timeline, as_of: datetime) -> Period:
-    """What is under way at ``as_of`` and when it is invoiced; once the subscription has ended, its last period."""
+    """The period under way at ``as_of``, up to when it is invoiced; for an ended subscription, its last period."""
     running, ended = timeline.segment_at(as_of), timeline.terms[-1].ends_at
     cadence = _cadence(timeline)
     if running is not None:

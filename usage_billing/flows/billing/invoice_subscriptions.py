@@ -1,4 +1,4 @@
-"""Rate what is new of some subscriptions and put it on their invoices: one transaction, one set at a time."""
+"""Rates what is new of some subscriptions and puts it on their invoices, in one transaction."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -27,9 +27,9 @@ _INSTANT = timedelta(microseconds=1)
 
 
 def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: datetime) -> SliceOutcome:
-    """Charge what these subscriptions owe as of ``as_of``; what is charged already is left alone.
+    """Charge what these subscriptions owe as of ``as_of`` and were not charged yet.
 
-    Locks, in this order: the subscriptions, their plans, their summaries to rate, their fees.
+    It locks, in this order: the subscriptions, their plans, their summaries to rate, their fees.
     """
     if not ids:
         return SliceOutcome()
@@ -85,7 +85,7 @@ def _usage_claims(
 
 
 def _tariff(quota: QuotaVersion, currency: str, known: dict[tuple[int, str], Tariff]) -> Tariff:
-    """What a quota charges by, made once in a slice."""
+    """The tariff of a quota version, made once in a slice and kept in ``known``."""
     key = (quota.id, currency)
     tariff = known.get(key)
     if tariff is None:
@@ -94,7 +94,8 @@ def _tariff(quota: QuotaVersion, currency: str, known: dict[tuple[int, str], Tar
 
 
 def _fee_claim(fee: DueFee, subscription: BilledSubscription, timeline: Timeline, currency: str) -> Claim:
-    # A fee in advance is billed where the period before it ends; what ends with a pause is billed after it.
+    # A fee in advance is billed with the period that ends where the fee begins. If the subscription is paused where the
+    # fee is billed, the fee goes with the period in which it begins.
     running = timeline.segment_at(fee.bills_at - _INSTANT)
     if running is None and fee.period_start < fee.bills_at:
         running = timeline.segment_at(fee.period_start)

@@ -1,4 +1,4 @@
-"""What becomes of an invoice by an admin's hand: final before its time, paid, void, given up."""
+"""What an admin does to a single invoice: finalize it before its time, mark it as paid, void it, or give it up."""
 
 from datetime import datetime
 from uuid import UUID
@@ -19,9 +19,9 @@ from usage_billing.subscriptions.service import lock_subscription
 
 
 def finalize_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
-    """Make a draft final whose period is over, without waiting for the grace time.
+    """Finalize a draft whose period is over, without waiting for the grace time.
 
-    Raises Conflict when it is none, or nothing on it is due any more.
+    Raises NotFound; Conflict when the invoice is no draft, its period is not over, or nothing on it is due any more.
     """
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, FINALIZED)
@@ -39,7 +39,7 @@ def finalize_invoice(session: Session, invoice_id: UUID, *, actor: str, now: dat
 
 
 def pay_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
-    """Remember that it was paid; raises Conflict unless it is final."""
+    """Note that an invoice was paid; raises NotFound, and Conflict unless it is finalized or uncollectible."""
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, PAID)
     invoice.status, invoice.paid_at = PAID, now
@@ -47,7 +47,7 @@ def pay_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime
 
 
 def give_up_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
-    """Remember that it will not be paid: uncollectible."""
+    """Note that an invoice will not be paid (uncollectible); raises NotFound, and Conflict unless it is finalized."""
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, UNCOLLECTIBLE)
     invoice.status = UNCOLLECTIBLE
@@ -55,9 +55,9 @@ def give_up_invoice(session: Session, invoice_id: UUID, *, actor: str, now: date
 
 
 def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
-    """Take back a final invoice: its credit is undone, and the next run charges anew what it charged.
+    """Void a finalized invoice: its credit is undone, and the next run charges anew what the invoice charged.
 
-    Raises Conflict when it is a draft or paid, or when credit that it granted is spent.
+    Raises NotFound, and Conflict when it is a draft, paid or void, or when credit that it granted is spent.
     """
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, VOID)
@@ -72,7 +72,7 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
 
 
 def _lock(session: Session, invoice_id: UUID) -> Invoice:
-    """The subscription first, as billing does, then the invoice."""
+    """Lock the invoice's subscription, then the invoice, as billing does; raises NotFound."""
     found = get_invoice(session, invoice_id)
     lock_subscription(session, found.subscription_id)
     return get_invoice(session, invoice_id, lock=True)

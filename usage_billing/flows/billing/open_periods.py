@@ -1,4 +1,4 @@
-"""What is due in a period whether anything is used or not: base fees, and the minimums of prices."""
+"""Finds what is due in a period without any usage: base fees, and the minimum amounts of prices."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -29,7 +29,7 @@ def open_periods(
     quotas: QuotaBook,
     as_of: datetime,
 ) -> None:
-    """Make the fees and empty summaries of every segment that has begun by ``as_of`` and was not looked at yet."""
+    """Store the fees and empty summaries of each segment that began by ``as_of`` and that billing has not looked at."""
     fees: list[NewFee] = []
     looked: list[BilledSpan] = []
     summaries: list[NewSummary] = []
@@ -84,7 +84,7 @@ def _minimums(
 def _has_periodic(
     subscription: BilledSubscription, timeline: Timeline, plans: Mapping[str, Plan], quotas: QuotaBook
 ) -> bool:
-    """Whether anything can be due without use; if not, billing need not look at every period."""
+    """Whether anything can be due without usage; if not, billing need not look at every period."""
     return any(
         plans[term.plan_id].base_fee is not None or quotas.has_minimum(term.plan_id, subscription.id)
         for term in timeline.terms
@@ -92,7 +92,7 @@ def _has_periodic(
 
 
 def _next_opening(timeline: Timeline, instant: datetime, segment: Segment | None) -> datetime | None:
-    """Where the next segment begins; None when nothing comes any more."""
+    """When the next segment begins; None when no segment follows."""
     if segment is not None:
         instant = segment.end
         if timeline.segment_at(instant) is not None:

@@ -1,4 +1,4 @@
-"""Opening a billing run: a row, and from then on it will be finished by somebody."""
+"""Opens a billing run: it stores a row, and from then on the workers take the run to its end."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,16 +13,16 @@ from usage_billing.core.errors import InvalidInput
 from usage_billing.core.identifiers import new_id
 from usage_billing.subscriptions.models import Subscription
 
-# Clocks differ a little between whoever asks and this machine.
+# The clock of the machine that asks may be ahead of this machine's by so much.
 _CLOCK_SKEW = timedelta(minutes=1)
-# No usage is older, and no calendar is needed further ahead. A run outside could never be worked off.
+# No usage is older, and no calendar is needed further ahead. A run outside these bounds could never be finished.
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _REQUESTED_BY_LENGTH = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """What a run is over. ``as_of`` None is now; ``subscription_id`` None is everybody."""
+    """What a run covers. ``as_of`` None means now; ``subscription_id`` None means every subscription."""
 
     as_of: datetime | None = None
     subscription_id: str | None = None
@@ -32,10 +32,10 @@ class RunRequest:
 def open_run(
     session: Session, request: RunRequest, *, requested_by: str, now: datetime, key: str | None = None
 ) -> BillingRun:
-    """Open a run; with a ``key`` that is known already, return the run it opened then.
+    """Open a run. If a run was opened with this ``key`` before, that run is returned and none is opened.
 
-    Raises InvalidInput for an unknown subscription, and for a time to come unless it is a dry run: what has not
-    happened cannot be invoiced.
+    Raises InvalidInput for an unknown subscription, for an ``as_of`` outside 2000 to 2200, and for one in the future
+    unless it is a dry run: what has not happened cannot be invoiced.
     """
     as_of = request.as_of or now
     if not _EARLIEST <= as_of < _LATEST:

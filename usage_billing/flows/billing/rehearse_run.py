@@ -1,4 +1,4 @@
-"""A run, done and undone: what it would charge now, by the very code of the real one."""
+"""Rehearses a run: does it and rolls it back, to show what it would charge now, by the code of the real run."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from usage_billing.invoicing.queries import drafts_of, items_of
 
 
 def rehearse(engine: Engine, request: RunRequest, *, grace: timedelta, now: datetime) -> SliceOutcome:
-    """What the run would do; its digest is the real run's as long as nothing is recorded in between."""
+    """What the run would do now. Its digest equals the real run's if nothing is recorded or changed in between."""
     as_of, outcome = request.as_of or now, SliceOutcome()
     with rolled_back(engine) as session:
         ids = due_subscriptions(session, as_of=as_of, grace=grace, only=request.subscription_id)
@@ -33,9 +33,9 @@ def rehearse(engine: Engine, request: RunRequest, *, grace: timedelta, now: date
 def upcoming(
     session: Session, subscription_id: str, *, now: datetime
 ) -> tuple[Invoice, Sequence[UsageInvoiceItem]] | None:
-    """The draft that a run now would leave for a subscription, in a session that is rolled back; None without one.
+    """The draft that a run now would leave for a subscription, with its items; None when it would leave none.
 
-    Draft and items outlive the session, and what it knew before.
+    The caller rolls ``session`` back. Draft and items outlive the session, and what it knew before.
     """
     invoice_subscriptions(session, [subscription_id], as_of=now)
     drafts = drafts_of(session, subscription_id)
@@ -46,6 +46,6 @@ def upcoming(
 
 
 def expect(engine: Engine, request: RunRequest, digest: str, *, grace: timedelta, now: datetime) -> None:
-    """Raises Conflict when a run now would not charge what the dry run with ``digest`` showed."""
+    """Check that a run now would charge what the dry run with ``digest`` showed; raises Conflict if it would not."""
     if rehearse(engine, request, grace=grace, now=now).digest_text() != digest:
         raise Conflict("the run would charge something else than expected; look at it again", code="digest_changed")

@@ -1,4 +1,4 @@
-"""What a slice of a billing run did, in a form that adds up whatever the slices were. Pure."""
+"""What a slice of a billing run did, in a form that adds up to the same sum however the run is sliced. Pure."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,9 +15,10 @@ _NOTHING = Decimal(0)
 
 @dataclass(slots=True)
 class SliceOutcome:
-    """Counts, the change of what is charged per currency, and a digest over the changed items.
+    """Counts, the change of the charged amounts by currency, and a digest over the changed items.
 
-    The digest adds the hashes of its lines, so it is the same in whatever order and slices they came.
+    ``amounts`` are in units of each currency. The digest is the sum of the hashes of its lines modulo 2**256, so it
+    does not depend on their order or on the slices.
     """
 
     subscriptions: int = 0
@@ -47,15 +48,15 @@ class SliceOutcome:
         self.warnings += other.warnings
 
     def amount_texts(self) -> dict[str, str]:
-        """The amounts as they are shown."""
+        """The amounts by currency, as they are shown: with the currency's number of decimals."""
         return {code: money_text(amount, minor_unit(code)) for code, amount in sorted(self.amounts.items())}
 
     def digest_text(self) -> str:
-        """64 hexadecimal digits."""
+        """The digest as 64 hexadecimal digits."""
         return f"{self.digest:064x}"
 
     def to_json(self) -> dict[str, Any]:
-        """As it is kept with its slice."""
+        """The outcome as JSON, as it is stored with its slice."""
         return {
             "subscriptions": self.subscriptions,
             "invoices": self.invoices,
@@ -68,7 +69,7 @@ class SliceOutcome:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "SliceOutcome":
-        """Read ``to_json`` back."""
+        """The outcome that ``to_json`` wrote."""
         return cls(
             subscriptions=stored["subscriptions"],
             invoices=stored["invoices"],

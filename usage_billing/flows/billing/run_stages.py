@@ -1,7 +1,7 @@
 """The stages of a run as rows: planning slices, claiming one, moving on, closing.
 
-A run goes opened -> invoicing -> finalizing -> completed. Each step looks at the rows and does what is due, so
-it may be asked any number of times, by anybody, in any order.
+A run goes opened -> invoicing -> finalizing -> completed. Each step looks at the rows and does what is due. So any
+worker may ask for any step, at any time and any number of times.
 """
 
 from collections.abc import Collection
@@ -25,29 +25,48 @@ from usage_billing.flows.billing.run_outcome import SliceOutcome
 
 INVOICE = "invoice"
 FINALIZE = "finalize"
-# Large enough that a transaction pays, small enough that one is soon over and holds few locks: a sixth of a second.
+# Subscriptions in a slice: enough to pay for a transaction, few enough that it ends soon (after about a sixth of a
+# second) and holds few locks.
 SLICE = 1000
 
-_UNRATED = (
-    "SELECT id FROM (SELECT subscription_id AS id FROM usage_summaries WHERE to_rate AND period_start <= :as_of"
-    " UNION SELECT subscription_id FROM fee_charges WHERE to_charge AND period_start <= :as_of"
-    " UNION SELECT id FROM subscriptions WHERE opens_at <= :as_of) AS unrated"
-    " WHERE CAST(:only AS text) IS NULL OR id = :only"
-)
-_DUE = (
-    "SELECT DISTINCT subscription_id AS id FROM invoices WHERE status = 'draft' AND period_end <= :ended_before"
-    " AND (CAST(:only AS text) IS NULL OR subscription_id = :only)"
-)
-_PLAN = (
-    "INSERT INTO billing_run_slices (run_id, phase, position, first_id, last_id)"
-    " SELECT :run, :phase, position, min(id), max(id) FROM ("
-    " SELECT id, (row_number() OVER (ORDER BY id) - 1) / :size AS position FROM ({}) AS due"
-    ") AS numbered GROUP BY position ON CONFLICT DO NOTHING"
-)
+_UNRATED = """
+    SELECT id
+    FROM (
+        SELECT subscription_id AS id
+        FROM usage_summaries
+        WHERE to_rate AND period_start <= :as_of
+        UNION
+        SELECT subscription_id
+        FROM fee_charges
+        WHERE to_charge AND period_start <= :as_of
+        UNION
+        SELECT id
+        FROM subscriptions
+        WHERE opens_at <= :as_of
+    ) AS unrated
+    WHERE CAST(:only AS text) IS NULL OR id = :only
+"""
+_DUE = """
+    SELECT DISTINCT subscription_id AS id
+    FROM invoices
+    WHERE status = 'draft'
+        AND period_end <= :ended_before
+        AND (CAST(:only AS text) IS NULL OR subscription_id = :only)
+"""
+_PLAN = """
+    INSERT INTO billing_run_slices (run_id, phase, position, first_id, last_id)
+    SELECT :run, :phase, position, min(id), max(id)
+    FROM (
+        SELECT id, (row_number() OVER (ORDER BY id) - 1) / :size AS position
+        FROM ({}) AS due
+    ) AS numbered
+    GROUP BY position
+    ON CONFLICT DO NOTHING
+"""
 _ALL = "SELECT id FROM ({}) AS due ORDER BY id"
 _WITHIN = "SELECT id FROM ({}) AS due WHERE id BETWEEN :first AND :last ORDER BY id"
 _OF = "SELECT id FROM ({}) AS due WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id"
-# A dry run does and undoes both stages in one transaction, so its one stage is over everything due to either.
+# A dry run does and undoes both stages in one transaction, so its one stage covers what is due in either.
 _EITHER = f"{_UNRATED} UNION {_DUE}"
 _WHO = {INVOICE: _UNRATED, FINALIZE: _DUE}
 
@@ -58,14 +77,14 @@ def _who(run: BillingRun, phase: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What is due of a run: slices of ``phase``, or nothing when it is complete."""
+    """What is due of a run: the slices of ``phase`` at ``positions``. For a complete run ``phase`` is None."""
 
     phase: str | None
     positions: list[int]
 
 
 def move_on(session: Session, run_id: UUID, *, grace: timedelta, now: datetime) -> Next:
-    """Bring the run to the stage that its rows allow, and say what is to be done there."""
+    """Bring the run to the stage that its rows allow, and return what is due there; raises NotFound."""
     run = get_run(session, run_id, lock=True)
     run.heartbeat_at = now
     if run.status == OPENED:
@@ -74,7 +93,7 @@ def move_on(session: Session, run_id: UUID, *, grace: timedelta, now: datetime) 
     if run.status == INVOICING:
         if positions := pending_slices(session, run_id, INVOICE):
             return Next(INVOICE, positions)
-        if not run.dry_run:  # the slices of a dry run have finalized, and undone it, themselves
+        if not run.dry_run:  # each slice of a dry run has already finalized its invoices and undone that
             _plan(session, run, FINALIZE, grace)
         run.status = FINALIZING
     if run.status == FINALIZING:
@@ -85,7 +104,7 @@ def move_on(session: Session, run_id: UUID, *, grace: timedelta, now: datetime) 
 
 
 def claim_slice(session: Session, run_id: UUID, phase: str, position: int) -> BillingRunSlice | None:
-    """Lock a slice that is to be done; None when it is done, or somebody else is at it."""
+    """Lock and return a slice that is to be done; None when it is done, or another worker has locked it."""
     return session.scalars(
         select(BillingRunSlice)
         .where(
@@ -99,7 +118,7 @@ def claim_slice(session: Session, run_id: UUID, phase: str, position: int) -> Bi
 
 
 def subscriptions_in(session: Session, run: BillingRun, part: BillingRunSlice, *, grace: timedelta) -> list[str]:
-    """The subscriptions of a slice that have something to do at this moment."""
+    """The subscriptions of a slice for which the run has something to do at this moment, ordered by id."""
     found = session.scalars(
         text(_WITHIN.format(_who(run, part.phase))),
         {
@@ -114,7 +133,7 @@ def subscriptions_in(session: Session, run: BillingRun, part: BillingRunSlice, *
 
 
 def due_subscriptions(session: Session, *, as_of: datetime, grace: timedelta, only: str | None) -> list[str]:
-    """Every subscription that a run would have something to do for."""
+    """Every subscription for which a run would have something to do now, ordered by id."""
     found = session.scalars(
         text(_ALL.format(_EITHER)),
         {"as_of": as_of, "ended_before": as_of - grace, "only": only},
@@ -123,12 +142,12 @@ def due_subscriptions(session: Session, *, as_of: datetime, grace: timedelta, on
 
 
 def unrated_of(session: Session, ids: Collection[str], *, as_of: datetime) -> list[str]:
-    """Those of these subscriptions that have something to rate."""
+    """Those of these subscriptions that have something to rate, ordered by id."""
     return list(session.scalars(text(_OF.format(_UNRATED)), {"as_of": as_of, "only": None, "ids": list(ids)}))
 
 
 def note_done(part: BillingRunSlice, outcome: SliceOutcome) -> None:
-    """Mark a claimed slice as done, with what it did."""
+    """Mark a claimed slice as done, and store what it did."""
     part.done = True
     part.outcome = outcome.to_json()
 

@@ -1,1 +1,1 @@
-"""Recording usage, taking it back, importing it, and the quarantine: what makes or changes recordings."""
+"""The flows that make or change recordings: recording usage, voiding it, importing it, and the quarantine."""

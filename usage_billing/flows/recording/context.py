@@ -1,4 +1,4 @@
-"""What must be known of the catalogue to count a batch, read as sets before the first recording is looked at."""
+"""What a batch needs from the catalogue and the subscriptions, read in few statements before it is counted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class Context:
             and last.key.period_start <= recording.occurred_at < last.period_end
             and self.customers[recording.subscription_id] == recording.customer_id
         ):
-            return last  # what refuses anything else was looked at when this one was found
+            return last  # every other reason to refuse it was checked when this summary was found
         refusal = self._refusal(recording)
         if refusal is not None:
             return refusal
@@ -69,12 +69,12 @@ class Context:
         timeline = self.timelines[subscription_id]
         agreed = agreed_at(timeline, self.quotas, subscription_id, usage_type, recording.occurred_at)
         if agreed is None:
-            raise LookupError(f"nothing runs for {recording.id}")
+            raise LookupError(f"no segment of the subscription holds {recording.id}")
         return new_summary(subscription_id, usage_type, agreed)
 
 
 def new_summary(subscription_id: str, usage_type_id: str, agreed: AgreedSegment) -> NewSummary:
-    """The summary of a segment as things stand."""
+    """The summary to be made for a segment under the quota that holds in it now."""
     segment = agreed.segment
     return NewSummary(
         key=SummaryKey(subscription_id, usage_type_id, segment.start),
@@ -86,7 +86,7 @@ def new_summary(subscription_id: str, usage_type_id: str, agreed: AgreedSegment)
 
 
 def load_context(session: Session, recordings: Sequence[Recording]) -> Context:
-    """Read what these recordings refer to; what does not exist is absent."""
+    """Read the subscriptions, usage types and quotas that these recordings name; those that do not exist are absent."""
     names = {recording.subscription_id for recording in recordings}
     rows = session.execute(select(Subscription.id, Subscription.customer_id).where(Subscription.id.in_(names)))
     timelines = timelines_of(session, names)

@@ -1,4 +1,4 @@
-"""Recording usage from a file: a batch of its lines at a time, each line once however often the file is imported."""
+"""Records usage from a file, a batch of lines at a time. Each line counts once, however often the file is imported."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,39 +12,40 @@ from usage_billing.flows.recording.record_usage import record_batch
 from usage_billing.metering.recording import Recording
 
 BATCH = 1000
-"""Lines in one transaction: many enough that it pays, few enough that workers wait briefly for its locks."""
+"""Lines in one transaction: enough to pay for a transaction, few enough that workers wait briefly for its locks."""
 
 _VERSION_8, _VARIANT = 8 << 76, 2 << 62
 
 
 @dataclass(frozen=True, slots=True)
 class FileName:
-    """A file as its content names it, whatever it is called: ``digest`` is its SHA-256."""
+    """Names a file by its content, whatever its path: ``digest`` is the content's SHA-256, 32 bytes."""
 
     digest: bytes
 
     def key(self, line: int) -> str:
-        """The idempotency key of a line that brings none."""
+        """The idempotency key of line ``line`` (from 1) when the line itself has none."""
         return f"import:{self.digest.hex()[:32]}:{line}"
 
     def record_id(self, line: int) -> UUID:
-        """The id of a line: the same in every import of the file, and next to that of the line before.
+        """The recording id of a line: the same in every import of the file, and next to that of the line before.
 
-        Of the 48 bits in which other ids hold milliseconds it uses 40: read as a time, it is one.
+        Other ids hold milliseconds in their first 48 bits. This id uses the lower 40 of these bits, so it can still be
+        read as a time.
         """
         return UUID(int=int.from_bytes(self.digest[:5]) << 80 | _VERSION_8 | self.digest[5] << 64 | _VARIANT | line)
 
 
 @dataclass(slots=True)
 class ImportOutcome:
-    """What became of the lines so far. ``duplicates`` counts repeats of usage, also by an earlier import."""
+    """How many lines were recorded, repeated usage (of an earlier import too), or went to quarantine so far."""
 
     recorded: int = 0
     duplicates: int = 0
     quarantined: int = 0
 
     def add(self, other: "ImportOutcome") -> None:
-        """Add what became of another batch."""
+        """Add the numbers of another batch."""
         self.recorded += other.recorded
         self.duplicates += other.duplicates
         self.quarantined += other.quarantined
@@ -53,7 +54,7 @@ class ImportOutcome:
 def import_batch(
     session: Session, recordings: Sequence[Recording], *, name: FileName, actor: str, now: datetime
 ) -> ImportOutcome:
-    """Record lines of one file in the caller's transaction; what cannot be counted goes to the quarantine."""
+    """Record lines of one file in the caller's transaction. A line that cannot be counted goes to quarantine."""
     outcome = record_batch(session, recordings, now=now)
     imported = ImportOutcome(
         recorded=outcome.recorded,

@@ -1,4 +1,4 @@
-"""Deciding about recordings that could not be counted: count them after all, or discard them."""
+"""What an admin decides about a recording in quarantine: count it after all, or discard it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,13 +31,13 @@ class Replay:
 
 
 def replay(session: Session, quarantined_id: UUID, *, actor: str, now: datetime) -> Replay:
-    """Count it now that the reason may be gone, once.
+    """Count a quarantined recording now that the reason may be gone; it is never counted twice.
 
-    Raises NotFound; Conflict ``already_resolved``, ``broken_payload`` or, when the reason is not gone,
-    ``still_refused``. A failed replay changes nothing.
+    Raises NotFound; Conflict with the code ``already_resolved``, ``broken_payload``, or ``still_refused`` when the
+    reason is not gone. A failed replay changes nothing.
     """
     recording = _recording(_find(session, quarantined_id))
-    # The lock on its shard comes before that on its row, as for every writer of usage.
+    # Every writer of usage locks the shard before any row.
     lock_shards(session, [recording.shard])
     row = _lock_open(session, quarantined_id)
     outcome = count(session, [recording], now=now)
@@ -51,7 +51,10 @@ def replay(session: Session, quarantined_id: UUID, *, actor: str, now: datetime)
 
 
 def discard(session: Session, quarantined_id: UUID, *, actor: str, now: datetime) -> QuarantinedUsage:
-    """Decide that it is never counted; it stays readable. Raises NotFound, Conflict ``already_resolved``."""
+    """Decide that a quarantined recording is never counted; it stays readable.
+
+    Raises NotFound, and Conflict with the code ``already_resolved``.
+    """
     row = _lock_open(session, quarantined_id)
     _resolve(session, row, status=DISCARDED, actor=actor, now=now)
     _note(session, row, action="quarantine.discarded", actor=actor, now=now)

@@ -1,6 +1,6 @@
-"""Putting accepted recordings into the books: each once, split at the allowance, totals kept.
+"""Puts accepted recordings into the books: each once, split at the allowance, with the running totals kept.
 
-The order of locks is that of every writer: the shards, then the summaries by their key.
+Every writer of usage locks in the same order: first the shards, then the summaries ordered by their key.
 """
 
 from collections import defaultdict
@@ -35,7 +35,7 @@ _MAX_DETAIL = 2000
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch. ``known`` were in the books already: the same acceptance, delivered again."""
+    """What became of a batch. ``known`` counts recordings whose ids were in the books: the inbox gave them again."""
 
     recorded: int = 0
     duplicates: list[RepeatedRecording] = field(default_factory=list)
@@ -46,9 +46,10 @@ class Outcome:
 def record_batch(
     session: Session, recordings: Sequence[Recording], *, now: datetime, keys_are_new: bool = False
 ) -> Outcome:
-    """Record a batch; every acceptance ends as recorded, duplicate or quarantined, whatever came before.
+    """Record a batch. Each acceptance ends as recorded, duplicate or quarantined, also when it is delivered again.
 
-    With ``keys_are_new`` they are not looked up: one that is in the books fails the transaction with IntegrityError.
+    With ``keys_are_new`` the idempotency keys are not looked up: then a key that is in the books raises IntegrityError
+    and fails the transaction.
     """
     find_by_index(session)
     lock_shards(session, (recording.shard for recording in recordings))
@@ -61,7 +62,7 @@ def record_batch(
 
 
 def set_aside(session: Session, recording: Recording, *, detail: str) -> bool:
-    """Put a recording that cannot be counted into quarantine, unless it is in the books; whether it was put there."""
+    """Put a recording into quarantine unless it is in the books; returns whether it was put there."""
     lock_shards(session, [recording.shard])
     if known_ids(session, [recording.id]):
         return False
@@ -70,7 +71,7 @@ def set_aside(session: Session, recording: Recording, *, detail: str) -> bool:
 
 
 def count(session: Session, recordings: Sequence[Recording], *, now: datetime, keys_are_new: bool = False) -> Outcome:
-    """Count recordings whose ids are new, under a lock on their shards; refusals are returned, not stored."""
+    """Count recordings whose ids are new. The caller holds the locks of their shards, and stores the refusals."""
     outcome = Outcome()
     if not recordings:
         return outcome
@@ -79,7 +80,7 @@ def count(session: Session, recordings: Sequence[Recording], *, now: datetime, k
     fresh, wanted = _divide(recordings, context, recorded_keys(session, keyed), outcome)
     if fresh:
         totals, exceeded = lock_totals(session, wanted.values()), list[Fact]()
-        # Marked one by one while PostgreSQL writes those before: neither waits for the other to have done all.
+        # insert_usage takes the recordings one by one from the generator, while PostgreSQL writes the earlier ones.
         outcome.recorded = insert_usage(session, _mark(fresh, totals, exceeded), now=now)
         save_totals(session, list(totals.values()))
         tell(session, exceeded)
@@ -94,7 +95,7 @@ def _first_of_each_id(recordings: Iterable[Recording], known: set[UUID]) -> list
 def _divide(
     recordings: Sequence[Recording], context: Context, recorded: Mapping[RecordingKey, KnownRecording], outcome: Outcome
 ) -> tuple[dict[SummaryKey, list[Recording]], dict[SummaryKey, NewSummary]]:
-    """Sort out what cannot be counted and what repeats; the rest by the summaries they belong to, and those.
+    """Note refusals and repeats in ``outcome``; return the fresh recordings by summary, and those summaries.
 
     ``recorded`` is what is in the books under each key.
     """
@@ -125,10 +126,11 @@ def _divide(
 def _mark(
     fresh: Mapping[SummaryKey, Sequence[Recording]], totals: Mapping[SummaryKey, RunningTotal], exceeded: list[Fact]
 ) -> Iterator[CountedRecording]:
-    """Advance the totals recording by recording; to ``exceeded`` comes what uses an allowance up for the first time.
+    """Yield each fresh recording with its place, advancing ``totals``.
 
-    In the order of summaries, neighbours in the index one after the other: it leaves its pages full then, and is a
-    third smaller.
+    A recording that is the first beyond an allowance adds a fact to ``exceeded``. The recordings come in the order of
+    their summaries, so that neighbours in the index are written one after the other. The index then leaves its pages
+    full, and is a third smaller.
     """
     for key in sorted(fresh, key=lambda key: totals[key].id):
         total = totals[key]

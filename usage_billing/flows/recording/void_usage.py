@@ -1,4 +1,4 @@
-"""Taking a recording back: before it is invoiced it is as if it had never been; after that it becomes a credit."""
+"""Voids a recording. Before it is invoiced it is as if it had never been; after that an adjustment credits it."""
 
 from datetime import datetime
 from uuid import UUID
@@ -20,9 +20,9 @@ from usage_billing.metering.summaries import lock_total, save_totals
 
 
 def void_usage(session: Session, usage_id: UUID, *, reason: str, actor: str, now: datetime) -> UsageVoid:
-    """Let a recording count no more; raises NotFound, or Conflict when it was taken back already.
+    """Let a recording count no more; raises NotFound, or Conflict when it was voided already.
 
-    The order of locks is that of recording: the shard, then the summary.
+    It locks in the order of recording: first the shard, then the summary.
     """
     usage = session.scalars(select(Usage).where(Usage.id == usage_id)).first()
     if usage is None:
