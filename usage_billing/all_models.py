@@ -1,7 +1,7 @@
 """Imports every room's tables, so that ``Base.metadata`` is whole.
 
-Every door imports this: what the mapper writes may point to tables of rooms that the door has no other need of, and
-fails without them.
+Every door imports this module. A row that the mapper writes may have a foreign key to a table of a room that the door
+does not use otherwise; without that table the mapper fails.
 """
 
 from usage_billing.access.models import AdminRequest, ApiKey

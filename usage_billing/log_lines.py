@@ -1,4 +1,4 @@
-"""One log record as a line: JSON for machines, a readable one for people; secrets taken out of both."""
+"""Writes a log record as a line: JSON for machines, readable text for people; secrets are taken out of both."""
 
 import json
 import logging
@@ -10,15 +10,15 @@ from usage_billing.redaction import redact, redact_value
 
 MAX_TEXT = 32_768  # characters of a message or of a traceback
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-# What a sender put into a field must neither move the cursor nor pass for a line of ours.
+# Text that a sender put into a field must neither move a terminal's cursor nor look like a line of ours.
 _CONTROL_CHARACTERS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127, *range(128, 160))}
-# Allowed in JSON, but lines end there for some readers, or a terminal obeys them.
+# Characters that JSON allows, but at which some readers end a line, or which a terminal obeys.
 _LINE_BREAKERS = {code: f"\\u{code:04x}" for code in (*range(127, 160), 0x2028, 0x2029)}
 _bound: ContextVar[dict[str, str]] = ContextVar("usage_billing_logs", default={})  # noqa: B039  never changed in place
 
 
-class bind:  # noqa: N801  read as a verb; a generator would cost each request thrice as much
-    """Within the block every line carries ``requestId`` and ``eventId``; None keeps what the outer block says."""
+class bind:  # noqa: N801  it reads as a verb; a generator would cost each request three times as much
+    """Within the block every line carries ``requestId`` and ``eventId``; for None the outer block's id stays."""
 
     __slots__ = ("_given", "_token")
 
@@ -34,7 +34,7 @@ class bind:  # noqa: N801  read as a verb; a generator would cost each request t
 
 
 def bound() -> dict[str, str]:
-    """The ids that hold here: to send on to another process."""
+    """The ids that every line carries here, by name, to be sent on to another process."""
     return dict(_bound.get())
 
 
@@ -58,7 +58,7 @@ def as_json(record: logging.LogRecord, process: str) -> str:
 
 
 def as_readable(record: logging.LogRecord) -> str:
-    """One record for a person: time, level, logger, message, the bound ids; what follows is indented."""
+    """One record for a person: time, level, logger, message, the bound ids; further lines are indented."""
     ids = "".join(f" {name}={value}" for name, value in _bound.get().items())
     lines = [f"{moment(record):%H:%M:%S} {record.levelname:<7} {record.name}: {_message(record)}{ids}"]
     if failure := _exception(record):
@@ -67,14 +67,14 @@ def as_readable(record: logging.LogRecord) -> str:
 
 
 def moment(record: logging.LogRecord) -> datetime:
-    """When it was logged."""
+    """When the record was logged, as an aware UTC time."""
     return datetime.fromtimestamp(record.created, tz=UTC)
 
 
 def _message(record: logging.LogRecord) -> str:
     try:
         text = record.getMessage()
-    except Exception:  # arguments that do not fit the format: better an odd line than none
+    except Exception:  # the arguments do not fit the format: an odd line is better than none
         text = f"{record.msg} {_text(record.args)}"
     return redact(text[:MAX_TEXT])
 

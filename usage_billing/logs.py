@@ -1,7 +1,7 @@
 """Structured logs: JSON lines in a file per day, a readable line on stderr, no secret in either.
 
-``logs/usage-billing-YYYYMMDD.log`` is shared by every process of the stack: each line is one write to a file
-opened for appending, so lines never mix. Logging stops no service: what cannot be written is given up.
+Every process of the stack appends to ``logs/usage-billing-YYYYMMDD.log``. Each line is one write to a file that is
+open for appending, so lines never mix. Logging stops no service: a line that cannot be written is dropped.
 """
 
 import contextlib
@@ -24,7 +24,8 @@ REOPEN_SECONDS = 5.0
 def configure(settings: Settings, process: str, *, stderr: bool = True) -> None:
     """Send the records of this process, whose name is ``process``, to the day's file and to stderr.
 
-    A second call replaces the first. ``stderr=False`` leaves the terminal to somebody else. Never raises.
+    A second call replaces the first. With ``stderr=False`` nothing is printed: another part of the process writes to
+    the terminal. Never raises.
     """
     root = logging.getLogger()
     for handler in [*root.handlers]:
@@ -42,12 +43,12 @@ def configure(settings: Settings, process: str, *, stderr: bool = True) -> None:
 
 
 class DailyFile(logging.Handler):
-    """Appends to ``folder/usage-billing-YYYYMMDD.log``, the day being the record's own, in UTC."""
+    """Appends each record to ``folder/usage-billing-YYYYMMDD.log``, by the record's own day in UTC."""
 
     def __init__(self, folder: Path, process: str) -> None:
         super().__init__()
         self._folder = folder.absolute()
-        self._stderr = sys.stderr  # as it is now: Celery will put a logger in its place
+        self._stderr = sys.stderr  # kept now, because Celery puts a logger in its place later
         self._process = process
         self._descriptor: int | None = None
         self._day = ""
@@ -55,7 +56,7 @@ class DailyFile(logging.Handler):
         self._complained = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record; the first failure is said on stderr, the others are silent."""
+        """Write the record; the first failure is reported on stderr, later ones are not."""
         try:
             line = as_json(record, self._process).encode("utf-8", "backslashreplace") + b"\n"
             os.write(self._file(moment(record).strftime("%Y%m%d")), line)
@@ -68,7 +69,7 @@ class DailyFile(logging.Handler):
         super().close()
 
     def _file(self, day: str) -> int:
-        """The day's descriptor; opened anew now and then, for somebody may have moved the file away."""
+        """The descriptor of the day's file. It is opened anew now and then, in case the file was moved away."""
         now = time.monotonic()
         if self._descriptor is None or day != self._day or now - self._opened > REOPEN_SECONDS:
             self._forget()

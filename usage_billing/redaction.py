@@ -1,4 +1,4 @@
-"""Taking secrets out of text that people and machines keep: logs, messages, the console. Pure."""
+"""Takes secrets out of text that people and machines keep: logs, messages, the console. Pure."""
 
 import math
 import re
@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 
 HIDDEN = "[hidden]"
 
-# Ends of names, in lower case and without separators, whose values are nobody's business.
+# A field whose name ends in one of these, in lower case and without separators, holds a secret.
 _SENSITIVE = ("password", "passwd", "pwd", "secret", "apikey", "adminkey", "token", "authorization", "cookie")
 
 _Replace = str | Callable[[re.Match[str]], str]
 _RULES: tuple[tuple[re.Pattern[str], _Replace], ...] = (
-    # Our keys: the name in front stays, for it says which one it was.
+    # Our keys. The name in front stays, because it says which key it was.
     (re.compile(r"\b(ub_[A-Za-z0-9]{4,16})_[A-Za-z0-9_-]{8,}"), rf"\1_{HIDDEN}"),
     # A JWT: three parts in base64url, the first of which is an object.
     (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"), HIDDEN),
@@ -49,7 +49,7 @@ def redact(text: str) -> str:
 
 
 def redact_value(name: str, value: object) -> object:
-    """The value of a field ``name``, fit for JSON: hidden whole when the name says so, its texts redacted else."""
+    """The value of a field, fit for JSON: hidden whole when ``name`` is a secret's, else with its texts redacted."""
     if name.lower().replace("-", "").replace("_", "").endswith(_SENSITIVE):
         return HIDDEN
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):

@@ -1,6 +1,6 @@
-"""Every setting, read once from the environment; a wrong one stops the start and is named.
+"""Every setting, read once from the environment. A wrong setting stops the start, and the error names it.
 
-``docs/configuration.md`` describes each for the operator; a test keeps the two in step.
+``docs/configuration.md`` describes each setting for the operator; a test keeps the two in step.
 """
 
 import os
@@ -25,7 +25,7 @@ def _setting(env: str, default: Any = None, *, secret: bool = False) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The configuration of one process. Durations are seconds, sizes bytes."""
+    """The configuration of one process. Durations are in seconds, sizes in bytes."""
 
     database_url: str = _setting("DATABASE_URL", "", secret=True)
     redis_url: str = _setting("REDIS_URL", "", secret=True)
@@ -136,7 +136,10 @@ class Settings:
 
 
 def _check_address(name: str, url: str) -> None:
-    """Drivers that cannot read a URL repeat parts of it, passwords too; so it is refused here, in our words."""
+    """Raises ConfigurationError for a URL that cannot be read, in our words.
+
+    A driver's own error would repeat parts of the URL, the password among them.
+    """
     try:
         parts = urlsplit(url)
         clear = parts.netloc.count("@") <= 1 and (parts.port is None or parts.port > 0)

@@ -1,5 +1,6 @@
 """How PostgreSQL went about a statement."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,7 @@ def scans_of(session: Session, table: str) -> Iterator[list[dict[str, Any]]]:
     bind = session.get_bind()
 
     def explain(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        if f"FROM {table} " in statement and not statement.startswith("EXPLAIN"):
+        if re.search(rf"\bFROM {table}\s", statement) and not statement.startswith("EXPLAIN"):
             with session.connection().connection.driver_connection.cursor() as own:  # type: ignore[union-attr]
                 own.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
                 found.extend(_scans(own.fetchone()[0][0]["Plan"], table))

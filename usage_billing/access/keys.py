@@ -1,4 +1,4 @@
-"""Making and recognising API keys: 32 random bytes, of which only a keyed hash is kept. Pure."""
+"""Makes and recognises API keys: 32 random bytes, of which only a keyed hash is stored. Pure."""
 
 import hmac
 import re
@@ -23,16 +23,16 @@ def make_key() -> str:
 
 
 def hash_key(key: str, secret: str) -> bytes:
-    """HMAC-SHA-256 under the service's own secret: a stolen table of hashes opens nothing."""
+    """The HMAC-SHA-256 of a key under the service's secret, 32 bytes. A stolen table of hashes opens nothing."""
     return hmac.digest(secret.encode(), key.encode("utf-8", "surrogatepass"), sha256)
 
 
 def prefix_of(key: str, secret: str) -> str:
-    """What a key is found and listed by: its own name, or for a key that an operator chose, part of its hash."""
+    """The prefix by which a key is found and listed: its own name, or part of its hash when an operator chose it."""
     ours = _OURS.fullmatch(key)
     return ours[1] if ours else "own_" + hash_key(key, secret).hex()[:8]
 
 
 def same_key(key: str, stored: bytes, secret: str) -> bool:
-    """Whether ``key`` is the one behind the ``stored`` hash, compared in constant time."""
+    """Whether ``stored`` is the hash of ``key``, compared in constant time."""
     return hmac.compare_digest(hash_key(key, secret), stored)

@@ -13,7 +13,7 @@ from usage_billing.db.columns import Instant
 
 
 class ApiKey(Base):
-    """A service's credential. Only a keyed hash is kept; ``prefix`` finds the row and names the key to people."""
+    """A service's credential. Only a keyed hash is stored; ``prefix`` finds the row and names the key to people."""
 
     __tablename__ = "api_keys"
     __table_args__ = (

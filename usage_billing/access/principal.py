@@ -13,9 +13,10 @@ SCOPES = (USAGE_WRITE, USAGE_READ, BILLING_RUN, ADMIN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A caller whose credential holds.
+    """A caller whose credential is valid.
 
-    ``actor`` names them in the audit log. ``customer_id`` restricts every read to that customer; None sees all.
+    ``actor`` names the caller in the audit log. ``customer_id`` restricts every read to that customer; with None the
+    caller sees all.
     """
 
     actor: str
@@ -24,14 +25,14 @@ class Principal:
     rate_limit: int | None = None
 
     def may(self, scope: str) -> bool:
-        """Whether a scope is held; ``admin`` includes every other."""
+        """Whether the caller holds ``scope``; ``admin`` includes every other."""
         return scope in self.scopes or ADMIN in self.scopes
 
     def require(self, scope: str) -> None:
-        """Raises Forbidden without ``scope``."""
+        """Raises Forbidden, code ``missing_scope``, when the caller does not hold ``scope``."""
         if not self.may(scope):
             raise Forbidden(f"this needs the scope {scope}", code="missing_scope")
 
     def may_see(self, customer_id: str) -> bool:
-        """Whether what belongs to ``customer_id`` may be shown; if not, it does not exist (404)."""
+        """Whether the caller may see what belongs to ``customer_id``; to one who may not, it does not exist (404)."""
         return self.customer_id is None or self.customer_id == customer_id

@@ -1,4 +1,4 @@
-"""Issuing, finding, rotating and revoking API keys."""
+"""Issues, finds, rotates and revokes API keys."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -52,7 +52,10 @@ def issue_key(
 
 
 def ensure_key(session: Session, key: str, *, name: str, scopes: Iterable[str], secret: str) -> None:
-    """Make sure that a key given by configuration holds; knows nothing to do when it does, or was revoked."""
+    """Store a key that the configuration gives; does nothing when it is stored already, revoked or not.
+
+    Raises ConfigurationError for a text that cannot be a key.
+    """
     if not MINIMUM_KEY_LENGTH <= len(key) <= MAXIMUM_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise ConfigurationError(
             f"the key for {name} must have {MINIMUM_KEY_LENGTH} to {MAXIMUM_KEY_LENGTH} printable ASCII characters"
@@ -65,7 +68,7 @@ def ensure_key(session: Session, key: str, *, name: str, scopes: Iterable[str], 
 
 
 def authenticate(session: Session, key: str, *, secret: str, now: datetime) -> Principal:
-    """The service behind ``key``; raises NotAuthenticated. Notes the use, to the minute."""
+    """The service behind ``key``; raises NotAuthenticated. Stores when the key was used, to the minute."""
     wrong = NotAuthenticated("the API key does not hold", code="key_invalid")
     if len(key) > MAXIMUM_KEY_LENGTH:
         raise wrong
@@ -91,7 +94,7 @@ def actor_of(key: ApiKey) -> str:
 
 
 def revoke_key(session: Session, key_id: UUID, *, now: datetime) -> ApiKey:
-    """From now on it does not hold. Revoking twice keeps the first time."""
+    """Make a key invalid from ``now`` on; revoking it twice keeps the first time. Raises NotFound."""
     row = get_key(session, key_id, lock=True)
     if row.revoked_at is None:
         row.revoked_at = now
@@ -100,7 +103,10 @@ def revoke_key(session: Session, key_id: UUID, *, now: datetime) -> ApiKey:
 
 
 def rotate_key(session: Session, key_id: UUID, *, secret: str, overlap: timedelta, now: datetime) -> IssuedKey:
-    """Issue a successor with the same name and scopes; both hold until the old one expires after ``overlap``."""
+    """Issue a successor with the same name and scopes. The old key stays valid for ``overlap``, then it expires.
+
+    Raises NotFound, and Conflict with the code ``key_ended``.
+    """
     old = get_key(session, key_id, lock=True)
     if old.replaced_by is not None or old.revoked_at is not None or (old.expires_at and old.expires_at <= now):
         raise Conflict(f"key {old.prefix} was rotated or ended already", code="key_ended")
@@ -119,7 +125,7 @@ def rotate_key(session: Session, key_id: UUID, *, secret: str, overlap: timedelt
 
 
 def get_key(session: Session, key_id: UUID, *, lock: bool = False) -> ApiKey:
-    """Raises NotFound."""
+    """The key with this id, its row locked with ``lock``. Raises NotFound."""
     statement = select(ApiKey).where(ApiKey.id == key_id)
     found = session.scalars(statement.with_for_update() if lock else statement).first()
     if found is None:
@@ -128,7 +134,7 @@ def get_key(session: Session, key_id: UUID, *, lock: bool = False) -> ApiKey:
 
 
 def count_keys(session: Session) -> int:
-    """How many keys there are, ended ones included."""
+    """How many keys are stored, expired and revoked ones included."""
     return session.scalar(select(func.count()).select_from(ApiKey)) or 0
 
 

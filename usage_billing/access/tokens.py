@@ -1,4 +1,4 @@
-"""Verifying JSON Web Tokens of users. The algorithm comes from our settings, never from the token's header."""
+"""Verifies JSON Web Tokens of users. The algorithm comes from our settings, never from the token's header."""
 
 import re
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ _MINIMUM_RSA_BITS = 2048
 
 
 def looks_like_token(text: str) -> bool:
-    """Whether a bearer credential has the three parts of a JWT; a key has none."""
+    """Whether a bearer credential has the three parts of a JWT, which no key has."""
     return _COMPACT.fullmatch(text) is not None
 
 
 def verify_token(token: str, *, secret: str, public_key: str, audience: str, issuer: str) -> Principal:
-    """The user behind ``token``; raises NotAuthenticated, saying why, and nothing of the token itself."""
+    """The user behind ``token``. Raises NotAuthenticated, whose message gives the reason and no part of the token."""
     key, algorithms = _trusted(secret, public_key)
     try:
         claims = jwt.decode(
@@ -71,7 +71,7 @@ def _algorithms_for(public_key: str) -> Sequence[str]:
         raise ConfigurationError("JWT_PUBLIC_KEY must be a public key in PEM form") from error
     if isinstance(loaded, rsa.RSAPublicKey) and loaded.key_size >= _MINIMUM_RSA_BITS:
         return ("RS256",)
-    # ES256 is ECDSA on this curve and no other: a key on another would fail every token.
+    # ES256 is ECDSA on this curve only: with a key on another curve every token would be refused.
     if isinstance(loaded, ec.EllipticCurvePublicKey) and isinstance(loaded.curve, ec.SECP256R1):
         return ("ES256",)
     if isinstance(loaded, ed25519.Ed25519PublicKey):

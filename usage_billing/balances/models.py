@@ -11,7 +11,7 @@ from usage_billing.db.columns import Identifier, Money
 
 
 class CreditBalance(Base):
-    """What a customer has in hand in one currency: the sum of its entries, locked by whoever changes it."""
+    """A customer's credit in one currency: the sum of its entries. A transaction that changes it locks the row."""
 
     __tablename__ = "credit_balances"
     __table_args__ = (CheckConstraint("balance >= 0", name="balance"),)

@@ -1,4 +1,4 @@
-"""Reading credit."""
+"""Reads the credit of customers."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from usage_billing.balances.models import CreditBalance, CreditEntry
 
 
 def balances_of(session: Session, customer_id: str) -> Sequence[CreditBalance]:
-    """What a customer has in hand, by currency; one that never was owed anything has no balance."""
+    """A customer's balances, one per currency. A customer who never was granted credit has none."""
     statement = select(CreditBalance).where(CreditBalance.customer_id == customer_id)
     return session.scalars(statement.order_by(CreditBalance.currency)).all()
 
 
 def entries_of(customer_id: str) -> Select[CreditEntry]:
-    """The statement for a list of the changes."""
+    """The statement that lists the changes of a customer's balances."""
     return select(CreditEntry).where(CreditEntry.customer_id == customer_id)

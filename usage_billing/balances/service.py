@@ -1,4 +1,4 @@
-"""Granting and applying credit. Whoever changes a balance holds its row, taken in the order of customers."""
+"""Grants and applies credit. A transaction that changes balances locks their rows first, in the order of customers."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -12,27 +12,30 @@ from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import Conflict
 
 Holder = tuple[str, str]
-"""(customer, currency)."""
+"""(customer id, currency)."""
 
 GRANTED = "granted"
 APPLIED = "applied"
 _UNDONE = "_undone"
-# Made or locked one by one in the order of the sort, whichever each one needs.
-_LOCK = text(
-    "INSERT INTO credit_balances AS b (customer_id, currency, balance) SELECT customer, currency, 0"
-    " FROM unnest(CAST(:customers AS text[]), CAST(:currencies AS text[])) AS v (customer, currency)"
-    ' ORDER BY customer COLLATE "C", currency COLLATE "C"'
-    " ON CONFLICT (customer_id, currency) DO UPDATE SET balance = b.balance"
-    " RETURNING b.customer_id, b.currency, b.balance"
-)
-_IN_CREDIT = text(
-    "SELECT customer_id, currency FROM credit_balances"
-    " WHERE customer_id = ANY(CAST(:customers AS text[])) AND balance > 0"
-)
+# PostgreSQL goes through the rows in the order of the sort: it inserts a row that is missing, and locks one that is
+# there.
+_LOCK = text("""
+    INSERT INTO credit_balances AS b (customer_id, currency, balance)
+    SELECT customer, currency, 0
+    FROM unnest(CAST(:customers AS text[]), CAST(:currencies AS text[])) AS v (customer, currency)
+    ORDER BY customer COLLATE "C", currency COLLATE "C"
+    ON CONFLICT (customer_id, currency) DO UPDATE SET balance = b.balance
+    RETURNING b.customer_id, b.currency, b.balance
+""")
+_IN_CREDIT = text("""
+    SELECT customer_id, currency
+    FROM credit_balances
+    WHERE customer_id = ANY(CAST(:customers AS text[])) AND balance > 0
+""")
 
 
 def lock_balances(session: Session, holders: Iterable[Holder]) -> dict[Holder, CreditBalance]:
-    """The balances of ``holders``, locked until the transaction ends; missing ones are made, at nothing."""
+    """The balances of ``holders``, locked until the transaction ends; a missing balance is inserted with 0."""
     wanted = sorted(set(holders))
     if not wanted:
         return {}
@@ -46,17 +49,17 @@ def lock_balances(session: Session, holders: Iterable[Holder]) -> dict[Holder, C
 
 
 def holders_of_credit(session: Session, customer_ids: Iterable[str]) -> set[Holder]:
-    """Who of these has something in hand."""
+    """Those of these customers that have credit, each with the currency of the credit."""
     return {(row[0], row[1]) for row in session.execute(_IN_CREDIT, {"customers": list(set(customer_ids))})}
 
 
 def grant(session: Session, balance: CreditBalance, amount: Decimal, *, invoice_id: UUID) -> None:
-    """Add what a negative invoice gives back."""
+    """Add to a locked balance what a negative invoice gives back; ``amount`` is the invoice's total."""
     _enter(session, balance, EXACT.abs(amount), invoice_id=invoice_id, kind=GRANTED)
 
 
 def apply(session: Session, balance: CreditBalance, total: Decimal, *, invoice_id: UUID) -> Decimal:
-    """Take as much as there is, up to ``total``; returns what was taken."""
+    """Take credit from a locked balance, as much as it has, up to ``total``; returns what was taken."""
     taken = min(balance.balance, total)
     if taken > 0:
         _enter(session, balance, -taken, invoice_id=invoice_id, kind=APPLIED)
@@ -65,7 +68,10 @@ def apply(session: Session, balance: CreditBalance, total: Decimal, *, invoice_i
 
 
 def undo(session: Session, balance: CreditBalance, *, invoice_id: UUID) -> None:
-    """Take back what an invoice that becomes void granted or applied; raises Conflict when that is spent."""
+    """Undo what an invoice that becomes void granted or applied.
+
+    Raises Conflict with the code ``credit_spent`` when the credit that it granted has been used.
+    """
     for entry in session.scalars(
         select(CreditEntry).where(CreditEntry.invoice_id == invoice_id, CreditEntry.kind.in_((GRANTED, APPLIED)))
     ).all():

@@ -1,4 +1,4 @@
-"""The tables of billing runs. Progress is rows, so that a run can be resumed by anybody, anywhere."""
+"""The tables of billing runs. Progress is kept as rows, so that any worker on any machine can take a run up again."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Reading the logbook."""
+"""Reads billing runs and their slices."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from usage_billing.core.errors import NotFound
 
 
 def get_run(session: Session, run_id: UUID, *, lock: bool = False) -> BillingRun:
-    """Raises NotFound."""
+    """The run with this id, its row locked with ``lock``. Raises NotFound."""
     statement = select(BillingRun).where(BillingRun.id == run_id)
     run = session.scalars(statement.with_for_update() if lock else statement).first()
     if run is None:
@@ -21,7 +21,7 @@ def get_run(session: Session, run_id: UUID, *, lock: bool = False) -> BillingRun
 
 
 def pending_slices(session: Session, run_id: UUID, phase: str) -> list[int]:
-    """The positions of what is still to be done in ``phase``."""
+    """The positions of the slices of ``phase`` that are still to be done, in order."""
     return list(
         session.scalars(
             select(BillingRunSlice.position)
@@ -36,13 +36,13 @@ def pending_slices(session: Session, run_id: UUID, phase: str) -> list[int]:
 
 
 def is_pending(session: Session, run_id: UUID, phase: str) -> bool:
-    """Whether anything is still to be done in ``phase``."""
+    """Whether any slice of ``phase`` is still to be done."""
     pending = (BillingRunSlice.run_id == run_id, BillingRunSlice.phase == phase, BillingRunSlice.done.is_(False))
     return bool(session.scalar(select(exists().where(*pending))))
 
 
 def count_slices(session: Session, run_id: UUID) -> tuple[int, int]:
-    """How many slices are done, and how many there are."""
+    """How many slices of a run are done, and how many there are."""
     row = session.execute(
         select(func.count().filter(BillingRunSlice.done), func.count()).where(BillingRunSlice.run_id == run_id)
     ).one()
@@ -50,7 +50,7 @@ def count_slices(session: Session, run_id: UUID) -> tuple[int, int]:
 
 
 def outcomes(session: Session, run_id: UUID) -> Sequence[dict[str, object]]:
-    """What each finished slice did."""
+    """What each finished slice of a run did, as JSON."""
     return session.scalars(
         select(BillingRunSlice.outcome)
         .where(BillingRunSlice.run_id == run_id, BillingRunSlice.done)
@@ -59,7 +59,7 @@ def outcomes(session: Session, run_id: UUID) -> Sequence[dict[str, object]]:
 
 
 def stalled(session: Session, *, before: datetime) -> list[UUID]:
-    """Unfinished runs on which nobody has worked since ``before``."""
+    """The ids of unfinished runs on which no worker has worked since ``before``."""
     return list(
         session.scalars(
             select(BillingRun.id)

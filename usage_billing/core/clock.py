@@ -1,4 +1,4 @@
-"""The one place that asks what time it is. Doors call it and pass the instant inwards; tests pass their own."""
+"""The one place that asks what time it is. Doors call it and pass the instant inwards; tests pass their own instant."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,7 +11,7 @@ def utc_now() -> datetime:
 
 @lru_cache(maxsize=1024)
 def as_text(instant: datetime) -> str:
-    """In ISO 8601; many rows of a batch share a few instants, and to write one takes a microsecond."""
+    """The instant in ISO 8601. It is cached: writing one takes a microsecond, and a batch's rows share few instants."""
     return instant.isoformat()
 
 

@@ -1,7 +1,7 @@
 """Named points at which a test lets this process die, as by ``kill -9``: ``CRASH_AT=/path/of/a/folder``.
 
-A file of the folder that has the name of a point is a death: whoever reaches the point removes the file and ends.
-Without the variable, which no operator sets, a point is one comparison and nothing ever happens here.
+A test puts a file with the name of a point into the folder. The process that reaches the point first removes the file
+and dies. Without the variable, which no operator sets, a point is one comparison and does nothing.
 """
 
 import os
@@ -12,7 +12,7 @@ _FOLDER = os.environ.get("CRASH_AT", "")
 
 
 def point(name: str) -> None:
-    """Die here if somebody asks for it."""
+    """Die here if a test has put a file ``name`` into the folder."""
     if _FOLDER:
         try:
             (Path(_FOLDER) / name).unlink()

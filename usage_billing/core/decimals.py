@@ -1,7 +1,7 @@
 """Exact decimals: how they are read, and the context in which they are calculated.
 
-Python's default context rounds to 28 digits without a word. Here nothing is rounded unless somebody asks:
-``EXACT`` raises on the first digit that would be lost.
+Python's default context rounds to 28 digits without a word. Here nothing is rounded unless the code asks for it:
+``EXACT`` raises decimal.Inexact at the first digit that would be lost.
 """
 
 import re
@@ -55,7 +55,7 @@ def sum_of(values: Iterable[Decimal]) -> Decimal:
 
 
 def strip_zeros(value: Decimal) -> Decimal:
-    """The same number without trailing zeros or an exponent: ``1E+3`` is 1000, ``2.50`` is 2.5."""
+    """``value`` without trailing zeros or an exponent: ``1E+3`` becomes 1000, ``2.50`` becomes 2.5."""
     if value == 0:
         return Decimal(0)
     stripped = EXACT.normalize(value)

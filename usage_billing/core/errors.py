@@ -1,14 +1,14 @@
-"""The errors that a person can meet, drawn as one tree and mapped once at each door.
+"""The errors that a person can meet: one tree, which each door turns into its answers in one place.
 
 ::
 
     UsageBillingError
     ├── ConfigurationError     the settings are incomplete or contradict each other
     ├── Unavailable            a database, broker or inbox does not answer; try again later
-    ├── NotAuthenticated       no credential, or one that does not hold
-    ├── Forbidden              a credential that holds, but not for this
-    ├── NotFound               no such thing, or not one of yours
-    ├── Conflict               it contradicts what is stored
+    ├── NotAuthenticated       no credential, or an invalid one
+    ├── Forbidden              a valid credential that does not allow this
+    ├── NotFound               no such thing, or none that the caller may see
+    ├── Conflict               the request contradicts what is stored
     └── InvalidInput           the request itself is wrong; carries the fields
 
 The API turns each into ``application/problem+json`` with ``code``; the CLI into one line and an exit
@@ -43,19 +43,19 @@ class Unavailable(UsageBillingError):
 
 
 class NotAuthenticated(UsageBillingError):
-    """There is no credential, or it does not hold."""
+    """The request carries no credential, or an invalid one."""
 
     code = "not_authenticated"
 
 
 class Forbidden(UsageBillingError):
-    """The credential holds, but does not allow this."""
+    """The credential is valid, but does not allow this."""
 
     code = "forbidden"
 
 
 class NotFound(UsageBillingError):
-    """No such thing, or it belongs to somebody else."""
+    """There is no such thing, or it belongs to another customer."""
 
     code = "not_found"
 
@@ -86,5 +86,5 @@ class InvalidInput(UsageBillingError):
 
     @classmethod
     def field(cls, pointer: str, message: str, *, code: str = "invalid") -> "InvalidInput":
-        """One wrong field as an error of its own."""
+        """The error of one wrong field."""
         return cls(message, fields=(FieldError(pointer, message, code),))

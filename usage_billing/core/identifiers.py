@@ -1,7 +1,7 @@
 """Names that callers give and identifiers that we make.
 
-Given names are compared as bytes: a fixed alphabet and no normalisation, so that two spellings of one
-accent can never be two customers.
+Names that callers give are compared as bytes. Their alphabet is fixed and has no accents, so two spellings of one
+accent can never become two customers.
 """
 
 import re
@@ -20,7 +20,7 @@ def new_id() -> UUID:
 
 
 def new_text_id() -> str:
-    """The same as 32 hexadecimal digits, for what is only ever shown."""
+    """A version 7 UUID as 32 hexadecimal digits, for ids that are only ever shown."""
     return quick_uuid7().hex
 
 

@@ -1,7 +1,7 @@
 """Billing periods: half-open spans of UTC time, computed on the calendar of a time zone. Pure.
 
-The n-th period starts at the anchor plus n intervals, always reckoned from the anchor itself: stepping from
-period to period would drift from the 31st to the 28th and never come back.
+The n-th period starts at the anchor plus n intervals, always counted from the anchor itself. Steps from one period to
+the next would drift from the 31st to the 28th and never come back.
 """
 
 from calendar import monthrange
@@ -98,7 +98,7 @@ def _local_anchor(cadence: Cadence, clock: ZoneInfo) -> datetime:
 
 
 def _guess(day: date, anchor: date, cadence: Cadence) -> int:
-    """The number of the period around ``day``, right to within one or two whatever the clocks did."""
+    """About the number of the period around ``day``: a change of the clocks can put it wrong by one or two."""
     if cadence.interval in _DAYS:
         return (day - anchor).days // (_DAYS[cadence.interval] * cadence.count)
     months = (day.year - anchor.year) * 12 + day.month - anchor.month
@@ -108,7 +108,7 @@ def _guess(day: date, anchor: date, cadence: Cadence) -> int:
 def _start(number: int, anchor: datetime, cadence: Cadence, clock: ZoneInfo) -> datetime:
     """When the ``number``-th period starts.
 
-    A wall-clock time that the clocks skip is read by the offset that held before; of one that comes twice the
+    A wall-clock time that the clocks skip is read by the offset from before the skip. Of a time that comes twice, the
     first counts.
     """
     if cadence.interval in _DAYS:
@@ -119,7 +119,7 @@ def _start(number: int, anchor: datetime, cadence: Cadence, clock: ZoneInfo) -> 
 
 
 def _plus_months(anchor: datetime, months: int) -> datetime:
-    """The same day so many months on, or the last day of a month that has no such day."""
+    """``anchor`` moved on by ``months``; in a month that has no such day, to its last day."""
     index = anchor.year * 12 + anchor.month - 1 + months
     year, month = index // 12, index % 12 + 1
     day = min(anchor.day, monthrange(year, month)[1])

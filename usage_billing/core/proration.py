@@ -1,7 +1,7 @@
-"""Dividing a whole over parts of a period so that the parts always add up to it. Pure.
+"""Divides a whole over parts of a period so that the parts always add up to the whole. Pure.
 
-Each part is the difference of two rounded running shares, never a rounded share of its own: what one part
-loses by rounding the next one gains.
+Each part is the difference of two rounded running shares, never a rounded share of its own. So the next part gains what
+one part loses by rounding.
 """
 
 from datetime import date, datetime
@@ -20,10 +20,10 @@ METHODS = (BY_TIME, BY_DAYS, NOT_AT_ALL)
 
 
 def share_until(instant: datetime, period: Period, *, method: str, zone: str) -> Fraction:
-    """How much of ``period`` is over at ``instant``: 0 at its start, 1 at its end.
+    """How much of ``period`` has passed at ``instant``: 0 at its start, 1 at its end.
 
-    ``time`` counts microseconds, ``days`` local calendar days, of which the day of a change belongs to what
-    comes after it.
+    The method ``time`` counts microseconds, ``days`` counts local calendar days. The day of a change belongs to the
+    part after the change.
     """
     if instant <= period.start:
         return Fraction(0)
@@ -38,9 +38,9 @@ def share_until(instant: datetime, period: Period, *, method: str, zone: str) ->
 
 
 def part_of(whole: Decimal, start: Fraction, end: Fraction, *, places: int) -> Decimal:
-    """What falls to the part from share ``start`` to share ``end``, to so many decimal places.
+    """The part of ``whole`` from share ``start`` to share ``end``, with ``places`` decimal places.
 
-    Over parts that tile 0 to 1 these add up to ``whole`` rounded to ``places``.
+    Over parts that tile 0 to 1 the results add up to ``whole`` rounded to ``places``.
     """
     if start == 0 and end == 1:
         return round_to_minor_unit(whole, places)
@@ -49,7 +49,7 @@ def part_of(whole: Decimal, start: Fraction, end: Fraction, *, places: int) -> D
 
 def rounded(exact: Fraction, places: int) -> Decimal:
     """``exact`` (0 or more) rounded half up to so many decimal places."""
-    # Half up on integers, for a fraction such as a third has no exact decimal.
+    # Rounded half up on integers, because a fraction such as a third has no exact decimal.
     scaled = exact * 10**places
     halves = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
     return EXACT.scaleb(Decimal(halves), -places)

@@ -10,7 +10,7 @@ from usage_billing.db.columns import Identifier
 
 
 class Customer(Base):
-    """Who pays: ``userId`` on the wire."""
+    """A customer, who pays; its id is ``userId`` on the wire."""
 
     __tablename__ = "customers"
 

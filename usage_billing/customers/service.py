@@ -1,4 +1,4 @@
-"""Changing customers."""
+"""Changes customers."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ def add_customer(session: Session, new: NewCustomer) -> Customer:
 
 
 def get_customer(session: Session, customer_id: str) -> Customer:
-    """Raises NotFound."""
+    """The customer with this id; raises NotFound."""
     found = session.scalars(select(Customer).where(Customer.id == customer_id)).first()
     if found is None:
         raise NotFound(f"there is no customer {customer_id}")
@@ -38,7 +38,7 @@ def get_customer(session: Session, customer_id: str) -> Customer:
 
 
 def change_customer(session: Session, customer_id: str, *, changes: dict[str, str | None]) -> Customer:
-    """Set the name or the e-mail address."""
+    """Set the fields in ``changes``, of ``name`` and ``email``; raises NotFound."""
     customer = get_customer(session, customer_id)
     for name in ("name", "email"):
         if name in changes:

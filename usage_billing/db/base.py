@@ -3,7 +3,7 @@
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-# Named constraints, so that a migration can drop them and an error can be traced to its rule.
+# Every constraint has a name, so that a migration can drop it and an error can be traced to its rule.
 NAMING = {
     "pk": "pk_%(table_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s",

@@ -1,7 +1,7 @@
 """A connection that gives up on a server that hangs.
 
-PostgreSQL's own timeouts are kept by the server: one that is stopped, or whose network has gone quiet, keeps
-none, and its caller would wait for ever. Here the waiting itself ends.
+The server keeps PostgreSQL's own timeouts. A server that is stopped, or whose network has gone quiet, keeps none, and
+its client would wait for ever. This connection ends the waiting on the client's side.
 """
 
 import select
@@ -24,14 +24,14 @@ class NoAnswer(psycopg.OperationalError):
 class BoundedConnection(psycopg.Connection[TupleRow]):
     """Every round trip takes at most ``seconds``; then the connection is closed and NoAnswer raised.
 
-    Whether the statement was done is unknown then, as after any lost answer.
+    The caller then does not know whether the statement was executed, as after any lost answer.
     """
 
     seconds: int | float = 35
     _answered = 0.0
 
     def wait(self, gen: PQGen[Value], interval: int | float = 0.1, timeout: int | float | None = None) -> Value:
-        """See psycopg; a caller's own ``timeout`` is kept."""
+        """Wait for ``gen`` at most ``seconds``, or ``timeout`` seconds when psycopg gives one; raises NoAnswer."""
         if timeout is not None:
             return super().wait(gen, interval, timeout)
         try:
@@ -42,18 +42,18 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
         except psycopg.Error:
             raise
         except BaseException:
-            # A time limit or a signal came between a question and its answer: the next would get that answer.
+            # A time limit or a signal struck between a question and its answer. The next question would get the answer.
             self.pgconn.finish()
             raise
         self._answered = time.monotonic()
         return found
 
     def answered_within(self, seconds: float) -> bool:
-        """Whether the server last answered less than so long ago."""
+        """Whether the server's last answer came less than ``seconds`` ago."""
         return time.monotonic() - self._answered < seconds
 
     def is_silent(self) -> bool:
-        """Whether nothing came from the server that nobody asked for: a goodbye, or the end of the connection."""
+        """Whether the server has sent nothing unasked, such as a goodbye or the end of the connection."""
         if self.closed:
             return False
         poll = select.poll()
@@ -62,7 +62,7 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
 
     @contextmanager
     def limited(self, seconds: int | float) -> Iterator[None]:
-        """Within the block, another bound."""
+        """Within the block each round trip takes at most ``seconds`` instead."""
         before, self.seconds = self.seconds, seconds
         try:
             yield

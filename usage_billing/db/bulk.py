@@ -1,4 +1,4 @@
-"""Many rows at once: written by COPY, which costs a tenth of a statement for each, and found by their keys."""
+"""Many rows at once: COPY writes a row at a tenth of the cost of a statement, and indexes find rows by their keys."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 
 def copy_rows(session: Session, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
-    """Append ``rows`` to ``table``, their values in the order of ``columns``: names, and PostgreSQL's types.
+    """Append ``rows`` to ``table`` by COPY. ``columns`` gives PostgreSQL's type by column name, in the rows' order.
 
-    In text, which for a decimal costs a quarter of binary. Not so for times: give them as text, once for many rows.
+    COPY sends text, which for a decimal costs a quarter of binary. A time costs more as text: give times as texts that
+    many rows share. Raises SQLAlchemy's IntegrityError and the like.
     """
     session.flush()
     with copying(session, f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
@@ -27,7 +28,8 @@ def copy_rows(session: Session, table: str, columns: Mapping[str, str], rows: It
 def copying(session: Session, statement: str) -> Iterator[Copy]:
     """A COPY in the session's transaction.
 
-    It goes past SQLAlchemy; whoever catches its IntegrityError and the like catches those of COPY too.
+    COPY goes past SQLAlchemy. Its errors are raised as SQLAlchemy's, IntegrityError and the like, so a caller that
+    catches those catches the errors of COPY too.
     """
     connection: Connection[object] = session.connection().connection.driver_connection  # type: ignore[assignment]
     try:
@@ -38,9 +40,10 @@ def copying(session: Session, statement: str) -> Iterator[Copy]:
 
 
 def find_by_index(session: Session) -> None:
-    """Let the statements of this transaction look up what they want some hundreds of.
+    """Let the statements of this transaction find their rows, some hundreds at a time, by an index.
 
-    Plans follow statistics: those of a table that has just begun to grow call for reading all of it, each time.
+    PostgreSQL plans by a table's statistics. While a table has just begun to grow, these make it read the whole table
+    for each statement.
     """
     session.execute(text("SET LOCAL enable_seqscan = off"))
 
@@ -48,7 +51,7 @@ def find_by_index(session: Session) -> None:
 def plan_anew(session: Session) -> None:
     """Let the statements of this connection be planned for the tables as they are now.
 
-    It keeps the plan of what it repeats: one made while a table was empty reads all of it once it is full, each time,
-    until the statistics are taken anew.
+    A connection keeps the plan of a statement that it repeats. A plan from when a table was empty reads the whole table
+    each time once it is full, until PostgreSQL gathers statistics anew.
     """
     session.execute(text("DISCARD PLANS"))

@@ -10,10 +10,10 @@ from sqlalchemy.orm import mapped_column
 from usage_billing.core.decimals import PLACES
 
 Identifier = Annotated[str, mapped_column(String(128, collation="C"))]
-"""A name that a caller gave. Collation C: compared as bytes, and cheaper to index."""
+"""A name that a caller gave. With collation C it is compared as bytes, and is cheaper to index."""
 
 Quantity = Annotated[Decimal, mapped_column(Numeric(15 + 1 + PLACES, PLACES))]
-"""What one recording holds, or an allowance."""
+"""The quantity of one recording, or an allowance."""
 
 Total = Annotated[Decimal, mapped_column(Numeric(40, PLACES))]
 """A sum of quantities: wide enough that no number of recordings overflows it."""

@@ -1,4 +1,4 @@
-"""Lists by keyset: a page begins after the last row of the one before, so the thousandth costs what the first did."""
+"""Lists by keyset: a page begins after the last row of the page before, so page 1,000 costs as much as page 1."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows; ``last`` is the key of the last of them when there are more, to be given as ``after``."""
+    """Some rows of a list. ``last`` is the last row's key, to be given as ``after``; None when no rows follow."""
 
     rows: list[Row]
     last: tuple[Any, ...] | None
@@ -27,7 +27,7 @@ def page_of(
     limit: int,
     newest_first: bool = False,
 ) -> Page[Row]:
-    """Up to ``limit`` rows of ``statement`` in the order of ``by``, which is unique together and has an index."""
+    """Up to ``limit`` rows of ``statement``, ordered by the columns ``by``: together unique, and with an index."""
     if after is not None:
         key: ColumnElement[Any] = tuple_(*by)
         statement = statement.where(key < after if newest_first else key > after)

@@ -1,6 +1,6 @@
 """Advisory locks: agreements between writers that no row can express.
 
-They end with the transaction. Whoever takes several takes them in ascending order.
+They end with the transaction. A transaction that takes several takes them in ascending order.
 """
 
 from collections.abc import Iterable
@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-_SHARDS = 0x5542_0001  # the first key of two; the second is the shard
+_SHARDS = 0x5542_0001  # the first of a lock's two keys; the second is the shard
 _FIRST_START = 0x5542_0002
 _DRAINS = 0x5542_0004
 
 
 def lock_shards(session: Session, shards: Iterable[int]) -> None:
     """Wait until this transaction is the only writer of usage in ``shards``."""
-    # An array is read in its order, and so are the locks taken.
+    # PostgreSQL reads the array in order, and so takes the locks in order.
     statement = text("SELECT pg_advisory_xact_lock(:space, shard) FROM unnest(CAST(:shards AS int[])) AS shard")
     session.execute(statement, {"space": _SHARDS, "shards": sorted(set(shards))})
 
@@ -26,7 +26,7 @@ def lock_first_start(session: Session) -> None:
 
 
 def try_lock_drain(session: Session, shard: int) -> bool:
-    """Become the only one that empties ``shard`` of the inbox, until the transaction ends; False if somebody is."""
+    """Make this transaction the only one that drains ``shard`` until it ends; False when another is it already."""
     statement = text("SELECT pg_try_advisory_xact_lock(:space, :shard)")
     return bool(session.scalar(statement, {"space": _DRAINS, "shard": shard}))
 

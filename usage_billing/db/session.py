@@ -1,6 +1,6 @@
 """Engine and transactions: the only place that commits.
 
-A door opens ``transaction()`` around one flow; what the flow did is there as a whole or not at all.
+A door opens ``transaction()`` around one flow, so the flow's work is stored as a whole or not at all.
 """
 
 from collections.abc import Iterator
@@ -18,22 +18,23 @@ from usage_billing.db.bounded import BoundedConnection, bounded
 
 CONNECT_TIMEOUT = 2
 POOL_TIMEOUT = 2
-# A statement that runs longer than this hangs; billing and imports work in slices far below it.
+# A statement that runs longer than this is taken to hang; billing and imports work in slices far below it.
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 10_000
-# A server that hangs keeps no timeout of its own. A connection that was idle is asked first whether it is there; not
-# one that has just answered and was not closed since: that is a round trip for each transaction of a busy process.
+# In seconds: how long an answer may take, because a server that hangs keeps no timeout of its own; how long the answer
+# to a ping may take; and for how long after an answer a connection is not pinged. An idle connection is pinged before
+# it is used. In a busy process, pinging one that has just answered would be a round trip for each transaction.
 ANSWER_TIMEOUT = 35
 PING_TIMEOUT = 1
 JUST_NOW = 1
-# Sent with BEGIN, not after it.
+# psycopg sends these with BEGIN, not in a round trip after it.
 _ONE_MOMENT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 def make_engine(url: str, *, pool_size: int = 5, answer_timeout: int = ANSWER_TIMEOUT) -> Engine:
     """An engine for ``postgresql+psycopg://`` URLs; no connection is opened yet.
 
-    ``answer_timeout``: seconds after which a server that does not answer is taken to hang.
+    ``answer_timeout`` is after how many seconds a server that does not answer is taken to hang.
     """
     engine = create_engine(
         url,
@@ -41,12 +42,13 @@ def make_engine(url: str, *, pool_size: int = 5, answer_timeout: int = ANSWER_TI
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
         pool_pre_ping=True,
-        # The one that was used last: it has its statements prepared, and need not be asked whether it is there.
+        # The pool gives out the connection that was used last: it has statements prepared, and needs no ping.
         pool_use_lifo=True,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,
             "application_name": "usage-billing",
-            # A server may be set to answer before a commit is on disk; the inbox forgets what we say is committed.
+            # A server may be configured to answer before a commit is on disk. The inbox deletes what we say is
+            # committed, so here each commit waits for the disk.
             "options": f"-c timezone=UTC -c synchronous_commit=on -c statement_timeout={STATEMENT_TIMEOUT_MS}"
             f" -c lock_timeout={LOCK_TIMEOUT_MS} -c idle_in_transaction_session_timeout=60000",
         },
@@ -60,12 +62,15 @@ def make_engine(url: str, *, pool_size: int = 5, answer_timeout: int = ANSWER_TI
 
 
 def _send_lists_binary(connection: psycopg.Connection, _: object) -> None:
-    """Sets are sent as arrays. As text, which is psycopg's default for them, a time costs 3 us and not 0.2."""
+    """Send lists as binary arrays. As text, psycopg's default, a time in a list costs 3 us instead of 0.2."""
     connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
 def _as_the_server_says(connection: psycopg.Connection | None, _: object) -> None:
-    """Who writes next does so if the server lets him: SQLAlchemy undoes ``read_only`` by asking for READ WRITE."""
+    """Let the server decide whether the next transaction may write.
+
+    SQLAlchemy undoes ``read_only`` by asking for READ WRITE. That would override a server that is set to read only.
+    """
     if connection is not None and not connection.closed:
         connection.read_only = connection.isolation_level = None
 
@@ -97,7 +102,8 @@ def transaction(engine: Engine) -> Iterator[Session]:
 def read_only(engine: Engine) -> Iterator[Session]:
     """A session that sees one moment of the database and cannot write.
 
-    It is committed all the same: a ROLLBACK makes psycopg forget what it has prepared, and each read plan anew.
+    It is committed all the same: at a ROLLBACK psycopg forgets its prepared statements, and each read would be planned
+    anew. Raises Unavailable.
     """
     with transaction(engine) as session:
         session.connection(execution_options=_ONE_MOMENT)
@@ -106,7 +112,7 @@ def read_only(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def rolled_back(engine: Engine) -> Iterator[Session]:
-    """A session whose work is always undone: how a dry run runs the real code."""
+    """A session whose work is always rolled back, so that a dry run can run the real code. Raises Unavailable."""
     with _translated(), Session(engine, expire_on_commit=False) as session:
         try:
             yield session

@@ -1,4 +1,4 @@
-"""The tables of the inbox on PostgreSQL. They stand apart: no foreign keys, and nothing in the books refers to them."""
+"""The tables of the inbox on PostgreSQL. They have no foreign keys, and no table of the books refers to them."""
 
 from datetime import datetime
 
@@ -10,12 +10,12 @@ from usage_billing.db.base import Base
 
 
 class InboxEntry(Base):
-    """What one request left in one shard: ``data`` encodes ``count`` recordings. Deleted once they are recorded."""
+    """What one request appended to one shard: ``data`` encodes ``count`` recordings. Deleted once they are recorded."""
 
     __tablename__ = "inbox_entries"
     __table_args__ = (
         PrimaryKeyConstraint("shard", "id"),
-        # Every row is soon dead: without frequent vacuums the drain would wade through the ones before.
+        # Every row is soon deleted. Without frequent vacuums the drain would read through the dead rows each time.
         {
             "postgresql_with": {
                 "autovacuum_vacuum_scale_factor": "0",
@@ -33,9 +33,9 @@ class InboxEntry(Base):
 
 
 class InboxShard(Base):
-    """Hints about a shard: until when somebody counts as woken, and what was tried how often.
+    """Hints about a shard: until when a drain counts as woken, which entry was tried how often, and the suspect.
 
-    Unlogged: it is written for every batch, and a crash of the server that empties it costs nothing.
+    The table is unlogged: it is written for every batch, and if a crash of the server empties it nothing is lost.
     """
 
     __tablename__ = "inbox_shards"

@@ -19,10 +19,11 @@ from usage_billing.db.bulk import copying
 from usage_billing.metering.models import QuarantinedUsage, UsageDuplicate
 from usage_billing.metering.recording import Recording
 
-_COPY = """
-    COPY usage (id, summary_id, ordinal, occurred_at, received_at, recorded_at, subscription_id, usage_type_id,
-        source, idempotency_key, fingerprint, quantity, beyond_limit, metadata)
-    FROM STDIN
+_COPY = """\
+COPY usage (
+    id, summary_id, ordinal, occurred_at, received_at, recorded_at, subscription_id, usage_type_id, source,
+    idempotency_key, fingerprint, quantity, beyond_limit, metadata
+) FROM STDIN
 """
 _REMARK = text("""
     WITH running AS (

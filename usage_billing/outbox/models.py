@@ -12,7 +12,7 @@ from usage_billing.db.columns import Instant
 
 
 class OutboxMessage(Base):
-    """A fact such as ``quota.exceeded``. ``dedupe_key`` makes it a fact once, however often its cause is replayed."""
+    """A fact such as ``quota.exceeded``. ``dedupe_key`` keeps it to one row, however often its cause is replayed."""
 
     __tablename__ = "outbox_messages"
     __table_args__ = (Index("ix_outbox_messages_waiting", "id", postgresql_where=text("relayed_at IS NULL")),)

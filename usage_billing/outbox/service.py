@@ -1,6 +1,6 @@
-"""Writing to the outbox, and reading what waits there.
+"""Writes messages to the outbox, and reads those that wait there.
 
-Relaying is at least once: a message is marked after it was told. Whoever listens tells repeats by its id.
+Each message is relayed at least once, because the relay marks it afterwards. A listener recognises repeats by its id.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 
 from usage_billing.outbox.models import OutboxMessage
 
-_TELL = text(
-    "INSERT INTO outbox_messages (topic, dedupe_key, payload) SELECT fact ->> 0, fact ->> 1, CAST(fact -> 2 AS jsonb)"
-    " FROM json_array_elements(CAST(:facts AS json)) AS fact ON CONFLICT DO NOTHING"
-)
+_TELL = text("""
+    INSERT INTO outbox_messages (topic, dedupe_key, payload)
+    SELECT fact ->> 0, fact ->> 1, CAST(fact -> 2 AS jsonb)
+    FROM json_array_elements(CAST(:facts AS json)) AS fact
+    ON CONFLICT DO NOTHING
+""")
 
 
 Fact = tuple[str, str, dict[str, Any]]
@@ -24,13 +26,13 @@ Fact = tuple[str, str, dict[str, Any]]
 
 
 def tell(session: Session, facts: Sequence[Fact]) -> None:
-    """Add facts; one whose key is known was told already and is left alone."""
+    """Add facts to the outbox. A fact whose dedupe key is there already is left out."""
     if facts:
         session.execute(_TELL, {"facts": msgspec.json.encode(facts).decode()})
 
 
 def waiting(session: Session, *, at_most: int = 500) -> list[OutboxMessage]:
-    """The oldest messages that nobody has relayed."""
+    """The oldest messages that are not relayed yet, at most ``at_most``."""
     return list(
         session.scalars(
             select(OutboxMessage).where(OutboxMessage.relayed_at.is_(None)).order_by(OutboxMessage.id).limit(at_most)
@@ -39,5 +41,5 @@ def waiting(session: Session, *, at_most: int = 500) -> list[OutboxMessage]:
 
 
 def mark_relayed(session: Session, ids: Sequence[int], *, now: datetime) -> None:
-    """Remember that these messages were told."""
+    """Note that these messages were relayed."""
     session.execute(update(OutboxMessage).where(OutboxMessage.id.in_(ids)).values(relayed_at=now))

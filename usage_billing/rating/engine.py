@@ -1,4 +1,4 @@
-"""From a price as it is stored to an amount: charge the quantity exactly, round once."""
+"""Turns a stored price and a quantity into an amount: it charges the quantity exactly, and rounds once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,12 +36,12 @@ def rate(
 
 
 def amount_for(price: Mapping[str, Any], quantity: Decimal, *, recordings: int, currency: str) -> Decimal:
-    """The amount for a price as it is stored."""
+    """The amount for ``quantity`` at a stored price, in units of ``currency``, rounded half up to its minor unit."""
     return rate(stored_price(price), quantity, recordings=recordings, currency=currency).amount
 
 
 def stored_price(price: Mapping[str, Any]) -> Price:
-    """Read a stored price; the few that a catalogue has are read once."""
+    """The price in its stored form ``price``. The few prices of a catalogue are read once and kept."""
     return _parsed(msgspec.json.encode(price))
 
 

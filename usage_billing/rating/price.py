@@ -72,7 +72,7 @@ class Price:
         return replace(self, minimum=minimum, maximum=maximum)
 
     def fields(self) -> dict[str, Any]:
-        """The price as it is kept with a quota and an invoice item."""
+        """The price as it is stored with a quota and an invoice item: ``{"model": ..., ...}``, decimals as text."""
         modifiers = {
             "discountPercent": self.discount_percent,
             "minimumAmount": self.minimum,

@@ -17,7 +17,8 @@ _NOTHING = Decimal(0)
 class Line(NamedTuple):
     """One step of the arithmetic: ``quantity`` of what ``label`` says costs ``amount``, exactly.
 
-    ``wording`` has a ``{}`` for each of its ``figures``. They are put together for who reads it: a run never does.
+    ``wording`` has a ``{}`` for each of its ``figures``. They are put together only when a person reads the step: a run
+    never does that.
     """
 
     wording: str
@@ -27,12 +28,12 @@ class Line(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What the step is, with its figures."""
+        """The wording of the step with its figures filled in."""
         return self.wording.format(*map(plain, self.figures)) if self.figures else self.wording
 
 
 class PricingModel(Protocol):
-    """One way to charge for a quantity. Frozen, pure, exact: rounding is the engine's, once."""
+    """One way to charge for a quantity. A model is frozen, pure and exact: only the engine rounds, once."""
 
     name: ClassVar[str]
     field_names: ClassVar[frozenset[str]]
@@ -43,7 +44,7 @@ class PricingModel(Protocol):
         ...
 
     def fields(self) -> dict[str, Any]:
-        """The same fields as they are stored and sent, decimals as text."""
+        """The model's own fields as they are stored and sent, decimals as text."""
         ...
 
     @property
@@ -105,5 +106,5 @@ def read_price(
 
 
 def read_quantity(fields: Fields, name: str, *, pointer: str, default: Decimal | None = None) -> Decimal:
-    """The same for a number of units."""
+    """The number of units in ``fields[name]``; raises InvalidInput when it is none, or missing without a default."""
     return read_price(fields, name, pointer=pointer, default=default, maximum=MAX_QUANTITY)

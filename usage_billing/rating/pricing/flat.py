@@ -11,7 +11,7 @@ from usage_billing.rating.pricing.base import Fields, Line, ReadsSums, read_pric
 
 @dataclass(frozen=True, slots=True)
 class Flat(ReadsSums):
-    """``amount`` once there is any quantity."""
+    """Charges ``amount`` once there is any quantity."""
 
     name: ClassVar[str] = "flat"
     field_names: ClassVar[frozenset[str]] = frozenset({"amount"})
@@ -19,11 +19,11 @@ class Flat(ReadsSums):
 
     @classmethod
     def parse(cls, fields: Fields, *, pointer: str) -> Self:
-        """``{"amount": "99"}``."""
+        """Read ``{"amount": "99"}``; raises InvalidInput."""
         return cls(amount=read_price(fields, "amount", pointer=pointer))
 
     def fields(self) -> dict[str, Any]:
-        """The same."""
+        """The model's fields: ``{"amount": "99"}``."""
         return {"amount": plain(self.amount)}
 
     def divided(self, part: Callable[[Decimal], Decimal]) -> Self:
@@ -31,5 +31,5 @@ class Flat(ReadsSums):
         return replace(self, amount=part(self.amount))
 
     def lines(self, quantity: Decimal, *, recordings: int, each: Sequence[Decimal] = ()) -> list[Line]:  # noqa: ARG002
-        """One step."""
+        """One step: the amount."""
         return [Line("flat amount", quantity, self.amount)]

@@ -20,11 +20,14 @@ class Graduated(ReadsSums):
 
     @classmethod
     def parse(cls, fields: Fields, *, pointer: str) -> Self:
-        """``{"tiers": [{"upTo": "10", "unitPrice": "5", "flatFee": "0"}, {"upTo": null, ...}]}``."""
+        """Read ``{"tiers": [{"upTo": "10", "unitPrice": "5", "flatFee": "0"}, {"upTo": null, ...}]}``.
+
+        Raises InvalidInput.
+        """
         return cls(tiers=parse_tiers(fields, pointer=pointer))
 
     def fields(self) -> dict[str, Any]:
-        """The same."""
+        """The model's fields: ``{"tiers": [{"upTo": "10", "unitPrice": "5", "flatFee": "0"}, ...]}``."""
         return tier_fields(self.tiers)
 
     def divided(self, part: Callable[[Decimal], Decimal]) -> Self:

@@ -22,7 +22,7 @@ class Package(ReadsSums):
 
     @classmethod
     def parse(cls, fields: Fields, *, pointer: str) -> Self:
-        """``{"packageSize": "100", "packagePrice": "5", "freeUnits": "0"}``."""
+        """Read ``{"packageSize": "100", "packagePrice": "5", "freeUnits": "0"}``; raises InvalidInput."""
         size = read_quantity(fields, "packageSize", pointer=pointer)
         if size == 0:
             raise InvalidInput.field(f"{pointer}/packageSize", "must be greater than zero", code="out_of_range")
@@ -33,7 +33,7 @@ class Package(ReadsSums):
         )
 
     def fields(self) -> dict[str, Any]:
-        """The same."""
+        """The model's fields: ``{"packageSize": "100", "packagePrice": "5", "freeUnits": "0"}``."""
         return {
             "packageSize": plain(self.size),
             "packagePrice": plain(self.price),

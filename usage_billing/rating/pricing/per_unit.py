@@ -19,7 +19,7 @@ class PerUnit(ReadsSums):
 
     @classmethod
     def parse(cls, fields: Fields, *, pointer: str) -> Self:
-        """``{"unitPrice": "10"}``."""
+        """Read ``{"unitPrice": "10"}``; raises InvalidInput."""
         return cls(unit_price=read_price(fields, "unitPrice", pointer=pointer))
 
     def fields(self) -> dict[str, Any]:
@@ -27,6 +27,6 @@ class PerUnit(ReadsSums):
         return {"unitPrice": plain(self.unit_price)}
 
     def lines(self, quantity: Decimal, *, recordings: int, each: Sequence[Decimal] = ()) -> list[Line]:  # noqa: ARG002
-        """One step."""
+        """One step: all units at the one price."""
         amount = EXACT.multiply(quantity, self.unit_price)
         return [Line("{} x {}", quantity, amount, (quantity, self.unit_price))]

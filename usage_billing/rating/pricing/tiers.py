@@ -16,7 +16,7 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """From where the tier before ends up to and including ``up_to``; None for the last."""
+    """A tier: from the end of the tier before, up to and including ``up_to``, which is None for the last."""
 
     up_to: Decimal | None
     unit_price: Decimal
@@ -36,7 +36,10 @@ class Tier:
 
 
 def parse_tiers(fields: Fields, *, pointer: str) -> tuple[Tier, ...]:
-    """Read ``fields["tiers"]``: at least one, rising, each with a price, the last (and only it) with upTo null."""
+    """Read ``fields["tiers"]``: at least one tier, in rising order, each with a price.
+
+    ``upTo`` is null in the last tier, and only there. Raises InvalidInput.
+    """
     given = fields.get("tiers")
     where = f"{pointer}/tiers"
     if not isinstance(given, list) or not 1 <= len(given) <= MAX_TIERS:

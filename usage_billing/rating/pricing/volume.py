@@ -11,7 +11,7 @@ from usage_billing.rating.pricing.tiers import Tier, parse_tiers, tier_fields
 
 @dataclass(frozen=True, slots=True)
 class Volume(ReadsSums):
-    """Cheaper for all when there is more of it; hence the amount may fall as the quantity grows."""
+    """All units at the price of the tier that the quantity reaches; so the amount may fall as the quantity grows."""
 
     name: ClassVar[str] = "volume"
     field_names: ClassVar[frozenset[str]] = frozenset({"tiers"})
@@ -19,11 +19,14 @@ class Volume(ReadsSums):
 
     @classmethod
     def parse(cls, fields: Fields, *, pointer: str) -> Self:
-        """As for graduated."""
+        """Read ``{"tiers": [{"upTo": "10", "unitPrice": "5", "flatFee": "0"}, {"upTo": null, ...}]}``.
+
+        Raises InvalidInput.
+        """
         return cls(tiers=parse_tiers(fields, pointer=pointer))
 
     def fields(self) -> dict[str, Any]:
-        """The same."""
+        """The model's fields: ``{"tiers": [{"upTo": "10", "unitPrice": "5", "flatFee": "0"}, ...]}``."""
         return tier_fields(self.tiers)
 
     def divided(self, part: Callable[[Decimal], Decimal]) -> Self:
