@@ -1,4 +1,4 @@
-"""The only door from the API to the workers: append to the inbox, then wake somebody.
+"""The only door from the API to the workers: append to the inbox, then wake a drain.
 
 What the inbox took is accepted. A wake-up that cannot be sent is no reason to say no: the sweep finds it.
 """
@@ -20,9 +20,9 @@ from usage_billing.core.errors import Unavailable
 from usage_billing.metering.recording import Recording
 from usage_billing.settings import Settings
 
-# Somebody waits for the answer: better a 503 within a second than a request that hangs.
+# A sender waits for the answer: better a 503 within a second than a request that hangs.
 _TIMEOUT = 0.9
-# Nobody waits for a wake-up, but the next one does.
+# No sender waits for a wake-up, but the next wake-up does.
 _PUBLISH_TIMEOUT = 3
 _MAX_POOL = 16
 _EXTENSION = "usage_billing.enqueue"

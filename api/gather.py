@@ -1,4 +1,4 @@
-"""Appends of many requests as one: whoever comes while one is under way goes with the next, all together.
+"""Joins the appends of many requests: those that come while an append is under way go together in the next one.
 
 The inbox makes every append durable, and that is what it costs: one for eight requests costs little more than one
 for one. Under load it pays to wait a moment for company; a request that comes alone goes alone, and at once.
@@ -80,7 +80,7 @@ class Gatherer:
             self._had_company = len(tickets) > 1
             return self._append_all(tickets)
         finally:
-            # Whoever has no answer here was in the hands of a thread that is ended: nobody knows whether it was kept.
+            # A request without an answer here was in the hands of a thread that ended: it may or may not be kept.
             for ticket in tickets:
                 if not ticket.done:
                     ticket.tell(Unavailable("this process is ending; try again", code="inbox_unavailable"))

@@ -26,13 +26,13 @@ from api.gunicorn_problems import write_problem
 from usage_billing.settings import Settings
 
 _settings = Settings.from_environment()
-# What it is made of is nobody's business: the header cannot be left out, but it can say something else.
+# The header Server shall not tell what the service is made of. It cannot be left out, but it can say something else.
 gunicorn.http.wsgi.SERVER = "usage-billing"
 # What is not HTTP at all never reaches the application, and is told so in the same form as everything else.
 gunicorn.util.write_error = write_problem
 
 worker_class = "api.gunicorn_worker.Worker"
-# Loaded once and forked: a worker that died is replaced in milliseconds, and nobody can connect before the app is
+# Loaded once and forked: a worker that died is replaced in milliseconds, and no client can connect before the app is
 # there to answer. Nothing is connected and no thread is started when the app is made, only on its first use.
 preload_app = True
 # Requests that were begun have this long when the server is asked to end; new connections are refused at once.
@@ -40,7 +40,7 @@ graceful_timeout = _settings.stop_seconds
 # A worker that shows no sign of life for so long is replaced. Its threads may all wait for a server that hangs, and
 # each of those waits is bounded by less.
 timeout = 60
-# A connection is closed between two requests only when nobody used it for so long. Most clients and gateways give
+# A connection is closed between two requests only when no request came for so long. Most clients and gateways give
 # up an idle connection of their own later, so keep this above theirs or they meet a closed one: nginx waits 60 s.
 keepalive = 75
 loglevel = "warning"

@@ -29,7 +29,7 @@ FIRST_BYTE_SECONDS = 15.0
 TURN_TO_ACCEPT_SECONDS = 0.002
 # More than there were within this: a burst that follows another is divided as well.
 REMEMBER_SECONDS = 0.1
-# Whoever takes nothing of an answer for so long, or is gone without a word, is given up by the kernel.
+# The kernel gives up a client that takes nothing of an answer for so long, or that is gone without a word.
 READ_MILLISECONDS = 30_000
 
 

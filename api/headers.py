@@ -1,4 +1,4 @@
-"""The headers that every answer carries, whoever made it: what a browser needs to be careful with it."""
+"""The headers that every answer carries, errors included: they tell a browser to be careful with it."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

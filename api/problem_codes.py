@@ -103,7 +103,7 @@ CODES: dict[str, str] = {
 
 
 def members(status: int, code: str, *, title: str, detail: str, request_id: str) -> dict[str, Any]:
-    """What every problem says, whoever answers it."""
+    """The members of every problem, from whichever part of the service it comes."""
     return {
         "type": f"/api/docs/problems#{code}" if code in CODES else "about:blank",
         "title": title,

@@ -23,7 +23,7 @@ from usage_billing.core.errors import (
 )
 
 _RETRY_SECONDS = 2
-_MOST_ERRORS = 1000  # one for each event of a batch; an answer ten times as long as its question helps nobody
+_MOST_ERRORS = 1000  # one for each event of a batch; an answer ten times as long as its question is of no help
 _SERVER_ERROR = 500
 
 # The tree of errors, each branch with its status and title. The first that fits counts.

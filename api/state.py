@@ -19,7 +19,7 @@ from usage_billing.settings import Settings
 
 _EXTENSION = "usage_billing.api"
 _MAX_POOL = 10
-# Somebody waits: sooner a 503 than workers, who have nothing better to do, would give up.
+# A sender waits for the answer: the API gives up and answers 503 sooner than a worker, for which no sender waits.
 _ANSWER_TIMEOUT = 10
 
 

@@ -12,5 +12,5 @@ def ask() -> None:
 
 
 def asked() -> bool:
-    """Whether somebody did."""
+    """Whether this server was said to be about to end."""
     return _asked[0] != 0

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Turns:
-    """A semaphore that nobody overtakes: a turn that is given back goes to whoever waits longest."""
+    """A fair semaphore: a turn that is given back goes to the thread that has waited longest."""
 
     def __init__(self, number: int) -> None:
         self._free = number

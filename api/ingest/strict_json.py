@@ -1,7 +1,7 @@
 """JSON as RFC 8259 has it and nothing beside: exact numbers, no repeated names, UTF-8 without a mark.
 
 Python's own reader takes NaN, keeps the last of two equal names, and turns numbers into floats; each of these
-would bill somebody wrongly.
+would bill a customer wrongly.
 """
 
 import json

@@ -66,7 +66,7 @@ class Prefabricated(Field):
 
 
 class Mapping(Field):
-    """An object whose inside somebody else checks."""
+    """A JSON object whose members the domain checks, not the schema."""
 
     openapi: dict[str, Any] = {"type": "object"}
 

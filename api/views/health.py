@@ -1,4 +1,4 @@
-"""Health and metrics: for whoever watches the service, without credentials and without secrets."""
+"""Health and metrics: for the operator who watches the service, without credentials and without secrets."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Prices: tried out before they are anybody's."""
+"""Prices: what a price would charge, before any plan has it."""
 
 from typing import Any
 

@@ -113,7 +113,7 @@ def _fail(error: Exception) -> int:
 
 
 def _say(message: str) -> None:
-    with suppress(OSError):  # nobody may be reading stderr any more
+    with suppress(OSError):  # stderr may be closed
         click.echo(f"{PROGRAM}: {message}", err=True)
 
 
@@ -128,7 +128,7 @@ def _interrupted(error: BaseException) -> bool:
 
 
 def _after_closed_pipe() -> int:
-    """Whoever read us has gone, as `head` does."""
+    """The exit code when the program that reads our output has closed it, as `head` does."""
     _silence()
     return ExitCode.PIPE_CLOSED
 

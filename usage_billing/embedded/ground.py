@@ -20,7 +20,7 @@ UNPRIVILEGED = "nobody"
 NOTE = "data-is-in"
 PRIVATE, PASSABLE, PUBLIC = 0o700, 0o711, 0o755
 """Modes of folders: for us alone; as root, for ``nobody`` to pass through; readable by all."""
-OUTSIDE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108  mkdtemp makes the folder, nobody else can
+OUTSIDE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108  mkdtemp makes the folder, for us alone
 
 
 @dataclass(frozen=True, slots=True)

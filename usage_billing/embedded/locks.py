@@ -28,7 +28,7 @@ class FileLock:
         return self._descriptor
 
     def acquire(self, *, seconds: float = 0.0) -> bool:
-        """Take the lock, waiting up to ``seconds``; False when somebody else has it."""
+        """Take the lock, waiting up to ``seconds``; False when another process still has it."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + seconds
         while True:

@@ -23,7 +23,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago; whoever uses it must be ready to find it taken."""
+    """A port that was free a moment ago; a caller that uses it must be ready to find it taken."""
     for _ in range(TRIES):
         port = LOWEST + secrets.randbelow(HIGHEST - LOWEST)
         if is_free(port):

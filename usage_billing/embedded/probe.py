@@ -24,7 +24,7 @@ def ping_redis(url: str, *, seconds: float = SECONDS) -> None:
 
 
 def knock(url: str, *, seconds: float = SECONDS) -> None:
-    """Open and close a TCP connection to the host of ``url``; raises OSError when nobody listens."""
+    """Open and close a TCP connection to the host of ``url``; raises OSError when no server listens there."""
     _connect(urlsplit(url), seconds).close()
 
 

@@ -1,4 +1,4 @@
-"""The secrets of a stack that nobody configured: made at its first start, kept in ``home/secrets.json``."""
+"""The secrets of a stack that has no configuration: made at its first start, kept in ``home/secrets.json``."""
 
 import json
 import secrets

@@ -11,7 +11,7 @@ RESET = "\x1b[0m"
 
 
 class Console:
-    """Prints whole lines from any thread; colours only on a terminal. A closed terminal stops nobody."""
+    """Prints whole lines from any thread, in colour only on a terminal. A closed terminal stops no thread."""
 
     def __init__(self, stream: TextIO | None = None, *, colour: bool | None = None, width: int = 10) -> None:
         self._stream = sys.stdout if stream is None else stream

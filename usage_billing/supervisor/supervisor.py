@@ -51,7 +51,7 @@ class Supervisor:
 
     @property
     def stopping(self) -> bool:
-        """Whether somebody asked for the end."""
+        """Whether an operator or a signal asked the stack to stop."""
         return self._stopping.is_set()
 
     def add(self, part: Part) -> None:

@@ -23,7 +23,7 @@ if sys.platform != "win32":
         return True
 
     def wait_lock(fd: int) -> None:
-        """Take the exclusive lock of an open file, waiting for whoever has it."""
+        """Take the exclusive lock of an open file, waiting while another process has it."""
         fcntl.flock(fd, fcntl.LOCK_EX)
 
     def prepare_folder(folder: Path) -> None:

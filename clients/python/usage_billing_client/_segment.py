@@ -1,6 +1,6 @@
 """One file of recordings that wait: written at its end, read from its head, removed when all of it is settled.
 
-Whoever holds a segment holds its lock. A process that dies loses its locks, and another takes its segments over.
+A process that holds a segment holds its lock. A process that dies loses its locks, and another takes its segments over.
 """
 
 from __future__ import annotations
@@ -83,13 +83,13 @@ class Segment:
         self.lines -= lines
 
     def remove(self) -> None:
-        """Remove the file; while we hold the lock nobody else can be reading it."""
+        """Remove the file; while we hold the lock no other process can be reading it."""
         with suppress(OSError):
             self.path.unlink()
         self.release()
 
     def set_aside(self) -> None:
-        """Leave a file that cannot be read to a person, under a name that nobody takes over."""
+        """Leave a file that cannot be read to a person, under a name that no process takes over."""
         with suppress(OSError):
             self.path.rename(self.path.with_suffix(".unreadable"))
         self.release()
@@ -102,7 +102,7 @@ class Segment:
 
 
 def _is_at(path: Path, fd: int) -> bool:
-    """Whether the open file is still the one of that name, and nobody removed it before we had the lock."""
+    """Whether the open file is still the one of that name: no process removed it before we had the lock."""
     try:
         return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(fd))
     except FileNotFoundError:

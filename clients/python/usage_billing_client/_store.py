@@ -1,6 +1,6 @@
 """Where recordings wait: in memory while all goes well, in files else. In order, and within bounds.
 
-Whoever records goes through ``Store.put``; everything here is under the lock of ``Waiting``. As long as
+Every recording goes through ``Store.put``; everything here is under the lock of ``Waiting``. As long as
 recordings of this process wait in files, new ones go there too: what is in a file is older than what is in
 memory, and is sent first.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Connecting imports it late; a fork in that moment leaves the child with a lock that nobody ever opens.
+# Connecting imports it late; a fork in that moment leaves the child with a lock that no thread ever releases.
 import encodings.idna  # noqa: F401
 import http.client
 import os

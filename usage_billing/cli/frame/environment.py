@@ -17,7 +17,7 @@ def load_environment(*, running: bool = True) -> None:
     from the stack that `usage-billing up` runs in this home, so that a second terminal needs no settings.
 
     Raises ConfigurationError when a file is there but cannot be read. A stack with other addresses than those
-    given is somebody else's: nothing of it is taken.
+    given belongs to another set-up: nothing of it is taken.
     """
     _add(_read(Path(DOTENV)))
     if running:

@@ -32,7 +32,7 @@ def limit_option(function: Function) -> Function:
 
 
 def first_rows(session: Session, statement: Select[Row], *, limit: int) -> Sequence[Row]:
-    """The first ``limit`` rows; says on stderr when there are more, so that nobody takes a part for the whole."""
+    """The first ``limit`` rows; says on stderr when there are more, so that a reader does not take them for all."""
     rows = session.scalars(statement.limit(limit + 1)).all()
     if len(rows) > limit:
         tell(f"These are the first {limit}; --limit shows more.")

@@ -1,4 +1,4 @@
-"""``usage-billing prices``: tried out before they are anybody's."""
+"""``usage-billing prices``: what a price would charge, before any plan has it."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whose usage a simulation records: somebody's who is named, or a customer's made for it."""
+"""Whose usage a simulation records: that of a customer who is named, or of one made for it."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""The running stack: servers, then the schema, then the services, watched until somebody asks for the end."""
+"""The running stack: servers, then the schema, then the services, watched until an operator asks for the end."""
 
 import logging
 import os

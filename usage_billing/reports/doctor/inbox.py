@@ -1,4 +1,4 @@
-"""Can the inbox be reached, does it keep what it accepts, and does anybody empty it?"""
+"""Can the inbox be reached, does it keep what it accepts, and does a drain empty it?"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -107,7 +107,7 @@ def _waiting(redis: Redis, now: datetime) -> Finding:
 
 
 def waiting_since(oldest: datetime | None, *, now: datetime) -> Finding:
-    """Whether anybody empties the inbox, whose oldest entry is of that time."""
+    """Whether a drain empties the inbox, whose oldest entry is of that time."""
     if oldest is None:
         return fine("waiting", "nothing waits to be counted")
     seconds = (now - oldest).total_seconds()

@@ -24,7 +24,7 @@ class Ledger:
     _voided: list[tuple[Decimal, Decimal]] = field(default_factory=list)
 
     def enter(self, item: Any, *, billable: Decimal | None, due: Decimal | None) -> Iterator[Difference]:
-        """Compare an item with what was due then; None is what nobody can tell."""
+        """Compare an item with what was due then; None means that it cannot be told."""
         subject = f"item:{item.id}"
         # A draft is only brought up to date by the next run; until then it may rest on an invoice now void.
         settled = not (item.status == DRAFT and self.stale)

@@ -186,7 +186,7 @@ class _Proof:
 
 
 def _due_of(item: Any, tally: Tally) -> Decimal | None:
-    """What was due when the item was written; None when nobody can read its price."""
+    """What was due when the item was written; None when its stored price cannot be read."""
     if item.allowance is None:
         return NOTHING
     try:
