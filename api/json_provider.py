@@ -18,7 +18,7 @@ class ExactJson(JSONProvider):
         return _encode(obj).decode()
 
     def loads(self, s: str | bytes, **_: Any) -> Any:
-        """The opposite, for tests; requests are read by ``api.ingest.strict_json``."""
+        """The value of JSON text, for tests; requests are read by ``api.ingest.strict_json``."""
         return msgspec.json.decode(s)
 
     def response(self, *args: Any, **kwargs: Any) -> Response:

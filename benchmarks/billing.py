@@ -40,16 +40,19 @@ class Month:
     memory: list[float] = field(default_factory=list)
 
     def bill(self) -> float:
-        """Seconds of a run. Then nothing is billed yet, again.
+        """How many seconds a run takes. Afterwards the books are put back to when nothing was billed.
 
-        Put back at once: what a run leaves to do, telling of its invoices, would slow whatever is measured next.
+        They are put back at once: relaying the run's invoices would slow the next measurement.
         """
         seconds = self._bill()
         restore(self.made)
         return seconds
 
     def bill_and_compare(self) -> float:
-        """The same, between the yardstick as a run finds the books and as it leaves them, and one with nothing new."""
+        """How many seconds a run takes; notes a second run with nothing to do, and the yardstick around both.
+
+        The yardstick copies the books. It is measured as the run finds the books and as it leaves them.
+        """
         before = self._copy_books()
         seconds = self._bill()
         self.again.append(_run(self.made, invoices=0))

@@ -26,7 +26,7 @@ def json_of(request: Request) -> Any:
 
 
 def json_or_nothing_of(request: Request) -> Any:
-    """The same, and an empty object when there is no body at all."""
+    """The decoded body, or an empty object when there is no body; raises as ``json_of`` does."""
     data = body_of(request)
     if not data:
         return {}

@@ -38,7 +38,7 @@ def only_the_session_commits(source: Source) -> list[str]:
 
 
 def no_float(source: Source) -> list[str]:
-    """No ``float`` by name and no literal of it: quantities and money are decimals that somebody spelled."""
+    """No ``float`` by name and no literal of it: quantities and money are decimals that a sender spelled."""
     return [
         _at(source, node, ast.unparse(node))
         for node in ast.walk(source.tree)

@@ -86,9 +86,9 @@ def _variables_read() -> set[str]:
 def _codes() -> set[str]:
     """Every ``code`` of an error that a caller of the API can meet: of a whole answer, or of one field."""
     found = set()
-    nobody = ("usage_billing/cli/", "usage_billing/embedded/", "usage_billing/supervisor/")
+    no_door_of_the_api = ("usage_billing/cli/", "usage_billing/embedded/", "usage_billing/supervisor/")
     for file in sources():
-        if file.name.startswith(nobody):
+        if file.name.startswith(no_door_of_the_api):
             continue
         for node in ast.walk(file.tree):
             if isinstance(node, ast.keyword) and node.arg == "code":

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.architecture import rules
+from tests.architecture import rules, words
 from tests.architecture.rules import Rule
-from tests.architecture.sources import Source, source, sources
+from tests.architecture.sources import PACKAGES, Source, source, sources
 
 # Where a float is right: seconds that the operating system is asked to wait, never a quantity or an amount.
 SECONDS_ARE_FLOATS = (
@@ -28,6 +28,7 @@ RULES: list[tuple[Rule, tuple[Source, ...]]] = [
     (rules.short_views, sources("api/views")),
     (rules.short_tasks, sources("tasks")),
     (rules.documented, sources()),
+    (words.plain, sources(*PACKAGES, "benchmarks", "clients/python/usage_billing_client")),
 ]
 
 BROKEN: list[tuple[Rule, Source]] = [
@@ -54,6 +55,13 @@ BROKEN: list[tuple[Rule, Source]] = [
     (rules.documented, source("x = 1\n")),
     (rules.documented, source('"""A module."""\ndef f(): ...\n')),
     (rules.documented, source('"""A module."""\nclass A:\n    """A."""\n    def f(self): ...\n')),
+    (words.plain, source('"""What nobody knows."""\n')),
+    (words.plain, source("x = 1  # Somebody waits for the answer.\n")),
+    (words.plain, source('KEY = "k"\n"""Whoever records\nlooks it up."""\n')),
+    (words.plain, source('def f():\n    """The same for a fee."""\n')),
+    (words.plain, source('def f():\n    """The opposite."""\n')),
+    (words.plain, source('def f():\n    """See Inbox."""\n')),
+    (words.plain, source('def f():\n    """As for graduated."""\n')),
 ]
 
 

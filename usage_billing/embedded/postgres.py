@@ -55,7 +55,7 @@ class EmbeddedPostgres(EmbeddedServer):
         return self._url(APPLICATION, database)
 
     def superuser_url(self, database: str = APPLICATION) -> str:
-        """The same for the superuser: for tests that need what no application should."""
+        """``postgresql://...`` for the superuser, for tests that need rights which no application should have."""
         return self._url(SUPERUSER, database)
 
     def _url(self, role: str, database: str) -> str:

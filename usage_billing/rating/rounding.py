@@ -46,7 +46,7 @@ class QuantityRounding:
             raise InvalidInput.field(f"{pointer}/mode", f"must be one of: {known}", code="not_supported") from None
 
     def fields(self) -> dict[str, Any]:
-        """The same, as it is kept and sent."""
+        """The rounding as it is stored and sent: ``{"to": "10", "mode": "up"}``."""
         return {"to": plain(self.step), "mode": str(self.mode)}
 
     def apply(self, quantity: Decimal) -> Decimal:

@@ -26,7 +26,7 @@ class EventsPage:
 
     @property
     def next_cursor(self) -> tuple[int] | None:
-        """The same as a position in a list."""
+        """``next`` in the form of a list's cursor; None when no page follows."""
         return None if self.next is None else (self.next,)
 
 

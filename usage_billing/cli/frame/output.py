@@ -95,7 +95,7 @@ def progress() -> Progress:
 
 
 def byte_progress() -> Progress:
-    """The same over the bytes of a file."""
+    """A progress bar on stderr over the bytes of a file; it shows nothing when stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -55,7 +55,7 @@ class Percentage:
         return bool(self.free_recordings) or self.least is not None or self.most is not None
 
     def fields(self) -> dict[str, Any]:
-        """The same; what charges recording by recording only where it is given."""
+        """The model's fields, decimals as text; ``freeRecordings`` and the bounds are left out unless given."""
         found: dict[str, Any] = {
             "rate": plain(self.rate),
             "fixedFee": plain(self.fixed_fee),

@@ -1,0 +1,43 @@
+"""A rule about words: docstrings and comments name the actor, and a docstring is understood without its neighbour."""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+
+from tests.architecture.sources import Source
+
+_NAMELESS = re.compile(r"\b(whoever|nobody|somebody|anybody)\b", re.IGNORECASE)
+# Words in backquotes or in italics are spoken about, such as the account ``nobody``.
+_QUOTED = re.compile(r"`[^`\n]+`|\*\w+\*")
+_NEEDS_ITS_NEIGHBOUR = re.compile(r"The same(?=[.,;]| for | as | over )|The opposite\b|As for |See \w+[.;]")
+
+
+def plain(source: Source) -> list[str]:
+    """No docstring or comment speaks of a nameless actor, and no docstring is only a reference to another."""
+    found = []
+    for line, text in (*_strings(source), *_comments(source)):
+        found += [f"{source.name}:{line}: {word}" for word in nameless_in(text)]
+    for line, text in _strings(source):
+        if match := _NEEDS_ITS_NEIGHBOUR.match(text):
+            found.append(f"{source.name}:{line}: {match[0]!r} is understood beside its neighbour only")
+    return found
+
+
+def nameless_in(text: str) -> list[str]:
+    """The nameless actors that ``text`` speaks of, outside backquotes and italics."""
+    return _NAMELESS.findall(_QUOTED.sub("", text))
+
+
+def _strings(source: Source) -> Iterator[tuple[int, str]]:
+    """The strings that stand as statements: the docstrings of modules, classes, functions and values."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
+
+
+def _comments(source: Source) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
