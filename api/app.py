@@ -31,8 +31,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = _App("api", static_folder=None)
     app.json = ExactJson(app)
     app.config |= {
-        # One more than is taken, to see that there was more: api/ingest/body.py.
-        "MAX_CONTENT_LENGTH": settings.max_body_bytes + 1,
+        "MAX_CONTENT_LENGTH": settings.max_body_bytes,
         "PROVIDE_AUTOMATIC_OPTIONS": False,
         "PROPAGATE_EXCEPTIONS": False,
     }

@@ -55,7 +55,7 @@ CODES: dict[str, str] = {
     "usage_later": "Usage is recorded that occurred after the moment of the change; choose a later one.",
     "still_refused": "The recording still cannot be counted; the detail says why.",
     # 413, 415
-    "body_too_large": "The body is larger than USAGE_BILLING_MAX_BODY_BYTES.",
+    "body_too_large": "The body is larger than it may be: USAGE_BILLING_MAX_BODY_BYTES for a batch, less for others.",
     "unsupported_media_type": "The body must be application/json in UTF-8, without Content-Encoding.",
     # 422: well-formed, and wrong; mostly codes of single fields
     "invalid_request": "Fields are wrong; errors says which.",

@@ -1,32 +1,26 @@
-"""How many may work at once; the others wait in the order in which they came."""
+"""How many requests may be worked on at once; the others wait in the order in which they came."""
 
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class Turns:
-    """A fair semaphore: a turn that is given back goes to the thread that has waited longest."""
+    """A semaphore without overtaking: a turn that is given back goes to the request that has waited longest."""
 
     def __init__(self, number: int) -> None:
         self._free = number
         self._lock = threading.Lock()
         self._waiting: deque[threading.Event] = deque()
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for a turn, and have it for the block."""
+    def turn(self) -> "Turn":
+        """Wait for a turn, and have it until it is given back, at the latest at the end of a ``with`` block."""
         mine = self._stand_in_line()
         if mine is not None:
             mine.wait()
-        try:
-            yield
-        finally:
-            self._give_back()
+        return Turn(self)
 
     def _stand_in_line(self) -> threading.Event | None:
-        """None: it is free."""
+        """None: a turn is free."""
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -35,9 +29,30 @@ class Turns:
             self._waiting.append(mine)
             return mine
 
-    def _give_back(self) -> None:
+    def _take_back(self) -> None:
         with self._lock:
             if self._waiting:
                 self._waiting.popleft().set()
             else:
                 self._free += 1
+
+
+class Turn:
+    """A turn that is had; giving it back twice is giving it back once."""
+
+    __slots__ = ("_turns",)
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns: Turns | None = turns
+
+    def __enter__(self) -> "Turn":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Let the next request work."""
+        turns, self._turns = self._turns, None
+        if turns is not None:
+            turns._take_back()

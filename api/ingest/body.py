@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Request
+from flask import Request, current_app, g
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.errors import TooLarge, Unreadable, UnsupportedMediaType
@@ -10,7 +10,12 @@ from api.ingest.strict_json import read_json
 from api.ingest.text import check_text
 
 _JSON = "application/json"
-_NO_LIMIT = 2**40
+MOST_OF_A_REQUEST = 64 * 1024
+"""Bytes of any body but a batch's."""
+
+MOST_OF_A_CUSTOMER = 16 * 1024
+"""Bytes of a body that comes with a customer's token."""
+
 _HELD = "usage_billing.body"
 
 
@@ -34,10 +39,13 @@ def json_or_nothing_of(request: Request) -> Any:
     return _decoded(data)
 
 
-def json_body_of(request: Request) -> bytes:
-    """The bytes of a body that says that it is JSON; raises UnsupportedMediaType or TooLarge."""
+def json_body_of(request: Request, *, batch: bool = False) -> bytes:
+    """The bytes of a body that says that it is JSON; raises UnsupportedMediaType or TooLarge.
+
+    A ``batch`` may be as large as USAGE_BILLING_MAX_BODY_BYTES says, which no other body needs.
+    """
     _check_type(request)
-    return body_of(request)
+    return body_of(request, batch=batch)
 
 
 def _decoded(data: bytes) -> Any:
@@ -55,13 +63,14 @@ def _check_type(request: Request) -> None:
         raise UnsupportedMediaType("the body must be sent without Content-Encoding")
 
 
-def body_of(request: Request) -> bytes:
-    """The bytes of the body, all of them, for once; raises TooLarge, or Unreadable when it was cut short."""
+def body_of(request: Request, *, batch: bool = False) -> bytes:
+    """The bytes of the body, all of them, once; raises TooLarge, or Unreadable when it was cut short."""
     held: bytes | None = request.environ.get(_HELD)
     if held is not None:
         return held
+    limit = _most(batch=batch)
     # Werkzeug is given one byte more than we take: a chunked body over its limit is cut there without a word.
-    limit = (request.max_content_length or _NO_LIMIT) - 1
+    request.max_content_length = limit + 1
     too_large = f"the body must be at most {limit} bytes"
     announced = request.content_length
     if announced is not None and announced > limit:
@@ -80,3 +89,13 @@ def body_of(request: Request) -> bytes:
     if announced is not None and len(data) != announced:
         raise Unreadable("the body is not as long as its Content-Length says")
     return data
+
+
+def _most(*, batch: bool) -> int:
+    """Bytes that this body may have. Decoding megabytes of JSON holds up all other requests of the process."""
+    most: int = current_app.config["MAX_CONTENT_LENGTH"]
+    if batch:
+        return most
+    principal = g.get("principal")
+    customers = principal is not None and principal.customer_id is not None
+    return min(most, MOST_OF_A_CUSTOMER if customers else MOST_OF_A_REQUEST)

@@ -45,7 +45,7 @@ def batch_from(request: Request, *, now: datetime, max_batch: int) -> list[Recor
         # Passed over in silence it would look like a promise that a batch sent twice counts once.
         message = f"a batch takes an idempotencyKey in each event, not the header {HEADER}"
         raise InvalidInput.field("", message, code="contradiction")
-    data = json_body_of(request)
+    data = json_body_of(request, batch=True)
     body = read_json(data)
     check_text(body, data)
     _check_batch(body, max_batch)

@@ -6,10 +6,13 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from tasks.inbox.protocol import Inbox
 from tests.api.conftest import EVENT
+from tests.conftest import As, MakeToken
+from tests.support.callers import Keys
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -185,6 +188,24 @@ def test_json_by_any_of_its_names_is_taken(writer: FlaskClient, content_type: st
     assert writer.post("/api/usage/record", data=_with(), content_type=content_type).status_code == 202
 
 
+@pytest.mark.parametrize("over", [0, 1], ids=["at the limit", "one over the limit"])
+def test_how_large_a_body_may_be_depends_on_what_it_is_and_on_its_sender(
+    app: Flask, call_as: As, keys: Keys, make_token: MakeToken, over: int
+) -> None:
+    def post(credential: str, path: str, body: bytes, most: int) -> int:
+        data = body + b" " * (most - len(body) + over)
+        return call_as(credential).post(path, data=data, content_type="application/json").status_code
+
+    batch = b'{"events": [%s]}' % _with()
+    preview = b'{"price": {"model": "per_unit", "unitPrice": "1"}, "quantity": "1", "currency": "EUR"}'
+    assert post(keys.writer, "/api/usage/record/batch", batch, app.config["MAX_CONTENT_LENGTH"]) == (
+        413 if over else 202
+    )
+    assert post(keys.writer, "/api/usage/record", _with(), 64 * 1024) == (413 if over else 202)
+    assert post(keys.admin, "/api/prices/preview", preview, 64 * 1024) == (413 if over else 200)
+    assert post(make_token("user123"), "/api/prices/preview", preview, 16 * 1024) == (413 if over else 200)
+
+
 def test_a_compressed_body_is_refused(writer: FlaskClient) -> None:
     answer = writer.post(
         "/api/usage/record", data=_with(), content_type="application/json", headers={"Content-Encoding": "gzip"}
@@ -211,8 +232,8 @@ class Cut(BytesIO):
     [
         # Chunked: nobody says beforehand how long it is.
         (BytesIO(_with()), None, 202),
-        (BytesIO(b" " * (4 * 1024 * 1024 - len(_with())) + _with()), None, 202),
-        (BytesIO(b" " * (4 * 1024 * 1024 - len(_with()) + 1) + _with()), None, 413),
+        (BytesIO(b" " * (64 * 1024 - len(_with())) + _with()), None, 202),
+        (BytesIO(b" " * (64 * 1024 - len(_with()) + 1) + _with()), None, 413),
         # Complete JSON within the limit, and more beyond it.
         (BytesIO(_with() + b" " * (4 * 1024 * 1024) + b"and more"), None, 413),
         (Cut(), None, 400),

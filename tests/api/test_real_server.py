@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from signal import SIGABRT, SIGINT, SIGQUIT
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from tests.support.callers import Keys
 from tests.support.processes import wait_until
 
 START_SECONDS = 30
+JSON = {"Content-Type": "application/json"}
 EVENT = b'{"userId":"user123","subscriptionId":"sub456","usageType":"report","quantity":1}'
 
 Say = Callable[[bytes], tuple[int, bytes]]
@@ -35,14 +37,14 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(log: Path, *options: str) -> Iterator[Server]:
+def serving(log: Path, *options: str, config: str = "python:api.gunicorn_config") -> Iterator[Server]:
     """gunicorn on a port of its own, on the databases of these tests."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         free = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{free}", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "-c", "python:api.gunicorn_config", "api:create_app()"],
+            [*command, "-c", config, "api:create_app()"],
             env=dict(os.environ),
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -175,6 +177,63 @@ def test_heads_that_never_come_to_an_end_take_no_turn(server: Server, say: Say, 
             assert say(head + b"Content-Length: %d\r\n\r\n%s" % (len(EVENT), EVENT))[0] == 202
         assert time.monotonic() - began < 5  # it was half a minute
     assert inbox.waiting() == 10
+
+
+SMALL_BUFFERS = """
+from api.gunicorn_config import *
+from api.gunicorn_worker import Worker
+import socket
+
+def enqueue_req(self, conn, before=Worker.enqueue_req):
+    conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    before(self, conn)
+
+Worker.enqueue_req = enqueue_req
+"""
+
+
+def test_readers_that_take_nothing_hold_no_turn_and_are_given_up(
+    settings: object, app: Flask, keys: Keys, tmp_path: Path
+) -> None:
+    """Ten times as many readers as there are turns; as over a network, the kernel holds little of an answer."""
+    (tmp_path / "small.py").write_text(SMALL_BUFFERS)
+    with serving(tmp_path / "log", "--threads", "2", config=str(tmp_path / "small.py")) as server, ExitStack() as stack:
+        slow = []
+        for _ in range(20):
+            slow.append(stack.enter_context(socket.socket()))
+            slow[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            slow[-1].connect(("127.0.0.1", server.port))
+            slow[-1].sendall(b"GET /api/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(1)
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=20)
+        began = time.monotonic()
+        for _ in range(10):
+            connection.request("POST", "/api/usage/record", EVENT, {"x-api-key": keys.writer, **JSON})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 202
+        assert time.monotonic() - began < 4  # it was half a minute
+        assert sockets_of(tree(server.pid)[-1]) > 20
+        # They are many, so that each is given up after five seconds.
+        wait_until(lambda: sockets_of(tree(server.pid)[-1]) < 20, seconds=15, why=server.log.read_text)
+        assert "Traceback" not in server.log.read_text(), server.log.read_text()
+
+
+@pytest.mark.parametrize("length", [5_000_000, 30_000_000])
+@pytest.mark.parametrize("key", ["that holds", "that does not"])
+def test_a_body_over_the_limit_is_answered_and_not_cut_off(port: int, keys: Keys, length: int, key: str) -> None:
+    """Most clients listen only once they have sent everything."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    credential = keys.writer if key == "that holds" else "nobody"
+    headers = {"x-api-key": credential, "Content-Type": "application/json"}
+    connection.request("POST", "/api/usage/record", b" " * length, headers)
+    answer = connection.getresponse()
+    assert answer.status == (413 if key == "that holds" else 401)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    answer.read()
+    connection.request("GET", "/health/live")
+    assert connection.getresponse().status == 200
+    connection.close()
 
 
 def test_a_request_whose_parts_come_one_by_one_is_whole_in_the_end(port: int, head: bytes, inbox: Inbox) -> None:

@@ -43,3 +43,13 @@ def test_a_turn_that_ends_badly_is_given_back() -> None:
     for _ in range(3):
         with pytest.raises(ValueError, match="bad"), turns.turn():
             raise ValueError("bad")
+
+
+def test_a_turn_can_be_given_back_before_its_block_ends_and_only_once() -> None:
+    turns = Turns(1)
+    with turns.turn() as first:
+        first.give_back()
+        with turns.turn():
+            first.give_back()
+            assert turns._free == 0
+    assert turns._free == 1
