@@ -6,6 +6,7 @@ The environment gives the broker's address and the schedule; everything else is 
 from kombu import Exchange, Queue
 
 from tasks.schedule import parse_schedule
+from usage_billing.queues import QueueName
 from usage_billing.settings import Settings
 
 _settings = Settings.from_environment()
@@ -28,16 +29,17 @@ task_ignore_result = True
 # lost its binding would swallow the message.
 task_default_exchange_type = "direct"
 task_create_missing_queues = False
-_QUEUES = ("usage", "billing", "housekeeping")
 # RabbitMQ's quorum queues survive a node; Redis ignores the argument.
 _arguments = None if _on_redis else {"x-queue-type": "quorum"}
-task_queues = [Queue(name, Exchange(name), routing_key=name, queue_arguments=_arguments) for name in _QUEUES]
-task_default_queue = "housekeeping"
+task_queues = [
+    Queue(name, Exchange(name), routing_key=name, queue_arguments=_arguments) for name in map(str, QueueName)
+]
+task_default_queue = str(QueueName.HOUSEKEEPING)
 task_routes = {
-    "usage.*": {"queue": "usage"},
-    "billing.*": {"queue": "billing"},
-    "outbox.*": {"queue": "housekeeping"},
-    "housekeeping.*": {"queue": "housekeeping"},
+    "usage.*": {"queue": str(QueueName.USAGE)},
+    "billing.*": {"queue": str(QueueName.BILLING)},
+    "outbox.*": {"queue": str(QueueName.HOUSEKEEPING)},
+    "housekeeping.*": {"queue": str(QueueName.HOUSEKEEPING)},
 }
 
 # --- what happens when something dies ------------------------------------------------------------------------

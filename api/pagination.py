@@ -11,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from api.errors import Unreadable
 from usage_billing.core.identifiers import IDENTIFIER_PATTERN
+from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.keyset import page_of
 
 Row = TypeVar("Row")
@@ -18,8 +19,8 @@ Row = TypeVar("Row")
 # What a cursor of each kind of list holds; decoding checks it, for it goes into a query.
 BY_NAME = tuple[Annotated[str, msgspec.Meta(pattern=rf"^{IDENTIFIER_PATTERN}\Z")]]
 BY_ID = tuple[UUID]
-BY_NUMBER = tuple[Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]]
-BY_PLACE = tuple[Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)], UUID]
+BY_NUMBER = tuple[Annotated[int, msgspec.Meta(ge=0, le=MAX_BIGINT)]]
+BY_PLACE = tuple[Annotated[int, msgspec.Meta(ge=-MAX_BIGINT - 1, le=MAX_BIGINT)], UUID]
 
 
 def listed(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from benchmarks.events import bodies, spread
-from tasks.draining.batch import BATCH
+from tasks.draining.tuning import TUNING
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.usual import usual_batch
 
@@ -32,7 +32,7 @@ def copy_rows(url: str, number: int, *, subscriptions: int) -> float:
         found = connection.execute("SELECT coalesce(max(ordinal), 0) FROM yardstick_usage").fetchone()
         ordinal = found[0] if found else 0
         started = time.perf_counter()
-        for piece in spread(rows, BATCH):
+        for piece in spread(rows, TUNING.batch):
             _insert(connection, piece, now, ordinal)
             ordinal += len(piece)
         return time.perf_counter() - started

@@ -10,13 +10,13 @@ from uuid import UUID
 from tasks import base
 from tasks.celery import app
 from tasks.schedule import last_tick, parse_schedule
+from usage_billing.billing_runs.models import SlicePhase
 from usage_billing.billing_runs.queries import is_pending, stalled
 from usage_billing.billing_runs.service import beat_heart
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
 from usage_billing.flows.billing.drive_run import do_slice, next_of_run
 from usage_billing.flows.billing.open_run import RunRequest, open_run
-from usage_billing.flows.billing.run_stages import FINALIZE, INVOICE
 
 STALLED = timedelta(seconds=60)
 
@@ -46,15 +46,15 @@ def aggregate(run_id: str) -> None:
 @app.task(name="billing.invoice_slice")
 def invoice_slice(run_id: str, position: int) -> None:
     """Rate and invoice one slice of subscriptions."""
-    do_slice(base.engine(), UUID(run_id), INVOICE, position, grace=_grace())
-    _wake_next_stage(UUID(run_id), INVOICE)
+    do_slice(base.engine(), UUID(run_id), SlicePhase.INVOICE, position, grace=_grace())
+    _wake_next_stage(UUID(run_id), SlicePhase.INVOICE)
 
 
 @app.task(name="billing.finalize_slice")
 def finalize_slice(run_id: str, position: int) -> None:
     """Finalize the due drafts of one slice of subscriptions."""
-    do_slice(base.engine(), UUID(run_id), FINALIZE, position, grace=_grace())
-    _wake_next_stage(UUID(run_id), FINALIZE)
+    do_slice(base.engine(), UUID(run_id), SlicePhase.FINALIZE, position, grace=_grace())
+    _wake_next_stage(UUID(run_id), SlicePhase.FINALIZE)
 
 
 @app.task(name="billing.finalize")
@@ -80,18 +80,18 @@ def resume_runs() -> None:
 
 def _move_on(run_id: UUID) -> None:
     due = next_of_run(base.engine(), run_id, grace=_grace())
-    slice_task = invoice_slice if due.phase == INVOICE else finalize_slice
+    slice_task = invoice_slice if due.phase == SlicePhase.INVOICE else finalize_slice
     for position in due.positions:
         slice_task.apply_async((str(run_id), position))
 
 
-def _wake_next_stage(run_id: UUID, phase: str) -> None:
+def _wake_next_stage(run_id: UUID, phase: SlicePhase) -> None:
     # In a transaction after the slice's own: if two slices end at once, the worker that asks later sees both done.
     with transaction(base.engine()) as session:
         beat_heart(session, run_id, now=utc_now())
         pending = is_pending(session, run_id, phase)
     if not pending:
-        (finalize if phase == INVOICE else close_run).apply_async((str(run_id),))
+        (finalize if phase == SlicePhase.INVOICE else close_run).apply_async((str(run_id),))
 
 
 def _grace() -> timedelta:

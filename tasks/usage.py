@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 from tasks import base
 from tasks.celery import app
 from tasks.draining.drain import drain_shard
+from tasks.draining.tuning import TUNING
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
 from usage_billing.core.identifiers import new_id
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 def drain(shard: int) -> None:
     """Record what waits in ``shard`` of the inbox; if that is little, take the other shards along."""
     try:
-        drain_shard(shard, inbox=base.inbox(), engine=base.engine(), stopping=base.stopping, wake_others=_wake_others)
+        _drain(shard)
     except Unavailable as error:
         _log.warning("shard %d pauses: %s", shard, error.message)
     except SoftTimeLimitExceeded:
@@ -43,6 +44,17 @@ def sweep() -> None:
         _wake(before=utc_now() - OVERDUE)
     except Unavailable as error:
         _log.warning("nothing can be swept: %s", error.message)
+
+
+def _drain(shard: int) -> None:
+    drain_shard(
+        shard,
+        inbox=base.inbox(),
+        engine=base.engine(),
+        stopping=base.stopping,
+        wake_others=_wake_others,
+        tuning=TUNING,
+    )
 
 
 def _wake_others() -> None:

@@ -5,6 +5,7 @@ A test that takes ``session`` leaves nothing behind; one that takes ``engine`` o
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ os.environ.update({"REDIS_URL": "redis://127.0.0.1:1/0", "CELERY_BROKER_URL": ""
 from tasks import base
 from tasks.celery import app as celery_app
 from tasks.draining.drain import drain_shard
+from tasks.draining.tuning import TUNING
 from tasks.inbox.protocol import Inbox, Limits
 from tasks.inbox.redis_inbox import RedisInbox, connect
 from tests.factories import make_world
@@ -135,12 +137,12 @@ def world(engine: Engine) -> Engine:
 
 
 @pytest.fixture
-def drain(inbox: Inbox, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Drain:
+def drain(inbox: Inbox, engine: Engine) -> Drain:
     """Record what waits in the inbox, as the workers would; returns how many recordings."""
-    monkeypatch.setattr("tasks.draining.drain.LINGER_SECONDS", 0)  # nobody else sends anything
+    impatient = replace(TUNING, linger_seconds=0)  # no other sender is there to wait for
 
     def run() -> int:
-        return sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in range(SHARDS))
+        return sum(drain_shard(shard, inbox=inbox, engine=engine, tuning=impatient) for shard in range(SHARDS))
 
     return run
 

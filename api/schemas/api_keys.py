@@ -5,6 +5,7 @@ import marshmallow as ma
 from api.schemas.base import Schema
 from api.schemas.fields import Choice, Instant, Text, Whole
 from usage_billing.access.principal import SCOPES
+from usage_billing.core.limits import MAX_KEY_NAME
 
 _YEAR_SECONDS = 366 * 24 * 3600
 _MAX_RATE = 10**9
@@ -13,7 +14,7 @@ _MAX_RATE = 10**9
 class NewApiKeySchema(Schema):
     """A key as it is asked for; ``rateLimit`` is in requests a minute."""
 
-    name = Text(maximum=128, required=True)
+    name = Text(maximum=MAX_KEY_NAME, required=True)
     scopes = ma.fields.List(Choice(*SCOPES), required=True, validate=ma.validate.Length(min=1, max=len(SCOPES)))
     expires_at = Instant(allow_none=True, load_default=None)
     rate_limit = Whole(minimum=1, maximum=_MAX_RATE, allow_none=True, load_default=None)

@@ -8,9 +8,7 @@ import marshmallow as ma
 from api.schemas.base import Coded, Schema, wrong
 from api.schemas.fields import Choice, Flag, Identifier, Instant, Text
 from api.schemas.paging import PageQuery
-from usage_billing.invoicing.lifecycle import DRAFT, FINALIZED, PAID, UNCOLLECTIBLE, VOID
-
-STATUSES = (DRAFT, FINALIZED, PAID, VOID, UNCOLLECTIBLE)
+from usage_billing.invoicing.lifecycle import InvoiceStatus
 
 
 class Digest(Text):
@@ -52,4 +50,4 @@ class InvoicesQuery(PageQuery):
 
     customer_id = Identifier(data_key="userId", load_default=None)
     subscription_id = Identifier(load_default=None)
-    status = Choice(*STATUSES, load_default=None)
+    status = Choice(*InvoiceStatus, load_default=None)

@@ -10,6 +10,7 @@ from api.schemas.paging import PageQuery
 from api.schemas.prices import Price
 from usage_billing.catalog.fees import FEE_TIMINGS
 from usage_billing.core.decimals import MAX_PRICE
+from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
 from usage_billing.core.proration import METHODS
 from usage_billing.wire.quota import NEXT_PERIOD, NOW
@@ -45,14 +46,14 @@ class NewUsageTypeSchema(Schema):
     """A usage type as it is created."""
 
     id = Identifier(required=True)
-    unit_name = Text(maximum=64, required=True)
+    unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
     aggregation = Text(maximum=16, load_default="sum")
 
 
 class UsageTypeChangesSchema(Schema):
     """What may change of a usage type: the name of its unit."""
 
-    unit_name = Text(maximum=64, required=True)
+    unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
 
 
 class NewQuotaSchema(Schema):
@@ -68,7 +69,7 @@ class NewQuotaSchema(Schema):
     unit_price = Amount(maximum=MAX_PRICE)
     price = Price()
     currency = Text(maximum=3, load_default=None)
-    unit_name = Text(maximum=64, load_default=None)
+    unit_name = Text(maximum=MAX_UNIT_NAME, load_default=None)
     subscription_id = Identifier(allow_none=True, load_default=None)
     effective = Choice(NEXT_PERIOD, NOW, load_default=NEXT_PERIOD)
 

@@ -2,10 +2,11 @@
 
 from api.schemas.fields import Choice, Identifier
 from api.schemas.paging import PageQuery
+from usage_billing.metering.states import QuarantineStatus
 
 
 class QuarantineQuery(PageQuery):
     """Which quarantined recordings."""
 
-    status = Choice("open", "replayed", "discarded", load_default=None)
+    status = Choice(*QuarantineStatus, load_default=None)
     subscription_id = Identifier(load_default=None)

@@ -5,6 +5,7 @@ from typing import Any
 
 from api.schemas.base import Coded, Field, wrong
 from usage_billing.core.identifiers import IDENTIFIER_PATTERN, is_identifier
+from usage_billing.core.limits import MAX_EMAIL, MAX_NAME, is_email
 
 IDENTIFIER_RULE = "must be 1 to 128 characters of A-Z a-z 0-9 _ . : -"
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -30,7 +31,7 @@ class Text(Field):
 
     default_error_messages = {"null": _NOT_A_TEXT}
 
-    def __init__(self, *, maximum: int = 256, **options: Any) -> None:
+    def __init__(self, *, maximum: int = MAX_NAME, **options: Any) -> None:
         super().__init__(**options)
         self.maximum = maximum
         self.openapi = {"type": "string", "minLength": 1, "maxLength": maximum}
@@ -49,12 +50,12 @@ class Email(Text):
     """An e-mail address, as far as one can be recognised."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(maximum=320, **options)
-        self.openapi = {"type": "string", "maxLength": 320, "format": "email"}
+        super().__init__(maximum=MAX_EMAIL, **options)
+        self.openapi = {"type": "string", "maxLength": MAX_EMAIL, "format": "email"}
 
     def _deserialize(self, value: Any, *rest: Any, **more: Any) -> str:
         text = super()._deserialize(value, *rest, **more)
-        if re.fullmatch(r"[^@\s]+@[^@\s]+", text) is None:
+        if not is_email(text):
             raise wrong("must be an e-mail address", "not_an_email")
         return text
 

@@ -18,7 +18,8 @@ from api.transactions import after_commit, writing
 from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import ADMIN
-from usage_billing.access.service import IssuedKey, actor_of, get_key
+from usage_billing.access.queries import get_key
+from usage_billing.access.service import IssuedKey, actor_of
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_keys
 from usage_billing.wire.key import API_KEY, ISSUED_API_KEY

@@ -19,8 +19,8 @@ from usage_billing.access.principal import BILLING_RUN
 from usage_billing.billing_runs.models import BillingRun
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
+from usage_billing.flows.billing.drive_rehearsal import expect
 from usage_billing.flows.billing.open_run import RunRequest, open_run
-from usage_billing.flows.billing.rehearse_run import expect
 from usage_billing.wire.billing_run import RUN, STARTED_RUN
 from usage_billing.wire.noun import page_of
 

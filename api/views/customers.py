@@ -16,7 +16,8 @@ from usage_billing.balances.models import CreditEntry
 from usage_billing.balances.queries import balances_of, entries_of
 from usage_billing.core.errors import NotFound
 from usage_billing.customers.models import Customer
-from usage_billing.customers.service import NewCustomer, get_customer
+from usage_billing.customers.queries import get_customer
+from usage_billing.customers.service import NewCustomer
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_customers
 from usage_billing.wire.credit import CREDITS

@@ -13,7 +13,8 @@ from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import Plan
-from usage_billing.catalog.service import NewPlan, get_named
+from usage_billing.catalog.queries import get_named
+from usage_billing.catalog.service import NewPlan
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
 from usage_billing.wire.noun import page_of

@@ -12,8 +12,10 @@ from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageQuota
-from usage_billing.catalog.service import NewQuota, get_quota
+from usage_billing.catalog.queries import get_quota
+from usage_billing.catalog.service import NewQuota
 from usage_billing.core.decimals import plain
+from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
 from usage_billing.wire.noun import page_of
@@ -48,7 +50,7 @@ def list_quotas(query: dict[str, Any]) -> dict[str, Any]:
         return listed(session, statement, query, by=[UsageQuota.id], kind=BY_NUMBER)
 
 
-@blp.route("/<int(max=9223372036854775807):quota_id>", methods=["GET"])
+@blp.route(f"/<int(max={MAX_BIGINT}):quota_id>", methods=["GET"])
 @requires(ADMIN)
 @blp.response(200, QUOTA)
 def show_quota(quota_id: int) -> UsageQuota:

@@ -22,11 +22,12 @@ from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only, rolled_back
 from usage_billing.flows.administration import change_subscription, manage_subscriptions
 from usage_billing.flows.administration.change_subscription import When
-from usage_billing.flows.billing.rehearse_run import upcoming
+from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.reports.invoices import InvoiceView
 from usage_billing.reports.subscriptions import SubscriptionView, subscription_view, subscription_views
 from usage_billing.subscriptions.models import Subscription
-from usage_billing.subscriptions.service import NewSubscription, get_subscription
+from usage_billing.subscriptions.queries import get_subscription
+from usage_billing.subscriptions.service import NewSubscription
 from usage_billing.wire.invoice import INVOICE
 from usage_billing.wire.noun import page_of
 from usage_billing.wire.subscription import SUBSCRIPTION

@@ -13,7 +13,8 @@ from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageType
-from usage_billing.catalog.service import NewUsageType, get_named
+from usage_billing.catalog.queries import get_named
+from usage_billing.catalog.service import NewUsageType
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
 from usage_billing.wire.noun import page_of

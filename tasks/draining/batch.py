@@ -1,4 +1,4 @@
-"""Writes entries of the inbox into the books, at most ``BATCH`` recordings in a transaction.
+"""Writes entries of the inbox into the books, at most ``batch`` recordings in a transaction.
 
 One bad recording never fails its neighbours. If a recording makes its batch fail, the batch is halved until that
 recording stands alone, and the recording goes to quarantine with its error.
@@ -24,7 +24,6 @@ from usage_billing.db.session import transaction
 from usage_billing.flows.recording.record_usage import Outcome, record_batch, set_aside
 from usage_billing.metering.recording import Recording
 
-BATCH = 4000
 # A batch of at most so many recordings logs a line for each.
 _FEW = 20
 # For so many seconds after a repeated key, idempotency keys are looked up before a batch is written.
@@ -53,11 +52,11 @@ class Wariness:
 _wary = Wariness()
 
 
-def record_entries(entries: Sequence[Entry], engine: Engine) -> int:
-    """Record all recordings of ``entries``; returns how many there were. Raises Unavailable."""
+def record_entries(entries: Sequence[Entry], engine: Engine, *, batch: int) -> int:
+    """Record all of ``entries``, up to ``batch`` recordings in a transaction; returns how many. Raises Unavailable."""
     recordings = [recording for entry in entries for recording in unpack(entry, engine)]
-    for start in range(0, len(recordings), BATCH):
-        _record(recordings[start : start + BATCH], engine)
+    for start in range(0, len(recordings), batch):
+        _record(recordings[start : start + batch], engine)
     return len(recordings)
 
 

@@ -18,23 +18,13 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from tasks.draining.alone import record_one_by_one, set_suspect_aside
-from tasks.draining.batch import BATCH, record_entries
-from tasks.inbox.protocol import READ_BYTES, Entry, Inbox
+from tasks.draining.batch import record_entries
+from tasks.draining.tuning import TUNING, Tuning
+from tasks.inbox.protocol import Entry, Inbox
 from usage_billing.core import crash
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.locks import try_lock_drain
 from usage_billing.db.session import transaction
-
-# A round with fewer recordings than this is small. It is cheaper to take the other shards along in it, and to wait
-# ``LINGER_SECONDS`` for more after it, than to start the next round at once.
-LITTLE = 1000
-LINGER_SECONDS = 0.2
-# A drain gives its process back after so many seconds, so that one busy shard does not starve the others.
-TURN_SECONDS = 20.0
-# So often a batch is tried as a whole; 1 s passes before the second time, 2 s before the third.
-MAX_TRIES = 3
-# For so many seconds the shards sleep after a server did not answer.
-PAUSE_SECONDS = 5
 
 _log = logging.getLogger(__name__)
 
@@ -46,14 +36,15 @@ def drain_shard(
     engine: Engine,
     stopping: Callable[[], bool] = lambda: False,
     wake_others: Callable[[], None] = lambda: None,
+    tuning: Tuning = TUNING,
 ) -> int:
-    """Record what waits in ``shard`` until nothing does, ``TURN_SECONDS`` are over, or this process is ``stopping``.
+    """Record what waits in ``shard`` until nothing does, its turn is over, or this process is ``stopping``.
 
     The drain calls ``wake_others`` when it leaves entries for which no drain was woken. Returns how many recordings it
     took: 0 when another drain holds the shard, which looks again before it rests. Raises Unavailable; then everything
-    not yet recorded is still in the inbox, and the shards are paused for ``PAUSE_SECONDS``.
+    not yet recorded is still in the inbox, and the shards are paused for ``tuning.pause_seconds``.
     """
-    return _Drain(shard, inbox, engine, stopping, wake_others).run()
+    return _Drain(shard, inbox, engine, stopping, wake_others, tuning).run()
 
 
 class _Drain:
@@ -66,10 +57,11 @@ class _Drain:
         engine: Engine,
         stopping: Callable[[], bool],
         wake_others: Callable[[], None],
+        tuning: Tuning,
     ) -> None:
         self._own, self._inbox, self._engine = shard, inbox, engine
-        self._stopping, self._wake_others = stopping, wake_others
-        self._turn_ends = time.monotonic() + TURN_SECONDS
+        self._stopping, self._wake_others, self._tuning = stopping, wake_others, tuning
+        self._turn_ends = time.monotonic() + tuning.turn_seconds
         self._helped: set[int] = set()
         self._taken = 0
         self._paused = 0.0
@@ -84,7 +76,7 @@ class _Drain:
             with suppress(Unavailable):
                 for shard in {self._own, *self._helped}:
                     self._inbox.forgive(shard)
-                    self._inbox.nap(shard, seconds=PAUSE_SECONDS)
+                    self._inbox.nap(shard, seconds=self._tuning.pause_seconds)
             raise
         return self._taken
 
@@ -110,8 +102,8 @@ class _Drain:
                 self._record_hauls(hauls)
                 if self._helped and self._is_much(hauls):
                     break
-                if _is_little(hauls):
-                    time.sleep(LINGER_SECONDS)
+                if self._is_little(hauls):
+                    time.sleep(self._tuning.linger_seconds)
         return {shard for shard in {self._own, *self._helped} if not self._inbox.rest(shard)}
 
     def _haul(self, guard: Session) -> dict[int, list[Entry]]:
@@ -119,16 +111,16 @@ class _Drain:
 
         So this drain does not wait for more in its own shard while entries lie in a shard that no drain has locked.
         """
-        hauls = {self._own: self._inbox.read(self._own, at_most=BATCH)}
-        if _is_little(hauls):
+        hauls = {self._own: self._inbox.read(self._own, at_most=self._tuning.batch)}
+        if self._is_little(hauls):
             for shard in self._inbox.filled():
-                if shard not in hauls and (room := _room(hauls)) and self._may_help(guard, shard):
+                if shard not in hauls and (room := self._room(hauls)) and self._may_help(guard, shard):
                     hauls[shard] = self._inbox.read(shard, at_most=room)
         return {shard: entries for shard, entries in hauls.items() if entries}
 
     def _is_much(self, hauls: dict[int, list[Entry]]) -> bool:
         """Whether a round was too full for all shards: then this drain may hold shards that it did not read."""
-        return not _room(hauls) or not _is_little({self._own: hauls.get(self._own, [])})
+        return not self._room(hauls) or not self._is_little({self._own: hauls.get(self._own, [])})
 
     def _may_help(self, guard: Session, shard: int) -> bool:
         if shard not in self._helped and try_lock_drain(guard, shard):
@@ -154,7 +146,7 @@ class _Drain:
     def _record_suspects(self, shard: int, entries: list[Entry], tries: int, suspect: str) -> None:
         if suspect:
             set_suspect_aside(suspect, shard, entries, inbox=self._inbox, engine=self._engine)
-        elif tries <= MAX_TRIES:
+        elif tries <= self._tuning.max_tries:
             self._pause(2 ** (tries - 2))
             self._record_together({shard: entries})
         else:
@@ -169,20 +161,19 @@ class _Drain:
         self._paused = max(seconds, self._paused)
 
     def _record_together(self, hauls: dict[int, list[Entry]]) -> None:
-        self._taken += record_entries([entry for entries in hauls.values() for entry in entries], self._engine)
+        entries = [entry for of_shard in hauls.values() for entry in of_shard]
+        self._taken += record_entries(entries, self._engine, batch=self._tuning.batch)
         crash.point("drain.recorded")
         for shard, entries in hauls.items():
             self._inbox.delete(shard, entries)
             crash.point("drain.deleted")
 
+    def _room(self, hauls: Mapping[int, Sequence[Entry]]) -> int:
+        """How many recordings fit into the transaction beside these; 0 when these fill what may be read at once."""
+        entries = [entry for of_shard in hauls.values() for entry in of_shard]
+        if sum(len(entry.data) for entry in entries) >= self._tuning.full_bytes:
+            return 0
+        return max(self._tuning.batch - sum(entry.count for entry in entries), 0)
 
-def _room(hauls: Mapping[int, Sequence[Entry]]) -> int:
-    """How many recordings fit into the transaction beside these; 0 when these reach READ_BYTES, the limit of a read."""
-    entries = [entry for of_shard in hauls.values() for entry in of_shard]
-    if sum(len(entry.data) for entry in entries) >= READ_BYTES:
-        return 0
-    return max(BATCH - sum(entry.count for entry in entries), 0)
-
-
-def _is_little(hauls: Mapping[int, Sequence[Entry]]) -> bool:
-    return _room(hauls) > BATCH - LITTLE
+    def _is_little(self, hauls: Mapping[int, Sequence[Entry]]) -> bool:
+        return self._room(hauls) > self._tuning.batch - self._tuning.little

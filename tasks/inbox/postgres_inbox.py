@@ -14,6 +14,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import namedtuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from tasks.inbox import postgres_statements as sql
@@ -97,7 +98,7 @@ class PostgresInbox:
     def read(self, shard: int, *, at_most: int) -> list[Entry]:
         """The oldest entries of ``shard``, up to about ``at_most`` recordings or READ_BYTES. Raises Unavailable."""
         rows = self._ask(sql.READ, {"shard": shard, "recordings": at_most, "bytes": READ_BYTES})
-        return [Entry(str(row_id), bytes(data), count) for row_id, data, count in rows]
+        return [Entry(str(row.id), bytes(row.data), row.count) for row in rows]
 
     def filled(self) -> list[int]:
         """The shards in which something waits. Raises Unavailable."""
@@ -105,8 +106,8 @@ class PostgresInbox:
 
     def take(self, shard: int, first: Entry) -> TakenBatch:
         """Note that a drain begins with ``first``; returns its tries and the suspect. Raises Unavailable."""
-        [(tries, suspect)] = self._ask(sql.TAKE, {"shard": shard, "first": first.id, "seconds": WAKE_SECONDS})
-        return TakenBatch(tries, suspect)
+        [row] = self._ask(sql.TAKE, {"shard": shard, "first": first.id, "seconds": WAKE_SECONDS})
+        return TakenBatch(row.tries, row.suspect)
 
     def try_alone(self, shard: int, what: str) -> None:
         """Note that a drain now tries ``what`` alone; '' clears it. Raises Unavailable."""
@@ -143,8 +144,8 @@ class PostgresInbox:
 
     def waiting(self) -> int:
         """How many recordings wait, in all shards. Raises Unavailable."""
-        [(recordings, _)] = self._ask(sql.BACKLOG)
-        return int(recordings)
+        [row] = self._ask(sql.BACKLOG)
+        return int(row.recordings)
 
     def oldest(self) -> datetime | None:
         """When the oldest waiting entry was appended (UTC); None when nothing waits. Raises Unavailable."""
@@ -178,14 +179,12 @@ class PostgresInbox:
     def _refuse_beyond_limits(self, deadline: float) -> None:
         if self._backlog.due():
             started = time.monotonic()
-            [(recordings, size)] = self._ask(sql.BACKLOG, deadline=deadline)
-            self._backlog.measured(int(recordings), int(size), seconds=time.monotonic() - started)
+            [row] = self._ask(sql.BACKLOG, deadline=deadline)
+            self._backlog.measured(int(row.recordings), int(row.size), seconds=time.monotonic() - started)
         if self._backlog.recordings >= self._limits.recordings or self._backlog.size >= self._limits.bytes:
             raise backlog_full()
 
-    def _ask(
-        self, statement: LiteralString, values: Any = None, *, deadline: float | None = None
-    ) -> list[tuple[Any, ...]]:
+    def _ask(self, statement: LiteralString, values: Any = None, *, deadline: float | None = None) -> list[Any]:
         """Run ``statement`` and return its rows. Raises Unavailable.
 
         With a ``deadline`` it goes on to the next connection when one is broken, as all are after a server's restart.
@@ -198,12 +197,12 @@ class PostgresInbox:
                     if deadline is None or isinstance(error, _TOO_LATE) or time.monotonic() > deadline:
                         raise
 
-    def _ask_once(self, statement: LiteralString, values: Any, deadline: float | None) -> list[tuple[Any, ...]]:
+    def _ask_once(self, statement: LiteralString, values: Any, deadline: float | None) -> list[Any]:
         left = self._pool.timeout if deadline is None else max(deadline - time.monotonic(), _LEAST_SECONDS)
         if self._pool.closed:
             self._pool.open()
         with self._pool.connection(timeout=left) as connection, connection.limited(left):
-            cursor = connection.execute(statement, values)
+            cursor = connection.cursor(row_factory=namedtuple_row).execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
 

@@ -81,7 +81,9 @@ WHERE s.awake_until <= now() OR s.awake_until > now() + make_interval(secs => %(
 RETURNING shard
 """
 
-BACKLOG: LiteralString = "SELECT coalesce(sum(count), 0), coalesce(sum(octet_length(data)), 0) FROM inbox_entries"
+BACKLOG: LiteralString = """
+SELECT coalesce(sum(count), 0) AS recordings, coalesce(sum(octet_length(data)), 0) AS size FROM inbox_entries
+"""
 
 OLDEST: LiteralString = """
 SELECT min(appended_at) FROM generate_series(0, %(shards)s - 1) AS s (shard)

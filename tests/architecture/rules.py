@@ -4,9 +4,11 @@ They look at syntax alone. ``test_rules.py`` shows each one a file that breaks i
 """
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 
 from tests.architecture.sources import Source
+from usage_billing.all_models import Base
 
 Rule = Callable[[Source], list[str]]
 
@@ -20,6 +22,15 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _WALL_CLOCK = "usage_billing/core/periods.py"
 _OURS = ("usage_billing", "tasks", "api", "tests")
 _IMPURE = ("sqlalchemy", "psycopg", "usage_billing.db", "subprocess", "socket", "logging", "pathlib", "os")
+
+_WRITES = re.compile(
+    r"(?:INSERT INTO|UPDATE|DELETE FROM|COPY|TRUNCATE|MERGE INTO)\s+(?:ONLY\s+)?([a-z_]+)", re.IGNORECASE
+)
+# The room that each table is of, and the class.
+OWNERS = {mapper.local_table.name: mapper.class_.__module__.split(".")[1] for mapper in Base.registry.mappers}
+MODELS = {mapper.local_table.name: mapper.class_.__name__ for mapper in Base.registry.mappers}
+# The room of the inbox says what its tables are; what fills and empties them is a part of the workers.
+_WRITERS = {"inbox": ("tasks/inbox/",)}
 
 
 def only_the_session_commits(source: Source) -> list[str]:
@@ -107,6 +118,75 @@ def short_tasks(source: Source) -> list[str]:
         _at(source, node, f"{node.name} has {_body_length(node)} lines")
         for node in ast.walk(source.tree)
         if isinstance(node, FUNCTIONS) and _decorated(node, ".task") and _body_length(node) > MAX_TASK
+    ]
+
+
+def rows_by_name(source: Source) -> list[str]:
+    """What a statement returns is read by the names of its columns: their order is nobody's promise."""
+    return [
+        _at(source, node, ast.unparse(node).partition("\n")[0])
+        for node in ast.walk(source.tree)
+        if (isinstance(node, ast.Subscript) and _is_row(node.value) and _is_place(node.slice))
+        or (isinstance(node, ast.Starred) and (_is_row(node.value) or _is_part_of_row(node.value)))
+        or (isinstance(node, ast.For | ast.comprehension) and _unpacks(node.target, node.iter))
+        or (isinstance(node, ast.Assign) and _unpacks(node.targets[0], node.value))
+    ]
+
+
+def _is_row(node: ast.expr) -> bool:
+    """``row``, ``rows[0]`` or ``....one()``."""
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Attribute) and node.func.attr in {"one", "fetchone"}
+    return _is_rows(node.value) if isinstance(node, ast.Subscript) else isinstance(node, ast.Name) and node.id == "row"
+
+
+def _is_rows(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in {"rows", "page"}
+
+
+def _is_part_of_row(node: ast.expr) -> bool:
+    return isinstance(node, ast.Subscript) and _is_row(node.value)
+
+
+def _is_place(node: ast.expr) -> bool:
+    return isinstance(node, ast.Slice) or (isinstance(node, ast.Constant) and isinstance(node.value, int))
+
+
+def _unpacks(target: ast.expr, value: ast.expr) -> bool:
+    """Whether rows of more than one column are taken apart; ``value`` asks for them, or is named after them."""
+    if not isinstance(target, ast.Tuple) or len(target.elts) == 1:
+        return False
+    asks = {"execute", "_ask", "fetchall"}
+    return _is_rows(value) or any(isinstance(n, ast.Attribute) and n.attr in asks for n in ast.walk(value))
+
+
+def only_the_owner_writes(source: Source) -> list[str]:
+    """A table is written by its room alone: in the text of a statement, by ``insert(Model)`` and its like."""
+    found = []
+    for node in ast.walk(source.tree):
+        written: list[str] = []
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            written = [table for table in _WRITES.findall(node.value) if table in OWNERS]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"insert", "update", "delete"} and node.args:
+            written = [table for table in OWNERS if MODELS[table] == ast.unparse(node.args[0])]
+        found += [_at(source, node, f"writes {table}") for table in written if not _is_owner(source, OWNERS[table])]
+    return found
+
+
+def _is_owner(source: Source, room: str) -> bool:
+    return source.name.startswith((f"usage_billing/{room}/", *_WRITERS.get(room, ())))
+
+
+def drivers_are_named(source: Source) -> list[str]:
+    """What takes an engine opens transactions of its own: a driver, whose file is called so. A flow takes a session."""
+    if source.name.rpartition("/")[2].startswith("drive_"):
+        return []
+    return [
+        _at(source, node, f"{node.name} takes an engine")
+        for node in ast.walk(source.tree)
+        if isinstance(node, FUNCTIONS)
+        for given in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        if given.annotation is not None and "Engine" in ast.unparse(given.annotation).split(" | ")
     ]
 
 

@@ -1,13 +1,16 @@
 """Which way the house depends: the contracts of setup.cfg hold, and each goes red when it is broken."""
 
+import ast
+import configparser
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.sources import PACKAGES, ROOT
+from tests.architecture.sources import PACKAGES, ROOT, Source, sources
 
 LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
 
@@ -36,6 +39,43 @@ BROKEN = {
     "a view knows a task": ("api/problems.py", "import tasks.usage"),
     "a new room has no line": ("usage_billing/nobodys/__init__.py", '"""Owns nothing. Does not own the rest."""'),
 }
+
+
+def _pure_contract() -> set[str]:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    return set(setup["importlinter:contract:pure"]["source_modules"].split())
+
+
+def _module(source: Source) -> str:
+    return source.name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _says_pure(source: Source) -> bool:
+    return "Pure." in (ast.get_docstring(source.tree) or "")
+
+
+def _promises_outside(files: Iterable[Source], contract: set[str]) -> list[str]:
+    """The modules that say "Pure." and are not in the contract, by themselves or by a package that is in it."""
+    promised = [_module(file) for file in files if _says_pure(file)]
+    return [name for name in promised if not any(f"{name}.".startswith(f"{kept}.") for kept in contract)]
+
+
+def test_what_says_pure_is_in_the_contract() -> None:
+    assert _promises_outside(sources(), _pure_contract()) == []
+
+
+def test_what_is_in_the_contract_says_pure() -> None:
+    """A package stands there for all of its modules."""
+    files = {_module(file): file for file in sources()}
+    kept = [files[name] for name in sorted(_pure_contract())]
+    assert [file.name for file in kept if not (_says_pure(file) or file.name.endswith("/__init__.py"))] == []
+
+
+def test_a_promise_outside_the_contract_is_seen() -> None:
+    rule = Source("usage_billing/metering/rule.py", '"""A rule. Pure."""\n')
+    assert _promises_outside([rule], {"usage_billing.metering.rules"}) == ["usage_billing.metering.rule"]
+    assert _promises_outside([rule], {"usage_billing.metering"}) == []
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -17,6 +17,13 @@ SECONDS_ARE_FLOATS = (
     "usage_billing/supervisor/",
 )
 DOMAIN = tuple(file for file in sources("usage_billing") if not file.name.startswith(SECONDS_ARE_FLOATS))
+# The rows of a CSV file, and the lists that Redis answers with, have no names.
+NAMELESS = ("usage_billing/cli/importing/import_file.py", "tasks/inbox/redis_inbox.py")
+ROWS = tuple(file for file in sources() if file.name not in NAMELESS)
+# What may take an engine under any name: the cellar that makes it, and the doors.
+FLOWS = tuple(
+    file for file in sources("usage_billing") if not file.name.startswith(("usage_billing/cli/", "usage_billing/db/"))
+)
 
 RULES: list[tuple[Rule, tuple[Source, ...]]] = [
     (rules.only_the_session_commits, sources()),
@@ -27,6 +34,9 @@ RULES: list[tuple[Rule, tuple[Source, ...]]] = [
     (rules.short, sources()),
     (rules.short_views, sources("api/views")),
     (rules.short_tasks, sources("tasks")),
+    (rules.rows_by_name, ROWS),
+    (rules.only_the_owner_writes, sources()),
+    (rules.drivers_are_named, FLOWS),
     (rules.documented, sources()),
     (words.plain, sources(*PACKAGES, "benchmarks", "clients/python/usage_billing_client")),
 ]
@@ -52,6 +62,21 @@ BROKEN: list[tuple[Rule, Source]] = [
     (rules.short, source("def f():\n" + "    x = 1\n" * 60)),
     (rules.short_views, source("@blueprint.post('/x')\ndef f():\n" + "    x = 1\n" * 21)),
     (rules.short_tasks, source("@app.task(name='x.y')\ndef f():\n" + "    x = 1\n" * 13)),
+    (rules.rows_by_name, source("def f(rows):\n    return [Item(*row) for row in rows]\n")),
+    (rules.rows_by_name, source("def f(rows):\n    return [Item(*row[1:]) for row in rows]\n")),
+    (rules.rows_by_name, source("def f(rows):\n    return {row[0]: row.name for row in rows}\n")),
+    (rules.rows_by_name, source("def f(rows):\n    return rows[0][1]\n")),
+    (rules.rows_by_name, source("def f(s):\n    return s.execute(X).one()[0]\n")),
+    (rules.rows_by_name, source("def f(s):\n    for id, name in s.execute(X).all():\n        g(id, name)\n")),
+    (rules.rows_by_name, source("def f(rows):\n    for id, *rest in rows:\n        g(id, rest)\n")),
+    (rules.rows_by_name, source("def f(s):\n    id, name = s.execute(X).one()\n    return id, name\n")),
+    (rules.only_the_owner_writes, source("X = text('UPDATE usage_summaries SET to_rate = true')\n")),
+    (rules.only_the_owner_writes, source("X = text('WITH a AS (DELETE FROM invoices) SELECT 1')\n")),
+    (rules.only_the_owner_writes, source("X = text(f'INSERT INTO billing_run_slices (id) SELECT {Y}')\n")),
+    (rules.only_the_owner_writes, source("X = 'COPY usage (id) FROM STDIN'\n", "usage_billing/catalog/x.py")),
+    (rules.only_the_owner_writes, source("def f(s):\n    s.execute(insert(BillingRun).values(id=1))\n")),
+    (rules.drivers_are_named, source("def f(engine: Engine): ...\n", "usage_billing/flows/billing/bill.py")),
+    (rules.drivers_are_named, source("def f(*, engine: Engine | None): ...\n", "usage_billing/reports/bill.py")),
     (rules.documented, source("x = 1\n")),
     (rules.documented, source('"""A module."""\ndef f(): ...\n')),
     (rules.documented, source('"""A module."""\nclass A:\n    """A."""\n    def f(self): ...\n')),

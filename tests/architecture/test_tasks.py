@@ -1,6 +1,8 @@
 """Task names are wire format: they are pinned, routed to a declared queue, and named right by those who send them."""
 
 import logging
+import re
+from pathlib import Path
 
 import pytest
 from celery.app.amqp import AMQP
@@ -8,7 +10,10 @@ from redbeat.schedulers import RedBeatConfig
 
 import celeryconfig
 from tasks.celery import app
-from tests.architecture.sources import sources
+from tests.architecture.sources import ROOT, sources
+from usage_billing.cli.stack.services import services
+from usage_billing.queues import QueueName
+from usage_billing.settings import Settings
 
 # A message with an old name may be on its way while a new version starts, and operators' scripts hold names too:
 # names are added, never changed.
@@ -27,6 +32,7 @@ NAMES = {
     "usage.sweep",
 }
 QUEUES = {"billing": "billing", "housekeeping": "housekeeping", "outbox": "housekeeping", "usage": "usage"}
+WORKER = re.compile(r"celery -A tasks\.celery worker .*-Q (\S+)")
 
 
 def ours() -> set[str]:
@@ -44,6 +50,21 @@ def test_every_task_has_a_queue_that_is_declared(name: str) -> None:
     queue = amqp.Router(create_missing=False).route({}, name)["queue"]
     assert queue.name == QUEUES[name.partition(".")[0]]
     assert queue.name in {declared.name for declared in celeryconfig.task_queues}
+
+
+def test_a_queue_that_is_declared_is_worked_on_by_up_and_in_the_documentation(tmp_path: Path) -> None:
+    declared = [queue.name for queue in celeryconfig.task_queues]
+    assert declared == list(QueueName)
+    settings = Settings(home=tmp_path)
+    [worker] = [one for one in services(settings, {}) if one.name == "worker"]
+    assert worker.command[worker.command.index("-Q") + 1].split(",") == declared
+    documented = WORKER.findall((ROOT / "docs/operations.md").read_text(encoding="utf-8"))
+    assert [queues.split(",") for queues in documented] == [declared]
+
+
+def test_no_queue_is_without_a_task() -> None:
+    routed = {app.amqp.Router(create_missing=False).route({}, name)["queue"].name for name in NAMES}
+    assert routed == set(QueueName)
 
 
 def test_the_schedule_names_tasks_that_exist() -> None:

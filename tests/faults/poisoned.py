@@ -7,10 +7,11 @@ Time limits, wake-ups and the sweep are quick here, so that the test is.
 import os
 import signal
 import time
+from dataclasses import replace
 from typing import Any
 
+from tasks import usage
 from tasks.celery import app
-from tasks.draining import drain
 from tasks.inbox import redis_inbox
 from usage_billing.flows.recording import record_usage
 
@@ -19,7 +20,7 @@ __all__ = ["app"]
 _count = record_usage.count
 
 app.conf.update(task_soft_time_limit=4, task_time_limit=6)
-drain.TURN_SECONDS = 3.0
+usage.TUNING = replace(usage.TUNING, turn_seconds=3.0)
 app.conf.beat_schedule["sweep-inbox"]["schedule"] = 1.0
 redis_inbox.WAKE_SECONDS = 2
 

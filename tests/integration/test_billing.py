@@ -19,7 +19,7 @@ from tests.factories import (
 )
 from tests.support.billing import bill, driven, opened
 from tests.support.books import check_billed, check_books, items, rows, scalars
-from usage_billing.billing_runs.models import COMPLETED, BillingRun
+from usage_billing.billing_runs.models import BillingRun, RunStatus
 from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import InvalidInput
 from usage_billing.db.session import transaction
@@ -61,7 +61,7 @@ def test_53_of_50_at_10_is_one_item_of_quantity_3_and_30_00(world: Engine, now: 
         use(world, 1, at=now)
     run = bill(world, now)
     assert items(world) == [("usage", "draft", Decimal(3), Decimal("30.00"))]
-    assert (run.status, run.subscriptions, run.invoices, run.items, run.finalized) == (COMPLETED, 1, 1, 1, 0)
+    assert (run.status, run.subscriptions, run.invoices, run.items, run.finalized) == (RunStatus.COMPLETED, 1, 1, 1, 0)
     assert run.amounts == {"USD": "30.00"}
     assert run.warnings == []
     assert rows(world, "SELECT currency, customer_id, total FROM invoices") == [("USD", "user123", 30)]
@@ -419,7 +419,7 @@ def test_a_subscription_that_cannot_be_billed_is_warned_about_and_the_others_are
         damage = text("UPDATE usage_quotas SET price = CAST(:price AS jsonb) WHERE plan_id = 'broken'")
         session.execute(damage, {"price": price})
     run = bill(world, now, dry_run=dry_run)
-    assert run.status == COMPLETED
+    assert run.status == RunStatus.COMPLETED
     assert [(w["subscriptionId"], w["code"]) for w in run.warnings] == [("poisoned", "billing_failed")]
     assert run.amounts == {"USD": "20.00"}
     if not dry_run:
@@ -443,7 +443,7 @@ def test_other_damage_stays_with_its_subscription_too(world: Engine, now: dateti
     with transaction(world) as session:
         session.execute(text(damage))
     run = bill(world, DECEMBER + 2 * HOUR)
-    assert run.status == COMPLETED
+    assert run.status == RunStatus.COMPLETED
     assert {w["subscriptionId"] for w in run.warnings} == {"poisoned"}
     assert run.amounts == {"USD": "60.00"}
 

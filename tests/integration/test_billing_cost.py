@@ -10,7 +10,7 @@ from tests.factories import make_recording, make_world, record
 from tests.support.billing import bill
 from tests.support.books import check_billed, items
 from tests.support.statements import statements_of
-from usage_billing.billing_runs.models import COMPLETED
+from usage_billing.billing_runs.models import RunStatus
 from usage_billing.db.bulk import find_by_index
 from usage_billing.db.session import make_engine, transaction
 from usage_billing.invoicing.queries import history_of
@@ -82,7 +82,7 @@ def test_a_draft_that_is_brought_up_to_date_keeps_its_items(engine: Engine, now:
     with transaction(engine) as session:
         before = session.execute(text(ids)).all()
         record(session, make_recording(now=now, quantity=2))
-    assert bill(engine, now).status == COMPLETED
+    assert bill(engine, now).status == RunStatus.COMPLETED
     with transaction(engine) as session:
         assert session.execute(text(ids)).all() == before
         assert session.scalar(text("SELECT total FROM invoices")) == Decimal(50)

@@ -20,7 +20,7 @@ from tests.factories import make_quota, make_recording, make_subscription, make_
 from tests.support.billing import GRACE, bill, driven, opened
 from tests.support.books import check_billed, rows, scalars
 from tests.support.databases import empty
-from usage_billing.billing_runs.models import COMPLETED, INVOICING, OPENED
+from usage_billing.billing_runs.models import RunStatus
 from usage_billing.billing_runs.queries import stalled
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
@@ -114,7 +114,7 @@ def test_a_run_that_dies_at_any_stage_and_is_taken_up_again_bills_the_same(engin
             except Unavailable:
                 deaths += 1
     assert deaths, "the run never came by this stage"
-    assert driven(engine, run).status == COMPLETED
+    assert driven(engine, run).status == RunStatus.COMPLETED
     assert books(engine) == expected
     check_billed(engine)
 
@@ -184,7 +184,7 @@ def test_a_process_killed_in_the_middle_again_and_again_bills_the_same(engine: E
             break
         progress += scalars(engine, "SELECT count(*) FROM billing_run_slices WHERE done AND run_id = :run", run=run.id)
     assert len(progress) > 1, "it was never killed in the middle"
-    assert driven(engine, run, grace=GRACE).status == COMPLETED
+    assert driven(engine, run, grace=GRACE).status == RunStatus.COMPLETED
     assert books(engine) == expected
     check_billed(engine)
     done = rows(engine, "SELECT finalized, amounts FROM billing_runs WHERE id = :run", run=run.id)[0]
@@ -196,5 +196,5 @@ def test_a_process_killed_in_the_middle_again_and_again_bills_the_same(engine: E
 def test_a_run_that_was_only_opened_has_done_nothing(engine: Engine) -> None:
     prepare(engine)
     run = opened(engine, DECEMBER)
-    assert run.status == OPENED
-    assert INVOICING not in scalars(engine, "SELECT status FROM billing_runs")
+    assert run.status == RunStatus.OPENED
+    assert RunStatus.INVOICING not in scalars(engine, "SELECT status FROM billing_runs")

@@ -17,7 +17,7 @@ from tests.factories import make_customer, make_plan, make_quota, make_recording
 from tests.support.billing import GRACE, bill, driven, opened
 from tests.support.books import check_billed, check_books, counts, items, rows, scalars, totals
 from usage_billing.balances.service import lock_balances
-from usage_billing.billing_runs.models import COMPLETED
+from usage_billing.billing_runs.models import RunStatus
 from usage_billing.catalog.service import NewQuota
 from usage_billing.db.session import make_engine, read_only, transaction
 from usage_billing.flows.administration.manage_catalog import define_quota
@@ -103,7 +103,7 @@ def test_usage_that_is_billed_while_its_quota_is_being_defined_is_charged_in_the
                 record(other, make_recording(now=now, quantity=53, usage_type="report"))
             run = pool.submit(bill, world, now)
             time.sleep(0.3)
-        assert run.result(10).status == COMPLETED
+        assert run.result(10).status == RunStatus.COMPLETED
     bill(world, now)
     assert items(world)[0][2:] == (Decimal(3), Decimal("30.00"))
     check_billed(world)
@@ -203,7 +203,7 @@ def test_one_run_driven_by_several_processes_is_done_once(world: Engine, now: da
     engine = make_engine(world.url.render_as_string(hide_password=False), pool_size=8)
     at_once(*[lambda: driven(engine, run) for _ in range(4)])  # type: ignore[list-item,misc]
     done = rows(world, "SELECT status, items, finalized, amounts FROM billing_runs")
-    assert done == [(COMPLETED, 5, 5, {"USD": "150.00"})]
+    assert done == [(RunStatus.COMPLETED, 5, 5, {"USD": "150.00"})]
     check_billed(world)
     engine.dispose()
 
@@ -245,7 +245,7 @@ def test_finalizing_one_by_one_takes_the_balances_of_all_before_the_first_number
             run = pool.submit(bill, world, DECEMBER)
             until_somebody_waits(world)
             take_numbers(session, 0)
-        assert run.result(20).status == COMPLETED
+        assert run.result(20).status == RunStatus.COMPLETED
     assert [status for _, status, _, _ in items(world)].count("finalized") == 2
 
 

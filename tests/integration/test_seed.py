@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 
 from benchmarks.seed import LIMIT, seed_usage
 from tests.support.billing import bill
-from usage_billing.billing_runs.models import COMPLETED
+from usage_billing.billing_runs.models import RunStatus
 from usage_billing.db.session import read_only
 from usage_billing.reports.verify.books import find_differences
 
@@ -22,7 +22,13 @@ def test_seeded_books_are_right_before_they_are_billed_and_after(engine: Engine)
         assert session.scalar(text("SELECT count(*) FROM usage")) == seeded.events
         assert list(find_differences(session)) == []
     run = bill(engine, AFTER)
-    assert (run.status, run.subscriptions, run.invoices, run.items, run.finalized) == (COMPLETED, 13, 13, 26, 13)
+    assert (run.status, run.subscriptions, run.invoices, run.items, run.finalized) == (
+        RunStatus.COMPLETED,
+        13,
+        13,
+        26,
+        13,
+    )
     with read_only(engine) as session:
         beyond = session.scalar(text("SELECT min(billable) FROM usage_invoice_items"))
         assert beyond == Decimal(7 - LIMIT)

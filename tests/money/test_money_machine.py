@@ -38,7 +38,7 @@ from usage_billing.flows.administration.manage_subscriptions import create_subsc
 from usage_billing.flows.billing import manage_invoices
 from usage_billing.flows.billing.drive_run import do_slice, next_of_run
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
-from usage_billing.flows.billing.rehearse_run import upcoming
+from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.subscriptions.service import NewSubscription
 

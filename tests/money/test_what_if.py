@@ -11,8 +11,8 @@ from tests.support.billing import GRACE
 from tests.support.books import scalars
 from usage_billing.core.errors import Conflict
 from usage_billing.db.session import read_only
+from usage_billing.flows.billing.drive_rehearsal import expect, rehearse
 from usage_billing.flows.billing.open_run import RunRequest
-from usage_billing.flows.billing.rehearse_run import expect, rehearse
 from usage_billing.reports.what_if import Comparison, Question, what_if
 
 LATER = timedelta(hours=2)

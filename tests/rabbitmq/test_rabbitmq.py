@@ -12,6 +12,7 @@ from tests.faults.conftest import Figures
 from tests.faults.load import Load
 from tests.faults.system import System
 from tests.rabbitmq.broker import RabbitMQ
+from usage_billing.queues import QueueName
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -34,7 +35,7 @@ def test_the_whole_way_without_any_redis(broker: RabbitMQ, home: Path, seed: int
         assert judge(load.told, system.sql) == []
         assert set(load.told.answers) == {"202"}
         queues = dict(line.split("\t") for line in broker.control("list_queues", "name", "type").splitlines()[1:])
-        assert {queues[name] for name in ("usage", "billing", "housekeeping")} == {"quorum"}
+        assert {queues[name] for name in QueueName} == {"quorum"}
 
 
 def killed(broker: RabbitMQ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tasks.draining.drain import drain_shard
+from tasks.draining.tuning import Tuning
 from tasks.inbox.protocol import Inbox
 from tests.factories import make_recording, make_subscription, make_world
 from tests.support.books import check_books, totals
@@ -80,31 +81,29 @@ def test_after_a_round_of_little_it_waits_for_more(
 ) -> None:
     """Unless there was more than it reads at once, of large recordings."""
     slept: list[float] = []
-    monkeypatch.setattr("tasks.draining.drain.BATCH", 3 * SHARDS)
-    monkeypatch.setattr("tasks.draining.drain.LITTLE", SHARDS + 1)
-    monkeypatch.setattr("tasks.draining.drain.LINGER_SECONDS", 0.2)
-    monkeypatch.setattr("tasks.draining.drain.READ_BYTES", most)
+    tuning = Tuning(batch=3 * SHARDS, little=SHARDS + 1, linger_seconds=0.2, full_bytes=most)
     monkeypatch.setattr("tasks.draining.drain.time.sleep", slept.append)
     send(each)
-    taken = drain_shard(3, inbox=inbox, engine=engine)
+    taken = drain_shard(3, inbox=inbox, engine=engine, tuning=tuning)
     assert slept == waits
     assert taken == each * SHARDS or most == 100
     # What there was no room for is left to others.
-    assert taken + sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in range(SHARDS)) == each * SHARDS
+    left = sum(drain_shard(shard, inbox=inbox, engine=engine, tuning=tuning) for shard in range(SHARDS))
+    assert taken + left == each * SHARDS
 
 
 def test_nobody_waits_for_more_while_there_is_more_in_another_shard(
     engine: Engine, inbox: Inbox, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("tasks.draining.drain.BATCH", 1000)
-    monkeypatch.setattr("tasks.draining.drain.LITTLE", 500)
+    tuning = Tuning(batch=1000, little=500)
     monkeypatch.setattr("tasks.draining.drain.time.sleep", slept.append)
     send(250)
-    assert drain_shard(3, inbox=inbox, engine=engine) == 1000
+    assert drain_shard(3, inbox=inbox, engine=engine, tuning=tuning) == 1000
     assert slept == []
     assert len(inbox.filled()) == SHARDS - 4
-    assert sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in range(SHARDS)) == 250 * (SHARDS - 4)
+    left = sum(drain_shard(shard, inbox=inbox, engine=engine, tuning=tuning) for shard in range(SHARDS))
+    assert left == 250 * (SHARDS - 4)
     check_books(engine)
 
 
@@ -120,9 +119,7 @@ def test_who_holds_other_shards_and_has_no_time_for_them_lets_go(
     size: int,
 ) -> None:
     """Nobody else could read them: they would wait as long as its own shard is busy."""
-    monkeypatch.setattr("tasks.draining.drain.BATCH", 40)
-    monkeypatch.setattr("tasks.draining.drain.LITTLE", 10)
-    monkeypatch.setattr("tasks.draining.drain.READ_BYTES", 8000)
+    tuning = Tuning(batch=40, little=10, full_bytes=8000)
     woken: list[list[int]] = []
 
     def something_comes(_: float) -> None:
@@ -135,19 +132,16 @@ def test_who_holds_other_shards_and_has_no_time_for_them_lets_go(
 
     monkeypatch.setattr("tasks.draining.drain.time.sleep", something_comes)
     send(1)
-    drain_shard(3, inbox=inbox, engine=engine, wake_others=wake_others)
+    drain_shard(3, inbox=inbox, engine=engine, tuning=tuning, wake_others=wake_others)
     assert woken == [[shard for shard in range(SHARDS) if shard != 3]]
     assert inbox.filled() == woken[0]
     monkeypatch.setattr("tasks.draining.drain.time.sleep", lambda _: None)
-    assert sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in woken[0]) == SHARDS - 1
+    assert sum(drain_shard(shard, inbox=inbox, engine=engine, tuning=tuning) for shard in woken[0]) == SHARDS - 1
     check_books(engine)
 
 
-def test_too_much_for_one_is_left_to_others_who_are_woken(
-    engine: Engine, inbox: Inbox, send: Send, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tasks.draining.drain.BATCH", 20)
-    monkeypatch.setattr("tasks.draining.drain.LITTLE", 10)
+def test_too_much_for_one_is_left_to_others_who_are_woken(engine: Engine, inbox: Inbox, send: Send) -> None:
+    tuning = Tuning(batch=20, little=10)
     send(5)
     send(5)
     send(5)
@@ -157,11 +151,11 @@ def test_too_much_for_one_is_left_to_others_who_are_woken(
         woken.append(inbox.overdue(before=datetime.now(UTC) + timedelta(seconds=1)))
 
     # Its own are more than little, so it empties them first; then it helps, sees that it is too much, and goes.
-    taken = drain_shard(2, inbox=inbox, engine=engine, wake_others=wake_others)
+    taken = drain_shard(2, inbox=inbox, engine=engine, tuning=tuning, wake_others=wake_others)
     left = {shard for shard in range(SHARDS) if inbox.read(shard, at_most=1)}
     assert left == set(range(SHARDS)) - {0, 2}
     assert woken == [[1]]  # it had begun with that one; for the others somebody was woken when they were sent
-    assert taken + sum(drain_shard(shard, inbox=inbox, engine=engine) for shard in left) == 15 * SHARDS
+    assert taken + sum(drain_shard(shard, inbox=inbox, engine=engine, tuning=tuning) for shard in left) == 15 * SHARDS
     assert inbox.waiting() == 0
     assert [total for _, _, total, _ in totals(engine)] == [15] * SHARDS
     check_books(engine)
@@ -172,7 +166,7 @@ def test_deaths_that_nobody_is_to_blame_for_do_not_make_every_shard_a_suspect(
 ) -> None:
     searched: list[int] = []
 
-    def die(*_: object) -> int:
+    def die(*_: object, **__: object) -> int:
         raise SystemExit
 
     monkeypatch.setattr("tasks.draining.drain.time.sleep", lambda _: None)

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from tests.support.properties import any_quantities, examples
 from tests.unit.test_rating import CURRENCIES, prices
 from usage_billing.core.decimals import EXACT
-from usage_billing.invoicing.builder import ADJUSTMENT, USAGE, Charge, EarlierCharge, Tariff, charge_for
+from usage_billing.invoicing.builder import Charge, EarlierCharge, ItemKind, Tariff, charge_for
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.rating.engine import amount_for
 
 MONTH = (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
 steps = st.lists(st.tuples(any_quantities | st.just(Decimal(0)), st.integers(0, 3), st.booleans()), max_size=15)
+
+USAGE, ADJUSTMENT = ItemKind.USAGE, ItemKind.ADJUSTMENT
 
 
 def standing(billable: Decimal, recordings: int) -> UnratedSummary:
@@ -64,7 +66,8 @@ def test_the_charges_of_any_sequence_of_totals_add_up_to_the_amount_of_the_last(
         if is_final:
             before = settled(before, charge)
     before = settled(
-        before, charge_for(standing(total, recordings), tariff(price, currency), before=before, kind=ADJUSTMENT)
+        before,
+        charge_for(standing(total, recordings), tariff(price, currency), before=before, kind=ADJUSTMENT),
     )
     assert Fraction(before.quantity) == Fraction(total)
     assert before.amount == amount_for(price, total, recordings=recordings, currency=currency)
@@ -93,7 +96,10 @@ def test_without_a_quota_nothing_is_charged() -> None:
 
 def test_the_example_of_the_founding_document() -> None:
     charge = charge_for(
-        standing(Decimal(3), 3), tariff({"model": "per_unit", "unitPrice": "10"}), before=EarlierCharge(), kind=USAGE
+        standing(Decimal(3), 3),
+        tariff({"model": "per_unit", "unitPrice": "10"}),
+        before=EarlierCharge(),
+        kind=USAGE,
     )
     assert charge is not None
     assert (charge.quantity, charge.amount) == (Decimal(3), Decimal("30.00"))

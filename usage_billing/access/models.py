@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from usage_billing.core.identifiers import new_id
+from usage_billing.core.limits import MAX_KEY_NAME
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Instant
 
@@ -27,7 +28,7 @@ class ApiKey(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     prefix: Mapped[str] = mapped_column(String(16), unique=True)
     hash: Mapped[bytes] = mapped_column(LargeBinary)
-    name: Mapped[str] = mapped_column(String(128))
+    name: Mapped[str] = mapped_column(String(MAX_KEY_NAME))
     scopes: Mapped[list[str]] = mapped_column(ARRAY(String(32)))
     rate_limit: Mapped[int | None] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from usage_billing.access.keys import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, hash_key, make_key, prefix_of, same_key
 from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import SCOPES, Principal
-from usage_billing.core.errors import ConfigurationError, Conflict, InvalidInput, NotAuthenticated, NotFound
+from usage_billing.access.queries import get_key
+from usage_billing.core.errors import ConfigurationError, Conflict, InvalidInput, NotAuthenticated
 
 _LAST_USE_GRAIN = timedelta(minutes=1)
 
@@ -122,20 +123,6 @@ def rotate_key(session: Session, key_id: UUID, *, secret: str, overlap: timedelt
     old.replaced_by = issued.row.id
     session.flush()
     return replace(issued, replaced=old)
-
-
-def get_key(session: Session, key_id: UUID, *, lock: bool = False) -> ApiKey:
-    """The key with this id, its row locked with ``lock``. Raises NotFound."""
-    statement = select(ApiKey).where(ApiKey.id == key_id)
-    found = session.scalars(statement.with_for_update() if lock else statement).first()
-    if found is None:
-        raise NotFound(f"there is no key {key_id}")
-    return found
-
-
-def count_keys(session: Session) -> int:
-    """How many keys are stored, expired and revoked ones included."""
-    return session.scalar(select(func.count()).select_from(ApiKey)) or 0
 
 
 def _checked(scopes: Iterable[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """The tables of credit."""
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, String, func
@@ -8,6 +9,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Money
+
+
+class CreditKind(StrEnum):
+    """Why a balance changed; what a void invoice had granted or applied is undone."""
+
+    GRANTED = "granted"
+    APPLIED = "applied"
+    GRANTED_UNDONE = "granted_undone"
+    APPLIED_UNDONE = "applied_undone"
 
 
 class CreditBalance(Base):

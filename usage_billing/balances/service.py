@@ -7,16 +7,14 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from usage_billing.balances.models import CreditBalance, CreditEntry
+from usage_billing.balances.models import CreditBalance, CreditEntry, CreditKind
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import Conflict
 
 Holder = tuple[str, str]
 """(customer id, currency)."""
 
-GRANTED = "granted"
-APPLIED = "applied"
-_UNDONE = "_undone"
+_UNDONE = {CreditKind.GRANTED: CreditKind.GRANTED_UNDONE, CreditKind.APPLIED: CreditKind.APPLIED_UNDONE}
 # PostgreSQL goes through the rows in the order of the sort: it inserts a row that is missing, and locks one that is
 # there.
 _LOCK = text("""
@@ -50,19 +48,20 @@ def lock_balances(session: Session, holders: Iterable[Holder]) -> dict[Holder, C
 
 def holders_of_credit(session: Session, customer_ids: Iterable[str]) -> set[Holder]:
     """Those of these customers that have credit, each with the currency of the credit."""
-    return {(row[0], row[1]) for row in session.execute(_IN_CREDIT, {"customers": list(set(customer_ids))})}
+    rows = session.execute(_IN_CREDIT, {"customers": list(set(customer_ids))})
+    return {(row.customer_id, row.currency) for row in rows}
 
 
 def grant(session: Session, balance: CreditBalance, amount: Decimal, *, invoice_id: UUID) -> None:
     """Add to a locked balance what a negative invoice gives back; ``amount`` is the invoice's total."""
-    _enter(session, balance, EXACT.abs(amount), invoice_id=invoice_id, kind=GRANTED)
+    _enter(session, balance, EXACT.abs(amount), invoice_id=invoice_id, kind=CreditKind.GRANTED)
 
 
 def apply(session: Session, balance: CreditBalance, total: Decimal, *, invoice_id: UUID) -> Decimal:
     """Take credit from a locked balance, as much as it has, up to ``total``; returns what was taken."""
     taken = min(balance.balance, total)
     if taken > 0:
-        _enter(session, balance, -taken, invoice_id=invoice_id, kind=APPLIED)
+        _enter(session, balance, -taken, invoice_id=invoice_id, kind=CreditKind.APPLIED)
         return taken
     return Decimal(0)
 
@@ -73,14 +72,14 @@ def undo(session: Session, balance: CreditBalance, *, invoice_id: UUID) -> None:
     Raises Conflict with the code ``credit_spent`` when the credit that it granted has been used.
     """
     for entry in session.scalars(
-        select(CreditEntry).where(CreditEntry.invoice_id == invoice_id, CreditEntry.kind.in_((GRANTED, APPLIED)))
+        select(CreditEntry).where(CreditEntry.invoice_id == invoice_id, CreditEntry.kind.in_(_UNDONE))
     ).all():
         if EXACT.subtract(balance.balance, entry.amount) < 0:
             raise Conflict("the credit that this invoice granted has been used", code="credit_spent")
-        _enter(session, balance, -entry.amount, invoice_id=invoice_id, kind=entry.kind + _UNDONE)
+        _enter(session, balance, -entry.amount, invoice_id=invoice_id, kind=_UNDONE[CreditKind(entry.kind)])
 
 
-def _enter(session: Session, balance: CreditBalance, amount: Decimal, *, invoice_id: UUID, kind: str) -> None:
+def _enter(session: Session, balance: CreditBalance, amount: Decimal, *, invoice_id: UUID, kind: CreditKind) -> None:
     balance.balance = EXACT.add(balance.balance, amount)
     session.add(
         CreditEntry(

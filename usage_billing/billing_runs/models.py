@@ -1,5 +1,6 @@
 """The tables of billing runs. Progress is kept as rows, so that any worker on any machine can take a run up again."""
 
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -8,14 +9,26 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from usage_billing.core.identifiers import new_id
+from usage_billing.core.limits import MAX_ACTOR
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant
 
-OPENED = "opened"
-INVOICING = "invoicing"
-FINALIZING = "finalizing"
-COMPLETED = "completed"
-FAILED = "failed"
+
+class RunStatus(StrEnum):
+    """How far a run is, in this order; a completed and a failed one stay as they are."""
+
+    OPENED = "opened"
+    INVOICING = "invoicing"
+    FINALIZING = "finalizing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class SlicePhase(StrEnum):
+    """What a slice does with its subscriptions."""
+
+    INVOICE = "invoice"
+    FINALIZE = "finalize"
 
 
 class BillingRun(Base):
@@ -41,7 +54,7 @@ class BillingRun(Base):
     subscription_id: Mapped[Identifier | None]
     dry_run: Mapped[bool] = mapped_column(Boolean)
     status: Mapped[str] = mapped_column(String(16))
-    requested_by: Mapped[str] = mapped_column(String(128))
+    requested_by: Mapped[str] = mapped_column(String(MAX_ACTOR))
     started_at: Mapped[Instant]
     heartbeat_at: Mapped[Instant]
     finished_at: Mapped[Instant | None]

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from usage_billing.billing_runs.models import COMPLETED, FAILED, BillingRun, BillingRunSlice
+from usage_billing.billing_runs.models import BillingRun, BillingRunSlice, RunStatus, SlicePhase
 from usage_billing.core.errors import NotFound
 
 
@@ -20,7 +20,7 @@ def get_run(session: Session, run_id: UUID, *, lock: bool = False) -> BillingRun
     return run
 
 
-def pending_slices(session: Session, run_id: UUID, phase: str) -> list[int]:
+def pending_slices(session: Session, run_id: UUID, phase: SlicePhase) -> list[int]:
     """The positions of the slices of ``phase`` that are still to be done, in order."""
     return list(
         session.scalars(
@@ -35,7 +35,7 @@ def pending_slices(session: Session, run_id: UUID, phase: str) -> list[int]:
     )
 
 
-def is_pending(session: Session, run_id: UUID, phase: str) -> bool:
+def is_pending(session: Session, run_id: UUID, phase: SlicePhase) -> bool:
     """Whether any slice of ``phase`` is still to be done."""
     pending = (BillingRunSlice.run_id == run_id, BillingRunSlice.phase == phase, BillingRunSlice.done.is_(False))
     return bool(session.scalar(select(exists().where(*pending))))
@@ -44,9 +44,11 @@ def is_pending(session: Session, run_id: UUID, phase: str) -> bool:
 def count_slices(session: Session, run_id: UUID) -> tuple[int, int]:
     """How many slices of a run are done, and how many there are."""
     row = session.execute(
-        select(func.count().filter(BillingRunSlice.done), func.count()).where(BillingRunSlice.run_id == run_id)
+        select(func.count().filter(BillingRunSlice.done).label("done"), func.count().label("total")).where(
+            BillingRunSlice.run_id == run_id
+        )
     ).one()
-    return row[0], row[1]
+    return row.done, row.total
 
 
 def outcomes(session: Session, run_id: UUID) -> Sequence[dict[str, object]]:
@@ -63,7 +65,7 @@ def stalled(session: Session, *, before: datetime) -> list[UUID]:
     return list(
         session.scalars(
             select(BillingRun.id)
-            .where(BillingRun.status.not_in((COMPLETED, FAILED)), BillingRun.heartbeat_at < before)
+            .where(BillingRun.status.not_in((RunStatus.COMPLETED, RunStatus.FAILED)), BillingRun.heartbeat_at < before)
             .order_by(BillingRun.id)
         )
     )

@@ -1,12 +1,50 @@
 """Writes signs of life and errors of billing runs."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from usage_billing.billing_runs.models import COMPLETED, FAILED, BillingRun
+from usage_billing.billing_runs.models import BillingRun, RunStatus, SlicePhase
+from usage_billing.core.identifiers import new_id
+
+_PLAN_SLICES = """
+    INSERT INTO billing_run_slices (run_id, phase, position, first_id, last_id)
+    SELECT :run, :phase, position, min(id), max(id) FROM (
+        SELECT id, (row_number() OVER (ORDER BY id) - 1) / :size AS position FROM ({}) AS due
+    ) AS numbered GROUP BY position ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to be; its ``key``, if it has one, is what another run cannot have."""
+
+    key: str | None
+    as_of: datetime
+    subscription_id: str | None
+    dry_run: bool
+    requested_by: str
+    started_at: datetime
+
+
+def add_run(session: Session, new: NewRun) -> BillingRun | None:
+    """Store ``new`` as opened; None when there is a run with its key already."""
+    return session.scalars(
+        insert(BillingRun)
+        .values(
+            **{name: getattr(new, name) for name in NewRun.__slots__},
+            id=new_id(),
+            status=RunStatus.OPENED,
+            heartbeat_at=new.started_at,
+        )
+        .on_conflict_do_nothing()
+        .returning(BillingRun)
+    ).first()
 
 
 def beat_heart(session: Session, run_id: UUID, *, now: datetime) -> None:
@@ -16,5 +54,15 @@ def beat_heart(session: Session, run_id: UUID, *, now: datetime) -> None:
 
 def note_error(session: Session, run_id: UUID, error: str) -> None:
     """Store the error that last stopped an unfinished run, for people to see while workers try again."""
-    unfinished = BillingRun.status.not_in((COMPLETED, FAILED))
+    unfinished = BillingRun.status.not_in((RunStatus.COMPLETED, RunStatus.FAILED))
     session.execute(update(BillingRun).where(BillingRun.id == run_id, unfinished).values(error=error))
+
+
+def plan_slices(
+    session: Session, run_id: UUID, phase: SlicePhase, *, due: str, asked: Mapping[str, object], size: int
+) -> None:
+    """Divide the subscriptions that ``due`` selects (their ``id``, with the values ``asked``) into slices of ``size``.
+
+    Slices that are planned already stay as they are.
+    """
+    session.execute(text(_PLAN_SLICES.format(due)), {**asked, "run": run_id, "phase": phase, "size": size})

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from usage_billing.core.limits import MAX_NAME, MAX_UNIT_NAME
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Price, Quantity
 
@@ -44,7 +45,7 @@ class Plan(Base):
     )
 
     id: Mapped[Identifier] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(256))
+    name: Mapped[str] = mapped_column(String(MAX_NAME))
     currency: Mapped[str] = mapped_column(String(3))
     interval: Mapped[str] = mapped_column(String(16), server_default="month")
     interval_count: Mapped[int] = mapped_column(Integer, server_default="1")
@@ -63,7 +64,7 @@ class UsageType(Base):
     __table_args__ = (CheckConstraint("aggregation IN ('sum')", name="aggregation"),)
 
     id: Mapped[Identifier] = mapped_column(primary_key=True)
-    unit_name: Mapped[str] = mapped_column(String(64))
+    unit_name: Mapped[str] = mapped_column(String(MAX_UNIT_NAME))
     aggregation: Mapped[str] = mapped_column(String(16), server_default="sum")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
@@ -109,7 +110,7 @@ class UsageQuota(Base):
     immediate: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     monthly_limit: Mapped[Quantity | None]
     price: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    unit_name: Mapped[str] = mapped_column(String(64))
+    unit_name: Mapped[str] = mapped_column(String(MAX_UNIT_NAME))
     effective_from: Mapped[Instant]
     effective_until: Mapped[Instant | None]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

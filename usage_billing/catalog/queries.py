@@ -1,15 +1,18 @@
 """Reads the catalogue: plans, and the versions of their quotas."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import Plan
+from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.catalog.quotas import QuotaBook, QuotaKey, QuotaVersion
+from usage_billing.core.errors import NotFound
+from usage_billing.db.rows import reader
 
 _QUOTAS = text("""
-    SELECT plan_id, usage_type_id, subscription_id, id, version, immediate, monthly_limit, price, unit_name,
+    SELECT plan_id, usage_type_id, subscription_id, id, version, immediate, monthly_limit AS limit, price, unit_name,
         effective_from
     FROM usage_quotas
     WHERE plan_id = ANY(CAST(:plans AS text[]))
@@ -17,13 +20,16 @@ _QUOTAS = text("""
     ORDER BY version DESC
 """)
 
+Named = TypeVar("Named", Plan, UsageType)
+
 
 def quotas_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: Iterable[str] = ()) -> QuotaBook:
     """Every quota version of these plans, and every own version that these subscriptions have on them."""
     versions: dict[QuotaKey, list[QuotaVersion]] = {}
     rows = session.execute(_QUOTAS, {"plans": list(set(plan_ids)), "owners": list(set(subscription_ids))})
-    for plan_id, usage_type_id, subscription_id, *version in rows:
-        versions.setdefault((plan_id, usage_type_id, subscription_id), []).append(QuotaVersion(*version))
+    version = reader(rows, QuotaVersion)
+    for row in rows:
+        versions.setdefault((row.plan_id, row.usage_type_id, row.subscription_id), []).append(version(row))
     return QuotaBook(versions)
 
 
@@ -43,3 +49,20 @@ def hold_plans(session: Session, plan_ids: Iterable[str]) -> dict[str, Plan]:
 
 def _plans(plan_ids: Iterable[str]) -> Select[Plan]:
     return select(Plan).where(Plan.id.in_(set(plan_ids))).order_by(Plan.id)
+
+
+def get_named(session: Session, model: type[Named], name: str) -> Named:
+    """The plan or usage type ``name``; raises NotFound."""
+    found = session.get(model, name)
+    if found is None:
+        kind = "plan" if model is Plan else "usage type"
+        raise NotFound(f"there is no {kind} {name}")
+    return found
+
+
+def get_quota(session: Session, quota_id: int) -> UsageQuota:
+    """The quota version with this id; raises NotFound."""
+    found = session.get(UsageQuota, quota_id)
+    if found is None:
+        raise NotFound(f"there is no quota {quota_id}")
+    return found

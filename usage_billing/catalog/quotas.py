@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from usage_billing.rating.price import has_minimum
+
 QuotaKey = tuple[str, str, str | None]
 """(plan id, usage type id, id of the subscription whose own quota it is, or None for the plan's quota)."""
 
@@ -68,7 +70,7 @@ class QuotaBook:
     def has_minimum(self, plan_id: str, subscription_id: str) -> bool:
         """Whether any version of the plan's quotas, or of the subscription's own, has a minimum amount."""
         return any(
-            "minimumAmount" in quota.price
+            has_minimum(quota.price)
             for key, found in self.versions.items()
             if key[0] == plan_id and key[2] in {None, subscription_id}
             for quota in found

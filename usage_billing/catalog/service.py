@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -11,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.fees import FEE_TIMINGS
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
+from usage_billing.catalog.queries import get_named
 from usage_billing.core.decimals import MAX_PRICE
-from usage_billing.core.errors import Conflict, InvalidInput, NotFound
+from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
 from usage_billing.core.proration import METHODS
 from usage_billing.rating.currency import is_currency
@@ -64,9 +64,6 @@ class NewQuota:
     subscription_id: str | None = None
     immediate: bool = False
     currency: str | None = None
-
-
-Named = TypeVar("Named", Plan, UsageType)
 
 
 def add_plan(session: Session, new: NewPlan) -> Plan:
@@ -163,15 +160,6 @@ def add_quota_version(session: Session, new: NewQuota, *, now: datetime) -> Usag
     return quota
 
 
-def get_named(session: Session, model: type[Named], name: str) -> Named:
-    """The plan or usage type ``name``; raises NotFound."""
-    found = session.get(model, name)
-    if found is None:
-        kind = "plan" if model is Plan else "usage type"
-        raise NotFound(f"there is no {kind} {name}")
-    return found
-
-
 def change_plan(session: Session, plan_id: str, *, name: str) -> Plan:
     """Rename a plan; raises NotFound. Its currency and interval are part of what was agreed and never change."""
     plan = get_named(session, Plan, plan_id)
@@ -186,11 +174,3 @@ def change_usage_type(session: Session, usage_type_id: str, *, unit_name: str) -
     usage_type.unit_name = unit_name
     session.flush()
     return usage_type
-
-
-def get_quota(session: Session, quota_id: int) -> UsageQuota:
-    """The quota version with this id; raises NotFound."""
-    found = session.get(UsageQuota, quota_id)
-    if found is None:
-        raise NotFound(f"there is no quota {quota_id}")
-    return found

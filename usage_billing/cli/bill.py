@@ -38,11 +38,11 @@ def command(
     if a subscription could not be billed.
     """
     from usage_billing import logs
-    from usage_billing.billing_runs.models import COMPLETED
+    from usage_billing.billing_runs.models import RunStatus
     from usage_billing.db.session import transaction
+    from usage_billing.flows.billing.drive_rehearsal import expect
     from usage_billing.flows.billing.drive_run import run_to_end
     from usage_billing.flows.billing.open_run import RunRequest, open_run
-    from usage_billing.flows.billing.rehearse_run import expect
 
     if dry_run and digest:
         raise click.UsageError("--expect-digest is for real runs; a dry run shows its own.")
@@ -66,7 +66,7 @@ def command(
         print_json(shape)
     else:
         _say(shape)
-    if shape["warnings"] or shape["status"] != COMPLETED:
+    if shape["warnings"] or shape["status"] != RunStatus.COMPLETED:
         raise click.exceptions.Exit(ExitCode.FINDINGS)
 
 

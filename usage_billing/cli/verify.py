@@ -29,7 +29,7 @@ def command(*, subscription_id: str | None, as_json: bool) -> None:
     """
     from usage_billing.db.session import read_only
     from usage_billing.reports.verify.books import count_books, find_differences
-    from usage_billing.subscriptions.service import get_subscription
+    from usage_billing.subscriptions.queries import get_subscription
 
     found: list[Difference] = []
     count = 0

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from usage_billing.core.errors import Conflict, NotFound
+from usage_billing.core.errors import Conflict
 from usage_billing.customers.models import Customer
+from usage_billing.customers.queries import get_customer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +27,6 @@ def add_customer(session: Session, new: NewCustomer) -> Customer:
     if added is None:
         raise Conflict(f"there is a customer {new.id} already", code="already_exists")
     return added
-
-
-def get_customer(session: Session, customer_id: str) -> Customer:
-    """The customer with this id; raises NotFound."""
-    found = session.scalars(select(Customer).where(Customer.id == customer_id)).first()
-    if found is None:
-        raise NotFound(f"there is no customer {customer_id}")
-    return found
 
 
 def change_customer(session: Session, customer_id: str, *, changes: dict[str, str | None]) -> Customer:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,9 +16,13 @@ from usage_billing.core.decimals import EXACT, plain
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.rating.engine import amount_for
 
-USAGE = "usage"
-ADJUSTMENT = "adjustment"
-FEE = "fee"
+
+class ItemKind(StrEnum):
+    """What an item charges: usage, or a base fee; an adjustment corrects either after its invoice became final."""
+
+    USAGE = "usage"
+    ADJUSTMENT = "adjustment"
+    FEE = "fee"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +45,16 @@ class EarlierCharge(NamedTuple):
 class Charge(NamedTuple):
     """An invoice item to be written; ``quantity`` and ``amount`` are what it adds to what was charged before."""
 
-    kind: str
+    kind: ItemKind
     quantity: Decimal
     charged_before: Decimal
     amount: Decimal
     description: str
 
 
-def charge_for(summary: UnratedSummary, tariff: Tariff | None, *, before: EarlierCharge, kind: str) -> Charge | None:
+def charge_for(
+    summary: UnratedSummary, tariff: Tariff | None, *, before: EarlierCharge, kind: ItemKind
+) -> Charge | None:
     """The charge that brings what was charged for a summary to what is due; None when nothing is left to charge.
 
     Without a tariff or an allowance nothing is due.
@@ -69,22 +76,22 @@ def charge_for(summary: UnratedSummary, tariff: Tariff | None, *, before: Earlie
     )
 
 
-def charge_for_fee(due: Decimal, *, description: str, before: EarlierCharge, kind: str) -> Charge | None:
+def charge_for_fee(due: Decimal, *, description: str, before: EarlierCharge, kind: ItemKind) -> Charge | None:
     """The charge that brings what was charged of a base fee to ``due``; None when nothing is left to charge."""
     amount = EXACT.subtract(due, before.amount)
     if not amount:
         return None
-    if kind == ADJUSTMENT:
+    if kind == ItemKind.ADJUSTMENT:
         description = f"Adjustment: {description}, from {plain(before.amount)} to {plain(due)}"
     return Charge(kind=kind, quantity=Decimal(1), charged_before=before.amount, amount=amount, description=description)
 
 
 def _describe(
-    summary: UnratedSummary, tariff: Tariff | None, before: EarlierCharge, quantity: Decimal, kind: str
+    summary: UnratedSummary, tariff: Tariff | None, before: EarlierCharge, quantity: Decimal, kind: ItemKind
 ) -> str:
     period = _span(summary.period_start, summary.period_end)
     unit = tariff.unit_name if tariff else summary.usage_type_id
-    if kind == ADJUSTMENT:
+    if kind == ItemKind.ADJUSTMENT:
         now = EXACT.add(before.quantity, quantity)
         return f"Adjustment: {unit} beyond the allowance from {plain(before.quantity)} to {plain(now)}, {period}"
     return f"{plain(quantity)} {unit} beyond the allowance, {period}"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
+from usage_billing.db.rows import read_rows
 from usage_billing.invoicing.models import FeeCharge
 
 _DROP = text("""
@@ -120,8 +121,8 @@ def put_fees(session: Session, fees: Sequence[NewFee]) -> None:
 
 def lock_uncharged(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[DueFee]:
     """Lock and return the fees to charge of these locked subscriptions whose segments began by ``as_of``."""
-    rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of}).all()
-    return [DueFee(*row) for row in rows]
+    rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of})
+    return read_rows(rows, DueFee)
 
 
 def settle_fees(session: Session, fees: Sequence[DueFee]) -> None:

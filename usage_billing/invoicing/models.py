@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from usage_billing.core.identifiers import new_id
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
-from usage_billing.invoicing.lifecycle import DRAFT
+from usage_billing.invoicing.lifecycle import InvoiceStatus
 
 
 class Invoice(Base):
@@ -63,7 +63,7 @@ class Invoice(Base):
     customer_id: Mapped[Identifier] = mapped_column(ForeignKey("customers.id"))
     subscription_id: Mapped[Identifier] = mapped_column(ForeignKey("subscriptions.id"))
     currency: Mapped[str] = mapped_column(String(3))
-    status: Mapped[str] = mapped_column(String(16), server_default=DRAFT)
+    status: Mapped[str] = mapped_column(String(16), server_default=InvoiceStatus.DRAFT)
     period_start: Mapped[Instant]
     period_end: Mapped[Instant]
     total: Mapped[Money]

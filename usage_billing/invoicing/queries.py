@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import NotFound
+from usage_billing.db.rows import read_rows
 from usage_billing.invoicing.builder import EarlierCharge
-from usage_billing.invoicing.lifecycle import DRAFT
+from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 
 
@@ -76,14 +77,15 @@ _HISTORY = text("""
         AND i.status <> 'void'
 """)
 _STANDING = text("""
-    SELECT i.subscription_id, i.period_end, i.id, i.status = 'draft'
+    SELECT i.subscription_id, i.period_end, i.id, i.status = 'draft' AS is_open
     FROM unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[])) AS v (subscription_id, since)
     JOIN invoices AS i ON i.subscription_id = v.subscription_id
         AND i.period_end >= v.since
         AND i.status <> 'void'
 """)
 _LOCK_DUE = text("""
-    SELECT i.id, i.customer_id, i.subscription_id, i.currency, i.total, s.items > 0 AND s.amount = i.total
+    SELECT i.id, i.customer_id, i.subscription_id, i.currency, i.total,
+        s.items > 0 AND s.amount = i.total AS is_whole
     FROM invoices AS i
     CROSS JOIN LATERAL (
         SELECT count(*) AS items, sum(amount) AS amount
@@ -102,14 +104,14 @@ def history_of(session: Session, *, summary_ids: Collection[int], fee_ids: Colle
     """What was charged and drafted for these causes; items on void invoices are left out."""
     history = History()
     rows = session.execute(_HISTORY, {"summaries": list(summary_ids), "fees": list(fee_ids)}).all()
-    for summary_id, fee_id, status, id, invoice_id, amount, quantity in rows:
-        cause = summary_cause(summary_id) if summary_id is not None else fee_cause(fee_id)
-        if status == DRAFT:
-            history.drafted[cause] = DraftItem(id, invoice_id, amount)
+    for row in rows:
+        cause = summary_cause(row.summary_id) if row.summary_id is not None else fee_cause(row.fee_id)
+        if row.status == InvoiceStatus.DRAFT:
+            history.drafted[cause] = DraftItem(row.id, row.invoice_id, row.amount)
         else:
             before = history.charged.get(cause, EarlierCharge())
             history.charged[cause] = EarlierCharge(
-                quantity=EXACT.add(before.quantity, quantity), amount=EXACT.add(before.amount, amount)
+                quantity=EXACT.add(before.quantity, row.quantity), amount=EXACT.add(before.amount, row.amount)
             )
     return history
 
@@ -120,14 +122,14 @@ def standing_invoices(session: Session, since: Mapping[str, datetime]) -> dict[t
     ``since`` gives, by subscription id, the earliest ``period_end`` to look for.
     """
     rows = session.execute(_STANDING, {"subscriptions": list(since), "since": list(since.values())}).all()
-    return {(row[0], row[1]): StandingInvoice(row[2], row[3]) for row in rows}
+    return {(row.subscription_id, row.period_end): StandingInvoice(row.id, row.is_open) for row in rows}
 
 
 def lock_due_drafts(session: Session, subscription_ids: Collection[str], *, ended_before: datetime) -> list[DueDraft]:
     """Lock and return the drafts of these locked subscriptions that end by ``ended_before``, oldest first."""
     session.flush()
-    rows = session.execute(_LOCK_DUE, {"subscriptions": list(subscription_ids), "ended_before": ended_before}).all()
-    return [DueDraft(*row) for row in rows]
+    rows = session.execute(_LOCK_DUE, {"subscriptions": list(subscription_ids), "ended_before": ended_before})
+    return read_rows(rows, DueDraft)
 
 
 def drafts_of(session: Session, subscription_id: str) -> list[Invoice]:
@@ -135,7 +137,7 @@ def drafts_of(session: Session, subscription_id: str) -> list[Invoice]:
     return list(
         session.scalars(
             select(Invoice)
-            .where(Invoice.subscription_id == subscription_id, Invoice.status == DRAFT)
+            .where(Invoice.subscription_id == subscription_id, Invoice.status == InvoiceStatus.DRAFT)
             .order_by(Invoice.period_end)
             .execution_options(populate_existing=True)
         )

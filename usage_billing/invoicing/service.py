@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.periods import Period
 from usage_billing.db.bulk import copy_rows
-from usage_billing.invoicing.lifecycle import DRAFT, VOID
+from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 
 _TOTALS = text("""
@@ -91,7 +91,7 @@ def add_drafts(session: Session, drafts: Sequence[NewDraft], *, totals: Mapping[
                     draft.currency,
                     draft.period_start,
                     draft.period_end,
-                    DRAFT,
+                    InvoiceStatus.DRAFT,
                     totals[draft.id],
                 )
                 for draft in drafts
@@ -119,12 +119,16 @@ def bring_drafts_forward(session: Session, subscription_id: str, *, final: Perio
     """
     standing = session.scalars(
         select(Invoice)
-        .where(Invoice.subscription_id == subscription_id, Invoice.status != VOID, Invoice.period_end >= final.end)
+        .where(
+            Invoice.subscription_id == subscription_id,
+            Invoice.status != InvoiceStatus.VOID,
+            Invoice.period_end >= final.end,
+        )
         .order_by(Invoice.period_end)
         .execution_options(populate_existing=True)
     ).all()
-    drafts = [invoice for invoice in standing if invoice.status == DRAFT]
-    if not drafts or (standing[0].period_end == final.end and standing[0].status != DRAFT):
+    drafts = [invoice for invoice in standing if invoice.status == InvoiceStatus.DRAFT]
+    if not drafts or (standing[0].period_end == final.end and standing[0].status != InvoiceStatus.DRAFT):
         return
     last = drafts[0]
     last.period_start, last.period_end = min(last.period_start, final.start), final.end

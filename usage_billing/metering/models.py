@@ -30,9 +30,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from usage_billing.core.limits import MAX_ACTOR
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Quantity, Total
-from usage_billing.metering.states import OPEN
+from usage_billing.metering.states import QuarantineStatus
 
 KEY = "usage_key(subscription_id, source, idempotency_key)"
 """What the unique index holds of a recording's key: 15 bytes for a key of up to 386. Three bytes are of the
@@ -202,6 +203,6 @@ class QuarantinedUsage(Base):
     subscription_id: Mapped[Identifier | None]
     received_at: Mapped[Instant]
     quarantined_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
-    status: Mapped[str] = mapped_column(String(16), server_default=OPEN)
+    status: Mapped[str] = mapped_column(String(16), server_default=QuarantineStatus.OPEN)
     resolved_at: Mapped[Instant | None]
-    resolved_by: Mapped[str | None] = mapped_column(String(128))
+    resolved_by: Mapped[str | None] = mapped_column(String(MAX_ACTOR))

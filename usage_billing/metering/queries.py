@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.periods import Span
+from usage_billing.db.rows import read_rows
 
 RecordingKey = tuple[str, str, str]
 """(subscription id, source, idempotency key)."""
@@ -46,7 +47,7 @@ _RECORDED_KEYS = text("""
     ) AS u
 """)
 _TOTALS = text("""
-    SELECT s.subscription_id, s.usage_type_id, t.unit_name, s.period_start, s.period_end, s.total,
+    SELECT s.subscription_id, s.usage_type_id AS usage_type, t.unit_name, s.period_start, s.period_end, s.total,
         s.beyond_events
     FROM unnest(CAST(:ids AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]))
         AS asked (id, starts, ends)
@@ -87,7 +88,7 @@ def totals_of(session: Session, spans: Mapping[str, Span]) -> list[PeriodTotal]:
         "starts": [span.start for span in spans.values()],
         "ends": [span.end for span in spans.values()],
     }
-    return [PeriodTotal(*row) for row in session.execute(_TOTALS, asked)]
+    return read_rows(session.execute(_TOTALS, asked), PeriodTotal)
 
 
 def known_ids(session: Session, ids: Iterable[UUID]) -> set[UUID]:
@@ -100,4 +101,7 @@ def recorded_keys(session: Session, keys: Sequence[RecordingKey]) -> dict[Record
     if not keys:
         return {}
     rows = session.execute(_RECORDED_KEYS, {"names": ",".join(["/".join(key) for key in keys])})
-    return {(row[0], row[1], row[2]): KnownRecording(row[3], bytes(row[4])) for row in rows}
+    return {
+        (row.subscription_id, row.source, row.idempotency_key): KnownRecording(row.id, bytes(row.fingerprint))
+        for row in rows
+    }

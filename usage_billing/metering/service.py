@@ -16,7 +16,7 @@ from usage_billing.core.clock import as_text
 from usage_billing.core.decimals import plain
 from usage_billing.core.identifiers import is_identifier
 from usage_billing.db.bulk import copying
-from usage_billing.metering.models import QuarantinedUsage, UsageDuplicate
+from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageVoid
 from usage_billing.metering.recording import Recording
 
 _COPY = """\
@@ -178,6 +178,25 @@ def quarantine_broken(session: Session, *, id: UUID, data: bytes, detail: str, n
             "received_at": now,
         },
     )
+
+
+def add_void(
+    session: Session, usage: Usage, *, ordinal: int, reason: str, actor: str, now: datetime
+) -> UsageVoid | None:
+    """Take a recording back, as void number ``ordinal`` of its locked summary; None when it was taken back before."""
+    return session.scalars(
+        insert(UsageVoid)
+        .values(
+            usage_id=usage.id,
+            summary_id=usage.summary_id,
+            ordinal=ordinal,
+            voided_at=now,
+            voided_by=actor,
+            reason=reason,
+        )
+        .on_conflict_do_nothing(index_elements=["usage_id"])
+        .returning(UsageVoid)
+    ).first()
 
 
 def remark(session: Session, summary_id: int, *, limit: Decimal | None) -> int:

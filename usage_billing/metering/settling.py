@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.db.rows import read_rows
 from usage_billing.metering.unrated import UnratedSummary
 
 _LOCK = text("""
@@ -32,11 +33,27 @@ _REOPEN_FROM = text(
     "UPDATE usage_summaries SET to_rate = true WHERE subscription_id = :subscription AND period_end > :since"
 )
 
+# Locked in the order of all writers. Those marked already are locked too: billing may be clearing the mark at this
+# moment, by the older version.
+_REOPEN_FOR_QUOTA = text(
+    """
+    UPDATE usage_summaries AS s SET to_rate = true FROM (
+        SELECT s.id FROM usage_summaries AS s WHERE s.usage_type_id = :type
+            AND CASE WHEN :immediate THEN s.period_end > :since ELSE s.period_start >= :since END
+            AND (CAST(:own AS text) IS NULL OR s.subscription_id = :own)
+            AND EXISTS (
+                SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.subscription_id AND t.plan_id = :plan
+            )
+        ORDER BY s.subscription_id, s.usage_type_id, s.period_start FOR UPDATE OF s
+    ) AS affected WHERE s.id = affected.id
+    """
+)
+
 
 def lock_unrated(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[UnratedSummary]:
     """Lock and return the summaries to rate that began by ``as_of``, in the order in which recording locks them too."""
-    rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of}).all()
-    return [UnratedSummary(*row) for row in rows]
+    rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of})
+    return read_rows(rows, UnratedSummary)
 
 
 def settle(session: Session, summaries: Sequence[UnratedSummary]) -> None:
@@ -68,3 +85,23 @@ def reopen(session: Session, summary_ids: Collection[int]) -> None:
 def reopen_from(session: Session, subscription_id: str, *, since: datetime) -> None:
     """Let billing look again at each summary of a subscription that ends after ``since``."""
     session.execute(_REOPEN_FROM, {"subscription": subscription_id, "since": since})
+
+
+def reopen_for_quota(
+    session: Session,
+    *,
+    plan_id: str,
+    usage_type_id: str,
+    subscription_id: str | None,
+    since: datetime,
+    immediate: bool,
+) -> None:
+    """Let billing look again at every summary that a new version of a quota may apply to.
+
+    The version holds from ``since``: an ``immediate`` one also for what is under way then. With ``subscription_id``
+    it is that subscription's own.
+    """
+    session.execute(
+        _REOPEN_FOR_QUOTA,
+        {"plan": plan_id, "type": usage_type_id, "own": subscription_id, "since": since, "immediate": immediate},
+    )

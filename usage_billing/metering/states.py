@@ -1,5 +1,11 @@
 """The states of a quarantined recording. Pure."""
 
-OPEN = "open"
-REPLAYED = "replayed"
-DISCARDED = "discarded"
+from enum import StrEnum
+
+
+class QuarantineStatus(StrEnum):
+    """What was decided about a quarantined recording; an open one still waits for that."""
+
+    OPEN = "open"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"

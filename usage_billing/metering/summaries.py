@@ -6,9 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from usage_billing.db.rows import reader
 from usage_billing.metering.digest import from_bytes, to_bytes
 
 
@@ -130,12 +131,21 @@ def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:
 
 def _lock(session: Session, keys: Sequence[SummaryKey]) -> dict[SummaryKey, RunningTotal]:
     rows = session.execute(_LOCK, _columns(keys))
-    return {SummaryKey(*row[:3]): _running(row[3:]) for row in rows}
+    key = reader(rows, SummaryKey)
+    return {key(row): _running(row) for row in rows}
 
 
-def _running(row: Sequence[Any]) -> RunningTotal:
-    fields: list[Any] = [*row[:-1], from_bytes(row[-1])]
-    return RunningTotal(*fields)
+def _running(row: Row[Any]) -> RunningTotal:
+    return RunningTotal(
+        id=row.id,
+        allowance=row.allowance,
+        total=row.total,
+        beyond_limit=row.beyond_limit,
+        events=row.events,
+        beyond_events=row.beyond_events,
+        voids=row.voids,
+        digest=from_bytes(row.events_hash),
+    )
 
 
 def _columns(keys: Sequence[SummaryKey]) -> dict[str, list[Any]]:

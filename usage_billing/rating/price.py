@@ -84,6 +84,11 @@ class Price:
         return {"model": self.model.name, **self.model.fields(), **given}
 
 
+def has_minimum(price: Fields) -> bool:
+    """Whether a price as it is stored or given asks for something even when nothing is used."""
+    return price.get("minimumAmount") is not None
+
+
 def parse_price(fields: Fields, *, pointer: str = "/price") -> Price:
     """Read ``{"model": ..., ...}``; raises InvalidInput with a pointer to what is wrong."""
     name = fields.get("model")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,11 +13,15 @@ from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicat
 from usage_billing.metering.recording import Recording
 from usage_billing.subscriptions.models import Subscription
 
-ACCEPTED = "accepted"
-RECORDED = "recorded"
-DUPLICATE = "duplicate"
-QUARANTINED = "quarantined"
-VOIDED = "voided"
+
+class RecordState(StrEnum):
+    """What became of an accepted recording; an accepted one waits in the inbox."""
+
+    ACCEPTED = "accepted"
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+    VOIDED = "voided"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +29,7 @@ class RecordStatus:
     """Where a recording stands; ``customer_id`` decides who may see it (None: no customer can)."""
 
     id: UUID
-    status: str
+    status: RecordState
     customer_id: str | None
     received_at: datetime
     subscription_id: str | None = None
@@ -45,7 +50,7 @@ def waiting_status(recording: Recording) -> RecordStatus:
     """That of a recording which no worker has recorded yet."""
     return RecordStatus(
         id=recording.id,
-        status=ACCEPTED,
+        status=RecordState.ACCEPTED,
         customer_id=recording.customer_id,
         received_at=recording.received_at,
         subscription_id=recording.subscription_id,
@@ -69,7 +74,7 @@ def recorded_status(session: Session, record_id: UUID) -> RecordStatus | None:
         return None
     return RecordStatus(
         id=record_id,
-        status=QUARANTINED,
+        status=RecordState.QUARANTINED,
         customer_id=quarantined.customer_id,
         received_at=quarantined.received_at,
         subscription_id=quarantined.subscription_id,
@@ -82,7 +87,9 @@ def recorded_status(session: Session, record_id: UUID) -> RecordStatus | None:
 def _status_of(session: Session, usage: Usage, *, id: UUID, duplicate: UsageDuplicate | None = None) -> RecordStatus:
     """A duplicate shows the recording that it repeats, but for when it was received itself."""
     void = session.get(UsageVoid, usage.id) if duplicate is None else None
-    status = DUPLICATE if duplicate is not None else VOIDED if void is not None else RECORDED
+    status = RecordState.RECORDED if void is None else RecordState.VOIDED
+    if duplicate is not None:
+        status = RecordState.DUPLICATE
     owner = session.scalar(select(Subscription.customer_id).where(Subscription.id == usage.subscription_id))
     return RecordStatus(
         id=id,

@@ -11,13 +11,14 @@ from msgspec import Raw
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
+from usage_billing.db.rows import reader
 from usage_billing.metering.models import first_place
 
 # As Usage.of has it, for the same reasons; expecting next to nothing the planner would sort all there is.
 _SELECT = (
     "SELECT * FROM (SELECT usage_place(occurred_at, ordinal) AS place,"
-    " id, usage_type_id, quantity, beyond_limit, occurred_at, received_at, recorded_at,"
-    " idempotency_key, source, CAST(metadata AS text) FROM usage"
+    " id, usage_type_id AS usage_type, quantity, beyond_limit, occurred_at, received_at, recorded_at,"
+    " idempotency_key, source, CAST(metadata AS text) AS metadata FROM usage"
     " WHERE hashtextextended(subscription_id, 0) = hashtextextended(:subscription, 0)"
     " AND coalesce(subscription_id = :subscription, false)"
 )
@@ -95,9 +96,9 @@ def records_of(
     given = {name: value for name, value in asked.items() if value is not None}
     statement = _page(*(name for name in _CONDITIONS if name in given))
     found = session.execute(statement, given | {"subscription": subscription_id, "limit": limit + 1})
-    rows = found.all()
-    records = [Record(*row[1:]) for row in rows[:limit]]
-    return Records(records, (rows[limit - 1][0], records[-1].id) if len(rows) > limit else None)
+    record, rows = reader(found, Record), found.all()
+    records = [record(row) for row in rows[:limit]]
+    return Records(records, (rows[limit - 1].place, records[-1].id) if len(rows) > limit else None)
 
 
 @cache

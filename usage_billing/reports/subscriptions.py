@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
-from usage_billing.subscriptions.service import terms_by_subscription
+from usage_billing.subscriptions.queries import terms_by_subscription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,11 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageType
-from usage_billing.catalog.queries import quotas_of
+from usage_billing.catalog.queries import get_named, quotas_of
 from usage_billing.catalog.quotas import QuotaBook
-from usage_billing.catalog.service import get_named
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.periods import Span, period_at
-from usage_billing.customers.service import get_customer
+from usage_billing.customers.queries import get_customer
 from usage_billing.metering.queries import PeriodTotal, totals_of
 from usage_billing.metering.split import beyond
 from usage_billing.rating.engine import amount_for

@@ -23,6 +23,7 @@ from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import amount_for
+from usage_billing.rating.price import has_minimum
 from usage_billing.subscriptions.agreement import AgreedSegment, agreed_at, agreed_within
 from usage_billing.subscriptions.anchors import ANNIVERSARY
 from usage_billing.subscriptions.lifecycle import Segment, Term, Terms, Timeline
@@ -120,7 +121,7 @@ def _events(session: Session, subscription_id: str, question: Question) -> Itera
         .execution_options(yield_per=_AT_A_TIME)
     )
     for row in rows:
-        yield row[0], row[1], row[2]
+        yield row.usage_type_id, row.occurred_at, row.quantity
 
 
 def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:
@@ -181,7 +182,7 @@ def _minimums(
         for usage_type in quotas.usage_types_of(segment.plan_id, subscription_id):
             for agreed in agreed_within(timeline, quotas, subscription_id, usage_type, segment):
                 price = prices.get(usage_type, agreed.quota.price if agreed.quota else {})
-                if "minimumAmount" in price and agreed.segment.start in span:
+                if has_minimum(price) and agreed.segment.start in span:
                     found[usage_type, agreed.segment.start] = _RunningTotal(agreed)
     return found
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.db.rows import read_rows
+
 _LOCK = text("""
     SELECT id, customer_id, plan_id, opens_at
     FROM subscriptions
@@ -20,6 +22,15 @@ _SAVE = text("""
     FROM unnest(CAST(:ids AS text[]), CAST(:openings AS timestamptz[])) AS v (id, opens_at)
     WHERE s.id = v.id
 """)
+
+_ON_PLAN = """
+    (CAST(:own AS text) IS NULL OR id = :own)
+    AND EXISTS (SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.id AND t.plan_id = :plan)
+"""
+_LOCK_ON_PLAN = text(f"SELECT id FROM subscriptions AS s WHERE {_ON_PLAN} ORDER BY id FOR NO KEY UPDATE")  # noqa: S608
+_OPEN_AGAIN = text(
+    f"UPDATE subscriptions AS s SET opens_at = least(opens_at, greatest(:now, started_at)) WHERE {_ON_PLAN}"  # noqa: S608
+)
 
 
 @dataclass(slots=True)
@@ -35,10 +46,20 @@ class BilledSubscription:
 def lock_to_bill(session: Session, ids: Collection[str]) -> dict[str, BilledSubscription]:
     """Lock these subscriptions against other billing, ordered by id, and return them by id. Recording goes on."""
     session.flush()
-    return {row[0]: BilledSubscription(*row) for row in session.execute(_LOCK, {"ids": list(ids)}).all()}
+    return {one.id: one for one in read_rows(session.execute(_LOCK, {"ids": list(ids)}), BilledSubscription)}
 
 
 def save_openings(session: Session, changed: Sequence[BilledSubscription]) -> None:
     """Store the ``opens_at`` of these subscriptions."""
     if changed:
         session.execute(_SAVE, {"ids": [one.id for one in changed], "openings": [one.opens_at for one in changed]})
+
+
+def lock_to_open(session: Session, *, plan_id: str, subscription_id: str | None) -> None:
+    """Lock every subscription that is or was on a plan, or one of them, as billing does, before the plan is locked."""
+    session.execute(_LOCK_ON_PLAN, {"plan": plan_id, "own": subscription_id})
+
+
+def open_again(session: Session, *, plan_id: str, subscription_id: str | None, now: datetime) -> None:
+    """Let billing look at their periods from the one under way on: a minimum is due there without any use."""
+    session.execute(_OPEN_AGAIN, {"plan": plan_id, "own": subscription_id, "now": now})

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
 from usage_billing.core.periods import Cadence
 from usage_billing.subscriptions.anchors import ANNIVERSARY
 from usage_billing.subscriptions.lifecycle import Term, Terms, Timeline
+from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 
 _COLUMNS = """
     s.id, s.timezone, CASE s.anchor WHEN :anniversary THEN s.started_at END AS anchor, t.plan_id, t.starts_at,
@@ -29,11 +30,10 @@ _THESE = """
     ORDER BY t.subscription_id, t.starts_at
 """
 _TERMS = text(f"SELECT {_COLUMNS}{_TABLES}{_THESE % 'CAST(:ids AS text[])'}")
-_CONTRACTS = f"SELECT {_COLUMNS}, s.customer_id, s.plan_id, p.currency{_TABLES}{_THESE}"
+_CONTRACTS = f"SELECT {_COLUMNS}, s.customer_id, s.plan_id AS present_plan, p.currency{_TABLES}{_THESE}"
 _CONTRACT = text(_CONTRACTS % "ARRAY[CAST(:id AS text)]")
 _CONTRACTS_OF_CUSTOMER = text(_CONTRACTS % "ARRAY(SELECT id FROM subscriptions WHERE customer_id = :id)")
 _OWNER = text("SELECT customer_id FROM subscriptions WHERE id = :id")
-_OF_TERMS = 11  # columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +75,53 @@ def contracts_of(session: Session, customer_id: str) -> list[Contract]:
 
 def _contracts(rows: Collection[Any]) -> list[Contract]:
     """The plan of the last term is the subscription's."""
-    last: Mapping[str, Any] = {row[0]: row for row in rows}
-    timelines = _timelines(row[:_OF_TERMS] for row in rows)
-    return [Contract(id, timeline, *last[id][_OF_TERMS:]) for id, timeline in timelines.items()]
+    last: Mapping[str, Any] = {row.id: row for row in rows}
+    return [
+        Contract(
+            id=id,
+            timeline=timeline,
+            customer_id=last[id].customer_id,
+            plan_id=last[id].present_plan,
+            currency=last[id].currency,
+        )
+        for id, timeline in _timelines(rows).items()
+    ]
 
 
 def _timelines(rows: Iterable[Any]) -> dict[str, Timeline]:
     found: dict[str, Timeline] = {}
     known: dict[tuple[str, datetime | None], Terms] = {}
-    for id, zone, anchor, plan_id, starts_at, ends_at, paused, interval, count, proration, prorates_edges in rows:
-        terms = known.get((plan_id, anchor))
+    for row in rows:
+        terms = known.get((row.plan_id, row.anchor))
         if terms is None:
-            terms = known[plan_id, anchor] = Terms(
-                cadence=Cadence(interval, count, anchor), proration=proration, prorates_edges=prorates_edges
+            terms = known[row.plan_id, row.anchor] = Terms(
+                cadence=Cadence(row.interval, row.interval_count, row.anchor),
+                proration=row.proration,
+                prorates_edges=row.prorates_edges,
             )
-        term = Term(plan_id=plan_id, starts_at=starts_at, ends_at=ends_at, paused=paused, terms=terms)
-        timeline = found.get(id)
-        found[id] = Timeline(zone, (term,) if timeline is None else (*timeline.terms, term))
+        term = Term(plan_id=row.plan_id, starts_at=row.starts_at, ends_at=row.ends_at, paused=row.paused, terms=terms)
+        timeline = found.get(row.id)
+        found[row.id] = Timeline(row.timezone, (term,) if timeline is None else (*timeline.terms, term))
+    return found
+
+
+def get_subscription(session: Session, subscription_id: str) -> Subscription:
+    """The subscription with this id; raises NotFound."""
+    found = session.get(Subscription, subscription_id)
+    if found is None:
+        raise NotFound(f"there is no subscription {subscription_id}")
+    return found
+
+
+def terms_of(session: Session, subscription_id: str) -> list[SubscriptionTerm]:
+    """The terms of a subscription, in order."""
+    return terms_by_subscription(session, [subscription_id]).get(subscription_id, [])
+
+
+def terms_by_subscription(session: Session, ids: Iterable[str]) -> dict[str, list[SubscriptionTerm]]:
+    """The terms of several subscriptions, each in order."""
+    found: dict[str, list[SubscriptionTerm]] = {}
+    statement = select(SubscriptionTerm).where(SubscriptionTerm.subscription_id.in_(set(ids)))
+    for term in session.scalars(statement.order_by(SubscriptionTerm.starts_at)):
+        found.setdefault(term.subscription_id, []).append(term)
     return found

@@ -14,6 +14,7 @@ from usage_billing.core.periods import is_time_zone
 from usage_billing.customers.models import Customer
 from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
 from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
+from usage_billing.subscriptions.queries import terms_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +63,6 @@ def add_subscription(session: Session, new: NewSubscription) -> Subscription:
     return added
 
 
-def get_subscription(session: Session, subscription_id: str) -> Subscription:
-    """The subscription with this id; raises NotFound."""
-    found = session.get(Subscription, subscription_id)
-    if found is None:
-        raise NotFound(f"there is no subscription {subscription_id}")
-    return found
-
-
 def lock_subscriptions(session: Session, ids: Iterable[str]) -> list[Subscription]:
     """Lock these subscriptions against other billing, and return them, ordered by id. Recording goes on."""
     statement = (
@@ -88,20 +81,6 @@ def lock_subscription(session: Session, subscription_id: str) -> Subscription:
     if not found:
         raise NotFound(f"there is no subscription {subscription_id}")
     return found[0]
-
-
-def terms_of(session: Session, subscription_id: str) -> list[SubscriptionTerm]:
-    """The terms of a subscription, in order."""
-    return terms_by_subscription(session, [subscription_id]).get(subscription_id, [])
-
-
-def terms_by_subscription(session: Session, ids: Iterable[str]) -> dict[str, list[SubscriptionTerm]]:
-    """The terms of several subscriptions, each in order."""
-    found: dict[str, list[SubscriptionTerm]] = {}
-    statement = select(SubscriptionTerm).where(SubscriptionTerm.subscription_id.in_(set(ids)))
-    for term in session.scalars(statement.order_by(SubscriptionTerm.starts_at)):
-        found.setdefault(term.subscription_id, []).append(term)
-    return found
 
 
 def change_terms(

@@ -10,15 +10,13 @@ import click
 
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
 from usage_billing.core.identifiers import is_identifier
+from usage_billing.core.limits import MAX_EMAIL, MAX_KEY_NAME, MAX_NAME, MAX_UNIT_NAME, is_email
 from usage_billing.subscriptions.moments import NOW, PERIOD_END
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_NAME_LENGTH = 256
-_EMAIL_LENGTH = 320
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class _Kind(click.ParamType[Any]):
@@ -55,7 +53,7 @@ class NameType(_Kind):
 
     name = "text"
 
-    def __init__(self, longest: int = _NAME_LENGTH) -> None:
+    def __init__(self, longest: int = MAX_NAME) -> None:
         self._longest = longest
 
     def read(self, text: str) -> str:
@@ -72,7 +70,7 @@ class EmailType(_Kind):
 
     def read(self, text: str) -> str:
         """The text itself."""
-        if _EMAIL.fullmatch(text) is None or len(text) > _EMAIL_LENGTH or not text.isprintable():
+        if not is_email(text) or len(text) > MAX_EMAIL or not text.isprintable():
             raise ValueError("is no e-mail address")
         return text
 
@@ -182,8 +180,8 @@ def _aware(instant: datetime) -> datetime:
 
 IDENTIFIER = IdentifierType()
 NAME = NameType()
-UNIT = NameType(64)
-KEY_NAME = NameType(128)
+UNIT = NameType(MAX_UNIT_NAME)
+KEY_NAME = NameType(MAX_KEY_NAME)
 REASON = NameType()
 EMAIL = EmailType()
 DIGEST = DigestType()

@@ -53,7 +53,7 @@ def list_customers(*, limit: int, as_json: bool) -> None:
 @json_option
 def show(*, id: str, as_json: bool) -> None:
     """Show the customer ID."""
-    from usage_billing.customers.service import get_customer
+    from usage_billing.customers.queries import get_customer
 
     with reading() as session:
         shape = wire.show(CUSTOMER, get_customer(session, id))

@@ -14,7 +14,7 @@ from usage_billing.cli.frame.output import json_option, pick, print_json, print_
 from usage_billing.cli.frame.types import IDENTIFIER
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
-from usage_billing.invoicing.lifecycle import DRAFT, FINALIZED, PAID, UNCOLLECTIBLE, VOID
+from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.wire import noun as wire
 from usage_billing.wire.explanation import EXPLANATION
 from usage_billing.wire.invoice import INVOICE
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("id", "number", "userId", "subscriptionId", "status", "periodStart", "periodEnd", "currency", "total")
 _ITEM_COLUMNS = ("usageType", "kind", "quantity", "unitPrice", "amount", "description")
-_STATUSES = (DRAFT, FINALIZED, PAID, VOID, UNCOLLECTIBLE)
+_STATUSES = [*map(str, InvoiceStatus)]
 
 
 @click.group(epilog=example("invoices list --subscription sub456"))
@@ -79,9 +79,9 @@ def upcoming(*, subscription: str, as_json: bool) -> None:
     Usage of an earlier period that has no invoice yet is not in it: it gets one of its own.
     """
     from usage_billing.db.session import rolled_back
-    from usage_billing.flows.billing.rehearse_run import upcoming as upcoming_invoice
+    from usage_billing.flows.billing.upcoming_invoice import upcoming as upcoming_invoice
     from usage_billing.reports.invoices import InvoiceView
-    from usage_billing.subscriptions.service import get_subscription
+    from usage_billing.subscriptions.queries import get_subscription
 
     with connected() as (_, engine), rolled_back(engine) as session:
         get_subscription(session, subscription)

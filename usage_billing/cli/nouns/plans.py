@@ -75,7 +75,7 @@ def list_plans(*, limit: int, as_json: bool) -> None:
 def show(*, id: str, as_json: bool) -> None:
     """Show the plan ID."""
     from usage_billing.catalog.models import Plan
-    from usage_billing.catalog.service import get_named
+    from usage_billing.catalog.queries import get_named
 
     with reading() as session:
         shape = wire.show(PLAN, get_named(session, Plan, id))

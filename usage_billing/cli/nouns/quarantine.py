@@ -14,7 +14,7 @@ from usage_billing.cli.frame.listing import example, first_rows, limit_option
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, progress, tell
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Conflict, NotFound
-from usage_billing.metering.states import DISCARDED, OPEN, REPLAYED
+from usage_billing.metering.states import QuarantineStatus
 from usage_billing.wire import noun as wire
 from usage_billing.wire.quarantined import QUARANTINED
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("id", "reason", "detail", "userId", "subscriptionId", "receivedAt", "status")
 _PAGE = 500
+_STATUSES = [*map(str, QuarantineStatus)]
 
 
 @click.group(epilog=example("quarantine list"))
@@ -33,7 +34,7 @@ def command() -> None:
 
 @command.command(name="list", epilog=example("quarantine list --reason unknown_subscription"))
 @click.option("--reason", help="Only with this reason.")
-@click.option("--status", type=click.Choice([OPEN, REPLAYED, DISCARDED]), default=OPEN, show_default=True)
+@click.option("--status", type=click.Choice(_STATUSES), default=_STATUSES[0], show_default=True)
 @limit_option
 @json_option
 def list_quarantined(*, reason: str | None, status: str, limit: int, as_json: bool) -> None:
@@ -145,7 +146,7 @@ def _open_ids(engine: Engine, reason: str | None) -> Iterator[UUID]:
 
     last: UUID | None = None
     while True:
-        statement = select(QuarantinedUsage.id).where(QuarantinedUsage.status == OPEN)
+        statement = select(QuarantinedUsage.id).where(QuarantinedUsage.status == QuarantineStatus.OPEN)
         if reason:
             statement = statement.where(QuarantinedUsage.reason == reason)
         if last:

@@ -11,6 +11,7 @@ from usage_billing.cli.frame.output import json_option, pick, print_rows, print_
 from usage_billing.cli.frame.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
 from usage_billing.core.clock import utc_now
 from usage_billing.core.decimals import plain
+from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.wire import noun as wire
 from usage_billing.wire.quota import QUOTA
 
@@ -91,11 +92,11 @@ def list_quotas(*, plan_id: str | None, all_versions: bool, limit: int, as_json:
 
 
 @command.command(epilog=example("quotas show 1"))
-@click.argument("id", type=click.IntRange(1, 2**63 - 1))
+@click.argument("id", type=click.IntRange(1, MAX_BIGINT))
 @json_option
 def show(*, id: int, as_json: bool) -> None:
     """Show the version ID of a quota."""
-    from usage_billing.catalog.service import get_quota
+    from usage_billing.catalog.queries import get_quota
 
     with reading() as session:
         shape = wire.show(QUOTA, get_quota(session, id))

@@ -94,7 +94,7 @@ def list_subscriptions(*, customer_id: str | None, plan_id: str | None, limit: i
 def show(*, id: str, as_json: bool) -> None:
     """Show the subscription ID."""
     from usage_billing.reports.subscriptions import subscription_view
-    from usage_billing.subscriptions.service import get_subscription
+    from usage_billing.subscriptions.queries import get_subscription
 
     with reading() as session:
         shape = wire.show(SUBSCRIPTION, subscription_view(session, get_subscription(session, id)))

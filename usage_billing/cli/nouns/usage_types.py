@@ -53,7 +53,7 @@ def list_usage_types(*, limit: int, as_json: bool) -> None:
 def show(*, id: str, as_json: bool) -> None:
     """Show the usage type ID."""
     from usage_billing.catalog.models import UsageType
-    from usage_billing.catalog.service import get_named
+    from usage_billing.catalog.queries import get_named
 
     with reading() as session:
         shape = wire.show(USAGE_TYPE, get_named(session, UsageType, id))

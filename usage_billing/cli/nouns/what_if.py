@@ -50,8 +50,8 @@ def command(
     another currency than PLAN stays on it.
     """
     from usage_billing.catalog.models import UsageType
-    from usage_billing.catalog.service import get_named
-    from usage_billing.customers.service import get_customer
+    from usage_billing.catalog.queries import get_named
+    from usage_billing.customers.queries import get_customer
     from usage_billing.rating.price import parse_price
     from usage_billing.reports.what_if import Question, what_if
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from usage_billing.embedded.ports import LOOPBACK
 from usage_billing.embedded.secrets import Secrets
+from usage_billing.queues import QueueName
 from usage_billing.settings import DEVELOPMENT_PREFIX, Settings
 
-QUEUES = "usage,billing,housekeeping"
 # What a process may take beyond its own time to end before it is killed.
 MARGIN_SECONDS = 5.0
 FLOWER_USER = "admin"
@@ -57,7 +57,7 @@ def services(
     if os.geteuid() == 0:  # five lines of Celery's at each start; `up` says it in one
         quiet["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
     celery = [sys.executable, "-m", "celery", "--quiet", "-A", "tasks.celery"]
-    worker = [*celery, "worker", "-P", "prefork", "--without-gossip", "--without-mingle", "-Q", QUEUES]
+    worker = [*celery, "worker", "-P", "prefork", "--without-gossip", "--without-mingle", "-Q", ",".join(QueueName)]
     found = [
         Service("worker", worker, quiet, settings.stop_seconds + MARGIN_SECONDS),
         Service("beat", [*celery, "beat"], base, 10.0),

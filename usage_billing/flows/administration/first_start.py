@@ -7,7 +7,8 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ, USAGE_WRITE
-from usage_billing.access.service import count_keys, ensure_key
+from usage_billing.access.queries import count_keys
+from usage_billing.access.service import ensure_key
 from usage_billing.audit.service import note
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType

@@ -14,50 +14,11 @@ from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.db.locks import lock_shards
 from usage_billing.metering.models import first_place
 from usage_billing.metering.recording import SHARDS
+from usage_billing.metering.settling import reopen_for_quota
+from usage_billing.rating.price import has_minimum
 from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.openings import lock_to_open, open_again
 
-# Reopens every summary that the new version may apply to, locked in the order of all writers. Only an immediate version
-# applies to periods under way. Summaries that are to be rated already are locked too: billing may be rating them at
-# this moment, by the older version.
-_TO_RATE_AGAIN = text("""
-    UPDATE usage_summaries AS s
-    SET to_rate = true
-    FROM (
-        SELECT s.id
-        FROM usage_summaries AS s
-        WHERE s.usage_type_id = :type
-            AND CASE WHEN :immediate THEN s.period_end > :start ELSE s.period_start >= :start END
-            AND (CAST(:own AS text) IS NULL OR s.subscription_id = :own)
-            AND EXISTS (
-                SELECT FROM subscription_terms AS t
-                WHERE t.subscription_id = s.subscription_id AND t.plan_id = :plan
-            )
-        ORDER BY s.subscription_id, s.usage_type_id, s.period_start
-        FOR UPDATE OF s
-    ) AS affected
-    WHERE s.id = affected.id
-""")
-# A minimum is due in the period under way as well. The subscriptions are locked before the plan, as billing does.
-_LOCK_SUBSCRIPTIONS = text("""
-    SELECT id
-    FROM subscriptions AS s
-    WHERE (CAST(:own AS text) IS NULL OR id = :own)
-        AND EXISTS (
-            SELECT FROM subscription_terms AS t
-            WHERE t.subscription_id = s.id AND t.plan_id = :plan
-        )
-    ORDER BY id
-    FOR NO KEY UPDATE
-""")
-_OPEN_AGAIN = text("""
-    UPDATE subscriptions AS s
-    SET opens_at = least(opens_at, greatest(:now, started_at))
-    WHERE (CAST(:own AS text) IS NULL OR id = :own)
-        AND EXISTS (
-            SELECT FROM subscription_terms AS t
-            WHERE t.subscription_id = s.id AND t.plan_id = :plan
-        )
-""")
 _RECORDED_LATER = text("""
     SELECT 1
     FROM subscription_terms AS t
@@ -118,20 +79,27 @@ def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) 
 
     Raises InvalidInput for an unknown plan or usage type, or a wrong price.
     """
-    affected = {"plan": new.plan_id, "type": new.usage_type, "own": new.subscription_id, "now": now}
     if new.subscription_id is not None:
         _check_own(session, new)
     if new.immediate:
         # It cuts the period under way. While the shards are locked no worker records on either side of the cut.
         lock_shards(session, range(SHARDS))
-        if session.execute(_RECORDED_LATER, affected | {"first": first_place(now)}).first() is not None:
+        affected = {"plan": new.plan_id, "type": new.usage_type, "own": new.subscription_id, "first": first_place(now)}
+        if session.execute(_RECORDED_LATER, affected).first() is not None:
             raise Conflict("usage is recorded that occurred after this moment; try again later", code="usage_later")
-    if "minimumAmount" in new.price:
-        session.execute(_LOCK_SUBSCRIPTIONS, affected)
+    if has_minimum(new.price):
+        lock_to_open(session, plan_id=new.plan_id, subscription_id=new.subscription_id)
     quota = service.add_quota_version(session, new, now=now)
-    session.execute(_TO_RATE_AGAIN, affected | {"start": quota.effective_from, "immediate": quota.immediate})
-    if "minimumAmount" in quota.price:
-        session.execute(_OPEN_AGAIN, affected)
+    reopen_for_quota(
+        session,
+        plan_id=quota.plan_id,
+        usage_type_id=quota.usage_type_id,
+        subscription_id=quota.subscription_id,
+        since=quota.effective_from,
+        immediate=quota.immediate,
+    )
+    if has_minimum(quota.price):
+        open_again(session, plan_id=quota.plan_id, subscription_id=quota.subscription_id, now=now)
     note(
         session,
         actor=actor,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from usage_billing.core.clock import as_text
 from usage_billing.core.periods import Period
-from usage_billing.invoicing.builder import FEE, USAGE, Charge, EarlierCharge, Tariff, charge_for, charge_for_fee
+from usage_billing.invoicing.builder import Charge, EarlierCharge, ItemKind, Tariff, charge_for, charge_for_fee
 from usage_billing.invoicing.fees import DueFee
 from usage_billing.invoicing.items import NewItem, fee_item, usage_item
 from usage_billing.invoicing.queries import Cause, fee_cause, summary_cause
@@ -18,7 +18,7 @@ from usage_billing.subscriptions.openings import BilledSubscription
 class UsageClaim:
     """A claim for the usage of a summary, on the invoice of the period ``bills``."""
 
-    kind: ClassVar[str] = USAGE
+    kind: ClassVar[ItemKind] = ItemKind.USAGE
 
     subscription: BilledSubscription
     currency: str
@@ -36,7 +36,7 @@ class UsageClaim:
         """The texts that stand for the claim in the digest of a run."""
         return (self.subscription.id, self.summary.usage_type_id, as_text(self.summary.period_start))
 
-    def charge(self, kind: str, before: EarlierCharge) -> Charge | None:
+    def charge(self, kind: ItemKind, before: EarlierCharge) -> Charge | None:
         """The charge that is left after ``before``; None when nothing is left."""
         return charge_for(self.summary, self.tariff, before=before, kind=kind)
 
@@ -51,7 +51,7 @@ class UsageClaim:
 class FeeClaim:
     """A claim for a base fee, on the invoice of the period ``bills``."""
 
-    kind: ClassVar[str] = FEE
+    kind: ClassVar[ItemKind] = ItemKind.FEE
 
     subscription: BilledSubscription
     currency: str
@@ -68,7 +68,7 @@ class FeeClaim:
         """The texts that stand for the claim in the digest of a run."""
         return (self.subscription.id, "fee", as_text(self.fee.period_start))
 
-    def charge(self, kind: str, before: EarlierCharge) -> Charge | None:
+    def charge(self, kind: ItemKind, before: EarlierCharge) -> Charge | None:
         """The charge that is left after ``before``; None when nothing is left."""
         return charge_for_fee(self.fee.amount, description=self.fee.description, before=before, kind=kind)
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from usage_billing.balances.service import lock_balances
-from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
+from usage_billing.billing_runs.models import BillingRun, BillingRunSlice, SlicePhase
 from usage_billing.billing_runs.queries import count_slices, get_run
 from usage_billing.billing_runs.service import note_error
 from usage_billing.core import crash
@@ -29,8 +29,6 @@ from usage_billing.flows.billing.finalize_invoices import finalize_invoices
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions, lock_agreements
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import (
-    FINALIZE,
-    INVOICE,
     Next,
     claim_slice,
     move_on,
@@ -73,7 +71,7 @@ def next_of_run(engine: Engine, run_id: UUID, *, grace: timedelta) -> Next:
     return due
 
 
-def do_slice(engine: Engine, run_id: UUID, phase: str, position: int, *, grace: timedelta) -> None:
+def do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, *, grace: timedelta) -> None:
     """Do one slice, or nothing if it is done or another worker has locked it.
 
     If the slice fails, the error is stored on the run until the run completes, and raised. So an operator sees it,
@@ -91,7 +89,7 @@ def do_slice(engine: Engine, run_id: UUID, phase: str, position: int, *, grace: 
     crash.point("bill.done")
 
 
-def _do_what_can_be_done(engine: Engine, run_id: UUID, phase: str, position: int, grace: timedelta) -> None:
+def _do_what_can_be_done(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, grace: timedelta) -> None:
     try:
         _do_slice(engine, run_id, phase, position, grace, apart=False)
     except _ITS_OWN_FAULT as error:
@@ -112,7 +110,7 @@ def run_to_end(
         before = due
         done, total = _count(engine, run_id)
         for position in due.positions:
-            do_slice(engine, run_id, due.phase or INVOICE, position, grace=settings_grace)
+            do_slice(engine, run_id, due.phase or SlicePhase.INVOICE, position, grace=settings_grace)
             done += 1
             on_progress(Progress(due.phase or "", done, total))
         if due.phase is None:
@@ -123,7 +121,7 @@ def run_to_end(
     return run
 
 
-def _do_slice(engine: Engine, run_id: UUID, phase: str, position: int, grace: timedelta, *, apart: bool) -> None:
+def _do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, grace: timedelta, *, apart: bool) -> None:
     with transaction(engine) as session:
         find_by_index(session)
         plan_anew(session)
@@ -152,7 +150,7 @@ def _bill(
     # Lock everything at once and in order, as a whole slice does: once a first invoice has locked the series of
     # numbers, no lock may follow.
     subscriptions, _, plans = lock_agreements(session, ids)
-    if run.dry_run or part.phase == FINALIZE:
+    if run.dry_run or part.phase == SlicePhase.FINALIZE:
         found = (one for one in subscriptions.values() if one.plan_id in plans)
         lock_balances(session, ((one.customer_id, plans[one.plan_id].currency) for one in found))
     return _bill_apart(session, run, part, ids, grace)
@@ -179,7 +177,7 @@ def _bill_together(
     session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta
 ) -> SliceOutcome:
     outcome = SliceOutcome()
-    if part.phase == INVOICE:
+    if part.phase == SlicePhase.INVOICE:
         outcome = invoice_subscriptions(session, ids, as_of=run.as_of)
         if not run.dry_run:
             return outcome

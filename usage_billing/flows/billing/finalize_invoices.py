@@ -88,7 +88,7 @@ def _settle_credit(session: Session, drafts: Sequence[DueDraft | Invoice]) -> di
 def _payment_days(session: Session, drafts: Sequence[DueDraft | Invoice]) -> dict[str, timedelta]:
     """How long after its finalization an invoice is due, by subscription id."""
     rows = session.execute(_PAYMENT_DAYS, {"ids": [draft.subscription_id for draft in drafts]})
-    return {row[0]: timedelta(days=row[1]) for row in rows.all()}
+    return {row.id: timedelta(days=row.payment_days) for row in rows}
 
 
 def _finalized(final: Finalization) -> tuple[str, str, dict[str, object]]:

@@ -19,7 +19,7 @@ from usage_billing.core.identifiers import new_id
 from usage_billing.core.periods import Cadence, Period, next_period, period_at
 from usage_billing.flows.billing.claims import Claim
 from usage_billing.flows.billing.run_outcome import SliceOutcome
-from usage_billing.invoicing.builder import ADJUSTMENT, Charge, EarlierCharge
+from usage_billing.invoicing.builder import Charge, EarlierCharge, ItemKind
 from usage_billing.invoicing.items import NewItem, add_items, change_items, remove_items
 from usage_billing.invoicing.queries import History, StandingInvoice, standing_invoices
 from usage_billing.invoicing.service import NewDraft, add_drafts, add_up, remove_empty
@@ -50,10 +50,12 @@ class Desk:
         """Decide which item of one claim is added, changed or removed."""
         cause = claim.cause
         own = self.invoices.get((claim.subscription.id, claim.bills.end))
-        kind = claim.kind if own is None or own.is_open else ADJUSTMENT
+        kind = claim.kind if own is None or own.is_open else ItemKind.ADJUSTMENT
         charge = claim.charge(kind, self.history.charged.get(cause, _NEVER))
         drafted = self.history.drafted.get(cause)
-        stays = drafted is not None and (kind == ADJUSTMENT or (own is not None and drafted.invoice_id == own.id))
+        stays = drafted is not None and (
+            kind == ItemKind.ADJUSTMENT or (own is not None and drafted.invoice_id == own.id)
+        )
         if drafted is not None:
             self.touched.add(drafted.invoice_id)
             if charge is None or not stays:
@@ -91,11 +93,11 @@ class Desk:
         self._totals[invoice_id] = EXACT.add(self._totals.get(invoice_id, _NOTHING), charge.amount)
         self._added.append(claim.item(new_id(), invoice_id, charge))
 
-    def _draft_for(self, claim: Claim, kind: str) -> UUID:
+    def _draft_for(self, claim: Claim, kind: ItemKind) -> UUID:
         """The id of the draft for a charge: that of its own period, or for an adjustment the next open one."""
         subscription = claim.subscription
         bills = claim.bills
-        if kind == ADJUSTMENT:
+        if kind == ItemKind.ADJUSTMENT:
             bills = next_bill(self.timelines[subscription.id], self.as_of)
         while True:
             invoice = self.invoices.get((subscription.id, bills.end))

@@ -11,7 +11,7 @@ from usage_billing.core.errors import Conflict, NotFound
 from usage_billing.flows.billing.finalize_invoices import finalize_drafts
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.invoicing.fees import charge_fees_again
-from usage_billing.invoicing.lifecycle import FINALIZED, PAID, UNCOLLECTIBLE, VOID, check_step
+from usage_billing.invoicing.lifecycle import InvoiceStatus, check_step
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.queries import get_invoice, items_of
 from usage_billing.metering.settling import reopen
@@ -24,7 +24,7 @@ def finalize_invoice(session: Session, invoice_id: UUID, *, actor: str, now: dat
     Raises NotFound; Conflict when the invoice is no draft, its period is not over, or nothing on it is due any more.
     """
     invoice = _lock(session, invoice_id)
-    check_step(invoice.status, FINALIZED)
+    check_step(invoice.status, InvoiceStatus.FINALIZED)
     if invoice.period_end > now:
         raise Conflict("the period of the invoice is not over yet", code="period_open")
     invoice_subscriptions(session, [invoice.subscription_id], as_of=now)
@@ -41,16 +41,16 @@ def finalize_invoice(session: Session, invoice_id: UUID, *, actor: str, now: dat
 def pay_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
     """Note that an invoice was paid; raises NotFound, and Conflict unless it is finalized or uncollectible."""
     invoice = _lock(session, invoice_id)
-    check_step(invoice.status, PAID)
-    invoice.status, invoice.paid_at = PAID, now
+    check_step(invoice.status, InvoiceStatus.PAID)
+    invoice.status, invoice.paid_at = InvoiceStatus.PAID, now
     return _noted(session, invoice, "invoice.paid", actor, now)
 
 
 def give_up_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
     """Note that an invoice will not be paid (uncollectible); raises NotFound, and Conflict unless it is finalized."""
     invoice = _lock(session, invoice_id)
-    check_step(invoice.status, UNCOLLECTIBLE)
-    invoice.status = UNCOLLECTIBLE
+    check_step(invoice.status, InvoiceStatus.UNCOLLECTIBLE)
+    invoice.status = InvoiceStatus.UNCOLLECTIBLE
     return _noted(session, invoice, "invoice.uncollectible", actor, now)
 
 
@@ -60,11 +60,11 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
     Raises NotFound, and Conflict when it is a draft, paid or void, or when credit that it granted is spent.
     """
     invoice = _lock(session, invoice_id)
-    check_step(invoice.status, VOID)
+    check_step(invoice.status, InvoiceStatus.VOID)
     items = items_of(session, invoice_id)
     reopen(session, sorted(item.summary_id for item in items if item.summary_id is not None))
     charge_fees_again(session, [item.fee_id for item in items if item.fee_id is not None])
-    invoice.status, invoice.voided_at = VOID, now
+    invoice.status, invoice.voided_at = InvoiceStatus.VOID, now
     session.flush()
     balance = lock_balances(session, [(invoice.customer_id, invoice.currency)])[invoice.customer_id, invoice.currency]
     undo(session, balance, invoice_id=invoice_id)

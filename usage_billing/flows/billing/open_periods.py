@@ -12,7 +12,7 @@ from usage_billing.flows.recording.context import new_summary
 from usage_billing.invoicing.fees import BilledSpan, NewFee, drop_other_fees, put_fees
 from usage_billing.metering.summaries import NewSummary, create_summaries
 from usage_billing.rating.currency import minor_unit
-from usage_billing.rating.engine import stored_price
+from usage_billing.rating.price import has_minimum
 from usage_billing.subscriptions.agreement import agreed_within
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 from usage_billing.subscriptions.openings import BilledSubscription, save_openings
@@ -76,7 +76,7 @@ def _minimums(
     for usage_type_id in quotas.usage_types_of(segment.plan_id, subscription.id):
         for agreed in agreed_within(timeline, quotas, subscription.id, usage_type_id, segment):
             quota = agreed.quota
-            if quota is not None and quota.limit is not None and stored_price(quota.price).minimum is not None:
+            if quota is not None and quota.limit is not None and has_minimum(quota.price):
                 found.append(new_summary(subscription.id, usage_type_id, agreed))
     return found
 

@@ -4,20 +4,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.billing_runs.models import OPENED, BillingRun
+from usage_billing.billing_runs.models import BillingRun
+from usage_billing.billing_runs.service import NewRun, add_run
 from usage_billing.core.errors import InvalidInput
-from usage_billing.core.identifiers import new_id
+from usage_billing.core.limits import MAX_ACTOR
 from usage_billing.subscriptions.models import Subscription
 
 # The clock of the machine that asks may be ahead of this machine's by so much.
 _CLOCK_SKEW = timedelta(minutes=1)
 # No usage is older, and no calendar is needed further ahead. A run outside these bounds could never be finished.
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-_REQUESTED_BY_LENGTH = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,24 +45,18 @@ def open_run(
         raise InvalidInput.field(
             "/subscriptionId", f"there is no subscription {request.subscription_id}", code="unknown_subscription"
         )
-    run_id = new_id()
-    opened = session.scalars(
-        insert(BillingRun)
-        .values(
-            id=run_id,
+    opened = add_run(
+        session,
+        NewRun(
             key=key,
             as_of=as_of,
             subscription_id=request.subscription_id,
             dry_run=request.dry_run,
-            status=OPENED,
-            requested_by=requested_by[:_REQUESTED_BY_LENGTH],
+            requested_by=requested_by[:MAX_ACTOR],
             started_at=now,
-            heartbeat_at=now,
-        )
-        .on_conflict_do_nothing()
-        .returning(BillingRun)
-    ).first()
+        ),
+    )
     if opened is None:
         return session.scalars(select(BillingRun).where(BillingRun.key == key)).one()
-    note(session, actor=requested_by, action="billing.run", subject=f"run:{run_id}", dryRun=request.dry_run)
+    note(session, actor=requested_by, action="billing.run", subject=f"run:{opened.id}", dryRun=request.dry_run)
     return opened

@@ -12,19 +12,11 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from usage_billing.billing_runs.models import (
-    COMPLETED,
-    FINALIZING,
-    INVOICING,
-    OPENED,
-    BillingRun,
-    BillingRunSlice,
-)
+from usage_billing.billing_runs.models import BillingRun, BillingRunSlice, RunStatus, SlicePhase
 from usage_billing.billing_runs.queries import get_run, outcomes, pending_slices
+from usage_billing.billing_runs.service import plan_slices
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 
-INVOICE = "invoice"
-FINALIZE = "finalize"
 # Subscriptions in a slice: enough to pay for a transaction, few enough that it ends soon (after about a sixth of a
 # second) and holds few locks.
 SLICE = 1000
@@ -53,25 +45,15 @@ _DUE = """
         AND period_end <= :ended_before
         AND (CAST(:only AS text) IS NULL OR subscription_id = :only)
 """
-_PLAN = """
-    INSERT INTO billing_run_slices (run_id, phase, position, first_id, last_id)
-    SELECT :run, :phase, position, min(id), max(id)
-    FROM (
-        SELECT id, (row_number() OVER (ORDER BY id) - 1) / :size AS position
-        FROM ({}) AS due
-    ) AS numbered
-    GROUP BY position
-    ON CONFLICT DO NOTHING
-"""
 _ALL = "SELECT id FROM ({}) AS due ORDER BY id"
 _WITHIN = "SELECT id FROM ({}) AS due WHERE id BETWEEN :first AND :last ORDER BY id"
 _OF = "SELECT id FROM ({}) AS due WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id"
 # A dry run does and undoes both stages in one transaction, so its one stage covers what is due in either.
 _EITHER = f"{_UNRATED} UNION {_DUE}"
-_WHO = {INVOICE: _UNRATED, FINALIZE: _DUE}
+_WHO = {SlicePhase.INVOICE: _UNRATED, SlicePhase.FINALIZE: _DUE}
 
 
-def _who(run: BillingRun, phase: str) -> str:
+def _who(run: BillingRun, phase: SlicePhase) -> str:
     return _EITHER if run.dry_run else _WHO[phase]
 
 
@@ -79,7 +61,7 @@ def _who(run: BillingRun, phase: str) -> str:
 class Next:
     """What is due of a run: the slices of ``phase`` at ``positions``. For a complete run ``phase`` is None."""
 
-    phase: str | None
+    phase: SlicePhase | None
     positions: list[int]
 
 
@@ -87,23 +69,23 @@ def move_on(session: Session, run_id: UUID, *, grace: timedelta, now: datetime) 
     """Bring the run to the stage that its rows allow, and return what is due there; raises NotFound."""
     run = get_run(session, run_id, lock=True)
     run.heartbeat_at = now
-    if run.status == OPENED:
-        _plan(session, run, INVOICE, grace)
-        run.status = INVOICING
-    if run.status == INVOICING:
-        if positions := pending_slices(session, run_id, INVOICE):
-            return Next(INVOICE, positions)
+    if run.status == RunStatus.OPENED:
+        _plan(session, run, SlicePhase.INVOICE, grace)
+        run.status = RunStatus.INVOICING
+    if run.status == RunStatus.INVOICING:
+        if positions := pending_slices(session, run_id, SlicePhase.INVOICE):
+            return Next(SlicePhase.INVOICE, positions)
         if not run.dry_run:  # each slice of a dry run has already finalized its invoices and undone that
-            _plan(session, run, FINALIZE, grace)
-        run.status = FINALIZING
-    if run.status == FINALIZING:
-        if positions := pending_slices(session, run_id, FINALIZE):
-            return Next(FINALIZE, positions)
+            _plan(session, run, SlicePhase.FINALIZE, grace)
+        run.status = RunStatus.FINALIZING
+    if run.status == RunStatus.FINALIZING:
+        if positions := pending_slices(session, run_id, SlicePhase.FINALIZE):
+            return Next(SlicePhase.FINALIZE, positions)
         _close(session, run, now)
     return Next(None, [])
 
 
-def claim_slice(session: Session, run_id: UUID, phase: str, position: int) -> BillingRunSlice | None:
+def claim_slice(session: Session, run_id: UUID, phase: SlicePhase, position: int) -> BillingRunSlice | None:
     """Lock and return a slice that is to be done; None when it is done, or another worker has locked it."""
     return session.scalars(
         select(BillingRunSlice)
@@ -120,7 +102,7 @@ def claim_slice(session: Session, run_id: UUID, phase: str, position: int) -> Bi
 def subscriptions_in(session: Session, run: BillingRun, part: BillingRunSlice, *, grace: timedelta) -> list[str]:
     """The subscriptions of a slice for which the run has something to do at this moment, ordered by id."""
     found = session.scalars(
-        text(_WITHIN.format(_who(run, part.phase))),
+        text(_WITHIN.format(_who(run, SlicePhase(part.phase)))),
         {
             "as_of": run.as_of,
             "ended_before": run.as_of - grace,
@@ -152,18 +134,9 @@ def note_done(part: BillingRunSlice, outcome: SliceOutcome) -> None:
     part.outcome = outcome.to_json()
 
 
-def _plan(session: Session, run: BillingRun, phase: str, grace: timedelta) -> None:
-    session.execute(
-        text(_PLAN.format(_who(run, phase))),
-        {
-            "run": run.id,
-            "phase": phase,
-            "size": SLICE,
-            "as_of": run.as_of,
-            "ended_before": run.as_of - grace,
-            "only": run.subscription_id,
-        },
-    )
+def _plan(session: Session, run: BillingRun, phase: SlicePhase, grace: timedelta) -> None:
+    asked = {"as_of": run.as_of, "ended_before": run.as_of - grace, "only": run.subscription_id}
+    plan_slices(session, run.id, phase, due=_who(run, phase), asked=asked, size=SLICE)
 
 
 def _close(session: Session, run: BillingRun, now: datetime) -> None:
@@ -178,5 +151,5 @@ def _close(session: Session, run: BillingRun, now: datetime) -> None:
     run.digest = total.digest_text()
     run.warnings = total.warnings
     run.finished_at = now
-    run.status = COMPLETED
+    run.status = RunStatus.COMPLETED
     run.error = None

@@ -93,7 +93,7 @@ def load_context(session: Session, recordings: Sequence[Recording]) -> Context:
     types = session.scalars(select(UsageType.id).where(UsageType.id.in_({r.usage_type for r in recordings})))
     plans = {term.plan_id for timeline in timelines.values() for term in timeline.terms}
     return Context(
-        customers={row[0]: row[1] for row in rows},
+        customers={row.id: row.customer_id for row in rows},
         timelines=timelines,
         usage_types=frozenset(types),
         quotas=quotas_of(session, plans, subscription_ids=timelines),

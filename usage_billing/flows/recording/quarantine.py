@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 import msgspec
@@ -10,24 +11,28 @@ from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
 from usage_billing.core.errors import Conflict, NotFound
+from usage_billing.core.limits import MAX_ACTOR
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.recording.record_usage import count
 from usage_billing.metering.models import QuarantinedUsage
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import from_payload
-from usage_billing.metering.states import DISCARDED, OPEN, REPLAYED
+from usage_billing.metering.states import QuarantineStatus
 
-RECORDED = "recorded"
-DUPLICATE = "duplicate"
-_RESOLVED_BY_LENGTH = 128
+
+class ReplayOutcome(StrEnum):
+    """What a replay made of a quarantined recording."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A quarantined recording that was counted: ``outcome`` is ``recorded`` or ``duplicate``."""
+    """A quarantined recording that was counted, and what became of it."""
 
     row: QuarantinedUsage
-    outcome: str
+    outcome: ReplayOutcome
 
 
 def replay(session: Session, quarantined_id: UUID, *, actor: str, now: datetime) -> Replay:
@@ -44,8 +49,8 @@ def replay(session: Session, quarantined_id: UUID, *, actor: str, now: datetime)
     if outcome.quarantined:
         refused = outcome.quarantined[0]
         raise Conflict(f"it still cannot be counted: {refused.detail} ({refused.reason})", code="still_refused")
-    became = RECORDED if outcome.recorded else DUPLICATE
-    _resolve(session, row, status=REPLAYED, actor=actor, now=now)
+    became = ReplayOutcome.RECORDED if outcome.recorded else ReplayOutcome.DUPLICATE
+    _resolve(session, row, status=QuarantineStatus.REPLAYED, actor=actor, now=now)
     _note(session, row, action="quarantine.replayed", actor=actor, now=now, outcome=became)
     return Replay(row=row, outcome=became)
 
@@ -56,7 +61,7 @@ def discard(session: Session, quarantined_id: UUID, *, actor: str, now: datetime
     Raises NotFound, and Conflict with the code ``already_resolved``.
     """
     row = _lock_open(session, quarantined_id)
-    _resolve(session, row, status=DISCARDED, actor=actor, now=now)
+    _resolve(session, row, status=QuarantineStatus.DISCARDED, actor=actor, now=now)
     _note(session, row, action="quarantine.discarded", actor=actor, now=now)
     return row
 
@@ -83,7 +88,7 @@ def _lock_open(session: Session, quarantined_id: UUID) -> QuarantinedUsage:
 
 
 def _check_open(row: QuarantinedUsage) -> None:
-    if row.status != OPEN:
+    if row.status != QuarantineStatus.OPEN:
         raise Conflict(f"{row.id} was {row.status} already", code="already_resolved")
 
 
@@ -98,10 +103,10 @@ def _recording(row: QuarantinedUsage) -> Recording:
         ) from error
 
 
-def _resolve(session: Session, row: QuarantinedUsage, *, status: str, actor: str, now: datetime) -> None:
+def _resolve(session: Session, row: QuarantinedUsage, *, status: QuarantineStatus, actor: str, now: datetime) -> None:
     row.status = status
     row.resolved_at = now
-    row.resolved_by = actor[:_RESOLVED_BY_LENGTH]
+    row.resolved_by = actor[:MAX_ACTOR]
     session.flush()
 
 

@@ -4,7 +4,6 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
@@ -14,7 +13,7 @@ from usage_billing.db.locks import lock_shards
 from usage_billing.metering.digest import hash_of
 from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.metering.recording import shard_of
-from usage_billing.metering.service import remark
+from usage_billing.metering.service import add_void, remark
 from usage_billing.metering.split import beyond
 from usage_billing.metering.summaries import lock_total, save_totals
 
@@ -29,19 +28,7 @@ def void_usage(session: Session, usage_id: UUID, *, reason: str, actor: str, now
         raise NotFound(f"there is no recorded usage {usage_id}")
     lock_shards(session, [shard_of(usage.subscription_id)])
     total = lock_total(session, usage.summary_id)
-    void = session.scalars(
-        insert(UsageVoid)
-        .values(
-            usage_id=usage_id,
-            summary_id=usage.summary_id,
-            ordinal=total.voids + 1,
-            voided_at=now,
-            voided_by=actor,
-            reason=reason,
-        )
-        .on_conflict_do_nothing(index_elements=["usage_id"])
-        .returning(UsageVoid)
-    ).first()
+    void = add_void(session, usage, ordinal=total.voids + 1, reason=reason, actor=actor, now=now)
     if void is None:
         raise Conflict(f"usage {usage_id} was taken back already", code="already_voided")
     total.voids += 1

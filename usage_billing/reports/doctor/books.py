@@ -14,7 +14,7 @@ _BILLED_DAILY = timedelta(days=2)
 
 _MISSING_QUOTAS = text(
     """
-    SELECT t.plan_id, s.usage_type_id, count(DISTINCT s.subscription_id), sum(s.total)
+    SELECT t.plan_id, s.usage_type_id, count(DISTINCT s.subscription_id) AS subscriptions, sum(s.total) AS used
     FROM usage_summaries AS s JOIN subscription_terms AS t ON t.subscription_id = s.subscription_id
         AND t.starts_at <= s.period_start AND (t.ends_at IS NULL OR s.period_start < t.ends_at)
     WHERE s.quota_id IS NULL AND s.total > 0 AND NOT EXISTS (
@@ -26,7 +26,7 @@ _MISSING_QUOTAS = text(
 )
 _BARE_PLANS = text(
     """
-    SELECT a.plan_id, count(*) FROM subscriptions AS a JOIN plans AS p ON p.id = a.plan_id
+    SELECT a.plan_id, count(*) AS subscriptions FROM subscriptions AS a JOIN plans AS p ON p.id = a.plan_id
     WHERE p.base_fee IS NULL AND NOT EXISTS (
         SELECT FROM usage_quotas AS q WHERE q.plan_id = a.plan_id AND coalesce(q.subscription_id, a.id) = a.id
     ) GROUP BY 1 ORDER BY 1
@@ -34,31 +34,31 @@ _BARE_PLANS = text(
 )
 _WRONG_CUSTOMERS = text(
     """
-    SELECT q.subscription_id, q.customer_id, a.customer_id, count(*) FROM quarantined_usage AS q
+    SELECT q.subscription_id, q.customer_id, a.customer_id AS owner, count(*) AS recordings FROM quarantined_usage AS q
     LEFT JOIN subscriptions AS a ON a.id = q.subscription_id
     WHERE q.status = 'open' AND q.reason = 'wrong_customer' GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2
     """
 )
 _UNKNOWN_SUBSCRIPTIONS = text(
     """
-    SELECT subscription_id, customer_id, count(*) FROM quarantined_usage
+    SELECT subscription_id, customer_id, count(*) AS recordings FROM quarantined_usage
     WHERE status = 'open' AND reason = 'unknown_subscription' GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
     """
 )
 _OTHERS = text(
     """
-    SELECT reason, count(*), min(id::text) FROM quarantined_usage
+    SELECT reason, count(*) AS recordings, min(id::text) AS first FROM quarantined_usage
     WHERE status = 'open' AND reason NOT IN ('wrong_customer', 'unknown_subscription') GROUP BY 1 ORDER BY 2 DESC
     """
 )
 _RUNS = text(
     """
-    SELECT count(*) FILTER (WHERE status NOT IN ('completed', 'failed') AND heartbeat_at < :stalled),
-        min(id::text) FILTER (WHERE status NOT IN ('completed', 'failed') AND heartbeat_at < :stalled),
-        max(finished_at) FILTER (WHERE status = 'completed' AND NOT dry_run AND subscription_id IS NULL),
-        (SELECT count(*) FROM usage_summaries WHERE to_rate),
-        count(*) FILTER (WHERE status NOT IN ('completed', 'failed') AND error IS NOT NULL),
-        min(id::text || ': ' || error) FILTER (WHERE status NOT IN ('completed', 'failed'))
+    SELECT count(*) FILTER (WHERE status NOT IN ('completed', 'failed') AND heartbeat_at < :stalled) AS stalled,
+        min(id::text) FILTER (WHERE status NOT IN ('completed', 'failed') AND heartbeat_at < :stalled) AS first,
+        max(finished_at) FILTER (WHERE status = 'completed' AND NOT dry_run AND subscription_id IS NULL) AS last,
+        (SELECT count(*) FROM usage_summaries WHERE to_rate) AS to_rate,
+        count(*) FILTER (WHERE status NOT IN ('completed', 'failed') AND error IS NOT NULL) AS failing,
+        min(id::text || ': ' || error) FILTER (WHERE status NOT IN ('completed', 'failed')) AS error
     FROM billing_runs
     """
 )
@@ -76,14 +76,18 @@ def _quotas(session: Session) -> Finding:
     rows = session.execute(_MISSING_QUOTAS).all()
     if not rows:
         return fine("quotas", "every usage type that was used has a quota in its plan")
-    what = [f"plan {r[0]} has none for {r[1]} ({plain(r[3])} used by {r[2]} subscriptions)" for r in rows]
+    what = [
+        f"plan {row.plan_id} has none for {row.usage_type_id}"
+        f" ({plain(row.used)} used by {row.subscriptions} subscriptions)"
+        for row in rows
+    ]
     return Finding(
         "quotas",
         WARN,
         "missing_quota",
         f"usage is counted but never charged, for a quota is missing: {listed(what)}",
-        f"usage-billing quotas create --plan {rows[0][0]} --usage-type {rows[0][1]} --limit N --unit-price P"
-        " (--limit none says that it is free); it is billed by the next run",
+        f"usage-billing quotas create --plan {rows[0].plan_id} --usage-type {rows[0].usage_type_id} --limit N"
+        " --unit-price P (--limit none says that it is free); it is billed by the next run",
     )
 
 
@@ -101,7 +105,11 @@ def _wrong_customers(session: Session) -> Finding | None:
     rows = session.execute(_WRONG_CUSTOMERS).all()
     if not rows:
         return None
-    what = [f"{r[3]} recordings name {r[1]} for {r[0]}, which is {r[2] or 'nobody'}'s" for r in rows]
+    what = [
+        f"{row.recordings} recordings name {row.customer_id} for {row.subscription_id},"
+        f" which is {row.owner or 'nobody'}'s"
+        for row in rows
+    ]
     return Finding(
         "subscriptions",
         FAIL,
@@ -116,14 +124,14 @@ def _unknown_subscriptions(session: Session) -> Finding | None:
     rows = session.execute(_UNKNOWN_SUBSCRIPTIONS).all()
     if not rows:
         return None
-    what = [f"{r[2]} recordings of {r[1]} name {r[0]}" for r in rows]
+    what = [f"{row.recordings} recordings of {row.customer_id} name {row.subscription_id}" for row in rows]
     return Finding(
         "subscriptions",
         FAIL,
         "unknown_subscription",
         f"recordings name subscriptions that do not exist: {listed(what)}",
-        f"usage-billing subscriptions create {rows[0][0]} --customer {rows[0][1]} --plan PLAN --started DAY, then"
-        " usage-billing quarantine replay --all --reason unknown_subscription",
+        f"usage-billing subscriptions create {rows[0].subscription_id} --customer {rows[0].customer_id}"
+        " --plan PLAN --started DAY, then usage-billing quarantine replay --all --reason unknown_subscription",
     )
 
 
@@ -131,7 +139,7 @@ def _bare_plans(session: Session) -> Finding | None:
     rows = session.execute(_BARE_PLANS).all()
     if not rows:
         return None
-    what = [f"{r[1]} subscriptions are on plan {r[0]}" for r in rows]
+    what = [f"{row.subscriptions} subscriptions are on plan {row.plan_id}" for row in rows]
     return Finding(
         "subscriptions",
         WARN,
@@ -145,42 +153,44 @@ def _quarantine(session: Session) -> Finding:
     rows = session.execute(_OTHERS).all()
     if not rows:
         return fine("quarantine", "nothing else is in quarantine")
-    what = [f"{count} {reason}" for reason, count, _ in rows]
+    what = [f"{row.recordings} {row.reason}" for row in rows]
     return Finding(
         "quarantine",
         WARN,
         "quarantined",
         f"recordings could not be counted: {listed(what)}",
-        f"usage-billing quarantine show {rows[0][2]} says why; put it right, then quarantine replay --all or discard",
+        f"usage-billing quarantine show {rows[0].first} says why; put it right, then quarantine replay --all or"
+        " discard",
     )
 
 
 def _runs(session: Session, now: datetime) -> Iterator[Finding]:
-    stalled, first, last, to_rate, failing, error = session.execute(_RUNS, {"stalled": now - _STALLED}).one()
-    if stalled:
+    runs = session.execute(_RUNS, {"stalled": now - _STALLED}).one()
+    if runs.stalled:
         yield Finding(
             "billing",
             FAIL,
             "run_stalled",
-            f"{stalled} billing runs are unfinished and nobody works on them, such as {first}",
+            f"{runs.stalled} billing runs are unfinished and nobody works on them, such as {runs.first}",
             "start a worker and beat: they finish it; or `usage-billing bill` does what is due now",
         )
-    elif failing:
+    elif runs.failing:
         yield Finding(
             "billing",
             FAIL,
             "run_failing",
-            f"{failing} billing runs fail and are tried again, such as {error}",
+            f"{runs.failing} billing runs fail and are tried again, such as {runs.error}",
             "put right what it says, and the next try, within minutes, completes it; the worker's log has the rest",
         )
-    elif to_rate and (last is None or last < now - _BILLED_DAILY):
-        since = "never" if last is None else f"last on {last:%Y-%m-%d}"
+    elif runs.to_rate and (runs.last is None or runs.last < now - _BILLED_DAILY):
+        since = "never" if runs.last is None else f"last on {runs.last:%Y-%m-%d}"
         yield Finding(
             "billing",
             WARN,
             "not_billed",
-            f"{to_rate} summaries wait to be rated, and billing ran {since}",
+            f"{runs.to_rate} summaries wait to be rated, and billing ran {since}",
             "start beat, whose schedule is USAGE_BILLING_SCHEDULE, or run `usage-billing bill`",
         )
     else:
-        yield fine("billing", "no run is stuck" if last is None else f"billing ran last on {last:%Y-%m-%d %H:%M} UTC")
+        ran = "no run is stuck" if runs.last is None else f"billing ran last on {runs.last:%Y-%m-%d %H:%M} UTC"
+        yield fine("billing", ran)

@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ, USAGE_WRITE
-from usage_billing.access.service import authenticate, count_keys
+from usage_billing.access.queries import count_keys
+from usage_billing.access.service import authenticate
 from usage_billing.access.tokens import looks_like_token, verify_token
 from usage_billing.core.errors import NotAuthenticated
 from usage_billing.reports.doctor.finding import FAIL, WARN, Finding, fine

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
+from psycopg.rows import scalar_row
 
 from usage_billing.core.clock import utc_now
 from usage_billing.reports.doctor.finding import FAIL, WARN, Finding, fine
@@ -102,13 +103,12 @@ def durability_of(connection: psycopg.Connection[Any]) -> Finding:
 
 def oldest_waiting(connection: psycopg.Connection[Any]) -> datetime | None:
     """Since when the oldest entry of the inbox on PostgreSQL waits."""
-    row = connection.execute("SELECT min(appended_at) FROM inbox_entries").fetchone()
-    return row[0] if row else None
+    oldest: datetime | None = _one_value(connection, "SELECT min(appended_at) FROM inbox_entries")
+    return oldest
 
 
 def _clock(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    theirs: datetime = row[0] if row else utc_now()
+    theirs: datetime = _one_value(connection, "SELECT clock_timestamp()")
     apart = abs((theirs - utc_now()).total_seconds())
     if apart > _SKEW_SECONDS:
         yield Finding(
@@ -124,9 +124,9 @@ def _clock(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
 
 def _migrations(connection: psycopg.Connection[Any], head: str) -> Finding:
     try:
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        found = _one_value(connection, "SELECT version_num FROM alembic_version") or "none"
     except psycopg.errors.UndefinedTable:
-        row = None
+        found = "none"
     except psycopg.errors.InsufficientPrivilege:
         return Finding(
             "migrations",
@@ -135,7 +135,6 @@ def _migrations(connection: psycopg.Connection[Any], head: str) -> Finding:
             f"the user {connection.info.user} may not read the tables",
             "use the user that ran `usage-billing migrate`, or GRANT it the tables",
         )
-    found = row[0] if row else "none"
     if found == head:
         return fine("migrations", f"the schema is the present one ({head})")
     return Finding(
@@ -148,5 +147,9 @@ def _migrations(connection: psycopg.Connection[Any], head: str) -> Finding:
 
 
 def _show(connection: psycopg.Connection[Any], name: str) -> str:
-    row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
-    return str(row[0]) if row else ""
+    return str(_one_value(connection, "SELECT current_setting(%s)", name))
+
+
+def _one_value(connection: psycopg.Connection[Any], statement: LiteralString, *values: str) -> Any:
+    """The one column of the first row; None without a row."""
+    return connection.cursor(row_factory=scalar_row).execute(statement, values).fetchone()

@@ -65,5 +65,5 @@ _CHECKS = (
 def acceptance_differences(session: Session, only: str | None) -> Iterator[Difference]:
     """Acceptances with two fates, or with none."""
     for kind, message, statement in _CHECKS:
-        for (id,) in session.execute(text(statement), {"only": only}):
+        for id in session.scalars(text(statement), {"only": only}):
             yield Difference(kind, f"record:{id}", message)

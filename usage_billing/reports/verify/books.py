@@ -18,7 +18,7 @@ from usage_billing.reports.verify.terms import load_catalogue
 _RECORDINGS, _SUMMARIES = 100_000, 2_000
 
 _COUNT = text(
-    "SELECT count(*), coalesce(sum(events), 0) FROM usage_summaries"
+    "SELECT count(*) AS summaries, coalesce(sum(events), 0) AS recordings FROM usage_summaries"
     " WHERE CAST(:only AS text) IS NULL OR subscription_id = :only"
 )
 _NEXT = text(
@@ -35,7 +35,7 @@ def find_differences(
     ``session`` is read only and sees one moment (``db.session.read_only``). Progress counts summaries.
     """
     session.execute(text("SET LOCAL statement_timeout = 0"))
-    summaries = session.execute(_COUNT, {"only": subscription_id}).one()[0]
+    summaries = session.execute(_COUNT, {"only": subscription_id}).one().summaries
     catalogue = load_catalogue(session)
     done = 0
     for ids in _chunks(session, subscription_id):
@@ -56,20 +56,20 @@ def find_differences(
 def count_books(session: Session, *, subscription_id: str | None = None) -> tuple[int, int]:
     """How many summaries there are, and recordings in them."""
     row = session.execute(_COUNT, {"only": subscription_id}).one()
-    return row[0], int(row[1])
+    return row.summaries, int(row.recordings)
 
 
 def _chunks(session: Session, only: str | None) -> Iterator[list[int]]:
     after, chunk, recordings = 0, list[int](), 0
     while True:
         page = session.execute(_NEXT, {"after": after, "only": only, "size": _SUMMARIES}).all()
-        for id, events in page:
-            if chunk and (recordings + events > _RECORDINGS or len(chunk) >= _SUMMARIES):
+        for row in page:
+            if chunk and (recordings + row.events > _RECORDINGS or len(chunk) >= _SUMMARIES):
                 yield chunk
                 chunk, recordings = [], 0
-            chunk.append(id)
-            recordings += events
-            after = id
+            chunk.append(row.id)
+            recordings += row.events
+            after = row.id
         if len(page) < _SUMMARIES:
             break
     if chunk:

@@ -9,7 +9,8 @@ from usage_billing.reports.verify.difference import Difference
 
 _BALANCES = text(
     """
-    SELECT coalesce(b.customer_id, e.customer_id), coalesce(b.currency, e.currency), b.balance, e.entries
+    SELECT coalesce(b.customer_id, e.customer_id) AS customer, coalesce(b.currency, e.currency) AS currency,
+        b.balance, e.entries
     FROM credit_balances AS b FULL JOIN (
         SELECT customer_id, currency, sum(amount) AS entries FROM credit_entries GROUP BY 1, 2
     ) AS e ON (e.customer_id, e.currency) = (b.customer_id, b.currency)
@@ -19,8 +20,8 @@ _BALANCES = text(
 # Of a standing final invoice: what it gives back is granted, what it took is applied; of any other: nothing stays.
 _INVOICES = text(
     """
-    SELECT i.id, coalesce(e.entries, 0),
-        CASE WHEN i.status IN ('draft', 'void') THEN 0 WHEN i.total < 0 THEN -i.total ELSE -i.credit_applied END
+    SELECT i.id, coalesce(e.entries, 0) AS entries,
+        CASE WHEN i.status IN ('draft', 'void') THEN 0 WHEN i.total < 0 THEN -i.total ELSE -i.credit_applied END AS due
     FROM invoices AS i LEFT JOIN (
         SELECT invoice_id, sum(amount) AS entries FROM credit_entries GROUP BY 1
     ) AS e ON e.invoice_id = i.id
@@ -39,12 +40,13 @@ _APPLIED = text(
 def credit_differences(session: Session, only: str | None) -> Iterator[Difference]:
     """What is wrong with credit; balances are looked at when all invoices are (``only`` is None)."""
     if only is None:
-        for customer, currency, balance, entries in session.execute(_BALANCES):
-            message = f"{customer} has {balance or 0} {currency} in hand, the entries add up to {entries or 0}"
-            yield Difference("credit_balance", f"customer:{customer}", message)
-    for id, entries, should in session.execute(_INVOICES, {"only": only}):
-        message = f"its entries of credit add up to {entries}, {should} follows from it"
-        yield Difference("credit_entries", f"invoice:{id}", message)
-    for id, applied, total in session.execute(_APPLIED, {"only": only}):
-        message = f"credit of {applied} is applied to its total of {total}"
-        yield Difference("credit_applied", f"invoice:{id}", message)
+        for row in session.execute(_BALANCES):
+            has = f"{row.customer} has {row.balance or 0} {row.currency} in hand"
+            message = f"{has}, the entries add up to {row.entries or 0}"
+            yield Difference("credit_balance", f"customer:{row.customer}", message)
+    for row in session.execute(_INVOICES, {"only": only}):
+        message = f"its entries of credit add up to {row.entries}, {row.due} follows from it"
+        yield Difference("credit_entries", f"invoice:{row.id}", message)
+    for row in session.execute(_APPLIED, {"only": only}):
+        message = f"credit of {row.credit_applied} is applied to its total of {row.total}"
+        yield Difference("credit_applied", f"invoice:{row.id}", message)

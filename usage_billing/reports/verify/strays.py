@@ -58,5 +58,5 @@ _CHECKS = (
 def stray_differences(session: Session, only: str | None) -> Iterator[Difference]:
     """What is found, of all subscriptions or of one."""
     for kind, subject, message, statement in _CHECKS:
-        for (id,) in session.execute(text(statement), {"only": only}):
+        for id in session.scalars(text(statement), {"only": only}):
             yield Difference(kind, f"{subject}:{id}", message)

@@ -1,10 +1,8 @@
 """Rehearses a run: does it and rolls it back, to show what it would charge now, by the code of the real run."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import Conflict
 from usage_billing.db.session import rolled_back
@@ -13,8 +11,6 @@ from usage_billing.flows.billing.invoice_subscriptions import invoice_subscripti
 from usage_billing.flows.billing.open_run import RunRequest
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import SLICE, due_subscriptions
-from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
-from usage_billing.invoicing.queries import drafts_of, items_of
 
 
 def rehearse(engine: Engine, request: RunRequest, *, grace: timedelta, now: datetime) -> SliceOutcome:
@@ -28,21 +24,6 @@ def rehearse(engine: Engine, request: RunRequest, *, grace: timedelta, now: date
             outcome.merge(invoice_subscriptions(session, part, as_of=as_of))
             outcome.merge(finalize_invoices(session, part, as_of=as_of, grace=grace, now=now, actor="rehearsal"))
     return outcome
-
-
-def upcoming(
-    session: Session, subscription_id: str, *, now: datetime
-) -> tuple[Invoice, Sequence[UsageInvoiceItem]] | None:
-    """The draft that a run now would leave for a subscription, with its items; None when it would leave none.
-
-    The caller rolls ``session`` back. Draft and items outlive the session, and what it knew before.
-    """
-    invoice_subscriptions(session, [subscription_id], as_of=now)
-    drafts = drafts_of(session, subscription_id)
-    due = [draft for draft in drafts if draft.period_end > now] or drafts
-    found = (due[0], items_of(session, due[0].id)) if due else None
-    session.expunge_all()
-    return found
 
 
 def expect(engine: Engine, request: RunRequest, digest: str, *, grace: timedelta, now: datetime) -> None:

@@ -1,0 +1,28 @@
+"""Bounds that the tables, the API and the command line share, each written down once."""
+
+import re
+
+MAX_BIGINT = 2**63 - 1
+"""The largest number that a column of PostgreSQL's type ``bigint`` holds."""
+
+MAX_NAME = 256
+"""Characters of a name for people: a customer's, a plan's."""
+
+MAX_UNIT_NAME = 64
+"""Characters of the name of a unit, such as "pages"."""
+
+MAX_KEY_NAME = 128
+"""Characters of the name of an API key."""
+
+MAX_ACTOR = 128
+"""Characters kept of who opened a run or resolved a quarantined recording; the audit log keeps all of it."""
+
+MAX_EMAIL = 320
+"""Characters of an e-mail address."""
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def is_email(text: str) -> bool:
+    """Whether ``text`` has the form of an e-mail address, as far as that can be recognised; its length is not asked."""
+    return _EMAIL.fullmatch(text) is not None

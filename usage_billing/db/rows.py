@@ -1,0 +1,37 @@
+"""Rows as typed values: each field takes the column of its own name, wherever that stands in the statement."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from inspect import Parameter, signature
+from operator import itemgetter
+from typing import Any, TypeVar
+
+from sqlalchemy import Result, Row
+
+Value = TypeVar("Value")
+
+
+def read_rows(result: Result[Any], kind: Callable[..., Value]) -> list[Value]:
+    """One ``kind`` for each row that is left in ``result``. Raises LookupError as ``reader`` does."""
+    read = reader(result, kind)
+    return [read(row) for row in result]
+
+
+def reader(result: Result[Any], kind: Callable[..., Value]) -> Callable[[Row[Any]], Value]:
+    """How a row of ``result`` becomes a ``kind``: a class of at least two fields, each a column or with a default.
+
+    A field with a default is not read, and a column without a field is passed over. The names are looked up here,
+    once for all rows. Raises LookupError when a field has neither column nor default.
+    """
+    places = {name: place for place, name in enumerate(result.keys())}
+    missing = [name for name in _fields(kind) if name not in places]
+    if missing:
+        raise LookupError(f"no column for {', '.join(missing)} of {kind}")
+    pick = itemgetter(*[places[name] for name in _fields(kind)])
+    return lambda row: kind(*pick(row))
+
+
+@lru_cache
+def _fields(kind: Callable[..., object]) -> tuple[str, ...]:
+    given = signature(kind).parameters.values()
+    return tuple(field.name for field in given if field.default is Parameter.empty)
