@@ -12,6 +12,7 @@ gevent.monkey.patch_all(os=False, signal=False, subprocess=False)
 
 import ctypes
 import gc
+import logging
 import signal
 from contextlib import suppress
 from types import FrameType
@@ -23,6 +24,7 @@ import gunicorn.util  # type: ignore[import-untyped]
 
 from api import stopping
 from api.gunicorn_problems import write_problem
+from usage_billing import logs
 from usage_billing.settings import Settings
 
 _settings = Settings.from_environment()
@@ -48,6 +50,17 @@ loglevel = "warning"
 GC_EVERY = 20_000
 # Two instances on one machine would share its path.
 control_socket_disable = True
+
+
+def on_starting(_server: Any) -> None:
+    """Log as all processes of the service do: to the day's file and to stderr, without secrets.
+
+    gunicorn's own lines go there too, such as that a worker was given up.
+    """
+    logs.configure(_settings, "api")
+    server_log = logging.getLogger("gunicorn.error")
+    server_log.handlers.clear()
+    server_log.propagate = True
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

@@ -10,9 +10,13 @@ from api.headers import REQUEST_ID
 from api.state import state, this_request
 from usage_billing import logs
 from usage_billing.core.identifiers import new_text_id
+from usage_billing.redaction import redact
 
 _SANE_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
-_QUIET = frozenset({"/api/usage/record", "/api/usage/record/batch", "/health/live", "/health/ready", "/metrics"})
+# Thousands a second: a line each in the day's file, and none on the terminal unless something went wrong.
+_RECORDING = frozenset({"/api/usage/record", "/api/usage/record/batch"})
+# Asked by machines every few seconds: their answers say nothing unless they are bad.
+_CHECKS = frozenset({"/health/live", "/health/ready", "/metrics"})
 _ERROR = 400
 _BEGAN, _BOUND = "usage_billing.began", "usage_billing.bound"
 _log = logging.getLogger("api.access")
@@ -33,7 +37,9 @@ def request_id() -> str:
 def _begin() -> None:
     request = this_request()
     given, environ = request.environ.get("HTTP_X_REQUEST_ID", ""), request.environ
-    chosen = environ[REQUEST_ID] = given if _SANE_ID.fullmatch(given) else new_text_id()
+    # A caller that mistakes the header for another may send a secret, and the id is logged and sent back.
+    sane = _SANE_ID.fullmatch(given) and redact(given) == given
+    chosen = environ[REQUEST_ID] = given if sane else new_text_id()
     bound = environ[_BOUND] = logs.bind(request_id=chosen)
     bound.__enter__()
     environ[_BEGAN] = time.perf_counter()
@@ -45,16 +51,28 @@ def _finish(response: Response) -> Response:
     rule = request.url_rule
     route, method = (rule.rule, request.method) if rule else ("unmatched", "unmatched")
     state().metrics.answered(method=method, route=route, status=response.status_code, seconds=seconds)
-    level = logging.DEBUG if route in _QUIET and response.status_code < _ERROR else logging.INFO
-    if _log.isEnabledFor(level):
-        principal = g.get("principal")
-        extra = {
-            "status": response.status_code,
-            "milliseconds": round(seconds * 1000, 1),
-            "actor": principal.actor if principal else None,
-        }
-        _log.log(level, "%s %s", request.method, request.path, extra=extra)
+    _tell(method, route, response.status_code, milliseconds=round(seconds * 1000, 1))
     return response
+
+
+def _tell(method: str, route: str, status: int, *, milliseconds: float) -> None:
+    """One line for the request: the route and not the address, in which a caller may have written anything."""
+    well = status < _ERROR
+    level = logging.DEBUG if well and route in _CHECKS else logging.INFO
+    if not _log.isEnabledFor(level):
+        return
+    principal = g.get("principal")
+    fields = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "milliseconds": milliseconds,
+        "actor": principal.actor if principal else None,
+    }
+    if well and route in _RECORDING:
+        logs.write_line(_log.name, f"{method} {route}", fields)
+    else:
+        _log.log(level, "%s %s %s", method, route, status, extra=fields)
 
 
 def _end(_: BaseException | None) -> None:

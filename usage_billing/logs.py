@@ -9,14 +9,16 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
-from usage_billing.log_lines import as_json, as_readable, bind, bound, moment
+from usage_billing.core.clock import utc_now
+from usage_billing.log_lines import as_json, as_readable, bind, bound, moment, plain_json
 from usage_billing.redaction import redact
 from usage_billing.settings import Settings
 
-__all__ = ["bind", "bound", "configure"]
+__all__ = ["bind", "bound", "configure", "write_line"]
 
 REOPEN_SECONDS = 5.0
 
@@ -42,6 +44,17 @@ def configure(settings: Settings, process: str, *, stderr: bool = True) -> None:
     logging.captureWarnings(capture=True)
 
 
+def write_line(logger: str, message: str, fields: Mapping[str, object]) -> None:
+    """Append one line to the day's file and print nothing, in a twentieth of the time that a record takes.
+
+    For what happens thousands of times a second. ``message`` and ``fields`` are written as they are, so they must be
+    values of ours, never a sender's. Before ``configure`` it does nothing. Never raises.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, DailyFile):
+            handler.write_line(logger, message, fields)
+
+
 class DailyFile(logging.Handler):
     """Appends each record to ``folder/usage-billing-YYYYMMDD.log``, by the record's own day in UTC."""
 
@@ -60,6 +73,14 @@ class DailyFile(logging.Handler):
         try:
             line = as_json(record, self._process).encode("utf-8", "backslashreplace") + b"\n"
             os.write(self._file(moment(record).strftime("%Y%m%d")), line)
+        except Exception as error:
+            self._complain(error)
+
+    def write_line(self, logger: str, message: str, fields: Mapping[str, object]) -> None:
+        """Append a line that needs neither a record nor a search for secrets."""
+        try:
+            at = utc_now()
+            os.write(self._file(at.strftime("%Y%m%d")), plain_json(at, logger, self._process, message, fields))
         except Exception as error:
             self._complain(error)
 

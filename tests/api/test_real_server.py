@@ -1,5 +1,6 @@
 """The API behind the real gunicorn, spoken to byte by byte: what no test client would send."""
 
+import json
 import os
 import socket
 import subprocess
@@ -37,15 +38,17 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(log: Path, *options: str, config: str = "python:api.gunicorn_config") -> Iterator[Server]:
-    """gunicorn on a port of its own, on the databases of these tests."""
+def serving(
+    log: Path, *options: str, config: str = "python:api.gunicorn_config", logs: Path | None = None
+) -> Iterator[Server]:
+    """gunicorn on a port of its own, on the databases of these tests; its daily log in ``logs``, or beside ``log``."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         free = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{free}", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "-c", config, "api:create_app()"],
-            env=dict(os.environ),
+            env={**os.environ, "USAGE_BILLING_LOGS": str(logs or log.parent / "daily")},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -305,3 +308,63 @@ def test_a_process_told_to_quit_says_yes_to_nothing_that_it_has_not_kept(
     assert accepted > 100
     assert inbox.waiting() >= accepted
     assert "Traceback" not in server.log.read_text()
+
+
+BROKEN_VIEW = """
+from api.gunicorn_config import *
+from api.views import plans
+
+def broken(*_):
+    raise RuntimeError("no luck with password=hunter2-and-more")
+
+plans.read_only = broken
+"""
+
+
+def test_every_request_is_logged_and_an_error_under_the_id_that_its_answer_names(
+    settings: object, app: Flask, keys: Keys, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN_VIEW)
+    logs = tmp_path / "logs"
+    guess = "ub_guess12_" + "a" * 40
+    asked = [
+        ("POST", "/api/usage/record", keys.writer, EVENT),
+        ("GET", "/api/usage/user/user123", keys.reader, None),
+        ("GET", "/api/usage/user/user123", guess, None),
+        ("GET", f"/nowhere/{guess}?key={guess}", keys.reader, None),
+        ("GET", "/health/live", "", None),
+        ("GET", "/api/plans", keys.admin, None),
+    ]
+    with serving(tmp_path / "log", config=str(tmp_path / "broken.py"), logs=logs) as server:
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=20)
+        ids, body = [], b""
+        for method, path, key, content in asked:
+            connection.request(method, path, content, {"x-api-key": key, **JSON, "X-Request-Id": guess})
+            answer = connection.getresponse()
+            ids.append(answer.headers["X-Request-Id"])
+            body = answer.read()
+        (file,) = logs.glob("usage-billing-*.log")
+        text, said = file.read_text(), server.log.read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    access = [line for line in lines if line["logger"] == "api.access"]
+    told = [(line["method"], line["route"], line["status"], line["requestId"]) for line in access]
+    assert told == [
+        ("POST", "/api/usage/record", 202, ids[0]),
+        ("GET", "/api/usage/user/<identifier:customer_id>", 404, ids[1]),
+        ("GET", "/api/usage/user/<identifier:customer_id>", 401, ids[2]),
+        ("unmatched", "unmatched", 404, ids[3]),
+        ("GET", "/api/plans", 500, ids[5]),
+    ]
+    assert {line["process"] for line in lines} == {"api"}
+    assert access[0]["actor"].startswith("key:ub_")
+    assert all(line["milliseconds"] >= 0 for line in access)
+    # The answer names the request, the log has the whole error under that name, and neither tells a secret.
+    assert json.loads(body)["requestId"] == ids[5]
+    (error,) = [line for line in lines if "exception" in line]
+    assert error["requestId"] == ids[5]
+    assert "RuntimeError: no luck with password=[hidden]" in error["exception"]
+    for secret in (keys.writer, keys.reader, keys.admin, guess, "hunter2"):
+        assert secret not in text + said + body.decode()
+    # On the terminal stands what went wrong, and no line for each recording.
+    assert "RuntimeError" in said
+    assert "/api/usage/record" not in said

@@ -247,3 +247,16 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_redaction_never_fails_and_settles(text: str) -> None:
     once = redact(text)
     assert redact(once) == once
+
+
+def test_a_line_of_ours_looks_like_every_other(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fields = {"method": "POST", "status": 202, "milliseconds": 1.5, "actor": None}
+    with logs.bind(request_id="r-12345678"):
+        log.info("POST /api/usage/record", extra=fields)
+        said = capsys.readouterr().err
+        logs.write_line(log.name, "POST /api/usage/record", fields)
+    first, second = lines(folder)
+    assert list(first) == list(second)
+    assert {**first, "ts": ""} == {**second, "ts": ""}
+    assert said
+    assert capsys.readouterr().err == ""
