@@ -249,7 +249,8 @@ def test_redaction_never_fails_and_settles(text: str) -> None:
     assert redact(once) == once
 
 
-def test_a_line_of_ours_looks_like_every_other(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+def test_a_line_of_ours_looks_like_every_other(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(Settings(logs=folder), "test")
     fields = {"method": "POST", "status": 202, "milliseconds": 1.5, "actor": None}
     with logs.bind(request_id="r-12345678"):
         log.info("POST /api/usage/record", extra=fields)
