@@ -5,7 +5,7 @@ The environment gives the broker's address and the schedule; everything else is 
 
 from kombu import Exchange, Queue
 
-from tasks.schedule import parse_schedule
+from tasks.schedule import beat_entries
 from usage_billing.queues import QueueName
 from usage_billing.settings import Settings
 
@@ -109,11 +109,7 @@ else:
 beat_max_loop_interval = 3
 beat_sync_every = 1
 beat_schedule = {
-    "daily-chain": {
-        "task": "billing.run_daily",
-        "schedule": parse_schedule(_settings.schedule),
-        "kwargs": {"scheduled": True},
-    },
+    **beat_entries(_settings.daily_schedule),
     "resume-runs": {"task": "billing.resume_runs", "schedule": 30.0, "options": {"expires": 30}},
     "sweep-inbox": {"task": "usage.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "prune": {"task": "housekeeping.prune", "schedule": 86_400.0, "options": {"expires": 3600}},

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from tasks import base
 from tasks.celery import app
-from tasks.schedule import last_tick, parse_schedule
 from usage_billing.billing_runs.models import SlicePhase
 from usage_billing.billing_runs.queries import is_pending, stalled
 from usage_billing.billing_runs.service import beat_heart
@@ -30,7 +29,7 @@ def run_daily(*, scheduled: bool = False) -> None:
     when the last tick has had its run.
     """
     now = utc_now()
-    tick = last_tick(parse_schedule(base.settings().schedule), now)
+    tick = base.settings().daily_schedule.last_tick(now)
     key = f"schedule:{tick:%Y-%m-%dT%H:%MZ}" if scheduled else None
     with transaction(base.engine()) as session:
         run = open_run(session, RunRequest(), requested_by="beat" if scheduled else "task", now=now, key=key)

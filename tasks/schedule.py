@@ -1,44 +1,38 @@
-"""The schedule of the daily chain, in crontab syntax as in the founding document's cron script."""
+"""The schedule of the daily chain as entries of beat."""
 
-from datetime import datetime, timedelta
+from collections.abc import Collection
 from typing import Any
 
-from celery.schedules import ParseException, crontab
+from celery.schedules import crontab
 
-from usage_billing.core.errors import ConfigurationError
-
-# 29 February may be eight years back: 1900 and 2100 are no leap years.
-_DAYS_BACK = 366 * 8
+from usage_billing.core.schedule import Schedule
 
 
-def parse_schedule(text: str) -> Any:
-    """Read ``minute hour day-of-month month day-of-week``, in UTC; raises ConfigurationError."""
-    try:
-        minute, hour, day, month, weekday = text.split()
-        return crontab(minute=minute, hour=hour, day_of_month=day, month_of_year=month, day_of_week=weekday)
-    except (ParseException, ValueError) as error:
-        raise ConfigurationError(
-            f"USAGE_BILLING_SCHEDULE {text!r} is no crontab schedule such as '0 0 * * *'"
-        ) from error
+def beat_entries(schedule: Schedule) -> dict[str, Any]:
+    """The entries of beat that together tick when ``schedule`` does, by name.
+
+    Celery's crontab asks for both days where cron asks for either, so such a schedule becomes two entries. On a day
+    that is both, both tick: the two messages carry one tick, and so open one run.
+    """
+    if not schedule.either:
+        return {"daily-chain": _entry(schedule, days=schedule.days, weekdays=schedule.weekdays)}
+    return {
+        "daily-chain": _entry(schedule, days=schedule.days, weekdays=range(7)),
+        "daily-chain-by-weekday": _entry(schedule, days=range(1, 32), weekdays=schedule.weekdays),
+    }
 
 
-def last_tick(schedule: Any, now: datetime) -> datetime:
-    """The latest minute up to ``now`` (UTC) that ``schedule`` names. Two beats that tick together get the same one."""
-    for back in range(_DAYS_BACK):
-        day = (now - timedelta(days=back)).replace(hour=23, minute=59, second=0, microsecond=0)
-        if not _is_due_on(schedule, day):
-            continue
-        for hour in sorted(schedule.hour, reverse=True):
-            for minute in sorted(schedule.minute, reverse=True):
-                tick = day.replace(hour=hour, minute=minute)
-                if tick <= now:
-                    return tick
-    return now.replace(second=0, microsecond=0)
-
-
-def _is_due_on(schedule: Any, day: datetime) -> bool:
-    return (
-        day.month in schedule.month_of_year
-        and day.day in schedule.day_of_month
-        and day.isoweekday() % 7 in schedule.day_of_week
+def _entry(schedule: Schedule, *, days: Collection[int], weekdays: Collection[int]) -> dict[str, Any]:
+    when = crontab(
+        minute=_listed(schedule.minutes),
+        hour=_listed(schedule.hours),
+        day_of_month=_listed(days),
+        month_of_year=_listed(schedule.months),
+        day_of_week=_listed(weekdays),
     )
+    return {"task": "billing.run_daily", "schedule": when, "kwargs": {"scheduled": True}}
+
+
+def _listed(numbers: Collection[int]) -> str:
+    """As text, because RedBeat keeps a schedule in Redis as JSON."""
+    return ",".join(map(str, sorted(numbers)))

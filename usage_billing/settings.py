@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from usage_billing.core.errors import ConfigurationError
+from usage_billing.core.schedule import Schedule, parse_schedule
 
 DEVELOPMENT_PREFIX = "dev-"
 MINIMUM_SECRET_LENGTH = 32
@@ -73,6 +74,7 @@ class Settings:
         if settings.inbox not in INBOXES:
             raise ConfigurationError(f"USAGE_BILLING_INBOX must be one of {', '.join(INBOXES)}, not {settings.inbox!r}")
         settings.trusted_networks  # noqa: B018  read once here, so that a wrong one stops the start
+        settings.daily_schedule  # noqa: B018  likewise
         return settings
 
     @property
@@ -84,6 +86,17 @@ class Settings:
             raise ConfigurationError(
                 f"USAGE_BILLING_TRUSTED_PROXIES must be networks like 10.0.0.0/8: {error}"
             ) from error
+
+    @property
+    def daily_schedule(self) -> Schedule:
+        """When beat starts the daily chain; raises ConfigurationError for what is no schedule."""
+        try:
+            return parse_schedule(self.schedule)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"USAGE_BILLING_SCHEDULE must be a crontab schedule such as '0 0 * * *':"
+                f" {self.schedule[:100]!r} {error}"
+            ) from None
 
     @property
     def broker_url(self) -> str:

@@ -240,6 +240,26 @@ def test_migrate_up_down_and_up_again(console: Cli, databases: Databases) -> Non
     assert console("migrate", DATABASE_URL=url).out == f"Migrated from base to {head}.\n"
 
 
+def test_going_back_names_what_it_would_delete_and_asks_for_yes(console: Cli, databases: Databases) -> None:
+    url = databases.bare().replace("+psycopg", "")
+    console("migrate", DATABASE_URL=url)
+    for name in ("a", "b"):
+        assert console("customers", "create", name, "--name", name, DATABASE_URL=url).code == 0
+    asked = console("migrate", "--to", "base", DATABASE_URL=url)
+    assert (asked.code, asked.out, asked.err.count("\n")) == (2, "", 1)
+    assert "going back to base needs --yes, because it deletes " in asked.err
+    assert "customers (2 rows)" in asked.err
+    assert "audit_log (2 rows)" in asked.err
+    assert "plans" not in asked.err  # nothing is in it
+    assert len(console("customers", "list", "--json", DATABASE_URL=url).json) == 2
+    kept = console("migrate", "--to", "0013", DATABASE_URL=url)  # takes back only tables that are empty
+    assert kept.code == 0
+    gone = console("migrate", "--to", "base", "--yes", DATABASE_URL=url)
+    assert gone.code == 0
+    assert "Deleting " in gone.err
+    assert "customers (2 rows)" in gone.err
+
+
 def test_the_real_program_prints_json_and_nothing_else(console: Cli, world: Engine) -> None:
     answer = console("plans", "list", "--json")
     assert (answer.code, answer.err) == (0, "")

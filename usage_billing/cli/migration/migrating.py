@@ -6,7 +6,7 @@ from usage_billing.cli.frame.database import load_settings, writing
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_json, tell
 from usage_billing.core.clock import utc_now
-from usage_billing.core.errors import InvalidInput, Unavailable
+from usage_billing.core.errors import Conflict, InvalidInput, Unavailable
 from usage_billing.settings import Settings
 
 NOTHING = "base"
@@ -14,10 +14,13 @@ NOTHING = "base"
 
 @click.command(epilog=example("migrate"))
 @click.option("--to", "target", default="head", show_default=True, help="A revision, `head`, or `base` for none.")
+@click.option("--yes", is_flag=True, help="Go back although that deletes what earlier schemas had no place for.")
 @json_option
-def command(*, target: str, as_json: bool) -> None:
+def command(*, target: str, yes: bool, as_json: bool) -> None:
     """Bring the database to the present schema; safe to run twice, and twice at once.
 
+    Going back to an earlier revision deletes tables and columns that came later: it names what it would delete, and
+    asks for --yes.
     The keys of USAGE_BILLING_ADMIN_KEY and INTERNAL_API_KEY, where they are set, hold from then on.
     """
     from sqlalchemy.exc import OperationalError
@@ -34,6 +37,7 @@ def command(*, target: str, as_json: bool) -> None:
     try:
         before = current_revision(url)
         if wanted < _position(steps, before):
+            _allow_losses(url, before=before, target=target, yes=yes)
             tell(f"Taking back what is above {target}.")
             downgrade(url, target)
         else:
@@ -49,6 +53,17 @@ def command(*, target: str, as_json: bool) -> None:
         click.echo(f"Nothing to do: the database is at {after}.")
     else:
         click.echo(f"Migrated from {before} to {after}.")
+
+
+def _allow_losses(url: str, *, before: str, target: str, yes: bool) -> None:
+    """Say what going back deletes; without ``yes`` raises Conflict if that is anything."""
+    from usage_billing.cli.migration.losses import find_losses, losses_in_words
+
+    losses = losses_in_words(find_losses(url, before=before, target=target))
+    if losses and not yes:
+        raise Conflict(f"going back to {target} needs --yes, because it deletes {losses}")
+    if losses:
+        tell(f"Deleting {losses}.")
 
 
 def _keys_given(settings: Settings) -> bool:
