@@ -39,7 +39,7 @@ class ProcessBillingSchema(Schema):
 
     @ma.validates_schema
     def expects_or_rehearses(self, data: dict[str, Any], **_: Any) -> None:
-        """A dry run has nothing to be afraid of."""
+        """A dry run charges nothing, so it has no digest to expect."""
         if data.get("dry_run") and data.get("expected_digest") is not None:
             message = Coded("is for real runs; a dry run shows its own", "contradiction")
             raise ma.ValidationError({"expectedDigest": [message]})

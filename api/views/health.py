@@ -17,7 +17,7 @@ from usage_billing.core.errors import Unavailable
 from usage_billing.db.session import read_only
 from usage_billing.wire.health import HEALTH
 
-blp = Blueprint("health", __name__, description="For whoever watches the service.")
+blp = Blueprint("health", __name__, description="For the operator who watches the service.")
 
 _STATEMENT_TIMEOUT_MS = 1000
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"

@@ -4,7 +4,7 @@ import pytest
 
 from tests.architecture import rules, words
 from tests.architecture.rules import Rule
-from tests.architecture.sources import PACKAGES, Source, source, sources
+from tests.architecture.sources import PACKAGES, ROOT, Source, source, sources
 
 # Where a float is right: seconds that the operating system is asked to wait, never a quantity or an amount.
 SECONDS_ARE_FLOATS = (
@@ -25,6 +25,9 @@ FLOWS = tuple(
     file for file in sources("usage_billing") if not file.name.startswith(("usage_billing/cli/", "usage_billing/db/"))
 )
 
+CELERY = (ROOT / "celeryconfig.py").read_text(encoding="utf-8")
+SPEAKING = (*sources(*PACKAGES, "benchmarks", "clients/python/usage_billing_client"), source(CELERY, "celeryconfig.py"))
+
 RULES: list[tuple[Rule, tuple[Source, ...]]] = [
     (rules.only_the_session_commits, sources()),
     (rules.no_float, DOMAIN),
@@ -38,7 +41,8 @@ RULES: list[tuple[Rule, tuple[Source, ...]]] = [
     (rules.only_the_owner_writes, sources()),
     (rules.drivers_are_named, FLOWS),
     (rules.documented, sources()),
-    (words.plain, sources(*PACKAGES, "benchmarks", "clients/python/usage_billing_client")),
+    (words.plain, SPEAKING),
+    (words.messages_name_the_actor, SPEAKING),
 ]
 
 BROKEN: list[tuple[Rule, Source]] = [
@@ -87,6 +91,9 @@ BROKEN: list[tuple[Rule, Source]] = [
     (words.plain, source('def f():\n    """The opposite."""\n')),
     (words.plain, source('def f():\n    """See Inbox."""\n')),
     (words.plain, source('def f():\n    """As for graduated."""\n')),
+    (words.messages_name_the_actor, source("raise ValueError('nobody answers')\n")),
+    (words.messages_name_the_actor, source("x = f'{n} runs, and whoever began them is gone'\n")),
+    (words.messages_name_the_actor, source("account = 'nobody'\n")),
 ]
 
 

@@ -1,4 +1,4 @@
-"""A rule about words: docstrings and comments name the actor, and a docstring is understood without its neighbour."""
+"""Rules about words: text names the actor, and a docstring is understood without its neighbour."""
 
 import ast
 import io
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from tests.architecture.sources import Source
 
 _NAMELESS = re.compile(r"\b(whoever|nobody|somebody|anybody)\b", re.IGNORECASE)
+# The account that the embedded servers run as, and the file that names it to the operating system.
+_ACCOUNT = ("usage_billing/embedded/ground.py", "nobody")
 # Words in backquotes or in italics are spoken about, such as the account ``nobody``.
 _QUOTED = re.compile(r"`[^`\n]+`|\*\w+\*")
 _NEEDS_ITS_NEIGHBOUR = re.compile(r"The same(?=[.,;]| for | as | over )|The opposite\b|As for |See \w+[.;]")
@@ -23,6 +25,16 @@ def plain(source: Source) -> list[str]:
         if match := _NEEDS_ITS_NEIGHBOUR.match(text):
             found.append(f"{source.name}:{line}: {match[0]!r} is understood beside its neighbour only")
     return found
+
+
+def messages_name_the_actor(source: Source) -> list[str]:
+    """No string literal speaks of a nameless actor: each may be shown to a person. Pieces of f-strings are literals."""
+    return [
+        f"{source.name}:{node.lineno}: {word}"
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and (source.name, node.value) != _ACCOUNT
+        for word in nameless_in(node.value)
+    ]
 
 
 def nameless_in(text: str) -> list[str]:

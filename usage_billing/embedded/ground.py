@@ -116,7 +116,9 @@ def _outside(home: Path, note: Path) -> Path:
         return base
     parent = next((folder for folder in OUTSIDE if os.access(folder, os.W_OK)), None)
     if parent is None:
-        raise ConfigurationError(f"no place for the data: {home} is closed to nobody, /var/lib is read-only")
+        raise ConfigurationError(
+            f"no place for the data: {home} is closed to the account `nobody`, /var/lib is read-only"
+        )
     base = Path(tempfile.mkdtemp(prefix="usage-billing-", dir=parent))
     base.chmod(PUBLIC)
     write_private(base / "belongs-to", f"{home.resolve()}\n")

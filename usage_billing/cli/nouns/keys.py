@@ -126,7 +126,7 @@ def token(*, user: str, admin: bool, ttl: timedelta, as_json: bool) -> None:
     settings = load_settings()
     if not settings.jwt_secret:
         raise ConfigurationError(
-            "JWT_SECRET is not set: tokens come from whoever holds the private key of JWT_PUBLIC_KEY"
+            "JWT_SECRET is not set: tokens come from the service that holds the private key of JWT_PUBLIC_KEY"
             if settings.jwt_public_key
             else "JWT_SECRET is not set: give one of 32 characters or more, or start `usage-billing up`"
         )

@@ -70,7 +70,7 @@ def command(
         asked = {"from": instant_text(start), "to": instant_text(end), "planId": plan_id, "prices": other}
         print_json({**asked, "customers": customers, "totals": totals})
         return
-    print_rows(customers, as_json=False, empty="Nobody had a subscription then.")
+    print_rows(customers, as_json=False, empty="No customer had a subscription then.")
     if totals:
         print_rows(totals, as_json=False, empty="")
 

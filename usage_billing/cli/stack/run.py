@@ -101,7 +101,7 @@ class Stack:
         logging.getLogger().addHandler(_ToConsole(self.console))
         logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
         if os.geteuid() == 0:
-            self.console.say("up", "running as root; the embedded servers run as nobody")
+            self.console.say("up", "running as root; the embedded servers run as `nobody`")
 
     def _start_servers(self) -> None:
         """The embedded ones where no URL is given; the settings then name them."""

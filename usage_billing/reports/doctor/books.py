@@ -107,7 +107,7 @@ def _wrong_customers(session: Session) -> Finding | None:
         return None
     what = [
         f"{row.recordings} recordings name {row.customer_id} for {row.subscription_id},"
-        f" which is {row.owner or 'nobody'}'s"
+        + (f" which is {row.owner}'s" if row.owner else " which no customer has")
         for row in rows
     ]
     return Finding(
@@ -171,7 +171,7 @@ def _runs(session: Session, now: datetime) -> Iterator[Finding]:
             "billing",
             FAIL,
             "run_stalled",
-            f"{runs.stalled} billing runs are unfinished and nobody works on them, such as {runs.first}",
+            f"{runs.stalled} billing runs are unfinished and no worker works on them, such as {runs.first}",
             "start a worker and beat: they finish it; or `usage-billing bill` does what is due now",
         )
     elif runs.failing:

@@ -25,7 +25,7 @@ _REASONS = {
     "token_expired": ("it has expired", "get a new token; for a test: `usage-billing keys token --user ID`"),
     "token_invalid": (
         "its signature, audience or issuer is not what is configured",
-        "compare JWT_SECRET or JWT_PUBLIC_KEY, JWT_AUDIENCE and JWT_ISSUER with whoever issues tokens",
+        "compare JWT_SECRET or JWT_PUBLIC_KEY, JWT_AUDIENCE and JWT_ISSUER with the service that issues tokens",
     ),
     "tokens_not_configured": ("no tokens are accepted here", "set JWT_SECRET or JWT_PUBLIC_KEY, or use an API key"),
 }

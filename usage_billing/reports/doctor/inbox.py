@@ -55,7 +55,7 @@ def check_broker(url: str) -> Finding:
             "broker",
             FAIL,
             "broker_unreachable",
-            f"the broker of Celery's messages does not answer ({error}): nobody is woken to count",
+            f"the broker of Celery's messages does not answer ({error}): no worker is woken to count",
             "start that server, or correct CELERY_BROKER_URL",
         )
     return fine("broker", "the broker answers")
