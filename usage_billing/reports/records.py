@@ -18,7 +18,7 @@ from usage_billing.metering.models import first_place
 _SELECT = (
     "SELECT * FROM (SELECT usage_place(occurred_at, ordinal) AS place,"
     " id, usage_type_id AS usage_type, quantity, beyond_limit, occurred_at, received_at, recorded_at,"
-    " idempotency_key, source, CAST(metadata AS text) AS metadata FROM usage"
+    " idempotency_key, source, CAST(metadata AS text) AS stored_metadata FROM usage"
     " WHERE hashtextextended(subscription_id, 0) = hashtextextended(:subscription, 0)"
     " AND coalesce(subscription_id = :subscription, false)"
 )
