@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask
 
-from api import auth, enqueue, headers, idempotency, observe, openapi, problems, state
+from api import auth, enqueue, headers, honoured, idempotency, observe, openapi, problems, state
 from api.json_provider import ExactJson
 from api.views import BLUEPRINTS, DOCUMENTATION
 from usage_billing.access.tokens import check_public_key
@@ -40,6 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     observe.init_app(app)
     headers.init_app(app)
     app.before_request(auth.gate)
+    honoured.init_app(app)
     problems.init_app(app)
     api = openapi.init_app(app)
     for blueprint in BLUEPRINTS:

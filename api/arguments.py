@@ -8,6 +8,7 @@ from flask import Request
 from flask_smorest import Blueprint as SmorestBlueprint  # type: ignore[import-untyped]
 from webargs.flaskparser import FlaskParser
 
+from api.honoured import reads
 from api.ingest.body import json_of, json_or_nothing_of
 from api.schemas.base import field_errors
 from api.schemas.output import output_of
@@ -60,7 +61,8 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
 
     def arguments(self, schema: type[ma.Schema], *, location: str = "json", **options: Any) -> Decorator:
         """Read the body or the query by ``schema``, as the view's first argument."""
-        return cast(Decorator, super().arguments(schema(), location=location, **options))
+        parse, mark = super().arguments(schema(), location=location, **options), reads(location)
+        return cast(Decorator, lambda view: mark(parse(view)))
 
     def response(self, status_code: int, noun: Noun, **options: Any) -> Decorator:
         """Show what the view returns as ``noun``."""

@@ -7,6 +7,7 @@ from flask import Response
 from api import enqueue
 from api.arguments import Blueprint
 from api.auth import requires
+from api.honoured import reads
 from api.ingest.native import batch_from, recording_from
 from api.json_provider import json_response
 from api.schemas.recordings import BatchSchema, RecordingSchema
@@ -31,6 +32,7 @@ def _body(schema: type[Any]) -> dict[str, Any]:
 
 @blp.route("/record", methods=["POST"])
 @requires(USAGE_WRITE)
+@reads("json")
 @blp.doc(requestBody=_body(RecordingSchema), parameters=[_KEY_HEADER])
 @blp.response(202, ACCEPTED)
 def record_usage() -> Response:
@@ -48,6 +50,7 @@ def record_usage() -> Response:
 
 @blp.route("/record/batch", methods=["POST"])
 @requires(USAGE_WRITE)
+@reads("json")
 @blp.doc(requestBody=_body(BatchSchema))
 @blp.response(202, ACCEPTED_BATCH)
 def record_batch() -> Response:
