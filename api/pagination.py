@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from api.errors import Unreadable
 from usage_billing.core.identifiers import IDENTIFIER_PATTERN
 from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.core.spans import Span
 from usage_billing.db.keyset import page_of
 
 Row = TypeVar("Row")
@@ -36,6 +37,12 @@ def listed(
     after = read_cursor(query["cursor"], kind)
     page = page_of(session, statement, by=by, after=after, limit=query["limit"], newest_first=newest_first)
     return {"data": page.rows, "next_cursor": page.last}
+
+
+def filters_of(query: dict[str, Any]) -> dict[str, Any]:
+    """What of ``query`` chooses among the rows, for the ``*_where`` of a room; ``from`` and ``to`` as a span."""
+    filters = {name: value for name, value in query.items() if name not in {"limit", "cursor", "start", "end"}}
+    return filters | ({"span": Span(start=query["start"], end=query["end"])} if "start" in query else {})
 
 
 def read_cursor(text: str | None, kind: Any) -> Any:

@@ -3,7 +3,8 @@
 import marshmallow as ma
 
 from api.schemas.base import Schema
-from api.schemas.fields import Choice, Instant, Text, Whole
+from api.schemas.fields import Choice, Flag, Instant, Text, Whole
+from api.schemas.paging import PageQuery
 from usage_billing.access.principal import SCOPES
 from usage_billing.core.limits import MAX_KEY_NAME
 
@@ -18,6 +19,13 @@ class NewApiKeySchema(Schema):
     scopes = ma.fields.List(Choice(*SCOPES), required=True, validate=ma.validate.Length(min=1, max=len(SCOPES)))
     expires_at = Instant(allow_none=True, load_default=None)
     rate_limit = Whole(minimum=1, maximum=_MAX_RATE, allow_none=True, load_default=None)
+
+
+class ApiKeysQuery(PageQuery):
+    """Which keys; ``ended``: whether revoked or expired."""
+
+    scope = Choice(*SCOPES, load_default=None)
+    ended = Flag(load_default=None)
 
 
 class RotationSchema(Schema):

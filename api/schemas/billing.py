@@ -7,7 +7,7 @@ import marshmallow as ma
 
 from api.schemas.base import Coded, Schema, wrong
 from api.schemas.fields import Choice, Flag, Identifier, Instant, Text
-from api.schemas.paging import PageQuery
+from api.schemas.paging import PagedSpanQuery
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 
 
@@ -45,8 +45,8 @@ class ProcessBillingSchema(Schema):
             raise ma.ValidationError({"expectedDigest": [message]})
 
 
-class InvoicesQuery(PageQuery):
-    """Which invoices."""
+class InvoicesQuery(PagedSpanQuery):
+    """Which invoices; ``from`` and ``to`` are of ``periodStart``."""
 
     customer_id = Identifier(data_key="userId", load_default=None)
     subscription_id = Identifier(load_default=None)

@@ -84,6 +84,9 @@ class NewQuotaSchema(Schema):
 
 
 class QuotasQuery(PageQuery):
-    """Which quotas."""
+    """Which versions of quotas; ``current`` false are those that a later one has replaced."""
 
     plan_id = Identifier(load_default=None)
+    usage_type = Identifier(load_default=None)
+    subscription_id = Identifier(load_default=None)
+    current = Flag(load_default=None)

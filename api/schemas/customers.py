@@ -3,9 +3,10 @@
 from api.schemas.base import Schema
 from api.schemas.fields import Choice, Email, Identifier, Instant, Text
 from api.schemas.moments import Moment
-from api.schemas.paging import PageQuery
+from api.schemas.paging import PagedSpanQuery
 from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
 from usage_billing.subscriptions.moments import NOW
+from usage_billing.subscriptions.states import STATUSES
 
 ANCHORS = (CALENDAR, ANNIVERSARY)
 
@@ -46,10 +47,12 @@ class SubscriptionChangesSchema(Schema):
     ended_at = Instant(required=True)
 
 
-class SubscriptionsQuery(PageQuery):
-    """Which subscriptions."""
+class SubscriptionsQuery(PagedSpanQuery):
+    """Which subscriptions; ``from`` and ``to`` are of ``startedAt``, ``status`` is that of now."""
 
     customer_id = Identifier(data_key="userId", load_default=None)
+    plan_id = Identifier(load_default=None)
+    status = Choice(*STATUSES, load_default=None)
 
 
 class ChangePlanSchema(Schema):

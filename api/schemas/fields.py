@@ -47,11 +47,13 @@ class Instant(Field):
 
 
 class Flag(Field):
-    """true or false and nothing that resembles them."""
+    """true or false and nothing that resembles them; in a query the two words."""
 
     openapi = {"type": "boolean"}
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> bool:  # noqa: ARG002
+        if not isinstance(data, dict) and value in ("true", "false"):
+            return bool(value == "true")
         if not isinstance(value, bool):
             raise wrong("must be true or false", "not_a_flag")
         return value

@@ -1,7 +1,11 @@
 """Lists: how much of them, from where on."""
 
-from api.schemas.base import Schema
-from api.schemas.fields import Prefabricated, Whole
+from typing import Any
+
+import marshmallow as ma
+
+from api.schemas.base import Coded, Schema
+from api.schemas.fields import Instant, Prefabricated, Whole
 
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
@@ -12,3 +16,21 @@ class PageQuery(Schema):
 
     limit = Whole(minimum=1, maximum=MAX_LIMIT, load_default=DEFAULT_LIMIT)
     cursor = Prefabricated({"type": "string", "maxLength": 1000}, load_default=None)
+
+
+class SpanQuery(Schema):
+    """From ``from`` to before ``to``; each is open without it."""
+
+    start = Instant(data_key="from", load_default=None)
+    end = Instant(data_key="to", load_default=None)
+
+    @ma.validates_schema
+    def ends_after_it_starts(self, data: dict[str, Any], **_: Any) -> None:
+        """A span of no or negative length is a mistake."""
+        start, end = data.get("start"), data.get("end")
+        if start is not None and end is not None and end <= start:
+            raise ma.ValidationError({"to": [Coded("must be after from", "out_of_range")]})
+
+
+class PagedSpanQuery(PageQuery, SpanQuery):
+    """A page of what lies in a span."""

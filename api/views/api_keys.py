@@ -5,20 +5,17 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.idempotency import answers_with_a_secret
-from api.pagination import BY_ID, listed
-from api.schemas.api_keys import NewApiKeySchema, RotationSchema
-from api.schemas.paging import PageQuery
+from api.pagination import BY_ID, filters_of, listed
+from api.schemas.api_keys import ApiKeysQuery, NewApiKeySchema, RotationSchema
 from api.state import state
 from api.transactions import after_commit, writing
 from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import ADMIN
-from usage_billing.access.queries import get_key
+from usage_billing.access.queries import get_key, keys_where
 from usage_billing.access.service import IssuedKey, actor_of
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_keys
@@ -42,12 +39,13 @@ def create_api_key(body: dict[str, Any]) -> IssuedKey:
 
 @blp.route("", methods=["GET"])
 @requires(ADMIN)
-@blp.arguments(PageQuery, location="query")
+@blp.arguments(ApiKeysQuery, location="query")
 @blp.response(200, page_of(API_KEY))
 def list_api_keys(query: dict[str, Any]) -> dict[str, Any]:
     """List keys, newest first, ended ones included; never the key itself."""
     with read_only(state().engine) as session:
-        return listed(session, select(ApiKey), query, by=[ApiKey.id], kind=BY_ID, newest_first=True)
+        statement = keys_where(now=state().clock(), **filters_of(query))
+        return listed(session, statement, query, by=[ApiKey.id], kind=BY_ID, newest_first=True)
 
 
 @blp.route("/<uuid:key_id>", methods=["GET"])

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import select
-
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.pagination import BY_NAME, BY_NUMBER, listed
+from api.pagination import BY_NAME, BY_NUMBER, filters_of, listed
 from api.schemas.customers import CustomerChangesSchema, NewCustomerSchema
-from api.schemas.paging import PageQuery
+from api.schemas.paging import PagedSpanQuery, PageQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
@@ -16,7 +14,7 @@ from usage_billing.balances.models import CreditEntry
 from usage_billing.balances.queries import balances_of, entries_of
 from usage_billing.core.errors import NotFound
 from usage_billing.customers.models import Customer
-from usage_billing.customers.queries import get_customer
+from usage_billing.customers.queries import customers_where, get_customer
 from usage_billing.customers.service import NewCustomer
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_customers
@@ -39,12 +37,12 @@ def create_customer(body: dict[str, Any]) -> Customer:
 
 @blp.route("", methods=["GET"])
 @requires(ADMIN)
-@blp.arguments(PageQuery, location="query")
+@blp.arguments(PagedSpanQuery, location="query")
 @blp.response(200, page_of(CUSTOMER))
 def list_customers(query: dict[str, Any]) -> dict[str, Any]:
-    """List customers by id."""
+    """List customers by id; `from` and `to` are of `createdAt`."""
     with read_only(state().engine) as session:
-        return listed(session, select(Customer), query, by=[Customer.id], kind=BY_NAME)
+        return listed(session, customers_where(**filters_of(query)), query, by=[Customer.id], kind=BY_NAME)
 
 
 @blp.route("/<identifier:customer_id>", methods=["GET"])

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.pagination import BY_ID, BY_NUMBER, listed, read_cursor
+from api.pagination import BY_ID, BY_NUMBER, filters_of, listed, read_cursor
 from api.schemas.billing import InvoicesQuery
 from api.schemas.paging import PageQuery
 from api.state import state
@@ -16,8 +16,9 @@ from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
 from usage_billing.flows.billing import manage_invoices
 from usage_billing.invoicing.models import Invoice
+from usage_billing.invoicing.queries import invoices_where
 from usage_billing.reports.explain import Explanation, explain
-from usage_billing.reports.invoices import InvoiceView, invoice_view, invoice_views, invoices_where
+from usage_billing.reports.invoices import InvoiceView, invoice_view, invoice_views
 from usage_billing.wire.explanation import EXPLANATION
 from usage_billing.wire.invoice import INVOICE
 from usage_billing.wire.noun import page_of
@@ -35,11 +36,8 @@ def list_invoices(query: dict[str, Any]) -> dict[str, Any]:
     """List invoices, newest first. A user sees its own."""
     if query["customer_id"] is not None and not caller().may_see(query["customer_id"]):
         return {"data": [], "next_cursor": None}
-    statement = invoices_where(
-        customer_id=query["customer_id"] or caller().customer_id,
-        subscription_id=query["subscription_id"],
-        status=query["status"],
-    )
+    query["customer_id"] = query["customer_id"] or caller().customer_id
+    statement = invoices_where(**filters_of(query))
     with read_only(state().engine) as session:
         page = listed(session, statement, query, by=[Invoice.id], kind=BY_ID, newest_first=True)
         return page | {"data": invoice_views(session, page["data"])}

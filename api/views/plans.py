@@ -2,18 +2,16 @@
 
 from typing import Any
 
-from sqlalchemy import select
-
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.pagination import BY_NAME, listed
+from api.pagination import BY_NAME, filters_of, listed
 from api.schemas.catalog import NewPlanSchema, PlanChangesSchema
-from api.schemas.paging import PageQuery
+from api.schemas.paging import PagedSpanQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import Plan
-from usage_billing.catalog.queries import get_named
+from usage_billing.catalog.queries import get_named, plans_where
 from usage_billing.catalog.service import NewPlan
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
@@ -35,12 +33,12 @@ def create_plan(body: dict[str, Any]) -> Plan:
 
 @blp.route("", methods=["GET"])
 @requires(ADMIN)
-@blp.arguments(PageQuery, location="query")
+@blp.arguments(PagedSpanQuery, location="query")
 @blp.response(200, page_of(PLAN))
 def list_plans(query: dict[str, Any]) -> dict[str, Any]:
-    """List plans by id."""
+    """List plans by id; `from` and `to` are of `createdAt`."""
     with read_only(state().engine) as session:
-        return listed(session, select(Plan), query, by=[Plan.id], kind=BY_NAME)
+        return listed(session, plans_where(**filters_of(query)), query, by=[Plan.id], kind=BY_NAME)
 
 
 @blp.route("/<identifier:plan_id>", methods=["GET"])

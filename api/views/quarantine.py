@@ -3,11 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.pagination import BY_ID, listed
+from api.pagination import BY_ID, filters_of, listed
 from api.schemas.quarantine import QuarantineQuery
 from api.state import state
 from api.transactions import writing
@@ -16,6 +14,7 @@ from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
 from usage_billing.flows.recording import quarantine
 from usage_billing.metering.models import QuarantinedUsage
+from usage_billing.metering.queries import quarantined_where
 from usage_billing.wire.noun import page_of
 from usage_billing.wire.quarantined import QUARANTINED, REPLAY
 
@@ -30,12 +29,8 @@ blp = Blueprint(
 @blp.response(200, page_of(QUARANTINED))
 def list_quarantine(query: dict[str, Any]) -> dict[str, Any]:
     """List quarantined recordings, newest first."""
-    statement = select(QuarantinedUsage)
-    if query["status"] is not None:
-        statement = statement.where(QuarantinedUsage.status == query["status"])
-    if query["subscription_id"] is not None:
-        statement = statement.where(QuarantinedUsage.subscription_id == query["subscription_id"])
     with read_only(state().engine) as session:
+        statement = quarantined_where(**filters_of(query))
         return listed(session, statement, query, by=[QuarantinedUsage.id], kind=BY_ID, newest_first=True)
 
 

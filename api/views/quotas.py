@@ -2,17 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import select
-
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.pagination import BY_NUMBER, listed
+from api.pagination import BY_NUMBER, filters_of, listed
 from api.schemas.catalog import NewQuotaSchema, QuotasQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageQuota
-from usage_billing.catalog.queries import get_quota
+from usage_billing.catalog.queries import get_quota, quotas_where
 from usage_billing.catalog.service import NewQuota
 from usage_billing.core.decimals import plain
 from usage_billing.core.limits import MAX_BIGINT
@@ -42,12 +40,9 @@ def define_quota(body: dict[str, Any]) -> UsageQuota:
 @blp.arguments(QuotasQuery, location="query")
 @blp.response(200, page_of(QUOTA))
 def list_quotas(query: dict[str, Any]) -> dict[str, Any]:
-    """List every version of the quotas, oldest first."""
-    statement = select(UsageQuota)
-    if query["plan_id"] is not None:
-        statement = statement.where(UsageQuota.plan_id == query["plan_id"])
+    """List versions of quotas, oldest first: all of them unless the query chooses."""
     with read_only(state().engine) as session:
-        return listed(session, statement, query, by=[UsageQuota.id], kind=BY_NUMBER)
+        return listed(session, quotas_where(**filters_of(query)), query, by=[UsageQuota.id], kind=BY_NUMBER)
 
 
 @blp.route(f"/<int(max={MAX_BIGINT}):quota_id>", methods=["GET"])

@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import select
-
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.pagination import BY_NAME, listed
+from api.pagination import BY_NAME, filters_of, listed
 from api.schemas.customers import (
     ChangePlanSchema,
     ChangeSchema,
@@ -26,7 +24,7 @@ from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.reports.invoices import InvoiceView
 from usage_billing.reports.subscriptions import SubscriptionView, subscription_view, subscription_views
 from usage_billing.subscriptions.models import Subscription
-from usage_billing.subscriptions.queries import get_subscription
+from usage_billing.subscriptions.queries import get_subscription, subscriptions_where
 from usage_billing.subscriptions.service import NewSubscription
 from usage_billing.wire.invoice import INVOICE
 from usage_billing.wire.noun import page_of
@@ -55,9 +53,7 @@ def create_subscription(body: dict[str, Any]) -> SubscriptionView:
 @blp.response(200, page_of(SUBSCRIPTION))
 def list_subscriptions(query: dict[str, Any]) -> dict[str, Any]:
     """List subscriptions by id."""
-    statement = select(Subscription)
-    if query["customer_id"] is not None:
-        statement = statement.where(Subscription.customer_id == query["customer_id"])
+    statement = subscriptions_where(now=state().clock(), **filters_of(query))
     with read_only(state().engine) as session:
         page = listed(session, statement, query, by=[Subscription.id], kind=BY_NAME)
         return page | {"data": subscription_views(session, page["data"])}

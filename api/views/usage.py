@@ -4,11 +4,11 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.schemas.usage import SpanQuery
+from api.schemas.paging import SpanQuery
 from api.state import state
 from usage_billing.access.principal import USAGE_READ
 from usage_billing.core.errors import NotFound
-from usage_billing.core.periods import Span
+from usage_billing.core.spans import Span
 from usage_billing.db.session import read_only
 from usage_billing.reports.usage import usage_of_customer, usage_under
 from usage_billing.subscriptions.queries import get_contract

@@ -2,18 +2,16 @@
 
 from typing import Any
 
-from sqlalchemy import select
-
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.pagination import BY_NAME, listed
+from api.pagination import BY_NAME, filters_of, listed
 from api.schemas.catalog import NewUsageTypeSchema, UsageTypeChangesSchema
-from api.schemas.paging import PageQuery
+from api.schemas.paging import PagedSpanQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageType
-from usage_billing.catalog.queries import get_named
+from usage_billing.catalog.queries import get_named, usage_types_where
 from usage_billing.catalog.service import NewUsageType
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
@@ -36,12 +34,12 @@ def create_usage_type(body: dict[str, Any]) -> UsageType:
 
 @blp.route("", methods=["GET"])
 @requires(ADMIN)
-@blp.arguments(PageQuery, location="query")
+@blp.arguments(PagedSpanQuery, location="query")
 @blp.response(200, page_of(USAGE_TYPE))
 def list_usage_types(query: dict[str, Any]) -> dict[str, Any]:
-    """List usage types by id."""
+    """List usage types by id; `from` and `to` are of `createdAt`."""
     with read_only(state().engine) as session:
-        return listed(session, select(UsageType), query, by=[UsageType.id], kind=BY_NAME)
+        return listed(session, usage_types_where(**filters_of(query)), query, by=[UsageType.id], kind=BY_NAME)
 
 
 @blp.route("/<identifier:usage_type_id>", methods=["GET"])

@@ -60,7 +60,7 @@ CLI = {
     "usage_types": ("usage-types list", "usage-types show report"),
     "quotas": ("quotas list --all", "quotas show {quota}"),
     "subscriptions": ("subscriptions list", "subscriptions show sub-acme"),
-    "keys": ("keys list", "keys create --name more --scope usage:write"),
+    "keys": ("keys list --all", "keys create --name more --scope usage:write"),
     "quarantine": ("quarantine list", "quarantine show {discarded}"),
     "invoices": (
         "invoices list --limit 2",

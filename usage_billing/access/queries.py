@@ -1,8 +1,9 @@
 """Reading keys."""
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from usage_billing.access.models import ApiKey
@@ -21,3 +22,14 @@ def get_key(session: Session, key_id: UUID, *, lock: bool = False) -> ApiKey:
 def count_keys(session: Session) -> int:
     """How many keys are stored, expired and revoked ones included."""
     return session.scalar(select(func.count()).select_from(ApiKey)) or 0
+
+
+def keys_where(*, now: datetime, scope: str | None = None, ended: bool | None = None) -> Select[ApiKey]:
+    """The statement for a list of keys that have ``scope``; ``ended``: whether revoked or expired by ``now``."""
+    statement = select(ApiKey)
+    if scope is not None:
+        statement = statement.where(ApiKey.scopes.any_() == scope)
+    if ended is None:
+        return statement
+    over = or_(ApiKey.revoked_at.is_not(None), and_(ApiKey.expires_at.is_not(None), ApiKey.expires_at <= now))
+    return statement.where(over if ended else ~over)

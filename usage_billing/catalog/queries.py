@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.catalog.quotas import QuotaBook, QuotaKey, QuotaVersion
 from usage_billing.core.errors import NotFound
+from usage_billing.core.spans import ALWAYS, Span
+from usage_billing.db.filters import equal, within
 from usage_billing.db.rows import reader
 
 _QUOTAS = text("""
@@ -66,3 +68,32 @@ def get_quota(session: Session, quota_id: int) -> UsageQuota:
     if found is None:
         raise NotFound(f"there is no quota {quota_id}")
     return found
+
+
+def plans_where(*, span: Span = ALWAYS) -> Select[Plan]:
+    """The statement for a list of plans that were made in ``span``."""
+    return within(select(Plan), Plan.created_at, span)
+
+
+def usage_types_where(*, span: Span = ALWAYS) -> Select[UsageType]:
+    """The statement for a list of usage types that were made in ``span``."""
+    return within(select(UsageType), UsageType.created_at, span)
+
+
+def quotas_where(
+    *,
+    plan_id: str | None = None,
+    usage_type: str | None = None,
+    subscription_id: str | None = None,
+    current: bool | None = None,
+) -> Select[UsageQuota]:
+    """The statement for a list of versions of quotas; ``current`` False: those that a later one has replaced."""
+    asked = {
+        UsageQuota.plan_id: plan_id,
+        UsageQuota.usage_type_id: usage_type,
+        UsageQuota.subscription_id: subscription_id,
+    }
+    statement = equal(select(UsageQuota), asked)
+    if current is None:
+        return statement
+    return statement.where(UsageQuota.effective_until.is_(None) == current)

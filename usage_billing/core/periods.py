@@ -31,14 +31,6 @@ class Period:
         return self.start <= instant < self.end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """``start <= instant < end``; None leaves a side open."""
-
-    start: datetime | None
-    end: datetime | None
-
-
 @dataclass(frozen=True, slots=True)
 class Cadence:
     """How often, and from when: every ``count`` intervals.

@@ -1,10 +1,12 @@
 """Reading customers."""
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
+from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.customers.models import Customer
+from usage_billing.db.filters import within
 
 
 def get_customer(session: Session, customer_id: str) -> Customer:
@@ -13,3 +15,8 @@ def get_customer(session: Session, customer_id: str) -> Customer:
     if found is None:
         raise NotFound(f"there is no customer {customer_id}")
     return found
+
+
+def customers_where(*, span: Span = ALWAYS) -> Select[Customer]:
+    """The statement for a list of customers that were made in ``span``."""
+    return within(select(Customer), Customer.created_at, span)

@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import NotFound
+from usage_billing.core.spans import ALWAYS, Span
+from usage_billing.db.filters import equal, within
 from usage_billing.db.rows import read_rows
 from usage_billing.invoicing.builder import EarlierCharge
 from usage_billing.invoicing.lifecycle import InvoiceStatus
@@ -162,3 +164,15 @@ def items_of(session: Session, invoice_id: UUID) -> list[UsageInvoiceItem]:
             .order_by(UsageInvoiceItem.period_start, UsageInvoiceItem.id)
         )
     )
+
+
+def invoices_where(
+    *,
+    customer_id: str | None = None,
+    subscription_id: str | None = None,
+    status: str | None = None,
+    span: Span = ALWAYS,
+) -> Select[Invoice]:
+    """The statement for a list of invoices whose period starts in ``span``."""
+    asked = {Invoice.customer_id: customer_id, Invoice.subscription_id: subscription_id, Invoice.status: status}
+    return within(equal(select(Invoice), asked), Invoice.period_start, span)

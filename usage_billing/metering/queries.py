@@ -6,11 +6,13 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
-from usage_billing.core.periods import Span
+from usage_billing.core.spans import ALWAYS, Span
+from usage_billing.db.filters import equal, within
 from usage_billing.db.rows import read_rows
+from usage_billing.metering.models import QuarantinedUsage
 
 RecordingKey = tuple[str, str, str]
 """(subscription id, source, idempotency key)."""
@@ -105,3 +107,21 @@ def recorded_keys(session: Session, keys: Sequence[RecordingKey]) -> dict[Record
         (row.subscription_id, row.source, row.idempotency_key): KnownRecording(row.id, bytes(row.fingerprint))
         for row in rows
     }
+
+
+def quarantined_where(
+    *,
+    status: str | None = None,
+    reason: str | None = None,
+    subscription_id: str | None = None,
+    customer_id: str | None = None,
+    span: Span = ALWAYS,
+) -> Select[QuarantinedUsage]:
+    """The statement for a list of quarantined recordings that were received in ``span``."""
+    asked = {
+        QuarantinedUsage.status: status,
+        QuarantinedUsage.reason: reason,
+        QuarantinedUsage.subscription_id: subscription_id,
+        QuarantinedUsage.customer_id: customer_id,
+    }
+    return within(equal(select(QuarantinedUsage), asked), QuarantinedUsage.received_at, span)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
@@ -23,20 +23,6 @@ class InvoiceView:
     def number(self) -> str | None:
         """Its number as it is shown; a draft has none."""
         return number_text(self.invoice.number)
-
-
-def invoices_where(
-    *, customer_id: str | None = None, subscription_id: str | None = None, status: str | None = None
-) -> Select[Invoice]:
-    """The statement for a list of invoices."""
-    statement = select(Invoice)
-    if customer_id is not None:
-        statement = statement.where(Invoice.customer_id == customer_id)
-    if subscription_id is not None:
-        statement = statement.where(Invoice.subscription_id == subscription_id)
-    if status is not None:
-        statement = statement.where(Invoice.status == status)
-    return statement
 
 
 def invoice_view(session: Session, invoice_id: UUID) -> InvoiceView:

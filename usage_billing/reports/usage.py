@@ -11,7 +11,8 @@ from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import get_named, quotas_of
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.core.decimals import EXACT
-from usage_billing.core.periods import Span, period_at
+from usage_billing.core.periods import period_at
+from usage_billing.core.spans import Span
 from usage_billing.customers.queries import get_customer
 from usage_billing.metering.queries import PeriodTotal, totals_of
 from usage_billing.metering.split import beyond

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import Select, and_, exists, not_, or_, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
 from usage_billing.core.periods import Cadence
+from usage_billing.core.spans import ALWAYS, Span
+from usage_billing.db.filters import equal, within
 from usage_billing.subscriptions.anchors import ANNIVERSARY
 from usage_billing.subscriptions.lifecycle import Term, Terms, Timeline
 from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
+from usage_billing.subscriptions.states import ENDED, PAUSED
 
 _COLUMNS = """
     s.id, s.timezone, CASE s.anchor WHEN :anniversary THEN s.started_at END AS anchor, t.plan_id, t.starts_at,
@@ -45,6 +48,35 @@ class Contract:
     customer_id: str
     plan_id: str
     currency: str
+
+
+def subscriptions_where(
+    *,
+    now: datetime,
+    customer_id: str | None = None,
+    plan_id: str | None = None,
+    status: str | None = None,
+    span: Span = ALWAYS,
+) -> Select[Subscription]:
+    """The statement for a list of subscriptions that start in ``span``.
+
+    ``plan_id`` is the plan of the last term. ``status``, one of STATUSES, is that of ``now``; a subscription that is
+    yet to start has none of them.
+    """
+    asked = {Subscription.customer_id: customer_id, Subscription.plan_id: plan_id}
+    statement = within(equal(select(Subscription), asked), Subscription.started_at, span)
+    if status is None:
+        return statement
+    over = and_(Subscription.ended_at.is_not(None), Subscription.ended_at <= now)
+    if status == ENDED:
+        return statement.where(over)
+    paused = exists().where(
+        SubscriptionTerm.subscription_id == Subscription.id,
+        SubscriptionTerm.paused,
+        SubscriptionTerm.starts_at <= now,
+        or_(SubscriptionTerm.ends_at.is_(None), SubscriptionTerm.ends_at > now),
+    )
+    return statement.where(not_(over), Subscription.started_at <= now, paused if status == PAUSED else ~paused)
 
 
 def owner_of(session: Session, subscription_id: str) -> str:

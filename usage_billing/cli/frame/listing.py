@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import datetime
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from usage_billing.cli.frame.output import tell
+from usage_billing.cli.frame.types import TIME
+from usage_billing.core.clock import instant_text
+from usage_billing.core.spans import ALWAYS, Span
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -31,6 +36,22 @@ def limit_option(function: Function) -> Function:
     )(function)
 
 
+def span_options(of: str) -> Callable[[Function], Function]:
+    """``--from`` and ``--to``, passed on as ``span``: those whose ``of`` is from the one to before the other."""
+
+    def decorate(function: Function) -> Function:
+        @wraps(function)
+        def spanned(*, start: datetime | None, end: datetime | None, **given: Any) -> Any:
+            if start is not None and end is not None and end <= start:
+                raise click.UsageError("--to must be after --from.")
+            return function(span=Span(start=start, end=end), **given)
+
+        before = click.option("--to", "end", type=TIME, help="And before then.")(spanned)
+        return cast("Function", click.option("--from", "start", type=TIME, help=f"Only {of} from then on.")(before))
+
+    return decorate
+
+
 def first_rows(session: Session, statement: Select[Row], *, limit: int) -> Sequence[Row]:
     """The first ``limit`` rows; says on stderr when there are more, so that a reader does not take them for all."""
     rows = session.scalars(statement.limit(limit + 1)).all()
@@ -39,13 +60,19 @@ def first_rows(session: Session, statement: Select[Row], *, limit: int) -> Seque
     return rows[:limit]
 
 
-def none_of(things: str, *, hint: str, **asked: str | None) -> str:
+def none_of(things: str, *, hint: str, span: Span = ALWAYS, **asked: str | bool | None) -> str:
     """What people are told instead of an empty list: that there are none and what makes one, or that none fit.
 
-    ``asked``: the options that chose among them, by name, each None if it was not given.
+    ``asked``: the parameters of the options that chose among them, each None or False if it was not given; ``span`` is
+    ``--from`` and ``--to``.
     """
-    chosen = " ".join(f"--{name} {value}" for name, value in asked.items() if value)
-    return f"No {things} fit {chosen}." if chosen else f"There are no {things}: {hint}"
+    given = [
+        f"--{name.removesuffix('_id').replace('_', '-')}" + ("" if value is True else f" {value}")
+        for name, value in asked.items()
+        if value
+    ]
+    given += [f"--{name} {instant_text(at)}" for name, at in (("from", span.start), ("to", span.end)) if at is not None]
+    return f"No {things} fit {' '.join(given)}." if given else f"There are no {things}: {hint}"
 
 
 def example(*lines: str) -> str:

@@ -3,10 +3,11 @@
 import click
 
 from usage_billing.cli.frame.database import actor, reading, writing
-from usage_billing.cli.frame.listing import example, first_rows, limit_option
+from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
 from usage_billing.cli.frame.types import EMAIL, IDENTIFIER, NAME
 from usage_billing.core.clock import utc_now
+from usage_billing.core.spans import Span
 from usage_billing.wire import noun as wire
 from usage_billing.wire.customer import CUSTOMER
 
@@ -33,19 +34,19 @@ def create(*, id: str, name: str, email: str | None, as_json: bool) -> None:
 
 
 @command.command(name="list", epilog=example("customers list --json"))
+@span_options("those made")
 @limit_option
 @json_option
-def list_customers(*, limit: int, as_json: bool) -> None:
+def list_customers(*, span: Span, limit: int, as_json: bool) -> None:
     """List customers by id."""
-    from sqlalchemy import select
-
     from usage_billing.customers.models import Customer
+    from usage_billing.customers.queries import customers_where
 
+    statement = customers_where(span=span).order_by(Customer.id)
     with reading() as session:
-        rows = [
-            wire.show(CUSTOMER, row) for row in first_rows(session, select(Customer).order_by(Customer.id), limit=limit)
-        ]
-    print_rows(rows, as_json=as_json, empty="There are no customers yet: usage-billing customers create --help")
+        rows = [wire.show(CUSTOMER, row) for row in first_rows(session, statement, limit=limit)]
+    empty = none_of("customers", hint="usage-billing customers create --help", span=span)
+    print_rows(rows, as_json=as_json, empty=empty)
 
 
 @command.command(epilog=example("customers show user123"))

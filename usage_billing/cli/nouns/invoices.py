@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
 from usage_billing.cli.frame.database import actor, connected, reading, writing
-from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
+from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell
 from usage_billing.cli.frame.types import IDENTIFIER
 from usage_billing.core.clock import utc_now
@@ -39,22 +39,21 @@ def command() -> None:
 @click.option("--customer", "customer_id", type=IDENTIFIER, help="Only of this customer.")
 @click.option("--subscription", "subscription_id", type=IDENTIFIER, help="Only of this subscription.")
 @click.option("--status", type=click.Choice(_STATUSES), help="Only in this state.")
+@span_options("those whose period starts")
 @limit_option
 @json_option
-def list_invoices(
-    *, customer_id: str | None, subscription_id: str | None, status: str | None, limit: int, as_json: bool
-) -> None:
+def list_invoices(*, limit: int, as_json: bool, **asked: Any) -> None:
     """List invoices, newest first."""
     from usage_billing.invoicing.models import Invoice
-    from usage_billing.reports.invoices import invoice_views, invoices_where
+    from usage_billing.invoicing.queries import invoices_where
+    from usage_billing.reports.invoices import invoice_views
 
-    statement = invoices_where(customer_id=customer_id, subscription_id=subscription_id, status=status)
+    statement = invoices_where(**asked).order_by(Invoice.id.desc())
     with reading() as session:
-        found = first_rows(session, statement.order_by(Invoice.id.desc()), limit=limit)
+        found = first_rows(session, statement, limit=limit)
         rows = [wire.show(INVOICE, view) for view in invoice_views(session, found)]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
-    hint = "usage-billing bill makes them from usage."
-    empty = none_of("invoices", hint=hint, customer=customer_id, subscription=subscription_id, status=status)
+    empty = none_of("invoices", hint="usage-billing bill makes them from usage.", **asked)
     print_rows(shown, as_json=as_json, empty=empty)
 
 

@@ -12,7 +12,7 @@ import click
 from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.principal import SCOPES
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
-from usage_billing.cli.frame.listing import example, first_rows, limit_option
+from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell
 from usage_billing.cli.frame.types import IDENTIFIER, KEY_NAME, SPAN, TIME
 from usage_billing.core.clock import utc_now
@@ -61,23 +61,26 @@ def create(
     _print_issued(issued, shape, as_json=as_json)
 
 
-@command.command(name="list", epilog=example("keys list"))
-@click.option("--all", "also_ended", is_flag=True, help="Also keys that were revoked.")
+@command.command(name="list", epilog=example("keys list --scope admin"))
+@click.option("--scope", type=click.Choice(SCOPES), help="Only those that may do this.")
+@click.option("--all", "also_ended", is_flag=True, help="Also keys that were revoked or have expired.")
+@click.option("--ended", is_flag=True, help="Only those.")
 @limit_option
 @json_option
-def list_keys(*, also_ended: bool, limit: int, as_json: bool) -> None:
-    """List keys, newest first, without what opens anything."""
-    from sqlalchemy import select
-
+def list_keys(*, scope: str | None, also_ended: bool, ended: bool, limit: int, as_json: bool) -> None:
+    """List keys that hold, newest first, without what opens anything."""
     from usage_billing.access.models import ApiKey
+    from usage_billing.access.queries import keys_where
 
-    statement = select(ApiKey).order_by(ApiKey.id.desc())
-    if not also_ended:
-        statement = statement.where(ApiKey.revoked_at.is_(None))
+    if also_ended and ended:
+        raise click.UsageError("--all and --ended contradict each other.")
+    statement = keys_where(now=utc_now(), scope=scope, ended=None if also_ended else ended)
     with reading() as session:
-        rows = [wire.show(API_KEY, row) for row in first_rows(session, statement, limit=limit)]
+        found = first_rows(session, statement.order_by(ApiKey.id.desc()), limit=limit)
+        rows = [wire.show(API_KEY, row) for row in found]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
-    print_rows(shown, as_json=as_json, empty="There are no keys: usage-billing keys create --help")
+    empty = none_of("keys", hint="usage-billing keys create --help", scope=scope, ended=ended)
+    print_rows(shown, as_json=as_json, empty=empty)
 
 
 @command.command(epilog=example("keys rotate ub_1a2b3c4d --overlap 7d"))

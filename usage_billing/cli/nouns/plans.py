@@ -6,12 +6,13 @@ import click
 
 from usage_billing.catalog.fees import FEE_TIMINGS
 from usage_billing.cli.frame.database import actor, reading, writing
-from usage_billing.cli.frame.listing import example, first_rows, limit_option
+from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
 from usage_billing.cli.frame.types import IDENTIFIER, NAME, PRICE
 from usage_billing.core.clock import utc_now
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
 from usage_billing.core.proration import METHODS
+from usage_billing.core.spans import Span
 from usage_billing.wire import noun as wire
 from usage_billing.wire.plan import PLAN
 
@@ -56,17 +57,19 @@ def create(*, as_json: bool, **given: Any) -> None:
 
 
 @command.command(name="list", epilog=example("plans list --json"))
+@span_options("those made")
 @limit_option
 @json_option
-def list_plans(*, limit: int, as_json: bool) -> None:
+def list_plans(*, span: Span, limit: int, as_json: bool) -> None:
     """List plans by id."""
-    from sqlalchemy import select
-
     from usage_billing.catalog.models import Plan
+    from usage_billing.catalog.queries import plans_where
 
+    statement = plans_where(span=span).order_by(Plan.id)
     with reading() as session:
-        rows = [wire.show(PLAN, row) for row in first_rows(session, select(Plan).order_by(Plan.id), limit=limit)]
-    print_rows(rows, as_json=as_json, empty="There are no plans yet: usage-billing plans create --help")
+        rows = [wire.show(PLAN, row) for row in first_rows(session, statement, limit=limit)]
+    empty = none_of("plans", hint="usage-billing plans create --help", span=span)
+    print_rows(rows, as_json=as_json, empty=empty)
 
 
 @command.command(epilog=example("plans show business"))

@@ -10,8 +10,9 @@ import click
 
 from usage_billing.cli.frame.database import actor, connected, reading
 from usage_billing.cli.frame.exit_codes import ExitCode
-from usage_billing.cli.frame.listing import example, first_rows, limit_option
+from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, progress, tell
+from usage_billing.cli.frame.types import IDENTIFIER, REASON
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Conflict, NotFound
 from usage_billing.metering.states import QuarantineStatus
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("id", "reason", "detail", "userId", "subscriptionId", "receivedAt", "status")
 _PAGE = 500
 _STATUSES = [*map(str, QuarantineStatus)]
+_ANY = "any"
 
 
 @click.group(epilog=example("quarantine list"))
@@ -33,24 +35,27 @@ def command() -> None:
 
 
 @command.command(name="list", epilog=example("quarantine list --reason unknown_subscription"))
-@click.option("--reason", help="Only with this reason.")
-@click.option("--status", type=click.Choice(_STATUSES), default=_STATUSES[0], show_default=True)
+@click.option("--reason", type=REASON, help="Only with this reason.")
+@click.option("--status", type=click.Choice([*_STATUSES, _ANY]), default=_STATUSES[0], show_default=True)
+@click.option("--customer", "customer_id", type=IDENTIFIER, help="Only what names this customer.")
+@click.option("--subscription", "subscription_id", type=IDENTIFIER, help="Only what names this subscription.")
+@span_options("those received")
 @limit_option
 @json_option
-def list_quarantined(*, reason: str | None, status: str, limit: int, as_json: bool) -> None:
+def list_quarantined(*, reason: str | None, status: str, limit: int, as_json: bool, **asked: Any) -> None:
     """List what is quarantined, oldest first."""
-    from sqlalchemy import select
-
     from usage_billing.metering.models import QuarantinedUsage
+    from usage_billing.metering.queries import quarantined_where
 
-    statement = select(QuarantinedUsage).where(QuarantinedUsage.status == status).order_by(QuarantinedUsage.id)
-    if reason:
-        statement = statement.where(QuarantinedUsage.reason == reason)
+    statement = quarantined_where(status=None if status == _ANY else status, reason=reason, **asked)
     with reading() as session:
-        rows = [wire.show(QUARANTINED, row) for row in first_rows(session, statement, limit=limit)]
+        found = first_rows(session, statement.order_by(QuarantinedUsage.id), limit=limit)
+        rows = [wire.show(QUARANTINED, row) for row in found]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
+    state = "" if status == _ANY else f"{status} "
     because = f" as {reason}" if reason else ""
-    print_rows(shown, as_json=as_json, empty=f"Nothing is {status} in quarantine{because}.")
+    empty = none_of("recordings in quarantine", hint=f"Nothing is {state}in quarantine{because}.", **asked)
+    print_rows(shown, as_json=as_json, empty=empty.removeprefix("There are no recordings in quarantine: "))
 
 
 @command.command(epilog=example("quarantine show 01890a5d-ac96-774b-bcce-b302099a8057"))

@@ -70,23 +70,24 @@ def create(
 
 @command.command(name="list", epilog=example("quotas list --plan business"))
 @click.option("--plan", "plan_id", type=IDENTIFIER, help="Only of this plan.")
+@click.option("--usage-type", type=IDENTIFIER, help="Only for this usage type.")
+@click.option("--subscription", "subscription_id", type=IDENTIFIER, help="Only this subscription's own.")
 @click.option("--all", "all_versions", is_flag=True, help="Also versions that a later one has replaced.")
+@click.option("--replaced", is_flag=True, help="Only those.")
 @limit_option
 @json_option
-def list_quotas(*, plan_id: str | None, all_versions: bool, limit: int, as_json: bool) -> None:
+def list_quotas(*, all_versions: bool, replaced: bool, limit: int, as_json: bool, **asked: Any) -> None:
     """List quotas by plan and usage type."""
-    from sqlalchemy import select
-
     from usage_billing.catalog.models import UsageQuota
+    from usage_billing.catalog.queries import quotas_where
 
-    statement = select(UsageQuota).order_by(UsageQuota.plan_id, UsageQuota.usage_type_id, UsageQuota.version)
-    if plan_id:
-        statement = statement.where(UsageQuota.plan_id == plan_id)
-    if not all_versions:
-        statement = statement.where(UsageQuota.effective_until.is_(None))
+    if all_versions and replaced:
+        raise click.UsageError("--all and --replaced contradict each other.")
+    statement = quotas_where(current=None if all_versions else not replaced, **asked)
+    statement = statement.order_by(UsageQuota.plan_id, UsageQuota.usage_type_id, UsageQuota.version)
     with reading() as session:
         rows = [wire.show(QUOTA, row) for row in first_rows(session, statement, limit=limit)]
-    empty = none_of("quotas", hint="usage-billing quotas create --help", plan=plan_id)
+    empty = none_of("quotas", hint="usage-billing quotas create --help", replaced=replaced, **asked)
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     print_rows(shown, as_json=as_json, empty=empty)
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from usage_billing.cli.frame.database import actor, reading, writing
-from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
+from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing
 from usage_billing.cli.frame.types import IDENTIFIER, MOMENT, TIME
 from usage_billing.core.clock import utc_now
 from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
 from usage_billing.subscriptions.moments import NOW
+from usage_billing.subscriptions.states import STATUSES
 from usage_billing.wire import noun as wire
 from usage_billing.wire.subscription import SUBSCRIPTION
 
@@ -62,29 +63,25 @@ def create(*, started_at: datetime | None, as_json: bool, **given: Any) -> None:
     print_thing(shape, as_json=as_json)
 
 
-@command.command(name="list", epilog=example("subscriptions list --customer user123"))
+@command.command(name="list", epilog=example("subscriptions list --customer user123 --status active"))
 @click.option("--customer", "customer_id", type=IDENTIFIER, help="Only of this customer.")
 @click.option("--plan", "plan_id", type=IDENTIFIER, help="Only on this plan.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only what is so now.")
+@span_options("those that start")
 @limit_option
 @json_option
-def list_subscriptions(*, customer_id: str | None, plan_id: str | None, limit: int, as_json: bool) -> None:
+def list_subscriptions(*, limit: int, as_json: bool, **asked: Any) -> None:
     """List subscriptions by id."""
-    from sqlalchemy import select
-
     from usage_billing.reports.subscriptions import subscription_views
     from usage_billing.subscriptions.models import Subscription
+    from usage_billing.subscriptions.queries import subscriptions_where
 
-    statement = select(Subscription).order_by(Subscription.id)
-    if customer_id:
-        statement = statement.where(Subscription.customer_id == customer_id)
-    if plan_id:
-        statement = statement.where(Subscription.plan_id == plan_id)
+    statement = subscriptions_where(now=utc_now(), **asked).order_by(Subscription.id)
     with reading() as session:
         found = subscription_views(session, first_rows(session, statement, limit=limit))
         rows = [wire.show(SUBSCRIPTION, row) for row in found]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
-    hint = "usage-billing subscriptions create --help"
-    empty = none_of("subscriptions", hint=hint, customer=customer_id, plan=plan_id)
+    empty = none_of("subscriptions", hint="usage-billing subscriptions create --help", **asked)
     print_rows(shown, as_json=as_json, empty=empty)
 
 

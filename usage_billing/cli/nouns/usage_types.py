@@ -3,10 +3,11 @@
 import click
 
 from usage_billing.cli.frame.database import actor, reading, writing
-from usage_billing.cli.frame.listing import example, first_rows, limit_option
+from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
 from usage_billing.cli.frame.types import IDENTIFIER, UNIT
 from usage_billing.core.clock import utc_now
+from usage_billing.core.spans import Span
 from usage_billing.wire import noun as wire
 from usage_billing.wire.usage_type import USAGE_TYPE
 
@@ -33,18 +34,19 @@ def create(*, id: str, unit_name: str | None, aggregation: str, as_json: bool) -
 
 
 @command.command(name="list", epilog=example("usage-types list --json"))
+@span_options("those made")
 @limit_option
 @json_option
-def list_usage_types(*, limit: int, as_json: bool) -> None:
+def list_usage_types(*, span: Span, limit: int, as_json: bool) -> None:
     """List usage types by id."""
-    from sqlalchemy import select
-
     from usage_billing.catalog.models import UsageType
+    from usage_billing.catalog.queries import usage_types_where
 
+    statement = usage_types_where(span=span).order_by(UsageType.id)
     with reading() as session:
-        found = first_rows(session, select(UsageType).order_by(UsageType.id), limit=limit)
-        rows = [wire.show(USAGE_TYPE, row) for row in found]
-    print_rows(rows, as_json=as_json, empty="There are no usage types yet: usage-billing usage-types create --help")
+        rows = [wire.show(USAGE_TYPE, row) for row in first_rows(session, statement, limit=limit)]
+    empty = none_of("usage types", hint="usage-billing usage-types create --help", span=span)
+    print_rows(rows, as_json=as_json, empty=empty)
 
 
 @command.command(epilog=example("usage-types show assessment"))
