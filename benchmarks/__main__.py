@@ -8,12 +8,12 @@ from importlib import import_module
 from benchmarks.report import table, write
 
 NAMES = ("single", "batches", "growth", "reads", "billing", "memory", "scale")
-# Asked for by name only: it needs another build to stand beside, and its figures say nothing without that one.
+# Run only when named: it measures this build against another one, which the caller must have ready.
 ASKED_FOR = ("builds",)
 
 
 def main() -> int:
-    """0 when every bound held, 1 otherwise."""
+    """Run the benchmarks that the command line names; returns 0 when every bound held, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and compare with a yardstick.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES + ASKED_FOR))
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs; nothing is kept")

@@ -1,4 +1,4 @@
-"""Batches over HTTP until they are in the books, beside what PostgreSQL alone makes of the same rows."""
+"""Recording batches: from the HTTP request to the row in the books, beside PostgreSQL copying the same rows."""
 
 from benchmarks import events
 from benchmarks.copy_rows import copy_rows
@@ -13,7 +13,7 @@ SIZES = ((1000, 0.50), (100, 0.25))
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """Rounds of the yardstick and of us, one after the other on the same machine."""
+    """Measure the yardstick and each batch size in turns on one machine; events per second."""
     number, rounds = (10_000, 1) if quick else (100_000, 5)
     with machine() as made:
         made.subscribe(SUBSCRIPTIONS)
@@ -38,7 +38,7 @@ def run(*, quick: bool) -> list[Figure]:
 
 
 def record(made: Machine, number: int, *, batch: int, subscriptions: int = SUBSCRIPTIONS, first: int = 0) -> Spent:
-    """Until ``number`` more recordings are in the books."""
+    """Send ``number`` recordings in batches and wait until the books hold them all; returns what that took."""
     file = made.home / "requests"
     sent = events.bodies(number, batch=batch, subscriptions=subscriptions, first=first)
     save(file, (request(PATH, body, key=key()) for body in sent))

@@ -1,4 +1,4 @@
-"""A month of 100,000 subscriptions: a whole run by the workers of ``up``, beside what any program would need."""
+"""Billing a month of 100,000 subscriptions: a whole run by the workers of ``up``, beside the yardstick's copy."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ from benchmarks.turns import in_turns
 from benchmarks.yardstick import copy_books
 from tests.faults.processes import tree
 
-# No run but ours; everything that was used can be final.
+# The schedule starts no run during the measurement, and without days of grace a run may finalize its invoices.
 ENVIRONMENT = {"USAGE_BILLING_SCHEDULE": "0 0 1 1 *", "USAGE_BILLING_GRACE_SECONDS": "0"}
 PATIENCE = 1800
 ROUNDS = 7
@@ -31,7 +31,11 @@ _STATUS = """
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A machine with a month to bill, and what was found beside it: seconds, and MiB of the largest worker process."""
+    """A machine with a month to bill, and what was measured on the way.
+
+    ``again`` are seconds of runs with nothing to do, ``yardsticks`` seconds of copying the books, ``memory`` MiB of the
+    worker's largest process, sampled once a second.
+    """
 
     made: Machine
     subscriptions: int
@@ -73,7 +77,7 @@ class Month:
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """The same subscriptions with few and with ten times as many recordings, on two machines in turns."""
+    """Bill the same subscriptions with few and with ten times as many recordings, on two machines in turns."""
     subscriptions = 1_000 if quick else 100_000
     with _month(subscriptions, subscriptions * 10) as few, _month(subscriptions, subscriptions * 100) as many:
         runs = in_turns(ROUNDS, {"few": few.bill, "many": many.bill_and_compare})
@@ -122,7 +126,10 @@ def _month(subscriptions: int, events: int) -> Iterator[Month]:
 
 
 def _run(made: Machine, *, invoices: int) -> float:
-    """Ask for a run as a service would; its seconds from being opened to being complete."""
+    """Ask for a run over HTTP, wait until it is complete, and return the seconds between its opening and its end.
+
+    Raises RuntimeError unless it made ``invoices`` final invoices, TimeoutError when it takes longer than PATIENCE.
+    """
     made.sql("CHECKPOINT")
     asked = urllib.request.Request(
         f"{made.url}/api/usage/process-billing",
@@ -147,7 +154,7 @@ def _run(made: Machine, *, invoices: int) -> float:
 
 @contextmanager
 def _memory_of(made: Machine) -> Iterator[list[float]]:
-    """MiB of the largest of the worker's processes, every half a second while the block runs."""
+    """A list that grows by the MiB of the worker's largest process, once a second while the block runs."""
     found: list[float] = []
     ended = threading.Event()
 

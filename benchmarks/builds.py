@@ -1,4 +1,4 @@
-"""Batches of 1,000 recorded by this build and by another one, each on servers of its own, in turns.
+"""This build beside another one: both record batches of 1,000 in turns, each on servers of its own.
 
 The other build is a checkout with its environment, named by ``BESIDE``: ``make bench ARGS=builds BESIDE=FOLDER``.
 """
@@ -20,14 +20,14 @@ BATCH = 1000
 
 
 class Build:
-    """A build that serves; ``round`` records so many recordings more and tells what that took."""
+    """A build that runs in another process; :meth:`round` makes it record and tells what that took."""
 
     def __init__(self, serving: "subprocess.Popen[str]") -> None:
         self._serving = serving
         self._answer()
 
     def round(self, number: int) -> dict[str, float]:
-        """``seconds`` by the clock and ``cpu`` seconds until ``number`` more are in the books."""
+        """Record ``number`` more: ``seconds`` by the clock and ``cpu`` seconds until the books hold them."""
         assert self._serving.stdin
         print(number, BATCH, file=self._serving.stdin, flush=True)
         return self._answer()
@@ -42,7 +42,7 @@ class Build:
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """Rounds of both; the ratios are of neighbours in time."""
+    """Measure both builds in turns. A ratio compares the two measurements of one round, which lie close in time."""
     other = Path(os.environ.get("BESIDE", "")).resolve()
     if not (other / ".venv" / "bin" / "python").exists() or other == HERE:
         raise SystemExit("set BESIDE to the folder of another build that has its .venv")
@@ -73,7 +73,7 @@ def run(*, quick: bool) -> list[Figure]:
 
 @contextmanager
 def _serving(folder: Path) -> Iterator[Build]:
-    """The build in ``folder``, ready to record."""
+    """Start the build in ``folder``; within the block it is ready to record."""
     python = folder / ".venv" / "bin" / "python"
     command = [str(python), str(HERE / "benchmarks" / "rounds.py"), str(SUBSCRIPTIONS)]
     with subprocess.Popen(

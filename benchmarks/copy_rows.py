@@ -1,7 +1,7 @@
-"""What PostgreSQL makes of the rows of recordings by itself: COPY to a temporary table, then INSERT what is new.
+"""The yardstick for recording: PostgreSQL copies the same rows to a temporary table and inserts those that are new.
 
-One connection, a transaction for as many rows as a drain takes, a table with the columns, checks and indexes of
-``usage``; nothing is validated, looked up, divided or added up.
+One connection writes, in transactions of as many rows as a drain takes, to a table with the columns, checks and
+indexes of ``usage``. The yardstick validates nothing, looks nothing up and adds nothing up.
 """
 
 import time
@@ -22,7 +22,7 @@ _COPY = """
 
 
 def copy_rows(url: str, number: int, *, subscriptions: int) -> float:
-    """Seconds for ``number`` rows into a table that stays from call to call."""
+    """Seconds to write ``number`` rows. The table is kept between calls, so it grows as the books do."""
     now = datetime.now(UTC)
     made = [usual_batch(body, now=now) or [] for body in bodies(number, batch=1000, subscriptions=subscriptions)]
     rows = [recording for batch in made for recording in batch]

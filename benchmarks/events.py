@@ -1,4 +1,4 @@
-"""Events as senders spell them: a key, two names of metadata, a subscription of those in the books."""
+"""Events as senders spell them: with a key, two entries of metadata and a subscription that is in the books."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ _numbers = count()
 
 
 def event(*, subscriptions: int = SUBSCRIPTIONS, first: int = 0) -> dict[str, Any]:
-    """One event that was never sent before, for the next of ``subscriptions`` in turn, from the ``first`` on."""
+    """An event with a fresh key. Successive events go to ``subscriptions`` subscriptions in turn, from ``first`` on."""
     number = next(_numbers)
     owner = first + number % subscriptions
     return {
@@ -27,7 +27,7 @@ def event(*, subscriptions: int = SUBSCRIPTIONS, first: int = 0) -> dict[str, An
 
 
 def bodies(events: int, *, batch: int, subscriptions: int = SUBSCRIPTIONS, first: int = 0) -> Iterator[bytes]:
-    """Bodies of batches that hold ``events`` together; of single recordings when ``batch`` is 1."""
+    """Request bodies that hold ``events`` events, ``batch`` in each; with ``batch`` 1 each is a single recording."""
     made = [event(subscriptions=subscriptions, first=first) for _ in range(events)]
     if batch == 1:
         yield from (json.dumps(one).encode() for one in made)
@@ -37,12 +37,12 @@ def bodies(events: int, *, batch: int, subscriptions: int = SUBSCRIPTIONS, first
 
 
 def rounds(values: Sequence[float]) -> float:
-    """The median: what a round in the middle came to."""
+    """The median of what the rounds came to."""
     return sorted(values)[len(values) // 2]
 
 
 def percentile(values: Sequence[float], part: int) -> float:
-    """What ``part`` of a hundred are not above."""
+    """The smallest value that ``part`` percent of ``values`` do not exceed."""
     return sorted(values)[min(len(values) * part // 100, len(values) - 1)]
 
 

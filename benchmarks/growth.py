@@ -1,7 +1,11 @@
-"""The same recording in an empty table, behind a million on its own subscription, and behind ten million in all.
+"""Whether recording slows down as the books grow.
 
-What it costs is the CPU that all processes of the system use for it. By the clock a burst on one subscription is
-harder: its shard is one chain of a worker and PostgreSQL, which wait for each other while a part of the machine idles.
+A recording into empty books is compared with one whose subscription has a million already, and with one into books
+of ten million.
+
+The cost of a recording is the CPU that all processes of the system use for it. By the clock a burst on one
+subscription is slower: one worker and one connection of PostgreSQL work on its shard, and wait for each other while
+the rest of the machine idles.
 """
 
 from itertools import count
@@ -15,13 +19,13 @@ from benchmarks.seed import seed_usage
 from benchmarks.single import record_one_by_one
 from benchmarks.turns import Turns, in_turns
 
-# Of two whole systems; and of subscriptions of one, which differ by less than the machine does from itself: the middle
-# of 21 rounds would still be two or three hundredths off.
+# ROUNDS compare two whole systems, MORE_ROUNDS subscriptions of one system. Those differ by less than the machine's
+# speed varies: the median of 21 rounds would still be off by 2 or 3 percent.
 ROUNDS, MORE_ROUNDS = 7, 31
 
 
 class Cost(NamedTuple):
-    """Of one recording, in microseconds."""
+    """What a recording costs, in microseconds by the clock and of CPU."""
 
     clock: float
     cpu: float
@@ -31,7 +35,7 @@ _CLOCK, _CPU = attrgetter("clock"), attrgetter("cpu")
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """Two systems side by side, and then a subscription with much beside others with little."""
+    """Compare two systems, one with full books; then, in one of them, a full subscription beside fresh ones."""
     number, million, ten_million = (5_000, 50_000, 100_000) if quick else (50_000, 1_000_000, 10_000_000)
     with machine() as small:
         small.subscribe(SUBSCRIPTIONS + ROUNDS + 2 * MORE_ROUNDS)
@@ -46,7 +50,7 @@ def run(*, quick: bool) -> list[Figure]:
                 ROUNDS, {"empty": lambda: _into_empty(small, number), "behind": lambda: _batches(large, number)}
             )
             recorded = large.recorded()
-        # A million in the middle of the rounds, each of which adds to it.
+        # Each round adds to the subscription, so that it holds a million in the middle of the rounds.
         record(small, million - MORE_ROUNDS * number // 4, batch=1000, subscriptions=1)
         small.vacuum()
         unused = count(SUBSCRIPTIONS)
@@ -112,7 +116,7 @@ def _by_the_clock(what: str, turns: Turns[Cost], much: str, little: str, *, at_m
 
 
 def _batches(made: Machine, number: int, *, only: int | None = None) -> Cost:
-    """In batches of 1,000, over all subscriptions or ``only`` one."""
+    """The cost of a recording when ``number`` come in batches of 1,000, to all subscriptions or to ``only`` one."""
     if only is None:
         return _for_one(record(made, number, batch=1000), number)
     return _for_one(record(made, number, batch=1000, subscriptions=1, first=only), number)
@@ -128,5 +132,5 @@ def _into_empty(made: Machine, number: int) -> Cost:
 
 
 def _for_one(spent: Spent, number: int) -> Cost:
-    """Of one of ``number`` recordings, in microseconds of the clock and of CPU."""
+    """The cost of a recording, where ``spent`` is what ``number`` of them took."""
     return Cost(clock=spent.seconds / number * 1e6, cpu=sum(spent.cpu.values()) / number * 1e6)

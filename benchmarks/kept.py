@@ -1,4 +1,7 @@
-"""The books as they were, to do the same to them again. Usage stays: neither a run nor the yardstick writes there."""
+"""Keeping a copy of the books, so that a run can be measured again on the same ones.
+
+The table ``usage`` is left out: neither a run nor the yardstick writes to it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +18,7 @@ _TABLES = """
 
 
 def keep(made: Machine) -> None:
-    """Remember the rows of every table."""
+    """Copy the rows of every table but ``usage`` to a schema of its own."""
     with _superuser(made) as connection:
         connection.execute("CREATE SCHEMA kept")
         for table in _tables(connection):
@@ -23,7 +26,7 @@ def keep(made: Machine) -> None:
 
 
 def restore(made: Machine) -> None:
-    """Let there be those rows and no others, where they were before; no page is left to write or to vacuum."""
+    """Put the kept rows back and remove all others; then vacuum and write all pages, so that nothing is left to do."""
     with _superuser(made) as connection:
         connection.execute("SET session_replication_role = replica")  # no trigger, and foreign keys hold as they did
         tables = _tables(connection)

@@ -1,9 +1,10 @@
-"""A client that costs little: ready-made requests over some connections, from one process.
+"""A client that uses little CPU: one process sends requests that were made beforehand, over several connections.
 
 ``python -m benchmarks.load PORT REQUESTS --connections 16 [--rate 500]``. REQUESTS is a file of requests as they go
-over the wire, each behind its length. Every one is sent once; the next goes over a connection when its answer came,
-and with ``--rate`` not before its time. Prints one line of JSON: seconds, answers by status, and how long each took, in
-milliseconds, counted with ``--rate`` from when a request was due.
+over the wire, each behind its length. The client sends each of them once. A connection takes the next request when it
+has the answer to the one before; with ``--rate``, which is requests a second, not before that request is due. It prints
+a line of JSON: the seconds in all, how many answers had each status, and the milliseconds that each answer took.
+With ``--rate`` those count from the moment at which the request was due.
 """
 
 import argparse
@@ -37,7 +38,7 @@ def get(path: str, *, key: str) -> bytes:
 
 
 def save(file: Path, requests: Iterable[bytes]) -> None:
-    """Write REQUESTS."""
+    """Write the file REQUESTS: each request behind its length."""
     with file.open("wb") as output:
         for one in requests:
             output.write(_SIZE.pack(len(one)) + one)
@@ -80,7 +81,7 @@ class _Run:
     def go(self, port: int, connections: int) -> float:
         """Send everything; returns the seconds it took."""
         selector = selectors.DefaultSelector()
-        # In turns: one that has not been used for long would be closed.
+        # Connections are used in turns: the server closes one that has been idle for long.
         idle = deque(_Connection(socket.create_connection(("127.0.0.1", port))) for _ in range(connections))
         for one in idle:
             one.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -118,7 +119,7 @@ class _Run:
 
 
 def main() -> None:
-    """Run and print."""
+    """Send the requests that the command line names, and print the line of JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("requests", type=Path)

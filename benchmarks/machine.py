@@ -55,7 +55,7 @@ class Machine(System):
         self.api = api
 
     def settings(self) -> Settings:
-        """With as many processes of the API and threads of each as were asked for."""
+        """The settings of the system, with as many API processes and threads as this machine was given."""
         threads = int(self.environment["USAGE_BILLING_API_THREADS"])
         return replace(super().settings(), api_workers=self.api, api_threads=threads)
 
@@ -66,7 +66,7 @@ class Machine(System):
         return self
 
     def subscribe(self, subscriptions: int) -> None:
-        """Let there be so many subscriptions, ``sub0`` of ``user0`` and so on."""
+        """Make ``subscriptions`` subscriptions with their customers: ``sub0`` of ``user0`` and so on."""
         engine = make_engine(self.postgres.url().replace("postgresql://", "postgresql+psycopg://"))
         with transaction(engine) as session:
             for number in range(SUBSCRIPTIONS, subscriptions):
@@ -75,7 +75,7 @@ class Machine(System):
         engine.dispose()
 
     def client(self, requests: Path, *, port: int | None = None, connections: int = 16, rate: float = 0) -> Answers:
-        """Send REQUESTS of ``benchmarks.load``."""
+        """Send the requests of the file ``requests``, which ``benchmarks.load`` describes."""
         command = [sys.executable, "-m", "benchmarks.load", str(port or self.port), str(requests)]
         command += ["--connections", str(connections), "--rate", str(rate)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
@@ -95,9 +95,12 @@ class Machine(System):
         return time.perf_counter() - started
 
     def record(self, requests: Path, number: int, *, connections: int) -> Spent:
-        """Send REQUESTS until the ``number`` recordings in them are in the books; counting those is not in it."""
+        """Send ``requests`` and wait until the books hold the ``number`` recordings in them; returns what that took.
+
+        The time to count them afterwards is not part of it.
+        """
         begun = new_id()
-        time.sleep(0.3)  # until what counted before is buried: its CPU would come to light in between
+        time.sleep(0.3)  # until the process that counted before has ended: its CPU would appear in this measurement
         used = self.cpu()
         answers = self.client(requests, connections=connections)
         if set(answers.statuses) != {"202"}:
@@ -109,7 +112,7 @@ class Machine(System):
         return spent
 
     def vacuum(self) -> None:
-        """Leave nothing to do for autovacuum, and every page on disk."""
+        """Vacuum every table and write every page, so that neither happens during the measurement."""
         with psycopg.connect(self.postgres.superuser_url("usage_billing"), autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE)")
             connection.execute("CHECKPOINT")
@@ -119,7 +122,10 @@ class Machine(System):
         return int(self.sql("SELECT count(*) FROM usage")[0][0])
 
     def recorded_since(self, begun: UUID) -> int:
-        """How many of them were accepted after this id was made. To count all drives what is in use off the caches."""
+        """How many recordings were accepted after the id ``begun`` was made.
+
+        It reads those rows alone: counting the whole table would drive the pages in use out of the caches.
+        """
         return int(self.sql("SELECT count(*) FROM usage WHERE id BETWEEN %s AND %s", begun, new_id())[0][0])
 
     def cpu(self) -> dict[str, float]:
@@ -133,7 +139,7 @@ class Machine(System):
 
 @contextmanager
 def machine(*, api: int = 2, processes: int = 2, environment: dict[str, str] | None = None) -> Iterator[Machine]:
-    """A machine that serves, with so many processes of the API, 16 threads together, and of the worker."""
+    """A machine that serves: ``api`` processes of the API with 16 threads together, ``processes`` of the worker."""
     with (
         tempfile.TemporaryDirectory(prefix="usage-billing-bench-") as place,
         Machine(Path(place) / "home", api=api, processes=processes, environment=environment) as made,
@@ -143,7 +149,7 @@ def machine(*, api: int = 2, processes: int = 2, environment: dict[str, str] | N
 
 @contextmanager
 def served(app: str, made: Machine, *, environment: dict[str, str] | None = None) -> Iterator[int]:
-    """Another WSGI application on the same server, workers and threads as the API; its port."""
+    """Serve another WSGI application by the same server, processes and threads as the API; yields its port."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "-c", "python:api.gunicorn_config"]
     command += ["--workers", str(made.api), "--threads", made.environment["USAGE_BILLING_API_THREADS"], app]
@@ -154,7 +160,7 @@ def served(app: str, made: Machine, *, environment: dict[str, str] | None = None
 
 @contextmanager
 def process(command: Sequence[str], *, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A process beside the system."""
+    """A process that runs beside the system and is ended with the block."""
     started = subprocess.Popen(command, cwd=ROOT, env=_environment(environment), stderr=subprocess.DEVNULL)
     try:
         yield started
@@ -181,7 +187,7 @@ def _wait_for(port: int) -> None:
 
 
 def _cpu_of(pid: int) -> float:
-    """Of all its threads, to the nanosecond; and of the processes it has buried, to the hundredth."""
+    """CPU seconds that a process has used: its threads' exact to 1 ns, its ended children's to 10 ms."""
     try:
         fields = [int(field) for field in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
     except OSError:

@@ -8,7 +8,7 @@ MIB = 2**20
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """A tenth first, to see that what comes after it adds nothing."""
+    """Record a tenth, look, record the rest and look again: the rest must add no memory."""
     number = 50_000 if quick else 1_000_000
     with machine() as made:
         made.subscribe(SUBSCRIPTIONS)
@@ -50,10 +50,12 @@ def run(*, quick: bool) -> list[Figure]:
 
 
 def _storage(made: Machine) -> tuple[int, str]:
-    """Bytes of the table of recordings, and of each of its parts a recording."""
+    """Bytes of the table ``usage`` with its indexes, and a text with the bytes that each part needs a recording."""
     rows = made.sql(
-        "SELECT indexrelid::regclass::text, pg_relation_size(indexrelid) FROM pg_index"
-        " WHERE indrelid = 'usage'::regclass ORDER BY 1"
+        """
+        SELECT indexrelid::regclass::text, pg_relation_size(indexrelid) FROM pg_index
+        WHERE indrelid = 'usage'::regclass ORDER BY 1
+        """
     )
     table = int(made.sql("SELECT pg_table_size('usage')")[0][0])
     recorded = made.recorded()

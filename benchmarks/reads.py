@@ -1,4 +1,4 @@
-"""Reading usage through the API, with little and with much in the books; and turning pages of records."""
+"""Reading usage through the API from small and from large books, and reading a list of records page by page."""
 
 import http.client
 import json
@@ -24,14 +24,14 @@ QUESTIONS = 500
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """p99 in milliseconds of one question, to the machine with little in its books and to the one with much."""
+    """How long answers to a question take: p99 in milliseconds, from the small books and from the large ones."""
 
     little: float
     much: float
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """The same questions to a machine with ten thousand recordings and to one with ten million, in turns."""
+    """Ask a machine with 10,000 recordings and one with 10 million the same questions, in turns."""
     few, many, pages = (4_000, 40_000, 50) if quick else (10_000, 10_000_000, 1_000)
     with _holding(few) as little, _holding(many, pages=pages) as much:
         user = _p99(little, much, "/api/usage/user/user")
@@ -71,7 +71,7 @@ def run(*, quick: bool) -> list[Figure]:
 
 @dataclass(frozen=True, slots=True)
 class _Books:
-    """A machine with so many subscriptions, each with EACH recordings."""
+    """A machine and the number of its subscriptions, each of which has EACH recordings."""
 
     made: Machine
     subscriptions: int
@@ -79,7 +79,7 @@ class _Books:
 
 @contextmanager
 def _holding(recordings: int, *, pages: int = 0) -> Iterator[_Books]:
-    """A machine with RECORDINGS in its books, and PAGES of one subscription besides."""
+    """A machine with ``recordings`` in its books; one more subscription has as many as fill ``pages`` pages."""
     with machine() as made:
         subscriptions = max(recordings // EACH, 1)
         url = made.postgres.url().replace("postgresql://", "postgresql+psycopg://")
@@ -91,7 +91,9 @@ def _holding(recordings: int, *, pages: int = 0) -> Iterator[_Books]:
 
 
 def _p99(little: _Books, much: _Books, path: str) -> Measured:
-    """Over two connections, each asking without a pause, both machines in turns; all ROUNDS rounds but the first."""
+    """Ask for ``path`` over two connections without a pause, both machines in turns. The first of ROUNDS rounds is left
+    out: it fills the caches.
+    """
     found: dict[_Books, list[float]] = {little: [], much: []}
     for turn in range(ROUNDS):
         for books, times in found.items():
@@ -108,7 +110,7 @@ def _p99(little: _Books, much: _Books, path: str) -> Measured:
 
 
 def _turn(made: Machine, pages: int) -> tuple[float, float]:
-    """Seconds of a page: the middle of TURNS from the second on, and of as many around the last, asked for in turns."""
+    """Median seconds to read one of the TURNS pages from the second on, and one of the TURNS last pages, in turns."""
     connection = http.client.HTTPConnection("127.0.0.1", made.port)
 
     def ask(cursor: str) -> tuple[float, str]:

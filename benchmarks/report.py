@@ -16,8 +16,8 @@ _PART = re.compile(r"<!-- figures: (?P<name>[a-z]+) -->\n.*?<!-- end -->", re.DO
 class Figure:
     """One line of the table.
 
-    ``measured`` and ``yardstick`` are texts with their units; ``value`` is what is held against ``at_least`` or
-    ``at_most``: a ratio, or where no yardstick makes sense a number of the unit in ``measured``.
+    ``measured`` and ``yardstick`` are texts with their units; ``value`` is compared with ``at_least`` or
+    ``at_most``: a ratio, or where there is no yardstick a number in the unit of ``measured``.
     """
 
     what: str
@@ -29,7 +29,7 @@ class Figure:
 
     @property
     def held(self) -> bool:
-        """Whether the value is within its bound; without a bound it is only told."""
+        """Whether the value is within its bound; True without a bound."""
         low = self.at_least is None or self.value >= self.at_least
         return low and (self.at_most is None or self.value <= self.at_most)
 
@@ -42,12 +42,12 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """``yes``, ``no``, or nothing where there is no bound."""
+        """``yes`` or ``no``; empty where there is no bound."""
         return ("yes" if self.held else "**no**") if self.bound else ""
 
 
 def rate(count: float, seconds: float) -> str:
-    """``12,345/s``."""
+    """How many a second, as text: ``12,345/s``."""
     return f"{count / seconds:,.0f}/s"
 
 
@@ -62,7 +62,7 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def write(name: str, figures: Sequence[Figure], *, took: float) -> None:
-    """Replace the part ``name`` of the page."""
+    """Replace the table of benchmark ``name`` in docs/performance.md; raises LookupError when it has no place there."""
     stamp = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, {took:.0f} s"
     part = f"<!-- figures: {name} -->\n{table(figures)}\n\nRun on {stamp}.\n<!-- end -->"
     before = PAGE.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""One build under measurement, in a process of its own: records a round whenever a line asks for it.
+"""Measures one build in a process of its own: records a round for each line that it reads.
 
 ``python benchmarks/rounds.py SUBSCRIPTIONS`` in the folder of any build that has ``benchmarks``. Reads lines
 ``NUMBER BATCH`` from standard input; answers each with a line of JSON: ``seconds`` by the clock and ``cpu``,
@@ -12,7 +12,7 @@ from pathlib import Path
 
 def main() -> None:
     """Serve rounds until standard input ends."""
-    # This file may belong to another build than the one that is measured: only the current folder is imported from.
+    # This file may belong to another build than the measured one, so it imports from the current folder alone.
     sys.path[0] = str(Path.cwd())
     from benchmarks.batches import record
     from benchmarks.machine import machine

@@ -1,4 +1,4 @@
-"""The rate with one, two and four worker processes, and who uses the processors then."""
+"""The recording rate with one, two and four worker processes, and how much CPU each part of the system uses."""
 
 from benchmarks import events
 from benchmarks.batches import SUBSCRIPTIONS, record
@@ -10,7 +10,7 @@ ROUNDS = 3
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """Batches of 1,000; what each part of the system costs comes with it, in microseconds of CPU an event."""
+    """Record batches of 1,000; each figure tells the CPU of each part of the system, in microseconds an event."""
     number = 10_000 if quick else 100_000
     found: list[Figure] = []
     first = 0.0

@@ -1,8 +1,8 @@
 """Books of any size, made inside PostgreSQL: as if every recording had come through the API, in the order recorded.
 
-Sets instead of ``record_batch``, which would take ten minutes for ten million. ``verify`` finds nothing to complain
-of (tests/integration/test_seed.py), with one exception that it does not look at: a recording's own fingerprint, by
-which a repeated key is told from a conflicting one, is made up here.
+SQL statements write whole sets of rows, because ``record_batch`` would take ten minutes for ten million recordings.
+``verify`` finds no fault with the result (tests/integration/test_seed.py). It does not look at the fingerprints of
+recordings, by which a repeated key is told from a conflicting one: those are made up here.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from usage_billing.db.session import make_engine, transaction
 from usage_billing.metering.digest import to_bytes
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo")
-# Allowance of each quota: with five recordings or more in a summary, all of them have something beyond it.
+# The allowance of each quota. A summary of five recordings or more goes beyond it.
 LIMIT = 3
 PRICES: tuple[dict[str, object], ...] = (
     {"model": "per_unit", "unitPrice": "0.25"},
@@ -28,7 +28,7 @@ PRICES: tuple[dict[str, object], ...] = (
     {"model": "package", "packageSize": "10", "packagePrice": "4"},
     {"model": "percentage", "rate": "0.029", "fixedFee": "0.3"},
 )
-_WORD = 48  # bits of a hash that are added up at a time: 32,000 of them fit into a bigint
+_WORD = 48  # bits of a hash that are added up at a time: a bigint holds the sum of 32,000 such words
 _WORDS = (256 + _WORD - 1) // _WORD
 
 
@@ -82,49 +82,59 @@ def _seed_catalogue(session: Session, types: tuple[str, ...]) -> None:
             add_quota_version(session, new, now=datetime(2020, 1, 1, tzinfo=UTC))
 
 
+_CUSTOMERS = """
+    INSERT INTO customers (id, name)
+    SELECT 'user' || lpad(n::text, 7, '0'), 'Customer ' || n FROM generate_series(1, %(number)s) AS n
+"""
+_SUBSCRIPTIONS = """
+    INSERT INTO subscriptions (id, customer_id, plan_id, started_at, timezone)
+    SELECT 'sub' || lpad(n::text, 7, '0'), 'user' || lpad(n::text, 7, '0'), 'plan' || n %% %(plans)s,
+        p.starts - interval '1 month', p.zone
+    FROM generate_series(1, %(number)s) AS n
+    JOIN unnest(%(zones)s::text[], %(starts)s::timestamptz[]) WITH ORDINALITY AS p (zone, starts, position)
+        ON p.position = 1 + (n / %(plans)s) %% cardinality(%(zones)s::text[])
+"""
+_TERMS = """
+    INSERT INTO subscription_terms (subscription_id, plan_id, starts_at)
+    SELECT id, plan_id, started_at FROM subscriptions AS s
+    WHERE NOT EXISTS (SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.id) ORDER BY id
+"""
+
+
 def _seed_subscriptions(connection: psycopg.Connection, number: int, periods: dict[str, Period]) -> None:
+    connection.execute(_CUSTOMERS, {"number": number})
     connection.execute(
-        "INSERT INTO customers (id, name) SELECT 'user' || lpad(n::text, 7, '0'), 'Customer ' || n"
-        " FROM generate_series(1, %s) AS n",
-        (number,),
+        _SUBSCRIPTIONS,
+        {
+            "number": number,
+            "plans": len(PRICES),
+            "zones": list(periods),
+            "starts": [period.start for period in periods.values()],
+        },
     )
-    connection.execute(
-        "INSERT INTO subscriptions (id, customer_id, plan_id, started_at, timezone)"
-        " SELECT 'sub' || lpad(n::text, 7, '0'), 'user' || lpad(n::text, 7, '0'), 'plan' || n %% %s,"
-        " p.starts - interval '1 month', p.zone FROM generate_series(1, %s) AS n"
-        " JOIN unnest(%s::text[], %s::timestamptz[]) WITH ORDINALITY AS p (zone, starts, position)"
-        " ON p.position = 1 + (n / %s) %% %s",
-        (
-            len(PRICES),
-            number,
-            list(periods),
-            [period.start for period in periods.values()],
-            len(PRICES),
-            len(periods),
-        ),
-    )
-    connection.execute(
-        "INSERT INTO subscription_terms (subscription_id, plan_id, starts_at)"
-        " SELECT id, plan_id, started_at FROM subscriptions AS s"
-        " WHERE NOT EXISTS (SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.id) ORDER BY id"
-    )
+    connection.execute(_TERMS)
     connection.execute("CREATE TEMP TABLE periods (zone text, starts timestamptz, ends timestamptz)")
     for zone, period in periods.items():
         connection.execute("INSERT INTO periods VALUES (%s, %s, %s)", (zone, period.start, period.end))
 
 
+_SUMMARIES = """
+    INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id,
+        allowance, total, beyond_limit, events, beyond_events, events_hash, to_rate)
+    SELECT s.id, q.usage_type_id, p.starts, p.ends, p.ends, q.id,
+        %(limit)s, %(each)s * v.each, greatest(%(each)s * v.each - %(limit)s, 0), %(each)s,
+        greatest(%(each)s - %(limit)s / v.each, 0), decode(repeat('00', 32), 'hex'), true
+    FROM subscriptions AS s
+    JOIN periods AS p ON p.zone = s.timezone
+    JOIN usage_quotas AS q ON q.plan_id = s.plan_id AND q.usage_type_id = ANY (%(types)s)
+    CROSS JOIN LATERAL (SELECT 1 + right(s.id, 2)::int %% 3 AS each) AS v
+    ORDER BY s.id, q.usage_type_id
+"""
+
+
 def _seed_summaries(connection: psycopg.Connection, types: tuple[str, ...], each: int) -> None:
-    """Each recording of a summary has the same quantity: 1, 2 or 3."""
-    connection.execute(
-        "INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id,"
-        " allowance, total, beyond_limit, events, beyond_events, events_hash, to_rate)"
-        " SELECT s.id, q.usage_type_id, p.starts, p.ends, p.ends, q.id, %(limit)s, %(each)s * v.each,"
-        " greatest(%(each)s * v.each - %(limit)s, 0), %(each)s, greatest(%(each)s - %(limit)s / v.each, 0),"
-        " decode(repeat('00', 32), 'hex'), true FROM subscriptions AS s JOIN periods AS p ON p.zone = s.timezone"
-        " JOIN usage_quotas AS q ON q.plan_id = s.plan_id AND q.usage_type_id = ANY (%(types)s)"
-        " CROSS JOIN LATERAL (SELECT 1 + right(s.id, 2)::int %% 3 AS each) AS v ORDER BY s.id, q.usage_type_id",
-        {"limit": LIMIT, "each": each, "types": list(types)},
-    )
+    """A summary for each subscription and usage type: of ``each`` recordings, all with one quantity, 1, 2 or 3."""
+    connection.execute(_SUMMARIES, {"limit": LIMIT, "each": each, "types": list(types)})
 
 
 _RECORD = """
@@ -144,7 +154,7 @@ _RECORD = """
 
 
 def _seed_hashes(connection: psycopg.Connection) -> None:
-    """The sums of the hashes of ``metering.digest``, word by word in the database and put together here."""
+    """Set each summary's sum of hashes (``metering.digest``): the database adds word by word, Python joins them."""
     words = ", ".join(
         f"sum(('x' || substr(encode(h, 'hex'), {1 + 12 * word}, 12))::bit({_WORD})::bigint)"
         for word in range(_WORDS - 1)
@@ -152,8 +162,13 @@ def _seed_hashes(connection: psycopg.Connection) -> None:
     last = 256 - _WORD * (_WORDS - 1)
     words += f", sum(('x' || substr(encode(h, 'hex'), {1 + 12 * (_WORDS - 1)}))::bit({last})::bigint::bigint)"
     rows = connection.execute(
-        f"SELECT summary_id, {words} FROM (SELECT summary_id,"  # type: ignore[arg-type]
-        " sha256(uuid_send(id) || convert_to(trim_scale(quantity)::text, 'UTF8')) AS h FROM usage) AS hashed GROUP BY 1"
+        f"""
+        SELECT summary_id, {words}
+        FROM (
+            SELECT summary_id, sha256(uuid_send(id) || convert_to(trim_scale(quantity)::text, 'UTF8')) AS h FROM usage
+        ) AS hashed
+        GROUP BY summary_id
+        """  # type: ignore[arg-type]
     )
     connection.execute("CREATE TEMP TABLE hashes (id bigint, hash bytea)")
     with connection.cursor() as cursor, cursor.copy("COPY hashes FROM STDIN") as copy:
@@ -167,10 +182,12 @@ def _seed_hashes(connection: psycopg.Connection) -> None:
 
 @contextmanager
 def _without_indexes(connection: psycopg.Connection, table: str) -> Iterator[None]:
-    """Within the block ``table`` has none: made at once they cost a tenth."""
+    """Within the block ``table`` has no indexes: making them afterwards costs a tenth of keeping them row by row."""
     constraints = connection.execute(
-        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
-        " WHERE conrelid = %s::regclass AND contype IN ('p', 'u')",
+        """
+        SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE conrelid = %s::regclass AND contype IN ('p', 'u')
+        """,
         (table,),
     ).fetchall()
     names = [name for name, _ in constraints]

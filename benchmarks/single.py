@@ -1,4 +1,4 @@
-"""One recording a request, over 16 connections, until it is in the books."""
+"""Recording one event a request over 16 connections, from the request to the row in the books."""
 
 import sys
 import time
@@ -15,12 +15,12 @@ PATH = "/api/usage/record"
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """With one process of the API, as ``up`` starts it, and with one for each core."""
+    """Measure with one API process, as ``up`` starts it, and with one for each of two cores."""
     return [figure for processes in (1, 2) for figure in _measure(processes, quick=quick)]
 
 
 def _measure(processes: int, *, quick: bool) -> list[Figure]:
-    """Rounds of a no-op and of us, one after the other on the same machine; then the baseline, then half the load."""
+    """Measure a no-op and this product in turns on one machine; then the baseline; then latencies at half the load."""
     number, rounds = (1000, 1) if quick else (16_000, 3)
     noops: list[float] = []
     ours: list[float] = []
@@ -69,7 +69,7 @@ def _send(made: Machine, number: int, *, port: int | None = None, rate: float = 
 
 
 def record_one_by_one(made: Machine, number: int, **whose: int) -> Spent:
-    """Until ``number`` more recordings are in the books; ``whose`` as ``events.bodies`` takes it."""
+    """Send ``number`` single recordings and wait until the books hold them. ``whose`` goes to ``events.bodies``."""
     return made.record(_requests(made, number, **whose), number, connections=16)
 
 
@@ -80,7 +80,7 @@ def _requests(made: Machine, number: int, **whose: int) -> Path:
 
 
 def _baseline(made: Machine, number: int) -> float:
-    """How many a second the baseline takes to its table."""
+    """How many events a second the baseline brings into its table."""
     database = made.settings().database_url
     environment = {
         "ONE_TASK_BROKER": made.valkey.url(2),
@@ -104,7 +104,7 @@ def _baseline(made: Machine, number: int) -> float:
 
 
 def _wait_for(connection: psycopg.Connection, number: int) -> None:
-    """Until the baseline has so many in its table."""
+    """Wait until the baseline's table has ``number`` rows; raises TimeoutError after 300 s."""
     deadline = time.monotonic() + 300
     while connection.execute("SELECT count(*) FROM one_task_events").fetchone() != (number,):
         if time.monotonic() > deadline:

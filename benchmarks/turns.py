@@ -1,4 +1,4 @@
-"""What is compared is measured in turns, and round by round: a machine changes its speed from minute to minute."""
+"""Measurements in turns: a machine's speed changes from minute to minute, so what is compared is measured together."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Turns(Generic[Found]):
-    """What each round found, by name."""
+    """The measurements of each round, by name."""
 
     rounds: list[dict[str, Found]]
 
     def of(self, part: Callable[[Found], float]) -> "Turns[float]":
-        """A part of what they found."""
+        """The same rounds with one figure of each measurement: what ``part`` takes from it."""
         return Turns([{name: part(found) for name, found in turn.items()} for turn in self.rounds])
 
     def middle(self: "Turns[float]", name: str) -> float:
-        """What it came to in the middle of all rounds."""
+        """The median over the rounds of the measurement ``name``."""
         return median([found[name] for found in self.rounds])
 
     def ratio(self: "Turns[float]", name: str, beside: str) -> float:
-        """The middle of the rounds' ratios: those of neighbours in time, where that of the middles is of any two."""
+        """The median of the ratios ``name`` to ``beside``, each of one round, whose measurements lie close in time."""
         return median([found[name] / found[beside] for found in self.rounds])
 
 
 def in_turns(number: int, measures: Mapping[str, Callable[[], Found]]) -> Turns[Found]:
-    """Measure each once in each of so many rounds, every other one backwards, so that none is always the later."""
+    """Take every measurement once in each of ``number`` rounds, every other round backwards: none is always last."""
     found = []
     for turn in range(number):
         order = list(measures)[:: -1 if turn % 2 else 1]

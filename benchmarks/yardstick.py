@@ -1,7 +1,8 @@
-"""The least that billing could cost: read the summaries, COPY an invoice for each subscription and an item for each.
+"""The least that billing could cost: read all summaries, COPY an invoice for each subscription and an item for each
+summary.
 
-In one connection, 1,000 subscriptions at a time, committed as a run's slices are, into tables with the columns, checks
-and indexes of ours; no foreign keys, no triggers, nothing rated and nothing looked up.
+One connection copies 1,000 subscriptions at a time into tables with the columns, checks and indexes of the real ones,
+but without their foreign keys and triggers. It rates nothing and looks nothing up.
 """
 
 import time
@@ -31,7 +32,7 @@ _ITEMS = """
 
 
 def copy_books(connection: psycopg.Connection) -> float:
-    """Seconds that it takes; what was written is dropped again."""
+    """Copy the books once and drop the copies; returns the seconds that copying took."""
     for table in ("invoices", "usage_invoice_items"):
         connection.execute(f"CREATE TABLE yardstick_{table} (LIKE {table} INCLUDING ALL)")  # type: ignore[arg-type]
     connection.commit()

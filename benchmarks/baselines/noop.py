@@ -7,5 +7,5 @@ app = Flask(__name__)
 
 @app.post("/api/usage/record")
 def record() -> tuple[Response, int]:
-    """Say yes."""
+    """Answer 202 with the event's own key."""
     return jsonify({"id": request.get_json()["idempotencyKey"], "status": "accepted"}), 202

@@ -1,4 +1,4 @@
-"""The usual way: a task for each event, Celery's defaults, an ORM, the period's sum asked for each time.
+"""The usual way to record usage: a Celery task and an ORM insert for each event, which sums up the period each time.
 
 A module of its own, with tables of its own: it shares nothing with the product but its server processes.
 """
@@ -23,7 +23,7 @@ class Base(DeclarativeBase):
 
 
 class Event(Base):
-    """One event."""
+    """A recorded event: a row of the baseline's only table."""
 
     __tablename__ = "one_task_events"
     __table_args__ = (Index("ix_one_task_sum", "subscription_id", "usage_type", "recorded_at"),)
@@ -40,7 +40,7 @@ class Event(Base):
 
 @app.post("/api/usage/record")
 def record() -> tuple[Response, int]:
-    """Enqueue and answer."""
+    """Enqueue a task for the event and answer 202."""
     body = request.get_json()
     insert.delay(body)
     return jsonify({"id": body["idempotencyKey"], "status": "accepted"}), 202
@@ -48,7 +48,7 @@ def record() -> tuple[Response, int]:
 
 @tasks.task
 def insert(body: dict[str, str]) -> None:
-    """Sum up the month, compare, insert."""
+    """Sum up the month so far, compare it with the limit, insert the event; a known key inserts nothing."""
     now = datetime.now(UTC)
     start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     with Session(engine) as session:

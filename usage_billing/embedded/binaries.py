@@ -14,7 +14,7 @@ from usage_billing.embedded.files import make_directory
 from usage_billing.embedded.ground import PUBLIC, Ground, can_pass
 
 POSTGRES_PROGRAMS = ("postgres", "initdb")
-# What the server needs of the wheel; headers, static libraries and the other programs stay behind.
+# Parts of the wheel that a running server does not need: headers, static libraries, documentation.
 UNNEEDED = shutil.ignore_patterns("*.a", "include", "doc", "pgxs", "pkgconfig", "__pycache__")
 
 
@@ -83,7 +83,10 @@ def _reachable(path: Path, ground: Ground, variable: str) -> Path:
 
 
 def _copy_postgres(package: Path, ground: Ground) -> Path:
-    """A copy of the needed parts, root's own, beside the data; in the wheel's layout, for the rpaths' sake."""
+    """Copy the parts that the server needs beside the data, owned by root; returns the folder of the programs.
+
+    The copy keeps the wheel's layout, because the programs find their libraries by relative paths.
+    """
     root = ground.place / f"programs-{_fingerprint(package / 'pginstall/bin/postgres')}"
     if not root.exists():
         fresh = ground.place / "programs-fresh"
@@ -104,7 +107,7 @@ def _copy_postgres(package: Path, ground: Ground) -> Path:
 
 
 def _open_up(root: Path) -> None:
-    """Readable by all whatever the umask of the installation was, writable by us alone."""
+    """Make everything below ``root`` readable by all and writable by us alone, whatever the umask at installation."""
     for folder, _, names in os.walk(root):
         Path(folder).chmod(PUBLIC)
         for path in (Path(folder) / name for name in names):

@@ -10,7 +10,7 @@ PRIVATE = 0o600
 
 
 def write_private(path: Path, text: str, *, owner: Account | None = None) -> None:
-    """Replace ``path`` by ``text`` in one step, mode 0600; after a power cut it is the old or the new."""
+    """Replace ``path`` by ``text`` in one step, mode 0600; after a power cut it holds the old text or the new one."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
     try:
@@ -48,7 +48,7 @@ def make_directory(path: Path, *, mode: int, owner: Account | None = None) -> No
 
 
 def read_or_make(path: Path, text: str) -> str:
-    """What ``path`` holds; when it is not there it is made, private, holding ``text``."""
+    """The text of the file ``path``; a missing file is made first, readable by its owner alone, with ``text`` in it."""
     if not path.exists():
         write_private(path, text)
     return path.read_text(encoding="utf-8").strip()

@@ -1,8 +1,9 @@
 """Where a server's files lie and who it runs as.
 
-PostgreSQL refuses to run as root, and a database should not have root's rights anyway: as root both servers run
-as ``nobody``, whom a folder below ``/root`` (0700) is closed to. Then the data go to a folder of their own below
-``/var/lib``, noted in the home; giving ``nobody`` the capability to pass would open every other file to it too.
+PostgreSQL refuses to run as root, and a database should not have root's rights anyway. Started by root, both servers
+run as the account ``nobody``. A folder below ``/root`` (mode 0700) is closed to that account; then the data go to a
+folder of their own below ``/var/lib``, and a note in the home names it. Giving ``nobody`` the capability to enter every
+folder would open every other file to it too.
 """
 
 import os
@@ -46,7 +47,7 @@ def make_home(home: Path) -> None:
 
 
 def prepare(home: Path, name: str) -> Ground:
-    """The ground for the server ``name`` of ``home``, made if need be; a later start finds the same."""
+    """The ground for the server ``name`` of ``home``, made if it is missing; a later start gets the same one."""
     if os.geteuid() != 0:
         make_directory(home / name, mode=PRIVATE)
         _refuse_foreign(home / name / "data")
@@ -106,7 +107,7 @@ def _refuse_foreign(data: Path) -> None:
 
 
 def _outside(home: Path, note: Path) -> Path:
-    """The folder that ``note`` names; without a note a new one, noted."""
+    """The folder that the file ``note`` names; without that file a new folder, whose path is written to it."""
     if note.exists():
         base = Path(note.read_text(encoding="utf-8").strip())
         if not base.is_dir():

@@ -15,8 +15,8 @@ PROCESSES = Path("/proc")
 def end_leftover(running: FileLock, data: Path, *, name: str, seconds: float) -> None:
     """Take ``running``, which a server of an earlier start still holds.
 
-    It was told to end when its parent died, so it gets ``seconds``; then it is quit, then killed. Two servers on
-    one folder would destroy it, so without the lock nothing starts: raises Conflict.
+    The kernel told that server to end when its parent died, so it gets ``seconds`` to do so. Then it gets SIGQUIT, then
+    SIGKILL. Two servers on one folder would destroy its data: raises Conflict when the lock is not to be had.
     """
     if running.acquire(seconds=seconds):
         return
@@ -28,9 +28,9 @@ def end_leftover(running: FileLock, data: Path, *, name: str, seconds: float) ->
 
 
 def kill_holders(lock: Path) -> None:
-    """SIGKILL to every other process that has ``lock`` open: what an earlier start left, and does not end by itself.
+    """Send SIGKILL to every other process that has ``lock`` open: an earlier start left it, and it does not end.
 
-    A worker whose Redis went before it waits for it for ever. Nothing is lost: what it was at is done again.
+    Such is a worker that waits for a Redis which ended before it. Nothing is lost: its work is done again.
     """
     for entry in PROCESSES.glob("[0-9]*/fd/*"):
         pid = int(entry.parts[-3])
@@ -40,9 +40,10 @@ def kill_holders(lock: Path) -> None:
 
 
 def forget_stale_pid(data: Path) -> None:
-    """Remove PostgreSQL's pid file when its process is gone or is, by now, something else.
+    """Remove PostgreSQL's pid file when its process has ended, or when another program has that process id by now.
 
-    PostgreSQL does the first itself, but takes any living process of the same account for a server.
+    PostgreSQL removes the file itself in the first case. In the second it takes any living process of the same account
+    for a server and refuses to start.
     """
     pid_file = data / "postmaster.pid"
     with suppress(OSError, ValueError, IndexError):

@@ -55,7 +55,7 @@ class FileLock:
             self._descriptor = None
 
     def holder(self) -> str:
-        """Who took it, for a message."""
+        """The process that took the lock, as text for a message."""
         with suppress(OSError):
             pid = self.path.read_text().strip()
             if pid:

@@ -27,8 +27,9 @@ APPLICATION = "usage_billing"
 CONNECT_SECONDS = 5
 INITDB_SECONDS = 120
 LOCALES = ("C.UTF-8", "C")
-# Loud where it helps, silent about the everyday; nearly everything else is PostgreSQL's default. With that of the
-# buffers, a tenth of what is recorded behind a million of its own subscription waits for a page of the unique index.
+# The log names what an operator needs and leaves out the everyday. Nearly all other settings are PostgreSQL's defaults,
+# but not shared_buffers: with its default, a tenth of the recordings of a subscription that has a million wait for a
+# page of the unique index.
 ALWAYS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
@@ -47,7 +48,7 @@ class EmbeddedPostgres(EmbeddedServer):
     """
 
     name: ClassVar[str] = "postgres"
-    # Fast: roll back and close. Immediate: stop now, recover at the next start.
+    # SIGINT is a fast shutdown: roll back and close. SIGQUIT is an immediate one: stop now, recover at the next start.
     stop_steps: ClassVar[Sequence[Step]] = (Step(SIGINT, 20.0), Step(SIGQUIT, 5.0))
 
     def url(self, database: str = APPLICATION) -> str:

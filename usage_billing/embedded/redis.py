@@ -1,4 +1,4 @@
-"""A Redis (Valkey) of our own that forgets nothing: every write on disk before it is answered."""
+"""A Redis (Valkey) of our own that loses no write: each is on disk before it is answered."""
 
 import secrets
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from usage_billing.supervisor.process import Step
 class EmbeddedRedis(EmbeddedServer):
     """Valkey on 127.0.0.1, from the wheel or from REDIS_BIN, behind a password.
 
-    A recording is acknowledged once it is in here, so ``durable`` means ``appendfsync always``, and a full memory
-    refuses writes instead of evicting them.
+    The API accepts a recording once it is in here. So ``durable`` means ``appendfsync always``, and a full memory
+    refuses writes instead of evicting entries.
     """
 
     name: ClassVar[str] = "valkey"
@@ -37,7 +37,7 @@ class EmbeddedRedis(EmbeddedServer):
         make_directory(self.ground.data, mode=0o700, owner=self.ground.account)
 
     def _command(self, port: int) -> list[str]:
-        """The password is in the file, for a command line is everybody's to read."""
+        """The command line. The password is in a file: every user of the machine can read a command line."""
         configuration = self.ground.place / "valkey.conf"
         settings = {
             "bind": LOOPBACK,

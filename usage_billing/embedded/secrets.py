@@ -24,7 +24,7 @@ def make_key() -> str:
 
 
 def make_development_secret() -> str:
-    """A secret that every start but `up` refuses, for it is known to stand in a file."""
+    """A secret marked as one for development: every start but that of `up` refuses it, because a file holds it."""
     return DEVELOPMENT_PREFIX + _random_text()
 
 

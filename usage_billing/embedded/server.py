@@ -1,4 +1,4 @@
-"""What PostgreSQL and Valkey have in common: one owner, one port, a log, a bounded start, an ordered end."""
+"""The base of both embedded servers: one process owns the home; one port, a log, a bounded start, an ordered end."""
 
 import os
 import shutil
@@ -32,8 +32,8 @@ TAIL_LINES = 8
 class EmbeddedServer(ABC):
     """A server of our own on 127.0.0.1 whose data live in ``home``; a supervisor's part, a context manager.
 
-    ``durable=False`` trades the data's safety for speed: for tests. Two objects on one home exclude each other,
-    also across processes; homes do not know each other.
+    ``durable=False`` trades the data's safety for speed: for tests. Of two objects on one home only one
+    can run, also across processes; servers of different homes do not disturb each other.
     """
 
     name: ClassVar[str]
@@ -96,7 +96,7 @@ class EmbeddedServer(ABC):
         return describe(self._process.poll() if self._process else None)
 
     def stop(self) -> None:
-        """End it in order and give the home free; the data stay. Does nothing when it is not running."""
+        """End it in order and release the home; the data stay. Does nothing when it is not running."""
         if self._process is not None:
             end(self._process, self.stop_steps)
             self._process = None
@@ -127,15 +127,15 @@ class EmbeddedServer(ABC):
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Make what the first start needs; refuse what cannot be served."""
+        """Make the data directory at the first start; raises ConfigurationError for data that it cannot serve."""
 
     @abstractmethod
     def _command(self, port: int) -> list[str]:
-        """The server in the foreground, listening on ``port``; no password in it."""
+        """The command that runs the server in the foreground, listening on ``port``; it contains no password."""
 
     @abstractmethod
     def _answers(self, port: int) -> bool:
-        """Whether it serves, found out by really using it."""
+        """Whether the server serves on ``port``: tried by logging in and asking."""
 
     def _own(self) -> None:
         if not self._owner.held:
@@ -149,7 +149,7 @@ class EmbeddedServer(ABC):
         self._ground = grounds.prepare(self.home, self.name)
 
     def _start_on_some_port(self) -> None:
-        """Start on the port of last time. Others know it by URL, so a restart waits for it and takes no other."""
+        """Start on the port of the last start. Other processes have it in their URLs, so a restart waits for it."""
         note = self.ground.place / "port"
         for attempt in range(PORT_TRIES):
             port = self._port or (_noted(note) if attempt == 0 else None) or free_port()
@@ -187,7 +187,7 @@ class EmbeddedServer(ABC):
             running.release()
 
     def _environment(self) -> dict[str, str]:
-        """Nothing of ours: our environment holds secrets, and PG* variables would change what it does."""
+        """The server's environment: none of ours, which hold secrets, and no PG* variable, which would steer it."""
         kept = {key: os.environ[key] for key in ("PATH", "LD_LIBRARY_PATH") if key in os.environ}
         return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 

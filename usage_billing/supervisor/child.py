@@ -22,7 +22,7 @@ class Part(Protocol):
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """Its name in messages to people."""
 
     def start(self) -> None:
         """Start it; returns when others may rely on it. Called again after it has died."""
@@ -34,7 +34,7 @@ class Part(Protocol):
         """How it ended, for a person: ``exit status 1``, ``signal SIGKILL``."""
 
     def stop(self) -> None:
-        """End it in order; nothing of it is left afterwards, also of one that died by itself."""
+        """End it in order. Afterwards none of its processes is left, even if it died by itself before."""
 
     def hasten(self) -> None:
         """Make a :meth:`stop` that waits come to its end now. Only sends a signal: safe in a signal handler."""
@@ -84,7 +84,7 @@ class Child:
         return describe(self._process.poll() if self._process else None)
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL to its whole session when it takes longer than ``stop_seconds``."""
+        """Send SIGTERM; if it takes longer than ``stop_seconds`` to end, send SIGKILL to its whole session."""
         if self._process is None:
             return
         end(self._process, (Step(SIGTERM, self.stop_seconds),))
@@ -92,7 +92,7 @@ class Child:
             self._reader.join(timeout=DRAIN_SECONDS)
 
     def hasten(self) -> None:
-        """SIGKILL to its whole session."""
+        """Send SIGKILL to its whole session."""
         if self._process is not None:
             kill_session(self._process)
 
@@ -105,7 +105,7 @@ class Child:
 
 
 def describe(status: int | None) -> str:
-    """An exit status in words."""
+    """An exit status in words; ``status`` is None while the process runs, negative for a signal."""
     if status is None:
         return "not ended"
     if status >= 0:

@@ -2,8 +2,8 @@
 
 Run by :func:`usage_billing.supervisor.process.spawn` as a script, ``python -I -S launch.py SIGNAL PARENT UID GID
 COMMAND...``. A script and no ``preexec_fn``: code between fork and exec in a process with threads can deadlock.
-It imports nothing of ours, and everything before the switch: to ``nobody`` even Python's own files may be out of
-reach.
+It imports nothing of ours. It imports everything before it switches accounts: the account ``nobody`` may not be able
+to read even Python's own files.
 """
 
 import ctypes
@@ -24,11 +24,11 @@ def main(death_signal: int, parent: int, uid: str, gid: str, command: list[str])
         os.setgid(int(gid))
         os.setuid(int(uid))
     if sys.platform == "linux":
-        # After setuid, for the kernel forgets it on a change of credentials.
+        # After setuid: the kernel drops this setting when credentials change.
         library.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
         if os.getppid() != parent:  # it ended before we asked to be told
             return 0
-    # Python ignores SIGPIPE, a shell's background job SIGINT; ignored signals survive exec, and neither is meant.
+    # Python ignores SIGPIPE, and a shell's background job SIGINT. Ignored signals survive exec; the command gets both.
     for number in (signal.SIGPIPE, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     try:

@@ -43,8 +43,9 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start ``command`` (absolute program path first) in a session of its own, stderr joined to stdout.
 
-    Its own session keeps a Ctrl-C at the terminal from it: we end it, in order. When the *thread* that called
-    this ends, the kernel sends it ``on_parent_death``; so call it from the main thread. ``account`` needs root.
+    Its own session keeps a Ctrl-C at the terminal from it: the supervisor ends it, in order. When the *thread* that
+    called this ends, the kernel sends the process ``on_parent_death``, so call it from the main thread. To run it as
+    another ``account`` needs root.
     """
     uid, gid = (str(account.uid), str(account.gid)) if account else ("-", "-")
     launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(int(on_parent_death)), str(os.getpid()), uid, gid]
@@ -67,12 +68,12 @@ def end(process: subprocess.Popen[bytes], steps: Sequence[Step]) -> int:
             send(process, step.signal)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=step.seconds)
-    kill_session(process)  # also when it is gone: what it forked and left behind must not outlive it
+    kill_session(process)  # even if it has ended: processes that it forked must not outlive it
     return process.wait()
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to the process and to what it forked, except to those that went to a session of their own."""
+    """Send SIGKILL to the process and to those that it forked, but for those that made a session of their own."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 

@@ -55,7 +55,7 @@ class Supervisor:
         return self._stopping.is_set()
 
     def add(self, part: Part) -> None:
-        """Start ``part`` and watch it from now on; what raises here is not watched, but will be stopped."""
+        """Start ``part`` and watch it from now on. If its start raises, so does this; :meth:`stop` still stops it."""
         self._watched.append(_WatchedChild(part, self._clock()))
         part.start()
 
@@ -81,7 +81,7 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def run(self, *, until: Callable[[], bool] | None = None, seconds: float | None = None) -> bool:
-        """Watch until asked to stop, until ``until()`` holds, or for ``seconds``; whether ``until`` held."""
+        """Watch until asked to stop, until ``until()`` is true, or for ``seconds``; whether ``until()`` was true."""
         deadline = None if seconds is None else self._clock() + seconds
         while not self._stopping.is_set():
             for watched in self._watched:
@@ -94,7 +94,7 @@ class Supervisor:
         return False
 
     def stop(self) -> None:
-        """End every part, the last started first; one that resists does not keep the others."""
+        """End every part, the last started first. A part that fails to stop is logged, the others still end."""
         self._stopping.set()
         while self._watched:
             part = self._ending = self._watched.pop().part
