@@ -45,14 +45,14 @@ def aggregate(run_id: str) -> None:
 @app.task(name="billing.invoice_slice")
 def invoice_slice(run_id: str, position: int) -> None:
     """Rate and invoice one slice of subscriptions."""
-    do_slice(base.engine(), UUID(run_id), SlicePhase.INVOICE, position, grace=_grace())
+    _do_slice(run_id, SlicePhase.INVOICE, position)
     _wake_next_stage(UUID(run_id), SlicePhase.INVOICE)
 
 
 @app.task(name="billing.finalize_slice")
 def finalize_slice(run_id: str, position: int) -> None:
     """Finalize the due drafts of one slice of subscriptions."""
-    do_slice(base.engine(), UUID(run_id), SlicePhase.FINALIZE, position, grace=_grace())
+    _do_slice(run_id, SlicePhase.FINALIZE, position)
     _wake_next_stage(UUID(run_id), SlicePhase.FINALIZE)
 
 
@@ -82,6 +82,11 @@ def _move_on(run_id: UUID) -> None:
     slice_task = invoice_slice if due.phase == SlicePhase.INVOICE else finalize_slice
     for position in due.positions:
         slice_task.apply_async((str(run_id), position))
+
+
+def _do_slice(run_id: str, phase: SlicePhase, position: int) -> None:
+    adjust_within = base.settings().adjust_within
+    do_slice(base.engine(), UUID(run_id), phase, position, grace=_grace(), adjust_within=adjust_within)
 
 
 def _wake_next_stage(run_id: UUID, phase: SlicePhase) -> None:

@@ -6,6 +6,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from usage_billing.core.schedule import Schedule, parse_schedule
 DEVELOPMENT_PREFIX = "dev-"
 MINIMUM_SECRET_LENGTH = 32
 INBOXES = ("redis", "postgres")
+ADJUSTMENT_DAYS = 31
 
 
 def _setting(env: str, default: Any = None, *, secret: bool = False) -> Any:
@@ -37,6 +39,7 @@ class Settings:
     log_level: str = _setting("USAGE_BILLING_LOG_LEVEL", "INFO")
     schedule: str = _setting("USAGE_BILLING_SCHEDULE", "0 0 * * *")
     grace_seconds: int = _setting("USAGE_BILLING_GRACE_SECONDS", 3600)
+    adjustment_days: int = _setting("USAGE_BILLING_ADJUSTMENT_DAYS", ADJUSTMENT_DAYS)
     max_batch: int = _setting("USAGE_BILLING_MAX_BATCH", 1000)
     max_body_bytes: int = _setting("USAGE_BILLING_MAX_BODY_BYTES", 4 * 1024 * 1024)
     inbox: str = _setting("USAGE_BILLING_INBOX", "redis")
@@ -97,6 +100,11 @@ class Settings:
                 f"USAGE_BILLING_SCHEDULE must be a crontab schedule such as '0 0 * * *':"
                 f" {self.schedule[:100]!r} {error}"
             ) from None
+
+    @property
+    def adjust_within(self) -> timedelta:
+        """How long an adjustment may wait for the running period's invoice."""
+        return timedelta(days=self.adjustment_days)
 
     @property
     def broker_url(self) -> str:

@@ -35,7 +35,9 @@ def process_billing(body: dict[str, Any]) -> BillingRun:
     """Start a billing run. Any number of them, at any time, put the same charges on the same invoices."""
     digest, request, now = body.pop("expected_digest"), RunRequest(**body), state().clock()
     if digest is not None:
-        expect(state().engine, request, digest, grace=timedelta(seconds=state().settings.grace_seconds), now=now)
+        settings = state().settings
+        grace, adjust_within = timedelta(seconds=settings.grace_seconds), settings.adjust_within
+        expect(state().engine, request, digest, grace=grace, now=now, adjust_within=adjust_within)
     with writing() as session:
         run = open_run(session, request, requested_by=caller().actor, now=now)
     after_commit(partial(enqueue.start_run, run.id))

@@ -1,6 +1,7 @@
 """Invoices: what is charged."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -60,7 +61,8 @@ def show_invoice(invoice_id: UUID) -> InvoiceView:
 @blp.response(200, INVOICE)
 def finalize_invoice(invoice_id: UUID) -> InvoiceView:
     """Make a draft final whose period is over, without waiting for the grace time."""
-    return _stepped(manage_invoices.finalize_invoice, invoice_id)
+    adjust_within = state().settings.adjust_within
+    return _stepped(partial(manage_invoices.finalize_invoice, adjust_within=adjust_within), invoice_id)
 
 
 @blp.route("/<uuid:invoice_id>/pay", methods=["POST"])

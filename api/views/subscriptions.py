@@ -124,13 +124,13 @@ def cancel_subscription(body: dict[str, Any], subscription_id: str) -> Subscript
 @requires(BILLING_RUN, USAGE_READ, users=True)
 @blp.response(200, INVOICE)
 def show_upcoming_invoice(subscription_id: str) -> InvoiceView:
-    """Show the present period's invoice as if billing ran now; ids of what is not stored yet hold for this answer."""
+    """Show the next invoice as billing would make it; ids of what is not stored yet hold for this answer."""
     with rolled_back(state().engine) as session:
         if not caller().may_see(get_subscription(session, subscription_id).customer_id):
             raise NotFound(f"there is no subscription {subscription_id}")
-        found = upcoming(session, subscription_id, now=state().clock())
+        found = upcoming(session, subscription_id, now=state().clock(), adjust_within=state().settings.adjust_within)
         if found is None:
-            raise NotFound("nothing is to be invoiced yet", code="nothing_upcoming")
+            raise NotFound("nothing is to be invoiced", code="nothing_upcoming")
         return InvoiceView(invoice=found[0], items=found[1])
 
 

@@ -6,7 +6,7 @@ _PARTS = {
     "columns": """
         SELECT c.table_name, c.column_name, c.data_type, c.character_maximum_length, c.numeric_precision,
                c.numeric_scale, c.is_nullable, c.column_default, c.collation_name, c.is_identity,
-               c.identity_generation, c.ordinal_position
+               c.identity_generation, rank() OVER (PARTITION BY c.table_name ORDER BY c.ordinal_position)
         FROM information_schema.columns AS c WHERE c.table_schema = 'public' AND c.table_name <> 'alembic_version'
     """,
     "constraints": """

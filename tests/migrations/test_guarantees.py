@@ -121,12 +121,12 @@ def test_a_quotas_limit_is_a_number(world: Session, refused: Refused) -> None:
 
 def test_a_summary_has_one_item_on_an_invoice(draft: UUID, refused: Refused) -> None:
     copy = copy_of("usage_invoice_items", "'id', gen_random_uuid()")
-    assert refused(copy) == "uq_usage_invoice_items_summary_id_invoice_id"
+    assert refused(copy) == "uq_usage_invoice_items_summary_id_cell_invoice_id"
 
 
 def test_a_subscription_and_period_have_one_invoice(draft: UUID, refused: Refused) -> None:
     copy = copy_of("invoices", "'id', gen_random_uuid()")
-    assert refused(copy) == "uq_invoices_subscription_period"
+    assert refused(copy) == "uq_invoices_subscription_kind_closing"
 
 
 def test_a_draft_has_no_number_and_a_number_is_given_once(draft: UUID, refused: Refused) -> None:
@@ -177,7 +177,7 @@ def test_an_item_goes_neither_to_a_finalized_invoice_nor_away_from_it(
 ) -> None:
     draft = copy_of(
         "invoices",
-        "'id', CAST(:id AS uuid), 'status', 'draft', 'number', NULL, 'finalized_at', NULL, 'period_end', now()",
+        "'id', CAST(:id AS uuid), 'status', 'draft', 'number', NULL, 'finalized_at', NULL, 'closes_at', now()",
     )
     other = new_id()
     world.execute(text(draft), {"id": str(other)})
@@ -191,8 +191,8 @@ def test_an_item_goes_neither_to_a_finalized_invoice_nor_away_from_it(
 
 def test_an_item_cannot_be_moved_off_a_finalized_invoice(finalized: UUID, world: Session, refused: Refused) -> None:
     following = "'id', CAST(:id AS text), 'status', 'draft', 'number', NULL, 'finalized_at', NULL"
-    following += ", 'period_start', period_end, 'period_end', period_end + interval '30 days'"
-    world.execute(text(copy_of("invoices", following)), {"id": (other := new_id())})
+    following += ", 'closes_at', closes_at + interval '30 days'"
+    world.execute(text(copy_of("invoices", following)), {"id": str(other := new_id())})
     assert refused("UPDATE usage_invoice_items SET invoice_id = :other", other=other) == RESTRICT_VIOLATION
 
 

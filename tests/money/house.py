@@ -123,15 +123,15 @@ class House:
         """(status, when it is due to be final, total, [(kind, amount)]) of each that stands, in order."""
         found = rows(
             self.engine,
-            "SELECT i.status, i.period_end, i.total, (SELECT array_agg(x.kind ORDER BY x.period_start, x.kind)"
+            "SELECT i.status, i.closes_at, i.total, (SELECT array_agg(x.kind ORDER BY x.period_start, x.kind)"
             " FROM usage_invoice_items x WHERE x.invoice_id = i.id) AS kinds,"
             " (SELECT array_agg(x.amount ORDER BY x.period_start, x.kind) FROM usage_invoice_items x"
             " WHERE x.invoice_id = i.id) AS amounts FROM invoices i WHERE i.subscription_id = :name"
-            " AND i.status <> 'void' ORDER BY i.period_end",
+            " AND i.status <> 'void' ORDER BY i.closes_at, i.number",
             name=name,
         )
         return [
-            (r.status, r.period_end, Decimal(r.total), list(zip(r.kinds, map(Decimal, r.amounts), strict=True)))
+            (r.status, r.closes_at, Decimal(r.total), list(zip(r.kinds, map(Decimal, r.amounts), strict=True)))
             for r in found
         ]
 
@@ -139,7 +139,7 @@ class House:
         """The ids of the same."""
         found = rows(
             self.engine,
-            "SELECT id FROM invoices WHERE subscription_id = :name AND status <> 'void' ORDER BY period_end",
+            "SELECT id FROM invoices WHERE subscription_id = :name AND status <> 'void' ORDER BY closes_at, number",
             name=name,
         )
         return [row.id for row in found]

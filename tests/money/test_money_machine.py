@@ -322,10 +322,14 @@ class Money(RuleBasedStateMachine):
     @rule()
     def let_an_invoice_become_final(self) -> None:
         """Go to where the next draft has been due for long enough, and run."""
-        ends = scalars(self.engine, "SELECT min(period_end) FROM invoices WHERE status = 'draft'")[0]
+        ends = scalars(self.engine, "SELECT min(closes_at) FROM invoices WHERE status = 'draft'")[0]
         if ends is not None and ends < START + timedelta(days=200):
+            shown = {name: self._upcoming(name) for name in self.subscriptions}
             self.now = max(self.now, ends.astimezone(UTC) + timedelta(hours=1))
             self.bill(rehearse=False)
+            for name, invoice in shown.items():
+                if invoice is not None and invoice[1] == ends:
+                    assert invoice[2] == self._items(name, *invoice[:2])
 
     @rule(rehearse=st.booleans())
     def bill(self, rehearse: bool) -> None:
@@ -339,25 +343,27 @@ class Money(RuleBasedStateMachine):
             assert [getattr(rehearsal, name) for name in same] == [getattr(run, name) for name in same]
         for name, invoice in shown.items():
             if invoice is not None:
-                assert invoice[1] == self._items(name, invoice[0])
+                begun = [line for line in invoice[2] if line[2] <= self.now]  # the rest comes when it closes
+                assert begun == [line for line in self._items(name, *invoice[:2]) if line[2] <= self.now]
         self.is_billed = True
         self._compare()
 
-    def _upcoming(self, name: str) -> tuple[datetime, list[Any]] | None:
+    def _upcoming(self, name: str) -> tuple[str, datetime, list[Any]] | None:
         with rolled_back(self.engine) as session:
             found = upcoming(session, name, now=self.now)
             if found is None:
                 return None
             lines = [(i.kind, i.usage_type_id, i.period_start, i.quantity, i.amount) for i in found[1]]
-            return found[0].period_end, sorted(lines, key=str)
+            return found[0].kind, found[0].closes_at, sorted(lines, key=str)
 
-    def _items(self, name: str, end: datetime) -> list[Any]:
+    def _items(self, name: str, kind: str, end: datetime) -> list[Any]:
         found = rows(
             self.engine,
             "SELECT x.kind, x.usage_type_id, x.period_start, x.quantity, x.amount FROM invoices i"
             " JOIN usage_invoice_items x ON x.invoice_id = i.id"
-            " WHERE i.subscription_id = :name AND i.period_end = :end AND i.status <> 'void'",
+            " WHERE i.subscription_id = :name AND i.kind = :kind AND i.closes_at = :end AND i.status <> 'void'",
             name=name,
+            kind=kind,
             end=end,
         )
         return sorted((tuple(row) for row in found), key=str)
@@ -403,7 +409,7 @@ class Money(RuleBasedStateMachine):
         ids = scalars(
             self.engine,
             "SELECT id FROM invoices WHERE status <> 'void' AND (status = 'draft') = :draft"
-            " ORDER BY number DESC, period_end, id",
+            " ORDER BY number DESC, closes_at, id",
             draft=what == "finalize",
         )
         if not ids:

@@ -15,7 +15,7 @@ from usage_billing.core.identifiers import new_id
 _PLAN_SLICES = """
     INSERT INTO billing_run_slices (run_id, phase, position, first_id, last_id)
     SELECT :run, :phase, position, min(id), max(id) FROM (
-        SELECT id, (row_number() OVER (ORDER BY id) - 1) / :size AS position FROM ({}) AS due
+        SELECT id, (rank() OVER (ORDER BY id) - 1) / :size AS position FROM ({}) AS due
     ) AS numbered GROUP BY position ON CONFLICT DO NOTHING
 """
 
@@ -61,8 +61,8 @@ def note_error(session: Session, run_id: UUID, error: str) -> None:
 def plan_slices(
     session: Session, run_id: UUID, phase: SlicePhase, *, due: str, asked: Mapping[str, object], size: int
 ) -> None:
-    """Divide the subscriptions that ``due`` selects (their ``id``, with the values ``asked``) into slices of ``size``.
+    """Divide what ``due`` selects (rows with an ``id``, with the values ``asked``) into slices of about ``size`` rows.
 
-    Slices that are planned already stay as they are.
+    Rows with the same id are in one slice. Slices that are planned already stay as they are.
     """
     session.execute(text(_PLAN_SLICES.format(due)), {**asked, "run": run_id, "phase": phase, "size": size})

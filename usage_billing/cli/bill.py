@@ -49,9 +49,9 @@ def command(
     request, now = RunRequest(as_of=as_of, subscription_id=subscription_id, dry_run=dry_run), utc_now()
     with connected() as (settings, engine):
         logs.configure(settings, "cli", stderr=False)
-        grace = timedelta(seconds=settings.grace_seconds)
+        grace, adjust_within = timedelta(seconds=settings.grace_seconds), settings.adjust_within
         if digest:
-            expect(engine, request, digest, grace=grace, now=now)
+            expect(engine, request, digest, grace=grace, now=now, adjust_within=adjust_within)
         with transaction(engine) as session:
             run_id = open_run(session, request, requested_by=actor(), now=now).id
         with progress() as bar:
@@ -60,7 +60,7 @@ def command(
             def show(at: Progress) -> None:
                 bar.update(task, description=at.stage, completed=at.done, total=at.total)
 
-            run = run_to_end(engine, run_id, settings_grace=grace, on_progress=show)
+            run = run_to_end(engine, run_id, settings_grace=grace, on_progress=show, adjust_within=adjust_within)
         shape = wire.show(RUN, run)
     if as_json:
         print_json(shape)

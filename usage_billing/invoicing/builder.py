@@ -57,7 +57,8 @@ def charge_for(
 ) -> Charge | None:
     """The charge that brings what was charged for a summary to what is due; None when nothing is left to charge.
 
-    Without a tariff or an allowance nothing is due.
+    Without an allowance nothing is ever due. An adjustment by nothing is left out: the next one with an amount tells
+    the quantity of both.
     """
     due, billable = Decimal(0), Decimal(0)
     if tariff is not None and summary.allowance is not None:
@@ -65,7 +66,7 @@ def charge_for(
         due = amount_for(tariff.price, billable, recordings=summary.beyond_events, currency=tariff.currency)
     quantity = EXACT.subtract(billable, before.quantity)
     amount = EXACT.subtract(due, before.amount)
-    if not quantity and not amount:
+    if not amount and (kind == ItemKind.ADJUSTMENT or not quantity):
         return None
     return Charge(
         kind=kind,

@@ -1,8 +1,24 @@
-"""Which statuses an invoice may pass through. Pure. A trigger in the database holds the same table."""
+"""Which kinds of invoices there are, and which statuses one may pass through. Pure.
+
+A trigger in the database holds the same table of statuses.
+"""
 
 from enum import StrEnum
 
 from usage_billing.core.errors import Conflict
+
+
+class InvoiceKind(StrEnum):
+    """Why there is an invoice: one is settled when its period ends, the others when something happens."""
+
+    PERIOD = "period"
+    """What a billing period owes, due to be final when that ends."""
+    CHANGE = "change"
+    """A fee in advance that was cut by a change: the rest comes back, the new fee is charged, without grace."""
+    CORRECTION = "correction"
+    """What is put right of periods that are invoiced, where no draft of a running period can take it soon."""
+    PURCHASE = "purchase"
+    """What a customer bought at once, perhaps without a subscription."""
 
 
 class InvoiceStatus(StrEnum):

@@ -26,16 +26,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 from usage_billing.core.identifiers import new_id
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
-from usage_billing.invoicing.lifecycle import InvoiceStatus
+from usage_billing.invoicing.lifecycle import InvoiceKind, InvoiceStatus
 
 
 class Invoice(Base):
     """What one subscription owes when a period ends: draft -> finalized -> paid, void or uncollectible.
 
     A draft changes until it is finalized. A finalized invoice has a number and never changes again (a trigger refuses).
-    ``period_end`` is when it is due to be finalized. ``total`` is the sum of its items, in units of the currency. A
-    negative total becomes credit. ``credit_applied`` is the credit that this invoice uses, and ``amount_due`` is what
-    is left to pay.
+    ``closes_at`` is when it is due to be finalized; with subscription and kind it is the invoice's key. The invoice
+    shows ``period_start`` to ``period_end``. One of the kind ``purchase`` may have no subscription. ``total`` is the
+    sum of its items, in units of the currency. A negative total becomes credit. ``credit_applied`` is the credit that
+    this invoice uses, and ``amount_due`` is what is left to pay.
     """
 
     __tablename__ = "invoices"
@@ -46,14 +47,24 @@ class Invoice(Base):
         CheckConstraint("period_end > period_start", name="period"),
         CheckConstraint("credit_applied >= 0 AND credit_applied <= greatest(total, 0)", name="credit_applied"),
         UniqueConstraint("number"),
+        CheckConstraint("kind IN ('period', 'change', 'correction', 'purchase')", name="kind"),
+        CheckConstraint("subscription_id IS NOT NULL OR kind = 'purchase'", name="subscription"),
         Index(
-            "uq_invoices_subscription_period",
+            "uq_invoices_subscription_kind_closing",
             "subscription_id",
-            "period_end",
+            "kind",
+            "closes_at",
             unique=True,
             postgresql_where=text("status <> 'void'"),
         ),
-        Index("ix_invoices_drafts", "subscription_id", "period_end", postgresql_where=text("status = 'draft'")),
+        Index(
+            "uq_invoices_open_correction",
+            "subscription_id",
+            unique=True,
+            postgresql_where=text("kind = 'correction' AND status = 'draft'"),
+        ),
+        Index("ix_invoices_drafts_closing", "subscription_id", "closes_at", postgresql_where=text("status = 'draft'")),
+        Index("ix_invoices_drafts_customer", "customer_id", "closes_at", postgresql_where=text("status = 'draft'")),
         Index("ix_invoices_customer", "customer_id", "id"),
         Index("ix_invoices_subscription", "subscription_id", "id"),
     )
@@ -61,9 +72,11 @@ class Invoice(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     number: Mapped[int | None] = mapped_column(BigInteger)
     customer_id: Mapped[Identifier] = mapped_column(ForeignKey("customers.id"))
-    subscription_id: Mapped[Identifier] = mapped_column(ForeignKey("subscriptions.id"))
+    subscription_id: Mapped[Identifier | None] = mapped_column(ForeignKey("subscriptions.id"))
+    kind: Mapped[str] = mapped_column(String(16), server_default=InvoiceKind.PERIOD)
     currency: Mapped[str] = mapped_column(String(3))
     status: Mapped[str] = mapped_column(String(16), server_default=InvoiceStatus.DRAFT)
+    closes_at: Mapped[Instant]
     period_start: Mapped[Instant]
     period_end: Mapped[Instant]
     total: Mapped[Money]
@@ -76,7 +89,9 @@ class Invoice(Base):
 
     @property
     def amount_due(self) -> Decimal:
-        """What the customer has left to pay once credit is applied: 0 for a negative total, which becomes credit."""
+        """What the customer has left to pay: 0 of a paid or void invoice, and for a negative total, which is credit."""
+        if self.status in (InvoiceStatus.PAID, InvoiceStatus.VOID):
+            return Decimal(0)
         return max(self.total, Decimal(0)) - self.credit_applied
 
 
@@ -111,18 +126,20 @@ class UsageInvoiceItem(Base):
 
     __tablename__ = "usage_invoice_items"
     __table_args__ = (
-        UniqueConstraint("summary_id", "invoice_id"),
+        UniqueConstraint("summary_id", "cell", "invoice_id"),
         UniqueConstraint("fee_id", "invoice_id"),
-        CheckConstraint("kind IN ('usage', 'adjustment', 'fee')", name="kind"),
-        CheckConstraint("num_nonnulls(summary_id, fee_id) = 1", name="one_cause"),
-        CheckConstraint("(fee_id IS NULL) = (quota_id IS NOT NULL)", name="quota"),
+        CheckConstraint("kind IN ('usage', 'adjustment', 'fee', 'purchase')", name="kind"),
+        CheckConstraint("num_nonnulls(summary_id, fee_id, purchase_id) = 1", name="one_cause"),
+        CheckConstraint("(summary_id IS NOT NULL) = (quota_id IS NOT NULL)", name="quota"),
         Index("ix_usage_invoice_items_invoice", "invoice_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     invoice_id: Mapped[UUID] = mapped_column(ForeignKey("invoices.id", ondelete="CASCADE"))
     summary_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("usage_summaries.id"))
+    cell: Mapped[Identifier] = mapped_column(server_default="")
     fee_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("fee_charges.id"))
+    purchase_id: Mapped[int | None] = mapped_column(BigInteger)
     quota_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("usage_quotas.id"))
     usage_type_id: Mapped[Identifier | None]
     kind: Mapped[str] = mapped_column(String(16))
@@ -134,12 +151,15 @@ class UsageInvoiceItem(Base):
     charged_before: Mapped[Money]
     amount: Mapped[Money]
     allowance: Mapped[Quantity | None]
+    covered: Mapped[Total] = mapped_column(server_default="0")
     price: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     events: Mapped[int] = mapped_column(BigInteger)
     billable_events: Mapped[int] = mapped_column(BigInteger)
     voids: Mapped[int] = mapped_column(BigInteger, server_default="0")
     events_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     description: Mapped[str] = mapped_column(Text)
+    text_key: Mapped[str | None] = mapped_column(String(64))
+    text_args: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 

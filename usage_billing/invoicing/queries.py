@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -42,6 +42,7 @@ class DraftItem(NamedTuple):
 
     id: UUID
     invoice_id: UUID
+    invoice_kind: str
     amount: Decimal
 
 
@@ -60,46 +61,58 @@ class StandingInvoice(NamedTuple):
     is_open: bool
 
 
+InvoiceKey = tuple[str, str, datetime]
+"""(subscription, kind, when it is due to be final)."""
+
+
 class DueDraft(NamedTuple):
-    """A locked draft whose period is over. ``is_whole`` says that it has items and that they add up to its total."""
+    """A locked draft that is due to be final.
+
+    ``is_whole`` says that its items add up to its total, ``charges`` that at least one of them has an amount.
+    """
 
     id: UUID
     customer_id: str
     subscription_id: str
+    kind: str
+    closes_at: datetime
     currency: str
     total: Decimal
     is_whole: bool
+    charges: bool
 
 
 _HISTORY = text("""
-    SELECT t.summary_id, t.fee_id, i.status, t.id, t.invoice_id, t.amount, t.quantity
+    SELECT t.summary_id, t.fee_id, i.status, t.id, t.invoice_id, i.kind, t.amount, t.quantity
     FROM usage_invoice_items AS t
     JOIN invoices AS i ON i.id = t.invoice_id
     WHERE (t.summary_id = ANY(CAST(:summaries AS bigint[])) OR t.fee_id = ANY(CAST(:fees AS bigint[])))
         AND i.status <> 'void'
 """)
 _STANDING = text("""
-    SELECT i.subscription_id, i.period_end, i.id, i.status = 'draft' AS is_open
+    SELECT i.subscription_id, i.kind, i.closes_at, i.id, i.status = 'draft' AS is_open
     FROM unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[])) AS v (subscription_id, since)
     JOIN invoices AS i ON i.subscription_id = v.subscription_id
-        AND i.period_end >= v.since
         AND i.status <> 'void'
+        AND (i.closes_at >= v.since OR i.kind = 'correction' AND i.status = 'draft')
 """)
-_LOCK_DUE = text("""
-    SELECT i.id, i.customer_id, i.subscription_id, i.currency, i.total,
-        s.items > 0 AND s.amount = i.total AS is_whole
+DUE = "status = 'draft' AND (closes_at <= :ended_before OR kind = 'change' AND closes_at <= :as_of)"
+"""Which invoices are due to be final: those of changes at once, the others after the grace time."""
+# Credits come first, so that what they grant is in hand for the others, of which the oldest is paid first.
+_LOCK_DUE = text(f"""
+    SELECT i.id, i.customer_id, i.subscription_id, i.kind, i.closes_at, i.currency, i.total,
+        coalesce(s.amount, 0) = i.total AS is_whole, s.charges > 0 AS charges
     FROM invoices AS i
     CROSS JOIN LATERAL (
-        SELECT count(*) AS items, sum(amount) AS amount
+        SELECT sum(amount) AS amount, count(*) FILTER (WHERE amount <> 0) AS charges
         FROM usage_invoice_items
         WHERE invoice_id = i.id
     ) AS s
     WHERE i.subscription_id = ANY(CAST(:subscriptions AS text[]))
-        AND i.status = 'draft'
-        AND i.period_end <= :ended_before
-    ORDER BY i.period_end, i.subscription_id
+        AND {DUE}
+    ORDER BY i.total >= 0, i.closes_at, i.subscription_id, i.kind
     FOR UPDATE OF i
-""")
+""")  # noqa: S608
 
 
 def history_of(session: Session, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
@@ -109,7 +122,7 @@ def history_of(session: Session, *, summary_ids: Collection[int], fee_ids: Colle
     for row in rows:
         cause = summary_cause(row.summary_id) if row.summary_id is not None else fee_cause(row.fee_id)
         if row.status == InvoiceStatus.DRAFT:
-            history.drafted[cause] = DraftItem(row.id, row.invoice_id, row.amount)
+            history.drafted[cause] = DraftItem(row.id, row.invoice_id, row.kind, row.amount)
         else:
             before = history.charged.get(cause, EarlierCharge())
             history.charged[cause] = EarlierCharge(
@@ -118,20 +131,22 @@ def history_of(session: Session, *, summary_ids: Collection[int], fee_ids: Colle
     return history
 
 
-def standing_invoices(session: Session, since: Mapping[str, datetime]) -> dict[tuple[str, datetime], StandingInvoice]:
-    """The invoices of these subscriptions that are not void, by subscription id and ``period_end``.
+def standing_invoices(session: Session, since: Mapping[str, datetime]) -> dict[InvoiceKey, StandingInvoice]:
+    """The invoices of these subscriptions that are not void and close late enough, and their open corrections.
 
-    ``since`` gives, by subscription id, the earliest ``period_end`` to look for.
+    ``since`` gives, by subscription id, the earliest ``closes_at`` to look for.
     """
     rows = session.execute(_STANDING, {"subscriptions": list(since), "since": list(since.values())}).all()
-    return {(row.subscription_id, row.period_end): StandingInvoice(row.id, row.is_open) for row in rows}
+    return {(row.subscription_id, row.kind, row.closes_at): StandingInvoice(row.id, row.is_open) for row in rows}
 
 
-def lock_due_drafts(session: Session, subscription_ids: Collection[str], *, ended_before: datetime) -> list[DueDraft]:
-    """Lock and return the drafts of these locked subscriptions that end by ``ended_before``, oldest first."""
+def lock_due_drafts(
+    session: Session, subscription_ids: Collection[str], *, as_of: datetime, grace: timedelta
+) -> list[DueDraft]:
+    """Lock and return the drafts of these locked subscriptions that are due: credits first, then the oldest."""
     session.flush()
-    rows = session.execute(_LOCK_DUE, {"subscriptions": list(subscription_ids), "ended_before": ended_before})
-    return read_rows(rows, DueDraft)
+    due = {"subscriptions": list(subscription_ids), "as_of": as_of, "ended_before": as_of - grace}
+    return read_rows(session.execute(_LOCK_DUE, due), DueDraft)
 
 
 def drafts_of(session: Session, subscription_id: str) -> list[Invoice]:
@@ -140,7 +155,7 @@ def drafts_of(session: Session, subscription_id: str) -> list[Invoice]:
         session.scalars(
             select(Invoice)
             .where(Invoice.subscription_id == subscription_id, Invoice.status == InvoiceStatus.DRAFT)
-            .order_by(Invoice.period_end)
+            .order_by(Invoice.closes_at)
             .execution_options(populate_existing=True)
         )
     )

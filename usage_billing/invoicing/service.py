@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.periods import Period
 from usage_billing.db.bulk import copy_rows
-from usage_billing.invoicing.lifecycle import InvoiceStatus
+from usage_billing.invoicing.lifecycle import InvoiceKind, InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 
 _TOTALS = text("""
@@ -31,10 +31,14 @@ _REMOVE_EMPTY = text("""
         AND i.status = 'draft'
         AND NOT EXISTS (SELECT FROM usage_invoice_items WHERE invoice_id = i.id)
 """)
+_REMOVE = text("DELETE FROM invoices WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'draft'")
+# What credit settles whole is paid. Where nothing is left to pay there is no day by which to pay it.
 _FINALIZE = text("""
     UPDATE invoices AS i
-    SET number = v.number, status = 'finalized', finalized_at = :now, due_at = v.due_at,
-        credit_applied = v.credit
+    SET number = v.number, finalized_at = :now, credit_applied = v.credit,
+        status = CASE WHEN v.credit = i.total THEN 'paid' ELSE 'finalized' END,
+        paid_at = CASE WHEN v.credit = i.total THEN CAST(:now AS timestamptz) END,
+        due_at = CASE WHEN v.credit < i.total THEN v.due_at END
     FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS bigint[]), CAST(:dues AS timestamptz[]),
         CAST(:credits AS numeric[])) AS v (id, number, due_at, credit)
     WHERE i.id = v.id AND i.status = 'draft'
@@ -42,23 +46,27 @@ _FINALIZE = text("""
 
 
 class NewDraft(NamedTuple):
-    """A draft to be written, its times as texts; ``period_end`` is when it is due to be finalized."""
+    """A draft to be written, its times as texts; ``closes_at`` is when it is due to be finalized."""
 
     id: UUID
     customer_id: str
     subscription_id: str
+    kind: str
     currency: str
     period_start: str
     period_end: str
+    closes_at: str
 
 
 _DRAFT_COLUMNS = {
     "id": "uuid",
     "customer_id": "text",
     "subscription_id": "text",
+    "kind": "text",
     "currency": "text",
     "period_start": "text",
     "period_end": "text",
+    "closes_at": "text",
     "status": "text",
     "total": "numeric",
 }
@@ -76,26 +84,14 @@ class Finalization(NamedTuple):
 def add_drafts(session: Session, drafts: Sequence[NewDraft], *, totals: Mapping[UUID, Decimal]) -> None:
     """Store drafts, each with the total that its items will add up to.
 
-    Raises IntegrityError for a second draft of the same subscription and period end.
+    Raises IntegrityError for a second draft of the same subscription, kind and closing.
     """
     if drafts:
         copy_rows(
             session,
             Invoice.__tablename__,
             _DRAFT_COLUMNS,
-            (
-                (
-                    draft.id,
-                    draft.customer_id,
-                    draft.subscription_id,
-                    draft.currency,
-                    draft.period_start,
-                    draft.period_end,
-                    InvoiceStatus.DRAFT,
-                    totals[draft.id],
-                )
-                for draft in drafts
-            ),
+            ((*draft, InvoiceStatus.DRAFT, totals[draft.id]) for draft in drafts),
         )
 
 
@@ -111,6 +107,12 @@ def remove_empty(session: Session, invoice_ids: Collection[UUID]) -> None:
         session.execute(_REMOVE_EMPTY, {"ids": list(invoice_ids)})
 
 
+def remove_drafts(session: Session, invoice_ids: Collection[UUID]) -> None:
+    """Forget these drafts with their items."""
+    if invoice_ids:
+        session.execute(_REMOVE, {"ids": list(invoice_ids)})
+
+
 def bring_drafts_forward(session: Session, subscription_id: str, *, final: Period) -> None:
     """Gather the items of all drafts that are due at or after the end of ``final`` on one draft, due at that end.
 
@@ -121,17 +123,19 @@ def bring_drafts_forward(session: Session, subscription_id: str, *, final: Perio
         select(Invoice)
         .where(
             Invoice.subscription_id == subscription_id,
+            Invoice.kind == InvoiceKind.PERIOD,
             Invoice.status != InvoiceStatus.VOID,
-            Invoice.period_end >= final.end,
+            Invoice.closes_at >= final.end,
         )
-        .order_by(Invoice.period_end)
+        .order_by(Invoice.closes_at)
         .execution_options(populate_existing=True)
     ).all()
     drafts = [invoice for invoice in standing if invoice.status == InvoiceStatus.DRAFT]
-    if not drafts or (standing[0].period_end == final.end and standing[0].status != InvoiceStatus.DRAFT):
+    if not drafts or (standing[0].closes_at == final.end and standing[0].status != InvoiceStatus.DRAFT):
         return
     last = drafts[0]
     last.period_start, last.period_end = min(last.period_start, final.start), final.end
+    last.closes_at = final.end
     session.flush()
     ids = [draft.id for draft in drafts]
     session.execute(

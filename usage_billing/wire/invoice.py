@@ -1,10 +1,11 @@
 """How an invoice and its items look. Pure."""
 
-from usage_billing.wire.kinds import PLAIN, Choice, Currency, Id, Identifier, Instant, Money, Quantity, Text
+from usage_billing.wire.kinds import PLAIN, Choice, Currency, Id, Identifier, Instant, Json, Money, Quantity, Text
 from usage_billing.wire.noun import Field, Many, Noun
 
 STATUSES = ("draft", "finalized", "paid", "void", "uncollectible")
-ITEM_KINDS = ("usage", "adjustment", "fee")
+ITEM_KINDS = ("usage", "adjustment", "fee", "purchase")
+INVOICE_KINDS = ("period", "change", "correction", "purchase")
 
 INVOICE_ITEM = Noun(
     "InvoiceItem",
@@ -26,7 +27,11 @@ INVOICE_ITEM = Noun(
             attribute="price.unitPrice",
         ),
         Field("amount", Money(), "What it charges, in the invoice's currency; negative gives back."),
+        Field("cell", Text(maximum=128), "The part of a price that it is charged by; empty where it has none."),
+        Field("covered", Quantity(), "Units that were paid for beforehand, and are not charged."),
         Field("description", Text(), "What it is, in words."),
+        Field("textKey", Text(maximum=64), "Which sentence that is; null for an older item.", nullable=True),
+        Field("textArgs", Json(), "What stands in the sentence, by name; null for an older item.", nullable=True),
     ),
 )
 
@@ -37,15 +42,22 @@ INVOICE = Noun(
         Field("id", Id(), "Its id."),
         Field("number", Text(), "Its number in the series; null until it is final.", nullable=True, attribute="number"),
         Field("userId", Identifier(), "The customer that pays.", attribute="invoice.customer_id"),
-        Field("subscriptionId", Identifier(), "The subscription that it is for."),
+        Field("subscriptionId", Identifier(), "The subscription that it is for; null for a purchase.", nullable=True),
+        Field(
+            "kind",
+            Choice(*INVOICE_KINDS),
+            "`period` settles a billing period, `change` a fee in advance that a change cut, `correction` what is put"
+            " right of periods that are invoiced, `purchase` what was bought at once.",
+        ),
         Field("status", Choice(*STATUSES), "What became of it."),
         Field("currency", Currency(), "The currency of its amounts and its items'."),
         Field("periodStart", Instant(), "When the period that it is for begins."),
         Field("periodEnd", Instant(), "When that ends, exclusive."),
+        Field("closesAt", Instant(), "When it is due to become final; all but a `change` wait for the grace time too."),
         Field("total", Money(), "The sum of its items; a negative one becomes credit."),
         Field("creditApplied", Money(), "What of the total was paid with credit."),
-        Field("amountDue", Money(), "What is left to pay."),
-        Field("dueAt", Instant(), "Until when it is to be paid; null until it is final.", nullable=True),
+        Field("amountDue", Money(), "What is left to pay; 0 once it is paid or void."),
+        Field("dueAt", Instant(), "Until when it is to be paid; null for drafts and if nothing is.", nullable=True),
         Field("createdAt", Instant(), "When the draft was made."),
         Field("finalizedAt", Instant(), "When it became final; null before.", nullable=True),
         Field("paidAt", Instant(), "When it was paid; null before.", nullable=True),

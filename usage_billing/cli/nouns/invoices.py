@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
-from usage_billing.cli.frame.database import actor, connected, reading, writing
+from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell
 from usage_billing.cli.frame.types import IDENTIFIER
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from usage_billing.invoicing.models import Invoice
     from usage_billing.reports.explain import Explanation
 
-_COLUMNS = ("id", "number", "userId", "subscriptionId", "status", "periodStart", "periodEnd", "currency", "total")
+_COLUMNS = ("id", "number", "userId", "subscriptionId", "kind", "status", "closesAt", "currency", "total")
 _ITEM_COLUMNS = ("usageType", "kind", "quantity", "unitPrice", "amount", "description")
 _STATUSES = [*map(str, InvoiceStatus)]
 
@@ -73,20 +74,21 @@ def show(*, invoice: str, as_json: bool) -> None:
 @click.argument("subscription", type=IDENTIFIER)
 @json_option
 def upcoming(*, subscription: str, as_json: bool) -> None:
-    """Show the invoice of SUBSCRIPTION's present period as it would be if billing ran now; nothing is stored.
+    """Show the next invoice of SUBSCRIPTION as billing would make it by what is known now; nothing is stored.
 
-    Usage of an earlier period that has no invoice yet is not in it: it gets one of its own.
+    The next fee in advance is on it, and credit in hand is applied. Usage of an earlier period that has no invoice yet
+    is not on it: it gets one of its own.
     """
     from usage_billing.db.session import rolled_back
     from usage_billing.flows.billing.upcoming_invoice import upcoming as upcoming_invoice
     from usage_billing.reports.invoices import InvoiceView
     from usage_billing.subscriptions.queries import get_subscription
 
-    with connected() as (_, engine), rolled_back(engine) as session:
+    with connected() as (settings, engine), rolled_back(engine) as session:
         get_subscription(session, subscription)
-        found = upcoming_invoice(session, subscription, now=utc_now())
+        found = upcoming_invoice(session, subscription, now=utc_now(), adjust_within=settings.adjust_within)
         if found is None:
-            raise NotFound("nothing is to be invoiced yet")
+            raise NotFound("nothing is to be invoiced", code="nothing_upcoming")
         shape = wire.show(INVOICE, InvoiceView(invoice=found[0], items=found[1]))
     print_invoice(shape, as_json=as_json)
 
@@ -130,7 +132,8 @@ def finalize(*, invoice: str, as_json: bool) -> None:
     """Make the draft INVOICE final, whose period is over, without waiting for the grace time."""
     from usage_billing.flows.billing import manage_invoices
 
-    _step(manage_invoices.finalize_invoice, invoice, as_json=as_json)
+    flow = partial(manage_invoices.finalize_invoice, adjust_within=load_settings().adjust_within)
+    _step(flow, invoice, as_json=as_json)
 
 
 @command.command(epilog=example("invoices pay INV-00000001"))

@@ -1,30 +1,40 @@
 """Claims: what billing wants to charge, the usage of a summary or a base fee."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
 from usage_billing.core.clock import as_text
 from usage_billing.core.periods import Period
+from usage_billing.flows.billing.slots import Slot, fee_slot, rest_slot, usage_slot
 from usage_billing.invoicing.builder import Charge, EarlierCharge, ItemKind, Tariff, charge_for, charge_for_fee
 from usage_billing.invoicing.fees import DueFee
 from usage_billing.invoicing.items import NewItem, fee_item, usage_item
 from usage_billing.invoicing.queries import Cause, fee_cause, summary_cause
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import BilledSubscription
 
 
 @dataclass(slots=True)
 class UsageClaim:
-    """A claim for the usage of a summary, on the invoice of the period ``bills``."""
+    """The usage of a summary, on the invoice of the billing period that begins at ``period_start``."""
 
     kind: ClassVar[ItemKind] = ItemKind.USAGE
 
     subscription: BilledSubscription
     currency: str
-    bills: Period
+    period_start: datetime
     summary: UnratedSummary
     tariff: Tariff | None
+
+    rest: ClassVar[Slot | None] = None
+
+    @property
+    def slot(self) -> Slot:
+        """The invoice that it belongs on."""
+        return usage_slot(self.period_start, self.summary.bills_at)
 
     @property
     def cause(self) -> Cause:
@@ -55,8 +65,18 @@ class FeeClaim:
 
     subscription: BilledSubscription
     currency: str
-    bills: Period
+    timeline: Timeline
     fee: DueFee
+
+    @property
+    def slot(self) -> Slot:
+        """The invoice that it belongs on."""
+        return fee_slot(self.timeline, Period(self.fee.period_start, self.fee.period_end), self.fee.bills_at)
+
+    @property
+    def rest(self) -> Slot | None:
+        """The invoice that gives back what a change left unused of it; None unless one cut it."""
+        return rest_slot(self.timeline, Period(self.fee.period_start, self.fee.period_end), self.fee.bills_at)
 
     @property
     def cause(self) -> Cause:

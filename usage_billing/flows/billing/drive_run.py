@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -35,6 +36,7 @@ from usage_billing.flows.billing.run_stages import (
     note_done,
     subscriptions_in,
 )
+from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 
 # Errors that one subscription's own data can cause. They become a warning, and the other subscriptions are billed.
 _ITS_OWN_FAULT = (
@@ -54,6 +56,13 @@ _MAX_ERROR = 500
 _log = logging.getLogger(__name__)
 
 
+class Windows(NamedTuple):
+    """How long drafts wait to be finalized, and how long adjustments may wait for a draft."""
+
+    grace: timedelta
+    adjust_within: timedelta
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run is, in slices. ``total`` grows when a stage is planned."""
@@ -71,14 +80,22 @@ def next_of_run(engine: Engine, run_id: UUID, *, grace: timedelta) -> Next:
     return due
 
 
-def do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, *, grace: timedelta) -> None:
+def do_slice(
+    engine: Engine,
+    run_id: UUID,
+    phase: SlicePhase,
+    position: int,
+    *,
+    grace: timedelta,
+    adjust_within: timedelta = ADJUSTMENT_SPAN,
+) -> None:
     """Do one slice, or nothing if it is done or another worker has locked it.
 
     If the slice fails, the error is stored on the run until the run completes, and raised. So an operator sees it,
     although other workers try the slice again. Unavailable is raised and not stored.
     """
     try:
-        _do_what_can_be_done(engine, run_id, phase, position, grace)
+        _do_what_can_be_done(engine, run_id, phase, position, Windows(grace, adjust_within))
     except Unavailable:
         raise
     except Exception as error:
@@ -89,17 +106,22 @@ def do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, *, 
     crash.point("bill.done")
 
 
-def _do_what_can_be_done(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, grace: timedelta) -> None:
+def _do_what_can_be_done(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, windows: Windows) -> None:
     try:
-        _do_slice(engine, run_id, phase, position, grace, apart=False)
+        _do_slice(engine, run_id, phase, position, windows, apart=False)
     except _ITS_OWN_FAULT as error:
         extra = {"run": str(run_id)}
         _log.warning("a slice failed; trying again without what cannot be billed", exc_info=error, extra=extra)
-        _do_slice(engine, run_id, phase, position, grace, apart=True)
+        _do_slice(engine, run_id, phase, position, windows, apart=True)
 
 
 def run_to_end(
-    engine: Engine, run_id: UUID, *, settings_grace: timedelta, on_progress: Callable[[Progress], None]
+    engine: Engine,
+    run_id: UUID,
+    *,
+    settings_grace: timedelta,
+    on_progress: Callable[[Progress], None],
+    adjust_within: timedelta = ADJUSTMENT_SPAN,
 ) -> BillingRun:
     """Drive the run to its end in this process; workers may do slices of it at the same time."""
     before: Next | None = None
@@ -110,7 +132,14 @@ def run_to_end(
         before = due
         done, total = _count(engine, run_id)
         for position in due.positions:
-            do_slice(engine, run_id, due.phase or SlicePhase.INVOICE, position, grace=settings_grace)
+            do_slice(
+                engine,
+                run_id,
+                due.phase or SlicePhase.INVOICE,
+                position,
+                grace=settings_grace,
+                adjust_within=adjust_within,
+            )
             done += 1
             on_progress(Progress(due.phase or "", done, total))
         if due.phase is None:
@@ -121,7 +150,7 @@ def run_to_end(
     return run
 
 
-def _do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, grace: timedelta, *, apart: bool) -> None:
+def _do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, windows: Windows, *, apart: bool) -> None:
     with transaction(engine) as session:
         find_by_index(session)
         plan_anew(session)
@@ -130,43 +159,43 @@ def _do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, gr
         if part is None:
             return
         crash.point("bill.claimed")
-        ids = subscriptions_in(session, run, part, grace=grace)
+        ids = subscriptions_in(session, run, part, grace=windows.grace)
         if run.dry_run:
             with rolled_back(engine) as rehearsal:
                 find_by_index(rehearsal)
                 plan_anew(rehearsal)
-                outcome = _bill(rehearsal, run, part, ids, grace, apart=apart)
+                outcome = _bill(rehearsal, run, part, ids, windows, apart=apart)
         else:
-            outcome = _bill(session, run, part, ids, grace, apart=apart)
+            outcome = _bill(session, run, part, ids, windows, apart=apart)
         note_done(part, outcome)
         crash.point("bill.committing")
 
 
 def _bill(
-    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta, *, apart: bool
+    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], windows: Windows, *, apart: bool
 ) -> SliceOutcome:
     if not apart:
-        return _bill_together(session, run, part, ids, grace)
+        return _bill_together(session, run, part, ids, windows)
     # Lock everything at once and in order, as a whole slice does: once a first invoice has locked the series of
     # numbers, no lock may follow.
     subscriptions, _, plans = lock_agreements(session, ids)
     if run.dry_run or part.phase == SlicePhase.FINALIZE:
         found = (one for one in subscriptions.values() if one.plan_id in plans)
         lock_balances(session, ((one.customer_id, plans[one.plan_id].currency) for one in found))
-    return _bill_apart(session, run, part, ids, grace)
+    return _bill_apart(session, run, part, ids, windows)
 
 
 def _bill_apart(
-    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta
+    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], windows: Windows
 ) -> SliceOutcome:
     """Bill these subscriptions except those that cannot be. A part that fails is halved until it is one of them."""
     try:
         with session.begin_nested():
-            return _bill_together(session, run, part, ids, grace)
+            return _bill_together(session, run, part, ids, windows)
     except _ITS_OWN_FAULT as error:
         if len(ids) > 1:
-            outcome = _bill_apart(session, run, part, ids[: len(ids) // 2], grace)
-            outcome.merge(_bill_apart(session, run, part, ids[len(ids) // 2 :], grace))
+            outcome = _bill_apart(session, run, part, ids[: len(ids) // 2], windows)
+            outcome.merge(_bill_apart(session, run, part, ids[len(ids) // 2 :], windows))
             return outcome
         _log.error("could not be billed", exc_info=error, extra={"subscription": ids[0]})
         warning = {"subscriptionId": ids[0], "code": "billing_failed", "detail": str(error)[:500]}
@@ -174,14 +203,23 @@ def _bill_apart(
 
 
 def _bill_together(
-    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], grace: timedelta
+    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], windows: Windows
 ) -> SliceOutcome:
     outcome = SliceOutcome()
     if part.phase == SlicePhase.INVOICE:
-        outcome = invoice_subscriptions(session, ids, as_of=run.as_of)
+        outcome = invoice_subscriptions(session, ids, as_of=run.as_of, adjust_within=windows.adjust_within)
         if not run.dry_run:
             return outcome
-    outcome.merge(finalize_invoices(session, ids, as_of=run.as_of, grace=grace, now=utc_now(), actor=run.requested_by))
+    finalized = finalize_invoices(
+        session,
+        ids,
+        as_of=run.as_of,
+        grace=windows.grace,
+        now=utc_now(),
+        actor=run.requested_by,
+        adjust_within=windows.adjust_within,
+    )
+    outcome.merge(finalized)
     return outcome
 
 

@@ -9,40 +9,68 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note_all
+from usage_billing.balances.queries import balances_of
 from usage_billing.balances.service import apply, grant, holders_of_credit, lock_balances
+from usage_billing.core.decimals import EXACT
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import unrated_of
+from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import number_text, take_numbers
 from usage_billing.invoicing.queries import DueDraft, lock_due_drafts
-from usage_billing.invoicing.service import Finalization, add_up, finalize, remove_empty
+from usage_billing.invoicing.service import Finalization, add_up, finalize, remove_drafts
 from usage_billing.outbox.service import tell
 from usage_billing.subscriptions.openings import lock_to_bill
 
 _NOTHING = Decimal(0)
+# Those of the plan that holds at the end of what the invoice shows, of a change those of the plan after it.
 _PAYMENT_DAYS = text("""
-    SELECT s.id, p.payment_days
-    FROM subscriptions AS s
-    JOIN plans AS p ON p.id = s.plan_id
-    WHERE s.id = ANY(CAST(:ids AS text[]))
+    SELECT i.id, p.payment_days
+    FROM invoices AS i
+    JOIN subscriptions AS s ON s.id = i.subscription_id
+    CROSS JOIN LATERAL (
+        SELECT plan_id
+        FROM subscription_terms
+        WHERE subscription_id = s.id
+            AND starts_at <= greatest(s.started_at, i.period_start,
+                least(i.closes_at, i.period_end) - interval '1 microsecond')
+        ORDER BY starts_at DESC
+        LIMIT 1
+    ) AS t
+    JOIN plans AS p ON p.id = t.plan_id
+    WHERE i.id = ANY(CAST(:ids AS uuid[]))
 """)
 
 
 def finalize_invoices(
-    session: Session, ids: Collection[str], *, as_of: datetime, grace: timedelta, now: datetime, actor: str
+    session: Session,
+    ids: Collection[str],
+    *,
+    as_of: datetime,
+    grace: timedelta,
+    now: datetime,
+    actor: str,
+    adjust_within: timedelta = ADJUSTMENT_SPAN,
 ) -> SliceOutcome:
-    """Finalize the due drafts of these subscriptions, with everything that was recorded since they were rated."""
+    """Finalize the due drafts of these subscriptions, with whatever was recorded since they were rated.
+
+    A draft on which nothing has an amount becomes no invoice: it goes.
+    """
     lock_to_bill(session, ids)
-    outcome = invoice_subscriptions(session, unrated_of(session, ids, as_of=as_of), as_of=as_of)
-    ended_before = as_of - grace
-    drafts = lock_due_drafts(session, ids, ended_before=ended_before)
+    unrated = unrated_of(session, ids, as_of=as_of)
+    outcome = invoice_subscriptions(session, unrated, as_of=as_of, adjust_within=adjust_within)
+    drafts = lock_due_drafts(session, ids, as_of=as_of, grace=grace)
     if doubtful := [draft.id for draft in drafts if not draft.is_whole]:
         add_up(session, doubtful)
-        remove_empty(session, doubtful)
-        drafts = lock_due_drafts(session, ids, ended_before=ended_before)
-    finalize_drafts(session, drafts, now=now, actor=actor)
-    outcome.finalized = len(drafts)
+        drafts = lock_due_drafts(session, ids, as_of=as_of, grace=grace)
+    remove_drafts(session, [draft.id for draft in drafts if not draft.charges])
+    charging = [draft for draft in drafts if draft.charges]
+    finalize_drafts(session, charging, now=now, actor=actor)
+    for draft in charging:
+        outcome.add_final(
+            draft.subscription_id, draft.kind, draft.closes_at, total=draft.total, currency=draft.currency
+        )
     return outcome
 
 
@@ -56,11 +84,20 @@ def finalize_drafts(session: Session, drafts: Sequence[DueDraft | Invoice], *, n
     # The series is locked from here to the end of the transaction: nothing slow may follow.
     numbers = take_numbers(session, len(drafts))
     finals = [
-        Finalization(draft.id, number, now + days[draft.subscription_id], applied.get(draft.id, _NOTHING))
+        Finalization(draft.id, number, now + days[draft.id], applied.get(draft.id, _NOTHING))
         for draft, number in zip(drafts, numbers, strict=True)
     ]
     finalize(session, finals, now=now)
     tell(session, [_finalized(final) for final in finals])
+
+
+def apply_credit(session: Session, drafts: Sequence[Invoice]) -> None:
+    """Show on these drafts of one customer what credit would pay of them, were they made final together."""
+    in_hand = {balance.currency: balance.balance for balance in balances_of(session, drafts[0].customer_id)}
+    for draft in sorted(drafts, key=lambda draft: (draft.total >= 0, draft.closes_at)):
+        left = EXACT.subtract(in_hand.get(draft.currency, _NOTHING), min(draft.total, _NOTHING))
+        draft.credit_applied = min(left, max(draft.total, _NOTHING))
+        in_hand[draft.currency] = EXACT.subtract(left, draft.credit_applied)
 
 
 def _settle_credit(session: Session, drafts: Sequence[DueDraft | Invoice]) -> dict[UUID, Decimal]:
@@ -85,9 +122,9 @@ def _settle_credit(session: Session, drafts: Sequence[DueDraft | Invoice]) -> di
     return applied
 
 
-def _payment_days(session: Session, drafts: Sequence[DueDraft | Invoice]) -> dict[str, timedelta]:
-    """How long after its finalization an invoice is due, by subscription id."""
-    rows = session.execute(_PAYMENT_DAYS, {"ids": [draft.subscription_id for draft in drafts]})
+def _payment_days(session: Session, drafts: Sequence[DueDraft | Invoice]) -> dict[UUID, timedelta]:
+    """By invoice: those of the plan that holds at the end of what it shows."""
+    rows = session.execute(_PAYMENT_DAYS, {"ids": [draft.id for draft in drafts]}).all()
     return {row.id: timedelta(days=row.payment_days) for row in rows}
 
 

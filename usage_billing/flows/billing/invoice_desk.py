@@ -1,8 +1,7 @@
 """Turns claims into items on drafts: it reads everything first, and then writes all changes in few statements.
 
-A charge goes on the invoice that its segment bills on, as long as that is a draft or does not exist yet. Once that
-invoice is final, the charge goes as an adjustment on the draft of the period at ``as_of``. A claim that is settled
-twice is written once.
+A charge goes on the invoice that it belongs on, while that is a draft or is not there yet. Once that is final, or part
+of the charge is on a final one, it is an adjustment and goes where ``slots`` says. What is asked twice is written once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +15,13 @@ from sqlalchemy.orm import Session
 from usage_billing.core.clock import as_text
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.identifiers import new_id
-from usage_billing.core.periods import Cadence, Period, next_period, period_at
 from usage_billing.flows.billing.claims import Claim
 from usage_billing.flows.billing.run_outcome import SliceOutcome
+from usage_billing.flows.billing.slots import Slot, correction_slot, running_slot
 from usage_billing.invoicing.builder import Charge, EarlierCharge, ItemKind
 from usage_billing.invoicing.items import NewItem, add_items, change_items, remove_items
-from usage_billing.invoicing.queries import History, StandingInvoice, standing_invoices
+from usage_billing.invoicing.lifecycle import InvoiceKind
+from usage_billing.invoicing.queries import DraftItem, History, InvoiceKey, StandingInvoice, standing_invoices
 from usage_billing.invoicing.service import NewDraft, add_drafts, add_up, remove_empty
 from usage_billing.subscriptions.lifecycle import Timeline
 
@@ -35,9 +35,11 @@ class Desk:
     """The standing invoices of some locked subscriptions, and the changes to be written to them."""
 
     as_of: datetime
+    adjust_within: timedelta
     timelines: Mapping[str, Timeline]
     history: History
-    invoices: dict[tuple[str, datetime], StandingInvoice]
+    invoices: dict[InvoiceKey, StandingInvoice]
+    corrections: dict[str, UUID]
     outcome: SliceOutcome = field(default_factory=SliceOutcome)
     touched: set[UUID] = field(default_factory=set)
     _drafts: list[NewDraft] = field(default_factory=list)
@@ -49,16 +51,14 @@ class Desk:
     def settle(self, claim: Claim) -> None:
         """Decide which item of one claim is added, changed or removed."""
         cause = claim.cause
-        own = self.invoices.get((claim.subscription.id, claim.bills.end))
-        kind = claim.kind if own is None or own.is_open else ItemKind.ADJUSTMENT
-        charge = claim.charge(kind, self.history.charged.get(cause, _NEVER))
+        before = self.history.charged.get(cause)
         drafted = self.history.drafted.get(cause)
-        stays = drafted is not None and (
-            kind == ItemKind.ADJUSTMENT or (own is not None and drafted.invoice_id == own.id)
-        )
+        kind = ItemKind.ADJUSTMENT if before is not None or not self._takes(claim, claim.slot) else claim.kind
+        charge = claim.charge(kind, before or _NEVER)
+        stays = drafted is not None and charge is not None and self._stays(claim, kind, drafted)
         if drafted is not None:
             self.touched.add(drafted.invoice_id)
-            if charge is None or not stays:
+            if not stays:
                 self._removed.append(drafted.id)
         if charge is not None:
             if drafted is not None and stays:
@@ -93,33 +93,69 @@ class Desk:
         self._totals[invoice_id] = EXACT.add(self._totals.get(invoice_id, _NOTHING), charge.amount)
         self._added.append(claim.item(new_id(), invoice_id, charge))
 
-    def _draft_for(self, claim: Claim, kind: ItemKind) -> UUID:
-        """The id of the draft for a charge: that of its own period, or for an adjustment the next open one."""
-        subscription = claim.subscription
-        bills = claim.bills
-        if kind == ItemKind.ADJUSTMENT:
-            bills = next_bill(self.timelines[subscription.id], self.as_of)
-        while True:
-            invoice = self.invoices.get((subscription.id, bills.end))
-            if invoice is None:
-                return self._add_draft(claim, bills)
-            if invoice.is_open:
-                return invoice.id
-            timeline = self.timelines[subscription.id]
-            bills = next_period(bills, zone=timeline.zone, cadence=_cadence(timeline))
+    def _takes(self, claim: Claim, slot: Slot) -> bool:
+        """Whether the invoice of ``slot`` is a draft, or is not there yet."""
+        invoice = self._standing(claim, slot)
+        return invoice is None or invoice.is_open
 
-    def _add_draft(self, claim: Claim, bills: Period) -> UUID:
-        draft = NewDraft(
-            id=new_id(),
-            customer_id=claim.subscription.customer_id,
-            subscription_id=claim.subscription.id,
-            currency=claim.currency,
-            period_start=as_text(bills.start),
-            period_end=as_text(bills.end),
-        )
-        self.invoices[claim.subscription.id, bills.end] = StandingInvoice(draft.id, is_open=True)
-        self._drafts.append(draft)
-        return draft.id
+    def _standing(self, claim: Claim, slot: Slot) -> StandingInvoice | None:
+        return self.invoices.get((claim.subscription.id, slot.kind, slot.closes_at))
+
+    def _stays(self, claim: Claim, kind: ItemKind, drafted: DraftItem) -> bool:
+        """Whether an item stays on the draft that it is on.
+
+        An adjustment does, wherever another would go by now; but the rest of a fee goes with the change that cuts it.
+        """
+        rest = claim.rest
+        if kind != ItemKind.ADJUSTMENT:
+            wanted = self._standing(claim, claim.slot)
+        elif rest is not None and self._takes(claim, rest):
+            wanted = self._standing(claim, rest)
+        else:
+            return drafted.invoice_kind != InvoiceKind.CHANGE
+        return wanted is not None and wanted.id == drafted.invoice_id
+
+    def _draft_for(self, claim: Claim, kind: ItemKind) -> UUID:
+        """The draft for a charge, made if it is not there yet."""
+        if kind != ItemKind.ADJUSTMENT:
+            return self._draft_of(claim, claim.slot)
+        timeline = self.timelines[claim.subscription.id]
+        running = running_slot(timeline, self.as_of)
+        if running is not None and running.closes_at - self.as_of > self.adjust_within:
+            running = None
+        for slot in (claim.rest, running):
+            if slot is not None and self._takes(claim, slot):
+                return self._draft_of(claim, slot)
+        return self._correction_for(claim, correction_slot(timeline, self.as_of))
+
+    def _correction_for(self, claim: Claim, slot: Slot) -> UUID:
+        """The open correction of a subscription, or else a new one, at the first instant that has none."""
+        name = claim.subscription.id
+        if name not in self.corrections:
+            while not self._takes(claim, slot):
+                slot = slot._replace(closes_at=slot.closes_at + _INSTANT)
+            self.corrections[name] = self._draft_of(claim, slot)
+        return self.corrections[name]
+
+    def _draft_of(self, claim: Claim, slot: Slot) -> UUID:
+        subscription = claim.subscription
+        standing = self._standing(claim, slot)
+        if standing is None:
+            standing = StandingInvoice(new_id(), is_open=True)
+            self.invoices[subscription.id, slot.kind, slot.closes_at] = standing
+            self._drafts.append(
+                NewDraft(
+                    id=standing.id,
+                    customer_id=subscription.customer_id,
+                    subscription_id=subscription.id,
+                    kind=slot.kind,
+                    currency=claim.currency,
+                    period_start=as_text(slot.shown.start),
+                    period_end=as_text(slot.shown.end),
+                    closes_at=as_text(slot.closes_at),
+                )
+            )
+        return standing.id
 
 
 def open_desk(
@@ -127,31 +163,25 @@ def open_desk(
     claims: Sequence[Claim],
     *,
     as_of: datetime,
+    adjust_within: timedelta,
     timelines: Mapping[str, Timeline],
     history: History,
 ) -> Desk:
-    """A desk with every invoice that these claims can concern: those of their own periods, and all that end later."""
+    """A desk that knows every invoice which these claims can concern: their own, all due later, open corrections."""
     since: dict[str, datetime] = {}
     for claim in claims:
         name = claim.subscription.id
-        known = since.get(name)
-        if known is None:
-            ended = timelines[name].terms[-1].ends_at
-            known = as_of if ended is None else min(as_of, ended)
-        since[name] = min(known, claim.bills.end)
-    return Desk(as_of=as_of, timelines=timelines, history=history, invoices=standing_invoices(session, since))
-
-
-def next_bill(timeline: Timeline, as_of: datetime) -> Period:
-    """The period under way at ``as_of``, up to when it is invoiced; for an ended subscription, its last period."""
-    running, ended = timeline.segment_at(as_of), timeline.terms[-1].ends_at
-    cadence = _cadence(timeline)
-    if running is not None:
-        return Period(running.period.start, running.bills_at)
-    if ended is None or as_of < ended:
-        return period_at(as_of, zone=timeline.zone, cadence=cadence)
-    return Period(period_at(ended - _INSTANT, zone=timeline.zone, cadence=cadence).start, ended)
-
-
-def _cadence(timeline: Timeline) -> Cadence:
-    return timeline.terms[-1].terms.cadence
+        since[name] = min(since.get(name, as_of), claim.slot.closes_at)
+    invoices = standing_invoices(session, since)
+    return Desk(
+        as_of=as_of,
+        adjust_within=adjust_within,
+        timelines=timelines,
+        history=history,
+        invoices=invoices,
+        corrections={
+            name: invoice.id
+            for (name, kind, _), invoice in invoices.items()
+            if kind == InvoiceKind.CORRECTION and invoice.is_open
+        },
+    )

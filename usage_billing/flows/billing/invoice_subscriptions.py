@@ -8,14 +8,14 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import hold_plans, quotas_of
 from usage_billing.catalog.quotas import QuotaVersion
-from usage_billing.core.periods import Period
 from usage_billing.flows.billing.apply_terms import SummaryTerms, aggregate
 from usage_billing.flows.billing.claims import Claim, FeeClaim, UsageClaim
 from usage_billing.flows.billing.invoice_desk import open_desk
 from usage_billing.flows.billing.open_periods import open_periods
 from usage_billing.flows.billing.run_outcome import SliceOutcome
+from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.invoicing.builder import Tariff
-from usage_billing.invoicing.fees import DueFee, lock_uncharged, settle_fees
+from usage_billing.invoicing.fees import lock_uncharged, settle_fees
 from usage_billing.invoicing.queries import history_of
 from usage_billing.metering.settling import lock_unrated, settle
 from usage_billing.metering.unrated import UnratedSummary
@@ -23,13 +23,15 @@ from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import BilledSubscription, lock_to_bill
 from usage_billing.subscriptions.queries import timelines_of
 
-_INSTANT = timedelta(microseconds=1)
 
+def invoice_subscriptions(
+    session: Session, ids: Collection[str], *, as_of: datetime, adjust_within: timedelta = ADJUSTMENT_SPAN
+) -> SliceOutcome:
+    """Charge what these subscriptions owe as of ``as_of``; what is charged already is left alone.
 
-def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: datetime) -> SliceOutcome:
-    """Charge what these subscriptions owe as of ``as_of`` and were not charged yet.
+    Adjustments of what is final wait for the running period's invoice if that closes ``adjust_within`` of ``as_of``.
 
-    It locks, in this order: the subscriptions, their plans, their summaries to rate, their fees.
+    Locks, in this order: the subscriptions, their plans, their summaries to rate, their fees.
     """
     if not ids:
         return SliceOutcome()
@@ -46,8 +48,8 @@ def invoice_subscriptions(session: Session, ids: Collection[str], *, as_of: date
     claims = _usage_claims(summaries, terms, subscriptions, currencies=currencies)
     for fee in fees:
         name = fee.subscription_id
-        claims.append(_fee_claim(fee, subscriptions[name], timelines[name], currencies[name]))
-    desk = open_desk(session, claims, as_of=as_of, timelines=timelines, history=history)
+        claims.append(FeeClaim(subscriptions[name], currencies[name], timelines[name], fee))
+    desk = open_desk(session, claims, as_of=as_of, adjust_within=adjust_within, timelines=timelines, history=history)
     for claim in claims:
         desk.settle(claim)
     outcome = desk.write(session)
@@ -80,7 +82,7 @@ def _usage_claims(
         subscription, under = subscriptions[summary.subscription_id], terms[summary.id]
         currency = currencies[subscription.id]
         tariff = None if under.quota is None else _tariff(under.quota, currency, tariffs)
-        claims.append(UsageClaim(subscription, currency, Period(under.period_start, summary.bills_at), summary, tariff))
+        claims.append(UsageClaim(subscription, currency, under.period_start, summary, tariff))
     return claims
 
 
@@ -91,13 +93,3 @@ def _tariff(quota: QuotaVersion, currency: str, known: dict[tuple[int, str], Tar
     if tariff is None:
         tariff = known[key] = Tariff(quota_id=quota.id, price=quota.price, unit_name=quota.unit_name, currency=currency)
     return tariff
-
-
-def _fee_claim(fee: DueFee, subscription: BilledSubscription, timeline: Timeline, currency: str) -> Claim:
-    # A fee in advance is billed with the period that ends where the fee begins. If the subscription is paused where the
-    # fee is billed, the fee goes with the period in which it begins.
-    running = timeline.segment_at(fee.bills_at - _INSTANT)
-    if running is None and fee.period_start < fee.bills_at:
-        running = timeline.segment_at(fee.period_start)
-    start = running.period.start if running else fee.bills_at - timedelta(days=1)
-    return FeeClaim(subscription, currency, Period(start, fee.bills_at), fee)

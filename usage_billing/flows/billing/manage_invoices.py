@@ -1,6 +1,6 @@
 """What an admin does to a single invoice: finalize it before its time, mark it as paid, void it, or give it up."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -10,6 +10,7 @@ from usage_billing.balances.service import lock_balances, undo
 from usage_billing.core.errors import Conflict, NotFound
 from usage_billing.flows.billing.finalize_invoices import finalize_drafts
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.invoicing.fees import charge_fees_again
 from usage_billing.invoicing.lifecycle import InvoiceStatus, check_step
 from usage_billing.invoicing.models import Invoice
@@ -18,21 +19,25 @@ from usage_billing.metering.settling import reopen
 from usage_billing.subscriptions.service import lock_subscription
 
 
-def finalize_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
-    """Finalize a draft whose period is over, without waiting for the grace time.
+def finalize_invoice(
+    session: Session, invoice_id: UUID, *, actor: str, now: datetime, adjust_within: timedelta = ADJUSTMENT_SPAN
+) -> Invoice:
+    """Make a draft final that is due, without waiting for the grace time.
 
     Raises NotFound; Conflict when the invoice is no draft, its period is not over, or nothing on it is due any more.
     """
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, InvoiceStatus.FINALIZED)
-    if invoice.period_end > now:
+    if invoice.closes_at > now:
         raise Conflict("the period of the invoice is not over yet", code="period_open")
-    invoice_subscriptions(session, [invoice.subscription_id], as_of=now)
+    if invoice.subscription_id is not None:
+        invoice_subscriptions(session, [invoice.subscription_id], as_of=now, adjust_within=adjust_within)
     try:
         invoice = get_invoice(session, invoice_id, lock=True)
     except NotFound:
-        message = "nothing on the invoice is due any more; the next run takes it away"
-        raise Conflict(message, code="nothing_due") from None
+        raise _nothing_due() from None
+    if not any(item.amount for item in items_of(session, invoice_id)):
+        raise _nothing_due()
     finalize_drafts(session, [invoice], now=now, actor=actor)
     session.refresh(invoice)
     return invoice
@@ -60,7 +65,10 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
     Raises NotFound, and Conflict when it is a draft, paid or void, or when credit that it granted is spent.
     """
     invoice = _lock(session, invoice_id)
-    check_step(invoice.status, InvoiceStatus.VOID)
+    if (
+        invoice.status != InvoiceStatus.PAID or invoice.credit_applied != invoice.total
+    ):  # else credit paid it, and comes back
+        check_step(invoice.status, InvoiceStatus.VOID)
     items = items_of(session, invoice_id)
     reopen(session, sorted(item.summary_id for item in items if item.summary_id is not None))
     charge_fees_again(session, [item.fee_id for item in items if item.fee_id is not None])
@@ -71,10 +79,15 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
     return _noted(session, invoice, "invoice.voided", actor, now)
 
 
+def _nothing_due() -> Conflict:
+    return Conflict("nothing on the invoice is due any more; the next run takes it away", code="nothing_due")
+
+
 def _lock(session: Session, invoice_id: UUID) -> Invoice:
     """Lock the invoice's subscription, then the invoice, as billing does; raises NotFound."""
     found = get_invoice(session, invoice_id)
-    lock_subscription(session, found.subscription_id)
+    if found.subscription_id is not None:
+        lock_subscription(session, found.subscription_id)
     return get_invoice(session, invoice_id, lock=True)
 
 

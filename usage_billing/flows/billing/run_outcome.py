@@ -1,10 +1,12 @@
 """What a slice of a billing run did, in a form that adds up to the same sum however the run is sliced. Pure."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
+from usage_billing.core.clock import as_text
 from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.money import money_text
 from usage_billing.rating.currency import minor_unit
@@ -15,7 +17,7 @@ _NOTHING = Decimal(0)
 
 @dataclass(slots=True)
 class SliceOutcome:
-    """Counts, the change of the charged amounts by currency, and a digest over the changed items.
+    """Counts, the change of what is charged per currency, and a digest over changed items and what became final.
 
     ``amounts`` are in units of each currency. The digest is the sum of the hashes of its lines modulo 2**256, so it
     does not depend on their order or on the slices.
@@ -33,8 +35,15 @@ class SliceOutcome:
         """Note one item written for ``cause``: ``change`` is what it adds to the amount charged so far."""
         self.items += 1
         self.amounts[currency] = EXACT.add(self.amounts.get(currency, _NOTHING), change)
-        line = "|".join((*cause, plain(quantity), plain(change), currency))
-        self.digest = (self.digest + int.from_bytes(sha256(line.encode()).digest())) % _MODULUS
+        self._hash(*cause, plain(quantity), plain(change), currency)
+
+    def add_final(self, subscription: str, kind: str, closes_at: datetime, *, total: Decimal, currency: str) -> None:
+        """Note one invoice that became final, over ``total``."""
+        self.finalized += 1
+        self._hash("final", subscription, kind, as_text(closes_at), plain(total), currency)
+
+    def _hash(self, *line: str) -> None:
+        self.digest = (self.digest + int.from_bytes(sha256("|".join(line).encode()).digest())) % _MODULUS
 
     def merge(self, other: "SliceOutcome") -> None:
         """Add what another slice did."""

@@ -16,6 +16,7 @@ from usage_billing.billing_runs.models import BillingRun, BillingRunSlice, RunSt
 from usage_billing.billing_runs.queries import get_run, outcomes, pending_slices
 from usage_billing.billing_runs.service import plan_slices
 from usage_billing.flows.billing.run_outcome import SliceOutcome
+from usage_billing.invoicing.queries import DUE
 
 # Subscriptions in a slice: enough to pay for a transaction, few enough that it ends soon (after about a sixth of a
 # second) and holds few locks.
@@ -38,23 +39,24 @@ _UNRATED = """
     ) AS unrated
     WHERE CAST(:only AS text) IS NULL OR id = :only
 """
-_DUE = """
-    SELECT DISTINCT subscription_id AS id
+_DRAFTS = f"""
     FROM invoices
-    WHERE status = 'draft'
-        AND period_end <= :ended_before
+    WHERE {DUE}
         AND (CAST(:only AS text) IS NULL OR subscription_id = :only)
 """
+_DUE = f"SELECT DISTINCT subscription_id AS id {_DRAFTS}"
+# The drafts of one customer are finalized in one slice: credit that one of them grants is in hand for the others.
+_CUSTOMERS = f"SELECT customer_id AS id {_DRAFTS}"
+_DUE_OF_CUSTOMERS = f"{_DUE} AND customer_id BETWEEN :first AND :last ORDER BY id"
 _ALL = "SELECT id FROM ({}) AS due ORDER BY id"
 _WITHIN = "SELECT id FROM ({}) AS due WHERE id BETWEEN :first AND :last ORDER BY id"
 _OF = "SELECT id FROM ({}) AS due WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id"
 # A dry run does and undoes both stages in one transaction, so its one stage covers what is due in either.
 _EITHER = f"{_UNRATED} UNION {_DUE}"
-_WHO = {SlicePhase.INVOICE: _UNRATED, SlicePhase.FINALIZE: _DUE}
 
 
-def _who(run: BillingRun, phase: SlicePhase) -> str:
-    return _EITHER if run.dry_run else _WHO[phase]
+def _what_invoices(run: BillingRun) -> str:
+    return _EITHER if run.dry_run else _UNRATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,10 @@ def claim_slice(session: Session, run_id: UUID, phase: SlicePhase, position: int
 
 
 def subscriptions_in(session: Session, run: BillingRun, part: BillingRunSlice, *, grace: timedelta) -> list[str]:
-    """The subscriptions of a slice for which the run has something to do at this moment, ordered by id."""
+    """The subscriptions of a slice that have something to do at this moment."""
+    statement = _DUE_OF_CUSTOMERS if part.phase == SlicePhase.FINALIZE else _WITHIN.format(_what_invoices(run))
     found = session.scalars(
-        text(_WITHIN.format(_who(run, SlicePhase(part.phase)))),
+        text(statement),
         {
             "as_of": run.as_of,
             "ended_before": run.as_of - grace,
@@ -135,8 +138,9 @@ def note_done(part: BillingRunSlice, outcome: SliceOutcome) -> None:
 
 
 def _plan(session: Session, run: BillingRun, phase: SlicePhase, grace: timedelta) -> None:
+    due = _CUSTOMERS if phase == SlicePhase.FINALIZE else _what_invoices(run)
     asked = {"as_of": run.as_of, "ended_before": run.as_of - grace, "only": run.subscription_id}
-    plan_slices(session, run.id, phase, due=_who(run, phase), asked=asked, size=SLICE)
+    plan_slices(session, run.id, phase, due=due, asked=asked, size=SLICE)
 
 
 def _close(session: Session, run: BillingRun, now: datetime) -> None:

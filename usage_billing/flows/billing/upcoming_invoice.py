@@ -1,25 +1,40 @@
 """The invoice that a subscription is heading for, by the very code that bills."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from usage_billing.flows.billing.finalize_invoices import apply_credit
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN, running_slot
+from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.queries import drafts_of, items_of
+from usage_billing.subscriptions.queries import timelines_of
 
 
 def upcoming(
-    session: Session, subscription_id: str, *, now: datetime
+    session: Session, subscription_id: str, *, now: datetime, adjust_within: timedelta = ADJUSTMENT_SPAN
 ) -> tuple[Invoice, Sequence[UsageInvoiceItem]] | None:
-    """The draft that a run now would leave for a subscription, in a session that is rolled back; None without one.
+    """The next invoice of a subscription as a run would make it; None when there is nothing to invoice.
 
-    Draft and items outlive the session, and what it knew before.
+    It holds what a run now would put on it, and what comes due when it closes: the next fee in advance, and the fees of
+    changes that are planned. Of a subscription that ended it is its last period's, while that is not final. Credit in
+    hand is applied. The caller rolls ``session`` back. Draft and items outlive the session, and what it knew before.
     """
-    invoice_subscriptions(session, [subscription_id], as_of=now)
-    drafts = drafts_of(session, subscription_id)
-    due = [draft for draft in drafts if draft.period_end > now] or drafts
-    found = (due[0], items_of(session, due[0].id)) if due else None
+    timeline = timelines_of(session, [subscription_id])[subscription_id]
+    invoice_subscriptions(session, [subscription_id], as_of=now, adjust_within=adjust_within)
+    running = running_slot(timeline, max(now, timeline.terms[0].starts_at))
+    if running is not None:
+        invoice_subscriptions(session, [subscription_id], as_of=running.closes_at, adjust_within=adjust_within)
+    drafts = [(draft, items_of(session, draft.id)) for draft in drafts_of(session, subscription_id)]
+    charging = [(draft, items) for draft, items in drafts if any(item.amount for item in items)]
+    wanted = [one for one in charging if one[0].closes_at > now and one[0].kind != InvoiceKind.CORRECTION]
+    if running is None:
+        wanted = [one for one in charging if one[0].kind == InvoiceKind.PERIOD][-1:]
+    if not wanted:
+        return None
+    apply_credit(session, [draft for draft, _ in charging if draft.closes_at <= wanted[0][0].closes_at])
     session.expunge_all()
-    return found
+    return wanted[0]
