@@ -18,7 +18,7 @@ SECONDS_ARE_FLOATS = (
 )
 DOMAIN = tuple(file for file in sources("usage_billing") if not file.name.startswith(SECONDS_ARE_FLOATS))
 # The rows of a CSV file, and the lists that Redis answers with, have no names.
-NAMELESS = ("usage_billing/cli/importing/import_file.py", "tasks/inbox/redis_inbox.py")
+NAMELESS = ("usage_billing/cli/importing/lines.py", "tasks/inbox/redis_inbox.py")
 ROWS = tuple(file for file in sources() if file.name not in NAMELESS)
 # What may take an engine under any name: the cellar that makes it, and the doors.
 FLOWS = tuple(

@@ -80,18 +80,18 @@ def environment_of(settings: Settings, home: Path, **changes: str) -> dict[str, 
 def console(settings: Settings, tmp_path: Path) -> Cli:
     """``console("plans", "list", PORT="5003")``: the real program in a process and folder of its own."""
 
-    def call(*arguments: str, **changes: str) -> Answer:
+    def call(*arguments: str, stdin: bytes = b"", **changes: str) -> Answer:
         environment: Mapping[str, str] = environment_of(settings, tmp_path, **changes)
         done = subprocess.run(
             [sys.executable, "-m", "usage_billing", *arguments],
             env={name: value for name, value in environment.items() if value},
             cwd=tmp_path,
+            input=stdin,
             capture_output=True,
-            text=True,
             timeout=60,
             check=False,
         )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return call
 

@@ -1,5 +1,6 @@
 """``usage-billing import``: the whole of a file or nothing, once however often, whatever is in it."""
 
+import gzip
 import json
 from datetime import datetime
 from pathlib import Path
@@ -116,6 +117,8 @@ BAD_JSON: list[tuple[dict[str, Any] | bytes, str]] = [
     (b"[" * 5_000, "must be a JSON object"),
     (b"x" * 200_000, "is longer than"),
     (b'{"userId": "\xff"}', "userId must be a text"),
+    (b'{"userId": "a", "quantity": 1, "quantity": 2}', "has the name 'quantity' twice"),
+    (b'{"userId": "a", "metadata": {"b": [{"c": 1, "c": 1}]}}', "has the name 'c' twice"),
     (LINE | {"quantity": 0}, "quantity must be more than 0"),
     (LINE | {"quantity": -1}, "quantity must not be negative"),
     (LINE | {"quantity": "1e400"}, "quantity must be a decimal number"),
@@ -157,10 +160,12 @@ def test_one_bad_line_is_named_and_nothing_is_recorded(
         ("user123,sub456,assessment,,,,,", "quantity is required"),
         ("user123,sub456,assessment,1,{,,,", "metadata must be a JSON object"),
         (b"\xff,sub456,assessment,1,,,,", "is not UTF-8"),
+        ('user123,sub456,assessment,1,"{""a"": 1, ""a"": 2}",,,', "metadata has the name 'a' twice"),
         ('user123,sub456,"assess"ment,1,,,,', "is no CSV"),
-        ("x" * 140_000 + ",sub456,assessment,1,,,,", "is no CSV: field larger"),
+        ('user123,"sub456,assessment,1,,,,', "has a quotation mark that is not closed"),
+        ("x" * 140_000 + ",sub456,assessment,1,,,,", "is longer than 131072 characters"),
     ],
-    ids=["cells", "decimal", "required", "metadata", "utf8", "quotes", "long"],
+    ids=["cells", "decimal", "required", "metadata", "utf8", "names", "quotes", "unclosed", "long"],
 )
 def test_a_bad_line_of_csv_is_named(cli: Cli, world: Engine, folder: Path, bad: str | bytes, said: str) -> None:
     answer = cli("import", csv(folder / "a.csv", "user123,sub456,assessment,1,,,,", bad))
@@ -209,10 +214,177 @@ def test_a_line_without_a_time_occurred_now(cli: Cli, world: Engine, folder: Pat
 
 
 def test_the_real_program_imports(console: Cli, world: Engine, folder: Path) -> None:
-    file = jsonl(folder / "a.jsonl", LINE, LINE | {"subscriptionId": "nobody"})
+    timed = LINE | {"timestamp": "2026-06-01T00:00:00Z"}
+    file = jsonl(folder / "a.jsonl", timed, timed | {"subscriptionId": "nobody"})
     answer = console("import", file, "--json")
     assert (answer.code, answer.err) == (1, "")
     assert answer.json["recorded"] == 1
     assert console("import", str(folder / "nothing.csv")).code == 2
     dead = console("import", file, DATABASE_URL="postgresql://u:p@127.0.0.1:1/x")
     assert (dead.code, dead.err.count("\n")) == (ExitCode.UNANSWERED, 1)
+
+
+AT = "2026-06-01T10:00:00Z"
+ROW = f"user123,sub456,assessment,1,,{AT},,"
+
+
+def test_one_stray_quotation_mark_costs_its_own_line(cli: Cli, world: Engine, folder: Path) -> None:
+    good = [f"user123,sub456,assessment,1,,2026-06-01T00:{n // 60:02}:{n % 60:02}Z,," for n in range(3_000)]
+    file = csv(folder / "a.csv", *good[:10], 'user123,"sub456,assessment,1,,,,', *good[10:])
+    answer = cli("import", file, "--skip-bad", "--json")
+    assert (answer.code, answer.json["recorded"], answer.json["skipped"]) == (1, 3_000, 1)
+    assert answer.json["badLines"] == [{"line": 12, "reason": "has a quotation mark that is not closed"}]
+    assert scalars(world, "SELECT total::int FROM usage_summaries") == [3_000]
+
+
+def test_two_stray_quotation_marks_cost_their_own_lines(cli: Cli, world: Engine, folder: Path) -> None:
+    stray = f'user123,sub456,assessment,1,"{{,{AT},,'
+    file = csv(folder / "a.csv", ROW, stray, ROW, ROW, stray, ROW)
+    answer = cli("import", file, "--skip-bad", "--json")
+    assert [line["line"] for line in answer.json["badLines"]] == [3, 6]
+    assert answer.json["recorded"] == 4
+
+
+def test_metadata_may_go_over_several_lines(cli: Cli, world: Engine, folder: Path) -> None:
+    spread = f'user123,sub456,assessment,1,"{{""a"":\r\n\r\n1}}",{AT},,'
+    assert cli("import", csv(folder / "a.csv", spread, ROW), "--json").json["recorded"] == 2
+    assert {"a": 1} in scalars(world, "SELECT metadata FROM usage")
+
+
+@pytest.mark.parametrize(
+    "change", ["line ends", "mark", "longer", "reordered", "columns", "spelling", "gzip", "format"]
+)
+def test_the_same_rows_saved_anew_count_once(cli: Cli, world: Engine, folder: Path, change: str) -> None:
+    other = f"user123,sub456,assessment,2.50,,{AT},,"
+    assert cli("import", csv(folder / "a.csv", ROW, ROW, other), "--json").json["recorded"] == 3
+    lines, new = [HEADER, ROW, ROW, other], 0
+    if change == "longer":
+        lines, new = [*lines, ROW], 1
+    elif change == "reordered":
+        lines = [HEADER, other, ROW, ROW]
+    elif change == "columns":
+        lines = ["quantity,timestamp,userId,subscriptionId,usageType"]
+        lines += [f"{quantity},{AT},user123,sub456,assessment" for quantity in ("1", "2.5", "1")]
+    elif change == "spelling":
+        lines[3] = "user123,sub456,assessment,2.5,{},2026-06-01T12:00:00.000+02:00,,"
+    data = ("\r\n" if change == "line ends" else "\n").join(lines).encode()
+    file = folder / "b.csv"
+    if change == "mark":
+        data = b"\xef\xbb\xbf" + data
+    elif change == "gzip":
+        data, file = gzip.compress(data), folder / "b.csv.gz"
+    elif change == "format":
+        rows_ = [LINE | {"quantity": quantity, "timestamp": AT} for quantity in ("1", "1", "2.5")]
+        data, file = b"\xef\xbb\xbf" + b"\n".join(json.dumps(row).encode() for row in rows_), folder / "b.jsonl"
+    file.write_bytes(data)
+    looked = cli("import", str(file), "--dry-run", "--json").json
+    assert (looked["new"], looked["known"], looked["bad"]) == (new, 3, 0)
+    answer = cli("import", str(file), "--json")
+    assert (answer.json["recorded"], answer.json["duplicates"], answer.err) == (new, 3, "")
+    check_books(world)
+
+
+def test_equal_rows_of_two_sources_are_two_facts(cli: Cli, world: Engine, folder: Path) -> None:
+    file, named = csv(folder / "a.csv", ROW), csv(folder / "b.csv", ROW + "named")
+    for source in ("east", "west"):
+        assert cli("import", file, "--source", source, "--json").json["recorded"] == 1
+    assert cli("import", file, "--source", "east", "--json").json["duplicates"] == 1
+    assert cli("import", named, "--source", "east", "--json").json["recorded"] == 1
+    assert sorted(scalars(world, "SELECT source FROM usage")) == ["east", "named", "west"]
+
+
+def test_a_file_that_was_imported_under_keys_by_line_is_known_by_its_ids(
+    cli: Cli, world: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from usage_billing.cli.importing import source
+
+    file = csv(folder / "a.csv", ROW, ROW)
+    with monkeypatch.context() as before:
+        before.setattr(source, "_digest", lambda _: None)
+        assert cli("import", file, "--json").json["recorded"] == 2
+    assert scalars(world, "SELECT idempotency_key FROM usage ORDER BY id")[0].endswith(":2")
+    assert cli("import", file, "--json").json["duplicates"] == 2
+
+
+def test_rows_with_neither_time_nor_key_are_named_once(cli: Cli, world: Engine, folder: Path) -> None:
+    bare = "user123,sub456,assessment,1,,,,"
+    answer = cli("import", csv(folder / "a.csv", bare, ROW, bare))
+    assert answer.err.count("2 lines have neither timestamp nor idempotencyKey") == 1
+    assert cli("import", csv(folder / "b.csv", bare, ROW, bare, ROW), "--json").json["recorded"] == 3
+
+
+def test_a_dry_run_counts_and_records_nothing(cli: Cli, world: Engine, folder: Path) -> None:
+    keyed = "user123,sub456,assessment,1,,2026-05-01T00:00:00Z,k,"
+    cli("import", csv(folder / "a.csv", ROW))
+    file = csv(folder / "b.csv", keyed, "user123", ROW, keyed, ROW, "user123,sub456,report,1,,2026-07-01T00:00:00Z,,")
+    before = counts(world)
+    answer = cli("import", file, "--dry-run")
+    assert answer.code == 1
+    assert answer.out == "3 new, 2 known, 1 bad, used from 2026-05-01T00:00:00Z to 2026-07-01T00:00:00Z\n"
+    assert answer.err == "line 3: has 1 cells under 8 columns\n"
+    assert cli("import", file, "--dry-run", "--json").json == {
+        "new": 3,
+        "known": 2,
+        "bad": 1,
+        "from": "2026-05-01T00:00:00Z",
+        "to": "2026-07-01T00:00:00Z",
+        "badLines": [{"line": 3, "reason": "has 1 cells under 8 columns"}],
+    }
+    assert counts(world) == before
+    assert cli("import", jsonl(folder / "c.jsonl"), "--dry-run").out == "0 new, 0 known, 0 bad\n"
+
+
+def test_columns_may_have_other_names_and_other_marks_between_them(cli: Cli, world: Engine, folder: Path) -> None:
+    maps = ("--map", "Customer id=userId", "--map", "contract=subscriptionId", "--map", "comment=")
+    file = folder / "a.csv"
+    for delimiter, mark in ((";", ";"), ("tab", "\t")):
+        cells = [("Customer id", "contract", "usageType", "quantity", "comment", "source")]
+        cells += [("user123", "sub456", "assessment", "1", "nice, that", delimiter.strip(";") or "s")]
+        file.write_text("\n".join(mark.join(row) for row in cells))
+        assert cli("import", str(file), *maps, "--delimiter", delimiter, "--json").json["recorded"] == 1
+    named = {"Customer id": "user123", "contract": "sub456", "usageType": "report", "quantity": 1, "comment": [1]}
+    assert cli("import", jsonl(folder / "a.jsonl", named), *maps, "--json").json["recorded"] == 1
+    file.write_text("a,b,subscriptionId,usageType,quantity\nuser123,user999,sub456,assessment,1")
+    wrong = cli("import", str(file), "--map", "a=", "--map", "b=userId", "--json")
+    assert wrong.json["quarantined"] == 1
+    assert cli("import", str(file), "--map", "a=userId", "--map", "b=", "--json").json["recorded"] == 1
+    twice = cli("import", jsonl(folder / "b.jsonl", named | {"userId": "user123"}), *maps)
+    assert "has userId under two names" in twice.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--map", "a"), "must be COLUMN=FIELD"),
+        (("--map", "a=b"), "must be COLUMN=FIELD"),
+        (("--map", "a=userId", "--map", "a=source"), "names the column 'a' twice"),
+        (("--map", "a=userId"), "line 1 must name columns, each once"),
+        (("--delimiter", ";;"), "--delimiter must be one character"),
+        (("--delimiter", '"'), "--delimiter must be one character"),
+        (("--delimiter", ";", "--format", "jsonl"), "--delimiter is for CSV"),
+        (("--source", "a b"), "'a b' is no id"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    cli: Cli, world: Engine, folder: Path, options: tuple[str, ...], said: str
+) -> None:
+    answer = cli("import", csv(folder / "a.csv", ROW, header="a,userId"), *options)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_standard_input_is_a_file(console: Cli, world: Engine, folder: Path, compressed: bool) -> None:
+    data = f"{HEADER}\n{ROW}\n".encode()
+    assert console("import", "-", stdin=data).code == 2
+    for recorded in (1, 0):
+        answer = console("import", "-", "--format", "csv", "--json", stdin=gzip.compress(data) if compressed else data)
+        assert (answer.code, answer.json["recorded"]) == (0, recorded)
+
+
+def test_a_damaged_gzip_is_named(cli: Cli, world: Engine, folder: Path) -> None:
+    file = folder / "a.csv.gz"
+    file.write_bytes(gzip.compress(f"{HEADER}\n{ROW}\n".encode())[:-9])
+    answer = cli("import", str(file))
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "the compressed file is damaged" in answer.err

@@ -1,13 +1,16 @@
 """Records usage from a file, a batch of lines at a time. Each line counts once, however often the file is imported."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
+from usage_billing.core.decimals import plain
 from usage_billing.flows.recording.record_usage import record_batch
 from usage_billing.metering.recording import Recording
 
@@ -23,8 +26,14 @@ class FileName:
 
     digest: bytes
 
+    def read_as(self, *options: str) -> "FileName":
+        """The name of the same content when ``options`` change what its lines say; without any, this name."""
+        if not options:
+            return self
+        return FileName(sha256(self.digest + json.dumps(options).encode()).digest())
+
     def key(self, line: int) -> str:
-        """The idempotency key of line ``line`` (from 1) when the line itself has none."""
+        """The idempotency key of line ``line`` (from 1) when the line has neither a key nor a timestamp."""
         return f"import:{self.digest.hex()[:32]}:{line}"
 
     def record_id(self, line: int) -> UUID:
@@ -34,6 +43,36 @@ class FileName:
         read as a time.
         """
         return UUID(int=int.from_bytes(self.digest[:5]) << 80 | _VERSION_8 | self.digest[5] << 64 | _VARIANT | line)
+
+
+def row_digest(recording: Recording) -> bytes:
+    """16 bytes that are equal for rows of equal values, however they are spelled. They never change between versions:
+    the key of a row that has none is made of them.
+    """
+    values = (
+        recording.subscription_id,
+        recording.source,
+        recording.customer_id,
+        recording.usage_type,
+        plain(recording.quantity),
+        recording.metadata,
+        recording.occurred_at.isoformat(),
+    )
+    return _digest("row", *values)
+
+
+def key_digest(recording: Recording) -> bytes:
+    """16 bytes that are equal for recordings that may count only once together, by the keys that they carry."""
+    return _digest("key", recording.subscription_id, recording.source, recording.key)
+
+
+def row_key(digest: bytes, earlier: int) -> str:
+    """The idempotency key of a row that has a timestamp and no key: ``earlier`` equal rows stood before it."""
+    return f"import:row:{digest.hex()}:{earlier}"
+
+
+def _digest(*values: str) -> bytes:
+    return sha256(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()).digest()[:16]
 
 
 @dataclass(slots=True)

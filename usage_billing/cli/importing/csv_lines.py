@@ -1,0 +1,149 @@
+"""CSV with a header. A quotation mark that is never closed costs its own line, not those after it."""
+
+import csv
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from io import TextIOWrapper
+from typing import BinaryIO
+
+import msgspec
+
+from usage_billing.cli.importing.formats import Layout
+from usage_billing.cli.importing.json_lines import check_names
+from usage_billing.cli.importing.lines import MAX_LINE, Line, renamed
+from usage_billing.core.errors import InvalidInput
+from usage_billing.metering.spelling import FIELDS, read_object
+
+UNCLOSED = "has a quotation mark that is not closed"
+METADATA = "metadata"
+
+
+@dataclass(slots=True)
+class _Text:
+    """The lines of a file; lines that were read ahead in vain can be put back. ``number`` is that of the last one."""
+
+    file: TextIOWrapper
+    number: int = 0
+    ahead: deque[str] = field(default_factory=deque)
+
+    def read(self) -> str:
+        """The next line with its end, "" after the last. Of one that is too long only the beginning."""
+        line = self.ahead.popleft() if self.ahead else self._read()
+        self.number += bool(line)
+        return line
+
+    def put_back(self, lines: Sequence[str]) -> None:
+        """Let ``lines``, the last ones that were read, be read again."""
+        self.ahead.extendleft(reversed(lines))
+        self.number -= len(lines)
+
+    def _read(self) -> str:
+        line = rest = self.file.readline(MAX_LINE + 1)
+        while len(rest) > MAX_LINE and not rest.endswith(("\n", "\r")):
+            rest = self.file.readline(MAX_LINE + 1)
+        return line
+
+
+def csv_lines(file: BinaryIO, layout: Layout) -> Iterator[Line]:
+    """The records of ``file`` below its header; raises InvalidInput when the header is missing or has other columns."""
+    # A spreadsheet's mark at the start is no part of the first column's name. Bytes that are no UTF-8 become
+    # surrogates, which no field accepts: the line is named instead of the whole file failing.
+    wrapper = TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    text = _Text(wrapper)
+    try:
+        columns = _header(text, layout)
+        while (found := _next(text, columns, layout.delimiter)) is not None:
+            row, problem, number = found
+            if row is None:
+                yield Line(number, file.tell(), None, problem)
+            elif row:
+                yield _line(number, file.tell(), columns, row)
+    finally:
+        wrapper.detach()
+
+
+def _header(text: _Text, layout: Layout) -> list[str]:
+    """The fields that the columns hold, "" for a column that is passed over."""
+    try:
+        cells = next(csv.reader(_pulled(text, []), strict=True, delimiter=layout.delimiter), [])
+    except csv.Error as error:
+        raise InvalidInput(f"line 1 is no CSV header: {error}") from None
+    columns = [renamed(cell.strip(), layout.names) for cell in cells]
+    named = [name for name in columns if name]
+    if not named or len(set(named)) != len(named) or not set(named) <= set(FIELDS):
+        raise InvalidInput(f"line 1 must name columns, each once, of: {', '.join(FIELDS)}; --map gives others a name")
+    return columns
+
+
+def _next(text: _Text, columns: Sequence[str], delimiter: str) -> tuple[list[str] | None, str, int] | None:
+    """The next record, or None and what is wrong, and the number of its line; None at the end.
+
+    A record over several lines is one only if its metadata has the line breaks. Otherwise its first line has a
+    quotation mark too many, and the lines after it are read for themselves.
+    """
+    pulled: list[str] = []
+    problem = ""
+    try:
+        row = next(csv.reader(_pulled(text, pulled), strict=True, delimiter=delimiter), None)
+    except csv.Error as error:
+        row, problem = None, f"is no CSV: {error}"
+    if not pulled:
+        return None
+    if len(pulled[0]) > MAX_LINE:
+        row, problem = None, f"is longer than {MAX_LINE} characters"
+    if "unexpected end of data" in problem or (len(pulled) > 1 and not (row and _spans_lines(columns, row))):
+        row, problem = None, UNCLOSED
+        text.put_back(pulled[1:])
+    return row, problem, text.number
+
+
+def _pulled(text: _Text, pulled: list[str]) -> Iterator[str]:
+    """Lines for the reader of one record, which are noted in ``pulled``, until they are too many."""
+    size = 0
+    while size <= MAX_LINE and (line := text.read()):
+        pulled.append(line)
+        size += len(line)
+        yield line
+
+
+def _spans_lines(columns: Sequence[str], row: Sequence[str]) -> bool:
+    """Whether a record that goes over several lines is meant to: only in a JSON object may lines break."""
+    if len(row) != len(columns):
+        return False
+    for name, cell in zip(columns, row, strict=True):
+        if "\n" not in cell and "\r" not in cell:
+            continue
+        try:
+            read_object(cell.encode())
+        except (InvalidInput, UnicodeEncodeError):
+            return False
+        if name != METADATA:
+            return False
+    return True
+
+
+def _line(number: int, position: int, columns: Sequence[str], row: Sequence[str]) -> Line:
+    if len(row) != len(columns):
+        return Line(number, position, None, f"has {len(row)} cells under {len(columns)} columns")
+    cells = {name: cell for name, cell in zip(columns, row, strict=True) if name and cell}
+    try:
+        fields = {name: _raw(name, cell) for name, cell in cells.items()}
+        if METADATA in fields:
+            _check_metadata(bytes(fields[METADATA]))
+        return Line(number, position, fields)
+    except UnicodeEncodeError:
+        return Line(number, position, None, "is not UTF-8")
+    except InvalidInput as error:
+        return Line(number, position, None, f"metadata {error.message}")
+
+
+def _check_metadata(cell: bytes) -> None:
+    if cell.lstrip().startswith(b"{"):  # what is no object at all is said by the reader of recordings
+        read_object(cell)
+        check_names(cell)
+
+
+def _raw(name: str, cell: str) -> msgspec.Raw:
+    """A cell as JSON: metadata is JSON already, everything else is text."""
+    return msgspec.Raw(cell.encode() if name == METADATA else msgspec.json.encode(cell))

@@ -1,0 +1,77 @@
+"""JSON Lines: one object a line, each name in it once."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+import msgspec
+
+from usage_billing.cli.importing.lines import MAX_LINE, Line, renamed
+from usage_billing.core.errors import InvalidInput
+from usage_billing.metering.spelling import RawFields, read_object
+
+_MARK = b"\xef\xbb\xbf"
+_SHOWN = 64
+
+
+class _RepeatedName(ValueError):
+    """An object has a name twice."""
+
+
+def json_lines(file: BinaryIO, names: Mapping[str, str]) -> Iterator[Line]:
+    """The lines of ``file``, whose fields are renamed by ``names``."""
+    number = 0
+    while data := file.readline(MAX_LINE + 1):
+        number += 1
+        whole = data.endswith(b"\n") or len(data) <= MAX_LINE
+        while not data.endswith(b"\n") and not whole:
+            rest = file.readline(MAX_LINE)
+            whole = not rest or rest.endswith(b"\n")
+        if len(data) > MAX_LINE:
+            yield Line(number, file.tell(), None, f"is longer than {MAX_LINE} bytes")
+            continue
+        if number == 1:
+            data = data.removeprefix(_MARK)
+        if data.strip():
+            yield _line(number, file.tell(), data, names)
+
+
+def check_names(data: bytes) -> None:
+    """Raises InvalidInput if an object in ``data``, which is JSON, has a name twice: which one holds is unclear."""
+    try:
+        _decoder.decode(data.decode("utf-8", "surrogateescape"))
+    except _RepeatedName as error:
+        raise InvalidInput(str(error), code="repeated_name") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"must be a JSON object: {error}", code="malformed_json") from None
+
+
+def _line(number: int, position: int, data: bytes, names: Mapping[str, str]) -> Line:
+    try:
+        fields = read_object(data)
+        check_names(data)
+        return Line(number, position, _renamed(fields, names) if names else fields)
+    except InvalidInput as error:
+        return Line(number, position, None, error.message)
+
+
+def _renamed(fields: RawFields, names: Mapping[str, str]) -> RawFields:
+    found = dict[str, msgspec.Raw]()
+    for name, value in fields.items():
+        field = renamed(name, names)
+        if field in found:
+            raise InvalidInput(f"has {field} under two names")
+        if field:
+            found[field] = value
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    seen = set[str]()
+    for name, _ in pairs:
+        if name in seen:
+            raise _RepeatedName(f"has the name {name[:_SHOWN]!r} twice")
+        seen.add(name)
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_once, parse_float=str, parse_int=str)

@@ -1,0 +1,54 @@
+"""The lines of a file of usage: each either the fields of one recording, or why it is none."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import BinaryIO
+
+from usage_billing.cli.importing.formats import CSV, Layout
+from usage_billing.metering.spelling import RawFields
+
+MAX_LINE = 128 * 1024
+"""The longest line, in bytes or characters."""
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One recording's text: ``fields``, or the ``problem``.
+
+    ``number`` counts lines from 1; a CSV record over several lines has the number of its last. ``position`` is how many
+    bytes of the file were read so far.
+    """
+
+    number: int
+    position: int
+    fields: RawFields | None
+    problem: str = ""
+
+
+def digest_of(file: BinaryIO) -> bytes:
+    """The SHA-256 of the whole file."""
+    digest = sha256()
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return digest.digest()
+
+
+def read_lines(file: BinaryIO, layout: Layout) -> Iterator[Line]:
+    """Every recording of the file from its start; blank lines are passed over.
+
+    Raises InvalidInput when a CSV file has no header, or one with unknown columns.
+    """
+    from usage_billing.cli.importing.csv_lines import csv_lines
+    from usage_billing.cli.importing.json_lines import json_lines
+
+    file.seek(0)
+    return csv_lines(file, layout) if layout.kind == CSV else json_lines(file, layout.names)
+
+
+def renamed(name: str, names: Mapping[str, str]) -> str:
+    """The field that the file calls ``name``; "" for one that is passed over."""
+    return names.get(name, name)

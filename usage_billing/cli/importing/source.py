@@ -1,0 +1,111 @@
+"""The recordings of an open file, each with the key under which it counts once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import BinaryIO
+
+import msgspec
+
+from usage_billing.cli.frame.output import byte_progress
+from usage_billing.cli.importing.formats import Layout
+from usage_billing.cli.importing.lines import Line, read_lines
+from usage_billing.cli.importing.repeats import Repeats
+from usage_billing.core.errors import InvalidInput
+from usage_billing.flows.recording.import_usage import FileName, key_digest, row_digest, row_key
+from usage_billing.metering.recording import Recording
+from usage_billing.metering.spelling import parse_recording
+
+_LISTED = 20
+
+
+@dataclass(slots=True)
+class BadLines:
+    """Lines that are no recordings: how many, and the first of them with their reasons."""
+
+    count: int = 0
+    first: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, number: int, reason: str) -> None:
+        """Count line ``number``; keep its reason while there is room."""
+        self.count += 1
+        if len(self.first) < _LISTED:
+            self.first.append((number, reason))
+
+
+@dataclass(slots=True)
+class Checked:
+    """What the first reading found: the bad lines, and how many good lines are known by their number alone."""
+
+    bad: BadLines = field(default_factory=BadLines)
+    by_number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A recording that has a key. ``repeated`` says that an earlier line of the file has the same one."""
+
+    recording: Recording
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open file and how its lines are read at ``now``. It is read twice: checked, then gone through.
+
+    ``source`` is the source of the rows that name none.
+    """
+
+    file: BinaryIO
+    size: int
+    layout: Layout
+    name: FileName
+    now: datetime
+    source: str = ""
+    repeats: Repeats = field(default_factory=Repeats)
+
+    def check(self) -> Checked:
+        """Read the whole file, to find what is wrong in it and which rows are equal."""
+        found = Checked()
+        for _, recording in self._recordings("checking", found.bad):
+            if (digest := _digest(recording)) is None:
+                found.by_number += 1
+            else:
+                self.repeats.note(digest)
+        return found
+
+    def keyed(self, doing: str) -> Iterator[Keyed]:
+        """Every good recording, after ``check``; ``doing`` is the word at the progress bar."""
+        for number, recording in self._recordings(doing, BadLines()):
+            digest = _digest(recording)
+            earlier = self.repeats.earlier(digest) if digest else 0
+            if recording.key:
+                yield Keyed(recording, repeated=earlier > 0)
+            else:
+                key = row_key(digest, earlier) if digest else self.name.key(number)
+                yield Keyed(msgspec.structs.replace(recording, key=key), repeated=False)
+
+    def _recordings(self, doing: str, bad: BadLines) -> Iterator[tuple[int, Recording]]:
+        """Every good line's number and recording; the others are added to ``bad``."""
+        with byte_progress() as bar:
+            task = bar.add_task(doing, total=self.size)
+            for line in read_lines(self.file, self.layout):
+                bar.update(task, completed=line.position)
+                try:
+                    yield line.number, self._recording(line)
+                except InvalidInput as error:
+                    reasons = [f"{wrong.pointer.strip('/')} {wrong.message}" for wrong in error.fields]
+                    bad.add(line.number, "; ".join(reasons) or error.message)
+
+    def _recording(self, line: Line) -> Recording:
+        if line.fields is None:
+            raise InvalidInput(line.problem)
+        recording = parse_recording(line.fields, id=self.name.record_id(line.number), received_at=self.now)
+        return msgspec.structs.replace(recording, source=recording.source or self.source)
+
+
+def _digest(recording: Recording) -> bytes | None:
+    """What the recording counts once under; None for one that its number alone names."""
+    if recording.key:
+        return key_digest(recording)
+    return row_digest(recording) if recording.timed else None
