@@ -32,9 +32,9 @@ class EventsPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """``rated`` is None for a base fee, and where nothing is due any more.
+    """How an item came to its amount, which is ``amount_due`` minus ``item.charged_before``.
 
-    ``amount_due`` is what was due in all, ``item.charged_before`` the rest.
+    ``rated`` has the steps of the arithmetic; it is None for a base fee, and where nothing is due any more.
     """
 
     item: UsageInvoiceItem
@@ -46,7 +46,7 @@ class Explanation:
 
     @property
     def currency(self) -> str:
-        """That of its amounts."""
+        """The currency of all its amounts."""
         return self.invoice.currency
 
     @property
@@ -58,7 +58,7 @@ class Explanation:
 
     @property
     def exact(self) -> Decimal:
-        """What is due before it is rounded, once."""
+        """The amount due before the rounding, which happens once."""
         return self.amount_due if self.rated is None else self.rated.exact
 
 
@@ -111,7 +111,7 @@ def events_behind(session: Session, item: UsageInvoiceItem, *, after: int = 0, l
 
 
 def hash_behind(session: Session, item: UsageInvoiceItem) -> bytes:
-    """The hash over exactly the recordings behind ``item``, to be compared with the one stored with it."""
+    """The hash over exactly the recordings behind ``item``; a reader compares it with the one stored with the item."""
     total, after = 0, 0
     while True:
         page = events_behind(session, item, after=after, limit=10_000)

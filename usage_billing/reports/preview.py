@@ -17,7 +17,7 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """``breakdown`` adds up to ``exact``, which is rounded once to ``amount`` in ``currency``."""
+    """What a price charges: ``breakdown`` adds up to ``exact``, which is rounded once to ``amount`` in ``currency``."""
 
     amount: Decimal
     exact: Decimal
@@ -33,10 +33,11 @@ def preview(
     recordings: int = 1,
     quantities: Sequence[Decimal] | None = None,
 ) -> Preview:
-    """Rate ``quantity``, reported in so many ``recordings``, by a price as a caller spells it.
+    """Rate ``quantity``, reported in ``recordings`` recordings, by a price as a caller spells it.
 
-    ``quantities`` in its place has that of each recording: a price with a rule for each of them needs it, unless there
-    is one alone. Raises InvalidInput with a pointer into ``{price, quantity, quantities, recordings, currency}``.
+    ``quantities``, given instead, has the quantity of each recording. A price with a rule for each recording needs it,
+    unless there is only one recording. Raises InvalidInput with a pointer into
+    ``{price, quantity, quantities, recordings, currency}``.
     """
     if not is_currency(currency):
         raise InvalidInput.field("/currency", "must be an ISO 4217 currency code such as USD", code="unknown_currency")

@@ -47,7 +47,7 @@ class RecordStatus:
 
 
 def waiting_status(recording: Recording) -> RecordStatus:
-    """That of a recording which no worker has recorded yet."""
+    """The status of an accepted recording that still waits in the inbox."""
     return RecordStatus(
         id=recording.id,
         status=RecordState.ACCEPTED,
@@ -61,7 +61,7 @@ def waiting_status(recording: Recording) -> RecordStatus:
 
 
 def recorded_status(session: Session, record_id: UUID) -> RecordStatus | None:
-    """That of a recording in the books; None when nothing there has this id."""
+    """The status of the recording ``record_id`` in the books; None when the books do not have this id."""
     usage = session.get(Usage, record_id)
     if usage is not None:
         return _status_of(session, usage, id=record_id)
@@ -85,7 +85,7 @@ def recorded_status(session: Session, record_id: UUID) -> RecordStatus | None:
 
 
 def _status_of(session: Session, usage: Usage, *, id: UUID, duplicate: UsageDuplicate | None = None) -> RecordStatus:
-    """A duplicate shows the recording that it repeats, but for when it was received itself."""
+    """The status of a recording; of a duplicate it is that of the repeated recording, with its own time of receipt."""
     void = session.get(UsageVoid, usage.id) if duplicate is None else None
     status = RecordState.RECORDED if void is None else RecordState.VOIDED
     if duplicate is not None:

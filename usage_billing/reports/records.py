@@ -14,25 +14,29 @@ from sqlalchemy.orm import Session
 from usage_billing.db.rows import reader
 from usage_billing.metering.models import first_place
 
-# As Usage.of has it, for the same reasons; expecting next to nothing the planner would sort all there is.
-_SELECT = (
-    "SELECT * FROM (SELECT usage_place(occurred_at, ordinal) AS place,"
-    " id, usage_type_id AS usage_type, quantity, beyond_limit, occurred_at, received_at, recorded_at,"
-    " idempotency_key, source, CAST(metadata AS text) AS stored_metadata FROM usage"
-    " WHERE hashtextextended(subscription_id, 0) = hashtextextended(:subscription, 0)"
-    " AND coalesce(subscription_id = :subscription, false)"
-)
+# ``Usage.of`` says why the condition on the subscription has this form. With a plain one the planner would expect next
+# to no rows, and sort all of the subscription's recordings for each page.
+# Recordings of one instant whose ordinals lie close together share a place. The inner query reads all that share the
+# last place (WITH TIES), the outer one orders them by id.
+_PAGE = """
+    SELECT * FROM (
+        SELECT usage_place(occurred_at, ordinal) AS place, id, usage_type_id AS usage_type, quantity, beyond_limit,
+            occurred_at, received_at, recorded_at, idempotency_key, source, CAST(metadata AS text) AS stored_metadata
+        FROM usage
+        WHERE hashtextextended(subscription_id, 0) = hashtextextended(:subscription, 0)
+            AND coalesce(subscription_id = :subscription, false)
+            {conditions}
+        ORDER BY hashtextextended(subscription_id, 0) DESC, usage_place(occurred_at, ordinal) DESC
+        FETCH FIRST (:limit) ROWS WITH TIES
+    ) AS page
+    ORDER BY place DESC, id DESC LIMIT :limit
+"""
 _CONDITIONS = {
-    "usage_type": " AND usage_type_id = :usage_type",
-    "start": " AND usage_place(occurred_at, ordinal) >= :start",
-    "end": " AND usage_place(occurred_at, ordinal) < :end",
-    "after": " AND (usage_place(occurred_at, ordinal), id) < (:after, :after_id)",
+    "usage_type": "AND usage_type_id = :usage_type",
+    "start": "AND usage_place(occurred_at, ordinal) >= :start",
+    "end": "AND usage_place(occurred_at, ordinal) < :end",
+    "after": "AND (usage_place(occurred_at, ordinal), id) < (:after, :after_id)",
 }
-# Some have one place, a thousandth of those of an instant: they come together, and are put in order afterwards.
-_ORDER = (
-    " ORDER BY hashtextextended(subscription_id, 0) DESC, usage_place(occurred_at, ordinal) DESC"
-    " FETCH FIRST (:limit) ROWS WITH TIES) AS page ORDER BY place DESC, id DESC LIMIT :limit"
-)
 
 Position = tuple[int, UUID]
 """Where a page ended: the place of its last recording, and its id."""
@@ -40,7 +44,7 @@ Position = tuple[int, UUID]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One recorded use; ``stored_metadata`` is JSON text."""
+    """A recording in the books; ``stored_metadata`` is JSON text."""
 
     id: UUID
     usage_type: str
@@ -60,13 +64,13 @@ class Record:
 
     @property
     def metadata(self) -> Any:
-        """As stored, ready to be put into JSON: read as JSON its numbers would pass through floats."""
+        """The stored JSON text, unread: reading it would pass its numbers through floats."""
         return Raw(self.stored_metadata.encode())
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """A page; ``last`` is where it ended when there are more."""
+    """A page of recordings; ``last`` is where it ended, None when no page follows."""
 
     rows: list[Record]
     last: Position | None
@@ -84,7 +88,7 @@ def records_of(
 ) -> Records:
     """Up to ``limit`` recordings that occurred from ``start`` to ``end`` (exclusive), after the page ``after``.
 
-    Walks an index from where the last page ended: the thousandth page costs what the first did.
+    The query walks an index from where the last page ended, so the thousandth page costs as much as the first.
     """
     asked: dict[str, Any] = {
         "usage_type": usage_type,
@@ -103,5 +107,5 @@ def records_of(
 
 @cache
 def _page(*given: str) -> TextClause:
-    """The statement of a page under these conditions, by name."""
-    return text("".join((_SELECT, *(_CONDITIONS[name] for name in given), _ORDER)))
+    """The statement for a page under the conditions named in ``given``."""
+    return text(_PAGE.format(conditions=" ".join(_CONDITIONS[name] for name in given)))

@@ -24,5 +24,5 @@ def subscription_views(session: Session, subscriptions: Sequence[Subscription]) 
 
 
 def subscription_view(session: Session, subscription: Subscription) -> SubscriptionView:
-    """One of them."""
+    """This subscription with its terms."""
     return subscription_views(session, [subscription])[0]

@@ -1,4 +1,4 @@
-"""What was used, allowed, left and beyond, and what that would cost: from the running totals, never from events."""
+"""Usage as it is shown: used, allowed, left, beyond and its cost; read from running totals, never from events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageLine:
-    """One usage type of one subscription in one period. ``limit`` None: nothing is ever charged."""
+    """The usage of one type by one subscription in one period. With ``limit`` None it is never charged."""
 
     subscription_id: str
     usage_type: str
@@ -43,7 +43,7 @@ class UsageLine:
 
 
 def usage_of_customer(session: Session, customer_id: str, *, now: datetime, span: Span | None) -> list[UsageLine]:
-    """Every subscription of a customer, in the present period or in those that overlap ``span``.
+    """The usage of every subscription of a customer, in the present period or in those that overlap ``span``.
 
     Raises NotFound.
     """
@@ -56,9 +56,9 @@ def usage_of_customer(session: Session, customer_id: str, *, now: datetime, span
 def usage_under(
     session: Session, contracts: Sequence[Contract], *, now: datetime, span: Span | None
 ) -> list[UsageLine]:
-    """The lines of these subscriptions, by subscription, period and usage type.
+    """The lines of these subscriptions, ordered by subscription, period and usage type.
 
-    Of the present period every type with a quota is listed, used or not; of others what was used.
+    For the present period they list every type with a quota, used or not; for other periods the types that were used.
     """
     if not contracts:
         return []
@@ -87,7 +87,7 @@ def _present_period(timeline: Timeline, now: datetime) -> Span:
 
 
 def _begun(timeline: Timeline, present: Span, now: datetime) -> datetime:
-    """Now, or when the subscription begins if that is yet to come in the present period."""
+    """``now``, or the beginning of a subscription that begins later in the present period."""
     begins = timeline.terms[0].starts_at
     return begins if now < begins and (present.end is None or begins < present.end) else now
 
@@ -95,7 +95,7 @@ def _begun(timeline: Timeline, present: Span, now: datetime) -> datetime:
 def _unused(
     session: Session, used: Sequence[PeriodTotal], *, contract: Contract, quotas: QuotaBook, at: datetime
 ) -> list[PeriodTotal]:
-    """Every other type that the plan has a quota for, in the segment that holds ``at``."""
+    """Lines with no usage: for every other type that has a quota in the segment that holds ``at``."""
     running = contract.timeline.segment_at(at)
     if running is None:
         return []
@@ -105,14 +105,15 @@ def _unused(
         agreed = agreed_at(contract.timeline, quotas, contract.id, usage_type, at)
         if agreed is None or (agreed.segment.start, usage_type) in known:
             continue
-        # A quota of its own that was made in this period, where the plan has none, is not in force yet.
+        # A quota for this subscription alone, made in this period for a type that the plan has no quota for, is not in
+        # force yet.
         unit = (agreed.quota or get_named(session, UsageType, usage_type)).unit_name
         unused.append(PeriodTotal(contract.id, usage_type, unit, agreed.segment.start, agreed.segment.end, _NOTHING, 0))
     return unused
 
 
 def _line(counted: PeriodTotal, contract: Contract, quotas: QuotaBook) -> UsageLine:
-    """Beside the quota in force for the segment that begins with ``counted``, and the segment's part of its limit."""
+    """The line for ``counted``, by the quota in force in its segment and the part of its limit that falls to it."""
     agreed = agreed_at(contract.timeline, quotas, contract.id, counted.usage_type, counted.period_start)
     quota, limit = (None, None) if agreed is None else (agreed.quota, agreed.allowance)
     overage = beyond(counted.total, limit)

@@ -36,9 +36,9 @@ _AT_A_TIME = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Usage that occurred from ``start`` to before ``end``, under ``plan_id``; ``prices`` replace its own by type.
+    """What usage from ``start`` to before ``end`` would cost on ``plan_id``; ``prices``, by type, replace the plan's.
 
-    Without ``plan_id`` everybody stays on their plan and only ``prices`` are other.
+    Without ``plan_id`` every customer stays on their plan and only the prices differ.
     """
 
     start: datetime
@@ -50,7 +50,7 @@ class Question:
 
 @dataclass(slots=True)
 class Comparison:
-    """One customer's charges in one currency: as agreed, and as asked."""
+    """A customer's charges in one currency: as they were agreed, and as the question has them."""
 
     customer_id: str
     currency: str
@@ -59,14 +59,14 @@ class Comparison:
 
     @property
     def difference(self) -> Decimal:
-        """Positive for those who would pay more."""
+        """How much more the customer would pay; negative for less."""
         return EXACT.subtract(self.hypothetical, self.actual)
 
 
 def what_if(session: Session, question: Question) -> list[Comparison]:
     """Compare customer by customer; raises InvalidInput for an unknown plan or a range that ends before it starts.
 
-    Who is on a plan in another currency could not move to the plan asked for: they stay on their own, at its prices.
+    A customer on a plan in another currency could not move to ``plan_id``, and so is compared on their own plan.
     """
     if question.end <= question.start:
         raise InvalidInput.field("/to", "must be after from", code="out_of_range")
@@ -125,7 +125,7 @@ def _events(session: Session, subscription_id: str, question: Question) -> Itera
 
 
 def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:
-    """The same subscription as if it had been on ``plan`` whenever it ran."""
+    """The timeline of ``subscription`` as if it had been on ``plan`` whenever it ran."""
     terms = Terms(
         cadence=Cadence(
             plan.interval, plan.interval_count, subscription.started_at if subscription.anchor == ANNIVERSARY else None
@@ -176,7 +176,7 @@ def _minimums(
     prices: Mapping[str, dict[str, Any]],
     span: Period,
 ) -> dict[tuple[str, datetime], "_RunningTotal"]:
-    """What is due without any use, of the segments that begin in the time asked for."""
+    """Empty totals for the segments that begin in ``span`` and whose price charges something even without usage."""
     found: dict[tuple[str, datetime], _RunningTotal] = {}
     for segment in _segments(timeline, span):
         for usage_type in quotas.usage_types_of(segment.plan_id, subscription_id):

@@ -1,4 +1,4 @@
 """Finding what is wrong with a set-up: the founding document's common troubles and their kin, each with its cure.
 
-It looks and never changes anything; a check that cannot look says so instead of failing the others.
+The doctor looks and never changes anything. A check that cannot look says so, and the others still run.
 """

@@ -1,4 +1,4 @@
-"""What the books tell: quotas that are missing, subscriptions that are tied wrongly, billing that does not run."""
+"""Checks of the books: missing quotas, subscriptions tied to the wrong customer, billing that does not run."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -65,7 +65,7 @@ _RUNS = text(
 
 
 def check_books(session: Session, *, now: datetime) -> Iterator[Finding]:
-    """Everything that only the tables know."""
+    """All checks that read the tables of usage, subscriptions and billing."""
     yield _quotas(session)
     yield from _subscriptions(session)
     yield _quarantine(session)

@@ -32,7 +32,7 @@ _REASONS = {
 
 
 def check_credentials(session: Session, settings: Settings, *, test_token: str, now: datetime) -> Iterator[Finding]:
-    """Every key and token of the environment. ``session`` is undone: a look is no use of a key."""
+    """Check every key and token of the environment. ``session`` is rolled back, so that no key counts as used."""
     if not settings.secret:
         yield Finding(
             "credentials",

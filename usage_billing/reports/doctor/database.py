@@ -88,7 +88,7 @@ def _why(said: str) -> Finding:
 
 
 def durability_of(connection: psycopg.Connection[Any]) -> Finding:
-    """Whether what this server committed is on disk. Its synchronous_commit is nothing: ours are always on."""
+    """Whether what this server committed is on disk. Our sessions set synchronous_commit themselves."""
     off = [name for name in ("fsync", "full_page_writes") if _show(connection, name) == "off"]
     if off:
         return Finding(

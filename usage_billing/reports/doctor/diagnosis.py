@@ -19,7 +19,7 @@ _CURE = "set it in the environment or in .env; `usage-billing up` sets all of th
 
 
 def diagnose(settings: Settings, *, head: str, test_token: str, now: datetime) -> Iterator[Finding]:
-    """Look at everything. ``head`` is the newest migration, ``test_token`` the caller's TEST_AUTH_TOKEN or ''."""
+    """Run every check. ``head`` is the newest migration, ``test_token`` the caller's TEST_AUTH_TOKEN or ''."""
     yield from _database(settings, head=head, test_token=test_token, now=now)
     yield from _inbox(settings, now)
 
@@ -50,7 +50,7 @@ def _database(settings: Settings, *, head: str, test_token: str, now: datetime) 
 
 
 def check_durability(settings: Settings) -> Iterator[Finding]:
-    """What a worker says at its start: could an accepted recording be lost? Raises OSError, UsageBillingError."""
+    """Whether an accepted recording could be lost; workers log it at their start. Raises OSError, UsageBillingError."""
     connection = connect(settings.require_database())
     if isinstance(connection, Finding):
         yield connection

@@ -1,4 +1,4 @@
-"""What a check says."""
+"""The form of what a check finds."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Finding:
 
 
 def fine(check: str, message: str) -> Finding:
-    """All is well."""
+    """The finding of a check that found nothing wrong."""
     return Finding(check, OK, "ok", message)
 
 

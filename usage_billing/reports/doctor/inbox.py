@@ -8,7 +8,7 @@ from usage_billing.metering.recording import SHARDS
 from usage_billing.reports.doctor.finding import FAIL, WARN, Finding, fine
 from usage_billing.reports.doctor.resp import ErrorReply, Redis, open_redis
 
-# tasks/inbox/redis_inbox.py appends to these; a test holds the two together.
+# The name of a shard's stream. tasks/inbox/redis_inbox.py appends to it; a test compares the two names.
 STREAM = "usage-billing:inbox:{}"
 _LATE_SECONDS = 60
 _CREDENTIALS = ("WRONGPASS", "NOAUTH", "NOPERM", "ERR invalid password")
@@ -20,7 +20,7 @@ _WANTED = {
 
 
 def check_inbox(url: str, *, now: datetime) -> Iterator[Finding]:
-    """Everything about the Redis of REDIS_URL."""
+    """All checks of the Redis that REDIS_URL names."""
     try:
         with open_redis(url) as redis:
             redis.ask("PING")
@@ -43,7 +43,7 @@ def check_inbox(url: str, *, now: datetime) -> Iterator[Finding]:
 
 
 def check_broker(url: str) -> Finding:
-    """Whether the broker of CELERY_BROKER_URL answers; whatever it is, at least its port."""
+    """Whether the broker of CELERY_BROKER_URL answers: a Redis to PING, any other broker by opening its port."""
     try:
         if url.startswith(("redis://", "rediss://", "unix://")):
             with open_redis(url) as redis:
@@ -107,7 +107,7 @@ def _waiting(redis: Redis, now: datetime) -> Finding:
 
 
 def waiting_since(oldest: datetime | None, *, now: datetime) -> Finding:
-    """Whether a drain empties the inbox, whose oldest entry is of that time."""
+    """Whether a drain empties the inbox, judged by when its ``oldest`` entry was accepted (None: it is empty)."""
     if oldest is None:
         return fine("waiting", "nothing waits to be counted")
     seconds = (now - oldest).total_seconds()

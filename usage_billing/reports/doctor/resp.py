@@ -1,4 +1,4 @@
-"""As much of Redis' protocol as the doctor needs; the domain knows no Redis client."""
+"""The part of Redis' protocol that the doctor needs: the domain does not import a Redis client."""
 
 import socket
 import ssl
@@ -14,11 +14,11 @@ Answer = bytes | int | list["Answer"] | None
 
 
 class ErrorReply(OSError):
-    """The server answered with an error: its words."""
+    """The server answered with an error; the message is the server's."""
 
 
 class Redis:
-    """One connection, one question at a time."""
+    """A connection to a Redis that asks a question at a time."""
 
     def __init__(self, connection: socket.socket, answers: BinaryIO) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
 """Proving the books: everything that was computed is computed again, from the recorded usage alone.
 
-Plain SQL and fractions; nothing of the code that wrote the books is called, or both would share its mistakes.
+It uses plain SQL and fractions. It calls no code that wrote the books: both would share a mistake.
 """

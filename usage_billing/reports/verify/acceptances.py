@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.difference import Difference
 
-# Kind, message, query of the ids; a query with :only is narrowed to one subscription.
+# Kind of difference, message, and the query for the ids; :only narrows it to one subscription.
 _CHECKS = (
     (
         "fate_recorded_and_duplicate",
@@ -63,7 +63,7 @@ _CHECKS = (
 
 
 def acceptance_differences(session: Session, only: str | None) -> Iterator[Difference]:
-    """Acceptances with two fates, or with none."""
+    """Acceptances that became two things, or none. With ``only`` those of one subscription."""
     for kind, message, statement in _CHECKS:
         for id in session.scalars(text(statement), {"only": only}):
             yield Difference(kind, f"record:{id}", message)

@@ -1,4 +1,4 @@
-"""Prices once more, in fractions, written from product section 4 and not from the code it checks. Pure."""
+"""Prices computed once more, in fractions, by the rules of docs/pricing.md and not by the checked code. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -10,7 +10,7 @@ from iso4217 import Currency
 
 NOTHING = Fraction(0)
 UNREADABLE = (ValueError, KeyError, TypeError, ZeroDivisionError, StopIteration, AttributeError)
-"""What ``due`` raises for a price that is none."""
+"""What ``due`` raises for a price that it cannot read."""
 
 
 def due(
@@ -18,7 +18,7 @@ def due(
 ) -> Decimal:
     """What ``quantity`` beyond the limit costs, rounded half up to the minor unit. Raises one of UNREADABLE.
 
-    ``each`` has what of it each recording reported; a price with a rule for each recording looks at nothing else.
+    ``each`` has the part of it that each recording reported; a price with a rule for each recording uses that alone.
     """
     amount = _exact(price, _counted(price, Fraction(quantity)), recordings, each)
     amount -= amount * _number(price.get("discountPercent")) / 100
@@ -81,7 +81,7 @@ def _graduated(tiers: list[Mapping[str, Any]], quantity: Fraction) -> Fraction:
 
 
 def _not_free(price: Mapping[str, Any], each: Sequence[Decimal]) -> Iterator[Fraction]:
-    """What is charged of each recording: nothing while the free recordings and the free units both last."""
+    """The charged quantity of each recording: none while both free recordings and free units are left."""
     number, units = int(price.get("freeRecordings") or 0), _number(price.get("freeUnits"))
     is_free = bool(number or units)
     used = NOTHING

@@ -1,4 +1,4 @@
-"""The proof as a whole: every difference there is, in one moment of the database, a part of it at a time."""
+"""The whole proof: yields every difference in the books as they stood at one moment, checked piece by piece."""
 
 from collections.abc import Iterator
 
@@ -14,16 +14,21 @@ from usage_billing.reports.verify.strays import stray_differences
 from usage_billing.reports.verify.summaries import summary_differences
 from usage_billing.reports.verify.terms import load_catalogue
 
-# What one statement looks at: as many summaries as hold about this many recordings.
+# How many recordings, and how many summaries, one statement reads at most.
 _RECORDINGS, _SUMMARIES = 100_000, 2_000
 
 _COUNT = text(
-    "SELECT count(*) AS summaries, coalesce(sum(events), 0) AS recordings FROM usage_summaries"
-    " WHERE CAST(:only AS text) IS NULL OR subscription_id = :only"
+    """
+    SELECT count(*) AS summaries, coalesce(sum(events), 0) AS recordings FROM usage_summaries
+    WHERE CAST(:only AS text) IS NULL OR subscription_id = :only
+    """
 )
 _NEXT = text(
-    "SELECT id, events FROM usage_summaries WHERE id > :after"
-    " AND (CAST(:only AS text) IS NULL OR subscription_id = :only) ORDER BY id LIMIT :size"
+    """
+    SELECT id, events FROM usage_summaries
+    WHERE id > :after AND (CAST(:only AS text) IS NULL OR subscription_id = :only)
+    ORDER BY id LIMIT :size
+    """
 )
 
 

@@ -1,4 +1,4 @@
-"""Billing periods and their division once more, from product section 4 and not from the code it checks. Pure."""
+"""Billing periods and shares of them computed once more, not by the code that is checked. Pure."""
 
 from calendar import monthrange
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _JANUARY = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """Every ``count`` intervals in a zone, on the calendar, or from ``anchor`` (aware) on."""
+    """How periods follow each other: ``count`` intervals each, by a zone's calendar or from ``anchor`` (aware) on."""
 
     zone: str
     interval: str = "month"
@@ -68,6 +68,6 @@ def share_over(period: tuple[datetime, datetime], instant: datetime, *, method: 
 
 
 def part(whole: Decimal, first: Fraction, last: Fraction, *, places: int) -> Decimal:
-    """What falls between two shares of a whole: the difference of the rounded running shares."""
+    """The part of ``whole`` between two shares: the difference of the running shares, each rounded to ``places``."""
     units = [floor(Fraction(whole) * share * 10**places + Fraction(1, 2)) for share in (first, last)]
     return Decimal(units[1] - units[0]).scaleb(-places)

@@ -17,7 +17,8 @@ _BALANCES = text(
     WHERE coalesce(b.balance, 0) <> coalesce(e.entries, 0)
     """
 )
-# Of a standing final invoice: what it gives back is granted, what it took is applied; of any other: nothing stays.
+# A final invoice that stands grants what it gives back, and uses up the credit that it applied. The entries of a draft
+# or a void invoice add up to nothing.
 _INVOICES = text(
     """
     SELECT i.id, coalesce(e.entries, 0) AS entries,
@@ -38,7 +39,7 @@ _APPLIED = text(
 
 
 def credit_differences(session: Session, only: str | None) -> Iterator[Difference]:
-    """What is wrong with credit; balances are looked at when all invoices are (``only`` is None)."""
+    """What is wrong with credit. Balances are checked only when all invoices are, that is when ``only`` is None."""
     if only is None:
         for row in session.execute(_BALANCES):
             has = f"{row.customer} has {row.balance or 0} {row.currency} in hand"

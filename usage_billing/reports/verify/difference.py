@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 OnProgress = Callable[[str, int, int], None]
-"""``on_progress(stage, done, total)``; a total of 0 is unknown."""
+"""``on_progress(stage, done, total)``: so much of a stage is done; a total of 0 means unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +21,4 @@ class Difference:
 
 
 def quiet(stage: str, done: int, total: int) -> None:
-    """No progress."""
+    """Tell no progress."""

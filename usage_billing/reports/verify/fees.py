@@ -1,4 +1,4 @@
-"""Base fees: what is due of each segment, and what was charged for it."""
+"""Base fees: what is due for each segment, and what was charged for it."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -16,8 +16,11 @@ from usage_billing.reports.verify.terms import Catalogue, load_agreements
 
 _PAGE = 2_000
 _FEES = text(
-    "SELECT * FROM fee_charges WHERE id > :after AND (CAST(:only AS text) IS NULL OR subscription_id = :only)"
-    " ORDER BY id LIMIT :size"
+    """
+    SELECT * FROM fee_charges
+    WHERE id > :after AND (CAST(:only AS text) IS NULL OR subscription_id = :only)
+    ORDER BY id LIMIT :size
+    """
 )
 _ITEMS = text(
     """
@@ -55,7 +58,7 @@ def _charges(session: Session, fees: Sequence[Any]) -> Iterator[Difference]:
     for fee in fees:
         ledger = Ledger(stale=fee.to_charge)
         for item in charged.get(fee.id, ()):
-            # What was due when the item was written is not kept, so only its base can be compared.
+            # The books do not keep what was due when the item was written, so only ``charged_before`` is compared.
             yield from ledger.enter(item, billable=None, due=None)
             if (item.subscription_id, item.period_start) != (fee.subscription_id, fee.period_start):
                 yield Difference("item_owner", f"item:{item.id}", "its subscription or period is not its fee's")

@@ -1,4 +1,4 @@
-"""The invoices as wholes: totals, owners, states, and numbers without a gap or a double."""
+"""Invoices as wholes: their totals, owners and states; their numbers have no gap and no number occurs twice."""
 
 from collections.abc import Iterator
 
@@ -38,7 +38,10 @@ _GAPS = text(
     """
 )
 _DOUBLES = text(
-    "SELECT number, count(*) AS times FROM invoices WHERE number IS NOT NULL GROUP BY number HAVING count(*) > 1"
+    """
+    SELECT number, count(*) AS times FROM invoices WHERE number IS NOT NULL
+    GROUP BY number HAVING count(*) > 1
+    """
 )
 _LAST = text(
     """
@@ -49,7 +52,7 @@ _LAST = text(
 
 
 def invoice_differences(session: Session, only: str | None) -> Iterator[Difference]:
-    """What is wrong with invoices; their numbers are looked at when all of them are (``only`` is None)."""
+    """What is wrong with invoices. Numbers are checked only when all invoices are, that is when ``only`` is None."""
     for row in session.execute(_TOTALS, {"only": only}):
         message = f"its total is {row.total}, its items add up to {row.items}"
         yield Difference("invoice_total", f"invoice:{row.id}", message)

@@ -1,4 +1,4 @@
-"""What was charged for one cause, a summary or a fee, invoice by invoice. Pure."""
+"""What was charged for one cause (a summary or a fee), added up invoice by invoice. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,12 +10,16 @@ from usage_billing.reports.verify.difference import Difference
 
 NOTHING = Decimal(0)
 DRAFT, VOID = "draft", "void"
-_MOST_VOIDS = 10  # more on one cause are not told apart
+_MOST_VOIDS = 10  # so many void items of a cause make 2**10 bases to try; further ones are ignored
 
 
 @dataclass(slots=True)
 class Ledger:
-    """Items are entered in the order in which their invoices became final, a draft last."""
+    """The sums charged for one cause so far.
+
+    Items are entered in the order in which their invoices became final, a draft last. ``stale`` says that the next run
+    will rate the cause again.
+    """
 
     stale: bool
     quantity: Decimal = NOTHING
@@ -24,9 +28,9 @@ class Ledger:
     _voided: list[tuple[Decimal, Decimal]] = field(default_factory=list)
 
     def enter(self, item: Any, *, billable: Decimal | None, due: Decimal | None) -> Iterator[Difference]:
-        """Compare an item with what was due then; None means that it cannot be told."""
+        """Compare an item with what was due when it was written; None where the books do not tell that."""
         subject = f"item:{item.id}"
-        # A draft is only brought up to date by the next run; until then it may rest on an invoice now void.
+        # The next run brings a draft up to date; until then its base may include an invoice that is void by now.
         settled = not (item.status == DRAFT and self.stale)
         bases = self._bases()
         if settled and item.charged_before not in {base[1] for base in bases}:
@@ -49,14 +53,17 @@ class Ledger:
             self.amount = EXACT.add(self.amount, item.amount)
 
     def close(self, subject: str, due: Decimal) -> Iterator[Difference]:
-        """Billing has seen the cause as it is: over all standing invoices exactly what is due must be charged."""
+        """Compare what all standing invoices charge with what is ``due``, unless the ledger is stale."""
         charged = EXACT.add(self.amount, self.drafted)
         if not self.stale and charged != due:
             message = f"{plain(charged)} is charged over all invoices, {plain(due)} is due"
             yield Difference(f"{subject.partition(':')[0]}_charged", subject, message)
 
     def _bases(self) -> set[tuple[Decimal, Decimal]]:
-        """What an item may rest on: an earlier invoice that is void now was perhaps not void yet."""
+        """The (quantity, amount) pairs that an item may have started from.
+
+        An earlier invoice that is void now may have stood when the item was written, so every choice of them counts.
+        """
         bases = {(self.quantity, self.amount)}
         for quantity, amount in self._voided[:_MOST_VOIDS]:
             bases |= {(EXACT.add(base[0], quantity), EXACT.add(base[1], amount)) for base in bases}

@@ -1,4 +1,4 @@
-"""What belongs nowhere, or to two: recordings, voids and summaries that do not fit together."""
+"""Recordings, voids and summaries that do not fit together: they belong to nothing, or to two things."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.difference import Difference
 
-# Kind, subject, message, query of the ids.
+# Kind of difference, subject, message, and the query for the ids; :only narrows it to one subscription.
 _CHECKS = (
     (
         "usage_orphan",
@@ -46,7 +46,7 @@ _CHECKS = (
         SELECT id FROM (
             SELECT id, period_start < lag(period_end) OVER spans AND NOT lag(to_rate) OVER spans AS crosses
             FROM usage_summaries WHERE (CAST(:only AS text) IS NULL OR subscription_id = :only)
-            -- Not what is left of a segment that is no more, in which nothing counts and nothing is allowed.
+            -- A change of terms may leave an empty summary of a segment that is gone; that one may overlap.
             AND (events > voids OR allowance IS NOT NULL)
             WINDOW spans AS (PARTITION BY subscription_id, usage_type_id ORDER BY period_start)
         ) AS neighbours WHERE crosses
@@ -56,7 +56,7 @@ _CHECKS = (
 
 
 def stray_differences(session: Session, only: str | None) -> Iterator[Difference]:
-    """What is found, of all subscriptions or of one."""
+    """What does not fit together, in all subscriptions or in the subscription ``only``."""
     for kind, subject, message, statement in _CHECKS:
         for id in session.scalars(text(statement), {"only": only}):
             yield Difference(kind, f"{subject}:{id}", message)

@@ -1,4 +1,4 @@
-"""From the recorded usage to the summaries and the items that charge them, a few at a time."""
+"""Summaries and the items that charge them, computed again from the recorded usage, a few summaries at a time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
@@ -56,7 +56,7 @@ def summary_differences(session: Session, ids: Sequence[int], catalogue: Catalog
 
 
 class _Proof:
-    """One summary, added up anew: as it is now, and as it was for each of its items."""
+    """A summary, added up again: as it stands now, and as it stood when each of its items was written."""
 
     def __init__(self, summary: Any) -> None:
         self.summary = summary
@@ -65,11 +65,11 @@ class _Proof:
         self._wrong: dict[str, int] = {}
 
     def expect(self, item: Any) -> None:
-        """Look out for what an item rests on."""
+        """Add up for ``item`` too, as of when it was written. Called before the first recording is added."""
         self._items.append((item, Tally(item.allowance, item.events, item.voids)))
 
     def add(self, row: Any) -> None:
-        """The next recording, in the order recorded."""
+        """Add the next recording; recordings come in the order recorded."""
         summary, place = self.summary, self._now.recorded + 1
         mark = self._now.add(row.id, place, row.quantity, row.void)
         for _, tally in self._items:
@@ -90,7 +90,7 @@ class _Proof:
                 self._wrong[kind] = self._wrong.get(kind, 0) + 1
 
     def totals(self) -> Iterator[Difference]:
-        """The summary's sums and its recordings' marks."""
+        """What is wrong with the summary's sums and with the marks of its recordings."""
         summary, now = self.summary, self._now
         for kind, name, stands, should in (
             ("summary_total", "total", summary.total, now.total),
@@ -113,7 +113,10 @@ class _Proof:
                 yield self._differs(kind, f"{self._wrong[kind]} {what}")
 
     def terms(self, catalogue: Catalogue, agreements: Mapping[str, Agreement]) -> Iterator[Difference]:
-        """Its span, quota and allowance; billing brings them up to date when it rates it."""
+        """What is wrong with the summary's span, quota and allowance.
+
+        Billing brings them up to date when it rates the summary, so one that waits to be rated is passed over.
+        """
         summary = self.summary
         if summary.to_rate or summary.subscription_id not in agreements:
             return
@@ -128,7 +131,7 @@ class _Proof:
         if (summary.period_end, summary.bills_at) != (segment.end, segment.bills_at):
             message = f"it ends at {summary.period_end} and bills at {summary.bills_at}"
             yield self._differs("summary_period", f"{message}, not at {segment.end} and {segment.bills_at}")
-        # Without a quota any more it keeps the one that it was charged by.
+        # A summary whose quota is gone keeps the quota that it was charged by.
         if quota is not None and summary.quota_id != quota.id:
             message = f"it was rated by quota {summary.quota_id}, quota {quota.id if quota else None} is in force"
             yield self._differs("summary_quota", message)
@@ -138,7 +141,7 @@ class _Proof:
             yield self._differs("summary_allowance", message)
 
     def charges(self) -> Iterator[Difference]:
-        """Its items, one by one and together."""
+        """What is wrong with its items, each by itself and all together."""
         summary = self.summary
         ledger = Ledger(stale=summary.to_rate)
         for item, tally in self._items:

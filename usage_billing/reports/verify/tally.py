@@ -1,4 +1,4 @@
-"""Adding up recordings once more, in the order recorded. Pure."""
+"""Recordings added up once more, in the order recorded. Pure."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,7 +13,7 @@ _MODULUS = 1 << 256
 
 @dataclass(slots=True)
 class Tally:
-    """What recordings come to, as they stood when ``events`` were recorded and ``voids`` taken back (None: now)."""
+    """The sums of recordings as of when ``events`` were recorded and ``voids`` of them taken back; None means now."""
 
     allowance: Decimal | None
     events: int | None = None
@@ -26,7 +26,10 @@ class Tally:
     digest: int = 0
 
     def add(self, id: UUID, place: int, quantity: Decimal, void: int | None) -> Decimal:
-        """Add the next recording, the ``void``-th to be taken back; returns how much of it lies beyond."""
+        """Add the next recording; returns how much of it lies beyond the limit.
+
+        ``void`` is its place among those taken back, counted from 1; None for one that was not.
+        """
         if self.events is not None and place > self.events:
             return NOTHING
         self.recorded += 1
@@ -44,5 +47,5 @@ class Tally:
 
     @property
     def hash(self) -> bytes:
-        """The sum of the hashes of what counts."""
+        """The sum of the hashes of the recordings that count."""
         return (self.digest % _MODULUS).to_bytes(32)

@@ -1,4 +1,4 @@
-"""What was agreed, read whole: which plan when, and which quota, allowance and fee that makes for a segment."""
+"""What was agreed: which plan held when, and which quota, allowance and fee follow from that for a segment."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,18 @@ from usage_billing.reports.verify.calendar import Rhythm, part, period_of, share
 _QUANTITY_PLACES = 12
 _PLANS = text("SELECT id, currency, interval, interval_count, base_fee, proration, prorates_edges FROM plans")
 _QUOTAS = text(
-    "SELECT id, plan_id, usage_type_id, coalesce(subscription_id, '') AS own, immediate, effective_from,"
-    " monthly_limit, price FROM usage_quotas ORDER BY version DESC"
+    """
+    SELECT id, plan_id, usage_type_id, coalesce(subscription_id, '') AS own, immediate, effective_from,
+        monthly_limit, price
+    FROM usage_quotas ORDER BY version DESC
+    """
 )
 _AGREEMENTS = text(
-    "SELECT a.id, a.timezone, a.anchor, a.started_at, t.plan_id, t.starts_at, t.ends_at, t.paused"
-    " FROM subscriptions AS a JOIN subscription_terms AS t ON t.subscription_id = a.id"
-    " WHERE a.id = ANY(CAST(:ids AS text[])) ORDER BY a.id, t.starts_at"
+    """
+    SELECT a.id, a.timezone, a.anchor, a.started_at, t.plan_id, t.starts_at, t.ends_at, t.paused
+    FROM subscriptions AS a JOIN subscription_terms AS t ON t.subscription_id = a.id
+    WHERE a.id = ANY(CAST(:ids AS text[])) ORDER BY a.id, t.starts_at
+    """
 )
 
 
@@ -56,11 +61,11 @@ class Catalogue:
     quotas: dict[tuple[str, str, str], list[Any]]
 
     def versions(self, plan_id: str, usage_type: str, subscription: str) -> list[Any]:
-        """Those that could be in force, the first choice first: the subscription's own, then the plan's."""
+        """The quota versions that could be in force: the subscription's own, then the plan's, each newest first."""
         return [quota for own in (subscription, "") for quota in self.quotas.get((plan_id, usage_type, own), ())]
 
     def segment(self, agreement: Agreement, at: datetime, *, cuts: Collection[datetime] = ()) -> Segment | None:
-        """The segment around ``at``; None when nothing runs then."""
+        """The segment that holds ``at``; None when the subscription does not run then."""
         term = next(
             (t for t in agreement.terms if t.starts_at <= at and (t.ends_at is None or at < t.ends_at)),
             None,
@@ -85,7 +90,7 @@ class Catalogue:
     def usage_segment(
         self, agreement: Agreement, subscription: str, usage_type: str, at: datetime
     ) -> tuple[Segment, Any | None] | None:
-        """The segment of a usage type around ``at`` and the quota in force in it; None when nothing runs then."""
+        """The segment of a usage type that holds ``at``, and the quota in force in it; None when nothing runs then."""
         whole = self.segment(agreement, at)
         if whole is None:
             return None
@@ -94,7 +99,8 @@ class Catalogue:
         def in_force(at: datetime) -> Any | None:
             return next((v for v in versions if v.effective_from <= (at if v.immediate else whole.joined)), None)
 
-        # What takes effect at once cuts, unless something goes before it: the version before must differ.
+        # A version that takes effect at once begins a new segment, unless another version takes precedence: then the
+        # version in force is the same before and after.
         instants = sorted({v.effective_from for v in versions if v.immediate and v.effective_from > whole.start})
         cuts = [
             at
@@ -117,14 +123,14 @@ def _joined(agreement: Agreement, term: Any) -> datetime:
 
 
 def allowance_of(segment: Segment, quota: Any | None) -> Decimal | None:
-    """The part of the quota's limit that falls to a segment; None never charges."""
+    """The part of the quota's limit that falls to a segment; with None nothing is charged."""
     if quota is None or quota.monthly_limit is None:
         return None
     return part(quota.monthly_limit, segment.first, segment.last, places=_QUANTITY_PLACES)
 
 
 def load_catalogue(session: Session) -> Catalogue:
-    """Plans and quotas, all of them."""
+    """All plans and all versions of quotas."""
     quotas: dict[tuple[str, str, str], list[Any]] = {}
     for row in session.execute(_QUOTAS):
         quotas.setdefault((row.plan_id, row.usage_type_id, row.own), []).append(row)
@@ -132,7 +138,7 @@ def load_catalogue(session: Session) -> Catalogue:
 
 
 def load_agreements(session: Session, ids: Collection[str]) -> dict[str, Agreement]:
-    """The terms of these subscriptions."""
+    """The terms of these subscriptions, by subscription."""
     found: dict[str, list[Any]] = {}
     for row in session.execute(_AGREEMENTS, {"ids": list(ids)}):
         found.setdefault(row.id, []).append(row)
