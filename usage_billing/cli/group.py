@@ -1,4 +1,4 @@
-"""The command line's frame: the table of commands, and how whatever goes wrong becomes one line and an exit code."""
+"""The frame of the command line: the table of commands, and how an error becomes one line and an exit code."""
 
 import logging
 import os
@@ -42,7 +42,7 @@ class LazyGroup(click.Group):
     """A group that imports a command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """In the order of the table, which is that of a first day with the program."""
+        """The names in the order of the table: as an operator needs them on the first day."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """The table, without importing what it names."""
+        """Write the table of commands, without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
 
@@ -94,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _have_streams() -> None:
-    """A program started with its output closed has None for it; what is said then goes nowhere."""
+    """Replace an output that was closed before the program started (None in Python) by one that discards everything."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  until the process ends
@@ -104,10 +104,13 @@ def _fail(error: Exception) -> int:
     """Say what went wrong; returns the exit code."""
     if _interrupted(error):
         return ExitCode.INTERRUPTED
-    from usage_billing.cli.frame.errors import code_of, explain  # late: it knows the database, which takes a while
+    from usage_billing.cli.frame.errors import (
+        code_of,
+        explain,
+    )  # late: it imports the database driver
 
     _say(explain(error))
-    if isinstance(error, OSError):  # perhaps stdout's own: its last flush would fail as well
+    if isinstance(error, OSError):  # perhaps of stdout itself: its last flush would fail too
         _silence()
     return code_of(error)
 
@@ -118,7 +121,7 @@ def _say(message: str) -> None:
 
 
 def _interrupted(error: BaseException) -> bool:
-    """Whether it came of a Ctrl-C: a driver that tidies up after one may fail at that, and its error hides it."""
+    """Whether a Ctrl-C caused ``error``: a driver that tidies up after one may fail, and its error then hides it."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, KeyboardInterrupt):
@@ -134,7 +137,7 @@ def _after_closed_pipe() -> int:
 
 
 def _silence() -> None:
-    """Let the interpreter's last flush go nowhere."""
+    """Point stdout to nowhere, so that the interpreter's last flush of it does not fail."""
     with suppress(OSError):
         sys.stdout.flush()
         return

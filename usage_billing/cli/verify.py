@@ -1,4 +1,4 @@
-"""``usage-billing verify``: does what stands in the books follow from the recorded usage?"""
+"""``usage-billing verify``: whether the books follow from the recorded usage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a command finds its settings and its database, and in whose name it acts."""
+"""How a command finds its settings and its database, and which actor the audit log names for it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def connected() -> Iterator[tuple[Settings, Engine]]:
 
 @contextmanager
 def reading() -> Iterator[Session]:
-    """A session that sees one moment of the database."""
+    """A read-only session; all its queries see the database at one moment."""
     from usage_billing.db.session import read_only
 
     with connected() as (_, engine), read_only(engine) as session:
@@ -53,7 +53,7 @@ def writing() -> Iterator[Session]:
 
 
 def actor() -> str:
-    """Who the audit log names: ``cli:`` and the user of this machine."""
+    """The actor in the audit log: ``cli:`` and the name of the user at this machine."""
     import getpass
 
     try:

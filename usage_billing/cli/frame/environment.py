@@ -13,11 +13,11 @@ ADDRESSES = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
 
 
 def load_environment(*, running: bool = True) -> None:
-    """Add to the environment what it does not say: from ``.env`` in the current folder, then, with ``running``,
-    from the stack that `usage-billing up` runs in this home, so that a second terminal needs no settings.
+    """Fill in variables that the environment does not set, so that a second terminal needs no settings.
 
-    Raises ConfigurationError when a file is there but cannot be read. A stack with other addresses than those
-    given belongs to another set-up: nothing of it is taken.
+    They come from ``.env`` in the current folder and then, with ``running``, from the stack that `usage-billing up`
+    runs in this home. A stack whose addresses differ from the given ones belongs to another set-up, and nothing of it
+    is taken. Raises ConfigurationError for a file that exists but cannot be read.
     """
     _add(_read(Path(DOTENV)))
     if running:
@@ -27,14 +27,14 @@ def load_environment(*, running: bool = True) -> None:
 
 
 def write_running(home: Path, values: Mapping[str, str]) -> None:
-    """Leave word of a running stack in ``home``, for its owner alone."""
+    """Write the variables of a running stack to a file in ``home`` that its owner alone may read."""
     from usage_billing.embedded.files import write_private
 
     write_private(home / RUNNING, "".join(f"{name}='{_escape(value)}'\n" for name, value in values.items()))
 
 
 def forget_running(home: Path) -> None:
-    """The stack has ended."""
+    """Remove the file that ``write_running`` wrote: the stack has ended."""
     (home / RUNNING).unlink(missing_ok=True)
 
 

@@ -39,7 +39,7 @@ def database_reason(error: BaseException | None) -> str:
 
 
 def _names_nothing(error: InvalidInput) -> bool:
-    """Whether all that is wrong with the input is that it names things that do not exist."""
+    """Whether the only fault of the input is that it names things that do not exist."""
     return bool(error.fields) and all(field.code in _NAMES_NOTHING for field in error.fields)
 
 

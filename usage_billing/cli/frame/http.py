@@ -1,4 +1,4 @@
-"""As much of an HTTP client as ``simulate`` needs, from the standard library; what goes wrong is a sentence."""
+"""The part of an HTTP client that ``simulate`` needs, on the standard library; an error is a sentence for people."""
 
 import json
 import urllib.error
@@ -14,7 +14,7 @@ _UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _FAILED = 401, 403, 404, 500
 
 
 class Refusal(UsageBillingError):
-    """The API answered, and said no. ``status`` is HTTP's, ``code`` the problem's own."""
+    """The API refused a request: ``status`` is the HTTP status, ``code`` that of the problem."""
 
     def __init__(self, message: str, *, status: int, code: str) -> None:
         super().__init__(message, code=code)

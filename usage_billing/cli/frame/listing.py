@@ -1,4 +1,4 @@
-"""What every command that lists things shares."""
+"""What all commands that list things share: the limit, the text for an empty list, examples."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def span_options(of: str) -> Callable[[Function], Function]:
 
 
 def first_rows(session: Session, statement: Select[Row], *, limit: int) -> Sequence[Row]:
-    """The first ``limit`` rows; says on stderr when there are more, so that a reader does not take them for all."""
+    """The first ``limit`` rows. When there are more, a line on stderr says so."""
     rows = session.scalars(statement.limit(limit + 1)).all()
     if len(rows) > limit:
         tell(f"These are the first {limit}; --limit shows more.")

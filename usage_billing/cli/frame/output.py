@@ -1,4 +1,4 @@
-"""What is printed: tables for people, JSON for programs; progress on stderr, so that it never mixes in."""
+"""Output: tables for people and JSON for programs on stdout; progress on stderr, so that it never mixes with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# A pipe has no width: wide enough that no identifier is broken in two.
+# Columns of a table in a pipe, which has no width of its own: enough that no identifier is broken in two.
 _WIDTH_OF_A_PIPE = 240
 
 
@@ -25,12 +25,12 @@ def json_option(function: Function) -> Function:
 
 
 def print_json(value: object) -> None:
-    """One JSON document, ended by a newline."""
+    """Print one JSON document, ended by a newline."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
-    """A list of things of one kind; ``empty`` is said to people when there are none."""
+    """Print a list of things of one kind. With no rows, people see the text ``empty``."""
     if as_json:
         print_json(list(rows))
         return
@@ -50,7 +50,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) 
 
 
 def print_thing(thing: Mapping[str, Any], *, as_json: bool) -> None:
-    """One thing, a field a line."""
+    """Print one thing, a field a line."""
     if as_json:
         print_json(thing)
         return
@@ -66,11 +66,11 @@ def print_thing(thing: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def print_table(table: Table) -> None:
-    """On stdout, as wide as the terminal."""
+    """Print ``table`` on stdout, as wide as the terminal."""
     from rich.console import Console
 
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
-    # Trailing blanks of a table are noise in a pipe.
+    # A pipe gets no trailing blanks.
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():
@@ -79,7 +79,7 @@ def print_table(table: Table) -> None:
 
 
 def progress() -> Progress:
-    """A bar on stderr; nothing where stderr is no terminal."""
+    """A progress bar on stderr over counted steps; it shows nothing when stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -111,17 +111,17 @@ def byte_progress() -> Progress:
 
 
 def tell(message: str) -> None:
-    """A line about what is being done: on stderr."""
+    """Print a line about what is being done, on stderr."""
     click.echo(message, err=True)
 
 
 def pick(shape: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """The part of a shape that a table has room for."""
+    """The fields ``names`` of a shape: those that a table has room for."""
     return {name: shape[name] for name in names}
 
 
 def shown(value: object) -> str:
-    """A value in a table. What a terminal would obey instead of show is spelled out."""
+    """The text of a value in a table. Control characters, which a terminal would obey, are spelled out."""
     if value is None:
         return "-"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Kinds of arguments, so that a wrong one is a usage error before anything is opened."""
+"""Types of arguments: click refuses a wrong one as a usage error before the command opens anything."""
 
 import json
 import re
@@ -20,10 +20,10 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class _Kind(click.ParamType[Any]):
-    """A kind whose ``read`` raises ValueError with the reason."""
+    """A type of argument whose ``read`` raises ValueError with the reason."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """What the command receives; a default that is converted already stays as it is."""
+        """The value that the command receives; a default that is converted already stays as it is."""
         if not isinstance(value, str):
             return value
         try:
@@ -37,7 +37,7 @@ class _Kind(click.ParamType[Any]):
 
 
 class IdentifierType(_Kind):
-    """A name that a caller gives."""
+    """An identifier that a caller chooses, such as a customer's id."""
 
     name = "id"
 
@@ -64,7 +64,7 @@ class NameType(_Kind):
 
 
 class EmailType(_Kind):
-    """An address as far as its form goes."""
+    """An e-mail address; only its form is checked."""
 
     name = "email"
 
@@ -76,7 +76,7 @@ class EmailType(_Kind):
 
 
 class DigestType(_Kind):
-    """The digest of a run."""
+    """The digest of a billing run: 64 hexadecimal digits."""
 
     name = "digest"
 
@@ -93,7 +93,7 @@ class TimeType(_Kind):
     name = "time"
 
     def read(self, text: str) -> datetime:
-        """Aware, in UTC."""
+        """The instant, aware and in UTC."""
         try:
             instant = datetime.fromisoformat(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
             return _aware(instant).astimezone(UTC)
@@ -117,7 +117,7 @@ class JsonObjectType(_Kind):
     name = "json"
 
     def read(self, text: str) -> dict[str, Any]:
-        """The object."""
+        """The JSON object, with its numbers as text."""
         try:
             found = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
         except (ValueError, RecursionError):
@@ -133,7 +133,7 @@ class PriceOfType(JsonObjectType):
     name = "type=json"
 
     def read(self, text: str) -> tuple[str, dict[str, Any]]:  # type: ignore[override]
-        """Both."""
+        """The usage type and its price."""
         usage_type, _, price = text.partition("=")
         if not is_identifier(usage_type):
             raise ValueError("must be TYPE=JSON, such as report={...}")
@@ -146,7 +146,7 @@ class SpanType(_Kind):
     name = "span"
 
     def read(self, text: str) -> timedelta:
-        """Whole seconds or more."""
+        """The length of time: a number with s, m, h or d."""
         found = _SPAN.fullmatch(text)
         if found is None:
             raise ValueError("is no span such as 90s, 30m, 24h or 7d")
@@ -163,7 +163,7 @@ class DecimalType(_Kind):
         self._none = none
 
     def read(self, text: str) -> Decimal | None:
-        """The decimal that it spells; None for the word that says so."""
+        """The decimal that ``text`` spells; None for the word that stands for none."""
         if text == self._none:
             return None
         try:

@@ -46,7 +46,7 @@ def _words(rows: int) -> str:
 
 
 def _rows(connection: Connection, table: str, *, filled: str | None = None) -> int:
-    """How many rows there are, at most one more than are counted; those whose column ``filled`` is not null."""
+    """How many rows ``table`` has, or only those where the column ``filled`` is not null; at most _COUNTED + 1."""
     where = f' WHERE "{filled}" IS NOT NULL' if filled else ""
     found = connection.scalar(
         text(f'SELECT count(*) FROM (SELECT FROM "{table}"{where} LIMIT {_COUNTED + 1}) counted')  # noqa: S608

@@ -19,7 +19,7 @@ def alembic_config(url: str) -> Config:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Apply what is missing. Two at once are safe: one waits for the other and finds nothing to do."""
+    """Apply the migrations that are missing. Of two at once, one waits for the other and then finds nothing to do."""
     command.upgrade(alembic_config(url), revision)
 
 

@@ -56,7 +56,7 @@ def command(*, target: str, yes: bool, as_json: bool) -> None:
 
 
 def _allow_losses(url: str, *, before: str, target: str, yes: bool) -> None:
-    """Say what going back deletes; without ``yes`` raises Conflict if that is anything."""
+    """Say what going back deletes. Raises Conflict if it deletes anything and ``yes`` is false."""
     from usage_billing.cli.migration.losses import find_losses, losses_in_words
 
     losses = losses_in_words(find_losses(url, before=before, target=target))
@@ -71,7 +71,7 @@ def _keys_given(settings: Settings) -> bool:
 
 
 def _let_keys_hold(settings: Settings) -> None:
-    """What `up` does at its first start, for those who start the services themselves."""
+    """Store the hashes of the keys in the environment, as `up` does at its first start."""
     from usage_billing.flows.administration.first_start import prepare
 
     with writing() as session:

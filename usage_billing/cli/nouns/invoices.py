@@ -167,7 +167,7 @@ def uncollectible(*, invoice: str, as_json: bool) -> None:
 
 
 def print_invoice(shape: wire.Shape, *, as_json: bool) -> None:
-    """An invoice and its items."""
+    """Print an invoice with its items."""
     if as_json:
         print_json(shape)
         return
@@ -176,7 +176,7 @@ def print_invoice(shape: wire.Shape, *, as_json: bool) -> None:
 
 
 def _explained(found: Explanation) -> wire.Shape:
-    """As over the API, but that a page of recordings ends with what ``--after`` takes."""
+    """An explanation in the form of the API, except that ``next`` of a page of recordings is what ``--after`` takes."""
     shape = wire.show(EXPLANATION, found)
     return shape | {"events": {"data": shape["events"]["data"], "next": found.events.next}}
 

@@ -74,7 +74,7 @@ def show(*, id: UUID, as_json: bool) -> None:
 
 
 def _which(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``ID...`` or ``--all [--reason R]``."""
+    """Give a command the arguments that choose recordings: ``ID...`` or ``--all [--reason R]``."""
     for option in (
         json_option,
         click.option("--reason", help="With --all: only those with this reason."),
@@ -118,7 +118,7 @@ def discard_command(*, ids: tuple[UUID, ...], everything: bool, reason: str | No
 def _decide_each(
     decide: Callable[[Session, UUID], str], *, ids: Sequence[UUID], everything: bool, reason: str | None, as_json: bool
 ) -> None:
-    """Each in a transaction of its own: one that is refused does not undo the others."""
+    """Decide about each recording in a transaction of its own, so that a refused one does not undo the others."""
     if bool(ids) == everything or (reason and not everything):
         raise click.UsageError("Give ids, or --all with or without --reason.")
     results: list[dict[str, Any]] = []
@@ -143,7 +143,7 @@ def _one(engine: Engine, decide: Callable[[Session, UUID], str], id: UUID, *, al
 
 
 def _open_ids(engine: Engine, reason: str | None) -> Iterator[UUID]:
-    """All that are open, a page at a time; one that stays open is passed once."""
+    """The ids of all open recordings, read a page at a time; a recording that stays open is visited once."""
     from sqlalchemy import select
 
     from usage_billing.db.session import read_only

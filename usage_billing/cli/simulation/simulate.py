@@ -79,7 +79,7 @@ def _credential(settings: Settings) -> str:
 
 
 def _kept_key(settings: Settings) -> str:
-    """The admin key that an `up` made for itself."""
+    """The admin key that `usage-billing up` keeps in the home; empty when there is none."""
     try:
         kept: Any = json.loads((settings.home / SECRETS).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Whose usage a simulation records: that of a customer who is named, or of one made for it."""
+"""Whose usage a simulation records: that of a given customer, or of a customer made for the simulation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,21 +13,23 @@ _CONFLICT = 409
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A customer and the subscription that is used."""
+    """A customer and the subscription whose usage is recorded."""
 
     user_id: str
     subscription_id: str
 
 
 def named_subject(user_id: str, subscription_id: str) -> Subject | None:
-    """The one of TEST_USER_ID and TEST_SUBSCRIPTION_ID; None without either, ConfigurationError for one alone."""
+    """The subject that TEST_USER_ID and TEST_SUBSCRIPTION_ID name; None without both. Raises ConfigurationError for one
+    without the other.
+    """
     if bool(user_id) != bool(subscription_id):
         raise ConfigurationError("TEST_USER_ID and TEST_SUBSCRIPTION_ID are given together, or neither is")
     return Subject(user_id, subscription_id) if user_id else None
 
 
 def make_subject(client: Client) -> Subject:
-    """A customer and a subscription of its own, on a plan made for simulations.
+    """Make a customer with a subscription, on a plan made for simulations.
 
     Raises Refusal, NotFound and Unavailable.
     """

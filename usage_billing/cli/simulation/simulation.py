@@ -19,14 +19,14 @@ Row = dict[str, Any]
 
 
 class SimulationFailed(UsageBillingError):
-    """A step did not do what it should; the message says which, and the cure."""
+    """A step did something else than it should; the message names the step and the cure."""
 
     code = "simulation_failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came out: the usage line, the invoice with its items, the ids of the recordings and of the run."""
+    """The result: the line of usage, the invoice with its items, the ids of the recordings and of the run."""
 
     subject: Subject
     records: list[str]
@@ -37,14 +37,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """One run of the script against one API. ``seconds`` bounds each wait."""
+    """The script against one API. No wait takes longer than ``seconds``."""
 
     client: Client
     say: Say
     seconds: int
 
     def run(self, subject: Subject, usage_type: str | None) -> Outcome:
-        """All the steps; raises SimulationFailed, Refusal, NotFound or Unavailable."""
+        """Take all steps; raises SimulationFailed, Refusal, NotFound or Unavailable."""
         before = self._line(subject, usage_type)
         kind = str(before["usageType"])
         quantity = max(Decimal(before["remaining"]), Decimal(0)) + BEYOND

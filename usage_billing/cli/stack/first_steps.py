@@ -1,4 +1,4 @@
-"""What `up` prints when everything runs: the commands to type next, each to be pasted as it stands."""
+"""What `up` prints when everything runs: the commands to type next, ready to be pasted."""
 
 import json
 import shlex

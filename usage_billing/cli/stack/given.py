@@ -1,4 +1,4 @@
-"""Servers given by URL: whether each answers, said before anything is started on them."""
+"""Checks that each server given by URL answers, before `up` starts anything that needs it."""
 
 import psycopg
 

@@ -34,7 +34,7 @@ CELERY_DATABASE = 1  # of the embedded Redis; the inbox is in 0
 
 
 class Stack:
-    """One ``up`` from its start to its end. ``settings`` says what was given; paths in it are absolute."""
+    """A run of ``up`` from its start to its end. ``settings`` has what the operator gave; its paths are absolute."""
 
     def __init__(self, settings: Settings, *, seed: bool, with_flower: bool) -> None:
         self.settings = settings
@@ -66,7 +66,7 @@ class Stack:
             self.supervisor.run()
 
     def _own_home(self, cleanup: ExitStack) -> None:
-        """Refuse a second `up`; wait for what an `up` that was killed left behind, which is ending by itself."""
+        """Refuse a second `up`; wait for processes that an earlier, killed `up` left, which end by themselves."""
         home = self.settings.home
         owner = FileLock(home / "up.lock")
         if not owner.acquire():
@@ -104,7 +104,7 @@ class Stack:
             self.console.say("up", "running as root; the embedded servers run as `nobody`")
 
     def _start_servers(self) -> None:
-        """The embedded ones where no URL is given; the settings then name them."""
+        """Start an embedded server for each part without a URL, and put its URL into the settings."""
         if not self.settings.database_url:
             self.console.say("postgres", "starting")
             postgres = EmbeddedPostgres(self.settings.home)
@@ -119,7 +119,7 @@ class Stack:
             self.settings = replace(self.settings, redis_url=valkey.url(), celery_broker_url=broker)
 
     def _prepare_database(self, secrets: Secrets) -> None:
-        """Schema, keys, and the example in an empty database."""
+        """Bring the schema up to date, store the keys, and load the example into an empty database."""
         self.console.say("up", "bringing the database to the present schema")
         from usage_billing.cli.migration.migrate import upgrade
         from usage_billing.db.session import make_engine, transaction
@@ -197,7 +197,7 @@ class Stack:
 
 
 class _ToConsole(logging.Handler):
-    """What the supervisor logs, among the lines of those it supervises."""
+    """Prints log records on the console, among the lines of the supervised programs."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -205,7 +205,7 @@ class _ToConsole(logging.Handler):
         self.setFormatter(logging.Formatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the record; one that cannot be formatted is in the file."""
+        """Print the record. One that cannot be formatted is only in the log file."""
         with suppress(Exception):
             for line in redact(self.format(record)).splitlines():
                 self._console.say("up", line)

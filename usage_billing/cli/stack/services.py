@@ -1,4 +1,4 @@
-"""What `up` starts besides the servers: their commands, and the environment that tells them everything."""
+"""The services that `up` starts beside the servers: their commands, and the environment that configures them."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from usage_billing.embedded.secrets import Secrets
 from usage_billing.queues import QueueName
 from usage_billing.settings import DEVELOPMENT_PREFIX, Settings
 
-# What a process may take beyond its own time to end before it is killed.
+# Seconds that a process gets beyond its own time to end, before it is killed.
 MARGIN_SECONDS = 5.0
 FLOWER_USER = "admin"
 
@@ -26,7 +26,7 @@ class Service:
 
 
 def stack_environment(settings: Settings, *, secrets: Secrets) -> dict[str, str]:
-    """The variables by which every process of the stack finds the same parts; what was given wins over ``secrets``."""
+    """The environment of every process of the stack; what the operator gave takes precedence over ``secrets``."""
     values = {
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
@@ -48,13 +48,13 @@ def stack_environment(settings: Settings, *, secrets: Secrets) -> dict[str, str]
 def services(
     settings: Settings, environment: Mapping[str, str], *, flower_port: int | None = None, flower_password: str = ""
 ) -> list[Service]:
-    """In the order of their start; they are stopped in the reverse one, so that the API is first to go."""
+    """The services in the order of their start. They stop in the reverse order, so the API stops first."""
     inherited = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN}
     base = {**inherited, **environment, "PYTHONUNBUFFERED": "1"}
     if flower_port is not None:
         base["USAGE_BILLING_TASK_EVENTS"] = "1"
     quiet = dict(base)
-    if os.geteuid() == 0:  # five lines of Celery's at each start; `up` says it in one
+    if os.geteuid() == 0:  # Celery would print five lines about root at each start; `up` says it in one
         quiet["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
     celery = [sys.executable, "-m", "celery", "--quiet", "-A", "tasks.celery"]
     worker = [*celery, "worker", "-P", "prefork", "--without-gossip", "--without-mingle", "-Q", ",".join(QueueName)]
