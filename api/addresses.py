@@ -1,4 +1,4 @@
-"""Where a request comes from, when gateways stand in between."""
+"""The address that a request comes from, also when gateways stand between."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -13,7 +13,7 @@ def client_address(request: Request, trusted: Networks) -> str:
     """The address of the client: the last hop that is no gateway of the ``trusted`` networks.
 
     Each gateway appends to ``X-Forwarded-For`` the address that it was called from, so the list is read from its end
-    for as long as the caller is trusted. What cannot be read as an address ends the search: the hop before it counts.
+    for as long as the caller is trusted. An entry that is no address ends the search, and the hop before it counts.
     """
     address = request.remote_addr or ""
     hops = request.headers.get("X-Forwarded-For", "").split(",")[-_MOST_HOPS:]
@@ -31,7 +31,7 @@ def _within(address: str, networks: Networks) -> bool:
 
 
 def _parsed(address: str) -> object:
-    """The address, an IPv4 one also where it is written as IPv6; None when it is none."""
+    """The parsed address; one of IPv4 written as IPv6 becomes an IPv4 one. None when ``address`` is no address."""
     try:
         found = ip_address(address)
     except ValueError:

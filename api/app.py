@@ -13,10 +13,10 @@ from usage_billing.settings import Settings
 
 
 class _App(Flask):
-    """Flask, which need not ask five times a request whether a view or a hook of ours is a coroutine."""
+    """Flask without its check for coroutines: it would ask five times a request, and no view or hook of ours is one."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """None is."""
+        """Return ``func`` as it is: it is never a coroutine."""
         return func
 
 
@@ -27,7 +27,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or Settings.from_environment()
     check_public_key(settings.jwt_public_key)
-    # No static folder: what is served is served by a view, and every view has a rule.
+    # No static folder: views alone answer, because every view has a rule about who may ask.
     app = _App("api", static_folder=None)
     app.json = ExactJson(app)
     app.config |= {

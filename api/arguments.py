@@ -1,4 +1,4 @@
-"""Bodies and queries through marshmallow: read strictly, every wrong field told with a pointer."""
+"""Bodies and queries, read strictly through marshmallow: an error names every wrong field by a pointer."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Protocol, TypeVar, cast
@@ -19,7 +19,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Decorator(Protocol):
-    """What leaves a view as it is, to the type checker."""
+    """The type of a decorator that keeps the type of the view."""
 
     def __call__(self, view: View, /) -> View:
         """The view, decorated."""

@@ -1,4 +1,4 @@
-"""Who is asking: a rule on every view, and the gate that keeps it.
+"""Which callers may ask: a rule on every view, and the gate that enforces it.
 
 A view says ``@requires("usage:write")`` or ``@public``; one that says nothing cannot be registered. Rules are
 data, so that a test walks every route with every kind of credential.
@@ -22,7 +22,10 @@ _ATTRIBUTE = "access_rule"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Any one of ``scopes`` opens the view; none: everybody may. ``users`` lets customers in for their own."""
+    """Which callers a view admits: services with one of ``scopes``, and with ``users`` customers, for their own data.
+
+    With no scopes the view is public.
+    """
 
     scopes: tuple[str, ...]
     users: bool = False
@@ -33,7 +36,7 @@ class Rule:
         return not self.scopes
 
     def admits(self, principal: Principal) -> bool:
-        """Whether ``principal`` may ask at all; whose things it then sees is for the view."""
+        """Whether ``principal`` may ask at all; the view decides whose data it shows."""
         if principal.customer_id is not None and not self.users:
             return False
         return any(principal.may(scope) for scope in self.scopes)
@@ -45,7 +48,7 @@ def requires(*scopes: str, users: bool = False) -> Callable[[View], View]:
 
 
 def public(view: View) -> View:
-    """Everybody, without a credential."""
+    """Admit every caller, without a credential."""
     return _ruled(Rule(()))(view)
 
 
@@ -64,7 +67,10 @@ def check_every_view_has_a_rule(app: Flask) -> None:
 
 
 def gate() -> None:
-    """Before every request: authenticate, count, compare with the rule. Raises the 401, 403 or 429."""
+    """Before every request: authenticate the caller, count the request, check the view's rule.
+
+    Raises NotAuthenticated (401), Forbidden (403) or TooManyRequests (429).
+    """
     asked = this_request()
     if asked.endpoint is None:
         return
@@ -83,7 +89,7 @@ def gate() -> None:
 
 
 def caller() -> Principal:
-    """Who is asking; only in views that are not public."""
+    """The caller of this request. Only for views that are not public."""
     principal = g.principal
     assert isinstance(principal, Principal)  # noqa: S101  narrows the type of Flask's untyped g
     return principal
@@ -98,7 +104,7 @@ def _ruled(rule: Rule) -> Callable[[View], View]:
 
 
 def _authenticated(request: Request, rule: Rule, here: State) -> Principal:
-    """The caller, looked at before any failure is counted: what others got wrong does not lock this one out."""
+    """The caller. A credential that holds is admitted however many failures of its address were counted."""
     try:
         credential = _credential(request)
         if looks_like_token(credential):

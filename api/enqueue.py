@@ -1,6 +1,7 @@
 """The only door from the API to the workers: append to the inbox, then wake a drain.
 
-What the inbox took is accepted. A wake-up that cannot be sent is no reason to say no: the sweep finds it.
+A recording is accepted once the inbox has it. A wake-up that cannot be sent refuses nothing: the sweep finds the
+recording.
 """
 
 from collections.abc import Sequence
@@ -20,9 +21,9 @@ from usage_billing.core.errors import Unavailable
 from usage_billing.metering.recording import Recording
 from usage_billing.settings import Settings
 
-# A sender waits for the answer: better a 503 within a second than a request that hangs.
+# Seconds for the inbox to answer. A sender waits: a 503 within a second is better than a request that hangs.
 _TIMEOUT = 0.9
-# No sender waits for a wake-up, but the next wake-up does.
+# Seconds to publish a wake-up. No sender waits for it, but the next wake-up does.
 _PUBLISH_TIMEOUT = 3
 _MAX_POOL = 16
 _EXTENSION = "usage_billing.enqueue"
@@ -36,7 +37,7 @@ class _Door:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Give ``app`` its inbox and a Celery that publishes without patience; nothing is connected yet."""
+    """Give ``app`` its inbox and a Celery that gives up publishing soon; nothing is connected yet."""
     inbox = open_inbox(settings, timeout=_TIMEOUT, pool_size=min(settings.api_threads, _MAX_POOL))
     celery_app.conf.update(
         task_publish_retry=False,
@@ -84,7 +85,7 @@ def ping() -> None:
 
 
 def flush(seconds: float) -> bool:
-    """Wait until the wake-ups asked for so far were sent, or given up; whether they were within ``seconds``."""
+    """Wait until every wake-up asked for so far was sent or given up; False if that took longer than ``seconds``."""
     return _door().waker.flush(seconds)
 
 

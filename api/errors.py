@@ -6,13 +6,13 @@ from usage_billing.core.errors import Conflict, UsageBillingError
 
 
 class Unreadable(UsageBillingError):
-    """The body or a parameter is not what HTTP or JSON call well-formed."""
+    """The body or a parameter is not well-formed HTTP or JSON."""
 
     code = "bad_request"
 
 
 class UnsupportedMediaType(UsageBillingError):
-    """The body is of a type that is not read here."""
+    """The body has a media type or an encoding that this API does not read."""
 
     code = "unsupported_media_type"
 

@@ -1,7 +1,7 @@
 """Joins the appends of many requests: those that come while an append is under way go together in the next one.
 
-The inbox makes every append durable, and that is what it costs: one for eight requests costs little more than one
-for one. Under load it pays to wait a moment for company; a request that comes alone goes alone, and at once.
+Making an append durable is most of its cost, so an append for eight requests costs little more than one for a single
+request. Under load a request waits a moment for others to join; a request that comes alone is appended at once.
 """
 
 import threading
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from usage_billing.core.errors import Unavailable
 from usage_billing.metering.recording import Recording
 
-# Far below what a sender notices, and about what a few requests take to get here.
+# Far below what a sender notices, and about the time in which a few more requests arrive.
 LINGER_SECONDS = 0.001
 
 Append = Callable[[Sequence[Recording]], list[int]]
@@ -20,7 +20,7 @@ Append = Callable[[Sequence[Recording]], list[int]]
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """What one request brings, and what became of it; its turn comes when that is known, or when it shall lead."""
+    """The recordings of a request and their outcome. ``turn`` is set when that is known or the request shall lead."""
 
     recordings: Sequence[Recording]
     turn: threading.Event = field(default_factory=threading.Event)
@@ -28,13 +28,13 @@ class _Ticket:
     error: Exception | None = None
 
     def tell(self, error: Exception | None) -> None:
-        """None: they are kept."""
+        """Tell the request its outcome: None when its recordings are kept, else the error."""
         self.error, self.done = error, True
         self.turn.set()
 
 
 class Gatherer:
-    """``append`` as requests see it: it returns when theirs is kept, or raises."""
+    """Joins the appends of requests; each :meth:`append` returns when its own recordings are kept, or raises."""
 
     def __init__(self, append: Append) -> None:
         self._append = append
@@ -59,7 +59,7 @@ class Gatherer:
         return asleep
 
     def _wait(self, ticket: _Ticket) -> None:
-        """Until its turn; a thread that is ended while it waits leaves the queue, and the lead to the next."""
+        """Wait for the turn of ``ticket``. A thread that is ended meanwhile leaves the queue and passes the lead on."""
         try:
             ticket.turn.wait()
         except BaseException:
@@ -71,7 +71,7 @@ class Gatherer:
             raise
 
     def _lead(self, own: _Ticket) -> list[int]:
-        """Append for all who wait; then the first of those who came meanwhile does."""
+        """Append for all waiting requests, then pass the lead to the first that came meanwhile."""
         tickets = [own]
         try:
             if self._had_company:
@@ -80,7 +80,7 @@ class Gatherer:
             self._had_company = len(tickets) > 1
             return self._append_all(tickets)
         finally:
-            # A request without an answer here was in the hands of a thread that ended: it may or may not be kept.
+            # The thread that appended these ended before it could tell: they may be kept or not.
             for ticket in tickets:
                 if not ticket.done:
                     ticket.tell(Unavailable("this process is ending; try again", code="inbox_unavailable"))
@@ -97,13 +97,14 @@ class Gatherer:
         try:
             asleep = self._append([recording for ticket in tickets for recording in ticket.recordings])
         except Unavailable as error:
-            # Who came meanwhile has waited as long as an answer may take; another try would take that again.
+            # Requests that came meanwhile have waited as long as an answer may take, and a try of their own would take
+            # that long again: they fail too.
             tickets += self._take()
             for ticket in tickets:
                 ticket.tell(error)
             return []
         except Exception as error:
-            if len(tickets) > 1:  # whose fault it is must not be everybody's
+            if len(tickets) > 1:  # a fault of one request must not fail the others
                 return [shard for ticket in tickets for shard in self._append_all([ticket])]
             tickets[0].tell(error)
             return []

@@ -3,11 +3,11 @@
 Addresses, workers and threads are given on the command line.
 """
 
-# ruff: noqa: E402 - nothing may have looked at what is replaced here.
+# ruff: noqa: E402 - the patch must come before any import of what it replaces.
 import gevent.monkey  # type: ignore[import-untyped]
 
-# Threads become green ones: a request that waits for the inbox or the database hands over to the next in a
-# microsecond, where threads of the system would fight for the interpreter. Processes and signals stay gunicorn's.
+# Threads become green threads. A request that waits for the inbox or the database hands over to the next within a
+# microsecond, whereas system threads would compete for the interpreter. Processes and signals stay gunicorn's.
 gevent.monkey.patch_all(os=False, signal=False, subprocess=False)
 
 import ctypes
@@ -28,22 +28,22 @@ from usage_billing import logs
 from usage_billing.settings import Settings
 
 _settings = Settings.from_environment()
-# The header Server shall not tell what the service is made of. It cannot be left out, but it can say something else.
+# The header Server shall not tell which software serves. It cannot be left out, so it names the product.
 gunicorn.http.wsgi.SERVER = "usage-billing"
-# What is not HTTP at all never reaches the application, and is told so in the same form as everything else.
+# Bytes that are not HTTP never reach the application; this answers them in the form of all other errors.
 gunicorn.util.write_error = write_problem
 
 worker_class = "api.gunicorn_worker.Worker"
 # Loaded once and forked: a worker that died is replaced in milliseconds, and no client can connect before the app is
 # there to answer. Nothing is connected and no thread is started when the app is made, only on its first use.
 preload_app = True
-# Requests that were begun have this long when the server is asked to end; new connections are refused at once.
+# Seconds for requests under way to end when the server is asked to stop; new connections are refused at once.
 graceful_timeout = _settings.stop_seconds
-# A worker that shows no sign of life for so long is replaced. Its threads may all wait for a server that hangs, and
-# each of those waits is bounded by less.
+# Seconds after which a worker without a sign of life is replaced. All its threads may wait for a server that hangs,
+# but each such wait is shorter than this.
 timeout = 60
-# A connection is closed between two requests only when no request came for so long. Most clients and gateways give
-# up an idle connection of their own later, so keep this above theirs or they meet a closed one: nginx waits 60 s.
+# Seconds without a request after which a connection is closed. Keep it above the time after which clients and gateways
+# close an idle connection themselves (nginx: 60 s), or their next request meets a closed one.
 keepalive = 75
 loglevel = "warning"
 # A request makes some hundred objects and hardly a cycle: looking for cycles after every 700 takes a tenth of its time.
@@ -64,16 +64,16 @@ def on_starting(_server: Any) -> None:
 
 
 def post_fork(_server: Any, _worker: Any) -> None:
-    """A process has its own loop of events."""
+    """Give the forked process an event loop of its own."""
     gevent.reinit()
 
 
 def when_ready(server: Any) -> None:
-    """On TERM say first that we are not ready, and end when load balancers had the time to see it."""
-    # What was loaded stays: the collector need not look through it in every process that is forked from here.
+    """On TERM answer /health/ready with 503 first, and end when load balancers have had the time to see it."""
+    # Loaded modules stay for ever: frozen, the collector does not walk them in every forked process.
     gc.collect()
     gc.freeze()
-    # Loading left holes; glibc, where that is what we run on, gives a tenth of the memory back.
+    # Loading left holes in the heap. glibc, where it is the C library, gives a tenth of the memory back.
     with suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
     gc.set_threshold(GC_EVERY, 20, 20)

@@ -1,4 +1,4 @@
-"""The answer to what is not well-formed HTTP: gunicorn's own is a page for people."""
+"""The answer to a request that is not well-formed HTTP, as a problem; gunicorn's own is a page for people."""
 
 import socket
 

@@ -1,11 +1,13 @@
-"""gunicorn's threaded worker, whose threads no slow sender or reader can take.
+"""gunicorn's threaded worker, whose threads slow senders and readers cannot take.
 
-As it comes, a request that arrives byte by byte holds a thread for as long as its sender likes, an answer that is
-taken byte by byte for as long as its reader likes, and a few dozen of them hold all. Here a connection gets a thread
-once it has sent something; there are as many green ones as there may be connections, and only those whose head has
-arrived take turns, of which there are ``--threads``. A request has to arrive in time from its first byte on, and in
-less when many do. Working on it may take what it takes. Its turn ends when the answer is made: what is left of the
-body is read and thrown away, and the answer written, without one, and each has its time.
+In gunicorn itself, a request that arrives byte by byte holds a thread for as long as its sender likes, and so does an
+answer for as long as its reader likes: a few dozen of them hold all threads. Here a connection gets a green thread once
+it has sent something, and there are as many of those as there may be connections. Only a request whose head has arrived
+takes a turn, and there are ``--threads`` turns.
+
+A request must arrive whole in time from its first byte on, and in less time when many arrive. Work on it has no limit
+here. The turn ends when the answer is made. The worker then reads and discards the rest of the body and writes the
+answer without a turn; each of the two has a limit of its own.
 """
 
 import os
@@ -23,56 +25,56 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 from api.turns import Turns
 
-# A batch of 4 MiB over a line of 1 Mbit/s takes that long.
+# Seconds for a request to arrive: a batch of 4 MiB takes that long over a line of 1 Mbit/s.
 ARRIVAL_SECONDS = 35.0
 ARRIVAL_SECONDS_WHEN_BUSY = 1.0
 FIRST_BYTE_SECONDS = 15.0
-# When connections become more, the next one is left to the other processes for so long, or the first to look takes all
-# that come together and works on them alone while they last.
+# Seconds for which this process leaves the next connection to the others, when connections become more. Otherwise the
+# first process to look takes a whole burst, and works on it alone.
 TURN_TO_ACCEPT_SECONDS = 0.002
-# More than there were within this: a burst that follows another is divided as well.
+# Seconds over which the highest number of connections is remembered, so that a burst after a burst is divided too.
 REMEMBER_SECONDS = 0.1
-# The kernel gives up a client that takes nothing of an answer for so long, or that is gone without a word.
+# Milliseconds after which the kernel gives up a client that takes nothing of an answer or has gone silently.
 READ_MILLISECONDS = 30_000
-# An answer has to be taken whole within this: a page of 1 MiB over a line of 0.3 Mbit/s. In less when many are slow.
+# Seconds for a client to take a whole answer: a page of 1 MiB over a line of 0.3 Mbit/s. Fewer when many are slow.
 TAKING_SECONDS = 30.0
 TAKING_SECONDS_WHEN_BUSY = 5.0
-# As many answers under way for each turn are many.
+# Answers under way for each turn from which on they count as many.
 MANY_ANSWERS = 4
-# A body that the application did not read is read to its end before the answer, up to this: most clients listen
-# only when they have sent everything, and an answer followed by a closed connection is lost on them.
+# Bytes of a body that the application did not read, which the worker reads before it answers. Most clients listen only
+# when they have sent everything; they would miss an answer that is followed by a closed connection.
 UNREAD_BYTES = 64 * 1024 * 1024
 UNREAD_SECONDS = 10.0
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Cuts off, about once a second, a request that has not arrived and an answer that was not taken in time."""
+    """Ends, about once a second, connections whose request has not arrived or whose answer was not taken in time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Connections that threads work on: since when, and the request that was on them before.
+        # Connections that threads work on: since when (monotonic seconds), and the request before this one.
         self._at_work: dict[Any, tuple[float, Any]] = {}
-        # Connections whose answer is being written: since when.
+        # Connections whose answer is being written: since when (monotonic seconds).
         self._answering: dict[Any, float] = {}
         self._turns = Turns(self.cfg.threads)
-        # What a green thread has in hand: its connection and its turn.
+        # The connection and the turn of each green thread.
         self._mine = threading.local()
-        # The most connections that there were since then.
+        # The highest number of connections since ``_since`` (monotonic seconds).
         self._most, self._since = 0, 0.0
         self._leaves_to_others = False
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """For gunicorn: a green thread costs some kilobytes, and those that wait for a head are many."""
+        """A thread for each connection that there may be: a green thread costs some kilobytes. gunicorn calls this."""
         return ThreadPoolExecutor(self.worker_connections)
 
     def load_wsgi(self) -> None:
-        """Load the application, and have its every call end the turn of its thread."""
+        """Load the application, wrapped so that each call ends the turn of its thread."""
         super().load_wsgi()
         self._app: Any = self.wsgi
         self.wsgi: Any = self._work
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """In a thread, with a head that has arrived; its body is read in its turn, and has as long again."""
+        """Take a turn, read the body and answer. A thread calls this when the head has arrived; the body gets as long."""
         _, earlier = self._at_work.pop(conn)
         with self._turns.turn() as turn:
             self._at_work[conn] = time.monotonic(), earlier
@@ -83,7 +85,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._answering.pop(conn, None)
 
     def _work(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """The application's answer, whole; the turn is over when it is made."""
+        """The whole answer of the application; the turn ends when it is made."""
         conn, turn = self._mine.conn, self._mine.turn
         try:
             return self._app(environ, start_response)
@@ -94,9 +96,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._answering[conn] = time.monotonic()
 
     def accept(self, listener: Any) -> None:
-        """In the main loop, when a connection may be there: take it, and let the other processes take one.
+        """Take a waiting connection; when connections become more, leave the next one to the other processes.
 
-        Those of senders who open one for each request take the place of others, and nothing waits for them.
+        A sender that opens a connection for each request closes the one before, so the number stays and none is left.
+        The main loop calls this.
         """
         now = time.monotonic()
         if now - self._since > REMEMBER_SECONDS:
@@ -112,11 +115,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._leaves_to_others = False
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Asked for by gunicorn before it waits for what comes next."""
+        """Watch for new connections or not; not while the next one is left to the other processes. gunicorn calls this."""
         super().set_accept_enabled(enabled and not self._leaves_to_others)
 
     def enqueue_req(self, conn: Any) -> None:
-        """A new connection waits without a thread until there is something to read."""
+        """Let a new connection wait without a thread until there is something to read."""
         if conn.initialized or conn.data_ready:
             super().enqueue_req(conn)
             return
@@ -130,17 +133,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_quit(self, sig: int, frame: Any) -> None:
         """End in order, as on TERM.
 
-        gunicorn would raise SystemExit here, and with green threads *here* is whichever of them computes: a request
-        in the midst of its work, and of that of others.
+        gunicorn would raise SystemExit, and it would hit the green thread that computes at this moment: a request in the
+        middle of its work.
         """
         self.handle_exit(sig, frame)
 
     def handle_abort(self, _sig: int, _frame: Any) -> None:
-        """gunicorn's main process has given this one up: end at once, for the same reason without raising."""
+        """End at once: gunicorn's main process has given this one up. It raises nothing, for the reason of a quit."""
         os._exit(1)
 
     def handle(self, conn: Any) -> Any:
-        """In a thread: read a request, work on it, answer."""
+        """Read a request, work on it, answer. Called in a thread."""
         self._at_work[conn] = time.monotonic(), conn.parser and conn.parser.mesg
         try:
             return super().handle(conn)
@@ -148,13 +151,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._at_work.pop(conn, None)
 
     def murder_pending(self) -> None:
-        """In the main loop, at least once a second."""
+        """End connections that took too long. The main loop calls this at least once a second."""
         super().murder_pending()
         at_work, now = list(self._at_work.items()), time.monotonic()
         patience = ARRIVAL_SECONDS_WHEN_BUSY if len(at_work) >= self.cfg.threads else ARRIVAL_SECONDS
         for conn, (since, earlier) in at_work:
             if now - since > patience and not _has_arrived(conn, earlier):
-                # The reading thread finds the end there; an answer can still be sent.
+                # The reading thread finds the end of the stream; it can still send an answer.
                 _shut(conn, socket.SHUT_RD)
         answering = list(self._answering.items())
         busy = len(answering) >= MANY_ANSWERS * self.cfg.threads
@@ -164,13 +167,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
 
 def _shut(conn: Any, how: int) -> None:
-    """Shut the socket below the green one, which would throw an error into the thread that uses it instead."""
+    """Shut the system's socket: shutting the green one would raise an error in the thread that uses it."""
     with suppress(OSError):
         getattr(conn.sock, "_sock", conn.sock).shutdown(how)
 
 
 def _has_arrived(conn: Any, earlier: Any) -> bool:
-    """Whether head and body of the request are read."""
+    """Whether both head and body of the request have been read."""
     request = conn.parser and conn.parser.mesg
     if request is None or request is earlier:
         return False

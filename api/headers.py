@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 
 REQUEST_ID = "usage_billing.request_id"
-"""Where in the environment of a request its id stands."""
+"""The name under which the environment of a request has its id."""
 
 _YEAR = 31_536_000
 _ALWAYS = [
@@ -16,7 +16,7 @@ _ALWAYS = [
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
 ]
-# Unless the view has said something else.
+# For answers whose view set no policy of its own.
 _POLICY = ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 _CACHE = ("Cache-Control", "no-store")
 _HTTPS = ("Strict-Transport-Security", f"max-age={_YEAR}; includeSubDomains")
@@ -25,7 +25,7 @@ _Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def init_app(app: Flask) -> None:
-    """Add them to what ``app`` answers, below Flask, where it costs a tenth."""
+    """Add the headers to every answer of ``app``: below Flask, where that costs a tenth of the time."""
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign,assignment]
 
 

@@ -1,4 +1,4 @@
-"""JSON out: decimals as strings, times as RFC 3339 in UTC, UUIDs as text. JSON in is ``api.ingest``'s."""
+"""How answers are written as JSON: decimals as strings, times as RFC 3339 in UTC. ``api.ingest`` reads requests."""
 
 from typing import Any
 
@@ -27,5 +27,5 @@ class ExactJson(JSONProvider):
 
 
 def json_response(body: Any, *, status: int = 200) -> Response:
-    """An answer with ``body`` as JSON, past every schema."""
+    """An answer with ``body`` as JSON, which no schema looks at."""
     return Response(_encode(body), status=status, content_type=_JSON)

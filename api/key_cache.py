@@ -1,7 +1,7 @@
-"""API keys that were found to hold a moment ago, so that recording asks the database once in a while only.
+"""A cache of API keys that held a moment ago, so that recording asks the database only now and then.
 
-It is also what lets recording go on while the database is away: a key that held within the last ten minutes is
-still trusted then, for recording alone.
+It also lets recording go on while the database is away: a key that held within the last ten minutes is then still
+trusted, for recording alone.
 """
 
 import threading
@@ -18,7 +18,7 @@ from usage_billing.core.errors import NotAuthenticated, Unavailable
 MAX_ENTRIES = 10_000
 REFUSED_SECONDS = 1.0
 TRUSTED_SECONDS = 600.0
-# So long a recording waits for a database that may hang; the look goes on without it.
+# Seconds that a recording waits for a database that may hang. The query goes on in the background.
 PATIENCE_SECONDS = 0.5
 
 
@@ -54,8 +54,8 @@ class KeyCache:
     def find(self, key: str, *, trusting: bool) -> Principal:
         """The service behind ``key``; raises NotAuthenticated, or Unavailable when the database is away.
 
-        ``trusting`` accepts a key that held within ten minutes while the database does not answer, and does not
-        wait for one that hangs: a single caller looks again, the others go on.
+        While the database does not answer, ``trusting`` accepts a key that held within ten minutes. It does not wait
+        for a database that hangs: one caller asks again, the others go on.
         """
         if len(key) > MAXIMUM_KEY_LENGTH:
             raise NotAuthenticated("the API key does not hold", code="key_invalid")

@@ -9,7 +9,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
 class Metrics:
-    """One process's figures; with several API processes (PROMETHEUS_MULTIPROC_DIR) those of all together."""
+    """The figures of this process; with PROMETHEUS_MULTIPROC_DIR those of all API processes together."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -26,7 +26,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
-        # Finding a child by its labels costs as much as counting.
+        # A cache: finding a counter by its labels costs as much as counting.
         self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._accepted = Counter(
             "usage_billing_recordings_accepted", "Recordings accepted into the inbox.", registry=self._registry
@@ -58,7 +58,7 @@ class Metrics:
         self._accepted.inc(count)
 
     def show_backlog(self, waiting: int, *, oldest_seconds: float) -> None:
-        """Set what waits at this moment."""
+        """Set the gauges of the backlog: recordings that wait, and the age of the oldest in seconds."""
         self._backlog.set(waiting)
         self._oldest.set(oldest_seconds)
 

@@ -39,7 +39,7 @@ _NO_CONTENT = (204, 304)
 
 
 class IdentifierConverter(BaseConverter):
-    """A name in a path; what cannot be one is not found."""
+    """An identifier in a path; a text that cannot be one answers 404."""
 
     regex = IDENTIFIER_PATTERN
     part_isolating = True
@@ -55,7 +55,7 @@ class ProblemApi(Api):  # type: ignore[misc]
         return problems.from_http(error)
 
     def _register_responses(self) -> None:
-        """As flask-smorest does, but of our media type."""
+        """Register the error answers as flask-smorest does, but with the media type of problems."""
         for status in http.HTTPStatus:
             self._register_response(status.name, status.phrase, error=status.value not in _NO_CONTENT)
         self._register_response("DEFAULT_ERROR", "A problem", error=True)

@@ -1,4 +1,4 @@
-"""Cursors: where a page ended, as opaque text. One that we did not make is refused."""
+"""Cursors: opaque text for where a page ended. A cursor that this API did not make is refused."""
 
 from base64 import urlsafe_b64decode
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def filters_of(query: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_cursor(text: str | None, kind: Any) -> Any:
-    """The position that a cursor is of; None without one. Raises Unreadable (400)."""
+    """The position that the cursor ``text`` stands for; None without one. Raises Unreadable (400)."""
     if text is None:
         return None
     try:

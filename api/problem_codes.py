@@ -104,7 +104,7 @@ CODES: dict[str, str] = {
 
 
 def members(status: int, code: str, *, title: str, detail: str, request_id: str) -> dict[str, Any]:
-    """The members of every problem, from whichever part of the service it comes."""
+    """The members of a problem; every part of the service makes problems by this."""
     return {
         "type": f"/api/docs/problems#{code}" if code in CODES else "about:blank",
         "title": title,
@@ -116,5 +116,5 @@ def members(status: int, code: str, *, title: str, detail: str, request_id: str)
 
 
 def printable(text: str) -> str:
-    """What a caller sent may be in the message; lone surrogates cannot be sent back."""
+    """``text`` without lone surrogates: a message may quote what a caller sent, and they cannot be sent back."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -23,10 +23,10 @@ from usage_billing.core.errors import (
 )
 
 _RETRY_SECONDS = 2
-_MOST_ERRORS = 1000  # one for each event of a batch; an answer ten times as long as its question is of no help
+_MOST_ERRORS = 1000  # one for each event of a batch; more would make the answer ten times as long as the request
 _SERVER_ERROR = 500
 
-# The tree of errors, each branch with its status and title. The first that fits counts.
+# The status and title for each class of errors. The first class that fits counts.
 _BRANCHES: tuple[tuple[type[UsageBillingError], int, str], ...] = (
     (Unreadable, 400, "Bad request"),
     (NotAuthenticated, 401, "Not authenticated"),
@@ -52,7 +52,7 @@ def init_app(app: Flask) -> None:
 
 
 def from_error(error: UsageBillingError) -> Response:
-    """A person's error, by the branch of the tree that it is on."""
+    """The problem for an error of the domain; its class decides status and title."""
     status, title = next((status, title) for branch, status, title in _BRANCHES if isinstance(error, branch))
     if status == _SERVER_ERROR:
         return from_unexpected(error)
@@ -69,7 +69,7 @@ def from_error(error: UsageBillingError) -> Response:
 
 
 def from_http(error: HTTPException) -> Response:
-    """What Flask and Werkzeug raise by themselves: no such route, a wrong method, a body cut short."""
+    """The problem for an error of Flask or Werkzeug: no such route, a wrong method, a body cut short."""
     status = error.code or _SERVER_ERROR
     if status >= _SERVER_ERROR:
         return from_unexpected(error)
@@ -80,7 +80,7 @@ def from_http(error: HTTPException) -> Response:
 
 
 def from_unexpected(error: Exception) -> Response:
-    """A mistake of ours: logged whole, told without details."""
+    """The problem for a mistake of ours: the log has it whole, the answer has no details."""
     if isinstance(error, HTTPException) and (error.code or 0) < _SERVER_ERROR:
         return from_http(error)
     _log.error("unexpected error", exc_info=error)
@@ -110,7 +110,7 @@ def problem(
 
 
 def _field(error: FieldError) -> dict[str, str]:
-    """A field of the body by its JSON pointer; a query parameter, marked by ``?``, by its name."""
+    """How a problem names a wrong field: by its JSON pointer, or a query parameter (marked by ``?``) by its name."""
     where = {"parameter": error.pointer[1:]} if error.pointer.startswith("?") else {"pointer": error.pointer}
     return {name: printable(text) for name, text in where.items()} | {
         "detail": printable(error.message),

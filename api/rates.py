@@ -1,6 +1,6 @@
 """How often a caller may ask: windows of a minute by the clock, counted in this process.
 
-Ours and not the library that flask-limiter is made of, which starts a thread a hundred times a second to tidy up.
+The library under flask-limiter is not used: it starts a thread a hundred times a second to tidy up.
 """
 
 import threading
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from api.errors import TooManyRequests
 
 FAILURES_PER_MINUTE = 60
-"""Refused credentials from one address in a minute; further refusals are 429. What holds is never slowed."""
+"""Refused credentials from one address in a minute; further refusals are 429. A valid one is never slowed."""
 
 _MINUTE = 60
 

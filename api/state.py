@@ -1,4 +1,4 @@
-"""What one process of the API holds: settings, engine, clock, caches. Hung on the app, so that two can coexist."""
+"""What a process of the API holds: settings, engine, clock, caches. The app has it, so that two apps can coexist."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from usage_billing.settings import Settings
 
 _EXTENSION = "usage_billing.api"
 _MAX_POOL = 10
-# A sender waits for the answer: the API gives up and answers 503 sooner than a worker, for which no sender waits.
+# Seconds. A sender waits for the answer, so the API gives up (503) sooner than a worker, for which no sender waits.
 _ANSWER_TIMEOUT = 10
 
 
@@ -76,7 +76,7 @@ def state() -> State:
 
 
 def this_request() -> Request:
-    """The request itself: every look through the proxy that Flask has for it costs half a microsecond."""
+    """The request itself, not Flask's proxy for it: each access through the proxy costs half a microsecond."""
     found = request._get_current_object()  # type: ignore[attr-defined]
     assert isinstance(found, Request)  # noqa: S101  narrows the type of werkzeug's untyped proxy
     return found

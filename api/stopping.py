@@ -1,16 +1,16 @@
-"""Whether this server was asked to end: then it is not ready any more, though it still answers."""
+"""Whether this server was asked to end. From then on it is not ready, though it still answers."""
 
 import mmap
 
-# One byte that gunicorn's main process, which imports this for its configuration, shares with those it forks.
+# A byte of shared memory: gunicorn's main process imports this module, and the processes that it forks share it.
 _asked = mmap.mmap(-1, 1)
 
 
 def ask() -> None:
-    """Say in every process of this server that it is about to end."""
+    """Tell all processes of this server that it is about to end."""
     _asked[0] = 1
 
 
 def asked() -> bool:
-    """Whether this server was said to be about to end."""
+    """Whether this server is about to end."""
     return _asked[0] != 0

@@ -1,4 +1,4 @@
-"""The transaction of a request that writes: one of the view's own, or the one that its Idempotency-Key holds open."""
+"""The transaction of a request that writes: the view's own, or the one that its Idempotency-Key holds open."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from usage_billing.db.session import transaction
 
 @dataclass(slots=True)
 class HeldTransaction:
-    """A transaction that stays open until the answer is kept, and what is to be done once it is committed."""
+    """A transaction that stays open until the answer is stored in it, and what to do once it is committed."""
 
     session: Session
     later: list[Callable[[], object]] = field(default_factory=list)
@@ -32,7 +32,7 @@ def writing() -> Iterator[Session]:
 
 
 def after_commit(do: Callable[[], object]) -> None:
-    """Do what may only be done once the work is committed: at once, unless the transaction is held open."""
+    """Call ``do`` once the work is committed: now, or when a transaction that is held open commits."""
     held = _held()
     if held is None:
         do()

@@ -1,4 +1,4 @@
-"""How many requests may be worked on at once; the others wait in the order in which they came."""
+"""Limits how many requests are worked on at once; the others wait in the order in which they came."""
 
 import threading
 from collections import deque
@@ -20,7 +20,7 @@ class Turns:
         return Turn(self)
 
     def _stand_in_line(self) -> threading.Event | None:
-        """None: a turn is free."""
+        """The event that tells of a free turn; None when one is free now."""
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -38,7 +38,7 @@ class Turns:
 
 
 class Turn:
-    """A turn that is had; giving it back twice is giving it back once."""
+    """A turn that a request has; giving it back a second time does nothing."""
 
     __slots__ = ("_turns",)
 

@@ -22,18 +22,18 @@ class Waker:
         self._thread: threading.Thread | None = None
 
     def wake(self, task: str, argument: object) -> None:
-        """Ask for a wake-up; returns at once, and gives up on one that is too many."""
+        """Ask for a wake-up; returns at once. When too many wait, this one is dropped."""
         with self._changed:
             if len(self._waiting) < _MOST:
                 self._waiting[task, argument] = None
-            # Not before the first: a thread does not survive the fork of a server that loads the app early.
+            # Started with the first wake-up: a thread does not survive the fork of a server that loads the app early.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="wake-ups", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until everything asked for was sent; whether it was within ``seconds``."""
+        """Wait until every wake-up asked for was sent; False if that took longer than ``seconds``."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting, timeout=seconds)
 
@@ -48,7 +48,7 @@ class Waker:
                 self._changed.notify_all()
 
     def _send_or_give_up(self, task: str, argument: object) -> None:
-        """Try twice: after a restart of the broker the first finds out that its connection is a dead one."""
+        """Try twice: after a restart of the broker the first try finds its connection dead."""
         for last in (False, True):
             try:
                 self._send(task, argument)

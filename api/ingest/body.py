@@ -20,7 +20,7 @@ _HELD = "usage_billing.body"
 
 
 def hold_body(request: Request) -> bytes:
-    """The bytes of the body, which can be read once, kept for the one who reads it after this."""
+    """Read the body, which can be read only once, and keep its bytes for a later reader."""
     data = request.environ[_HELD] = body_of(request)
     return data
 
@@ -55,7 +55,7 @@ def _decoded(data: bytes) -> Any:
 
 
 def _check_type(request: Request) -> None:
-    if request.environ.get("CONTENT_TYPE") != _JSON:  # as most say it; the others have to be taken apart
+    if request.environ.get("CONTENT_TYPE") != _JSON:  # the usual spelling; any other has to be parsed
         charset = request.mimetype_params.get("charset", "utf-8").lower()
         if request.mimetype != _JSON or charset not in {"utf-8", "utf8"}:
             raise UnsupportedMediaType("the body must be sent as Content-Type: application/json")
@@ -69,14 +69,15 @@ def body_of(request: Request, *, batch: bool = False) -> bytes:
     if held is not None:
         return held
     limit = _most(batch=batch)
-    # Werkzeug is given one byte more than we take: a chunked body over its limit is cut there without a word.
+    # One byte more than the limit: Werkzeug cuts a chunked body at its own limit without an error.
     request.max_content_length = limit + 1
     too_large = f"the body must be at most {limit} bytes"
     announced = request.content_length
     if announced is not None and announced > limit:
         raise TooLarge(too_large)
     try:
-        # What has a length needs no stream around the server's own; those cost more than all of the JSON.
+        # A body with a length is read from the server's stream itself: the streams around it cost more than all of the
+        # JSON.
         data = request.get_data(cache=False) if announced is None else request.environ["wsgi.input"].read(announced)
     except RequestEntityTooLarge as error:
         raise TooLarge(too_large) from error

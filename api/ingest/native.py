@@ -1,7 +1,7 @@
 """The founding document's own format: a request to one recording, or to a batch of them.
 
-The rules stand in ``usage_billing.metering.spelling``, for the import as well; ``api.schemas.recordings`` says the
-same in marshmallow, for the OpenAPI document, and a property test holds the two together.
+The rules stand in ``usage_billing.metering.spelling``, which the import uses too. ``api.schemas.recordings`` states
+them in marshmallow for the OpenAPI document; a property test compares the two.
 """
 
 from datetime import datetime
@@ -42,7 +42,7 @@ def recording_from(request: Request, *, now: datetime) -> Recording:
 def batch_from(request: Request, *, now: datetime, max_batch: int) -> list[Recording]:
     """All recordings of a batch, or InvalidInput with every wrong field of every one."""
     if IN_ENVIRON in request.environ:
-        # Passed over in silence it would look like a promise that a batch sent twice counts once.
+        # A header ignored in silence would look like a promise that a batch sent twice counts once.
         message = f"a batch takes an idempotencyKey in each event, not the header {HEADER}"
         raise InvalidInput.field("", message, code="contradiction")
     data = json_body_of(request, batch=True)
@@ -80,7 +80,7 @@ def _check_key(key: str, given: object) -> None:
 
 
 def _check_batch(body: object, max_batch: int) -> None:
-    """The outside of a batch; each event's inside is checked one by one."""
+    """Check the form of the batch itself; its events are checked one by one afterwards."""
     if not isinstance(body, dict):
         raise InvalidInput.field("", "must be an object", code="not_an_object")
     for name in body:

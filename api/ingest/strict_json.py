@@ -1,7 +1,7 @@
-"""JSON as RFC 8259 has it and nothing beside: exact numbers, no repeated names, UTF-8 without a mark.
+"""JSON exactly as in RFC 8259: exact numbers, no repeated names, UTF-8 without a byte order mark.
 
-Python's own reader takes NaN, keeps the last of two equal names, and turns numbers into floats; each of these
-would bill a customer wrongly.
+Python's own reader takes NaN, keeps the last of two equal names, and turns numbers into floats. Each of these would
+bill a customer wrongly.
 """
 
 import json
@@ -13,8 +13,8 @@ from api.errors import Unreadable
 from usage_billing.core.decimals import strip_zeros
 
 MAX_NUMBER_LENGTH = 128
-_SMALL_INTEGER = 18  # digits that fit 64 bits whatever they are
-_FAR = 100  # beyond this many places a number is kept as it is spelled
+_SMALL_INTEGER = 18  # a number of so many digits always fits 64 bits
+_FAR = 100  # a number with an exponent beyond this is kept as it is spelled
 _EXPONENT = re.compile(r"[eE][+-]?0*[0-9]{5}")
 _BOM = "\ufeff"
 

@@ -22,7 +22,7 @@ def check_text(value: Any, data: bytes) -> None:
 
 
 def _walk(root: Any) -> Iterator[FieldError]:
-    """Without recursion, for the caller chose the depth."""
+    """Walk every name and text, without recursion: the caller chose the depth."""
     waiting: list[tuple[str, int, Any]] = [("", 0, root)]
     while waiting:
         pointer, depth, value = waiting.pop()

@@ -21,7 +21,7 @@ class Coded(str):
         return made
 
     def format(self, *args: object, **values: object) -> "Coded":
-        """marshmallow formats every message; the code survives."""
+        """Format the message as marshmallow does, and keep its code."""
         return Coded(super().format(*args, **values), self.code)
 
 
@@ -35,13 +35,13 @@ NOT_NULL = Coded("must not be null", "required")
 
 
 class Field(ma.fields.Field[Any]):
-    """A field whose own two complaints are coded."""
+    """A field whose two messages of marshmallow's own, required and null, carry codes too."""
 
     default_error_messages = {"required": REQUIRED, "null": NOT_NULL}
 
 
 class Schema(ma.Schema):
-    """A body, query or answer. Only what is named is taken."""
+    """A body, a query or an answer. Names that it does not have are refused."""
 
     error_messages = {
         "unknown": Coded("is not a field of this request", "unknown"),
@@ -54,7 +54,7 @@ class Schema(ma.Schema):
         unknown = ma.RAISE
 
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
-        """snake_case here is camelCase on the wire."""
+        """Spell the field on the wire in camelCase; its name here is snake_case."""
         if field_obj.data_key is None:
             first, *rest = field_name.split("_")
             field_obj.data_key = first + "".join(part.title() for part in rest)

@@ -1,4 +1,4 @@
-"""What to bill, and which invoices, on the wire."""
+"""What to bill and which invoices to list, on the wire."""
 
 import re
 from typing import Any
@@ -28,7 +28,7 @@ class Digest(Text):
 class ProcessBillingSchema(Schema):
     """What to bill: everything due up to ``asOf`` (now), or one subscription; a dry run undoes what it did.
 
-    ``expectedDigest`` is the ``digest`` of a dry run: unless this run would charge just that, it is not opened.
+    ``expectedDigest`` is the ``digest`` of a dry run: a run that would charge something else is not opened.
     """
 
     as_of = Instant(allow_none=True, load_default=None)

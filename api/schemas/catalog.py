@@ -75,7 +75,7 @@ class NewQuotaSchema(Schema):
 
     @ma.validates_schema
     def one_price(self, data: dict[str, Any], **_: Any) -> None:
-        """Either way to say what a unit costs, not both."""
+        """Refuse a quota with both ``unitPrice`` and ``price``."""
         if "unit_price" in data and "price" in data:
             message = Coded("give unitPrice or price, not both", "contradiction")
             raise ma.ValidationError({"price": [message]})

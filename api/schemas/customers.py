@@ -63,7 +63,7 @@ class ChangePlanSchema(Schema):
 
 
 class ChangeSchema(Schema):
-    """When it takes effect."""
+    """When a change of a subscription takes effect."""
 
     at = Moment(load_default=NOW)
     body_optional = True

@@ -30,7 +30,7 @@ class Instant(Field):
     """A time: RFC 3339 with an offset in, UTC with ``Z`` out."""
 
     openapi = {"type": "string", "format": "date-time", "examples": ["2026-01-31T12:00:00Z"]}
-    # Far from where arithmetic on times and PostgreSQL's calendar end.
+    # Well within the times that Python's arithmetic and PostgreSQL's calendar have.
     earliest = datetime(1970, 1, 1, tzinfo=UTC)
     latest = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -60,7 +60,7 @@ class Flag(Field):
 
 
 class Prefabricated(Field):
-    """Something that is passed on as it is; ``openapi`` says what it is."""
+    """A value that is passed on as it is; ``openapi`` describes it."""
 
     def __init__(self, openapi: dict[str, Any], **options: Any) -> None:
         super().__init__(**options)
@@ -79,7 +79,7 @@ class Mapping(Field):
 
 
 def describe(_: Any, field: Any, **__: Any) -> dict[str, Any]:
-    """What apispec asks of every field: the OpenAPI type of one of ours."""
+    """The OpenAPI type of a field of ours; apispec calls this for every field."""
     openapi: dict[str, Any] = dict(getattr(field, "openapi", {}))
     if openapi and field.allow_none and "type" in openapi:
         kinds = openapi["type"] if isinstance(openapi["type"], list) else [openapi["type"]]

@@ -24,12 +24,12 @@ from usage_billing.wire.noun import Field, Many, Noun, One, show
 
 
 class Output(Schema):
-    """An answer. Its fields only describe it: it is shown by ``usage_billing.wire``, as everywhere else."""
+    """The schema of an answer. Its fields only describe it for OpenAPI; ``usage_billing.wire`` makes its JSON."""
 
     noun: ClassVar[Noun]
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
-        """``obj``, or each of them, as JSON has it."""
+        """The JSON values of ``obj``, or with ``many`` of each of its elements."""
         if self.many if many is None else many:
             return [show(self.noun, one) for one in obj]
         return show(self.noun, obj)
@@ -43,7 +43,7 @@ def output_of(noun: Noun) -> type[Output]:
 
 
 def _python_name(name: str) -> str:
-    """A name that no method of a schema has."""
+    """A name for the field in the class, where no method of a schema has the same one."""
     return f"{name}_"
 
 

@@ -1,4 +1,4 @@
-"""Lists: how much of them, from where on."""
+"""Pages of lists: how many things, and where the page begins."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ DEFAULT_LIMIT = 50
 
 
 class PageQuery(Schema):
-    """``cursor`` is the ``nextCursor`` of the page before; it means nothing else."""
+    """``cursor`` is the ``nextCursor`` of the page before; callers cannot make one themselves."""
 
     limit = Whole(minimum=1, maximum=MAX_LIMIT, load_default=DEFAULT_LIMIT)
     cursor = Prefabricated({"type": "string", "maxLength": 1000}, load_default=None)

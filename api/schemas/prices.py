@@ -29,9 +29,9 @@ class Price(Mapping):
 
 
 class PreviewPriceSchema(Schema):
-    """What to rate: ``quantity`` beyond the allowance, reported in so many ``recordings``.
+    """What to rate: ``quantity`` beyond the allowance, reported in ``recordings`` recordings.
 
-    Or ``quantities`` in its place, that of each recording: a price with a rule for each recording needs them.
+    ``quantities``, given instead, has that of each recording: a price with a rule for each recording needs them.
     """
 
     price = Price(required=True)

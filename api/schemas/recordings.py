@@ -1,7 +1,7 @@
 """Recordings on their way in: the founding document's body, and batches.
 
-``RecordingSchema`` says in marshmallow what ``usage_billing.metering.spelling`` does: the OpenAPI document is made
-from it, and a property test holds the two together. Requests go through the latter, which is five times as fast.
+``RecordingSchema`` states the rules of ``usage_billing.metering.spelling`` in marshmallow, for the OpenAPI document; a
+property test compares the two. Requests are read by ``spelling``, which is five times as fast.
 """
 
 import json
@@ -18,13 +18,13 @@ from usage_billing.metering.spelling import EARLIEST, MAX_AHEAD
 
 
 class Occurrence(Instant):
-    """A time at which something can have been used: not before the year 2000, and not in the future."""
+    """When usage occurred: not before the year 2000, and not in the future."""
 
     earliest = EARLIEST
 
     @property
     def latest(self) -> datetime:  # type: ignore[override]
-        """As far as a sender's clock may lead ours."""
+        """The latest accepted time: now, and as much more as a sender's clock may be ahead of ours."""
         now: datetime = getattr(self.parent, "now", None) or utc_now()
         return now + MAX_AHEAD
 
@@ -42,7 +42,7 @@ class Metadata(Mapping):
 
 
 class RecordingSchema(Schema):
-    """One use of something. Sent twice with the same ``idempotencyKey`` it is counted once."""
+    """A recording. Sent twice with the same ``idempotencyKey`` it is counted once."""
 
     user_id = Identifier(required=True)
     subscription_id = Identifier(required=True)
@@ -59,7 +59,7 @@ class RecordingSchema(Schema):
 
 
 class BatchSchema(Schema):
-    """Several recordings, all or none."""
+    """Several recordings, which are accepted all or not at all."""
 
     events = ma.fields.List(ma.fields.Nested(RecordingSchema), required=True)
 

@@ -1,4 +1,4 @@
-"""One file per noun. A view says who may ask, calls one flow or report, and returns what its schema shows."""
+"""One file per noun. A view states which callers may ask, calls one flow or report, and returns what its noun shows."""
 
 from api.views import (
     api_keys,

@@ -12,7 +12,7 @@ from api.problem_codes import CODES
 
 blp = Blueprint("docs", __name__, url_prefix="/api")
 
-# Everything from here and no script inline: the page works under a policy that allows nothing else.
+# All parts of the page come from this server, and no script is inline: so the policy forbids everything else.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -81,7 +81,7 @@ def _check_database() -> None:
 
 
 def _newest_revision() -> str:
-    """Migrations are numbered in the order of their files."""
+    """The number of the newest migration: files are named by their numbers, in order."""
     folder = Path(migrations.__file__).parent / "versions"
     return max(path.name.partition("_")[0] for path in folder.glob("[0-9]*_*.py"))
 

@@ -23,7 +23,7 @@ from usage_billing.wire.recording import RECORD, RECORD_STATUS
 
 blp = Blueprint("records", __name__, url_prefix="/api/usage", description="What became of recordings.")
 
-# Of our ids, and milliseconds since 1970.
+# The version of our ids, and the times in them in milliseconds since 1970.
 _VERSION, _YEAR_2001, _YEAR_6429 = 7, 10**12, 2**47
 
 
@@ -67,7 +67,7 @@ def list_records(query: dict[str, Any], subscription_id: str) -> dict[str, Any]:
 
 
 def _find(record_id: UUID) -> RecordStatus | None:
-    """Look in the books, then among those waiting, then in the books again: it may have moved meanwhile."""
+    """Look in the books, then in the inbox, then in the books again: a drain may have moved the recording meanwhile."""
     for look in (_in_the_books, _among_the_waiting, _in_the_books):
         found = look(record_id)
         if found is not None:
@@ -88,5 +88,5 @@ def _among_the_waiting(record_id: UUID) -> RecordStatus | None:
 
 
 def _is_one_of_ours(record_id: UUID) -> bool:
-    """The inbox looks where the time in an id says; one made up may say a time that no calendar has."""
+    """Whether the id has a time that the inbox can search by; a made-up id may have a time outside every calendar."""
     return record_id.version == _VERSION and _YEAR_2001 < record_id.int >> 80 < _YEAR_6429

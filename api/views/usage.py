@@ -35,7 +35,7 @@ def show_user_usage(query: dict[str, Any], customer_id: str) -> dict[str, Any]:
 @blp.arguments(SpanQuery, location="query")
 @blp.response(200, SUBSCRIPTION_USAGE)
 def show_subscription_usage(query: dict[str, Any], subscription_id: str) -> dict[str, Any]:
-    """Show the same for one subscription."""
+    """Show what was used under a subscription, by usage type, in the present period or in those of a span."""
     with read_only(state().engine) as session:
         agreed = get_contract(session, subscription_id)
         if not caller().may_see(agreed.customer_id):
