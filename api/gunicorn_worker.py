@@ -74,7 +74,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.wsgi: Any = self._work
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Take a turn, read the body and answer. A thread calls this when the head has arrived; the body gets as long."""
+        """Take a turn, read the body and answer. Called in a thread when the head has arrived; the body gets as long."""
         _, earlier = self._at_work.pop(conn)
         with self._turns.turn() as turn:
             self._at_work[conn] = time.monotonic(), earlier
@@ -115,7 +115,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._leaves_to_others = False
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Watch for new connections or not; not while the next one is left to the other processes. gunicorn calls this."""
+        """Watch for new connections, but not while the next one is left to other processes. gunicorn calls this."""
         super().set_accept_enabled(enabled and not self._leaves_to_others)
 
     def enqueue_req(self, conn: Any) -> None:
@@ -133,8 +133,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_quit(self, sig: int, frame: Any) -> None:
         """End in order, as on TERM.
 
-        gunicorn would raise SystemExit, and it would hit the green thread that computes at this moment: a request in the
-        middle of its work.
+        gunicorn would raise SystemExit, and it would hit the green thread that computes at this moment: a request in
+        the middle of its work.
         """
         self.handle_exit(sig, frame)
 

@@ -1,7 +1,7 @@
-"""What an answer of the service means for the recordings that were sent, and when to try again. Pure, but for the dice.
+"""What an answer of the service means for the recordings sent, and when to try again. Pure, except for a random wait.
 
-An answer is believed only if it is the service's own: a proxy's page with status 200 accepts nothing, and one
-with status 400 refuses nothing. What is not understood is kept and sent again.
+Only the service's own answers count: a proxy's page with status 200 accepts nothing, and one with status 400 refuses
+nothing. Recordings whose answer is not understood are kept and sent again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Answer:
 
 
 class Kind(Enum):
-    """What to do now."""
+    """What the client does after an answer."""
 
     ACCEPTED = "accepted"  # done with
     LATER = "later"  # the service is busy or broken: try again soon
@@ -118,8 +118,8 @@ def _object(data: bytes) -> Mapping[str, Any]:
 def pause(failures: int, *, base: float, cap: float, retry_after: float | None = None) -> float:
     """Seconds to wait after ``failures`` (1 or more) failures in a row.
 
-    Exponential with full jitter: anything from 0 to ``base * 2 ** (failures - 1)``, at most ``cap``. What the
-    service asked for is waited out first, and the jitter comes on top, lest all clients return in one instant.
+    Exponential with full jitter: anything from 0 to ``base * 2 ** (failures - 1)``, at most ``cap``. The
+    wait that the service asked for comes first and the jitter after it, so that clients do not all return at once.
     """
     spread = min(cap, base * 2.0 ** min(failures - 1, _MANY))
     jitter = random.uniform(0, spread)  # noqa: S311 (dice, no secret)

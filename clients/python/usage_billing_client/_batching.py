@@ -1,7 +1,7 @@
-"""Lines into requests: how many fit, how to halve one, and how a piece of a spill file becomes lines. Pure.
+"""How lines become requests: how many fit, how a request is halved, how a piece of a spill file is split. Pure.
 
-A file may end in half a line, when its process died while writing, and a disk may hold rubbish: both are set
-aside, so that one bad line never holds up the others.
+A file may end in half a line, because its process died while writing, and a disk may hold rubbish. Both are set
+aside, so that a bad line never holds up the others.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Chunk:
 def split_chunk(data: bytes, *, max_events: int, max_bytes: int) -> Chunk:
     """The recordings that ``data`` begins with, as many as go into one request.
 
-    ``data`` begins at the beginning of a line. Without any line's end in it, all of it is broken.
+    ``data`` begins with a line. When it has no end of a line, all of it is one broken line.
     """
     end = data.rfind(b"\n")
     if end < 0:

@@ -74,8 +74,8 @@ class UsageClient:
         """Record usage, without waiting for the service. Returns its idempotency key; None if it was not taken.
 
         ``quantity`` is exact as an int, a Decimal or a str; a float counts as Python prints it. ``timestamp`` is
-        when it happened, now by itself, and must carry an offset. Never raises, unless the client is ``strict``
-        and the recording cannot be written down.
+        when it happened, now by itself, and must carry an offset. It never raises, except that
+        a ``strict`` client raises for a recording that it cannot write down.
         """
         try:
             key = new_key() if idempotency_key is None else idempotency_key
@@ -98,7 +98,7 @@ class UsageClient:
         try:
             lifecycle.on_first_use()
             return key if self._engine.record(line) else None
-        except Exception:  # a mistake of ours must not become the caller's
+        except Exception:  # a mistake of this client must not fail the caller
             log.exception("usage NOT recorded, by a mistake in the usage client")
             return None
 
@@ -161,13 +161,13 @@ class UsageClient:
         self.close()
 
     def _renew(self) -> None:
-        """In a child after a fork: start empty. What the parent had taken in, the parent sends."""
+        """Start empty, in a child after a fork: the parent sends what it had taken in."""
         self._engine.abandon()
         self._engine = Engine(self._setup)
 
 
 def _show(value: object) -> str:
-    """For the log, also of objects whose ``repr`` fails."""
+    """The text of a value for the log, also of an object whose ``repr`` fails."""
     try:
         return repr(value)[:200]
     except Exception:

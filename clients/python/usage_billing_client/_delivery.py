@@ -1,4 +1,4 @@
-"""Getting recordings to the service: tries, waits, divides what is refused, and knows when the service is away."""
+"""Delivers recordings: tries, waits, halves a refused request, and tells when the service is away."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from usage_billing_client._transport import Lost, Transport
 
 BATCH_PATH = "/api/usage/record/batch"
 _LONG_SECONDS = 2.0
-"""Recordings that only this process has do not wait longer than this for another try: they go to the file."""
+"""Recordings that are only in memory wait no longer than this for another try; then they go to the file."""
 
 
 class Delivery:
@@ -47,7 +47,7 @@ class Delivery:
     def deliver(self, lines: Sequence[bytes], *, patient: bool) -> Sequence[bytes]:
         """Send ``lines``; returns those that are neither accepted nor refused, in order.
 
-        Those are none, unless it was stopped, or the service is away and ``patient`` is false.
+        It returns none, unless it was stopped, or the service is away and ``patient`` is false.
         """
         parts = [lines] if lines else []  # the next one last
         while parts:
@@ -103,7 +103,7 @@ class Delivery:
             retry_after=verdict.retry_after if verdict is not None else None,
         )
         if verdict is not None and verdict.kind is Kind.KEEP:
-            # Waiting for a person: everything is kept, and each try would get the same answer.
+            # A person has to mend the configuration. Until then all is kept: another try would get the same answer.
             self._failures = max(self._failures, tuning.patience)
             wait = tuning.misconfigured_pause + min(wait, 1.0)
             self._notices.say("keep", logging.ERROR, "usage is kept and not sent: %s", verdict.reason)

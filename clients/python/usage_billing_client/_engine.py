@@ -1,4 +1,4 @@
-"""All that runs behind one client in one process; after a fork the child gets another."""
+"""What runs behind a client in a process; a child gets an engine of its own after a fork."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Engine:
         self.immediate.close()
 
     def abandon(self) -> None:
-        """In a child after a fork: let go of what the parent goes on with, without touching it."""
+        """Drop the parent's queue, files and connection untouched, in a child after a fork: the parent uses them."""
         if self._spill is not None:
             self._spill.release()
         self._transport.abandon()
@@ -81,7 +81,7 @@ class Engine:
         return self.tally.snapshot(waiting=self._waiting.count)
 
     def _pointless(self) -> bool:
-        """Waiting on at the end brings nothing: the service is away, and what waits is safe in the file."""
+        """Whether waiting longer at the end is useless: the service is away and all recordings are in the file."""
         return not self._sender.running or (self._delivery.away and self._spill is not None)
 
 

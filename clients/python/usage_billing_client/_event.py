@@ -1,8 +1,8 @@
 """A recording as it goes over the wire and into files: one line of JSON. Pure, but for the clock and the key.
 
-The line is made when the usage happens: it carries its own idempotency key and time, so that it may be sent any
-number of times, from memory or from a file, today or after a restart, and still counts once, when it happened.
-Whether the values are acceptable is for the service to say; here is refused only what cannot be written at all.
+The line is made when the usage happens, and has its own idempotency key and time. So it may be sent any number of
+times, from memory or from a file, today or after a restart: it still counts once, at the time when it happened. The
+service judges the values; this module refuses only what it cannot write at all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Quantity = Union[int, Decimal, str, float]
 Metadata = Mapping[str, object]
 
 MAX_EVENT_BYTES = 256 * 1024
-"""More than the service takes by far; keeps one mistake from filling the queue."""
+"""Far more than the service takes; it keeps a mistaken recording from filling the queue."""
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _PLAIN_UP_TO = 40  # decimal digits before or after the point that are spelled out rather than given an exponent
@@ -109,7 +109,7 @@ def _dump(fields: Mapping[str, object]) -> bytes:
     try:
         try:
             return _plain.encode(fields).encode()
-        except UnicodeEncodeError:  # half a surrogate pair; escaped it is JSON again, and the service judges it
+        except UnicodeEncodeError:  # half a surrogate pair: escaped it is valid JSON, and the service judges it
             return _escaped.encode(fields).encode("ascii")
     except RecursionError:
         raise ValueError("metadata is nested too deep") from None

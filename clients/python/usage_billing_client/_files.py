@@ -1,4 +1,4 @@
-"""What spilling needs of the file system: a private folder, locks, writes that are whole or not at all."""
+"""The file operations that spilling needs: a private folder, locks, writes that are whole or not at all."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ else:
     def read_at(fd: int, count: int, offset: int) -> bytes: ...
 
     def prepare_folder(folder: Path) -> None:
-        """There are no such locks here, so nothing is kept in files."""
+        """Raise OSError: Windows has no such locks, so nothing is kept in files."""
         raise OSError(f"{folder}: files are not locked on Windows, so nothing is kept in them")
 
 
@@ -68,7 +68,7 @@ def append_lines(fd: int, lines: Sequence[bytes], *, size: int, fsync: bool) -> 
         if fsync:
             os.fsync(fd)
     except OSError:
-        # A piece of a line would swallow the next one.
+        # A piece of a line that stays would join the next line.
         with suppress(OSError):
             os.ftruncate(fd, size)
         raise
@@ -76,7 +76,7 @@ def append_lines(fd: int, lines: Sequence[bytes], *, size: int, fsync: bool) -> 
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a file's being there, or being gone, survive a power cut."""
+    """Write the folder to disk, so that a new file or a removal in it survives a power cut."""
     fd: int | None = None
     try:
         fd = os.open(folder, os.O_RDONLY)

@@ -23,9 +23,9 @@ class Immediate:
         self._idle: list[Transport] = []
 
     def send(self, line: bytes, *, key: str, timeout: float) -> str:
-        """The id that the service gave the recording.
+        """Send ``line`` and return the id that the service gave the recording.
 
-        Tries again, for ``timeout`` seconds, while the service is busy or away; then raises Undelivered. Raises
+        It tries again, for ``timeout`` seconds, while the service is busy or away; then raises Undelivered. Raises
         Refused or NotAllowed when it says no.
         """
         deadline = time.monotonic() + timeout
@@ -69,11 +69,11 @@ class Immediate:
                 transport.close()
 
     def abandon(self) -> None:
-        """In a child after a fork: let go of the parent's connections."""
+        """Drop the parent's connections, in a child after a fork."""
         while self._idle:
             self._idle.pop().abandon()
 
     def close(self) -> None:
-        """Close the connections that rest."""
+        """Close the connections that no thread uses."""
         while self._idle:
             self._idle.pop().close()

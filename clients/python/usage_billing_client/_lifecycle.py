@@ -1,4 +1,4 @@
-"""The ends and beginnings of processes: everything is sent or kept at the exit, and a fork shares nothing."""
+"""What happens when a process exits or forks: at the exit all is sent or kept, and a fork shares nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class Client(Protocol):
-    """What is told of them."""
+    """A client that is told of the exit and of forks."""
 
     def close(self) -> None: ...
     def _renew(self) -> None: ...
@@ -26,13 +26,13 @@ def track(client: Client) -> None:
 
 
 def untrack(client: Client) -> None:
-    """``client`` was closed."""
+    """Forget ``client``: it was closed."""
     if client in _open:
         _open.remove(client)
 
 
 def on_first_use() -> None:
-    """Hook into the end of a process of ``multiprocessing``, which runs no atexit functions."""
+    """Register for the end of a process of ``multiprocessing``, which runs no atexit functions."""
     global _hooked_pid  # noqa: PLW0603 (a process has one end)
     if _hooked_pid == os.getpid():
         return

@@ -77,8 +77,8 @@ def headers_for(api_key: str) -> dict[str, str]:
 def spill_folder(spill: bool | str | os.PathLike[str], *, url: str, source: str) -> Path | None:
     """Where recordings are kept that cannot be sent; None for nowhere.
 
-    By itself it is one folder for each service and source below ``USAGE_BILLING_SPILL`` or the user's state, so
-    that one sender's recordings never go out with another's key.
+    With ``spill`` True it is a folder for each service and source below ``USAGE_BILLING_SPILL`` or the user's state
+    folder, so that a sender's recordings never go out with another sender's key.
     """
     if spill is False:
         return None

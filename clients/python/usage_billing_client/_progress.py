@@ -1,7 +1,7 @@
-"""What stands between the threads that record and the one that sends: a guarded lock, and how far all is settled.
+"""What the recording threads and the sending thread share: a guarded lock, and how much is settled.
 
-Signal handlers and finalizers run between any two steps of a thread, also while it holds a lock, and may record.
-A plain lock would stop the process for ever there, and a re-entrant one alone would let them see half a change.
+Signal handlers and finalizers may record, and run between any two steps of a thread, also while it holds a lock. A
+plain lock would then stop the process for ever. A re-entrant lock alone would let them see half a change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LOOK_EVERY = 0.1
 
 
 class Guard:
-    """The lock, and what was recorded in the midst of a change, to be put in after it."""
+    """The lock, and the recordings that came in the middle of a change and are put in after it."""
 
     def __init__(self, put: Callable[[bytes], bool]) -> None:
         self.lock = threading.RLock()
@@ -26,7 +26,7 @@ class Guard:
         self._aside: deque[bytes] = deque()
 
     def put(self, line: bytes) -> bool:
-        """Put ``line`` in, at once or after the change that this very thread is in the midst of."""
+        """Put ``line`` in: at once, or after the change that this same thread is making."""
         with self.lock:
             if self._changing:
                 self._aside.append(line)
@@ -36,7 +36,7 @@ class Guard:
 
     @contextmanager
     def change(self) -> Iterator[None]:
-        """Under the lock, and not to be broken into. Not for waiting in."""
+        """Hold the lock for a change that no recording interrupts. Do not wait for anything within it."""
         with self.lock:
             outer, self._changing = self._changing, True
             try:
@@ -48,7 +48,7 @@ class Guard:
 
 
 class Progress:
-    """Counts recordings of this process that were taken in and that are settled, which happens in order."""
+    """Counts the recordings that this process took in and those that are settled; both happen in the same order."""
 
     def __init__(self, lock: threading.RLock) -> None:
         self._changed = threading.Condition(lock)
@@ -62,27 +62,27 @@ class Progress:
         return self._taken - self._settled
 
     def take(self) -> None:
-        """One more was taken in."""
+        """Count one more as taken in."""
         self._taken += 1
 
     def settle(self, amount: int) -> None:
-        """So many more are settled."""
+        """Count ``amount`` more as settled."""
         self._settled += amount
         self._changed.notify_all()
 
     def disorder(self) -> None:
-        """An older one went behind newer ones: only once all until now are settled, it is too."""
+        """Note that an older recording went behind newer ones: it is settled only when all until now are."""
         self._in_order_from = self._taken
 
     def end(self) -> None:
-        """Nothing more will be settled."""
+        """Note that nothing more will be settled."""
         self._ended = True
         self._changed.notify_all()
 
     def wait(self, deadline: float, *, until: Callable[[], bool]) -> bool:
-        """Wait until all that was taken in before the call is settled: True.
+        """Wait until everything taken in before the call is settled, and return True.
 
-        False at ``deadline`` (monotonic seconds), at the end, or as soon as ``until()`` holds.
+        Returns False at ``deadline`` (monotonic seconds), at the end, or as soon as ``until()`` holds.
         """
         target = self._taken
         while self._settled < max(target, self._in_order_from):

@@ -1,7 +1,7 @@
-"""What becomes of a recording that will never be accepted: logged, kept in a file for a person, and told.
+"""Recordings that the service refuses: they are logged, kept in a file for a person, and told to the caller.
 
-Nothing is sent again by itself. The file's ``event`` members, mended, can be imported or recorded again: they
-hold the idempotency key, so that none counts twice.
+The client does not send them again. A person can mend the ``event`` members in the file and import or record them:
+they have their idempotency keys, so that none counts twice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Refusals:
         self._notices = notices
 
     def add(self, line: bytes, *, status: int, code: str, detail: str, errors: Sequence[Any] = ()) -> None:
-        """The service refused the recording ``line``; ``errors`` are the fields that it named."""
+        """Take in the recording ``line``, which the service refused; ``errors`` are the fields that it named."""
         event = json.loads(line)
         why = {"status": status, "code": code, "detail": detail, "errors": list(errors)}
         self._tally.add("refused")
@@ -50,7 +50,7 @@ class Refusals:
                 log.exception("on_refused failed for %s", shown)
 
     def add_broken(self, line: bytes) -> None:
-        """A line of a spill file that is no recording: half written by a process that died, or rubbish."""
+        """Take in a line of a spill file that is no recording: half written by a process that died, or rubbish."""
         self._tally.add("refused")
         log.warning("%d bytes in a spill file are no recording; the others are sent", len(line))
         text = line[: 64 * 1024].decode("utf-8", "replace")

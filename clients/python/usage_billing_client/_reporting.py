@@ -1,4 +1,4 @@
-"""What a client tells of itself: its counts, and log lines that do not flood the caller's log."""
+"""What a client reports: its counts, and log lines at a rate that does not flood the caller's log."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ log = logging.getLogger("usage_billing_client")
 class Stats:
     """Counts since the client was made, or since the fork.
 
-    ``recorded`` were taken by ``record``; ``accepted`` by the service, those that earlier processes left behind
-    included; ``retried`` counts requests that had to be sent again; ``spilled`` recordings that went to the
-    file; ``refused`` those that the service or the client does not take; ``dropped`` those that found neither
-    room in memory nor in the file: they are lost. ``waiting`` are not settled yet.
+    Recordings are counted: ``recorded`` were taken in by ``record``; ``accepted`` were accepted by the service,
+    including those that earlier processes left; ``spilled`` went to the file; ``refused`` were refused by the service
+    or the client; ``dropped`` are lost, because neither memory nor file had room; ``waiting`` are not settled yet.
+    ``retried`` counts requests that were sent again.
     """
 
     recorded: int = 0
@@ -50,7 +50,7 @@ class Tally:
 
 
 class Notices:
-    """Says things once a minute each."""
+    """Logs each kind of message at most once a minute."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()

@@ -1,4 +1,4 @@
-"""One file of recordings that wait: written at its end, read from its head, removed when all of it is settled.
+"""A file of waiting recordings: written at its end, read from its head, removed when all of it is settled.
 
 A process that holds a segment holds its lock. A process that dies loses its locks, and another takes its segments over.
 """
@@ -36,17 +36,17 @@ class Segment:
 
     @classmethod
     def create(cls, folder: Path) -> Segment:
-        """A new one; names sort by time. Raises OSError."""
+        """Make a new segment; names of segments sort by time. Raises OSError."""
         while True:
             path = folder / f"{PREFIX}{time.time_ns():020d}-{os.getpid()}-{next(_serial)}{SUFFIX}"
             fd = files.open_file(path, create=True, exclusive=True)
             if files.try_lock(fd) and _is_at(path, fd):
                 return cls(path, fd, size=0, adopted=False)
-            os.close(fd)  # another process took it for one left behind; it finds it empty and removes it
+            os.close(fd)  # another process took it for one left by a dead process, found it empty and removed it
 
     @classmethod
     def adopt(cls, path: Path) -> Segment | None:
-        """One that a dead process left behind; None if it is held by a living one, or gone."""
+        """Take over a segment that a dead process left; None if a living process holds it, or it is gone."""
         try:
             fd = files.open_file(path)
         except OSError:
@@ -70,7 +70,7 @@ class Segment:
         self.lines += len(lines)
 
     def head(self, max_bytes: int) -> bytes:
-        """What is not settled yet, from the beginning of a line; at least one line. Raises OSError."""
+        """Up to ``max_bytes`` that are not settled, beginning with a line and at least that one. Raises OSError."""
         wanted = min(max(max_bytes, MAX_EVENT_BYTES + 1), self.size - self.settled)
         data = files.read_at(self._fd, wanted, self.settled)
         if not data:
@@ -78,7 +78,7 @@ class Segment:
         return data
 
     def settle(self, length: int, *, lines: int) -> None:
-        """The first ``length`` bytes of what was not settled are."""
+        """Count the first ``length`` unsettled bytes, with ``lines`` lines of this process, as settled."""
         self.settled += length
         self.lines -= lines
 
@@ -89,20 +89,20 @@ class Segment:
         self.release()
 
     def set_aside(self) -> None:
-        """Leave a file that cannot be read to a person, under a name that no process takes over."""
+        """Rename a file that cannot be read, so that no process takes it over; a person has to look at it."""
         with suppress(OSError):
             self.path.rename(self.path.with_suffix(".unreadable"))
         self.release()
 
     def release(self) -> None:
-        """Close the file, which gives up the lock; what is in it waits for the next process."""
+        """Close the file, which releases the lock; its recordings wait for the next process."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
 
 
 def _is_at(path: Path, fd: int) -> bool:
-    """Whether the open file is still the one of that name: no process removed it before we had the lock."""
+    """Whether the open file still has this name: another process may have removed it before we had the lock."""
     try:
         return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(fd))
     except FileNotFoundError:

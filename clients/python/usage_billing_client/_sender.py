@@ -1,4 +1,4 @@
-"""The thread that sends, and its start: late, so that a process that forks or never records has none."""
+"""The thread that sends. It starts late, so that a process that forks or never records has none."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Sender:
                 if parcel is not None:
                     self._send(parcel)
             except Exception:
-                # A mistake of ours must neither end the sending nor lose what was under way.
+                # A mistake of this client must neither end the sending nor lose the parcel under way.
                 log.exception("a mistake in the usage client; what was under way will be sent again")
                 if parcel is not None:
                     self._waiting.give_back(parcel, parcel.lines)

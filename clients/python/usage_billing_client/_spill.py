@@ -1,4 +1,4 @@
-"""The folder of recordings that wait for the service: this process's segments, and those that dead ones left.
+"""The folder of waiting recordings: the segments of this process, and those that dead processes left.
 
 Not for two threads at once: ``Waiting`` holds its lock around every call.
 """
@@ -67,7 +67,7 @@ class Spill:
         return self._adopted
 
     def settle(self, segment: Segment, length: int, *, lines: int) -> None:
-        """The first ``length`` waiting bytes of ``segment`` are settled; removes it once nothing waits in it."""
+        """Count the first ``length`` waiting bytes of ``segment`` as settled; remove it when nothing waits in it."""
         segment.settle(length, lines=lines)
         if segment.spent:
             self._forget(segment)
@@ -85,7 +85,7 @@ class Spill:
             self._own.remove(segment)
 
     def release(self) -> None:
-        """Let go of everything; what waits is there for the next process, or the next client."""
+        """Release all segments; their recordings wait for the next process or the next client."""
         for segment in [*self._own, *filter(None, [self._adopted])]:
             segment.release()
         self._own.clear()

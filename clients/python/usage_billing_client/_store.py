@@ -1,8 +1,7 @@
-"""Where recordings wait: in memory while all goes well, in files else. In order, and within bounds.
+"""Where recordings wait: in memory while all goes well, otherwise in files. In order, and within bounds.
 
-Every recording goes through ``Store.put``; everything here is under the lock of ``Waiting``. As long as
-recordings of this process wait in files, new ones go there too: what is in a file is older than what is in
-memory, and is sent first.
+Every recording goes through ``Store.put``, and all calls hold the lock of ``Waiting``. While recordings of this process
+wait in files, new ones go there too. So recordings in a file are older than those in memory, and are sent first.
 """
 
 from __future__ import annotations
@@ -88,12 +87,12 @@ class Store:
         return True
 
     def put_back(self, lines: Sequence[bytes]) -> None:
-        """Into memory again, at its head; what was taken from it has room."""
+        """Put lines that were taken from memory back at its head; there is room for them."""
         self.memory.extendleft(reversed(lines))
         self._bytes += sum(map(len, lines))
 
     def take_memory(self) -> tuple[bytes, ...]:
-        """Out of memory, as many as go into one request."""
+        """Take as many lines out of memory as go into one request."""
         tuning = self._tuning
         count = fitting(self.memory, max_events=tuning.max_events, max_bytes=tuning.max_request_bytes)
         lines = tuple(islice(self.memory, count))
@@ -104,18 +103,18 @@ class Store:
 
     @property
     def holds_any(self) -> bool:
-        """Whether anything of this process waits to be taken."""
+        """Whether any recording of this process waits, in memory or in files."""
         return bool(self.memory) or self.holds_own
 
     @property
     def fills_request(self) -> bool:
-        """Whether what waits fills a request, and need not wait for more."""
+        """Whether the waiting recordings fill a request, so that it need not wait for more."""
         if self.spill is not None and self.holds_own:
             return self.spill.own().lines >= self._tuning.max_events
         return len(self.memory) >= self._tuning.max_events or self._bytes >= self._tuning.max_request_bytes
 
     def head_of(self, segment: Segment) -> bytes | None:
-        """What comes next in a file. None if it cannot be read: it is set aside, and what is in it not sent."""
+        """The next bytes of a file. None if it cannot be read: it is set aside and its recordings are not sent."""
         try:
             return segment.head(self._tuning.max_request_bytes)
         except OSError as error:
@@ -126,7 +125,7 @@ class Store:
             return None
 
     def lose_all(self) -> int:
-        """Give up on what is in memory; how many that were."""
+        """Discard the recordings in memory; returns how many there were."""
         lost = len(self.memory)
         self.memory.clear()
         self._bytes = 0

@@ -1,8 +1,8 @@
-"""One connection to the service, kept open between requests. Nothing here knows what is sent."""
+"""A connection to the service, kept open between requests. It does not know what the requests mean."""
 
 from __future__ import annotations
 
-# Connecting imports it late; a fork in that moment leaves the child with a lock that no thread ever releases.
+# Otherwise connecting imports it, and a fork at that moment leaves the child an import lock that no thread releases.
 import encodings.idna  # noqa: F401
 import http.client
 import os
@@ -19,7 +19,7 @@ from usage_billing_client._answer import Answer
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 IDLE_SECONDS = 20.0
-"""A connection that rested longer is likely to have been closed at the other end, without a word."""
+"""Seconds of rest after which the other end has probably closed a connection, without saying so."""
 
 _STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, http.client.CannotSendRequest)
 
@@ -74,7 +74,7 @@ class Transport:
                 self.close()
                 if not kept or self._aborted.is_set():
                     raise
-                # The other end closed the kept connection as we wrote: no failure, and safe since keys repeat.
+                # The other end closed the kept connection while we wrote. Sending again is safe: the key is the same.
                 return self._exchange(path, body, timeout)
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             self.close()
@@ -88,7 +88,7 @@ class Transport:
         response = connection.getresponse()
         data = _read(response, deadline=time.monotonic() + timeout)
         will_close = response.will_close
-        response.close()  # read1 leaves it open at the end, and then the connection takes no other request
+        response.close()  # read1 leaves the answer open at its end, and then the connection takes no further request
         self._used_at = time.monotonic()
         if will_close:
             self.close()
@@ -115,9 +115,9 @@ class Transport:
                 connection.sock.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> None:
-        """In a child after a fork: let go of the parent's connection, and send nothing on it, not even its end.
+        """Drop the parent's connection, in a child after a fork, and send nothing on it, not even its end.
 
-        Closing it would wait for ever for the lock of a reader that a thread of the parent was in the midst of.
+        Closing it would wait for ever for the lock of a reader that a thread of the parent was using.
         """
         connection, self._connection = self._connection, None
         if connection is not None and connection.sock is not None:

@@ -1,7 +1,7 @@
-"""What is not settled yet, between the callers who record and the thread that sends.
+"""The unsettled recordings, between the threads that record and the thread that sends.
 
-A recording is settled once the service accepted or refused it, or it was lost. Until then it is in exactly one
-of: memory, the parcel under way, a file.
+A recording is settled when the service has accepted or refused it, or when it is lost. Until then it is in exactly one
+place: in memory, in the parcel under way, or in a file.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Waiting:
             return self._progress.count
 
     def take(self) -> Parcel | None:
-        """The next recordings to send; waits for some. None when stopped."""
+        """Wait for recordings to send and return them; None when stopped."""
         while True:
             with self._lock:
                 parcel = segment = None
@@ -66,12 +66,12 @@ class Waiting:
                 return Parcel(chunk.lines, chunk.broken, segment, chunk.length)
 
     def settle(self, parcel: Parcel) -> None:
-        """Every recording of ``parcel`` was accepted or refused."""
+        """Count every recording of ``parcel`` as accepted or refused."""
         with self._guard.change():
             self._close_parcel(parcel, settled=len(parcel.lines))
 
     def give_back(self, parcel: Parcel, rest: Sequence[bytes]) -> None:
-        """The service is away: ``rest`` of the parcel could not be delivered, the others are settled."""
+        """Take back ``rest`` of ``parcel``, which could not be delivered; its other recordings are settled."""
         with self._guard.change():
             self._close_parcel(parcel, settled=len(parcel.lines) - len(rest), rest=rest)
 
@@ -96,7 +96,7 @@ class Waiting:
             self._progress.end()
 
     def rescue(self) -> int:
-        """After the end: write what only this process has to the file, and let go of it. How many were lost."""
+        """At the end: write the recordings that are only in memory to the file; returns how many were lost."""
         with self._guard.change():
             parcel, self._under_way = self._under_way, None
             if parcel is not None:
