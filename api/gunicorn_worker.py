@@ -74,7 +74,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.wsgi: Any = self._work
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Take a turn, read the body and answer. Called in a thread when the head has arrived; the body gets as long."""
+        """Take a turn, read the body and answer. Called in a thread once the head is there; the body gets as long."""
         _, earlier = self._at_work.pop(conn)
         with self._turns.turn() as turn:
             self._at_work[conn] = time.monotonic(), earlier
