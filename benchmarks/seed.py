@@ -67,7 +67,8 @@ def seed_usage(
             for ordinal in range(1, each + 1):
                 connection.execute(_RECORD, {"ordinal": ordinal, "each": each, "limit": LIMIT})
         _seed_hashes(connection)
-        for table in ("subscriptions", "subscription_terms", "customers", "usage", "usage_summaries"):
+        agreed = ("subscriptions", "subscription_terms", "subscription_changes")
+        for table in (*agreed, "customers", "usage", "usage_summaries"):
             connection.execute(f"VACUUM (ANALYZE) {table}")  # type: ignore[arg-type]
     return Seeded(subscriptions, types, each * subscriptions * usage_types, periods)
 
@@ -101,6 +102,13 @@ _TERMS = """
 """
 
 
+_CHANGES = """
+    INSERT INTO subscription_changes (subscription_id, at, kind, plan_id, made_at, made_by)
+    SELECT id, started_at, 'plan', plan_id, started_at, 'seed' FROM subscriptions AS s
+    WHERE NOT EXISTS (SELECT FROM subscription_changes AS c WHERE c.subscription_id = s.id) ORDER BY id
+"""
+
+
 def _seed_subscriptions(connection: psycopg.Connection, number: int, periods: dict[str, Period]) -> None:
     connection.execute(_CUSTOMERS, {"number": number})
     connection.execute(
@@ -113,6 +121,7 @@ def _seed_subscriptions(connection: psycopg.Connection, number: int, periods: di
         },
     )
     connection.execute(_TERMS)
+    connection.execute(_CHANGES)
     connection.execute("CREATE TEMP TABLE periods (zone text, starts timestamptz, ends timestamptz)")
     for zone, period in periods.items():
         connection.execute("INSERT INTO periods VALUES (%s, %s, %s)", (zone, period.start, period.end))

@@ -15,7 +15,7 @@ from usage_billing.inbox.models import InboxEntry, InboxShard
 from usage_billing.invoicing.models import FeeCharge, Invoice, InvoiceNumber, UsageInvoiceItem
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary, UsageVoid
 from usage_billing.outbox.models import OutboxMessage
-from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
+from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
 
 __all__ = [
     "AdminRequest",
@@ -36,6 +36,7 @@ __all__ = [
     "Plan",
     "QuarantinedUsage",
     "Subscription",
+    "SubscriptionChange",
     "SubscriptionTerm",
     "Usage",
     "UsageDuplicate",

@@ -5,7 +5,7 @@ from api.schemas.fields import Choice, Email, Identifier, Instant, Text
 from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
 from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
-from usage_billing.subscriptions.moments import NOW
+from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
 from usage_billing.subscriptions.states import STATUSES
 
 ANCHORS = (CALENDAR, ANNIVERSARY)
@@ -67,3 +67,9 @@ class ChangeSchema(Schema):
 
     at = Moment(load_default=NOW)
     body_optional = True
+
+
+class StopSchema(ChangeSchema):
+    """When it takes effect. What was used after that refuses it, or with ``laterUsage`` void is taken back."""
+
+    later_usage = Choice(*LATER_USAGE, load_default=REFUSE)

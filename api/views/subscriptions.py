@@ -10,6 +10,7 @@ from api.schemas.customers import (
     ChangePlanSchema,
     ChangeSchema,
     NewSubscriptionSchema,
+    StopSchema,
     SubscriptionChangesSchema,
     SubscriptionsQuery,
 )
@@ -19,18 +20,25 @@ from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only, rolled_back
 from usage_billing.flows.administration import change_subscription, manage_subscriptions
-from usage_billing.flows.administration.change_subscription import When
+from usage_billing.flows.administration.agree import AgreedChange
+from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.reports.invoices import InvoiceView
-from usage_billing.reports.subscriptions import SubscriptionView, subscription_view, subscription_views
+from usage_billing.reports.subscriptions import (
+    ChangedSubscriptionView,
+    SubscriptionView,
+    changed_view,
+    subscription_view,
+    subscription_views,
+)
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import get_subscription, subscriptions_where
 from usage_billing.subscriptions.service import NewSubscription
 from usage_billing.wire.invoice import INVOICE
 from usage_billing.wire.noun import page_of
-from usage_billing.wire.subscription import SUBSCRIPTION
+from usage_billing.wire.subscription import CHANGED_SUBSCRIPTION, SUBSCRIPTION
 
-Change = Callable[..., Subscription]
+Change = Callable[..., AgreedChange]
 
 blp = Blueprint("subscriptions", __name__, url_prefix="/api/subscriptions", description="A customer on a plan.")
 
@@ -43,8 +51,9 @@ def create_subscription(body: dict[str, Any]) -> SubscriptionView:
     """Create a subscription."""
     new = NewSubscription(**body)
     with writing() as session:
-        made = manage_subscriptions.create_subscription(session, new, actor=caller().actor, now=state().clock())
-        return subscription_view(session, made)
+        now = state().clock()
+        made = manage_subscriptions.create_subscription(session, new, actor=caller().actor, now=now)
+        return subscription_view(session, made, now=now)
 
 
 @blp.route("", methods=["GET"])
@@ -53,10 +62,11 @@ def create_subscription(body: dict[str, Any]) -> SubscriptionView:
 @blp.response(200, page_of(SUBSCRIPTION))
 def list_subscriptions(query: dict[str, Any]) -> dict[str, Any]:
     """List subscriptions by id."""
-    statement = subscriptions_where(now=state().clock(), **filters_of(query))
+    now = state().clock()
+    statement = subscriptions_where(now=now, **filters_of(query))
     with read_only(state().engine) as session:
         page = listed(session, statement, query, by=[Subscription.id], kind=BY_NAME)
-        return page | {"data": subscription_views(session, page["data"])}
+        return page | {"data": subscription_views(session, page["data"], now=now)}
 
 
 @blp.route("/<identifier:subscription_id>", methods=["GET"])
@@ -65,39 +75,32 @@ def list_subscriptions(query: dict[str, Any]) -> dict[str, Any]:
 def show_subscription(subscription_id: str) -> SubscriptionView:
     """Show a subscription."""
     with read_only(state().engine) as session:
-        return subscription_view(session, get_subscription(session, subscription_id))
+        return subscription_view(session, get_subscription(session, subscription_id), now=state().clock())
 
 
 @blp.route("/<identifier:subscription_id>", methods=["PATCH"])
 @requires(ADMIN)
 @blp.arguments(SubscriptionChangesSchema)
-@blp.response(200, SUBSCRIPTION)
-def end_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
+@blp.response(200, CHANGED_SUBSCRIPTION)
+def end_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
     """End a subscription."""
-    with writing() as session:
-        ended = manage_subscriptions.end_subscription(
-            session, subscription_id, ended_at=body["ended_at"], actor=caller().actor, now=state().clock()
-        )
-        return subscription_view(session, ended)
+    return _changed(change_subscription.cancel, subscription_id, {"at": body["ended_at"]})
 
 
 @blp.route("/<identifier:subscription_id>/change-plan", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(ChangePlanSchema)
-@blp.response(200, SUBSCRIPTION)
-def change_subscription_plan(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
+@blp.response(200, CHANGED_SUBSCRIPTION)
+def change_subscription_plan(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
     """Move a subscription to another plan, now or then; both parts of the period are billed by their own plan."""
-    how: dict[str, Any] = {"when": When(moment=body["at"]), "actor": caller().actor, "now": state().clock()}
-    with writing() as session:
-        moved = change_subscription.change_plan(session, subscription_id, plan_id=body["plan_id"], **how)
-        return subscription_view(session, moved)
+    return _changed(change_subscription.change_plan, subscription_id, body)
 
 
 @blp.route("/<identifier:subscription_id>/pause", methods=["POST"])
 @requires(ADMIN)
-@blp.arguments(ChangeSchema, required=False)
-@blp.response(200, SUBSCRIPTION)
-def pause_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
+@blp.arguments(StopSchema, required=False)
+@blp.response(200, CHANGED_SUBSCRIPTION)
+def pause_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
     """Pause a subscription: until it is resumed nothing is charged, and what is recorded is quarantined."""
     return _changed(change_subscription.pause, subscription_id, body)
 
@@ -105,19 +108,30 @@ def pause_subscription(body: dict[str, Any], subscription_id: str) -> Subscripti
 @blp.route("/<identifier:subscription_id>/resume", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(ChangeSchema, required=False)
-@blp.response(200, SUBSCRIPTION)
-def resume_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
+@blp.response(200, CHANGED_SUBSCRIPTION)
+def resume_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
     """Resume a paused subscription."""
     return _changed(change_subscription.resume, subscription_id, body)
 
 
 @blp.route("/<identifier:subscription_id>/cancel", methods=["POST"])
 @requires(ADMIN)
-@blp.arguments(ChangeSchema, required=False)
-@blp.response(200, SUBSCRIPTION)
-def cancel_subscription(body: dict[str, Any], subscription_id: str) -> SubscriptionView:
+@blp.arguments(StopSchema, required=False)
+@blp.response(200, CHANGED_SUBSCRIPTION)
+def cancel_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
     """Cancel a subscription; its final invoice is due at that moment."""
     return _changed(change_subscription.cancel, subscription_id, body)
+
+
+@blp.route("/<identifier:subscription_id>/scheduled/<int(max=9223372036854775807):change_id>", methods=["DELETE"])
+@requires(ADMIN)
+@blp.response(200, CHANGED_SUBSCRIPTION)
+def take_back_scheduled_change(subscription_id: str, change_id: int) -> ChangedSubscriptionView:
+    """Take back what is planned, a cancellation too: the customer stays, and nothing else changes."""
+    with writing() as session:
+        now = state().clock()
+        done = change_subscription.take_back(session, subscription_id, change_id, actor=caller().actor, now=now)
+        return changed_view(session, done, now=now)
 
 
 @blp.route("/<identifier:subscription_id>/upcoming-invoice", methods=["GET"])
@@ -134,8 +148,8 @@ def show_upcoming_invoice(subscription_id: str) -> InvoiceView:
         return InvoiceView(invoice=found[0], items=found[1])
 
 
-def _changed(change: Change, subscription_id: str, body: dict[str, Any]) -> SubscriptionView:
+def _changed(change: Change, subscription_id: str, body: dict[str, Any]) -> ChangedSubscriptionView:
     with writing() as session:
-        when = When(moment=body["at"])
-        changed = change(session, subscription_id, when=when, actor=caller().actor, now=state().clock())
-        return subscription_view(session, changed)
+        now, when = state().clock(), When(moment=body.pop("at"))
+        done = change(session, subscription_id, when=when, actor=caller().actor, now=now, **body)
+        return changed_view(session, done, now=now)

@@ -12,11 +12,12 @@ from usage_billing.access.principal import USAGE_READ
 from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.customers.service import NewCustomer
 from usage_billing.db.session import transaction
-from usage_billing.flows.administration.change_subscription import When, pause
+from usage_billing.flows.administration.change_subscription import pause
 from usage_billing.flows.administration.manage_catalog import create_plan, define_quota
 from usage_billing.flows.administration.manage_customers import create_customer
 from usage_billing.flows.administration.manage_keys import create_key, rotate_key
 from usage_billing.flows.administration.manage_subscriptions import create_subscription
+from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.drive_run import run_to_end
 from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.flows.recording.quarantine import discard

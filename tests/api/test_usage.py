@@ -19,7 +19,8 @@ from tests.factories import (
 )
 from usage_billing.catalog.service import NewQuota, add_quota_version, change_usage_type
 from usage_billing.db.session import transaction
-from usage_billing.flows.administration.manage_subscriptions import end_subscription
+from usage_billing.flows.administration.change_subscription import cancel
+from usage_billing.flows.administration.situation import When
 
 NOVEMBER = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z")
 
@@ -133,7 +134,7 @@ def test_ended_and_future_subscriptions_are_not_of_the_present_period(
     with transaction(engine) as session:
         make_world(session)
         make_subscription(session, id="ended")
-        end_subscription(session, "ended", ended_at=datetime(2026, 10, 5, tzinfo=UTC), actor="test", now=now)
+        cancel(session, "ended", when=When(moment=datetime(2026, 10, 5, tzinfo=UTC)), actor="test", now=now)
         make_subscription(session, id="to-come", started_at=datetime(2026, 12, 5, tzinfo=UTC))
         make_subscription(session, id="begins-soon", started_at=datetime(2026, 11, 25, tzinfo=UTC))
     assert [line["subscriptionId"] for line in usage(reader)] == ["begins-soon", "sub456"]

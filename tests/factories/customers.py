@@ -27,4 +27,4 @@ def make_subscription(
 ) -> Subscription:
     """A subscription that started long ago and has no end."""
     new = NewSubscription(id=id, customer_id=customer, plan_id=plan, started_at=started_at, timezone=timezone)
-    return add_subscription(session, new)
+    return add_subscription(session, new, by="test", now=LONG_AGO)

@@ -19,7 +19,8 @@ from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType, add_plan, add_quota_version, add_usage_type
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows.administration.manage_subscriptions import end_subscription
+from usage_billing.flows.administration.change_subscription import cancel
+from usage_billing.flows.administration.situation import When
 
 PRICE: dict[str, object] = {"model": "per_unit", "unitPrice": "1"}
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -143,11 +144,11 @@ def test_a_subscription_ends_once_and_after_it_began(engine: Engine, now: dateti
     with transaction(engine) as session:
         make_world(session)
     with pytest.raises(NotFound), transaction(engine) as session:
-        end_subscription(session, "nobody", ended_at=now, actor="test", now=now)
+        cancel(session, "nobody", when=When(moment=now), actor="test", now=now)
     with pytest.raises(Conflict), transaction(engine) as session:
-        end_subscription(session, "sub456", ended_at=datetime(2020, 1, 1, tzinfo=UTC), actor="test", now=now)
+        cancel(session, "sub456", when=When(moment=datetime(2020, 1, 1, tzinfo=UTC)), actor="test", now=now)
     with transaction(engine) as session:
-        end_subscription(session, "sub456", ended_at=now, actor="test", now=now)
+        cancel(session, "sub456", when=When(moment=now), actor="test", now=now)
     with pytest.raises(Conflict), transaction(engine) as session:
-        end_subscription(session, "sub456", ended_at=now + timedelta(days=1), actor="test", now=now)
+        cancel(session, "sub456", when=When(moment=now + timedelta(days=1)), actor="test", now=now)
     assert rows(engine, "SELECT ended_at FROM subscriptions") == [(now,)]

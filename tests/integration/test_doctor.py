@@ -21,8 +21,9 @@ from tests.support.databases import Databases
 from usage_billing.catalog.service import NewQuota
 from usage_billing.db.session import transaction
 from usage_billing.embedded.redis import EmbeddedRedis
-from usage_billing.flows.administration.change_subscription import When, change_plan
+from usage_billing.flows.administration.change_subscription import change_plan
 from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.administration.situation import When
 from usage_billing.metering.recording import SHARDS
 from usage_billing.settings import Settings
 

@@ -20,8 +20,9 @@ from tests.support.books import Counts, check_books, counts, rows, scalars, tota
 from tests.support.plans import analyze, index_of, scans_of
 from usage_billing.db.bulk import find_by_index
 from usage_billing.db.session import rolled_back, transaction
+from usage_billing.flows.administration.change_subscription import cancel
 from usage_billing.flows.administration.manage_catalog import define_quota
-from usage_billing.flows.administration.manage_subscriptions import end_subscription
+from usage_billing.flows.administration.situation import When
 from usage_billing.flows.recording.record_usage import Outcome
 from usage_billing.metering.queries import recorded_keys
 from usage_billing.metering.recording import Recording
@@ -143,7 +144,7 @@ def test_what_cannot_be_counted_waits_in_quarantine_with_its_reason(
     world: Engine, now: datetime, wrong: dict[str, object], reason: str
 ) -> None:
     with transaction(world) as session:
-        end_subscription(session, "sub456", ended_at=datetime(2026, 11, 10, tzinfo=UTC), actor="test", now=now)
+        cancel(session, "sub456", when=When(moment=datetime(2026, 11, 10, tzinfo=UTC)), actor="test", now=now)
     within = datetime(2026, 11, 9, 23, 59, 59, 999999, tzinfo=UTC)
     good = [make_recording(now=now, occurred_at=within, quantity=2) for _ in range(2)]
     bad = make_recording(**({"now": now, "occurred_at": within, "key": "k", "metadata": '{"a":"b"}'} | wrong))  # type: ignore[arg-type]
@@ -163,7 +164,7 @@ def test_the_first_moment_of_a_subscription_belongs_to_it_and_the_moment_of_its_
 ) -> None:
     start, end = datetime(2020, 1, 1, tzinfo=UTC), datetime(2026, 11, 10, tzinfo=UTC)
     with transaction(world) as session:
-        end_subscription(session, "sub456", ended_at=end, actor="test", now=now)
+        cancel(session, "sub456", when=When(moment=end), actor="test", now=now)
     moment = timedelta(microseconds=1)
     for instant, counted in ((start, True), (start - moment, False), (end - moment, True), (end, False)):
         assert deliver(world, make_recording(now=now, occurred_at=instant)).recorded == counted

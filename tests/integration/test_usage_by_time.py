@@ -15,8 +15,9 @@ from tests.support.plans import analyze, scans_of
 from tests.support.properties import examples
 from usage_billing.catalog.service import NewQuota
 from usage_billing.db.session import rolled_back, transaction
-from usage_billing.flows.administration.change_subscription import When, cancel
+from usage_billing.flows.administration.change_subscription import cancel
 from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.administration.situation import When
 from usage_billing.metering.models import Usage, first_place
 from usage_billing.reports.what_if import Question, what_if
 

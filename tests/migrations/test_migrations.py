@@ -49,7 +49,8 @@ def test_each_step_can_be_taken_back(databases: Databases) -> None:
         downgrade(url, "-1")
         assert read_schema(url) == before, revision
         upgrade(url, revision)
-        assert read_schema(url) == after, revision
+        # A column that was dropped leaves its place empty: the next one stands behind it.
+        assert _placeless(read_schema(url)) == _placeless(after), revision
 
 
 def test_the_models_are_what_the_migrations_made(databases: Databases) -> None:
@@ -81,6 +82,10 @@ def _function(url: str, name: str) -> str:
         definition: str = connection.scalar(text("SELECT pg_get_functiondef(CAST(:name AS regproc))"), {"name": name})
     engine.dispose()
     return definition
+
+
+def _placeless(schema: dict[str, list[str]]) -> dict[str, list[str]]:
+    return schema | {"columns": _without_position(schema["columns"])}
 
 
 def _without_position(lines: list[str]) -> list[str]:

@@ -17,9 +17,9 @@ from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
 from usage_billing.flows.administration import change_subscription
-from usage_billing.flows.administration.change_subscription import When
 from usage_billing.flows.administration.manage_catalog import create_plan, define_quota
 from usage_billing.flows.administration.manage_subscriptions import create_subscription
+from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing import manage_invoices
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.subscriptions.service import NewSubscription

@@ -68,29 +68,35 @@ class Span:
 
 @dataclass
 class Agreement:
-    """A subscription: what it is on from when on, (plan, None when it ended; paused)."""
+    """A subscription: its plans from when on, when it is paused and resumed, and when it ends."""
 
     id: str
     zone: str
     started: datetime
     anniversary: bool
-    changes: list[tuple[datetime, Plan | None, bool]]
+    plans: dict[datetime, Plan]
+    pauses: dict[datetime, bool] = field(default_factory=dict)
+    ended: datetime | None = None
     events: list[Event] = field(default_factory=list)
     voided: set[Any] = field(default_factory=set)
 
-    def change(self, at: datetime, plan: Plan | None, *, paused: bool = False) -> None:
-        """What was to come after ``at`` is replaced."""
-        self.changes = [one for one in self.changes if one[0] < at] + [(at, plan, paused)]
+    @property
+    def changes(self) -> list[tuple[datetime, Plan | None, bool]]:
+        """What it is on from when on: plan, pause and end taken together, where that changes anything."""
+        found: list[tuple[datetime, Plan | None, bool]] = []
+        for at in sorted({*self.plans, *self.pauses, *([self.ended] if self.ended else [])}):
+            if self.ended is not None and at >= self.ended:
+                return [*found, (self.ended, None, False)]
+            plan = self.plans[max(begun for begun in self.plans if begun <= at)]
+            paused = self.pauses[max(told)] if (told := [begun for begun in self.pauses if begun <= at]) else False
+            if not found or found[-1][1:] != (plan, paused):
+                found.append((at, plan, paused))
+        return found
 
     def state(self, at: datetime) -> tuple[Plan | None, bool]:
         """The plan at an instant, and whether it is paused."""
         past = [one for one in self.changes if one[0] <= at]
         return (past[-1][1], past[-1][2]) if past else (None, False)
-
-    @property
-    def ended(self) -> datetime | None:
-        """When it ends."""
-        return self.changes[-1][0] if self.changes[-1][1] is None else None
 
     def runs(self, at: datetime) -> bool:
         """Whether something may be recorded that occurred then."""

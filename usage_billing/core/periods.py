@@ -57,6 +57,11 @@ def is_time_zone(name: str) -> bool:
     return name in _zones()
 
 
+def local_instant(local: datetime, *, zone: str) -> datetime:
+    """The aware UTC instant of a wall-clock time, by the rule of ``_start`` where the clocks change."""
+    return local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
 def period_at(instant: datetime, *, zone: str, cadence: Cadence = MONTHLY) -> Period:
     """The period that holds ``instant``; every instant is in exactly one."""
     clock = ZoneInfo(zone)

@@ -1,4 +1,5 @@
-"""Owns what was agreed: ``subscriptions``, ``subscription_terms``: a customer on a plan, from when until when.
+"""Owns what was agreed: ``subscriptions``, ``subscription_changes`` and the ``subscription_terms`` that
+follow from them: a customer on a plan, from when until when.
 
 Does not own what was used.
 """

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
     String,
     func,
     text,
@@ -25,8 +26,8 @@ class Subscription(Base):
     """A customer on a plan, with the time zone its periods are computed in.
 
     Billing locks this row (``FOR NO KEY UPDATE``) before it touches anything of the subscription's. ``plan_id`` is the
-    plan of its last term. ``opens_at`` is from when on billing has not yet looked for base fees and minimums, which are
-    due without any usage; it is null when there are none.
+    plan of its last term; ``version`` counts its changes. ``opens_at`` is from when on billing has not yet looked for
+    base fees and minimums, which are due without any usage; it is null when there are none.
     """
 
     __tablename__ = "subscriptions"
@@ -44,11 +45,41 @@ class Subscription(Base):
     timezone: Mapped[str] = mapped_column(String(64), server_default="UTC")
     anchor: Mapped[str] = mapped_column(String(16), server_default="calendar")
     opens_at: Mapped[Instant | None]
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
+class SubscriptionChange(Base):
+    """What was agreed of a subscription: a plan, a pause, that it goes on, its end. Its terms are the fold of these.
+
+    The first is the plan that it began on. One that was taken back counts no more, and stays for the record. ``cuts``
+    keeps a division of the terms that is older than this table.
+    """
+
+    __tablename__ = "subscription_changes"
+    __table_args__ = (
+        CheckConstraint("kind IN ('plan', 'pause', 'resume', 'end')", name="kind"),
+        CheckConstraint("(kind = 'plan') = (plan_id IS NOT NULL)", name="plan"),
+        Index("ix_subscription_changes_subscription", "subscription_id", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    subscription_id: Mapped[Identifier] = mapped_column(ForeignKey("subscriptions.id"))
+    at: Mapped[Instant]
+    kind: Mapped[str] = mapped_column(String(16))
+    plan_id: Mapped[Identifier | None] = mapped_column(ForeignKey("plans.id"))
+    cuts: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    made_at: Mapped[Instant]
+    made_by: Mapped[str] = mapped_column(String(160))
+    taken_back_at: Mapped[Instant | None]
+    taken_back_by: Mapped[str | None] = mapped_column(String(160))
+
+
 class SubscriptionTerm(Base):
-    """A span of a subscription on one plan, or paused. Terms of one subscription cannot overlap."""
+    """A span of a subscription on one plan, or paused. Terms of one subscription cannot overlap.
+
+    They are written from its changes, for those who record and bill.
+    """
 
     __tablename__ = "subscription_terms"
     __table_args__ = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, not_, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
@@ -60,14 +60,17 @@ def subscriptions_where(
 ) -> Select[Subscription]:
     """The statement for a list of subscriptions that start in ``span``.
 
-    ``plan_id`` is the plan of the last term. ``status``, one of STATUSES, is that of ``now``; a subscription that is
-    yet to start has none of them.
+    ``plan_id`` is the plan at ``now``: before the start the first one, after the end the last. ``status``, one of
+    STATUSES, is that of ``now``; a subscription that is yet to start has none of them.
     """
-    asked = {Subscription.customer_id: customer_id, Subscription.plan_id: plan_id}
-    statement = within(equal(select(Subscription), asked), Subscription.started_at, span)
+    statement = within(
+        equal(select(Subscription), {Subscription.customer_id: customer_id}), Subscription.started_at, span
+    )
+    over = and_(Subscription.ended_at.is_not(None), Subscription.ended_at <= now)
+    if plan_id is not None:
+        statement = statement.where(or_(_is_on(plan_id, now), and_(over, Subscription.plan_id == plan_id)))
     if status is None:
         return statement
-    over = and_(Subscription.ended_at.is_not(None), Subscription.ended_at <= now)
     if status == ENDED:
         return statement.where(over)
     paused = exists().where(
@@ -77,6 +80,17 @@ def subscriptions_where(
         or_(SubscriptionTerm.ends_at.is_(None), SubscriptionTerm.ends_at > now),
     )
     return statement.where(not_(over), Subscription.started_at <= now, paused if status == PAUSED else ~paused)
+
+
+def _is_on(plan_id: str, now: datetime) -> ColumnElement[bool]:
+    """Whether a subscription is on a plan at ``now``, or begins on it."""
+    at = func.greatest(now, Subscription.started_at)
+    runs = and_(
+        SubscriptionTerm.starts_at <= at, or_(SubscriptionTerm.ends_at.is_(None), SubscriptionTerm.ends_at > at)
+    )
+    return exists().where(
+        SubscriptionTerm.subscription_id == Subscription.id, SubscriptionTerm.plan_id == plan_id, runs
+    )
 
 
 def owner_of(session: Session, subscription_id: str) -> str:
@@ -143,11 +157,6 @@ def get_subscription(session: Session, subscription_id: str) -> Subscription:
     if found is None:
         raise NotFound(f"there is no subscription {subscription_id}")
     return found
-
-
-def terms_of(session: Session, subscription_id: str) -> list[SubscriptionTerm]:
-    """The terms of a subscription, in order."""
-    return terms_by_subscription(session, [subscription_id]).get(subscription_id, [])
 
 
 def terms_by_subscription(session: Session, ids: Iterable[str]) -> dict[str, list[SubscriptionTerm]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -12,9 +12,10 @@ from usage_billing.catalog.models import Plan
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.periods import is_time_zone
 from usage_billing.customers.models import Customer
+from usage_billing.subscriptions.agreed_changes import add_change, write_terms
 from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
-from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
-from usage_billing.subscriptions.queries import terms_of
+from usage_billing.subscriptions.changes import Change, ChangeKind
+from usage_billing.subscriptions.models import Subscription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class NewSubscription:
     anchor: str = CALENDAR
 
 
-def add_subscription(session: Session, new: NewSubscription) -> Subscription:
+def add_subscription(session: Session, new: NewSubscription, *, by: str, now: datetime) -> Subscription:
     """Store ``new`` with its first term.
 
     Raises Conflict when the id is taken, InvalidInput for an unknown customer, plan, time zone or anchor.
@@ -58,8 +59,9 @@ def add_subscription(session: Session, new: NewSubscription) -> Subscription:
     ).first()
     if added is None:
         raise Conflict(f"there is a subscription {new.id} already", code="already_exists")
-    session.add(SubscriptionTerm(subscription_id=new.id, plan_id=new.plan_id, starts_at=new.started_at))
-    session.flush()
+    begun = Change(at=new.started_at, kind=ChangeKind.PLAN, plan_id=new.plan_id)
+    add_change(session, added, begun, by=by, now=now)
+    write_terms(session, added)
     return added
 
 
@@ -81,32 +83,3 @@ def lock_subscription(session: Session, subscription_id: str) -> Subscription:
     if not found:
         raise NotFound(f"there is no subscription {subscription_id}")
     return found[0]
-
-
-def change_terms(
-    session: Session, subscription: Subscription, *, at: datetime, plan_id: str | None, paused: bool = False
-) -> None:
-    """Put a locked subscription on ``plan_id`` from ``at`` on, ``paused`` or running; with ``plan_id`` None it ends.
-
-    Terms that were to begin at ``at`` or later are replaced. Raises Conflict when the subscription has not started by
-    ``at``, or has ended by then.
-    """
-    if at <= subscription.started_at:
-        raise Conflict("the subscription has not started by then", code="not_started")
-    if subscription.ended_at is not None and subscription.ended_at <= at:
-        raise Conflict("the subscription has ended by then", code="already_ended")
-    session.execute(
-        delete(SubscriptionTerm).where(
-            SubscriptionTerm.subscription_id == subscription.id, SubscriptionTerm.starts_at >= at
-        )
-    )
-    running = terms_of(session, subscription.id)[-1]
-    running.ends_at = at
-    subscription.ended_at = None if plan_id is not None else at
-    session.flush()
-    if plan_id is not None:
-        session.add(SubscriptionTerm(subscription_id=subscription.id, plan_id=plan_id, starts_at=at, paused=paused))
-        subscription.plan_id = plan_id
-    else:
-        subscription.plan_id = running.plan_id
-    session.flush()

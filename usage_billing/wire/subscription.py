@@ -1,6 +1,6 @@
 """How a subscription and its terms look. Pure."""
 
-from usage_billing.wire.kinds import Choice, Flag, Identifier, Instant, Text
+from usage_billing.wire.kinds import BIGINT, Choice, Flag, Identifier, Instant, Text, Whole
 from usage_billing.wire.noun import Field, Many, Noun
 
 TERM = Noun(
@@ -14,19 +14,48 @@ TERM = Noun(
     ),
 )
 
+SCHEDULED = Noun(
+    "ScheduledChange",
+    "A change that is planned.",
+    (
+        Field("id", Whole(maximum=BIGINT), "By which it is taken back."),
+        Field("at", Instant(), "From when on it holds."),
+        Field("kind", Choice("plan", "pause", "resume", "end"), "Another plan, a pause, that it goes on, or its end."),
+        Field("planId", Identifier(), "The plan to move to; null for other kinds.", nullable=True),
+    ),
+)
+
 SUBSCRIPTION = Noun(
     "Subscription",
     "A customer on a plan.",
     (
         Field("id", Identifier(), "The name that the caller gave it."),
         Field("userId", Identifier(), "The customer that pays.", attribute="subscription.customer_id"),
-        Field("planId", Identifier(), "The plan of the last of its terms."),
+        Field("planId", Identifier(), "The plan that it is on now.", attribute="plan_id"),
         Field("startedAt", Instant(), "From when on its usage counts."),
-        Field("endedAt", Instant(), "Until when, exclusive; null for ever.", nullable=True),
+        Field("endedAt", Instant(), "Until when, exclusive, also while that is to come; null for ever.", nullable=True),
         Field("timezone", Text(64), "The IANA time zone that its periods begin in."),
         Field("anchor", Choice("calendar", "anniversary"), "Whether periods follow the calendar or its own start."),
         Field("createdAt", Instant(), "When it was made."),
         Field("terms", Many(TERM), "Its spans on plans and its pauses, in order.", attribute="terms"),
+        Field("scheduled", Many(SCHEDULED), "What is planned and may be taken back, in order.", attribute="scheduled"),
+    ),
+    row="subscription",
+)
+
+CHANGED_SUBSCRIPTION = Noun(
+    "ChangedSubscription",
+    "A subscription after a request to change it.",
+    (
+        *SUBSCRIPTION.fields,
+        Field("effectiveAt", Instant(), "From when on the change holds.", attribute="effective_at"),
+        Field("changed", Flag(), "Whether it changed anything; false where it held already.", attribute="changed"),
+        Field(
+            "voidedRecordings",
+            Whole(),
+            "How many recordings after that moment were taken back; their keys stay used.",
+            attribute="voided_recordings",
+        ),
     ),
     row="subscription",
 )

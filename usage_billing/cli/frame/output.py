@@ -65,6 +65,17 @@ def print_thing(thing: Mapping[str, Any], *, as_json: bool) -> None:
     print_table(table)
 
 
+def print_parts(thing: Mapping[str, Any], lists: Mapping[str, str], *, as_json: bool) -> None:
+    """One thing, a field a line, then each of its ``lists`` as a table under its name, or what is said when empty."""
+    if as_json:
+        print_json(thing)
+        return
+    print_thing({name: value for name, value in thing.items() if name not in lists}, as_json=False)
+    for name, empty in lists.items():
+        click.echo(f"\n{_heading(name).capitalize()}")
+        print_rows(thing[name], as_json=False, empty=empty)
+
+
 def print_table(table: Table) -> None:
     """Print ``table`` on stdout, as wide as the terminal."""
     from rich.console import Console

@@ -11,6 +11,7 @@ import click
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
 from usage_billing.core.identifiers import is_identifier
 from usage_billing.core.limits import MAX_EMAIL, MAX_KEY_NAME, MAX_NAME, MAX_UNIT_NAME, is_email
+from usage_billing.core.periods import local_instant
 from usage_billing.subscriptions.moments import NOW, PERIOD_END
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -101,12 +102,26 @@ class TimeType(_Kind):
             raise ValueError("is no time such as 2026-01-31 or 2026-01-31T12:00:00Z") from None
 
 
-class MomentType(TimeType):
+class LocalTimeType(_Kind):
+    """An instant with its offset, or a wall-clock time or day without one, which the command reads in a time zone."""
+
+    name = "time"
+
+    def read(self, text: str) -> datetime | str:
+        """Aware in UTC, or without a zone: ``in_zone`` makes an instant of it."""
+        try:
+            instant = datetime.fromisoformat(f"{text}T00:00:00" if _DAY.fullmatch(text) else text)
+            return instant if instant.tzinfo is None else instant.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValueError("is no time such as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+
+
+class MomentType(LocalTimeType):
     """When a change takes effect: a word, or an instant."""
 
     name = "moment"
 
-    def read(self, text: str) -> datetime | str:  # type: ignore[override]
+    def read(self, text: str) -> datetime | str:
         """The word itself, or the instant."""
         return text if text in {NOW, PERIOD_END} else super().read(text)
 
@@ -178,6 +193,11 @@ def _aware(instant: datetime) -> datetime:
     return instant
 
 
+def in_zone(moment: Any, zone: str) -> Any:
+    """A time without an offset as the instant at which the clocks of ``zone`` show it; everything else as it is."""
+    return local_instant(moment, zone=zone) if isinstance(moment, datetime) and moment.tzinfo is None else moment
+
+
 IDENTIFIER = IdentifierType()
 NAME = NameType()
 UNIT = NameType(MAX_UNIT_NAME)
@@ -186,6 +206,7 @@ REASON = NameType()
 EMAIL = EmailType()
 DIGEST = DigestType()
 TIME = TimeType()
+LOCAL_TIME = LocalTimeType()
 SPAN = SpanType()
 MOMENT = MomentType()
 PRICE_JSON = JsonObjectType()

@@ -11,35 +11,49 @@ import click
 
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
-from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing
-from usage_billing.cli.frame.types import IDENTIFIER, MOMENT, TIME
+from usage_billing.cli.frame.output import json_option, pick, print_parts, print_rows
+from usage_billing.cli.frame.types import IDENTIFIER, LOCAL_TIME, MOMENT, in_zone
 from usage_billing.core.clock import utc_now
+from usage_billing.core.periods import is_time_zone
 from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
-from usage_billing.subscriptions.moments import NOW
+from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
 from usage_billing.subscriptions.states import STATUSES
 from usage_billing.wire import noun as wire
-from usage_billing.wire.subscription import SUBSCRIPTION
+from usage_billing.wire.subscription import CHANGED_SUBSCRIPTION, SUBSCRIPTION
 
 if TYPE_CHECKING:
-    from usage_billing.subscriptions.models import Subscription
+    from usage_billing.flows.administration.agree import AgreedChange
 
 Moment = str | datetime
 
 _EXAMPLE = "subscriptions create sub456 --customer user123 --plan business --started 2026-01-01"
 _COLUMNS = ("id", "userId", "planId", "startedAt", "endedAt", "timezone", "anchor")
-_at = click.option("--at", type=MOMENT, default=NOW, show_default=True, help="now, period_end, or a time.")
+_at = click.option(
+    "--at",
+    type=MOMENT,
+    default=NOW,
+    show_default=True,
+    help="now, period_end, or a time; one without an offset is local to its time zone.",
+)
+_later_usage = click.option(
+    "--later-usage",
+    type=click.Choice(LATER_USAGE),
+    default=REFUSE,
+    show_default=True,
+    help="What becomes of usage after that moment: the change is refused for it, or it is taken back.",
+)
 
 
 @click.group(epilog=example(_EXAMPLE))
 def command() -> None:
-    """Create, list, show, change, pause, resume and cancel subscriptions."""
+    """Create, list, show, change, pause, resume and cancel subscriptions, and take back what is planned."""
 
 
 @command.command(epilog=example(_EXAMPLE))
 @click.argument("id", type=IDENTIFIER)
 @click.option("--customer", "customer_id", type=IDENTIFIER, required=True, help="Whose it is.")
 @click.option("--plan", "plan_id", type=IDENTIFIER, required=True, help="On which plan.")
-@click.option("--started", "started_at", type=TIME, help="From when usage counts; now unless given.")
+@click.option("--started", "started_at", type=LOCAL_TIME, help="From when usage counts; now unless given.")
 @click.option("--timezone", default="UTC", show_default=True, help="Where its periods begin: an IANA time zone.")
 @click.option(
     "--anchor",
@@ -55,17 +69,17 @@ def create(*, started_at: datetime | None, as_json: bool, **given: Any) -> None:
     from usage_billing.reports.subscriptions import subscription_view
     from usage_billing.subscriptions.service import NewSubscription
 
-    now = utc_now()
-    new = NewSubscription(started_at=started_at or now, **given)
+    now, zone = utc_now(), given["timezone"]
+    begins = in_zone(started_at or now, zone if is_time_zone(zone) else "UTC")
     with writing() as session:
-        made = create_subscription(session, new, actor=actor(), now=now)
-        shape = wire.show(SUBSCRIPTION, subscription_view(session, made))
-    print_thing(shape, as_json=as_json)
+        made = create_subscription(session, NewSubscription(started_at=begins, **given), actor=actor(), now=now)
+        shape = wire.show(SUBSCRIPTION, subscription_view(session, made, now=now))
+    print_subscription(shape, as_json=as_json)
 
 
 @command.command(name="list", epilog=example("subscriptions list --customer user123 --status active"))
 @click.option("--customer", "customer_id", type=IDENTIFIER, help="Only of this customer.")
-@click.option("--plan", "plan_id", type=IDENTIFIER, help="Only on this plan.")
+@click.option("--plan", "plan_id", type=IDENTIFIER, help="Only what is on this plan now.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only what is so now.")
 @span_options("those that start")
 @limit_option
@@ -76,9 +90,10 @@ def list_subscriptions(*, limit: int, as_json: bool, **asked: Any) -> None:
     from usage_billing.subscriptions.models import Subscription
     from usage_billing.subscriptions.queries import subscriptions_where
 
-    statement = subscriptions_where(now=utc_now(), **asked).order_by(Subscription.id)
+    now = utc_now()
+    statement = subscriptions_where(now=now, **asked).order_by(Subscription.id)
     with reading() as session:
-        found = subscription_views(session, first_rows(session, statement, limit=limit))
+        found = subscription_views(session, first_rows(session, statement, limit=limit), now=now)
         rows = [wire.show(SUBSCRIPTION, row) for row in found]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     empty = none_of("subscriptions", hint="usage-billing subscriptions create --help", **asked)
@@ -94,13 +109,13 @@ def show(*, id: str, as_json: bool) -> None:
     from usage_billing.subscriptions.queries import get_subscription
 
     with reading() as session:
-        shape = wire.show(SUBSCRIPTION, subscription_view(session, get_subscription(session, id)))
-    print_thing(shape, as_json=as_json)
+        shape = wire.show(SUBSCRIPTION, subscription_view(session, get_subscription(session, id), now=utc_now()))
+    print_subscription(shape, as_json=as_json)
 
 
 @command.command(epilog=example("subscriptions end sub456 --at 2026-07-01"))
 @click.argument("id", type=IDENTIFIER)
-@click.option("--at", "ended_at", type=TIME, help="The first instant that no longer counts; now unless given.")
+@click.option("--at", "ended_at", type=LOCAL_TIME, help="The first instant that no longer counts; now unless given.")
 @json_option
 def end(*, id: str, ended_at: datetime | None, as_json: bool) -> None:
     """Let the subscription ID end; usage after that is quarantined. The same as cancel."""
@@ -124,12 +139,13 @@ def change_plan(*, id: str, plan_id: str, at: Moment, as_json: bool) -> None:
 @command.command(epilog=example("subscriptions pause sub456"))
 @click.argument("id", type=IDENTIFIER)
 @_at
+@_later_usage
 @json_option
-def pause(*, id: str, at: Moment, as_json: bool) -> None:
+def pause(*, id: str, at: Moment, later_usage: str, as_json: bool) -> None:
     """Pause the subscription ID: until it is resumed nothing is charged, and what is recorded is quarantined."""
     from usage_billing.flows.administration.change_subscription import pause as pause_subscription
 
-    _change(pause_subscription, id, at, as_json=as_json)
+    _change(partial(pause_subscription, later_usage=later_usage), id, at, as_json=as_json)
 
 
 @command.command(epilog=example("subscriptions resume sub456 --at 2026-07-01"))
@@ -146,19 +162,44 @@ def resume(*, id: str, at: Moment, as_json: bool) -> None:
 @command.command(epilog=example("subscriptions cancel sub456 --at period_end"))
 @click.argument("id", type=IDENTIFIER)
 @_at
+@_later_usage
 @json_option
-def cancel(*, id: str, at: Moment, as_json: bool) -> None:
+def cancel(*, id: str, at: Moment, later_usage: str, as_json: bool) -> None:
     """Cancel the subscription ID; its final invoice is due at that moment."""
     from usage_billing.flows.administration.change_subscription import cancel as cancel_subscription
 
-    _change(cancel_subscription, id, at, as_json=as_json)
+    _change(partial(cancel_subscription, later_usage=later_usage), id, at, as_json=as_json)
 
 
-def _change(flow: Callable[..., Subscription], id: str, at: Moment, *, as_json: bool) -> None:
-    from usage_billing.flows.administration.change_subscription import When
-    from usage_billing.reports.subscriptions import subscription_view
+@command.command(name="take-back", epilog=example("subscriptions take-back sub456 7"))
+@click.argument("id", type=IDENTIFIER)
+@click.argument("change_id", metavar="CHANGE", type=click.IntRange(1, 2**63 - 1))
+@json_option
+def take_back(*, id: str, change_id: int, as_json: bool) -> None:
+    """Take back the planned CHANGE of the subscription ID, a cancellation too; `show` lists what is planned."""
+    from usage_billing.flows.administration.change_subscription import take_back as take_back_change
+    from usage_billing.reports.subscriptions import changed_view
 
+    now = utc_now()
     with writing() as session:
-        changed = flow(session, id, when=When(moment=at), actor=actor(), now=utc_now())
-        shape = wire.show(SUBSCRIPTION, subscription_view(session, changed))
-    print_thing(shape, as_json=as_json)
+        done = take_back_change(session, id, change_id, actor=actor(), now=now)
+        shape = wire.show(CHANGED_SUBSCRIPTION, changed_view(session, done, now=now))
+    print_subscription(shape, as_json=as_json)
+
+
+def _change(flow: Callable[..., AgreedChange], id: str, at: Moment, *, as_json: bool) -> None:
+    from usage_billing.flows.administration.situation import When
+    from usage_billing.reports.subscriptions import changed_view
+    from usage_billing.subscriptions.queries import get_subscription
+
+    now = utc_now()
+    with writing() as session:
+        moment = in_zone(at, get_subscription(session, id).timezone)
+        done = flow(session, id, when=When(moment=moment), actor=actor(), now=now)
+        shape = wire.show(CHANGED_SUBSCRIPTION, changed_view(session, done, now=now))
+    print_subscription(shape, as_json=as_json)
+
+
+def print_subscription(shape: wire.Shape, *, as_json: bool) -> None:
+    """A subscription, then its terms and what is planned as tables."""
+    print_parts(shape, {"terms": "", "scheduled": "Nothing is planned."}, as_json=as_json)

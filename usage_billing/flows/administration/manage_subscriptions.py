@@ -1,11 +1,10 @@
-"""Creates and ends subscriptions, with an audit entry for each change."""
+"""Creates subscriptions, with an audit entry for each."""
 
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.flows.administration.change_subscription import When, cancel
 from usage_billing.subscriptions import service
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.service import NewSubscription
@@ -13,7 +12,7 @@ from usage_billing.subscriptions.service import NewSubscription
 
 def create_subscription(session: Session, new: NewSubscription, *, actor: str, now: datetime) -> Subscription:
     """Store ``new``; raises Conflict when the id is taken, InvalidInput for an unknown customer, plan or zone."""
-    subscription = service.add_subscription(session, new)
+    subscription = service.add_subscription(session, new, by=actor, now=now)
     note(
         session,
         actor=actor,
@@ -25,13 +24,3 @@ def create_subscription(session: Session, new: NewSubscription, *, actor: str, n
         startedAt=new.started_at.isoformat(),
     )
     return subscription
-
-
-def end_subscription(
-    session: Session, subscription_id: str, *, ended_at: datetime, actor: str, now: datetime
-) -> Subscription:
-    """Let a subscription end at ``ended_at`` (exclusive).
-
-    Raises NotFound; Conflict when it has not started or has ended by then, or usage occurred after that moment.
-    """
-    return cancel(session, subscription_id, when=When(moment=ended_at), actor=actor, now=now)
