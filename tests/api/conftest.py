@@ -62,7 +62,7 @@ class Billed:
 
 @pytest.fixture
 def billed(world: None, engine: Engine, bill: Bill, now: datetime, admin: FlaskClient) -> Billed:
-    """53 assessments recorded and billed, and one recording for nobody."""
+    """53 assessments recorded and billed, and one recording for an unknown subscription."""
     recordings = [make_recording(now=now, metadata='{"reportId":"abc123"}') for _ in range(53)]
     stray = make_recording(now=now, subscription="nobody")
     with transaction(engine) as session:

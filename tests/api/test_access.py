@@ -246,9 +246,9 @@ def test_a_credential_that_does_not_hold_opens_nothing(
 def test_a_user_sees_its_own_and_no_other(probes: list[Probe], call_as: As, make_token: MakeToken, user: str) -> None:
     caller = call_as(make_token(user))
     want = wanted(probes, user=user)
-    # A list of nobody's invoices is no secret: it is empty.
+    # The list of an unknown customer's invoices is no secret: it is empty.
     want["GET /api/invoices"] = frozenset({200})
-    # A price that is tried out is nobody's.
+    # A price that is tried out belongs to no customer.
     want["POST /api/prices/preview"] = LET_IN
     walk(probes, caller, want)
     own = caller.get("/api/invoices").json["data"]

@@ -230,7 +230,7 @@ class Cut(BytesIO):
 @pytest.mark.parametrize(
     ("stream", "length", "status"),
     [
-        # Chunked: nobody says beforehand how long it is.
+        # Chunked: no header says beforehand how long it is.
         (BytesIO(_with()), None, 202),
         (BytesIO(b" " * (64 * 1024 - len(_with())) + _with()), None, 202),
         (BytesIO(b" " * (64 * 1024 - len(_with()) + 1) + _with()), None, 413),

@@ -1,4 +1,4 @@
-"""Appends that go together: nobody is kept who was refused, nor refused who was kept."""
+"""Joined appends: no refused request has its recordings kept, and no request whose recordings are kept is refused."""
 
 import subprocess
 import sys
@@ -81,7 +81,7 @@ def test_who_comes_meanwhile_goes_together() -> None:
     told = run(Gatherer(slow.append), slow, ["a", "b", "c", "d"])
     assert slow.kept[0] == ["a"]
     assert sorted(slow.kept[1]) == ["b", "c", "d"]
-    # One of them wakes, and what one was told to wake nobody else is.
+    # One of them wakes the shard, and no other is told to wake it too.
     assert sorted(told.values(), key=len) in ([[], [], [1], [3]], [[], [], [3], [1]])
 
 

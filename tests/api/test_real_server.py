@@ -170,7 +170,7 @@ def test_senders_that_never_come_to_an_end_are_cut_off_when_all_threads_are_take
 
 
 def test_heads_that_never_come_to_an_end_take_no_turn(server: Server, say: Say, head: bytes, inbox: Inbox) -> None:
-    """Thirty times as many as there are threads, and nobody waits for one of them to be cut off."""
+    """Thirty times as many slow senders as there are threads: no other request waits for one of them to be cut off."""
     with ExitStack() as stack:
         for _ in range(120):
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
@@ -267,7 +267,7 @@ def sockets_of(pid: int) -> int:
 
 
 def test_connections_that_come_together_are_divided_between_the_processes(settings: object, tmp_path: Path) -> None:
-    """As it comes, whoever looks first takes nearly all of a burst, and works on them alone while they last."""
+    """In gunicorn itself, the process that looks first takes nearly all of a burst, and works on it alone."""
 
     def sockets() -> list[int]:
         return [sockets_of(pid) for pid in children(server.pid)]

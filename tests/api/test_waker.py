@@ -1,4 +1,4 @@
-"""Wake-ups in the background: tried twice, then left to the sweep, and never in anybody's way."""
+"""Wake-ups in the background: tried twice, then left to the sweep; no request ever waits for them."""
 
 from api.waker import Waker
 

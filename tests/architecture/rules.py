@@ -122,7 +122,7 @@ def short_tasks(source: Source) -> list[str]:
 
 
 def rows_by_name(source: Source) -> list[str]:
-    """What a statement returns is read by the names of its columns: their order is nobody's promise."""
+    """What a statement returns is read by the names of its columns: their order is not promised."""
     return [
         _at(source, node, ast.unparse(node).partition("\n")[0])
         for node in ast.walk(source.tree)

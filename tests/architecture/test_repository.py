@@ -1,4 +1,4 @@
-"""What is committed would work on anybody's machine, and names none."""
+"""What is committed works on any machine, and names none."""
 
 import configparser
 import re
@@ -15,7 +15,7 @@ from tests.architecture.sources import PACKAGES, ROOT, tracked_files
 
 # Folders of one machine; /tmp alone is on all.
 MACHINE = re.compile(r"(?<![\w.~-])/(?:home|Users|work|workspace|root|tmp/\w)/\w")
-# Where packages come from is the business of whoever installs: their mirror would be bypassed.
+# The operator who installs decides where packages come from: an address in the files would bypass their mirror.
 REGISTRY = re.compile(r"(?:index-url|find-links|registry\.[a-z]+\.[a-z]+|pypi\.org|pythonhosted)", re.IGNORECASE)
 HERE = "tests/architecture/test_repository.py"
 TEXTS = [name for name in tracked_files() if name != HERE and not name.endswith((".png", ".ico", ".woff2"))]
@@ -75,7 +75,7 @@ def _locked(name: str) -> dict[str, set[str]]:
 
 
 def test_files_that_are_not_python_are_installed_too() -> None:
-    """Run from a checkout nobody misses them; installed, the first request for one would fail."""
+    """Run from a checkout, nothing misses them; installed, the first request for one would fail."""
     setup = configparser.ConfigParser()
     setup.read_string(_read("setup.cfg"))
     patterns = {key: value.split(", ") for key, value in setup["options.package_data"].items()}

@@ -262,7 +262,7 @@ def test_a_taken_port_is_replaced_unless_it_was_asked_for(up: Callable[..., Up],
             squatter.bind((LOOPBACK, 5003))
             squatter.listen()
         except OSError:
-            pass  # somebody else has it: as good
+            pass  # another process has it: as good
         for given in ({"PORT": "5003"}, {}):
             arguments = () if given else ("--port", "5003")
             status, said = up(*arguments, **given).result()

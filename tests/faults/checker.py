@@ -59,7 +59,7 @@ def judge_recordings(told: Told, sql: Sql) -> Iterator[str]:
     yield from _some("could not be counted and was", [key for key in wrong if key in by_key])
     yield from _some("is recorded more than once", [key for key, rows in by_key.items() if len(rows) > 1])
     keys_aside = {row[1] for row in aside.values()}
-    yield from _some("was sent by nobody", [key for key in {*by_key, *keys_aside} if key not in told.sent])
+    yield from _some("was sent by no client", [key for key in {*by_key, *keys_aside} if key not in told.sent])
     other = [key for key, rows in by_key.items() if key in told.sent and not _same(told.sent[key], rows[0])]
     yield from _some("is recorded otherwise than it was sent", other)
     conflicts = [name for _, kind, name in told.acknowledged if kind == "conflict"]

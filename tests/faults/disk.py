@@ -30,7 +30,7 @@ class Disk:
         self._flag.touch()
 
     def free(self) -> None:
-        """Somebody made room."""
+        """Make room again, as an operator would."""
         self._flag.unlink()
 
 

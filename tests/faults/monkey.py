@@ -77,7 +77,7 @@ class Monkey:
         self.system.resume(name)
 
     def _fill(self) -> None:
-        """Nobody drains for a while: the backlog grows until it is full."""
+        """Stop all drains for a while: the backlog grows until it is full."""
         self._note("fill the backlog")
         for name in self.system.parts:
             if name.startswith("worker"):

@@ -51,7 +51,7 @@ def test_a_death_at_any_point_changes_nothing(home: Path, seed: int, figures: Fi
 
 @contextmanager
 def asked_to_bill(url: str) -> Iterator[None]:
-    """Runs are asked for every two seconds: whoever died before may have taken a request or a message along."""
+    """Ask for runs every two seconds: a process that died before may have taken a request or a message along."""
     ended = threading.Event()
 
     def ask_again() -> None:
@@ -70,8 +70,8 @@ def asked_to_bill(url: str) -> Iterator[None]:
 
 
 def die_at(system: System, file: Path) -> None:
-    """Ask for a death, wait until somebody died it, and let the system find its feet."""
+    """Ask for a death, wait until a process has died it, and let the system recover."""
     file.touch()
-    system.wait_until(lambda: not file.exists(), 45, f"nobody came to {file.name}")
+    system.wait_until(lambda: not file.exists(), 45, f"no process came to {file.name}")
     system.say("CRASH", file.name)
     time.sleep(0.5)

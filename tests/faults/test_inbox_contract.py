@@ -226,7 +226,7 @@ def test_what_is_read_at_once_is_bounded_by_its_size(inbox: Inbox) -> None:
 
 
 def test_whoever_appends_while_another_rests_is_never_forgotten(open_one: Open) -> None:
-    """Either the append finds nobody awake, or the one who rests finds the entry."""
+    """Either the append finds no drain awake, or the drain that goes to rest finds the entry."""
     resting, appending = open_one(), open_one()
     for _ in range(150):
         both = threading.Barrier(2)

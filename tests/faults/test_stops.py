@@ -1,4 +1,4 @@
-"""Orderly ends: nobody who was begun with is dropped, and a rolling restart loses and doubles nothing."""
+"""Orderly ends: no request under way is dropped, and a rolling restart loses and doubles nothing."""
 
 import http.client
 import json
@@ -49,7 +49,7 @@ def test_a_worker_that_cannot_end_hands_back_what_it_has(home: Path) -> None:
         system.start("api", "worker", "beat")
         system.wait_ready()
         assert ask(f"{system.url}/api/usage/record", body=event("hangs-0", 1))[0] == 202
-        system.wait_until(lambda: held(system), 20, "nobody took it")
+        system.wait_until(lambda: held(system), 20, "no worker took it")
         pids = tree(system.pid("worker"))
         started = time.monotonic()
         os.kill(system.pid("worker"), signal.SIGTERM)

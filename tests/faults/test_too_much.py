@@ -1,4 +1,4 @@
-"""More than can be done, and what nobody should send: refused in time, nothing grows, and what was accepted counts."""
+"""More than the service can do, and what no sender should send: refused in time, nothing grows, the accepted counts."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +53,7 @@ def test_ten_times_the_load_that_can_be_counted_is_refused_and_memory_stays(
         figures(f"{len(told.acknowledged)} acknowledged, answers {dict(told.answers)}, drained {drained:.1f} s after")
         figures(f"MiB when warm {warm}, after 20 s {hot}; Redis at most {most_memory / MEBIBYTE:.1f}")
         assert told.answers["503"] > 100
-        # Whoever appends looks first: each connection may add one batch to a backlog that is nearly full.
+        # Each append looks first: so each connection may add one batch to a backlog that is nearly full.
         assert MAX_BACKLOG <= most_waiting < MAX_BACKLOG + 10 * 40
         assert most_memory < 50 * MEBIBYTE
         assert all(hot[name] < warm[name] + GROWTH for name in parts)

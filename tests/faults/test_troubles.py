@@ -20,7 +20,7 @@ from usage_billing.core.errors import Unavailable
 
 pytestmark = pytest.mark.faults
 
-# No answer within two socket timeouts of 0.9 s would mean that somebody hung; a loaded machine adds its part.
+# No answer within two socket timeouts of 0.9 s would mean that a process hung; a loaded machine adds its part.
 IN_TIME = 3.5
 
 
@@ -43,7 +43,7 @@ def fill_the_memory_of_redis(system: System) -> None:
 
 
 def fill_the_disk_of_redis(system: System) -> None:
-    """What it appends does not fit; it gives up, and whoever starts it again starts it in vain."""
+    """What it appends does not fit; it gives up, and another start fails too."""
     assert isinstance(system.valkey, ValkeyOnDisk)
     system.valkey.disk.full()
     ends = time.monotonic() + 3
@@ -86,7 +86,7 @@ def terminate_connections(system: System) -> None:
 
 
 def take_every_connection(system: System) -> None:
-    """Somebody else holds all that PostgreSQL gives, as soon as one is free."""
+    """Take every connection that PostgreSQL has as soon as it is free, as another program would."""
     ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'usage-billing'"
     with ExitStack() as held:
         ends = time.monotonic() + 4

@@ -40,7 +40,7 @@ def test_with_every_wake_up_lost_the_sweep_finds_everything(home: Path, seed: in
         told = record(system, home, seed)
         system.wait_drained(90)
         assert list(judge_recordings(told, system.sql)) == []
-        assert set(told.answers) == {"202"}, "a broker that is away is nobody's business who records"
+        assert set(told.answers) == {"202"}, "a sender is not told of a broker that is away"
 
 
 def test_without_the_sweep_lost_wake_ups_are_lost_work(home: Path, seed: int) -> None:
@@ -97,7 +97,7 @@ def test_days_without_workers_or_beat_are_caught_up_at_once(home: Path, seed: in
 
 
 def leave_old_messages(system: System, count: int) -> None:
-    """Sweeps that beat sent while nobody worked; they expired long ago."""
+    """Sweeps that beat sent while no worker ran; they expired long ago."""
     from tasks.celery import app
 
     options = {"global_keyprefix": PREFIX}

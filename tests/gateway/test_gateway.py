@@ -123,7 +123,7 @@ def test_what_is_no_http_is_a_problem_too(gateway: str) -> None:
 
 
 def test_the_caller_cannot_say_where_it_comes_from(tmp_path: Path) -> None:
-    """Failed credentials are counted by address: whoever could choose it would never be stopped."""
+    """Failed credentials are counted by address: a caller who could choose the address would never be stopped."""
     with socket.create_server(("127.0.0.1", 0)) as service:
         port = service.getsockname()[1]
         seen = _one_request(service, tmp_path, port)

@@ -212,7 +212,7 @@ def test_a_finalized_invoice_never_changes_whoever_tries(world: Engine, now: dat
     check_billed(world)
 
 
-def test_months_that_nobody_billed_come_out_in_order_each_once(world: Engine) -> None:
+def test_months_that_were_not_billed_come_out_in_order_each_once(world: Engine) -> None:
     for month in (9, 7, 10, 8):
         use(world, 50 + month, at=datetime(2026, month, 15, tzinfo=UTC))
     use(world, 51, at=datetime(2026, 11, 1, tzinfo=UTC))

@@ -1,4 +1,4 @@
-"""Recording, billing and the catalogue at once: whoever waits for whom, the books are those of some order."""
+"""Recording, billing and changes of the catalogue at once: the books are those of one order, one after the other."""
 
 import random
 import threading
@@ -53,7 +53,7 @@ def until_somebody_waits(engine: Engine) -> None:
             if session.scalar(waiting):
                 return
         time.sleep(0.01)
-    raise AssertionError("nobody waits")
+    raise AssertionError("no session waits")
 
 
 def at_once(*works: Callable[[], None]) -> None:

@@ -52,7 +52,7 @@ def doctor(console: Cli, inbox: Inbox) -> Cli:
 
 @pytest.fixture
 def unused_port() -> Iterator[int]:
-    """A port of this machine that nobody listens on."""
+    """A port of this machine that no server listens on."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         yield unused.getsockname()[1]
@@ -255,7 +255,7 @@ def test_other_things_in_quarantine(doctor: Cli, world: Engine, now: datetime) -
     assert "1 unknown_usage_type" in found["message"]
 
 
-def test_a_run_that_nobody_works_on(doctor: Cli, console: Cli, world: Engine, bill: Bill, now: datetime) -> None:
+def test_a_run_that_no_worker_works_on(doctor: Cli, console: Cli, world: Engine, bill: Bill, now: datetime) -> None:
     bill(now)
     with world.begin() as connection:
         connection.execute(
@@ -315,7 +315,7 @@ def test_an_inbox_that_can_lose_what_it_accepted(doctor: Cli, tmp_path: Path) ->
         server.discard()
 
 
-def test_recordings_that_nobody_counts(doctor: Cli, inbox: Inbox, settings: Settings, now: datetime) -> None:
+def test_recordings_that_no_worker_counts(doctor: Cli, inbox: Inbox, settings: Settings, now: datetime) -> None:
     inbox.append([make_recording(now=now, subscription=f"s{n}") for n in range(SHARDS)])
     assert "not_drained" not in findings(doctor())
     client = connect(settings.require_redis(), timeout=5)

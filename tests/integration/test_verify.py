@@ -1,4 +1,4 @@
-"""``usage-billing verify`` on books that are right, and on books that somebody spoilt behind its back."""
+"""``usage-billing verify`` on books that are right, and on books that plain SQL has spoilt."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -173,7 +173,7 @@ SPOILT: dict[str, tuple[list[str], set[str]]] = {
         ["""UPDATE usage_quotas SET price = jsonb_set(price, '{unitPrice}', '"10.01"') WHERE plan_id = 'business'"""],
         {"item_price", "item_amount", "summary_charged"},
     ),
-    "a price that nobody can read": (
+    "a price that cannot be read": (
         ["""UPDATE usage_quotas SET price = '{"model": "free"}' WHERE plan_id = 'business'"""],
         {"item_price", "summary_price"},
     ),
@@ -203,7 +203,7 @@ SPOILT: dict[str, tuple[list[str], set[str]]] = {
         ["""UPDATE usage_invoice_items SET price = '{"model": "per_unit", "unitPrice": "11"}'"""],
         {"item_price"},
     ),
-    "an item of somebody else": (
+    "an item of another subscription": (
         [f"UPDATE usage_invoice_items SET usage_type_id = 'report' WHERE {ADJUSTMENT}"],
         {"item_owner"},
     ),
@@ -379,7 +379,7 @@ SPOILT_CORRECTIONS: dict[str, tuple[list[str], set[str]]] = {
         ["UPDATE usage_summaries SET allowance = allowance + 1 WHERE period_start = '2026-07-11Z'"],
         {"summary_allowance", "usage_mark", "summary_beyond"},
     ),
-    "a plan change that nobody made": (
+    "a plan change that was never made": (
         ["UPDATE subscription_terms SET starts_at = '2026-07-12Z' WHERE starts_at = '2026-07-11Z'"],
         {"summary_period"},
     ),
@@ -395,7 +395,7 @@ SPOILT_CORRECTIONS: dict[str, tuple[list[str], set[str]]] = {
         ["UPDATE usage_invoice_items SET amount = 2 * amount WHERE fee_id IS NOT NULL"],
         {"fee_charged", "invoice_total"},
     ),
-    "a fee of somebody else": (
+    "a fee of another subscription": (
         ["UPDATE fee_charges SET subscription_id = 'sub-jp' WHERE period_start = '2026-07-11Z'"],
         {"item_owner"},
     ),

@@ -58,7 +58,7 @@ def draft(world: Session, now: datetime) -> UUID:
 
 @pytest.fixture
 def finalized(draft: UUID, world: Session, now: datetime) -> UUID:
-    """The same, finalized after its period."""
+    """The id of that invoice, finalized after its period."""
     after = now.replace(month=12)
     finalize_invoices(world, ["sub456"], as_of=after, grace=after - after, now=after, actor="test")
     world.flush()

@@ -383,7 +383,7 @@ class Money(RuleBasedStateMachine):
 
     @rule()
     def die_between_slices(self) -> None:
-        """A run that did its first slices and nothing more, until somebody resumes it."""
+        """A run that did its first slices and nothing more, until the machine resumes it."""
         run = opened(self.engine, self.now)
         due = next_of_run(self.engine, run.id, grace=GRACE)
         for position in due.positions:

@@ -1,4 +1,4 @@
-"""RabbitMQ as the broker, with quorum queues and confirms: whatever becomes of it a 202 holds and nobody hangs."""
+"""RabbitMQ as the broker, with quorum queues and confirms: whatever happens to it, a 202 holds and no request hangs."""
 
 import time
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def out_of_memory(broker: RabbitMQ) -> None:
 
 
 def without_its_queue(broker: RabbitMQ) -> None:
-    """Somebody deletes the queue with all that is in it."""
+    """Delete the queue with all that is in it."""
     broker.control("delete_queue", "usage")
 
 

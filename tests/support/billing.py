@@ -15,7 +15,7 @@ GRACE = timedelta(hours=1)
 def opened(
     engine: Engine, as_of: datetime, *, only: str | None = None, dry_run: bool = False, now: datetime | None = None
 ) -> BillingRun:
-    """A run that nobody has begun to work on."""
+    """A run that no worker has begun."""
     with transaction(engine) as session:
         request = RunRequest(as_of=as_of, subscription_id=only, dry_run=dry_run)
         return open_run(session, request, requested_by="test", now=now or as_of)

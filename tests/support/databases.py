@@ -50,7 +50,7 @@ class Databases:
         return self._create(template="template1")
 
     def drop_all(self) -> None:
-        """Remove what was made here, whoever is still connected."""
+        """Drop the databases that were made here, even with sessions still connected to them."""
         while self._names:
             self._run(f'DROP DATABASE IF EXISTS "{self._names.pop()}" WITH (FORCE)')
 

@@ -14,7 +14,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20, *, why: Calla
 
 
 def gone(pid: int) -> bool:
-    """Whether the process has ended (a zombie that nobody has buried yet has)."""
+    """Whether the process has ended; a zombie, which its parent has not waited for yet, has."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The search for what does harm: interrupted at any point it accuses nobody who is innocent."""
+"""The search for the harmful entry: interrupted at any point, it accuses no innocent one."""
 
 from datetime import datetime
 

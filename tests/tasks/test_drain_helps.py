@@ -1,4 +1,4 @@
-"""Whoever empties a shard in which little waits takes the others along, and lets go when it becomes too much."""
+"""A drain of a shard in which little waits takes other shards along, and leaves them when they hold too much."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ def names(engine: Engine) -> dict[int, str]:
 
 @pytest.fixture
 def send(names: dict[int, str], inbox: Inbox, now: datetime) -> Send:
-    """Append so many to each shard; the shards that nobody had been woken for."""
+    """Append so many to each shard; returns the shards for which no drain had been woken."""
 
     def append(each: int) -> set[int]:
         made = [make_recording(now=now, subscription=name) for name in names.values() for _ in range(each)]
@@ -50,7 +50,7 @@ def test_a_little_everywhere_is_one_process_affair(engine: Engine, inbox: Inbox,
     assert send(1) == set()
     assert drain_shard(3, inbox=inbox, engine=engine) == 3 * SHARDS
     assert inbox.waiting() == 0
-    # All of them rest: whoever comes next wakes again.
+    # All of them rest: the next append wakes a drain again.
     assert send(1) == set(range(SHARDS))
     assert drain_shard(3, inbox=inbox, engine=engine) == SHARDS
     check_books(engine)
@@ -118,7 +118,7 @@ def test_who_holds_other_shards_and_has_no_time_for_them_lets_go(
     number: int,
     size: int,
 ) -> None:
-    """Nobody else could read them: they would wait as long as its own shard is busy."""
+    """No other drain could read them: they would wait as long as its own shard is busy."""
     tuning = Tuning(batch=40, little=10, full_bytes=8000)
     woken: list[list[int]] = []
 
@@ -154,14 +154,14 @@ def test_too_much_for_one_is_left_to_others_who_are_woken(engine: Engine, inbox:
     taken = drain_shard(2, inbox=inbox, engine=engine, tuning=tuning, wake_others=wake_others)
     left = {shard for shard in range(SHARDS) if inbox.read(shard, at_most=1)}
     assert left == set(range(SHARDS)) - {0, 2}
-    assert woken == [[1]]  # it had begun with that one; for the others somebody was woken when they were sent
+    assert woken == [[1]]  # it had begun with that one; for the others a drain was woken when they were sent
     assert taken + sum(drain_shard(shard, inbox=inbox, engine=engine, tuning=tuning) for shard in left) == 15 * SHARDS
     assert inbox.waiting() == 0
     assert [total for _, _, total, _ in totals(engine)] == [15] * SHARDS
     check_books(engine)
 
 
-def test_deaths_that_nobody_is_to_blame_for_do_not_make_every_shard_a_suspect(
+def test_deaths_that_no_entry_is_to_blame_for_do_not_make_every_shard_a_suspect(
     engine: Engine, inbox: Inbox, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searched: list[int] = []

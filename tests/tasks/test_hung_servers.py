@@ -1,4 +1,4 @@
-"""Servers of its own that this file stops, freezes and starts again: whoever waits for them is told in time."""
+"""Servers of its own that this file stops, freezes and starts again: every caller that waits is told in time."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ LIMITS = Limits(1000, 10**7)
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    """A Valkey that nobody else uses."""
+    """A Valkey that no other test uses."""
     server = EmbeddedRedis(tmp_path, durable=False)
     server.start()
     yield server

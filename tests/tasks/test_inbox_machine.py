@@ -1,4 +1,4 @@
-"""The inbox against a model of lists, and real drains against appends: nothing is lost and nobody forgotten."""
+"""The inbox against a model of lists, and real drains against appends: no recording is lost, no shard is forgotten."""
 
 import queue
 import random

@@ -29,7 +29,7 @@ def test_a_line_has_one_id_and_one_key(digest: bytes, line: int) -> None:
     assert is_identifier(name.key(line))
     assert name.key(line) != name.key(line + 1)
     assert name.record_id(line).version == 8
-    # Whoever reads a time out of an id, as of other ids, gets one.
+    # A reader of the time in an id, as of other ids, gets one.
     assert datetime.fromtimestamp((name.record_id(line).int >> 80) / 1000, tz=UTC).year < 2005
 
 

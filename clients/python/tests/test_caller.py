@@ -149,7 +149,7 @@ def test_the_end_does_not_wait_for_a_connection_that_never_comes(folder: Path, m
     with socket.socket() as full, contextlib.ExitStack() as others:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        for _ in range(4):  # nobody accepts: once the backlog is full, connecting hangs
+        for _ in range(4):  # the server accepts no connection: once the backlog is full, connecting hangs
             other = others.enter_context(socket.socket())
             other.setblocking(False)
             other.connect_ex(full.getsockname())

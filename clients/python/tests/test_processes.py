@@ -237,7 +237,7 @@ assert client.flush()
 
 @pytest.mark.parametrize("mode", ["hang", "stall"])
 def test_a_fork_while_an_answer_is_awaited(mode: str, service: Service, run: Run) -> None:
-    # The parent's thread holds the lock of what it reads from; in the child nobody will ever open it.
+    # A thread of the parent holds the lock of what it reads from; in the child no thread will ever release it.
     service.script.append(mode)
     script = """
 client = make(timeout=60.0)
