@@ -11,9 +11,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from usage_billing.access.keys import MAXIMUM_KEY_LENGTH, hash_key
+from usage_billing.access.keys import hash_key
 from usage_billing.access.principal import Principal
 from usage_billing.core.errors import NotAuthenticated, Unavailable
+from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH
 
 MAX_ENTRIES = 10_000
 REFUSED_SECONDS = 1.0

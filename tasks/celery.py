@@ -14,10 +14,12 @@ from celery.signals import setup_logging, worker_init, worker_process_init, work
 from tasks import base
 from tasks.inbox.durability import warn_of_loss
 from usage_billing import logs
-from usage_billing.core.errors import Unavailable
+from usage_billing.core.errors import ConfigurationError, Unavailable
 
 # Allocations between two garbage collections. A batch makes tens of thousands of objects and hardly any cycles.
 _GC_EVERY = 50_000
+CANNOT_START = 2
+"""The exit status of a worker that is configured wrongly, as that of a command."""
 
 app = Celery("usage-billing")
 app.config_from_object("celeryconfig")
@@ -42,6 +44,19 @@ def _forget_inherited_connections(**_: Any) -> None:
     # When the collector looked through all of them again and again, it took a fifth of a task's time.
     gc.freeze()
     gc.set_threshold(_GC_EVERY, 20, 20)
+
+
+@worker_init.connect
+def _refuse_what_could_not_work(**_: Any) -> None:
+    """End the worker at once if it has no database or no inbox: each of its tasks would fail."""
+    try:
+        base.settings().require_database()
+        if base.settings().inbox == "redis":
+            base.settings().require_redis()
+    except ConfigurationError as error:
+        sys.stderr.write(f"usage-billing worker: {error.message}\n")
+        # Celery logs an Exception of a signal's receiver and goes on.
+        raise SystemExit(CANNOT_START) from None
 
 
 @worker_init.connect

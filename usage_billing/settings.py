@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from usage_billing.core.errors import ConfigurationError
+from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, is_key
 from usage_billing.core.schedule import Schedule, parse_schedule
 
 DEVELOPMENT_PREFIX = "dev-"
@@ -152,6 +153,12 @@ class Settings:
                 )
             if value and len(value) < MINIMUM_SECRET_LENGTH:
                 raise ConfigurationError(f"{name} must have at least {MINIMUM_SECRET_LENGTH} characters")
+        for name, value in (("USAGE_BILLING_ADMIN_KEY", self.admin_key), ("INTERNAL_API_KEY", self.internal_api_key)):
+            if value and not is_key(value):
+                raise ConfigurationError(
+                    f"{name} must have {MINIMUM_KEY_LENGTH} to {MAXIMUM_KEY_LENGTH} printable ASCII characters;"
+                    " make one with `openssl rand -hex 32`"
+                )
         if self.jwt_secret and self.jwt_public_key:
             raise ConfigurationError("set JWT_SECRET or JWT_PUBLIC_KEY, not both")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -13,12 +14,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
+import psycopg
 import pytest
 
 from tests.support.processes import gone, wait_until
 from usage_billing.embedded.ports import LOOPBACK, free_port
+from usage_billing.embedded.postgres import EmbeddedPostgres
 from usage_billing.embedded.redis import EmbeddedRedis
 
 pytestmark = pytest.mark.e2e
@@ -46,7 +51,7 @@ def processes_of(folder: Path) -> dict[int, str]:
 class Up:
     """One ``usage-billing up`` in ``folder``, its output collected."""
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, output: int = subprocess.PIPE, **environment: str) -> None:
         self.folder = folder
         clean = {name: value for name, value in os.environ.items() if not OURS.match(name)}
         # As a terminal would have it: children find the package wherever they start.
@@ -56,19 +61,27 @@ class Up:
             cwd=folder,
             env={**clean, "PYTHONPATH": path, **environment},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
         self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        if self.process.stdout is not None:
+            self._read_from(self.process.stdout)
+
+    def read_terminal(self, master: int) -> None:
+        """Collect what it writes to the terminal whose other side is ``master``."""
+        self._read_from(os.fdopen(master, encoding="utf-8", errors="replace"))
+
+    def _read_from(self, stream: IO[str]) -> None:
+        self._reader = threading.Thread(target=self._read, args=(stream,), daemon=True)
         self._reader.start()
 
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
+    def _read(self, stream: IO[str]) -> None:
+        with suppress(OSError):  # a terminal whose last writer has gone
+            for line in stream:
+                self.lines.append(line.rstrip("\n"))
 
     @property
     def text(self) -> str:
@@ -153,13 +166,15 @@ def test_the_printed_commands_lead_to_the_invoice_and_a_second_start_finds_it(
 ) -> None:
     first = up().wait_until_ready()
     assert "loaded the example catalogue into the empty database" in first.text
-    keys = re.findall(r"\) +(ub_[a-z0-9]{8}_[A-Za-z0-9_-]{43})", first.text)
-    assert len(keys) == 2
+    kept = json.loads((folder / ".usage-billing" / "secrets.json").read_text())
+    key = kept["INTERNAL_API_KEY"]
 
-    record, bill, show = re.split(r"\n\s*\n", first.printed_commands().strip())
+    fetch, record, bill, show = re.split(r"\n\s*\n", first.printed_commands().strip())
+    assert "secrets.json" in fetch
+    record, bill, show = (f"{fetch}\n{commands}" for commands in (record, bill, show))
     (accepted,) = documents(first.type(record))
     assert accepted["status"] == "accepted"
-    wait_until(lambda: "53" in first.type(usage_of(first, keys[0])), 30, why=lambda: first.text)
+    wait_until(lambda: "53" in first.type(usage_of(first, key)), 30, why=lambda: first.text)
     (run,) = documents(first.type(bill))
     assert run["runId"]
     wait_until(lambda: "30.00" in first.type(show), 60, why=lambda: first.text)
@@ -173,19 +188,50 @@ def test_the_printed_commands_lead_to_the_invoice_and_a_second_start_finds_it(
 
     logs = "".join(path.read_text() for path in (folder / "logs").glob("usage-billing-*.log"))
     assert logs
-    kept = json.loads((folder / ".usage-billing" / "secrets.json").read_text())
-    for secret in (*kept.values(), *keys):
+    for secret in kept.values():
         assert secret not in logs
+        assert secret not in first.text, "what is no terminal may be a file"
     assert first.stop() == 0, first.text
 
     second = up().wait_until_ready()
-    assert not any(secret in second.text for secret in kept.values()), "keys are shown once"
-    assert "secrets.json" in second.printed_commands()
-    *_, show = re.split(r"\n\s*\n", second.printed_commands().strip())
-    fetch_key = next(line for line in second.printed_commands().splitlines() if "KEY=$(" in line)
-    _, again = documents(second.type(f"{fetch_key}\n{show}"))
+    assert second.port == first.port
+    assert not any(secret in second.text for secret in kept.values())
+    _, again = documents(second.type(show))
     assert again["items"] == [item]
     assert second.stop() == 0, second.text
+
+
+def test_at_a_terminal_the_keys_are_shown_once(folder: Path) -> None:
+    for shown in (True, False):
+        master, slave = pty.openpty()
+        running = Up(folder, "--port", str(free_port()), output=slave)
+        os.close(slave)
+        running.read_terminal(master)
+        running.wait_until_ready()
+        kept = json.loads((folder / ".usage-billing" / "secrets.json").read_text())
+        for name in ("INTERNAL_API_KEY", "USAGE_BILLING_ADMIN_KEY"):
+            assert (kept[name] in running.text) is shown
+        assert running.stop() == 0, running.text
+
+
+def test_a_key_that_cannot_hold_is_named_before_anything_starts(up: Callable[..., Up], folder: Path) -> None:
+    status, said = up(INTERNAL_API_KEY="short").result()
+    assert (status, said.count("\n")) == (2, 0), said
+    assert said.startswith("usage-billing: INTERNAL_API_KEY must have")
+    assert not (folder / ".usage-billing").exists()
+
+
+def test_a_database_given_by_url_is_named_and_gets_no_example(up: Callable[..., Up], folder: Path) -> None:
+    with EmbeddedPostgres(folder / "elsewhere") as given:
+        running = up("--port", str(free_port()), DATABASE_URL=given.url()).wait_until_ready()
+        where = f"the given database postgresql://usage_billing@127.0.0.1:{given.port}/usage_billing"
+        assert f"bringing {where} to the present schema" in running.text
+        assert f"on      {where}" in running.text
+        assert "There is no example in this database." in running.text
+        assert given.url() not in running.text
+        with psycopg.connect(given.url()) as connection:
+            assert connection.execute("SELECT count(*) FROM customers").fetchone() == (0,)
+        assert running.stop() == 0, running.text
 
 
 def usage_of(running: Up, key: str) -> str:
@@ -275,6 +321,9 @@ def test_a_taken_port_is_replaced_unless_it_was_asked_for(up: Callable[..., Up],
         assert "port 5003 is taken, the API will be on" in running.text
         assert running.port != 5003
         assert running.stop() == 0
+    again = up().wait_until_ready()
+    assert again.port == running.port, "clients know the address by now"
+    assert again.stop() == 0
 
 
 @pytest.mark.parametrize(
@@ -290,7 +339,7 @@ def test_a_given_server_that_does_not_answer_is_named_in_one_line(
     up: Callable[..., Up], variable: str, value: str
 ) -> None:
     status, said = up(**{variable: value.format(port=free_port())}).result()
-    assert (status, said.count("\n")) == (2, 0), said
+    assert (status, said.count("\n")) == (4, 0), said
     assert said.startswith(f"usage-billing: {variable}=")
     assert "does not answer" in said
     assert "hunter2" not in said

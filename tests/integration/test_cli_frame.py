@@ -278,3 +278,14 @@ def test_a_bug_is_one_line_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
     assert "unexpected RuntimeError" in answer.err
     assert "geheim" not in answer.err
+
+
+def test_up_calls_a_missing_privilege_for_a_port_that(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from usage_billing.cli.stack import run
+
+    monkeypatch.setattr(run, "obstacle", lambda _: PermissionError(13, "Permission denied"))
+    answer = cli("up", "--port", "80", "--home", str(tmp_path / "home"))
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "port 80 on 127.0.0.1 needs a privilege that this user does not have" in answer.err

@@ -10,16 +10,17 @@ from tests.support.books import rows, scalars
 from usage_billing.access.service import authenticate, revoke_key
 from usage_billing.core.errors import ConfigurationError, NotAuthenticated
 from usage_billing.db.session import rolled_back, transaction
-from usage_billing.flows.administration.first_start import prepare
+from usage_billing.flows.administration.first_start import Example, prepare
 
 SECRET = "a-secret-for-tests-of-32-characters-or-more"
 ADMIN, INTERNAL = "an-admin-key-of-some-length", "a-service-key-of-some-length"
 
 
 def start(engine: Engine, now: datetime, *, seed: bool = True, admin: str = ADMIN) -> bool:
-    """One start of the stack."""
+    """One start of the stack; whether it loaded the example."""
     with transaction(engine) as session:
-        return prepare(session, admin_key=admin, internal_key=INTERNAL, secret=SECRET, seed=seed, now=now)
+        found = prepare(session, admin_key=admin, internal_key=INTERNAL, secret=SECRET, seed=seed, now=now)
+    return found is Example.LOADED
 
 
 def test_an_empty_database_gets_the_founding_documents_example(engine: Engine, now: datetime) -> None:

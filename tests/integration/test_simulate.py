@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -15,6 +15,8 @@ from tests.integration.conftest import Answer, Cli
 from tests.support.books import check_billed, scalars
 from tests.support.callers import Keys
 from usage_billing.cli.frame.exit_codes import ExitCode
+from usage_billing.db.session import transaction
+from usage_billing.flows.administration.first_start import prepare
 from usage_billing.flows.billing.drive_run import run_to_end
 
 UNFINISHED = "SELECT id FROM billing_runs WHERE status NOT IN ('completed', 'failed') ORDER BY id"
@@ -64,12 +66,14 @@ def worker(engine: Engine, drain: Callable[[], int]) -> Worker:
 
 @pytest.fixture
 def simulate(app: Flask, worker: Worker, console: Cli, keys: Keys) -> Iterator[Cli]:
-    """``simulate("--json", TEST_USER_ID="...")`` against the running API, with an admin's key unless another."""
+    """``simulate("--json", TEST_USER_ID="...")`` against the running API, with an admin's key unless another; it
+    asks nothing unless ``asks=True``.
+    """
     with serving(app, worker) as url:
 
-        def call(*arguments: str, **changes: str) -> Answer:
+        def call(*arguments: str, asks: bool = False, **changes: str) -> Answer:
             given = {"USAGE_BILLING_ADMIN_KEY": keys.admin, **changes}
-            return console("simulate", "--url", url, *arguments, **given)
+            return console("simulate", "--url", url, *(() if asks else ("--yes",)), *arguments, **given)
 
         yield call
 
@@ -110,6 +114,24 @@ def test_with_the_founding_documents_variables_it_uses_theirs(
     assert again.code == 0, again.err
     assert again.json["invoice"]["total"] == "60.00"
     check_billed(world)
+
+
+def test_where_data_of_an_operator_are_it_asks_first_and_says_what_stays(simulate: Cli, world: Engine) -> None:
+    alone = simulate(asks=True)
+    assert (alone.code, alone.out) == (2, "")
+    assert "has no example of `usage-billing up`: give --yes if the plan simulation" in alone.err
+    named = simulate(asks=True, TEST_USER_ID="user123", TEST_SUBSCRIPTION_ID="sub456")
+    assert named.code == 2
+    assert "usage beyond the limit may be recorded for user123 under sub456" in named.err
+    assert scalars(world, "SELECT id FROM plans") == ["business"]
+    assert scalars(world, "SELECT count(*) FROM usage") == [0]
+
+
+def test_on_the_example_it_asks_nothing(simulate: Cli, engine: Engine, now: datetime) -> None:
+    with transaction(engine) as session:
+        prepare(session, admin_key="", internal_key="", secret="s" * 32, seed=True, now=now)
+    answer = simulate(asks=True, TEST_USER_ID="user123", TEST_SUBSCRIPTION_ID="sub456")
+    assert answer.code == 0, answer.err
 
 
 @pytest.mark.parametrize(

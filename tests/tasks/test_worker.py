@@ -2,10 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine, text
 
 from tasks.celery import app
@@ -18,6 +22,7 @@ from usage_billing.db.session import transaction
 from usage_billing.metering.recording import SHARDS
 from usage_billing.settings import Settings
 
+ROOT = Path(__file__).parents[2]
 NAMES = [f"sub{number}" for number in range(8)]
 
 
@@ -86,3 +91,18 @@ def test_a_worker_killed_in_mid_drain_leaves_exact_books(engine: Engine, inbox: 
     assert counts(engine).recorded == sent == 1200
     assert [total for _, _, total, _ in totals(engine)] == [150] * len(NAMES)
     check_books(engine)
+
+
+@pytest.mark.parametrize("missing", ["DATABASE_URL", "REDIS_URL"])
+def test_a_worker_without_its_servers_refuses_to_start(settings: Settings, missing: str) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "CELERY_BROKER_URL": settings.redis_url,
+        missing: "",
+    }
+    command = [sys.executable, "-m", "celery", "--quiet", "-A", "tasks.celery", "worker", "-P", "solo", "-Q", "usage"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2, done.stderr
+    assert f"usage-billing worker: {missing} is not set" in done.stderr

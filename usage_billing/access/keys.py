@@ -9,8 +9,6 @@ from hashlib import sha256
 
 _ALPHABET = string.ascii_lowercase + string.digits
 _OURS = re.compile(r"(ub_[a-z0-9]{8})_[A-Za-z0-9_-]{43}")
-MINIMUM_KEY_LENGTH = 16
-MAXIMUM_KEY_LENGTH = 256
 
 DEFAULT_OVERLAP = timedelta(days=1)
 """How long a rotated key holds beside its successor unless the caller says otherwise."""

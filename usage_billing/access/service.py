@@ -9,11 +9,12 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from usage_billing.access.keys import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, hash_key, make_key, prefix_of, same_key
+from usage_billing.access.keys import hash_key, make_key, prefix_of, same_key
 from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import SCOPES, Principal
 from usage_billing.access.queries import get_key
 from usage_billing.core.errors import ConfigurationError, Conflict, InvalidInput, NotAuthenticated
+from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, is_key
 
 _LAST_USE_GRAIN = timedelta(minutes=1)
 
@@ -57,7 +58,7 @@ def ensure_key(session: Session, key: str, *, name: str, scopes: Iterable[str], 
 
     Raises ConfigurationError for a text that cannot be a key.
     """
-    if not MINIMUM_KEY_LENGTH <= len(key) <= MAXIMUM_KEY_LENGTH or not key.isascii() or not key.isprintable():
+    if not is_key(key):
         raise ConfigurationError(
             f"the key for {name} must have {MINIMUM_KEY_LENGTH} to {MAXIMUM_KEY_LENGTH} printable ASCII characters"
         )

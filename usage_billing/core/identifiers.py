@@ -14,6 +14,11 @@ IDENTIFIER_PATTERN = r"[A-Za-z0-9_.:-]{1,128}"
 _IDENTIFIER = re.compile(IDENTIFIER_PATTERN)
 
 
+MINIMUM_KEY_LENGTH = 16
+MAXIMUM_KEY_LENGTH = 256
+"""How long an API key may be that an operator chooses, in characters."""
+
+
 def new_id() -> UUID:
     """A version 7 UUID: unique, and ordered by time so that indexes grow at their right edge."""
     return uuid7()
@@ -27,3 +32,8 @@ def new_text_id() -> str:
 def is_identifier(text: str) -> bool:
     """Whether ``text`` may name a customer, a plan, a key ...: 1 to 128 of ``A-Z a-z 0-9 _ . : -``."""
     return _IDENTIFIER.fullmatch(text) is not None
+
+
+def is_key(text: str) -> bool:
+    """Whether ``text`` may be an API key: 16 to 256 printable ASCII characters."""
+    return MINIMUM_KEY_LENGTH <= len(text) <= MAXIMUM_KEY_LENGTH and text.isascii() and text.isprintable()

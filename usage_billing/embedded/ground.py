@@ -1,26 +1,25 @@
 """Where a server's files lie and who it runs as.
 
-PostgreSQL refuses to run as root, and a database should not have root's rights anyway. Started by root, both servers
-run as the account ``nobody``. A folder below ``/root`` (mode 0700) is closed to that account; then the data go to a
-folder of their own below ``/var/lib``, and a note in the home names it. Giving ``nobody`` the capability to enter every
-folder would open every other file to it too.
+PostgreSQL refuses to run as root, and a database should not have root's rights anyway. Started by root, each server
+runs as a user id of its own. A folder below ``/root`` (mode 0700) is closed to that id; then the data go to a folder of
+their own below ``/var/lib``, and a note in the home names it. Giving the server the capability to enter every folder
+would open every other file to it too.
 """
 
 import os
-import pwd
 import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from usage_billing.core.errors import ConfigurationError
+from usage_billing.embedded.accounts import account_of
 from usage_billing.embedded.files import make_directory, write_private
 from usage_billing.supervisor.process import Account
 
-UNPRIVILEGED = "nobody"
 NOTE = "data-is-in"
 PRIVATE, PASSABLE, PUBLIC = 0o700, 0o711, 0o755
-"""Modes of folders: for us alone; as root, for ``nobody`` to pass through; readable by all."""
+"""Modes of folders: for us alone; as root, for the servers to pass through; readable by all."""
 OUTSIDE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108  mkdtemp makes the folder, for us alone
 
 
@@ -52,10 +51,9 @@ def prepare(home: Path, name: str) -> Ground:
         make_directory(home / name, mode=PRIVATE)
         _refuse_foreign(home / name / "data")
         return Ground(home / name, None, inside=True)
-    inside = home / name
-    account = _account(inside / "data")
+    inside, note = home / name, home / NOTE
+    account = account_of((_noted(home, note) / name if note.exists() else inside) / "data")
     make_home(home)
-    note = home / NOTE
     if inside.is_dir() and not can_pass(home, account):
         raise ConfigurationError(
             f"{inside} is out of reach for {account.name}, which the server runs as;"
@@ -83,21 +81,6 @@ def _may_enter(folder: os.stat_result, account: Account) -> bool:
     return bool(folder.st_mode & stat.S_IXOTH)
 
 
-def _account(data: Path) -> Account:
-    """The owner of existing data, so that `sudo` on a user's own home works; ``nobody`` for new ones."""
-    try:
-        if data.exists() and (owner := data.stat().st_uid) != 0:
-            entry = pwd.getpwuid(owner)
-        else:
-            entry = pwd.getpwnam(UNPRIVILEGED)
-    except KeyError:
-        raise ConfigurationError(
-            "running as root needs the account `nobody` for the embedded servers:"
-            " run as a normal user, or set DATABASE_URL and REDIS_URL"
-        ) from None
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
-
-
 def _refuse_foreign(data: Path) -> None:
     if data.exists() and data.stat().st_uid != os.geteuid():
         raise ConfigurationError(
@@ -106,15 +89,20 @@ def _refuse_foreign(data: Path) -> None:
         )
 
 
+def _noted(home: Path, note: Path) -> Path:
+    """The folder that ``note`` names; raises ConfigurationError when it is gone."""
+    base = Path(note.read_text(encoding="utf-8").strip())
+    if not base.is_dir():
+        raise ConfigurationError(
+            f"the data of {home} were in {base}, which is gone; delete {note} to start with empty ones"
+        )
+    return base
+
+
 def _outside(home: Path, note: Path) -> Path:
-    """The folder that the file ``note`` names; without that file a new folder, whose path is written to it."""
+    """The folder that ``note`` names; without a note a new one, which the note names from now on."""
     if note.exists():
-        base = Path(note.read_text(encoding="utf-8").strip())
-        if not base.is_dir():
-            raise ConfigurationError(
-                f"the data of {home} were in {base}, which is gone; delete {note} to start with empty ones"
-            )
-        return base
+        return _noted(home, note)
     parent = next((folder for folder in OUTSIDE if os.access(folder, os.W_OK)), None)
     if parent is None:
         raise ConfigurationError(

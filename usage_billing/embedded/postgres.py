@@ -14,11 +14,12 @@ import psycopg
 from psycopg import sql
 
 from usage_billing.core.errors import ConfigurationError, Unavailable
+from usage_billing.embedded.accounts import account_for_initdb
 from usage_billing.embedded.binaries import postgres_programs
 from usage_billing.embedded.files import read_or_make, sync_directory, write_private
 from usage_billing.embedded.ports import LOOPBACK
 from usage_billing.embedded.server import EmbeddedServer
-from usage_billing.supervisor.process import Step, spawn
+from usage_billing.supervisor.process import Account, Step, spawn
 
 SUPERUSER = "postgres"
 APPLICATION = "usage_billing"
@@ -90,14 +91,15 @@ class EmbeddedPostgres(EmbeddedServer):
         """Make the data directory under another name first: an interrupted initdb leaves nothing half made."""
         fresh = self.ground.place / "data-fresh"
         password = self.ground.place / "password-for-initdb"
-        write_private(password, self._password(SUPERUSER), owner=self.ground.account)
+        account = account_for_initdb(self.ground.account)
+        write_private(password, self._password(SUPERUSER), owner=account)
         try:
             for locale in LOCALES:
                 shutil.rmtree(fresh, ignore_errors=True)
                 fresh.mkdir(mode=0o700)
-                if self.ground.account is not None:
-                    os.chown(fresh, self.ground.account.uid, self.ground.account.gid)
-                failure = self._initdb(fresh, password, locale=locale)
+                if account is not None:
+                    os.chown(fresh, account.uid, account.gid)
+                failure = self._initdb(fresh, password, locale=locale, account=account)
                 if failure is None:
                     break
             else:
@@ -107,7 +109,7 @@ class EmbeddedPostgres(EmbeddedServer):
         fresh.rename(self.ground.data)
         sync_directory(self.ground.place)
 
-    def _initdb(self, target: Path, password: Path, *, locale: str) -> str | None:
+    def _initdb(self, target: Path, password: Path, *, locale: str, account: Account | None) -> str | None:
         """Run initdb; returns what it said when it failed."""
         command = [
             *(str(self._programs / "initdb"), "--pgdata", str(target), "--username", SUPERUSER),
@@ -119,7 +121,7 @@ class EmbeddedPostgres(EmbeddedServer):
             command,
             env=self._environment(),
             cwd=self.ground.place,
-            account=self.ground.account,
+            account=account,
             on_parent_death=SIGTERM,
             stdout=subprocess.PIPE,
         )

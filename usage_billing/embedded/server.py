@@ -16,9 +16,10 @@ from typing import ClassVar, Self
 from usage_billing.core.errors import Conflict, Unavailable
 from usage_billing.embedded import ground as grounds
 from usage_billing.embedded import leftovers
+from usage_billing.embedded.accounts import hand_over
 from usage_billing.embedded.files import write_private
 from usage_billing.embedded.locks import FileLock
-from usage_billing.embedded.ports import free_port, is_free
+from usage_billing.embedded.ports import free_port, is_free, noted_port
 from usage_billing.supervisor.child import describe
 from usage_billing.supervisor.process import Step, end, send, spawn
 
@@ -152,7 +153,7 @@ class EmbeddedServer(ABC):
         """Start on the port of the last start. Other processes have it in their URLs, so a restart waits for it."""
         note = self.ground.place / "port"
         for attempt in range(PORT_TRIES):
-            port = self._port or (_noted(note) if attempt == 0 else None) or free_port()
+            port = self._port or (noted_port(note) if attempt == 0 else None) or free_port()
             if self._port is None and not is_free(port):
                 continue
             self._launch(port)
@@ -170,6 +171,8 @@ class EmbeddedServer(ABC):
         if not running.acquire(seconds=0):
             leftovers.end_leftover(running, ground.data, name=self.name, seconds=LEFTOVER_SECONDS)
         leftovers.forget_stale_pid(ground.data)
+        if ground.account is not None:
+            hand_over(ground.data, ground.account)
         try:
             log.touch(mode=0o600)
             with log.open("ab") as output:
@@ -213,10 +216,3 @@ class EmbeddedServer(ABC):
             log.seek(self._log_start)
             return b"".join(deque(log, maxlen=TAIL_LINES)).decode("utf-8", "replace").rstrip()
         return ""
-
-
-def _noted(note: Path) -> int | None:
-    with suppress(OSError, ValueError):
-        port = int(note.read_text())
-        return port if 0 < port < 2**16 else None
-    return None

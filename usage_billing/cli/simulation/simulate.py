@@ -32,19 +32,22 @@ _ITEMS = ("usageType", "quantity", "unitPrice", "amount", "description")
 @click.option("--url", help="Where the API is; else this machine, at PORT.")
 @click.option("--usage-type", type=IDENTIFIER, help="What to record; else the type with the least left.")
 @click.option("--timeout", type=click.IntRange(1, 3600), default=30, show_default=True, help="Seconds to wait.")
+@click.option("--yes", is_flag=True, help="Do not ask, where the API has data of yours.")
 @json_option
-def command(*, url: str | None, usage_type: str | None, timeout: int, as_json: bool) -> None:
+def command(*, url: str | None, usage_type: str | None, timeout: int, yes: bool, as_json: bool) -> None:
     """Record usage beyond a limit over HTTP, bill it, bill it again, and show the invoice.
 
     With TEST_USER_ID and TEST_SUBSCRIPTION_ID it is their usage that is recorded, and charged; without them it
     makes a customer of its own. TEST_AUTH_TOKEN is a token or a key; without it the admin key is taken from
-    USAGE_BILLING_ADMIN_KEY or from the home of `usage-billing up`. Exits 1 when a step
-    does something else than it should.
+    USAGE_BILLING_ADMIN_KEY or from the home of `usage-billing up`. Unless the API has the example of
+    `usage-billing up`, it says what it leaves behind and asks first. Exits 1 when a step does something else than
+    it should.
     """
     from usage_billing.cli.frame.errors import code_of
     from usage_billing.cli.frame.http import Client
     from usage_billing.cli.simulation.simulated import make_subject, named_subject
     from usage_billing.cli.simulation.simulation import Simulation, SimulationFailed
+    from usage_billing.cli.simulation.traces import allow
 
     settings = load_settings()
     subject = named_subject(
@@ -54,6 +57,7 @@ def command(*, url: str | None, usage_type: str | None, timeout: int, as_json: b
     simulation = Simulation(client, tell, timeout)
     tell(f"calling {client.base}")
     try:
+        allow(client, subject, yes=yes)
         if subject is None:
             subject = make_subject(client)
             tell(f"made the customer {subject.user_id} with the subscription {subject.subscription_id}")

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+LAST = "Ctrl-C stops everything; the data stay."
 SERVICE_KEY, ADMIN_KEY = "INTERNAL_API_KEY", "USAGE_BILLING_ADMIN_KEY"
 # The founding document's call, with three more than the example plan's 50 assessments.
 RECORDING = {
@@ -17,16 +18,25 @@ RECORDING = {
 
 
 def first_steps(
-    *, port: int, home: Path, logs: Path, keys: Mapping[str, str], fresh: frozenset[str], flower: str | None = None
+    *,
+    port: int,
+    home: Path,
+    logs: Path,
+    database: str,
+    example: bool,
+    keys: Mapping[str, str],
+    fresh: frozenset[str],
+    flower: str | None = None,
 ) -> str:
     """The text. ``keys`` maps SERVICE_KEY and ADMIN_KEY to the keys that `up` made; those in ``fresh`` are shown,
-    once. Keys that the operator gave are not in ``keys`` and never shown.
+    once. Keys that the operator gave are not in ``keys`` and never shown. The commands use the ``example``; where it is
+    not in the database, the text names what makes a catalogue.
     """
     base = f"http://127.0.0.1:{port}"
     lines = ["", "usage-billing is running.", "", f"  API     {base}", f"  docs    {base}/api/docs"]
     if flower:
         lines.append(f"  Flower  {flower}")
-    lines += [f"  logs    {logs}", f"  data    {home}", ""]
+    lines += [f"  logs    {logs}", f"  data    {home}", f"  on      {database}", ""]
     shown = SERVICE_KEY in keys and SERVICE_KEY in fresh
     file = home / "secrets.json"
     if shown:
@@ -37,6 +47,8 @@ def first_steps(
             *([f"  admin (USAGE_BILLING_ADMIN_KEY)   {keys[ADMIN_KEY]}"] if ADMIN_KEY in keys else []),
             "",
         ]
+    if not example:
+        return "\n".join([*lines, *_without_example(), "", LAST]) + "\n"
     lines += ["Type this in another terminal.", ""]
     if SERVICE_KEY not in keys:
         key = f"${SERVICE_KEY}"
@@ -52,6 +64,15 @@ def first_steps(
 def read_key(file: Path, name: str) -> str:
     """A shell command that puts a key of ``secrets.json`` into ``$KEY``."""
     return f"""KEY=$(sed -n 's/.*"{name}": "\\(.*\\)".*/\\1/p' {shlex.quote(str(file))})"""
+
+
+def _without_example() -> list[str]:
+    return [
+        "There is no example in this database. These make a catalogue (docs/operations.md has examples):",
+        "",
+        *(f"  usage-billing {noun} create --help" for noun in ("customers", "plans", "usage-types", "quotas")),
+        "  usage-billing subscriptions create --help",
+    ]
 
 
 def _commands(base: str, key: str) -> list[str]:
@@ -74,5 +95,5 @@ def _commands(base: str, key: str) -> list[str]:
         f'    {credential} | grep -o \'"id": *"[^"]*"\' | head -n 1 | cut -d \'"\' -f 4) \\',
         f"    {credential}; echo",
         "",
-        "Ctrl-C stops everything; the data stay.",
+        LAST,
     ]

@@ -1,7 +1,6 @@
 """The running stack: servers, then the schema, then the services, watched until an operator asks for the end."""
 
 import logging
-import os
 import urllib.request
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -13,13 +12,17 @@ from usage_billing.cli.stack.given import check_given
 from usage_billing.cli.stack.services import FLOWER_USER, services, stack_environment
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, Conflict
+from usage_billing.embedded.files import write_private
 from usage_billing.embedded.ground import make_home
 from usage_billing.embedded.leftovers import KILL_SECONDS, kill_holders
 from usage_billing.embedded.locks import FileLock
-from usage_billing.embedded.ports import LOOPBACK, free_port, is_free
+from usage_billing.embedded.ports import LOOPBACK, free_port, is_free, noted_port, obstacle
 from usage_billing.embedded.postgres import EmbeddedPostgres
+from usage_billing.embedded.probe import without_password
 from usage_billing.embedded.redis import EmbeddedRedis
 from usage_billing.embedded.secrets import Secrets, load_or_make
+from usage_billing.embedded.server import EmbeddedServer
+from usage_billing.flows.administration.first_start import Example
 from usage_billing.redaction import redact
 from usage_billing.settings import Settings
 from usage_billing.supervisor.child import Child
@@ -27,6 +30,7 @@ from usage_billing.supervisor.console import Console
 from usage_billing.supervisor.supervisor import Supervisor
 
 DEFAULT_PORT = 5003
+PORT_NOTE = "api-port"
 FLOWER_PORT = 5555
 READY_SECONDS = 60.0
 EARLIER_SECONDS = 30.0
@@ -38,7 +42,9 @@ class Stack:
 
     def __init__(self, settings: Settings, *, seed: bool, with_flower: bool) -> None:
         self.settings = settings
+        self.given = bool(settings.database_url)
         self.seed = seed
+        self.example = Example.ABSENT
         self.with_flower = with_flower
         self.console = Console()
         self.supervisor = Supervisor()
@@ -85,23 +91,25 @@ class Stack:
 
     def _choose_port(self) -> None:
         port = self.settings.port
-        if port is not None and not is_free(port):
-            raise ConfigurationError(
-                f"port {port} on {LOOPBACK} cannot be had, another program has it:"
-                " stop that one, or give another --port (PORT)"
-            )
-        if port is None:
+        if port is not None and (wrong := obstacle(port)) is not None:
+            raise ConfigurationError(_no_port(port, wrong))
+        self.settings = replace(self.settings, port=port or self._port_of_last_time())
+
+    def _port_of_last_time(self) -> int:
+        """The port that the API had at the last start, or else the usual one, or else a free one, kept from now on."""
+        note = self.settings.home / PORT_NOTE
+        port = noted_port(note)
+        if port is None or not is_free(port):
             port = DEFAULT_PORT if is_free(DEFAULT_PORT) else free_port()
+            write_private(note, f"{port}\n")
             if port != DEFAULT_PORT:
-                self.console.say("up", f"port {DEFAULT_PORT} is taken, the API will be on {port}")
-        self.settings = replace(self.settings, port=port)
+                self.console.say("up", f"port {DEFAULT_PORT} is taken, the API will be on {port} from now on")
+        return port
 
     def _log(self) -> None:
         logs.configure(self.settings, "up", stderr=False)
         logging.getLogger().addHandler(_ToConsole(self.console))
         logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
-        if os.geteuid() == 0:
-            self.console.say("up", "running as root; the embedded servers run as `nobody`")
 
     def _start_servers(self) -> None:
         """Start an embedded server for each part without a URL, and put its URL into the settings."""
@@ -109,18 +117,26 @@ class Stack:
             self.console.say("postgres", "starting")
             postgres = EmbeddedPostgres(self.settings.home)
             self.supervisor.add(postgres)
-            self.console.say("postgres", f"ready on {LOOPBACK}:{postgres.port}")
+            self._say_ready(postgres)
             self.settings = replace(self.settings, database_url=postgres.url())
         if not self.settings.redis_url:
             valkey = EmbeddedRedis(self.settings.home)
             self.supervisor.add(valkey)
-            self.console.say("valkey", f"ready on {LOOPBACK}:{valkey.port}")
+            self._say_ready(valkey)
             broker = self.settings.celery_broker_url or valkey.url(CELERY_DATABASE)
             self.settings = replace(self.settings, redis_url=valkey.url(), celery_broker_url=broker)
 
+    def _say_ready(self, server: EmbeddedServer) -> None:
+        account = server.ground.account
+        whose = f", as {account.name}" if account else ""
+        self.console.say(server.name, f"ready on {LOOPBACK}:{server.port}{whose}")
+
     def _prepare_database(self, secrets: Secrets) -> None:
-        """Bring the schema up to date, store the keys, and load the example into an empty database."""
-        self.console.say("up", "bringing the database to the present schema")
+        """Bring the schema up to date, store the keys, and load the example into an empty database of our own.
+
+        A database that was given by URL gets no example.
+        """
+        self.console.say("up", f"bringing {self._database()} to the present schema")
         from usage_billing.cli.migration.migrate import upgrade
         from usage_billing.db.session import make_engine, transaction
         from usage_billing.flows.administration.first_start import prepare
@@ -130,17 +146,17 @@ class Stack:
         engine = make_engine(url, pool_size=1)
         try:
             with transaction(engine) as session:
-                loaded = prepare(
+                self.example = prepare(
                     session,
                     admin_key=self.settings.admin_key or secrets.admin_key,
                     internal_key=self.settings.internal_api_key or secrets.internal_api_key,
                     secret=self.settings.secret or secrets.secret,
-                    seed=self.seed,
+                    seed=self.seed and not self.given,
                     now=utc_now(),
                 )
         finally:
             engine.dispose()
-        if loaded:
+        if self.example is Example.LOADED:
             self.console.say("up", "loaded the example catalogue into the empty database")
 
     def _start_services(self, secrets: Secrets, cleanup: ExitStack) -> None:
@@ -186,14 +202,31 @@ class Stack:
         return first_steps(
             port=self.settings.port or DEFAULT_PORT,
             home=self.settings.home,
+            database=self._database(),
+            example=self.example is not Example.ABSENT,
             logs=self.settings.logs,
             keys=made,
-            fresh=secrets.fresh,
+            fresh=secrets.fresh if self.console.on_terminal else frozenset(),
             flower=flower if flower_port else None,
         )
 
+    def _database(self) -> str:
+        url = without_password(self.settings.database_url)
+        return f"the given database {url}" if self.given else f"the database {url}"
+
     def _relay(self, name: str, line: str) -> None:
         self.console.say(name, redact(line))
+
+
+def _no_port(port: int, wrong: OSError) -> str:
+    if isinstance(wrong, PermissionError):
+        return (
+            f"port {port} on {LOOPBACK} needs a privilege that this user does not have:"
+            " give a --port (PORT) from 1024 on, behind a gateway that listens on the other"
+        )
+    return (
+        f"port {port} on {LOOPBACK} cannot be had, another program has it: stop that one, or give another --port (PORT)"
+    )
 
 
 class _ToConsole(logging.Handler):

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
@@ -22,6 +23,7 @@ from usage_billing.subscriptions.service import NewSubscription
 
 ACTOR = "first start"
 EXAMPLE_CUSTOMER = "user123"
+EXAMPLE_NAME = "Example customer"
 EXAMPLE_PLAN = "business"
 EXAMPLE_SUBSCRIPTION = "sub456"
 # Usage type, allowance per month, price of a unit beyond it in USD. That of assessments is the founding document's.
@@ -32,10 +34,18 @@ _EXAMPLE_QUOTAS = (
 )
 
 
-def prepare(session: Session, *, admin_key: str, internal_key: str, secret: str, seed: bool, now: datetime) -> bool:
+class Example(StrEnum):
+    """Whether the example is in the database: not at all, from an earlier start, or since this one."""
+
+    ABSENT = "absent"
+    THERE = "there"
+    LOADED = "loaded"
+
+
+def prepare(session: Session, *, admin_key: str, internal_key: str, secret: str, seed: bool, now: datetime) -> Example:
     """Make sure that the configured keys are valid, and with ``seed`` load the example into an empty database.
 
-    An empty key is skipped. Returns whether the example was loaded; two starts at once load it once. Raises
+    An empty key is skipped. Returns what became of the example; two starts at once load it once. Raises
     ConfigurationError for a text that is no key.
     """
     lock_first_start(session)
@@ -43,10 +53,11 @@ def prepare(session: Session, *, admin_key: str, internal_key: str, secret: str,
     _ensure(
         session, internal_key, name="internal", scopes=(USAGE_WRITE, USAGE_READ, BILLING_RUN), secret=secret, now=now
     )
-    if not seed or not _is_empty(session):
-        return False
-    _load_example(session, now=now)
-    return True
+    if seed and _is_empty(session):
+        _load_example(session, now=now)
+        return Example.LOADED
+    there = session.scalar(select(exists(select(Customer.id).where(Customer.name == EXAMPLE_NAME))))
+    return Example.THERE if there else Example.ABSENT
 
 
 def _ensure(session: Session, key: str, *, name: str, scopes: tuple[str, ...], secret: str, now: datetime) -> None:
@@ -63,7 +74,7 @@ def _is_empty(session: Session) -> bool:
 
 
 def _load_example(session: Session, *, now: datetime) -> None:
-    create_customer(session, NewCustomer(id=EXAMPLE_CUSTOMER, name="Example customer"), actor=ACTOR, now=now)
+    create_customer(session, NewCustomer(id=EXAMPLE_CUSTOMER, name=EXAMPLE_NAME), actor=ACTOR, now=now)
     create_plan(session, NewPlan(id=EXAMPLE_PLAN, name="Business", currency="USD"), actor=ACTOR, now=now)
     for usage_type, limit, unit_price in _EXAMPLE_QUOTAS:
         create_usage_type(session, NewUsageType(id=usage_type, unit_name=usage_type), actor=ACTOR, now=now)
