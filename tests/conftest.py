@@ -4,6 +4,7 @@ A test that takes ``session`` leaves nothing behind; one that takes ``engine`` o
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,11 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from tests.support.servers import Servers, running_servers
+
+# Under nohup, and in the background of a shell script, SIGINT is ignored, and every process started from here would
+# inherit that; tests send Ctrl-C to such processes.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # celeryconfig is read at import and chooses by the scheme; the address is set once the server is up.
 os.environ.update({"REDIS_URL": "redis://127.0.0.1:1/0", "CELERY_BROKER_URL": "", "DATABASE_URL": ""})

