@@ -10,7 +10,7 @@ from tests.architecture.sources import Source
 
 _NAMELESS = re.compile(r"\b(whoever|nobody|somebody|anybody)\b", re.IGNORECASE)
 # The account that the embedded servers run as, and the file that names it to the operating system.
-_ACCOUNT = ("usage_billing/embedded/ground.py", "nobody")
+_ACCOUNT = ("usage_billing/embedded/accounts.py", "nobody")
 # Words in backquotes or in italics are spoken about, such as the account ``nobody``.
 _QUOTED = re.compile(r"`[^`\n]+`|\*\w+\*")
 _NEEDS_ITS_NEIGHBOUR = re.compile(r"The same(?=[.,;]| for | as | over )|The opposite\b|As for |See \w+[.;]")

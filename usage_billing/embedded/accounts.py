@@ -23,7 +23,7 @@ _PROCESSES, _MAPPED = Path("/proc"), Path("/proc/self/uid_map")
 
 
 def account_of(data: Path) -> Account:
-    """Whom the server of ``data`` runs as: the folder's owner, or an id of its own where root or `nobody` owns it.
+    """Whom the server of ``data`` runs as: the folder's owner, or an id of its own where the owner is root or ``nobody``.
 
     A user's own folder so stays that user's when root goes on with it.
     """
@@ -50,7 +50,7 @@ def hand_over(data: Path, account: Account) -> None:
 
 
 def _free_account(seed: str) -> Account:
-    """The first free id from one that ``seed`` decides, so that two homes seldom try for the same; else `nobody`."""
+    """The first free id from one that ``seed`` decides, so that two homes seldom try for the same; else that of ``nobody``."""
     start = crc32(seed.encode())
     for step in range(IDS):
         number = FIRST_ID + (start + step) % IDS
@@ -80,7 +80,7 @@ def _is_mapped(number: int) -> bool:
 
 
 def _is_nobodys(data: Path) -> bool:
-    """Whether `nobody` itself is the user whose home the data are in."""
+    """Whether ``nobody`` itself is the user whose home the data are in."""
     return data.exists() and data.parents[1].stat().st_uid == data.stat().st_uid == _nobody_id()
 
 
@@ -104,7 +104,7 @@ def _unprivileged() -> Account:
 
 
 def _nobody_id() -> int:
-    """The user id of `nobody`; 0, which is root's, where there is none."""
+    """The user id of ``nobody``; 0, which is root's, where there is none."""
     return pwd.getpwnam(UNPRIVILEGED).pw_uid if _known(pwd.getpwnam, UNPRIVILEGED) else 0
 
 
