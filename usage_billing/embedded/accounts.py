@@ -23,7 +23,7 @@ _PROCESSES, _MAPPED = Path("/proc"), Path("/proc/self/uid_map")
 
 
 def account_of(data: Path) -> Account:
-    """Whom the server of ``data`` runs as: the folder's owner, or an id of its own where the owner is root or ``nobody``.
+    """Whom the server of ``data`` runs as: the folder's owner, or an own id where that is root or ``nobody``.
 
     A user's own folder so stays that user's when root goes on with it.
     """
@@ -50,7 +50,7 @@ def hand_over(data: Path, account: Account) -> None:
 
 
 def _free_account(seed: str) -> Account:
-    """The first free id from one that ``seed`` decides, so that two homes seldom try for the same; else that of ``nobody``."""
+    """The first free id from one that ``seed`` decides, so that two homes seldom want the same; else ``nobody``."""
     start = crc32(seed.encode())
     for step in range(IDS):
         number = FIRST_ID + (start + step) % IDS
