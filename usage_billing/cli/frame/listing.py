@@ -37,7 +37,7 @@ def limit_option(function: Function) -> Function:
 
 
 def span_options(of: str) -> Callable[[Function], Function]:
-    """``--from`` and ``--to``, passed on as ``span``: those whose ``of`` is from the one to before the other."""
+    """``--from`` and ``--to``, passed on as ``span``: they keep things whose time ``of`` is in it, the end excluded."""
 
     def decorate(function: Function) -> Function:
         @wraps(function)
@@ -61,10 +61,10 @@ def first_rows(session: Session, statement: Select[Row], *, limit: int) -> Seque
 
 
 def none_of(things: str, *, hint: str, span: Span = ALWAYS, **asked: str | bool | None) -> str:
-    """What people are told instead of an empty list: that there are none and what makes one, or that none fit.
+    """The text shown to people in place of an empty list: that there are none and what makes one, or that none match.
 
-    ``asked``: the parameters of the options that chose among them, each None or False if it was not given; ``span`` is
-    ``--from`` and ``--to``.
+    ``asked`` has the parameters of the options that narrowed the list, None or False for an option that was not given;
+    ``span`` is ``--from`` and ``--to``.
     """
     given = [
         f"--{name.removesuffix('_id').replace('_', '-')}" + ("" if value is True else f" {value}")

@@ -47,8 +47,8 @@ class _Text:
 
 def csv_lines(file: BinaryIO, layout: Layout) -> Iterator[Line]:
     """The records of ``file`` below its header; raises InvalidInput when the header is missing or has other columns."""
-    # A spreadsheet's mark at the start is no part of the first column's name. Bytes that are no UTF-8 become
-    # surrogates, which no field accepts: the line is named instead of the whole file failing.
+    # ``utf-8-sig`` drops the byte order mark that spreadsheets write before the first column's name. Bytes that are not
+    # UTF-8 become surrogates, which no field accepts: that line is refused, and not the whole file.
     wrapper = TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     text = _Text(wrapper)
     try:
@@ -64,7 +64,7 @@ def csv_lines(file: BinaryIO, layout: Layout) -> Iterator[Line]:
 
 
 def _header(text: _Text, layout: Layout) -> list[str]:
-    """The fields that the columns hold, "" for a column that is passed over."""
+    """The field of each column; "" for a column that is passed over."""
     try:
         cells = next(csv.reader(_pulled(text, []), strict=True, delimiter=layout.delimiter), [])
     except csv.Error as error:
@@ -99,7 +99,7 @@ def _next(text: _Text, columns: Sequence[str], delimiter: str) -> tuple[list[str
 
 
 def _pulled(text: _Text, pulled: list[str]) -> Iterator[str]:
-    """Lines for the reader of one record, which are noted in ``pulled``, until they are too many."""
+    """Read lines for one record and note them in ``pulled``; ends when they are too many for a record."""
     size = 0
     while size <= MAX_LINE and (line := text.read()):
         pulled.append(line)
@@ -139,7 +139,7 @@ def _line(number: int, position: int, columns: Sequence[str], row: Sequence[str]
 
 
 def _check_metadata(cell: bytes) -> None:
-    if cell.lstrip().startswith(b"{"):  # what is no object at all is said by the reader of recordings
+    if cell.lstrip().startswith(b"{"):  # the reader of recordings refuses what is no object
         read_object(cell)
         check_names(cell)
 

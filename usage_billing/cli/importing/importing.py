@@ -77,7 +77,7 @@ def command(
     given = None if delimiter is None else parse_delimiter(delimiter)
     layout = layout_of(file, kind=kind, delimiter=given, names=parse_names(pairs, FIELDS))
     with connected() as (_, engine), opened(file) as handle:
-        with read_only(engine) as session:  # before a long check: is the database there, and migrated?
+        with read_only(engine) as session:  # a missing database or table is told before the long check of the file
             session.execute(text("SELECT FROM usage LIMIT 0"))
         lines = _source(handle, size=size_of(handle), layout=layout, source=source or "")
         checked = lines.check()

@@ -1,4 +1,4 @@
-"""Going through a file that was checked: recording it, a batch in a transaction, or only looking what is new in it."""
+"""Recording a file that was checked, batch by batch, each in a transaction; or only counting what is new in it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def record_file(engine: Engine, source: Source) -> ImportOutcome:
 
 
 def rehearse_file(engine: Engine, source: Source) -> Rehearsal:
-    """Look which good lines of the file the books have, and record nothing."""
+    """Count which good lines of the file the books already have; record nothing."""
     found = Rehearsal()
     for batch in _batches(source.keyed("looking")):
         with read_only(engine) as session:
@@ -68,7 +68,7 @@ def rehearse_file(engine: Engine, source: Source) -> Rehearsal:
 
 
 def _known(session: Session, recordings: list[Recording]) -> set[object]:
-    """The ids of those whose id or whose key is in the books."""
+    """The ids of those recordings whose id or key is in the books."""
     recorded = recorded_keys(session, [(r.subscription_id, r.source, r.key) for r in recordings])
     by_key = {r.id for r in recordings if (r.subscription_id, r.source, r.key) in recorded}
     return by_key | known_ids(session, (r.id for r in recordings))

@@ -1,4 +1,4 @@
-"""How many equal digests came before one, over two readings of the same file, in little memory."""
+"""Counts equal digests in a file that is read twice, in little memory."""
 
 _BYTES = 1 << 24
 

@@ -105,7 +105,7 @@ class Source:
 
 
 def _digest(recording: Recording) -> bytes | None:
-    """What the recording counts once under; None for one that its number alone names."""
+    """The digest by which equal recordings are found: of its key, or of its values; None without both key and time."""
     if recording.key:
         return key_digest(recording)
     return row_digest(recording) if recording.timed else None
