@@ -30,7 +30,7 @@ CODES: dict[str, str] = {
     "missing_scope": "The credential lacks the scope that this needs, or is a customer's where only services may ask.",
     # 404, 405
     "not_found": "No such thing, or not one of yours.",
-    "nothing_upcoming": "If billing ran now there would be nothing to invoice.",
+    "nothing_upcoming": "There is nothing to invoice next; of an ended subscription the last invoice is final.",
     "method_not_allowed": "This address does not take this method; Allow says which.",
     # 409: contradicts what is stored
     "conflict": "The request contradicts what is stored.",

@@ -45,6 +45,12 @@ class ProcessBillingSchema(Schema):
             raise ma.ValidationError({"expectedDigest": [message]})
 
 
+class DocumentQuery(Schema):
+    """How an invoice is to be written."""
+
+    format = Choice("html", load_default="html")
+
+
 class InvoicesQuery(PagedSpanQuery):
     """Which invoices; ``from`` and ``to`` are of ``periodStart``."""
 

@@ -32,5 +32,11 @@ class SpanQuery(Schema):
             raise ma.ValidationError({"to": [Coded("must be after from", "out_of_range")]})
 
 
+class UsageQuery(SpanQuery):
+    """Which usage, and from which line on."""
+
+    cursor = Prefabricated({"type": "string", "maxLength": 1000}, load_default=None)
+
+
 class PagedSpanQuery(PageQuery, SpanQuery):
     """A page of what lies in a span."""

@@ -37,7 +37,7 @@ def process_billing(body: dict[str, Any]) -> BillingRun:
     if digest is not None:
         settings = state().settings
         grace, adjust_within = timedelta(seconds=settings.grace_seconds), settings.adjust_within
-        expect(state().engine, request, digest, grace=grace, now=now, adjust_within=adjust_within)
+        request = expect(state().engine, request, digest, grace=grace, now=now, adjust_within=adjust_within)
     with writing() as session:
         run = open_run(session, request, requested_by=caller().actor, now=now)
     after_commit(partial(enqueue.start_run, run.id))

@@ -5,10 +5,13 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from flask import Response
+from sqlalchemy.orm import Session
+
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.pagination import BY_ID, BY_NUMBER, filters_of, listed, read_cursor
-from api.schemas.billing import InvoicesQuery
+from api.pagination import BY_ID, BY_NUMBER, BY_PLACE, filters_of, listed, read_cursor
+from api.schemas.billing import DocumentQuery, InvoicesQuery
 from api.schemas.paging import PageQuery
 from api.state import state
 from api.transactions import writing
@@ -16,13 +19,14 @@ from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
 from usage_billing.flows.billing import manage_invoices
-from usage_billing.invoicing.models import Invoice
-from usage_billing.invoicing.queries import invoices_where
+from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
+from usage_billing.invoicing.queries import get_invoice, invoices_where, items_where
 from usage_billing.reports.explain import Explanation, explain
-from usage_billing.reports.invoices import InvoiceView, invoice_view, invoice_views
+from usage_billing.reports.invoice_page import POLICY, page_of_invoice
+from usage_billing.reports.invoices import MAX_ITEMS, InvoiceView, invoice_view, invoice_views, zone_of
 from usage_billing.wire.explanation import EXPLANATION
-from usage_billing.wire.invoice import INVOICE
-from usage_billing.wire.noun import page_of
+from usage_billing.wire.invoice import INVOICE, INVOICE_ITEMS
+from usage_billing.wire.noun import page_of, show
 
 Step = Callable[..., Invoice]
 
@@ -34,14 +38,17 @@ blp = Blueprint("invoices", __name__, url_prefix="/api/invoices", description="W
 @blp.arguments(InvoicesQuery, location="query")
 @blp.response(200, page_of(INVOICE))
 def list_invoices(query: dict[str, Any]) -> dict[str, Any]:
-    """List invoices, newest first. A user sees its own."""
+    """List invoices, drafts first, then the newest number. A user sees its own.
+
+    Each shows up to 1,000 of its items; `itemsUrl` leads to all where there are more.
+    """
     if query["customer_id"] is not None and not caller().may_see(query["customer_id"]):
         return {"data": [], "next_cursor": None}
     query["customer_id"] = query["customer_id"] or caller().customer_id
     statement = invoices_where(**filters_of(query))
     with read_only(state().engine) as session:
-        page = listed(session, statement, query, by=[Invoice.id], kind=BY_ID, newest_first=True)
-        return page | {"data": invoice_views(session, page["data"])}
+        page = listed(session, statement, query, by=[Invoice.place, Invoice.id], kind=BY_PLACE, newest_first=True)
+        return page | {"data": invoice_views(session, page["data"], items=MAX_ITEMS)}
 
 
 @blp.route("/<uuid:invoice_id>", methods=["GET"])
@@ -50,10 +57,35 @@ def list_invoices(query: dict[str, Any]) -> dict[str, Any]:
 def show_invoice(invoice_id: UUID) -> InvoiceView:
     """Show an invoice with its items."""
     with read_only(state().engine) as session:
-        found = invoice_view(session, invoice_id)
-    if not caller().may_see(found.invoice.customer_id):
-        raise NotFound(f"there is no invoice {invoice_id}")
-    return found
+        return _seen(session, invoice_id)
+
+
+@blp.route("/<uuid:invoice_id>/items", methods=["GET"])
+@requires(BILLING_RUN, USAGE_READ, users=True)
+@blp.arguments(PageQuery, location="query")
+@blp.response(200, INVOICE_ITEMS)
+def list_items(query: dict[str, Any], invoice_id: UUID) -> dict[str, Any]:
+    """List the items of an invoice."""
+    with read_only(state().engine) as session:
+        invoice = get_invoice(session, invoice_id)
+        if not caller().may_see(invoice.customer_id):
+            raise NotFound(f"there is no invoice {invoice_id}")
+        page = listed(session, items_where(invoice_id), query, by=[UsageInvoiceItem.id], kind=BY_ID)
+        return page | {"currency": invoice.currency}
+
+
+@blp.route("/<uuid:invoice_id>/document", methods=["GET"])
+@requires(BILLING_RUN, USAGE_READ, users=True)
+@blp.arguments(DocumentQuery, location="query")
+@blp.doc(responses={"200": {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}}})
+def show_document(query: dict[str, Any], invoice_id: UUID) -> Response:  # noqa: ARG001
+    """Show an invoice as a plain page, to be read or printed."""
+    with read_only(state().engine) as session:
+        found = _seen(session, invoice_id)
+        zone = zone_of(session, found.invoice)
+    response = Response(page_of_invoice(show(INVOICE, found), zone=zone), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = POLICY
+    return response
 
 
 @blp.route("/<uuid:invoice_id>/finalize", methods=["POST"])
@@ -98,6 +130,14 @@ def explain_item(query: dict[str, Any], invoice_id: UUID, item_id: UUID) -> Expl
     (after,) = read_cursor(query["cursor"], BY_NUMBER) or (0,)
     with read_only(state().engine) as session:
         found = explain(session, invoice_id, item_id, after=after, limit=query["limit"])
+    if not caller().may_see(found.invoice.customer_id):
+        raise NotFound(f"there is no invoice {invoice_id}")
+    return found
+
+
+def _seen(session: Session, invoice_id: UUID) -> InvoiceView:
+    """The invoice, if the caller may see it; raises NotFound."""
+    found = invoice_view(session, invoice_id)
     if not caller().may_see(found.invoice.customer_id):
         raise NotFound(f"there is no invoice {invoice_id}")
     return found

@@ -1,16 +1,19 @@
 """Usage: used, allowed, left, beyond, and what that would cost."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.schemas.paging import SpanQuery
+from api.pagination import BY_NUMBER, read_cursor
+from api.schemas.paging import UsageQuery
 from api.state import state
 from usage_billing.access.principal import USAGE_READ
 from usage_billing.core.errors import NotFound
 from usage_billing.core.spans import Span
 from usage_billing.db.session import read_only
-from usage_billing.reports.usage import usage_of_customer, usage_under
+from usage_billing.reports.usage import UsageLine, usage_of_customer, usage_under
+from usage_billing.reports.usage_page import UsagePage, page_of_lines
 from usage_billing.subscriptions.queries import get_contract
 from usage_billing.wire.usage import SUBSCRIPTION_USAGE, USER_USAGE
 
@@ -19,7 +22,7 @@ blp = Blueprint("usage", __name__, url_prefix="/api/usage", description="What wa
 
 @blp.route("/user/<identifier:customer_id>", methods=["GET"])
 @requires(USAGE_READ, users=True)
-@blp.arguments(SpanQuery, location="query")
+@blp.arguments(UsageQuery, location="query")
 @blp.response(200, USER_USAGE)
 def show_user_usage(query: dict[str, Any], customer_id: str) -> dict[str, Any]:
     """Show what a user used, by subscription and usage type, in the present period or in those of a span."""
@@ -27,12 +30,12 @@ def show_user_usage(query: dict[str, Any], customer_id: str) -> dict[str, Any]:
         raise NotFound(f"there is no customer {customer_id}")
     with read_only(state().engine) as session:
         lines = usage_of_customer(session, customer_id, now=state().clock(), span=_span(query))
-    return {"customer_id": customer_id, "lines": lines}
+    return {"customer_id": customer_id, "page": _page(lines, query)}
 
 
 @blp.route("/subscription/<identifier:subscription_id>", methods=["GET"])
 @requires(USAGE_READ, users=True)
-@blp.arguments(SpanQuery, location="query")
+@blp.arguments(UsageQuery, location="query")
 @blp.response(200, SUBSCRIPTION_USAGE)
 def show_subscription_usage(query: dict[str, Any], subscription_id: str) -> dict[str, Any]:
     """Show what was used under a subscription, by usage type, in the present period or in those of a span."""
@@ -41,7 +44,13 @@ def show_subscription_usage(query: dict[str, Any], subscription_id: str) -> dict
         if not caller().may_see(agreed.customer_id):
             raise NotFound(f"there is no subscription {subscription_id}")
         lines = usage_under(session, [agreed], now=state().clock(), span=_span(query))
-    return {"subscription_id": agreed.id, "customer_id": agreed.customer_id, "plan_id": agreed.plan_id, "lines": lines}
+    shown = {"subscription_id": agreed.id, "customer_id": agreed.customer_id, "plan_id": agreed.plan_id}
+    return shown | {"page": _page(lines, query)}
+
+
+def _page(lines: Sequence[UsageLine], query: dict[str, Any]) -> UsagePage:
+    (after,) = read_cursor(query["cursor"], BY_NUMBER) or (0,)
+    return page_of_lines(lines, after=after)
 
 
 def _span(query: dict[str, Any]) -> Span | None:

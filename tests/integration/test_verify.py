@@ -401,7 +401,7 @@ SPOILT_CORRECTIONS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "a void invoice that stands again": (
         [
-            "DROP INDEX uq_invoices_subscription_period",
+            "DROP INDEX uq_invoices_subscription_kind_closing",
             "UPDATE invoices SET status = 'finalized', voided_at = NULL WHERE status = 'void'",
         ],
         {"summary_charged"},

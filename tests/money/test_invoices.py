@@ -91,7 +91,7 @@ def test_late_usage_is_adjusted_up_at_the_prices_of_its_period(billed: House) ->
     assert last(billed) == ("finalized", Decimal(5), [("adjustment", Decimal(5))])
     row = rows(billed.engine, "SELECT * FROM usage_invoice_items WHERE kind = 'adjustment'")[0]
     assert (row.charged_before, row.quantity, row.billable) == (60, 5, 65)
-    assert row.description == "Adjustment: calls beyond the allowance from 60 to 65, 2026-01-01 to 2026-02-01"
+    assert row.description == "Adjustment: calls beyond the allowance from 60 to 65, 1 to 31 January 2026"
 
 
 def test_a_void_invoice_is_issued_again_as_it_should_have_been(billed: House) -> None:

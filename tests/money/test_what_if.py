@@ -87,9 +87,10 @@ def test_a_run_that_expects_another_digest_is_refused(quarter: House) -> None:
     now = day(3, month=4)
     digest = rehearse(quarter.engine, RunRequest(as_of=now), grace=GRACE, now=now).digest_text()
     assert scalars(quarter.engine, "SELECT count(*) FROM usage_summaries WHERE to_rate") == [1]
+    with pytest.raises(Conflict):  # no dry run showed it
+        expect(quarter.engine, RunRequest(as_of=now), digest, grace=GRACE, now=now)
+    assert quarter.bill(now, dry_run=True).digest == digest
     expect(quarter.engine, RunRequest(as_of=now), digest, grace=GRACE, now=now)
-    quarter.use(51, at=now)
+    assert quarter.bill(now).digest == digest
     with pytest.raises(Conflict):
         expect(quarter.engine, RunRequest(as_of=now), digest, grace=GRACE, now=now)
-    digest = rehearse(quarter.engine, RunRequest(as_of=now), grace=GRACE, now=now).digest_text()
-    assert quarter.bill(now).digest == digest

@@ -101,7 +101,7 @@ def test_the_example_of_the_founding_document() -> None:
     )
     assert charge is not None
     assert (charge.quantity, charge.amount) == (Decimal(3), Decimal("30.00"))
-    assert charge.description == "3 assessment beyond the allowance, 2026-11-01 to 2026-12-01"
+    assert charge.wording.text == "3 assessment beyond the allowance, 1 to 30 November 2026"
 
 
 def test_an_adjustment_says_so() -> None:
@@ -114,4 +114,4 @@ def test_an_adjustment_says_so() -> None:
     )
     assert charge is not None
     assert (charge.quantity, charge.charged_before, charge.amount) == (Decimal(2), Decimal(30), Decimal("20.00"))
-    assert charge.description.startswith("Adjustment: assessment beyond the allowance from 3 to 5")
+    assert charge.wording.text.startswith("Adjustment: assessment beyond the allowance from 3 to 5")

@@ -34,7 +34,8 @@ class SlicePhase(StrEnum):
 class BillingRun(Base):
     """One run of the daily chain over everything that is due up to ``as_of``.
 
-    ``key`` makes a scheduled run unique: two beats at one tick open one run.
+    ``key`` makes a scheduled run unique: two beats at one tick open one run. A run with ``expected_digest`` is held to
+    the dry run ``rehearsal_id``: it rates the recordings that the dry run rated.
     """
 
     __tablename__ = "billing_runs"
@@ -46,6 +47,7 @@ class BillingRun(Base):
             "id",
             postgresql_where=text("status IN ('opened', 'invoicing', 'finalizing')"),
         ),
+        Index("ix_billing_runs_digest", "digest", "id", postgresql_where=text("dry_run")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -66,6 +68,22 @@ class BillingRun(Base):
     digest: Mapped[str | None] = mapped_column(String(64))
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     error: Mapped[str | None] = mapped_column(Text)
+    expected_digest: Mapped[str | None] = mapped_column(String(64))
+    rehearsal_id: Mapped[UUID | None]
+
+
+class BillingRunPin(Base):
+    """How much a dry run knew of a summary that it rated: the ordinals of its last recording and its last void."""
+
+    __tablename__ = "billing_run_pins"
+    __table_args__ = (CheckConstraint("events >= 0 AND voids >= 0", name="ordinals"),)
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("billing_runs.id", ondelete="CASCADE"), primary_key=True)
+    subscription_id: Mapped[Identifier] = mapped_column(primary_key=True)
+    usage_type_id: Mapped[Identifier] = mapped_column(primary_key=True)
+    period_start: Mapped[Instant] = mapped_column(primary_key=True)
+    events: Mapped[int] = mapped_column(BigInteger)
+    voids: Mapped[int] = mapped_column(BigInteger)
 
 
 class BillingRunSlice(Base):

@@ -30,6 +30,8 @@ class NewRun:
     dry_run: bool
     requested_by: str
     started_at: datetime
+    expected_digest: str | None = None
+    rehearsal_id: UUID | None = None
 
 
 def add_run(session: Session, new: NewRun) -> BillingRun | None:

@@ -51,7 +51,7 @@ def command(
         logs.configure(settings, "cli", stderr=False)
         grace, adjust_within = timedelta(seconds=settings.grace_seconds), settings.adjust_within
         if digest:
-            expect(engine, request, digest, grace=grace, now=now, adjust_within=adjust_within)
+            request = expect(engine, request, digest, grace=grace, now=now, adjust_within=adjust_within)
         with transaction(engine) as session:
             run_id = open_run(session, request, requested_by=actor(), now=now).id
         with progress() as bar:

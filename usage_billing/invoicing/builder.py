@@ -4,17 +4,23 @@ By this rule every run comes to the same sum: a rerun finds nothing left to char
 difference, and a recording that was taken back gives its amount back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from usage_billing.core.decimals import EXACT, plain
+from usage_billing.core.money import money_text
+from usage_billing.invoicing.wording import Wording, days_of
 from usage_billing.metering.unrated import UnratedSummary
-from usage_billing.rating.engine import amount_for
+from usage_billing.rating.currency import minor_unit
+from usage_billing.rating.engine import rate, stored_price
+from usage_billing.rating.price import DISCOUNT, MAXIMUM, MINIMUM
+from usage_billing.rating.pricing.base import Line
+
+_NOTHING = Decimal(0)
+_BOUNDS = {MINIMUM: "minimumAmount", MAXIMUM: "maximumAmount"}
 
 
 class ItemKind(StrEnum):
@@ -49,55 +55,67 @@ class Charge(NamedTuple):
     quantity: Decimal
     charged_before: Decimal
     amount: Decimal
-    description: str
+    wording: Wording
 
 
 def charge_for(
-    summary: UnratedSummary, tariff: Tariff | None, *, before: EarlierCharge, kind: ItemKind
+    summary: UnratedSummary, tariff: Tariff | None, *, before: EarlierCharge, kind: ItemKind, zone: str = "UTC"
 ) -> Charge | None:
     """The charge that brings what was charged for a summary to what is due; None when nothing is left to charge.
 
     Without an allowance nothing is ever due. An adjustment by nothing is left out: the next one with an amount tells
-    the quantity of both.
+    the quantity of both. Its text names days in ``zone``.
     """
-    due, billable = Decimal(0), Decimal(0)
+    due, billable, lines = _NOTHING, _NOTHING, list[Line]()
     if tariff is not None and summary.allowance is not None:
         billable = summary.beyond_limit
-        due = amount_for(tariff.price, billable, recordings=summary.beyond_events, currency=tariff.currency)
+        price = stored_price(tariff.price)
+        rated = rate(price, billable, recordings=summary.beyond_events, currency=tariff.currency)
+        due, lines = rated.amount, rated.lines
     quantity = EXACT.subtract(billable, before.quantity)
     amount = EXACT.subtract(due, before.amount)
     if not amount and (kind == ItemKind.ADJUSTMENT or not quantity):
         return None
-    return Charge(
-        kind=kind,
-        quantity=quantity,
-        charged_before=before.amount,
-        amount=amount,
-        description=_describe(summary, tariff, before, quantity, kind),
-    )
+    args = {"unit": tariff.unit_name if tariff else summary.usage_type_id}
+    args |= days_of(summary.period_start, summary.period_end, zone)
+    if kind == ItemKind.ADJUSTMENT:
+        args |= {"before": plain(before.quantity), "now": plain(billable)}
+        key = "usage_adjustment"
+    else:
+        args |= {"quantity": plain(quantity)}
+        key = "usage"
+    if tariff is not None:
+        args |= _reasons(lines, tariff.currency)
+    return Charge(kind, quantity, before.amount, amount, Wording(key, args))
 
 
-def charge_for_fee(due: Decimal, *, description: str, before: EarlierCharge, kind: ItemKind) -> Charge | None:
-    """The charge that brings what was charged of a base fee to ``due``; None when nothing is left to charge."""
+def charge_for_fee(
+    due: Decimal, *, name: str, days: Mapping[str, str], currency: str, before: EarlierCharge, kind: ItemKind
+) -> Charge | None:
+    """The charge that brings what was charged of a base fee to ``due``; None when nothing is left to charge.
+
+    ``name`` is the plan's, and ``days`` those that the fee is for.
+    """
     amount = EXACT.subtract(due, before.amount)
     if not amount:
         return None
+    wording = Wording("fee", {"name": name, **days})
     if kind == ItemKind.ADJUSTMENT:
-        description = f"Adjustment: {description}, from {plain(before.amount)} to {plain(due)}"
-    return Charge(kind=kind, quantity=Decimal(1), charged_before=before.amount, amount=amount, description=description)
+        change = {"before": _money(before.amount, currency), "now": _money(due, currency)}
+        wording = Wording("fee_adjustment", {**wording.args, **change})
+    return Charge(kind, Decimal(1), before.amount, amount, wording)
 
 
-def _describe(
-    summary: UnratedSummary, tariff: Tariff | None, before: EarlierCharge, quantity: Decimal, kind: ItemKind
-) -> str:
-    period = _span(summary.period_start, summary.period_end)
-    unit = tariff.unit_name if tariff else summary.usage_type_id
-    if kind == ItemKind.ADJUSTMENT:
-        now = EXACT.add(before.quantity, quantity)
-        return f"Adjustment: {unit} beyond the allowance from {plain(before.quantity)} to {plain(now)}, {period}"
-    return f"{plain(quantity)} {unit} beyond the allowance, {period}"
+def _reasons(lines: Iterable[Line], currency: str) -> dict[str, str]:
+    """What made the amount another one than the quantity's: the parts of a text that say so."""
+    found: dict[str, str] = {}
+    for line in lines:
+        if line.wording == DISCOUNT:
+            found["discountPercent"] = plain(line.figures[0])
+        elif line.wording in _BOUNDS:
+            found[_BOUNDS[line.wording]] = _money(line.figures[0], currency)
+    return found
 
 
-@lru_cache(maxsize=256)
-def _span(start: datetime, end: datetime) -> str:
-    return f"{start:%Y-%m-%d} to {end:%Y-%m-%d}"
+def _money(amount: Decimal, currency: str) -> str:
+    return money_text(amount, minor_unit(currency))

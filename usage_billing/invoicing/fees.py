@@ -42,11 +42,12 @@ _PUT = text("""
         excluded.period_end, excluded.bills_at, excluded.amount, excluded.description)
 """)
 _LOCK = text("""
-    SELECT id, subscription_id, period_start, period_end, bills_at, amount, description
-    FROM fee_charges
-    WHERE to_charge AND subscription_id = ANY(CAST(:subscriptions AS text[])) AND period_start <= :as_of
-    ORDER BY subscription_id, period_start
-    FOR UPDATE
+    SELECT f.id, f.subscription_id, p.name AS plan_name, f.period_start, f.period_end, f.bills_at, f.amount
+    FROM fee_charges AS f
+    JOIN plans AS p ON p.id = f.plan_id
+    WHERE f.to_charge AND f.subscription_id = ANY(CAST(:subscriptions AS text[])) AND f.period_start <= :as_of
+    ORDER BY f.subscription_id, f.period_start
+    FOR UPDATE OF f
 """)
 _SETTLE = text("UPDATE fee_charges SET to_charge = false WHERE id = ANY(CAST(:ids AS bigint[]))")
 
@@ -69,11 +70,11 @@ class DueFee(NamedTuple):
 
     id: int
     subscription_id: str
+    plan_name: str
     period_start: datetime
     period_end: datetime
     bills_at: datetime
     amount: Decimal
-    description: str
 
 
 class BilledSpan(NamedTuple):

@@ -42,6 +42,8 @@ class NewItem(NamedTuple):
     voids: int
     events_hash: str | None
     description: str
+    text_key: str
+    text_args: Mapping[str, Any]
     price: Mapping[str, Any] | None
 
 
@@ -67,6 +69,8 @@ _COLUMNS = {
     "voids": "int8",
     "events_hash": "text",
     "description": "text",
+    "text_key": "text",
+    "text_args": "text",
     "price": "text",
 }
 _FIXED = ("id", "invoice_id", "summary_id", "fee_id")
@@ -83,7 +87,7 @@ def add_items(session: Session, items: Sequence[NewItem]) -> None:
     """Put items on their drafts. Raises IntegrityError for a second item of the same cause on the same invoice."""
     if items:
         prices = {id(item.price): _json(item.price) for item in items}  # many items share few prices
-        rows = ((*item[:-1], prices[id(item.price)]) for item in items)
+        rows = ((*item[:-2], _json(item.text_args), prices[id(item.price)]) for item in items)
         copy_rows(session, UsageInvoiceItem.__tablename__, _COLUMNS, rows)
 
 
@@ -122,7 +126,9 @@ def usage_item(id: UUID, invoice_id: UUID, charge: Charge, *, summary: UnratedSu
         billable_events=summary.beyond_events,
         voids=summary.voids,
         events_hash=f"\\x{summary.events_hash.hex()}",
-        description=charge.description,
+        description=charge.wording.text,
+        text_key=charge.wording.key,
+        text_args=charge.wording.args,
         price=tariff.price,
     )
 
@@ -149,10 +155,12 @@ def fee_item(id: UUID, invoice_id: UUID, charge: Charge, *, fee: DueFee) -> NewI
         billable_events=0,
         voids=0,
         events_hash=None,
-        description=charge.description,
+        description=charge.wording.text,
+        text_key=charge.wording.key,
+        text_args=charge.wording.args,
         price=None,
     )
 
 
-def _json(price: Mapping[str, Any] | None) -> str | None:
-    return None if price is None else msgspec.json.encode(price).decode()
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()

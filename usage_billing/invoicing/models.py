@@ -18,15 +18,20 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from usage_billing.core.identifiers import new_id
+from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
 from usage_billing.invoicing.lifecycle import InvoiceKind, InvoiceStatus
+
+PLACE = f"coalesce(number, {MAX_BIGINT})"
+"""Where an invoice stands in a list: at its number, a draft after all of them."""
 
 
 class Invoice(Base):
@@ -65,6 +70,9 @@ class Invoice(Base):
         ),
         Index("ix_invoices_drafts_closing", "subscription_id", "closes_at", postgresql_where=text("status = 'draft'")),
         Index("ix_invoices_drafts_customer", "customer_id", "closes_at", postgresql_where=text("status = 'draft'")),
+        Index("ix_invoices_place", text(PLACE), "id"),
+        Index("ix_invoices_customer_place", "customer_id", text(PLACE), "id"),
+        Index("ix_invoices_subscription_place", "subscription_id", text(PLACE), "id"),
         Index("ix_invoices_customer", "customer_id", "id"),
         Index("ix_invoices_subscription", "subscription_id", "id"),
     )
@@ -86,6 +94,7 @@ class Invoice(Base):
     finalized_at: Mapped[Instant | None]
     paid_at: Mapped[Instant | None]
     voided_at: Mapped[Instant | None]
+    place: Mapped[int] = column_property(func.coalesce(number, literal_column(str(MAX_BIGINT))))
 
     @property
     def amount_due(self) -> Decimal:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, exists, or_, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
@@ -46,6 +46,16 @@ class DraftItem(NamedTuple):
     amount: Decimal
 
 
+class OpenItem(NamedTuple):
+    """An item on a draft, whose it is, and what it charges for."""
+
+    id: UUID
+    invoice_id: UUID
+    subscription_id: str
+    summary_id: int | None
+    fee_id: int | None
+
+
 @dataclass(slots=True)
 class History:
     """What was charged for each cause: on finalized invoices, and on drafts that may still change."""
@@ -82,6 +92,12 @@ class DueDraft(NamedTuple):
     charges: bool
 
 
+_DRAFT_ITEMS = text("""
+    SELECT t.id, t.invoice_id, i.subscription_id, t.summary_id, t.fee_id
+    FROM usage_invoice_items AS t
+    JOIN invoices AS i ON i.id = t.invoice_id
+    WHERE t.id = ANY(CAST(:ids AS uuid[])) AND i.status = 'draft'
+""")
 _HISTORY = text("""
     SELECT t.summary_id, t.fee_id, i.status, t.id, t.invoice_id, i.kind, t.amount, t.quantity
     FROM usage_invoice_items AS t
@@ -149,6 +165,11 @@ def lock_due_drafts(
     return read_rows(session.execute(_LOCK_DUE, due), DueDraft)
 
 
+def draft_items(session: Session, item_ids: Collection[UUID]) -> list[OpenItem]:
+    """Those of these items that are on drafts."""
+    return read_rows(session.execute(_DRAFT_ITEMS, {"ids": list(item_ids)}), OpenItem)
+
+
 def drafts_of(session: Session, subscription_id: str) -> list[Invoice]:
     """The drafts of a subscription, ordered by when they are due to be finalized."""
     return list(
@@ -170,6 +191,11 @@ def get_invoice(session: Session, invoice_id: UUID, *, lock: bool = False) -> In
     return found
 
 
+def items_where(invoice_id: UUID) -> Select[UsageInvoiceItem]:
+    """The statement for a list of the items of an invoice."""
+    return select(UsageInvoiceItem).where(UsageInvoiceItem.invoice_id == invoice_id)
+
+
 def items_of(session: Session, invoice_id: UUID) -> list[UsageInvoiceItem]:
     """The items of an invoice, oldest period first."""
     return list(
@@ -188,6 +214,11 @@ def invoices_where(
     status: str | None = None,
     span: Span = ALWAYS,
 ) -> Select[Invoice]:
-    """The statement for a list of invoices whose period starts in ``span``."""
+    """The statement for a list of invoices whose period starts in ``span``.
+
+    A draft on which nothing has an amount is none of them: no invoice is made of it.
+    """
     asked = {Invoice.customer_id: customer_id, Invoice.subscription_id: subscription_id, Invoice.status: status}
-    return within(equal(select(Invoice), asked), Invoice.period_start, span)
+    charges = exists().where(UsageInvoiceItem.invoice_id == Invoice.id, UsageInvoiceItem.amount != 0)
+    is_made = or_(Invoice.status != InvoiceStatus.DRAFT, Invoice.total != 0, charges)
+    return within(equal(select(Invoice), asked), Invoice.period_start, span).where(is_made)

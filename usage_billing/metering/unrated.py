@@ -27,3 +27,8 @@ class UnratedSummary:
     voids: int
     events_hash: bytes
     changed: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, datetime]:
+        """What it is the total of: (subscription, usage type, start of the segment)."""
+        return self.subscription_id, self.usage_type_id, self.period_start

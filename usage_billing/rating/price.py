@@ -11,6 +11,9 @@ from usage_billing.rating.pricing import MODELS
 from usage_billing.rating.pricing.base import Fields, Line, PricingModel, read_price, total_of
 from usage_billing.rating.rounding import QuantityRounding
 
+DISCOUNT = "discount of {} %"
+MINIMUM = "up to the minimum of {}"
+MAXIMUM = "down to the maximum of {}"
 _HUNDRED = Decimal(100)
 _NOTHING = Decimal(0)
 _MODIFIERS = frozenset({"discountPercent", "minimumAmount", "maximumAmount", "roundQuantity"})
@@ -48,15 +51,15 @@ class Price:
         total = total_of(found)
         if self.discount_percent and total:
             discount = EXACT.multiply(EXACT.multiply(total, self.discount_percent), Decimal("-0.01"))
-            found.append(Line("discount of {} %", _NOTHING, discount, (self.discount_percent,)))
+            found.append(Line(DISCOUNT, _NOTHING, discount, (self.discount_percent,)))
             total = EXACT.add(total, discount)
         if self.minimum is not None and total < self.minimum:
             missing = EXACT.subtract(self.minimum, total)
-            found.append(Line("up to the minimum of {}", _NOTHING, missing, (self.minimum,)))
+            found.append(Line(MINIMUM, _NOTHING, missing, (self.minimum,)))
             total = self.minimum
         if self.maximum is not None and total > self.maximum:
             excess = EXACT.subtract(self.maximum, total)
-            found.append(Line("down to the maximum of {}", _NOTHING, excess, (self.maximum,)))
+            found.append(Line(MAXIMUM, _NOTHING, excess, (self.maximum,)))
         return found
 
     def divided(self, part: Callable[[Decimal], Decimal]) -> "Price":

@@ -25,6 +25,7 @@ RUN = Noun(
             "By currency, by how much it changed what is charged.",
         ),
         Field("digest", Text(), "A hash over what it charged; null until it is completed.", nullable=True),
+        Field("expectedDigest", Text(), "The digest that it must have; null unless one was expected.", nullable=True),
         Field("warnings", Json({"type": "array", "items": {"type": "object"}}), "What could not be billed, and why."),
         Field("error", Text(), "What it fails of; null when it does not.", nullable=True),
     ),

@@ -1,6 +1,18 @@
 """How an invoice and its items look. Pure."""
 
-from usage_billing.wire.kinds import PLAIN, Choice, Currency, Id, Identifier, Instant, Json, Money, Quantity, Text
+from usage_billing.wire.kinds import (
+    PLAIN,
+    Choice,
+    Currency,
+    Cursor,
+    Id,
+    Identifier,
+    Instant,
+    Json,
+    Money,
+    Quantity,
+    Text,
+)
 from usage_billing.wire.noun import Field, Many, Noun
 
 STATUSES = ("draft", "finalized", "paid", "void", "uncollectible")
@@ -63,6 +75,23 @@ INVOICE = Noun(
         Field("paidAt", Instant(), "When it was paid; null before.", nullable=True),
         Field("voidedAt", Instant(), "When it was taken back; null before.", nullable=True),
         Field("items", Many(INVOICE_ITEM), "Its charges, by period and usage type.", attribute="items"),
+        Field(
+            "itemsUrl",
+            Text(),
+            "Where all of them are, if a list shows only the first; null otherwise.",
+            nullable=True,
+            attribute="items_url",
+        ),
     ),
     row="invoice",
+)
+
+INVOICE_ITEMS = Noun(
+    "InvoiceItems",
+    "A page of the items of an invoice.",
+    (
+        Field("currency", Currency(), "The currency of their amounts."),
+        Field("data", Many(INVOICE_ITEM), "The items on this page."),
+        Field("nextCursor", Cursor(), "What brings the next page; null on the last.", nullable=True),
+    ),
 )

@@ -1,6 +1,6 @@
 """How usage looks: used, allowed, left, beyond. Pure."""
 
-from usage_billing.wire.kinds import Currency, Flag, Identifier, Instant, Money, Quantity, Text
+from usage_billing.wire.kinds import Currency, Cursor, Flag, Identifier, Instant, Json, Money, Quantity, Text
 from usage_billing.wire.noun import Field, Many, Noun
 
 USAGE_LINE = Noun(
@@ -22,12 +22,29 @@ USAGE_LINE = Noun(
     ),
 )
 
+_REST = (
+    Field(
+        "totals",
+        Json({"type": "object", "additionalProperties": {"type": "string"}}),
+        "By currency, the estimated charges of all lines, also of those on other pages.",
+        attribute="page.totals",
+    ),
+    Field(
+        "nextCursor",
+        Cursor(),
+        "What brings the next lines; null on the last page.",
+        nullable=True,
+        attribute="page.next",
+    ),
+)
+
 USER_USAGE = Noun(
     "UserUsage",
     "Everything that a customer used.",
     (
         Field("userId", Identifier(), "The customer.", attribute="customer_id"),
-        Field("usage", Many(USAGE_LINE), "By subscription, period and usage type.", attribute="lines"),
+        Field("usage", Many(USAGE_LINE), "Up to 1,000, by subscription, period, usage type.", attribute="page.lines"),
+        *_REST,
     ),
 )
 
@@ -38,6 +55,7 @@ SUBSCRIPTION_USAGE = Noun(
         Field("subscriptionId", Identifier(), "The subscription."),
         Field("userId", Identifier(), "The customer that pays.", attribute="customer_id"),
         Field("planId", Identifier(), "The plan that it is on."),
-        Field("usage", Many(USAGE_LINE), "By period and usage type.", attribute="lines"),
+        Field("usage", Many(USAGE_LINE), "Up to 1,000, by period and usage type.", attribute="page.lines"),
+        *_REST,
     ),
 )

@@ -44,12 +44,12 @@ def command() -> None:
 @limit_option
 @json_option
 def list_invoices(*, limit: int, as_json: bool, **asked: Any) -> None:
-    """List invoices, newest first."""
+    """List invoices, drafts first, then the newest number."""
     from usage_billing.invoicing.models import Invoice
     from usage_billing.invoicing.queries import invoices_where
     from usage_billing.reports.invoices import invoice_views
 
-    statement = invoices_where(**asked).order_by(Invoice.id.desc())
+    statement = invoices_where(**asked).order_by(Invoice.place.desc(), Invoice.id.desc())
     with reading() as session:
         found = first_rows(session, statement, limit=limit)
         rows = [wire.show(INVOICE, view) for view in invoice_views(session, found)]
@@ -68,6 +68,19 @@ def show(*, invoice: str, as_json: bool) -> None:
     with reading() as session:
         shape = wire.show(INVOICE, invoice_view(session, _find(session, invoice).id))
     print_invoice(shape, as_json=as_json)
+
+
+@command.command(epilog=example("invoices document INV-00000001"))
+@click.argument("invoice")
+def document(*, invoice: str) -> None:
+    """Write INVOICE as a plain HTML page to stdout, to be read or printed in a browser."""
+    from usage_billing.reports.invoice_page import page_of_invoice
+    from usage_billing.reports.invoices import invoice_view, zone_of
+
+    with reading() as session:
+        found = _find(session, invoice)
+        page = page_of_invoice(wire.show(INVOICE, invoice_view(session, found.id)), zone=zone_of(session, found))
+    click.echo(page, nl=False)
 
 
 @command.command(epilog=example("invoices upcoming sub456"))

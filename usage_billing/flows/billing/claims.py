@@ -12,6 +12,7 @@ from usage_billing.invoicing.builder import Charge, EarlierCharge, ItemKind, Tar
 from usage_billing.invoicing.fees import DueFee
 from usage_billing.invoicing.items import NewItem, fee_item, usage_item
 from usage_billing.invoicing.queries import Cause, fee_cause, summary_cause
+from usage_billing.invoicing.wording import days_of
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import BilledSubscription
@@ -28,6 +29,7 @@ class UsageClaim:
     period_start: datetime
     summary: UnratedSummary
     tariff: Tariff | None
+    zone: str
 
     rest: ClassVar[Slot | None] = None
 
@@ -48,7 +50,7 @@ class UsageClaim:
 
     def charge(self, kind: ItemKind, before: EarlierCharge) -> Charge | None:
         """The charge that is left after ``before``; None when nothing is left."""
-        return charge_for(self.summary, self.tariff, before=before, kind=kind)
+        return charge_for(self.summary, self.tariff, before=before, kind=kind, zone=self.zone)
 
     def item(self, id: UUID, invoice_id: UUID, charge: Charge) -> NewItem:
         """The invoice item of a charge of this claim."""
@@ -90,7 +92,11 @@ class FeeClaim:
 
     def charge(self, kind: ItemKind, before: EarlierCharge) -> Charge | None:
         """The charge that is left after ``before``; None when nothing is left."""
-        return charge_for_fee(self.fee.amount, description=self.fee.description, before=before, kind=kind)
+        fee = self.fee
+        days = days_of(fee.period_start, fee.period_end, self.timeline.zone)
+        return charge_for_fee(
+            fee.amount, name=fee.plan_name, days=days, currency=self.currency, before=before, kind=kind
+        )
 
     def item(self, id: UUID, invoice_id: UUID, charge: Charge) -> NewItem:
         """The invoice item of a charge of this claim."""

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.balances.service import lock_balances
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice, SlicePhase
+from usage_billing.billing_runs.pins import add_pins
 from usage_billing.billing_runs.queries import count_slices, get_run
 from usage_billing.billing_runs.service import note_error
 from usage_billing.core import crash
@@ -27,6 +28,7 @@ from usage_billing.core.errors import InvalidInput, Unavailable
 from usage_billing.db.bulk import find_by_index, plan_anew
 from usage_billing.db.session import rolled_back, transaction
 from usage_billing.flows.billing.finalize_invoices import finalize_invoices
+from usage_billing.flows.billing.held_run import DigestChanged, check_outcome, give_up
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions, lock_agreements
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import (
@@ -98,6 +100,9 @@ def do_slice(
         _do_what_can_be_done(engine, run_id, phase, position, Windows(grace, adjust_within))
     except Unavailable:
         raise
+    except DigestChanged:
+        with transaction(engine) as session:
+            give_up(session, run_id, now=utc_now())
     except Exception as error:
         with suppress(Unavailable), transaction(engine) as session:
             what, _, _ = f"{type(error).__name__}: {error}".partition("\n")
@@ -165,9 +170,12 @@ def _do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, wi
                 find_by_index(rehearsal)
                 plan_anew(rehearsal)
                 outcome = _bill(rehearsal, run, part, ids, windows, apart=apart)
+            add_pins(session, run.id, outcome.rated)
         else:
             outcome = _bill(session, run, part, ids, windows, apart=apart)
-        note_done(part, outcome)
+            if part.phase == SlicePhase.FINALIZE:
+                check_outcome(session, run, outcome)
+        note_done(run, part, outcome)
         crash.point("bill.committing")
 
 
@@ -207,7 +215,9 @@ def _bill_together(
 ) -> SliceOutcome:
     outcome = SliceOutcome()
     if part.phase == SlicePhase.INVOICE:
-        outcome = invoice_subscriptions(session, ids, as_of=run.as_of, adjust_within=windows.adjust_within)
+        outcome = invoice_subscriptions(
+            session, ids, as_of=run.as_of, adjust_within=windows.adjust_within, held_to=run.rehearsal_id
+        )
         if not run.dry_run:
             return outcome
     finalized = finalize_invoices(
@@ -218,6 +228,7 @@ def _bill_together(
         now=utc_now(),
         actor=run.requested_by,
         adjust_within=windows.adjust_within,
+        held_to=run.rehearsal_id,
     )
     outcome.merge(finalized)
     return outcome

@@ -86,6 +86,7 @@ class Desk:
         if self._removed:
             remove_empty(session, before)
         self.outcome.invoices = len(self.touched)
+        self.outcome.added = [item.id for item in self._added]
         return self.outcome
 
     def _add(self, claim: Claim, charge: Charge, invoice_id: UUID) -> None:

@@ -10,6 +10,7 @@ from usage_billing.catalog.models import Plan
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.flows.recording.context import new_summary
 from usage_billing.invoicing.fees import BilledSpan, NewFee, drop_other_fees, put_fees
+from usage_billing.invoicing.wording import Wording, days_of
 from usage_billing.metering.summaries import NewSummary, create_summaries
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.price import has_minimum
@@ -40,7 +41,7 @@ def open_periods(
         while periodic and subscription.opens_at is not None and subscription.opens_at <= as_of:
             segment = timeline.segment_at(subscription.opens_at)
             if segment is not None:
-                fee = _fee(subscription, plans[segment.plan_id], segment)
+                fee = _fee(subscription, plans[segment.plan_id], segment, timeline.zone)
                 fees += [fee] if fee else []
                 summaries += _minimums(subscription, segment, timeline, quotas)
             subscription.opens_at = _next_opening(timeline, subscription.opens_at, segment)
@@ -55,7 +56,7 @@ def open_periods(
     save_openings(session, due)
 
 
-def _fee(subscription: BilledSubscription, plan: Plan, segment: Segment) -> NewFee | None:
+def _fee(subscription: BilledSubscription, plan: Plan, segment: Segment, zone: str) -> NewFee | None:
     if plan.base_fee is None:
         return None
     return NewFee(
@@ -65,7 +66,7 @@ def _fee(subscription: BilledSubscription, plan: Plan, segment: Segment) -> NewF
         period_end=segment.end,
         bills_at=segment.start if plan.base_fee_timing == IN_ADVANCE else segment.bills_at,
         amount=segment.part_of(Decimal(plan.base_fee), places=minor_unit(plan.currency)),
-        description=f"{plan.name}, {segment.start:%Y-%m-%d} to {segment.end:%Y-%m-%d}",
+        description=Wording("fee", {"name": plan.name, **days_of(segment.start, segment.end, zone)}).text,
     )
 
 

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
 from usage_billing.billing_runs.models import BillingRun
+from usage_billing.billing_runs.pins import forget_pins
 from usage_billing.billing_runs.service import NewRun, add_run
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.limits import MAX_ACTOR
@@ -21,11 +23,16 @@ _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """What a run covers. ``as_of`` None means now; ``subscription_id`` None means every subscription."""
+    """What a run covers. ``as_of`` None means now; ``subscription_id`` None means every subscription.
+
+    A run that expects a digest is held to the dry run ``rehearsal_id``.
+    """
 
     as_of: datetime | None = None
     subscription_id: str | None = None
     dry_run: bool = False
+    expected_digest: str | None = None
+    rehearsal_id: UUID | None = None
 
 
 def open_run(
@@ -54,8 +61,12 @@ def open_run(
             dry_run=request.dry_run,
             requested_by=requested_by[:MAX_ACTOR],
             started_at=now,
+            expected_digest=request.expected_digest,
+            rehearsal_id=request.rehearsal_id,
         ),
     )
+    if request.dry_run:
+        forget_pins(session, now=now)
     if opened is None:
         return session.scalars(select(BillingRun).where(BillingRun.key == key)).one()
     note(session, actor=requested_by, action="billing.run", subject=f"run:{opened.id}", dryRun=request.dry_run)

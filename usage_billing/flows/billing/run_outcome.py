@@ -5,7 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
+from usage_billing.billing_runs.pin import Pin
 from usage_billing.core.clock import as_text
 from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.money import money_text
@@ -20,7 +22,8 @@ class SliceOutcome:
     """Counts, the change of what is charged per currency, and a digest over changed items and what became final.
 
     ``amounts`` are in units of each currency. The digest is the sum of the hashes of its lines modulo 2**256, so it
-    does not depend on their order or on the slices.
+    does not depend on their order or on the slices. ``added`` are the items that it put on drafts, and ``rated`` how
+    much it knew of the summaries that it rated.
     """
 
     subscriptions: int = 0
@@ -30,6 +33,8 @@ class SliceOutcome:
     amounts: dict[str, Decimal] = field(default_factory=dict)
     digest: int = 0
     warnings: list[dict[str, Any]] = field(default_factory=list)
+    added: list[UUID] = field(default_factory=list)
+    rated: list[Pin] = field(default_factory=list)
 
     def add(self, *cause: str, quantity: Decimal, change: Decimal, currency: str) -> None:
         """Note one item written for ``cause``: ``change`` is what it adds to the amount charged so far."""
@@ -55,6 +60,8 @@ class SliceOutcome:
             self.amounts[currency] = EXACT.add(self.amounts.get(currency, _NOTHING), amount)
         self.digest = (self.digest + other.digest) % _MODULUS
         self.warnings += other.warnings
+        self.added += other.added
+        self.rated += other.rated
 
     def amount_texts(self) -> dict[str, str]:
         """The amounts by currency, as they are shown: with the currency's number of decimals."""

@@ -15,12 +15,14 @@ from sqlalchemy.orm import Session
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice, RunStatus, SlicePhase
 from usage_billing.billing_runs.queries import get_run, outcomes, pending_slices
 from usage_billing.billing_runs.service import plan_slices
+from usage_billing.flows.billing.held_run import give_up
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.invoicing.queries import DUE
 
 # Subscriptions in a slice: enough to pay for a transaction, few enough that it ends soon (after about a sixth of a
 # second) and holds few locks.
 SLICE = 1000
+_ALL_IN_ONE = 2**31
 
 _UNRATED = """
     SELECT id
@@ -131,22 +133,29 @@ def unrated_of(session: Session, ids: Collection[str], *, as_of: datetime) -> li
     return list(session.scalars(text(_OF.format(_UNRATED)), {"as_of": as_of, "only": None, "ids": list(ids)}))
 
 
-def note_done(part: BillingRunSlice, outcome: SliceOutcome) -> None:
-    """Mark a claimed slice as done, and store what it did."""
+def note_done(run: BillingRun, part: BillingRunSlice, outcome: SliceOutcome) -> None:
+    """Mark a claimed slice as done, and store what it did; of a held run also what is to be taken back if it fails."""
     part.done = True
     part.outcome = outcome.to_json()
+    if run.expected_digest is not None:
+        part.outcome |= {"added": [str(id) for id in outcome.added]}
 
 
 def _plan(session: Session, run: BillingRun, phase: SlicePhase, grace: timedelta) -> None:
     due = _CUSTOMERS if phase == SlicePhase.FINALIZE else _what_invoices(run)
     asked = {"as_of": run.as_of, "ended_before": run.as_of - grace, "only": run.subscription_id}
-    plan_slices(session, run.id, phase, due=due, asked=asked, size=SLICE)
+    # A held run finalizes all or nothing, so in one transaction.
+    whole = phase == SlicePhase.FINALIZE and run.expected_digest is not None
+    plan_slices(session, run.id, phase, due=due, asked=asked, size=_ALL_IN_ONE if whole else SLICE)
 
 
 def _close(session: Session, run: BillingRun, now: datetime) -> None:
     total = SliceOutcome()
     for stored in outcomes(session, run.id):
         total.merge(SliceOutcome.from_json(dict(stored)))
+    if run.expected_digest not in (None, total.digest_text()):
+        give_up(session, run.id, now=now)
+        return
     run.subscriptions = total.subscriptions
     run.invoices = total.invoices
     run.items = total.items

@@ -43,6 +43,10 @@ class Outcome:
     known: int = 0
 
 
+Excess = tuple[SummaryKey, Recording]
+"""The first recording of a summary that lies beyond its allowance."""
+
+
 def record_batch(
     session: Session, recordings: Sequence[Recording], *, now: datetime, keys_are_new: bool = False
 ) -> Outcome:
@@ -79,11 +83,11 @@ def count(session: Session, recordings: Sequence[Recording], *, now: datetime, k
     keyed = () if keys_are_new else [(r.subscription_id, r.source, r.key) for r in recordings if r.key]
     fresh, wanted = _divide(recordings, context, recorded_keys(session, keyed), outcome)
     if fresh:
-        totals, exceeded = lock_totals(session, wanted.values()), list[Fact]()
+        totals, exceeded = lock_totals(session, wanted.values()), list[Excess]()
         # insert_usage takes the recordings one by one from the generator, while PostgreSQL writes the earlier ones.
         outcome.recorded = insert_usage(session, _mark(fresh, totals, exceeded), now=now)
         save_totals(session, list(totals.values()))
-        tell(session, exceeded)
+        tell(session, [_exceeded(key, recording, context) for key, recording in exceeded])
     insert_duplicates(session, outcome.duplicates)
     return outcome
 
@@ -124,11 +128,11 @@ def _divide(
 
 
 def _mark(
-    fresh: Mapping[SummaryKey, Sequence[Recording]], totals: Mapping[SummaryKey, RunningTotal], exceeded: list[Fact]
+    fresh: Mapping[SummaryKey, Sequence[Recording]], totals: Mapping[SummaryKey, RunningTotal], exceeded: list[Excess]
 ) -> Iterator[CountedRecording]:
     """Yield each fresh recording with its place, advancing ``totals``.
 
-    A recording that is the first beyond an allowance adds a fact to ``exceeded``. The recordings come in the order of
+    A recording that is the first beyond an allowance is added to ``exceeded``. The recordings come in the order of
     their summaries, so that neighbours in the index are written one after the other. The index then leaves its pages
     full, and is a third smaller.
     """
@@ -137,7 +141,7 @@ def _mark(
         for recording in fresh[key]:
             beyond = beyond_of_next(total.total, recording.quantity, total.allowance)
             if beyond and not total.beyond_limit:
-                exceeded.append(_exceeded(key, total.id, recording))
+                exceeded.append((key, recording))
             total.total = EXACT.add(total.total, recording.quantity)
             total.beyond_limit = EXACT.add(total.beyond_limit, beyond)
             total.events += 1
@@ -146,12 +150,16 @@ def _mark(
             yield CountedRecording(recording, total.id, total.events, beyond)
 
 
-def _exceeded(key: SummaryKey, summary_id: int, recording: Recording) -> Fact:
+def _exceeded(key: SummaryKey, recording: Recording, context: Context) -> Fact:
+    """Told once in a billing period, however many segments that has."""
+    segment = context.timelines[key.subscription_id].segment_at(key.period_start)
+    start = key.period_start if segment is None else segment.period.start
     payload: dict[str, object] = {
         "userId": recording.customer_id,
         "subscriptionId": key.subscription_id,
         "usageType": key.usage_type_id,
-        "periodStart": key.period_start.isoformat(),
+        "periodStart": start.isoformat(),
         "recordId": str(recording.id),
     }
-    return ("quota.exceeded", f"quota.exceeded:{summary_id}", payload)
+    dedupe_key = f"quota.exceeded:{key.subscription_id}/{key.usage_type_id}/{start.isoformat()}"
+    return ("quota.exceeded", dedupe_key, payload)

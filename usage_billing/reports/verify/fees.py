@@ -17,9 +17,11 @@ from usage_billing.reports.verify.terms import Catalogue, load_agreements
 _PAGE = 2_000
 _FEES = text(
     """
-    SELECT * FROM fee_charges
-    WHERE id > :after AND (CAST(:only AS text) IS NULL OR subscription_id = :only)
-    ORDER BY id LIMIT :size
+    SELECT f.*, f.to_charge OR coalesce(a.opens_at <= f.period_start, false) AS is_stale
+    FROM fee_charges AS f
+    JOIN subscriptions AS a ON a.id = f.subscription_id
+    WHERE f.id > :after AND (CAST(:only AS text) IS NULL OR f.subscription_id = :only)
+    ORDER BY f.id LIMIT :size
     """
 )
 _ITEMS = text(
@@ -43,7 +45,7 @@ def _amounts(session: Session, fees: Sequence[Any], catalogue: Catalogue) -> Ite
     agreements = load_agreements(session, {fee.subscription_id for fee in fees})
     for fee in fees:
         segment = catalogue.segment(agreements[fee.subscription_id], fee.period_start)
-        if fee.to_charge or segment is None or segment.start != fee.period_start or segment.plan.base_fee is None:
+        if fee.is_stale or segment is None or segment.start != fee.period_start or segment.plan.base_fee is None:
             continue
         places: int = Currency(segment.plan.currency).exponent or 0
         should = part(segment.plan.base_fee, segment.first, segment.last, places=places)
@@ -56,7 +58,7 @@ def _charges(session: Session, fees: Sequence[Any]) -> Iterator[Difference]:
     items = session.execute(_ITEMS, {"ids": [fee.id for fee in fees]}).all()
     charged = {id: list(group) for id, group in groupby(items, key=lambda item: item.fee_id)}
     for fee in fees:
-        ledger = Ledger(stale=fee.to_charge)
+        ledger = Ledger(stale=fee.is_stale)
         for item in charged.get(fee.id, ()):
             # The books do not keep what was due when the item was written, so only ``charged_before`` is compared.
             yield from ledger.enter(item, billable=None, due=None)

@@ -1,0 +1,139 @@
+"""A run that expects a digest charges just what the dry run showed, or it fails and leaves nothing behind."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.money.books import check_everything
+from tests.money.house import House, day
+from tests.support.billing import GRACE, bill, driven
+from tests.support.books import rows, scalars
+from usage_billing.billing_runs.models import BillingRun, SlicePhase
+from usage_billing.core.errors import Conflict
+from usage_billing.db.session import transaction
+from usage_billing.flows.billing.drive_rehearsal import expect
+from usage_billing.flows.billing.drive_run import do_slice, next_of_run
+from usage_billing.flows.billing.open_run import RunRequest, open_run
+
+FEBRUARY = day(1, month=2)
+LATER = timedelta(hours=2)
+NOW = FEBRUARY + LATER
+DOLLAR = {"model": "per_unit", "unitPrice": "1"}
+
+
+@pytest.fixture
+def over(house: House) -> House:
+    """January is over: 5 calls beyond the allowance, and a fee."""
+    house.plan("a", fee="31")
+    house.quota("a", "10", DOLLAR)
+    house.subscribe()
+    house.use(15, at=day(3))
+    return house
+
+
+def held(house: House, digest: str, now: datetime = NOW) -> BillingRun:
+    """A run that is held to what was shown, not begun yet."""
+    request = expect(house.engine, RunRequest(), digest, grace=GRACE, now=now)
+    with transaction(house.engine) as session:
+        return open_run(session, request, requested_by="test", now=now)
+
+
+def finals(house: House) -> list[Decimal]:
+    return scalars(house.engine, "SELECT total FROM invoices WHERE number IS NOT NULL ORDER BY number")
+
+
+def test_what_is_recorded_after_the_dry_run_is_left_to_the_next(over: House) -> None:
+    shown = bill(over.engine, NOW, dry_run=True)
+    over.use(4, at=NOW, occurred=day(20))
+    over.use(100, at=NOW + LATER)
+    run = held(over, shown.digest or "", now=NOW + LATER)
+    over.use(3, at=NOW + LATER, occurred=day(21))
+    done = driven(over.engine, run)
+    same = ("as_of", "digest", "amounts", "items", "finalized")
+    assert [getattr(done, name) for name in same] == [getattr(shown, name) for name in same]
+    assert (done.status, done.expected_digest) == ("completed", shown.digest)
+    assert finals(over) == [36]
+    check_everything(over.engine)
+    over.bill(NOW + LATER)
+    assert scalars(over.engine, "SELECT total FROM invoices WHERE status = 'draft'") == [7 + 90 + 31]
+
+
+def test_what_is_taken_back_after_the_dry_run_is_left_to_the_next(over: House) -> None:
+    used = over.use(6, at=day(4))
+    shown = bill(over.engine, NOW, dry_run=True)
+    over.void(used, at=NOW)
+    done = driven(over.engine, held(over, shown.digest or ""))
+    assert (done.status, done.digest, finals(over)) == ("completed", shown.digest, [11 + 31])
+    check_everything(over.engine)
+    over.bill(NOW + LATER)
+    assert scalars(over.engine, "SELECT amount FROM usage_invoice_items WHERE kind = 'adjustment'") == [-6]
+
+
+def test_a_minimum_whose_summary_the_dry_run_made_is_there_in_the_run(house: House) -> None:
+    house.plan("a")
+    house.quota("a", "10", DOLLAR | {"minimumAmount": "5"})
+    house.subscribe()
+    shown = bill(house.engine, NOW, dry_run=True)
+    house.use(30, at=NOW, occurred=day(20))
+    done = driven(house.engine, held(house, shown.digest or ""))
+    assert (done.status, done.digest, finals(house)) == ("completed", shown.digest, [5])
+    check_everything(house.engine)
+
+
+CHANGES: list[Callable[[House], Any]] = [
+    lambda house: house.change("cancel", at=NOW, when=day(20)),
+    lambda house: house.subscribe("t", at=day(5)),
+    lambda house: house.bill(NOW),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_terms_and_invoices_refuse_the_request(over: House, change: Callable[[House], Any]) -> None:
+    shown = bill(over.engine, NOW, dry_run=True)
+    change(over)
+    with pytest.raises(Conflict) as refused:
+        held(over, shown.digest or "")
+    assert refused.value.code == "digest_changed"
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changes_between_slices_end_the_run_before_anything_is_final(
+    over: House, change: Callable[[House], Any]
+) -> None:
+    over.plan("b", fee="7")
+    over.subscribe("u", "b")
+    shown = bill(over.engine, NOW, dry_run=True)
+    run = held(over, shown.digest or "")
+    change(over)
+    before = rows(over.engine, "SELECT id, status, total FROM invoices ORDER BY id")
+    done = driven(over.engine, run)
+    assert (done.status, (done.error or "")[:14]) == ("failed", "digest_changed")
+    assert rows(over.engine, "SELECT id, status, total FROM invoices ORDER BY id") == before
+    over.bill(NOW)
+
+
+def test_a_draft_that_another_run_changed_ends_the_run_too(over: House) -> None:
+    shown = bill(over.engine, NOW, dry_run=True)
+    run = held(over, shown.digest or "")
+    due = next_of_run(over.engine, run.id, grace=GRACE)
+    for position in due.positions:
+        do_slice(over.engine, run.id, SlicePhase.INVOICE, position, grace=GRACE)
+    over.use(9, at=NOW, occurred=day(22))
+    bill(over.engine, FEBRUARY, now=NOW)  # before the grace time is over: it finalizes nothing
+    done = driven(over.engine, run)
+    assert (done.status, finals(over)) == ("failed", [])
+    over.bill(NOW)
+    assert finals(over) == [5 + 9 + 31]
+
+
+def test_a_digest_is_forgotten_after_a_week(over: House) -> None:
+    shown = bill(over.engine, NOW, dry_run=True)
+    with pytest.raises(Conflict):
+        held(over, shown.digest or "", now=NOW + timedelta(days=8))
+    bill(over.engine, NOW + timedelta(days=8), dry_run=True)
+    kept: list[UUID] = scalars(over.engine, "SELECT run_id FROM billing_run_pins")
+    assert shown.id not in kept
