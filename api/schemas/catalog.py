@@ -9,7 +9,7 @@ from api.schemas.fields import Amount, Choice, Flag, Identifier, Text, Whole
 from api.schemas.paging import PageQuery
 from api.schemas.prices import Price
 from usage_billing.catalog.fees import FEE_TIMINGS
-from usage_billing.core.decimals import MAX_PRICE
+from usage_billing.core.decimals import MAX_PRICE, plain
 from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
 from usage_billing.core.proration import METHODS
@@ -56,22 +56,19 @@ class UsageTypeChangesSchema(Schema):
     unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
 
 
-class NewQuotaSchema(Schema):
-    """A quota, or its next version: periods that begin from now on follow it, or with ``effective`` now, at once.
+class OwnQuotaSchema(Schema):
+    """A quota that a subscription gets when it is made: it holds from its start, and goes before the plan's.
 
     ``monthlyLimit``, per period, null never charges, 0 charges from the first unit. Give ``unitPrice`` or ``price``,
-    in the plan's currency. With ``subscriptionId`` it is that subscription's own, and goes before the plan's.
+    in the plan's currency.
     """
 
-    plan_id = Identifier(required=True)
     usage_type = Identifier(required=True)
     limit = Amount(data_key="monthlyLimit", allow_none=True, required=True)
     unit_price = Amount(maximum=MAX_PRICE)
     price = Price()
     currency = Text(maximum=3, load_default=None)
     unit_name = Text(maximum=MAX_UNIT_NAME, load_default=None)
-    subscription_id = Identifier(allow_none=True, load_default=None)
-    effective = Choice(NEXT_PERIOD, NOW, load_default=NEXT_PERIOD)
 
     @ma.validates_schema
     def one_price(self, data: dict[str, Any], **_: Any) -> None:
@@ -81,6 +78,27 @@ class NewQuotaSchema(Schema):
             raise ma.ValidationError({"price": [message]})
         if "unit_price" not in data and "price" not in data:
             raise ma.ValidationError({"unitPrice": [REQUIRED]})
+
+
+class NewQuotaSchema(OwnQuotaSchema):
+    """A quota, or its next version: periods that begin from now on follow it, or with ``effective`` now, at once.
+
+    ``monthlyLimit``, per period, null never charges, 0 charges from the first unit. Give ``unitPrice`` or ``price``,
+    in the plan's currency. With ``subscriptionId`` it is that subscription's own, and goes before the plan's.
+    """
+
+    plan_id = Identifier(required=True)
+    subscription_id = Identifier(allow_none=True, load_default=None)
+    effective = Choice(NEXT_PERIOD, NOW, load_default=NEXT_PERIOD)
+
+
+def price_given(data: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a quota with ``unitPrice`` spelled as the price that it is."""
+    if "unit_price" not in data:
+        return data
+    unit_price = plain(data["unit_price"])
+    rest = {name: value for name, value in data.items() if name != "unit_price"}
+    return rest | {"price": {"model": "per_unit", "unitPrice": unit_price}}
 
 
 class QuotasQuery(PageQuery):

@@ -1,9 +1,13 @@
 """Customers and their subscriptions on the wire."""
 
+import marshmallow as ma
+
 from api.schemas.base import Schema
-from api.schemas.fields import Choice, Email, Identifier, Instant, Text
+from api.schemas.catalog import OwnQuotaSchema
+from api.schemas.fields import Choice, Email, Identifier, Instant, Text, Whole
 from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
+from usage_billing.core.periods import LONGEST_MONTH
 from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
 from usage_billing.subscriptions.states import STATUSES
@@ -30,7 +34,8 @@ class NewSubscriptionSchema(Schema):
     """A subscription as it is created.
 
     Its periods are those of the plan, in ``timezone``: aligned to the calendar, or to the ``anniversary`` of
-    ``startedAt``.
+    ``startedAt``. With ``anchorDay`` periods by months begin on that day, on the last one of shorter months. ``quotas``
+    are its own: they hold from its start, and go before the plan's.
     """
 
     id = Identifier(required=True)
@@ -39,6 +44,8 @@ class NewSubscriptionSchema(Schema):
     started_at = Instant(required=True)
     timezone = Text(maximum=64, load_default="UTC")
     anchor = Choice(*ANCHORS, load_default=CALENDAR)
+    anchor_day = Whole(minimum=1, maximum=LONGEST_MONTH, allow_none=True, load_default=None)
+    quotas = ma.fields.List(ma.fields.Nested(OwnQuotaSchema), load_default=list)
 
 
 class SubscriptionChangesSchema(Schema):

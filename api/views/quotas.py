@@ -5,14 +5,13 @@ from typing import Any
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_NUMBER, filters_of, listed
-from api.schemas.catalog import NewQuotaSchema, QuotasQuery
+from api.schemas.catalog import NewQuotaSchema, QuotasQuery, price_given
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.queries import get_quota, quotas_where
 from usage_billing.catalog.service import NewQuota
-from usage_billing.core.decimals import plain
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
@@ -29,10 +28,9 @@ blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allow
 def define_quota(body: dict[str, Any]) -> UsageQuota:
     """Define a quota, or its next version; what was used before is never repriced."""
     body["immediate"] = body.pop("effective") == NOW
-    if "unit_price" in body:
-        body["price"] = {"model": "per_unit", "unitPrice": plain(body.pop("unit_price"))}
+    new = NewQuota(**price_given(body))
     with writing() as session:
-        return manage_catalog.define_quota(session, NewQuota(**body), actor=caller().actor, now=state().clock())
+        return manage_catalog.define_quota(session, new, actor=caller().actor, now=state().clock())
 
 
 @blp.route("", methods=["GET"])

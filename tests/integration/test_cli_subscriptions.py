@@ -59,3 +59,22 @@ def test_those_on_a_plan_are_those_that_are_on_it_now(cli: Cli, world: Engine) -
     assert cli("subscriptions", "list", "--plan", "gold", "--json").json == []
     (one,) = cli("subscriptions", "list", "--plan", "business", "--json").json
     assert one["planId"] == "business"
+
+
+def test_a_subscription_is_made_with_terms_of_its_own(cli: Cli, world: Engine) -> None:
+    create = ("subscriptions", "create", "contract", "--customer", "user123", "--plan", "business")
+    create = (*create, "--started", "2026-01-01")
+    quota = '{"usageType": "assessment", "monthlyLimit": 1000, "unitPrice": 0.50}'
+    made = cli(*create, "--anchor-day", "15", "--quota", quota, "--json").json
+    assert made["anchorDay"] == 15
+    (own,) = [one for one in cli("quotas", "list", "--json").json if one["subscriptionId"] == "contract"]
+    assert (own["monthlyLimit"], own["unitPrice"], own["effectiveFrom"]) == ("1000", "0.5", "2026-01-01T00:00:00Z")
+    for wrong, said in (
+        ('{"usageType": "assessment", "monthlyLimit": 1}', "give unitPrice or price"),
+        ('{"usageType": "assessment", "monthlyLimit": "x", "unitPrice": 1}', "monthlyLimit"),
+        ('{"usageType": "assessment", "unitPrice": 1}', "monthlyLimit: is required"),
+        ('{"usageType": "assessment", "monthlyLimit": 1, "unitPrice": 1, "planId": "gold"}', "is not a field"),
+    ):
+        answer = cli(*create[:2], "other", *create[3:], "--quota", wrong)
+        assert (answer.code, answer.err.count("\n")) == (2, 1), wrong
+        assert said in answer.err

@@ -84,6 +84,11 @@ class InvalidInput(UsageBillingError):
         super().__init__(message, code=code)
         self.fields = fields
 
+    def below(self, pointer: str) -> "InvalidInput":
+        """The same error, its fields inside what stands at ``pointer``."""
+        fields = tuple(FieldError(pointer + field.pointer, field.message, field.code) for field in self.fields)
+        return InvalidInput(self.message, code=self.code, fields=fields)
+
     @classmethod
     def field(cls, pointer: str, message: str, *, code: str = "invalid") -> "InvalidInput":
         """The error of one wrong field."""

@@ -14,6 +14,10 @@ INTERVALS = ("day", "week", "month", "quarter", "year")
 MAX_COUNT = 366
 
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
+BY_MONTHS = tuple(_MONTHS)
+"""The intervals whose periods can begin on a day of the month."""
+
+LONGEST_MONTH = 31  # days
 _DAYS = {"day": 1, "week": 7}
 # Calendar periods are counted from here: a Monday for days and weeks, a January for months and years.
 _FIRST_MONDAY = datetime(2001, 1, 1)  # noqa: DTZ001
@@ -37,11 +41,14 @@ class Cadence:
 
     ``anchor`` (aware) makes periods begin at its anniversaries, in local time; None aligns them to the calendar:
     midnight, Monday, the first of the month, quarter or year, counted from 2000 or 2001 when ``count`` is not 1.
+
+    ``day`` (1 to 31) is the day of the month that periods by the calendar begin on: in a shorter month its last day.
     """
 
     interval: str = "month"
     count: int = 1
     anchor: datetime | None = None
+    day: int = 1
 
 
 MONTHLY = Cadence()
@@ -91,7 +98,7 @@ def _local_anchor(cadence: Cadence, clock: ZoneInfo) -> datetime:
     """The anchor as a local wall-clock time, without a zone."""
     if cadence.anchor is not None:
         return cadence.anchor.astimezone(clock).replace(tzinfo=None, fold=0)
-    return _FIRST_MONDAY if cadence.interval in _DAYS else _FIRST_JANUARY
+    return _FIRST_MONDAY if cadence.interval in _DAYS else _FIRST_JANUARY.replace(day=cadence.day)
 
 
 def _guess(day: date, anchor: date, cadence: Cadence) -> int:

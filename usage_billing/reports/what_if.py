@@ -128,7 +128,10 @@ def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:
     """The timeline of ``subscription`` as if it had been on ``plan`` whenever it ran."""
     terms = Terms(
         cadence=Cadence(
-            plan.interval, plan.interval_count, subscription.started_at if subscription.anchor == ANNIVERSARY else None
+            plan.interval,
+            plan.interval_count,
+            subscription.started_at if subscription.anchor == ANNIVERSARY else None,
+            subscription.anchor_day or 1,
         ),
         proration=plan.proration,
         prorates_edges=plan.prorates_edges,

@@ -34,6 +34,9 @@ class Subscription(Base):
     __table_args__ = (
         CheckConstraint("ended_at IS NULL OR ended_at > started_at", name="span"),
         CheckConstraint("anchor IN ('calendar', 'anniversary')", name="anchor"),
+        CheckConstraint(
+            "anchor_day IS NULL OR (anchor_day BETWEEN 1 AND 31 AND anchor = 'calendar')", name="anchor_day"
+        ),
         Index("ix_subscriptions_periods_due", "opens_at", postgresql_where=text("opens_at IS NOT NULL")),
     )
 
@@ -44,6 +47,7 @@ class Subscription(Base):
     ended_at: Mapped[Instant | None]
     timezone: Mapped[str] = mapped_column(String(64), server_default="UTC")
     anchor: Mapped[str] = mapped_column(String(16), server_default="calendar")
+    anchor_day: Mapped[int | None] = mapped_column(Integer)
     opens_at: Mapped[Instant | None]
     version: Mapped[int] = mapped_column(Integer, server_default="1")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

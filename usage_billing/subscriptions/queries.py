@@ -18,8 +18,9 @@ from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 from usage_billing.subscriptions.states import ENDED, PAUSED
 
 _COLUMNS = """
-    s.id, s.timezone, CASE s.anchor WHEN :anniversary THEN s.started_at END AS anchor, t.plan_id, t.starts_at,
-    t.ends_at, t.paused, p.interval, p.interval_count, p.proration, p.prorates_edges
+    s.id, s.timezone, CASE s.anchor WHEN :anniversary THEN s.started_at END AS anchor,
+    coalesce(s.anchor_day, 1) AS day, t.plan_id, t.starts_at, t.ends_at, t.paused, p.interval, p.interval_count,
+    p.proration, p.prorates_edges
 """
 _TABLES = """
     FROM subscription_terms AS t
@@ -136,12 +137,12 @@ def _contracts(rows: Collection[Any]) -> list[Contract]:
 
 def _timelines(rows: Iterable[Any]) -> dict[str, Timeline]:
     found: dict[str, Timeline] = {}
-    known: dict[tuple[str, datetime | None], Terms] = {}
+    known: dict[tuple[str, datetime | None, int], Terms] = {}
     for row in rows:
-        terms = known.get((row.plan_id, row.anchor))
+        terms = known.get((row.plan_id, row.anchor, row.day))
         if terms is None:
-            terms = known[row.plan_id, row.anchor] = Terms(
-                cadence=Cadence(row.interval, row.interval_count, row.anchor),
+            terms = known[row.plan_id, row.anchor, row.day] = Terms(
+                cadence=Cadence(row.interval, row.interval_count, row.anchor, row.day),
                 proration=row.proration,
                 prorates_edges=row.prorates_edges,
             )

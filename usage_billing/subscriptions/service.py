@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
-from usage_billing.core.periods import is_time_zone
+from usage_billing.core.periods import BY_MONTHS, LONGEST_MONTH, is_time_zone
 from usage_billing.customers.models import Customer
 from usage_billing.subscriptions.agreed_changes import add_change, write_terms
 from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
@@ -28,6 +28,7 @@ class NewSubscription:
     started_at: datetime
     timezone: str = "UTC"
     anchor: str = CALENDAR
+    anchor_day: int | None = None
 
 
 def add_subscription(session: Session, new: NewSubscription, *, by: str, now: datetime) -> Subscription:
@@ -37,12 +38,15 @@ def add_subscription(session: Session, new: NewSubscription, *, by: str, now: da
     """
     if session.get(Customer, new.customer_id) is None:
         raise InvalidInput.field("/userId", f"there is no customer {new.customer_id}", code="unknown_customer")
-    if session.get(Plan, new.plan_id) is None:
+    plan = session.get(Plan, new.plan_id)
+    if plan is None:
         raise InvalidInput.field("/planId", f"there is no plan {new.plan_id}", code="unknown_plan")
     if not is_time_zone(new.timezone):
         raise InvalidInput.field("/timezone", "must be an IANA time zone such as Europe/Berlin", code="unknown_zone")
     if new.anchor not in {CALENDAR, ANNIVERSARY}:
         raise InvalidInput.field("/anchor", f"must be {CALENDAR} or {ANNIVERSARY}", code="not_supported")
+    if new.anchor_day is not None:
+        _check_anchor_day(new.anchor_day, anchor=new.anchor, interval=plan.interval)
     added = session.scalars(
         insert(Subscription)
         .values(
@@ -52,6 +56,7 @@ def add_subscription(session: Session, new: NewSubscription, *, by: str, now: da
             started_at=new.started_at,
             timezone=new.timezone,
             anchor=new.anchor,
+            anchor_day=new.anchor_day,
             opens_at=new.started_at,
         )
         .on_conflict_do_nothing()
@@ -83,3 +88,13 @@ def lock_subscription(session: Session, subscription_id: str) -> Subscription:
     if not found:
         raise NotFound(f"there is no subscription {subscription_id}")
     return found[0]
+
+
+def _check_anchor_day(day: int, *, anchor: str, interval: str) -> None:
+    if not 1 <= day <= LONGEST_MONTH:
+        raise InvalidInput.field("/anchorDay", f"must be from 1 to {LONGEST_MONTH}", code="out_of_range")
+    if anchor != CALENDAR:
+        raise InvalidInput.field("/anchorDay", f"is for the anchor {CALENDAR} alone", code="contradiction")
+    if interval not in BY_MONTHS:
+        message = f"is for periods by {', '.join(BY_MONTHS)}; the plan's are by {interval}"
+        raise InvalidInput.field("/anchorDay", message, code="contradiction")

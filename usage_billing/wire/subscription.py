@@ -36,6 +36,12 @@ SUBSCRIPTION = Noun(
         Field("endedAt", Instant(), "Until when, exclusive, also while that is to come; null for ever.", nullable=True),
         Field("timezone", Text(64), "The IANA time zone that its periods begin in."),
         Field("anchor", Choice("calendar", "anniversary"), "Whether periods follow the calendar or its own start."),
+        Field(
+            "anchorDay",
+            Whole(minimum=1, maximum=31),
+            "The day of the month that its periods begin on; null for the first.",
+            nullable=True,
+        ),
         Field("createdAt", Instant(), "When it was made."),
         Field("terms", Many(TERM), "Its spans on plans and its pauses, in order.", attribute="terms"),
         Field("scheduled", Many(SCHEDULED), "What is planned and may be taken back, in order.", attribute="scheduled"),

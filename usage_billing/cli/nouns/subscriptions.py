@@ -12,9 +12,9 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_parts, print_rows
-from usage_billing.cli.frame.types import IDENTIFIER, LOCAL_TIME, MOMENT, in_zone
+from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT, LOCAL_TIME, MOMENT, in_zone
 from usage_billing.core.clock import utc_now
-from usage_billing.core.periods import is_time_zone
+from usage_billing.core.periods import LONGEST_MONTH, is_time_zone
 from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
 from usage_billing.subscriptions.states import STATUSES
@@ -62,17 +62,29 @@ def command() -> None:
     show_default=True,
     help="Whether periods follow the calendar or the day it started.",
 )
+@click.option("--anchor-day", type=click.IntRange(1, LONGEST_MONTH), help="The day of a month that periods begin on.")
+@click.option(
+    "--quota",
+    "quotas",
+    type=JSON_OBJECT,
+    multiple=True,
+    help='A quota of its own, such as \'{"usageType": "report", "monthlyLimit": "1000", "unitPrice": "0.50"}\'.',
+)
 @json_option
-def create(*, started_at: datetime | None, as_json: bool, **given: Any) -> None:
+def create(*, started_at: datetime | None, quotas: tuple[dict[str, Any], ...], as_json: bool, **given: Any) -> None:
     """Create the subscription ID."""
+    from usage_billing.catalog.own_quota import own_quota_from
     from usage_billing.flows.administration.manage_subscriptions import create_subscription
     from usage_billing.reports.subscriptions import subscription_view
     from usage_billing.subscriptions.service import NewSubscription
 
     now, zone = utc_now(), given["timezone"]
+    own = [own_quota_from(quota) for quota in quotas]
     begins = in_zone(started_at or now, zone if is_time_zone(zone) else "UTC")
     with writing() as session:
-        made = create_subscription(session, NewSubscription(started_at=begins, **given), actor=actor(), now=now)
+        made = create_subscription(
+            session, NewSubscription(started_at=begins, **given), quotas=own, actor=actor(), now=now
+        )
         shape = wire.show(SUBSCRIPTION, subscription_view(session, made, now=now))
     print_subscription(shape, as_json=as_json)
 

@@ -1,5 +1,6 @@
 """Creates and changes plans, usage types and quotas, with an audit entry for each change."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import text
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Session
 from usage_billing.audit.service import note
 from usage_billing.catalog import service
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
+from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType
 from usage_billing.core.decimals import plain
 from usage_billing.core.errors import Conflict, InvalidInput
@@ -100,6 +102,33 @@ def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) 
     )
     if has_minimum(quota.price):
         open_again(session, plan_id=quota.plan_id, subscription_id=quota.subscription_id, now=now)
+    _note_quota(session, quota, actor=actor, now=now)
+    return quota
+
+
+def give_own_quotas(
+    session: Session, subscription: Subscription, quotas: Sequence[OwnQuota], *, actor: str, now: datetime
+) -> None:
+    """Give a subscription that is being made quotas of its own, which hold from its start.
+
+    Raises InvalidInput, with pointers below ``/quotas``, for an unknown usage type, one that is named twice, a wrong
+    price, or another currency than the plan's.
+    """
+    named: set[str] = set()
+    for index, own in enumerate(quotas):
+        if own.usage_type in named:
+            message = "this usage type has a quota in the list already"
+            raise InvalidInput.field(f"/quotas/{index}/usageType", message, code="contradiction")
+        named.add(own.usage_type)
+        new = own.of(plan_id=subscription.plan_id, subscription_id=subscription.id)
+        try:
+            quota = service.add_quota_version(session, new, now=subscription.started_at)
+        except InvalidInput as error:
+            raise error.below(f"/quotas/{index}") from error
+        _note_quota(session, quota, actor=actor, now=now)
+
+
+def _note_quota(session: Session, quota: UsageQuota, *, actor: str, now: datetime) -> None:
     note(
         session,
         actor=actor,
@@ -109,10 +138,9 @@ def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) 
         planId=quota.plan_id,
         usageType=quota.usage_type_id,
         version=quota.version,
-        monthlyLimit=None if new.limit is None else plain(new.limit),
+        monthlyLimit=None if quota.monthly_limit is None else plain(quota.monthly_limit),
         price=quota.price,
     )
-    return quota
 
 
 def _check_own(session: Session, new: NewQuota) -> None:

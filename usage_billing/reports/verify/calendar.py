@@ -25,6 +25,7 @@ class Rhythm:
     interval: str = "month"
     count: int = 1
     anchor: datetime | None = None
+    day: int = 1
 
 
 @lru_cache(maxsize=8192)
@@ -45,7 +46,7 @@ def _start(rhythm: Rhythm, number: int) -> datetime:
     if rhythm.anchor is not None:
         first = rhythm.anchor.astimezone(zone).replace(tzinfo=None, fold=0)
     else:
-        first = _MONDAY if rhythm.interval in _DAYS else _JANUARY
+        first = _MONDAY if rhythm.interval in _DAYS else _JANUARY.replace(day=rhythm.day)
     if rhythm.interval in _DAYS:
         local = first + timedelta(days=_DAYS[rhythm.interval] * rhythm.count * number)
     else:

@@ -23,7 +23,8 @@ _QUOTAS = text(
 )
 _AGREEMENTS = text(
     """
-    SELECT a.id, a.timezone, a.anchor, a.started_at, t.plan_id, t.starts_at, t.ends_at, t.paused
+    SELECT a.id, a.timezone, a.anchor, coalesce(a.anchor_day, 1) AS day, a.started_at,
+        t.plan_id, t.starts_at, t.ends_at, t.paused
     FROM subscriptions AS a JOIN subscription_terms AS t ON t.subscription_id = a.id
     WHERE a.id = ANY(CAST(:ids AS text[])) ORDER BY a.id, t.starts_at
     """
@@ -50,6 +51,7 @@ class Agreement:
 
     zone: str
     anchor: datetime | None
+    day: int
     terms: Sequence[Any]
 
 
@@ -73,7 +75,9 @@ class Catalogue:
         if term is None or term.paused:
             return None
         plan = self.plans[term.plan_id]
-        period = period_of(Rhythm(agreement.zone, plan.interval, plan.interval_count, agreement.anchor), at)
+        period = period_of(
+            Rhythm(agreement.zone, plan.interval, plan.interval_count, agreement.anchor, agreement.day), at
+        )
         start = max([period[0], term.starts_at, *(cut for cut in cuts if cut <= at)])
         end = min([period[1], *(cut for cut in cuts if cut > at), *([term.ends_at] if term.ends_at else [])])
         begun, ended = agreement.terms[0].starts_at, agreement.terms[-1].ends_at
@@ -142,7 +146,9 @@ def load_agreements(session: Session, ids: Collection[str]) -> dict[str, Agreeme
     found: dict[str, list[Any]] = {}
     for row in session.execute(_AGREEMENTS, {"ids": list(ids)}):
         found.setdefault(row.id, []).append(row)
-    return {
-        id: Agreement(rows[0].timezone, rows[0].started_at if rows[0].anchor == "anniversary" else None, rows)
-        for id, rows in found.items()
-    }
+    return {id: _agreement(rows) for id, rows in found.items()}
+
+
+def _agreement(rows: Sequence[Any]) -> Agreement:
+    first = rows[0]
+    return Agreement(first.timezone, first.started_at if first.anchor == "anniversary" else None, first.day, rows)
