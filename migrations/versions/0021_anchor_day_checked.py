@@ -1,9 +1,9 @@
-"""The rule of 0019 looks at the rows that are there; a step of its own, so that it holds up no reader."""
+"""The rule of 0020 looks at the rows that are there; a step of its own, so that it holds up no reader."""
 
 from alembic import op
 
-revision = "0020"
-down_revision = "0019"
+revision = "0021"
+down_revision = "0020"
 
 _RULE = "anchor_day IS NULL OR (anchor_day BETWEEN 1 AND 31 AND anchor = 'calendar')"
 
