@@ -74,7 +74,9 @@ CODES: dict[str, str] = {
     "not_a_time": "No RFC 3339 time.",
     "not_a_whole_number": "Not a whole number.",
     "not_an_email": "No e-mail address.",
-    "not_an_identifier": "No identifier: 1 to 128 characters of A-Z a-z 0-9 _ . : -",
+    "not_a_key": "No idempotency key and no source: a text of 1 to 1,024 characters without control characters.",
+    "not_an_identifier": "No identifier: 1 to 128 printable ASCII characters but space and "
+    "/ ? # % \\ \" ' < > , ; & = { }",
     "not_an_object": "Not a JSON object.",
     "not_supported": "Understood, but not offered by this version.",
     "other_currency": "The plan is in another currency.",

@@ -4,18 +4,21 @@ A migration that queues behind a long transaction makes every later query queue 
 ``lock_timeout`` lets it fail instead, to be run again.
 """
 
+import time
+
 from alembic import context
 from sqlalchemy import Connection, create_engine, text
 
 # Serialises two starts that migrate at once; the loser finds nothing left to do.
 MIGRATION_LOCK = 0x5542_0003
+# As long as one statement of a migration may take.
+LOCK_SECONDS = 600
 
 
 def _run(connection: Connection) -> None:
     connection.execute(text("SET lock_timeout = '5s'"))
     connection.execute(text("SET statement_timeout = '10min'"))
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-    connection.commit()
+    _wait_for_the_lock(connection)
     metadata = context.config.attributes.get("metadata")
     context.configure(
         connection=connection,
@@ -25,6 +28,21 @@ def _run(connection: Connection) -> None:
     )
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _wait_for_the_lock(connection: Connection) -> None:
+    """Look for the lock now and then, with no transaction open in between.
+
+    A start that waits inside one holds a snapshot, and a migration that makes an index beside the service waits for
+    all snapshots: the two would wait for each other.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATION_LOCK}):
+        connection.commit()
+        if time.monotonic() > deadline:
+            raise TimeoutError("another process is migrating this database and does not come to an end")
+        time.sleep(0.2)
+    connection.commit()
 
 
 if context.is_offline_mode():

@@ -4,6 +4,7 @@ The rules stand in ``usage_billing.metering.spelling``, which the import uses to
 them in marshmallow for the OpenAPI document; a property test compares the two.
 """
 
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -13,7 +14,7 @@ from api.ingest.body import json_body_of
 from api.ingest.strict_json import read_json
 from api.ingest.text import check_text
 from usage_billing.core.errors import FieldError, InvalidInput
-from usage_billing.core.identifiers import is_identifier, new_id
+from usage_billing.core.identifiers import KEY_RULE, kept_key, new_id
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.spelling import RawFields, parse_recording
 from usage_billing.metering.usual import usual_batch, usual_recording
@@ -32,11 +33,9 @@ def recording_from(request: Request, *, now: datetime) -> Recording:
     check_text(body, data)
     if not isinstance(body, dict):
         raise InvalidInput.field("", "must be an object", code="not_an_object")
-    key = request.environ.get(IN_ENVIRON)
-    if key is not None:
-        _check_key(key, body.get("idempotencyKey"))
-    usual = usual_recording(data, now=now, default_key=key or "")
-    return usual or parse_recording(_one.decode(data), id=new_id(), received_at=now, default_key=key or "")
+    key = _header_key(request, body.get("idempotencyKey"))
+    usual = usual_recording(data, now=now, default_key=key)
+    return usual or parse_recording(_one.decode(data), id=new_id(), received_at=now, default_key=key)
 
 
 def batch_from(request: Request, *, now: datetime, max_batch: int) -> list[Recording]:
@@ -70,13 +69,20 @@ def _event(fields: RawFields, index: int, now: datetime) -> Recording:
     return parse_recording(fields, id=new_id(), received_at=now, pointer=f"/events/{index}")
 
 
-def _check_key(key: str, given: object) -> None:
-    if not is_identifier(key):
-        message = f"the header {HEADER} must be 1 to 128 of A-Z a-z 0-9 _ . : -"
-        raise InvalidInput.field("", message, code="not_an_identifier")
-    if given is not None and given != key:
+def _header_key(request: Request, given: object) -> str:
+    """The key in the header, as it is kept, or nothing; ``given`` is the key in the body, which must not be another."""
+    sent = request.environ.get(IN_ENVIRON)
+    if sent is None:
+        return ""
+    with suppress(UnicodeDecodeError):
+        sent = sent.encode("latin-1").decode()  # HTTP's bytes, as WSGI hands them over
+    kept = kept_key(sent)
+    if kept is None:
+        raise InvalidInput.field("", f"the header {HEADER} {KEY_RULE}", code="not_a_key")
+    if given is not None and given != sent:
         message = f"differs from the header {HEADER}"
         raise InvalidInput.field("/idempotencyKey", message, code="contradiction")
+    return kept
 
 
 def _check_batch(body: object, max_batch: int) -> None:

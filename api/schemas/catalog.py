@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from api.schemas.base import REQUIRED, Coded, Schema
-from api.schemas.fields import Amount, Choice, Flag, Identifier, Text, Whole
+from api.schemas.fields import Amount, Choice, Flag, Identifier, NewIdentifier, Text, Whole
 from api.schemas.paging import PageQuery
 from api.schemas.prices import Price
 from usage_billing.catalog.fees import FEE_TIMINGS
@@ -24,7 +24,7 @@ class NewPlanSchema(Schema):
     period as well. An invoice is to be paid within ``paymentDays``.
     """
 
-    id = Identifier(required=True)
+    id = NewIdentifier(required=True)
     name = Text(required=True)
     currency = Text(maximum=3, required=True)
     interval = Choice(*INTERVALS, load_default="month")
@@ -45,7 +45,7 @@ class PlanChangesSchema(Schema):
 class NewUsageTypeSchema(Schema):
     """A usage type as it is created."""
 
-    id = Identifier(required=True)
+    id = NewIdentifier(required=True)
     unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
     aggregation = Text(maximum=16, load_default="sum")
 

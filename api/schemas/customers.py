@@ -4,7 +4,7 @@ import marshmallow as ma
 
 from api.schemas.base import Schema
 from api.schemas.catalog import OwnQuotaSchema
-from api.schemas.fields import Choice, Email, Identifier, Instant, Text, Whole
+from api.schemas.fields import Choice, Email, Identifier, Instant, NewIdentifier, Text, Whole
 from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
 from usage_billing.core.periods import LONGEST_MONTH
@@ -18,7 +18,7 @@ ANCHORS = (CALENDAR, ANNIVERSARY)
 class NewCustomerSchema(Schema):
     """A customer as it is created; ``id`` is the ``userId`` of recordings."""
 
-    id = Identifier(required=True)
+    id = NewIdentifier(required=True)
     name = Text(required=True)
     email = Email(allow_none=True, load_default=None)
 
@@ -38,7 +38,7 @@ class NewSubscriptionSchema(Schema):
     are its own: they hold from its start, and go before the plan's.
     """
 
-    id = Identifier(required=True)
+    id = NewIdentifier(required=True)
     customer_id = Identifier(data_key="userId", required=True)
     plan_id = Identifier(required=True)
     started_at = Instant(required=True)

@@ -3,11 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from api.schemas.base import Field, wrong
-from api.schemas.numbers import Amount, Money, Quantity, Whole
-from api.schemas.texts import Choice, Email, Identifier, Text
+from api.schemas.numbers import Amount, Money, Quantity, Used, Whole
+from api.schemas.texts import Choice, Email, Identifier, Key, NewIdentifier, Text
+from usage_billing.core.instants import read_instant
 
 __all__ = [
     "Amount",
@@ -16,11 +15,14 @@ __all__ = [
     "Flag",
     "Identifier",
     "Instant",
+    "Key",
     "Mapping",
     "Money",
+    "NewIdentifier",
     "Prefabricated",
     "Quantity",
     "Text",
+    "Used",
     "Whole",
     "describe",
 ]
@@ -35,9 +37,11 @@ class Instant(Field):
     latest = datetime(9000, 1, 1, tzinfo=UTC)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+        if not isinstance(value, str):
+            raise wrong("must be an RFC 3339 time such as 2026-01-31T12:00:00Z", "not_a_time")
         try:
-            instant = msgspec.convert(value, datetime)
-        except msgspec.ValidationError as error:
+            instant = read_instant(value)
+        except ValueError as error:
             raise wrong("must be an RFC 3339 time such as 2026-01-31T12:00:00Z", "not_a_time") from error
         if instant.tzinfo is None:
             raise wrong("must carry an offset, such as Z or +02:00", "no_offset")

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from api.schemas.base import Coded, Field, wrong
-from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal
+from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal, parse_number
 
 _DIGITS = 10
 
@@ -16,7 +16,7 @@ class Amount(Field):
 
     openapi = {
         "type": ["string", "number"],
-        "pattern": r"^(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$",
+        "pattern": r"^(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$",
         "minimum": 0,
         "maximum": int(MAX_QUANTITY),
     }
@@ -34,12 +34,22 @@ class Amount(Field):
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
             raise wrong("must be a decimal number", "not_a_decimal")
         try:
-            amount = parse_decimal(value if isinstance(value, str) else str(value), maximum=self.maximum)
+            amount = self._read(value)
         except NotADecimal as error:
             raise wrong(str(error), "not_a_decimal") from error
         if self.positive and amount == 0:
             raise wrong("must be more than 0", "out_of_range")
         return amount
+
+    def _read(self, value: str | int | Decimal) -> Decimal:
+        return parse_decimal(value if isinstance(value, str) else str(value), maximum=self.maximum)
+
+
+class Used(Amount):
+    """The quantity of a recording: a number is rounded to the places that are kept, a string is exact."""
+
+    def _read(self, value: str | int | Decimal) -> Decimal:
+        return super()._read(value) if isinstance(value, str) else parse_number(str(value), maximum=self.maximum)
 
 
 class Quantity(Field):

@@ -11,7 +11,7 @@ from typing import Any
 import marshmallow as ma
 
 from api.schemas.base import Schema, wrong
-from api.schemas.fields import Amount, Identifier, Instant, Mapping, Text
+from api.schemas.fields import Identifier, Instant, Key, Mapping, Text, Used
 from usage_billing.core.clock import utc_now
 from usage_billing.metering.metadata import MAX_BYTES, MAX_DEPTH, NotMetadata, canonical_metadata
 from usage_billing.metering.spelling import EARLIEST, MAX_AHEAD
@@ -47,11 +47,11 @@ class RecordingSchema(Schema):
     user_id = Identifier(required=True)
     subscription_id = Identifier(required=True)
     usage_type = Identifier(required=True)
-    quantity = Amount(positive=True, required=True)
+    quantity = Used(positive=True, required=True)
     metadata = Metadata(allow_none=True)
     timestamp = Occurrence(allow_none=True)
-    idempotency_key = Identifier(allow_none=True)
-    source = Identifier(allow_none=True)
+    idempotency_key = Key(allow_none=True)
+    source = Key(allow_none=True)
 
     def __init__(self, *, now: datetime | None = None, **options: Any) -> None:
         super().__init__(**options)

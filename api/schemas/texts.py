@@ -4,10 +4,18 @@ import re
 from typing import Any
 
 from api.schemas.base import Coded, Field, wrong
-from usage_billing.core.identifiers import IDENTIFIER_PATTERN, is_identifier
-from usage_billing.core.limits import MAX_EMAIL, MAX_NAME, is_email
+from usage_billing.core.identifiers import (
+    IDENTIFIER_PATTERN,
+    IDENTIFIER_RULE,
+    KEY_RULE,
+    NEW_IDENTIFIER_PATTERN,
+    NEW_IDENTIFIER_RULE,
+    is_identifier,
+    is_new_identifier,
+    kept_key,
+)
+from usage_billing.core.limits import MAX_EMAIL, MAX_KEY, MAX_NAME, is_email
 
-IDENTIFIER_RULE = "must be 1 to 128 characters of A-Z a-z 0-9 _ . : -"
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _NOT_A_TEXT = Coded("must be a text", "not_a_text")
 
@@ -24,6 +32,38 @@ class Identifier(Field):
         if not is_identifier(value):
             raise wrong(IDENTIFIER_RULE, "not_an_identifier")
         return value
+
+
+class NewIdentifier(Identifier):
+    """A name that something is given."""
+
+    openapi = {"type": "string", "pattern": f"^{NEW_IDENTIFIER_PATTERN}$"}
+
+    def _deserialize(self, value: Any, *rest: Any, **more: Any) -> str:
+        name = super()._deserialize(value, *rest, **more)
+        if not is_new_identifier(name):
+            raise wrong(NEW_IDENTIFIER_RULE, "not_an_identifier")
+        return name
+
+
+class Key(Field):
+    """An idempotency key or a source, as it is kept."""
+
+    openapi: dict[str, Any] = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_KEY,
+        "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$",
+    }
+    default_error_messages = {"null": _NOT_A_TEXT}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if not isinstance(value, str):
+            raise wrong("must be a text", "not_a_text")
+        kept = kept_key(value)
+        if kept is None:
+            raise wrong(KEY_RULE, "not_a_key")
+        return kept
 
 
 class Text(Field):

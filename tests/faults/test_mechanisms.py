@@ -135,7 +135,7 @@ def test_without_keys_that_are_looked_up_a_repetition_counts_twice(
     if off:
         monkeypatch.setattr(record_usage, "known_ids", nobody)
         monkeypatch.setattr(record_usage, "recorded_keys", lambda _session, _keys: {})
-        alter(engine, "DROP INDEX uq_usage_key_hash; ALTER TABLE usage DROP CONSTRAINT pk_usage")
+        alter(engine, "DROP INDEX uq_usage_key_digest; ALTER TABLE usage DROP CONSTRAINT pk_usage")
     try:
         entries = {shard: inbox.read(shard, at_most=1000) for shard in range(SHARDS)}
         drain_all(inbox, engine)
@@ -148,7 +148,7 @@ def test_without_keys_that_are_looked_up_a_repetition_counts_twice(
         if off:
             alter(engine, "DELETE FROM usage")
             alter(engine, "ALTER TABLE usage ADD CONSTRAINT pk_usage PRIMARY KEY (id)")
-            alter(engine, f"CREATE UNIQUE INDEX uq_usage_key_hash ON usage ({KEY})")
+            alter(engine, f"CREATE UNIQUE INDEX uq_usage_key_digest ON usage ({KEY})")
 
 
 def test_the_constraint_alone_keeps_a_repetition_out(

@@ -317,7 +317,7 @@ def test_the_database_itself_refuses_a_second_row_for_a_key(world: Engine, now: 
         "SELECT indexrelid::regclass::text FROM pg_index"
         " WHERE indrelid = 'usage'::regclass AND indisunique AND indisvalid AND indimmediate",
     )
-    assert {"pk_usage", "uq_usage_key_hash", "uq_usage_ordinal"} <= set(names)
+    assert {"pk_usage", "uq_usage_key_digest", "uq_usage_ordinal"} <= set(names)
 
 
 @pytest.mark.parametrize("statistics", ["as_they_are", "of_two", "of_none_after_many"])
@@ -340,7 +340,7 @@ def test_keys_are_looked_up_one_by_one_in_a_table_that_has_just_begun_to_grow(
         find_by_index(session)
         assert recorded_keys(session, asked).keys() == set(asked[:500])
     (scan,) = scans
-    assert index_of(scan) == "uq_usage_key_hash"
+    assert index_of(scan) == "uq_usage_key_digest"
     assert scan["Actual Loops"] == 1000
     assert scan.get("Rows Removed by Filter", 0) == 0
 

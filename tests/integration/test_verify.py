@@ -256,7 +256,7 @@ SPOILT: dict[str, tuple[list[str], set[str]]] = {
     ),
     "a key twice": (
         [
-            "DROP INDEX uq_usage_key_hash",
+            "DROP INDEX uq_usage_key_digest",
             f"UPDATE usage SET idempotency_key = 'k1' WHERE {THIRD}",
         ],
         {"key_double"},

@@ -67,7 +67,7 @@ def test_tables_made_from_the_models_are_the_same_to_the_last_constraint(databas
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("CREATE EXTENSION btree_gist"))
-        for name in ("usage_place", "usage_key"):
+        for name in ("usage_place", "usage_key_digest"):
             connection.execute(text(_function(databases.migrated(), name)))
         Base.metadata.create_all(connection)
     engine.dispose()

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -85,8 +86,63 @@ def test_what_is_no_quantity(spelled: str) -> None:
     assert list(refusals(with_raw("quantity", spelled))) == ["/quantity"]
 
 
-@pytest.mark.parametrize("name", ["userId", "subscriptionId", "usageType", "idempotencyKey", "source"])
-@pytest.mark.parametrize("spelled", ['""', '"a b"', '"é"', '"a\\u0000"', f'"{"x" * 129}"', "1", "true", "[]"])
+@pytest.mark.parametrize("name", ["idempotencyKey", "source"])
+@pytest.mark.parametrize(
+    "spelled", ['""', '"a\\u0000"', '"a\\u001f"', '"a\\u0085"', f'"{"x" * 1025}"', "1", "true", "[]"]
+)
+def test_what_is_no_key(name: str, spelled: str) -> None:
+    assert list(refusals(with_raw(name, spelled))) == [f"/{name}"]
+
+
+@pytest.mark.parametrize(
+    ("spelled", "kept"),
+    [
+        ("0.30000000000000004", "0.3"),
+        ("1.0350000000000001e-05", "0.00001035"),
+        ("1e-07", "0.0000001"),
+        ("0.0000000000005", "0.000000000001"),
+        ("33.333333333333336", "33.333333333333"),
+        ("999999999999999.9999999999999", "1000000000000000"),
+    ],
+)
+def test_a_number_is_rounded_half_up_to_what_is_kept(spelled: str, kept: str) -> None:
+    assert read(with_raw("quantity", spelled)).quantity == Decimal(kept)
+    assert read(with_raw("quantity", spelled)).fingerprint() == read(with_raw("quantity", kept)).fingerprint()
+
+
+@pytest.mark.parametrize("spelled", ['"0.30000000000000004"', '"1e-13"', "1e-13", "4e-300", "0.0000000000004"])
+def test_a_text_is_exact_and_nothing_is_nothing(spelled: str) -> None:
+    assert list(refusals(with_raw("quantity", spelled))) == ["/quantity"]
+
+
+@pytest.mark.parametrize(
+    ("spelled", "instant"),
+    [
+        ("2026-10-31T23:59:59.9999999Z", "2026-10-31T23:59:59.999999Z"),
+        ("2026-10-31T23:59:59.9999995+00:00", "2026-10-31T23:59:59.999999Z"),
+        ("2026-10-31T12:00:00.123456789+02:00", "2026-10-31T10:00:00.123456Z"),
+        ("2026-10-31T23:59:60Z", "2026-11-01T00:00:00Z"),
+    ],
+)
+def test_a_time_is_cut_and_never_rounded(spelled: str, instant: str) -> None:
+    kept, meant = (read(with_raw("timestamp", json.dumps(text))) for text in (spelled, instant))
+    assert kept.occurred_at == meant.occurred_at
+    assert kept.fingerprint() == meant.fingerprint()
+
+
+@pytest.mark.parametrize("name", ["idempotencyKey", "source"])
+@pytest.mark.parametrize("text", ["a b", "a/b", "a'b", '"', "x" * 128, "\\101", "é", "x" * 129, "x" * 1024, "日本"])
+def test_a_key_is_any_text(name: str, text: str) -> None:
+    recording = read(with_raw(name, json.dumps(text)))
+    kept = recording.key if name == "idempotencyKey" else recording.source
+    assert kept == (text if text.isascii() and len(text) <= 128 else f"sha256:{sha256(text.encode()).hexdigest()}")
+
+
+@pytest.mark.parametrize("name", ["userId", "subscriptionId", "usageType"])
+@pytest.mark.parametrize(
+    "spelled",
+    ['""', '"a b"', '"é"', '"a\\u0000"', f'"{"x" * 129}"', "1", "true", "[]", '"a/b"', '"a,b"', '"{a}"', '"a=b"'],
+)
 def test_what_is_no_identifier(name: str, spelled: str) -> None:
     assert list(refusals(with_raw(name, spelled))) == [f"/{name}"]
 

@@ -6,10 +6,11 @@ Python's default context rounds to 28 digits without a word. Here nothing is rou
 
 import re
 from collections.abc import Iterable
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import ROUND_HALF_UP, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from functools import cache
 
 PLACES = 12
-"""Decimal places kept of a quantity and of a unit price. More are refused, never rounded away."""
+"""Decimal places kept of a quantity and of a unit price."""
 
 MAX_QUANTITY = Decimal(10) ** 15
 """The largest quantity of one recording, and the largest allowance."""
@@ -17,9 +18,14 @@ MAX_QUANTITY = Decimal(10) ** 15
 MAX_PRICE = Decimal(10) ** 12
 """The largest unit price, in units of the currency."""
 
+_ROUNDING = Context(prec=200, rounding=ROUND_HALF_UP, traps=[InvalidOperation])
 EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 
-_PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?")
+_PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?")
+
+
+# A number of 40 digits behind the point and an exponent of three.
+_ANY_PLACES = 1100
 
 
 class NotADecimal(ValueError):
@@ -44,6 +50,21 @@ def parse_decimal(text: str, *, maximum: Decimal, places: int = PLACES) -> Decim
     if isinstance(exponent, int) and -exponent > places:
         raise NotADecimal(f"must have at most {places} decimal places")
     return value
+
+
+def parse_number(text: str, *, maximum: Decimal) -> Decimal:
+    """Read a JSON number as ``parse_decimal`` does, and round it half up to ``PLACES`` places.
+
+    Senders' divisions and floats have more places than are kept (``0.30000000000000004``); a number is not refused
+    for them, a text is.
+    """
+    value = parse_decimal(text, maximum=maximum, places=_ANY_PLACES)
+    return strip_zeros(round_half_up(value, PLACES))
+
+
+def round_half_up(value: Decimal, places: int) -> Decimal:
+    """``value`` rounded to ``places`` decimal places, away from zero at the half: the one rounding rule."""
+    return _ROUNDING.quantize(value, _unit(places))
 
 
 def sum_of(values: Iterable[Decimal]) -> Decimal:
@@ -71,3 +92,8 @@ def plain(value: Decimal) -> str:
     if "E" in text:
         text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+@cache
+def _unit(places: int) -> Decimal:
+    return Decimal(1).scaleb(-places)

@@ -5,6 +5,12 @@ import re
 MAX_BIGINT = 2**63 - 1
 """The largest number that a column of PostgreSQL's type ``bigint`` holds."""
 
+MAX_IDENTIFIER = 128
+"""Characters of the name of a customer, a plan, a usage type, a subscription; of a key or source as it is kept."""
+
+MAX_KEY = 1024
+"""Characters of an idempotency key or a source as a sender may spell it."""
+
 MAX_NAME = 256
 """Characters of a name for people: a customer's, a plan's."""
 

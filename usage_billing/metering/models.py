@@ -35,7 +35,7 @@ from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Quantity, Total
 from usage_billing.metering.states import QuarantineStatus
 
-KEY = "usage_key(subscription_id, source, idempotency_key)"
+KEY = "usage_key_digest(subscription_id, source, idempotency_key)"
 """What the unique index holds of a recording's key: 15 bytes for a key of up to 386. Three bytes are of the
 subscription's hash, so that a subscription's keys lie together. Twelve are of the digest of the whole key. One byte
 more would make each index entry 8 bytes wider."""
@@ -69,7 +69,7 @@ class Usage(Base):
         # The upper bound keeps NaN out too: PostgreSQL sorts NaN above every number.
         CheckConstraint("quantity > 0 AND quantity <= 1e15", name="quantity"),
         CheckConstraint("beyond_limit >= 0 AND beyond_limit <= quantity", name="beyond_limit"),
-        Index("uq_usage_key_hash", text(KEY), unique=True),
+        Index("uq_usage_key_digest", text(KEY), unique=True),
         Index("ix_usage_place", text(SUBSCRIPTION_HASH), text(PLACE)),
     )
 

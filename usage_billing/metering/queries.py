@@ -31,23 +31,26 @@ _KNOWN_IDS = text("""
     FROM quarantined_usage
     WHERE id = ANY(ARRAY(SELECT unnest(ids) FROM asked))
 """)
-# The keys are sent as one text, which takes a tenth of the time of three arrays. No identifier contains its separators,
-# ',' and '/'. LIMIT makes PostgreSQL look up each key by itself: for a join it would read a table that has just begun
-# to grow whole, in the index's order.
+# The keys are sent as one text, which takes a tenth of the time of three arrays. Neither a name nor a key contains its
+# separators, which are control characters. LIMIT makes PostgreSQL look up each key by itself: for a join it would read
+# a table that has just begun to grow whole, in the index's order.
 _RECORDED_KEYS = text("""
     SELECT u.*
-    FROM unnest(string_to_array(:names, ',')) AS name
+    FROM unnest(string_to_array(:names, chr(30))) AS name
     CROSS JOIN LATERAL (
         SELECT subscription_id, source, idempotency_key, id, fingerprint
         FROM usage
-        WHERE subscription_id = split_part(name, '/', 1)
-            AND source = split_part(name, '/', 2)
-            AND idempotency_key = split_part(name, '/', 3)
-            AND usage_key(subscription_id, source, idempotency_key)
-                = usage_key(split_part(name, '/', 1), split_part(name, '/', 2), split_part(name, '/', 3))
+        WHERE subscription_id = split_part(name, chr(31), 1)
+            AND source = split_part(name, chr(31), 2)
+            AND idempotency_key = split_part(name, chr(31), 3)
+            AND usage_key_digest(subscription_id, source, idempotency_key)
+                = usage_key_digest(
+                    split_part(name, chr(31), 1), split_part(name, chr(31), 2), split_part(name, chr(31), 3)
+                )
         LIMIT 1
     ) AS u
 """)
+_RECORD_SEPARATOR, _UNIT_SEPARATOR = "\x1e", "\x1f"
 _TOTALS = text("""
     SELECT s.subscription_id, s.usage_type_id AS usage_type, t.unit_name, s.period_start, s.period_end, s.total,
         s.beyond_events
@@ -102,7 +105,9 @@ def recorded_keys(session: Session, keys: Sequence[RecordingKey]) -> dict[Record
     """What is recorded under each of these keys; a key that is not in the books is absent."""
     if not keys:
         return {}
-    rows = session.execute(_RECORDED_KEYS, {"names": ",".join(["/".join(key) for key in keys])})
+    rows = session.execute(
+        _RECORDED_KEYS, {"names": _RECORD_SEPARATOR.join([_UNIT_SEPARATOR.join(key) for key in keys])}
+    )
     return {
         (row.subscription_id, row.source, row.idempotency_key): KnownRecording(row.id, bytes(row.fingerprint))
         for row in rows

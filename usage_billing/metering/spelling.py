@@ -13,9 +13,10 @@ from uuid import UUID
 
 import msgspec
 
-from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal
+from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal, parse_number
 from usage_billing.core.errors import FieldError, InvalidInput
-from usage_billing.core.identifiers import is_identifier
+from usage_billing.core.identifiers import IDENTIFIER_RULE, KEY_RULE, is_identifier, kept_key
+from usage_billing.core.instants import decode_instant
 from usage_billing.metering.metadata import EMPTY, NotMetadata, canonical_metadata
 from usage_billing.metering.recording import Recording
 
@@ -46,7 +47,6 @@ Value = TypeVar("Value")
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
-_time = msgspec.json.Decoder(datetime)
 
 
 def read_object(data: bytes) -> RawFields:
@@ -72,8 +72,8 @@ def parse_recording(
     quantity = reader.required("quantity", read_quantity, Decimal(1))
     metadata = reader.optional("metadata", canonical_metadata, EMPTY)
     occurred_at = reader.optional("timestamp", lambda raw: _occurred_at(raw, received_at), None)
-    key = reader.optional("idempotencyKey", _identifier, default_key)
-    source = reader.optional("source", _identifier, "")
+    key = reader.optional("idempotencyKey", _key, default_key)
+    source = reader.optional("source", _key, "")
     if reader.errors:
         first = reader.errors[0]
         raise InvalidInput(f"{first.pointer.removeprefix(pointer + '/')} {first.message}", fields=tuple(reader.errors))
@@ -148,15 +148,27 @@ def _string(raw: bytes) -> str:
 def _identifier(raw: bytes) -> str:
     text = _string(raw)
     if not is_identifier(text):
-        raise _Wrong("must be 1 to 128 of A-Z a-z 0-9 _ . : -", "not_an_identifier")
+        raise _Wrong(IDENTIFIER_RULE, "not_an_identifier")
     return text
 
 
+def _key(raw: bytes) -> str:
+    kept = kept_key(_string(raw))
+    if kept is None:
+        raise _Wrong(KEY_RULE, "not_a_key")
+    return kept
+
+
 def read_quantity(raw: bytes) -> Decimal:
-    """A quantity as JSON spells it, a number or a text; raises ValueError."""
-    text = _string(raw) if raw[:1] == b'"' else raw.decode("ascii", "replace")
+    """A quantity as JSON spells it: a number, rounded to the places that are kept, or a text, which is exact.
+
+    Raises ValueError, also for a number that rounds to zero.
+    """
     try:
-        value = parse_decimal(text, maximum=MAX_QUANTITY)
+        if raw[:1] == b'"':
+            value = parse_decimal(_string(raw), maximum=MAX_QUANTITY)
+        else:
+            value = parse_number(raw.decode("ascii", "replace"), maximum=MAX_QUANTITY)
     except NotADecimal as error:
         raise _Wrong(str(error), "not_a_decimal") from None
     if not value:
@@ -166,8 +178,8 @@ def read_quantity(raw: bytes) -> Decimal:
 
 def _occurred_at(raw: bytes, received_at: datetime) -> datetime:
     try:
-        instant = _time.decode(raw)
-    except (msgspec.MsgspecError, ValueError):
+        instant = decode_instant(raw)
+    except ValueError:
         raise _Wrong("must be an RFC 3339 time such as 2026-01-31T12:00:00Z", "not_a_time") from None
     return check_occurred_at(instant, received_at)
 

@@ -11,11 +11,15 @@ from typing import Annotated
 import msgspec
 
 from usage_billing.core.identifiers import IDENTIFIER_PATTERN, new_id
+from usage_billing.core.instants import decode_instant
+from usage_billing.core.limits import MAX_IDENTIFIER
 from usage_billing.metering.metadata import EMPTY, canonical_metadata
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.spelling import check_occurred_at, read_quantity
 
 _Name = Annotated[str, msgspec.Meta(pattern=rf"\A{IDENTIFIER_PATTERN}\Z")]
+# A key that is kept as it is.
+_Key = Annotated[str, msgspec.Meta(pattern=rf"\A[ -~]{{1,{MAX_IDENTIFIER}}}\Z")]
 
 
 class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -26,9 +30,9 @@ class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     usageType: _Name  # noqa: N815
     quantity: msgspec.Raw
     metadata: msgspec.Raw = msgspec.Raw(b"null")
-    timestamp: datetime | None = None
-    idempotencyKey: _Name | None = None  # noqa: N815
-    source: _Name | None = None
+    timestamp: msgspec.Raw = msgspec.Raw(b"null")
+    idempotencyKey: _Key | None = None  # noqa: N815
+    source: _Key | None = None
 
 
 class _Batch(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -57,7 +61,8 @@ def usual_batch(data: bytes, *, now: datetime) -> list[Recording] | None:
 
 
 def _recording(sent: _Event, now: datetime, default_key: str) -> Recording:
-    quantity, metadata = bytes(sent.quantity), bytes(sent.metadata)
+    quantity, metadata, timestamp = bytes(sent.quantity), bytes(sent.metadata), bytes(sent.timestamp)
+    timed = timestamp != b"null"
     return Recording(
         id=new_id(),
         customer_id=sent.userId,
@@ -65,9 +70,9 @@ def _recording(sent: _Event, now: datetime, default_key: str) -> Recording:
         usage_type=sent.usageType,
         quantity=_SMALL.get(quantity) or read_quantity(quantity),
         metadata=EMPTY if metadata == b"null" else canonical_metadata(metadata),
-        occurred_at=now if sent.timestamp is None else check_occurred_at(sent.timestamp, now),
+        occurred_at=check_occurred_at(decode_instant(timestamp), now) if timed else now,
         received_at=now,
-        timed=sent.timestamp is not None,
+        timed=timed,
         source=sent.source or "",
         key=sent.idempotencyKey or default_key,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
-from usage_billing.core.identifiers import is_identifier
+from usage_billing.core.identifiers import IDENTIFIER_RULE, NEW_IDENTIFIER_RULE, is_identifier, is_new_identifier
 from usage_billing.core.limits import MAX_EMAIL, MAX_KEY_NAME, MAX_NAME, MAX_UNIT_NAME, is_email
 from usage_billing.core.periods import local_instant
 from usage_billing.subscriptions.moments import NOW, PERIOD_END
@@ -45,7 +45,17 @@ class IdentifierType(_Kind):
     def read(self, text: str) -> str:
         """The text itself."""
         if not is_identifier(text):
-            raise ValueError("is no id: 1 to 128 of A-Z a-z 0-9 _ . : -")
+            raise ValueError(f"is no id: it {IDENTIFIER_RULE}")
+        return text
+
+
+class NewIdentifierType(IdentifierType):
+    """A name that something is given."""
+
+    def read(self, text: str) -> str:
+        """The text itself."""
+        if not is_new_identifier(text):
+            raise ValueError(f"can be no id: it {NEW_IDENTIFIER_RULE}")
         return text
 
 
@@ -199,6 +209,7 @@ def in_zone(moment: Any, zone: str) -> Any:
 
 
 IDENTIFIER = IdentifierType()
+NEW_IDENTIFIER = NewIdentifierType()
 NAME = NameType()
 UNIT = NameType(MAX_UNIT_NAME)
 KEY_NAME = NameType(MAX_KEY_NAME)

@@ -145,5 +145,5 @@ def _check_metadata(cell: bytes) -> None:
 
 
 def _raw(name: str, cell: str) -> msgspec.Raw:
-    """A cell as JSON: metadata is JSON already, everything else is text."""
-    return msgspec.Raw(cell.encode() if name == METADATA else msgspec.json.encode(cell))
+    """A cell as JSON: metadata is JSON already, a quantity is a number, everything else is text."""
+    return msgspec.Raw(cell.encode() if name in {METADATA, "quantity"} else msgspec.json.encode(cell))

@@ -5,7 +5,7 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
-from usage_billing.cli.frame.types import EMAIL, IDENTIFIER, NAME
+from usage_billing.cli.frame.types import EMAIL, IDENTIFIER, NAME, NEW_IDENTIFIER
 from usage_billing.core.clock import utc_now
 from usage_billing.core.spans import Span
 from usage_billing.wire import noun as wire
@@ -18,7 +18,7 @@ def command() -> None:
 
 
 @command.command(epilog=example("customers create user123 --name 'Ann Example' --email ann@example.com"))
-@click.argument("id", type=IDENTIFIER)
+@click.argument("id", type=NEW_IDENTIFIER)
 @click.option("--name", type=NAME, required=True, help="What people call it.")
 @click.option("--email", type=EMAIL, help="Where invoices go.")
 @json_option

@@ -8,7 +8,7 @@ from usage_billing.catalog.fees import FEE_TIMINGS
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
-from usage_billing.cli.frame.types import IDENTIFIER, NAME, PRICE
+from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER, PRICE
 from usage_billing.core.clock import utc_now
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
 from usage_billing.core.proration import METHODS
@@ -23,7 +23,7 @@ def command() -> None:
 
 
 @command.command(epilog=example("plans create business --name Business --currency USD"))
-@click.argument("id", type=IDENTIFIER)
+@click.argument("id", type=NEW_IDENTIFIER)
 @click.option("--name", type=NAME, required=True, help="What people call it.")
 @click.option("--currency", required=True, help="An ISO 4217 code; it never changes.")
 @click.option(

@@ -12,7 +12,7 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_parts, print_rows
-from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT, LOCAL_TIME, MOMENT, in_zone
+from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT, LOCAL_TIME, MOMENT, NEW_IDENTIFIER, in_zone
 from usage_billing.core.clock import utc_now
 from usage_billing.core.periods import LONGEST_MONTH, is_time_zone
 from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
@@ -50,7 +50,7 @@ def command() -> None:
 
 
 @command.command(epilog=example(_EXAMPLE))
-@click.argument("id", type=IDENTIFIER)
+@click.argument("id", type=NEW_IDENTIFIER)
 @click.option("--customer", "customer_id", type=IDENTIFIER, required=True, help="Whose it is.")
 @click.option("--plan", "plan_id", type=IDENTIFIER, required=True, help="On which plan.")
 @click.option("--started", "started_at", type=LOCAL_TIME, help="From when usage counts; now unless given.")

@@ -5,7 +5,7 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
-from usage_billing.cli.frame.types import IDENTIFIER, UNIT
+from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, UNIT
 from usage_billing.core.clock import utc_now
 from usage_billing.core.spans import Span
 from usage_billing.wire import noun as wire
@@ -18,7 +18,7 @@ def command() -> None:
 
 
 @command.command(epilog=example("usage-types create assessment --unit-name assessment"))
-@click.argument("id", type=IDENTIFIER)
+@click.argument("id", type=NEW_IDENTIFIER)
 @click.option("--unit-name", type=UNIT, help="What one of it is called; the id unless given.")
 @click.option("--aggregation", default="sum", show_default=True, help="How recordings become one quantity.")
 @json_option

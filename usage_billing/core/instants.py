@@ -1,0 +1,42 @@
+"""Times as they are spelled: RFC 3339 read to the microsecond, never rounded. Pure."""
+
+import re
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import msgspec
+
+_FINER = re.compile(r"(?<=\.\d{6})\d+")
+_LEAP = re.compile(r"([Tt ]\d\d:\d\d):60(?:\.\d+)?(?=[Zz+-])")
+# The longest text, 2026-01-31T12:00:00.123456Z, that cannot spell an instant finer than a microsecond.
+_SHORT = 27
+_json = msgspec.json.Decoder(datetime)
+_text = msgspec.json.Decoder(str)
+
+
+def decode_instant(raw: bytes) -> datetime:
+    """The time in a JSON text, as ``read_instant`` reads it, and most of them in a third of the time."""
+    if len(raw) <= _SHORT + 2:
+        with suppress(msgspec.ValidationError):
+            return _json.decode(raw)
+    return read_instant(_text.decode(raw))
+
+
+def read_instant(text: str) -> datetime:
+    """The time that ``text`` spells, aware if it carries an offset; raises ValueError.
+
+    What is finer than a microsecond is cut: the last tenth of a microsecond of October is October. A leap second,
+    ``23:59:60``, is the next second.
+    """
+    if len(text) > _SHORT:
+        text = _FINER.sub("", text)
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        before, changed = _LEAP.subn(r"\1:59", text)
+        if not changed:
+            raise
+        try:
+            return msgspec.convert(before, datetime) + timedelta(seconds=1)
+        except OverflowError as error:
+            raise ValueError("lies beyond the calendar") from error
