@@ -167,11 +167,12 @@ def test_a_decision_has_a_date_and_names_what_replaced_it() -> None:
         (status,) = re.findall(r"^\*\*Status:\*\* accepted, (\S.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
         day, _, rest = status.partition(";")
         date.fromisoformat(day)
-        other = {(path.name, name) for name in re.findall(r"\]\((\S+)\)", rest)}
-        if "replaced by" in rest:
-            replaced |= other
-        elif "replaces" in rest:
-            replacing |= {(old, new) for new, old in other}
+        for clause in rest.split(";"):
+            other = {(path.name, name) for name in re.findall(r"\]\((\S+)\)", clause)}
+            if "replaced by" in clause:
+                replaced |= other
+            elif "replaces" in clause:
+                replacing |= {(old, new) for new, old in other}
     assert replaced == replacing
     assert replaced
 
