@@ -84,6 +84,11 @@ def test_an_invoice_is_explained_paid_or_taken_back(cli: Cli, final: str) -> Non
     assert f"--after {cut} shows them" in cli("invoices", "explain", "INV-00000001", "--events", "1").err
     assert "No more recordings are behind it." in cli("invoices", "explain", "INV-00000001", "--after", "9999").out
     assert cli("invoices", "uncollectible", "INV-00000001", "--json").json["status"] == "uncollectible"
+    page = cli("invoices", "document", "INV-00000001").out
+    assert page.startswith("<!DOCTYPE html>")
+    assert "1 to 30 June 2026" in page
+    assert "<script" not in page
+    assert cli("invoices", "document", "INV-00000009").code == 3
     void = cli("invoices", "void", "INV-00000001", "--json").json
     assert (void["status"], void["items"][0]["amount"]) == ("void", "30.00")
     assert cli("bill", "--as-of", "2026-07-02").code == 0
