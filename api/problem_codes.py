@@ -100,6 +100,7 @@ CODES: dict[str, str] = {
     # 500, 503
     "internal_error": "A mistake of ours; the log has it under requestId.",
     "unavailable": "A part that is needed does not answer; nothing was changed, try again.",
+    "clocks_apart": "This machine's clock and the database's are more than a minute apart: no run is started.",
     "backlog_full": "More recordings wait than may (USAGE_BILLING_MAX_BACKLOG); nothing was accepted, try again.",
     "database_unavailable": "The database does not answer; nothing was changed, try again.",
     "migrations_pending": "The database is not at the schema that this version needs: run usage-billing migrate.",

@@ -114,6 +114,13 @@ def now() -> datetime:
     return datetime(2026, 11, 15, 12, 30, 45, 123456, tzinfo=UTC)
 
 
+@pytest.fixture(autouse=True)
+def _clocks_agree(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """The present that a test gives stands for the database's as well, but for tests marked ``real_clock``."""
+    if request.node.get_closest_marker("real_clock") is None:
+        monkeypatch.setattr("usage_billing.db.clock.agreed_now", lambda _session, here: here)
+
+
 class Clock:
     """A clock that stands until it is moved."""
 

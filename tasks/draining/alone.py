@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 
 from tasks.draining.unpack import set_entry_aside, unpack
 from tasks.inbox.protocol import Entry, Inbox
-from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.session import transaction
+from usage_billing.db.words import plain_words
 from usage_billing.flows.recording.record_usage import record_batch, set_aside
 from usage_billing.metering.queries import known_ids
 from usage_billing.metering.recording import Recording
@@ -78,12 +78,12 @@ def _unknown(recordings: Sequence[Recording], engine: Engine) -> list[Recording]
 def _record_alone(recording: Recording, engine: Engine) -> None:
     try:
         with transaction(engine) as session:
-            record_batch(session, [recording], now=utc_now())
+            record_batch(session, [recording])
     except (Unavailable, SoftTimeLimitExceeded):
         raise  # a server's trouble is no recording's fault; after a time limit the inbox names the suspect to the next
     except Exception as error:
         _log.exception("could not be recorded", extra={"eventId": str(recording.id)})
-        _set_aside(recording, engine, f"{type(error).__name__}: {error}")
+        _set_aside(recording, engine, plain_words(error))
 
 
 def _set_aside(recording: Recording, engine: Engine, detail: str) -> None:

@@ -18,9 +18,9 @@ from sqlalchemy.exc import DataError, IntegrityError
 from tasks.draining.unpack import unpack
 from tasks.inbox.protocol import Entry
 from usage_billing.core import crash
-from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.session import transaction
+from usage_billing.db.words import plain_words
 from usage_billing.flows.recording.record_usage import Outcome, record_batch, set_aside
 from usage_billing.metering.recording import Recording
 
@@ -95,7 +95,7 @@ def _write(recordings: Sequence[Recording], engine: Engine) -> Outcome:
 
 def _in_a_transaction(recordings: Sequence[Recording], engine: Engine, *, keys_are_new: bool) -> Outcome:
     with transaction(engine) as session:
-        outcome = record_batch(session, recordings, now=utc_now(), keys_are_new=keys_are_new)
+        outcome = record_batch(session, recordings, keys_are_new=keys_are_new)
         crash.point("drain.committing")
     return outcome
 
@@ -108,4 +108,4 @@ def _divide(recordings: Sequence[Recording], engine: Engine, error: Exception) -
         return
     _log.error("could not be recorded", exc_info=error, extra={"eventId": str(recordings[0].id)})
     with transaction(engine) as session:
-        set_aside(session, recordings[0], detail=f"{type(error).__name__}: {error}")
+        set_aside(session, recordings[0], detail=plain_words(error))

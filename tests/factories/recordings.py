@@ -40,4 +40,4 @@ def make_recording(
 
 def record(session: Session, *recordings: Recording) -> Outcome:
     """Count these recordings now, without the inbox."""
-    return record_batch(session, recordings, now=recordings[0].received_at)
+    return record_batch(session, recordings)

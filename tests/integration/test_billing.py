@@ -19,11 +19,12 @@ from tests.factories import (
 )
 from tests.support.billing import bill, driven, opened
 from tests.support.books import check_billed, check_books, items, rows, scalars
-from usage_billing.billing_runs.models import BillingRun, RunStatus
+from usage_billing.billing_runs.models import BillingRun, RunOutcome, RunStatus
 from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import InvalidInput
 from usage_billing.db.session import transaction
 from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.billing.drive_rehearsal import rehearse
 from usage_billing.flows.billing.open_run import RunRequest, open_run
 
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
@@ -420,11 +421,38 @@ def test_a_subscription_that_cannot_be_billed_is_warned_about_and_the_others_are
         session.execute(damage, {"price": price})
     run = bill(world, now, dry_run=dry_run)
     assert run.status == RunStatus.COMPLETED
+    assert run.outcome == RunOutcome.WARNINGS
     assert [(w["subscriptionId"], w["code"]) for w in run.warnings] == [("poisoned", "billing_failed")]
     assert run.amounts == {"USD": "20.00"}
     if not dry_run:
         assert scalars(world, "SELECT subscription_id FROM invoices ORDER BY 1") == ["before", "sub456"]
         assert scalars(world, "SELECT subscription_id FROM usage_summaries WHERE to_rate") == ["poisoned"]
+
+
+def test_the_warning_is_in_words_for_people_and_the_rehearsal_has_the_same_digest(world: Engine, now: datetime) -> None:
+    _poison(world, now)
+    with transaction(world) as session:
+        session.execute(
+            text(
+                "CREATE FUNCTION overflow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                " RAISE EXCEPTION 'numeric field overflow' USING ERRCODE = '22003'; END $$"
+            )
+        )
+        session.execute(
+            text(
+                "CREATE TRIGGER overflow BEFORE INSERT ON invoices FOR EACH ROW"
+                " WHEN (NEW.subscription_id = 'poisoned') EXECUTE FUNCTION overflow()"
+            )
+        )
+    try:
+        rehearsed = rehearse(world, RunRequest(as_of=now), grace=HOUR, now=now)
+        dry, real = bill(world, now, dry_run=True), bill(world, now)
+    finally:
+        with transaction(world) as session:
+            session.execute(text("DROP FUNCTION overflow() CASCADE"))
+    assert real.warnings == rehearsed.warnings == dry.warnings
+    assert [warning["detail"] for warning in real.warnings] == ["an amount or a quantity is larger than can be stored"]
+    assert real.digest == rehearsed.digest_text() == dry.digest
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_many_recorders_and_billing_runs_at_once_leave_exact_books(world: Engine
         def work() -> None:
             for start in range(0, len(mine), 40):
                 with transaction(engine) as session:
-                    record_batch(session, mine[start : start + 40], now=now)
+                    record_batch(session, mine[start : start + 40])
 
         return work
 

@@ -24,6 +24,13 @@ class RunStatus(StrEnum):
     FAILED = "failed"
 
 
+class RunOutcome(StrEnum):
+    """What is to be said of a completed run."""
+
+    CLEAN = "clean"
+    WARNINGS = "warnings"
+
+
 class SlicePhase(StrEnum):
     """What a slice does with its subscriptions."""
 
@@ -84,6 +91,13 @@ class BillingRunPin(Base):
     period_start: Mapped[Instant] = mapped_column(primary_key=True)
     events: Mapped[int] = mapped_column(BigInteger)
     voids: Mapped[int] = mapped_column(BigInteger)
+
+    @property
+    def outcome(self) -> RunOutcome | None:
+        """Whether a completed run could bill every subscription; None before it is completed."""
+        if self.status != RunStatus.COMPLETED:
+            return None
+        return RunOutcome.WARNINGS if self.warnings else RunOutcome.CLEAN
 
 
 class BillingRunSlice(Base):

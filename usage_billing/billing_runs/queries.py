@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice, RunStatus, SlicePhase
@@ -18,6 +18,11 @@ def get_run(session: Session, run_id: UUID, *, lock: bool = False) -> BillingRun
     if run is None:
         raise NotFound(f"there is no billing run {run_id}")
     return run
+
+
+def has_run(session: Session, key: str) -> bool:
+    """Whether a run was opened with this key."""
+    return bool(session.scalar(select(exists().where(BillingRun.key == key))))
 
 
 def pending_slices(session: Session, run_id: UUID, phase: SlicePhase) -> list[int]:
@@ -58,6 +63,23 @@ def outcomes(session: Session, run_id: UUID) -> Sequence[dict[str, object]]:
         .where(BillingRunSlice.run_id == run_id, BillingRunSlice.done)
         .order_by(BillingRunSlice.phase, BillingRunSlice.position)
     ).all()
+
+
+def standing_warnings(session: Session) -> dict[str, str]:
+    """Why each subscription that cannot be billed cannot, by its id: the last run that was to bill it warned of it."""
+    completed = (BillingRun.status == RunStatus.COMPLETED, BillingRun.dry_run.is_(False))
+    whole = (*completed, BillingRun.subscription_id.is_(None))
+    since = select(func.max(BillingRun.finished_at)).where(*whole).scalar_subquery()
+    runs = session.execute(
+        select(BillingRun.subscription_id, BillingRun.warnings)
+        .where(*completed, BillingRun.finished_at >= func.coalesce(since, text("'-infinity'")))
+        .order_by(BillingRun.finished_at)
+    )
+    found: dict[str, str] = {}
+    for run in runs:
+        found.pop(run.subscription_id, None)
+        found |= {warning["subscriptionId"]: warning["detail"] for warning in run.warnings}
+    return found
 
 
 def stalled(session: Session, *, before: datetime) -> list[UUID]:

@@ -4,6 +4,7 @@ They end with the transaction. A transaction that takes several takes them in as
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -11,13 +12,21 @@ from sqlalchemy.orm import Session
 _SHARDS = 0x5542_0001  # the first of a lock's two keys; the second is the shard
 _FIRST_START = 0x5542_0002
 _DRAINS = 0x5542_0004
+# PostgreSQL reads the array in order, and so takes the locks in order; it looks at the clock once it has each.
+_LOCK_SHARDS = text("""
+    SELECT pg_advisory_xact_lock(:space, shard), clock_timestamp() AS now
+    FROM unnest(CAST(:shards AS int[])) AS shard
+""")
 
 
-def lock_shards(session: Session, shards: Iterable[int]) -> None:
-    """Wait until this transaction is the only writer of usage in ``shards``."""
-    # PostgreSQL reads the array in order, and so takes the locks in order.
-    statement = text("SELECT pg_advisory_xact_lock(:space, shard) FROM unnest(CAST(:shards AS int[])) AS shard")
-    session.execute(statement, {"space": _SHARDS, "shards": sorted(set(shards))})
+def lock_shards(session: Session, shards: Iterable[int]) -> datetime:
+    """Wait until this transaction is the only writer of usage in ``shards``, of which there is at least one.
+
+    Returns when that was, by the database's clock: of two writers of one shard the later has the later time.
+    """
+    times = session.execute(_LOCK_SHARDS, {"space": _SHARDS, "shards": sorted(set(shards))}).all()
+    now: datetime = times[-1].now
+    return now
 
 
 def lock_first_start(session: Session) -> None:

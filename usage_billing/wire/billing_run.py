@@ -12,6 +12,12 @@ RUN = Noun(
         Field("subscriptionId", Identifier(), "The one subscription that it bills; null for all.", nullable=True),
         Field("dryRun", Flag(), "Whether what it did was undone."),
         Field("status", Choice("opened", "invoicing", "finalizing", "completed", "failed"), "How far it is."),
+        Field(
+            "outcome",
+            Choice("clean", "warnings"),
+            "Whether a completed run could bill every subscription, or has warnings; null before it is completed.",
+            nullable=True,
+        ),
         Field("requestedBy", Text(), "Who asked for it."),
         Field("startedAt", Instant(), "When it was opened."),
         Field("finishedAt", Instant(), "When it was completed or failed; null before.", nullable=True),

@@ -10,27 +10,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DataError, IntegrityError
-from sqlalchemy.orm import Session
 
-from usage_billing.balances.service import lock_balances
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice, SlicePhase
 from usage_billing.billing_runs.pins import add_pins
 from usage_billing.billing_runs.queries import count_slices, get_run
 from usage_billing.billing_runs.service import note_error
 from usage_billing.core import crash
-from usage_billing.core.clock import utc_now
-from usage_billing.core.errors import InvalidInput, Unavailable
+from usage_billing.core.errors import Unavailable
 from usage_billing.db.bulk import find_by_index, plan_anew
+from usage_billing.db.clock import database_now
 from usage_billing.db.session import rolled_back, transaction
-from usage_billing.flows.billing.finalize_invoices import finalize_invoices
+from usage_billing.db.words import plain_words
+from usage_billing.flows.billing.bill_slice import ITS_OWN_FAULT, SliceWork, Windows, bill_apart, bill_together
 from usage_billing.flows.billing.held_run import DigestChanged, check_outcome, give_up
-from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions, lock_agreements
-from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import (
     Next,
     claim_slice,
@@ -40,29 +35,9 @@ from usage_billing.flows.billing.run_stages import (
 )
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 
-# Errors that one subscription's own data can cause. They become a warning, and the other subscriptions are billed.
-_ITS_OWN_FAULT = (
-    DataError,
-    IntegrityError,
-    InvalidInput,
-    ValueError,
-    ArithmeticError,
-    LookupError,
-    TypeError,
-    AttributeError,
-)
-
 _PAUSE_SECONDS = 0.2
-_MAX_ERROR = 500
 
 _log = logging.getLogger(__name__)
-
-
-class Windows(NamedTuple):
-    """How long drafts wait to be finalized, and how long adjustments may wait for a draft."""
-
-    grace: timedelta
-    adjust_within: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +52,7 @@ class Progress:
 def next_of_run(engine: Engine, run_id: UUID, *, grace: timedelta) -> Next:
     """Move the run on to the stage that its rows allow, in a transaction of its own; returns what is due there."""
     with transaction(engine) as session:
-        due = move_on(session, run_id, grace=grace, now=utc_now())
+        due = move_on(session, run_id, grace=grace, now=database_now(session))
     crash.point("bill.planned")
     return due
 
@@ -102,11 +77,10 @@ def do_slice(
         raise
     except DigestChanged:
         with transaction(engine) as session:
-            give_up(session, run_id, now=utc_now())
+            give_up(session, run_id, now=database_now(session))
     except Exception as error:
         with suppress(Unavailable), transaction(engine) as session:
-            what, _, _ = f"{type(error).__name__}: {error}".partition("\n")
-            note_error(session, run_id, what[:_MAX_ERROR])
+            note_error(session, run_id, plain_words(error))
         raise
     crash.point("bill.done")
 
@@ -114,7 +88,7 @@ def do_slice(
 def _do_what_can_be_done(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, windows: Windows) -> None:
     try:
         _do_slice(engine, run_id, phase, position, windows, apart=False)
-    except _ITS_OWN_FAULT as error:
+    except ITS_OWN_FAULT as error:
         extra = {"run": str(run_id)}
         _log.warning("a slice failed; trying again without what cannot be billed", exc_info=error, extra=extra)
         _do_slice(engine, run_id, phase, position, windows, apart=True)
@@ -165,73 +139,31 @@ def _do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, wi
             return
         crash.point("bill.claimed")
         ids = subscriptions_in(session, run, part, grace=windows.grace)
+        work, bill = _work_of(run, part, windows), bill_apart if apart else bill_together
         if run.dry_run:
             with rolled_back(engine) as rehearsal:
                 find_by_index(rehearsal)
                 plan_anew(rehearsal)
-                outcome = _bill(rehearsal, run, part, ids, windows, apart=apart)
+                outcome = bill(rehearsal, work, ids)
             add_pins(session, run.id, outcome.rated)
         else:
-            outcome = _bill(session, run, part, ids, windows, apart=apart)
+            outcome = bill(session, work, ids)
             if part.phase == SlicePhase.FINALIZE:
                 check_outcome(session, run, outcome)
         note_done(run, part, outcome)
         crash.point("bill.committing")
 
 
-def _bill(
-    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], windows: Windows, *, apart: bool
-) -> SliceOutcome:
-    if not apart:
-        return _bill_together(session, run, part, ids, windows)
-    # Lock everything at once and in order, as a whole slice does: once a first invoice has locked the series of
-    # numbers, no lock may follow.
-    subscriptions, _, plans = lock_agreements(session, ids)
-    if run.dry_run or part.phase == SlicePhase.FINALIZE:
-        found = (one for one in subscriptions.values() if one.plan_id in plans)
-        lock_balances(session, ((one.customer_id, plans[one.plan_id].currency) for one in found))
-    return _bill_apart(session, run, part, ids, windows)
-
-
-def _bill_apart(
-    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], windows: Windows
-) -> SliceOutcome:
-    """Bill these subscriptions except those that cannot be. A part that fails is halved until it is one of them."""
-    try:
-        with session.begin_nested():
-            return _bill_together(session, run, part, ids, windows)
-    except _ITS_OWN_FAULT as error:
-        if len(ids) > 1:
-            outcome = _bill_apart(session, run, part, ids[: len(ids) // 2], windows)
-            outcome.merge(_bill_apart(session, run, part, ids[len(ids) // 2 :], windows))
-            return outcome
-        _log.error("could not be billed", exc_info=error, extra={"subscription": ids[0]})
-        warning = {"subscriptionId": ids[0], "code": "billing_failed", "detail": str(error)[:500]}
-        return SliceOutcome(warnings=[warning])
-
-
-def _bill_together(
-    session: Session, run: BillingRun, part: BillingRunSlice, ids: list[str], windows: Windows
-) -> SliceOutcome:
-    outcome = SliceOutcome()
-    if part.phase == SlicePhase.INVOICE:
-        outcome = invoice_subscriptions(
-            session, ids, as_of=run.as_of, adjust_within=windows.adjust_within, held_to=run.rehearsal_id
-        )
-        if not run.dry_run:
-            return outcome
-    finalized = finalize_invoices(
-        session,
-        ids,
+def _work_of(run: BillingRun, part: BillingRunSlice, windows: Windows) -> SliceWork:
+    rates = part.phase == SlicePhase.INVOICE
+    return SliceWork(
         as_of=run.as_of,
-        grace=windows.grace,
-        now=utc_now(),
-        actor=run.requested_by,
-        adjust_within=windows.adjust_within,
+        windows=windows,
         held_to=run.rehearsal_id,
+        actor=run.requested_by,
+        rates=rates,
+        finalizes=run.dry_run or not rates,
     )
-    outcome.merge(finalized)
-    return outcome
 
 
 def _count(engine: Engine, run_id: UUID) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from usage_billing.audit.service import note
 from usage_billing.balances.service import lock_balances, undo
 from usage_billing.core.errors import Conflict, NotFound
+from usage_billing.db import clock
 from usage_billing.flows.billing.finalize_invoices import finalize_drafts
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
@@ -24,8 +25,10 @@ def finalize_invoice(
 ) -> Invoice:
     """Make a draft final that is due, without waiting for the grace time.
 
-    Raises NotFound; Conflict when the invoice is no draft, its period is not over, or nothing on it is due any more.
+    Raises NotFound; Conflict when the invoice is no draft, its period is not over, or nothing on it is due any more;
+    Unavailable when ``now``, by this machine's clock, is too far from the database's.
     """
+    now = clock.agreed_now(session, now)
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, InvoiceStatus.FINALIZED)
     if invoice.closes_at > now:

@@ -13,9 +13,10 @@ from usage_billing.billing_runs.pins import forget_pins
 from usage_billing.billing_runs.service import NewRun, add_run
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.limits import MAX_ACTOR
+from usage_billing.db import clock
 from usage_billing.subscriptions.models import Subscription
 
-# The clock of the machine that asks may be ahead of this machine's by so much.
+# The clock of the machine that names a moment may be ahead of the database's by so much.
 _CLOCK_SKEW = timedelta(minutes=1)
 # No usage is older, and no calendar is needed further ahead. A run outside these bounds could never be finished.
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -40,9 +41,13 @@ def open_run(
 ) -> BillingRun:
     """Open a run. If a run was opened with this ``key`` before, that run is returned and none is opened.
 
-    Raises InvalidInput for an unknown subscription, for an ``as_of`` outside 2000 to 2200, and for one in the future
-    unless it is a dry run: what has not happened cannot be invoiced.
+    ``now`` is the present by this machine's clock. It is compared with the database's, by which the run is dated.
+
+    Raises Unavailable when the two clocks are too far apart. Raises InvalidInput for an unknown subscription, for an
+    ``as_of`` outside 2000 to 2200, and for one in the future unless it is a dry run: what has not happened cannot be
+    invoiced.
     """
+    now = clock.agreed_now(session, now)
     as_of = request.as_of or now
     if not _EARLIEST <= as_of < _LATEST:
         raise InvalidInput.field("/asOf", "must lie between 2000 and 2200", code="out_of_range")

@@ -94,7 +94,7 @@ def import_batch(
     session: Session, recordings: Sequence[Recording], *, name: FileName, actor: str, now: datetime
 ) -> ImportOutcome:
     """Record lines of one file in the caller's transaction. A line that cannot be counted goes to quarantine."""
-    outcome = record_batch(session, recordings, now=now)
+    outcome = record_batch(session, recordings)
     imported = ImportOutcome(
         recorded=outcome.recorded,
         duplicates=len(outcome.duplicates) + outcome.known,

@@ -43,9 +43,9 @@ def replay(session: Session, quarantined_id: UUID, *, actor: str, now: datetime)
     """
     recording = _recording(_find(session, quarantined_id))
     # Every writer of usage locks the shard before any row.
-    lock_shards(session, [recording.shard])
+    locked_at = lock_shards(session, [recording.shard])
     row = _lock_open(session, quarantined_id)
-    outcome = count(session, [recording], now=now)
+    outcome = count(session, [recording], now=locked_at)
     if outcome.quarantined:
         refused = outcome.quarantined[0]
         raise Conflict(f"it still cannot be counted: {refused.detail} ({refused.reason})", code="still_refused")

@@ -47,16 +47,16 @@ Excess = tuple[SummaryKey, Recording]
 """The first recording of a summary that lies beyond its allowance."""
 
 
-def record_batch(
-    session: Session, recordings: Sequence[Recording], *, now: datetime, keys_are_new: bool = False
-) -> Outcome:
+def record_batch(session: Session, recordings: Sequence[Recording], *, keys_are_new: bool = False) -> Outcome:
     """Record a batch. Each acceptance ends as recorded, duplicate or quarantined, also when it is delivered again.
 
     With ``keys_are_new`` the idempotency keys are not looked up: then a key that is in the books raises IntegrityError
     and fails the transaction.
     """
+    if not recordings:
+        return Outcome()
     find_by_index(session)
-    lock_shards(session, (recording.shard for recording in recordings))
+    now = lock_shards(session, (recording.shard for recording in recordings))
     known = known_ids(session, (recording.id for recording in recordings))
     unknown = _first_of_each_id(recordings, known)
     outcome = count(session, unknown, now=now, keys_are_new=keys_are_new)

@@ -1,16 +1,14 @@
 """Checks of the books: missing quotas, subscriptions tied to the wrong customer, billing that does not run."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import plain
-from usage_billing.reports.doctor.finding import FAIL, WARN, Finding, fine, listed
-
-_STALLED = timedelta(minutes=15)
-_BILLED_DAILY = timedelta(days=2)
+from usage_billing.reports.doctor.finding import WARN, Finding, fine, listed
+from usage_billing.reports.doctor.runs import check_runs
 
 _MISSING_QUOTAS = text(
     """
@@ -20,7 +18,6 @@ _MISSING_QUOTAS = text(
     WHERE s.quota_id IS NULL AND s.total > 0 AND NOT EXISTS (
         SELECT FROM usage_quotas AS q WHERE q.plan_id = t.plan_id AND q.usage_type_id = s.usage_type_id
             AND coalesce(q.subscription_id, s.subscription_id) = s.subscription_id
-            AND q.effective_from < s.period_end
     ) GROUP BY 1, 2 ORDER BY 1, 2
     """
 )
@@ -41,25 +38,27 @@ _WRONG_CUSTOMERS = text(
 )
 _UNKNOWN_SUBSCRIPTIONS = text(
     """
-    SELECT subscription_id, customer_id, count(*) AS recordings FROM quarantined_usage
-    WHERE status = 'open' AND reason = 'unknown_subscription' GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
+    SELECT subscription_id, customer_id, count(*) AS recordings FROM quarantined_usage AS q
+    WHERE status = 'open' AND reason = 'unknown_subscription'
+        AND NOT EXISTS (SELECT FROM subscriptions AS a WHERE a.id = q.subscription_id)
+    GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
     """
 )
 _OTHERS = text(
     """
-    SELECT reason, count(*) AS recordings, min(id::text) AS first FROM quarantined_usage
-    WHERE status = 'open' AND reason NOT IN ('wrong_customer', 'unknown_subscription') GROUP BY 1 ORDER BY 2 DESC
+    SELECT reason, count(*) AS recordings, min(id::text) AS first FROM quarantined_usage AS q
+    WHERE status = 'open' AND reason NOT IN ('wrong_customer', 'unknown_subscription')
+        AND NOT (reason = 'unknown_usage_type'
+            AND EXISTS (SELECT FROM usage_types AS t WHERE t.id = q.payload ->> 'usage_type'))
+    GROUP BY 1 ORDER BY 2 DESC
     """
 )
-_RUNS = text(
+_EXISTING = text(
     """
-    SELECT count(*) FILTER (WHERE status NOT IN ('completed', 'failed') AND heartbeat_at < :stalled) AS stalled,
-        min(id::text) FILTER (WHERE status NOT IN ('completed', 'failed') AND heartbeat_at < :stalled) AS first,
-        max(finished_at) FILTER (WHERE status = 'completed' AND NOT dry_run AND subscription_id IS NULL) AS last,
-        (SELECT count(*) FROM usage_summaries WHERE to_rate) AS to_rate,
-        count(*) FILTER (WHERE status NOT IN ('completed', 'failed') AND error IS NOT NULL) AS failing,
-        min(id::text || ': ' || error) FILTER (WHERE status NOT IN ('completed', 'failed')) AS error
-    FROM billing_runs
+    SELECT reason, coalesce(t.id, a.id) AS name, count(*) AS recordings FROM quarantined_usage AS q
+    LEFT JOIN subscriptions AS a ON q.reason = 'unknown_subscription' AND a.id = q.subscription_id
+    LEFT JOIN usage_types AS t ON q.reason = 'unknown_usage_type' AND t.id = q.payload ->> 'usage_type'
+    WHERE q.status = 'open' AND coalesce(t.id, a.id) IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
     """
 )
 
@@ -69,7 +68,8 @@ def check_books(session: Session, *, now: datetime) -> Iterator[Finding]:
     yield _quotas(session)
     yield from _subscriptions(session)
     yield _quarantine(session)
-    yield from _runs(session, now)
+    yield from _replayable(session)
+    yield from check_runs(session, now=now)
 
 
 def _quotas(session: Session) -> Finding:
@@ -112,7 +112,7 @@ def _wrong_customers(session: Session) -> Finding | None:
     ]
     return Finding(
         "subscriptions",
-        FAIL,
+        WARN,
         "wrong_customer",
         f"a subscription is tied to another customer than its recordings say: {listed(what)}",
         "correct the sender's userId or subscriptionId and discard these, or create the subscription it means and"
@@ -127,7 +127,7 @@ def _unknown_subscriptions(session: Session) -> Finding | None:
     what = [f"{row.recordings} recordings of {row.customer_id} name {row.subscription_id}" for row in rows]
     return Finding(
         "subscriptions",
-        FAIL,
+        WARN,
         "unknown_subscription",
         f"recordings name subscriptions that do not exist: {listed(what)}",
         f"usage-billing subscriptions create {rows[0].subscription_id} --customer {rows[0].customer_id}"
@@ -149,6 +149,19 @@ def _bare_plans(session: Session) -> Finding | None:
     )
 
 
+def _replayable(session: Session) -> Iterator[Finding]:
+    rows = session.execute(_EXISTING).all()
+    if rows:
+        what = [f"{row.recordings} that name {row.name} ({row.reason})" for row in rows]
+        yield Finding(
+            "quarantine",
+            WARN,
+            "replayable",
+            f"recordings are in quarantine for want of what exists by now: {listed(what)}",
+            f"usage-billing quarantine replay --all --reason {rows[0].reason}",
+        )
+
+
 def _quarantine(session: Session) -> Finding:
     rows = session.execute(_OTHERS).all()
     if not rows:
@@ -162,35 +175,3 @@ def _quarantine(session: Session) -> Finding:
         f"usage-billing quarantine show {rows[0].first} says why; put it right, then quarantine replay --all or"
         " discard",
     )
-
-
-def _runs(session: Session, now: datetime) -> Iterator[Finding]:
-    runs = session.execute(_RUNS, {"stalled": now - _STALLED}).one()
-    if runs.stalled:
-        yield Finding(
-            "billing",
-            FAIL,
-            "run_stalled",
-            f"{runs.stalled} billing runs are unfinished and no worker works on them, such as {runs.first}",
-            "start a worker and beat: they finish it; or `usage-billing bill` does what is due now",
-        )
-    elif runs.failing:
-        yield Finding(
-            "billing",
-            FAIL,
-            "run_failing",
-            f"{runs.failing} billing runs fail and are tried again, such as {runs.error}",
-            "put right what it says, and the next try, within minutes, completes it; the worker's log has the rest",
-        )
-    elif runs.to_rate and (runs.last is None or runs.last < now - _BILLED_DAILY):
-        since = "never" if runs.last is None else f"last on {runs.last:%Y-%m-%d}"
-        yield Finding(
-            "billing",
-            WARN,
-            "not_billed",
-            f"{runs.to_rate} summaries wait to be rated, and billing ran {since}",
-            "start beat, whose schedule is USAGE_BILLING_SCHEDULE, or run `usage-billing bill`",
-        )
-    else:
-        ran = "no run is stuck" if runs.last is None else f"billing ran last on {runs.last:%Y-%m-%d %H:%M} UTC"
-        yield fine("billing", ran)

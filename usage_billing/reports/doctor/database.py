@@ -8,11 +8,11 @@ import psycopg
 from psycopg.rows import scalar_row
 
 from usage_billing.core.clock import utc_now
+from usage_billing.reports.doctor.clocks import compare_clocks
 from usage_billing.reports.doctor.finding import FAIL, WARN, Finding, fine
 
 SECONDS = 5
 MINIMUM_VERSION = 15
-_SKEW_SECONDS = 5
 
 # Pieces of what PostgreSQL says; connection errors carry no code.
 _REFUSED = (
@@ -109,17 +109,7 @@ def oldest_waiting(connection: psycopg.Connection[Any]) -> datetime | None:
 
 def _clock(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
     theirs: datetime = _one_value(connection, "SELECT clock_timestamp()")
-    apart = abs((theirs - utc_now()).total_seconds())
-    if apart > _SKEW_SECONDS:
-        yield Finding(
-            "clock",
-            WARN,
-            "clock_skew",
-            f"this machine's clock and the database's are {apart:.0f} s apart",
-            "let both follow a time server (chrony, systemd-timesyncd)",
-        )
-    else:
-        yield fine("clock", "this machine's clock and the database's agree")
+    yield compare_clocks("this machine's", utc_now() - theirs)
 
 
 def _migrations(connection: psycopg.Connection[Any], head: str) -> Finding:
