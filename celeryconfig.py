@@ -110,6 +110,8 @@ beat_max_loop_interval = 3
 beat_sync_every = 1
 beat_schedule = {
     **beat_entries(_settings.daily_schedule),
+    # A tick can be lost: the broker or the database was away, or beat was.
+    "sweep-ticks": {"task": "billing.sweep_ticks", "schedule": 60.0, "options": {"expires": 60}},
     "resume-runs": {"task": "billing.resume_runs", "schedule": 30.0, "options": {"expires": 30}},
     "sweep-inbox": {"task": "usage.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "prune": {"task": "housekeeping.prune", "schedule": 86_400.0, "options": {"expires": 3600}},

@@ -9,23 +9,25 @@ import threading
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutting_down
+from celery.signals import setup_logging, task_failure, worker_init, worker_process_init, worker_shutting_down
 
 from tasks import base
 from tasks.inbox.durability import warn_of_loss
 from usage_billing import logs
-from usage_billing.core.errors import ConfigurationError, Unavailable
+from usage_billing.core.errors import ConfigurationError, UsageBillingError
 
 # Allocations between two garbage collections. A batch makes tens of thousands of objects and hardly any cycles.
 _GC_EVERY = 50_000
 CANNOT_START = 2
 """The exit status of a worker that is configured wrongly, as that of a command."""
 
+_log = logging.getLogger(__name__)
+
 app = Celery("usage-billing")
 app.config_from_object("celeryconfig")
-# A server that does not answer is no bug of ours: Celery logs one line for it, no traceback. The sweeps take the work
-# up again.
-app.Task.throws = (Unavailable,)
+# A server that does not answer and a body that is wrong are no bugs of ours: one line for each, and no traceback. The
+# sweeps take the work up again.
+app.Task.throws = (UsageBillingError,)
 app.conf.include = ["tasks.usage", "tasks.billing", "tasks.outbox", "tasks.housekeeping"]
 
 
@@ -35,6 +37,13 @@ def _log_our_way(**_: Any) -> None:
     # Celery logs a line for every wake-up, which says nothing: each task logs what it did.
     for noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+@task_failure.connect
+def _say_what_a_task_fails_of(sender: Any, exception: BaseException, **_: Any) -> None:
+    # Celery's own line for these has the level INFO, at which its loggers are silent here.
+    if isinstance(exception, UsageBillingError):
+        _log.warning("%s failed: %s", sender.name, exception.message)
 
 
 @worker_process_init.connect

@@ -1,10 +1,13 @@
 """Tasks of the queue ``usage``, which drain the inbox into the books."""
 
 import logging
+import time
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
+from celery import Task
 from celery.exceptions import SoftTimeLimitExceeded
 from kombu.exceptions import OperationalError
 
@@ -14,13 +17,14 @@ from tasks.draining.drain import drain_shard
 from tasks.draining.tuning import TUNING
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
-from usage_billing.core.identifiers import new_id
-from usage_billing.db.session import transaction
-from usage_billing.flows.recording.record_usage import record_batch
+from usage_billing.core.identifiers import is_identifier, new_id
 from usage_billing.metering.spelling import parse_recording, read_object
 
 # If an entry waits longer than this, its wake-up was lost or its drain died.
 OVERDUE = timedelta(seconds=3)
+# In seconds, before a recording that the inbox did not take is offered again. A worker without an inbox has nothing
+# else to do in the meantime.
+_PAUSE_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -69,14 +73,29 @@ def _wake(*, before: datetime) -> None:
         drain.apply_async((shard,))
 
 
-@app.task(name="usage.record_usage")
-def record_usage(body: dict[str, Any]) -> None:
-    """Record one usage that an admin hands over; ``body`` has the form of ``POST /api/usage/record``'s body.
+@app.task(name="usage.record_usage", bind=True, max_retries=None)
+def record_usage(self: "Task[Any, Any]", body: dict[str, Any]) -> None:
+    """Accept one recording that an admin hands over; ``body`` has the form of ``POST /api/usage/record``'s body.
 
-    Without an ``idempotencyKey`` each run of the task counts the usage again, as each request does. Raises
-    InvalidInput.
+    The recording goes into the inbox, as a request's does. Without an ``idempotencyKey`` the task's id is its key, so a
+    message that is delivered again counts nothing twice. While the inbox takes nothing, the message goes back to the
+    end of its queue. Raises InvalidInput.
     """
-    now = utc_now()
-    recording = parse_recording(read_object(msgspec.json.encode(body)), id=new_id(), received_at=now)
-    with transaction(base.engine()) as session:
-        record_batch(session, [recording], now=now)
+    fields, now = read_object(msgspec.json.encode(body)), utc_now()
+    recording = parse_recording(fields, id=new_id(), received_at=now, default_key=_key_of_task(self.request.id))
+    try:
+        asleep = base.inbox().append([recording])
+    except Unavailable as error:
+        _log.warning("the recording of task %s is offered again: %s", self.request.id, error.message)
+        if error.code == "backlog_full":
+            drain(recording.shard)  # unless another worker drains it; else a queue full of these would be in its way
+        time.sleep(_PAUSE_SECONDS)
+        self.retry(countdown=0)
+    for shard in asleep:
+        drain.apply_async((shard,))
+
+
+def _key_of_task(task_id: str | None) -> str:
+    if task_id is None:  # called as a function
+        return ""
+    return task_id if is_identifier(task_id) else str(uuid5(NAMESPACE_OID, task_id))

@@ -25,6 +25,7 @@ NAMES = {
     "billing.invoice_slice",
     "billing.resume_runs",
     "billing.run_daily",
+    "billing.sweep_ticks",
     "housekeeping.prune",
     "outbox.relay",
     "usage.drain",

@@ -11,13 +11,16 @@ from pathlib import Path
 
 
 class Worker:
-    """``celery worker`` as ``usage-billing up`` starts it, and the processes that it forks."""
+    """``celery worker`` as ``usage-billing up`` starts it, and the processes that it forks.
 
-    def __init__(self, queues: str) -> None:
+    ``environment`` is what it is told otherwise than this process.
+    """
+
+    def __init__(self, queues: str, **environment: str) -> None:
         command = [sys.executable, "-m", "celery", "--quiet", "-A", "tasks.celery", "worker", "-P", "prefork"]
         self.process = subprocess.Popen(
             [*command, "--without-gossip", "--without-mingle", "-c", "2", "-Q", queues],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
             stderr=subprocess.DEVNULL,
         )
 
