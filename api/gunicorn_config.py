@@ -24,10 +24,17 @@ import gunicorn.util  # type: ignore[import-untyped]
 
 from api import stopping
 from api.gunicorn_problems import write_problem
+from api.metrics_folder import fold_the_dead
 from usage_billing import logs
-from usage_billing.settings import Settings
+from usage_billing.access.tokens import check_public_key
+from usage_billing.core.errors import ConfigurationError
+from usage_billing.settings import settings_of_service
 
-_settings = Settings.from_environment()
+_settings = settings_of_service()
+try:
+    check_public_key(_settings.jwt_public_key)
+except ConfigurationError as error:
+    raise SystemExit(f"usage-billing: {error.message}") from None
 # The header Server shall not tell which software serves. It cannot be left out, so it names the product.
 gunicorn.http.wsgi.SERVER = "usage-billing"
 # Bytes that are not HTTP never reach the application; this answers them in the form of all other errors.
@@ -63,6 +70,11 @@ def on_starting(_server: Any) -> None:
     server_log.propagate = True
 
 
+def child_exit(_server: Any, _worker: Any) -> None:
+    """A process has ended: its counts go to the archive, its files are deleted."""
+    fold_the_dead()
+
+
 def post_fork(_server: Any, _worker: Any) -> None:
     """Give the forked process an event loop of its own."""
     gevent.reinit()
@@ -70,6 +82,7 @@ def post_fork(_server: Any, _worker: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """On TERM answer /health/ready with 503 first, and end when load balancers have had the time to see it."""
+    fold_the_dead()  # those of an earlier start
     # Loaded modules stay for ever: frozen, the collector does not walk them in every forked process.
     gc.collect()
     gc.freeze()

@@ -7,6 +7,7 @@ A migration that queues behind a long transaction makes every later query queue 
 import time
 
 from alembic import context
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, text
 
 # Serialises two starts that migrate at once; the loser finds nothing left to do.
@@ -19,6 +20,8 @@ def _run(connection: Connection) -> None:
     connection.execute(text("SET lock_timeout = '5s'"))
     connection.execute(text("SET statement_timeout = '10min'"))
     _wait_for_the_lock(connection)
+    # Only now, alone, does this start know where the database stands.
+    context.config.attributes["before"] = _revision(connection)
     metadata = context.config.attributes.get("metadata")
     context.configure(
         connection=connection,
@@ -28,6 +31,13 @@ def _run(connection: Connection) -> None:
     )
     with context.begin_transaction():
         context.run_migrations()
+    context.config.attributes["after"] = _revision(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    revision = MigrationContext.configure(connection).get_current_revision()
+    connection.commit()
+    return revision
 
 
 def _wait_for_the_lock(connection: Connection) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from usage_billing.core.errors import ConfigurationError
 from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, is_key
 from usage_billing.core.schedule import Schedule, parse_schedule
 
+PREFIX = "USAGE_BILLING_"
 DEVELOPMENT_PREFIX = "dev-"
 MINIMUM_SECRET_LENGTH = 32
 INBOXES = ("redis", "postgres")
@@ -73,6 +75,8 @@ class Settings:
             text = environment.get(item.metadata["env"], "").strip()
             if text:
                 values[item.name] = _parse(item.metadata["env"], text, item.default)
+        if "jwt_public_key" in values:  # many tools can keep a value of several lines only with escapes
+            values["jwt_public_key"] = values["jwt_public_key"].replace("\\n", "\n")
         settings = cls(**values)
         settings._check_secrets()
         if settings.inbox not in INBOXES:
@@ -161,6 +165,26 @@ class Settings:
                 )
         if self.jwt_secret and self.jwt_public_key:
             raise ConfigurationError("set JWT_SECRET or JWT_PUBLIC_KEY, not both")
+
+
+def settings_of_service() -> Settings:
+    """The settings of a process that runs for long: with a wrong one it ends, with one line that names it."""
+    try:
+        return Settings.from_environment()
+    except ConfigurationError as error:
+        raise SystemExit(f"usage-billing: {error.message}") from None
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str | None]:
+    """The set variables that begin like a setting of ours and are none, each with the setting it resembles, if any."""
+    known = {str(item.metadata["env"]) for item in fields(Settings)}
+    ends = [name.removeprefix(PREFIX) for name in known if name.startswith(PREFIX)]
+    found: dict[str, str | None] = {}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            like = get_close_matches(name.removeprefix(PREFIX), ends, n=1)
+            found[name] = PREFIX + like[0] if like else None
+    return found
 
 
 def _check_address(name: str, url: str) -> None:

@@ -1,6 +1,7 @@
 """Migrations go up, down and up again, two at once, and end where the models are."""
 
 import ast
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -93,11 +94,15 @@ def _without_position(lines: list[str]) -> list[str]:
     return sorted(line.rsplit(", ", 1)[0] for line in lines)
 
 
-def test_two_starts_at_once_migrate_once(databases: Databases) -> None:
+def test_three_starts_at_once_migrate_once_and_each_tells_what_it_did(databases: Databases) -> None:
     url = databases.bare()
-    program = "import sys; from usage_billing.cli.migration.migrate import upgrade; upgrade(sys.argv[1])"
-    starts = [subprocess.Popen([sys.executable, "-c", program, url], cwd=ROOT) for _ in range(3)]
-    assert [start.wait(timeout=60) for start in starts] == [0, 0, 0]
+    environment = {**os.environ, "DATABASE_URL": url.replace("+psycopg", ""), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "usage_billing", "migrate"]
+    starts = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    told = sorted(start.communicate(timeout=90)[0] for start in starts)
+    head = REVISIONS[-1]
+    nothing = f"Nothing to do: the database is at {head}.\n"
+    assert told == [f"Migrated from base to {head}.\n", nothing, nothing]
     assert read_schema(url) == read_schema(databases.migrated())
 
 

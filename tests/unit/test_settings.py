@@ -1,9 +1,17 @@
 """Settings: what cannot be used is refused in one line that names the variable."""
 
-import pytest
+import os
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from usage_billing.access.tokens import check_public_key
 from usage_billing.core.errors import ConfigurationError
-from usage_billing.settings import Settings
+from usage_billing.settings import Settings, misspelt
 
 
 def test_networks_of_gateways_are_read_once() -> None:
@@ -22,3 +30,37 @@ def test_what_is_no_network_is_refused(wrong: str) -> None:
 def test_a_key_that_cannot_hold_is_named(name: str, wrong: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{name} must have 16 to 256 printable ASCII characters"):
         Settings.from_environment({name: wrong})
+
+
+def test_a_public_key_on_one_line_is_read() -> None:
+    public = generate_private_key(SECP256R1()).public_key()
+    text = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    for spelled in (text, text.replace("\n", "\\n")):
+        settings = Settings.from_environment({"JWT_PUBLIC_KEY": spelled})
+        assert settings.jwt_public_key.strip() == text.strip()
+        check_public_key(settings.jwt_public_key)
+
+
+def test_a_name_that_no_setting_has_is_found_and_its_likeness_too() -> None:
+    found = misspelt({"USAGE_BILLING_SHEDULE": "", "USAGE_BILLING_XYZ": "", "USAGE_BILLING_HOME": "", "PATH": ""})
+    assert found == {"USAGE_BILLING_SHEDULE": "USAGE_BILLING_SCHEDULE", "USAGE_BILLING_XYZ": None}
+
+
+SERVICES = [
+    ("celery", ("-A", "tasks.celery", "beat"), "USAGE_BILLING_MAX_BATCH"),
+    ("gunicorn", ("-c", "python:api.gunicorn_config", "--bind", "127.0.0.1:0", "api:create_app()"), "JWT_PUBLIC_KEY"),
+]
+
+
+@pytest.mark.parametrize(("program", "arguments", "variable"), SERVICES)
+def test_a_service_with_a_wrong_setting_ends_with_one_line(
+    tmp_path: Path, program: str, arguments: tuple[str, ...], variable: str
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), variable: "lots"}
+    command = [sys.executable, "-m", program, *arguments]
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert done.stderr.startswith(f"usage-billing: {variable} must be")
+    assert done.stderr.count("\n") == 1

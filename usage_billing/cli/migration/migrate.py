@@ -1,10 +1,13 @@
 """Bringing a database to the present schema: used by ``migrate``, ``up`` and the tests."""
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+
+from usage_billing.cli.migration.migrating import NOTHING
 
 
 def alembic_config(url: str) -> Config:
@@ -18,11 +21,27 @@ def alembic_config(url: str) -> Config:
     return config
 
 
-def upgrade(url: str, revision: str = "head") -> None:
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where a database stood, and where it stands; between the two this process alone changed its schema."""
+
+    before: str
+    after: str
+
+
+def upgrade(url: str, revision: str = "head") -> Move:
     """Apply the migrations that are missing. Of two at once, one waits for the other and then finds nothing to do."""
-    command.upgrade(alembic_config(url), revision)
+    config = alembic_config(url)
+    command.upgrade(config, revision)
+    return _move_of(config)
 
 
-def downgrade(url: str, revision: str) -> None:
+def downgrade(url: str, revision: str) -> Move:
     """Take migrations back until ``revision`` (``base`` for an empty database)."""
-    command.downgrade(alembic_config(url), revision)
+    config = alembic_config(url)
+    command.downgrade(config, revision)
+    return _move_of(config)
+
+
+def _move_of(config: Config) -> Move:
+    return Move(before=config.attributes["before"] or NOTHING, after=config.attributes["after"] or NOTHING)

@@ -39,20 +39,19 @@ def command(*, target: str, yes: bool, as_json: bool) -> None:
         if wanted < _position(steps, before):
             _allow_losses(url, before=before, target=target, yes=yes)
             tell(f"Taking back what is above {target}.")
-            downgrade(url, target)
+            move = downgrade(url, target)
         else:
-            upgrade(url, target)
+            move = upgrade(url, target)
             if wanted == len(steps) - 1 and _keys_given(settings):
                 _let_keys_hold(settings)
-        after = current_revision(url)
     except OperationalError as error:
         raise Unavailable(f"the database does not answer ({database_reason(error)})", code="unreachable") from error
     if as_json:
-        print_json({"before": before, "after": after})
-    elif before == after:
-        click.echo(f"Nothing to do: the database is at {after}.")
+        print_json({"before": move.before, "after": move.after})
+    elif move.before == move.after:
+        click.echo(f"Nothing to do: the database is at {move.after}.")
     else:
-        click.echo(f"Migrated from {before} to {after}.")
+        click.echo(f"Migrated from {move.before} to {move.after}.")
 
 
 def _allow_losses(url: str, *, before: str, target: str, yes: bool) -> None:
