@@ -7,9 +7,9 @@ from kombu import Exchange, Queue
 
 from tasks.schedule import beat_entries
 from usage_billing.queues import QueueName
-from usage_billing.settings import Settings
+from usage_billing.settings import settings_of_service
 
-_settings = Settings.from_environment()
+_settings = settings_of_service()
 _on_redis = _settings.broker_url.startswith(("redis", "unix"))
 
 broker_url = _settings.broker_url
@@ -95,17 +95,21 @@ else:
 if _settings.redis_url:
     # The schedule and beat's lock live in Redis: a second beat takes over within 15 s (1,500 s by default), and two
     # beats never tick both. Even if they did, no harm is done: every task below may run twice.
-    beat_scheduler = "redbeat.RedBeatScheduler"
+    beat_scheduler = "tasks.beat.RedisScheduler"
     redbeat_redis_url = _settings.redis_url
     redbeat_key_prefix = "usage-billing:beat:"
     redbeat_lock_timeout = 15
     # RedBeat's own options. Without them it takes those of the broker's options that it knows, and warns at each start.
-    redbeat_redis_options = {"socket_keepalive": True}
+    redbeat_redis_options = {
+        "socket_timeout": 10,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    }
 else:
     # Without Redis the inbox is on PostgreSQL and RabbitMQ carries the messages. Two beats then tick both, which does
     # no harm: every task below may run twice.
-    beat_scheduler = "celery.beat:PersistentScheduler"
-    beat_schedule_filename = str(_settings.home / "beat-schedule")
+    beat_scheduler = "tasks.beat.MemoryScheduler"
 beat_max_loop_interval = 3
 beat_sync_every = 1
 beat_schedule = {
@@ -114,6 +118,6 @@ beat_schedule = {
     "sweep-ticks": {"task": "billing.sweep_ticks", "schedule": 60.0, "options": {"expires": 60}},
     "resume-runs": {"task": "billing.resume_runs", "schedule": 30.0, "options": {"expires": 30}},
     "sweep-inbox": {"task": "usage.sweep", "schedule": 5.0, "options": {"expires": 5}},
-    "prune": {"task": "housekeeping.prune", "schedule": 86_400.0, "options": {"expires": 3600}},
+    "prune": {"task": "housekeeping.prune", "schedule": 3_600.0, "options": {"expires": 3600}},
     "relay-outbox": {"task": "outbox.relay", "schedule": 5.0, "options": {"expires": 5}},
 }

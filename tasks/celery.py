@@ -6,13 +6,25 @@ import os
 import signal
 import sys
 import threading
+import time
+from decimal import Decimal
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_failure, worker_init, worker_process_init, worker_shutting_down
+from celery.signals import (
+    setup_logging,
+    task_failure,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
 
-from tasks import base
+from tasks import base, tally
 from tasks.inbox.durability import warn_of_loss
+from tasks.pulse import give_pulse
 from usage_billing import logs
 from usage_billing.core.errors import ConfigurationError, UsageBillingError
 
@@ -28,6 +40,7 @@ app.config_from_object("celeryconfig")
 # A server that does not answer and a body that is wrong are no bugs of ours: one line for each, and no traceback. The
 # sweeps take the work up again.
 app.Task.throws = (UsageBillingError,)
+give_pulse(app)
 app.conf.include = ["tasks.usage", "tasks.billing", "tasks.outbox", "tasks.housekeeping"]
 
 
@@ -44,6 +57,25 @@ def _say_what_a_task_fails_of(sender: Any, exception: BaseException, **_: Any) -
     # Celery's own line for these has the level INFO, at which its loggers are silent here.
     if isinstance(exception, UsageBillingError):
         _log.warning("%s failed: %s", sender.name, exception.message)
+
+
+@task_prerun.connect
+def _begin_task(task: Any, **_: Any) -> None:
+    task.request.usage_billing_began = time.perf_counter()
+
+
+@task_postrun.connect
+def _count_task(task: Any, state: str, **_: Any) -> None:
+    began = getattr(task.request, "usage_billing_began", None)
+    if began is not None:
+        seconds = Decimal(f"{time.perf_counter() - began:.6f}")
+        tally.count(task.name, state.lower(), seconds=seconds)
+    tally.tell(base.engine())
+
+
+@worker_process_shutdown.connect
+def _tell_the_rest(**_: Any) -> None:
+    tally.tell(base.engine(), at_once=True)
 
 
 @worker_process_init.connect

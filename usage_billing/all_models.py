@@ -16,6 +16,7 @@ from usage_billing.invoicing.models import FeeCharge, Invoice, InvoiceNumber, Us
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary, UsageVoid
 from usage_billing.outbox.models import OutboxMessage
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
+from usage_billing.processes.models import Heartbeat, WorkCounter
 
 __all__ = [
     "AdminRequest",
@@ -28,6 +29,7 @@ __all__ = [
     "CreditEntry",
     "Customer",
     "FeeCharge",
+    "Heartbeat",
     "InboxEntry",
     "InboxShard",
     "Invoice",
@@ -45,4 +47,5 @@ __all__ = [
     "UsageSummary",
     "UsageType",
     "UsageVoid",
+    "WorkCounter",
 ]

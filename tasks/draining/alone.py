@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine
 
+from tasks import tally
+from tasks.draining.batch import note
 from tasks.draining.unpack import set_entry_aside, unpack
 from tasks.inbox.protocol import Entry, Inbox
 from usage_billing.core.errors import Unavailable
@@ -78,7 +80,8 @@ def _unknown(recordings: Sequence[Recording], engine: Engine) -> list[Recording]
 def _record_alone(recording: Recording, engine: Engine) -> None:
     try:
         with transaction(engine) as session:
-            record_batch(session, [recording])
+            outcome = record_batch(session, [recording])
+        note(outcome)
     except (Unavailable, SoftTimeLimitExceeded):
         raise  # a server's trouble is no recording's fault; after a time limit the inbox names the suspect to the next
     except Exception as error:
@@ -89,4 +92,5 @@ def _record_alone(recording: Recording, engine: Engine) -> None:
 def _set_aside(recording: Recording, engine: Engine, detail: str) -> None:
     with transaction(engine) as session:
         if set_aside(session, recording, detail=detail):
+            tally.count(tally.RECORDINGS, "quarantined")
             _log.error("set aside: %s", detail, extra={"eventId": str(recording.id)})

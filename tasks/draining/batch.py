@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, IntegrityError
 
+from tasks import tally
 from tasks.draining.unpack import unpack
 from tasks.inbox.protocol import Entry
 from usage_billing.core import crash
@@ -68,6 +69,7 @@ def _record(recordings: Sequence[Recording], engine: Engine) -> None:
     except _ITS_OWN_FAULT as error:
         _divide(recordings, engine, error)
         return
+    note(outcome)
     for refused in outcome.quarantined:
         _log.warning("quarantined: %s", refused.detail, extra={"eventId": str(refused.recording.id)})
     # A busy shard would log more lines than it writes rows. Only a small batch is logged recording by recording.
@@ -79,6 +81,13 @@ def _record(recordings: Sequence[Recording], engine: Engine) -> None:
         len(outcome.duplicates) + outcome.known,
         len(outcome.quarantined),
     )
+
+
+def note(outcome: Outcome) -> None:
+    """Count what became of a batch, for the figures."""
+    tally.count(tally.RECORDINGS, "recorded", number=outcome.recorded)
+    tally.count(tally.RECORDINGS, "duplicate", number=len(outcome.duplicates))
+    tally.count(tally.RECORDINGS, "quarantined", number=len(outcome.quarantined))
 
 
 def _write(recordings: Sequence[Recording], engine: Engine) -> Outcome:
@@ -109,3 +118,4 @@ def _divide(recordings: Sequence[Recording], engine: Engine, error: Exception) -
     _log.error("could not be recorded", exc_info=error, extra={"eventId": str(recordings[0].id)})
     with transaction(engine) as session:
         set_aside(session, recordings[0], detail=plain_words(error))
+    tally.count(tally.RECORDINGS, "quarantined")

@@ -14,11 +14,13 @@ from sqlalchemy import Engine, make_url, text
 
 from tasks.inbox.protocol import Inbox
 from tasks.inbox.redis_inbox import connect
-from tests.factories import make_customer, make_plan, make_recording, make_subscription, record
+from tests.factories import make_customer, make_plan, make_recording, make_subscription, make_usage_type, record
 from tests.integration.conftest import Answer, Bill, Cli
 from tests.support.callers import Keys
 from tests.support.databases import Databases
+from tests.support.tls import make_certificate, tls_in_front_of
 from usage_billing.catalog.service import NewQuota
+from usage_billing.cli.stack.given import check_given
 from usage_billing.db.session import transaction
 from usage_billing.embedded.redis import EmbeddedRedis
 from usage_billing.flows.administration.change_subscription import change_plan
@@ -36,8 +38,9 @@ def findings(answer: Answer) -> Findings:
 
 
 def troubles(answer: Answer) -> set[str]:
-    """The codes of what was found, but for the test servers' own: they are not durable, for speed."""
-    return set(findings(answer)) - {"database_not_durable", "redis_not_durable", "redis_evicts", "no_keys"}
+    """The codes of what was found, but for the test servers' own: they are not durable, and have no worker or beat."""
+    own = {"database_not_durable", "redis_not_durable", "redis_evicts", "no_keys", "no_worker", "no_beat"}
+    return set(findings(answer)) - own
 
 
 @pytest.fixture
@@ -81,7 +84,7 @@ def test_a_sound_stack_is_all_well(doctor: Cli, console: Cli, world: Engine, bil
 def test_trouble_1_the_database_is_unreachable(doctor: Cli, console: Cli, unused_port: int) -> None:
     url = f"postgresql://ann:geheim@127.0.0.1:{unused_port}/usage"
     answer = doctor(DATABASE_URL=url)
-    assert answer.code == 1
+    assert answer.code == 4
     found = findings(answer)["database_unreachable"]
     assert "Connection refused" in found["message"]
     assert "DATABASE_URL" in found["cure"]
@@ -133,7 +136,7 @@ def test_a_schema_that_is_not_the_present_one(doctor: Cli, console: Cli, databas
 
 def test_wrong_settings_are_a_finding(doctor: Cli) -> None:
     answer = doctor(USAGE_BILLING_MAX_BATCH="lots")
-    assert answer.code == 1
+    assert answer.code == 4
     assert "USAGE_BILLING_MAX_BATCH" in findings(answer)["settings_invalid"]["message"]
 
 
@@ -241,6 +244,10 @@ def test_recordings_of_a_subscription_that_does_not_exist(
     # the cure, as it is printed
     create, replay = found["cure"].replace("PLAN", "business").replace("DAY", "2020-01-01").split(", then ")
     assert console(*create.split()[1:]).code == 0
+    there = findings(doctor())
+    assert "unknown_subscription" not in there
+    assert "2 that name late (unknown_subscription)" in there["replayable"]["message"]
+    assert there["replayable"]["cure"] == replay
     assert console(*replay.split()[1:]).out == "2 recorded\n"
     assert "unknown_subscription" not in findings(doctor())
 
@@ -253,6 +260,70 @@ def test_other_things_in_quarantine(doctor: Cli, world: Engine, now: datetime) -
         record(session, make_recording(now=now, usage_type="unheard"))
     found = findings(doctor())["quarantined"]
     assert "1 unknown_usage_type" in found["message"]
+    with transaction(world) as session:
+        make_usage_type(session, id="unheard")
+    there = findings(doctor())
+    assert "quarantined" not in there
+    assert "1 that name unheard" in there["replayable"]["message"]
+
+
+def seen(engine: Engine, role: str, name: str, *, seconds: int = 0, ahead: int = 0) -> None:
+    """A process gave a sign of life so many seconds ago, when its clock was so many seconds ahead."""
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO process_heartbeats (id, role, name, beat_at, ahead) VALUES (gen_random_uuid(), :role,"
+                " :name, clock_timestamp() - make_interval(secs => :seconds), make_interval(secs => :ahead))"
+            ),
+            {"role": role, "name": name, "seconds": seconds, "ahead": ahead},
+        )
+
+
+def test_no_worker_and_no_beat(doctor: Cli, engine: Engine) -> None:
+    answer = doctor()
+    assert answer.code == 4
+    assert "none within a day" in findings(answer)["no_worker"]["message"]
+    assert "celery -A tasks.celery beat" in findings(answer)["no_beat"]["cure"]
+    seen(engine, "worker", "celery@one", seconds=40)
+    assert "last sign of life: 4" in findings(doctor())["no_worker"]["message"]
+    seen(engine, "worker", "celery@one")
+    seen(engine, "beat", "one")
+    assert {"no_worker", "no_beat", "workers_share_name"}.isdisjoint(findings(doctor()))
+
+
+def test_two_workers_of_one_name_and_a_clock_that_is_wrong(doctor: Cli, engine: Engine) -> None:
+    for _ in range(2):
+        seen(engine, "worker", "celery@one")
+    seen(engine, "worker", "celery@two", ahead=-20)
+    seen(engine, "beat", "three", ahead=172_800)
+    found = findings(doctor())
+    assert "2 are called celery@one" in found["workers_share_name"]["message"]
+    assert found["clock_skew"]["message"] == "the worker celery@two's clock is 20 s behind the database's"
+    assert "the beat three's clock is 172800 s ahead of the database's" in found["clocks_apart"]["message"]
+    assert (found["clock_skew"]["state"], found["clocks_apart"]["state"]) == ("warn", "fail")
+
+
+def test_a_misspelt_setting_is_named(doctor: Cli, engine: Engine) -> None:
+    found = findings(doctor(USAGE_BILLING_SHEDULE="0 3 * * *"))["setting_unknown"]
+    assert "USAGE_BILLING_SHEDULE is set" in found["message"]
+    assert found["cure"] == "write USAGE_BILLING_SCHEDULE"
+
+
+def test_warnings_alone_end_with_1(doctor: Cli, console: Cli, engine: Engine, tmp_path: Path, keys: Keys) -> None:
+    server = EmbeddedRedis(tmp_path / "redis", durable=True)
+    server.start()
+    try:
+        seen(engine, "worker", "celery@one")
+        seen(engine, "beat", "one")
+        answer = doctor(
+            REDIS_URL=server.url(),
+            USAGE_BILLING_STRANGE="1",
+            INTERNAL_API_KEY=keys.of("usage:write", "usage:read", "billing:run"),
+        )
+        assert {finding["state"] for finding in findings(answer).values()} == {"warn"}
+        assert answer.code == 1
+    finally:
+        server.discard()
 
 
 def test_a_run_that_no_worker_works_on(doctor: Cli, console: Cli, world: Engine, bill: Bill, now: datetime) -> None:
@@ -280,6 +351,24 @@ def test_a_run_that_fails_again_and_again(doctor: Cli, console: Cli, world: Engi
     assert "run_failing" not in findings(doctor())
 
 
+def test_a_subscription_that_cannot_be_billed(
+    doctor: Cli, console: Cli, world: Engine, bill: Bill, now: datetime
+) -> None:
+    with transaction(world) as session:
+        record(session, make_recording(now=now, quantity=53))
+        session.execute(text("UPDATE usage_quotas SET price = '{}'"))
+    bill(now)
+    found = findings(doctor())["run_warnings"]
+    assert found["state"] == "warn"
+    assert "1 subscriptions cannot be billed: sub456 (" in found["message"]
+    billed = console("bill", "--json")
+    assert (billed.code, billed.json["status"], billed.json["outcome"]) == (1, "completed", "warnings")
+    with transaction(world) as session:
+        session.execute(text("""UPDATE usage_quotas SET price = '{"model": "per_unit", "unitPrice": "10"}'"""))
+    assert console("bill", "--subscription", "sub456").code == 0
+    assert "run_warnings" not in findings(doctor())
+
+
 def test_billing_that_never_runs(doctor: Cli, console: Cli, world: Engine, now: datetime) -> None:
     with transaction(world) as session:
         record(session, make_recording(now=now))
@@ -297,6 +386,32 @@ def test_the_inbox_is_unreachable_or_refuses(doctor: Cli, settings: Settings, un
     assert "redis_credentials_refused" in findings(doctor(REDIS_URL=without))
     assert "redis_not_configured" in findings(doctor(REDIS_URL=""))
     assert "broker_unreachable" in findings(doctor(CELERY_BROKER_URL=f"amqp://127.0.0.1:{unused_port}//"))
+
+
+def test_a_redis_behind_tls_with_a_certificate_of_its_own(doctor: Cli, tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    server = EmbeddedRedis(tmp_path / "redis", durable=False)
+    server.start()
+    try:
+        with tls_in_front_of(server.port, certificate, key) as port:
+            plain = server.url().replace("redis://", "rediss://").replace(f":{server.port}/", f":{port}/")
+            for options in (f"ssl_ca_certs={certificate}", "ssl_cert_reqs=none"):
+                url = f"{plain}?{options}"
+                trouble = {"redis_url_invalid", "redis_unreachable", "broker_unreachable"}
+                assert trouble.isdisjoint(findings(doctor(REDIS_URL=url, CELERY_BROKER_URL=url)))
+                client = connect(url, timeout=5)  # and the services take it
+                assert client.ping()
+                client.close()
+                check_given(Settings(redis_url=url))
+            found = findings(doctor(REDIS_URL=plain))["redis_unreachable"]
+            assert "CERTIFICATE_VERIFY_FAILED" in found["message"]
+    finally:
+        server.discard()
+
+
+def test_a_public_key_that_is_none_is_named(doctor: Cli, engine: Engine) -> None:
+    found = findings(doctor(JWT_SECRET="", JWT_PUBLIC_KEY="none"))["public_key_invalid"]
+    assert "JWT_PUBLIC_KEY" in found["message"]
 
 
 def test_an_inbox_that_can_lose_what_it_accepted(doctor: Cli, tmp_path: Path) -> None:

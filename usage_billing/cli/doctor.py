@@ -12,7 +12,7 @@ from usage_billing.cli.frame.output import json_option, print_json, shown
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, UsageBillingError
 from usage_billing.reports.doctor.finding import FAIL, OK, WARN, Finding, fine
-from usage_billing.settings import Settings
+from usage_billing.settings import Settings, misspelt
 
 _STYLE = {OK: "green", WARN: "yellow", FAIL: "red"}
 _API_SECONDS = 3
@@ -21,9 +21,9 @@ _API_SECONDS = 3
 @click.command(epilog=example("doctor", "doctor --json"))
 @json_option
 def command(*, as_json: bool) -> None:
-    """Check settings, database, credentials, schema, inbox, quotas, subscriptions and billing.
+    """Check settings, servers, clocks, credentials, schema, worker and beat, quotas, subscriptions and billing.
 
-    It changes nothing. Exits 0 when all is well and 1 when it found something.
+    It changes nothing. Exits 0 when all is well, 1 when there are warnings, and 4 when something has failed.
     """
     findings: list[Finding] = []
     for finding in _findings():
@@ -35,6 +35,8 @@ def command(*, as_json: bool) -> None:
         print_json({"healthy": not troubles, "findings": [_shape(finding) for finding in findings]})
     else:
         click.echo(f"{len(troubles)} findings." if troubles else "All is well.")
+    if any(finding.state == FAIL for finding in troubles):
+        raise click.exceptions.Exit(ExitCode.UNANSWERED)
     if troubles:
         raise click.exceptions.Exit(ExitCode.FINDINGS)
 
@@ -49,6 +51,7 @@ def _findings() -> Iterator[Finding]:
         yield Finding("settings", FAIL, "settings_invalid", error.message, "correct the environment, or .env")
         return
     yield fine("settings", "every setting is readable")
+    yield from _misspelt()
     head = known_revisions()[-1]
     token = os.environ.get("TEST_AUTH_TOKEN", "").strip()
     try:
@@ -57,6 +60,12 @@ def _findings() -> Iterator[Finding]:
         yield Finding("database", FAIL, error.code, error.message, "run `usage-billing doctor` again")
     if settings.port is not None:
         yield _api(settings)
+
+
+def _misspelt() -> Iterator[Finding]:
+    for name, meant in misspelt(os.environ).items():
+        cure = f"write {meant}" if meant else "see docs/configuration.md for the names, or remove it"
+        yield Finding("settings", WARN, "setting_unknown", f"{name} is set, and no setting has that name", cure)
 
 
 def _api(settings: Settings) -> Finding:

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ, USAGE_WRITE
 from usage_billing.access.queries import count_keys
 from usage_billing.access.service import authenticate
-from usage_billing.access.tokens import looks_like_token, verify_token
-from usage_billing.core.errors import NotAuthenticated
+from usage_billing.access.tokens import check_public_key, looks_like_token, verify_token
+from usage_billing.core.errors import ConfigurationError, NotAuthenticated
 from usage_billing.reports.doctor.finding import FAIL, WARN, Finding, fine
 from usage_billing.settings import Settings
 
@@ -33,6 +33,12 @@ _REASONS = {
 
 def check_credentials(session: Session, settings: Settings, *, test_token: str, now: datetime) -> Iterator[Finding]:
     """Check every key and token of the environment. ``session`` is rolled back, so that no key counts as used."""
+    try:
+        check_public_key(settings.jwt_public_key)
+    except ConfigurationError as error:
+        cure = "give the whole PEM text; its lines may be separated by \\n"
+        yield Finding("credentials", FAIL, "public_key_invalid", error.message, cure)
+        return
     if not settings.secret:
         yield Finding(
             "credentials",

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from usage_billing.core.errors import UsageBillingError
 from usage_billing.db.session import make_engine, rolled_back
+from usage_billing.embedded.resp import open_redis
 from usage_billing.reports.doctor.books import check_books
 from usage_billing.reports.doctor.credentials import check_credentials
 from usage_billing.reports.doctor.database import connect, look, oldest_waiting
@@ -12,7 +13,7 @@ from usage_billing.reports.doctor.database import durability_of as durability_of
 from usage_billing.reports.doctor.finding import FAIL, Finding
 from usage_billing.reports.doctor.inbox import check_broker, check_inbox, waiting_since
 from usage_billing.reports.doctor.inbox import durability_of as durability_of_redis
-from usage_billing.reports.doctor.resp import open_redis
+from usage_billing.reports.doctor.processes import check_processes
 from usage_billing.settings import Settings
 
 _CURE = "set it in the environment or in .env; `usage-billing up` sets all of them for commands beside it"
@@ -44,6 +45,7 @@ def _database(settings: Settings, *, head: str, test_token: str, now: datetime) 
         try:
             with rolled_back(engine) as session:
                 yield from check_credentials(session, settings, test_token=test_token, now=now)
+                yield from check_processes(session)
                 yield from check_books(session, now=now)
         finally:
             engine.dispose()

@@ -1,12 +1,14 @@
 """Can the inbox be reached, does it keep what it accepts, and does a drain empty it?"""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from usage_billing.core.clock import utc_now
 from usage_billing.embedded.probe import knock
+from usage_billing.embedded.resp import ErrorReply, Redis, open_redis
 from usage_billing.metering.recording import SHARDS
+from usage_billing.reports.doctor.clocks import compare_with_ours
 from usage_billing.reports.doctor.finding import FAIL, WARN, Finding, fine
-from usage_billing.reports.doctor.resp import ErrorReply, Redis, open_redis
 
 # The name of a shard's stream. tasks/inbox/redis_inbox.py appends to it; a test compares the two names.
 STREAM = "usage-billing:inbox:{}"
@@ -26,12 +28,10 @@ def check_inbox(url: str, *, now: datetime) -> Iterator[Finding]:
             redis.ask("PING")
             yield fine("redis", "the inbox answers")
             yield from durability_of(redis)
+            yield _clock(redis)
             yield _waiting(redis, now)
     except ErrorReply as error:
         yield _refused(str(error))
-    except ValueError:
-        cure = "write redis://:password@host:6379/0"
-        yield Finding("redis", FAIL, "redis_url_invalid", "REDIS_URL is no valid Redis URL", cure)
     except OSError as error:
         yield Finding(
             "redis",
@@ -40,6 +40,9 @@ def check_inbox(url: str, *, now: datetime) -> Iterator[Finding]:
             f"the inbox cannot be reached ({error}): the API answers 503 to recordings",
             "start that server, or correct REDIS_URL",
         )
+    except ValueError:
+        cure = "write redis://:password@host:6379/0"
+        yield Finding("redis", FAIL, "redis_url_invalid", "REDIS_URL is no valid Redis URL", cure)
 
 
 def check_broker(url: str) -> Finding:
@@ -92,6 +95,13 @@ def durability_of(redis: Redis) -> Iterator[Finding]:
         yield Finding("inbox durability", FAIL, code, message, f"configure Redis with {settings}")
     if not wrong:
         yield fine("inbox durability", "what is accepted is on disk before the answer")
+
+
+def _clock(redis: Redis) -> Finding:
+    answer = redis.ask("TIME")
+    parts = [int(part) for part in answer if isinstance(part, bytes)] if isinstance(answer, list) else [0]
+    theirs = datetime.fromtimestamp(parts[0], tz=UTC) + timedelta(microseconds=parts[-1])
+    return compare_with_ours("Redis'", theirs - utc_now())
 
 
 def _waiting(redis: Redis, now: datetime) -> Finding:
