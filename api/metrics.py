@@ -1,18 +1,24 @@
-"""What Prometheus asks for: requests by route, accepted recordings, the backlog. No id is ever a label."""
-
-import os
+"""What Prometheus asks for: requests, recordings, the backlog, and what the database knows. No id is ever a label."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from sqlalchemy import Engine, QueuePool, event
+
+from api.database_figures import DatabaseFigures
+from api.metrics_folder import folder, locked
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
 class Metrics:
-    """The figures of this process; with PROMETHEUS_MULTIPROC_DIR those of all API processes together."""
+    """The figures of this process; with PROMETHEUS_MULTIPROC_DIR those of all API processes together.
 
-    def __init__(self) -> None:
+    The figures that stand in the database are read by ``engine``, whose connections are counted as well.
+    """
+
+    def __init__(self, engine: Engine) -> None:
         self._registry = CollectorRegistry()
+        self.database = DatabaseFigures(engine)
         self._requests = Counter(
             "usage_billing_http_requests",
             "Requests answered.",
@@ -44,6 +50,29 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
 
+        self._watch_pool(engine)
+
+    def _watch_pool(self, engine: Engine) -> None:
+        in_use = Gauge(
+            "usage_billing_database_connections_in_use",
+            "Connections of the API to the database that requests use at this moment.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        limit = Gauge(
+            "usage_billing_database_connections_limit",
+            "Connections to the database that the API may use.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+
+        def taken(*_: object) -> None:
+            in_use.inc()
+            limit.set(_size(engine))
+
+        event.listen(engine, "checkout", taken)
+        event.listen(engine, "checkin", lambda *_: in_use.dec())
+
     def answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer."""
         counted = self._answers.get((method, route, status))
@@ -64,8 +93,19 @@ class Metrics:
 
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""
-        registry = self._registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        of_database = CollectorRegistry()
+        of_database.register(self.database)
+        return self._text_of_processes() + generate_latest(of_database)
+
+    def _text_of_processes(self) -> bytes:
+        place = folder()
+        if place is None:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        with locked(place, alone=False):
+            return generate_latest(registry)
+
+
+def _size(engine: Engine) -> int:
+    return engine.pool.size() if isinstance(engine.pool, QueuePool) else 1

@@ -39,6 +39,7 @@ class State:
         self.clock = clock
         self.keys.clear()
         self.rates.clear()
+        self.metrics.database.forget()
 
 
 def init_app(app: Flask, settings: Settings) -> State:
@@ -57,7 +58,7 @@ def init_app(app: Flask, settings: Settings) -> State:
         clock=utc_now,
         keys=KeyCache(load, secret=secret, fresh_seconds=settings.key_cache_seconds),
         rates=Rates(),
-        metrics=Metrics(),
+        metrics=Metrics(engine),
     )
     app.extensions[_EXTENSION] = made
     return made

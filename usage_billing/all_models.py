@@ -15,8 +15,8 @@ from usage_billing.inbox.models import InboxEntry, InboxShard
 from usage_billing.invoicing.models import FeeCharge, Invoice, InvoiceNumber, UsageInvoiceItem
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary, UsageVoid
 from usage_billing.outbox.models import OutboxMessage
-from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
 from usage_billing.processes.models import Heartbeat, WorkCounter
+from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
 
 __all__ = [
     "AdminRequest",
