@@ -1,10 +1,12 @@
 """What a worker's process did since it last told, by name and outcome; every few seconds it is added to the rows."""
 
+import logging
 import time
 from collections import defaultdict
 from decimal import Decimal
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.session import transaction
@@ -13,6 +15,8 @@ from usage_billing.processes.service import add_work
 
 TELL_SECONDS = 5.0
 RECORDINGS = "recordings"
+
+_log = logging.getLogger(__name__)
 
 _number: dict[tuple[str, str], int] = defaultdict(int)
 _seconds: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
@@ -39,7 +43,8 @@ def tell(engine: Engine, *, at_once: bool = False) -> None:
     try:
         with transaction(engine) as session:
             add_work(session, done)
-    except Unavailable:
+    except (Unavailable, SQLAlchemyError) as error:  # figures never hold up work
+        _log.debug("the figures could not be told: %s", error)
         return
     _number.clear()
     _seconds.clear()

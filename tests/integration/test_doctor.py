@@ -267,8 +267,11 @@ def test_other_things_in_quarantine(doctor: Cli, world: Engine, now: datetime) -
     assert "1 that name unheard" in there["replayable"]["message"]
 
 
-def seen(engine: Engine, role: str, name: str, *, seconds: int = 0, ahead: int = 0) -> None:
-    """A process gave a sign of life so many seconds ago, when its clock was so many seconds ahead."""
+def seen(engine: Engine, role: str, name: str, *, seconds: int = -60, ahead: int = 0) -> None:
+    """A process gave a sign of life so many seconds ago, when its clock was so many seconds ahead.
+
+    It lives for a minute unless said otherwise: on a slow machine the doctor takes long to come.
+    """
     with engine.begin() as connection:
         connection.execute(
             text(
