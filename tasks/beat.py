@@ -57,6 +57,7 @@ class RedisScheduler(RedBeatScheduler):  # type: ignore[misc]
     """
 
     lock: Any = None
+    _written_under: Any = None
 
     def setup_schedule(self) -> None:
         """Write the schedule into Redis, as soon as that answers."""
@@ -74,7 +75,10 @@ class RedisScheduler(RedBeatScheduler):  # type: ignore[misc]
         try:
             if self.lock is None:
                 acquire_distributed_beat_lock(sender=SimpleNamespace(scheduler=self))
-                super().setup_schedule()  # a Redis that forgot the lock has forgotten the schedule too
+            if self.lock is not self._written_under:
+                # Whatever lost the lock before, a Redis that forgot it has forgotten the schedule too.
+                super().setup_schedule()
+                self._written_under = self.lock
             seconds = super().tick(*args, **options)
         except RedisError as error:
             _log.warning("beat does not tick, Redis does not answer or gave its lock away: %s", error)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.processes.models import Heartbeat, Role
 from usage_billing.processes.queries import alive, last_sign
+from usage_billing.queues import QueueName
 from usage_billing.reports.doctor.clocks import compare_clocks
 from usage_billing.reports.doctor.finding import FAIL, OK, WARN, Finding, fine, listed
 
@@ -15,7 +16,7 @@ _MISSING: Mapping[Role, tuple[str, str, str]] = {
     Role.WORKER: (
         "no_worker",
         "no worker runs: what is accepted waits, and so do billing runs",
-        "start one: celery -A tasks.celery worker -P prefork -Q usage,billing,housekeeping; its log says what it lacks",
+        f"start one: celery -A tasks.celery worker -P prefork -Q {','.join(QueueName)}; its log says what it lacks",
     ),
     Role.BEAT: (
         "no_beat",
