@@ -78,6 +78,13 @@ class BillingRun(Base):
     expected_digest: Mapped[str | None] = mapped_column(String(64))
     rehearsal_id: Mapped[UUID | None]
 
+    @property
+    def outcome(self) -> RunOutcome | None:
+        """Whether a completed run could bill every subscription; None before it is completed."""
+        if self.status != RunStatus.COMPLETED:
+            return None
+        return RunOutcome.WARNINGS if self.warnings else RunOutcome.CLEAN
+
 
 class BillingRunPin(Base):
     """How much a dry run knew of a summary that it rated: the ordinals of its last recording and its last void."""
@@ -91,13 +98,6 @@ class BillingRunPin(Base):
     period_start: Mapped[Instant] = mapped_column(primary_key=True)
     events: Mapped[int] = mapped_column(BigInteger)
     voids: Mapped[int] = mapped_column(BigInteger)
-
-    @property
-    def outcome(self) -> RunOutcome | None:
-        """Whether a completed run could bill every subscription; None before it is completed."""
-        if self.status != RunStatus.COMPLETED:
-            return None
-        return RunOutcome.WARNINGS if self.warnings else RunOutcome.CLEAN
 
 
 class BillingRunSlice(Base):
