@@ -1,5 +1,6 @@
 """The frame of the command line: help, wrong arguments, dead databases, closed pipes, Ctrl-C."""
 
+import json
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.integration.conftest import Cli, environment_of
-from tests.support.books import scalars
+from tests.support.books import check_books, scalars
 from tests.support.databases import Databases
 from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.group import COMMANDS, usage_billing
@@ -289,3 +290,62 @@ def test_up_calls_a_missing_privilege_for_a_port_that(
     answer = cli("up", "--port", "80", "--home", str(tmp_path / "home"))
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "port 80 on 127.0.0.1 needs a privilege that this user does not have" in answer.err
+
+
+def test_with_json_an_error_is_json_too(cli: Cli, console: Cli, world: Engine) -> None:
+    missing = cli("plans", "show", "gold", "--json")
+    assert (missing.code, missing.out, missing.err.count("\n")) == (3, "", 1)
+    assert json.loads(missing.err) == {"code": "not_found", "detail": "there is no plan gold", "exitCode": 3}
+    wrong = cli("plans", "create", "gold", "--name", "Gold", "--currency", "XXX", "--json")
+    problem = json.loads(wrong.err)
+    assert (problem["exitCode"], [field["pointer"] for field in problem["errors"]]) == (2, ["/currency"])
+    assert json.loads(cli("plans", "show", "a b", "--json").err)["code"] == "wrong_arguments"
+    dead = console("plans", "list", "--json", DATABASE_URL="postgresql://u:secret-p@127.0.0.1:1/x")
+    assert json.loads(dead.err)["exitCode"] == 4
+    assert "secret-p" not in dead.err
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("usage-billing pla", "plans"), ("usage-billing plans cr", "create")])
+def test_a_shell_may_ask_how_a_word_goes_on(typed: str, offered: str) -> None:
+    asked = {"_USAGE_BILLING_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-m", "usage_billing"],
+        env={**os.environ, **asked},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, f"plain,{offered}\n")
+
+
+RECORDED = (
+    *("--customer", "user123", "--subscription", "sub456"),
+    *("--usage-type", "assessment", "--quantity", "53"),
+)
+
+
+def test_tables_have_times_to_the_second(cli: Cli, world: Engine) -> None:
+    assert cli("usage", "record", *RECORDED, "--timestamp", "2026-06-01T10:00:00.123456Z").code == 0
+    assert "2026-06-01T10:00:00Z" in cli("usage", "list", "sub456").out
+    assert cli("usage", "list", "sub456", "--json").json[0]["timestamp"] == "2026-06-01T10:00:00.123456Z"
+
+
+def test_usage_is_recorded_and_listed_by_hand(cli: Cli, world: Engine) -> None:
+    first = cli("usage", "record", *RECORDED, "--idempotency-key", "k", "--metadata", '{"a": 1.50}', "--json")
+    assert (first.code, first.json["status"], first.json["beyondLimit"]) == (0, "recorded", "3")
+    again = cli("usage", "record", *RECORDED, "--idempotency-key", "k", "--metadata", '{"a": 1.5}', "--json")
+    assert (again.json["status"], again.json["duplicateOf"]) == ("duplicate", first.json["id"])
+    other = cli("usage", "record", *RECORDED[:-1], "1", "--idempotency-key", "k", "--json")
+    assert (other.code, other.json["reason"]) == (1, "conflicting_duplicate")
+    listed = cli("usage", "list", "sub456", "--usage-type", "assessment", "--json").json
+    assert [(row["id"], row["metadata"]) for row in listed] == [(first.json["id"], {"a": 1.5})]
+    assert cli("usage", "list", "sub456", "--limit", "1").err == ""
+    assert "No recordings fit --usage-type report" in cli("usage", "list", "sub456", "--usage-type", "report").out
+    assert cli("usage", "list", "nothing").code == 3
+    for wrong in (("--quantity", "0"), ("--timestamp", "now"), ("--metadata", "[1]"), ("--idempotency-key", "")):
+        refused = cli("usage", "record", *RECORDED, *wrong)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert scalars(world, "SELECT action FROM audit_log WHERE action = 'usage.recorded'") == ["usage.recorded"] * 3
+    check_books(world)

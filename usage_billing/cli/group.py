@@ -1,5 +1,6 @@
 """The frame of the command line: the table of commands, and how an error becomes one line and an exit code."""
 
+import json
 import logging
 import os
 import sys
@@ -74,7 +75,10 @@ def usage_billing() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; returns the exit code. Whatever goes wrong is one line on stderr, never a traceback."""
+    """Run one command; returns the exit code. Whatever goes wrong is one line on stderr, never a traceback.
+
+    With ``--json`` that line is JSON too.
+    """
     _have_streams()
     # Without a handler Python itself prints warnings, tracebacks included; commands that log configure it.
     logging.getLogger().addHandler(logging.NullHandler())
@@ -86,10 +90,12 @@ def run(arguments: Sequence[str]) -> int:
         return ExitCode.REFUSED
     except (click.Abort, KeyboardInterrupt, EOFError):
         return ExitCode.INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # the second is click's answer to a closed pipe
+    except SystemExit as end:  # click's answer to a closed pipe, or 0 after it completed a word for a shell
+        return _after_closed_pipe() if end.code else ExitCode.DONE
+    except BrokenPipeError:
         return _after_closed_pipe()
     except Exception as error:
-        return _fail(error)
+        return _fail(error, as_json="--json" in arguments)
     return result if isinstance(result, int) else ExitCode.DONE
 
 
@@ -100,16 +106,18 @@ def _have_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  until the process ends
 
 
-def _fail(error: Exception) -> int:
+def _fail(error: Exception, *, as_json: bool) -> int:
     """Say what went wrong; returns the exit code."""
     if _interrupted(error):
         return ExitCode.INTERRUPTED
-    from usage_billing.cli.frame.errors import (
-        code_of,
-        explain,
-    )  # late: it imports the database driver
+    # Late, because it imports the database driver.
+    from usage_billing.cli.frame.errors import as_problem, code_of, explain
 
-    _say(explain(error))
+    if as_json:
+        with suppress(OSError):
+            click.echo(json.dumps(as_problem(error), ensure_ascii=False), err=True)
+    else:
+        _say(explain(error))
     if isinstance(error, OSError):  # perhaps of stdout itself: its last flush would fail too
         _silence()
     return code_of(error)

@@ -1,6 +1,7 @@
 """From an error to one line that says what is wrong and what to do, and to the exit code."""
 
 from functools import singledispatch
+from typing import Any
 
 import click
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -21,6 +22,18 @@ def explain(error: BaseException) -> str:
     return " ".join(_words(error).split())[:_LONGEST]
 
 
+def as_problem(error: BaseException) -> dict[str, Any]:
+    """What ``--json`` prints of an error: ``code`` for programs, ``detail`` for people, ``exitCode``, and ``errors``,
+    the fields that are wrong, where the error names any.
+    """
+    problem: dict[str, Any] = {"code": _problem_code(error), "detail": explain(error), "exitCode": int(code_of(error))}
+    if isinstance(error, InvalidInput) and error.fields:
+        problem["errors"] = [
+            {"pointer": field.pointer, "detail": field.message, "code": field.code} for field in error.fields
+        ]
+    return problem
+
+
 def code_of(error: BaseException) -> ExitCode:
     """The exit code of a command that ``error`` ended."""
     if isinstance(error, NotFound) or (isinstance(error, InvalidInput) and _names_nothing(error)):
@@ -36,6 +49,16 @@ def database_reason(error: BaseException | None) -> str:
         return ""
     lines = str(error.orig).strip().splitlines()
     return redact(lines[0].removeprefix("connection failed: ").strip()) if lines else ""
+
+
+def _problem_code(error: BaseException) -> str:
+    if isinstance(error, UsageBillingError):
+        return error.code
+    if isinstance(error, click.ClickException):
+        return "wrong_arguments"
+    if isinstance(error, DBAPIError):
+        return "database_unavailable" if isinstance(error, OperationalError | InterfaceError) else "database_error"
+    return "unreadable_file" if isinstance(error, OSError) else "internal_error"
 
 
 def _names_nothing(error: InvalidInput) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Columns of a table in a pipe, which has no width of its own: enough that no identifier is broken in two.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
 _WIDTH_OF_A_PIPE = 240
 
 
@@ -26,7 +27,10 @@ def json_option(function: Function) -> Function:
 
 def print_json(value: object) -> None:
     """Print one JSON document, ended by a newline."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    import msgspec
+
+    # Metadata are text that was never read: their numbers go from the database to the output without a float.
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
@@ -45,7 +49,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) 
     for name in rows[0]:
         table.add_column(_heading(name), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(shown(value)) for value in row.values()))
+        table.add_row(*(Text(_to_the_second(shown(value))) for value in row.values()))
     print_table(table)
 
 
@@ -142,6 +146,11 @@ def shown(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}={shown(item)}" for key, item in value.items()) or "-"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+
+
+def _to_the_second(text: str) -> str:
+    """A time without the fraction of its second, which a column has no room for; other text as it is."""
+    return f"{text[:19]}Z" if _INSTANT.fullmatch(text) else text
 
 
 def _heading(name: str) -> str:
