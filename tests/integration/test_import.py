@@ -121,7 +121,7 @@ BAD_JSON: list[tuple[dict[str, Any] | bytes, str]] = [
     (b'{"userId": "a", "metadata": {"b": [{"c": 1, "c": 1}]}}', "has the name 'c' twice"),
     (LINE | {"quantity": 0}, "quantity must be more than 0"),
     (LINE | {"quantity": -1}, "quantity must not be negative"),
-    (LINE | {"quantity": "1e400"}, "quantity must be a decimal number"),
+    (LINE | {"quantity": "1e400"}, "quantity must be at most"),
     (LINE | {"quantity": None}, "quantity must be a decimal number"),
     (LINE | {"quantity": True}, "quantity must be a decimal number"),
     (LINE | {"userId": "a b"}, "userId must be 1 to 128"),
