@@ -11,5 +11,5 @@ from usage_billing.metering.recording import Recording
 
 def record_by_hand(session: Session, recording: Recording, *, actor: str, now: datetime) -> None:
     """Record in the caller's transaction. What cannot be counted goes to quarantine; a repeated key counts once."""
-    record_batch(session, [recording], now=now)
+    record_batch(session, [recording])
     note(session, actor=actor, action="usage.recorded", subject=f"usage:{recording.id}", at=now)
