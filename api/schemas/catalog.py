@@ -12,7 +12,7 @@ from usage_billing.catalog.fees import FEE_TIMINGS
 from usage_billing.core.decimals import MAX_PRICE, plain
 from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
-from usage_billing.core.proration import METHODS
+from usage_billing.core.proration import METHODS, OnDowngrade
 from usage_billing.wire.quota import NEXT_PERIOD, NOW
 
 
@@ -20,8 +20,9 @@ class NewPlanSchema(Schema):
     """A plan as it is created: every ``intervalCount`` intervals a period, perhaps with a base fee.
 
     ``proration`` says how allowance and base fee are divided when something changes in mid-period: by exact
-    ``time``, by local ``days``, or ``none``. ``prorateStartAndEnd`` divides the subscription's own first and last
-    period as well. An invoice is to be paid within ``paymentDays``.
+    ``time``, by local ``days``, or ``none``. ``prorateStartAndEnd`` divides the subscription's own first period, and
+    the last fee, as well. What was free stays free where the plan is left, unless ``onDowngrade`` is ``charge``: then
+    what the new allowance does not cover is charged. An invoice is to be paid within ``paymentDays``.
     """
 
     id = NewIdentifier(required=True)
@@ -33,6 +34,7 @@ class NewPlanSchema(Schema):
     base_fee_timing = Choice(*FEE_TIMINGS, load_default="arrears")
     proration = Choice(*METHODS, load_default="time")
     prorates_edges = Flag(data_key="prorateStartAndEnd", load_default=False)
+    on_downgrade = Choice(*OnDowngrade, load_default=OnDowngrade.KEEP)
     payment_days = Whole(maximum=MAX_COUNT, load_default=30)
 
 

@@ -44,6 +44,7 @@ def test_overage_is_what_lies_beyond_the_limit(engine: Engine, reader: FlaskClie
             "unitName": "assessment",
             "hasQuota": True,
             "used": "53",
+            "usedBefore": "0",
             "limit": "50",
             "remaining": "0",
             "overage": "3",

@@ -355,7 +355,7 @@ def test_corrected_books_are_right(cli: Cli, corrected: Engine) -> None:
     assert scalars(corrected, "SELECT count(*) FROM invoices WHERE status = 'void'") == [1]
     assert len(scalars(corrected, "SELECT amount FROM fee_charges WHERE subscription_id = 'moving'")) >= 3
     assert scalars(corrected, "SELECT allowance::text FROM usage_summaries WHERE period_start = '2026-07-11Z'") == [
-        "210.000000000000"
+        "220.000000000000"
     ]
 
 

@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.money.prices import cost, half_up
+from tests.money.prices import half_up
+from tests.money.together import charges
 
 Key = tuple[str, str, datetime]
 """(subscription, usage type or "fee", beginning of the span)"""
@@ -30,6 +31,7 @@ class Plan:
     fee: Fraction | None = None
     proration: str = "time"
     edges: bool = False
+    charges: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,46 +168,133 @@ class Agreement:
                         return version
         return None
 
-    def part(self, whole: Fraction, span: Span, digits: int) -> Fraction:
-        """What of an allowance or a fee falls to ``span``."""
+    def fee(self, span: Span) -> Fraction:
+        """What of the fee of its plan falls to ``span``; undivided, the first span of the plan in the period has it."""
+        whole = span.plan.fee or Fraction(0)
         if span.plan.proration == "none":
-            return half_up(whole, digits)
-        first, last = self._share(span.start, span), self._share(span.end, span)
-        if not span.plan.edges:
-            first = Fraction(0) if span.start == self.started else first
-            last = Fraction(1) if span.end == self.ended else last
-        return half_up(whole * last, digits) - half_up(whole * first, digits)
+            earlier = [s for s in self.spans(span.start) if s.start < span.start]
+            again = any(s.plan == span.plan and s.period == span.period for s in earlier)
+            return Fraction(0) if again else half_up(whole, 2)
+        first, last = self._share(span.start, span, span.plan), self._share(span.end, span, span.plan)
+        if not span.plan.edges and span.end == self.ended:
+            last = Fraction(1)
+        return half_up(whole * last, 2) - half_up(whole * first, 2)
 
-    def _share(self, at: datetime, span: Span) -> Fraction:
+    def _share(self, at: datetime, span: Span, by: Plan) -> Fraction:
+        """How much of the subscribed part of the period of ``span`` is over at an instant, as ``by`` divides."""
         start, end = span.period
-        if span.plan.proration == "days":
+        if not by.edges:
+            start = max(start, self.started)
+        if by.proration == "days":
             zone = ZoneInfo(self.zone)
             day, first, last = (instant.astimezone(zone).date() for instant in (at, start, end))
-            if at in (start, end) or last == first:
-                return Fraction(at == end)
-            return Fraction((day - first).days, (last - first).days)
+            if last > first:
+                return Fraction(1) if at == end else Fraction((day - first).days, (last - first).days)
         return Fraction((at - start) // timedelta(microseconds=1), (end - start) // timedelta(microseconds=1))
 
     def dues(self, versions: list[Version], types: list[str], until: datetime) -> dict[Key, Fraction]:
         """What is due, zeros left out."""
         found = {
-            (self.id, "fee", span.start): self.part(span.plan.fee, span, 2)
-            for span in self.spans(until)
-            if span.plan.fee is not None
+            (self.id, "fee", span.start): self.fee(span) for span in self.spans(until) if span.plan.fee is not None
         }
         for type in types:
-            for span in self.spans(until, versions, type):
-                found[self.id, type, span.start] = self._usage(span, versions, type)
+            # All that is agreed counts for how a period is divided, also what is yet to come in it.
+            spans = self.spans(until + timedelta(days=800), versions, type)
+            for period in {span.period for span in spans if span.start <= until}:
+                segments = [span for span in spans if span.period == period]
+                for span, amount in zip(segments, self._usage(segments, versions, type), strict=True):
+                    if span.start <= until:
+                        found[self.id, type, span.start] = amount
         return {key: amount for key, amount in found.items() if amount}
 
-    def _usage(self, span: Span, versions: list[Version], type: str) -> Fraction:
-        quota = self.quota(span, versions, type, span.start)
-        if quota is None or quota.limit is None:
-            return Fraction(0)
-        allowance = self.part(quota.limit, span, 12)
-        total, recordings = Fraction(0), 0
-        for event in self.events:
-            if event.type == type and span.start <= event.at < span.end and event.id not in self.voided:
-                total += event.quantity
-                recordings += total > allowance
-        return cost(quota.price, max(Fraction(0), total - allowance), recordings)
+    def _usage(self, spans: list[Span], versions: list[Version], type: str) -> list[Fraction]:
+        """What each span of a period is charged."""
+        quotas = [self.quota(span, versions, type, span.start) for span in spans]
+        limits = [None if quota is None else quota.limit for quota in quotas]
+        used = [
+            [e.quantity for e in self.events if e.type == type and s.start <= e.at < s.end and e.id not in self.voided]
+            for s in spans
+        ]
+        bounds = self._bounds(spans, limits, [sum(each, Fraction(0)) for each in used])
+        beyond = [beyond_of(each, bound) for each, bound in zip(used, bounds, strict=True)]
+        prices = [
+            None if limit is None or quota is None else quota.price for quota, limit in zip(quotas, limits, strict=True)
+        ]
+        return charges(prices, beyond, self._times(spans), [span.plan.proration == "none" for span in spans])
+
+    def _budget(self, spans: list[Span], limits: list[Fraction | None], until: datetime) -> Fraction | None:
+        """The allowance of the period if the last of these spans went on until then, every earlier one as it was."""
+        now, limit = spans[-1], limits[-1]
+        if limit is None:
+            return None
+        if now.plan.proration == "none":
+            return limit
+        terms: list[list[int]] = []
+        for index, span in enumerate(spans):
+            if not terms or spans[terms[-1][-1]].plan != span.plan:
+                terms.append([])
+            terms[-1].append(index)
+        total = Fraction(0)
+        for term in terms:
+            counted = [index for index in term if limits[index] is not None]
+            for index in counted:
+                end = until if index == len(spans) - 1 else spans[index].end
+                length = self._share(end, now, now.plan) - self._share(spans[index].start, now, now.plan)
+                total += (limits[counted[-1]] or Fraction(0)) * length
+        return half_up(total, 12)
+
+    def _bounds(
+        self, spans: list[Span], limits: list[Fraction | None], totals: list[Fraction]
+    ) -> list[Fraction | None]:
+        """Up to where each span's usage is free."""
+        bounds: list[Fraction | None] = []
+        free: list[Fraction] = []
+        for k, span in enumerate(spans):
+            budget = self._budget(spans[: k + 1], limits[: k + 1], span.period[1])
+            left = None if budget is None else max(Fraction(0), budget - sum(free))
+            bounds.append(left)
+            free.append(Fraction(0) if left is None else min(totals[k], left))
+            follows = spans[k + 1] if k + 1 < len(spans) else None
+            goes_on = follows is not None and follows.start == span.end
+            stays = (goes_on and follows is not None and follows.plan == span.plan) or span.end == span.period[1]
+            if stays or not span.plan.charges or budget is None:
+                continue
+            if goes_on:
+                covered = self._budget(spans[: k + 2], limits[: k + 2], span.period[1])
+            else:
+                covered = self._budget(spans[: k + 1], limits[: k + 1], span.end)
+            excess = Fraction(0) if covered is None else max(Fraction(0), sum(free, Fraction(0)) - covered)
+            for j in reversed(range(k + 1)):
+                if spans[j].plan.charges and limits[j] is not None and (taken := min(excess, free[j])):
+                    free[j] -= taken
+                    excess -= taken
+                    bounds[j] = free[j]
+        return bounds
+
+    def _times(self, spans: list[Span]) -> list[tuple[Fraction, Fraction]]:
+        """Of the time that is not paused, where each span begins and ends, as its own plan counts time."""
+        found: list[tuple[Fraction, Fraction]] = []
+        for index, span in enumerate(spans):
+            plan = span.plan
+            lengths = self._lengths(spans, plan)
+            if not sum(lengths):
+                lengths = self._lengths(spans, Plan(plan.id, edges=plan.edges))
+            whole = sum(lengths, Fraction(0))
+            found.append((sum(lengths[:index], Fraction(0)) / whole, sum(lengths[: index + 1], Fraction(0)) / whole))
+        return found
+
+    def _lengths(self, spans: list[Span], by: Plan) -> list[Fraction]:
+        ends = [span.end for span in spans]
+        if ends[-1] == self.ended:
+            ends[-1] = spans[-1].period[1]
+        return [self._share(end, s, by) - self._share(s.start, s, by) for s, end in zip(spans, ends, strict=True)]
+
+
+def beyond_of(each: list[Fraction], bound: Fraction | None) -> list[Fraction]:
+    """What of each recording lies beyond, of those of which a part does."""
+    total, found = Fraction(0), list[Fraction]()
+    for quantity in each:
+        total += quantity
+        if bound is not None and total > bound:
+            found.append(min(quantity, total - bound))
+    return found

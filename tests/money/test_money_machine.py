@@ -60,6 +60,9 @@ PRICES: list[dict[str, Any]] = [
     {"model": "percentage", "rate": "0.029", "fixedFee": "0.3"},
     {"model": "flat", "amount": "9.99"},
     {"model": "flat", "amount": "5", "minimumAmount": "2.5"},
+    {"model": "per_unit", "unitPrice": "2", "maximumAmount": "60"},
+    {"model": "percentage", "rate": "0.5", "fixedFee": "0.3", "freeRecordings": 1, "maximumPerRecording": "9"},
+    {"model": "per_unit", "unitPrice": "0.7", "roundQuantity": {"to": "25", "mode": "up"}},
 ]
 LIMITS = st.sampled_from([None, "0", "10", "10", "31", "99.999999999999"])
 
@@ -71,6 +74,7 @@ plans: st.SearchStrategy[dict[str, Any]] = st.builds(
     base_fee_timing=st.sampled_from(["arrears", "advance"]),
     proration=st.sampled_from(["time", "time", "days", "none"]),
     prorates_edges=st.booleans(),
+    on_downgrade=st.sampled_from(["keep", "keep", "charge"]),
 )
 subscriptions = st.tuples(
     st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Auckland", "America/St_Johns"]),
@@ -143,6 +147,7 @@ class Money(RuleBasedStateMachine):
             fee=None if fee is None else Fraction(fee),
             proration=term["proration"],
             edges=term["prorates_edges"],
+            charges=term["on_downgrade"] == "charge",
         )
 
     def _subscribe(self, name: str, plan: str, *, zone: str, anniversary: bool, started: datetime) -> None:

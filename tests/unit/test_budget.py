@@ -41,6 +41,16 @@ class Part:
         return day(self.last)
 
 
+@dataclass(frozen=True)
+class November:
+    """The month as some subscription has it."""
+
+    parts: list[Part]
+    begun: datetime
+    zone: str
+    period: Period = NOVEMBER
+
+
 def day(number: Fraction | int) -> datetime:
     """The first is 1; the end of the period 31."""
     minutes = floor((number - 1) * 1440)
@@ -48,13 +58,8 @@ def day(number: Fraction | int) -> datetime:
 
 
 def divided(*used: tuple[Part, str | int], begun: datetime = LONG_AGO) -> list[Division]:
-    return divide(
-        [part for part, _ in used],
-        [Decimal(total) for _, total in used],
-        period=NOVEMBER,
-        begun=begun,
-        zone="UTC",
-    )
+    cut = November([part for part, _ in used], begun, "UTC")
+    return divide(cut, [Decimal(total) for _, total in used])
 
 
 def n(number: str | int) -> Decimal:
@@ -243,7 +248,7 @@ def histories(draw: st.DrawFn, *, keep: bool = False) -> tuple[list[Part], list[
 
 
 def run(parts: list[Part], totals: list[Decimal], begun: datetime, zone: str) -> list[Division]:
-    return divide(parts, totals, period=NOVEMBER, begun=begun, zone=zone)
+    return divide(November(parts, begun, zone), totals)
 
 
 @examples(400)

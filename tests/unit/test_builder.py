@@ -38,6 +38,8 @@ def standing(billable: Decimal, recordings: int) -> UnratedSummary:
         beyond_events=recordings,
         voids=0,
         events_hash=bytes(32),
+        boundary=None,
+        frozen=False,
     )
 
 

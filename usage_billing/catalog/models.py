@@ -28,9 +28,10 @@ class Plan(Base):
     """What is sold: a name, a currency, a billing interval, perhaps a base fee for each period.
 
     ``proration`` says how a period is divided when something changes in it: by exact ``time``, by local ``days``, or
-    ``none``. With ``none`` each part of the period gets the whole fee and allowance. With ``prorates_edges`` a first or
-    last period that the subscription covers only in part is divided as well. ``payment_days`` is how many days after
-    its finalization an invoice is due.
+    ``none``: not at all. With ``prorates_edges`` a first period that the subscription covers only in part is divided as
+    well, and so is the last fee. ``on_downgrade`` says what becomes of usage that was free when the plan is left and
+    the allowance that follows does not cover it: it stays free (``keep``) or is charged (``charge``). ``payment_days``
+    is how many days after its finalization an invoice is due.
     """
 
     __tablename__ = "plans"
@@ -40,6 +41,7 @@ class Plan(Base):
         CheckConstraint("base_fee >= 0 AND base_fee <= 1e12", name="base_fee"),
         CheckConstraint("base_fee_timing IN ('advance', 'arrears')", name="base_fee_timing"),
         CheckConstraint("proration IN ('time', 'days', 'none')", name="proration"),
+        CheckConstraint("on_downgrade IN ('keep', 'charge')", name="on_downgrade"),
         CheckConstraint("payment_days BETWEEN 0 AND 366", name="payment_days"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     )
@@ -55,6 +57,7 @@ class Plan(Base):
     prorates_edges: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     payment_days: Mapped[int] = mapped_column(Integer, server_default="30")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    on_downgrade: Mapped[str] = mapped_column(String(16), server_default="keep")
 
 
 class UsageType(Base):

@@ -14,7 +14,7 @@ from usage_billing.catalog.queries import get_named
 from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
-from usage_billing.core.proration import METHODS
+from usage_billing.core.proration import METHODS, OnDowngrade
 from usage_billing.rating.currency import is_currency
 from usage_billing.rating.price import parse_price
 
@@ -35,6 +35,7 @@ class NewPlan:
     base_fee_timing: str = "arrears"
     proration: str = "time"
     prorates_edges: bool = False
+    on_downgrade: str = OnDowngrade.KEEP
     payment_days: int = 30
 
 
@@ -87,6 +88,7 @@ def _check_plan(new: NewPlan) -> None:
         ("/interval", new.interval, INTERVALS),
         ("/baseFeeTiming", new.base_fee_timing, FEE_TIMINGS),
         ("/proration", new.proration, METHODS),
+        ("/onDowngrade", new.on_downgrade, tuple(OnDowngrade)),
     ):
         if value not in allowed:
             raise InvalidInput.field(pointer, f"must be one of: {', '.join(allowed)}", code="not_supported")

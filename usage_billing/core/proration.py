@@ -6,6 +6,7 @@ one part loses by rounding.
 
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,13 @@ BY_TIME = "time"
 BY_DAYS = "days"
 NOT_AT_ALL = "none"
 METHODS = (BY_TIME, BY_DAYS, NOT_AT_ALL)
+
+
+class OnDowngrade(StrEnum):
+    """What becomes of usage that was free under a plan which is left, and that what follows does not cover."""
+
+    KEEP = "keep"
+    CHARGE = "charge"
 
 
 def share_until(instant: datetime, period: Period, *, method: str, zone: str) -> Fraction:

@@ -48,6 +48,20 @@ class EarlierCharge(NamedTuple):
     amount: Decimal = Decimal(0)
 
 
+class Basis(NamedTuple):
+    """What a summary is charged on where that is more than its own total at its quota's price.
+
+    ``due`` is its charge in all. ``price`` is the quota's with the period's parts of minimum, flat amounts and maximum
+    in their places; by it, all that its group has up to it comes to ``due`` and the ``before_*`` of its group together.
+    """
+
+    due: Decimal
+    price: Mapping[str, Any]
+    before_quantity: Decimal = Decimal(0)
+    before_recordings: int = 0
+    before_amount: Decimal = Decimal(0)
+
+
 class Charge(NamedTuple):
     """An invoice item to be written; ``quantity`` and ``amount`` are what it adds to what was charged before."""
 
@@ -59,19 +73,24 @@ class Charge(NamedTuple):
 
 
 def charge_for(
-    summary: UnratedSummary, tariff: Tariff | None, *, before: EarlierCharge, kind: ItemKind, zone: str = "UTC"
+    summary: UnratedSummary,
+    tariff: Tariff | None,
+    *,
+    before: EarlierCharge,
+    kind: ItemKind,
+    zone: str = "UTC",
+    basis: Basis | None = None,
 ) -> Charge | None:
     """The charge that brings what was charged for a summary to what is due; None when nothing is left to charge.
 
-    Without an allowance nothing is ever due. An adjustment by nothing is left out: the next one with an amount tells
-    the quantity of both. Its text names days in ``zone``.
+    Without an allowance nothing is ever due. ``basis`` says what is due if other segments have a part in it. An
+    adjustment by nothing is left out: the next one with an amount tells the quantity of both. Its text names days in
+    ``zone``.
     """
     due, billable, lines = _NOTHING, _NOTHING, list[Line]()
     if tariff is not None and summary.allowance is not None:
         billable = summary.beyond_limit
-        price = stored_price(tariff.price)
-        rated = rate(price, billable, recordings=summary.beyond_events, currency=tariff.currency)
-        due, lines = rated.amount, rated.lines
+        due, lines = _due(summary, tariff, basis)
     quantity = EXACT.subtract(billable, before.quantity)
     amount = EXACT.subtract(due, before.amount)
     if not amount and (kind == ItemKind.ADJUSTMENT or not quantity):
@@ -87,6 +106,22 @@ def charge_for(
     if tariff is not None:
         args |= _reasons(lines, tariff.currency)
     return Charge(kind, quantity, before.amount, amount, Wording(key, args))
+
+
+def _due(summary: UnratedSummary, tariff: Tariff, basis: Basis | None) -> tuple[Decimal, list[Line]]:
+    """What a summary is charged in all, and the steps to it.
+
+    The steps of a ``basis`` are those of all that its price had to charge so far; a price with a rule for each
+    recording shows none, for it does not know them here.
+    """
+    price = stored_price(tariff.price if basis is None else basis.price)
+    if basis is not None and price.reads_each:
+        return basis.due, []
+    quantity, count = summary.beyond_limit, summary.beyond_events
+    if basis is not None:
+        quantity, count = EXACT.add(basis.before_quantity, quantity), basis.before_recordings + count
+    rated = rate(price, quantity, recordings=count, currency=tariff.currency)
+    return rated.amount if basis is None else basis.due, rated.lines
 
 
 def charge_for_fee(

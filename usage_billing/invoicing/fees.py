@@ -14,7 +14,7 @@ from usage_billing.invoicing.models import FeeCharge
 
 _DROP = text("""
     UPDATE fee_charges AS f
-    SET amount = 0, to_charge = true
+    SET amount = 0, to_charge = true, frozen = false
     FROM unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[]), CAST(:until AS timestamptz[]))
         AS v (subscription_id, since, until)
     WHERE f.subscription_id = v.subscription_id
@@ -37,9 +37,10 @@ _PUT = text("""
         CAST(:descriptions AS text[])) AS v
     ON CONFLICT (subscription_id, period_start) DO UPDATE
     SET plan_id = excluded.plan_id, period_end = excluded.period_end, bills_at = excluded.bills_at,
-        amount = excluded.amount, description = excluded.description, to_charge = true
+        amount = excluded.amount, description = excluded.description, to_charge = true, frozen = false
     WHERE (f.plan_id, f.period_end, f.bills_at, f.amount, f.description) <> (excluded.plan_id,
         excluded.period_end, excluded.bills_at, excluded.amount, excluded.description)
+        AND (NOT f.frozen OR (f.plan_id, f.period_end) <> (excluded.plan_id, excluded.period_end))
 """)
 _LOCK = text("""
     SELECT f.id, f.subscription_id, p.name AS plan_name, f.period_start, f.period_end, f.bills_at, f.amount

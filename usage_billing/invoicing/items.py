@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.clock import as_text
 from usage_billing.db.bulk import copy_rows
-from usage_billing.invoicing.builder import Charge, Tariff
+from usage_billing.invoicing.builder import Basis, Charge, Tariff
 from usage_billing.invoicing.fees import DueFee
 from usage_billing.invoicing.models import UsageInvoiceItem
 from usage_billing.metering.unrated import UnratedSummary
@@ -44,7 +44,11 @@ class NewItem(NamedTuple):
     description: str
     text_key: str
     text_args: Mapping[str, Any]
+    before_quantity: Decimal
+    before_recordings: int
+    before_amount: Decimal
     price: Mapping[str, Any] | None
+    rated_price: Mapping[str, Any] | None
 
 
 # In the order of the fields above.
@@ -71,7 +75,11 @@ _COLUMNS = {
     "description": "text",
     "text_key": "text",
     "text_args": "text",
+    "before_quantity": "numeric",
+    "before_recordings": "int8",
+    "before_amount": "numeric",
     "price": "text",
+    "rated_price": "text",
 }
 _FIXED = ("id", "invoice_id", "summary_id", "fee_id")
 _CHANGES = ", ".join(f"{name} = v.{name}" for name in _COLUMNS if name not in _FIXED)
@@ -87,7 +95,10 @@ def add_items(session: Session, items: Sequence[NewItem]) -> None:
     """Put items on their drafts. Raises IntegrityError for a second item of the same cause on the same invoice."""
     if items:
         prices = {id(item.price): _json(item.price) for item in items}  # many items share few prices
-        rows = ((*item[:-2], _json(item.text_args), prices[id(item.price)]) for item in items)
+        rows = (
+            (*item[:-6], _json(item.text_args), *item[-5:-2], prices[id(item.price)], _json(item.rated_price))
+            for item in items
+        )
         copy_rows(session, UsageInvoiceItem.__tablename__, _COLUMNS, rows)
 
 
@@ -104,8 +115,11 @@ def remove_items(session: Session, item_ids: Collection[UUID]) -> None:
         session.execute(delete(UsageInvoiceItem).where(UsageInvoiceItem.id.in_(item_ids)))
 
 
-def usage_item(id: UUID, invoice_id: UUID, charge: Charge, *, summary: UnratedSummary, tariff: Tariff) -> NewItem:
-    """The item of a usage charge."""
+def usage_item(
+    id: UUID, invoice_id: UUID, charge: Charge, *, summary: UnratedSummary, tariff: Tariff, basis: Basis | None = None
+) -> NewItem:
+    """The item of a usage charge, with all that it stands on."""
+    stands_on = basis or Basis(_NOTHING, tariff.price)
     return NewItem(
         id=id,
         invoice_id=invoice_id,
@@ -129,7 +143,11 @@ def usage_item(id: UUID, invoice_id: UUID, charge: Charge, *, summary: UnratedSu
         description=charge.wording.text,
         text_key=charge.wording.key,
         text_args=charge.wording.args,
+        before_quantity=stands_on.before_quantity,
+        before_recordings=stands_on.before_recordings,
+        before_amount=stands_on.before_amount,
         price=tariff.price,
+        rated_price=None if stands_on.price == tariff.price else stands_on.price,
     )
 
 
@@ -158,7 +176,11 @@ def fee_item(id: UUID, invoice_id: UUID, charge: Charge, *, fee: DueFee) -> NewI
         description=charge.wording.text,
         text_key=charge.wording.key,
         text_args=charge.wording.args,
+        before_quantity=_NOTHING,
+        before_recordings=0,
+        before_amount=_NOTHING,
         price=None,
+        rated_price=None,
     )
 
 

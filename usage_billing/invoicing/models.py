@@ -105,7 +105,10 @@ class Invoice(Base):
 
 
 class FeeCharge(Base):
-    """The base fee of one segment of a subscription: ``amount`` is due, no matter when it is charged."""
+    """The base fee of one segment of a subscription: ``amount`` is due, no matter when it is charged.
+
+    ``frozen``: it was invoiced under earlier rules, and stays as it is while its segment does.
+    """
 
     __tablename__ = "fee_charges"
     __table_args__ = (
@@ -124,6 +127,7 @@ class FeeCharge(Base):
     amount: Mapped[Money]
     description: Mapped[str] = mapped_column(Text)
     to_charge: Mapped[bool] = mapped_column(Boolean)
+    frozen: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
 
 
 class UsageInvoiceItem(Base):
@@ -131,6 +135,9 @@ class UsageInvoiceItem(Base):
 
     ``quantity`` is what this item charges for. ``billable`` is all that lay beyond the limit when the item was written,
     in ``billable_events`` recordings. ``events`` is the ordinal of the last recording that the item takes into account.
+    In a period that is cut, segments of one price are charged as one quantity: ``before_quantity``,
+    ``before_recordings`` and ``before_amount`` are those of the earlier ones, and ``rated_price`` is the price with the
+    period's parts of minimum, flat amounts and maximum in their places (null: the price as it is).
     """
 
     __tablename__ = "usage_invoice_items"
@@ -170,6 +177,10 @@ class UsageInvoiceItem(Base):
     text_key: Mapped[str | None] = mapped_column(String(64))
     text_args: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    rated_price: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    before_quantity: Mapped[Total] = mapped_column(server_default="0")
+    before_recordings: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    before_amount: Mapped[Money] = mapped_column(server_default="0")
 
 
 class InvoiceNumber(Base):

@@ -61,6 +61,30 @@ class Piece(Protocol):
         ...
 
 
+class CutPeriod(Protocol):
+    """A billing period of one usage type, with all its segments."""
+
+    @property
+    def parts(self) -> Sequence[Piece]:
+        """The segments, in order."""
+        ...
+
+    @property
+    def period(self) -> Period:
+        """From its start to its end, in UTC."""
+        ...
+
+    @property
+    def begun(self) -> datetime:
+        """When the subscription started."""
+        ...
+
+    @property
+    def zone(self) -> str:
+        """The time zone in which its days begin."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Division:
     """How the total of a segment lies within and beyond the period's allowance.
@@ -84,14 +108,9 @@ class Division:
         return max(_NOTHING, EXACT.subtract(self.budget, EXACT.add(self.before, self.within)))
 
 
-def divide(
-    pieces: Sequence[Piece], totals: Sequence[Decimal], *, period: Period, begun: datetime, zone: str
-) -> list[Division]:
-    """Divide the totals of all segments of ``period``, in order, at its one allowance.
-
-    ``begun`` is when the subscription started, ``zone`` where its days begin.
-    """
-    budgets = list(_budgets(pieces, period=period, begun=begun, zone=zone))
+def divide(cut: CutPeriod, totals: Sequence[Decimal]) -> list[Division]:
+    """Divide the totals of all segments of a period, in order, at its one allowance."""
+    budgets = list(_budgets(cut))
     used = _NOTHING
     found: list[Division] = []
     for index, (budget, total) in enumerate(zip(budgets, totals, strict=True)):
@@ -110,23 +129,23 @@ def divide(
                 )
             )
             used = EXACT.add(used, within)
-        covered = _covered_after(index, pieces, budgets, period)
+        covered = _covered_after(index, cut, budgets)
         if covered is not None and used > covered:
-            used = EXACT.subtract(used, _take_back(found, pieces, EXACT.subtract(used, covered)))
+            used = EXACT.subtract(used, _take_back(found, cut.parts, EXACT.subtract(used, covered)))
     return found
 
 
-def budgets_of(pieces: Sequence[Piece], *, period: Period, begun: datetime, zone: str) -> list[Decimal | None]:
-    """The budget of each segment of ``period``; None where nothing is ever charged."""
-    return [budget.held for budget in _budgets(pieces, period=period, begun=begun, zone=zone)]
+def budgets_of(cut: CutPeriod) -> list[Decimal | None]:
+    """The budget of each segment of a period; None where nothing is ever charged."""
+    return [budget.held for budget in _budgets(cut)]
 
 
-def is_left(index: int, pieces: Sequence[Piece], period: Period) -> bool:
+def is_left(index: int, cut: CutPeriod) -> bool:
     """Whether the plan of a segment is left where it ends: for another plan, a pause or an end."""
-    piece = pieces[index]
-    if index + 1 == len(pieces):
-        return piece.end < period.end
-    following = pieces[index + 1]
+    piece = cut.parts[index]
+    if index + 1 == len(cut.parts):
+        return piece.end < cut.period.end
+    following = cut.parts[index + 1]
     return following.plan_id != piece.plan_id or following.start > piece.end
 
 
@@ -175,12 +194,13 @@ class _Course:
             self.share += self.at(piece.end) - self.at(piece.start)
 
 
-def _budgets(pieces: Sequence[Piece], *, period: Period, begun: datetime, zone: str) -> Iterator[_Budget]:
+def _budgets(cut: CutPeriod) -> Iterator[_Budget]:
     """Each by the way of division of its own plan, which then holds for the terms before it as well."""
-    subscribed = {False: Period(max(period.start, begun), period.end), True: period}
-    courses = {way: _Course(way[0], zone, subscribed[way[1]]) for way in {(p.method, p.prorates_edges) for p in pieces}}
+    subscribed = {False: Period(max(cut.period.start, cut.begun), cut.period.end), True: cut.period}
+    ways = {(piece.method, piece.prorates_edges) for piece in cut.parts}
+    courses = {way: _Course(way[0], cut.zone, subscribed[way[1]]) for way in ways}
     plan_id = ""
-    for piece in pieces:
+    for piece in cut.parts:
         if piece.plan_id != plan_id:
             plan_id = piece.plan_id
             for course in courses.values():
@@ -193,13 +213,13 @@ def _budgets(pieces: Sequence[Piece], *, period: Period, begun: datetime, zone: 
             course.add(piece, piece.limit)
 
 
-def _covered_after(index: int, pieces: Sequence[Piece], budgets: Sequence[_Budget], period: Period) -> Decimal | None:
+def _covered_after(index: int, cut: CutPeriod, budgets: Sequence[_Budget]) -> Decimal | None:
     """How much stays covered where a plan is left that charges for that; None where nothing is taken back."""
-    piece = pieces[index]
-    if piece.limit is None or not piece.claws_back or not is_left(index, pieces, period):
+    piece = cut.parts[index]
+    if piece.limit is None or not piece.claws_back or not is_left(index, cut):
         return None
     following = index + 1
-    if following < len(pieces) and pieces[following].start == piece.end:
+    if following < len(cut.parts) and cut.parts[following].start == piece.end:
         return budgets[following].held
     return budgets[index].until
 

@@ -148,11 +148,12 @@ class UsageSummary(Base):
     """The running total of one usage type, subscription and period, kept as usage arrives.
 
     Its "period" is a segment: the billing period, or a part of it in which nothing changed. ``bills_at`` is when it is
-    invoiced. ``allowance`` is the segment's part of the limit of ``quota_id`` (null: nothing is ever beyond), and the
-    recordings' ``beyond_limit`` follows it. ``events`` is the number of ordinals given, ``voids`` the number of
-    recordings taken back. ``events_hash`` is the sum of the hashes of the recordings that count. ``beyond_events`` is
-    the number of recordings of which a part lies beyond the limit. ``to_rate`` says that billing has not seen the
-    present total yet.
+    invoiced. ``allowance`` is what earlier segments left of the period's budget under ``quota_id`` (null: nothing is
+    ever beyond), and the recordings' ``beyond_limit`` follows it. ``events`` is the number of ordinals given, ``voids``
+    the number of recordings taken back. ``events_hash`` is the sum of the hashes of the recordings that count.
+    ``beyond_events`` is the number of recordings of which a part lies beyond the limit, ``boundary`` the ordinal of the
+    first of them (null: none, or not known). ``to_rate`` says that billing has not seen the present total yet. With
+    ``frozen`` the allowance stays for ever, whatever the terms say.
     """
 
     __tablename__ = "usage_summaries"
@@ -184,6 +185,8 @@ class UsageSummary(Base):
     voids: Mapped[int] = mapped_column(BigInteger, server_default="0")
     events_hash: Mapped[bytes] = mapped_column(LargeBinary)
     to_rate: Mapped[bool] = mapped_column(Boolean)
+    boundary: Mapped[int | None] = mapped_column(BigInteger)
+    frozen: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
 
 
 class QuarantinedUsage(Base):

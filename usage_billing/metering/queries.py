@@ -1,6 +1,7 @@
 """Reads usage: which recordings are in the books already, and the running totals."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -52,8 +53,8 @@ _RECORDED_KEYS = text("""
 """)
 _RECORD_SEPARATOR, _UNIT_SEPARATOR = "\x1e", "\x1f"
 _TOTALS = text("""
-    SELECT s.subscription_id, s.usage_type_id AS usage_type, t.unit_name, s.period_start, s.period_end, s.total,
-        s.beyond_events
+    SELECT s.id, s.subscription_id, s.usage_type_id AS usage_type, t.unit_name, s.period_start, s.period_end, s.total,
+        s.beyond_limit, s.beyond_events, s.events, s.allowance, s.boundary, s.frozen
     FROM unnest(CAST(:ids AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]))
         AS asked (id, starts, ends)
     JOIN usage_summaries AS s ON s.subscription_id = asked.id
@@ -74,16 +75,23 @@ class KnownRecording(NamedTuple):
         return self.content
 
 
-class PeriodTotal(NamedTuple):
-    """What a summary says, and the unit that its type is counted in."""
+@dataclass(slots=True)
+class PeriodTotal:
+    """What a summary says, and the unit that its type is counted in; ``id`` 0 where there is no summary yet."""
 
+    id: int
     subscription_id: str
     usage_type: str
     unit_name: str
     period_start: datetime
     period_end: datetime
     total: Decimal
+    beyond_limit: Decimal
     beyond_events: int
+    events: int
+    allowance: Decimal | None
+    boundary: int | None
+    frozen: bool
 
 
 def totals_of(session: Session, spans: Mapping[str, Span]) -> list[PeriodTotal]:

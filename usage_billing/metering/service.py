@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -25,29 +24,6 @@ COPY usage (
     idempotency_key, fingerprint, quantity, beyond_limit, metadata
 ) FROM STDIN
 """
-_REMARK = text("""
-    WITH running AS (
-        SELECT id, quantity, sum(quantity) OVER (ORDER BY ordinal) AS after
-        FROM usage
-        WHERE summary_id = :summary AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = usage.id)
-    ), marked AS (
-        SELECT id,
-            CASE WHEN CAST(:limit AS numeric) IS NULL THEN 0 ELSE greatest(after - :limit,
-                0) - greatest(after - quantity - :limit, 0) END AS beyond
-        FROM running
-    )
-    UPDATE usage AS u
-    SET beyond_limit = m.beyond
-    FROM marked AS m
-    WHERE u.id = m.id AND u.beyond_limit <> m.beyond
-""")
-_UNMARK_VOIDED = text("""
-    UPDATE usage AS u
-    SET beyond_limit = 0
-    FROM usage_voids AS v
-    WHERE v.usage_id = u.id AND v.summary_id = :summary AND u.beyond_limit <> 0
-""")
-_COUNT_BEYOND = text("SELECT count(*) FROM usage WHERE summary_id = :summary AND beyond_limit > 0")
 
 
 class CountedRecording(msgspec.Struct, frozen=True, gc=False):
@@ -197,18 +173,6 @@ def add_void(
         .on_conflict_do_nothing(index_elements=["usage_id"])
         .returning(UsageVoid)
     ).first()
-
-
-def remark(session: Session, summary_id: int, *, limit: Decimal | None) -> int:
-    """Divide the counting recordings of a locked summary anew at ``limit``, in the order recorded.
-
-    Returns how many recordings lie beyond ``limit``, at least in part. It reads every recording of the summary, and is
-    meant for the rare case that the allowance changes after the usage.
-    """
-    session.execute(_UNMARK_VOIDED, {"summary": summary_id})
-    session.execute(_REMARK, {"summary": summary_id, "limit": limit})
-    count: int = session.scalars(_COUNT_BEYOND, {"summary": summary_id}).one()
-    return count
 
 
 def to_payload(recording: Recording) -> dict[str, object]:

@@ -9,22 +9,39 @@ from sqlalchemy.orm import Session
 from usage_billing.db.rows import read_rows
 from usage_billing.metering.unrated import UnratedSummary
 
-_LOCK = text("""
+_COLUMNS = """
     SELECT id, subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id, allowance, total,
-        beyond_limit, events, beyond_events, voids, events_hash
-    FROM usage_summaries
-    WHERE to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[])) AND period_start <= :as_of
+        beyond_limit, events, beyond_events, voids, events_hash, boundary, frozen
+    FROM usage_summaries AS s
+    WHERE subscription_id = ANY(CAST(:subscriptions AS text[])) AND period_start <= :as_of
+"""
+_IN_ORDER = """
     ORDER BY subscription_id, usage_type_id, period_start
     FOR UPDATE
+"""
+_LOCK = text(f"{_COLUMNS} AND to_rate {_IN_ORDER}")
+# Segments of one billing period are invoiced at one moment: from the beginning of each to that moment they overlap.
+_LOCK_WITH_NEIGHBOURS = text(f"""
+    {_COLUMNS}
+        AND (to_rate OR (
+            subscription_id = ANY(CAST(:cut AS text[]))
+            AND EXISTS (
+                SELECT FROM usage_summaries AS o
+                WHERE o.to_rate AND o.subscription_id = s.subscription_id AND o.usage_type_id = s.usage_type_id
+                    AND o.period_start < s.bills_at AND s.period_start < o.bills_at
+            )
+        ))
+    {_IN_ORDER}
 """)
 _SETTLE = text("""
     UPDATE usage_summaries AS s
     SET to_rate = false, period_end = v.period_end, bills_at = v.bills_at, quota_id = v.quota_id,
-        allowance = v.allowance, beyond_limit = v.beyond_limit, beyond_events = v.beyond_events
+        allowance = v.allowance, beyond_limit = v.beyond_limit, beyond_events = v.beyond_events,
+        boundary = v.boundary
     FROM unnest(CAST(:ids AS bigint[]), CAST(:ends AS timestamptz[]), CAST(:bills AS timestamptz[]),
         CAST(:quotas AS bigint[]), CAST(:allowances AS numeric[]), CAST(:beyonds AS numeric[]),
-        CAST(:beyond_events AS bigint[]))
-        AS v (id, period_end, bills_at, quota_id, allowance, beyond_limit, beyond_events)
+        CAST(:beyond_events AS bigint[]), CAST(:boundaries AS bigint[]))
+        AS v (id, period_end, bills_at, quota_id, allowance, beyond_limit, beyond_events, boundary)
     WHERE s.id = v.id
 """)
 _SETTLE_AS_IS = text("UPDATE usage_summaries SET to_rate = false WHERE id = ANY(CAST(:ids AS bigint[]))")
@@ -39,7 +56,7 @@ _REOPEN_FOR_QUOTA = text(
     """
     UPDATE usage_summaries AS s SET to_rate = true FROM (
         SELECT s.id FROM usage_summaries AS s WHERE s.usage_type_id = :type
-            AND CASE WHEN :immediate THEN s.period_end > :since ELSE s.period_start >= :since END
+            AND CASE WHEN :immediate THEN s.bills_at > :since ELSE s.period_start >= :since END
             AND (CAST(:own AS text) IS NULL OR s.subscription_id = :own)
             AND EXISTS (
                 SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.subscription_id AND t.plan_id = :plan
@@ -50,9 +67,15 @@ _REOPEN_FOR_QUOTA = text(
 )
 
 
-def lock_unrated(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[UnratedSummary]:
-    """Lock and return the summaries to rate that began by ``as_of``, in the order in which recording locks them too."""
-    rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of})
+def lock_unrated(
+    session: Session, subscription_ids: Collection[str], *, as_of: datetime, cut: Collection[str] = ()
+) -> list[UnratedSummary]:
+    """Lock what is to be rated, in the order that recordings lock in too.
+
+    Of the subscriptions of ``cut``, whose periods may be cut, the other segments of the same periods come along.
+    """
+    asked = {"subscriptions": list(subscription_ids), "as_of": as_of}
+    rows = session.execute(_LOCK_WITH_NEIGHBOURS, asked | {"cut": list(cut)}) if cut else session.execute(_LOCK, asked)
     return read_rows(rows, UnratedSummary)
 
 
@@ -72,6 +95,7 @@ def settle(session: Session, summaries: Sequence[UnratedSummary]) -> None:
                 "allowances": [summary.allowance for summary in changed],
                 "beyonds": [summary.beyond_limit for summary in changed],
                 "beyond_events": [summary.beyond_events for summary in changed],
+                "boundaries": [summary.boundary for summary in changed],
             },
         )
 

@@ -10,6 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from usage_billing.db.rows import reader
+from usage_billing.metering.budget import CutPeriod
 from usage_billing.metering.digest import from_bytes, to_bytes
 
 
@@ -23,7 +24,10 @@ class SummaryKey(NamedTuple):
 
 @dataclass(slots=True)
 class RunningTotal:
-    """A locked summary in memory. ``digest`` is the sum of the hashes of the recordings that count."""
+    """A locked summary in memory. ``digest`` is the sum of the hashes of the recordings that count.
+
+    ``boundary`` is the ordinal of the first recording beyond. With ``frozen`` its allowance stays for ever.
+    """
 
     id: int
     allowance: Decimal | None
@@ -32,35 +36,43 @@ class RunningTotal:
     events: int
     beyond_events: int
     voids: int
+    boundary: int | None
+    frozen: bool
     digest: int
 
 
 @dataclass(frozen=True, slots=True)
 class NewSummary:
-    """A summary that may not be stored yet: its segment, when that is invoiced, and its allowance."""
+    """A summary that may not be stored yet: its segment, when that is invoiced, and its allowance.
+
+    ``cut`` has all the segments of its billing period if that is cut. Its allowance, as it is here, is then what the
+    budget leaves if the others are empty.
+    """
 
     key: SummaryKey
     period_end: datetime
     bills_at: datetime
     quota_id: int | None
     allowance: Decimal | None
+    cut: CutPeriod | None = None
+
+    @property
+    def neighbours(self) -> list[SummaryKey]:
+        """The keys of all segments of its billing period, in order, its own included."""
+        if self.cut is None:
+            return [self.key]
+        return [self.key._replace(period_start=piece.start) for piece in self.cut.parts]
 
 
 # PostgreSQL locks the rows in the order of the sort, so two transactions never wait for each other in a circle.
 _LOCK = text("""
     SELECT s.subscription_id, s.usage_type_id, s.period_start, s.id, s.allowance, s.total, s.beyond_limit,
-        s.events, s.beyond_events, s.voids, s.events_hash
+        s.events, s.beyond_events, s.voids, s.boundary, s.frozen, s.events_hash
     FROM usage_summaries AS s
     JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]))
         AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)
     ORDER BY s.subscription_id, s.usage_type_id, s.period_start
     FOR UPDATE OF s
-""")
-_LOCK_ONE = text("""
-    SELECT id, allowance, total, beyond_limit, events, beyond_events, voids, events_hash
-    FROM usage_summaries
-    WHERE id = :id
-    FOR UPDATE
 """)
 _CREATE = text("""
     INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id,
@@ -74,29 +86,27 @@ _CREATE = text("""
 _SAVE = text("""
     UPDATE usage_summaries AS s
     SET total = v.total, beyond_limit = v.beyond_limit, events = v.events, beyond_events = v.beyond_events,
-        voids = v.voids, events_hash = v.events_hash, to_rate = true
+        voids = v.voids, boundary = v.boundary, allowance = v.allowance, events_hash = v.events_hash,
+        to_rate = true
     FROM unnest(CAST(:ids AS bigint[]), CAST(:totals AS numeric[]), CAST(:beyonds AS numeric[]),
         CAST(:events AS bigint[]), CAST(:beyond_events AS bigint[]), CAST(:voids AS bigint[]),
-        CAST(:hashes AS bytea[])) AS v (id, total, beyond_limit, events, beyond_events, voids, events_hash)
+        CAST(:boundaries AS bigint[]), CAST(:allowances AS numeric[]), CAST(:hashes AS bytea[]))
+        AS v (id, total, beyond_limit, events, beyond_events, voids, boundary, allowance, events_hash)
     WHERE s.id = v.id
 """)
 
 
 def lock_totals(session: Session, wanted: Collection[NewSummary]) -> dict[SummaryKey, RunningTotal]:
-    """Lock the summaries of ``wanted``, create those that are missing, and return the total of each."""
-    ordered = sorted(wanted, key=lambda new: new.key)
-    totals = _lock(session, [new.key for new in ordered])
-    missing = [new for new in ordered if new.key not in totals]
+    """Lock the summaries of ``wanted``, creating those that are missing, and return where each stands.
+
+    With a summary of a period that is cut, those of its other segments are locked as well, as far as they are there.
+    """
+    totals = _lock(session, sorted({key for new in wanted for key in new.neighbours}))
+    missing = sorted((new for new in wanted if new.key not in totals), key=lambda new: new.key)
     if missing:
         create_summaries(session, missing)
         totals |= _lock(session, [new.key for new in missing])
     return totals
-
-
-def lock_total(session: Session, summary_id: int) -> RunningTotal:
-    """Lock a stored summary and return its total."""
-    row = session.execute(_LOCK_ONE, {"id": summary_id}).one()
-    return _running(row)
 
 
 def create_summaries(session: Session, wanted: Sequence[NewSummary]) -> None:
@@ -124,6 +134,8 @@ def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:
             "events": [total.events for total in totals],
             "beyond_events": [total.beyond_events for total in totals],
             "voids": [total.voids for total in totals],
+            "boundaries": [total.boundary for total in totals],
+            "allowances": [total.allowance for total in totals],
             "hashes": [to_bytes(total.digest) for total in totals],
         },
     )
@@ -144,6 +156,8 @@ def _running(row: Row[Any]) -> RunningTotal:
         events=row.events,
         beyond_events=row.beyond_events,
         voids=row.voids,
+        boundary=row.boundary,
+        frozen=row.frozen,
         digest=from_bytes(row.events_hash),
     )
 

@@ -10,6 +10,7 @@ class UnratedSummary:
     """A locked summary whose present total, or whose terms, billing has not seen.
 
     ``changed`` says that billing changed its span, its quota, or its division at the allowance, in memory.
+    ``boundary`` is the ordinal of the first recording beyond. With ``frozen`` the allowance stays for ever.
     """
 
     id: int
@@ -26,6 +27,8 @@ class UnratedSummary:
     beyond_events: int
     voids: int
     events_hash: bytes
+    boundary: int | None
+    frozen: bool
     changed: bool = False
 
     @property

@@ -40,6 +40,7 @@ class CountingUsage(NamedTuple):
     id: UUID
     summary_id: int
     quantity: Decimal
+    beyond_limit: Decimal
 
 
 def later_usage(
@@ -58,9 +59,11 @@ def counting_usage(
 ) -> dict[int, list[CountingUsage]]:
     """The recordings themselves, in the order recorded, by summary."""
     found: dict[int, list[CountingUsage]] = defaultdict(list)
-    statement = select(Usage.id, Usage.summary_id, Usage.quantity).where(_counts(subscription_id, since, until))
+    statement = select(Usage.id, Usage.summary_id, Usage.quantity, Usage.beyond_limit).where(
+        _counts(subscription_id, since, until)
+    )
     for row in session.execute(statement.order_by(Usage.summary_id, Usage.ordinal)):
-        found[row.summary_id].append(CountingUsage(row.id, row.summary_id, row.quantity))
+        found[row.summary_id].append(CountingUsage(row.id, row.summary_id, row.quantity, row.beyond_limit))
     return found
 
 

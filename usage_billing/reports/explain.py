@@ -1,5 +1,6 @@
 """An invoice item, explained down to the recordings behind it, by the arithmetic that charged it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -13,8 +14,11 @@ from usage_billing.core.errors import NotFound
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.metering.digest import hash_of, to_bytes
 from usage_billing.metering.models import Usage, UsageVoid
+from usage_billing.metering.split import beyond_of_next
 from usage_billing.rating.engine import RatedAmount, rate, stored_price
 from usage_billing.rating.pricing.base import Line
+
+_NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +35,21 @@ class EventsPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A quantity beyond the allowance, in how many recordings, and what it comes to."""
+
+    quantity: Decimal
+    recordings: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """How an item came to its amount, which is ``amount_due`` minus ``item.charged_before``.
 
-    ``rated`` has the steps of the arithmetic; it is None for a base fee, and where nothing is due any more.
+    ``rated`` has the steps of the arithmetic; it is None for a base fee, and where nothing is due any more. It is of
+    all that the item's price had to charge in the period so far. What came before the item's segment comes to
+    ``item.before_amount``; the difference is what was due for the segment.
     """
 
     item: UsageInvoiceItem
@@ -54,12 +69,31 @@ class Explanation:
         """The steps of the arithmetic, which add up to ``exact``."""
         if self.rated is None:
             return [Line(self.item.description, self.item.quantity, self.amount_due)]
-        return self.rated.lines
+        before = self.item.before_amount
+        if not before:
+            return self.rated.lines
+        return [*self.rated.lines, Line("less what came before in the period", _NOTHING, EXACT.minus(before))]
+
+    @property
+    def so_far(self) -> "Row":
+        """All that the price had to charge in the period, up to and with the item's segment."""
+        item = self.item
+        return Row(
+            quantity=EXACT.add(item.before_quantity, item.billable),
+            recordings=item.before_recordings + item.billable_events,
+            amount=EXACT.add(item.before_amount, self.amount_due),
+        )
+
+    @property
+    def before(self) -> "Row":
+        """What of it came before the item's segment."""
+        item = self.item
+        return Row(quantity=item.before_quantity, recordings=item.before_recordings, amount=item.before_amount)
 
     @property
     def exact(self) -> Decimal:
-        """The amount due before the rounding, which happens once."""
-        return self.amount_due if self.rated is None else self.rated.exact
+        """What is due before it is rounded, once."""
+        return self.amount_due if self.rated is None else EXACT.subtract(self.rated.exact, self.item.before_amount)
 
 
 def explain(session: Session, invoice_id: UUID, item_id: UUID, *, after: int = 0, limit: int = 100) -> Explanation:
@@ -73,19 +107,45 @@ def explain(session: Session, invoice_id: UUID, item_id: UUID, *, after: int = 0
     if row is None:
         raise NotFound(f"there is no item {item_id} on invoice {invoice_id}")
     item, invoice, version = row
-    rated = None
-    if item.price is not None and item.allowance is not None:
-        rated = rate(
-            stored_price(item.price), item.billable, recordings=item.billable_events, currency=invoice.currency
-        )
+    rated = _rate(session, item, invoice.currency)
     return Explanation(
         item=item,
         invoice=invoice,
         rated=rated,
-        amount_due=EXACT.add(item.charged_before, item.amount) if rated is None else rated.amount,
+        amount_due=EXACT.add(item.charged_before, item.amount)
+        if rated is None
+        else EXACT.subtract(rated.amount, item.before_amount),
         quota_version=version,
         events=events_behind(session, item, after=after, limit=limit),
     )
+
+
+def _rate(session: Session, item: UsageInvoiceItem, currency: str) -> RatedAmount | None:
+    """By the price with the period's parts in it, all that the item and what came before it have beyond.
+
+    None where the price has a rule for each recording and earlier segments have a part: theirs are not kept.
+    """
+    if item.price is None or item.allowance is None:
+        return None
+    price = stored_price(item.rated_price or item.price)
+    if price.reads_each and item.before_recordings:
+        return None
+    return rate(
+        price,
+        EXACT.add(item.before_quantity, item.billable),
+        recordings=item.before_recordings + item.billable_events,
+        currency=currency,
+        each=list(_parts_behind(session, item)) if price.reads_each else (),
+    )
+
+
+def _parts_behind(session: Session, item: UsageInvoiceItem) -> Iterator[Decimal]:
+    """How much of each recording behind an item lay beyond its allowance, of those of which a part did."""
+    total = _NOTHING
+    for event in _all_behind(session, item):
+        if part := beyond_of_next(total, event.quantity, item.allowance):
+            yield part
+        total = EXACT.add(total, event.quantity)
 
 
 def events_behind(session: Session, item: UsageInvoiceItem, *, after: int = 0, limit: int = 100) -> EventsPage:
@@ -112,10 +172,12 @@ def events_behind(session: Session, item: UsageInvoiceItem, *, after: int = 0, l
 
 def hash_behind(session: Session, item: UsageInvoiceItem) -> bytes:
     """The hash over exactly the recordings behind ``item``; a reader compares it with the one stored with the item."""
-    total, after = 0, 0
-    while True:
+    return to_bytes(sum(hash_of(event.id, event.quantity) for event in _all_behind(session, item)))
+
+
+def _all_behind(session: Session, item: UsageInvoiceItem) -> Iterator[Usage]:
+    after: int | None = 0
+    while after is not None:
         page = events_behind(session, item, after=after, limit=10_000)
-        total += sum(hash_of(event.id, event.quantity) for event in page.events)
-        if page.next is None:
-            return to_bytes(total)
+        yield from page.events
         after = page.next

@@ -1,23 +1,18 @@
 """Usage as it is shown: used, allowed, left, beyond and its cost; read from running totals, never from events."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import UsageType
-from usage_billing.catalog.queries import get_named, quotas_of
-from usage_billing.catalog.quotas import QuotaBook
-from usage_billing.core.decimals import EXACT
+from usage_billing.catalog.queries import quotas_of
 from usage_billing.core.periods import period_at
 from usage_billing.core.spans import Span
 from usage_billing.customers.queries import get_customer
 from usage_billing.metering.queries import PeriodTotal, totals_of
-from usage_billing.metering.split import beyond
-from usage_billing.rating.engine import amount_for
-from usage_billing.subscriptions.agreement import agreed_at
+from usage_billing.reports.usage_periods import PeriodOfType, reckon
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.queries import Contract, contracts_of
 
@@ -26,13 +21,18 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageLine:
-    """The usage of one type by one subscription in one period. With ``limit`` None it is never charged."""
+    """One usage type of one subscription in one period, or in one segment of a period that is cut.
+
+    ``limit`` is the budget of the whole period as it stands under the segment's terms, of which ``used_before`` was
+    used by earlier segments; None: nothing is ever charged.
+    """
 
     subscription_id: str
     usage_type: str
     unit_name: str
     has_quota: bool
     used: Decimal
+    used_before: Decimal
     limit: Decimal | None
     remaining: Decimal | None
     overage: Decimal
@@ -65,17 +65,17 @@ def usage_under(
     plans = {term.plan_id for contract in contracts for term in contract.timeline.terms}
     quotas = quotas_of(session, plans, subscription_ids=[contract.id for contract in contracts])
     spans = {contract.id: span or _present_period(contract.timeline, now) for contract in contracts}
+    whole = {contract.id: _whole_periods(contract.timeline, spans[contract.id]) for contract in contracts}
     found: dict[str, list[PeriodTotal]] = {contract.id: [] for contract in contracts}
-    for counted in totals_of(session, spans):
+    for counted in totals_of(session, whole):
         found[counted.subscription_id].append(counted)
     lines: list[UsageLine] = []
     for contract in contracts:
-        listed = found[contract.id]
-        if span is None:
-            begun = _begun(contract.timeline, spans[contract.id], now)
-            listed += _unused(session, listed, contract=contract, quotas=quotas, at=begun)
-        listed.sort(key=lambda counted: (counted.period_start, counted.usage_type))
-        lines += [_line(counted, contract, quotas) for counted in listed]
+        begun = _begun(contract.timeline, spans[contract.id], now) if span is None else None
+        periods = reckon(session, contract, quotas, found[contract.id], present=begun)
+        listed = [line for period in periods for line in _lines(period, contract, begun)]
+        listed = [line for line in listed if _overlaps(line, spans[contract.id])]
+        lines += sorted(listed, key=lambda line: (line.period_start, line.usage_type))
     return lines
 
 
@@ -86,50 +86,62 @@ def _present_period(timeline: Timeline, now: datetime) -> Span:
     return Span(start=period.start, end=period.end)
 
 
+def _whole_periods(timeline: Timeline, span: Span) -> Span:
+    """``span`` widened to the beginning and the end of every billing period that overlaps it."""
+    start, end = span.start, span.end
+    for cadence in {term.terms.cadence for term in timeline.terms}:
+        if span.start is not None and start is not None:
+            start = min(start, period_at(span.start, zone=timeline.zone, cadence=cadence).start)
+        if span.end is not None and end is not None:
+            end = max(end, period_at(span.end, zone=timeline.zone, cadence=cadence).end)
+    return Span(start=start, end=end)
+
+
 def _begun(timeline: Timeline, present: Span, now: datetime) -> datetime:
     """``now``, or the beginning of a subscription that begins later in the present period."""
     begins = timeline.terms[0].starts_at
     return begins if now < begins and (present.end is None or begins < present.end) else now
 
 
-def _unused(
-    session: Session, used: Sequence[PeriodTotal], *, contract: Contract, quotas: QuotaBook, at: datetime
-) -> list[PeriodTotal]:
-    """Lines with no usage: for every other type that has a quota in the segment that holds ``at``."""
-    running = contract.timeline.segment_at(at)
-    if running is None:
-        return []
-    known = {(counted.period_start, counted.usage_type) for counted in used}
-    unused: list[PeriodTotal] = []
-    for usage_type in quotas.usage_types_of(running.plan_id, contract.id):
-        agreed = agreed_at(contract.timeline, quotas, contract.id, usage_type, at)
-        if agreed is None or (agreed.segment.start, usage_type) in known:
+def _overlaps(line: UsageLine, span: Span) -> bool:
+    return (span.start is None or line.period_end > span.start) and (span.end is None or line.period_start < span.end)
+
+
+def _lines(period: PeriodOfType, contract: Contract, begun: datetime | None) -> Iterator[UsageLine]:
+    """Of each segment with a summary; and, of the present period, of the running one and those that bear a minimum."""
+    for segment in period.segments:
+        part = segment.part
+        runs = begun is not None and part.start <= begun < part.end
+        if not (segment.counted.id or runs or (begun is not None and part.start <= begun and segment.bears_minimum)):
             continue
-        # A quota for this subscription alone, made in this period for a type that the plan has no quota for, is not in
-        # force yet.
-        unit = (agreed.quota or get_named(session, UsageType, usage_type)).unit_name
-        unused.append(PeriodTotal(contract.id, usage_type, unit, agreed.segment.start, agreed.segment.end, _NOTHING, 0))
-    return unused
+        division = segment.division
+        yield replace(
+            _line(segment.counted, contract),
+            unit_name=part.quota.unit_name if part.quota else segment.counted.unit_name,
+            has_quota=part.quota is not None,
+            used_before=division.before,
+            limit=division.budget,
+            remaining=division.remaining,
+            overage=division.beyond,
+            estimated_charge=segment.charge,
+        )
+    for counted in period.strays:
+        yield _line(counted, contract)
 
 
-def _line(counted: PeriodTotal, contract: Contract, quotas: QuotaBook) -> UsageLine:
-    """The line for ``counted``, by the quota in force in its segment and the part of its limit that falls to it."""
-    agreed = agreed_at(contract.timeline, quotas, contract.id, counted.usage_type, counted.period_start)
-    quota, limit = (None, None) if agreed is None else (agreed.quota, agreed.allowance)
-    overage = beyond(counted.total, limit)
-    charge = _NOTHING
-    if quota is not None and limit is not None:
-        charge = amount_for(quota.price, overage, recordings=counted.beyond_events, currency=contract.currency)
+def _line(counted: PeriodTotal, contract: Contract) -> UsageLine:
+    """What was used, under no terms at all."""
     return UsageLine(
         subscription_id=contract.id,
         usage_type=counted.usage_type,
-        unit_name=quota.unit_name if quota else counted.unit_name,
-        has_quota=quota is not None,
+        unit_name=counted.unit_name,
+        has_quota=False,
         used=counted.total,
-        limit=limit,
-        remaining=None if limit is None else max(EXACT.subtract(limit, counted.total), _NOTHING),
-        overage=overage,
-        estimated_charge=charge,
+        used_before=_NOTHING,
+        limit=None,
+        remaining=None,
+        overage=_NOTHING,
+        estimated_charge=_NOTHING,
         currency=contract.currency,
         period_start=counted.period_start,
         period_end=counted.period_end,

@@ -1,7 +1,8 @@
 """What recorded history would have cost under another plan, or at another price; nothing is written.
 
 The usage is counted anew, event by event in the order recorded, into the periods, allowances and prices of the
-other plan, by the same pure rules that bill.
+other plan, by the same pure rules that bill. They know whole billing periods: what a range costs is the charge of its
+periods up to its end, less that up to its start, so the parts of any span add up to it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,16 +16,13 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import plans_by_id, quotas_of
-from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import InvalidInput
-from usage_billing.core.periods import Cadence, Period
+from usage_billing.core.periods import Cadence, Period, period_at
+from usage_billing.core.proration import OnDowngrade
 from usage_billing.metering.models import Usage, UsageVoid
-from usage_billing.metering.split import beyond_of_next
 from usage_billing.rating.currency import minor_unit
-from usage_billing.rating.engine import amount_for
-from usage_billing.rating.price import has_minimum
-from usage_billing.subscriptions.agreement import AgreedSegment, agreed_at, agreed_within
+from usage_billing.reports.what_if_charges import Event, History, charged_until
 from usage_billing.subscriptions.anchors import ANNIVERSARY
 from usage_billing.subscriptions.lifecycle import Segment, Term, Terms, Timeline
 from usage_billing.subscriptions.models import Subscription
@@ -81,15 +79,14 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
         other = line if plan is None or stays else _other(line, subscription, plan)
         plans = plans_by_id(session, {t.plan_id for t in (*line.terms, *other.terms)})
         quotas = quotas_of(session, plans, subscription_ids=[subscription.id])
-        events = list(_events(session, subscription.id, question))
+        events = _events(session, subscription.id, Period(min(_since(line, span), _since(other, span)), span.end))
         for asked, timeline, prices in ((False, line, {}), (True, other, {} if stays else question.prices)):
             currency = plans[timeline.terms[-1].plan_id].currency
             key = (subscription.customer_id, currency)
             comparison = found.setdefault(key, Comparison(subscription.customer_id, currency))
-            amount = _usage_charges(
-                subscription.id, events, timeline=timeline, plans=plans, quotas=quotas, prices=prices, span=span
-            )
-            amount = EXACT.add(amount, _fees(timeline, plans, span))
+            history = History(subscription.id, timeline, quotas, events, prices, currency, _since(timeline, span))
+            usage = EXACT.subtract(charged_until(history, span.end), charged_until(history, span.start))
+            amount = EXACT.add(usage, _fees(timeline, plans, span))
             if asked:
                 comparison.hypothetical = EXACT.add(comparison.hypothetical, amount)
             else:
@@ -97,8 +94,10 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
     return sorted(found.values(), key=lambda row: (row.difference, row.customer_id))
 
 
-Event = tuple[str, datetime, Decimal]
-"""(usage type, when it occurred, quantity)."""
+def _since(timeline: Timeline, span: Period) -> datetime:
+    """Where the first billing period begins that ``span`` is in, whichever plan's that is."""
+    cadences = {term.terms.cadence for term in timeline.terms}
+    return min(period_at(span.start, zone=timeline.zone, cadence=cadence).start for cadence in cadences)
 
 
 def _subscriptions(session: Session, question: Question) -> Iterator[Subscription]:
@@ -108,20 +107,19 @@ def _subscriptions(session: Session, question: Question) -> Iterator[Subscriptio
     return iter(session.scalars(statement.execution_options(yield_per=_AT_A_TIME)))
 
 
-def _events(session: Session, subscription_id: str, question: Question) -> Iterator[Event]:
+def _events(session: Session, subscription_id: str, span: Period) -> list[Event]:
     rows = session.execute(
         select(Usage.usage_type_id, Usage.occurred_at, Usage.quantity)
         .where(
             Usage.of(subscription_id),
-            Usage.since(question.start),
-            Usage.before(question.end),
+            Usage.since(span.start),
+            Usage.before(span.end),
             ~exists().where(UsageVoid.usage_id == Usage.id),
         )
         .order_by(Usage.summary_id, Usage.ordinal)
         .execution_options(yield_per=_AT_A_TIME)
     )
-    for row in rows:
-        yield row.usage_type_id, row.occurred_at, row.quantity
+    return [(row.usage_type_id, row.occurred_at, row.quantity) for row in rows]
 
 
 def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:
@@ -135,6 +133,7 @@ def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:
         ),
         proration=plan.proration,
         prorates_edges=plan.prorates_edges,
+        claws_back=plan.on_downgrade == OnDowngrade.CHARGE,
     )
     moved: list[Term] = []
     for term in (replace(term, plan_id=plan.id, terms=terms) for term in line.terms):
@@ -143,65 +142,6 @@ def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:
         else:
             moved.append(term)
     return Timeline(line.zone, moved)
-
-
-def _usage_charges(
-    subscription_id: str,
-    events: list[Event],
-    *,
-    timeline: Timeline,
-    plans: Mapping[str, Plan],
-    quotas: QuotaBook,
-    prices: Mapping[str, dict[str, Any]],
-    span: Period,
-) -> Decimal:
-    totals = _minimums(subscription_id, timeline, quotas=quotas, prices=prices, span=span)
-    for usage_type, occurred_at, quantity in events:
-        agreed = agreed_at(timeline, quotas, subscription_id, usage_type, occurred_at)
-        if agreed is not None:
-            totals.setdefault((usage_type, agreed.segment.start), _RunningTotal(agreed)).add(quantity)
-    amount = _NOTHING
-    for (usage_type, _), running in totals.items():
-        quota = running.agreed.quota
-        if quota is not None and quota.limit is not None:
-            price = prices.get(usage_type, quota.price)
-            currency = plans[running.agreed.segment.plan_id].currency
-            due = amount_for(price, running.beyond, recordings=running.recordings, currency=currency)
-            amount = EXACT.add(amount, due)
-    return amount
-
-
-def _minimums(
-    subscription_id: str,
-    timeline: Timeline,
-    *,
-    quotas: QuotaBook,
-    prices: Mapping[str, dict[str, Any]],
-    span: Period,
-) -> dict[tuple[str, datetime], "_RunningTotal"]:
-    """Empty totals for the segments that begin in ``span`` and whose price charges something even without usage."""
-    found: dict[tuple[str, datetime], _RunningTotal] = {}
-    for segment in _segments(timeline, span):
-        for usage_type in quotas.usage_types_of(segment.plan_id, subscription_id):
-            for agreed in agreed_within(timeline, quotas, subscription_id, usage_type, segment):
-                price = prices.get(usage_type, agreed.quota.price if agreed.quota else {})
-                if has_minimum(price) and agreed.segment.start in span:
-                    found[usage_type, agreed.segment.start] = _RunningTotal(agreed)
-    return found
-
-
-@dataclass(slots=True)
-class _RunningTotal:
-    agreed: AgreedSegment
-    total: Decimal = _NOTHING
-    beyond: Decimal = _NOTHING
-    recordings: int = 0
-
-    def add(self, quantity: Decimal) -> None:
-        more = beyond_of_next(self.total, quantity, self.agreed.allowance)
-        self.total = EXACT.add(self.total, quantity)
-        self.beyond = EXACT.add(self.beyond, more)
-        self.recordings += bool(more)
 
 
 def _fees(timeline: Timeline, plans: Mapping[str, Plan], span: Period) -> Decimal:

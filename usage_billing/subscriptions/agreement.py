@@ -1,11 +1,13 @@
 """Which segment and which quota hold for a usage type at an instant: terms and quotas taken together. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
+from usage_billing.core.periods import Period
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 
@@ -17,9 +19,80 @@ class AgreedSegment:
     quota: QuotaVersion | None
 
     @property
-    def allowance(self) -> Decimal | None:
-        """The segment's part of the quota's limit; None when nothing is charged, whatever the usage."""
-        return None if self.quota is None else self.segment.allowance(self.quota.limit)
+    def start(self) -> datetime:
+        """Where it begins."""
+        return self.segment.start
+
+    @property
+    def end(self) -> datetime:
+        """Where it ends."""
+        return self.segment.end
+
+    @property
+    def plan_id(self) -> str:
+        """The plan in force."""
+        return self.segment.plan_id
+
+    @property
+    def limit(self) -> Decimal | None:
+        """The quota's allowance for a whole period; None when nothing is ever charged."""
+        return None if self.quota is None else self.quota.limit
+
+    @property
+    def price(self) -> Mapping[str, Any] | None:
+        """What lies beyond the allowance costs; None when nothing is ever charged."""
+        return None if self.quota is None or self.quota.limit is None else self.quota.price
+
+    @property
+    def method(self) -> str:
+        """How its plan divides what is cut."""
+        return self.segment.terms.proration
+
+    @property
+    def prorates_edges(self) -> bool:
+        """Whether its plan divides the first and the last period as well."""
+        return self.segment.terms.prorates_edges
+
+    @property
+    def claws_back(self) -> bool:
+        """Whether leaving its plan charges what is no longer covered."""
+        return self.segment.terms.claws_back
+
+
+@dataclass(frozen=True, slots=True)
+class AgreedPeriod:
+    """A billing period as a usage type has it: all its segments in order, since when and until when it is subscribed.
+
+    ``ended`` is when the subscription ends, if that is agreed.
+    """
+
+    period: Period
+    begun: datetime
+    ended: datetime | None
+    zone: str
+    parts: tuple[AgreedSegment, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is one segment, up to the period's end: nothing in it depends on another."""
+        return len(self.parts) == 1 and self.parts[0].end == self.period.end
+
+    def part_at(self, instant: datetime) -> AgreedSegment | None:
+        """The segment that holds ``instant``; None where nothing runs, or another cadence."""
+        return next((part for part in self.parts if part.start <= instant < part.end), None)
+
+
+def agreed_period(
+    timeline: Timeline, quotas: QuotaBook, subscription_id: str, usage_type_id: str, instant: datetime
+) -> AgreedPeriod | None:
+    """The billing period around ``instant``; None when nothing runs then."""
+    running = timeline.segment_at(instant)
+    if running is None:
+        return None
+    terms = timeline.terms
+    segments = (running,) if len(terms) == 1 else timeline.segments_of(running.period)
+    parts = (part for s in segments for part in agreed_within(timeline, quotas, subscription_id, usage_type_id, s))
+    return AgreedPeriod(running.period, terms[0].starts_at, terms[-1].ends_at, timeline.zone, tuple(parts))
 
 
 def agreed_at(
@@ -29,25 +102,18 @@ def agreed_at(
     segment = timeline.segment_at(instant)
     if segment is None:
         return None
-    key = (segment.plan_id, usage_type_id, subscription_id)
-    cuts = [
-        cut
-        for cut in quotas.cuts(*key, period_start=segment.agreed_from, start=segment.start)
-        if segment.start < cut < segment.end
-    ]
-    if cuts:
-        segment = timeline.segment_at(instant, cuts=cuts) or segment
-    return AgreedSegment(segment, quotas.in_force(*key, period_start=segment.agreed_from, at=segment.start))
+    parts = agreed_within(timeline, quotas, subscription_id, usage_type_id, segment)
+    return next(part for part in parts if instant < part.end)
 
 
 def agreed_within(
     timeline: Timeline, quotas: QuotaBook, subscription_id: str, usage_type_id: str, segment: Segment
 ) -> Iterator[AgreedSegment]:
-    """The parts into which immediate quota versions cut ``segment``, in order."""
-    begins = segment.start
-    while begins < segment.end:
-        part = agreed_at(timeline, quotas, subscription_id, usage_type_id, begins)
-        if part is None:
-            return
-        yield part
-        begins = part.segment.end
+    """The parts that versions which took effect at once cut ``segment`` into, in order."""
+    key = (segment.plan_id, usage_type_id, subscription_id)
+    since = segment.agreed_from
+    cuts = [cut for cut in quotas.cuts(*key, period_start=since, start=segment.start) if cut < segment.end]
+    for begins in (segment.start, *cuts):
+        part = timeline.segment_at(begins, cuts=cuts) if cuts else segment
+        if part is not None:
+            yield AgreedSegment(part, quotas.in_force(*key, period_start=since, at=begins))

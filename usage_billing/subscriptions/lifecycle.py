@@ -5,25 +5,28 @@ an immediate quota version takes effect in it, the period is cut there into segm
 charged by itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
-from usage_billing.core.decimals import PLACES
 from usage_billing.core.periods import Cadence, Period, period_at
 from usage_billing.core.proration import NOT_AT_ALL, part_of, share_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a plan says about time: how often it bills, and how it divides a period that is cut."""
+    """What a plan says about time: how often it bills, and how it divides a period that is cut.
+
+    ``claws_back``: when the plan is left, usage that was free and is no longer covered is charged.
+    """
 
     cadence: Cadence
     proration: str
     prorates_edges: bool
+    claws_back: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +47,9 @@ class Term:
 class Segment:
     """A part of ``period`` within one term: the whole period, unless something changes in it.
 
-    ``first`` and ``last`` are running shares of the period, from 0 to 1, at the segment's begin and end: its part of a
-    fee or an allowance lies between them. ``agreed_from`` is since when, within this period, the subscription has been
-    on the plan: a quota version that was in force by then holds. ``bills_at`` is when the segment is invoiced.
+    ``first`` and ``last`` are running shares of the subscribed part of the period, from 0 to 1, at the segment's begin
+    and end: its part of a fee lies between them. ``agreed_from`` is since when, within this period, the subscription
+    has been on the plan: a quota version that was in force by then holds. ``bills_at`` is when it is invoiced.
     """
 
     start: datetime
@@ -57,22 +60,19 @@ class Segment:
     bills_at: datetime
     first: Fraction
     last: Fraction
+    terms: Terms
 
     def __hash__(self) -> int:  # a hash of all fields would cost more than the work that the look-up saves
         return hash((self.plan_id, self.start, self.end))
 
     def part_of(self, whole: Decimal, *, places: int) -> Decimal:
-        """This segment's part of an allowance or a fee; the parts of a period's segments add up to the whole."""
+        """This segment's part of a fee; over the segments of a period the parts add up to the whole."""
         return part_of(whole, self.first, self.last, places=places)
-
-    def allowance(self, limit: Decimal | None) -> Decimal | None:
-        """This segment's part of a quota's limit; None, with which nothing is charged, stays None."""
-        return None if limit is None else self.part_of(limit, places=PLACES)
 
 
 @lru_cache(maxsize=1024)
-def _whole(period: Period, plan_id: str) -> Segment:
-    """The segment of a period in which nothing changes, as in most."""
+def _whole(period: Period, plan_id: str, terms: Terms) -> Segment:
+    """A period in which nothing changes, as most are."""
     return Segment(
         start=period.start,
         end=period.end,
@@ -82,6 +82,7 @@ def _whole(period: Period, plan_id: str) -> Segment:
         bills_at=period.end,
         first=Fraction(0),
         last=Fraction(1),
+        terms=terms,
     )
 
 
@@ -103,10 +104,10 @@ class Timeline:
             return None
         period = period_at(instant, zone=self.zone, cadence=term.terms.cadence)
         if not cuts and len(self.terms) == 1 and term.ends_at is None and term.starts_at <= period.start:
-            return _whole(period, term.plan_id)
+            return _whole(period, term.plan_id, term.terms)
         start = max([period.start, term.starts_at, *(cut for cut in cuts if cut <= instant)])
         end = min([period.end, *([term.ends_at] if term.ends_at else []), *(cut for cut in cuts if cut > instant)])
-        first, last = self._shares(start, end, period, term.terms)
+        first, last = self._shares(start, end, period, term)
         ended = self.terms[-1].ends_at
         return Segment(
             start=start,
@@ -118,7 +119,18 @@ class Timeline:
             bills_at=period.end if ended is None else min(period.end, ended),
             first=first,
             last=last,
+            terms=term.terms,
         )
+
+    def segments_of(self, period: Period) -> Iterator[Segment]:
+        """The segments of a billing period, in order; time on a plan of another cadence is none of its own."""
+        for term in self.terms:
+            begins = max(term.starts_at, period.start)
+            if term.paused or begins >= (period.end if term.ends_at is None else min(period.end, term.ends_at)):
+                continue
+            segment = self.segment_at(begins)
+            if segment is not None and segment.period == period:
+                yield segment
 
     def _on_plan_since(self, term: Term) -> datetime:
         """Since when the subscription has been on the plan of ``term``, pauses on that plan included."""
@@ -130,13 +142,23 @@ class Timeline:
                 since = earlier.starts_at
         return since
 
-    def _shares(self, start: datetime, end: datetime, period: Period, terms: Terms) -> tuple[Fraction, Fraction]:
-        """The running shares of ``period``, from 0 to 1, at ``start`` and at ``end`` of a segment."""
-        if terms.proration == NOT_AT_ALL:
-            return Fraction(0), Fraction(1)
-        first, last = (share_until(at, period, method=terms.proration, zone=self.zone) for at in (start, end))
-        if not terms.prorates_edges:
-            # The subscription's own start and end divide nothing: only changes in between do.
-            first = Fraction(0) if start == self.terms[0].starts_at else first
-            last = Fraction(1) if end == self.terms[-1].ends_at else last
-        return first, last
+    def _shares(self, start: datetime, end: datetime, period: Period, term: Term) -> tuple[Fraction, Fraction]:
+        """The running shares of the subscribed part of ``period`` at which a segment begins and ends.
+
+        It begins with the subscription, or with the period where the plan divides the edges, and ends with the period:
+        an end divides nothing but the last fee, and that only where the edges are divided.
+        """
+        if term.terms.proration == NOT_AT_ALL:
+            return Fraction(0), Fraction(int(self._is_first_on_plan(term, period)))
+        edges, begun = term.terms.prorates_edges, self.terms[0].starts_at
+        subscribed = period if edges else Period(max(period.start, begun), period.end)
+        first, last = (share_until(at, subscribed, method=term.terms.proration, zone=self.zone) for at in (start, end))
+        return first, Fraction(1) if end == self.terms[-1].ends_at and not edges else last
+
+    def _is_first_on_plan(self, term: Term, period: Period) -> bool:
+        """Whether no earlier time in ``period`` was on the plan of ``term``: then its fee is still to be borne."""
+        return not any(
+            earlier.plan_id == term.plan_id and not earlier.paused and (earlier.ends_at or period.end) > period.start
+            for earlier in self.terms
+            if earlier.starts_at < term.starts_at
+        )

@@ -20,7 +20,7 @@ from usage_billing.subscriptions.states import ENDED, PAUSED
 _COLUMNS = """
     s.id, s.timezone, CASE s.anchor WHEN :anniversary THEN s.started_at END AS anchor,
     coalesce(s.anchor_day, 1) AS day, t.plan_id, t.starts_at, t.ends_at, t.paused, p.interval, p.interval_count,
-    p.proration, p.prorates_edges
+    p.proration, p.prorates_edges, p.on_downgrade = 'charge' AS claws_back
 """
 _TABLES = """
     FROM subscription_terms AS t
@@ -145,6 +145,7 @@ def _timelines(rows: Iterable[Any]) -> dict[str, Timeline]:
                 cadence=Cadence(row.interval, row.interval_count, row.anchor, row.day),
                 proration=row.proration,
                 prorates_edges=row.prorates_edges,
+                claws_back=row.claws_back,
             )
         term = Term(plan_id=row.plan_id, starts_at=row.starts_at, ends_at=row.ends_at, paused=row.paused, terms=terms)
         timeline = found.get(row.id)

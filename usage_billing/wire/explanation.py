@@ -42,6 +42,16 @@ EVENTS_PAGE = Noun(
     ),
 )
 
+CHARGED_ROW = Noun(
+    "ChargedRow",
+    "A quantity beyond the allowance, and what it comes to.",
+    (
+        Field("quantity", Quantity(), "How many units."),
+        Field("recordings", Whole(maximum=BIGINT), "In how many recordings they were reported."),
+        Field("amount", Money(), "What they come to."),
+    ),
+)
+
 EXPLANATION = Noun(
     "Explanation",
     "Why an invoice item is what it is: the quota, the arithmetic, and the recordings behind it.",
@@ -67,6 +77,14 @@ EXPLANATION = Noun(
             "In how many recordings the billable units were reported.",
             attribute="item.billable_events",
         ),
+        Field(
+            "ratedPrice",
+            Price(),
+            "The price with the period's parts of minimum, flat amounts and maximum in it; null: the price as it is.",
+            nullable=True,
+        ),
+        Field("soFar", One(CHARGED_ROW), "All that the price had to charge in the period.", attribute="so_far"),
+        Field("before", One(CHARGED_ROW), "What of it came before the item's segment.", attribute="before"),
         Field("breakdown", Many(LINE), "The steps of the arithmetic, which add up to `exact`.", attribute="breakdown"),
         Field("exact", Quantity(), "What is due in all before it is rounded.", attribute="exact"),
         Field("amountDue", Money(), "What is due in all: `exact`, rounded once, half up.", attribute="amount_due"),

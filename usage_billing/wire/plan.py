@@ -1,7 +1,7 @@
 """How a plan looks. Pure."""
 
 from usage_billing.core.periods import INTERVALS
-from usage_billing.core.proration import METHODS
+from usage_billing.core.proration import METHODS, OnDowngrade
 from usage_billing.wire.kinds import Choice, Currency, Flag, Identifier, Instant, Quantity, Text, Whole
 from usage_billing.wire.noun import Field, Noun
 
@@ -20,8 +20,13 @@ PLAN = Noun(
         Field(
             "prorateStartAndEnd",
             Flag(),
-            "Whether the subscription's own first and last period are divided too.",
+            "Whether the subscription's own first period, and its last fee, are divided too.",
             attribute="prorates_edges",
+        ),
+        Field(
+            "onDowngrade",
+            Choice(*OnDowngrade),
+            "Whether usage that was free stays so when the plan is left, or what is not covered any more is charged.",
         ),
         Field("paymentDays", Whole(), "Within how many days an invoice is to be paid."),
         Field("createdAt", Instant(), "When it was made."),

@@ -5,14 +5,15 @@ from usage_billing.wire.noun import Field, Many, Noun
 
 USAGE_LINE = Noun(
     "UsageLine",
-    "One usage type of one subscription in one period.",
+    "One usage type of one subscription in one period, or in one segment of a period that is cut.",
     (
         Field("subscriptionId", Identifier(), "The subscription."),
         Field("usageType", Identifier(), "What was used."),
         Field("unitName", Text(), "What one of it is called."),
         Field("hasQuota", Flag(), "Whether the plan has a quota for it; without one nothing is charged."),
         Field("used", Quantity(), "How many units were used."),
-        Field("limit", Quantity(), "The allowance in units; null is unlimited.", nullable=True),
+        Field("usedBefore", Quantity(), "How many units of the limit earlier segments of the period used."),
+        Field("limit", Quantity(), "The allowance of the whole period, in units; null is unlimited.", nullable=True),
         Field("remaining", Quantity(), "The units that are left of it; null is unlimited.", nullable=True),
         Field("overage", Quantity(), "The units beyond it."),
         Field("estimatedCharge", Money(), "What those would cost if the period ended now."),

@@ -11,7 +11,7 @@ from usage_billing.cli.frame.output import json_option, print_rows, print_thing
 from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER, PRICE
 from usage_billing.core.clock import utc_now
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
-from usage_billing.core.proration import METHODS
+from usage_billing.core.proration import METHODS, OnDowngrade
 from usage_billing.core.spans import Span
 from usage_billing.wire import noun as wire
 from usage_billing.wire.plan import PLAN
@@ -41,7 +41,16 @@ def command() -> None:
     show_default=True,
     help="How allowance and base fee are divided when something changes in mid-period.",
 )
-@click.option("--prorate-start-and-end", "prorates_edges", is_flag=True, help="Divide the first and last period too.")
+@click.option(
+    "--prorate-start-and-end", "prorates_edges", is_flag=True, help="Divide the first period and the last fee too."
+)
+@click.option(
+    "--on-downgrade",
+    type=click.Choice([str(choice) for choice in OnDowngrade]),
+    default=str(OnDowngrade.KEEP),
+    show_default=True,
+    help="Where the plan is left: what was free stays free, or is charged as far as it is not covered any more.",
+)
 @click.option(
     "--payment-days", type=click.IntRange(0, MAX_COUNT), default=30, show_default=True, help="Until an invoice is due."
 )

@@ -1,4 +1,4 @@
-"""First stage of the chain: divides usage at the allowances that are in force now.
+"""First stage of the chain: divides usage at the allowances in force now, and finds what each summary is charged on.
 
 Recording keeps the totals as usage arrives. This stage has work only in rare cases: a quota was defined after the
 usage, or the subscription changed within a period. Then it divides the recordings at the new allowance, in the order
@@ -14,36 +14,66 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
-from usage_billing.metering.service import remark
-from usage_billing.metering.split import beyond
+from usage_billing.metering.boundary import move_boundary
+from usage_billing.metering.budget import budgets_of, divide
 from usage_billing.metering.unrated import UnratedSummary
-from usage_billing.subscriptions.agreement import agreed_at
+from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_period
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
+
+_NOTHING = Decimal(0)
 
 
 class SummaryTerms(NamedTuple):
-    """The terms of a summary: its quota (None: it never had one), and the start of its billing period."""
+    """What a summary is under: its quota (None: it never had one), and where its billing period starts.
+
+    ``agreed`` is that period with all its segments; None where no segment begins any more.
+    """
 
     quota: QuotaVersion | None
     period_start: datetime
+    agreed: AgreedPeriod | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _SegmentTerms:
-    """The terms of a segment, worked out once for all summaries in it."""
+class _Place:
+    """Where a summary stands: its segment, and the period of that. ``allowance`` where no other segment has a part."""
 
-    segment: Segment
-    quota: QuotaVersion | None
-    quota_id: int | None
+    part: AgreedSegment
+    agreed: AgreedPeriod
     allowance: Decimal | None
+
+    @property
+    def is_alone(self) -> bool:
+        return self.agreed.is_whole
 
 
 def aggregate(
-    session: Session, summaries: Sequence[UnratedSummary], *, timelines: Mapping[str, Timeline], quotas: QuotaBook
+    session: Session,
+    summaries: Sequence[UnratedSummary],
+    *,
+    timelines: Mapping[str, Timeline],
+    quotas: QuotaBook,
 ) -> dict[int, SummaryTerms]:
-    """Put locked summaries under the terms in force; returns those terms by summary id."""
+    """Put locked summaries under the terms in force; returns these by summary id.
+
+    Of a period that is cut, the summaries of all its segments are among ``summaries``.
+    """
     terms = _Terms(timelines, quotas)
-    return {summary.id: _aggregate_one(session, summary, terms.find(summary), quotas) for summary in summaries}
+    places = {summary.id: terms.find(summary) for summary in summaries}
+    _divide_all(session, summaries, places)
+    return {summary.id: _settle_terms(summary, places[summary.id], quotas) for summary in summaries}
+
+
+def may_be_cut(timelines: Mapping[str, Timeline], quotas: QuotaBook) -> list[str]:
+    """The subscriptions of whose billing periods one may be cut: by other terms, or by a version at once."""
+    cutting = {key for key, versions in quotas.versions.items() if any(quota.immediate for quota in versions)}
+    plans = {plan_id for plan_id, _, own in cutting if own is None}
+    owners = {own for _, _, own in cutting if own is not None}
+    return [
+        id
+        for id, line in timelines.items()
+        if len(line.terms) > 1 or line.terms[0].ends_at is not None or id in owners or line.terms[0].plan_id in plans
+    ]
 
 
 @dataclass(slots=True)
@@ -52,11 +82,12 @@ class _Terms:
 
     timelines: Mapping[str, Timeline]
     quotas: QuotaBook
-    _shared: dict[tuple[Segment, str], _SegmentTerms] = field(default_factory=dict)
+    _shared: dict[tuple[Segment, str], _Place] = field(default_factory=dict)
     _segments: dict[tuple[str, datetime], Segment | None] = field(default_factory=dict)
+    _periods: dict[tuple[str, str, datetime], AgreedPeriod] = field(default_factory=dict)
 
-    def find(self, summary: UnratedSummary) -> _SegmentTerms | None:
-        """The terms of a summary; None when the subscription is paused or not running where the summary begins."""
+    def find(self, summary: UnratedSummary) -> _Place | None:
+        """Where a summary stands; None when no segment begins where it does."""
         subscription_id, usage_type_id = summary.subscription_id, summary.usage_type_id
         segment = self._segment(subscription_id, summary.period_start)
         if segment is None:
@@ -65,14 +96,13 @@ class _Terms:
         found = self._shared.get((segment, usage_type_id))
         if found is not None and not has_own:
             return found
-        timeline = self.timelines[subscription_id]
-        agreed = agreed_at(timeline, self.quotas, subscription_id, usage_type_id, summary.period_start)
-        if agreed is None:
+        agreed = self._period(subscription_id, usage_type_id, segment, summary.period_start)
+        part = None if agreed is None else agreed.part_at(summary.period_start)
+        # A change is refused where usage lies behind it: where no segment begins any more, nothing counts.
+        if agreed is None or part is None or part.start != summary.period_start:
             return None
-        quota_id = None if agreed.quota is None else agreed.quota.id
-        found = _SegmentTerms(agreed.segment, agreed.quota, quota_id, agreed.allowance)
-        # If a quota version cuts the segment, the terms depend on more than the segment, and are not kept.
-        if agreed.segment == segment and not has_own:
+        found = _Place(part, agreed, budgets_of(agreed)[0] if agreed.is_whole else None)
+        if agreed.is_whole and part.segment == segment and not has_own:
             self._shared[segment, usage_type_id] = found
         return found
 
@@ -82,30 +112,54 @@ class _Terms:
             self._segments[key] = self.timelines[subscription_id].segment_at(instant)
         return self._segments[key]
 
+    def _period(
+        self, subscription_id: str, usage_type_id: str, segment: Segment, instant: datetime
+    ) -> AgreedPeriod | None:
+        key = (subscription_id, usage_type_id, segment.period.start)
+        known = self._periods.get(key)
+        if known is not None and known.period == segment.period:
+            return known
+        agreed = agreed_period(self.timelines[subscription_id], self.quotas, subscription_id, usage_type_id, instant)
+        if agreed is not None:
+            self._periods[key] = agreed
+        return agreed
 
-def _aggregate_one(
-    session: Session, summary: UnratedSummary, found: _SegmentTerms | None, quotas: QuotaBook
-) -> SummaryTerms:
-    if found is None or found.segment.start != summary.period_start:
-        # No segment begins there any more. A change is refused if usage lies after it, so no recording counts here.
-        _divide(session, summary, None)
-        return SummaryTerms(quotas.by_id(summary.quota_id), summary.period_start)
-    segment, quota, quota_id = found.segment, found.quota, found.quota_id
-    _divide(session, summary, found.allowance)
-    if quota is None:
-        # The summary has no quota any more and is not charged. Its old quota is the one that its amounts are given
-        # back by.
-        quota = quotas.by_id(summary.quota_id)
-        quota_id = None if quota is None else quota.id
-    if (summary.period_end, summary.bills_at, summary.quota_id) != (segment.end, segment.bills_at, quota_id):
-        summary.period_end, summary.bills_at, summary.quota_id = segment.end, segment.bills_at, quota_id
-        summary.changed = True
-    return SummaryTerms(quota, segment.period.start)
+
+def _divide_all(session: Session, summaries: Sequence[UnratedSummary], places: Mapping[int, _Place | None]) -> None:
+    """Bring each summary to its allowance; a frozen one has it for ever."""
+    cut: dict[int, tuple[AgreedPeriod, dict[datetime, UnratedSummary]]] = {}
+    for summary in summaries:
+        place = places[summary.id]
+        if place is None:
+            _divide(session, summary, None)
+        elif place.is_alone:
+            _divide(session, summary, place.allowance)
+        else:
+            cut.setdefault(id(place.agreed), (place.agreed, {}))[1][summary.period_start] = summary
+    for agreed, by_start in cut.values():
+        here = [by_start.get(part.start) for part in agreed.parts]
+        totals = [_NOTHING if summary is None or summary.frozen else summary.total for summary in here]
+        for found, division in zip(here, divide(agreed, totals), strict=True):
+            if found is not None:
+                _divide(session, found, division.allowance)
 
 
 def _divide(session: Session, summary: UnratedSummary, allowance: Decimal | None) -> None:
-    if summary.allowance != allowance:
-        summary.allowance = allowance
-        summary.beyond_events = remark(session, summary.id, limit=allowance)
-        summary.beyond_limit = beyond(summary.total, allowance)
+    if summary.allowance != allowance and not summary.frozen:
+        move_boundary(session, summary, allowance=allowance)
         summary.changed = True
+
+
+def _settle_terms(summary: UnratedSummary, place: _Place | None, quotas: QuotaBook) -> SummaryTerms:
+    """Let a summary say what it is under."""
+    if place is None:
+        return SummaryTerms(quotas.by_id(summary.quota_id), summary.period_start)
+    segment, quota = place.part.segment, place.part.quota
+    if quota is None or summary.frozen:
+        # Without a quota any more it is not charged; what it was charged by stands behind what is given back.
+        quota = quotas.by_id(summary.quota_id)
+    quota_id = None if quota is None else quota.id
+    if (summary.period_end, summary.bills_at, summary.quota_id) != (segment.end, segment.bills_at, quota_id):
+        summary.period_end, summary.bills_at, summary.quota_id = segment.end, segment.bills_at, quota_id
+        summary.changed = True
+    return SummaryTerms(quota, segment.period.start, place.agreed)

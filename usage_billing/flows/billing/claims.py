@@ -8,7 +8,7 @@ from uuid import UUID
 from usage_billing.core.clock import as_text
 from usage_billing.core.periods import Period
 from usage_billing.flows.billing.slots import Slot, fee_slot, rest_slot, usage_slot
-from usage_billing.invoicing.builder import Charge, EarlierCharge, ItemKind, Tariff, charge_for, charge_for_fee
+from usage_billing.invoicing.builder import Basis, Charge, EarlierCharge, ItemKind, Tariff, charge_for, charge_for_fee
 from usage_billing.invoicing.fees import DueFee
 from usage_billing.invoicing.items import NewItem, fee_item, usage_item
 from usage_billing.invoicing.queries import Cause, fee_cause, summary_cause
@@ -30,6 +30,7 @@ class UsageClaim:
     summary: UnratedSummary
     tariff: Tariff | None
     zone: str
+    basis: Basis | None = None
 
     rest: ClassVar[Slot | None] = None
 
@@ -50,13 +51,13 @@ class UsageClaim:
 
     def charge(self, kind: ItemKind, before: EarlierCharge) -> Charge | None:
         """The charge that is left after ``before``; None when nothing is left."""
-        return charge_for(self.summary, self.tariff, before=before, kind=kind, zone=self.zone)
+        return charge_for(self.summary, self.tariff, before=before, kind=kind, zone=self.zone, basis=self.basis)
 
     def item(self, id: UUID, invoice_id: UUID, charge: Charge) -> NewItem:
         """The invoice item of a charge of this claim."""
         if self.tariff is None:
             raise ValueError(f"summary {self.summary.id} was charged and has no quota any more")
-        return usage_item(id, invoice_id, charge, summary=self.summary, tariff=self.tariff)
+        return usage_item(id, invoice_id, charge, summary=self.summary, tariff=self.tariff, basis=self.basis)
 
 
 @dataclass(slots=True)

@@ -11,13 +11,14 @@ from usage_billing.billing_runs.pins import pins_of
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import hold_plans, quotas_of
 from usage_billing.catalog.quotas import QuotaVersion
-from usage_billing.flows.billing.apply_terms import SummaryTerms, aggregate
+from usage_billing.flows.billing.apply_terms import SummaryTerms, aggregate, may_be_cut
+from usage_billing.flows.billing.charge_periods import bases_of
 from usage_billing.flows.billing.claims import Claim, FeeClaim, UsageClaim
 from usage_billing.flows.billing.invoice_desk import open_desk
 from usage_billing.flows.billing.open_periods import open_periods
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
-from usage_billing.invoicing.builder import Tariff
+from usage_billing.invoicing.builder import Basis, Tariff
 from usage_billing.invoicing.fees import lock_uncharged, settle_fees
 from usage_billing.invoicing.queries import history_of
 from usage_billing.metering.rewinding import as_it_stood
@@ -48,7 +49,7 @@ def invoice_subscriptions(
     subscriptions, timelines, plans = lock_agreements(session, ids)
     quotas = quotas_of(session, plans, subscription_ids=subscriptions)
     open_periods(session, subscriptions.values(), timelines=timelines, plans=plans, quotas=quotas, as_of=as_of)
-    summaries = lock_unrated(session, subscriptions.keys(), as_of=as_of)
+    summaries = lock_unrated(session, subscriptions.keys(), as_of=as_of, cut=may_be_cut(timelines, quotas))
     pins = None if held_to is None else pins_of(session, held_to, subscriptions.keys())
     if pins is not None:
         summaries = [summary for summary in summaries if summary.key in pins]
@@ -56,11 +57,12 @@ def invoice_subscriptions(
     if not summaries and not fees:
         return SliceOutcome()
     history = history_of(session, summary_ids=[s.id for s in summaries], fee_ids=[f.id for f in fees])
-    terms = aggregate(session, summaries, timelines=timelines, quotas=quotas)
     currencies = {one.id: plans[one.plan_id].currency for one in subscriptions.values()}
+    terms = aggregate(session, summaries, timelines=timelines, quotas=quotas)
     seen = summaries if pins is None else [_as_pinned(session, summary, pins[summary.key]) for summary in summaries]
     zones = {name: line.zone for name, line in timelines.items()}
-    claims = _usage_claims(seen, terms, subscriptions, currencies=currencies, zones=zones)
+    bases = bases_of(session, seen, {id: found.agreed for id, found in terms.items()}, currencies)
+    claims = _usage_claims(seen, terms, subscriptions, bases=bases, currencies=currencies, zones=zones)
     for fee in fees:
         name = fee.subscription_id
         claims.append(FeeClaim(subscriptions[name], currencies[name], timelines[name], fee))
@@ -98,6 +100,7 @@ def _usage_claims(
     terms: Mapping[int, SummaryTerms],
     subscriptions: Mapping[str, BilledSubscription],
     *,
+    bases: Mapping[int, Basis],
     currencies: Mapping[str, str],
     zones: Mapping[str, str],
 ) -> list[Claim]:
@@ -107,7 +110,8 @@ def _usage_claims(
         subscription, under = subscriptions[summary.subscription_id], terms[summary.id]
         currency = currencies[subscription.id]
         tariff = None if under.quota is None else _tariff(under.quota, currency, tariffs)
-        claims.append(UsageClaim(subscription, currency, under.period_start, summary, tariff, zones[subscription.id]))
+        zone, basis = zones[subscription.id], bases.get(summary.id)
+        claims.append(UsageClaim(subscription, currency, under.period_start, summary, tariff, zone, basis))
     return claims
 
 

@@ -10,11 +10,11 @@ from usage_billing.catalog.models import Plan
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.flows.recording.context import new_summary
 from usage_billing.invoicing.fees import BilledSpan, NewFee, drop_other_fees, put_fees
+from usage_billing.invoicing.reckoning import carries_minimum
 from usage_billing.invoicing.wording import Wording, days_of
 from usage_billing.metering.summaries import NewSummary, create_summaries
 from usage_billing.rating.currency import minor_unit
-from usage_billing.rating.price import has_minimum
-from usage_billing.subscriptions.agreement import agreed_within
+from usage_billing.subscriptions.agreement import agreed_period
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 from usage_billing.subscriptions.openings import BilledSubscription, save_openings
 
@@ -73,12 +73,16 @@ def _fee(subscription: BilledSubscription, plan: Plan, segment: Segment, zone: s
 def _minimums(
     subscription: BilledSubscription, segment: Segment, timeline: Timeline, quotas: QuotaBook
 ) -> list[NewSummary]:
+    """The empty summaries of the segments that bear a minimum: the first of their price in a period."""
     found: list[NewSummary] = []
     for usage_type_id in quotas.usage_types_of(segment.plan_id, subscription.id):
-        for agreed in agreed_within(timeline, quotas, subscription.id, usage_type_id, segment):
-            quota = agreed.quota
-            if quota is not None and quota.limit is not None and has_minimum(quota.price):
-                found.append(new_summary(subscription.id, usage_type_id, agreed))
+        agreed = agreed_period(timeline, quotas, subscription.id, usage_type_id, segment.start)
+        if agreed is not None:
+            found += [
+                new_summary(subscription.id, usage_type_id, agreed, part)
+                for part in agreed.parts
+                if segment.start <= part.start < segment.end and carries_minimum(agreed, part)
+            ]
     return found
 
 

@@ -3,19 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.quotas import QuotaBook
+from usage_billing.metering.budget import budgets_of
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import RefusedRecording
 from usage_billing.metering.summaries import NewSummary, SummaryKey
-from usage_billing.subscriptions.agreement import AgreedSegment, agreed_at
+from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_period
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
+
+_SUMMARY = text(
+    "SELECT subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id, allowance"
+    " FROM usage_summaries WHERE id = :id"
+)
 
 
 @dataclass(slots=True)
@@ -67,22 +73,43 @@ class Context:
     def _find(self, recording: Recording) -> NewSummary:
         subscription_id, usage_type = recording.subscription_id, recording.usage_type
         timeline = self.timelines[subscription_id]
-        agreed = agreed_at(timeline, self.quotas, subscription_id, usage_type, recording.occurred_at)
-        if agreed is None:
+        agreed = agreed_period(timeline, self.quotas, subscription_id, usage_type, recording.occurred_at)
+        part = None if agreed is None else agreed.part_at(recording.occurred_at)
+        if agreed is None or part is None:
             raise LookupError(f"no segment of the subscription holds {recording.id}")
-        return new_summary(subscription_id, usage_type, agreed)
+        return new_summary(subscription_id, usage_type, agreed, part)
 
 
-def new_summary(subscription_id: str, usage_type_id: str, agreed: AgreedSegment) -> NewSummary:
+def new_summary(subscription_id: str, usage_type_id: str, agreed: AgreedPeriod, part: AgreedSegment) -> NewSummary:
     """The summary to be made for a segment under the quota that holds in it now."""
-    segment = agreed.segment
+    segment = part.segment
+    # Where it begins with the subscribed part of the period and ends with it, the whole limit is its budget.
+    is_plain = agreed.is_whole and not segment.first
     return NewSummary(
         key=SummaryKey(subscription_id, usage_type_id, segment.start),
         period_end=segment.end,
         bills_at=segment.bills_at,
-        quota_id=None if agreed.quota is None else agreed.quota.id,
-        allowance=agreed.allowance,
+        quota_id=None if part.quota is None else part.quota.id,
+        allowance=part.limit if is_plain else budgets_of(agreed)[agreed.parts.index(part)],
+        cut=None if agreed.is_whole else agreed,
     )
+
+
+def summary_of(session: Session, summary_id: int) -> NewSummary:
+    """A summary that is there, with the segments of its period as things stand.
+
+    Where no segment begins there any more it stands alone, under no allowance.
+    """
+    row = session.execute(_SUMMARY, {"id": summary_id}).one()
+    key = SummaryKey(row.subscription_id, row.usage_type_id, row.period_start)
+    timelines = timelines_of(session, [key.subscription_id])
+    timeline = timelines[key.subscription_id]
+    quotas = quotas_of(session, {term.plan_id for term in timeline.terms}, subscription_ids=timelines)
+    agreed = agreed_period(timeline, quotas, key.subscription_id, key.usage_type_id, key.period_start)
+    part = None if agreed is None else agreed.part_at(key.period_start)
+    if agreed is None or part is None or part.start != key.period_start:
+        return NewSummary(key, row.period_end, row.bills_at, row.quota_id, row.allowance)
+    return new_summary(key.subscription_id, key.usage_type_id, agreed, part)
 
 
 def load_context(session: Session, recordings: Sequence[Recording]) -> Context:

@@ -7,14 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from usage_billing.core.decimals import EXACT
+from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.db.bulk import find_by_index
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.recording.context import Context, load_context
+from usage_billing.flows.recording.divide_periods import divide_cut_periods
 from usage_billing.metering.digest import hash_of
 from usage_billing.metering.queries import KnownRecording, RecordingKey, known_ids, recorded_keys
 from usage_billing.metering.recording import Recording
@@ -84,9 +86,10 @@ def count(session: Session, recordings: Sequence[Recording], *, now: datetime, k
     fresh, wanted = _divide(recordings, context, recorded_keys(session, keyed), outcome)
     if fresh:
         totals, exceeded = lock_totals(session, wanted.values()), list[Excess]()
+        moved = divide_cut_periods(session, wanted.values(), totals, added=_quantities(fresh, wanted))
         # insert_usage takes the recordings one by one from the generator, while PostgreSQL writes the earlier ones.
         outcome.recorded = insert_usage(session, _mark(fresh, totals, exceeded), now=now)
-        save_totals(session, list(totals.values()))
+        save_totals(session, [totals[key] for key in sorted(moved | fresh.keys())])
         tell(session, [_exceeded(key, recording, context) for key, recording in exceeded])
     insert_duplicates(session, outcome.duplicates)
     return outcome
@@ -127,6 +130,14 @@ def _divide(
     return fresh, wanted
 
 
+def _quantities(
+    fresh: Mapping[SummaryKey, Sequence[Recording]], wanted: Mapping[SummaryKey, NewSummary]
+) -> dict[SummaryKey, Decimal]:
+    """How much comes to each segment of a period that is cut."""
+    cut = (key for key, summary in wanted.items() if summary.cut is not None)
+    return {key: sum_of(recording.quantity for recording in fresh[key]) for key in cut}
+
+
 def _mark(
     fresh: Mapping[SummaryKey, Sequence[Recording]], totals: Mapping[SummaryKey, RunningTotal], exceeded: list[Excess]
 ) -> Iterator[CountedRecording]:
@@ -142,6 +153,7 @@ def _mark(
             beyond = beyond_of_next(total.total, recording.quantity, total.allowance)
             if beyond and not total.beyond_limit:
                 exceeded.append((key, recording))
+                total.boundary = total.events + 1
             total.total = EXACT.add(total.total, recording.quantity)
             total.beyond_limit = EXACT.add(total.beyond_limit, beyond)
             total.events += 1

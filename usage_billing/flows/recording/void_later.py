@@ -5,12 +5,10 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import Conflict
-from usage_billing.metering.digest import hash_of
-from usage_billing.metering.service import remark
-from usage_billing.metering.split import beyond
-from usage_billing.metering.summaries import lock_total, save_totals
+from usage_billing.flows.recording.context import summary_of
+from usage_billing.flows.recording.take_back import take_back
+from usage_billing.metering.summaries import lock_totals
 from usage_billing.metering.voids import LaterUsage, counting_usage, insert_voids
 
 MOST = 100_000
@@ -34,17 +32,14 @@ def void_later(
     if later.recordings > MOST:
         message = f"{later.recordings} recordings lie after that moment; at most {MOST} are taken back at once"
         raise Conflict(message, code="usage_later")
+    ids = counting_usage(session, subscription_id, since=since, until=until)
+    summaries = {id: summary_of(session, id) for id in ids}
+    totals = lock_totals(session, list(summaries.values()))
+    # Read again: billing may have moved their marks until the locks were had.
     found = counting_usage(session, subscription_id, since=since, until=until)
-    totals = [lock_total(session, summary_id) for summary_id in sorted(found)]
     insert_voids(session, found, reason="the subscription did not run", by=actor, now=now)
-    for total in totals:
-        for usage in found[total.id]:
-            total.voids += 1
-            total.total = EXACT.subtract(total.total, usage.quantity)
-            total.digest -= hash_of(usage.id, usage.quantity)
-        total.beyond_events = remark(session, total.id, limit=total.allowance)
-        total.beyond_limit = beyond(total.total, total.allowance)
-    save_totals(session, totals)
+    gone = {summaries[id].key: usage for id, usage in found.items()}
+    take_back(session, list(summaries.values()), totals, gone=gone)
     note(
         session,
         actor=actor,

@@ -45,7 +45,9 @@ def _amounts(session: Session, fees: Sequence[Any], catalogue: Catalogue) -> Ite
     agreements = load_agreements(session, {fee.subscription_id for fee in fees})
     for fee in fees:
         segment = catalogue.segment(agreements[fee.subscription_id], fee.period_start)
-        if fee.is_stale or segment is None or segment.start != fee.period_start or segment.plan.base_fee is None:
+        if segment is None or segment.start != fee.period_start or segment.plan.base_fee is None:
+            continue
+        if fee.is_stale or fee.frozen:
             continue
         places: int = Currency(segment.plan.currency).exponent or 0
         should = part(segment.plan.base_fee, segment.first, segment.last, places=places)

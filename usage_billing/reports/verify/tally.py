@@ -13,7 +13,10 @@ _MODULUS = 1 << 256
 
 @dataclass(slots=True)
 class Tally:
-    """The sums of recordings as of when ``events`` were recorded and ``voids`` of them taken back; None means now."""
+    """The sums of recordings as of when ``events`` were recorded and ``voids`` of them taken back; None means now.
+
+    ``each``, unless it is None, has how much of each recording lies beyond, of those of which a part does.
+    """
 
     allowance: Decimal | None
     events: int | None = None
@@ -24,6 +27,7 @@ class Tally:
     beyond: Decimal = NOTHING
     beyond_events: int = 0
     digest: int = 0
+    each: list[Decimal] | None = None
 
     def add(self, id: UUID, place: int, quantity: Decimal, void: int | None) -> Decimal:
         """Add the next recording; returns how much of it lies beyond the limit.
@@ -43,6 +47,8 @@ class Tally:
         mark = min(quantity, EXACT.subtract(self.total, self.allowance))
         self.beyond = EXACT.add(self.beyond, mark)
         self.beyond_events += 1
+        if self.each is not None:
+            self.each.append(mark)
         return mark
 
     @property

@@ -3,17 +3,17 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from usage_billing.reports.verify.calendar import Rhythm, part, period_of, share_over
+from usage_billing.reports.verify.calendar import Rhythm, period_of, share_over
 
-_QUANTITY_PLACES = 12
-_PLANS = text("SELECT id, currency, interval, interval_count, base_fee, proration, prorates_edges FROM plans")
+_PLANS = text(
+    "SELECT id, currency, interval, interval_count, base_fee, proration, prorates_edges, on_downgrade FROM plans"
+)
 _QUOTAS = text(
     """
     SELECT id, plan_id, usage_type_id, coalesce(subscription_id, '') AS own, immediate, effective_from,
@@ -80,14 +80,8 @@ class Catalogue:
         )
         start = max([period[0], term.starts_at, *(cut for cut in cuts if cut <= at)])
         end = min([period[1], *(cut for cut in cuts if cut > at), *([term.ends_at] if term.ends_at else [])])
-        begun, ended = agreement.terms[0].starts_at, agreement.terms[-1].ends_at
-        first, last = Fraction(0), Fraction(1)
-        if plan.proration != "none":
-            whole_edges = not plan.prorates_edges
-            if not (whole_edges and start == begun):
-                first = share_over(period, start, method=plan.proration, zone=agreement.zone)
-            if not (whole_edges and end == ended):
-                last = share_over(period, end, method=plan.proration, zone=agreement.zone)
+        ended = agreement.terms[-1].ends_at
+        first, last = _fee_shares(agreement, term, plan, period, (start, end))
         bills_at = period[1] if ended is None else min(period[1], ended)
         return Segment(start, end, bills_at, period, plan, max(period[0], _joined(agreement, term)), first, last)
 
@@ -114,6 +108,39 @@ class Catalogue:
         cut = self.segment(agreement, at, cuts=cuts)
         return None if cut is None else (cut, in_force(cut.start))
 
+    def parts(
+        self, agreement: Agreement, subscription: str, usage_type: str, at: datetime
+    ) -> list[tuple[Segment, Any | None]]:
+        """All segments of the billing period around ``at``, in order; none when nothing runs then."""
+        around = self.segment(agreement, at)
+        if around is None:
+            return []
+        start, end = around.period
+        found: list[tuple[Segment, Any | None]] = []
+        for term in agreement.terms:
+            here = max(term.starts_at, start)
+            while here < min(end, term.ends_at or end):
+                part = self.usage_segment(agreement, subscription, usage_type, here)
+                if part is None or part[0].period != around.period:
+                    break
+                found.append(part)
+                here = part[0].end
+        return found
+
+
+def _fee_shares(
+    agreement: Agreement, term: Any, plan: Any, period: tuple[datetime, datetime], span: tuple[datetime, datetime]
+) -> tuple[Fraction, Fraction]:
+    """Between which shares of the subscribed part of the period a segment's fee lies; undivided it is due once."""
+    begun, ended = agreement.terms[0].starts_at, agreement.terms[-1].ends_at
+    if plan.proration == "none":
+        before = (t for t in agreement.terms if t.starts_at < term.starts_at and not t.paused)
+        again = any(t.plan_id == term.plan_id and t.ends_at > period[0] for t in before)
+        return Fraction(0), Fraction(0 if again else 1)
+    subscribed = (period[0] if plan.prorates_edges else max(period[0], begun), period[1])
+    first, last = (share_over(subscribed, at, method=plan.proration, zone=agreement.zone) for at in span)
+    return first, Fraction(1) if span[1] == ended and not plan.prorates_edges else last
+
 
 def _joined(agreement: Agreement, term: Any) -> datetime:
     """Since when the subscription has been on the plan of ``term``, pauses included."""
@@ -124,13 +151,6 @@ def _joined(agreement: Agreement, term: Any) -> datetime:
                 break
             since = earlier.starts_at
     return since
-
-
-def allowance_of(segment: Segment, quota: Any | None) -> Decimal | None:
-    """The part of the quota's limit that falls to a segment; with None nothing is charged."""
-    if quota is None or quota.monthly_limit is None:
-        return None
-    return part(quota.monthly_limit, segment.first, segment.last, places=_QUANTITY_PLACES)
 
 
 def load_catalogue(session: Session) -> Catalogue:

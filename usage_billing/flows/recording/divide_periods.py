@@ -1,0 +1,53 @@
+"""Keeping the marks of a billing period that is cut: what comes to one segment may move the boundary of others."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from sqlalchemy.orm import Session
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.metering.boundary import move_boundary
+from usage_billing.metering.budget import divide
+from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey
+
+_NOTHING = Decimal(0)
+
+
+def divide_cut_periods(
+    session: Session,
+    summaries: Iterable[NewSummary],
+    totals: Mapping[SummaryKey, RunningTotal],
+    *,
+    added: Mapping[SummaryKey, Decimal],
+) -> set[SummaryKey]:
+    """Bring locked summaries to the allowances that hold once ``added`` has come to them (less than 0: gone).
+
+    Returns the keys of those that billing has to look at again: whose allowance has changed, and all after a segment
+    that something came to, for they may be charged by what their group used before. A period that is not cut costs
+    nothing here.
+    """
+    seen: set[SummaryKey] = set()
+    moved: set[SummaryKey] = set()
+    for summary in summaries:
+        keys = summary.neighbours
+        if summary.cut is None or keys[0] in seen:
+            continue
+        seen.add(keys[0])
+        here = [totals.get(key) for key in keys]
+        counted = [_counts(total, added.get(key, _NOTHING)) for key, total in zip(keys, here, strict=True)]
+        came = False
+        for key, total, division in zip(keys, here, divide(summary.cut, counted), strict=True):
+            if total is not None and not total.frozen and total.allowance != division.allowance:
+                move_boundary(session, total, allowance=division.allowance)
+                moved.add(key)
+            if total is not None and came:
+                moved.add(key)
+            came = came or key in added
+    return moved
+
+
+def _counts(total: RunningTotal | None, added: Decimal) -> Decimal:
+    """What a segment has of the period's usage; one whose allowance is frozen has none of it."""
+    if total is None:
+        return _NOTHING
+    return _NOTHING if total.frozen else EXACT.add(total.total, added)

@@ -1,0 +1,43 @@
+"""Recordings leave the totals of their summaries, and the marks of those that stay follow."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from sqlalchemy.orm import Session
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.flows.recording.divide_periods import divide_cut_periods
+from usage_billing.metering.boundary import move_boundary, unmark
+from usage_billing.metering.digest import hash_of
+from usage_billing.metering.models import Usage
+from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, save_totals
+from usage_billing.metering.voids import CountingUsage
+
+_NOTHING = Decimal(0)
+
+
+def take_back(
+    session: Session,
+    summaries: Sequence[NewSummary],
+    totals: Mapping[SummaryKey, RunningTotal],
+    *,
+    gone: Mapping[SummaryKey, Sequence[Usage | CountingUsage]],
+) -> None:
+    """Let the recordings ``gone``, which count no more, leave their locked summaries; saves what has changed.
+
+    ``totals`` has all that ``lock_totals`` locked for ``summaries``; the marks of ``gone`` were read after that.
+    """
+    for key, recordings in gone.items():
+        total = totals[key]
+        for recording in recordings:
+            total.voids += 1
+            total.digest -= hash_of(recording.id, recording.quantity)
+            total.total = EXACT.subtract(total.total, recording.quantity)
+            if recording.beyond_limit:
+                total.beyond_limit = EXACT.subtract(total.beyond_limit, recording.beyond_limit)
+                total.beyond_events -= 1
+        unmark(session, [recording.id for recording in recordings if recording.beyond_limit])
+    moved = divide_cut_periods(session, summaries, totals, added=dict.fromkeys(gone, _NOTHING))
+    for key in gone:
+        move_boundary(session, totals[key], allowance=totals[key].allowance)
+    save_totals(session, [totals[key] for key in sorted(moved | gone.keys())])

@@ -1,0 +1,91 @@
+"""A whole billing period of one usage type, reckoned from terms and totals. Pure.
+
+Drafts, the upcoming invoice, the estimate of a usage line and what-if all come from here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from usage_billing.core.periods import Period
+from usage_billing.core.proration import BY_TIME, NOT_AT_ALL, share_until
+from usage_billing.rating.engine import stored_price
+from usage_billing.rating.groups import Cell, CellCharge, charge_cells
+from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment
+
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What of a segment lies beyond the allowance, and in how many recordings; ``each``: how much of each of them.
+
+    ``each`` is asked for by prices that have a rule for each recording, and empty for others.
+    """
+
+    quantity: Decimal = _NOTHING
+    recordings: int = 0
+    each: Sequence[Decimal] = ()
+
+
+def charge_period(
+    agreed: AgreedPeriod,
+    measured: Sequence[Measured],
+    *,
+    currency: str,
+    price: Mapping[str, Any] | None = None,
+) -> list[CellCharge | None]:
+    """What each segment is charged, in order; None where nothing ever is. ``price`` stands in for what was agreed."""
+    cells: list[Cell] = []
+    for part, found, share in zip(agreed.parts, measured, _unpaused_shares(agreed), strict=True):
+        holds = part.price if price is None or part.price is None else price
+        cells.append(
+            Cell(
+                price=None if holds is None else stored_price(holds),
+                first=share[0],
+                last=share[1],
+                whole=part.method == NOT_AT_ALL,
+                quantity=found.quantity,
+                recordings=found.recordings,
+                each=found.each,
+            )
+        )
+    return charge_cells(cells, currency=currency)
+
+
+def carries_minimum(agreed: AgreedPeriod, part: AgreedSegment) -> bool:
+    """Whether a segment is the first of its price in the period, and that price has a minimum: due without any use."""
+    if part.price is None or stored_price(part.price).minimum is None:
+        return False
+    price = stored_price(part.price)
+    return next(one for one in agreed.parts if one.price and stored_price(one.price) == price).start == part.start
+
+
+def _unpaused_shares(agreed: AgreedPeriod) -> list[tuple[Fraction, Fraction]]:
+    """The running shares of the time that was not paused at which each segment begins and ends.
+
+    Each is measured as its own plan divides; they add up to 1 where all plans divide alike. The time after the
+    subscription's end counts as the last segment's, for an end divides nothing.
+    """
+    if len(agreed.parts) == 1:
+        return [(Fraction(0), Fraction(1))]
+    known = {way: _running_shares(agreed, *way) for way in {(p.method, p.prorates_edges) for p in agreed.parts}}
+    return [known[part.method, part.prorates_edges][index] for index, part in enumerate(agreed.parts)]
+
+
+def _running_shares(agreed: AgreedPeriod, method: str, edges: bool) -> list[tuple[Fraction, Fraction]]:
+    start = agreed.period.start if edges else max(agreed.period.start, agreed.begun)
+    subscribed = Period(start, agreed.period.end)
+    found: list[tuple[Fraction, Fraction]] = []
+    running = Fraction(0)
+    for part in agreed.parts:
+        end = agreed.period.end if part is agreed.parts[-1] and part.end == agreed.ended else part.end
+        begins, ends = (share_until(at, subscribed, method=method, zone=agreed.zone) for at in (part.start, end))
+        found.append((running, running + ends - begins))
+        running += ends - begins
+    if running:
+        return [(first / running, last / running) for first, last in found]
+    # All of it lies within one local day.
+    return _running_shares(agreed, BY_TIME, edges)

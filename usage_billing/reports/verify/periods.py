@@ -1,0 +1,125 @@
+"""What follows for each summary from all the segments of its billing period: its allowance, and what is due."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.reports.verify.allowance import Bounds, Stretch, allowances
+from usage_billing.reports.verify.arithmetic import UNREADABLE, by_recording
+from usage_billing.reports.verify.terms import Agreement, Catalogue, Segment
+from usage_billing.reports.verify.together import Charged, Due, dues
+
+NOTHING = Decimal(0)
+
+_NEIGHBOURS = text("""
+    SELECT s.id, s.subscription_id, s.usage_type_id, s.period_start, s.total, s.beyond_limit, s.beyond_events,
+        s.frozen, s.to_rate
+    FROM usage_summaries AS s
+    JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[])) AS k (subscription_id, usage_type_id)
+        USING (subscription_id, usage_type_id)
+""")
+_EACH = text("""
+    SELECT beyond_limit
+    FROM usage
+    WHERE summary_id = :summary AND beyond_limit > 0
+    ORDER BY ordinal
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """What a summary should say. ``due`` is None where its price cannot be read.
+
+    ``pending``: billing has yet to look at a segment of its period, and may change this one's charge as well.
+    """
+
+    segment: Segment
+    quota: Any | None
+    allowance: Decimal | None
+    due: Due | None
+    pending: bool
+
+
+def derive(
+    session: Session,
+    summaries: Sequence[Any],
+    catalogue: Catalogue,
+    agreements: Mapping[str, Agreement],
+) -> dict[int, Follows]:
+    """By summary id; those where no segment begins are absent. A frozen one is taken as it is, and left out."""
+    known = _neighbours(session, summaries)
+    found: dict[int, Follows] = {}
+    for summary in summaries:
+        agreement = agreements.get(summary.subscription_id)
+        if summary.id in found or summary.frozen or agreement is None:
+            continue
+        name = (summary.subscription_id, summary.usage_type_id)
+        parts = catalogue.parts(agreement, *name, summary.period_start)
+        here = [known.get((*name, segment.start)) for segment, _ in parts]
+        found |= _derive_period(session, parts, here, agreement)
+    return found
+
+
+def _neighbours(session: Session, summaries: Iterable[Any]) -> dict[tuple[str, str, datetime], Any]:
+    names = sorted({(one.subscription_id, one.usage_type_id) for one in summaries})
+    asked = {"subscriptions": [name[0] for name in names], "types": [name[1] for name in names]}
+    rows = session.execute(_NEIGHBOURS, asked)
+    return {(row.subscription_id, row.usage_type_id, row.period_start): row for row in rows}
+
+
+def _derive_period(
+    session: Session, parts: Sequence[tuple[Segment, Any]], here: Sequence[Any], agreement: Agreement
+) -> dict[int, Follows]:
+    if not parts:
+        return {}
+    bounds = Bounds(parts[0][0].period, agreement.terms[0].starts_at, agreement.zone)
+    counted = [None if row is None or row.frozen else row for row in here]
+    bound = allowances(
+        bounds, [_stretch(*part) for part in parts], [NOTHING if row is None else row.total for row in counted]
+    )
+    cells = [_cell(session, *part, row) for part, row in zip(parts, counted, strict=True)]
+    try:
+        due = dues(bounds, agreement.terms[-1].ends_at, cells, currency=parts[0][0].plan.currency)
+    except UNREADABLE:
+        due = [None] * len(cells)  # type: ignore[list-item]
+    pending = any(row is not None and row.to_rate for row in here)
+    return {
+        row.id: Follows(segment, quota, allowance, owed, pending)
+        for row, (segment, quota), allowance, owed in zip(counted, parts, bound, due, strict=True)
+        if row is not None
+    }
+
+
+def _stretch(segment: Segment, quota: Any | None) -> Stretch:
+    plan = segment.plan
+    return Stretch(
+        start=segment.start,
+        end=segment.end,
+        plan_id=plan.id,
+        limit=None if quota is None else quota.monthly_limit,
+        method=plan.proration,
+        edges=plan.prorates_edges,
+        keeps=plan.on_downgrade != "charge",
+    )
+
+
+def _cell(session: Session, segment: Segment, quota: Any | None, row: Any) -> Charged:
+    price = None if quota is None or quota.monthly_limit is None else quota.price
+    each: list[Decimal] = []
+    if row is not None and price is not None and by_recording(price):
+        each = list(session.scalars(_EACH, {"summary": row.id}))
+    return Charged(
+        start=segment.start,
+        end=segment.end,
+        price=price,
+        method=segment.plan.proration,
+        edges=segment.plan.prorates_edges,
+        quantity=NOTHING if row is None else row.beyond_limit,
+        recordings=0 if row is None else row.beyond_events,
+        each=each,
+    )

@@ -1,0 +1,110 @@
+"""What usage comes to up to an instant, under any terms: whole periods, reckoned by the rules that bill. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from usage_billing.catalog.quotas import QuotaBook
+from usage_billing.core.decimals import EXACT, sum_of
+from usage_billing.invoicing.reckoning import Measured, charge_period
+from usage_billing.metering.budget import divide
+from usage_billing.metering.split import beyond_of_next
+from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
+from usage_billing.subscriptions.lifecycle import Timeline
+
+Event = tuple[str, datetime, Decimal]
+"""(usage type, when it occurred, quantity)."""
+
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The events of a subscription from ``since`` on, in the order recorded, and the terms to charge them by.
+
+    ``prices`` replace those of the quotas, by usage type.
+    """
+
+    subscription_id: str
+    timeline: Timeline
+    quotas: QuotaBook
+    events: Sequence[Event]
+    prices: Mapping[str, dict[str, Any]]
+    currency: str
+    since: datetime
+
+
+@dataclass(slots=True)
+class _Period:
+    """A billing period of one usage type, with what each of its segments was used, recording by recording."""
+
+    usage_type: str
+    agreed: AgreedPeriod
+    used: list[list[Decimal]] = field(default_factory=list)
+
+
+def charged_until(history: History, until: datetime) -> Decimal:
+    """What usage before ``until``, and the minimums of segments that begin before it, come to."""
+    return sum_of(_charge(period, history, until) for period in _periods(history, until))
+
+
+def _periods(history: History, until: datetime) -> Iterator[_Period]:
+    found: dict[tuple[str, datetime, datetime], _Period] = {}
+    for usage_type, begins in _beginnings(history, until):
+        _at(found, history, usage_type, begins)
+    for usage_type, occurred_at, quantity in history.events:
+        period = _at(found, history, usage_type, occurred_at) if occurred_at < until else None
+        if period is not None:
+            parts = period.agreed.parts
+            index = next(n for n, part in enumerate(parts) if part.start <= occurred_at < part.end)
+            period.used[index].append(quantity)
+    return iter(found.values())
+
+
+def _beginnings(history: History, until: datetime) -> Iterator[tuple[str, datetime]]:
+    """Every type with a quota, in every segment from ``since`` to ``until``: it may bear a minimum."""
+    for term in history.timeline.terms:
+        at = max(term.starts_at, history.since)
+        end = until if term.ends_at is None else min(term.ends_at, until)
+        while at < end:
+            segment = history.timeline.segment_at(at)
+            if segment is None:
+                break
+            for usage_type in history.quotas.usage_types_of(segment.plan_id, history.subscription_id):
+                yield usage_type, at
+            at = segment.end
+
+
+def _at(
+    found: dict[tuple[str, datetime, datetime], _Period], history: History, usage_type: str, instant: datetime
+) -> _Period | None:
+    running = history.timeline.segment_at(instant)
+    if running is None:
+        return None
+    key = (usage_type, running.period.start, running.period.end)
+    if key not in found:
+        agreed = agreed_period(history.timeline, history.quotas, history.subscription_id, usage_type, instant)
+        if agreed is None:
+            return None
+        found[key] = _Period(usage_type, agreed, [[] for _ in agreed.parts])
+    return found[key]
+
+
+def _charge(period: _Period, history: History, until: datetime) -> Decimal:
+    divisions = divide(period.agreed, [sum_of(used) for used in period.used])
+    measured = [_measure(used, division.allowance) for used, division in zip(period.used, divisions, strict=True)]
+    price = history.prices.get(period.usage_type)
+    charges = charge_period(period.agreed, measured, currency=history.currency, price=price)
+    parts = zip(charges, period.agreed.parts, strict=True)
+    return sum_of(charge.due for charge, part in parts if charge is not None and part.start < until)
+
+
+def _measure(used: Sequence[Decimal], allowance: Decimal | None) -> Measured:
+    total, each = _NOTHING, list[Decimal]()
+    for quantity in used:
+        if part := beyond_of_next(total, quantity, allowance):
+            each.append(part)
+        total = EXACT.add(total, quantity)
+    return Measured(sum_of(each), len(each), each)
