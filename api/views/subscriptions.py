@@ -20,6 +20,7 @@ from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.core.errors import NotFound
+from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only, rolled_back
 from usage_billing.flows.administration import change_subscription, manage_subscriptions
 from usage_billing.flows.administration.agree import AgreedChange
@@ -126,7 +127,7 @@ def cancel_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSu
     return _changed(change_subscription.cancel, subscription_id, body)
 
 
-@blp.route("/<identifier:subscription_id>/scheduled/<int(max=9223372036854775807):change_id>", methods=["DELETE"])
+@blp.route(f"/<identifier:subscription_id>/scheduled/<int(max={MAX_BIGINT}):change_id>", methods=["DELETE"])
 @requires(ADMIN)
 @blp.response(200, CHANGED_SUBSCRIPTION)
 def take_back_scheduled_change(subscription_id: str, change_id: int) -> ChangedSubscriptionView:

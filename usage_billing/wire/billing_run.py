@@ -1,6 +1,7 @@
 """How a billing run looks. Pure."""
 
-from usage_billing.wire.kinds import BIGINT, Choice, Flag, Id, Identifier, Instant, Json, Text, Whole
+from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.wire.kinds import Choice, Flag, Id, Identifier, Instant, Json, Text, Whole
 from usage_billing.wire.noun import Field, Noun
 
 RUN = Noun(
@@ -21,10 +22,10 @@ RUN = Noun(
         Field("requestedBy", Text(), "Who asked for it."),
         Field("startedAt", Instant(), "When it was opened."),
         Field("finishedAt", Instant(), "When it was completed or failed; null before.", nullable=True),
-        Field("subscriptions", Whole(maximum=BIGINT), "How many subscriptions it looked at."),
-        Field("invoices", Whole(maximum=BIGINT), "How many invoices it made or changed."),
-        Field("items", Whole(maximum=BIGINT), "How many items it made or changed."),
-        Field("finalized", Whole(maximum=BIGINT), "How many invoices it made final."),
+        Field("subscriptions", Whole(maximum=MAX_BIGINT), "How many subscriptions it looked at."),
+        Field("invoices", Whole(maximum=MAX_BIGINT), "How many invoices it made or changed."),
+        Field("items", Whole(maximum=MAX_BIGINT), "How many items it made or changed."),
+        Field("finalized", Whole(maximum=MAX_BIGINT), "How many invoices it made final."),
         Field(
             "amounts",
             Json({"type": "object", "additionalProperties": {"type": "string"}}),

@@ -1,6 +1,7 @@
 """How a customer's credit looks. Pure."""
 
-from usage_billing.wire.kinds import BIGINT, Choice, Currency, Id, Identifier, Instant, Money, Whole
+from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.wire.kinds import Choice, Currency, Id, Identifier, Instant, Money, Whole
 from usage_billing.wire.noun import Field, Many, Noun, One, page_of
 
 BALANCE = Noun(
@@ -16,7 +17,7 @@ CREDIT_ENTRY = Noun(
     "CreditEntry",
     "One change of a credit.",
     (
-        Field("id", Whole(maximum=BIGINT), "Its number among all entries."),
+        Field("id", Whole(maximum=MAX_BIGINT), "Its number among all entries."),
         Field("currency", Currency(), "The currency of the amount."),
         Field(
             "kind",

@@ -1,8 +1,8 @@
 """How an explained invoice item looks. Pure."""
 
+from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.wire.invoice import ITEM_KINDS
 from usage_billing.wire.kinds import (
-    BIGINT,
     PLAIN,
     Choice,
     Currency,
@@ -64,7 +64,7 @@ EXPLANATION = Noun(
         Field("periodStart", Instant(), "When the period that it charges for begins."),
         Field("periodEnd", Instant(), "When that ends, exclusive."),
         Field("currency", Currency(), "The currency of the amounts.", attribute="currency"),
-        Field("quotaId", Whole(maximum=BIGINT), "The quota that priced it; null for a fee.", nullable=True),
+        Field("quotaId", Whole(maximum=MAX_BIGINT), "The quota that priced it; null for a fee.", nullable=True),
         Field("quotaVersion", Whole(), "Its version; null for a fee.", nullable=True, attribute="quota_version"),
         Field("price", Price(), "The price that was charged by; null for a fee.", nullable=True),
         Field("allowance", Quantity(), "Units that are free in this period; null never charges.", nullable=True),
@@ -73,7 +73,7 @@ EXPLANATION = Noun(
         Field("quantity", Quantity(), "The units that this item charges for."),
         Field(
             "recordings",
-            Whole(maximum=BIGINT),
+            Whole(maximum=MAX_BIGINT),
             "In how many recordings the billable units were reported.",
             attribute="item.billable_events",
         ),

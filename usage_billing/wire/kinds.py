@@ -16,9 +16,6 @@ from usage_billing.core.decimals import plain
 from usage_billing.core.money import money_text
 from usage_billing.rating.currency import minor_unit
 
-BIGINT = 2**63 - 1
-"""The largest number that a column of the database holds."""
-
 
 class Kind:
     """Written as it is, unless a kind says otherwise."""

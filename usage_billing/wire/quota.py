@@ -1,6 +1,7 @@
 """How a quota looks. Pure."""
 
-from usage_billing.wire.kinds import BIGINT, PLAIN, Either, Identifier, Instant, Price, Quantity, Text, Whole
+from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.wire.kinds import PLAIN, Either, Identifier, Instant, Price, Quantity, Text, Whole
 from usage_billing.wire.noun import Field, Noun
 
 NEXT_PERIOD = "next_period"
@@ -10,7 +11,7 @@ QUOTA = Noun(
     "Quota",
     "A version of a quota: for a plan and a usage type, the allowance per period and the price beyond it.",
     (
-        Field("id", Whole(maximum=BIGINT), "The number of this version among all quotas."),
+        Field("id", Whole(maximum=MAX_BIGINT), "The number of this version among all quotas."),
         Field("planId", Identifier(), "The plan that it belongs to."),
         Field("usageType", Identifier(), "The usage type that it is for.", attribute="usage_type_id"),
         Field("version", Whole(), "Which version it is: 1, 2 and so on."),

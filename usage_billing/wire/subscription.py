@@ -1,6 +1,7 @@
 """How a subscription and its terms look. Pure."""
 
-from usage_billing.wire.kinds import BIGINT, Choice, Flag, Identifier, Instant, Text, Whole
+from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.wire.kinds import Choice, Flag, Identifier, Instant, Text, Whole
 from usage_billing.wire.noun import Field, Many, Noun
 
 TERM = Noun(
@@ -18,7 +19,7 @@ SCHEDULED = Noun(
     "ScheduledChange",
     "A change that is planned.",
     (
-        Field("id", Whole(maximum=BIGINT), "By which it is taken back."),
+        Field("id", Whole(maximum=MAX_BIGINT), "By which it is taken back."),
         Field("at", Instant(), "From when on it holds."),
         Field("kind", Choice("plan", "pause", "resume", "end"), "Another plan, a pause, that it goes on, or its end."),
         Field("planId", Identifier(), "The plan to move to; null for other kinds.", nullable=True),

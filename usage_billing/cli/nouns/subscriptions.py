@@ -14,6 +14,7 @@ from usage_billing.cli.frame.listing import example, first_rows, limit_option, n
 from usage_billing.cli.frame.output import json_option, pick, print_parts, print_rows
 from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT, LOCAL_TIME, MOMENT, NEW_IDENTIFIER, in_zone
 from usage_billing.core.clock import utc_now
+from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.core.periods import LONGEST_MONTH, is_time_zone
 from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
@@ -185,7 +186,7 @@ def cancel(*, id: str, at: Moment, later_usage: str, as_json: bool) -> None:
 
 @command.command(name="take-back", epilog=example("subscriptions take-back sub456 7"))
 @click.argument("id", type=IDENTIFIER)
-@click.argument("change_id", metavar="CHANGE", type=click.IntRange(1, 2**63 - 1))
+@click.argument("change_id", metavar="CHANGE", type=click.IntRange(1, MAX_BIGINT))
 @json_option
 def take_back(*, id: str, change_id: int, as_json: bool) -> None:
     """Take back the planned CHANGE of the subscription ID, a cancellation too; `show` lists what is planned."""
