@@ -8,7 +8,7 @@ from api.schemas.base import REQUIRED, Coded, Schema
 from api.schemas.fields import Amount, Choice, Flag, Identifier, NewIdentifier, Text, Whole
 from api.schemas.paging import PageQuery
 from api.schemas.prices import Price
-from usage_billing.catalog.fees import FEE_TIMINGS
+from usage_billing.catalog.fees import FeeTiming
 from usage_billing.core.decimals import MAX_PRICE, plain
 from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
@@ -31,7 +31,7 @@ class NewPlanSchema(Schema):
     interval = Choice(*INTERVALS, load_default="month")
     interval_count = Whole(minimum=1, maximum=MAX_COUNT, load_default=1)
     base_fee = Amount(maximum=MAX_PRICE, allow_none=True, load_default=None)
-    base_fee_timing = Choice(*FEE_TIMINGS, load_default="arrears")
+    base_fee_timing = Choice(*FeeTiming, load_default=FeeTiming.ARREARS)
     proration = Choice(*METHODS, load_default="time")
     prorates_edges = Flag(data_key="prorateStartAndEnd", load_default=False)
     on_downgrade = Choice(*OnDowngrade, load_default=OnDowngrade.KEEP)

@@ -8,11 +8,9 @@ from api.schemas.fields import Choice, Email, Identifier, Instant, NewIdentifier
 from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
 from usage_billing.core.periods import LONGEST_MONTH
-from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
+from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
 from usage_billing.subscriptions.states import STATUSES
-
-ANCHORS = (CALENDAR, ANNIVERSARY)
 
 
 class NewCustomerSchema(Schema):
@@ -43,7 +41,7 @@ class NewSubscriptionSchema(Schema):
     plan_id = Identifier(required=True)
     started_at = Instant(required=True)
     timezone = Text(maximum=64, load_default="UTC")
-    anchor = Choice(*ANCHORS, load_default=CALENDAR)
+    anchor = Choice(*Anchor, load_default=Anchor.CALENDAR)
     anchor_day = Whole(minimum=1, maximum=LONGEST_MONTH, allow_none=True, load_default=None)
     quotas = ma.fields.List(ma.fields.Nested(OwnQuotaSchema), load_default=list)
 

@@ -18,10 +18,12 @@ from tests.architecture.sources import sources
 from usage_billing.access.principal import SCOPES as KEY_SCOPES
 from usage_billing.balances.models import CreditKind
 from usage_billing.billing_runs.models import BillingRun
+from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.models import Plan, UsageType
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import UsageInvoiceItem
 from usage_billing.metering.states import QuarantineStatus
+from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.wire.billing_run import RUN
 from usage_billing.wire.credit import CREDIT_ENTRY
@@ -106,6 +108,8 @@ def test_its_words_are_those_of_the_table(noun: Noun, name: str, table: Any, col
 
 
 def test_its_words_are_those_of_the_rules() -> None:
+    assert words(PLAN, "baseFeeTiming") == set(FeeTiming)
+    assert words(SUBSCRIPTION, "anchor") == set(Anchor)
     assert words(INVOICE, "status") == set(InvoiceStatus)
     assert words(QUARANTINED, "status") == set(QuarantineStatus)
     assert words(CREDIT_ENTRY, "kind") == set(CreditKind)

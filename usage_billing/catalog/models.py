@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from usage_billing.catalog.fees import FeeTiming
 from usage_billing.core.limits import MAX_NAME, MAX_UNIT_NAME
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Price, Quantity
@@ -52,7 +53,7 @@ class Plan(Base):
     interval: Mapped[str] = mapped_column(String(16), server_default="month")
     interval_count: Mapped[int] = mapped_column(Integer, server_default="1")
     base_fee: Mapped[Price | None]
-    base_fee_timing: Mapped[str] = mapped_column(String(16), server_default="arrears")
+    base_fee_timing: Mapped[str] = mapped_column(String(16), server_default=FeeTiming.ARREARS)
     proration: Mapped[str] = mapped_column(String(16), server_default="time")
     prorates_edges: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     payment_days: Mapped[int] = mapped_column(Integer, server_default="30")

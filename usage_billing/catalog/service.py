@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.fees import FEE_TIMINGS
+from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.catalog.queries import get_named
 from usage_billing.core.decimals import MAX_PRICE
@@ -32,7 +32,7 @@ class NewPlan:
     interval: str = "month"
     interval_count: int = 1
     base_fee: Decimal | None = None
-    base_fee_timing: str = "arrears"
+    base_fee_timing: str = FeeTiming.ARREARS
     proration: str = "time"
     prorates_edges: bool = False
     on_downgrade: str = OnDowngrade.KEEP
@@ -86,7 +86,7 @@ def _check_plan(new: NewPlan) -> None:
         raise InvalidInput.field("/currency", "must be an ISO 4217 currency code such as USD", code="unknown_currency")
     for pointer, value, allowed in (
         ("/interval", new.interval, INTERVALS),
-        ("/baseFeeTiming", new.base_fee_timing, FEE_TIMINGS),
+        ("/baseFeeTiming", new.base_fee_timing, tuple(FeeTiming)),
         ("/proration", new.proration, METHODS),
         ("/onDowngrade", new.on_downgrade, tuple(OnDowngrade)),
     ):

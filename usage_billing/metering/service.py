@@ -17,6 +17,7 @@ from usage_billing.core.identifiers import is_identifier
 from usage_billing.db.bulk import copying
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageVoid
 from usage_billing.metering.recording import Recording
+from usage_billing.metering.states import QuarantineReason
 
 _COPY = """\
 COPY usage (
@@ -37,10 +38,10 @@ class CountedRecording(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class RefusedRecording:
-    """A recording that cannot be counted: ``reason`` is a code for programs, ``detail`` a sentence."""
+    """A recording that cannot be counted: ``reason`` is for programs, ``detail`` a sentence for people."""
 
     recording: Recording
-    reason: str
+    reason: QuarantineReason
     detail: str
 
 
@@ -148,7 +149,7 @@ def quarantine_broken(session: Session, *, id: UUID, data: bytes, detail: str, n
         insert(QuarantinedUsage).on_conflict_do_nothing(),
         {
             "id": id,
-            "reason": "broken_payload",
+            "reason": QuarantineReason.BROKEN_PAYLOAD,
             "detail": _storable(detail),
             "payload": {"raw": _storable(data[:16_384].decode("latin-1"))},
             "received_at": now,

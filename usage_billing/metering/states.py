@@ -1,4 +1,4 @@
-"""The states of a quarantined recording. Pure."""
+"""Why a recording is quarantined, and what was decided about it. Pure."""
 
 from enum import StrEnum
 
@@ -9,3 +9,16 @@ class QuarantineStatus(StrEnum):
     OPEN = "open"
     REPLAYED = "replayed"
     DISCARDED = "discarded"
+
+
+class QuarantineReason(StrEnum):
+    """Why an accepted recording could not be counted."""
+
+    UNKNOWN_SUBSCRIPTION = "unknown_subscription"
+    UNKNOWN_USAGE_TYPE = "unknown_usage_type"
+    WRONG_CUSTOMER = "wrong_customer"
+    OUTSIDE_SUBSCRIPTION = "outside_subscription"
+    SUBSCRIPTION_PAUSED = "subscription_paused"
+    CONFLICTING_DUPLICATE = "conflicting_duplicate"
+    BROKEN_PAYLOAD = "broken_payload"
+    FAILED = "failed"

@@ -23,7 +23,7 @@ from usage_billing.core.proration import OnDowngrade
 from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.rating.currency import minor_unit
 from usage_billing.reports.what_if_charges import Event, History, charged_until
-from usage_billing.subscriptions.anchors import ANNIVERSARY
+from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.lifecycle import Segment, Term, Terms, Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
@@ -128,7 +128,7 @@ def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:
         cadence=Cadence(
             plan.interval,
             plan.interval_count,
-            subscription.started_at if subscription.anchor == ANNIVERSARY else None,
+            subscription.started_at if subscription.anchor == Anchor.ANNIVERSARY else None,
             subscription.anchor_day or 1,
         ),
         proration=plan.proration,

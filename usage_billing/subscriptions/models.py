@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant
+from usage_billing.subscriptions.anchors import Anchor
 
 
 class Subscription(Base):
@@ -46,7 +47,7 @@ class Subscription(Base):
     started_at: Mapped[Instant]
     ended_at: Mapped[Instant | None]
     timezone: Mapped[str] = mapped_column(String(64), server_default="UTC")
-    anchor: Mapped[str] = mapped_column(String(16), server_default="calendar")
+    anchor: Mapped[str] = mapped_column(String(16), server_default=Anchor.CALENDAR)
     anchor_day: Mapped[int | None] = mapped_column(Integer)
     opens_at: Mapped[Instant | None]
     version: Mapped[int] = mapped_column(Integer, server_default="1")

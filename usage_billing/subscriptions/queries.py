@@ -12,7 +12,7 @@ from usage_billing.core.errors import NotFound
 from usage_billing.core.periods import Cadence
 from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.db.filters import equal, within
-from usage_billing.subscriptions.anchors import ANNIVERSARY
+from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.lifecycle import Term, Terms, Timeline
 from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 from usage_billing.subscriptions.states import ENDED, PAUSED
@@ -104,12 +104,12 @@ def owner_of(session: Session, subscription_id: str) -> str:
 
 def timelines_of(session: Session, subscription_ids: Collection[str]) -> dict[str, Timeline]:
     """The terms of these subscriptions in order, by subscription id; a subscription that does not exist is absent."""
-    return _timelines(session.execute(_TERMS, {"ids": list(subscription_ids), "anniversary": ANNIVERSARY}).all())
+    return _timelines(session.execute(_TERMS, {"ids": list(subscription_ids), "anniversary": Anchor.ANNIVERSARY}).all())
 
 
 def get_contract(session: Session, subscription_id: str) -> Contract:
     """The contract of a subscription; raises NotFound."""
-    found = _contracts(session.execute(_CONTRACT, {"id": subscription_id, "anniversary": ANNIVERSARY}).all())
+    found = _contracts(session.execute(_CONTRACT, {"id": subscription_id, "anniversary": Anchor.ANNIVERSARY}).all())
     if not found:
         raise NotFound(f"there is no subscription {subscription_id}")
     return found[0]
@@ -117,7 +117,9 @@ def get_contract(session: Session, subscription_id: str) -> Contract:
 
 def contracts_of(session: Session, customer_id: str) -> list[Contract]:
     """The contracts of a customer, ordered by subscription id; none when there is no such customer."""
-    return _contracts(session.execute(_CONTRACTS_OF_CUSTOMER, {"id": customer_id, "anniversary": ANNIVERSARY}).all())
+    return _contracts(
+        session.execute(_CONTRACTS_OF_CUSTOMER, {"id": customer_id, "anniversary": Anchor.ANNIVERSARY}).all()
+    )
 
 
 def _contracts(rows: Collection[Any]) -> list[Contract]:

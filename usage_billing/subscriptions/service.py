@@ -13,7 +13,7 @@ from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.periods import BY_MONTHS, LONGEST_MONTH, is_time_zone
 from usage_billing.customers.models import Customer
 from usage_billing.subscriptions.agreed_changes import add_change, write_terms
-from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
+from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.changes import Change, ChangeKind
 from usage_billing.subscriptions.models import Subscription
 
@@ -27,7 +27,7 @@ class NewSubscription:
     plan_id: str
     started_at: datetime
     timezone: str = "UTC"
-    anchor: str = CALENDAR
+    anchor: str = Anchor.CALENDAR
     anchor_day: int | None = None
 
 
@@ -43,8 +43,8 @@ def add_subscription(session: Session, new: NewSubscription, *, by: str, now: da
         raise InvalidInput.field("/planId", f"there is no plan {new.plan_id}", code="unknown_plan")
     if not is_time_zone(new.timezone):
         raise InvalidInput.field("/timezone", "must be an IANA time zone such as Europe/Berlin", code="unknown_zone")
-    if new.anchor not in {CALENDAR, ANNIVERSARY}:
-        raise InvalidInput.field("/anchor", f"must be {CALENDAR} or {ANNIVERSARY}", code="not_supported")
+    if new.anchor not in set(Anchor):
+        raise InvalidInput.field("/anchor", f"must be {' or '.join(Anchor)}", code="not_supported")
     if new.anchor_day is not None:
         _check_anchor_day(new.anchor_day, anchor=new.anchor, interval=plan.interval)
     added = session.scalars(
@@ -93,8 +93,8 @@ def lock_subscription(session: Session, subscription_id: str) -> Subscription:
 def _check_anchor_day(day: int, *, anchor: str, interval: str) -> None:
     if not 1 <= day <= LONGEST_MONTH:
         raise InvalidInput.field("/anchorDay", f"must be from 1 to {LONGEST_MONTH}", code="out_of_range")
-    if anchor != CALENDAR:
-        raise InvalidInput.field("/anchorDay", f"is for the anchor {CALENDAR} alone", code="contradiction")
+    if anchor != Anchor.CALENDAR:
+        raise InvalidInput.field("/anchorDay", f"is for the anchor {Anchor.CALENDAR} alone", code="contradiction")
     if interval not in BY_MONTHS:
         message = f"is for periods by {', '.join(BY_MONTHS)}; the plan's are by {interval}"
         raise InvalidInput.field("/anchorDay", message, code="contradiction")

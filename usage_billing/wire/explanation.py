@@ -47,7 +47,7 @@ CHARGED_ROW = Noun(
     "A quantity beyond the allowance, and what it comes to.",
     (
         Field("quantity", Quantity(), "How many units."),
-        Field("recordings", Whole(maximum=BIGINT), "In how many recordings they were reported."),
+        Field("recordings", Whole(maximum=MAX_BIGINT), "In how many recordings they were reported."),
         Field("amount", Money(), "What they come to."),
     ),
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from usage_billing.catalog.fees import FEE_TIMINGS
+from usage_billing.catalog.fees import FeeTiming
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing
@@ -33,7 +33,12 @@ def command() -> None:
     "--interval-count", type=click.IntRange(1, MAX_COUNT), default=1, help="How many intervals make a period."
 )
 @click.option("--base-fee", type=PRICE, help="What each period costs, used or not.")
-@click.option("--base-fee-timing", type=click.Choice(FEE_TIMINGS), default=FEE_TIMINGS[0], show_default=True)
+@click.option(
+    "--base-fee-timing",
+    type=click.Choice([timing.value for timing in FeeTiming]),
+    default=FeeTiming.ARREARS.value,
+    show_default=True,
+)
 @click.option(
     "--proration",
     type=click.Choice(METHODS),

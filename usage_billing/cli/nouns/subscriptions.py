@@ -16,7 +16,7 @@ from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT, LOCAL_TIME, M
 from usage_billing.core.clock import utc_now
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.core.periods import LONGEST_MONTH, is_time_zone
-from usage_billing.subscriptions.anchors import ANNIVERSARY, CALENDAR
+from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
 from usage_billing.subscriptions.states import STATUSES
 from usage_billing.wire import noun as wire
@@ -58,8 +58,8 @@ def command() -> None:
 @click.option("--timezone", default="UTC", show_default=True, help="Where its periods begin: an IANA time zone.")
 @click.option(
     "--anchor",
-    type=click.Choice([CALENDAR, ANNIVERSARY]),
-    default=CALENDAR,
+    type=click.Choice([anchor.value for anchor in Anchor]),
+    default=Anchor.CALENDAR.value,
     show_default=True,
     help="Whether periods follow the calendar or the day it started.",
 )

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.flows.recording.context import new_summary
@@ -17,8 +18,6 @@ from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.agreement import agreed_period
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 from usage_billing.subscriptions.openings import BilledSubscription, save_openings
-
-IN_ADVANCE = "advance"
 
 
 def open_periods(
@@ -64,7 +63,7 @@ def _fee(subscription: BilledSubscription, plan: Plan, segment: Segment, zone: s
         plan_id=plan.id,
         period_start=segment.start,
         period_end=segment.end,
-        bills_at=segment.start if plan.base_fee_timing == IN_ADVANCE else segment.bills_at,
+        bills_at=segment.start if plan.base_fee_timing == FeeTiming.ADVANCE else segment.bills_at,
         amount=segment.part_of(Decimal(plan.base_fee), places=minor_unit(plan.currency)),
         description=Wording("fee", {"name": plan.name, **days_of(segment.start, segment.end, zone)}).text,
     )

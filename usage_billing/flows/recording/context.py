@@ -12,6 +12,7 @@ from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.metering.budget import budgets_of
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import RefusedRecording
+from usage_billing.metering.states import QuarantineReason
 from usage_billing.metering.summaries import NewSummary, SummaryKey
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_period
 from usage_billing.subscriptions.lifecycle import Timeline
@@ -54,20 +55,26 @@ class Context:
         timeline = self.timelines.get(recording.subscription_id)
         if timeline is None:
             return RefusedRecording(
-                recording, "unknown_subscription", f"there is no subscription {recording.subscription_id}"
+                recording,
+                QuarantineReason.UNKNOWN_SUBSCRIPTION,
+                f"there is no subscription {recording.subscription_id}",
             )
         if recording.usage_type not in self.usage_types:
-            return RefusedRecording(recording, "unknown_usage_type", f"there is no usage type {recording.usage_type}")
+            return RefusedRecording(
+                recording, QuarantineReason.UNKNOWN_USAGE_TYPE, f"there is no usage type {recording.usage_type}"
+            )
         if recording.customer_id != self.customers[recording.subscription_id]:
             detail = f"subscription {recording.subscription_id} is not {recording.customer_id}'s"
-            return RefusedRecording(recording, "wrong_customer", detail)
+            return RefusedRecording(recording, QuarantineReason.WRONG_CUSTOMER, detail)
         term = timeline.term_at(recording.occurred_at)
         if term is None:
             early = recording.occurred_at < timeline.terms[0].starts_at
             when = "before the subscription started" if early else "after the subscription ended"
-            return RefusedRecording(recording, "outside_subscription", f"it occurred {when}")
+            return RefusedRecording(recording, QuarantineReason.OUTSIDE_SUBSCRIPTION, f"it occurred {when}")
         if term.paused:
-            return RefusedRecording(recording, "subscription_paused", "it occurred while the subscription was paused")
+            return RefusedRecording(
+                recording, QuarantineReason.SUBSCRIPTION_PAUSED, "it occurred while the subscription was paused"
+            )
         return None
 
     def _find(self, recording: Recording) -> NewSummary:

@@ -29,6 +29,7 @@ from usage_billing.metering.service import (
     quarantine,
 )
 from usage_billing.metering.split import beyond_of_next
+from usage_billing.metering.states import QuarantineReason
 from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, lock_totals, save_totals
 from usage_billing.outbox.service import Fact, tell
 
@@ -72,7 +73,7 @@ def set_aside(session: Session, recording: Recording, *, detail: str) -> bool:
     lock_shards(session, [recording.shard])
     if known_ids(session, [recording.id]):
         return False
-    quarantine(session, [RefusedRecording(recording, "failed", detail[:_MAX_DETAIL])])
+    quarantine(session, [RefusedRecording(recording, QuarantineReason.FAILED, detail[:_MAX_DETAIL])])
     return True
 
 
@@ -124,7 +125,9 @@ def _divide(
         else:
             outcome.quarantined.append(
                 RefusedRecording(
-                    recording, "conflicting_duplicate", f"the key was used with other content by {earlier.id}"
+                    recording,
+                    QuarantineReason.CONFLICTING_DUPLICATE,
+                    f"the key was used with other content by {earlier.id}",
                 )
             )
     return fresh, wanted

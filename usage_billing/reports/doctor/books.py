@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import plain
+from usage_billing.metering.states import QuarantineReason
 from usage_billing.reports.doctor.finding import WARN, Finding, fine, listed
 from usage_billing.reports.doctor.runs import check_runs
 
@@ -116,7 +117,7 @@ def _wrong_customers(session: Session) -> Finding | None:
         "wrong_customer",
         f"a subscription is tied to another customer than its recordings say: {listed(what)}",
         "correct the sender's userId or subscriptionId and discard these, or create the subscription it means and"
-        " record again: usage-billing quarantine list --reason wrong_customer",
+        f" record again: usage-billing quarantine list --reason {QuarantineReason.WRONG_CUSTOMER}",
     )
 
 
@@ -131,7 +132,8 @@ def _unknown_subscriptions(session: Session) -> Finding | None:
         "unknown_subscription",
         f"recordings name subscriptions that do not exist: {listed(what)}",
         f"usage-billing subscriptions create {rows[0].subscription_id} --customer {rows[0].customer_id}"
-        " --plan PLAN --started DAY, then usage-billing quarantine replay --all --reason unknown_subscription",
+        " --plan PLAN --started DAY, then usage-billing quarantine replay --all"
+        f" --reason {QuarantineReason.UNKNOWN_SUBSCRIPTION}",
     )
 
 
