@@ -8,30 +8,30 @@ import marshmallow as ma
 from usage_billing.core.errors import FieldError
 
 
-class Coded(str):
+class CodedText(str):
     """A message for people with a code for programs."""
 
     __slots__ = ("code",)
     code: str
 
-    def __new__(cls, message: str, code: str = "invalid") -> "Coded":
+    def __new__(cls, message: str, code: str = "invalid") -> "CodedText":
         """``message`` with ``code``."""
         made = super().__new__(cls, message)
         made.code = code
         return made
 
-    def format(self, *args: object, **values: object) -> "Coded":
+    def format(self, *args: object, **values: object) -> "CodedText":
         """Format the message as marshmallow does, and keep its code."""
-        return Coded(super().format(*args, **values), self.code)
+        return CodedText(super().format(*args, **values), self.code)
 
 
 def wrong(message: str, code: str) -> ma.ValidationError:
     """The error of one field."""
-    return ma.ValidationError(Coded(message, code))
+    return ma.ValidationError(CodedText(message, code))
 
 
-REQUIRED = Coded("is required", "required")
-NOT_NULL = Coded("must not be null", "required")
+REQUIRED = CodedText("is required", "required")
+NOT_NULL = CodedText("must not be null", "required")
 
 
 class Field(ma.fields.Field[Any]):
@@ -44,8 +44,8 @@ class Schema(ma.Schema):
     """A body, a query or an answer. Names that it does not have are refused."""
 
     error_messages = {
-        "unknown": Coded("is not a field of this request", "unknown"),
-        "type": Coded("must be an object", "not_an_object"),
+        "unknown": CodedText("is not a field of this request", "unknown"),
+        "type": CodedText("must be an object", "not_an_object"),
     }
 
     class Meta:

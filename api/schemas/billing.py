@@ -5,7 +5,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import Coded, Schema, wrong
+from api.schemas.base import CodedText, Schema, wrong
 from api.schemas.fields import Choice, Flag, Identifier, Instant, Text
 from api.schemas.paging import PagedSpanQuery
 from usage_billing.invoicing.lifecycle import InvoiceStatus
@@ -41,7 +41,7 @@ class ProcessBillingSchema(Schema):
     def expects_or_rehearses(self, data: dict[str, Any], **_: Any) -> None:
         """A dry run charges nothing, so it has no digest to expect."""
         if data.get("dry_run") and data.get("expected_digest") is not None:
-            message = Coded("is for real runs; a dry run shows its own", "contradiction")
+            message = CodedText("is for real runs; a dry run shows its own", "contradiction")
             raise ma.ValidationError({"expectedDigest": [message]})
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import REQUIRED, Coded, Schema
+from api.schemas.base import REQUIRED, CodedText, Schema
 from api.schemas.fields import Amount, Choice, Flag, Identifier, NewIdentifier, Text, Whole
 from api.schemas.paging import PageQuery
 from api.schemas.prices import Price
@@ -76,7 +76,7 @@ class OwnQuotaSchema(Schema):
     def one_price(self, data: dict[str, Any], **_: Any) -> None:
         """Refuse a quota with both ``unitPrice`` and ``price``."""
         if "unit_price" in data and "price" in data:
-            message = Coded("give unitPrice or price, not both", "contradiction")
+            message = CodedText("give unitPrice or price, not both", "contradiction")
             raise ma.ValidationError({"price": [message]})
         if "unit_price" not in data and "price" not in data:
             raise ma.ValidationError({"unitPrice": [REQUIRED]})

@@ -19,7 +19,7 @@ __all__ = [
     "Mapping",
     "Money",
     "NewIdentifier",
-    "Prefabricated",
+    "Passthrough",
     "Quantity",
     "Text",
     "Used",
@@ -63,7 +63,7 @@ class Flag(Field):
         return value
 
 
-class Prefabricated(Field):
+class Passthrough(Field):
     """A value that is passed on as it is; ``openapi`` describes it."""
 
     def __init__(self, openapi: dict[str, Any], **options: Any) -> None:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from api.schemas.base import Coded, Field, wrong
+from api.schemas.base import CodedText, Field, wrong
 from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal, parse_number
 
 _DIGITS = 10
@@ -12,7 +12,7 @@ _DIGITS = 10
 class Amount(Field):
     """An exact decimal, in as number or string, out as string."""
 
-    default_error_messages = {"null": Coded("must be a decimal number", "not_a_decimal")}
+    default_error_messages = {"null": CodedText("must be a decimal number", "not_a_decimal")}
 
     openapi = {
         "type": ["string", "number"],

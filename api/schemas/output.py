@@ -12,7 +12,7 @@ from api.schemas.fields import (
     Flag,
     Identifier,
     Instant,
-    Prefabricated,
+    Passthrough,
     Quantity,
     Text,
     Whole,
@@ -68,8 +68,8 @@ def _plain(field: Any) -> Any:
     return lambda _, **options: field(**options)
 
 
-def _prefabricated(openapi: dict[str, Any]) -> Any:
-    return lambda _, **options: Prefabricated(openapi, **options)
+def _passthrough(openapi: dict[str, Any]) -> Any:
+    return lambda _, **options: Passthrough(openapi, **options)
 
 
 _FIELDS: dict[type[kinds.Kind], Any] = {
@@ -86,11 +86,11 @@ _FIELDS: dict[type[kinds.Kind], Any] = {
     kinds.Money: _plain(Money),
     kinds.Id: _plain(ma.fields.UUID),
     kinds.Ids: lambda _, **options: ma.fields.List(ma.fields.UUID(), **options),
-    kinds.Price: _prefabricated(PRICE),
-    kinds.Currency: _prefabricated(CURRENCY),
-    kinds.Json: lambda kind, **options: Prefabricated(dict(kind.schema), **options),
-    kinds.Cursor: _prefabricated({"type": "string"}),
-    kinds.Hash: _prefabricated({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+    kinds.Price: _passthrough(PRICE),
+    kinds.Currency: _passthrough(CURRENCY),
+    kinds.Json: lambda kind, **options: Passthrough(dict(kind.schema), **options),
+    kinds.Cursor: _passthrough({"type": "string"}),
+    kinds.Hash: _passthrough({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
     One: lambda kind, **options: ma.fields.Nested(output_of(kind.noun), **options),
     Many: lambda kind, **options: ma.fields.List(ma.fields.Nested(output_of(kind.noun)), **options),
 }

@@ -4,8 +4,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import Coded, Schema
-from api.schemas.fields import Instant, Prefabricated, Whole
+from api.schemas.base import CodedText, Schema
+from api.schemas.fields import Instant, Passthrough, Whole
 
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
@@ -15,7 +15,7 @@ class PageQuery(Schema):
     """``cursor`` is the ``nextCursor`` of the page before; callers cannot make one themselves."""
 
     limit = Whole(minimum=1, maximum=MAX_LIMIT, load_default=DEFAULT_LIMIT)
-    cursor = Prefabricated({"type": "string", "maxLength": 1000}, load_default=None)
+    cursor = Passthrough({"type": "string", "maxLength": 1000}, load_default=None)
 
 
 class SpanQuery(Schema):
@@ -29,13 +29,13 @@ class SpanQuery(Schema):
         """A span of no or negative length is a mistake."""
         start, end = data.get("start"), data.get("end")
         if start is not None and end is not None and end <= start:
-            raise ma.ValidationError({"to": [Coded("must be after from", "out_of_range")]})
+            raise ma.ValidationError({"to": [CodedText("must be after from", "out_of_range")]})
 
 
 class UsageQuery(SpanQuery):
     """Which usage, and from which line on."""
 
-    cursor = Prefabricated({"type": "string", "maxLength": 1000}, load_default=None)
+    cursor = Passthrough({"type": "string", "maxLength": 1000}, load_default=None)
 
 
 class PagedSpanQuery(PageQuery, SpanQuery):

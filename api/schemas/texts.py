@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from api.schemas.base import Coded, Field, wrong
+from api.schemas.base import CodedText, Field, wrong
 from usage_billing.core.identifiers import (
     IDENTIFIER_PATTERN,
     IDENTIFIER_RULE,
@@ -17,7 +17,7 @@ from usage_billing.core.identifiers import (
 from usage_billing.core.limits import MAX_EMAIL, MAX_KEY, MAX_NAME, is_email
 
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-_NOT_A_TEXT = Coded("must be a text", "not_a_text")
+_NOT_A_TEXT = CodedText("must be a text", "not_a_text")
 
 
 class Identifier(Field):

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 # code="..." of an error, the class attribute, and the last text of the small error helpers.
 _SPELLED = (
     re.compile(r'code\s*=\s*"([a-z_0-9]+)"'),
-    re.compile(r'(?:wrong|_Wrong|FieldError|Coded|_add)\((?:[^()]|\([^()]*\))*"([a-z_]+)"\s*\)'),
+    re.compile(r'(?:wrong|_Wrong|FieldError|CodedText|_add)\((?:[^()]|\([^()]*\))*"([a-z_]+)"\s*\)'),
 )
 # Said by the CLI and the embedded servers, which no request meets.
 _NOT_OVER_HTTP = {"configuration_error", "home_in_use", "unreachable"}

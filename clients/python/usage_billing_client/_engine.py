@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from usage_billing_client._backlog import Backlog
 from usage_billing_client._delivery import Delivery
 from usage_billing_client._immediate import Immediate
 from usage_billing_client._options import Setup
@@ -14,7 +15,6 @@ from usage_billing_client._sender import Sender
 from usage_billing_client._spill import Spill
 from usage_billing_client._store import Store
 from usage_billing_client._transport import Transport
-from usage_billing_client._waiting import Waiting
 
 _JOIN_SECONDS = 1.0
 
@@ -31,28 +31,28 @@ class Engine:
         folder = self._spill.folder if self._spill is not None else None
         refusals = Refusals(folder, fsync=setup.fsync, on_refused=setup.on_refused, tally=self.tally, notices=notices)
         store = Store(self._spill, tuning, write_ahead=setup.write_ahead, tally=self.tally, notices=notices)
-        self._waiting = Waiting(store, tuning)
+        self._backlog = Backlog(store, tuning)
         self._delivery = Delivery(self._transport, tuning, refusals=refusals, tally=self.tally, notices=notices)
-        self._sender = Sender(self._waiting, self._delivery, refusals, notices=notices)
+        self._sender = Sender(self._backlog, self._delivery, refusals, notices=notices)
         self.immediate = Immediate(setup)
 
     def record(self, line: bytes) -> bool:
         """Take in one recording; False if it is lost."""
         self.tally.add("recorded")
-        kept = self._waiting.put(line)
+        kept = self._backlog.put(line)
         self._sender.start()
         return kept
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything recorded so far is settled; False if it was not within ``timeout`` seconds."""
-        return self._waiting.wait_settled(time.monotonic() + timeout)
+        return self._backlog.wait_settled(time.monotonic() + timeout)
 
     def close(self, timeout: float) -> None:
         """Send what waits, for ``timeout`` seconds at most; write the rest to the file. Not to be used twice."""
         deadline = time.monotonic() + timeout
-        self._waiting.wait_settled(deadline, until=self._pointless)
+        self._backlog.wait_settled(deadline, until=self._pointless)
         self._sender.stop(within=max(_JOIN_SECONDS, deadline - time.monotonic()))
-        lost = self._waiting.rescue()
+        lost = self._backlog.rescue()
         if lost:
             self.tally.add("dropped", lost)
             log.error("%d recordings are LOST: the service was away at the end, and no file to keep them in", lost)
@@ -78,7 +78,7 @@ class Engine:
     @property
     def stats(self) -> Stats:
         """The counts at this moment."""
-        return self.tally.snapshot(waiting=self._waiting.count)
+        return self.tally.snapshot(waiting=self._backlog.count)
 
     def _pointless(self) -> bool:
         """Whether waiting longer at the end is useless: the service is away and all recordings are in the file."""

@@ -6,11 +6,11 @@ import logging
 import threading
 from contextlib import suppress
 
+from usage_billing_client._backlog import Backlog
 from usage_billing_client._delivery import Delivery
 from usage_billing_client._refusals import Refusals
 from usage_billing_client._reporting import Notices, log
 from usage_billing_client._store import Parcel
-from usage_billing_client._waiting import Waiting
 
 _AFTER_A_MISTAKE = 1.0
 
@@ -18,8 +18,8 @@ _AFTER_A_MISTAKE = 1.0
 class Sender:
     """Takes parcels and delivers them, until stopped."""
 
-    def __init__(self, waiting: Waiting, delivery: Delivery, refusals: Refusals, *, notices: Notices) -> None:
-        self._waiting = waiting
+    def __init__(self, backlog: Backlog, delivery: Delivery, refusals: Refusals, *, notices: Notices) -> None:
+        self._backlog = backlog
         self._delivery = delivery
         self._refusals = refusals
         self._notices = notices
@@ -48,9 +48,9 @@ class Sender:
                     self._notices.say("thread", logging.ERROR, "usage is kept and not sent: %s", error)
 
     def stop(self, *, within: float) -> None:
-        """End the thread; gives up on it after ``within`` seconds. What it had under way stays in ``Waiting``."""
+        """End the thread; gives up on it after ``within`` seconds. What it had under way stays in ``Backlog``."""
         self._stopped.set()
-        self._waiting.stop()
+        self._backlog.stop()
         self._delivery.stop()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -61,21 +61,21 @@ class Sender:
         while not self._stopped.is_set():
             parcel = None
             try:
-                parcel = self._waiting.take()
+                parcel = self._backlog.take()
                 if parcel is not None:
                     self._send(parcel)
             except Exception:
                 # A mistake of this client must neither end the sending nor lose the parcel under way.
                 log.exception("a mistake in the usage client; what was under way will be sent again")
                 if parcel is not None:
-                    self._waiting.give_back(parcel, parcel.lines)
+                    self._backlog.give_back(parcel, parcel.lines)
                 self._stopped.wait(_AFTER_A_MISTAKE)
 
     def _send(self, parcel: Parcel) -> None:
         rest = self._delivery.deliver(parcel.lines, patient=not parcel.from_memory)
         if rest:
-            self._waiting.give_back(parcel, rest)
+            self._backlog.give_back(parcel, rest)
             return
         for line in parcel.broken:
             self._refusals.add_broken(line)
-        self._waiting.settle(parcel)
+        self._backlog.settle(parcel)

@@ -1,6 +1,6 @@
 """The folder of waiting recordings: the segments of this process, and those that dead processes left.
 
-Not for two threads at once: ``Waiting`` holds its lock around every call.
+Not for two threads at once: ``Backlog`` holds its lock around every call.
 """
 
 from __future__ import annotations

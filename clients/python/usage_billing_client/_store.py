@@ -1,6 +1,6 @@
 """Where recordings wait: in memory while all goes well, otherwise in files. In order, and within bounds.
 
-Every recording goes through ``Store.put``, and all calls hold the lock of ``Waiting``. While recordings of this process
+Every recording goes through ``Store.put``, and all calls hold the lock of ``Backlog``. While recordings of this process
 wait in files, new ones go there too. So recordings in a file are older than those in memory, and are sent first.
 """
 

@@ -18,7 +18,7 @@ from usage_billing_client._segment import Segment
 from usage_billing_client._store import Parcel, Store
 
 
-class Waiting:
+class Backlog:
     """The queue, for any number of callers and one sender."""
 
     def __init__(self, store: Store, tuning: Tuning) -> None:
