@@ -37,6 +37,15 @@ BROKEN = {
     "verify knows the wire": ("usage_billing/reports/verify/ledger.py", "import usage_billing.wire.invoice"),
     "a migration knows a model": ("migrations/versions/0001_customers_and_catalogue.py", "import usage_billing"),
     "a view knows a task": ("api/problems.py", "import tasks.usage"),
+    "the API knows the web": ("api/problems.py", "import web"),
+    "a room to come knows a flow": (
+        "usage_billing/webhooks/__init__.py",
+        "import usage_billing.flows.billing.open_run",
+    ),
+    "a wing to come knows recording": (
+        "usage_billing/flows/prepaid/__init__.py",
+        "import usage_billing.flows.recording.context",
+    ),
     "a new room has no line": ("usage_billing/nobodys/__init__.py", '"""Owns nothing. Does not own the rest."""'),
 }
 
