@@ -27,7 +27,7 @@ ENDS = [
     (ExitCode.REFUSED, ("plans",)),
     (ExitCode.REFUSED, ("plans", "show")),
     (ExitCode.REFUSED, ("plans", "create", "business", "--name", "Again", "--currency", "USD")),
-    (ExitCode.REFUSED, ("subscriptions", "resume", "sub456")),
+    (ExitCode.REFUSED, ("subscriptions", "pause", "sub456", "--at", "1999-01-01")),
     (ExitCode.REFUSED, ("prices", "preview", "--quantity", "1", "--currency", "XXX", "--price", "{}")),
     (ExitCode.NOT_THERE, ("customers", "show", "eva")),
     (ExitCode.NOT_THERE, ("usage", "show", UNKNOWN_ID)),

@@ -36,11 +36,13 @@ def test_the_founding_documents_world_is_made_by_hand(cli: Cli, engine: Engine) 
         "id": "sub456",
         "userId": "user123",
         "planId": "business",
-        "startedAt": "2026-01-01T00:00:00Z",
+        "startedAt": "2025-12-31T23:00:00Z",  # a day of the subscription's zone
         "endedAt": None,
         "timezone": "Europe/Berlin",
         "anchor": "calendar",
-        "terms": [{"planId": "business", "startsAt": "2026-01-01T00:00:00Z", "endsAt": None, "paused": False}],
+        "anchorDay": None,
+        "scheduled": [],
+        "terms": [{"planId": "business", "startsAt": "2025-12-31T23:00:00Z", "endsAt": None, "paused": False}],
     }
     actions = scalars(engine, "SELECT action FROM audit_log ORDER BY id")
     assert actions == [
