@@ -2,18 +2,21 @@
 
 import marshmallow as ma
 
-from api.schemas.base import Schema
+from api.schemas.base import Schema, ValueSchema
 from api.schemas.fields import Choice, Flag, Instant, Text, Whole
 from api.schemas.paging import PageQuery
 from usage_billing.access.principal import SCOPES
+from usage_billing.access.service import NewKey
 from usage_billing.core.limits import MAX_KEY_NAME
 
 _YEAR_SECONDS = 366 * 24 * 3600
 _MAX_RATE = 10**9
 
 
-class NewApiKeySchema(Schema):
+class NewApiKeySchema(ValueSchema):
     """A key as it is asked for; ``rateLimit`` is in requests a minute."""
+
+    builds = NewKey
 
     name = Text(maximum=MAX_KEY_NAME, required=True)
     scopes = ma.fields.List(Choice(*SCOPES), required=True, validate=ma.validate.Length(min=1, max=len(SCOPES)))

@@ -60,6 +60,21 @@ class Schema(ma.Schema):
             field_obj.data_key = first + "".join(part.title() for part in rest)
 
 
+class ValueSchema(Schema):
+    """A body that a view gets as the value of the domain that it describes, of the type ``builds``."""
+
+    builds: type[Any]
+
+    @ma.post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Any:
+        """The value, made of a body that is right."""
+        return self.builds(**self.arguments(data))
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What ``builds`` is called with; by its own names, unless a schema spells something in another way."""
+        return data
+
+
 def field_errors(messages: Mapping[Any, Any], *, start: str = "", between: str = "/") -> list[FieldError]:
     """marshmallow's tree of messages as a list with pointers."""
     return list(_walk(messages, start, between))

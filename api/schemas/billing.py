@@ -5,9 +5,10 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import CodedText, Schema, wrong
+from api.schemas.base import CodedText, Schema, ValueSchema, wrong
 from api.schemas.fields import Choice, Flag, Identifier, Instant, Text
 from api.schemas.paging import PagedSpanQuery
+from usage_billing.flows.billing.open_run import RunRequest
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 
 
@@ -25,11 +26,13 @@ class Digest(Text):
         return text
 
 
-class ProcessBillingSchema(Schema):
+class ProcessBillingSchema(ValueSchema):
     """What to bill: everything due up to ``asOf`` (now), or one subscription; a dry run undoes what it did.
 
     ``expectedDigest`` is the ``digest`` of a dry run: a run that would charge something else is not opened.
     """
+
+    builds = RunRequest
 
     as_of = Instant(allow_none=True, load_default=None)
     subscription_id = Identifier(allow_none=True, load_default=None)

@@ -4,11 +4,13 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import REQUIRED, CodedText, Schema
+from api.schemas.base import REQUIRED, CodedText, Schema, ValueSchema
 from api.schemas.fields import Amount, Choice, Flag, Identifier, NewIdentifier, Text, Whole
 from api.schemas.paging import PageQuery
 from api.schemas.prices import Price
 from usage_billing.catalog.fees import FeeTiming
+from usage_billing.catalog.own_quota import OwnQuota
+from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType
 from usage_billing.core.decimals import MAX_PRICE, plain
 from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
@@ -16,7 +18,7 @@ from usage_billing.core.proration import METHODS, OnDowngrade
 from usage_billing.wire.quota import NEXT_PERIOD, NOW
 
 
-class NewPlanSchema(Schema):
+class NewPlanSchema(ValueSchema):
     """A plan as it is created: every ``intervalCount`` intervals a period, perhaps with a base fee.
 
     ``proration`` says how allowance and base fee are divided when something changes in mid-period: by exact
@@ -24,6 +26,8 @@ class NewPlanSchema(Schema):
     the last fee, as well. What was free stays free where the plan is left, unless ``onDowngrade`` is ``charge``: then
     what the new allowance does not cover is charged. An invoice is to be paid within ``paymentDays``.
     """
+
+    builds = NewPlan
 
     id = NewIdentifier(required=True)
     name = Text(required=True)
@@ -44,8 +48,10 @@ class PlanChangesSchema(Schema):
     name = Text(required=True)
 
 
-class NewUsageTypeSchema(Schema):
+class NewUsageTypeSchema(ValueSchema):
     """A usage type as it is created."""
+
+    builds = NewUsageType
 
     id = NewIdentifier(required=True)
     unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
@@ -58,12 +64,14 @@ class UsageTypeChangesSchema(Schema):
     unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
 
 
-class OwnQuotaSchema(Schema):
+class OwnQuotaSchema(ValueSchema):
     """A quota that a subscription gets when it is made: it holds from its start, and goes before the plan's.
 
     ``monthlyLimit``, per period, null never charges, 0 charges from the first unit. Give ``unitPrice`` or ``price``,
     in the plan's currency.
     """
+
+    builds: type[Any] = OwnQuota
 
     usage_type = Identifier(required=True)
     limit = Amount(data_key="monthlyLimit", allow_none=True, required=True)
@@ -81,6 +89,14 @@ class OwnQuotaSchema(Schema):
         if "unit_price" not in data and "price" not in data:
             raise ma.ValidationError({"unitPrice": [REQUIRED]})
 
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """``unitPrice`` spelled as the price that it is."""
+        if "unit_price" not in data:
+            return data
+        unit_price = plain(data["unit_price"])
+        rest = {name: value for name, value in data.items() if name != "unit_price"}
+        return rest | {"price": {"model": "per_unit", "unitPrice": unit_price}}
+
 
 class NewQuotaSchema(OwnQuotaSchema):
     """A quota, or its next version: periods that begin from now on follow it, or with ``effective`` now, at once.
@@ -89,18 +105,18 @@ class NewQuotaSchema(OwnQuotaSchema):
     in the plan's currency. With ``subscriptionId`` it is that subscription's own, and goes before the plan's.
     """
 
+    builds = NewQuota
+
     plan_id = Identifier(required=True)
     subscription_id = Identifier(allow_none=True, load_default=None)
     effective = Choice(NEXT_PERIOD, NOW, load_default=NEXT_PERIOD)
 
-
-def price_given(data: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a quota with ``unitPrice`` spelled as the price that it is."""
-    if "unit_price" not in data:
-        return data
-    unit_price = plain(data["unit_price"])
-    rest = {name: value for name, value in data.items() if name != "unit_price"}
-    return rest | {"price": {"model": "per_unit", "unitPrice": unit_price}}
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """``effective`` now is a quota that is immediate."""
+        given = super().arguments(data)
+        effective = given["effective"]
+        rest = {name: value for name, value in given.items() if name != "effective"}
+        return rest | {"immediate": effective == NOW}
 
 
 class QuotasQuery(PageQuery):

@@ -2,19 +2,23 @@
 
 import marshmallow as ma
 
-from api.schemas.base import Schema
+from api.schemas.base import Schema, ValueSchema
 from api.schemas.catalog import OwnQuotaSchema
 from api.schemas.fields import Choice, Email, Identifier, Instant, NewIdentifier, Text, Whole
 from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
 from usage_billing.core.periods import LONGEST_MONTH
+from usage_billing.customers.service import NewCustomer
 from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
+from usage_billing.subscriptions.service import NewSubscription
 from usage_billing.subscriptions.states import STATUSES
 
 
-class NewCustomerSchema(Schema):
+class NewCustomerSchema(ValueSchema):
     """A customer as it is created; ``id`` is the ``userId`` of recordings."""
+
+    builds = NewCustomer
 
     id = NewIdentifier(required=True)
     name = Text(required=True)
@@ -28,13 +32,15 @@ class CustomerChangesSchema(Schema):
     email = Email(allow_none=True)
 
 
-class NewSubscriptionSchema(Schema):
+class NewSubscriptionSchema(ValueSchema):
     """A subscription as it is created.
 
     Its periods are those of the plan, in ``timezone``: aligned to the calendar, or to the ``anniversary`` of
     ``startedAt``. With ``anchorDay`` periods by months begin on that day, on the last one of shorter months. ``quotas``
     are its own: they hold from its start, and go before the plan's.
     """
+
+    builds = NewSubscription
 
     id = NewIdentifier(required=True)
     customer_id = Identifier(data_key="userId", required=True)

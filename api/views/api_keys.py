@@ -16,7 +16,7 @@ from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import ADMIN
 from usage_billing.access.queries import get_key, keys_where
-from usage_billing.access.service import IssuedKey, actor_of
+from usage_billing.access.service import IssuedKey, NewKey, actor_of
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_keys
 from usage_billing.wire.key import API_KEY, ISSUED_API_KEY
@@ -30,11 +30,11 @@ blp = Blueprint("api keys", __name__, url_prefix="/api/api-keys", description="W
 @blp.arguments(NewApiKeySchema)
 @blp.response(201, ISSUED_API_KEY)
 @answers_with_a_secret
-def create_api_key(body: dict[str, Any]) -> IssuedKey:
+def create_api_key(new: NewKey) -> IssuedKey:
     """Make a key. It is shown in this answer and never again."""
     secret = state().settings.require_secret()
     with writing() as session:
-        return manage_keys.create_key(session, **body, secret=secret, actor=caller().actor, now=state().clock())
+        return manage_keys.create_key(session, new, secret=secret, actor=caller().actor, now=state().clock())
 
 
 @blp.route("", methods=["GET"])

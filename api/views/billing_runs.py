@@ -31,9 +31,9 @@ blp = Blueprint("billing", __name__, url_prefix="/api", description="The daily c
 @requires(BILLING_RUN)
 @blp.arguments(ProcessBillingSchema, required=False)
 @blp.response(202, STARTED_RUN)
-def process_billing(body: dict[str, Any]) -> BillingRun:
+def process_billing(request: RunRequest) -> BillingRun:
     """Start a billing run. Any number of them, at any time, put the same charges on the same invoices."""
-    digest, request, now = body.pop("expected_digest"), RunRequest(**body), state().clock()
+    digest, now = request.expected_digest, state().clock()
     if digest is not None:
         settings = state().settings
         grace, adjust_within = timedelta(seconds=settings.grace_seconds), settings.adjust_within

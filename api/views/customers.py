@@ -29,10 +29,10 @@ blp = Blueprint("customers", __name__, url_prefix="/api/customers", description=
 @requires(ADMIN)
 @blp.arguments(NewCustomerSchema)
 @blp.response(201, CUSTOMER)
-def create_customer(body: dict[str, Any]) -> Customer:
+def create_customer(new: NewCustomer) -> Customer:
     """Create a customer."""
     with writing() as session:
-        return manage_customers.create_customer(session, NewCustomer(**body), actor=caller().actor, now=state().clock())
+        return manage_customers.create_customer(session, new, actor=caller().actor, now=state().clock())
 
 
 @blp.route("", methods=["GET"])

@@ -25,10 +25,10 @@ blp = Blueprint("plans", __name__, url_prefix="/api/plans", description="What is
 @requires(ADMIN)
 @blp.arguments(NewPlanSchema)
 @blp.response(201, PLAN)
-def create_plan(body: dict[str, Any]) -> Plan:
+def create_plan(new: NewPlan) -> Plan:
     """Create a plan."""
     with writing() as session:
-        return manage_catalog.create_plan(session, NewPlan(**body), actor=caller().actor, now=state().clock())
+        return manage_catalog.create_plan(session, new, actor=caller().actor, now=state().clock())
 
 
 @blp.route("", methods=["GET"])

@@ -5,7 +5,7 @@ from typing import Any
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_NUMBER, filters_of, listed
-from api.schemas.catalog import NewQuotaSchema, QuotasQuery, price_given
+from api.schemas.catalog import NewQuotaSchema, QuotasQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
@@ -16,7 +16,7 @@ from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
 from usage_billing.wire.noun import page_of
-from usage_billing.wire.quota import NOW, QUOTA
+from usage_billing.wire.quota import QUOTA
 
 blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allowances, and the price beyond them.")
 
@@ -25,10 +25,8 @@ blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allow
 @requires(ADMIN)
 @blp.arguments(NewQuotaSchema)
 @blp.response(201, QUOTA)
-def define_quota(body: dict[str, Any]) -> UsageQuota:
+def define_quota(new: NewQuota) -> UsageQuota:
     """Define a quota, or its next version; what was used before is never repriced."""
-    body["immediate"] = body.pop("effective") == NOW
-    new = NewQuota(**price_given(body))
     with writing() as session:
         return manage_catalog.define_quota(session, new, actor=caller().actor, now=state().clock())
 

@@ -6,7 +6,6 @@ from typing import Any
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_NAME, filters_of, listed
-from api.schemas.catalog import price_given
 from api.schemas.customers import (
     ChangePlanSchema,
     ChangeSchema,
@@ -18,7 +17,6 @@ from api.schemas.customers import (
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
-from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only, rolled_back
@@ -50,13 +48,11 @@ blp = Blueprint("subscriptions", __name__, url_prefix="/api/subscriptions", desc
 @requires(ADMIN)
 @blp.arguments(NewSubscriptionSchema)
 @blp.response(201, SUBSCRIPTION)
-def create_subscription(body: dict[str, Any]) -> SubscriptionView:
+def create_subscription(new: NewSubscription) -> SubscriptionView:
     """Create a subscription."""
-    own = [OwnQuota(**price_given(quota)) for quota in body.pop("quotas")]
-    new = NewSubscription(**body)
     with writing() as session:
         now = state().clock()
-        made = manage_subscriptions.create_subscription(session, new, quotas=own, actor=caller().actor, now=now)
+        made = manage_subscriptions.create_subscription(session, new, actor=caller().actor, now=now)
         return subscription_view(session, made, now=now)
 
 

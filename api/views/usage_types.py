@@ -25,9 +25,8 @@ blp = Blueprint("usage types", __name__, url_prefix="/api/usage-types", descript
 @requires(ADMIN)
 @blp.arguments(NewUsageTypeSchema)
 @blp.response(201, USAGE_TYPE)
-def create_usage_type(body: dict[str, Any]) -> UsageType:
+def create_usage_type(new: NewUsageType) -> UsageType:
     """Create a usage type."""
-    new = NewUsageType(**body)
     with writing() as session:
         return manage_catalog.create_usage_type(session, new, actor=caller().actor, now=state().clock())
 

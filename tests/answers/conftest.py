@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 from tests.factories import make_quota, make_recording, make_world, record
 from tests.integration.conftest import Cli, cli
 from usage_billing.access.principal import USAGE_READ
+from usage_billing.access.service import NewKey
 from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.customers.service import NewCustomer
 from usage_billing.db.session import transaction
@@ -89,10 +90,8 @@ def _catalogue(engine: Engine, now: datetime) -> None:
 
 def _keys(engine: Engine, settings: Settings, now: datetime) -> None:
     with transaction(engine) as session:
-        issued = create_key(
-            session, name="reports", scopes=[USAGE_READ], secret=settings.require_secret(),
-            expires_at=at(12, 31), rate_limit=60, actor=ACTOR, now=now,
-        )  # fmt: skip
+        new = NewKey(name="reports", scopes=[USAGE_READ], expires_at=at(12, 31), rate_limit=60)
+        issued = create_key(session, new, secret=settings.require_secret(), actor=ACTOR, now=now)
         day = timedelta(days=1)
         rotate_key(session, issued.row.id, secret=settings.require_secret(), overlap=day, actor=ACTOR, now=now)
 

@@ -1,6 +1,6 @@
 """Issues, finds, rotates and revokes API keys."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,6 +17,16 @@ from usage_billing.core.errors import ConfigurationError, Conflict, InvalidInput
 from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, is_key
 
 _LAST_USE_GRAIN = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """What a caller gives of a key. It holds until ``expires_at``; ``rate_limit`` is in requests a minute."""
+
+    name: str
+    scopes: Sequence[str]
+    expires_at: datetime | None = None
+    rate_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Changes subscriptions and their terms, which follow one another without overlap."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan
+from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.periods import BY_MONTHS, LONGEST_MONTH, is_time_zone
 from usage_billing.customers.models import Customer
@@ -20,7 +21,7 @@ from usage_billing.subscriptions.models import Subscription
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSubscription:
-    """What a caller gives of a subscription; ``started_at`` is an aware datetime."""
+    """What a caller gives of a subscription; ``started_at`` is an aware datetime, ``quotas`` are its own."""
 
     id: str
     customer_id: str
@@ -29,10 +30,11 @@ class NewSubscription:
     timezone: str = "UTC"
     anchor: str = Anchor.CALENDAR
     anchor_day: int | None = None
+    quotas: Sequence[OwnQuota] = ()
 
 
 def add_subscription(session: Session, new: NewSubscription, *, by: str, now: datetime) -> Subscription:
-    """Store ``new`` with its first term.
+    """Store ``new`` with its first term, and without its quotas.
 
     Raises Conflict when the id is taken, InvalidInput for an unknown customer, plan, time zone or anchor.
     """

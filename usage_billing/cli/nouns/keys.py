@@ -43,20 +43,13 @@ def create(
     *, name: str, scopes: tuple[str, ...], expires_at: datetime | None, rate_limit: int | None, as_json: bool
 ) -> None:
     """Issue a key. It is shown once: only a hash of it is kept."""
+    from usage_billing.access.service import NewKey
     from usage_billing.db.session import transaction
     from usage_billing.flows.administration.manage_keys import create_key
 
     with connected() as (settings, engine), transaction(engine) as session:
-        issued = create_key(
-            session,
-            name=name,
-            scopes=scopes,
-            secret=settings.require_secret(),
-            expires_at=expires_at,
-            rate_limit=rate_limit,
-            actor=actor(),
-            now=utc_now(),
-        )
+        new = NewKey(name=name, scopes=scopes, expires_at=expires_at, rate_limit=rate_limit)
+        issued = create_key(session, new, secret=settings.require_secret(), actor=actor(), now=utc_now())
         shape = wire.show(API_KEY, issued.row)
     _print_issued(issued, shape, as_json=as_json)
 

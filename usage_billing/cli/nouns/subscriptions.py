@@ -83,9 +83,8 @@ def create(*, started_at: datetime | None, quotas: tuple[dict[str, Any], ...], a
     own = [own_quota_from(quota) for quota in quotas]
     begins = in_zone(started_at or now, zone if is_time_zone(zone) else "UTC")
     with writing() as session:
-        made = create_subscription(
-            session, NewSubscription(started_at=begins, **given), quotas=own, actor=actor(), now=now
-        )
+        new = NewSubscription(started_at=begins, quotas=own, **given)
+        made = create_subscription(session, new, actor=actor(), now=now)
         shape = wire.show(SUBSCRIPTION, subscription_view(session, made, now=now))
     print_subscription(shape, as_json=as_json)
 

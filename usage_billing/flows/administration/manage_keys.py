@@ -1,6 +1,5 @@
 """Issues, rotates and revokes API keys, with an audit entry for each; no entry ever holds a key."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,27 +8,22 @@ from sqlalchemy.orm import Session
 from usage_billing.access import service
 from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.models import ApiKey
-from usage_billing.access.service import IssuedKey
+from usage_billing.access.service import IssuedKey, NewKey
 from usage_billing.audit.service import note
 from usage_billing.core.errors import InvalidInput
 
 
-def create_key(
-    session: Session,
-    *,
-    name: str,
-    scopes: Iterable[str],
-    secret: str,
-    actor: str,
-    now: datetime,
-    expires_at: datetime | None = None,
-    rate_limit: int | None = None,
-) -> IssuedKey:
-    """Issue a key; raises InvalidInput for an unknown scope, or an ``expires_at`` that is not in the future."""
-    if expires_at is not None and expires_at <= now:
+def create_key(session: Session, new: NewKey, *, secret: str, actor: str, now: datetime) -> IssuedKey:
+    """Issue ``new``; raises InvalidInput for an unknown scope, or an ``expires_at`` that is not in the future."""
+    if new.expires_at is not None and new.expires_at <= now:
         raise InvalidInput.field("/expiresAt", "must be in the future", code="out_of_range")
     issued = service.issue_key(
-        session, name=name, scopes=scopes, secret=secret, expires_at=expires_at, rate_limit=rate_limit
+        session,
+        name=new.name,
+        scopes=new.scopes,
+        secret=secret,
+        expires_at=new.expires_at,
+        rate_limit=new.rate_limit,
     )
     _note(session, issued.row, actor=actor, action="key.created", now=now)
     return issued

@@ -1,28 +1,24 @@
 """Creates subscriptions, with an audit entry for each."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.flows.administration.manage_catalog import give_own_quotas
 from usage_billing.subscriptions import service
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.service import NewSubscription
 
 
-def create_subscription(
-    session: Session, new: NewSubscription, *, actor: str, now: datetime, quotas: Sequence[OwnQuota] = ()
-) -> Subscription:
-    """Store ``new`` with ``quotas`` of its own, which hold from its start.
+def create_subscription(session: Session, new: NewSubscription, *, actor: str, now: datetime) -> Subscription:
+    """Store ``new`` with the quotas of its own, which hold from its start.
 
     Raises Conflict when the id is taken; InvalidInput for an unknown customer, plan, zone or usage type, and for a
     wrong price.
     """
     subscription = service.add_subscription(session, new, by=actor, now=now)
-    give_own_quotas(session, subscription, quotas, actor=actor, now=now)
+    give_own_quotas(session, subscription, new.quotas, actor=actor, now=now)
     note(
         session,
         actor=actor,
