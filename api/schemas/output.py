@@ -74,7 +74,7 @@ def _passthrough(openapi: dict[str, Any]) -> Any:
 
 _FIELDS: dict[type[kinds.Kind], Any] = {
     kinds.Identifier: _plain(Identifier),
-    kinds.Text: lambda kind, **options: Text(maximum=kind.maximum, **options),
+    kinds.Text: lambda kind, **options: Text(minimum=kind.minimum, maximum=kind.maximum, **options),
     kinds.Email: _plain(Email),
     kinds.Flag: _plain(Flag),
     kinds.Whole: lambda kind, **options: Whole(minimum=kind.minimum, maximum=kind.maximum, **options),

@@ -67,20 +67,20 @@ class Key(Field):
 
 
 class Text(Field):
-    """Text for people: 1 to ``maximum`` characters, none of which controls anything."""
+    """Text for people: ``minimum`` to ``maximum`` characters, none of which controls anything."""
 
     default_error_messages = {"null": _NOT_A_TEXT}
 
-    def __init__(self, *, maximum: int = MAX_NAME, **options: Any) -> None:
+    def __init__(self, *, minimum: int = 1, maximum: int = MAX_NAME, **options: Any) -> None:
         super().__init__(**options)
-        self.maximum = maximum
-        self.openapi = {"type": "string", "minLength": 1, "maxLength": maximum}
+        self.minimum, self.maximum = minimum, maximum
+        self.openapi = {"type": "string", "minLength": minimum, "maxLength": maximum}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if not isinstance(value, str):
             raise wrong("must be a text", "not_a_text")
-        if not 1 <= len(value) <= self.maximum:
-            raise wrong(f"must have 1 to {self.maximum} characters", "out_of_range")
+        if not self.minimum <= len(value) <= self.maximum:
+            raise wrong(f"must have {self.minimum} to {self.maximum} characters", "out_of_range")
         if _FORBIDDEN.search(value):
             raise wrong("must not contain NUL, other control characters or lone surrogates", "bad_text")
         return value

@@ -95,5 +95,5 @@ def test_a_request_is_one_line_of_log(admin: FlaskClient, caplog: pytest.LogCapt
     with caplog.at_level(logging.INFO, logger="api.access"):
         admin.get("/api/customers?limit=5")
     lines = [record for record in caplog.records if record.name == "api.access"]
-    assert [line.getMessage() for line in lines] == ["GET /api/customers"]
+    assert [line.getMessage() for line in lines] == ["GET /api/customers 200"]
     assert (lines[0].status, lines[0].actor[:7]) == (200, "key:ub_")  # type: ignore[attr-defined]

@@ -19,7 +19,6 @@ from usage_billing.flows.administration.change_subscription import cancel
 from usage_billing.flows.administration.manage_catalog import define_quota
 from usage_billing.flows.administration.situation import When
 from usage_billing.metering.models import Usage, first_place
-from usage_billing.reports.what_if import Question, what_if
 
 Look = Callable[[Session, datetime], None]
 PLACE = text("SELECT usage_place(:at, :ordinal)")
@@ -80,11 +79,7 @@ def look_for_later_usage(session: Session, now: datetime) -> None:
     cancel(session, "sub456", when=When(), actor="test", now=now + timedelta(seconds=1))
 
 
-def reckon_an_hour_anew(session: Session, now: datetime) -> None:
-    what_if(session, Question(start=now + timedelta(seconds=1), end=now + timedelta(hours=1)))
-
-
-@pytest.mark.parametrize("look", [look_for_later_usage_of_a_plan, look_for_later_usage, reckon_an_hour_anew])
+@pytest.mark.parametrize("look", [look_for_later_usage_of_a_plan, look_for_later_usage])
 def test_who_asks_by_time_reads_no_more_than_that(engine: Engine, now: datetime, busy: None, look: Look) -> None:
     with rolled_back(engine) as session, scans_of(session, "usage") as scans:
         look(session, now)

@@ -61,6 +61,8 @@ def said(price: dict[str, Any], beyond: str, events: int = 1) -> Charge:
         beyond_events=events,
         voids=0,
         events_hash=bytes(32),
+        boundary=None,
+        frozen=False,
     )
     tariff = Tariff(quota_id=1, price=price, unit_name="seat", currency="USD")
     charge = charge_for(summary, tariff, before=EarlierCharge(), kind=ItemKind.USAGE)

@@ -17,7 +17,7 @@ class Console:
         self._stream = sys.stdout if stream is None else stream
         if isinstance(self._stream, io.TextIOWrapper):
             self._stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
-        self.on_terminal = self._stream.isatty()
+        self.on_terminal = not self._stream.closed and self._stream.isatty()
         self._colour = self.on_terminal if colour is None else colour
         self._width = width
         self._next = itertools.cycle(COLOURS)

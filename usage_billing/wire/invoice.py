@@ -39,7 +39,9 @@ INVOICE_ITEM = Noun(
             attribute="price.unitPrice",
         ),
         Field("amount", Money(), "What it charges, in the invoice's currency; negative gives back."),
-        Field("cell", Text(maximum=128), "The part of a price that it is charged by; empty where it has none."),
+        Field(
+            "cell", Text(maximum=128, minimum=0), "The part of a price that it is charged by; empty where it has none."
+        ),
         Field("covered", Quantity(), "Units that were paid for beforehand, and are not charged."),
         Field("description", Text(), "What it is, in words."),
         Field("textKey", Text(maximum=64), "Which sentence that is; null for an older item.", nullable=True),

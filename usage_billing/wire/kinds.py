@@ -31,9 +31,10 @@ class Identifier(Kind):
 
 @dataclass(frozen=True, eq=False)
 class Text(Kind):
-    """A text for people, of at most ``maximum`` characters."""
+    """A text for people, of ``minimum`` to ``maximum`` characters."""
 
     maximum: int = 256
+    minimum: int = 1
 
 
 class Email(Kind):
