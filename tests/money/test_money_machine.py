@@ -327,7 +327,7 @@ class Money(RuleBasedStateMachine):
             self.bill(rehearse=False)
             for name, invoice in shown.items():
                 if invoice is not None and invoice[1] == ends:
-                    assert invoice[2] == self._items(name, *invoice[:2])
+                    assert _without_adjustments(invoice[2]) == _without_adjustments(self._items(name, *invoice[:2]))
 
     @rule(rehearse=st.booleans())
     def bill(self, rehearse: bool) -> None:
@@ -422,6 +422,11 @@ class Money(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "is_billed") and self.subscriptions:
             self.bill(rehearse=True)
+
+
+def _without_adjustments(lines: list[Any]) -> list[Any]:
+    """What has its invoice by its own period; an adjustment goes on the draft of the period that runs at the run."""
+    return [line for line in lines if line[0] != "adjustment"]
 
 
 def test_whatever_happens_what_is_due_is_charged(engine: Engine) -> None:
