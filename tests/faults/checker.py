@@ -83,11 +83,16 @@ def judge_totals(told: Told, sql: Sql) -> Iterator[str]:
         if beyond != (max(total - limit, Decimal(0)) if limit is not None else 0):
             yield f"of {name} {beyond} is beyond the limit, not {max(total - (limit or 0), Decimal(0))}"
         quantity, amount = charged.get(summary_id, (Decimal(0), Decimal(0)))
-        if quantity != beyond:
+        due, shown = (_rounded(units * (price or 0)) for units in (beyond, quantity))
+        # An item of 0.00 is left out, and the next one with an amount tells the quantity.
+        if quantity != beyond and shown != due:
             yield f"of {name} {quantity} units are on invoices, {beyond} are billable"
-        due = (beyond * (price or 0)).quantize(Decimal("0.01"), ROUND_HALF_UP)
         if amount != due:
             yield f"for {name} {amount} is charged, {due} is due"
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 def judge_invoices(sql: Sql, seen: dict[str, str]) -> Iterator[str]:
