@@ -34,6 +34,7 @@ CODES: dict[str, str] = {
     "method_not_allowed": "This address does not take this method; Allow says which.",
     # 409: contradicts what is stored
     "conflict": "The request contradicts what is stored.",
+    "amount_differs": "The amount is not what is due: an invoice is paid whole.",
     "already_exists": "The id is taken.",
     "already_ended": "The subscription has an end already.",
     "already_paused": "No longer sent: a pause of what is paused changes nothing (200, changed false).",

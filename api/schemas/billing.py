@@ -6,8 +6,10 @@ from typing import Any
 import marshmallow as ma
 
 from api.schemas.base import CodedText, Schema, ValueSchema, wrong
-from api.schemas.fields import Choice, Flag, Identifier, Instant, Text
+from api.schemas.fields import Amount, Choice, Flag, Identifier, Instant, Text
 from api.schemas.paging import PagedSpanQuery
+from usage_billing.core.limits import MAX_METHOD
+from usage_billing.flows.billing.manage_invoices import Payment
 from usage_billing.flows.billing.open_run import RunRequest
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 
@@ -46,6 +48,18 @@ class ProcessBillingSchema(ValueSchema):
         if data.get("dry_run") and data.get("expected_digest") is not None:
             message = CodedText("is for real runs; a dry run shows its own", "contradiction")
             raise ma.ValidationError({"expectedDigest": [message]})
+
+
+class PaymentSchema(ValueSchema):
+    """How an invoice was paid; ``amount`` must be what is due, ``paidAt`` is now if not said."""
+
+    builds = Payment
+
+    amount = Amount(allow_none=True, load_default=None)
+    paid_at = Instant(allow_none=True, load_default=None)
+    reference = Text(allow_none=True, load_default=None)
+    method = Text(maximum=MAX_METHOD, allow_none=True, load_default=None)
+    body_optional = True
 
 
 class DocumentQuery(Schema):

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.pagination import BY_ID, BY_NUMBER, BY_PLACE, filters_of, listed, read_cursor
-from api.schemas.billing import DocumentQuery, InvoicesQuery
+from api.schemas.billing import DocumentQuery, InvoicesQuery, PaymentSchema
 from api.schemas.paging import PageQuery
 from api.state import state
 from api.transactions import writing
@@ -19,6 +19,7 @@ from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
 from usage_billing.flows.billing import manage_invoices
+from usage_billing.flows.billing.manage_invoices import Payment
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.queries import get_invoice, invoices_where, items_where
 from usage_billing.reports.explain import Explanation, explain
@@ -99,10 +100,11 @@ def finalize_invoice(invoice_id: UUID) -> InvoiceView:
 
 @blp.route("/<uuid:invoice_id>/pay", methods=["POST"])
 @requires(ADMIN)
+@blp.arguments(PaymentSchema, required=False)
 @blp.response(200, INVOICE)
-def pay_invoice(invoice_id: UUID) -> InvoiceView:
-    """Remember that a final invoice was paid."""
-    return _stepped(manage_invoices.pay_invoice, invoice_id)
+def pay_invoice(payment: Payment, invoice_id: UUID) -> InvoiceView:
+    """Remember that a final invoice was paid, whole: an `amount` other than `amountDue` is refused."""
+    return _stepped(partial(manage_invoices.pay_invoice, payment=payment), invoice_id)
 
 
 @blp.route("/<uuid:invoice_id>/void", methods=["POST"])

@@ -72,6 +72,64 @@ def test_a_final_invoice_is_paid_and_stays_so(final: Billed, admin: FlaskClient)
     assert admin.post("/api/invoices/00000000-0000-7000-8000-000000000000/pay").status_code == 404
 
 
+def test_how_an_invoice_was_paid_is_kept(final: Billed, admin: FlaskClient) -> None:
+    said = {
+        "amount": "30.00",
+        "paidAt": "2026-12-01T23:00:00+01:00",
+        "reference": "E2E-4711",
+        "method": "bank transfer",
+    }
+    paid = admin.post(url_of(final, "/pay"), json=said).json
+    assert (
+        paid.items()
+        >= {
+            "status": "paid",
+            "amountDue": "0.00",
+            "paidAt": "2026-12-01T22:00:00Z",
+            "paymentReference": "E2E-4711",
+            "paymentMethod": "transfer",
+        }.items()
+    )
+    assert admin.get(url_of(final)).json == paid
+
+
+@pytest.mark.parametrize("amount", [30, "30", "3e1", "30.000"])
+def test_the_amount_that_is_due_has_many_spellings(final: Billed, admin: FlaskClient, amount: object) -> None:
+    assert admin.post(url_of(final, "/pay"), json={"amount": amount}).json["status"] == "paid"
+
+
+@pytest.mark.parametrize("amount", ["0.01", "29.99", "30.01", 0, "60"])
+def test_an_invoice_is_paid_whole_or_not_at_all(final: Billed, admin: FlaskClient, amount: object) -> None:
+    before = admin.get(url_of(final)).json
+    answer = admin.post(url_of(final, "/pay"), json={"amount": amount})
+    refused(answer, "amount_differs")
+    assert "30.00" in answer.json["detail"]
+    assert admin.get(url_of(final)).json == before
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "pointer"),
+    [
+        ({"paidAt": "2026-12-02T00:00:01Z"}, "out_of_range", "/paidAt"),
+        ({"paidAt": "2026-12-01"}, "not_a_time", "/paidAt"),
+        ({"amount": -30}, "not_a_decimal", "/amount"),
+        ({"amount": True}, "not_a_decimal", "/amount"),
+        ({"reference": ""}, "out_of_range", "/reference"),
+        ({"reference": "x" * 257}, "out_of_range", "/reference"),
+        ({"method": "x" * 65}, "out_of_range", "/method"),
+        ({"method": "a\u0000b"}, "bad_text", "/method"),
+        ({"amout": "30.00"}, "unknown", "/amout"),
+    ],
+)
+def test_what_is_wrong_of_a_payment_is_named_and_nothing_is_paid(
+    final: Billed, admin: FlaskClient, said: dict[str, object], code: str, pointer: str
+) -> None:
+    answer = admin.post(url_of(final, "/pay"), json=said)
+    assert answer.status_code == 422, answer.json
+    assert [(error["pointer"], error["code"]) for error in answer.json["errors"]] == [(pointer, code)]
+    assert admin.get(url_of(final)).json["status"] == "finalized"
+
+
 def test_one_given_up_may_still_be_paid(final: Billed, admin: FlaskClient) -> None:
     assert admin.post(url_of(final, "/uncollectible")).json["status"] == "uncollectible"
     assert len(admin.get("/api/invoices?status=uncollectible").json["data"]) == 1

@@ -92,7 +92,14 @@ def test_an_invoice_is_explained_paid_or_taken_back(cli: Cli, final: str) -> Non
     void = cli("invoices", "void", "INV-00000001", "--json").json
     assert (void["status"], void["items"][0]["amount"]) == ("void", "30.00")
     assert cli("bill", "--as-of", "2026-07-02").code == 0
-    assert cli("invoices", "pay", "2", "--json").json["status"] == "paid"
+    wrong = cli("invoices", "pay", "2", "--amount", "0.01")
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+    assert "30.00" in wrong.err
+    assert cli("invoices", "pay", "2", "--paid-at", "2999-01-01").code == 2
+    said = ("--amount", "30", "--paid-at", "2026-07-02T09:00:00Z", "--reference", "E2E-4711", "--method", "cash")
+    paid = cli("invoices", "pay", "2", *said, "--json").json
+    assert (paid["status"], paid["paidAt"]) == ("paid", "2026-07-02T09:00:00Z")
+    assert (paid["paymentReference"], paid["paymentMethod"]) == ("E2E-4711", "cash")
 
 
 def test_a_recording_is_taken_back_and_the_next_invoice_gives_it_back(cli: Cli, final: str) -> None:

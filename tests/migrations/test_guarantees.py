@@ -159,6 +159,10 @@ def test_a_draft_may_change_and_go(draft: UUID, world: Session) -> None:
         "customer_id = 'somebody'",
         "status = 'draft', number = NULL, finalized_at = NULL",
         "finalized_at = now()",
+        "payment_reference = 'E2E-4711'",
+        "payment_method = 'cash'",
+        "status = 'void', payment_reference = 'E2E-4711'",
+        "status = 'paid', payment_reference = 'E2E-4711', total = 0",
     ],
 )
 def test_a_finalized_invoice_refuses_every_change(finalized: UUID, refused: Refused, change: str) -> None:
@@ -213,6 +217,12 @@ def test_a_finalized_invoice_may_be_paid_or_voided_and_that_is_its_end(
     assert refused("UPDATE invoices SET status = 'finalized'") == RESTRICT_VIOLATION
     other = "void" if status == "paid" else "paid"
     assert refused("UPDATE invoices SET status = :other", other=other) == RESTRICT_VIOLATION
+
+
+def test_how_an_invoice_was_paid_is_said_once(finalized: UUID, world: Session, refused: Refused) -> None:
+    world.execute(text("UPDATE invoices SET status = 'paid', payment_reference = 'E2E-4711', payment_method = 'cash'"))
+    assert refused("UPDATE invoices SET payment_reference = 'another'") == RESTRICT_VIOLATION
+    assert refused("UPDATE invoices SET payment_method = NULL") == RESTRICT_VIOLATION
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,9 @@ MAX_UNIT_NAME = 64
 MAX_KEY_NAME = 128
 """Characters of the name of an API key."""
 
+MAX_METHOD = 64
+"""Characters of how an invoice was paid, such as "bank transfer"."""
+
 MAX_ACTOR = 128
 """Characters kept of who opened a run or resolved a quarantined recording; the audit log keeps all of it."""
 

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from usage_billing.core.identifiers import new_id
-from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.core.limits import MAX_BIGINT, MAX_METHOD, MAX_NAME
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
 from usage_billing.invoicing.lifecycle import InvoiceKind, InvoiceStatus
@@ -93,6 +93,8 @@ class Invoice(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     finalized_at: Mapped[Instant | None]
     paid_at: Mapped[Instant | None]
+    payment_reference: Mapped[str | None] = mapped_column(String(MAX_NAME))
+    payment_method: Mapped[str | None] = mapped_column(String(MAX_METHOD))
     voided_at: Mapped[Instant | None]
     place: Mapped[int] = column_property(func.coalesce(number, literal_column(str(MAX_BIGINT))))
 

@@ -75,6 +75,8 @@ INVOICE = Noun(
         Field("createdAt", Instant(), "When the draft was made."),
         Field("finalizedAt", Instant(), "When it became final; null before.", nullable=True),
         Field("paidAt", Instant(), "When it was paid; null before.", nullable=True),
+        Field("paymentReference", Text(), "What names the payment, as it was said when it was paid.", nullable=True),
+        Field("paymentMethod", Text(maximum=64), "How it was paid, as was said then.", nullable=True),
         Field("voidedAt", Instant(), "When it was taken back; null before.", nullable=True),
         Field("items", Many(INVOICE_ITEM), "Its charges, by period and usage type.", attribute="items"),
         Field(

@@ -10,7 +10,7 @@ import click
 
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
 from usage_billing.core.identifiers import IDENTIFIER_RULE, NEW_IDENTIFIER_RULE, is_identifier, is_new_identifier
-from usage_billing.core.limits import MAX_EMAIL, MAX_KEY_NAME, MAX_NAME, MAX_UNIT_NAME, is_email
+from usage_billing.core.limits import MAX_EMAIL, MAX_KEY_NAME, MAX_METHOD, MAX_NAME, MAX_UNIT_NAME, is_email
 from usage_billing.core.periods import local_instant
 from usage_billing.subscriptions.moments import NOW, PERIOD_END
 
@@ -223,5 +223,6 @@ MOMENT = MomentType()
 PRICE_JSON = JSON_OBJECT = JsonObjectType()
 PRICE_OF = PriceOfType()
 PRICE = DecimalType(maximum=MAX_PRICE)
-QUANTITY = DecimalType(maximum=MAX_QUANTITY)
+METHOD = NameType(MAX_METHOD)
+AMOUNT = QUANTITY = DecimalType(maximum=MAX_QUANTITY)
 LIMIT = DecimalType(maximum=MAX_QUANTITY, none="none")

@@ -12,7 +12,7 @@ import click
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell
-from usage_billing.cli.frame.types import IDENTIFIER
+from usage_billing.cli.frame.types import AMOUNT, IDENTIFIER, METHOD, NAME, TIME
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
 from usage_billing.invoicing.lifecycle import InvoiceStatus
@@ -153,14 +153,19 @@ def finalize(*, invoice: str, as_json: bool) -> None:
     _step(flow, invoice, as_json=as_json)
 
 
-@command.command(epilog=example("invoices pay INV-00000001"))
+@command.command(epilog=example("invoices pay INV-00000001", "invoices pay 1 --amount 30.00 --reference E2E-4711"))
 @click.argument("invoice")
+@click.option("--amount", type=AMOUNT, help="What was paid: refused unless it is what is due.")
+@click.option("--paid-at", type=TIME, help="When; now unless given.")
+@click.option("--reference", type=NAME, help="What names the payment.")
+@click.option("--method", type=METHOD, help="How it was paid, such as 'bank transfer'.")
 @json_option
-def pay(*, invoice: str, as_json: bool) -> None:
-    """Remember that the final INVOICE was paid."""
+def pay(*, invoice: str, as_json: bool, **said: Any) -> None:
+    """Remember that the final INVOICE was paid, whole."""
     from usage_billing.flows.billing import manage_invoices
 
-    _step(manage_invoices.pay_invoice, invoice, as_json=as_json)
+    payment = manage_invoices.Payment(**said)
+    _step(partial(manage_invoices.pay_invoice, payment=payment), invoice, as_json=as_json)
 
 
 @command.command(epilog=example("invoices void INV-00000001"))

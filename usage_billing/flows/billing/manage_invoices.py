@@ -1,13 +1,16 @@
 """What an admin does to a single invoice: finalize it before its time, mark it as paid, void it, or give it up."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
 from usage_billing.balances.service import lock_balances, undo
-from usage_billing.core.errors import Conflict, NotFound
+from usage_billing.core.errors import Conflict, InvalidInput, NotFound
+from usage_billing.core.money import money_text
 from usage_billing.db import clock
 from usage_billing.flows.billing.finalize_invoices import finalize_drafts
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
@@ -17,7 +20,19 @@ from usage_billing.invoicing.lifecycle import InvoiceStatus, check_step
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.queries import get_invoice, items_of
 from usage_billing.metering.settling import reopen
+from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.service import lock_subscription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """What is said of a payment: ``amount`` in the invoice's currency, all that is due if not given; when (now if not
+    given); ``reference``, which names it; ``method``, such as "bank transfer"."""
+
+    amount: Decimal | None = None
+    paid_at: datetime | None = None
+    reference: str | None = None
+    method: str | None = None
 
 
 def finalize_invoice(
@@ -46,11 +61,24 @@ def finalize_invoice(
     return invoice
 
 
-def pay_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
-    """Note that an invoice was paid; raises NotFound, and Conflict unless it is finalized or uncollectible."""
+def pay_invoice(
+    session: Session, invoice_id: UUID, *, actor: str, now: datetime, payment: Payment = Payment()
+) -> Invoice:
+    """Note that an invoice was paid, whole.
+
+    Raises NotFound; Conflict unless it is finalized or uncollectible, and for an amount that is not what is due;
+    InvalidInput for a payment of the future.
+    """
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, InvoiceStatus.PAID)
-    invoice.status, invoice.paid_at = InvoiceStatus.PAID, now
+    due = invoice.amount_due
+    if payment.amount is not None and payment.amount != due:
+        shown = money_text(due, minor_unit(invoice.currency))
+        raise Conflict(f"{shown} {invoice.currency} is due, and is paid whole or not at all", code="amount_differs")
+    if payment.paid_at is not None and payment.paid_at > now:
+        raise InvalidInput.field("/paidAt", "must not be in the future", code="out_of_range")
+    invoice.status, invoice.paid_at = InvoiceStatus.PAID, payment.paid_at or now
+    invoice.payment_reference, invoice.payment_method = payment.reference, payment.method
     return _noted(session, invoice, "invoice.paid", actor, now)
 
 
