@@ -75,6 +75,16 @@ class ValueSchema(Schema):
         return data
 
 
+class OneFieldSchema(Schema):
+    """A body of one field, whose value is what a view gets."""
+
+    @ma.post_load
+    def value(self, data: dict[str, Any], **_: Any) -> Any:
+        """The value of the field."""
+        (value,) = data.values()
+        return value
+
+
 def field_errors(messages: Mapping[Any, Any], *, start: str = "", between: str = "/") -> list[FieldError]:
     """marshmallow's tree of messages as a list with pointers."""
     return list(_walk(messages, start, between))

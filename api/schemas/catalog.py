@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import REQUIRED, CodedText, Schema, ValueSchema
+from api.schemas.base import REQUIRED, CodedText, OneFieldSchema, ValueSchema
 from api.schemas.fields import Amount, Choice, Flag, Identifier, NewIdentifier, Text, Whole
 from api.schemas.paging import PageQuery
 from api.schemas.prices import Price
@@ -42,7 +42,7 @@ class NewPlanSchema(ValueSchema):
     payment_days = Whole(maximum=MAX_COUNT, load_default=30)
 
 
-class PlanChangesSchema(Schema):
+class PlanChangesSchema(OneFieldSchema):
     """What may change of a plan: its name. Currency and interval are part of what was agreed."""
 
     name = Text(required=True)
@@ -58,7 +58,7 @@ class NewUsageTypeSchema(ValueSchema):
     aggregation = Text(maximum=16, load_default="sum")
 
 
-class UsageTypeChangesSchema(Schema):
+class UsageTypeChangesSchema(OneFieldSchema):
     """What may change of a usage type: the name of its unit."""
 
     unit_name = Text(maximum=MAX_UNIT_NAME, required=True)

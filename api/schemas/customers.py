@@ -8,7 +8,7 @@ from api.schemas.fields import Choice, Email, Identifier, Instant, NewIdentifier
 from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
 from usage_billing.core.periods import LONGEST_MONTH
-from usage_billing.customers.service import NewCustomer
+from usage_billing.customers.service import CustomerChanges, NewCustomer
 from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
 from usage_billing.subscriptions.service import NewSubscription
@@ -25,8 +25,10 @@ class NewCustomerSchema(ValueSchema):
     email = Email(allow_none=True, load_default=None)
 
 
-class CustomerChangesSchema(Schema):
+class CustomerChangesSchema(ValueSchema):
     """What may change of a customer."""
+
+    builds = CustomerChanges
 
     name = Text()
     email = Email(allow_none=True)

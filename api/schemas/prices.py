@@ -2,9 +2,10 @@
 
 import marshmallow as ma
 
-from api.schemas.base import Schema
+from api.schemas.base import ValueSchema
 from api.schemas.fields import Amount, Mapping, Text, Whole
 from usage_billing.rating.pricing import MODELS
+from usage_billing.reports.preview import Trial
 
 PRICE = {
     "type": "object",
@@ -28,11 +29,13 @@ class Price(Mapping):
     openapi = PRICE
 
 
-class PreviewPriceSchema(Schema):
+class PreviewPriceSchema(ValueSchema):
     """What to rate: ``quantity`` beyond the allowance, reported in ``recordings`` recordings.
 
     ``quantities``, given instead, has that of each recording: a price with a rule for each recording needs them.
     """
+
+    builds = Trial
 
     price = Price(required=True)
     quantity = Amount()

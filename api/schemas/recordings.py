@@ -10,7 +10,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import Schema, wrong
+from api.schemas.base import OneFieldSchema, Schema, wrong
 from api.schemas.fields import Identifier, Instant, Key, Mapping, Text, Used
 from usage_billing.core.clock import utc_now
 from usage_billing.metering.metadata import MAX_BYTES, MAX_DEPTH, NotMetadata, canonical_metadata
@@ -64,7 +64,7 @@ class BatchSchema(Schema):
     events = ma.fields.List(ma.fields.Nested(RecordingSchema), required=True)
 
 
-class VoidSchema(Schema):
+class VoidSchema(OneFieldSchema):
     """Why a recording is taken back."""
 
     reason = Text(required=True)

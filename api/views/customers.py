@@ -15,7 +15,7 @@ from usage_billing.balances.queries import balances_of, entries_of
 from usage_billing.core.errors import NotFound
 from usage_billing.customers.models import Customer
 from usage_billing.customers.queries import customers_where, get_customer
-from usage_billing.customers.service import NewCustomer
+from usage_billing.customers.service import CustomerChanges, NewCustomer
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_customers
 from usage_billing.wire.credit import CREDITS
@@ -58,11 +58,11 @@ def show_customer(customer_id: str) -> Customer:
 @requires(ADMIN)
 @blp.arguments(CustomerChangesSchema)
 @blp.response(200, CUSTOMER)
-def change_customer(body: dict[str, Any], customer_id: str) -> Customer:
+def change_customer(changes: CustomerChanges, customer_id: str) -> Customer:
     """Change the name or the e-mail address."""
     with writing() as session:
         return manage_customers.change_customer(
-            session, customer_id, changes=body, actor=caller().actor, now=state().clock()
+            session, customer_id, changes, actor=caller().actor, now=state().clock()
         )
 
 

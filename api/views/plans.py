@@ -54,9 +54,7 @@ def show_plan(plan_id: str) -> Plan:
 @requires(ADMIN)
 @blp.arguments(PlanChangesSchema)
 @blp.response(200, PLAN)
-def change_plan(body: dict[str, Any], plan_id: str) -> Plan:
+def change_plan(name: str, plan_id: str) -> Plan:
     """Rename a plan."""
     with writing() as session:
-        return manage_catalog.change_plan(
-            session, plan_id, name=body["name"], actor=caller().actor, now=state().clock()
-        )
+        return manage_catalog.change_plan(session, plan_id, name=name, actor=caller().actor, now=state().clock())

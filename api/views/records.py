@@ -42,10 +42,10 @@ def show_record(record_id: UUID) -> RecordStatus:
 @requires(ADMIN)
 @blp.arguments(VoidSchema)
 @blp.response(200, RECORD_STATUS)
-def void_record(body: dict[str, Any], record_id: UUID) -> RecordStatus:
+def void_record(reason: str, record_id: UUID) -> RecordStatus:
     """Take a recording back: it counts no more, and what was invoiced of it becomes a credit item."""
     with writing() as session:
-        void_usage(session, record_id, reason=body["reason"], actor=caller().actor, now=state().clock())
+        void_usage(session, record_id, reason=reason, actor=caller().actor, now=state().clock())
         found = recorded_status(session, record_id)
     if found is None:
         raise NotFound(f"there is no recording {record_id}")

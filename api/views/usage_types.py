@@ -54,9 +54,9 @@ def show_usage_type(usage_type_id: str) -> UsageType:
 @requires(ADMIN)
 @blp.arguments(UsageTypeChangesSchema)
 @blp.response(200, USAGE_TYPE)
-def change_usage_type(body: dict[str, Any], usage_type_id: str) -> UsageType:
+def change_usage_type(unit_name: str, usage_type_id: str) -> UsageType:
     """Rename the unit of a usage type."""
     with writing() as session:
         return manage_catalog.change_usage_type(
-            session, usage_type_id, unit_name=body["unit_name"], actor=caller().actor, now=state().clock()
+            session, usage_type_id, unit_name=unit_name, actor=caller().actor, now=state().clock()
         )

@@ -7,12 +7,14 @@ from typing import Any
 import marshmallow as ma
 import pytest
 
-from api.schemas.base import ValueSchema
+from api.schemas.base import OneFieldSchema, ValueSchema
 from api.schemas.catalog import NewPlanSchema, NewQuotaSchema
-from api.schemas.customers import NewSubscriptionSchema
+from api.schemas.customers import CustomerChangesSchema, NewSubscriptionSchema
 from api.views import BLUEPRINTS
 from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.catalog.service import NewPlan, NewQuota
+from usage_billing.core.changes import given
+from usage_billing.customers.service import CustomerChanges
 from usage_billing.subscriptions.anchors import Anchor
 
 PRICED = {"usageType": "report", "monthlyLimit": "3"}
@@ -44,6 +46,26 @@ def test_a_subscription_with_quotas_of_its_own() -> None:
     assert (new.customer_id, new.anchor) == ("u", Anchor.CALENDAR)
 
 
+@pytest.mark.parametrize(
+    ("body", "changes"),
+    [
+        ({"name": "Ann"}, CustomerChanges(name="Ann")),
+        ({"email": None}, CustomerChanges(email=None)),
+        ({"name": "Ann", "email": "a@b.example"}, CustomerChanges(name="Ann", email="a@b.example")),
+        ({}, CustomerChanges()),
+    ],
+)
+def test_a_change_of_a_customer_has_what_was_given(body: dict[str, Any], changes: CustomerChanges) -> None:
+    assert CustomerChangesSchema().load(body) == changes
+    assert sorted(given(changes)) == sorted(body)
+
+
+@pytest.mark.parametrize("schema", OneFieldSchema.__subclasses__())
+def test_a_body_of_one_field_is_the_value_of_that_field(schema: type[OneFieldSchema]) -> None:
+    (field,) = schema().fields.values()
+    assert schema().load({field.data_key: "a text"}) == "a text"
+
+
 def test_a_wrong_body_builds_nothing() -> None:
     with pytest.raises(ma.ValidationError):
         NewPlanSchema().load({"id": "gold"})
@@ -52,7 +74,8 @@ def test_a_wrong_body_builds_nothing() -> None:
 @pytest.mark.parametrize("schema", schemas())
 def test_defaults_are_those_of_the_domain(schema: type[ValueSchema]) -> None:
     """A body and a command that leave something out mean the same."""
-    read: dict[str, Any] = {name: field.load_default for name, field in schema().fields.items()}
+    loaded = {name: field.load_default for name, field in schema().fields.items()}
+    read: dict[str, Any] = {name: default for name, default in loaded.items() if default is not ma.missing}
     kept = {field.name: field.default for field in fields(schema.builds) if field.default is not MISSING}
     common = read.keys() & kept.keys() - {"quotas"}
     assert {name: read[name] for name in common} == {name: kept[name] for name in common}

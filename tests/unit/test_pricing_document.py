@@ -9,7 +9,7 @@ import pytest
 
 from usage_billing.core.money import money_text
 from usage_billing.rating.currency import minor_unit
-from usage_billing.reports.preview import preview
+from usage_billing.reports.preview import Trial, preview
 
 TEXT = (Path(__file__).parents[2] / "docs" / "pricing.md").read_text(encoding="utf-8")
 # A price, and the table that follows it.
@@ -30,10 +30,12 @@ def test_an_example_holds(price: str, row: dict[str, str]) -> None:
     currency = row.get("currency", "USD")
     parsed = json.loads(price, parse_float=Decimal)
     if "quantities" in row:
-        found = preview(parsed, quantities=[Decimal(one) for one in row["quantities"].split(", ")], currency=currency)
+        quantities = [Decimal(one) for one in row["quantities"].split(", ")]
+        trial = Trial(price=parsed, currency=currency, quantities=quantities)
     else:
         recordings = int(row.get("recordings", 1))
-        found = preview(parsed, Decimal(row["quantity"]), currency=currency, recordings=recordings)
+        trial = Trial(price=parsed, currency=currency, quantity=Decimal(row["quantity"]), recordings=recordings)
+    found = preview(trial)
     assert money_text(found.amount, minor_unit(currency)) == (row.get("amount in USD") or row["amount"])
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from usage_billing.core.changes import UNCHANGED, Unchanged, given
 from usage_billing.core.errors import Conflict
 from usage_billing.customers.models import Customer
 from usage_billing.customers.queries import get_customer
@@ -19,6 +20,14 @@ class NewCustomer:
     email: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerChanges:
+    """What a caller changes of a customer; without an ``email`` (None) the customer has none any more."""
+
+    name: str | Unchanged = UNCHANGED
+    email: str | Unchanged | None = UNCHANGED
+
+
 def add_customer(session: Session, new: NewCustomer) -> Customer:
     """Store ``new``; raises Conflict when the id is taken."""
     added = session.scalars(
@@ -29,11 +38,10 @@ def add_customer(session: Session, new: NewCustomer) -> Customer:
     return added
 
 
-def change_customer(session: Session, customer_id: str, *, changes: dict[str, str | None]) -> Customer:
-    """Set the fields in ``changes``, of ``name`` and ``email``; raises NotFound."""
+def change_customer(session: Session, customer_id: str, changes: CustomerChanges) -> Customer:
+    """Set what ``changes`` gives; raises NotFound."""
     customer = get_customer(session, customer_id)
-    for name in ("name", "email"):
-        if name in changes:
-            setattr(customer, name, changes[name])
+    for name, value in given(changes).items():
+        setattr(customer, name, value)
     session.flush()
     return customer

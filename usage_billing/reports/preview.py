@@ -16,6 +16,20 @@ _NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A price as a caller spells it, and the ``quantity`` to rate, which was reported in ``recordings`` recordings.
+
+    ``quantities``, given instead, has the quantity of each recording.
+    """
+
+    price: Mapping[str, Any]
+    currency: str
+    quantity: Decimal | None = None
+    quantities: Sequence[Decimal] | None = None
+    recordings: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """What a price charges: ``breakdown`` adds up to ``exact``, which is rounded once to ``amount`` in ``currency``."""
 
@@ -25,30 +39,22 @@ class Preview:
     breakdown: tuple[Line, ...]
 
 
-def preview(
-    price: Mapping[str, Any],
-    quantity: Decimal | None = None,
-    *,
-    currency: str,
-    recordings: int = 1,
-    quantities: Sequence[Decimal] | None = None,
-) -> Preview:
-    """Rate ``quantity``, reported in ``recordings`` recordings, by a price as a caller spells it.
+def preview(trial: Trial) -> Preview:
+    """Rate what is tried; raises InvalidInput with a pointer into ``{price, quantity, quantities, currency}``.
 
-    ``quantities``, given instead, has the quantity of each recording. A price with a rule for each recording needs it,
-    unless there is only one recording. Raises InvalidInput with a pointer into
-    ``{price, quantity, quantities, recordings, currency}``.
+    A price with a rule for each recording needs ``quantities``, unless there is only one recording.
     """
+    currency, quantity, quantities = trial.currency, trial.quantity, trial.quantities
     if not is_currency(currency):
         raise InvalidInput.field("/currency", "must be an ISO 4217 currency code such as USD", code="unknown_currency")
-    parsed = parse_price(price)
+    parsed = parse_price(trial.price)
     if (quantity is None) == (quantities is None):
         raise InvalidInput.field("/quantity", "is required, or quantities in its place", code="required")
     if quantities is None:
-        if parsed.reads_each and recordings != 1:
+        if parsed.reads_each and trial.recordings != 1:
             message = "are required: the price charges recording by recording"
             raise InvalidInput.field("/quantities", message, code="required")
-        quantities, count = [quantity or _NOTHING], recordings
+        quantities, count = [quantity or _NOTHING], trial.recordings
     else:
         count = len(quantities)
     each = [one for one in quantities if one]

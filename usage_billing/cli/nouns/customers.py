@@ -69,15 +69,15 @@ def show(*, id: str, as_json: bool) -> None:
 @json_option
 def change(*, id: str, name: str | None, email: str | None, no_email: bool, as_json: bool) -> None:
     """Change the name or the e-mail address of the customer ID."""
+    from usage_billing.core.changes import UNCHANGED
+    from usage_billing.customers.service import CustomerChanges
     from usage_billing.flows.administration.manage_customers import change_customer
 
     if email and no_email:
         raise click.UsageError("--email and --no-email contradict each other.")
-    changes: dict[str, str | None] = {key: value for key, value in (("name", name), ("email", email)) if value}
-    if no_email:
-        changes["email"] = None
-    if not changes:
+    if not (name or email or no_email):
         raise click.UsageError("Say what to change: --name, --email or --no-email.")
+    changes = CustomerChanges(name=name or UNCHANGED, email=None if no_email else email or UNCHANGED)
     with writing() as session:
-        shape = wire.show(CUSTOMER, change_customer(session, id, changes=changes, actor=actor(), now=utc_now()))
+        shape = wire.show(CUSTOMER, change_customer(session, id, changes, actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)

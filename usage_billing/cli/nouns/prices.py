@@ -36,13 +36,14 @@ def preview(
     *, price: dict[str, Any], quantities: tuple[Decimal, ...], currency: str, recordings: int, as_json: bool
 ) -> None:
     """Rate a quantity by a price, step by step. It needs no database and stores nothing."""
-    from usage_billing.reports.preview import preview as rate_price
+    from usage_billing.reports.preview import Trial
+    from usage_billing.reports.preview import preview as rate
 
     if len(quantities) > 1:
-        rated = rate_price(price, quantities=quantities, currency=currency)
+        trial = Trial(price=price, currency=currency, quantities=quantities)
     else:
-        rated = rate_price(price, quantities[0], currency=currency, recordings=recordings)
-    shape = wire.show(PREVIEW, rated)
+        trial = Trial(price=price, currency=currency, quantity=quantities[0], recordings=recordings)
+    shape = wire.show(PREVIEW, rate(trial))
     if as_json:
         print_json(shape)
         return

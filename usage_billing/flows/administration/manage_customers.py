@@ -5,9 +5,10 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
+from usage_billing.core.changes import given
 from usage_billing.customers import service
 from usage_billing.customers.models import Customer
-from usage_billing.customers.service import NewCustomer
+from usage_billing.customers.service import CustomerChanges, NewCustomer
 
 
 def create_customer(session: Session, new: NewCustomer, *, actor: str, now: datetime) -> Customer:
@@ -18,16 +19,16 @@ def create_customer(session: Session, new: NewCustomer, *, actor: str, now: date
 
 
 def change_customer(
-    session: Session, customer_id: str, *, changes: dict[str, str | None], actor: str, now: datetime
+    session: Session, customer_id: str, changes: CustomerChanges, *, actor: str, now: datetime
 ) -> Customer:
-    """Set the fields in ``changes``, of ``name`` and ``email``; raises NotFound."""
-    customer = service.change_customer(session, customer_id, changes=changes)
+    """Set what ``changes`` gives; raises NotFound."""
+    customer = service.change_customer(session, customer_id, changes)
     note(
         session,
         actor=actor,
         action="customer.changed",
         subject=f"customer:{customer_id}",
         at=now,
-        fields=sorted(changes),
+        fields=sorted(given(changes)),
     )
     return customer
