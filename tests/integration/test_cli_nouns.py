@@ -189,7 +189,7 @@ def test_bill_then_look_at_runs_and_invoices(cli: Cli, world: Engine, now: datet
     assert run["requestedBy"].startswith("cli")
     assert run["digest"] == rehearsed["digest"]
     assert cli("runs", "show", run["id"], "--json").json["slicesDone"] == 1
-    assert rehearsed["id"] in cli("runs", "list").out
+    assert rehearsed["id"] in cli("runs", "list", "--wide").out
     for _ in range(2):
         assert cli("bill", "--subscription", "sub456", "--json").json["items"] == 0
     invoices = cli("invoices", "list", "--subscription", "sub456", "--customer", "user123", "--json").json

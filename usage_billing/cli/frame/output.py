@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from rich.progress import Progress
-    from rich.table import Table
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Columns of a table in a pipe, which has no width of its own: enough that no identifier is broken in two.
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
-_WIDTH_OF_A_PIPE = 240
+# Cells of a line where there is no terminal and no COLUMNS.
+_USUAL_SIZE = (80, 24)
+_WIDE = "usage_billing.wide"
 
 
 def json_option(function: Function) -> Function:
@@ -33,24 +34,32 @@ def print_json(value: object) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
-    """Print a list of things of one kind. With no rows, people see the text ``empty``."""
+def wide_option(function: Function) -> Function:
+    """``--wide``: tables with every column, nothing shortened, whatever the width of the terminal."""
+    return click.option(
+        "--wide", is_flag=True, expose_value=False, callback=_remember_wide, help="Whole ids and every column."
+    )(function)
+
+
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str, wide_only: Collection[str] = ()
+) -> None:
+    """Print a list of things of one kind. With no rows, people see the text ``empty``.
+
+    The columns ``wide_only`` are shown with ``--wide`` alone.
+    """
     if as_json:
         print_json(list(rows))
         return
     if not rows:
         click.echo(empty)
         return
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
+    from usage_billing.cli.frame.table import table_lines
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(_heading(name), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_to_the_second(shown(value))) for value in row.values()))
-    print_table(table)
+    wide = _is_wide()
+    names = [name for name in rows[0] if wide or name not in wide_only]
+    cells = [[_to_the_second(shown(row[name])) for name in names] for row in rows]
+    _print_lines(table_lines([_heading(name) for name in names], cells, None if wide else _width()))
 
 
 def print_thing(thing: Mapping[str, Any], *, as_json: bool) -> None:
@@ -58,15 +67,9 @@ def print_thing(thing: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(thing)
         return
-    from rich.table import Table
-    from rich.text import Text
+    from usage_billing.cli.frame.table import field_lines
 
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in thing.items():
-        table.add_row(Text(_heading(name)), Text(shown(value)))
-    print_table(table)
+    _print_lines(field_lines([_heading(name) for name in thing], [shown(value) for value in thing.values()], _width()))
 
 
 def print_parts(thing: Mapping[str, Any], lists: Mapping[str, str], *, as_json: bool) -> None:
@@ -78,19 +81,6 @@ def print_parts(thing: Mapping[str, Any], lists: Mapping[str, str], *, as_json: 
     for name, empty in lists.items():
         click.echo(f"\n{_heading(name).capitalize()}")
         print_rows(thing[name], as_json=False, empty=empty)
-
-
-def print_table(table: Table) -> None:
-    """Print ``table`` on stdout, as wide as the terminal."""
-    from rich.console import Console
-
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
-    # A pipe gets no trailing blanks.
-    with console.capture() as capture:
-        console.print(table)
-    for line in capture.get().splitlines():
-        if line.strip():
-            click.echo(line.rstrip())
 
 
 def progress() -> Progress:
@@ -156,3 +146,22 @@ def _to_the_second(text: str) -> str:
 def _heading(name: str) -> str:
     """``periodStart`` as a person reads it: ``period start``."""
     return "".join(f" {c.lower()}" if c.isupper() else c for c in name)
+
+
+def _remember_wide(ctx: click.Context, _: click.Parameter, given: bool) -> None:
+    ctx.meta[_WIDE] = given
+
+
+def _is_wide() -> bool:
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(_WIDE))
+
+
+def _width() -> int:
+    """The cells of a line: the terminal's, or COLUMNS, or 80 in a pipe."""
+    return shutil.get_terminal_size(_USUAL_SIZE).columns
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        click.echo(line)

@@ -11,7 +11,7 @@ import click
 
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
-from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell
+from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell, wide_option
 from usage_billing.cli.frame.types import AMOUNT, IDENTIFIER, METHOD, NAME, TIME
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from usage_billing.reports.explain import Explanation
 
 _COLUMNS = ("id", "number", "userId", "subscriptionId", "kind", "status", "closesAt", "currency", "total")
+_WIDE_ONLY = {"subscriptionId", "kind", "closesAt"}
 _ITEM_COLUMNS = ("usageType", "kind", "quantity", "unitPrice", "amount", "description")
 _STATUSES = [*map(str, InvoiceStatus)]
 
@@ -42,6 +43,7 @@ def command() -> None:
 @click.option("--status", type=click.Choice(_STATUSES), help="Only in this state.")
 @span_options("those whose period starts")
 @limit_option
+@wide_option
 @json_option
 def list_invoices(*, limit: int, as_json: bool, **asked: Any) -> None:
     """List invoices, drafts first, then the newest number."""
@@ -55,11 +57,12 @@ def list_invoices(*, limit: int, as_json: bool, **asked: Any) -> None:
         rows = [wire.show(INVOICE, view) for view in invoice_views(session, found)]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     empty = none_of("invoices", hint="usage-billing bill makes them from usage.", **asked)
-    print_rows(shown, as_json=as_json, empty=empty)
+    print_rows(shown, as_json=as_json, empty=empty, wide_only=_WIDE_ONLY)
 
 
 @command.command(epilog=example("invoices show INV-00000001", "invoices show 01890a5d-ac96-774b-bcce-b302099a8057"))
 @click.argument("invoice")
+@wide_option
 @json_option
 def show(*, invoice: str, as_json: bool) -> None:
     """Show INVOICE, by its number or id, with its items."""
@@ -85,6 +88,7 @@ def document(*, invoice: str) -> None:
 
 @command.command(epilog=example("invoices upcoming sub456"))
 @click.argument("subscription", type=IDENTIFIER)
+@wide_option
 @json_option
 def upcoming(*, subscription: str, as_json: bool) -> None:
     """Show the next invoice of SUBSCRIPTION as billing would make it by what is known now; nothing is stored.
@@ -115,6 +119,7 @@ def upcoming(*, subscription: str, as_json: bool) -> None:
 @click.option(
     "--events", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Recordings to show of each."
 )
+@wide_option
 @json_option
 def explain(*, invoice: str, item: UUID | None, after: int, events: int, as_json: bool) -> None:
     """Explain the items of INVOICE: the quota, the arithmetic, and the recordings behind each."""

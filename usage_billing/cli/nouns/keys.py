@@ -13,7 +13,7 @@ from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.principal import SCOPES
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
-from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell
+from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER, KEY_NAME, SPAN, TIME
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, NotFound
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from usage_billing.access.service import IssuedKey
 
-_COLUMNS = ("id", "prefix", "name", "scopes", "createdAt", "expiresAt", "revokedAt", "lastUsedAt")
+_COLUMNS = ("prefix", "name", "scopes", "createdAt", "expiresAt", "revokedAt", "lastUsedAt", "id")
+_WIDE_ONLY = {"createdAt", "revokedAt", "id"}
 
 
 @click.group(epilog=example("keys create --name reports --scope usage:write --scope usage:read"))
@@ -59,6 +60,7 @@ def create(
 @click.option("--all", "also_ended", is_flag=True, help="Also keys that were revoked or have expired.")
 @click.option("--ended", is_flag=True, help="Only those.")
 @limit_option
+@wide_option
 @json_option
 def list_keys(*, scope: str | None, also_ended: bool, ended: bool, limit: int, as_json: bool) -> None:
     """List keys that hold, newest first, without what opens anything."""
@@ -73,7 +75,7 @@ def list_keys(*, scope: str | None, also_ended: bool, ended: bool, limit: int, a
         rows = [wire.show(API_KEY, row) for row in found]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     empty = none_of("keys", hint="usage-billing keys create --help", scope=scope, ended=ended)
-    print_rows(shown, as_json=as_json, empty=empty)
+    print_rows(shown, as_json=as_json, empty=empty, wide_only=_WIDE_ONLY)
 
 
 @command.command(epilog=example("keys rotate ub_1a2b3c4d --overlap 7d"))

@@ -7,7 +7,7 @@ import click
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
-from usage_billing.cli.frame.output import json_option, print_rows, print_thing
+from usage_billing.cli.frame.output import json_option, print_rows, print_thing, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER, PRICE
 from usage_billing.core.clock import utc_now
 from usage_billing.core.periods import INTERVALS, MAX_COUNT
@@ -15,6 +15,8 @@ from usage_billing.core.proration import METHODS, OnDowngrade
 from usage_billing.core.spans import Span
 from usage_billing.wire import noun as wire
 from usage_billing.wire.plan import PLAN
+
+_WIDE_ONLY = {"baseFeeTiming", "proration", "prorateStartAndEnd", "onDowngrade", "paymentDays", "createdAt"}
 
 
 @click.group(epilog=example("plans create business --name Business --currency USD"))
@@ -73,6 +75,7 @@ def create(*, as_json: bool, **given: Any) -> None:
 @command.command(name="list", epilog=example("plans list --json"))
 @span_options("those made")
 @limit_option
+@wide_option
 @json_option
 def list_plans(*, span: Span, limit: int, as_json: bool) -> None:
     """List plans by id."""
@@ -83,7 +86,7 @@ def list_plans(*, span: Span, limit: int, as_json: bool) -> None:
     with reading() as session:
         rows = [wire.show(PLAN, row) for row in first_rows(session, statement, limit=limit)]
     empty = none_of("plans", hint="usage-billing plans create --help", span=span)
-    print_rows(rows, as_json=as_json, empty=empty)
+    print_rows(rows, as_json=as_json, empty=empty, wide_only=_WIDE_ONLY)
 
 
 @command.command(epilog=example("plans show business"))

@@ -11,7 +11,16 @@ import click
 from usage_billing.cli.frame.database import actor, connected, reading
 from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
-from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, progress, tell
+from usage_billing.cli.frame.output import (
+    json_option,
+    pick,
+    print_json,
+    print_rows,
+    print_thing,
+    progress,
+    tell,
+    wide_option,
+)
 from usage_billing.cli.frame.types import IDENTIFIER, REASON
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Conflict, NotFound
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _COLUMNS = ("id", "reason", "detail", "userId", "subscriptionId", "receivedAt", "status")
+_WIDE_ONLY = {"detail", "status"}
 _PAGE = 500
 _STATUSES = [*map(str, QuarantineStatus)]
 _ANY = "any"
@@ -41,6 +51,7 @@ def command() -> None:
 @click.option("--subscription", "subscription_id", type=IDENTIFIER, help="Only what names this subscription.")
 @span_options("those received")
 @limit_option
+@wide_option
 @json_option
 def list_quarantined(*, reason: str | None, status: str, limit: int, as_json: bool, **asked: Any) -> None:
     """List what is quarantined, oldest first."""
@@ -55,7 +66,12 @@ def list_quarantined(*, reason: str | None, status: str, limit: int, as_json: bo
     state = "" if status == _ANY else f"{status} "
     because = f" as {reason}" if reason else ""
     empty = none_of("recordings in quarantine", hint=f"Nothing is {state}in quarantine{because}.", **asked)
-    print_rows(shown, as_json=as_json, empty=empty.removeprefix("There are no recordings in quarantine: "))
+    print_rows(
+        shown,
+        as_json=as_json,
+        empty=empty.removeprefix("There are no recordings in quarantine: "),
+        wide_only=_WIDE_ONLY,
+    )
 
 
 @command.command(epilog=example("quarantine show 01890a5d-ac96-774b-bcce-b302099a8057"))

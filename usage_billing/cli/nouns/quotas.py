@@ -7,7 +7,7 @@ import click
 
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
-from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing
+from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
 from usage_billing.core.clock import utc_now
 from usage_billing.core.decimals import plain
@@ -19,6 +19,7 @@ _COLUMNS = (
     *("id", "planId", "usageType", "version", "monthlyLimit", "price", "unitName", "subscriptionId", "effective"),
     *("effectiveFrom", "effectiveUntil"),
 )
+_WIDE_ONLY = {"unitName", "effective", "effectiveFrom", "effectiveUntil"}
 _EXAMPLE = "quotas create --plan business --usage-type assessment --limit 50 --unit-price 10.00"
 
 
@@ -75,6 +76,7 @@ def create(
 @click.option("--all", "all_versions", is_flag=True, help="Also versions that a later one has replaced.")
 @click.option("--replaced", is_flag=True, help="Only those.")
 @limit_option
+@wide_option
 @json_option
 def list_quotas(*, all_versions: bool, replaced: bool, limit: int, as_json: bool, **asked: Any) -> None:
     """List quotas by plan and usage type."""
@@ -89,7 +91,7 @@ def list_quotas(*, all_versions: bool, replaced: bool, limit: int, as_json: bool
         rows = [wire.show(QUOTA, row) for row in first_rows(session, statement, limit=limit)]
     empty = none_of("quotas", hint="usage-billing quotas create --help", replaced=replaced, **asked)
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
-    print_rows(shown, as_json=as_json, empty=empty)
+    print_rows(shown, as_json=as_json, empty=empty, wide_only=_WIDE_ONLY)
 
 
 @command.command(epilog=example("quotas show 1"))

@@ -6,10 +6,11 @@ import click
 
 from usage_billing.cli.frame.database import reading
 from usage_billing.cli.frame.listing import example, first_rows, limit_option
-from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing
+from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
 from usage_billing.wire import noun as wire
 from usage_billing.wire.billing_run import RUN
 
+_WIDE_ONLY = {"dryRun", "requestedBy", "startedAt", "finishedAt", "items"}
 _COLUMNS = ("id", "asOf", "status", "dryRun", "requestedBy", "startedAt", "finishedAt", "items", "finalized", "amounts")
 
 
@@ -20,6 +21,7 @@ def command() -> None:
 
 @command.command(name="list", epilog=example("runs list --limit 10"))
 @limit_option
+@wide_option
 @json_option
 def list_runs(*, limit: int, as_json: bool) -> None:
     """List runs, newest first."""
@@ -31,7 +33,7 @@ def list_runs(*, limit: int, as_json: bool) -> None:
         found = first_rows(session, select(BillingRun).order_by(BillingRun.id.desc()), limit=limit)
         rows = [wire.show(RUN, row) for row in found]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
-    print_rows(shown, as_json=as_json, empty="Billing has not run yet: usage-billing bill")
+    print_rows(shown, as_json=as_json, wide_only=_WIDE_ONLY, empty="Billing has not run yet: usage-billing bill")
 
 
 @command.command(epilog=example("runs show 01890a5d-ac96-774b-bcce-b302099a8057"))

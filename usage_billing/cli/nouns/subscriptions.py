@@ -11,7 +11,7 @@ import click
 
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
-from usage_billing.cli.frame.output import json_option, pick, print_parts, print_rows
+from usage_billing.cli.frame.output import json_option, pick, print_parts, print_rows, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT, LOCAL_TIME, MOMENT, NEW_IDENTIFIER, in_zone
 from usage_billing.core.clock import utc_now
 from usage_billing.core.limits import MAX_BIGINT
@@ -29,6 +29,7 @@ Moment = str | datetime
 
 _EXAMPLE = "subscriptions create sub456 --customer user123 --plan business --started 2026-01-01"
 _COLUMNS = ("id", "userId", "planId", "startedAt", "endedAt", "timezone", "anchor")
+_WIDE_ONLY = {"timezone", "anchor"}
 _at = click.option(
     "--at",
     type=MOMENT,
@@ -95,6 +96,7 @@ def create(*, started_at: datetime | None, quotas: tuple[dict[str, Any], ...], a
 @click.option("--status", type=click.Choice(STATUSES), help="Only what is so now.")
 @span_options("those that start")
 @limit_option
+@wide_option
 @json_option
 def list_subscriptions(*, limit: int, as_json: bool, **asked: Any) -> None:
     """List subscriptions by id."""
@@ -109,7 +111,7 @@ def list_subscriptions(*, limit: int, as_json: bool, **asked: Any) -> None:
         rows = [wire.show(SUBSCRIPTION, row) for row in found]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     empty = none_of("subscriptions", hint="usage-billing subscriptions create --help", **asked)
-    print_rows(shown, as_json=as_json, empty=empty)
+    print_rows(shown, as_json=as_json, empty=empty, wide_only=_WIDE_ONLY)
 
 
 @command.command(epilog=example("subscriptions show sub456"))

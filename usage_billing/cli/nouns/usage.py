@@ -10,7 +10,7 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example, limit_option, none_of, span_options
-from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, tell
+from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, tell, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER, REASON
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
@@ -82,6 +82,7 @@ def record(*, metadata: str | None, as_json: bool, **given: str | None) -> None:
 @click.option("--usage-type", type=IDENTIFIER, help="Only of this usage type.")
 @span_options("what was used")
 @limit_option
+@wide_option
 @json_option
 def list_usage(*, subscription: str, usage_type: str | None, span: Span, limit: int, as_json: bool) -> None:
     """List what was recorded under SUBSCRIPTION, by when it was used, newest first."""

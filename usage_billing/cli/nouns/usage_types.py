@@ -4,7 +4,7 @@ import click
 
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
-from usage_billing.cli.frame.output import json_option, print_rows, print_thing
+from usage_billing.cli.frame.output import json_option, print_rows, print_thing, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, UNIT
 from usage_billing.core.clock import utc_now
 from usage_billing.core.spans import Span
@@ -36,6 +36,7 @@ def create(*, id: str, unit_name: str | None, aggregation: str, as_json: bool) -
 @command.command(name="list", epilog=example("usage-types list --json"))
 @span_options("those made")
 @limit_option
+@wide_option
 @json_option
 def list_usage_types(*, span: Span, limit: int, as_json: bool) -> None:
     """List usage types by id."""

@@ -12,7 +12,7 @@ import click
 
 from usage_billing.cli.frame.database import reading
 from usage_billing.cli.frame.listing import example
-from usage_billing.cli.frame.output import json_option, print_json, print_rows
+from usage_billing.cli.frame.output import json_option, print_json, print_rows, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER, PRICE_OF, TIME
 from usage_billing.core.clock import instant_text
 from usage_billing.core.decimals import EXACT
@@ -34,6 +34,7 @@ _EXAMPLES = (
 @click.option("--to", "end", type=TIME, required=True, help="and before then.")
 @click.option("--customer", "customer_id", type=IDENTIFIER, help="Only this customer.")
 @click.option("--price", "prices", type=PRICE_OF, multiple=True, help="TYPE=JSON: at this price. May be repeated.")
+@wide_option
 @json_option
 def command(
     *,
