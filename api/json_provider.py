@@ -26,6 +26,11 @@ class ExactJson(JSONProvider):
         return Response(_encode(self._prepare_response_obj(args, kwargs)), content_type=_JSON)
 
 
+def json_text(body: Any) -> bytes:
+    """JSON text of ``body``, as answers have it."""
+    return _encode(body)
+
+
 def json_response(body: Any, *, status: int = 200) -> Response:
     """An answer with ``body`` as JSON, which no schema looks at."""
     return Response(_encode(body), status=status, content_type=_JSON)

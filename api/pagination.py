@@ -1,7 +1,7 @@
 """Cursors: opaque text for where a page ended. A cursor that this API did not make is refused."""
 
 from base64 import urlsafe_b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -10,10 +10,12 @@ from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from api.errors import Unreadable
+from api.fitted import fitted
 from usage_billing.core.identifiers import IDENTIFIER_PATTERN
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.core.spans import Span
 from usage_billing.db.keyset import page_of
+from usage_billing.wire.noun import Noun
 
 Row = TypeVar("Row")
 
@@ -29,14 +31,22 @@ def listed(
     statement: Select[Row],
     query: dict[str, Any],
     *,
+    noun: Noun,
     by: Sequence[InstrumentedAttribute[Any]],
     kind: Any,
     newest_first: bool = False,
+    viewed: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+    currency: str = "",
 ) -> dict[str, Any]:
-    """The page that ``query`` (``limit``, ``cursor``) asks for, ready for ``page_of`` its noun."""
+    """The page that ``query`` (``limit``, ``cursor``) asks for, in the bytes that a page may have.
+
+    It is ready for ``page_of`` ``noun``, which describes what ``viewed`` makes of the rows; money is in ``currency``
+    where a thing does not say its own.
+    """
     after = read_cursor(query["cursor"], kind)
     page = page_of(session, statement, by=by, after=after, limit=query["limit"], newest_first=newest_first)
-    return {"data": page.rows, "next_cursor": page.last}
+    data, last = fitted(noun, viewed(page.rows), positions=page.keys, last=page.last, currency=currency)
+    return {"data": data, "next_cursor": last}
 
 
 def filters_of(query: dict[str, Any]) -> dict[str, Any]:

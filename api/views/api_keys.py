@@ -45,7 +45,7 @@ def list_api_keys(query: dict[str, Any]) -> dict[str, Any]:
     """List keys, newest first, ended ones included; never the key itself."""
     with read_only(state().engine) as session:
         statement = keys_where(now=state().clock(), **filters_of(query))
-        return listed(session, statement, query, by=[ApiKey.id], kind=BY_ID, newest_first=True)
+        return listed(session, statement, query, noun=API_KEY, by=[ApiKey.id], kind=BY_ID, newest_first=True)
 
 
 @blp.route("/<uuid:key_id>", methods=["GET"])

@@ -51,7 +51,7 @@ def process_billing(request: RunRequest) -> BillingRun:
 def list_billing_runs(query: dict[str, Any]) -> dict[str, Any]:
     """List billing runs, newest first."""
     with read_only(state().engine) as session:
-        return listed(session, select(BillingRun), query, by=[BillingRun.id], kind=BY_ID, newest_first=True)
+        return listed(session, select(BillingRun), query, noun=RUN, by=[BillingRun.id], kind=BY_ID, newest_first=True)
 
 
 @blp.route("/billing-runs/<uuid:run_id>", methods=["GET"])

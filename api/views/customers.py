@@ -18,7 +18,7 @@ from usage_billing.customers.queries import customers_where, get_customer
 from usage_billing.customers.service import CustomerChanges, NewCustomer
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_customers
-from usage_billing.wire.credit import CREDITS
+from usage_billing.wire.credit import CREDIT_ENTRY, CREDITS
 from usage_billing.wire.customer import CUSTOMER
 from usage_billing.wire.noun import page_of
 
@@ -42,7 +42,9 @@ def create_customer(new: NewCustomer) -> Customer:
 def list_customers(query: dict[str, Any]) -> dict[str, Any]:
     """List customers by id; `from` and `to` are of `createdAt`."""
     with read_only(state().engine) as session:
-        return listed(session, customers_where(**filters_of(query)), query, by=[Customer.id], kind=BY_NAME)
+        return listed(
+            session, customers_where(**filters_of(query)), query, noun=CUSTOMER, by=[Customer.id], kind=BY_NAME
+        )
 
 
 @blp.route("/<identifier:customer_id>", methods=["GET"])
@@ -77,5 +79,7 @@ def show_credits(query: dict[str, Any], customer_id: str) -> dict[str, Any]:
     with read_only(state().engine) as session:
         get_customer(session, customer_id)
         statement = entries_of(customer_id)
-        entries = listed(session, statement, query, by=[CreditEntry.id], kind=BY_NUMBER, newest_first=True)
+        entries = listed(
+            session, statement, query, noun=CREDIT_ENTRY, by=[CreditEntry.id], kind=BY_NUMBER, newest_first=True
+        )
         return {"customer_id": customer_id, "balances": balances_of(session, customer_id), "entries": entries}

@@ -1,6 +1,6 @@
 """Invoices: what is charged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -26,10 +26,13 @@ from usage_billing.reports.explain import Explanation, explain
 from usage_billing.reports.invoice_page import POLICY, page_of_invoice
 from usage_billing.reports.invoices import MAX_ITEMS, InvoiceView, invoice_view, invoice_views, zone_of
 from usage_billing.wire.explanation import EXPLANATION
-from usage_billing.wire.invoice import INVOICE, INVOICE_ITEMS
+from usage_billing.wire.invoice import INVOICE, INVOICE_ITEM, INVOICE_ITEMS
 from usage_billing.wire.noun import page_of, show
 
 Step = Callable[..., Invoice]
+
+# Invoices whose items are read at once. Ten of a thousand items each are ten times what a page may have.
+_AT_A_TIME = 10
 
 blp = Blueprint("invoices", __name__, url_prefix="/api/invoices", description="What is charged.")
 
@@ -48,8 +51,16 @@ def list_invoices(query: dict[str, Any]) -> dict[str, Any]:
     query["customer_id"] = query["customer_id"] or caller().customer_id
     statement = invoices_where(**filters_of(query))
     with read_only(state().engine) as session:
-        page = listed(session, statement, query, by=[Invoice.place, Invoice.id], kind=BY_PLACE, newest_first=True)
-        return page | {"data": invoice_views(session, page["data"], items=MAX_ITEMS)}
+        return listed(
+            session,
+            statement,
+            query,
+            noun=INVOICE,
+            by=[Invoice.place, Invoice.id],
+            kind=BY_PLACE,
+            newest_first=True,
+            viewed=partial(_some_at_a_time, session),
+        )
 
 
 @blp.route("/<uuid:invoice_id>", methods=["GET"])
@@ -71,8 +82,17 @@ def list_items(query: dict[str, Any], invoice_id: UUID) -> dict[str, Any]:
         invoice = get_invoice(session, invoice_id)
         if not caller().may_see(invoice.customer_id):
             raise NotFound(f"there is no invoice {invoice_id}")
-        page = listed(session, items_where(invoice_id), query, by=[UsageInvoiceItem.id], kind=BY_ID)
-        return page | {"currency": invoice.currency}
+        code = invoice.currency
+        page = listed(
+            session,
+            items_where(invoice_id),
+            query,
+            noun=INVOICE_ITEM,
+            by=[UsageInvoiceItem.id],
+            kind=BY_ID,
+            currency=code,
+        )
+        return page | {"currency": code}
 
 
 @blp.route("/<uuid:invoice_id>/document", methods=["GET"])
@@ -135,6 +155,12 @@ def explain_item(query: dict[str, Any], invoice_id: UUID, item_id: UUID) -> Expl
     if not caller().may_see(found.invoice.customer_id):
         raise NotFound(f"there is no invoice {invoice_id}")
     return found
+
+
+def _some_at_a_time(session: Session, invoices: Sequence[Invoice]) -> Iterator[InvoiceView]:
+    """What is shown of these in a list. A page that is full reads the items of no further invoices."""
+    for start in range(0, len(invoices), _AT_A_TIME):
+        yield from invoice_views(session, invoices[start : start + _AT_A_TIME], items=MAX_ITEMS)
 
 
 def _seen(session: Session, invoice_id: UUID) -> InvoiceView:

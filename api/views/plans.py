@@ -38,7 +38,7 @@ def create_plan(new: NewPlan) -> Plan:
 def list_plans(query: dict[str, Any]) -> dict[str, Any]:
     """List plans by id; `from` and `to` are of `createdAt`."""
     with read_only(state().engine) as session:
-        return listed(session, plans_where(**filters_of(query)), query, by=[Plan.id], kind=BY_NAME)
+        return listed(session, plans_where(**filters_of(query)), query, noun=PLAN, by=[Plan.id], kind=BY_NAME)
 
 
 @blp.route("/<identifier:plan_id>", methods=["GET"])

@@ -31,7 +31,9 @@ def list_quarantine(query: dict[str, Any]) -> dict[str, Any]:
     """List quarantined recordings, newest first."""
     with read_only(state().engine) as session:
         statement = quarantined_where(**filters_of(query))
-        return listed(session, statement, query, by=[QuarantinedUsage.id], kind=BY_ID, newest_first=True)
+        return listed(
+            session, statement, query, noun=QUARANTINED, by=[QuarantinedUsage.id], kind=BY_ID, newest_first=True
+        )
 
 
 @blp.route("/<uuid:record_id>", methods=["GET"])

@@ -38,7 +38,7 @@ def define_quota(new: NewQuota) -> UsageQuota:
 def list_quotas(query: dict[str, Any]) -> dict[str, Any]:
     """List versions of quotas, oldest first: all of them unless the query chooses."""
     with read_only(state().engine) as session:
-        return listed(session, quotas_where(**filters_of(query)), query, by=[UsageQuota.id], kind=BY_NUMBER)
+        return listed(session, quotas_where(**filters_of(query)), query, noun=QUOTA, by=[UsageQuota.id], kind=BY_NUMBER)
 
 
 @blp.route(f"/<int(max={MAX_BIGINT}):quota_id>", methods=["GET"])

@@ -6,6 +6,7 @@ from uuid import UUID
 from api import enqueue
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.fitted import fitted
 from api.pagination import BY_PLACE, read_cursor
 from api.schemas.recordings import VoidSchema
 from api.schemas.usage import RecordsQuery
@@ -63,7 +64,8 @@ def list_records(query: dict[str, Any], subscription_id: str) -> dict[str, Any]:
         if not caller().may_see(owner_of(session, subscription_id)):
             raise NotFound(f"there is no subscription {subscription_id}")
         page = records_of(session, subscription_id, after=after, **query)
-    return {"data": page.rows, "next_cursor": page.last}
+    data, last = fitted(RECORD, page.rows, positions=page.keys, last=page.last)
+    return {"data": data, "next_cursor": last}
 
 
 def _find(record_id: UUID) -> RecordStatus | None:

@@ -1,6 +1,7 @@
 """Subscriptions: a customer on a plan, and what becomes of that."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from api.arguments import Blueprint
@@ -65,8 +66,8 @@ def list_subscriptions(query: dict[str, Any]) -> dict[str, Any]:
     now = state().clock()
     statement = subscriptions_where(now=now, **filters_of(query))
     with read_only(state().engine) as session:
-        page = listed(session, statement, query, by=[Subscription.id], kind=BY_NAME)
-        return page | {"data": subscription_views(session, page["data"], now=now)}
+        views = partial(subscription_views, session, now=now)
+        return listed(session, statement, query, noun=SUBSCRIPTION, by=[Subscription.id], kind=BY_NAME, viewed=views)
 
 
 @blp.route("/<identifier:subscription_id>", methods=["GET"])

@@ -5,6 +5,7 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.fitted import fitted
 from api.pagination import BY_NUMBER, read_cursor
 from api.schemas.paging import UsageQuery
 from api.state import state
@@ -13,9 +14,9 @@ from usage_billing.core.errors import NotFound
 from usage_billing.core.spans import Span
 from usage_billing.db.session import read_only
 from usage_billing.reports.usage import UsageLine, usage_of_customer, usage_under
-from usage_billing.reports.usage_page import UsagePage, page_of_lines
+from usage_billing.reports.usage_page import page_of_lines
 from usage_billing.subscriptions.queries import get_contract
-from usage_billing.wire.usage import SUBSCRIPTION_USAGE, USER_USAGE
+from usage_billing.wire.usage import SUBSCRIPTION_USAGE, USAGE_LINE, USER_USAGE
 
 blp = Blueprint("usage", __name__, url_prefix="/api/usage", description="What was used, and what is left.")
 
@@ -48,9 +49,12 @@ def show_subscription_usage(query: dict[str, Any], subscription_id: str) -> dict
     return shown | {"page": _page(lines, query)}
 
 
-def _page(lines: Sequence[UsageLine], query: dict[str, Any]) -> UsagePage:
+def _page(lines: Sequence[UsageLine], query: dict[str, Any]) -> dict[str, Any]:
     (after,) = read_cursor(query["cursor"], BY_NUMBER) or (0,)
-    return page_of_lines(lines, after=after)
+    page = page_of_lines(lines, after=after)
+    positions = [(after + count + 1,) for count in range(len(page.lines))]
+    fitting, following = fitted(USAGE_LINE, page.lines, positions=positions, last=page.next)
+    return {"lines": fitting, "next": following, "totals": page.totals}
 
 
 def _span(query: dict[str, Any]) -> Span | None:

@@ -38,7 +38,9 @@ def create_usage_type(new: NewUsageType) -> UsageType:
 def list_usage_types(query: dict[str, Any]) -> dict[str, Any]:
     """List usage types by id; `from` and `to` are of `createdAt`."""
     with read_only(state().engine) as session:
-        return listed(session, usage_types_where(**filters_of(query)), query, by=[UsageType.id], kind=BY_NAME)
+        return listed(
+            session, usage_types_where(**filters_of(query)), query, noun=USAGE_TYPE, by=[UsageType.id], kind=BY_NAME
+        )
 
 
 @blp.route("/<identifier:usage_type_id>", methods=["GET"])

@@ -12,10 +12,14 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows of a list. ``last`` is the last row's key, to be given as ``after``; None when no rows follow."""
+    """Some rows of a list. ``last`` is the last row's key, to be given as ``after``; None when no rows follow.
+
+    ``keys`` has the key of each row, for a page that is cut.
+    """
 
     rows: list[Row]
     last: tuple[Any, ...] | None
+    keys: list[tuple[Any, ...]]
 
 
 def page_of(
@@ -33,7 +37,6 @@ def page_of(
         statement = statement.where(key < after if newest_first else key > after)
     order = [column.desc() if newest_first else column.asc() for column in by]
     rows = list(session.scalars(statement.order_by(*order).limit(limit + 1)))
-    if len(rows) <= limit:
-        return Page(rows, None)
-    last = rows[limit - 1]
-    return Page(rows[:limit], tuple(getattr(last, column.key) for column in by))
+    shown = rows[:limit]
+    keys = [tuple(getattr(row, column.key) for column in by) for row in shown]
+    return Page(shown, keys[-1] if len(rows) > limit else None, keys)

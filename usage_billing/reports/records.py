@@ -70,10 +70,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """A page of recordings; ``last`` is where it ended, None when no page follows."""
+    """A page of recordings; ``last`` is where it ended, None when no page follows; ``keys``: where each row stands."""
 
     rows: list[Record]
     last: Position | None
+    keys: list[Position]
 
 
 def records_of(
@@ -102,7 +103,8 @@ def records_of(
     found = session.execute(statement, given | {"subscription": subscription_id, "limit": limit + 1})
     record, rows = reader(found, Record), found.all()
     records = [record(row) for row in rows[:limit]]
-    return Records(records, (rows[limit - 1].place, records[-1].id) if len(rows) > limit else None)
+    keys = [(row.place, row.id) for row in rows[:limit]]
+    return Records(records, keys[-1] if len(rows) > limit else None, keys)
 
 
 @cache

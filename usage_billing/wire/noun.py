@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from msgspec import Raw
+
 from usage_billing.wire.kinds import Currency, Cursor, Kind
 
 Shape = dict[str, Any]
@@ -63,9 +65,9 @@ class Many(Kind):
 
     noun: Noun
 
-    def show(self, value: Any, currency: str) -> list[Shape]:
-        """The things in their order."""
-        return [show(self.noun, one, currency=currency) for one in value]
+    def show(self, value: Any, currency: str) -> list[Any]:
+        """The things in their order; one that is JSON text already (``msgspec.Raw``) stays as it is."""
+        return [one if isinstance(one, Raw) else show(self.noun, one, currency=currency) for one in value]
 
 
 def show(noun: Noun, thing: Any, *, currency: str = "") -> Shape:

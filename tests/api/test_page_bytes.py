@@ -1,0 +1,96 @@
+"""A page of a list has at most 1 MiB: it ends earlier, and its cursor leads to the rest."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from api import fitted
+from tests.api.conftest import Billed
+from tests.api.test_invoice_lists import caught_up
+from tests.factories import make_recording, make_usage_type, record
+from tests.support.callers import Keys
+from usage_billing.db.session import transaction
+
+MIB = 1024 * 1024
+RECORDS = "/api/usage/subscription/sub456/records"
+
+
+def pages(client: FlaskClient, url: str, *, limit: int = 200) -> list[Any]:
+    """All pages of a list, as answers."""
+    found, cursor = [], ""
+    while True:
+        more = f"{'&' if '?' in url else '?'}limit={limit}" + (f"&cursor={cursor}" if cursor else "")
+        answer = client.get(url + more)
+        assert answer.status_code == 200, answer.json
+        found.append(answer)
+        cursor = answer.json["nextCursor"]
+        if cursor is None:
+            return found
+
+
+@pytest.mark.parametrize(("url", "subscription"), [(RECORDS, "sub456"), ("/api/quarantine", "nobody")])
+def test_large_things_make_more_pages(
+    world: None, admin: FlaskClient, engine: Engine, now: Any, url: str, subscription: str
+) -> None:
+    with transaction(engine) as session:
+        metadata = f'{{"text":"{"ü" * 8000}"}}'
+        made = [make_recording(now=now, subscription=subscription, metadata=metadata) for _ in range(150)]
+        record(session, *made)
+    found = pages(admin, url)
+    sizes = [len(answer.data) for answer in found]
+    assert len(sizes) > 1
+    assert max(sizes) <= MIB
+    assert min(sizes[:-1]) > MIB * 0.9
+    shown = [one["id"] for answer in found for one in answer.json["data"]]
+    assert sorted(shown) == sorted(str(one.id) for one in made)
+
+
+LISTS = (
+    *("/api/customers", "/api/plans", "/api/usage-types", "/api/quotas", "/api/subscriptions", "/api/api-keys"),
+    *("/api/invoices", "/api/billing-runs", "/api/quarantine", RECORDS),
+)
+
+
+def test_the_lists_are_all_there_are(client: FlaskClient) -> None:
+    paths = client.get("/api/openapi.json").json["paths"]
+    lists = {
+        path
+        for path, item in paths.items()
+        if "Page" in str(item.get("get", {}).get("responses", {}).get("200", {}).get("content", ""))
+    }
+    assert lists == {*LISTS, "/api/usage/subscription/{subscription_id}/records"} - {RECORDS}
+
+
+@pytest.mark.parametrize("url", LISTS)
+def test_a_page_has_one_thing_at_least_and_none_is_lost(
+    billed: Billed, admin: FlaskClient, keys: Keys, engine: Engine, now: Any, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    keys.of("usage:read")
+    with transaction(engine) as session:
+        record(session, *(make_recording(now=now, subscription="nobody") for _ in range(3)))
+    caught_up(engine)
+    (whole,) = pages(admin, url)
+    assert len(whole.json["data"]) > 1 or url in ("/api/usage-types", "/api/quotas")
+    monkeypatch.setattr(fitted, "MOST_BYTES", 0)
+    found = pages(admin, url)
+    assert [len(answer.json["data"]) for answer in found] == [1] * len(whole.json["data"])
+    assert [one for answer in found for one in answer.json["data"]] == whole.json["data"]
+
+
+def test_items_and_usage_are_cut_as_well(
+    billed: Billed, admin: FlaskClient, engine: Engine, now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction(engine) as session:
+        make_usage_type(session, id="page")
+        record(session, make_recording(now=now, usage_type="page"))
+    items, usage = f"/api/invoices/{billed.invoice_id}/items", "/api/usage/subscription/sub456"
+    whole_items, whole_usage = admin.get(items).json["data"], admin.get(usage).json
+    monkeypatch.setattr(fitted, "MOST_BYTES", 0)
+    assert [one for answer in pages(admin, items) for one in answer.json["data"]] == whole_items
+    first = admin.get(usage).json
+    second = admin.get(f"{usage}?cursor={first['nextCursor']}").json
+    assert (len(first["usage"]), second["nextCursor"]) == (1, None)
+    assert first["usage"] + second["usage"] == whole_usage["usage"]
+    assert first["totals"] == second["totals"] == whole_usage["totals"]
