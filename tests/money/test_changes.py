@@ -66,6 +66,21 @@ def test_without_proration_each_plan_has_its_whole_fee_and_the_limit_now_is_the_
     assert sorted(amounts(house)) == [Decimal(1), Decimal(12), Decimal(31), Decimal(62)]
 
 
+def test_periods_of_two_cadences_that_begin_together_are_divided_apart(house: House) -> None:
+    house.plan("a", proration="none")
+    house.plan("b", interval_count=2, proration="none")
+    house.quota("a", "100")
+    house.quota("b", "1000")
+    house.subscribe()
+    house.use(90, at=day(5))
+    house.change("change_plan", at=day(11), plan_id="b")
+    house.use(500, at=day(12))
+    house.change("change_plan", at=day(21), plan_id="a")
+    house.use(30, at=day(22))  # the month has 10 left: what was used in two months of another plan is not its
+    house.bill(FEBRUARY + LATER)
+    assert amounts(house) == [Decimal(2)]
+
+
 def test_nothing_is_charged_for_a_pause_and_nothing_may_be_recorded(house: House) -> None:
     house.plan("a", fee="31")
     house.quota("a", "31")

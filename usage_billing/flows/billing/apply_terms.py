@@ -14,6 +14,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
+from usage_billing.core.periods import Period
 from usage_billing.metering.boundary import move_boundary
 from usage_billing.metering.budget import budgets_of, divide
 from usage_billing.metering.unrated import UnratedSummary
@@ -84,7 +85,7 @@ class _Terms:
     quotas: QuotaBook
     _shared: dict[tuple[Segment, str], _Place] = field(default_factory=dict)
     _segments: dict[tuple[str, datetime], Segment | None] = field(default_factory=dict)
-    _periods: dict[tuple[str, str, datetime], AgreedPeriod] = field(default_factory=dict)
+    _periods: dict[tuple[str, str, Period], AgreedPeriod] = field(default_factory=dict)
 
     def find(self, summary: UnratedSummary) -> _Place | None:
         """Where a summary stands; None when no segment begins where it does."""
@@ -115,9 +116,9 @@ class _Terms:
     def _period(
         self, subscription_id: str, usage_type_id: str, segment: Segment, instant: datetime
     ) -> AgreedPeriod | None:
-        key = (subscription_id, usage_type_id, segment.period.start)
+        key = (subscription_id, usage_type_id, segment.period)  # two cadences may begin a period at one instant
         known = self._periods.get(key)
-        if known is not None and known.period == segment.period:
+        if known is not None:
             return known
         agreed = agreed_period(self.timelines[subscription_id], self.quotas, subscription_id, usage_type_id, instant)
         if agreed is not None:
@@ -127,7 +128,7 @@ class _Terms:
 
 def _divide_all(session: Session, summaries: Sequence[UnratedSummary], places: Mapping[int, _Place | None]) -> None:
     """Bring each summary to its allowance; a frozen one has it for ever."""
-    cut: dict[int, tuple[AgreedPeriod, dict[datetime, UnratedSummary]]] = {}
+    cut: dict[tuple[str, str, Period], tuple[AgreedPeriod, dict[datetime, UnratedSummary]]] = {}
     for summary in summaries:
         place = places[summary.id]
         if place is None:
@@ -135,7 +136,8 @@ def _divide_all(session: Session, summaries: Sequence[UnratedSummary], places: M
         elif place.is_alone:
             _divide(session, summary, place.allowance)
         else:
-            cut.setdefault(id(place.agreed), (place.agreed, {}))[1][summary.period_start] = summary
+            key = (summary.subscription_id, summary.usage_type_id, place.agreed.period)
+            cut.setdefault(key, (place.agreed, {}))[1][summary.period_start] = summary
     for agreed, by_start in cut.values():
         here = [by_start.get(part.start) for part in agreed.parts]
         totals = [_NOTHING if summary is None or summary.frozen else summary.total for summary in here]

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from usage_billing.core.periods import Period
 from usage_billing.invoicing.builder import Basis
 from usage_billing.invoicing.reckoning import Measured, charge_period
 from usage_billing.metering.boundary import parts_beyond
@@ -35,7 +36,7 @@ def bases_of(
     currencies: Mapping[str, str],
 ) -> dict[int, Basis]:
     """The basis by summary id, of those that have one; ``periods`` are those they are in, also by summary id."""
-    found: dict[int, _Period] = {}
+    found: dict[tuple[str, str, Period], _Period] = {}
     alone: list[_Period] = []
     for summary in summaries:
         agreed = periods.get(summary.id)
@@ -46,7 +47,8 @@ def bases_of(
         if agreed.is_whole:
             alone.append(_Period(agreed, currency, {summary.period_start: summary}))
         else:
-            found.setdefault(id(agreed), _Period(agreed, currency)).summaries[summary.period_start] = summary
+            key = (summary.subscription_id, summary.usage_type_id, agreed.period)
+            found.setdefault(key, _Period(agreed, currency)).summaries[summary.period_start] = summary
     bases: dict[int, Basis] = {}
     for period in (*found.values(), *alone):
         bases |= _reckon(session, period)
