@@ -347,3 +347,16 @@ def test_an_exceeded_quota_is_told_once_in_a_billing_period(house: House) -> Non
     assert rows(house.engine, told)[0][0] == 1
     house.use(30, at=day(2, month=2))
     assert rows(house.engine, told)[0][0] == 2
+
+
+def test_an_exceeded_quota_is_told_for_each_of_two_periods_that_begin_together(house: House) -> None:
+    house.plan("a")
+    house.plan("b", interval_count=2)
+    house.quota("a", "10")
+    house.quota("b", "10")
+    house.subscribe()
+    house.use(30, at=day(3))
+    house.change("change_plan", at=day(11), plan_id="b")
+    house.use(30, at=day(12))
+    told = "SELECT count(*) FROM outbox_messages WHERE topic = 'quota.exceeded'"
+    assert rows(house.engine, told)[0][0] == 2

@@ -166,9 +166,10 @@ def _mark(
 
 
 def _exceeded(key: SummaryKey, recording: Recording, context: Context) -> Fact:
-    """Told once in a billing period, however many segments that has."""
+    """Told once in a billing period, however many segments that has; one of another cadence may begin with it."""
     segment = context.timelines[key.subscription_id].segment_at(key.period_start)
     start = key.period_start if segment is None else segment.period.start
+    end = "" if segment is None else f"/{segment.period.end.isoformat()}"
     payload: dict[str, object] = {
         "userId": recording.customer_id,
         "subscriptionId": key.subscription_id,
@@ -176,5 +177,5 @@ def _exceeded(key: SummaryKey, recording: Recording, context: Context) -> Fact:
         "periodStart": start.isoformat(),
         "recordId": str(recording.id),
     }
-    dedupe_key = f"quota.exceeded:{key.subscription_id}/{key.usage_type_id}/{start.isoformat()}"
+    dedupe_key = f"quota.exceeded:{key.subscription_id}/{key.usage_type_id}/{start.isoformat()}{end}"
     return ("quota.exceeded", dedupe_key, payload)
