@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Raw
 
 from api.json_provider import json_text
-from usage_billing.wire.noun import Noun, show
+from usage_billing.wire.noun import Noun, Written, show
 
 MOST_BYTES = 1024 * 1024
 """Bytes of a page, unless its first thing alone has more."""
@@ -22,17 +22,17 @@ Position = tuple[Any, ...]
 
 def fitted(
     noun: Noun, things: Iterable[Any], *, positions: Sequence[Position], last: Position | None, currency: str = ""
-) -> tuple[list[Raw], Position | None]:
+) -> tuple[list[Written], Position | None]:
     """As many of ``things`` as fit, at least one, and the position of the last of them if more follow.
 
     ``positions`` are those of the things; ``last`` is what a page with all of them is followed by, None for nothing.
     """
-    fitting: list[Raw] = []
+    fitting: list[Written] = []
     left = MOST_BYTES - _AROUND
     for thing in things:
         text = json_text(show(noun, thing, currency=currency))
         left -= len(text) + 1
         if fitting and left < 0:
             return fitting, positions[len(fitting) - 1]
-        fitting.append(Raw(text))
+        fitting.append(Written(Raw(text)))
     return fitting, last

@@ -70,6 +70,27 @@ def test_each_carries_its_mark(engine: Engine, reader: FlaskClient, now: datetim
     assert sorted(marks) == [("5", "2", "3"), ("8", "8", "0")]
 
 
+def test_what_was_taken_back_is_marked_and_covers_nothing(
+    engine: Engine, admin: FlaskClient, reader: FlaskClient, now: datetime
+) -> None:
+    first, second = make_recording(now=now, quantity=8), make_recording(now=now, quantity=10)
+    with transaction(engine) as session:
+        make_world(session, limit=10)
+        record(session, first, second)
+    assert admin.post(f"/api/usage/records/{first.id}/void", json={"reason": "reported twice"}).status_code == 200
+    rows = {row["id"]: row for row in pages(reader, "")[0]}
+    gone, stays = rows[str(first.id)], rows[str(second.id)]
+    assert (gone["status"], gone["quantity"], gone["withinLimit"], gone["beyondLimit"]) == ("voided", "8", "0", "0")
+    assert gone["voidedAt"]
+    assert (stays["status"], stays["withinLimit"], stays["beyondLimit"], stays["voidedAt"]) == (
+        *("recorded", "10", "0"),
+        None,
+    )
+    assert sum(float(row["withinLimit"]) for row in rows.values()) <= 10
+    one = reader.get(f"/api/usage/records/{first.id}").json
+    assert (one["status"], one["withinLimit"], one["beyondLimit"]) == ("voided", "0", "0")
+
+
 def test_those_of_one_instant_are_divided_into_pages_as_well(engine: Engine, now: datetime) -> None:
     """In an order of its own, the same whatever the pages: of one place, and of many that two usage types share."""
     moments = [now] * 3 + [now - timedelta(minutes=1)] * 400 + [now - timedelta(minutes=2)] * 2

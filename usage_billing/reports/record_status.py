@@ -99,7 +99,7 @@ def _status_of(session: Session, usage: Usage, *, id: UUID, duplicate: UsageDupl
         subscription_id=usage.subscription_id,
         usage_type=usage.usage_type_id,
         quantity=usage.quantity,
-        within_limit=usage.within_limit,
+        within_limit=usage.within_limit if void is None else Decimal(0),
         beyond_limit=usage.beyond_limit,
         occurred_at=usage.occurred_at,
         recorded_at=usage.recorded_at,

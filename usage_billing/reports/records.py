@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 
 from usage_billing.db.rows import reader
 from usage_billing.metering.models import first_place
+from usage_billing.reports.record_status import RecordState
 
 # ``Usage.of`` says why the condition on the subscription has this form. With a plain one the planner would expect next
 # to no rows, and sort all of the subscription's recordings for each page.
 # Recordings of one instant whose ordinals lie close together share a place. The inner query reads all that share the
-# last place (WITH TIES), the outer one orders them by id.
+# last place (WITH TIES), the outer one orders them by id. Only those of the page are looked up among the voids.
 _PAGE = """
-    SELECT * FROM (
+    SELECT page.*, v.voided_at FROM (
         SELECT usage_place(occurred_at, ordinal) AS place, id, usage_type_id AS usage_type, quantity, beyond_limit,
             occurred_at, received_at, recorded_at, idempotency_key, source, CAST(metadata AS text) AS stored_metadata
         FROM usage
@@ -29,7 +30,8 @@ _PAGE = """
         ORDER BY hashtextextended(subscription_id, 0) DESC, usage_place(occurred_at, ordinal) DESC
         FETCH FIRST (:limit) ROWS WITH TIES
     ) AS page
-    ORDER BY place DESC, id DESC LIMIT :limit
+    LEFT JOIN usage_voids AS v ON v.usage_id = page.id
+    ORDER BY page.place DESC, page.id DESC LIMIT :limit
 """
 _CONDITIONS = {
     "usage_type": "AND usage_type_id = :usage_type",
@@ -38,13 +40,15 @@ _CONDITIONS = {
     "after": "AND (usage_place(occurred_at, ordinal), id) < (:after, :after_id)",
 }
 
+_NOTHING = Decimal(0)
+
 Position = tuple[int, UUID]
 """Where a page ended: the place of its last recording, and its id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A recording in the books; ``stored_metadata`` is JSON text."""
+    """A recording in the books; ``stored_metadata`` is JSON text. One with ``voided_at`` was taken back."""
 
     id: UUID
     usage_type: str
@@ -56,11 +60,17 @@ class Record:
     idempotency_key: str
     source: str
     stored_metadata: str
+    voided_at: datetime | None
+
+    @property
+    def status(self) -> RecordState:
+        """Whether it counts."""
+        return RecordState.RECORDED if self.voided_at is None else RecordState.VOIDED
 
     @property
     def within_limit(self) -> Decimal:
-        """The part of the quantity that the allowance covers."""
-        return self.quantity - self.beyond_limit
+        """The part of the quantity that the allowance covers; nothing of what was taken back."""
+        return self.quantity - self.beyond_limit if self.voided_at is None else _NOTHING
 
     @property
     def metadata(self) -> Any:

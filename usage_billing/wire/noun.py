@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from msgspec import Raw
-
 from usage_billing.wire.kinds import Currency, Cursor, Kind
 
 Shape = dict[str, Any]
@@ -59,6 +57,13 @@ class One(Kind):
         return show(self.noun, value, currency=currency)
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A thing in a list that was shown before: ``json`` is what takes its place in the answer."""
+
+    json: Any
+
+
 @dataclass(frozen=True, eq=False)
 class Many(Kind):
     """A list of things inside another."""
@@ -66,8 +71,8 @@ class Many(Kind):
     noun: Noun
 
     def show(self, value: Any, currency: str) -> list[Any]:
-        """The things in their order; one that is JSON text already (``msgspec.Raw``) stays as it is."""
-        return [one if isinstance(one, Raw) else show(self.noun, one, currency=currency) for one in value]
+        """The things in their order."""
+        return [one.json if isinstance(one, Written) else show(self.noun, one, currency=currency) for one in value]
 
 
 def show(noun: Noun, thing: Any, *, currency: str = "") -> Shape:
