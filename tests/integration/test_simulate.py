@@ -1,5 +1,6 @@
 """``usage-billing simulate``, the founding document's test script, as the real program against a real server."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -150,6 +151,9 @@ def test_what_is_wrong_is_said(simulate: Cli, world: Engine, changes: dict[str, 
     assert (answer.code, answer.out) == (code, "")
     assert said in answer.err.splitlines()[-1]
     assert "Traceback" not in answer.err
+    problem = json.loads(simulate("--json", **changes).err.splitlines()[-1])
+    assert problem["exitCode"] == code
+    assert said in problem["detail"]
 
 
 def test_a_customers_token_may_not_record(simulate: Cli, world: Engine, make_token: Callable[..., str]) -> None:

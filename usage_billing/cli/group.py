@@ -20,6 +20,7 @@ COMMANDS = {
     "up": ("stack.up:up", "Start everything: database, inbox, API, worker and schedule."),
     "migrate": ("migration.migrating:command", "Bring the database to the present schema."),
     "doctor": ("doctor:command", "Find what is wrong with the set-up, and say the cure."),
+    "logs": ("logbook.logs:command", "Show and follow what the processes log."),
     "simulate": ("simulation.simulate:command", "Record usage over HTTP, bill it, and show the invoice."),
     "bill": ("bill:command", "Run billing now."),
     "import": ("importing.importing:command", "Record usage from a CSV or JSON Lines file."),

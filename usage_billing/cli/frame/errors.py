@@ -6,7 +6,7 @@ from typing import Any
 import click
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from usage_billing.cli.frame.exit_codes import ExitCode
+from usage_billing.cli.frame.exit_codes import ExitCode, Finding
 from usage_billing.core.errors import InvalidInput, NotFound, Unavailable, UsageBillingError
 from usage_billing.redaction import redact
 
@@ -38,6 +38,8 @@ def code_of(error: BaseException) -> ExitCode:
     """The exit code of a command that ``error`` ended."""
     if isinstance(error, NotFound) or (isinstance(error, InvalidInput) and _names_nothing(error)):
         return ExitCode.NOT_THERE
+    if isinstance(error, Finding):
+        return ExitCode.FINDINGS
     return ExitCode.UNANSWERED if isinstance(error, _UNANSWERED) else ExitCode.REFUSED
 
 

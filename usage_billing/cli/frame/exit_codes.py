@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from usage_billing.core.errors import UsageBillingError
+
 
 class ExitCode(IntEnum):
     """The one table of exit codes; ``docs/operations.md`` explains it to operators."""
@@ -26,3 +28,9 @@ class ExitCode(IntEnum):
 
     PIPE_CLOSED = 141
     """The reader of the output went away, as ``head`` does: 128 and the number of SIGPIPE."""
+
+
+class Finding(UsageBillingError):
+    """A command ran, and what it looked at is not as it should be: it ends with FINDINGS."""
+
+    code = "finding"

@@ -178,6 +178,21 @@ class SpanType(_Kind):
         return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
+class SinceType(_Kind):
+    """A time, or how long ago it was."""
+
+    name = "time"
+
+    def read(self, text: str) -> datetime | timedelta:
+        """The instant, aware and in UTC, or the length of time before now."""
+        if _SPAN.fullmatch(text):
+            return SPAN.read(text)
+        try:
+            return TIME.read(text)
+        except ValueError:
+            raise ValueError("is neither a span such as 30m or 2d nor a time such as 2026-01-31T12:00:00Z") from None
+
+
 class DecimalType(_Kind):
     """An exact decimal, not negative."""
 
@@ -219,6 +234,7 @@ DIGEST = DigestType()
 TIME = TimeType()
 LOCAL_TIME = LocalTimeType()
 SPAN = SpanType()
+SINCE = SinceType()
 MOMENT = MomentType()
 PRICE_JSON = JSON_OBJECT = JsonObjectType()
 PRICE_OF = PriceOfType()

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from usage_billing.cli.frame.database import load_settings
-from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, tell
 from usage_billing.cli.frame.types import IDENTIFIER
-from usage_billing.core.errors import ConfigurationError, UsageBillingError
+from usage_billing.core.errors import ConfigurationError
 from usage_billing.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ def command(*, url: str | None, usage_type: str | None, timeout: int, yes: bool,
     `usage-billing up`, it says what it leaves behind and asks first. Exits 1 when a step does something else than
     it should.
     """
-    from usage_billing.cli.frame.errors import code_of
     from usage_billing.cli.frame.http import Client
     from usage_billing.cli.simulation.simulated import make_subject, named_subject
     from usage_billing.cli.simulation.simulation import Simulation, SimulationFailed
@@ -62,13 +60,8 @@ def command(*, url: str | None, usage_type: str | None, timeout: int, yes: bool,
             subject = make_subject(client)
             tell(f"made the customer {subject.user_id} with the subscription {subject.subscription_id}")
         outcome = simulation.run(subject, usage_type)
-    except UsageBillingError as error:
-        tell(f"usage-billing: the simulation failed: {error.message}")
-        code = ExitCode.FINDINGS if isinstance(error, SimulationFailed) else code_of(error)
-        raise click.exceptions.Exit(code) from None
     except (KeyError, TypeError, ArithmeticError) as error:
-        tell(f"usage-billing: the simulation failed: {client.base} answers in another form ({error!r})")
-        raise click.exceptions.Exit(ExitCode.FINDINGS) from None
+        raise SimulationFailed(f"{client.base} answers in another form ({error!r})") from None
     _print(outcome, as_json=as_json)
 
 

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+from usage_billing.cli.frame.exit_codes import Finding
 from usage_billing.cli.frame.http import Client
 from usage_billing.cli.simulation.simulated import Subject
-from usage_billing.core.errors import NotFound, UsageBillingError
+from usage_billing.core.errors import NotFound
 
 BEYOND = 3
 _POLLS_A_SECOND = 5
@@ -18,7 +19,7 @@ Say = Callable[[str], None]
 Row = dict[str, Any]
 
 
-class SimulationFailed(UsageBillingError):
+class SimulationFailed(Finding):
     """A step did something else than it should; the message names the step and the cure."""
 
     code = "simulation_failed"
