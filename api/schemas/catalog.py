@@ -11,10 +11,9 @@ from api.schemas.prices import Price
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType
+from usage_billing.core.choices import INTERVALS, METHODS, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE, plain
-from usage_billing.core.limits import MAX_UNIT_NAME
-from usage_billing.core.periods import INTERVALS, MAX_COUNT
-from usage_billing.core.proration import METHODS, OnDowngrade
+from usage_billing.core.limits import MAX_COUNT, MAX_UNIT_NAME
 from usage_billing.wire.quota import NEXT_PERIOD, NOW
 
 

@@ -7,7 +7,7 @@ from api.schemas.catalog import OwnQuotaSchema
 from api.schemas.fields import Choice, Email, Identifier, Instant, NewIdentifier, Text, Whole
 from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
-from usage_billing.core.periods import LONGEST_MONTH
+from usage_billing.core.limits import LONGEST_MONTH
 from usage_billing.customers.service import CustomerChanges, NewCustomer
 from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE

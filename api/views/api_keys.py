@@ -12,10 +12,10 @@ from api.pagination import BY_ID, filters_of, listed
 from api.schemas.api_keys import ApiKeysQuery, NewApiKeySchema, RotationSchema
 from api.state import state
 from api.transactions import after_commit, writing
-from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import ADMIN
 from usage_billing.access.queries import get_key, keys_where
+from usage_billing.access.rotation import DEFAULT_OVERLAP
 from usage_billing.access.service import IssuedKey, NewKey, actor_of
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_keys

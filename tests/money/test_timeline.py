@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.properties import any_quantities, examples
-from usage_billing.core.periods import INTERVALS, Cadence
-from usage_billing.core.proration import METHODS
+from usage_billing.core.choices import INTERVALS, METHODS
+from usage_billing.core.periods import Cadence
 from usage_billing.subscriptions.lifecycle import Segment, Term, Terms, Timeline
 
 START = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.properties import examples
-from usage_billing.core.periods import INTERVALS, Cadence, Period, is_time_zone, next_period, period_at
+from usage_billing.core.choices import INTERVALS
+from usage_billing.core.periods import Cadence, Period, is_time_zone, next_period, period_at
 
 ZONES = sorted(available_timezones())
 # Clocks that move at midnight, by half an hour, by two; a day that never was; offsets of quarter hours.

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from usage_billing.core.choices import BY_DAYS, BY_TIME
 from usage_billing.core.money import round_to_minor_unit
 from usage_billing.core.periods import Cadence, Period, period_at
-from usage_billing.core.proration import BY_DAYS, BY_TIME, part_of, share_until
+from usage_billing.core.proration import part_of, share_until
 
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Pacific/Apia", "Asia/Kathmandu"])
 INSTANTS = st.datetimes(datetime(2005, 1, 1), datetime(2040, 1, 1)).map(lambda when: when.replace(tzinfo=UTC))

@@ -4,14 +4,10 @@ import hmac
 import re
 import secrets
 import string
-from datetime import timedelta
 from hashlib import sha256
 
 _ALPHABET = string.ascii_lowercase + string.digits
 _OURS = re.compile(r"(ub_[a-z0-9]{8})_[A-Za-z0-9_-]{43}")
-
-DEFAULT_OVERLAP = timedelta(days=1)
-"""How long a rotated key holds beside its successor unless the caller says otherwise."""
 
 
 def make_key() -> str:

@@ -1,7 +1,10 @@
 """``usage-billing doctor``: what is wrong with the set-up, and the cure."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +15,9 @@ from usage_billing.cli.frame.output import json_option, print_json, shown
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, UsageBillingError
 from usage_billing.reports.doctor.finding import FAIL, OK, WARN, Finding, fine
-from usage_billing.settings import Settings, misspelt
+
+if TYPE_CHECKING:
+    from usage_billing.settings import Settings
 
 _STYLE = {OK: "green", WARN: "yellow", FAIL: "red"}
 _API_SECONDS = 3
@@ -63,6 +68,8 @@ def _findings() -> Iterator[Finding]:
 
 
 def _misspelt() -> Iterator[Finding]:
+    from usage_billing.settings import misspelt
+
     for name, meant in misspelt(os.environ).items():
         cure = f"write {meant}" if meant else "see docs/configuration.md for the names, or remove it"
         yield Finding("settings", WARN, "setting_unknown", f"{name} is set, and no setting has that name", cure)

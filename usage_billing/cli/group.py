@@ -1,7 +1,5 @@
 """The frame of the command line: the table of commands, and how an error becomes one line and an exit code."""
 
-import json
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +12,7 @@ from usage_billing import __version__
 from usage_billing.cli.frame.exit_codes import ExitCode
 
 PROGRAM = "usage-billing"
+_HELP = ["-h", "--help"]
 
 # Name: (where it is, what it does). The words stand here so that `--help` imports no command.
 COMMANDS = {
@@ -63,7 +62,7 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": _HELP, "max_content_width": 100},
     epilog="\b\nExample:\n  usage-billing up",
 )
 @click.version_option(__version__, prog_name=PROGRAM)
@@ -81,8 +80,8 @@ def run(arguments: Sequence[str]) -> int:
     With ``--json`` that line is JSON too.
     """
     _have_streams()
-    # Without a handler Python itself prints warnings, tracebacks included; commands that log configure it.
-    logging.getLogger().addHandler(logging.NullHandler())
+    if not set(_HELP) & set(arguments):  # help logs nothing, and the module takes a tenth of its time
+        _have_a_handler()
     try:
         result = usage_billing.main(list(arguments), prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
@@ -107,6 +106,13 @@ def _have_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  until the process ends
 
 
+def _have_a_handler() -> None:
+    """Without a handler Python itself prints warnings, tracebacks included; commands that log configure it."""
+    import logging
+
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
 def _fail(error: Exception, *, as_json: bool) -> int:
     """Say what went wrong; returns the exit code."""
     if _interrupted(error):
@@ -115,6 +121,8 @@ def _fail(error: Exception, *, as_json: bool) -> int:
     from usage_billing.cli.frame.errors import as_problem, code_of, explain
 
     if as_json:
+        import json
+
         with suppress(OSError):
             click.echo(json.dumps(as_problem(error), ensure_ascii=False), err=True)
     else:

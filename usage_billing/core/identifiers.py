@@ -5,7 +5,6 @@ customers. It leaves out what a URL, a quotation, a list or a spreadsheet would 
 """
 
 import re
-from hashlib import sha256
 from uuid import UUID
 
 from uuid_utils import uuid7 as quick_uuid7
@@ -77,4 +76,6 @@ def kept_key(text: str) -> str | None:
         return None
     if len(text) <= MAX_IDENTIFIER and text.isascii():
         return text
+    from hashlib import sha256  # it loads OpenSSL, which the help of a command does not need
+
     return f"sha256:{sha256(text.encode()).hexdigest()}"

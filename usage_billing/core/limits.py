@@ -5,6 +5,12 @@ import re
 MAX_BIGINT = 2**63 - 1
 """The largest number that a column of PostgreSQL's type ``bigint`` holds."""
 
+MAX_COUNT = 366
+"""The intervals of a period, and the days until an invoice is due, at most."""
+
+LONGEST_MONTH = 31
+"""Days of the longest month; a period may begin on any of them."""
+
 MAX_IDENTIFIER = 128
 """Characters of the name of a customer, a plan, a usage type, a subscription; of a key or source as it is kept."""
 

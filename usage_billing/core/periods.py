@@ -10,14 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-INTERVALS = ("day", "week", "month", "quarter", "year")
-MAX_COUNT = 366
-
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
-BY_MONTHS = tuple(_MONTHS)
-"""The intervals whose periods can begin on a day of the month."""
-
-LONGEST_MONTH = 31  # days
 _DAYS = {"day": 1, "week": 7}
 # Calendar periods are counted from here: a Monday for days and weeks, a January for months and years.
 _FIRST_MONDAY = datetime(2001, 1, 1)  # noqa: DTZ001

@@ -6,25 +6,13 @@ one part loses by rounding.
 
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+from usage_billing.core.choices import BY_DAYS
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.money import round_to_minor_unit
 from usage_billing.core.periods import Period
-
-BY_TIME = "time"
-BY_DAYS = "days"
-NOT_AT_ALL = "none"
-METHODS = (BY_TIME, BY_DAYS, NOT_AT_ALL)
-
-
-class OnDowngrade(StrEnum):
-    """What becomes of usage that was free under a plan which is left, and that what follows does not cover."""
-
-    KEEP = "keep"
-    CHARGE = "charge"
 
 
 def share_until(instant: datetime, period: Period, *, method: str, zone: str) -> Fraction:

@@ -9,8 +9,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from usage_billing.core.choices import BY_TIME, NOT_AT_ALL
 from usage_billing.core.periods import Period
-from usage_billing.core.proration import BY_TIME, NOT_AT_ALL, share_until
+from usage_billing.core.proration import share_until
 from usage_billing.rating.engine import stored_price
 from usage_billing.rating.groups import Cell, CellCharge, charge_cells
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment

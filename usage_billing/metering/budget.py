@@ -14,9 +14,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Protocol
 
+from usage_billing.core.choices import NOT_AT_ALL
 from usage_billing.core.decimals import EXACT, PLACES
 from usage_billing.core.periods import Period
-from usage_billing.core.proration import NOT_AT_ALL, rounded, share_until
+from usage_billing.core.proration import rounded, share_until
 
 _NOTHING = Decimal(0)
 _ZERO = Fraction(0)

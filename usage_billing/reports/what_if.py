@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import plans_by_id, quotas_of
+from usage_billing.core.choices import OnDowngrade
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import Cadence, Period, period_at
-from usage_billing.core.proration import OnDowngrade
 from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.rating.currency import minor_unit
 from usage_billing.reports.what_if_charges import Event, History, charged_until

@@ -12,8 +12,9 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
+from usage_billing.core.choices import NOT_AT_ALL
 from usage_billing.core.periods import Cadence, Period, period_at
-from usage_billing.core.proration import NOT_AT_ALL, part_of, share_until
+from usage_billing.core.proration import part_of, share_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.own_quota import OwnQuota
+from usage_billing.core.choices import BY_MONTHS
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
-from usage_billing.core.periods import BY_MONTHS, LONGEST_MONTH, is_time_zone
+from usage_billing.core.limits import LONGEST_MONTH
+from usage_billing.core.periods import is_time_zone
 from usage_billing.customers.models import Customer
 from usage_billing.subscriptions.agreed_changes import add_change, write_terms
 from usage_billing.subscriptions.anchors import Anchor

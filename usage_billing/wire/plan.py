@@ -1,7 +1,6 @@
 """How a plan looks. Pure."""
 
-from usage_billing.core.periods import INTERVALS
-from usage_billing.core.proration import METHODS, OnDowngrade
+from usage_billing.core.choices import INTERVALS, METHODS, OnDowngrade
 from usage_billing.wire.kinds import Choice, Currency, Flag, Identifier, Instant, Quantity, Text, Whole
 from usage_billing.wire.noun import Field, Noun
 

@@ -7,15 +7,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from usage_billing.cli.frame.environment import load_environment
-from usage_billing.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session
 
+    from usage_billing.settings import Settings
+
 
 def load_settings() -> Settings:
     """The settings of the environment, of ``.env``, and of an ``up`` that runs from the same home."""
+    from usage_billing.settings import Settings
+
     load_environment()
     return Settings.from_environment()
 

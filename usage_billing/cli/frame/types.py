@@ -1,6 +1,5 @@
 """Types of arguments: click refuses a wrong one as a usage error before the command opens anything."""
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +10,6 @@ import click
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
 from usage_billing.core.identifiers import IDENTIFIER_RULE, NEW_IDENTIFIER_RULE, is_identifier, is_new_identifier
 from usage_billing.core.limits import MAX_EMAIL, MAX_KEY_NAME, MAX_METHOD, MAX_NAME, MAX_UNIT_NAME, is_email
-from usage_billing.core.periods import local_instant
 from usage_billing.subscriptions.moments import NOW, PERIOD_END
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -143,6 +141,8 @@ class JsonObjectType(_Kind):
 
     def read(self, text: str) -> dict[str, Any]:
         """The JSON object, with its numbers as text."""
+        import json  # late, as help needs none
+
         try:
             found = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
         except (ValueError, RecursionError):
@@ -220,7 +220,11 @@ def _aware(instant: datetime) -> datetime:
 
 def in_zone(moment: Any, zone: str) -> Any:
     """A time without an offset as the instant at which the clocks of ``zone`` show it; everything else as it is."""
-    return local_instant(moment, zone=zone) if isinstance(moment, datetime) and moment.tzinfo is None else moment
+    if not isinstance(moment, datetime) or moment.tzinfo is not None:
+        return moment
+    from usage_billing.core.periods import local_instant
+
+    return local_instant(moment, zone=zone)
 
 
 IDENTIFIER = IdentifierType()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from usage_billing.cli.logbook.levels import LEVELS
 from usage_billing.redaction import redact, redact_value
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _IN_FRONT = frozenset({"ts", "level", "logger", "process", "pid", "message", "exception"})
 # A line of a log is JSON, in which control characters are escaped; unescaped, a terminal would obey them.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127, *range(128, 160))}

@@ -12,11 +12,12 @@ import click
 from usage_billing.cli.frame.database import load_settings
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.types import SINCE
-from usage_billing.cli.logbook.entries import LEVELS, Asked, as_json_line, as_text, read_entry
+from usage_billing.cli.logbook.levels import LEVELS
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
 
 if TYPE_CHECKING:
+    from usage_billing.cli.logbook.entries import Asked
     from usage_billing.cli.logbook.files import LogFiles
 
 _LAST = 100
@@ -46,6 +47,7 @@ def command(
 
     It reads the files of USAGE_BILLING_LOGS, or those of a running `usage-billing up`.
     """
+    from usage_billing.cli.logbook.entries import Asked
     from usage_billing.cli.logbook.files import LogFiles
 
     folder = load_settings().logs
@@ -67,6 +69,8 @@ def _go_on(files: LogFiles, asked: Asked, *, as_json: bool) -> None:
 
 
 def _asked_for(lines: Iterator[str], asked: Asked, *, as_json: bool) -> Iterator[str]:
+    from usage_billing.cli.logbook.entries import as_json_line, as_text, read_entry
+
     for line in lines:
         entry = read_entry(line)
         if asked.fits(line, entry):

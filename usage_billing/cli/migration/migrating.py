@@ -1,5 +1,9 @@
 """``usage-billing migrate``: bring a database to a schema, and say what was done."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
 
 from usage_billing.cli.frame.database import load_settings, writing
@@ -7,7 +11,9 @@ from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_json, tell
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Conflict, InvalidInput, Unavailable
-from usage_billing.settings import Settings
+
+if TYPE_CHECKING:
+    from usage_billing.settings import Settings
 
 NOTHING = "base"
 

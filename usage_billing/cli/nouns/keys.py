@@ -9,8 +9,8 @@ from uuid import UUID
 
 import click
 
-from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.principal import SCOPES
+from usage_billing.access.rotation import DEFAULT_OVERLAP
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell, wide_option

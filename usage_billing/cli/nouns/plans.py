@@ -9,9 +9,9 @@ from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER, PRICE
+from usage_billing.core.choices import INTERVALS, METHODS, OnDowngrade
 from usage_billing.core.clock import utc_now
-from usage_billing.core.periods import INTERVALS, MAX_COUNT
-from usage_billing.core.proration import METHODS, OnDowngrade
+from usage_billing.core.limits import MAX_COUNT
 from usage_billing.core.spans import Span
 from usage_billing.wire import noun as wire
 from usage_billing.wire.plan import PLAN

@@ -14,8 +14,7 @@ from usage_billing.cli.frame.listing import example, first_rows, limit_option, n
 from usage_billing.cli.frame.output import json_option, pick, print_parts, print_rows, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT, LOCAL_TIME, MOMENT, NEW_IDENTIFIER, in_zone
 from usage_billing.core.clock import utc_now
-from usage_billing.core.limits import MAX_BIGINT
-from usage_billing.core.periods import LONGEST_MONTH, is_time_zone
+from usage_billing.core.limits import LONGEST_MONTH, MAX_BIGINT
 from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
 from usage_billing.subscriptions.states import STATUSES
@@ -76,6 +75,7 @@ def command() -> None:
 def create(*, started_at: datetime | None, quotas: tuple[dict[str, Any], ...], as_json: bool, **given: Any) -> None:
     """Create the subscription ID."""
     from usage_billing.catalog.own_quota import own_quota_from
+    from usage_billing.core.periods import is_time_zone
     from usage_billing.flows.administration.manage_subscriptions import create_subscription
     from usage_billing.reports.subscriptions import subscription_view
     from usage_billing.subscriptions.service import NewSubscription

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,10 @@ from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, tell
 from usage_billing.cli.frame.types import IDENTIFIER
 from usage_billing.core.errors import ConfigurationError
-from usage_billing.settings import Settings
 
 if TYPE_CHECKING:
     from usage_billing.cli.simulation.simulation import Outcome
+    from usage_billing.settings import Settings
 
 DEFAULT_PORT = 5003
 SECRETS = "secrets.json"
@@ -77,6 +76,8 @@ def _credential(settings: Settings) -> str:
 
 def _kept_key(settings: Settings) -> str:
     """The admin key that `usage-billing up` keeps in the home; empty when there is none."""
+    import json
+
     try:
         kept: Any = json.loads((settings.home / SECRETS).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from usage_billing.cli.frame.environment import load_environment
-from usage_billing.settings import Settings
 
 
 @click.command("up", epilog="\b\nExample:\n  usage-billing up --port 8080 --with-flower")
@@ -20,6 +19,7 @@ def up(*, port: int | None, home: Path | None, no_seed: bool, with_flower: bool)
     DATABASE_URL, REDIS_URL and CELERY_BROKER_URL, in the environment or in .env, replace the embedded parts.
     """
     from usage_billing.cli.stack.run import Stack
+    from usage_billing.settings import Settings
 
     load_environment(running=False)
     given = Settings.from_environment()

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.access import service
-from usage_billing.access.keys import DEFAULT_OVERLAP
 from usage_billing.access.models import ApiKey
+from usage_billing.access.rotation import DEFAULT_OVERLAP
 from usage_billing.access.service import IssuedKey, NewKey
 from usage_billing.audit.service import note
 from usage_billing.core.errors import InvalidInput
