@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
+from werkzeug.exceptions import NotFound
 
-from api import auth, enqueue, headers, honoured, idempotency, observe, openapi, problems, state
+from api import auth, enqueue, headers, honoured, idempotency, locations, observe, openapi, problems, state
 from api.json_provider import ExactJson
-from api.views import BLUEPRINTS, DOCUMENTATION
+from api.views import BLUEPRINTS, PLAIN_BLUEPRINTS
 from usage_billing.access.tokens import check_public_key
 from usage_billing.settings import Settings
 
@@ -30,6 +31,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     # No static folder: views alone answer, because every view has a rule about who may ask.
     app = _App("api", static_folder=None)
     app.json = ExactJson(app)
+    # An address with two slashes is none: it is answered 404, and by no redirect, which would name the Host header.
+    app.url_map.merge_slashes = False
     app.config |= {
         "MAX_CONTENT_LENGTH": settings.max_body_bytes,
         "PROVIDE_AUTOMATIC_OPTIONS": False,
@@ -38,15 +41,25 @@ def create_app(settings: Settings | None = None) -> Flask:
     state.init_app(app, settings)
     enqueue.init_app(app, settings)
     observe.init_app(app)
-    headers.init_app(app)
+    headers.init_app(app, origins=settings.allowed_origins)
+    app.before_request(_refuse_two_slashes)
     app.before_request(auth.gate)
     honoured.init_app(app)
     problems.init_app(app)
+    locations.init_app(app)
     api = openapi.init_app(app)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
-    app.register_blueprint(DOCUMENTATION)
+    for plain in PLAIN_BLUEPRINTS:
+        app.register_blueprint(plain)
     auth.check_every_view_has_a_rule(app)
     idempotency.init_app(app)
     app.extensions["usage_billing.openapi"] = openapi.document(app, api)
     return app
+
+
+def _refuse_two_slashes() -> None:
+    """Raises NotFound for an address that begins with two slashes: a gateway's rules by address would not know it."""
+    request = state.this_request()
+    if request.environ["PATH_INFO"].startswith("//"):
+        raise NotFound

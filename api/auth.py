@@ -108,14 +108,7 @@ def _authenticated(request: Request, rule: Rule, here: State) -> Principal:
     try:
         credential = _credential(request)
         if looks_like_token(credential):
-            settings = here.settings
-            return verify_token(
-                credential,
-                secret=settings.jwt_secret,
-                public_key=settings.jwt_public_key,
-                audience=settings.jwt_audience,
-                issuer=settings.jwt_issuer,
-            )
+            return verify_token(credential, here.token_rules)
         return here.keys.find(credential, trusting=rule.scopes == (USAGE_WRITE,))
     except NotAuthenticated:
         here.rates.count_failure(client_address(request, here.settings.trusted_networks))

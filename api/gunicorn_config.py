@@ -24,7 +24,7 @@ import gunicorn.util  # type: ignore[import-untyped]
 
 from api import stopping
 from api.gunicorn_problems import write_problem
-from api.metrics_folder import fold_the_dead
+from api.metrics_folder import fold_the_dead, make_folder
 from usage_billing import logs
 from usage_billing.access.tokens import check_public_key
 from usage_billing.core.errors import ConfigurationError
@@ -33,8 +33,11 @@ from usage_billing.settings import settings_of_service
 _settings = settings_of_service()
 try:
     check_public_key(_settings.jwt_public_key)
+    make_folder()
 except ConfigurationError as error:
     raise SystemExit(f"usage-billing: {error.message}") from None
+except OSError as error:
+    raise SystemExit(f"usage-billing: PROMETHEUS_MULTIPROC_DIR must be a folder to write in: {error}") from None
 # The header Server shall not tell which software serves. It cannot be left out, so it names the product.
 gunicorn.http.wsgi.SERVER = "usage-billing"
 # Bytes that are not HTTP never reach the application; this answers them in the form of all other errors.

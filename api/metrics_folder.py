@@ -23,6 +23,13 @@ def folder() -> Path | None:
     return Path(given) if given else None
 
 
+def make_folder() -> None:
+    """Make the folder if it is named and not there; it is for the service alone. Raises OSError."""
+    place = folder()
+    if place is not None:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 @contextmanager
 def locked(place: Path, *, alone: bool) -> Iterator[None]:
     """While this lasts no process folds the figures; with ``alone`` none reads them either."""

@@ -13,6 +13,7 @@ from api.metrics import Metrics
 from api.rates import Rates
 from usage_billing.access.principal import Principal
 from usage_billing.access.service import authenticate
+from usage_billing.access.tokens import TokenRules
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import make_engine, transaction
 from usage_billing.settings import Settings
@@ -33,6 +34,8 @@ class State:
     keys: KeyCache
     rates: Rates
     metrics: Metrics
+    token_rules: TokenRules
+    public_address: str
 
     def start_over(self, *, clock: Callable[[], datetime]) -> None:
         """Forget what was cached or counted, and go by another clock: for tests."""
@@ -59,6 +62,8 @@ def init_app(app: Flask, settings: Settings) -> State:
         keys=KeyCache(load, secret=secret, fresh_seconds=settings.key_cache_seconds),
         rates=Rates(),
         metrics=Metrics(engine),
+        token_rules=TokenRules.of(settings),
+        public_address=settings.public_address,
     )
     app.extensions[_EXTENSION] = made
     return made

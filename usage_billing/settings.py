@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,17 +16,28 @@ from urllib.parse import urlsplit
 from usage_billing.core.errors import ConfigurationError
 from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, is_key
 from usage_billing.core.schedule import Schedule, parse_schedule
+from usage_billing.setting_values import (
+    check_address,
+    read_networks,
+    read_origins,
+    read_public_address,
+    read_value,
+)
 
 PREFIX = "USAGE_BILLING_"
 DEVELOPMENT_PREFIX = "dev-"
 MINIMUM_SECRET_LENGTH = 32
 INBOXES = ("redis", "postgres")
 ADJUSTMENT_DAYS = 31
+_YEAR = 366 * 24 * 3600
 
 
-def _setting(env: str, default: Any = None, *, secret: bool = False) -> Any:
-    """A dataclass field bound to the environment variable ``env``; secrets stay out of ``repr``."""
-    return field(default=default, repr=not secret, metadata={"env": env, "secret": secret})
+def _setting(env: str, default: Any = None, *, secret: bool = False, of: tuple[int, int] | None = None) -> Any:
+    """A dataclass field bound to the environment variable ``env``; secrets stay out of ``repr``.
+
+    ``of`` are the least and the largest value of a whole number.
+    """
+    return field(default=default, repr=not secret, metadata={"env": env, "secret": secret, "of": of})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,25 +47,25 @@ class Settings:
     database_url: str = _setting("DATABASE_URL", "", secret=True)
     redis_url: str = _setting("REDIS_URL", "", secret=True)
     celery_broker_url: str = _setting("CELERY_BROKER_URL", "", secret=True)
-    port: int | None = _setting("PORT")
+    port: int | None = _setting("PORT", of=(1, 65_535))
     home: Path = _setting("USAGE_BILLING_HOME", Path(".usage-billing"))
     logs: Path = _setting("USAGE_BILLING_LOGS", Path("logs"))
     log_level: str = _setting("USAGE_BILLING_LOG_LEVEL", "INFO")
     schedule: str = _setting("USAGE_BILLING_SCHEDULE", "0 0 * * *")
-    grace_seconds: int = _setting("USAGE_BILLING_GRACE_SECONDS", 3600)
-    adjustment_days: int = _setting("USAGE_BILLING_ADJUSTMENT_DAYS", ADJUSTMENT_DAYS)
-    max_batch: int = _setting("USAGE_BILLING_MAX_BATCH", 1000)
-    max_body_bytes: int = _setting("USAGE_BILLING_MAX_BODY_BYTES", 4 * 1024 * 1024)
+    grace_seconds: int = _setting("USAGE_BILLING_GRACE_SECONDS", 3600, of=(0, _YEAR))
+    adjustment_days: int = _setting("USAGE_BILLING_ADJUSTMENT_DAYS", ADJUSTMENT_DAYS, of=(0, 3660))
+    max_batch: int = _setting("USAGE_BILLING_MAX_BATCH", 1000, of=(1, 100_000))
+    max_body_bytes: int = _setting("USAGE_BILLING_MAX_BODY_BYTES", 4 * 1024 * 1024, of=(1024, 2**30))
     inbox: str = _setting("USAGE_BILLING_INBOX", "redis")
-    max_backlog: int = _setting("USAGE_BILLING_MAX_BACKLOG", 1_000_000)
-    max_backlog_bytes: int = _setting("USAGE_BILLING_MAX_BACKLOG_BYTES", 512 * 1024 * 1024)
-    rate_limit: int = _setting("USAGE_BILLING_RATE_LIMIT", 120_000)
-    key_cache_seconds: int = _setting("USAGE_BILLING_KEY_CACHE_SECONDS", 5)
-    api_workers: int = _setting("USAGE_BILLING_API_WORKERS", 1)
-    api_threads: int = _setting("USAGE_BILLING_API_THREADS", 16)
-    worker_processes: int = _setting("USAGE_BILLING_WORKER_PROCESSES", 2)
-    stop_seconds: int = _setting("USAGE_BILLING_STOP_SECONDS", 10)
-    unready_seconds: int = _setting("USAGE_BILLING_UNREADY_SECONDS", 0)
+    max_backlog: int = _setting("USAGE_BILLING_MAX_BACKLOG", 1_000_000, of=(1, 10**10))
+    max_backlog_bytes: int = _setting("USAGE_BILLING_MAX_BACKLOG_BYTES", 512 * 1024 * 1024, of=(2**20, 2**50))
+    rate_limit: int = _setting("USAGE_BILLING_RATE_LIMIT", 120_000, of=(1, 10**9))
+    key_cache_seconds: int = _setting("USAGE_BILLING_KEY_CACHE_SECONDS", 5, of=(0, 3600))
+    api_workers: int = _setting("USAGE_BILLING_API_WORKERS", 1, of=(1, 1000))
+    api_threads: int = _setting("USAGE_BILLING_API_THREADS", 16, of=(1, 1000))
+    worker_processes: int = _setting("USAGE_BILLING_WORKER_PROCESSES", 2, of=(1, 1000))
+    stop_seconds: int = _setting("USAGE_BILLING_STOP_SECONDS", 10, of=(1, 3600))
+    unready_seconds: int = _setting("USAGE_BILLING_UNREADY_SECONDS", 0, of=(0, 3600))
     trusted_proxies: str = _setting("USAGE_BILLING_TRUSTED_PROXIES", "127.0.0.0/8,::1")
     secret: str = _setting("USAGE_BILLING_SECRET", "", secret=True)
     admin_key: str = _setting("USAGE_BILLING_ADMIN_KEY", "", secret=True)
@@ -63,6 +74,12 @@ class Settings:
     jwt_public_key: str = _setting("JWT_PUBLIC_KEY", "")
     jwt_audience: str = _setting("JWT_AUDIENCE", "usage-billing")
     jwt_issuer: str = _setting("JWT_ISSUER", "usage-billing")
+    jwt_role_claim: str = _setting("JWT_ROLE_CLAIM", "role")
+    jwt_max_seconds: int = _setting("JWT_MAX_SECONDS", 86_400, of=(1, 10 * _YEAR))
+    jwt_admin: bool = _setting("JWT_ADMIN", True)
+    public_url: str = _setting("USAGE_BILLING_PUBLIC_URL", "")
+    cors_origins: str = _setting("USAGE_BILLING_CORS_ORIGINS", "")
+    metrics_token: str = _setting("USAGE_BILLING_METRICS_TOKEN", "", secret=True)
     task_events: bool = _setting("USAGE_BILLING_TASK_EVENTS", False)
     development: bool = _setting("USAGE_BILLING_DEVELOPMENT", False)
 
@@ -74,7 +91,7 @@ class Settings:
         for item in fields(cls):
             text = environment.get(item.metadata["env"], "").strip()
             if text:
-                values[item.name] = _parse(item.metadata["env"], text, item.default)
+                values[item.name] = read_value(item.metadata["env"], text, item.default, item.metadata["of"])
         if "jwt_public_key" in values:  # many tools can keep a value of several lines only with escapes
             values["jwt_public_key"] = values["jwt_public_key"].replace("\\n", "\n")
         settings = cls(**values)
@@ -83,17 +100,24 @@ class Settings:
             raise ConfigurationError(f"USAGE_BILLING_INBOX must be one of {', '.join(INBOXES)}, not {settings.inbox!r}")
         settings.trusted_networks  # noqa: B018  read once here, so that a wrong one stops the start
         settings.daily_schedule  # noqa: B018  likewise
+        settings.allowed_origins  # noqa: B018  likewise
+        settings.public_address  # noqa: B018  likewise
         return settings
 
     @property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks of gateways whose X-Forwarded-For is believed; raises ConfigurationError for what is none."""
-        try:
-            return tuple(ip_network(text.strip()) for text in self.trusted_proxies.split(",") if text.strip())
-        except ValueError as error:
-            raise ConfigurationError(
-                f"USAGE_BILLING_TRUSTED_PROXIES must be networks like 10.0.0.0/8: {error}"
-            ) from error
+        return read_networks("USAGE_BILLING_TRUSTED_PROXIES", self.trusted_proxies)
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins whose pages may ask the API; raises ConfigurationError for what is none."""
+        return read_origins("USAGE_BILLING_CORS_ORIGINS", self.cors_origins)
+
+    @property
+    def public_address(self) -> str:
+        """What addresses in answers begin with, without a slash at its end, or nothing; raises ConfigurationError."""
+        return read_public_address("USAGE_BILLING_PUBLIC_URL", self.public_url)
 
     @property
     def daily_schedule(self) -> Schedule:
@@ -126,7 +150,7 @@ class Settings:
         scheme, separator, rest = self.database_url.partition("://")
         if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
             raise ConfigurationError("DATABASE_URL must start with postgresql://")
-        _check_address("DATABASE_URL", self.database_url)
+        check_address("DATABASE_URL", self.database_url)
         return f"postgresql+psycopg://{rest}"
 
     def require_redis(self) -> str:
@@ -137,7 +161,7 @@ class Settings:
             )
         if urlsplit(self.redis_url).scheme not in {"redis", "rediss", "unix"}:
             raise ConfigurationError("REDIS_URL must start with redis://, rediss:// or unix://")
-        _check_address("REDIS_URL", self.redis_url)
+        check_address("REDIS_URL", self.redis_url)
         return self.redis_url
 
     def require_secret(self) -> str:
@@ -157,7 +181,11 @@ class Settings:
                 )
             if value and len(value) < MINIMUM_SECRET_LENGTH:
                 raise ConfigurationError(f"{name} must have at least {MINIMUM_SECRET_LENGTH} characters")
-        for name, value in (("USAGE_BILLING_ADMIN_KEY", self.admin_key), ("INTERNAL_API_KEY", self.internal_api_key)):
+        for name, value in (
+            ("USAGE_BILLING_ADMIN_KEY", self.admin_key),
+            ("INTERNAL_API_KEY", self.internal_api_key),
+            ("USAGE_BILLING_METRICS_TOKEN", self.metrics_token),
+        ):
             if value and not is_key(value):
                 raise ConfigurationError(
                     f"{name} must have {MINIMUM_KEY_LENGTH} to {MAXIMUM_KEY_LENGTH} printable ASCII characters;"
@@ -185,33 +213,3 @@ def misspelt(environment: Mapping[str, str]) -> dict[str, str | None]:
             like = get_close_matches(name.removeprefix(PREFIX), ends, n=1)
             found[name] = PREFIX + like[0] if like else None
     return found
-
-
-def _check_address(name: str, url: str) -> None:
-    """Raises ConfigurationError for a URL that cannot be read, in our words.
-
-    A driver's own error would repeat parts of the URL, the password among them.
-    """
-    try:
-        parts = urlsplit(url)
-        clear = parts.netloc.count("@") <= 1 and (parts.port is None or parts.port > 0)
-    except ValueError:
-        clear = False
-    if not clear:
-        raise ConfigurationError(
-            f"{name} cannot be read: check host and port, and write @ : / in a password as %40 %3A %2F"
-        )
-
-
-def _parse(name: str, text: str, default: object) -> object:
-    if isinstance(default, bool):
-        if text.lower() not in {"0", "1", "true", "false"}:
-            raise ConfigurationError(f"{name} must be 1 or 0, not {text!r}")
-        return text.lower() in {"1", "true"}
-    if isinstance(default, int) or name == "PORT":
-        if not (text.isascii() and text.isdigit()) or len(text) > 12:  # noqa: PLR2004
-            raise ConfigurationError(f"{name} must be a whole number, not {text!r}")
-        return int(text)
-    if isinstance(default, Path):
-        return Path(text)
-    return text

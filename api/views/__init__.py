@@ -13,6 +13,7 @@ from api.views import (
     quotas,
     recording,
     records,
+    root,
     subscriptions,
     usage,
     usage_types,
@@ -34,4 +35,5 @@ BLUEPRINTS = (
     api_keys.blp,
     health.blp,
 )
-DOCUMENTATION = docs.blp
+PLAIN_BLUEPRINTS = (docs.blp, root.blp)
+"""Those that the OpenAPI document does not describe."""

@@ -8,6 +8,7 @@ from uuid import UUID
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.idempotency import answers_with_a_secret
+from api.locations import makes
 from api.pagination import BY_ID, filters_of, listed
 from api.schemas.api_keys import ApiKeysQuery, NewApiKeySchema, RotationSchema
 from api.state import state
@@ -29,6 +30,7 @@ blp = Blueprint("api keys", __name__, url_prefix="/api/api-keys", description="W
 @requires(ADMIN)
 @blp.arguments(NewApiKeySchema)
 @blp.response(201, ISSUED_API_KEY)
+@makes("/api/api-keys")
 @answers_with_a_secret
 def create_api_key(new: NewKey) -> IssuedKey:
     """Make a key. It is shown in this answer and never again."""
@@ -61,6 +63,7 @@ def show_api_key(key_id: UUID) -> ApiKey:
 @requires(ADMIN)
 @blp.arguments(RotationSchema, required=False)
 @blp.response(201, ISSUED_API_KEY)
+@makes("/api/api-keys")
 @answers_with_a_secret
 def rotate_api_key(body: dict[str, Any], key_id: UUID) -> IssuedKey:
     """Make a successor with the same scopes; both hold until the overlap is over."""

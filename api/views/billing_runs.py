@@ -10,6 +10,7 @@ from sqlalchemy import select
 from api import enqueue
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.locations import makes
 from api.pagination import BY_ID, listed
 from api.schemas.billing import ProcessBillingSchema
 from api.schemas.paging import PageQuery
@@ -31,6 +32,7 @@ blp = Blueprint("billing", __name__, url_prefix="/api", description="The daily c
 @requires(BILLING_RUN)
 @blp.arguments(ProcessBillingSchema, required=False)
 @blp.response(202, STARTED_RUN)
+@makes("/api/billing-runs", named="runId")
 def process_billing(request: RunRequest) -> BillingRun:
     """Start a billing run. Any number of them, at any time, put the same charges on the same invoices."""
     digest, now = request.expected_digest, state().clock()

@@ -4,6 +4,7 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.locations import makes
 from api.pagination import BY_NAME, BY_NUMBER, filters_of, listed
 from api.schemas.customers import CustomerChangesSchema, NewCustomerSchema
 from api.schemas.paging import PagedSpanQuery, PageQuery
@@ -29,6 +30,7 @@ blp = Blueprint("customers", __name__, url_prefix="/api/customers", description=
 @requires(ADMIN)
 @blp.arguments(NewCustomerSchema)
 @blp.response(201, CUSTOMER)
+@makes("/api/customers")
 def create_customer(new: NewCustomer) -> Customer:
     """Create a customer."""
     with writing() as session:

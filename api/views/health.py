@@ -1,6 +1,7 @@
 """Health and metrics: for the operator who watches the service, without credentials and without secrets."""
 
 from collections.abc import Callable
+from hmac import compare_digest
 from pathlib import Path
 
 from flask import Response
@@ -12,8 +13,8 @@ from api import enqueue, stopping
 from api.arguments import Blueprint
 from api.auth import public
 from api.json_provider import json_response
-from api.state import state
-from usage_billing.core.errors import Unavailable
+from api.state import state, this_request
+from usage_billing.core.errors import NotAuthenticated, Unavailable
 from usage_billing.db.session import read_only
 from usage_billing.wire.health import HEALTH
 
@@ -49,7 +50,8 @@ def ready() -> Response:
 @public
 @blp.doc(responses={"200": {"description": "Figures", "content": {"text/plain": {"schema": {"type": "string"}}}}})
 def metrics() -> Response:
-    """Figures in Prometheus' text format."""
+    """Figures in Prometheus' text format; with a token where the operator asks for one."""
+    _check_token(state().settings.metrics_token)
     try:
         oldest = enqueue.oldest_waiting()
         age = (state().clock() - oldest).total_seconds() if oldest else 0.0
@@ -57,6 +59,14 @@ def metrics() -> Response:
     except Unavailable:
         pass  # the gauge keeps its last value; whether the inbox answers is for /health/ready to say
     return Response(state().metrics.text(), content_type=_PROMETHEUS)
+
+
+def _check_token(wanted: str) -> None:
+    """Raises NotAuthenticated unless the request has the token, if one is wanted."""
+    scheme, _, given = this_request().headers.get("Authorization", "").partition(" ")
+    if not wanted or (scheme.lower() == "bearer" and compare_digest(given.strip().encode(), wanted.encode())):
+        return
+    raise NotAuthenticated("give Authorization: Bearer with the token of USAGE_BILLING_METRICS_TOKEN")
 
 
 def _state_of(check: Callable[[], None]) -> str:

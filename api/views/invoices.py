@@ -80,8 +80,7 @@ def list_items(query: dict[str, Any], invoice_id: UUID) -> dict[str, Any]:
     """List the items of an invoice."""
     with read_only(state().engine) as session:
         invoice = get_invoice(session, invoice_id)
-        if not caller().may_see(invoice.customer_id):
-            raise NotFound(f"there is no invoice {invoice_id}")
+        _check_seen(invoice)
         code = invoice.currency
         page = listed(
             session,
@@ -151,10 +150,8 @@ def explain_item(query: dict[str, Any], invoice_id: UUID, item_id: UUID) -> Expl
     """Explain an item: the quota, the arithmetic, and the very recordings behind it, in the order recorded."""
     (after,) = read_cursor(query["cursor"], BY_NUMBER) or (0,)
     with read_only(state().engine) as session:
-        found = explain(session, invoice_id, item_id, after=after, limit=query["limit"])
-    if not caller().may_see(found.invoice.customer_id):
-        raise NotFound(f"there is no invoice {invoice_id}")
-    return found
+        _check_seen(get_invoice(session, invoice_id))
+        return explain(session, invoice_id, item_id, after=after, limit=query["limit"])
 
 
 def _some_at_a_time(session: Session, invoices: Sequence[Invoice]) -> Iterator[InvoiceView]:
@@ -165,10 +162,14 @@ def _some_at_a_time(session: Session, invoices: Sequence[Invoice]) -> Iterator[I
 
 def _seen(session: Session, invoice_id: UUID) -> InvoiceView:
     """The invoice, if the caller may see it; raises NotFound."""
-    found = invoice_view(session, invoice_id)
-    if not caller().may_see(found.invoice.customer_id):
-        raise NotFound(f"there is no invoice {invoice_id}")
-    return found
+    _check_seen(get_invoice(session, invoice_id))
+    return invoice_view(session, invoice_id)
+
+
+def _check_seen(invoice: Invoice) -> None:
+    """Raises NotFound as for an invoice that is not there, so that another's cannot be told from none."""
+    if not caller().may_see(invoice.customer_id):
+        raise NotFound(f"there is no invoice {invoice.id}")
 
 
 def _stepped(step: Step, invoice_id: UUID) -> InvoiceView:

@@ -4,6 +4,7 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.locations import makes
 from api.pagination import BY_NAME, filters_of, listed
 from api.schemas.catalog import NewPlanSchema, PlanChangesSchema
 from api.schemas.paging import PagedSpanQuery
@@ -25,6 +26,7 @@ blp = Blueprint("plans", __name__, url_prefix="/api/plans", description="What is
 @requires(ADMIN)
 @blp.arguments(NewPlanSchema)
 @blp.response(201, PLAN)
+@makes("/api/plans")
 def create_plan(new: NewPlan) -> Plan:
     """Create a plan."""
     with writing() as session:

@@ -4,6 +4,7 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.locations import makes
 from api.pagination import BY_NUMBER, filters_of, listed
 from api.schemas.catalog import NewQuotaSchema, QuotasQuery
 from api.state import state
@@ -25,6 +26,7 @@ blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allow
 @requires(ADMIN)
 @blp.arguments(NewQuotaSchema)
 @blp.response(201, QUOTA)
+@makes("/api/quotas")
 def define_quota(new: NewQuota) -> UsageQuota:
     """Define a quota, or its next version; what was used before is never repriced."""
     with writing() as session:

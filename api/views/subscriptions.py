@@ -6,6 +6,7 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.locations import makes
 from api.pagination import BY_NAME, filters_of, listed
 from api.schemas.customers import (
     ChangePlanSchema,
@@ -49,6 +50,7 @@ blp = Blueprint("subscriptions", __name__, url_prefix="/api/subscriptions", desc
 @requires(ADMIN)
 @blp.arguments(NewSubscriptionSchema)
 @blp.response(201, SUBSCRIPTION)
+@makes("/api/subscriptions")
 def create_subscription(new: NewSubscription) -> SubscriptionView:
     """Create a subscription."""
     with writing() as session:

@@ -4,6 +4,7 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.locations import makes
 from api.pagination import BY_NAME, filters_of, listed
 from api.schemas.catalog import NewUsageTypeSchema, UsageTypeChangesSchema
 from api.schemas.paging import PagedSpanQuery
@@ -25,6 +26,7 @@ blp = Blueprint("usage types", __name__, url_prefix="/api/usage-types", descript
 @requires(ADMIN)
 @blp.arguments(NewUsageTypeSchema)
 @blp.response(201, USAGE_TYPE)
+@makes("/api/usage-types")
 def create_usage_type(new: NewUsageType) -> UsageType:
     """Create a usage type."""
     with writing() as session:

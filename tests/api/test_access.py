@@ -80,6 +80,7 @@ RULES = {
     "GET /health/live": PUBLIC,
     "GET /health/ready": PUBLIC,
     "GET /metrics": PUBLIC,
+    "GET /": PUBLIC,
     "GET /api/openapi.json": PUBLIC,
     "GET /api/docs": PUBLIC,
     "GET /api/docs/problems": PUBLIC,

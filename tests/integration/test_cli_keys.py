@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from tests.integration.conftest import Cli
 from tests.support.books import scalars
 from usage_billing.access.service import authenticate
-from usage_billing.access.tokens import verify_token
+from usage_billing.access.tokens import TokenRules, verify_token
 from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotAuthenticated
@@ -76,13 +76,7 @@ def test_a_key_that_was_rotated_is_not_rotated_again(cli: Cli) -> None:
 @pytest.mark.parametrize("admin", [False, True])
 def test_a_token_holds(cli: Cli, settings: Settings, admin: bool) -> None:
     answer = cli("keys", "token", "--user", "user123", "--ttl", "15m", *(["--admin"] if admin else []))
-    principal = verify_token(
-        answer.out.strip(),
-        secret=settings.jwt_secret,
-        public_key="",
-        audience=settings.jwt_audience,
-        issuer=settings.jwt_issuer,
-    )
+    principal = verify_token(answer.out.strip(), TokenRules.of(settings))
     assert principal.actor == "user:user123"
     assert principal.may("admin") is admin
     assert set(cli("keys", "token", "--user", "user123", "--json").json) == {"token"}

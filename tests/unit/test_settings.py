@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import Field, fields
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,60 @@ def test_what_is_no_network_is_refused(wrong: str) -> None:
         Settings.from_environment({"USAGE_BILLING_TRUSTED_PROXIES": wrong})
 
 
-@pytest.mark.parametrize("name", ["USAGE_BILLING_ADMIN_KEY", "INTERNAL_API_KEY"])
+NUMBERS = [item for item in fields(Settings) if item.metadata["of"]]
+
+
+def test_every_number_has_its_bounds() -> None:
+    numbers = {item.name for item in fields(Settings) if isinstance(item.default, int) and item.default not in (0, 1)}
+    assert numbers <= {item.name for item in NUMBERS}
+    assert len(NUMBERS) > 12
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda item: item.metadata["env"])
+def test_a_number_out_of_its_bounds_is_refused_in_one_line(number: Field[int]) -> None:
+    name, (least, most) = number.metadata["env"], number.metadata["of"]
+    for value in (least, most):
+        assert getattr(Settings.from_environment({name: str(value)}), number.name) == value
+    for wrong in (least - 1, most + 1, -1, -(10**20), 10**20):
+        with pytest.raises(ConfigurationError, match=f"^{name} must be ") as caught:
+            Settings.from_environment({name: str(wrong)})
+        assert "\n" not in caught.value.message
+    for wrong in ("1.0", "1e3", "0x10", "\u0661", "1 000", "ten"):
+        with pytest.raises(ConfigurationError, match=f"^{name} must be a whole number"):
+            Settings.from_environment({name: wrong})
+
+
+def test_origins_are_read_as_browsers_send_them() -> None:
+    settings = Settings.from_environment(
+        {"USAGE_BILLING_CORS_ORIGINS": "https://app.example.com, http://localhost:3000"}
+    )
+    assert settings.allowed_origins == {"https://app.example.com", "http://localhost:3000"}
+
+
+@pytest.mark.parametrize(
+    "wrong", ["*", "app.example.com", "https://a.example/path", "https://a.example/", "HTTPS://A.EXAMPLE", "http://:80"]
+)
+def test_what_is_no_origin_is_refused(wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^USAGE_BILLING_CORS_ORIGINS must be origins"):
+        Settings.from_environment({"USAGE_BILLING_CORS_ORIGINS": wrong})
+
+
+@pytest.mark.parametrize(
+    "given", ["https://billing.example.com", "http://127.0.0.1:5003/", "https://example.com/billing/"]
+)
+def test_the_public_address_has_no_slash_at_its_end(given: str) -> None:
+    assert Settings.from_environment({"USAGE_BILLING_PUBLIC_URL": given}).public_address == given.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["billing.example.com", "ftp://a.example", "https://", "https://a.example?x=1", "https://u:p@a.example"]
+)
+def test_what_is_no_public_address_is_refused(wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^USAGE_BILLING_PUBLIC_URL must be a URL"):
+        Settings.from_environment({"USAGE_BILLING_PUBLIC_URL": wrong})
+
+
+@pytest.mark.parametrize("name", ["USAGE_BILLING_ADMIN_KEY", "INTERNAL_API_KEY", "USAGE_BILLING_METRICS_TOKEN"])
 @pytest.mark.parametrize("wrong", ["short", "x" * 257, "sixteen or more \u00e4"])
 def test_a_key_that_cannot_hold_is_named(name: str, wrong: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{name} must have 16 to 256 printable ASCII characters"):

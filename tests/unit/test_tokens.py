@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from api import create_app
 from tests.support.properties import examples
 from usage_billing.access.principal import ADMIN, USAGE_READ, Principal
-from usage_billing.access.tokens import check_public_key, looks_like_token, verify_token
+from usage_billing.access.tokens import TokenRules, check_public_key, looks_like_token, verify_token
 from usage_billing.core.errors import ConfigurationError, NotAuthenticated
 from usage_billing.settings import Settings
 
@@ -41,8 +41,9 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def verify(token: str, *, secret: str = SECRET, public_key: str = "") -> Principal:
-    return verify_token(token, secret=secret, public_key=public_key, audience="usage-billing", issuer="here")
+def verify(token: str, *, secret: str = SECRET, public_key: str = "", **more: Any) -> Principal:
+    rules = TokenRules(secret=secret, public_key=public_key, audience="usage-billing", issuer="here", **more)
+    return verify_token(token, rules)
 
 
 def part(value: object) -> str:
@@ -65,6 +66,42 @@ def test_a_user_reads_its_own_usage() -> None:
 def test_the_role_admin_may_what_admins_do() -> None:
     principal = verify(jwt.encode(claims(role="admin"), SECRET, algorithm="HS256"))
     assert principal == Principal(actor="user:user123", scopes=frozenset({ADMIN}))
+
+
+def test_another_claim_may_say_the_role() -> None:
+    rules = {"role_claim": "https://example.com/role"}
+    named = jwt.encode(claims(**{"https://example.com/role": "admin"}), SECRET, algorithm="HS256")
+    assert verify(named, **rules).may(ADMIN)
+    assert not verify(named).may(ADMIN)
+    assert not verify(jwt.encode(claims(role="admin"), SECRET, algorithm="HS256"), **rules).may(ADMIN)
+
+
+def test_no_token_makes_an_administrator_where_none_may() -> None:
+    principal = verify(jwt.encode(claims(role="admin"), SECRET, algorithm="HS256"), admins=False)
+    assert (principal.may(ADMIN), principal.customer_id) == (False, "user123")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "issued", "holds"),
+    [
+        (3600, None, True),
+        (3700, None, False),
+        (1800, -1800, True),
+        (60, -3700, False),
+        (10**9, None, False),
+        (10**9, 0, False),
+    ],
+)
+def test_a_token_holds_for_so_long_at_most(seconds: int, issued: int | None, holds: bool) -> None:
+    now = int(time.time())
+    said = claims(exp=now + seconds, iat=None if issued is None else now + issued)
+    token = jwt.encode(said, SECRET, algorithm="HS256")
+    if holds:
+        assert verify(token, max_seconds=3600).customer_id == "user123"
+        return
+    with pytest.raises(NotAuthenticated, match="longer than a token may") as caught:
+        verify(token, max_seconds=3600)
+    assert caught.value.code == "token_invalid"
 
 
 @pytest.mark.parametrize("role", ["Admin", "user", ["admin"], {"admin": True}, True, 1, "admin "])

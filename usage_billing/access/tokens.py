@@ -1,13 +1,16 @@
 """Verifies JSON Web Tokens of users. The algorithm comes from our settings, never from the token's header."""
 
 import re
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import jwt
 
 from usage_billing.access.principal import ADMIN, USAGE_READ, Principal
 from usage_billing.core.errors import ConfigurationError, NotAuthenticated
 from usage_billing.core.identifiers import is_identifier
+from usage_billing.settings import Settings
 
 _SYMMETRIC = ("HS256",)
 _REQUIRED = ("exp", "aud", "iss", "sub")
@@ -16,21 +19,51 @@ LEEWAY_SECONDS = 10
 _MINIMUM_RSA_BITS = 2048
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRules:
+    """Which tokens hold: signed under ``secret`` or for ``public_key``, of this audience and issuer.
+
+    ``role_claim`` names the claim that makes an administrator, if ``admins`` lets any token do so. A token that holds
+    for more than ``max_seconds`` is refused.
+    """
+
+    secret: str
+    public_key: str
+    audience: str
+    issuer: str
+    role_claim: str = "role"
+    max_seconds: int = 86_400
+    admins: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings) -> "TokenRules":
+        """The rules that the settings make."""
+        return cls(
+            secret=settings.jwt_secret,
+            public_key=settings.jwt_public_key,
+            audience=settings.jwt_audience,
+            issuer=settings.jwt_issuer,
+            role_claim=settings.jwt_role_claim,
+            max_seconds=settings.jwt_max_seconds,
+            admins=settings.jwt_admin,
+        )
+
+
 def looks_like_token(text: str) -> bool:
     """Whether a bearer credential has the three parts of a JWT, which no key has."""
     return _COMPACT.fullmatch(text) is not None
 
 
-def verify_token(token: str, *, secret: str, public_key: str, audience: str, issuer: str) -> Principal:
+def verify_token(token: str, rules: TokenRules) -> Principal:
     """The user behind ``token``. Raises NotAuthenticated, whose message gives the reason and no part of the token."""
-    key, algorithms = _trusted(secret, public_key)
+    key, algorithms = _trusted(rules.secret, rules.public_key)
     try:
         claims = jwt.decode(
             token,
             key,
             algorithms=list(algorithms),
-            audience=audience,
-            issuer=issuer,
+            audience=rules.audience,
+            issuer=rules.issuer,
             leeway=LEEWAY_SECONDS,
             options={"require": list(_REQUIRED)},
         )
@@ -38,10 +71,13 @@ def verify_token(token: str, *, secret: str, public_key: str, audience: str, iss
         raise NotAuthenticated("the token has expired", code="token_expired") from error
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
         raise NotAuthenticated("the token does not hold", code="token_invalid") from error
+    # Without the time of issue it is taken to be issued now.
+    if int(claims["exp"]) - int(claims.get("iat", time.time())) > rules.max_seconds + LEEWAY_SECONDS:
+        raise NotAuthenticated("the token holds for longer than a token may", code="token_invalid")
     subject = claims["sub"]
     if not isinstance(subject, str) or not is_identifier(subject):
         raise NotAuthenticated("the token's subject names no customer", code="token_invalid")
-    if claims.get("role") == ADMIN:
+    if rules.admins and claims.get(rules.role_claim) == ADMIN:
         return Principal(actor=f"user:{subject}", scopes=frozenset({ADMIN}))
     return Principal(actor=f"user:{subject}", scopes=frozenset({USAGE_READ}), customer_id=subject)
 

@@ -128,6 +128,10 @@ def token(*, user: str, admin: bool, ttl: timedelta, as_json: bool) -> None:
             if settings.jwt_public_key
             else "JWT_SECRET is not set: give one of 32 characters or more, or start `usage-billing up`"
         )
+    if ttl.total_seconds() > settings.jwt_max_seconds:
+        raise ConfigurationError(f"a token may hold for {settings.jwt_max_seconds} seconds at most: JWT_MAX_SECONDS")
+    if admin and not settings.jwt_admin:
+        raise ConfigurationError("no token makes an administrator here: JWT_ADMIN is 0")
     text = make_token(settings, user, admin=admin, ttl=ttl, now=utc_now())
     if as_json:
         print_json({"token": text})

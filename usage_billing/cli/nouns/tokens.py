@@ -18,5 +18,5 @@ def make_token(settings: Settings, user: str, *, admin: bool, ttl: timedelta, no
         "exp": now + ttl,
     }
     if admin:
-        claims["role"] = ADMIN
+        claims[settings.jwt_role_claim] = ADMIN
     return jwt.encode(claims, settings.jwt_secret, algorithm="HS256")

@@ -13,6 +13,8 @@ from usage_billing.settings import DEVELOPMENT_PREFIX, Settings
 # Seconds that a process gets beyond its own time to end, before it is killed.
 MARGIN_SECONDS = 5.0
 FLOWER_USER = "admin"
+FIGURES_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the processes of the API add up their figures; api.metrics_folder says what is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ def stack_environment(settings: Settings, *, secrets: Secrets) -> dict[str, str]
         # glibc gives every thread a heap of its own, each as large as the largest batch that it ever read.
         "MALLOC_ARENA_MAX": "2",
     }
+    if not settings.public_url:
+        values["USAGE_BILLING_PUBLIC_URL"] = f"http://{LOOPBACK}:{settings.port}"
+    if settings.api_workers > 1 and not os.environ.get(FIGURES_FOLDER):
+        values[FIGURES_FOLDER] = str(settings.home / "metrics")
     if not settings.jwt_public_key:
         values["JWT_SECRET"] = settings.jwt_secret or secrets.jwt_secret
     if any(value.startswith(DEVELOPMENT_PREFIX) for value in values.values()):

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ, USAGE_WRITE
 from usage_billing.access.queries import count_keys
 from usage_billing.access.service import authenticate
-from usage_billing.access.tokens import check_public_key, looks_like_token, verify_token
+from usage_billing.access.tokens import TokenRules, check_public_key, looks_like_token, verify_token
 from usage_billing.core.errors import ConfigurationError, NotAuthenticated
 from usage_billing.reports.doctor.finding import FAIL, WARN, Finding, fine
 from usage_billing.settings import Settings
@@ -66,13 +66,7 @@ def _check(
 ) -> Finding:
     try:
         if looks_like_token(credential):
-            principal = verify_token(
-                credential,
-                secret=settings.jwt_secret,
-                public_key=settings.jwt_public_key,
-                audience=settings.jwt_audience,
-                issuer=settings.jwt_issuer,
-            )
+            principal = verify_token(credential, TokenRules.of(settings))
         else:
             principal = authenticate(session, credential, secret=settings.secret, now=now)
     except NotAuthenticated as error:

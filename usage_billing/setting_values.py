@@ -1,0 +1,87 @@
+"""The values of settings as the environment spells them: numbers in their bounds, flags, networks, origins, URLs.
+
+Every error names the variable, in one line, and repeats no password.
+"""
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from usage_billing.core.errors import ConfigurationError
+
+_MOST_DIGITS = 18
+# The scheme and the host in small letters, as browsers send an origin.
+_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+")
+_PUBLIC = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/-]*)?")
+
+
+def read_value(name: str, text: str, default: object, of: tuple[int, int] | None) -> object:
+    """The value that ``text`` spells, of the type of ``default``; a whole number is from ``of[0]`` to ``of[1]``.
+
+    Raises ConfigurationError.
+    """
+    if isinstance(default, bool):
+        if text.lower() not in {"0", "1", "true", "false"}:
+            raise ConfigurationError(f"{name} must be 1 or 0, not {text!r}")
+        return text.lower() in {"1", "true"}
+    if of is not None:
+        if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
+            raise ConfigurationError(f"{name} must be a whole number, not {text!r}")
+        if not of[0] <= int(text) <= of[1]:
+            raise ConfigurationError(f"{name} must be {of[0]} to {of[1]}, not {text}")
+        return int(text)
+    if isinstance(default, Path):
+        return Path(text)
+    return text
+
+
+def read_networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The networks in a list with commas; raises ConfigurationError."""
+    try:
+        return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
+    except ValueError as error:
+        raise ConfigurationError(f"{name} must be networks like 10.0.0.0/8: {error}") from error
+
+
+def read_origins(name: str, text: str) -> frozenset[str]:
+    """The origins in a list with commas, as browsers send them; raises ConfigurationError."""
+    origins = frozenset(one.strip() for one in text.split(",") if one.strip())
+    for origin in origins:
+        if _ORIGIN.fullmatch(origin) is None or not _is_address(origin):
+            raise ConfigurationError(
+                f"{name} must be origins like https://app.example.com, separated by commas, not {origin[:100]!r}"
+            )
+    return origins
+
+
+def read_public_address(name: str, text: str) -> str:
+    """A URL without a slash at its end, or nothing; raises ConfigurationError."""
+    if text and (_PUBLIC.fullmatch(text) is None or not _is_address(text)):
+        raise ConfigurationError(f"{name} must be a URL like https://billing.example.com, not {text[:100]!r}")
+    return text.rstrip("/")
+
+
+def check_address(name: str, url: str) -> None:
+    """Raises ConfigurationError for a URL that cannot be read, in our words.
+
+    A driver's own error would repeat parts of the URL, the password among them.
+    """
+    try:
+        parts = urlsplit(url)
+        clear = parts.netloc.count("@") <= 1 and (parts.port is None or parts.port > 0)
+    except ValueError:
+        clear = False
+    if not clear:
+        raise ConfigurationError(
+            f"{name} cannot be read: check host and port, and write @ : / in a password as %40 %3A %2F"
+        )
+
+
+def _is_address(url: str) -> bool:
+    """Whether a URL has a host, and a port that can be one if it names one."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
