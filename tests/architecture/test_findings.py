@@ -26,7 +26,7 @@ def test_a_finding_has_the_form(script: Path) -> None:
     installed = re.findall(r"pip install (.*)", text)
     assert installed
     packages = re.findall(r'"([^"]+)"', " ".join(installed))
-    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9.]+", package) for package in packages)
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9.]+(?:post[0-9]+)?", package) for package in packages)
     for package, version in (name.split("==") for name in packages):
         assert re.search(rf"{package} {re.escape(version)}\b", text.partition("# Expected:")[0])
     assert text.endswith('diff "$folder/expected" "$folder/seen"\n')
