@@ -1,11 +1,15 @@
 """API keys on the wire: the key itself is shown once, when it is made."""
 
+from datetime import timedelta
+from typing import Any
+
 import marshmallow as ma
 
-from api.schemas.base import Schema, ValueSchema
+from api.schemas.base import ValueSchema
 from api.schemas.fields import Choice, Flag, Instant, Text, Whole
 from api.schemas.paging import PageQuery
 from usage_billing.access.principal import SCOPES
+from usage_billing.access.rotation import DEFAULT_OVERLAP
 from usage_billing.access.service import NewKey
 from usage_billing.core.limits import MAX_KEY_NAME
 
@@ -31,8 +35,14 @@ class ApiKeysQuery(PageQuery):
     ended = Flag(load_default=None)
 
 
-class RotationSchema(Schema):
+class RotationSchema(ValueSchema):
     """For how long the old key holds beside the new one; a day if not said."""
 
-    overlap_seconds = Whole(minimum=0, maximum=_YEAR_SECONDS)
+    builds = timedelta
+
+    overlap_seconds = Whole(minimum=0, maximum=_YEAR_SECONDS, load_default=DEFAULT_OVERLAP // timedelta(seconds=1))
     body_optional = True
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The seconds of the time."""
+        return {"seconds": data["overlap_seconds"]}

@@ -16,7 +16,6 @@ from api.transactions import after_commit, writing
 from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import ADMIN
 from usage_billing.access.queries import get_key, keys_where
-from usage_billing.access.rotation import DEFAULT_OVERLAP
 from usage_billing.access.service import IssuedKey, NewKey, actor_of
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_keys
@@ -65,10 +64,8 @@ def show_api_key(key_id: UUID) -> ApiKey:
 @blp.response(201, ISSUED_API_KEY)
 @makes("/api/api-keys")
 @answers_with_a_secret
-def rotate_api_key(body: dict[str, Any], key_id: UUID) -> IssuedKey:
+def rotate_api_key(overlap: timedelta, key_id: UUID) -> IssuedKey:
     """Make a successor with the same scopes; both hold until the overlap is over."""
-    seconds = body.get("overlap_seconds")
-    overlap = DEFAULT_OVERLAP if seconds is None else timedelta(seconds=seconds)
     secret = state().settings.require_secret()
     with writing() as session:
         issued = manage_keys.rotate_key(
