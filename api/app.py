@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.exceptions import NotFound
 
-from api import auth, enqueue, headers, honoured, idempotency, locations, observe, openapi, problems, state
+from api import auth, enqueue, etags, headers, honoured, idempotency, locations, observe, openapi, problems, state
 from api.json_provider import ExactJson
 from api.views import BLUEPRINTS, PLAIN_BLUEPRINTS
 from usage_billing.access.tokens import check_public_key
@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     honoured.init_app(app)
     problems.init_app(app)
     locations.init_app(app)
+    etags.init_app(app)
     api = openapi.init_app(app)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)

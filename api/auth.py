@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from flask import Flask, Request, current_app, g
 
 from api.addresses import client_address
+from api.headers import RATE
 from api.state import State, state, this_request
 from usage_billing.access.principal import USAGE_WRITE, Principal
 from usage_billing.access.tokens import looks_like_token, verify_token
@@ -80,7 +81,9 @@ def gate() -> None:
     here = state()
     principal = _authenticated(asked, rule, here)
     limit = principal.rate_limit or here.settings.rate_limit
-    here.rates.count_request(principal.actor, per_minute=limit)
+    asked.environ[RATE] = (limit, 0, here.rates.seconds_left())
+    left = here.rates.count_request(principal.actor, per_minute=limit)
+    asked.environ[RATE] = (limit, left, here.rates.seconds_left())
     if not rule.admits(principal):
         if principal.customer_id is not None and not rule.users:
             raise Forbidden("this is not for customers' tokens", code="missing_scope")

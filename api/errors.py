@@ -17,6 +17,12 @@ class UnsupportedMediaType(UsageBillingError):
     code = "unsupported_media_type"
 
 
+class PreconditionFailed(UsageBillingError):
+    """What is to be changed is not as the caller saw it."""
+
+    code = "precondition_failed"
+
+
 class TooLarge(UsageBillingError):
     """The body is over the limit."""
 

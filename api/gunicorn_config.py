@@ -22,7 +22,7 @@ import gevent
 import gunicorn.http.wsgi  # type: ignore[import-untyped]
 import gunicorn.util  # type: ignore[import-untyped]
 
-from api import stopping
+from api import processes, stopping
 from api.gunicorn_problems import write_problem
 from api.metrics_folder import fold_the_dead, make_folder
 from usage_billing import logs
@@ -68,6 +68,7 @@ def on_starting(_server: Any) -> None:
     gunicorn's own lines go there too, such as that a worker was given up.
     """
     logs.configure(_settings, "api")
+    processes.number = _server.cfg.workers
     server_log = logging.getLogger("gunicorn.error")
     server_log.handlers.clear()
     server_log.propagate = True

@@ -5,10 +5,17 @@ from typing import Any
 
 from flask import Flask
 
+from api import processes
 from api.cross_origin import PREFLIGHT, allowed_headers, is_preflight
 
 REQUEST_ID = "usage_billing.request_id"
 """The name under which the environment of a request has its id."""
+
+RATE = "usage_billing.rate"
+"""The name under which the environment of a request has how often its caller may ask.
+
+It is a tuple: requests a minute, those that are left, and the seconds until the next minute.
+"""
 
 _YEAR = 31_536_000
 _ALWAYS = [
@@ -47,6 +54,8 @@ def _with_headers(app: _Wsgi, origins: frozenset[str]) -> _Wsgi:
             headers += across
             if REQUEST_ID in environ:
                 headers.append(("X-Request-Id", environ[REQUEST_ID]))
+            if RATE in environ:
+                headers += _rate_headers(*environ[RATE])
             headers += [extra for extra in (_POLICY, _CACHE) if extra[0] not in given]
             if environ["wsgi.url_scheme"] == "https":
                 headers.append(_HTTPS)
@@ -55,3 +64,11 @@ def _with_headers(app: _Wsgi, origins: frozenset[str]) -> _Wsgi:
         return app(environ, start)
 
     return answer
+
+
+def _rate_headers(limit: int, left: int, seconds: int) -> list[tuple[str, str]]:
+    """How often the caller may ask, as the IETF's draft on RateLimit headers writes it; ``processes`` is ours."""
+    return [
+        ("RateLimit-Policy", f'"caller";q={limit};w=60;processes={processes.number}'),
+        ("RateLimit", f'"caller";r={left};t={seconds}'),
+    ]

@@ -9,7 +9,7 @@ from flask_smorest.utils import prepare_response  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
-from api import idempotency, problems
+from api import etags, idempotency, locations, problems
 from api.auth import rule_of
 from api.ingest.native import HEADER
 from api.problem_codes import MEDIA_TYPE
@@ -24,6 +24,10 @@ Record usage, read what was used, run billing, read invoices.
 
 Quantities and money are exact decimals: numbers or strings in, strings out. Times are RFC 3339 with an offset in,
 UTC out. Errors are `application/problem+json` with a stable `code`: see [problems](/api/docs/problems).
+
+Lists page by `nextCursor`; a page has at most 1 MiB. What can be changed has an `ETag`, and is changed only if it still
+has that where `If-Match` names it. `RateLimit` says how many requests the credential has left in this minute, in the
+process that answered: `processes` of `RateLimit-Policy` count each for itself.
 """
 _SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "A service's key."},
@@ -35,6 +39,16 @@ _KEY = {
     "description": "Sent again with this key within a day, the request is done once and answered as it was first.",
     "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST, "pattern": "^[ -~]+$"},
 }
+_IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "description": "The `ETag` that the thing had when it was read, or several with commas: if it has another by now,"
+    " nothing is changed (412 `precondition_failed`).",
+    "schema": {"type": "string", "minLength": 1, "pattern": "^[!-~]+(, ?[!-~]+)*$"},
+}
+_ETAG = {"description": "Stands for the thing as it is now; see `If-Match`.", "schema": {"type": "string"}}
+_LOCATION = {"description": "Where that is which was made.", "schema": {"type": "string", "format": "uri-reference"}}
+_TAGGED, _MADE = ("200", "201"), ("201", "202")
 _NO_CONTENT = (204, 304)
 
 
@@ -92,6 +106,15 @@ def document(app: Flask, api: ProblemApi) -> dict[str, Any]:
                 continue
             if not access.public and idempotency.is_keyed(rule.rule, [method]):
                 operation.setdefault("parameters", []).append(_KEY)
+            shows, takes = etags.has(app, rule.endpoint)
+            if takes:
+                operation.setdefault("parameters", []).append(_IF_MATCH)
+            for status, answer in operation["responses"].items():
+                headers = {"ETag": _ETAG} if shows and status in _TAGGED else {}
+                if locations.place_of(app, rule.endpoint) is not None and status in _MADE:
+                    headers["Location"] = _LOCATION
+                if headers:
+                    answer["headers"] = headers
             operation["operationId"] = rule.endpoint.rpartition(".")[2]
             operation["security"] = [] if access.public else [{"apiKey": []}, {"bearer": []}]
             if not access.public:

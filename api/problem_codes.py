@@ -58,6 +58,7 @@ CODES: dict[str, str] = {
     "usage_later": "Usage is recorded that occurred after the moment; the detail names the first possible one.",
     "still_refused": "The recording still cannot be counted; the detail says why.",
     # 413, 415
+    "precondition_failed": "No tag in If-Match is that of the thing: it has changed since it was read.",
     "body_too_large": "The body is larger than it may be: USAGE_BILLING_MAX_BODY_BYTES for a batch, less for others.",
     "unsupported_media_type": "The body must be application/json in UTF-8, without Content-Encoding.",
     # 422: well-formed, and wrong; mostly codes of single fields

@@ -7,7 +7,7 @@ from itertools import islice
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from api.errors import InProgress, TooLarge, TooManyRequests, Unreadable, UnsupportedMediaType
+from api.errors import InProgress, PreconditionFailed, TooLarge, TooManyRequests, Unreadable, UnsupportedMediaType
 from api.json_provider import json_response
 from api.observe import request_id
 from api.problem_codes import MEDIA_TYPE, members, printable
@@ -33,6 +33,7 @@ _BRANCHES: tuple[tuple[type[UsageBillingError], int, str], ...] = (
     (Forbidden, 403, "Forbidden"),
     (NotFound, 404, "Not found"),
     (Conflict, 409, "Conflict"),
+    (PreconditionFailed, 412, "Precondition failed"),
     (TooLarge, 413, "Body too large"),
     (UnsupportedMediaType, 415, "Unsupported media type"),
     (InvalidInput, 422, "Invalid request"),

@@ -27,14 +27,22 @@ class Rates:
         self._failures: Counter[str] = Counter()
         self.failures_per_minute = FAILURES_PER_MINUTE
 
-    def count_request(self, actor: str, *, per_minute: int) -> None:
-        """Raises TooManyRequests beyond ``per_minute`` requests of ``actor``."""
+    def count_request(self, actor: str, *, per_minute: int) -> int:
+        """Count a request of ``actor``; returns how many more it may make in this minute.
+
+        Raises TooManyRequests beyond ``per_minute``.
+        """
         with self._lock:
             self._turn_over()
             self._requests[actor] += 1
-            over = self._requests[actor] > per_minute
-        if over:
+            left = per_minute - self._requests[actor]
+        if left < 0:
             raise self._too_many("too many requests with this credential", code="rate_limited")
+        return left
+
+    def seconds_left(self) -> int:
+        """Seconds until the next minute begins, at least one."""
+        return _MINUTE - int(self._clock()) % _MINUTE
 
     def count_failure(self, address: str) -> None:
         """Count a credential from ``address`` that did not hold; raises TooManyRequests when it is one too many."""

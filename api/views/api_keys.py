@@ -7,6 +7,7 @@ from uuid import UUID
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.etags import tagged
 from api.idempotency import answers_with_a_secret
 from api.locations import makes
 from api.pagination import BY_ID, filters_of, listed
@@ -52,6 +53,7 @@ def list_api_keys(query: dict[str, Any]) -> dict[str, Any]:
 @blp.route("/<uuid:key_id>", methods=["GET"])
 @requires(ADMIN)
 @blp.response(200, API_KEY)
+@tagged
 def show_api_key(key_id: UUID) -> ApiKey:
     """Show what may be known of a key."""
     with read_only(state().engine) as session:
@@ -79,6 +81,7 @@ def rotate_api_key(overlap: timedelta, key_id: UUID) -> IssuedKey:
 @blp.route("/<uuid:key_id>/revoke", methods=["POST"])
 @requires(ADMIN)
 @blp.response(200, API_KEY)
+@tagged
 def revoke_api_key(key_id: UUID) -> ApiKey:
     """End a key now; other API processes follow within seconds. Revoking twice changes nothing."""
     with writing() as session:

@@ -4,6 +4,7 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.etags import check_match, tagged, takes_if_match
 from api.locations import makes
 from api.pagination import BY_NAME, BY_NUMBER, filters_of, listed
 from api.schemas.customers import CustomerChangesSchema, NewCustomerSchema
@@ -31,6 +32,7 @@ blp = Blueprint("customers", __name__, url_prefix="/api/customers", description=
 @blp.arguments(NewCustomerSchema)
 @blp.response(201, CUSTOMER)
 @makes("/api/customers")
+@tagged
 def create_customer(new: NewCustomer) -> Customer:
     """Create a customer."""
     with writing() as session:
@@ -52,6 +54,7 @@ def list_customers(query: dict[str, Any]) -> dict[str, Any]:
 @blp.route("/<identifier:customer_id>", methods=["GET"])
 @requires(ADMIN)
 @blp.response(200, CUSTOMER)
+@tagged
 def show_customer(customer_id: str) -> Customer:
     """Show a customer."""
     with read_only(state().engine) as session:
@@ -62,9 +65,12 @@ def show_customer(customer_id: str) -> Customer:
 @requires(ADMIN)
 @blp.arguments(CustomerChangesSchema)
 @blp.response(200, CUSTOMER)
+@tagged
+@takes_if_match
 def change_customer(changes: CustomerChanges, customer_id: str) -> Customer:
     """Change the name or the e-mail address."""
     with writing() as session:
+        check_match(CUSTOMER, lambda: get_customer(session, customer_id, lock=True))
         return manage_customers.change_customer(
             session, customer_id, changes, actor=caller().actor, now=state().clock()
         )

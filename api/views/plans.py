@@ -4,6 +4,7 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.etags import check_match, tagged, takes_if_match
 from api.locations import makes
 from api.pagination import BY_NAME, filters_of, listed
 from api.schemas.catalog import NewPlanSchema, PlanChangesSchema
@@ -27,6 +28,7 @@ blp = Blueprint("plans", __name__, url_prefix="/api/plans", description="What is
 @blp.arguments(NewPlanSchema)
 @blp.response(201, PLAN)
 @makes("/api/plans")
+@tagged
 def create_plan(new: NewPlan) -> Plan:
     """Create a plan."""
     with writing() as session:
@@ -46,6 +48,7 @@ def list_plans(query: dict[str, Any]) -> dict[str, Any]:
 @blp.route("/<identifier:plan_id>", methods=["GET"])
 @requires(ADMIN)
 @blp.response(200, PLAN)
+@tagged
 def show_plan(plan_id: str) -> Plan:
     """Show a plan."""
     with read_only(state().engine) as session:
@@ -56,7 +59,10 @@ def show_plan(plan_id: str) -> Plan:
 @requires(ADMIN)
 @blp.arguments(PlanChangesSchema)
 @blp.response(200, PLAN)
+@tagged
+@takes_if_match
 def change_plan(name: str, plan_id: str) -> Plan:
     """Rename a plan."""
     with writing() as session:
+        check_match(PLAN, lambda: get_named(session, Plan, plan_id, lock=True))
         return manage_catalog.change_plan(session, plan_id, name=name, actor=caller().actor, now=state().clock())

@@ -1,11 +1,15 @@
 """Subscriptions: a customer on a plan, and what becomes of that."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.etags import check_match, tagged, takes_if_match
 from api.locations import makes
 from api.pagination import BY_NAME, filters_of, listed
 from api.schemas.customers import (
@@ -23,7 +27,7 @@ from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only, rolled_back
 from usage_billing.flows.administration import change_subscription, manage_subscriptions
-from usage_billing.flows.administration.agree import AgreedChange
+from usage_billing.flows.administration.agree import AgreedChange, lock
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.reports.invoices import InvoiceView
@@ -51,6 +55,7 @@ blp = Blueprint("subscriptions", __name__, url_prefix="/api/subscriptions", desc
 @blp.arguments(NewSubscriptionSchema)
 @blp.response(201, SUBSCRIPTION)
 @makes("/api/subscriptions")
+@tagged
 def create_subscription(new: NewSubscription) -> SubscriptionView:
     """Create a subscription."""
     with writing() as session:
@@ -75,6 +80,7 @@ def list_subscriptions(query: dict[str, Any]) -> dict[str, Any]:
 @blp.route("/<identifier:subscription_id>", methods=["GET"])
 @requires(ADMIN)
 @blp.response(200, SUBSCRIPTION)
+@tagged
 def show_subscription(subscription_id: str) -> SubscriptionView:
     """Show a subscription."""
     with read_only(state().engine) as session:
@@ -85,6 +91,7 @@ def show_subscription(subscription_id: str) -> SubscriptionView:
 @requires(ADMIN)
 @blp.arguments(SubscriptionChangesSchema)
 @blp.response(200, CHANGED_SUBSCRIPTION)
+@takes_if_match
 def end_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
     """End a subscription."""
     return _changed(change_subscription.cancel, subscription_id, {"at": body["ended_at"]})
@@ -94,6 +101,7 @@ def end_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubsc
 @requires(ADMIN)
 @blp.arguments(ChangePlanSchema)
 @blp.response(200, CHANGED_SUBSCRIPTION)
+@takes_if_match
 def change_subscription_plan(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
     """Move a subscription to another plan, now or then; both parts of the period are billed by their own plan."""
     return _changed(change_subscription.change_plan, subscription_id, body)
@@ -103,6 +111,7 @@ def change_subscription_plan(body: dict[str, Any], subscription_id: str) -> Chan
 @requires(ADMIN)
 @blp.arguments(StopSchema, required=False)
 @blp.response(200, CHANGED_SUBSCRIPTION)
+@takes_if_match
 def pause_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
     """Pause a subscription: until it is resumed nothing is charged, and what is recorded is quarantined."""
     return _changed(change_subscription.pause, subscription_id, body)
@@ -112,6 +121,7 @@ def pause_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSub
 @requires(ADMIN)
 @blp.arguments(ChangeSchema, required=False)
 @blp.response(200, CHANGED_SUBSCRIPTION)
+@takes_if_match
 def resume_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
     """Resume a paused subscription."""
     return _changed(change_subscription.resume, subscription_id, body)
@@ -121,6 +131,7 @@ def resume_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSu
 @requires(ADMIN)
 @blp.arguments(StopSchema, required=False)
 @blp.response(200, CHANGED_SUBSCRIPTION)
+@takes_if_match
 def cancel_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
     """Cancel a subscription; its final invoice is due at that moment."""
     return _changed(change_subscription.cancel, subscription_id, body)
@@ -129,10 +140,12 @@ def cancel_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSu
 @blp.route(f"/<identifier:subscription_id>/scheduled/<int(max={MAX_BIGINT}):change_id>", methods=["DELETE"])
 @requires(ADMIN)
 @blp.response(200, CHANGED_SUBSCRIPTION)
+@takes_if_match
 def take_back_scheduled_change(subscription_id: str, change_id: int) -> ChangedSubscriptionView:
     """Take back what is planned, a cancellation too: the customer stays, and nothing else changes."""
     with writing() as session:
         now = state().clock()
+        _check_match(session, subscription_id, now=now)
         done = change_subscription.take_back(session, subscription_id, change_id, actor=caller().actor, now=now)
         return changed_view(session, done, now=now)
 
@@ -154,5 +167,13 @@ def show_upcoming_invoice(subscription_id: str) -> InvoiceView:
 def _changed(change: Change, subscription_id: str, body: dict[str, Any]) -> ChangedSubscriptionView:
     with writing() as session:
         now, when = state().clock(), When(moment=body.pop("at"))
+        _check_match(session, subscription_id, now=now)
         done = change(session, subscription_id, when=when, actor=caller().actor, now=now, **body)
         return changed_view(session, done, now=now)
+
+
+def _check_match(session: Session, subscription_id: str, *, now: datetime) -> None:
+    def locked() -> SubscriptionView:
+        return subscription_view(session, lock(session, subscription_id), now=now)
+
+    check_match(SUBSCRIPTION, locked)

@@ -4,6 +4,7 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.etags import check_match, tagged, takes_if_match
 from api.locations import makes
 from api.pagination import BY_NAME, filters_of, listed
 from api.schemas.catalog import NewUsageTypeSchema, UsageTypeChangesSchema
@@ -27,6 +28,7 @@ blp = Blueprint("usage types", __name__, url_prefix="/api/usage-types", descript
 @blp.arguments(NewUsageTypeSchema)
 @blp.response(201, USAGE_TYPE)
 @makes("/api/usage-types")
+@tagged
 def create_usage_type(new: NewUsageType) -> UsageType:
     """Create a usage type."""
     with writing() as session:
@@ -48,6 +50,7 @@ def list_usage_types(query: dict[str, Any]) -> dict[str, Any]:
 @blp.route("/<identifier:usage_type_id>", methods=["GET"])
 @requires(ADMIN)
 @blp.response(200, USAGE_TYPE)
+@tagged
 def show_usage_type(usage_type_id: str) -> UsageType:
     """Show a usage type."""
     with read_only(state().engine) as session:
@@ -58,9 +61,12 @@ def show_usage_type(usage_type_id: str) -> UsageType:
 @requires(ADMIN)
 @blp.arguments(UsageTypeChangesSchema)
 @blp.response(200, USAGE_TYPE)
+@tagged
+@takes_if_match
 def change_usage_type(unit_name: str, usage_type_id: str) -> UsageType:
     """Rename the unit of a usage type."""
     with writing() as session:
+        check_match(USAGE_TYPE, lambda: get_named(session, UsageType, usage_type_id, lock=True))
         return manage_catalog.change_usage_type(
             session, usage_type_id, unit_name=unit_name, actor=caller().actor, now=state().clock()
         )

@@ -53,9 +53,9 @@ def _plans(plan_ids: Iterable[str]) -> Select[Plan]:
     return select(Plan).where(Plan.id.in_(set(plan_ids))).order_by(Plan.id)
 
 
-def get_named(session: Session, model: type[Named], name: str) -> Named:
-    """The plan or usage type ``name``; raises NotFound."""
-    found = session.get(model, name)
+def get_named(session: Session, model: type[Named], name: str, *, lock: bool = False) -> Named:
+    """The plan or usage type ``name``, its row locked as a change would lock it with ``lock``; raises NotFound."""
+    found = session.get(model, name, with_for_update={"key_share": True} if lock else None)
     if found is None:
         kind = "plan" if model is Plan else "usage type"
         raise NotFound(f"there is no {kind} {name}")

@@ -9,9 +9,10 @@ from usage_billing.customers.models import Customer
 from usage_billing.db.filters import within
 
 
-def get_customer(session: Session, customer_id: str) -> Customer:
-    """The customer with this id; raises NotFound."""
-    found = session.scalars(select(Customer).where(Customer.id == customer_id)).first()
+def get_customer(session: Session, customer_id: str, *, lock: bool = False) -> Customer:
+    """The customer with this id, its row locked with ``lock``; raises NotFound."""
+    statement = select(Customer).where(Customer.id == customer_id)
+    found = session.scalars(statement.with_for_update(key_share=True) if lock else statement).first()
     if found is None:
         raise NotFound(f"there is no customer {customer_id}")
     return found

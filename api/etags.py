@@ -1,0 +1,75 @@
+"""``ETag`` and ``If-Match``: a thing is changed only if it is still as its caller saw it.
+
+The tag is a digest of what the answer shows of the thing, so equal tags mean equal answers.
+"""
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from flask import Flask, Response, current_app
+
+from api.errors import PreconditionFailed
+from api.json_provider import json_text
+from api.state import this_request
+from usage_billing.core.errors import InvalidInput
+from usage_billing.wire.noun import Noun, show
+
+View = TypeVar("View", bound=Callable[..., Any])
+IN_ENVIRON = "HTTP_IF_MATCH"
+_SHOWS, _TAKES = "shows_the_whole_thing", "takes_if_match"
+_WELL = frozenset({200, 201})
+
+
+def tagged(view: View) -> View:
+    """Mark a view whose answer is the whole thing and nothing else: it has an ``ETag``."""
+    setattr(view, _SHOWS, True)
+    return view
+
+
+def takes_if_match(view: View) -> View:
+    """Mark a view that calls ``check_match``."""
+    setattr(view, _TAKES, True)
+    return view
+
+
+def has(app: Flask, endpoint: str) -> tuple[bool, bool]:
+    """Whether a view answers with an ``ETag``, and whether it takes ``If-Match``."""
+    view = app.view_functions[endpoint]
+    return getattr(view, _SHOWS, False), getattr(view, _TAKES, False)
+
+
+def init_app(app: Flask) -> None:
+    """Add tags to the answers of ``app``, and refuse a condition that a view would pass over."""
+    app.before_request(_refuse_unheeded)
+    app.after_request(_tag)
+
+
+def check_match(noun: Noun, lock: Callable[[], Any]) -> None:
+    """Raises PreconditionFailed (412) if the request has ``If-Match`` and no tag in it is that of the thing.
+
+    ``lock`` locks the thing until the transaction ends, and returns it as its ``noun`` shows it.
+    """
+    wanted = this_request().environ.get(IN_ENVIRON)
+    if wanted is None:
+        return
+    tag = _tag_of(json_text(show(noun, lock())))
+    if wanted.strip() != "*" and tag not in (one.strip() for one in wanted.split(",")):
+        raise PreconditionFailed(f"it has changed since: its ETag is {tag} now")
+
+
+def _refuse_unheeded() -> None:
+    asked = this_request()
+    if IN_ENVIRON in asked.environ and asked.endpoint is not None and not has(current_app, asked.endpoint)[1]:
+        raise InvalidInput.field("", "the header If-Match is no condition of this request", code="unknown")
+
+
+def _tag(response: Response) -> Response:
+    endpoint = this_request().endpoint
+    if endpoint is not None and response.status_code in _WELL and has(current_app, endpoint)[0]:
+        response.headers["ETag"] = _tag_of(response.get_data())
+    return response
+
+
+def _tag_of(text: bytes) -> str:
+    return f'"{blake2b(text, digest_size=16).hexdigest()}"'
