@@ -52,11 +52,13 @@ def list_customers(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.route("/<identifier:customer_id>", methods=["GET"])
-@requires(ADMIN)
+@requires(ADMIN, users=True)
 @blp.response(200, CUSTOMER)
 @tagged
 def show_customer(customer_id: str) -> Customer:
-    """Show a customer."""
+    """Show a customer. A user sees itself."""
+    if not caller().may_see(customer_id):
+        raise NotFound(f"there is no customer {customer_id}")
     with read_only(state().engine) as session:
         return get_customer(session, customer_id)
 

@@ -15,8 +15,10 @@ from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import get_named, plans_where
 from usage_billing.catalog.service import NewPlan
+from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
+from usage_billing.subscriptions.queries import plans_of_customer
 from usage_billing.wire.noun import page_of
 from usage_billing.wire.plan import PLAN
 
@@ -46,12 +48,15 @@ def list_plans(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.route("/<identifier:plan_id>", methods=["GET"])
-@requires(ADMIN)
+@requires(ADMIN, users=True)
 @blp.response(200, PLAN)
 @tagged
 def show_plan(plan_id: str) -> Plan:
-    """Show a plan."""
+    """Show a plan. A user sees those that its subscriptions are, were or will be on."""
     with read_only(state().engine) as session:
+        customer_id = caller().customer_id
+        if customer_id is not None and plan_id not in plans_of_customer(session, customer_id):
+            raise NotFound(f"there is no plan {plan_id}")
         return get_named(session, Plan, plan_id)
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sqlalchemy import select
+
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.locations import makes
@@ -11,11 +13,13 @@ from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageQuota
-from usage_billing.catalog.queries import get_quota, quotas_where
+from usage_billing.catalog.queries import quotas_where
 from usage_billing.catalog.service import NewQuota
+from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog
+from usage_billing.subscriptions.queries import prices_seen_by
 from usage_billing.wire.noun import page_of
 from usage_billing.wire.quota import QUOTA
 
@@ -34,19 +38,24 @@ def define_quota(new: NewQuota) -> UsageQuota:
 
 
 @blp.route("", methods=["GET"])
-@requires(ADMIN)
+@requires(ADMIN, users=True)
 @blp.arguments(QuotasQuery, location="query")
 @blp.response(200, page_of(QUOTA))
 def list_quotas(query: dict[str, Any]) -> dict[str, Any]:
-    """List versions of quotas, oldest first: all of them unless the query chooses."""
+    """List versions of quotas, oldest first: all of them unless the query chooses. A user sees those of its plans."""
     with read_only(state().engine) as session:
-        return listed(session, quotas_where(**filters_of(query)), query, noun=QUOTA, by=[UsageQuota.id], kind=BY_NUMBER)
+        statement = prices_seen_by(quotas_where(**filters_of(query)), caller().customer_id)
+        return listed(session, statement, query, noun=QUOTA, by=[UsageQuota.id], kind=BY_NUMBER)
 
 
 @blp.route(f"/<int(max={MAX_BIGINT}):quota_id>", methods=["GET"])
-@requires(ADMIN)
+@requires(ADMIN, users=True)
 @blp.response(200, QUOTA)
 def show_quota(quota_id: int) -> UsageQuota:
-    """Show one version of a quota."""
+    """Show one version of a quota. A user sees those of its plans."""
     with read_only(state().engine) as session:
-        return get_quota(session, quota_id)
+        statement = prices_seen_by(select(UsageQuota).where(UsageQuota.id == quota_id), caller().customer_id)
+        found = session.scalars(statement).first()
+    if found is None:
+        raise NotFound(f"there is no quota {quota_id}")
+    return found

@@ -65,11 +65,14 @@ def create_subscription(new: NewSubscription) -> SubscriptionView:
 
 
 @blp.route("", methods=["GET"])
-@requires(ADMIN)
+@requires(ADMIN, users=True)
 @blp.arguments(SubscriptionsQuery, location="query")
 @blp.response(200, page_of(SUBSCRIPTION))
 def list_subscriptions(query: dict[str, Any]) -> dict[str, Any]:
-    """List subscriptions by id."""
+    """List subscriptions by id. A user sees its own."""
+    if query["customer_id"] is not None and not caller().may_see(query["customer_id"]):
+        return {"data": [], "next_cursor": None}
+    query["customer_id"] = query["customer_id"] or caller().customer_id
     now = state().clock()
     statement = subscriptions_where(now=now, **filters_of(query))
     with read_only(state().engine) as session:
@@ -78,13 +81,16 @@ def list_subscriptions(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.route("/<identifier:subscription_id>", methods=["GET"])
-@requires(ADMIN)
+@requires(ADMIN, users=True)
 @blp.response(200, SUBSCRIPTION)
 @tagged
 def show_subscription(subscription_id: str) -> SubscriptionView:
-    """Show a subscription."""
+    """Show a subscription. A user sees its own."""
     with read_only(state().engine) as session:
-        return subscription_view(session, get_subscription(session, subscription_id), now=state().clock())
+        found = get_subscription(session, subscription_id)
+        if not caller().may_see(found.customer_id):
+            raise NotFound(f"there is no subscription {subscription_id}")
+        return subscription_view(session, found, now=state().clock())
 
 
 @blp.route("/<identifier:subscription_id>", methods=["PATCH"])

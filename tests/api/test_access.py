@@ -47,24 +47,24 @@ RULES = {
     "POST /api/quarantine/<record_id>/discard": "admin",
     "POST /api/customers": "admin",
     "GET /api/customers": "admin",
-    "GET /api/customers/<customer_id>": "admin",
+    "GET /api/customers/<customer_id>": "admin users",
     "PATCH /api/customers/<customer_id>": "admin",
     "GET /api/customers/<customer_id>/credits": "billing:run usage:read users",
     "POST /api/plans": "admin",
     "GET /api/plans": "admin",
-    "GET /api/plans/<plan_id>": "admin",
+    "GET /api/plans/<plan_id>": "admin users",
     "PATCH /api/plans/<plan_id>": "admin",
     "POST /api/usage-types": "admin",
     "GET /api/usage-types": "admin",
     "GET /api/usage-types/<usage_type_id>": "admin",
     "PATCH /api/usage-types/<usage_type_id>": "admin",
     "POST /api/quotas": "admin",
-    "GET /api/quotas": "admin",
-    "GET /api/quotas/<quota_id>": "admin",
+    "GET /api/quotas": "admin users",
+    "GET /api/quotas/<quota_id>": "admin users",
     "POST /api/prices/preview": "usage:write usage:read billing:run users",
     "POST /api/subscriptions": "admin",
-    "GET /api/subscriptions": "admin",
-    "GET /api/subscriptions/<subscription_id>": "admin",
+    "GET /api/subscriptions": "admin users",
+    "GET /api/subscriptions/<subscription_id>": "admin users",
     "PATCH /api/subscriptions/<subscription_id>": "admin",
     "POST /api/subscriptions/<subscription_id>/change-plan": "admin",
     "POST /api/subscriptions/<subscription_id>/pause": "admin",
@@ -251,8 +251,9 @@ def test_a_credential_that_does_not_hold_opens_nothing(
 def test_a_user_sees_its_own_and_no_other(probes: list[Probe], call_as: As, make_token: MakeToken, user: str) -> None:
     caller = call_as(make_token(user))
     want = wanted(probes, user=user)
-    # The list of an unknown customer's invoices is no secret: it is empty.
-    want["GET /api/invoices"] = frozenset({200})
+    # The lists of an unknown customer's things are no secret: they are empty.
+    for url in ("GET /api/invoices", "GET /api/subscriptions", "GET /api/quotas"):
+        want[url] = frozenset({200})
     # A price that is tried out belongs to no customer.
     want["POST /api/prices/preview"] = LET_IN
     walk(probes, caller, want)
@@ -266,6 +267,44 @@ def test_a_user_with_the_role_admin_may_what_admins_may(
     probes: list[Probe], call_as: As, make_token: MakeToken
 ) -> None:
     walk(probes, call_as(make_token(role="admin")), wanted(probes, scopes=(ADMIN,)))
+
+
+def test_a_user_reads_what_it_agreed_to_and_nothing_of_others(
+    billed: Billed, call_as: As, make_token: MakeToken, keys: Keys
+) -> None:
+    admin, own = call_as(keys.admin), call_as(make_token("user123"))
+    assert admin.post("/api/customers", json={"id": "rival", "name": "Rival"}).status_code == 201
+    for plan in ("rivals", "unsold"):
+        made = {"id": plan, "name": plan, "currency": "USD", "interval": "month"}
+        assert admin.post("/api/plans", json=made).status_code == 201
+    started = {"userId": "rival", "planId": "rivals", "startedAt": "2026-11-01T00:00:00Z"}
+    assert admin.post("/api/subscriptions", json={"id": "theirs"} | started).status_code == 201
+    shared = {"id": "shared", "userId": "rival", "planId": "business", "startedAt": "2026-11-01T00:00:00Z"}
+    assert admin.post("/api/subscriptions", json=shared).status_code == 201
+    quota = {"usageType": "assessment", "monthlyLimit": 5, "unitPrice": "0.01"}
+    of_plan = admin.post("/api/quotas", json=quota | {"planId": "rivals"}).json["id"]
+    special = admin.post("/api/quotas", json=quota | {"planId": "business", "subscriptionId": "shared"}).json["id"]
+
+    for url in ("/api/customers/user123", "/api/plans/business", "/api/subscriptions/sub456"):
+        assert own.get(url).json == admin.get(url).json
+    assert own.get(f"/api/quotas/{billed.quota_id}").json == admin.get(f"/api/quotas/{billed.quota_id}").json
+    for url in (
+        *("/api/customers/rival", "/api/plans/rivals", "/api/plans/unsold", "/api/plans/nothing"),
+        *("/api/subscriptions/theirs", "/api/subscriptions/shared", "/api/subscriptions/nothing"),
+        *(f"/api/quotas/{of_plan}", f"/api/quotas/{special}", "/api/quotas/999999"),
+    ):
+        answer = own.get(url)
+        assert (answer.status_code, answer.json["code"]) == (404, "not_found"), url
+    assert [one["id"] for one in own.get("/api/subscriptions").json["data"]] == ["sub456"]
+    assert own.get("/api/subscriptions?userId=rival").json["data"] == []
+    seen = [one["id"] for one in own.get("/api/quotas").json["data"]]
+    assert billed.quota_id in seen
+    assert not {of_plan, special} & set(seen)
+    assert own.get("/api/quotas?planId=rivals").json["data"] == []
+    assert own.get("/api/quotas?subscriptionId=shared").json["data"] == []
+    rival = call_as(make_token("rival"))
+    assert special in [one["id"] for one in rival.get("/api/quotas").json["data"]]
+    assert call_as(keys.of("usage:read")).get("/api/plans/business").status_code == 403
 
 
 @pytest.mark.parametrize("role", ["Admin", ["admin"], {"admin": True}, "user admin", True, 1])

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select, text
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.models import UsageQuota
 from usage_billing.core.errors import NotFound
 from usage_billing.core.periods import Cadence
 from usage_billing.core.spans import ALWAYS, Span
@@ -92,6 +93,25 @@ def _is_on(plan_id: str, now: datetime) -> ColumnElement[bool]:
     return exists().where(
         SubscriptionTerm.subscription_id == Subscription.id, SubscriptionTerm.plan_id == plan_id, runs
     )
+
+
+def plans_of_customer(session: Session, customer_id: str) -> set[str]:
+    """The plans that the customer's subscriptions are, were or will be on."""
+    statement = select(SubscriptionTerm.plan_id).join(Subscription, Subscription.id == SubscriptionTerm.subscription_id)
+    return set(session.scalars(statement.where(Subscription.customer_id == customer_id)))
+
+
+def prices_seen_by(quotas: Select[UsageQuota], customer_id: str | None) -> Select[UsageQuota]:
+    """Those of the quotas that the customer may see: of its plans, for all or for its own subscriptions.
+
+    None sees all of them.
+    """
+    if customer_id is None:
+        return quotas
+    own = select(Subscription.id).where(Subscription.customer_id == customer_id)
+    plans = select(SubscriptionTerm.plan_id).where(SubscriptionTerm.subscription_id.in_(own))
+    mine = or_(UsageQuota.subscription_id.is_(None), UsageQuota.subscription_id.in_(own))
+    return quotas.where(UsageQuota.plan_id.in_(plans), mine)
 
 
 def owner_of(session: Session, subscription_id: str) -> str:
