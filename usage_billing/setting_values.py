@@ -78,6 +78,15 @@ def check_address(name: str, url: str) -> None:
         )
 
 
+def postgres_url(name: str, url: str) -> str:
+    """``url`` as SQLAlchemy takes it; raises ConfigurationError, naming the variable ``name``, for any other kind."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
+        raise ConfigurationError(f"{name} must start with postgresql://")
+    check_address(name, url)
+    return f"postgresql+psycopg://{rest}"
+
+
 def _is_address(url: str) -> bool:
     """Whether a URL has a host, and a port that can be one if it names one."""
     try:

@@ -18,6 +18,7 @@ from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGT
 from usage_billing.core.schedule import Schedule, parse_schedule
 from usage_billing.setting_values import (
     check_address,
+    postgres_url,
     read_networks,
     read_origins,
     read_public_address,
@@ -45,6 +46,7 @@ class Settings:
     """The configuration of one process. Durations are in seconds, sizes in bytes."""
 
     database_url: str = _setting("DATABASE_URL", "", secret=True)
+    database_direct_url: str = _setting("DATABASE_DIRECT_URL", "", secret=True)
     redis_url: str = _setting("REDIS_URL", "", secret=True)
     celery_broker_url: str = _setting("CELERY_BROKER_URL", "", secret=True)
     port: int | None = _setting("PORT", of=(1, 65_535))
@@ -147,11 +149,16 @@ class Settings:
                 "DATABASE_URL is not set: give postgresql://user:password@host/database,"
                 " or start everything with `usage-billing up`"
             )
-        scheme, separator, rest = self.database_url.partition("://")
-        if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
-            raise ConfigurationError("DATABASE_URL must start with postgresql://")
-        check_address("DATABASE_URL", self.database_url)
-        return f"postgresql+psycopg://{rest}"
+        return postgres_url("DATABASE_URL", self.database_url)
+
+    def require_direct_database(self) -> str:
+        """The SQLAlchemy URL past a pooler: for migrations, backups and what else holds a session.
+
+        It is DATABASE_URL unless DATABASE_DIRECT_URL is given. Raises ConfigurationError as ``require_database`` does.
+        """
+        if not self.database_direct_url:
+            return self.require_database()
+        return postgres_url("DATABASE_DIRECT_URL", self.database_direct_url)
 
     def require_redis(self) -> str:
         """The Redis URL; raises ConfigurationError when REDIS_URL is missing or of another kind."""

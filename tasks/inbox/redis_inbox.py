@@ -1,8 +1,6 @@
 """The inbox on Redis: a stream per shard, appended to under ``appendfsync always``.
 
-Its keys: ``usage-billing:inbox:<shard>`` is the stream. ``usage-billing:wake:<shard>`` says that a drain was woken.
-``usage-billing:hand:<shard>`` holds what a drain is trying, and how often it was tried. ``usage-billing:waiting`` is
-the number of recordings that wait, ``usage-billing:bytes`` their encoded size.
+``usage_billing.inbox.redis_keys`` says what its keys hold.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,10 +29,9 @@ from tasks.inbox.protocol import (
     find_in,
     unavailable,
 )
+from usage_billing.inbox.redis_keys import BYTES, WAITING, hand, stream, wake
 from usage_billing.metering.recording import SHARDS, Recording, encode_recordings
 
-WAITING = "usage-billing:waiting"
-BYTES = "usage-billing:bytes"
 _FULL = -1
 _PAGE = 100
 
@@ -72,7 +69,7 @@ class RedisInbox:
         values: list[bytes | int] = [*limits, WAKE_SECONDS, IDLE_AFTER_SECONDS, IDLE_WAKE_SECONDS]
         divided = by_shard(recordings)
         for shard, waiting in divided.items():
-            keys += [_stream(shard), _wake(shard)]
+            keys += [stream(shard), wake(shard)]
             values += [encode_recordings(waiting), len(waiting)]
         with _available():
             asleep: Any = self._append(keys=keys, args=values)
@@ -84,7 +81,7 @@ class RedisInbox:
     def read(self, shard: int, *, at_most: int) -> list[Entry]:
         """The oldest entries of ``shard``, up to about ``at_most`` recordings or READ_BYTES. Raises Unavailable."""
         with _available():
-            rows: Any = self._read(keys=[_stream(shard)], args=[at_most, READ_BYTES])
+            rows: Any = self._read(keys=[stream(shard)], args=[at_most, READ_BYTES])
         return [Entry(row_id.decode(), data, int(count)) for row_id, data, count in rows]
 
     def filled(self) -> list[int]:
@@ -92,39 +89,39 @@ class RedisInbox:
         with _available():
             questions = self._redis.pipeline(transaction=False)
             for shard in range(SHARDS):
-                questions.xlen(_stream(shard))
+                questions.xlen(stream(shard))
             lengths: Any = questions.execute()
         return [shard for shard, length in enumerate(lengths) if length]
 
     def take(self, shard: int, first: Entry) -> TakenBatch:
         """Note that a drain begins with ``first``; returns its tries and the suspect. Raises Unavailable."""
         with _available():
-            tries, suspect = self._take(keys=[_wake(shard), _hand(shard)], args=[first.id, WAKE_SECONDS])
+            tries, suspect = self._take(keys=[wake(shard), hand(shard)], args=[first.id, WAKE_SECONDS])
         return TakenBatch(int(tries), suspect.decode())
 
     def try_alone(self, shard: int, what: str) -> None:
         """Note that a drain now tries ``what`` alone; '' clears it. Raises Unavailable."""
         with _available():
-            self._redis.hset(_hand(shard), "suspect", what)
+            self._redis.hset(hand(shard), "suspect", what)
 
     def forgive(self, shard: int) -> None:
         """Forget the shard's tries and its suspect. Raises Unavailable."""
         with _available():
-            self._redis.delete(_hand(shard))
+            self._redis.delete(hand(shard))
 
     def nap(self, shard: int, *, seconds: int) -> None:
         """Let no drain be woken for ``shard`` for ``seconds``. Raises Unavailable."""
         with _available():
             if seconds:
-                self._redis.set(_wake(shard), b"1", ex=seconds)
+                self._redis.set(wake(shard), b"1", ex=seconds)
             else:
-                self._redis.delete(_wake(shard))
+                self._redis.delete(wake(shard))
 
     def delete(self, shard: int, entries: Sequence[Entry], *, searching: bool = False) -> None:
         """Delete committed entries; the tries are forgotten too, except while ``searching``. Raises Unavailable."""
         values = [value for entry in entries for value in (entry.id, entry.count, len(entry.data))]
         with _available():
-            self._delete(keys=[_stream(shard), _hand(shard), WAITING, BYTES], args=[int(not searching), *values])
+            self._delete(keys=[stream(shard), hand(shard), WAITING, BYTES], args=[int(not searching), *values])
 
     def rest(self, shard: int) -> bool:
         """Stop draining ``shard`` if it is empty; returns False when an entry waits after all. Raises Unavailable.
@@ -132,13 +129,13 @@ class RedisInbox:
         One script looks and rests, so no append comes between the two.
         """
         with _available():
-            return bool(self._rest(keys=[_stream(shard), _wake(shard)], args=[WAKE_SECONDS]))
+            return bool(self._rest(keys=[stream(shard), wake(shard)], args=[WAKE_SECONDS]))
 
     def overdue(self, *, before: datetime) -> list[int]:
         """The shards with an entry from before ``before`` and no drain awake; wakes them. Raises Unavailable."""
         values: list[str | int] = [_milliseconds(before), WAKE_SECONDS]
         with _available():
-            return [shard for shard in range(SHARDS) if self._overdue(keys=[_stream(shard), _wake(shard)], args=values)]
+            return [shard for shard in range(SHARDS) if self._overdue(keys=[stream(shard), wake(shard)], args=values)]
 
     def waiting(self) -> int:
         """How many recordings wait, in all shards. Raises Unavailable."""
@@ -151,7 +148,7 @@ class RedisInbox:
         with _available():
             questions = self._redis.pipeline(transaction=False)
             for shard in range(SHARDS):
-                questions.xrange(_stream(shard), count=1)
+                questions.xrange(stream(shard), count=1)
             firsts: Any = questions.execute()
         return min((_time_of(rows[0][0]) for rows in firsts if rows), default=None)
 
@@ -169,7 +166,7 @@ class RedisInbox:
     def _between(self, shard: int, earliest: str, latest: str) -> Iterator[bytes]:
         while True:
             with _available():
-                rows: Any = self._redis.xrange(_stream(shard), min=earliest, max=latest, count=_PAGE)
+                rows: Any = self._redis.xrange(stream(shard), min=earliest, max=latest, count=_PAGE)
             yield from (fields[b"d"] for _, fields in rows)
             if len(rows) < _PAGE:
                 return
@@ -182,18 +179,6 @@ def _available() -> Iterator[None]:
         yield
     except RedisError as error:
         raise unavailable() from error
-
-
-def _stream(shard: int) -> str:
-    return f"usage-billing:inbox:{shard}"
-
-
-def _wake(shard: int) -> str:
-    return f"usage-billing:wake:{shard}"
-
-
-def _hand(shard: int) -> str:
-    return f"usage-billing:hand:{shard}"
 
 
 def _time_of(entry_id: bytes) -> datetime:

@@ -1,7 +1,7 @@
 """The scripts of the inbox on Redis. Each is one step: no other command comes between its parts, and all or none of
 it reaches the disk.
 
-Each script is given every key it touches; ``redis_inbox`` says what the keys hold.
+Each script is given every key it touches; ``usage_billing.inbox.redis_keys`` says what the keys hold.
 """
 
 # Appends an entry to each shard. KEYS: waiting, bytes, then stream and wake of each shard. ARGV: limit of recordings,

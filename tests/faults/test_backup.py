@@ -1,8 +1,10 @@
-"""Backup and restore as docs/operations.md has it: the inbox first, then the database; elsewhere all of it is there."""
+"""``usage-billing backup`` while recording goes on, and ``restore`` elsewhere: all that was accepted is there, once."""
 
-import shutil
+import json
 import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +14,17 @@ from tests.faults.bystanders import ask, bill
 from tests.faults.checker import final_invoices, judge
 from tests.faults.conftest import Figures
 from tests.faults.load import Load, Told
-from tests.faults.system import System
+from tests.faults.system import SECRET, System, environment_without_ours
 from tests.faults.test_monkey import verify
+from usage_billing.cli.backup.tools import find_tool
 
 pytestmark = pytest.mark.faults
-
-INBOX = "appendonlydir"
-DUMP = ("--format=custom",)
-RESTORE = ("--clean", "--if-exists", "--no-owner")
-OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
-
-
-def test_the_commands_are_those_of_the_page() -> None:
-    page = OPERATIONS.read_text(encoding="utf-8")
-    assert f"pg_dump {' '.join(DUMP)} --file=" in page
-    assert f"pg_restore {' '.join(RESTORE)} --dbname=" in page
-    assert INBOX in page
-    assert page.index(INBOX) < page.index("pg_dump")
 
 
 def test_what_was_accepted_before_the_backup_is_there_after_the_restore(
     home: Path, seed: int, figures: Figures
 ) -> None:
     backup = home / "backup"
-    backup.mkdir()
     with System(home / "here") as here:
         here.start()
         here.wait_ready()
@@ -48,13 +37,20 @@ def test_what_was_accepted_before_the_backup_is_there_after_the_restore(
             here.parts[name].stop()
         waiting = record(here, home / "waiting", seed + 1)
         number = here.waiting()
-        copy_inbox(here, backup)
         before = recorded(here)
-        here.start("worker", "beat")
-        with Load(home / "later", here.url, seed=seed + 2, processes=1, threads=3, pause=0.01) as load:
-            # The dump finds in the books what the copy of the inbox has too.
+        later_home, tools = home / "later", home / "tools"
+        with (
+            Load(later_home, here.url, seed=seed + 2, processes=1, threads=3, pause=0.01) as load,
+            ThreadPoolExecutor() as other,
+            HeldDump(tools) as held,
+        ):
+            saved = other.submit(command, here, "backup", str(backup), "--json", PG_BIN=str(tools))
+            here.wait_until(held.waits, 30, "the dump is not begun")
+            # Between the two copies some of the recordings are drained: the dump has them, and the inbox' copy too.
+            here.start("worker", "beat")
             here.wait_until(lambda: recorded(here) > before, 30, "nothing is drained")
-            run(here, "pg_dump", *DUMP, f"--file={backup / 'billing.dump'}", here.postgres.url())
+            held.let_go()
+            said = saved.result()
     told, later = Told(), load.told
     told.add(counted)
     told.add(waiting)
@@ -73,7 +69,8 @@ def test_what_was_accepted_before_the_backup_is_there_after_the_restore(
         send_again(there, told, later)
         there.wait_drained()
         bill(there)
-        figures(f"{at_first} in the dump, {number} waited, {copied} entries in the copy of the inbox")
+        assert copied == json.loads(said)["waiting"]
+        figures(f"{at_first} in the dump, {number} waited, {copied} recordings in the copy of the inbox")
         figures(f"{missing} of {len(later.sent)} keys sent during the backup were not in it, and were sent again")
         assert judge(told, there.sql, final) == []
         assert verify(there) == ""
@@ -87,17 +84,38 @@ class Restored(System):
         self._backup = backup
 
     def start_servers(self) -> None:
-        """The database into an empty one; the inbox in place of an empty one."""
+        """Into an empty database and an empty inbox."""
         self.start("postgres", "valkey")
-        run(self, "pg_restore", *RESTORE, f"--dbname={self.postgres.url()}", str(self._backup / "billing.dump"))
-        self.valkey.stop()
-        data = self.valkey.ground.data
-        shutil.rmtree(data / INBOX)
-        shutil.copytree(self._backup / INBOX, data / INBOX)
-        if (account := self.valkey.ground.account) is not None:
-            for path in (data / INBOX, *(data / INBOX).iterdir()):
-                shutil.chown(path, account.uid, account.gid)
-        self.valkey.start()
+        command(self, "restore", str(self._backup))
+
+
+class HeldDump:
+    """A ``pg_dump`` in ``folder`` that waits until it is let go."""
+
+    def __init__(self, folder: Path) -> None:
+        self._begun, self._go = folder / "begun", folder / "go"
+        folder.mkdir()
+        script = folder / "pg_dump"
+        wait = f"touch {self._begun}; while [ ! -e {self._go} ]; do sleep 0.05; done"
+        script.write_text(f"""#!/bin/sh
+[ "$1" = --version ] || {{ {wait}; }}
+exec {find_tool("pg_dump", server=18)} "$@"
+""")
+        script.chmod(0o755)
+
+    def __enter__(self) -> "HeldDump":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.let_go()
+
+    def waits(self) -> bool:
+        """Whether it was called."""
+        return self._begun.exists()
+
+    def let_go(self) -> None:
+        """Let it dump."""
+        self._go.touch()
 
 
 def record(system: System, home: Path, seed: int) -> Told:
@@ -107,21 +125,14 @@ def record(system: System, home: Path, seed: int) -> Told:
     return load.told
 
 
-def copy_inbox(system: System, backup: Path) -> None:
-    """The files of a server that runs, while it does not rewrite them."""
-    client = system.redis()
-    client.config_set("auto-aof-rewrite-percentage", 0)
-    assert client.info("persistence")["aof_rewrite_in_progress"] == 0
-    shutil.copytree(system.valkey.ground.data / INBOX, backup / INBOX)
-    client.config_set("auto-aof-rewrite-percentage", 100)
-    client.close()
-
-
-def run(system: System, program: str, *words: str) -> None:
-    """A program of PostgreSQL's."""
-    command = [str(system.postgres._programs / program), *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+def command(system: System, *words: str, **more: str) -> str:
+    """What a command of ``usage-billing`` prints."""
+    found = {"DATABASE_URL": system.postgres.url(), "REDIS_URL": system.valkey.url(), "USAGE_BILLING_SECRET": SECRET}
+    program = [sys.executable, "-m", "usage_billing", *words]
+    environment = environment_without_ours() | found | more
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def recorded(system: System) -> int:

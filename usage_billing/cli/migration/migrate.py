@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from usage_billing.cli.migration.migrating import NOTHING
 
@@ -19,6 +20,12 @@ def alembic_config(url: str) -> Config:
     config.set_main_option("script_location", str(Path(found.origin).parent).replace("%", "%%"))
     config.attributes["url"] = url
     return config
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version has the migration ``revision``, and so can go on from there."""
+    scripts = ScriptDirectory.from_config(alembic_config(""))
+    return revision in {script.revision for script in scripts.walk_revisions()}
 
 
 @dataclass(frozen=True, slots=True)

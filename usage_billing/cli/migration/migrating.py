@@ -35,7 +35,7 @@ def command(*, target: str, yes: bool, as_json: bool) -> None:
     from usage_billing.cli.migration.migrate import downgrade, upgrade
 
     settings = load_settings()
-    url = settings.require_database()
+    url = settings.require_direct_database()
     if _keys_given(settings):
         settings.require_secret()  # said before anything is changed
     steps = known_revisions()

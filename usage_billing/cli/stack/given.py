@@ -13,7 +13,8 @@ REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 def check_given(settings: Settings) -> None:
     """Raises Unavailable or ConfigurationError naming the first variable whose server does not answer."""
     if settings.database_url:
-        _check_database(settings.require_database().replace("postgresql+psycopg://", "postgresql://", 1))
+        _check_database("DATABASE_URL", settings.require_database())
+        _check_database("DATABASE_DIRECT_URL", settings.require_direct_database())
     if settings.redis_url:
         _check_redis("REDIS_URL", settings.require_redis())
     if settings.celery_broker_url.startswith(REDIS_SCHEMES):
@@ -25,13 +26,14 @@ def check_given(settings: Settings) -> None:
             raise _silent("CELERY_BROKER_URL", settings.celery_broker_url, error) from None
 
 
-def _check_database(url: str) -> None:
+def _check_database(variable: str, address: str) -> None:
+    url = address.replace("postgresql+psycopg://", "postgresql://", 1)
     try:
         psycopg.connect(url, connect_timeout=SECONDS).close()
     except psycopg.OperationalError as error:
-        raise _silent("DATABASE_URL", url, error) from None
+        raise _silent(variable, url, error) from None
     except (psycopg.Error, ValueError):  # the driver's words repeat the URL
-        raise ConfigurationError(f"DATABASE_URL={_shown(url)} is no valid PostgreSQL URL") from None
+        raise ConfigurationError(f"{variable}={_shown(url)} is no valid PostgreSQL URL") from None
 
 
 def _check_redis(variable: str, url: str) -> None:

@@ -142,7 +142,7 @@ class Stack:
         from usage_billing.flows.administration.first_start import prepare
 
         url = self.settings.require_database()
-        upgrade(url)
+        upgrade(self.settings.require_direct_database())
         engine = make_engine(url, pool_size=1)
         try:
             with transaction(engine) as session:
