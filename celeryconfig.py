@@ -96,7 +96,8 @@ if _settings.redis_url:
     # The schedule and beat's lock live in Redis: a second beat takes over within 15 s (1,500 s by default), and two
     # beats never tick both. Even if they did, no harm is done: every task below may run twice.
     beat_scheduler = "tasks.beat.RedisScheduler"
-    redbeat_redis_url = _settings.redis_url
+    # redbeat_redis_url, with its password, is set by the scheduler in beat alone: a worker tells its configuration to
+    # everybody who asks through the broker, as Flower does, and Celery masks only the URLs that it knows of itself.
     redbeat_key_prefix = "usage-billing:beat:"
     redbeat_lock_timeout = 15
     # RedBeat's own options. Without them it takes those of the broker's options that it knows, and warns at each start.

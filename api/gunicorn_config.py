@@ -13,7 +13,9 @@ gevent.monkey.patch_all(os=False, signal=False, subprocess=False)
 import ctypes
 import gc
 import logging
+import os
 import signal
+import sys
 from contextlib import suppress
 from types import FrameType
 from typing import Any
@@ -21,6 +23,7 @@ from typing import Any
 import gevent
 import gunicorn.http.wsgi  # type: ignore[import-untyped]
 import gunicorn.util  # type: ignore[import-untyped]
+from gunicorn.systemd import sd_notify  # type: ignore[import-untyped]
 
 from api import processes, stopping
 from api.gunicorn_problems import write_problem
@@ -58,17 +61,23 @@ keepalive = 75
 loglevel = "warning"
 # A request makes some hundred objects and hardly a cycle: looking for cycles after every 700 takes a tenth of its time.
 GC_EVERY = 20_000
+# Until then the processes of a successor, forked with the application loaded, have failed or serve.
+SERVES_AFTER_SECONDS = 1.0
 # Two instances on one machine would share its path.
 control_socket_disable = True
 
 
-def on_starting(_server: Any) -> None:
+def on_starting(server: Any) -> None:
     """Log as all processes of the service do: to the day's file and to stderr, without secrets.
 
     gunicorn's own lines go there too, such as that a worker was given up.
     """
+    if sys.argv[0].endswith("__main__.py"):
+        # Started as `python -m gunicorn`, gunicorn would start a successor by that file's path, whose folder would then
+        # be searched for modules: gunicorn.http would stand in for Python's http.
+        server.START_CTX["args"] = [sys.executable, "-m", "gunicorn", *sys.argv[1:]]
     logs.configure(_settings, "api")
-    processes.number = _server.cfg.workers
+    processes.number = server.cfg.workers
     server_log = logging.getLogger("gunicorn.error")
     server_log.handlers.clear()
     server_log.propagate = True
@@ -85,7 +94,10 @@ def post_fork(_server: Any, _worker: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """On TERM answer /health/ready with 503 first, and end when load balancers have had the time to see it."""
+    """On TERM answer /health/ready with 503 first, and end when load balancers have had the time to see it.
+
+    On HUP start the program anew, which takes over without a gap.
+    """
     fold_the_dead()  # those of an earlier start
     # Loaded modules stay for ever: frozen, the collector does not walk them in every forked process.
     gc.collect()
@@ -97,6 +109,24 @@ def when_ready(server: Any) -> None:
 
     def leave(number: int, _frame: FrameType | None) -> None:
         stopping.ask()
-        gevent.spawn_later(_settings.unready_seconds, server.signal, number, None)
+        # A successor answers on the same socket: a load balancer has nothing to see.
+        seconds = 0 if server.reexec_pid else _settings.unready_seconds
+        gevent.spawn_later(seconds, server.signal, number, None)
+
+    def succeed(_number: int, _frame: FrameType | None) -> None:
+        # gunicorn's own HUP forks new processes with the code that was loaded before. USR2 starts the program anew, on
+        # the sockets of this one.
+        server.maybe_promote_master()  # gunicorn looks once a second, and a program with a predecessor has no successor
+        server.signal(signal.SIGUSR2, None)
 
     signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGHUP, succeed)
+    if server.master_pid:
+        gevent.spawn_later(SERVES_AFTER_SECONDS, _take_over, server)
+
+
+def _take_over(server: Any) -> None:
+    """End the program that this one was started by, which serves the same sockets: this one's processes serve now."""
+    if server.WORKERS and server.master_pid == os.getppid():
+        sd_notify(f"MAINPID={os.getpid()}", server.log)  # systemd watches this program from now on
+        os.kill(server.master_pid, signal.SIGTERM)

@@ -59,6 +59,10 @@ class RedisScheduler(RedBeatScheduler):  # type: ignore[misc]
     lock: Any = None
     _written_under: Any = None
 
+    def __init__(self, app: Any, **options: Any) -> None:
+        app.conf.redbeat_redis_url = base.settings().require_redis()
+        super().__init__(app, **options)
+
     def setup_schedule(self) -> None:
         """Write the schedule into Redis, as soon as that answers."""
         while True:

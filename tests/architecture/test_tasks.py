@@ -74,7 +74,11 @@ def test_the_schedule_names_tasks_that_exist() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_beat_has_nothing_to_say_about_its_settings(caplog: pytest.LogCaptureFixture) -> None:
+def test_beat_has_nothing_to_say_about_its_settings(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What beat's scheduler adds.
+    monkeypatch.setitem(app.conf, "redbeat_redis_url", "redis://127.0.0.1:1/0")
     with caplog.at_level(logging.WARNING):
         RedBeatConfig(app)
     assert caplog.messages == []

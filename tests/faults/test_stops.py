@@ -4,8 +4,10 @@ import http.client
 import json
 import os
 import signal
+import socket
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from tests.faults.load import Load
 from tests.faults.processes import tree
 from tests.faults.system import SERVICE_KEY, System
 from tests.faults.test_poison import event
+from tests.support.processes import gone
 
 pytestmark = pytest.mark.faults
 
@@ -91,6 +94,54 @@ def test_the_api_says_that_it_is_not_ready_and_answers_whom_it_began_with(home: 
         assert {status for _, status in answers} == {202}
         assert any(at > asked + 1 for at, _ in answers)
         assert system.waiting() == len(answers) + 1
+
+
+def test_the_api_is_replaced_under_load_without_a_gap(home: Path, seed: int, figures: Figures, tmp_path: Path) -> None:
+    told_systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told_systemd.bind(str(tmp_path / "notify"))
+    told_systemd.settimeout(30)
+    environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "USAGE_BILLING_UNREADY_SECONDS": "20"}
+    with System(home, environment=environment) as system:
+        system.start()
+        system.wait_ready()
+        first = pid = system.pid("api")
+        system.wanted.discard("api")  # its successors replace it, not the test
+        assert told_systemd.recv(100).startswith(b"READY=1")
+        with Load(home, system.url, seed=seed, threads=4) as load:
+            for _ in range(3):
+                time.sleep(1)
+                os.kill(pid, signal.SIGHUP)
+                assert told_systemd.recv(100).startswith(b"READY=1")
+                main, successor = told_systemd.recv(100).split(b"=")
+                assert main == b"MAINPID"
+                system.wait_until(partial(gone, pid), 20, "the one before does not end")
+                pid = int(successor)
+        assert pid != first
+        system.wait_drained(90)
+        bill(system)
+        told = load.told
+        figures(f"{len(told.acknowledged)} acknowledged, answers {dict(told.answers)}, slowest {told.worst:.2f} s")
+        assert judge(told, system.sql) == []
+        assert set(told.answers) == {"202"}
+        assert told.worst < 2
+
+
+def test_a_successor_that_cannot_start_changes_nothing(home: Path) -> None:
+    installed = home / "installed"
+    installed.mkdir()
+    environment = {"PYTHONPATH": f"{installed}:{Path(__file__).parents[2]}"}
+    with System(home, environment=environment) as system:
+        system.start("api")
+        system.wait_ready()
+        pid = system.pid("api")
+        (installed / "gevent.py").write_text("raise SystemExit('half an installation')")
+        os.kill(pid, signal.SIGHUP)
+        system.wait_until(lambda: "half an installation" in system.tail(), 30, "no successor was tried")
+        for number in range(20):
+            assert ask(f"{system.url}/api/usage/record", body=event(f"still-{number}", 1))[0] == 202
+            time.sleep(0.1)
+        assert system.parts["api"].alive()
+        assert system.pid("api") == pid
 
 
 def keep_recording(port: int, answers: list[tuple[float, int | str]], stop: threading.Event, number: int) -> None:

@@ -116,3 +116,30 @@ def test_a_worker_shows_that_it_works_and_that_it_ended(engine: Engine, inbox: o
     finally:
         worker.kill_everything()
     assert scalars(engine, "SELECT id FROM process_heartbeats") == []
+
+
+# What a worker answers to `celery inspect conf` and `report`, which Flower shows.
+TOLD = """
+import json
+from celery.worker.control import Panel, conf, report
+from types import SimpleNamespace
+from tasks.celery import app
+state = SimpleNamespace(app=app, hostname="w")
+print(json.dumps([conf(state, with_defaults=True), report(state)], default=str))
+"""
+
+
+def test_a_worker_tells_no_password_of_redis_to_who_asks_for_its_configuration(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "REDIS_URL": "redis://:a-password-of-redis@127.0.0.1:1/0",
+        "CELERY_BROKER_URL": "redis://:a-password-of-the-broker@127.0.0.1:1/1",
+        "DATABASE_URL": "postgresql://billing:a-password-of-postgres@127.0.0.1:1/x",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "redbeat_lock_timeout" in done.stdout
+    assert "127.0.0.1:1/1" in done.stdout
+    assert "a-password" not in done.stdout

@@ -81,11 +81,11 @@ def _entries_of(redis: Redis, shard: int) -> Iterator[dict[str, Any]]:
     start = "-"
     while True:
         rows: Any = redis.ask("XRANGE", keys.stream(shard), start, "+", "COUNT", _PAGE)
-        for row_id, (_, data, _, count) in rows:
-            yield {"shard": shard, "id": row_id.decode(), "count": int(count), "data": b64encode(data).decode()}
         if not rows:
             return
-        start = f"({rows[-1][0].decode()}"
+        for row_id, (_, data, _, count) in rows:
+            start = f"({row_id.decode()}"
+            yield {"shard": shard, "id": row_id.decode(), "count": int(count), "data": b64encode(data).decode()}
 
 
 def _silent(error: Exception) -> Unavailable:
