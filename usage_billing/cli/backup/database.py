@@ -20,7 +20,8 @@ _LOOK = """
            to_regclass('public.alembic_version') IS NOT NULL AS migrated
 """
 _OTHERS = """
-    SELECT coalesce(nullif(application_name, ''), 'a program') || ' (process ' || pid || ')' AS name FROM pg_stat_activity
+    SELECT coalesce(nullif(application_name, ''), 'a program') || ' (process ' || pid || ')' AS name
+    FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY pid
 """
 

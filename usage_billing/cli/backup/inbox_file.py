@@ -80,12 +80,12 @@ def _entries(url: str) -> Iterator[dict[str, Any]]:
 def _entries_of(redis: Redis, shard: int) -> Iterator[dict[str, Any]]:
     start = "-"
     while True:
-        rows: Any = redis.ask("XRANGE", keys.stream(shard), start, "+", "COUNT", _PAGE)
-        if not rows:
+        entries: Any = redis.ask("XRANGE", keys.stream(shard), start, "+", "COUNT", _PAGE)
+        if not entries:
             return
-        for row_id, (_, data, _, count) in rows:
-            start = f"({row_id.decode()}"
-            yield {"shard": shard, "id": row_id.decode(), "count": int(count), "data": b64encode(data).decode()}
+        for entry_id, (_, data, _, count) in entries:
+            start = f"({entry_id.decode()}"
+            yield {"shard": shard, "id": entry_id.decode(), "count": int(count), "data": b64encode(data).decode()}
 
 
 def _silent(error: Exception) -> Unavailable:
