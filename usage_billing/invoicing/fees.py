@@ -1,6 +1,6 @@
 """The base fees that are due: one row for each segment of a subscription, no matter when it is charged."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -50,6 +50,14 @@ _LOCK = text("""
     ORDER BY f.subscription_id, f.period_start
     FOR UPDATE OF f
 """)
+_READ = text("""
+    SELECT f.id, f.subscription_id, p.name AS plan_name, f.period_start, f.period_end, f.bills_at, f.amount, f.plan_id,
+        f.description, f.to_charge, f.frozen
+    FROM unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[])) AS v (subscription_id, since)
+    JOIN fee_charges AS f ON f.subscription_id = v.subscription_id AND (f.to_charge OR f.period_start >= v.since)
+    JOIN plans AS p ON p.id = f.plan_id
+    ORDER BY f.subscription_id, f.period_start
+""")
 _SETTLE = text("UPDATE fee_charges SET to_charge = false WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
@@ -76,6 +84,22 @@ class DueFee(NamedTuple):
     period_end: datetime
     bills_at: datetime
     amount: Decimal
+
+
+class StoredFee(NamedTuple):
+    """A fee as it is stored."""
+
+    id: int
+    subscription_id: str
+    plan_name: str
+    period_start: datetime
+    period_end: datetime
+    bills_at: datetime
+    amount: Decimal
+    plan_id: str
+    description: str
+    to_charge: bool
+    frozen: bool
 
 
 class BilledSpan(NamedTuple):
@@ -125,6 +149,12 @@ def lock_uncharged(session: Session, subscription_ids: Collection[str], *, as_of
     """Lock and return the fees to charge of these locked subscriptions whose segments began by ``as_of``."""
     rows = session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of})
     return read_rows(rows, DueFee)
+
+
+def read_fees(session: Session, since: Mapping[str, datetime | None]) -> list[StoredFee]:
+    """The fees of these subscriptions that are to charge, or whose segments begin at or after the instant given."""
+    asked = {"subscriptions": list(since), "since": list(since.values())}
+    return read_rows(session.execute(_READ, asked), StoredFee)
 
 
 def settle_fees(session: Session, fees: Sequence[DueFee]) -> None:

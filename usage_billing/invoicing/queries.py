@@ -170,16 +170,23 @@ def draft_items(session: Session, item_ids: Collection[UUID]) -> list[OpenItem]:
     return read_rows(session.execute(_DRAFT_ITEMS, {"ids": list(item_ids)}), OpenItem)
 
 
-def drafts_of(session: Session, subscription_id: str) -> list[Invoice]:
-    """The drafts of a subscription, ordered by when they are due to be finalized."""
-    return list(
-        session.scalars(
-            select(Invoice)
-            .where(Invoice.subscription_id == subscription_id, Invoice.status == InvoiceStatus.DRAFT)
-            .order_by(Invoice.closes_at)
-            .execution_options(populate_existing=True)
-        )
-    )
+def open_drafts(session: Session, subscription_ids: Collection[str]) -> list[tuple[Invoice, list[UsageInvoiceItem]]]:
+    """The drafts of these subscriptions with their items, ordered by when they are due to be finalized."""
+    drafts = session.scalars(
+        select(Invoice)
+        .where(Invoice.subscription_id.in_(subscription_ids), Invoice.status == InvoiceStatus.DRAFT)
+        .order_by(Invoice.closes_at)
+        .execution_options(populate_existing=True)
+    ).all()
+    items: dict[UUID, list[UsageInvoiceItem]] = {draft.id: [] for draft in drafts}
+    for item in session.scalars(
+        select(UsageInvoiceItem)
+        .where(UsageInvoiceItem.invoice_id.in_(items))
+        .order_by(UsageInvoiceItem.period_start, UsageInvoiceItem.id)
+        .execution_options(populate_existing=True)
+    ):
+        items[item.invoice_id].append(item)
+    return [(draft, items[draft.id]) for draft in drafts]
 
 
 def get_invoice(session: Session, invoice_id: UUID, *, lock: bool = False) -> Invoice:

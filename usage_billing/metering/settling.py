@@ -1,6 +1,6 @@
 """The running totals as billing sees them: it locks those it has not rated yet, and marks them as rated."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import text
@@ -9,10 +9,13 @@ from sqlalchemy.orm import Session
 from usage_billing.db.rows import read_rows
 from usage_billing.metering.unrated import UnratedSummary
 
-_COLUMNS = """
-    SELECT id, subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id, allowance, total,
-        beyond_limit, events, beyond_events, voids, events_hash, boundary, frozen
+_WHAT = """
+    SELECT s.id, s.subscription_id, s.usage_type_id, s.period_start, s.period_end, s.bills_at, s.quota_id, s.allowance,
+        s.total, s.beyond_limit, s.events, s.beyond_events, s.voids, s.events_hash, s.boundary, s.frozen
     FROM usage_summaries AS s
+"""
+_COLUMNS = f"""
+    {_WHAT}
     WHERE subscription_id = ANY(CAST(:subscriptions AS text[])) AND period_start <= :as_of
 """
 _IN_ORDER = """
@@ -33,6 +36,20 @@ _LOCK_WITH_NEIGHBOURS = text(f"""
         ))
     {_IN_ORDER}
 """)
+# What billing would lock once everything that ends after an instant is to be rated, with all that may be its neighbours.
+_READ = text(f"""
+    {_WHAT}
+    JOIN unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[])) AS v (subscription_id, since)
+        USING (subscription_id)
+    WHERE s.to_rate OR s.period_end > v.since OR EXISTS (
+        SELECT FROM usage_summaries AS o
+        WHERE (o.to_rate OR o.period_end > v.since)
+            AND o.subscription_id = s.subscription_id AND o.usage_type_id = s.usage_type_id
+            AND o.period_start < s.bills_at AND s.period_start < o.bills_at
+    )
+    ORDER BY s.subscription_id, s.usage_type_id, s.period_start
+""")
+_MARKED = text("SELECT id FROM usage_summaries WHERE to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[]))")
 _SETTLE = text("""
     UPDATE usage_summaries AS s
     SET to_rate = false, period_end = v.period_end, bills_at = v.bills_at, quota_id = v.quota_id,
@@ -77,6 +94,20 @@ def lock_unrated(
     asked = {"subscriptions": list(subscription_ids), "as_of": as_of}
     rows = session.execute(_LOCK_WITH_NEIGHBOURS, asked | {"cut": list(cut)}) if cut else session.execute(_LOCK, asked)
     return read_rows(rows, UnratedSummary)
+
+
+def read_unrated(
+    session: Session, since: Mapping[str, datetime | None]
+) -> tuple[list[UnratedSummary], set[int]]:
+    """What is to be rated of these subscriptions, or would be if all that ends after the instant given were.
+
+    Their neighbours in the same periods come along; the second result has the ids of what is to be rated as it is.
+    Nothing is locked.
+    """
+    asked = {"subscriptions": list(since), "since": list(since.values())}
+    found = read_rows(session.execute(_READ, asked), UnratedSummary)
+    marked = session.scalars(_MARKED, {"subscriptions": list(since)})
+    return found, set(marked)
 
 
 def settle(session: Session, summaries: Sequence[UnratedSummary]) -> None:

@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 
 from usage_billing.db.rows import read_rows
 
-_LOCK = text("""
+_THESE = """
     SELECT id, customer_id, plan_id, opens_at
     FROM subscriptions
     WHERE id = ANY(CAST(:ids AS text[]))
     ORDER BY id
-    FOR NO KEY UPDATE
-""")
+"""
+_READ = text(_THESE)
+_LOCK = text(f"{_THESE} FOR NO KEY UPDATE")
 _SAVE = text("""
     UPDATE subscriptions AS s
     SET opens_at = v.opens_at
@@ -35,7 +36,7 @@ _OPEN_AGAIN = text(
 
 @dataclass(slots=True)
 class BilledSubscription:
-    """A locked subscription. ``opens_at`` is from when on billing has not looked for base fees and minimums."""
+    """A subscription. ``opens_at`` is from when on billing has not looked for base fees and minimums."""
 
     id: str
     customer_id: str
@@ -47,6 +48,11 @@ def lock_to_bill(session: Session, ids: Collection[str]) -> dict[str, BilledSubs
     """Lock these subscriptions against other billing, ordered by id, and return them by id. Recording goes on."""
     session.flush()
     return {one.id: one for one in read_rows(session.execute(_LOCK, {"ids": list(ids)}), BilledSubscription)}
+
+
+def read_to_bill(session: Session, ids: Collection[str]) -> dict[str, BilledSubscription]:
+    """These subscriptions by id, without a lock."""
+    return {one.id: one for one in read_rows(session.execute(_READ, {"ids": list(ids)}), BilledSubscription)}
 
 
 def save_openings(session: Session, changed: Sequence[BilledSubscription]) -> None:

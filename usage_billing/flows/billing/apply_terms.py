@@ -5,23 +5,23 @@ usage, or the subscription changed within a period. Then it divides the recordin
 recorded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from sqlalchemy.orm import Session
-
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.periods import Period
-from usage_billing.metering.boundary import move_boundary
 from usage_billing.metering.budget import budgets_of, divide
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_period
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 _NOTHING = Decimal(0)
+
+MoveBoundary = Callable[[UnratedSummary, Decimal | None], None]
+"""Divides a summary's recordings at an allowance, and lets the summary say so."""
 
 
 class SummaryTerms(NamedTuple):
@@ -49,19 +49,19 @@ class _Place:
 
 
 def aggregate(
-    session: Session,
     summaries: Sequence[UnratedSummary],
     *,
+    move: MoveBoundary,
     timelines: Mapping[str, Timeline],
     quotas: QuotaBook,
 ) -> dict[int, SummaryTerms]:
-    """Put locked summaries under the terms in force; returns these by summary id.
+    """Put summaries under the terms in force; returns these by summary id.
 
     Of a period that is cut, the summaries of all its segments are among ``summaries``.
     """
     terms = _Terms(timelines, quotas)
     places = {summary.id: terms.find(summary) for summary in summaries}
-    _divide_all(session, summaries, places)
+    _divide_all(move, summaries, places)
     return {summary.id: _settle_terms(summary, places[summary.id], quotas) for summary in summaries}
 
 
@@ -126,15 +126,15 @@ class _Terms:
         return agreed
 
 
-def _divide_all(session: Session, summaries: Sequence[UnratedSummary], places: Mapping[int, _Place | None]) -> None:
+def _divide_all(move: MoveBoundary, summaries: Sequence[UnratedSummary], places: Mapping[int, _Place | None]) -> None:
     """Bring each summary to its allowance; a frozen one has it for ever."""
     cut: dict[tuple[str, str, Period], tuple[AgreedPeriod, dict[datetime, UnratedSummary]]] = {}
     for summary in summaries:
         place = places[summary.id]
         if place is None:
-            _divide(session, summary, None)
+            _divide(move, summary, None)
         elif place.is_alone:
-            _divide(session, summary, place.allowance)
+            _divide(move, summary, place.allowance)
         else:
             key = (summary.subscription_id, summary.usage_type_id, place.agreed.period)
             cut.setdefault(key, (place.agreed, {}))[1][summary.period_start] = summary
@@ -143,12 +143,12 @@ def _divide_all(session: Session, summaries: Sequence[UnratedSummary], places: M
         totals = [_NOTHING if summary is None or summary.frozen else summary.total for summary in here]
         for found, division in zip(here, divide(agreed, totals), strict=True):
             if found is not None:
-                _divide(session, found, division.allowance)
+                _divide(move, found, division.allowance)
 
 
-def _divide(session: Session, summary: UnratedSummary, allowance: Decimal | None) -> None:
+def _divide(move: MoveBoundary, summary: UnratedSummary, allowance: Decimal | None) -> None:
     if summary.allowance != allowance and not summary.frozen:
-        move_boundary(session, summary, allowance=allowance)
+        move(summary, allowance)
         summary.changed = True
 
 

@@ -15,8 +15,9 @@ from usage_billing.core.errors import InvalidInput
 from usage_billing.db.clock import database_now
 from usage_billing.db.words import plain_words
 from usage_billing.flows.billing.finalize_invoices import finalize_invoices
-from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions, lock_agreements
+from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.run_outcome import SliceOutcome
+from usage_billing.flows.billing.stored_books import lock_agreements
 
 ITS_OWN_FAULT = (
     DataError,
@@ -81,9 +82,10 @@ def bill_apart(session: Session, work: SliceWork, ids: Sequence[str]) -> SliceOu
     """Bill these subscriptions except those that cannot be; each of those is a warning of the outcome."""
     # Lock everything at once and in order, as a whole slice does: once a first invoice has locked the series of
     # numbers, no lock may follow.
-    subscriptions, _, plans = lock_agreements(session, ids)
+    agreements = lock_agreements(session, ids)
     if work.finalizes:
-        found = (one for one in subscriptions.values() if one.plan_id in plans)
+        plans = agreements.plans
+        found = (one for one in agreements.subscriptions.values() if one.plan_id in plans)
         lock_balances(session, ((one.customer_id, plans[one.plan_id].currency) for one in found))
     return _bill_halves(session, work, ids)
 

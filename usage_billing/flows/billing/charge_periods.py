@@ -4,22 +4,23 @@ A summary that is its whole period is charged by its own total at its quota's pr
 the price has a rule for each recording.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from usage_billing.core.periods import Period
 from usage_billing.invoicing.builder import Basis
 from usage_billing.invoicing.reckoning import Measured, charge_period
-from usage_billing.metering.boundary import parts_beyond
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.rating.engine import stored_price
 from usage_billing.rating.groups import CellCharge
 from usage_billing.subscriptions.agreement import AgreedPeriod
+
+
+ReadParts = Callable[[Sequence[UnratedSummary]], Mapping[int, Sequence[Decimal]]]
+"""How much of each recording of these summaries lies beyond, in the order recorded, by summary id."""
 
 
 @dataclass(slots=True)
@@ -30,10 +31,11 @@ class _Period:
 
 
 def bases_of(
-    session: Session,
     summaries: Sequence[UnratedSummary],
     periods: Mapping[int, AgreedPeriod | None],
     currencies: Mapping[str, str],
+    *,
+    parts: ReadParts,
 ) -> dict[int, Basis]:
     """The basis by summary id, of those that have one; ``periods`` are those they are in, also by summary id."""
     found: dict[tuple[str, str, Period], _Period] = {}
@@ -51,7 +53,7 @@ def bases_of(
             found.setdefault(key, _Period(agreed, currency)).summaries[summary.period_start] = summary
     bases: dict[int, Basis] = {}
     for period in (*found.values(), *alone):
-        bases |= _reckon(session, period)
+        bases |= _reckon(period, parts)
     return bases
 
 
@@ -59,10 +61,10 @@ def _reads_each(agreed: AgreedPeriod) -> bool:
     return any(part.price is not None and stored_price(part.price).reads_each for part in agreed.parts)
 
 
-def _reckon(session: Session, period: _Period) -> dict[int, Basis]:
+def _reckon(period: _Period, parts: ReadParts) -> dict[int, Basis]:
     agreed = period.agreed
     here = [period.summaries.get(part.start) for part in agreed.parts]
-    each = _each(session, period.summaries.values()) if _reads_each(agreed) else {}
+    each = parts(list(period.summaries.values())) if _reads_each(agreed) else {}
     measured = [
         Measured(summary.beyond_limit, summary.beyond_events, each.get(summary.id, ()))
         if summary is not None
@@ -75,11 +77,6 @@ def _reckon(session: Session, period: _Period) -> dict[int, Basis]:
         for summary, charge, part in zip(here, charges, agreed.parts, strict=True)
         if summary is not None and charge is not None and part.price is not None
     }
-
-
-def _each(session: Session, summaries: Iterable[UnratedSummary]) -> dict[int, Sequence[Decimal]]:
-    marks = parts_beyond(session, [summary.id for summary in summaries])
-    return {id: list(parts.values()) for id, parts in marks.items()}
 
 
 def _basis(charge: CellCharge, price: Mapping[str, Any]) -> Basis:

@@ -1,4 +1,4 @@
-"""Turns claims into items on drafts: it reads everything first, and then writes all changes in few statements.
+"""Turns claims into items on drafts: it knows everything first, and then hands all changes over at once.
 
 A charge goes on the invoice that it belongs on, while that is a draft or is not there yet. Once that is final, or part
 of the charge is on a final one, it is an adjustment and goes where ``slots`` says. What is asked twice is written once.
@@ -10,19 +10,17 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from usage_billing.core.clock import as_text
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.identifiers import new_id
+from usage_billing.flows.billing.books import DeskWork
 from usage_billing.flows.billing.claims import Claim
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.slots import Slot, correction_slot, running_slot
 from usage_billing.invoicing.builder import Charge, EarlierCharge, ItemKind
-from usage_billing.invoicing.items import NewItem, add_items, change_items, remove_items
 from usage_billing.invoicing.lifecycle import InvoiceKind
-from usage_billing.invoicing.queries import DraftItem, History, InvoiceKey, StandingInvoice, standing_invoices
-from usage_billing.invoicing.service import NewDraft, add_drafts, add_up, remove_empty
+from usage_billing.invoicing.queries import DraftItem, History, InvoiceKey, StandingInvoice
+from usage_billing.invoicing.service import NewDraft
 from usage_billing.subscriptions.lifecycle import Timeline
 
 _INSTANT = timedelta(microseconds=1)
@@ -32,21 +30,23 @@ _NEVER = EarlierCharge()
 
 @dataclass(slots=True)
 class Desk:
-    """The standing invoices of some locked subscriptions, and the changes to be written to them."""
+    """The standing invoices of some locked subscriptions, and the changes to be made to them."""
 
     as_of: datetime
     adjust_within: timedelta
     timelines: Mapping[str, Timeline]
     history: History
     invoices: dict[InvoiceKey, StandingInvoice]
-    corrections: dict[str, UUID]
     outcome: SliceOutcome = field(default_factory=SliceOutcome)
-    touched: set[UUID] = field(default_factory=set)
-    _drafts: list[NewDraft] = field(default_factory=list)
-    _totals: dict[UUID, Decimal] = field(default_factory=dict)
-    _added: list[NewItem] = field(default_factory=list)
-    _changed: list[NewItem] = field(default_factory=list)
-    _removed: list[UUID] = field(default_factory=list)
+    work: DeskWork = field(default_factory=DeskWork)
+    _corrections: dict[str, UUID] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._corrections = {
+            name: invoice.id
+            for (name, kind, _), invoice in self.invoices.items()
+            if kind == InvoiceKind.CORRECTION and invoice.is_open
+        }
 
     def settle(self, claim: Claim) -> None:
         """Decide which item of one claim is added, changed or removed."""
@@ -57,12 +57,12 @@ class Desk:
         charge = claim.charge(kind, before or _NEVER)
         stays = drafted is not None and charge is not None and self._stays(claim, kind, drafted)
         if drafted is not None:
-            self.touched.add(drafted.invoice_id)
+            self.work.touched.add(drafted.invoice_id)
             if not stays:
-                self._removed.append(drafted.id)
+                self.work.removed.append(drafted.id)
         if charge is not None:
             if drafted is not None and stays:
-                self._changed.append(claim.item(drafted.id, drafted.invoice_id, charge))
+                self.work.changed.append(claim.item(drafted.id, drafted.invoice_id, charge))
             else:
                 self._add(claim, charge, self._draft_for(claim, kind))
         if charge is not None or drafted is not None:
@@ -74,25 +74,10 @@ class Desk:
                 currency=claim.currency,
             )
 
-    def write(self, session: Session) -> SliceOutcome:
-        """Write what was decided, and return it."""
-        add_drafts(session, self._drafts, totals=self._totals)
-        remove_items(session, self._removed)
-        change_items(session, self._changed)
-        add_items(session, self._added)
-        # A new draft is stored with its total; the drafts that existed before are added up anew.
-        before = self.touched - {draft.id for draft in self._drafts}
-        add_up(session, before)
-        if self._removed:
-            remove_empty(session, before)
-        self.outcome.invoices = len(self.touched)
-        self.outcome.added = [item.id for item in self._added]
-        return self.outcome
-
     def _add(self, claim: Claim, charge: Charge, invoice_id: UUID) -> None:
-        self.touched.add(invoice_id)
-        self._totals[invoice_id] = EXACT.add(self._totals.get(invoice_id, _NOTHING), charge.amount)
-        self._added.append(claim.item(new_id(), invoice_id, charge))
+        self.work.touched.add(invoice_id)
+        self.work.totals[invoice_id] = EXACT.add(self.work.totals.get(invoice_id, _NOTHING), charge.amount)
+        self.work.added.append(claim.item(new_id(), invoice_id, charge))
 
     def _takes(self, claim: Claim, slot: Slot) -> bool:
         """Whether the invoice of ``slot`` is a draft, or is not there yet."""
@@ -132,11 +117,11 @@ class Desk:
     def _correction_for(self, claim: Claim, slot: Slot) -> UUID:
         """The open correction of a subscription, or else a new one, at the first instant that has none."""
         name = claim.subscription.id
-        if name not in self.corrections:
+        if name not in self._corrections:
             while not self._takes(claim, slot):
                 slot = slot._replace(closes_at=slot.closes_at + _INSTANT)
-            self.corrections[name] = self._draft_of(claim, slot)
-        return self.corrections[name]
+            self._corrections[name] = self._draft_of(claim, slot)
+        return self._corrections[name]
 
     def _draft_of(self, claim: Claim, slot: Slot) -> UUID:
         subscription = claim.subscription
@@ -144,7 +129,7 @@ class Desk:
         if standing is None:
             standing = StandingInvoice(new_id(), is_open=True)
             self.invoices[subscription.id, slot.kind, slot.closes_at] = standing
-            self._drafts.append(
+            self.work.drafts.append(
                 NewDraft(
                     id=standing.id,
                     customer_id=subscription.customer_id,
@@ -159,30 +144,10 @@ class Desk:
         return standing.id
 
 
-def open_desk(
-    session: Session,
-    claims: Sequence[Claim],
-    *,
-    as_of: datetime,
-    adjust_within: timedelta,
-    timelines: Mapping[str, Timeline],
-    history: History,
-) -> Desk:
-    """A desk that knows every invoice which these claims can concern: their own, all due later, open corrections."""
+def earliest_closings(claims: Sequence[Claim], as_of: datetime) -> dict[str, datetime]:
+    """By subscription id, from which closing on a desk needs to know the invoices to settle these claims."""
     since: dict[str, datetime] = {}
     for claim in claims:
         name = claim.subscription.id
         since[name] = min(since.get(name, as_of), claim.slot.closes_at)
-    invoices = standing_invoices(session, since)
-    return Desk(
-        as_of=as_of,
-        adjust_within=adjust_within,
-        timelines=timelines,
-        history=history,
-        invoices=invoices,
-        corrections={
-            name: invoice.id
-            for (name, kind, _), invoice in invoices.items()
-            if kind == InvoiceKind.CORRECTION and invoice.is_open
-        },
-    )
+    return since

@@ -1,58 +1,63 @@
 """Finds what is due in a period without any usage: base fees, and the minimum amounts of prices."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-
-from sqlalchemy.orm import Session
 
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.flows.recording.context import new_summary
-from usage_billing.invoicing.fees import BilledSpan, NewFee, drop_other_fees, put_fees
+from usage_billing.invoicing.fees import BilledSpan, NewFee
 from usage_billing.invoicing.reckoning import carries_minimum
 from usage_billing.invoicing.wording import Wording, days_of
-from usage_billing.metering.summaries import NewSummary, create_summaries
+from usage_billing.metering.summaries import NewSummary
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.agreement import agreed_period
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
-from usage_billing.subscriptions.openings import BilledSubscription, save_openings
+from usage_billing.subscriptions.openings import BilledSubscription
+
+
+@dataclass(slots=True)
+class Opening:
+    """What is due of some subscriptions without any usage, in the spans ``looked`` at: fees, and empty summaries.
+
+    ``subscriptions`` say from when on billing is to look again.
+    """
+
+    subscriptions: list[BilledSubscription] = field(default_factory=list)
+    looked: list[BilledSpan] = field(default_factory=list)
+    fees: list[NewFee] = field(default_factory=list)
+    summaries: list[NewSummary] = field(default_factory=list)
 
 
 def open_periods(
-    session: Session,
     subscriptions: Collection[BilledSubscription],
     *,
     timelines: Mapping[str, Timeline],
     plans: Mapping[str, Plan],
     quotas: QuotaBook,
     as_of: datetime,
-) -> None:
-    """Store the fees and empty summaries of each segment that began by ``as_of`` and that billing has not looked at."""
-    fees: list[NewFee] = []
-    looked: list[BilledSpan] = []
-    summaries: list[NewSummary] = []
-    due = [one for one in subscriptions if one.opens_at is not None and one.opens_at <= as_of]
-    for subscription in due:
+) -> Opening:
+    """The fees and empty summaries of each segment that began by ``as_of`` and that billing has not looked at."""
+    found = Opening([one for one in subscriptions if one.opens_at is not None and one.opens_at <= as_of])
+    for subscription in found.subscriptions:
         timeline, since = timelines[subscription.id], subscription.opens_at
         periodic = _has_periodic(subscription, timeline, plans, quotas)
         while periodic and subscription.opens_at is not None and subscription.opens_at <= as_of:
             segment = timeline.segment_at(subscription.opens_at)
             if segment is not None:
                 fee = _fee(subscription, plans[segment.plan_id], segment, timeline.zone)
-                fees += [fee] if fee else []
-                summaries += _minimums(subscription, segment, timeline, quotas)
+                found.fees += [fee] if fee else []
+                found.summaries += _minimums(subscription, segment, timeline, quotas)
             subscription.opens_at = _next_opening(timeline, subscription.opens_at, segment)
         if not periodic:
             subscription.opens_at = None
         if since is not None:
-            looked.append(BilledSpan(subscription.id, since, subscription.opens_at))
-    drop_other_fees(session, looked, keep=fees)
-    put_fees(session, fees)
-    if summaries:
-        create_summaries(session, sorted(summaries, key=lambda new: new.key))
-    save_openings(session, due)
+            found.looked.append(BilledSpan(subscription.id, since, subscription.opens_at))
+    found.summaries.sort(key=lambda new: new.key)
+    return found
 
 
 def _fee(subscription: BilledSubscription, plan: Plan, segment: Segment, zone: str) -> NewFee | None:

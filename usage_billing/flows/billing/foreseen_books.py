@@ -1,0 +1,218 @@
+"""The books as they would be: read at one moment without a lock, and changed in memory alone."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from itertools import count
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from usage_billing.catalog.queries import plans_by_id, quotas_of
+from usage_billing.flows.billing.apply_terms import SummaryTerms
+from usage_billing.flows.billing.books import Agreements, DeskWork
+from usage_billing.flows.billing.foreseen_drafts import ForeseenDrafts
+from usage_billing.flows.billing.foreseen_fees import ForeseenFees
+from usage_billing.flows.billing.open_periods import Opening
+from usage_billing.invoicing.fees import DueFee, read_fees
+from usage_billing.invoicing.queries import (
+    History,
+    InvoiceKey,
+    StandingInvoice,
+    fee_cause,
+    history_of,
+    open_drafts,
+    standing_invoices,
+    summary_cause,
+)
+from usage_billing.metering.boundary import find_move, parts_beyond
+from usage_billing.metering.digest import to_bytes
+from usage_billing.metering.rewinding import as_it_stood, parts_beyond_of
+from usage_billing.metering.settling import read_unrated
+from usage_billing.metering.summaries import NewSummary
+from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.subscriptions.openings import read_to_bill
+from usage_billing.subscriptions.queries import timelines_of
+
+_NOTHING = Decimal(0)
+
+
+def read_agreements(session: Session, ids: Collection[str]) -> Agreements:
+    """What was agreed with these subscriptions, as it stands."""
+    subscriptions = read_to_bill(session, ids)
+    timelines = timelines_of(session, subscriptions.keys())
+    plans = plans_by_id(session, {term.plan_id for line in timelines.values() for term in line.terms})
+    return Agreements(subscriptions, timelines, plans, quotas_of(session, plans, subscription_ids=subscriptions))
+
+
+@dataclass(slots=True)
+class ForeseenBooks:
+    """Implements ``Books`` in memory; made by ``foreseen_books``."""
+
+    session: Session
+    fees: ForeseenFees
+    drafts: ForeseenDrafts
+    summaries: dict[int, UnratedSummary]
+    gone: Mapping[int, frozenset[UUID]]
+    _unsettled: set[int] = field(default_factory=set)
+    _marks: dict[int, dict[UUID, Decimal]] = field(default_factory=dict)
+    _ids: Iterator[int] = field(default_factory=lambda: count(-1, -1))
+
+    def open(self, opening: Opening) -> None:
+        """Keep fees and empty summaries in memory."""
+        self.fees.drop(opening.looked, keep=opening.fees)
+        self.fees.put(opening.fees)
+        there = {summary.key for summary in self.summaries.values()}
+        for new in opening.summaries:
+            if new.key not in there:
+                made = _empty(next(self._ids), new)
+                self.summaries[made.id] = made
+                self._unsettled.add(made.id)
+
+    def unrated(self, ids: Collection[str], *, as_of: datetime, cut: Collection[str]) -> Sequence[UnratedSummary]:
+        """What billing would lock."""
+        begun = [s for s in self.summaries.values() if s.subscription_id in ids and s.period_start <= as_of]
+        wanted = [summary for summary in begun if summary.id in self._unsettled]
+        beside: dict[tuple[str, str], list[UnratedSummary]] = {}
+        for summary in self.summaries.values():
+            if summary.id in self._unsettled and summary.subscription_id in cut:
+                beside.setdefault(summary.key[:2], []).append(summary)
+        for summary in begun:
+            if summary.id not in self._unsettled and any(
+                other.period_start < summary.bills_at and summary.period_start < other.bills_at
+                for other in beside.get(summary.key[:2], ())
+            ):
+                wanted.append(summary)
+        return sorted(wanted, key=lambda summary: summary.key)
+
+    def uncharged(self, ids: Collection[str], *, as_of: datetime) -> Sequence[DueFee]:
+        """What billing would lock."""
+        return self.fees.uncharged(ids, as_of=as_of)
+
+    def move(self, summary: UnratedSummary, allowance: Decimal | None) -> None:
+        """Find the marks that billing would write, and keep them."""
+        if summary.id in self.gone:
+            _take(summary, self._without(summary, allowance))
+            return
+        move = find_move(self.session, summary, allowance=allowance)
+        self._marks.setdefault(summary.id, {}).update(move.marks)
+        summary.allowance, summary.boundary = allowance, move.boundary
+        summary.beyond_limit, summary.beyond_events = move.beyond_limit, move.beyond_events
+
+    def seen(
+        self,
+        summaries: Sequence[UnratedSummary],
+        terms: Mapping[int, SummaryTerms],  # noqa: ARG002
+    ) -> Sequence[UnratedSummary]:
+        """All of them as they are."""
+        return summaries
+
+    def parts(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Sequence[Decimal]]:
+        """As they are marked, or would be."""
+        stored = parts_beyond(self.session, [s.id for s in summaries if s.id > 0 and s.id not in self.gone])
+        found: dict[int, Sequence[Decimal]] = {}
+        for summary in summaries:
+            if summary.id in self.gone:
+                found[summary.id] = parts_beyond_of(self.session, summary, without=self.gone[summary.id])
+            else:
+                marks = stored.get(summary.id, {}) | self._marks.get(summary.id, {})
+                found[summary.id] = [part for part in marks.values() if part]
+        return found
+
+    def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
+        """What final invoices charged, and what stands on the drafts in memory."""
+        history = history_of(self.session, summary_ids=summary_ids, fee_ids=fee_ids)
+        history.drafted = self.drafts.drafted([*map(summary_cause, summary_ids), *map(fee_cause, fee_ids)])
+        return history
+
+    def standing(self, since: Mapping[str, datetime]) -> dict[InvoiceKey, StandingInvoice]:
+        """What is final as it is stored, and the drafts in memory."""
+        final = {key: one for key, one in standing_invoices(self.session, since).items() if not one.is_open}
+        return final | self.drafts.standing()
+
+    def write(self, work: DeskWork) -> None:
+        """Change the drafts in memory."""
+        self.drafts.change(work)
+
+    def settle(self, summaries: Sequence[UnratedSummary], fees: Sequence[DueFee]) -> None:
+        """Charge them no second time."""
+        self._unsettled -= {summary.id for summary in summaries}
+        self.fees.settle(fees)
+
+    def begin(self, marked: Collection[int]) -> None:
+        """Let ``marked`` be what is to be rated; what is gone counts no more."""
+        self._unsettled = set(marked)
+        for id in self.gone:
+            if id in self.summaries:
+                summary = self.summaries[id]
+                _take(summary, self._without(summary, summary.allowance))
+                self._unsettled.add(id)
+
+    def _without(self, summary: UnratedSummary, allowance: Decimal | None) -> UnratedSummary:
+        return as_it_stood(
+            self.session,
+            summary,
+            events=summary.events,
+            voids=summary.voids,
+            allowance=allowance,
+            without=self.gone[summary.id],
+        )
+
+
+def foreseen_books(
+    session: Session,
+    agreements: Agreements,
+    *,
+    now: datetime,
+    since: Mapping[str, datetime] | None = None,
+    gone: Mapping[int, frozenset[UUID]] | None = None,
+) -> ForeseenBooks:
+    """The books of these subscriptions in memory, as of one moment if ``session`` is read only.
+
+    What of a subscription ends after ``since`` is charged anew, as after a change of its terms. The recordings
+    ``gone``, by summary id, count no more.
+    """
+    since = since or {}
+    ids = list(agreements.subscriptions)
+    found, marked = read_unrated(session, {id: since.get(id) for id in ids})
+    again = {one.id for one in found if one.subscription_id in since and one.period_end > since[one.subscription_id]}
+    books = ForeseenBooks(
+        session,
+        ForeseenFees(
+            read_fees(session, {one.id: one.opens_at for one in agreements.subscriptions.values()}),
+            {plan.id: plan.name for plan in agreements.plans.values()},
+        ),
+        ForeseenDrafts(now),
+        {summary.id: summary for summary in found},
+        gone or {},
+    )
+    books.drafts.take_in(open_drafts(session, ids))
+    books.begin(marked | again)
+    return books
+
+
+def _take(summary: UnratedSummary, other: UnratedSummary) -> None:
+    summary.total, summary.allowance, summary.beyond_limit = other.total, other.allowance, other.beyond_limit
+    summary.beyond_events, summary.events_hash = other.beyond_events, other.events_hash
+
+
+def _empty(id: int, new: NewSummary) -> UnratedSummary:
+    return UnratedSummary(
+        id=id,
+        subscription_id=new.key.subscription_id,
+        usage_type_id=new.key.usage_type_id,
+        period_start=new.key.period_start,
+        period_end=new.period_end,
+        bills_at=new.bills_at,
+        quota_id=new.quota_id,
+        allowance=new.allowance,
+        total=_NOTHING,
+        beyond_limit=_NOTHING,
+        events=0,
+        beyond_events=0,
+        voids=0,
+        events_hash=to_bytes(0),
+        boundary=None,
+        frozen=False,
+    )

@@ -1,0 +1,118 @@
+"""The books as a run has them: what it reads is locked, and what it decides is stored."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from usage_billing.billing_runs.pins import pins_of
+from usage_billing.catalog.queries import hold_plans, quotas_of
+from usage_billing.flows.billing.apply_terms import SummaryTerms
+from usage_billing.flows.billing.books import Agreements, DeskWork
+from usage_billing.flows.billing.open_periods import Opening
+from usage_billing.flows.billing.pinned import as_pinned
+from usage_billing.invoicing.fees import DueFee, drop_other_fees, lock_uncharged, put_fees, settle_fees
+from usage_billing.invoicing.items import add_items, change_items, remove_items
+from usage_billing.invoicing.queries import History, InvoiceKey, StandingInvoice, history_of, standing_invoices
+from usage_billing.invoicing.service import add_drafts, add_up, remove_empty
+from usage_billing.metering.boundary import move_boundary, parts_beyond
+from usage_billing.metering.rewinding import parts_beyond_of
+from usage_billing.metering.settling import lock_unrated, reopen, settle
+from usage_billing.metering.summaries import create_summaries
+from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.subscriptions.openings import lock_to_bill, save_openings
+from usage_billing.subscriptions.queries import timelines_of
+
+
+def lock_agreements(session: Session, ids: Collection[str]) -> Agreements:
+    """Lock these subscriptions and hold the plans that they are or were on."""
+    subscriptions = lock_to_bill(session, ids)
+    timelines = timelines_of(session, subscriptions.keys())
+    plans = hold_plans(session, {term.plan_id for line in timelines.values() for term in line.terms})
+    return Agreements(subscriptions, timelines, plans, quotas_of(session, plans, subscription_ids=subscriptions))
+
+
+@dataclass(slots=True)
+class StoredBooks:
+    """Implements ``Books`` on locked subscriptions.
+
+    Locks, in this order: the summaries to rate, their fees. One that is ``held_to`` a dry run charges of usage only
+    the recordings that the dry run rated.
+    """
+
+    session: Session
+    held_to: UUID | None = None
+    _charged: set[int] = field(default_factory=set)
+    _rewound: dict[int, UnratedSummary] = field(default_factory=dict)
+
+    def open(self, opening: Opening) -> None:
+        """Store fees, empty summaries, and from when on billing is to look again."""
+        drop_other_fees(self.session, opening.looked, keep=opening.fees)
+        put_fees(self.session, opening.fees)
+        if opening.summaries:
+            create_summaries(self.session, opening.summaries)
+        save_openings(self.session, opening.subscriptions)
+
+    def unrated(self, ids: Collection[str], *, as_of: datetime, cut: Collection[str]) -> Sequence[UnratedSummary]:
+        """Lock what is to be rated."""
+        return lock_unrated(self.session, ids, as_of=as_of, cut=cut)
+
+    def uncharged(self, ids: Collection[str], *, as_of: datetime) -> Sequence[DueFee]:
+        """Lock what is to be charged."""
+        return lock_uncharged(self.session, ids, as_of=as_of)
+
+    def move(self, summary: UnratedSummary, allowance: Decimal | None) -> None:
+        """Mark the recordings anew."""
+        move_boundary(self.session, summary, allowance=allowance)
+
+    def seen(
+        self, summaries: Sequence[UnratedSummary], terms: Mapping[int, SummaryTerms]
+    ) -> Sequence[UnratedSummary]:
+        """All of them as they are; of a held run those of the dry run, as they stood."""
+        found = summaries
+        if self.held_to is not None:
+            pins = pins_of(self.session, self.held_to, {summary.subscription_id for summary in summaries})
+            found = as_pinned(self.session, summaries, terms, pins)
+        now = {summary.id: summary for summary in summaries}
+        self._charged = {summary.id for summary in found if summary is now[summary.id]}
+        self._rewound = {summary.id: summary for summary in found if summary is not now[summary.id]}
+        return found
+
+    def parts(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Sequence[Decimal]]:
+        """As they are marked; of those that were rewound as they would have been."""
+        stored = [summary.id for summary in summaries if summary.id not in self._rewound]
+        marked = parts_beyond(self.session, stored)
+        found: dict[int, Sequence[Decimal]] = {id: list(parts.values()) for id, parts in marked.items()}
+        for summary in summaries:
+            if summary.id in self._rewound:
+                found[summary.id] = parts_beyond_of(self.session, summary)
+        return found
+
+    def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
+        """As it is stored."""
+        return history_of(self.session, summary_ids=summary_ids, fee_ids=fee_ids)
+
+    def standing(self, since: Mapping[str, datetime]) -> dict[InvoiceKey, StandingInvoice]:
+        """As they are stored."""
+        return standing_invoices(self.session, since)
+
+    def write(self, work: DeskWork) -> None:
+        """Store changes to drafts in few statements."""
+        add_drafts(self.session, work.drafts, totals=work.totals)
+        remove_items(self.session, work.removed)
+        change_items(self.session, work.changed)
+        add_items(self.session, work.added)
+        # A new draft is stored with its total; the drafts that existed before are added up anew.
+        before = work.touched - {draft.id for draft in work.drafts}
+        add_up(self.session, before)
+        if work.removed:
+            remove_empty(self.session, before)
+
+    def settle(self, summaries: Sequence[UnratedSummary], fees: Sequence[DueFee]) -> None:
+        """Note that billing has seen them; what a held run left, or charged only in part, stays to be rated."""
+        settle(self.session, summaries)
+        reopen(self.session, [summary.id for summary in summaries if summary.id not in self._charged])
+        settle_fees(self.session, fees)
