@@ -23,6 +23,7 @@ FEBRUARY = day(1, month=2)
 LATER = timedelta(hours=2)
 NOW = FEBRUARY + LATER
 DOLLAR = {"model": "per_unit", "unitPrice": "1"}
+EACH_AT_MOST = {"model": "percentage", "rate": "1", "maximumPerRecording": "1000"}
 
 
 @pytest.fixture
@@ -137,3 +138,47 @@ def test_a_digest_is_forgotten_after_a_week(over: House) -> None:
     bill(over.engine, NOW + timedelta(days=8), dry_run=True)
     kept: list[UUID] = scalars(over.engine, "SELECT run_id FROM billing_run_pins")
     assert shown.id not in kept
+
+
+def cut_in_january(house: House, price: dict[str, Any]) -> None:
+    """A period of two segments with one allowance; 8 used before the change and 8 after it."""
+    house.plan("a")
+    house.plan("b")
+    for plan in ("a", "b"):
+        house.quota(plan, "10", price)
+    house.subscribe()
+    house.use(8, at=day(3))
+    house.change("change_plan", at=day(11), plan_id="b")
+    house.use(8, at=day(20))
+
+
+@pytest.mark.parametrize("price", [DOLLAR, EACH_AT_MOST])
+@pytest.mark.parametrize("quantity", [1, 30])
+def test_late_usage_in_an_earlier_segment_moves_nothing_of_a_held_run(
+    house: House, price: dict[str, Any], quantity: int
+) -> None:
+    cut_in_january(house, price)
+    shown = bill(house.engine, NOW, dry_run=True)
+    house.use(quantity, at=NOW, occurred=day(4))
+    done = driven(house.engine, held(house, shown.digest or ""))
+    assert (done.status, done.digest, finals(house)) == ("completed", shown.digest, [6])
+    check_everything(house.engine)
+    house.bill(NOW + LATER)
+    assert sum(scalars(house.engine, "SELECT amount FROM usage_invoice_items")) == 6 + quantity
+
+
+def test_late_usage_in_a_segment_that_had_none_moves_nothing_of_a_held_run(house: House) -> None:
+    house.plan("a")
+    house.plan("b")
+    house.quota("a", "10", DOLLAR)
+    house.quota("b", "10", DOLLAR)
+    house.subscribe()
+    house.change("change_plan", at=day(11), plan_id="b")
+    house.use(12, at=day(20))
+    shown = bill(house.engine, NOW, dry_run=True)
+    house.use(7, at=NOW, occurred=day(4))
+    done = driven(house.engine, held(house, shown.digest or ""))
+    assert (done.status, done.digest, finals(house)) == ("completed", shown.digest, [2])
+    check_everything(house.engine)
+    house.bill(NOW + LATER)
+    assert sum(scalars(house.engine, "SELECT amount FROM usage_invoice_items")) == 9
