@@ -7,6 +7,7 @@ from api.schemas.catalog import OwnQuotaSchema
 from api.schemas.fields import Choice, Email, Identifier, Instant, NewIdentifier, Text, Whole
 from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
+from api.schemas.rehearsals import RehearsableSchema
 from usage_billing.core.limits import LONGEST_MONTH
 from usage_billing.customers.service import CustomerChanges, NewCustomer
 from usage_billing.subscriptions.anchors import Anchor
@@ -68,14 +69,14 @@ class SubscriptionsQuery(PagedSpanQuery):
     status = Choice(*STATUSES, load_default=None)
 
 
-class ChangePlanSchema(Schema):
+class ChangePlanSchema(RehearsableSchema):
     """The plan to move to, in the same currency, and when; the period under way is divided at that moment."""
 
     plan_id = Identifier(required=True)
     at = Moment(load_default=NOW)
 
 
-class ChangeSchema(Schema):
+class ChangeSchema(RehearsableSchema):
     """When a change of a subscription takes effect."""
 
     at = Moment(load_default=NOW)

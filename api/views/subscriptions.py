@@ -25,9 +25,9 @@ from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
-from usage_billing.db.session import read_only, rolled_back
+from usage_billing.db.session import read_only
 from usage_billing.flows.administration import change_subscription, manage_subscriptions
-from usage_billing.flows.administration.agree import AgreedChange, lock
+from usage_billing.flows.administration.agree import PLAIN, AgreedChange, Precaution, enter
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.reports.invoices import InvoiceView
@@ -151,7 +151,7 @@ def take_back_scheduled_change(subscription_id: str, change_id: int) -> ChangedS
     """Take back what is planned, a cancellation too: the customer stays, and nothing else changes."""
     with writing() as session:
         now = state().clock()
-        _check_match(session, subscription_id, now=now)
+        _check_match(session, subscription_id, PLAIN, now=now)
         done = change_subscription.take_back(session, subscription_id, change_id, actor=caller().actor, now=now)
         return changed_view(session, done, now=now)
 
@@ -161,7 +161,7 @@ def take_back_scheduled_change(subscription_id: str, change_id: int) -> ChangedS
 @blp.response(200, INVOICE)
 def show_upcoming_invoice(subscription_id: str) -> InvoiceView:
     """Show the next invoice as billing would make it; ids of what is not stored yet hold for this answer."""
-    with rolled_back(state().engine) as session:
+    with read_only(state().engine) as session:
         if not caller().may_see(get_subscription(session, subscription_id).customer_id):
             raise NotFound(f"there is no subscription {subscription_id}")
         found = upcoming(session, subscription_id, now=state().clock(), adjust_within=state().settings.adjust_within)
@@ -171,15 +171,21 @@ def show_upcoming_invoice(subscription_id: str) -> InvoiceView:
 
 
 def _changed(change: Change, subscription_id: str, body: dict[str, Any]) -> ChangedSubscriptionView:
-    with writing() as session:
-        now, when = state().clock(), When(moment=body.pop("at"))
-        _check_match(session, subscription_id, now=now)
-        done = change(session, subscription_id, when=when, actor=caller().actor, now=now, **body)
+    """Change a subscription, or only look at what that would do."""
+    now, when = state().clock(), When(moment=body.pop("at"))
+    precaution = Precaution(
+        dry_run=body.pop("dry_run", False),
+        expected_digest=body.pop("expected_digest", None),
+        adjust_within=state().settings.adjust_within,
+    )
+    with read_only(state().engine) if precaution.dry_run else writing() as session:
+        _check_match(session, subscription_id, precaution, now=now)
+        done = change(session, subscription_id, when=when, actor=caller().actor, now=now, precaution=precaution, **body)
         return changed_view(session, done, now=now)
 
 
-def _check_match(session: Session, subscription_id: str, *, now: datetime) -> None:
-    def locked() -> SubscriptionView:
-        return subscription_view(session, lock(session, subscription_id), now=now)
+def _check_match(session: Session, subscription_id: str, precaution: Precaution, *, now: datetime) -> None:
+    def entered() -> SubscriptionView:
+        return subscription_view(session, enter(session, subscription_id, precaution), now=now)
 
-    check_match(SUBSCRIPTION, locked)
+    check_match(SUBSCRIPTION, entered)

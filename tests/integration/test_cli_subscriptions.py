@@ -78,3 +78,18 @@ def test_a_subscription_is_made_with_terms_of_its_own(cli: Cli, world: Engine) -
         answer = cli(*create[:2], "other", *create[3:], "--quota", wrong)
         assert (answer.code, answer.err.count("\n")) == (2, 1), wrong
         assert said in answer.err
+
+
+def test_a_change_is_looked_at_and_then_held_to_that(cli: Cli, world: Engine) -> None:
+    looked = cli("subscriptions", "cancel", "sub456", "--at", "2040-01-01", "--dry-run", "--json").json
+    assert cli("subscriptions", "show", "sub456", "--json").json["endedAt"] is None
+    shown = cli("subscriptions", "cancel", "sub456", "--at", "2040-01-01", "--dry-run").out
+    assert "Charges\n" in shown
+    assert looked["foreseen"]["digest"] in shown
+    refused = cli("subscriptions", "cancel", "sub456", "--at", "2040-01-01", "--expect-digest", "0" * 64)
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    both = cli("subscriptions", "cancel", "sub456", "--dry-run", "--expect-digest", "0" * 64)
+    assert both.code == 2
+    digest = looked["foreseen"]["digest"]
+    done = cli("subscriptions", "cancel", "sub456", "--at", "2040-01-01", "--expect-digest", digest, "--json").json
+    assert done["endedAt"] == "2040-01-01T00:00:00Z"

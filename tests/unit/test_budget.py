@@ -109,6 +109,15 @@ def test_a_version_never_takes_anything_back() -> None:
     assert (before.beyond, after.beyond) == (0, 5)
 
 
+def test_leaving_such_a_plan_while_it_is_unlimited_takes_nothing_back() -> None:
+    limited, unlimited, after = divided(
+        (Part(1, 6, n(1000), claws_back=True), 900),
+        (Part(6, 11, None, claws_back=True), 5000),
+        (Part(11, 31, n(100), "b"), 0),
+    )
+    assert (limited.beyond, unlimited.beyond, after.before) == (0, 0, 900)
+
+
 def test_what_another_plan_left_free_is_not_taken_back() -> None:
     kept, left, last = divided(
         (Part(1, 2, n(1000)), 600), (Part(2, 11, n(900), "b", claws_back=True), 100), (Part(11, 31, n(0), "c"), 0)

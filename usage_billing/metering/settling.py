@@ -36,7 +36,7 @@ _LOCK_WITH_NEIGHBOURS = text(f"""
         ))
     {_IN_ORDER}
 """)
-# What billing would lock once everything that ends after an instant is to be rated, with all that may be its neighbours.
+# What billing would lock if all that ends after an instant were to be rated, with what may be its neighbours.
 _READ = text(f"""
     {_WHAT}
     JOIN unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[])) AS v (subscription_id, since)
@@ -96,9 +96,7 @@ def lock_unrated(
     return read_rows(rows, UnratedSummary)
 
 
-def read_unrated(
-    session: Session, since: Mapping[str, datetime | None]
-) -> tuple[list[UnratedSummary], set[int]]:
+def read_unrated(session: Session, since: Mapping[str, datetime | None]) -> tuple[list[UnratedSummary], set[int]]:
     """What is to be rated of these subscriptions, or would be if all that ends after the instant given were.
 
     Their neighbours in the same periods come along; the second result has the ids of what is to be rated as it is.

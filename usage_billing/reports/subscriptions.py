@@ -26,12 +26,13 @@ class SubscriptionView:
 class ChangedSubscriptionView(SubscriptionView):
     """A subscription after a request to change it: from when that holds, and whether it changed anything.
 
-    ``voided_recordings`` is how many recordings were taken back with it.
+    ``voided_recordings`` is how many recordings were taken back with it; ``foreseen`` is what a dry run showed.
     """
 
     effective_at: datetime
     changed: bool
     voided_recordings: int
+    foreseen: object | None
 
 
 def subscription_views(
@@ -75,6 +76,10 @@ class Done(Protocol):
     def voided_recordings(self) -> int:
         """How many recordings were taken back with it."""
 
+    @property
+    def foreseen(self) -> object | None:
+        """What it would charge, of a dry run."""
+
 
 def changed_view(session: Session, done: Done, *, now: datetime) -> ChangedSubscriptionView:
     """The subscription after it was changed."""
@@ -84,6 +89,7 @@ def changed_view(session: Session, done: Done, *, now: datetime) -> ChangedSubsc
         effective_at=done.effective_at,
         changed=done.changed,
         voided_recordings=done.voided_recordings,
+        foreseen=done.foreseen,
     )
 
 

@@ -16,17 +16,15 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import plans_by_id, quotas_of
-from usage_billing.core.choices import OnDowngrade
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import InvalidInput
-from usage_billing.core.periods import Cadence, Period, period_at
+from usage_billing.core.periods import Period, period_at
 from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.rating.currency import minor_unit
 from usage_billing.reports.what_if_charges import Event, History, charged_until
-from usage_billing.subscriptions.anchors import Anchor
-from usage_billing.subscriptions.lifecycle import Segment, Term, Terms, Timeline
+from usage_billing.subscriptions.lifecycle import Segment, Term, Timeline
 from usage_billing.subscriptions.models import Subscription
-from usage_billing.subscriptions.queries import timelines_of
+from usage_billing.subscriptions.queries import terms_on, timelines_of
 
 _NOTHING = Decimal(0)
 _AT_A_TIME = 2000
@@ -124,17 +122,7 @@ def _events(session: Session, subscription_id: str, span: Period) -> list[Event]
 
 def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:
     """The timeline of ``subscription`` as if it had been on ``plan`` whenever it ran."""
-    terms = Terms(
-        cadence=Cadence(
-            plan.interval,
-            plan.interval_count,
-            subscription.started_at if subscription.anchor == Anchor.ANNIVERSARY else None,
-            subscription.anchor_day or 1,
-        ),
-        proration=plan.proration,
-        prorates_edges=plan.prorates_edges,
-        claws_back=plan.on_downgrade == OnDowngrade.CHARGE,
-    )
+    terms = terms_on(plan, subscription)
     moved: list[Term] = []
     for term in (replace(term, plan_id=plan.id, terms=terms) for term in line.terms):
         if moved and not term.paused and not moved[-1].paused and moved[-1].ends_at == term.starts_at:

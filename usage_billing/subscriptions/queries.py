@@ -1,6 +1,6 @@
 """Reads subscriptions: who owns them, their terms, and their contracts."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,12 +8,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select, text
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import UsageQuota
+from usage_billing.catalog.models import Plan, UsageQuota
+from usage_billing.catalog.queries import plans_by_id
+from usage_billing.core.choices import OnDowngrade
 from usage_billing.core.errors import NotFound
 from usage_billing.core.periods import Cadence
 from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.db.filters import equal, within
 from usage_billing.subscriptions.anchors import Anchor
+from usage_billing.subscriptions.changes import Span as TermSpan
 from usage_billing.subscriptions.lifecycle import Term, Terms, Timeline
 from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 from usage_billing.subscriptions.states import ENDED, PAUSED
@@ -125,6 +128,35 @@ def owner_of(session: Session, subscription_id: str) -> str:
 def timelines_of(session: Session, subscription_ids: Collection[str]) -> dict[str, Timeline]:
     """The terms of these subscriptions in order, by subscription id; a subscription that does not exist is absent."""
     return _timelines(session.execute(_TERMS, {"ids": list(subscription_ids), "anniversary": Anchor.ANNIVERSARY}).all())
+
+
+def timeline_of(session: Session, subscription: Subscription, spans: Sequence[TermSpan]) -> Timeline:
+    """The timeline that a subscription would have with these spans as its terms."""
+    plans = plans_by_id(session, {span.plan_id for span in spans})
+    return Timeline(
+        subscription.timezone,
+        tuple(
+            Term(
+                plan_id=span.plan_id,
+                starts_at=span.starts_at,
+                ends_at=span.ends_at,
+                paused=span.paused,
+                terms=terms_on(plans[span.plan_id], subscription),
+            )
+            for span in spans
+        ),
+    )
+
+
+def terms_on(plan: Plan, subscription: Subscription) -> Terms:
+    """What a plan says about time for a subscription."""
+    anchor = subscription.started_at if subscription.anchor == Anchor.ANNIVERSARY else None
+    return Terms(
+        cadence=Cadence(plan.interval, plan.interval_count, anchor, subscription.anchor_day or 1),
+        proration=plan.proration,
+        prorates_edges=plan.prorates_edges,
+        claws_back=plan.on_downgrade == OnDowngrade.CHARGE,
+    )
 
 
 def get_contract(session: Session, subscription_id: str) -> Contract:

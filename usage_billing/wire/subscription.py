@@ -1,8 +1,9 @@
 """How a subscription and its terms look. Pure."""
 
 from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.wire.foreseen import FORESEEN
 from usage_billing.wire.kinds import Choice, Flag, Identifier, Instant, Text, Whole
-from usage_billing.wire.noun import Field, Many, Noun
+from usage_billing.wire.noun import Field, Many, Noun, One
 
 TERM = Noun(
     "Term",
@@ -62,6 +63,13 @@ CHANGED_SUBSCRIPTION = Noun(
             Whole(),
             "How many recordings after that moment were taken back; their keys stay used.",
             attribute="voided_recordings",
+        ),
+        Field(
+            "foreseen",
+            One(FORESEEN),
+            "What it would charge and give back, of a dry run, which changes nothing; left out of a real change.",
+            optional=True,
+            attribute="foreseen",
         ),
     ),
     row="subscription",

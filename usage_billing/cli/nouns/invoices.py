@@ -96,12 +96,12 @@ def upcoming(*, subscription: str, as_json: bool) -> None:
     The next fee in advance is on it, and credit in hand is applied. Usage of an earlier period that has no invoice yet
     is not on it: it gets one of its own.
     """
-    from usage_billing.db.session import rolled_back
+    from usage_billing.db.session import read_only
     from usage_billing.flows.billing.upcoming_invoice import upcoming as upcoming_invoice
     from usage_billing.reports.invoices import InvoiceView
     from usage_billing.subscriptions.queries import get_subscription
 
-    with connected() as (settings, engine), rolled_back(engine) as session:
+    with connected() as (settings, engine), read_only(engine) as session:
         get_subscription(session, subscription)
         found = upcoming_invoice(session, subscription, now=utc_now(), adjust_within=settings.adjust_within)
         if found is None:

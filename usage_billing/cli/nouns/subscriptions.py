@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from usage_billing.cli.frame.database import actor, reading, writing
+from usage_billing.cli.frame.database import actor, connected, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_parts, print_rows, wide_option
+from usage_billing.cli.frame.rehearsing import check_rehearsal, print_foreseen, rehearsable
 from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT, LOCAL_TIME, MOMENT, NEW_IDENTIFIER, in_zone
 from usage_billing.core.clock import utc_now
 from usage_billing.core.limits import LONGEST_MONTH, MAX_BIGINT
@@ -142,47 +143,51 @@ def end(*, id: str, ended_at: datetime | None, as_json: bool) -> None:
 @click.argument("id", type=IDENTIFIER)
 @click.option("--plan", "plan_id", type=IDENTIFIER, required=True, help="The plan to move to, in the same currency.")
 @_at
+@rehearsable
 @json_option
-def change_plan(*, id: str, plan_id: str, at: Moment, as_json: bool) -> None:
+def change_plan(*, id: str, plan_id: str, at: Moment, as_json: bool, **careful: Any) -> None:
     """Move the subscription ID to another plan; both parts of the period are billed by their own plan."""
     from usage_billing.flows.administration.change_subscription import change_plan as move_to_plan
 
-    _change(partial(move_to_plan, plan_id=plan_id), id, at, as_json=as_json)
+    _change(partial(move_to_plan, plan_id=plan_id), id, at, as_json=as_json, **careful)
 
 
 @command.command(epilog=example("subscriptions pause sub456"))
 @click.argument("id", type=IDENTIFIER)
 @_at
 @_later_usage
+@rehearsable
 @json_option
-def pause(*, id: str, at: Moment, later_usage: str, as_json: bool) -> None:
+def pause(*, id: str, at: Moment, later_usage: str, as_json: bool, **careful: Any) -> None:
     """Pause the subscription ID: until it is resumed nothing is charged, and what is recorded is quarantined."""
     from usage_billing.flows.administration.change_subscription import pause as pause_subscription
 
-    _change(partial(pause_subscription, later_usage=later_usage), id, at, as_json=as_json)
+    _change(partial(pause_subscription, later_usage=later_usage), id, at, as_json=as_json, **careful)
 
 
 @command.command(epilog=example("subscriptions resume sub456 --at 2026-07-01"))
 @click.argument("id", type=IDENTIFIER)
 @_at
+@rehearsable
 @json_option
-def resume(*, id: str, at: Moment, as_json: bool) -> None:
+def resume(*, id: str, at: Moment, as_json: bool, **careful: Any) -> None:
     """Resume the paused subscription ID."""
     from usage_billing.flows.administration.change_subscription import resume as resume_subscription
 
-    _change(resume_subscription, id, at, as_json=as_json)
+    _change(resume_subscription, id, at, as_json=as_json, **careful)
 
 
 @command.command(epilog=example("subscriptions cancel sub456 --at period_end"))
 @click.argument("id", type=IDENTIFIER)
 @_at
 @_later_usage
+@rehearsable
 @json_option
-def cancel(*, id: str, at: Moment, later_usage: str, as_json: bool) -> None:
+def cancel(*, id: str, at: Moment, later_usage: str, as_json: bool, **careful: Any) -> None:
     """Cancel the subscription ID; its final invoice is due at that moment."""
     from usage_billing.flows.administration.change_subscription import cancel as cancel_subscription
 
-    _change(partial(cancel_subscription, later_usage=later_usage), id, at, as_json=as_json)
+    _change(partial(cancel_subscription, later_usage=later_usage), id, at, as_json=as_json, **careful)
 
 
 @command.command(name="take-back", epilog=example("subscriptions take-back sub456 7"))
@@ -201,17 +206,32 @@ def take_back(*, id: str, change_id: int, as_json: bool) -> None:
     print_subscription(shape, as_json=as_json)
 
 
-def _change(flow: Callable[..., AgreedChange], id: str, at: Moment, *, as_json: bool) -> None:
+def _change(
+    flow: Callable[..., AgreedChange],
+    id: str,
+    at: Moment,
+    *,
+    as_json: bool,
+    dry_run: bool = False,
+    expect_digest: str | None = None,
+) -> None:
+    from usage_billing.db.session import read_only, transaction
+    from usage_billing.flows.administration.agree import Precaution
     from usage_billing.flows.administration.situation import When
     from usage_billing.reports.subscriptions import changed_view
     from usage_billing.subscriptions.queries import get_subscription
 
+    check_rehearsal(dry_run=dry_run, expect_digest=expect_digest)
     now = utc_now()
-    with writing() as session:
+    with connected() as (settings, engine), (read_only if dry_run else transaction)(engine) as session:
+        precaution = Precaution(dry_run=dry_run, expected_digest=expect_digest, adjust_within=settings.adjust_within)
         moment = in_zone(at, get_subscription(session, id).timezone)
-        done = flow(session, id, when=When(moment=moment), actor=actor(), now=now)
+        done = flow(session, id, when=When(moment=moment), actor=actor(), now=now, precaution=precaution)
         shape = wire.show(CHANGED_SUBSCRIPTION, changed_view(session, done, now=now))
-    print_subscription(shape, as_json=as_json)
+    if dry_run and not as_json:
+        print_foreseen(shape)
+    else:
+        print_subscription(shape, as_json=as_json)
 
 
 def print_subscription(shape: wire.Shape, *, as_json: bool) -> None:

@@ -69,9 +69,7 @@ class Books(Protocol):
         """Divide a summary's recordings at ``allowance``, and let the summary say so."""
         ...
 
-    def seen(
-        self, summaries: Sequence[UnratedSummary], terms: Mapping[int, SummaryTerms]
-    ) -> Sequence[UnratedSummary]:
+    def seen(self, summaries: Sequence[UnratedSummary], terms: Mapping[int, SummaryTerms]) -> Sequence[UnratedSummary]:
         """Those of these summaries that are charged, as they are charged."""
         ...
 

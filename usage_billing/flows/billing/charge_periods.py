@@ -18,7 +18,6 @@ from usage_billing.rating.engine import stored_price
 from usage_billing.rating.groups import CellCharge
 from usage_billing.subscriptions.agreement import AgreedPeriod
 
-
 ReadParts = Callable[[Sequence[UnratedSummary]], Mapping[int, Sequence[Decimal]]]
 """How much of each recording of these summaries lies beyond, in the order recorded, by summary id."""
 

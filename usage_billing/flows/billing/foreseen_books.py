@@ -1,7 +1,7 @@
 """The books as they would be: read at one moment without a lock, and changed in memory alone."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
@@ -32,6 +32,7 @@ from usage_billing.metering.rewinding import as_it_stood, parts_beyond_of
 from usage_billing.metering.settling import read_unrated
 from usage_billing.metering.summaries import NewSummary
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import read_to_bill
 from usage_billing.subscriptions.queries import timelines_of
 
@@ -44,6 +45,19 @@ def read_agreements(session: Session, ids: Collection[str]) -> Agreements:
     timelines = timelines_of(session, subscriptions.keys())
     plans = plans_by_id(session, {term.plan_id for line in timelines.values() for term in line.terms})
     return Agreements(subscriptions, timelines, plans, quotas_of(session, plans, subscription_ids=subscriptions))
+
+
+def changed_agreements(session: Session, before: Agreements, timeline: Timeline, *, since: datetime) -> Agreements:
+    """``before``, of one subscription, with another timeline, which billing has not looked at from ``since`` on."""
+    ((name, one),) = before.subscriptions.items()
+    plans = plans_by_id(session, {term.plan_id for term in timeline.terms} | before.plans.keys())
+    opens_at = since if one.opens_at is None else min(one.opens_at, since)
+    return Agreements(
+        {name: replace(one, plan_id=timeline.terms[-1].plan_id, opens_at=opens_at)},
+        {name: timeline},
+        plans,
+        quotas_of(session, plans, subscription_ids=[name]),
+    )
 
 
 @dataclass(slots=True)
@@ -140,7 +154,7 @@ class ForeseenBooks:
         self._unsettled -= {summary.id for summary in summaries}
         self.fees.settle(fees)
 
-    def begin(self, marked: Collection[int]) -> None:
+    def rate_anew(self, marked: Collection[int]) -> None:
         """Let ``marked`` be what is to be rated; what is gone counts no more."""
         self._unsettled = set(marked)
         for id in self.gone:
@@ -188,7 +202,7 @@ def foreseen_books(
         gone or {},
     )
     books.drafts.take_in(open_drafts(session, ids))
-    books.begin(marked | again)
+    books.rate_anew(marked | again)
     return books
 
 

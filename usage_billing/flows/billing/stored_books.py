@@ -68,9 +68,7 @@ class StoredBooks:
         """Mark the recordings anew."""
         move_boundary(self.session, summary, allowance=allowance)
 
-    def seen(
-        self, summaries: Sequence[UnratedSummary], terms: Mapping[int, SummaryTerms]
-    ) -> Sequence[UnratedSummary]:
+    def seen(self, summaries: Sequence[UnratedSummary], terms: Mapping[int, SummaryTerms]) -> Sequence[UnratedSummary]:
         """All of them as they are; of a held run those of the dry run, as they stood."""
         found = summaries
         if self.held_to is not None:

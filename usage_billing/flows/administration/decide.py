@@ -1,0 +1,159 @@
+"""What a request to change a subscription comes to, before anything is written: its moment, and whether it fits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from usage_billing.core.errors import Conflict
+from usage_billing.core.periods import Period
+from usage_billing.flows.administration.situation import INSTANT, Situation, When
+from usage_billing.flows.billing.foresee import TermsChange
+from usage_billing.flows.billing.foreseen_books import changed_agreements, read_agreements
+from usage_billing.metering.voids import LaterUsage, counting_usage, later_usage
+from usage_billing.subscriptions.agreed_changes import as_rule, changes_of
+from usage_billing.subscriptions.changes import Change, ChangeKind, Track, end_of, fold
+from usage_billing.subscriptions.lifecycle import Timeline
+from usage_billing.subscriptions.models import Subscription, SubscriptionChange
+from usage_billing.subscriptions.queries import timeline_of, timelines_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredChange:
+    """A change that is asked for, before its moment is known; ``voids_later`` takes usage after it back."""
+
+    kind: ChangeKind
+    when: When
+    plan_id: str | None = None
+    voids_later: bool = False
+
+    def at(self, instant: datetime) -> Change:
+        """The change at that instant."""
+        return Change(at=instant, kind=self.kind, plan_id=self.plan_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is to become of a request.
+
+    ``changes`` is False where it holds already. ``later`` is the usage after it that is to be taken back, up to
+    ``until``; ``replaced`` are the changes whose place it takes.
+    """
+
+    subscription: Subscription
+    timeline: Timeline
+    kept: Sequence[Change]
+    change: Change
+    changes: bool
+    replaced: Sequence[SubscriptionChange] = ()
+    until: datetime | None = None
+    later: LaterUsage | None = None
+
+    def terms(self, session: Session) -> TermsChange:
+        """What is agreed before and after it, to be billed in memory."""
+        at, id = self.change.at, self.subscription.id
+        spans = fold(self.subscription.started_at, [*self.kept, self.change] if self.changes else self.kept)
+        line = timeline_of(session, self.subscription, spans)
+        before = read_agreements(session, [id])
+        since = reckoned_from(self.timeline, line, at)
+        return TermsChange(
+            subscription_id=id,
+            before=before,
+            after=changed_agreements(session, before, line, since=since)
+            if self.changes
+            else read_agreements(session, [id]),
+            at=at,
+            since=since,
+            gone={} if self.later is None else _gone(session, id, since=at, until=self.until),
+            last=Period(period_cut_at(self.timeline, at), at) if spans[-1].ends_at == at else None,
+        )
+
+
+def decide(session: Session, subscription: Subscription, desired: DesiredChange, *, now: datetime) -> Decision:
+    """Find the moment of a change, and whether it fits and changes anything; nothing is written."""
+    rows = changes_of(session, subscription.id)
+    timeline, changes = timelines_of(session, [subscription.id])[subscription.id], as_rule(rows)
+    here = Situation(subscription_id=subscription.id, timeline=timeline, changes=changes, now=now)
+    change = desired.at(here.instant(session, desired.when, track=desired.at(now).track))
+    ended = end_of(changes)
+    if change.kind == ChangeKind.END and ended is not None and (change.at == ended or _is_over(desired, ended, now)):
+        same = desired.at(ended)
+        return Decision(subscription=subscription, timeline=timeline, kept=changes, change=same, changes=False)
+    _check_fits(subscription, change, changes)
+    kept, started = _without(changes, change), subscription.started_at
+    if fold(started, [*kept, change]) == fold(started, changes):
+        return Decision(subscription=subscription, timeline=timeline, kept=changes, change=change, changes=False)
+    until = here.until(change.at, track=change.track)
+    return Decision(
+        subscription=subscription,
+        timeline=timeline,
+        kept=kept,
+        change=change,
+        changes=True,
+        replaced=[row for row in rows if change.kind == ChangeKind.END == row.kind],
+        until=until,
+        later=check_free(session, subscription, change, until=until, voids=desired.voids_later),
+    )
+
+
+def _is_over(desired: DesiredChange, ended: datetime, now: datetime) -> bool:
+    """Whether the end is asked for of one that has ended already, at no moment of its own."""
+    return not isinstance(desired.when.moment, datetime) and ended <= now
+
+
+def _without(changes: list[Change], change: Change) -> list[Change]:
+    """The changes that stay beside ``change``: a new end takes the place of the one before."""
+    return [one for one in changes if not (change.kind == ChangeKind.END == one.kind)]
+
+
+def _check_fits(subscription: Subscription, change: Change, changes: list[Change]) -> None:
+    ended = end_of(changes)
+    if change.at <= subscription.started_at:
+        raise Conflict("the subscription has not started by then", code="not_started")
+    if ended is not None and ended <= change.at:
+        message = f"the subscription ends at {ended.isoformat()}; choose an earlier moment, or take the end back"
+        raise Conflict(message, code="already_ended")
+    beside = [one for one in changes if one.track == change.track != Track.END and one.at == change.at]
+    if any((one.kind, one.plan_id) != (change.kind, change.plan_id) for one in beside):
+        message = f"another change is agreed for {change.at.isoformat()}; take that one back first"
+        raise Conflict(message, code="conflicting_change")
+
+
+def check_free(
+    session: Session, subscription: Subscription, change: Change, *, until: datetime | None, voids: bool
+) -> LaterUsage | None:
+    """Refuse what usage lies after, unless that is to be taken back; returns that usage."""
+    later = later_usage(session, subscription.id, since=change.at, until=until)
+    if later is None or voids:
+        return later
+    message = (
+        f"{later.recordings} recordings that count occurred after that moment; the first possible one is"
+        f" {later.first_free.isoformat()}"
+    )
+    raise Conflict(message, code="usage_later")
+
+
+def _gone(
+    session: Session, subscription_id: str, *, since: datetime, until: datetime | None
+) -> dict[int, frozenset[UUID]]:
+    found = counting_usage(session, subscription_id, since=since, until=until)
+    return {summary_id: frozenset(one.id for one in usage) for summary_id, usage in found.items()}
+
+
+def reckoned_from(before: Timeline, after: Timeline, at: datetime) -> datetime:
+    """From where on a change at ``at`` may change what is owed, or when it is invoiced."""
+    return min(period_cut_at(before, at), period_cut_at(after, at))
+
+
+def period_cut_at(timeline: Timeline, at: datetime) -> datetime:
+    """Where the periods begin that a change at ``at`` may change: how they are divided, or when they are invoiced."""
+    since = at
+    for term in timeline.terms:
+        if not term.paused and term.starts_at < at:
+            last = at if term.ends_at is None else min(at, term.ends_at)
+            segment = timeline.segment_at(last - INSTANT)
+            if segment is not None and segment.period.end >= at:
+                since = min(since, segment.period.start)
+    return since
