@@ -27,6 +27,7 @@ CODES: dict[str, str] = {
     "tokens_not_configured": "Tokens are not accepted here; use an API key.",
     # 403
     "forbidden": "The credential holds, but not for this.",
+    "not_for_this_key": "The key is bound, and not to this; or the source is another key's.",
     "missing_scope": "The credential lacks the scope that this needs, or is a customer's where only services may ask.",
     # 404, 405
     "not_found": "No such thing, or not one of yours.",

@@ -14,7 +14,7 @@ from api.ingest.strict_json import read_json
 from api.ingest.text import check_text
 from usage_billing.core.errors import FieldError, InvalidInput
 from usage_billing.core.identifiers import KEY_RULE, kept_key, new_id
-from usage_billing.metering.recording import Recording
+from usage_billing.metering.recording import Beside, Recording
 from usage_billing.metering.spelling import RawFields, parse_recording
 from usage_billing.metering.usual import usual_batch, usual_recording
 
@@ -25,7 +25,7 @@ _one = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _batch = msgspec.json.Decoder(dict[str, list[dict[str, msgspec.Raw]]])
 
 
-def recording_from(request: Request, *, now: datetime) -> Recording:
+def recording_from(request: Request, *, now: datetime, beside: Beside) -> Recording:
     """The one recording of a request; raises InvalidInput with every wrong field."""
     data = json_body_of(request)
     body = read_json(data)
@@ -33,11 +33,11 @@ def recording_from(request: Request, *, now: datetime) -> Recording:
     if not isinstance(body, dict):
         raise InvalidInput.field("", "must be an object", code="not_an_object")
     key = _header_key(request, body.get("idempotencyKey"))
-    usual = usual_recording(data, now=now, default_key=key)
-    return usual or parse_recording(_one.decode(data), id=new_id(), received_at=now, default_key=key)
+    usual = usual_recording(data, now=now, default_key=key, beside=beside)
+    return usual or parse_recording(_one.decode(data), id=new_id(), received_at=now, default_key=key, beside=beside)
 
 
-def batch_from(request: Request, *, now: datetime, max_batch: int) -> list[Recording]:
+def batch_from(request: Request, *, now: datetime, max_batch: int, beside: Beside) -> list[Recording]:
     """All recordings of a batch, or InvalidInput with every wrong field of every one."""
     if IN_ENVIRON in request.environ:
         # A header ignored in silence would look like a promise that a batch sent twice counts once.
@@ -47,16 +47,16 @@ def batch_from(request: Request, *, now: datetime, max_batch: int) -> list[Recor
     body = read_json(data)
     check_text(body, data)
     _check_batch(body, max_batch)
-    usual = usual_batch(data, now=now)
-    return usual if usual is not None else _one_by_one(data, now)
+    usual = usual_batch(data, now=now, beside=beside)
+    return usual if usual is not None else _one_by_one(data, now, beside)
 
 
-def _one_by_one(data: bytes, now: datetime) -> list[Recording]:
+def _one_by_one(data: bytes, now: datetime, beside: Beside) -> list[Recording]:
     recordings: list[Recording] = []
     errors: list[FieldError] = []
     for index, event in enumerate(_batch.decode(data)["events"]):
         try:
-            recordings.append(_event(event, index, now))
+            recordings.append(_event(event, index, now, beside))
         except InvalidInput as error:
             errors += error.fields
     if errors:
@@ -64,8 +64,8 @@ def _one_by_one(data: bytes, now: datetime) -> list[Recording]:
     return recordings
 
 
-def _event(fields: RawFields, index: int, now: datetime) -> Recording:
-    return parse_recording(fields, id=new_id(), received_at=now, pointer=f"/events/{index}")
+def _event(fields: RawFields, index: int, now: datetime, beside: Beside) -> Recording:
+    return parse_recording(fields, id=new_id(), received_at=now, pointer=f"/events/{index}", beside=beside)
 
 
 def _header_key(request: Request, given: object) -> str:

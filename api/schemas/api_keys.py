@@ -6,19 +6,30 @@ from typing import Any
 import marshmallow as ma
 
 from api.schemas.base import ValueSchema
-from api.schemas.fields import Choice, Flag, Instant, Text, Whole
+from api.schemas.fields import Choice, Flag, Identifier, Instant, Key, Text, Whole
 from api.schemas.paging import PageQuery
+from usage_billing.access.bounds import Bounds
 from usage_billing.access.principal import SCOPES
-from usage_billing.access.rotation import DEFAULT_OVERLAP
-from usage_billing.access.service import NewKey
+from usage_billing.access.rotation import DEFAULT_OVERLAP, Rotation
+from usage_billing.access.service import KeyChanges, NewKey
 from usage_billing.core.limits import MAX_KEY_NAME
 
 _YEAR_SECONDS = 366 * 24 * 3600
 _MAX_RATE = 10**9
+_MOST_NAMES = 1000
+
+
+def _names() -> ma.fields.Field[Any]:
+    length = ma.validate.Length(min=1, max=_MOST_NAMES)
+    return ma.fields.List(Identifier(), allow_none=True, load_default=None, validate=length)
 
 
 class NewApiKeySchema(ValueSchema):
-    """A key as it is asked for; ``rateLimit`` is in requests a minute."""
+    """A key as it is asked for; ``rateLimit`` is in requests a minute.
+
+    One that is bound records by no other ``source``, of no other usage types, for no other customers; and does nothing
+    else. No other key records by its ``source``.
+    """
 
     builds = NewKey
 
@@ -26,6 +37,25 @@ class NewApiKeySchema(ValueSchema):
     scopes = ma.fields.List(Choice(*SCOPES), required=True, validate=ma.validate.Length(min=1, max=len(SCOPES)))
     expires_at = Instant(allow_none=True, load_default=None)
     rate_limit = Whole(minimum=1, maximum=_MAX_RATE, allow_none=True, load_default=None)
+    source = Key(allow_none=True, load_default=None)
+    usage_types = _names()
+    user_ids = _names()
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The bounds are one value."""
+        names = {name: data.pop(name) for name in ("usage_types", "user_ids")}
+        sets = {name: None if given is None else frozenset(given) for name, given in names.items()}
+        return data | {"bounds": Bounds(source=data.pop("source"), **sets)}
+
+
+class KeyChangesSchema(ValueSchema):
+    """What changes of a key; null lets it hold for ever, or gives it the usual limit."""
+
+    builds = KeyChanges
+
+    name = Text(maximum=MAX_KEY_NAME)
+    expires_at = Instant(allow_none=True)
+    rate_limit = Whole(minimum=1, maximum=_MAX_RATE, allow_none=True)
 
 
 class ApiKeysQuery(PageQuery):
@@ -36,13 +66,17 @@ class ApiKeysQuery(PageQuery):
 
 
 class RotationSchema(ValueSchema):
-    """For how long the old key holds beside the new one; a day if not said."""
+    """For how long the old key holds beside the new one, a day if not said, and until when the new one holds.
 
-    builds = timedelta
+    Not said, that holds for as long as the old one was made to hold; null is for ever.
+    """
+
+    builds = Rotation
 
     overlap_seconds = Whole(minimum=0, maximum=_YEAR_SECONDS, load_default=DEFAULT_OVERLAP // timedelta(seconds=1))
+    expires_at = Instant(allow_none=True)
     body_optional = True
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The seconds of the time."""
-        return {"seconds": data["overlap_seconds"]}
+        """The seconds as a time."""
+        return data | {"overlap": timedelta(seconds=data.pop("overlap_seconds"))}

@@ -1,23 +1,23 @@
 """API keys: what services authenticate with."""
 
-from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
-from api.etags import tagged
+from api.etags import check_match, tagged, takes_if_match
 from api.idempotency import answers_with_a_secret
 from api.locations import makes
 from api.pagination import BY_ID, filters_of, listed
-from api.schemas.api_keys import ApiKeysQuery, NewApiKeySchema, RotationSchema
+from api.schemas.api_keys import ApiKeysQuery, KeyChangesSchema, NewApiKeySchema, RotationSchema
 from api.state import state
 from api.transactions import after_commit, writing
 from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import ADMIN
 from usage_billing.access.queries import get_key, keys_where
-from usage_billing.access.service import IssuedKey, NewKey, actor_of
+from usage_billing.access.rotation import Rotation
+from usage_billing.access.service import IssuedKey, KeyChanges, NewKey, actor_of
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_keys
 from usage_billing.wire.key import API_KEY, ISSUED_API_KEY
@@ -60,18 +60,33 @@ def show_api_key(key_id: UUID) -> ApiKey:
         return get_key(session, key_id)
 
 
+@blp.route("/<uuid:key_id>", methods=["PATCH"])
+@requires(ADMIN)
+@blp.arguments(KeyChangesSchema)
+@blp.response(200, API_KEY)
+@tagged
+@takes_if_match
+def change_api_key(changes: KeyChanges, key_id: UUID) -> ApiKey:
+    """Change until when a key holds, its name or its limit; what it may do stays as it was made."""
+    with writing() as session:
+        check_match(API_KEY, lambda: get_key(session, key_id, lock=True))
+        changed = manage_keys.change_key(session, key_id, changes, actor=caller().actor, now=state().clock())
+    after_commit(partial(state().keys.forget, actor_of(changed)))
+    return changed
+
+
 @blp.route("/<uuid:key_id>/rotate", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(RotationSchema, required=False)
 @blp.response(201, ISSUED_API_KEY)
 @makes("/api/api-keys")
 @answers_with_a_secret
-def rotate_api_key(overlap: timedelta, key_id: UUID) -> IssuedKey:
-    """Make a successor with the same scopes; both hold until the overlap is over."""
+def rotate_api_key(rotation: Rotation, key_id: UUID) -> IssuedKey:
+    """Make a successor with the same scopes and bounds; both hold until the overlap is over."""
     secret = state().settings.require_secret()
     with writing() as session:
         issued = manage_keys.rotate_key(
-            session, key_id, secret=secret, overlap=overlap, actor=caller().actor, now=state().clock()
+            session, key_id, secret=secret, rotation=rotation, actor=caller().actor, now=state().clock()
         )
     if issued.replaced is not None:
         after_commit(partial(state().keys.forget, actor_of(issued.replaced)))

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 from tests.factories import make_quota, make_recording, make_world, record
 from tests.integration.conftest import Cli, cli
 from usage_billing.access.principal import USAGE_READ
+from usage_billing.access.rotation import Rotation
 from usage_billing.access.service import NewKey
 from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.customers.service import NewCustomer
@@ -92,8 +93,8 @@ def _keys(engine: Engine, settings: Settings, now: datetime) -> None:
     with transaction(engine) as session:
         new = NewKey(name="reports", scopes=[USAGE_READ], expires_at=at(12, 31), rate_limit=60)
         issued = create_key(session, new, secret=settings.require_secret(), actor=ACTOR, now=now)
-        day = timedelta(days=1)
-        rotate_key(session, issued.row.id, secret=settings.require_secret(), overlap=day, actor=ACTOR, now=now)
+        rotation = Rotation(overlap=timedelta(days=1), expires_at=at(12, 31))
+        rotate_key(session, issued.row.id, secret=settings.require_secret(), rotation=rotation, actor=ACTOR, now=now)
 
 
 def _usage(engine: Engine, now: datetime) -> dict[str, str]:

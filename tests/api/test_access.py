@@ -75,6 +75,7 @@ RULES = {
     "POST /api/api-keys": "admin",
     "GET /api/api-keys": "admin",
     "GET /api/api-keys/<key_id>": "admin",
+    "PATCH /api/api-keys/<key_id>": "admin",
     "POST /api/api-keys/<key_id>/rotate": "admin",
     "POST /api/api-keys/<key_id>/revoke": "admin",
     "GET /health/live": PUBLIC,

@@ -10,6 +10,7 @@ from tests.support.books import rows, scalars
 from usage_billing.access.keys import hash_key, make_key
 from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import ADMIN, USAGE_READ, USAGE_WRITE
+from usage_billing.access.rotation import Rotation
 from usage_billing.access.service import authenticate, ensure_key, issue_key, revoke_key, rotate_key
 from usage_billing.core.errors import ConfigurationError, Conflict, InvalidInput, NotAuthenticated, NotFound
 from usage_billing.core.identifiers import new_id
@@ -73,21 +74,23 @@ def test_a_revoked_key_is_refused_and_stays_revoked_from_the_first_time(session:
 
 def test_old_and_new_hold_side_by_side_until_the_overlap_is_over(session: Session, now: datetime) -> None:
     old = issue_key(session, name="x", scopes=[USAGE_WRITE], secret=SECRET, rate_limit=7)
-    new = rotate_key(session, old.row.id, secret=SECRET, overlap=DAY, now=now)
+    new = rotate_key(session, old.row.id, secret=SECRET, rotation=Rotation(overlap=DAY), now=now)
     for text in (old.text, new.text):
         assert authenticate(session, text, secret=SECRET, now=now + DAY / 2).rate_limit == 7
     assert refused(session, old.text, now=now + DAY) == "key_expired"
     assert authenticate(session, new.text, secret=SECRET, now=now + DAY).scopes == {USAGE_WRITE}
     with pytest.raises(Conflict):
-        rotate_key(session, old.row.id, secret=SECRET, overlap=DAY, now=now)
+        rotate_key(session, old.row.id, secret=SECRET, rotation=Rotation(overlap=DAY), now=now)
 
 
-def test_rotation_does_not_lengthen_a_life(session: Session, now: datetime) -> None:
+def test_rotation_lengthens_the_life_of_the_successor_alone(session: Session, now: datetime) -> None:
     old = issue_key(session, name="x", scopes=[ADMIN], secret=SECRET, expires_at=now + DAY / 2)
-    new = rotate_key(session, old.row.id, secret=SECRET, overlap=DAY, now=now)
-    assert old.row.expires_at == new.row.expires_at == now + DAY / 2
+    new = rotate_key(
+        session, old.row.id, secret=SECRET, rotation=Rotation(overlap=DAY, expires_at=now + 9 * DAY), now=now
+    )
+    assert (old.row.expires_at, new.row.expires_at) == (now + DAY / 2, now + 9 * DAY)
     with pytest.raises(Conflict):
-        rotate_key(session, new.row.id, secret=SECRET, overlap=DAY, now=now + DAY)
+        rotate_key(session, new.row.id, secret=SECRET, rotation=Rotation(overlap=DAY), now=now + 9 * DAY)
 
 
 def test_the_last_use_is_noted_to_the_minute(engine: Engine, now: datetime) -> None:

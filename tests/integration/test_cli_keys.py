@@ -73,6 +73,37 @@ def test_a_key_that_was_rotated_is_not_rotated_again(cli: Cli) -> None:
     assert cli("keys", "rotate", key["prefix"]).code == 2
 
 
+def test_a_key_is_changed_and_its_successor_has_its_own_end(cli: Cli) -> None:
+    key = cli(*CREATE, "--expires", "2999-01-01", "--json").json
+    assert (
+        cli("keys", "change", key["prefix"], "--expires", "2999-06-01", "--json")
+        .json["expiresAt"]
+        .startswith("2999-06")
+    )
+    named = cli(
+        "keys", "change", key["id"], "--expires", "never", "--name", "renamed", "--rate-limit", "7", "--json"
+    ).json
+    assert (named["expiresAt"], named["name"], named["rateLimit"]) == (None, "renamed", 7)
+    for wrong in ((), ("--expires", "2020-01-01"), ("--expires", "soon"), ("--rate-limit", "0")):
+        answer = cli("keys", "change", key["prefix"], *wrong)
+        assert answer.code == 2, wrong
+    new = cli("keys", "rotate", key["prefix"], "--expires", "2998-01-01", "--json").json
+    assert new["expiresAt"].startswith("2998-01-01")
+    cli("keys", "revoke", key["prefix"])
+    assert cli("keys", "change", key["prefix"], "--expires", "never").code == 2
+
+
+def test_a_key_may_be_bound(cli: Cli) -> None:
+    write = ("keys", "create", "--name", "till", "--scope", "usage:write")
+    bound = ("--source", "till 7", "--usage-type", "report", "--usage-type", "page", "--user", "user123")
+    key = cli(*write, *bound, "--json").json
+    assert (key["source"], key["usageTypes"], key["userIds"]) == ("till 7", ["page", "report"], ["user123"])
+    taken = cli(*write, "--source", "till 7")
+    assert (taken.code, taken.err.count("\n")) == (2, 1)
+    assert key["prefix"] in taken.err
+    assert cli(*CREATE, "--user", "user123").code == 2
+
+
 @pytest.mark.parametrize("admin", [False, True])
 def test_a_token_holds(cli: Cli, settings: Settings, admin: bool) -> None:
     answer = cli("keys", "token", "--user", "user123", "--ttl", "15m", *(["--admin"] if admin else []))

@@ -3,18 +3,35 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Boolean, CheckConstraint, DateTime, Integer, LargeBinary, String, func
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from usage_billing.access.bounds import Bounds
 from usage_billing.core.identifiers import new_id
 from usage_billing.core.limits import MAX_KEY_NAME
 from usage_billing.db.base import Base
-from usage_billing.db.columns import Instant
+from usage_billing.db.columns import Identifier, Instant
 
 
 class ApiKey(Base):
-    """A service's credential. Only a keyed hash is stored; ``prefix`` finds the row and names the key to people."""
+    """A service's credential. Only a keyed hash is stored; ``prefix`` finds the row and names the key to people.
+
+    ``number`` stands for it in the books. ``source``, ``usage_types`` and ``user_ids`` are what it is bound to, if
+    anything.
+    """
 
     __tablename__ = "api_keys"
     __table_args__ = (
@@ -23,6 +40,17 @@ class ApiKey(Base):
         ),
         CheckConstraint("cardinality(scopes) > 0", name="some_scope"),
         CheckConstraint("length(hash) = 32", name="hash"),
+        CheckConstraint(
+            "num_nonnulls(source, usage_types, user_ids) = 0 OR scopes = ARRAY['usage:write']::varchar[]", name="bound"
+        ),
+        CheckConstraint("cardinality(usage_types) > 0 AND cardinality(user_ids) > 0", name="bound_to_some"),
+        UniqueConstraint("number"),
+        Index(
+            "uq_api_keys_source",
+            "source",
+            unique=True,
+            postgresql_where=text("revoked_at IS NULL AND replaced_by IS NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -36,6 +64,19 @@ class ApiKey(Base):
     revoked_at: Mapped[Instant | None]
     last_used_at: Mapped[Instant | None]
     replaced_by: Mapped[UUID | None]
+    number: Mapped[int] = mapped_column(Integer, Identity(always=True))
+    source: Mapped[Identifier | None]
+    usage_types: Mapped[list[str] | None] = mapped_column(ARRAY(String(128, collation="C")))
+    user_ids: Mapped[list[str] | None] = mapped_column(ARRAY(String(128, collation="C")))
+
+    @property
+    def bounds(self) -> Bounds:
+        """What it may record, if not everything."""
+        return Bounds(
+            source=self.source,
+            usage_types=None if self.usage_types is None else frozenset(self.usage_types),
+            user_ids=None if self.user_ids is None else frozenset(self.user_ids),
+        )
 
 
 class AdminRequest(Base):

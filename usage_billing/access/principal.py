@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from usage_billing.access.bounds import Bounds
 from usage_billing.core.errors import Forbidden
 
 USAGE_WRITE = "usage:write"
@@ -16,13 +17,18 @@ class Principal:
     """A caller whose credential is valid.
 
     ``actor`` names the caller in the audit log. ``customer_id`` restricts every read to that customer; with None the
-    caller sees all.
+    caller sees all. ``key_number`` stands for the caller's key in the books, 0 for none. ``bounds`` are what the key
+    may record, None for everything. ``foreign_sources`` are those that other keys alone may record by, None where that
+    was not looked up.
     """
 
     actor: str
     scopes: frozenset[str]
     customer_id: str | None = None
     rate_limit: int | None = None
+    key_number: int = 0
+    bounds: Bounds | None = None
+    foreign_sources: frozenset[str] | None = None
 
     def may(self, scope: str) -> bool:
         """Whether the caller holds ``scope``; ``admin`` includes every other."""

@@ -19,6 +19,12 @@ def get_key(session: Session, key_id: UUID, *, lock: bool = False) -> ApiKey:
     return found
 
 
+def bound_sources(session: Session) -> set[str]:
+    """The sources that keys are bound to, of those that were not revoked; a rotated key's is its successor's."""
+    statement = select(ApiKey.source).where(ApiKey.source.is_not(None), ApiKey.revoked_at.is_(None))
+    return {source for source in session.scalars(statement) if source is not None}
+
+
 def count_keys(session: Session) -> int:
     """How many keys are stored, expired and revoked ones included."""
     return session.scalar(select(func.count()).select_from(ApiKey)) or 0

@@ -9,12 +9,15 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from usage_billing.access.bounds import UNBOUND, Bounds
 from usage_billing.access.keys import hash_key, make_key, prefix_of, same_key
 from usage_billing.access.models import ApiKey
-from usage_billing.access.principal import SCOPES, Principal
-from usage_billing.access.queries import get_key
+from usage_billing.access.principal import SCOPES, USAGE_WRITE, Principal
+from usage_billing.access.queries import bound_sources, get_key
+from usage_billing.access.rotation import Rotation
+from usage_billing.core.changes import UNCHANGED, Unchanged, given
 from usage_billing.core.errors import ConfigurationError, Conflict, InvalidInput, NotAuthenticated
-from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, is_key
+from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, is_key, new_id
 
 _LAST_USE_GRAIN = timedelta(minutes=1)
 
@@ -27,6 +30,16 @@ class NewKey:
     scopes: Sequence[str]
     expires_at: datetime | None = None
     rate_limit: int | None = None
+    bounds: Bounds = UNBOUND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChanges:
+    """What a caller changes of a key; ``expires_at`` None lets it hold for ever, ``rate_limit`` None is the usual."""
+
+    name: str | Unchanged = UNCHANGED
+    expires_at: datetime | Unchanged | None = UNCHANGED
+    rate_limit: int | Unchanged | None = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +59,27 @@ def issue_key(
     secret: str,
     expires_at: datetime | None = None,
     rate_limit: int | None = None,
+    bounds: Bounds = UNBOUND,
+    id: UUID | None = None,
 ) -> IssuedKey:
-    """Make and store a key; raises InvalidInput for a scope that does not exist."""
+    """Make and store a key.
+
+    Raises InvalidInput for a scope that does not exist, and for one beside usage:write if the key is bound; Conflict
+    for a source that another key is bound to.
+    """
+    _check_bounds(session, bounds, scopes)
     text = make_key()
     row = ApiKey(
+        id=id or new_id(),
         prefix=prefix_of(text, secret),
         hash=hash_key(text, secret),
         name=name,
         scopes=_checked(scopes),
         expires_at=expires_at,
         rate_limit=rate_limit,
+        source=bounds.source,
+        usage_types=None if bounds.usage_types is None else sorted(bounds.usage_types),
+        user_ids=None if bounds.user_ids is None else sorted(bounds.user_ids),
     )
     session.add(row)
     session.flush()
@@ -97,7 +121,15 @@ def authenticate(session: Session, key: str, *, secret: str, now: datetime) -> P
         .values(last_used_at=now)
         .execution_options(synchronize_session=False)
     )
-    return Principal(actor=actor_of(row), scopes=frozenset(row.scopes), rate_limit=row.rate_limit)
+    bounds = row.bounds
+    return Principal(
+        actor=actor_of(row),
+        scopes=frozenset(row.scopes),
+        rate_limit=row.rate_limit,
+        key_number=row.number,
+        bounds=None if bounds == UNBOUND else bounds,
+        foreign_sources=frozenset(bound_sources(session) - {bounds.source}),
+    )
 
 
 def actor_of(key: ApiKey) -> str:
@@ -114,26 +146,56 @@ def revoke_key(session: Session, key_id: UUID, *, now: datetime) -> ApiKey:
     return row
 
 
-def rotate_key(session: Session, key_id: UUID, *, secret: str, overlap: timedelta, now: datetime) -> IssuedKey:
-    """Issue a successor with the same name and scopes. The old key stays valid for ``overlap``, then it expires.
+def change_key(session: Session, key_id: UUID, changes: KeyChanges, *, now: datetime) -> ApiKey:
+    """Set what ``changes`` gives; raises NotFound, and Conflict with the code ``key_ended`` for one that has ended."""
+    row = get_key(session, key_id, lock=True)
+    if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
+        raise Conflict(f"key {row.prefix} has ended", code="key_ended")
+    for name, value in given(changes).items():
+        setattr(row, name, value)
+    session.flush()
+    return row
 
+
+def rotate_key(session: Session, key_id: UUID, *, secret: str, rotation: Rotation, now: datetime) -> IssuedKey:
+    """Issue a successor with the same name, scopes and bounds. The old key stays valid for the overlap, then expires.
+
+    Unless the rotation says otherwise, the successor holds from now on for as long as the old key was made to hold.
     Raises NotFound, and Conflict with the code ``key_ended``.
     """
     old = get_key(session, key_id, lock=True)
     if old.replaced_by is not None or old.revoked_at is not None or (old.expires_at and old.expires_at <= now):
         raise Conflict(f"key {old.prefix} was rotated or ended already", code="key_ended")
+    expires_at = rotation.expires_at
+    if expires_at is UNCHANGED:
+        expires_at = old.expires_at and max(old.expires_at, now + (old.expires_at - old.created_at))
+    end = now + rotation.overlap
+    old.expires_at, old.replaced_by = min(end, old.expires_at or end), new_id()
+    session.flush()  # first, because the two have one source
     issued = issue_key(
         session,
         name=old.name,
         scopes=old.scopes,
         secret=secret,
-        expires_at=old.expires_at,
+        expires_at=expires_at,
         rate_limit=old.rate_limit,
+        bounds=old.bounds,
+        id=old.replaced_by,
     )
-    old.expires_at = min(now + overlap, old.expires_at or now + overlap)
-    old.replaced_by = issued.row.id
-    session.flush()
     return replace(issued, replaced=old)
+
+
+def _check_bounds(session: Session, bounds: Bounds, scopes: Iterable[str]) -> None:
+    if bounds == UNBOUND:
+        return
+    if set(scopes) != {USAGE_WRITE}:
+        message = f"of a key that is bound may be {USAGE_WRITE} alone"
+        raise InvalidInput.field("/scopes", message, code="contradiction")
+    taken = select(ApiKey.prefix).where(
+        ApiKey.source == bounds.source, ApiKey.revoked_at.is_(None), ApiKey.replaced_by.is_(None)
+    )
+    if bounds.source is not None and (other := session.scalar(taken)) is not None:
+        raise Conflict(f"the source {bounds.source} is that of key {other}; revoke it first", code="already_exists")
 
 
 def _checked(scopes: Iterable[str]) -> list[str]:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
     LargeBinary,
     String,
     Text,
@@ -60,7 +61,9 @@ class Usage(Base):
     """One immutable recorded fact of use (an "event").
 
     ``ordinal`` numbers the recordings of a summary from 1, in the order recorded. The split into within and beyond the
-    limit follows that order. ``fingerprint`` (16 bytes) shows whether a repeated key came with other content.
+    limit follows that order. ``recorded_by`` is the number of the API key that it came with.
+
+    ``fingerprint`` (16 bytes) shows whether a repeated key came with other content.
     """
 
     __tablename__ = "usage"
@@ -87,6 +90,7 @@ class Usage(Base):
     quantity: Mapped[Quantity]
     beyond_limit: Mapped[Quantity]
     usage_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
+    recorded_by: Mapped[int | None] = mapped_column(Integer)
 
     @property
     def within_limit(self) -> Decimal:

@@ -18,6 +18,18 @@ SHARDS = 8
 empty."""
 
 
+class Beside(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What a recording has beside what was said of it, by name; a name that a version does not know is passed over.
+
+    ``by`` is the number of the API key that it came with, 0 for none.
+    """
+
+    by: int = 0
+
+
+NOTHING_BESIDE = Beside()
+
+
 class Recording(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """One accepted recording, checked in shape but not yet against the catalogue.
 
@@ -36,6 +48,7 @@ class Recording(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=F
     timed: bool
     source: str = ""
     key: str = ""
+    beside: Beside = NOTHING_BESIDE
 
     @property
     def idempotency_key(self) -> str:

@@ -18,7 +18,7 @@ from usage_billing.core.errors import FieldError, InvalidInput
 from usage_billing.core.identifiers import IDENTIFIER_RULE, KEY_RULE, is_identifier, kept_key
 from usage_billing.core.instants import decode_instant
 from usage_billing.metering.metadata import EMPTY, NotMetadata, canonical_metadata
-from usage_billing.metering.recording import Recording
+from usage_billing.metering.recording import NOTHING_BESIDE, Beside, Recording
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """An earlier time comes from a clock that was never set."""
@@ -58,7 +58,13 @@ def read_object(data: bytes) -> RawFields:
 
 
 def parse_recording(
-    fields: RawFields, *, id: UUID, received_at: datetime, pointer: str = "", default_key: str = ""
+    fields: RawFields,
+    *,
+    id: UUID,
+    received_at: datetime,
+    pointer: str = "",
+    default_key: str = "",
+    beside: Beside = NOTHING_BESIDE,
 ) -> Recording:
     """Check the shape of one recording; raises InvalidInput with every wrong field, pointing below ``pointer``.
 
@@ -89,6 +95,7 @@ def parse_recording(
         timed=occurred_at is not None,
         source=source,
         key=key,
+        beside=beside,
     )
 
 

@@ -14,7 +14,7 @@ from usage_billing.core.identifiers import IDENTIFIER_PATTERN, new_id
 from usage_billing.core.instants import decode_instant
 from usage_billing.core.limits import MAX_IDENTIFIER
 from usage_billing.metering.metadata import EMPTY, canonical_metadata
-from usage_billing.metering.recording import Recording
+from usage_billing.metering.recording import NOTHING_BESIDE, Beside, Recording
 from usage_billing.metering.spelling import check_occurred_at, read_quantity
 
 _Name = Annotated[str, msgspec.Meta(pattern=rf"\A{IDENTIFIER_PATTERN}\Z")]
@@ -44,23 +44,25 @@ _batch = msgspec.json.Decoder(_Batch)
 _SMALL = {str(number).encode(): Decimal(number) for number in range(1, 1001)}
 
 
-def usual_recording(data: bytes, *, now: datetime, default_key: str = "") -> Recording | None:
+def usual_recording(
+    data: bytes, *, now: datetime, default_key: str = "", beside: Beside = NOTHING_BESIDE
+) -> Recording | None:
     """The recording in ``data``, the text of one JSON object; None when it is not plainly right."""
     try:
-        return _recording(_event.decode(data), now, default_key)
+        return _recording(_event.decode(data), now, default_key, beside)
     except (ValueError, ArithmeticError, RecursionError):  # msgspec's errors are ValueErrors
         return None
 
 
-def usual_batch(data: bytes, *, now: datetime) -> list[Recording] | None:
+def usual_batch(data: bytes, *, now: datetime, beside: Beside = NOTHING_BESIDE) -> list[Recording] | None:
     """The recordings of a batch in their order; None when one of them is not plainly right."""
     try:
-        return [_recording(event, now, "") for event in _batch.decode(data).events]
+        return [_recording(event, now, "", beside) for event in _batch.decode(data).events]
     except (ValueError, ArithmeticError, RecursionError):
         return None
 
 
-def _recording(sent: _Event, now: datetime, default_key: str) -> Recording:
+def _recording(sent: _Event, now: datetime, default_key: str, beside: Beside) -> Recording:
     quantity, metadata, timestamp = bytes(sent.quantity), bytes(sent.metadata), bytes(sent.timestamp)
     timed = timestamp != b"null"
     return Recording(
@@ -75,4 +77,5 @@ def _recording(sent: _Event, now: datetime, default_key: str) -> Recording:
         timed=timed,
         source=sent.source or "",
         key=sent.idempotencyKey or default_key,
+        beside=beside,
     )

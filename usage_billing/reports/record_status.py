@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from usage_billing.access.models import ApiKey
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageVoid
 from usage_billing.metering.recording import Recording
 from usage_billing.subscriptions.models import Subscription
@@ -44,6 +45,7 @@ class RecordStatus:
     detail: str | None = None
     resolution: str | None = None
     voided_at: datetime | None = None
+    recorded_by: UUID | None = None
 
 
 def waiting_status(recording: Recording) -> RecordStatus:
@@ -91,6 +93,7 @@ def _status_of(session: Session, usage: Usage, *, id: UUID, duplicate: UsageDupl
     if duplicate is not None:
         status = RecordState.DUPLICATE
     owner = session.scalar(select(Subscription.customer_id).where(Subscription.id == usage.subscription_id))
+    key = select(ApiKey.id).where(ApiKey.number == usage.recorded_by)
     return RecordStatus(
         id=id,
         status=status,
@@ -106,4 +109,5 @@ def _status_of(session: Session, usage: Usage, *, id: UUID, duplicate: UsageDupl
         duplicate_of=None if duplicate is None else usage.id,
         reason=None if void is None else void.reason,
         voided_at=None if void is None else void.voided_at,
+        recorded_by=session.scalar(key) if duplicate is None else None,
     )

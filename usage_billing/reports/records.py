@@ -20,9 +20,10 @@ from usage_billing.reports.record_status import RecordState
 # Recordings of one instant whose ordinals lie close together share a place. The inner query reads all that share the
 # last place (WITH TIES), the outer one orders them by id. Only those of the page are looked up among the voids.
 _PAGE = """
-    SELECT page.*, v.voided_at FROM (
+    SELECT page.*, v.voided_at, k.id AS recorded_by FROM (
         SELECT usage_place(occurred_at, ordinal) AS place, id, usage_type_id AS usage_type, quantity, beyond_limit,
-            occurred_at, received_at, recorded_at, idempotency_key, source, CAST(metadata AS text) AS stored_metadata
+            occurred_at, received_at, recorded_at, idempotency_key, source, CAST(metadata AS text) AS stored_metadata,
+            recorded_by AS key_number
         FROM usage
         WHERE hashtextextended(subscription_id, 0) = hashtextextended(:subscription, 0)
             AND coalesce(subscription_id = :subscription, false)
@@ -31,6 +32,7 @@ _PAGE = """
         FETCH FIRST (:limit) ROWS WITH TIES
     ) AS page
     LEFT JOIN usage_voids AS v ON v.usage_id = page.id
+    LEFT JOIN api_keys AS k ON k.number = page.key_number
     ORDER BY page.place DESC, page.id DESC LIMIT :limit
 """
 _CONDITIONS = {
@@ -61,6 +63,7 @@ class Record:
     source: str
     stored_metadata: str
     voided_at: datetime | None
+    recorded_by: UUID | None
 
     @property
     def status(self) -> RecordState:

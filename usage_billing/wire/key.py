@@ -1,10 +1,11 @@
 """How an API key looks: never what opens anything, but in the one answer that makes it. Pure."""
 
-from usage_billing.wire.kinds import Choice, Id, Instant, Text, Whole, Words
+from usage_billing.wire.kinds import PLAIN, Choice, Id, Instant, Json, Text, Whole, Words
 from usage_billing.wire.noun import Field, Noun
 
 SCOPES = Choice("usage:write", "usage:read", "billing:run", "admin")
 
+_NAMES = {"type": "array", "items": {"type": "string"}}
 _FIELDS = (
     Field("id", Id(), "Its id."),
     Field("prefix", Text(16), "How it begins; it names the key to people."),
@@ -15,6 +16,9 @@ _FIELDS = (
     Field("expiresAt", Instant(), "Until when it holds; null for ever.", nullable=True),
     Field("revokedAt", Instant(), "When it was revoked; null before.", nullable=True),
     Field("lastUsedAt", Instant(), "When it was last used, to the minute; null before.", nullable=True),
+    Field("source", PLAIN, "The source that it alone records by; null for none.", nullable=True),
+    Field("usageTypes", Json(_NAMES), "The usage types that it may record; null for all.", nullable=True),
+    Field("userIds", Json(_NAMES), "The customers that it may record for; null for all.", nullable=True),
     Field("replacedBy", Id(), "The key that takes its place; null when none does.", nullable=True),
 )
 

@@ -8,12 +8,22 @@ from typing import Any
 import click
 
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
-from usage_billing.core.identifiers import IDENTIFIER_RULE, NEW_IDENTIFIER_RULE, is_identifier, is_new_identifier
+from usage_billing.core.identifiers import (
+    IDENTIFIER_RULE,
+    KEY_RULE,
+    NEW_IDENTIFIER_RULE,
+    is_identifier,
+    is_new_identifier,
+    kept_key,
+)
 from usage_billing.core.limits import MAX_EMAIL, MAX_KEY_NAME, MAX_METHOD, MAX_NAME, MAX_UNIT_NAME, is_email
 from usage_billing.subscriptions.moments import NOW, PERIOD_END
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
+NEVER = "never"
+"""The word for no end."""
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -108,6 +118,27 @@ class TimeType(_Kind):
             return _aware(instant).astimezone(UTC)
         except (ValueError, OverflowError):
             raise ValueError("is no time such as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+
+
+class TimeOrNeverType(TimeType):
+    """An instant, or the word for none."""
+
+    def read(self, text: str) -> datetime | str:  # type: ignore[override]
+        """The word itself, or the instant."""
+        return text if text == NEVER else super().read(text)
+
+
+class SourceType(_Kind):
+    """The source of recordings, as it is kept."""
+
+    name = "text"
+
+    def read(self, text: str) -> str:
+        """The text itself, or its hash if it is long."""
+        kept = kept_key(text)
+        if kept is None:
+            raise ValueError(KEY_RULE)
+        return kept
 
 
 class LocalTimeType(_Kind):
@@ -236,6 +267,8 @@ REASON = NameType()
 EMAIL = EmailType()
 DIGEST = DigestType()
 TIME = TimeType()
+TIME_OR_NEVER = TimeOrNeverType()
+SOURCE = SourceType()
 LOCAL_TIME = LocalTimeType()
 SPAN = SpanType()
 SINCE = SinceType()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
@@ -14,7 +14,7 @@ from usage_billing.access.rotation import DEFAULT_OVERLAP
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell, wide_option
-from usage_billing.cli.frame.types import IDENTIFIER, KEY_NAME, SPAN, TIME
+from usage_billing.cli.frame.types import IDENTIFIER, KEY_NAME, NEVER, SOURCE, SPAN, TIME, TIME_OR_NEVER
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, NotFound
 from usage_billing.wire import noun as wire
@@ -39,17 +39,37 @@ def command() -> None:
 @click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True, help="What it may do.")
 @click.option("--expires", "expires_at", type=TIME, help="Until when it holds; for ever unless given.")
 @click.option("--rate-limit", type=click.IntRange(1, 10_000_000), help="Requests a minute.")
+@click.option("--source", type=SOURCE, help="It records by this source, and no other key does.")
+@click.option("--usage-type", "usage_types", type=IDENTIFIER, multiple=True, help="It records this alone; repeatable.")
+@click.option("--user", "user_ids", type=IDENTIFIER, multiple=True, help="It records for them alone; repeatable.")
 @json_option
 def create(
-    *, name: str, scopes: tuple[str, ...], expires_at: datetime | None, rate_limit: int | None, as_json: bool
+    *,
+    name: str,
+    scopes: tuple[str, ...],
+    expires_at: datetime | None,
+    rate_limit: int | None,
+    source: str | None,
+    usage_types: tuple[str, ...],
+    user_ids: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Issue a key. It is shown once: only a hash of it is kept."""
+    """Issue a key. It is shown once: only a hash of it is kept.
+
+    A key that is bound by --source, --usage-type or --user may have the scope usage:write alone.
+    """
+    from usage_billing.access.bounds import Bounds
     from usage_billing.access.service import NewKey
     from usage_billing.db.session import transaction
     from usage_billing.flows.administration.manage_keys import create_key
 
     with connected() as (settings, engine), transaction(engine) as session:
-        new = NewKey(name=name, scopes=scopes, expires_at=expires_at, rate_limit=rate_limit)
+        bounds = Bounds(
+            source=source,
+            usage_types=frozenset(usage_types) if usage_types else None,
+            user_ids=frozenset(user_ids) if user_ids else None,
+        )
+        new = NewKey(name=name, scopes=scopes, expires_at=expires_at, rate_limit=rate_limit, bounds=bounds)
         issued = create_key(session, new, secret=settings.require_secret(), actor=actor(), now=utc_now())
         shape = wire.show(API_KEY, issued.row)
     _print_issued(issued, shape, as_json=as_json)
@@ -81,9 +101,14 @@ def list_keys(*, scope: str | None, also_ended: bool, ended: bool, limit: int, a
 @command.command(epilog=example("keys rotate ub_1a2b3c4d --overlap 7d"))
 @click.argument("key")
 @click.option("--overlap", type=SPAN, default=DEFAULT_OVERLAP, help="How long the old one holds too; 24h.")
+@click.option("--expires", "expires_at", type=TIME_OR_NEVER, help="Until when the successor holds, or never.")
 @json_option
-def rotate(*, key: str, overlap: timedelta, as_json: bool) -> None:
-    """Issue a successor of KEY (its prefix or id); both hold for a while."""
+def rotate(*, key: str, overlap: timedelta, expires_at: datetime | str | None, as_json: bool) -> None:
+    """Issue a successor of KEY (its prefix or id); both hold for a while.
+
+    Without --expires the successor holds for as long as KEY was made to hold.
+    """
+    from usage_billing.access.rotation import Rotation
     from usage_billing.db.session import transaction
     from usage_billing.flows.administration.manage_keys import rotate_key
 
@@ -92,12 +117,41 @@ def rotate(*, key: str, overlap: timedelta, as_json: bool) -> None:
             session,
             _key_id(session, key),
             secret=settings.require_secret(),
-            overlap=overlap,
+            rotation=Rotation(overlap=overlap, expires_at=_end_of(expires_at)),
             actor=actor(),
             now=utc_now(),
         )
         shape = wire.show(API_KEY, issued.row)
     _print_issued(issued, shape, as_json=as_json)
+
+
+@command.command(
+    epilog=example("keys change ub_1a2b3c4d --expires 2027-06-30", "keys change ub_1a2b3c4d --expires never")
+)
+@click.argument("key")
+@click.option("--name", type=KEY_NAME, help="Who will use it.")
+@click.option("--expires", "expires_at", type=TIME_OR_NEVER, help="Until when it holds, or never.")
+@click.option("--rate-limit", type=click.IntRange(1, 10_000_000), help="Requests a minute.")
+@json_option
+def change(
+    *, key: str, name: str | None, expires_at: datetime | str | None, rate_limit: int | None, as_json: bool
+) -> None:
+    """Change KEY (its prefix or id); what it may do stays as it was made."""
+    from usage_billing.access.service import KeyChanges
+    from usage_billing.core.changes import UNCHANGED
+    from usage_billing.flows.administration.manage_keys import change_key
+
+    if name is None and expires_at is None and rate_limit is None:
+        raise click.UsageError("Give --name, --expires or --rate-limit.")
+    changes = KeyChanges(
+        name=UNCHANGED if name is None else name,
+        expires_at=_end_of(expires_at),
+        rate_limit=UNCHANGED if rate_limit is None else rate_limit,
+    )
+    with writing() as session:
+        changed = change_key(session, _key_id(session, key), changes, actor=actor(), now=utc_now())
+        shape = wire.show(API_KEY, changed)
+    print_thing(shape, as_json=as_json)
 
 
 @command.command(epilog=example("keys revoke ub_1a2b3c4d"))
@@ -137,6 +191,13 @@ def token(*, user: str, admin: bool, ttl: timedelta, as_json: bool) -> None:
         print_json({"token": text})
     else:
         click.echo(text)
+
+
+def _end_of(given: datetime | str | None) -> Any:
+    """Until when a key shall hold: None for ever, UNCHANGED where nothing was said."""
+    from usage_billing.core.changes import UNCHANGED
+
+    return UNCHANGED if given is None else None if given == NEVER else given
 
 
 def _key_id(session: Session, key: str) -> UUID:

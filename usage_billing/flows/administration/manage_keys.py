@@ -1,22 +1,22 @@
 """Issues, rotates and revokes API keys, with an audit entry for each; no entry ever holds a key."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from usage_billing.access import service
 from usage_billing.access.models import ApiKey
-from usage_billing.access.rotation import DEFAULT_OVERLAP
-from usage_billing.access.service import IssuedKey, NewKey
+from usage_billing.access.rotation import USUAL_ROTATION, Rotation
+from usage_billing.access.service import IssuedKey, KeyChanges, NewKey
 from usage_billing.audit.service import note
+from usage_billing.core.changes import Unchanged, given
 from usage_billing.core.errors import InvalidInput
 
 
 def create_key(session: Session, new: NewKey, *, secret: str, actor: str, now: datetime) -> IssuedKey:
     """Issue ``new``; raises InvalidInput for an unknown scope, or an ``expires_at`` that is not in the future."""
-    if new.expires_at is not None and new.expires_at <= now:
-        raise InvalidInput.field("/expiresAt", "must be in the future", code="out_of_range")
+    _check_future(new.expires_at, now)
     issued = service.issue_key(
         session,
         name=new.name,
@@ -24,16 +24,21 @@ def create_key(session: Session, new: NewKey, *, secret: str, actor: str, now: d
         secret=secret,
         expires_at=new.expires_at,
         rate_limit=new.rate_limit,
+        bounds=new.bounds,
     )
     _note(session, issued.row, actor=actor, action="key.created", now=now)
     return issued
 
 
 def rotate_key(
-    session: Session, key_id: UUID, *, secret: str, actor: str, now: datetime, overlap: timedelta = DEFAULT_OVERLAP
+    session: Session, key_id: UUID, *, secret: str, actor: str, now: datetime, rotation: Rotation = USUAL_ROTATION
 ) -> IssuedKey:
-    """Issue a key's successor; both are valid for ``overlap``. Raises NotFound; Conflict for a key that has ended."""
-    issued = service.rotate_key(session, key_id, secret=secret, overlap=overlap, now=now)
+    """Issue a key's successor; both are valid for a while.
+
+    Raises NotFound; Conflict for a key that has ended; InvalidInput for an ``expires_at`` that is not in the future.
+    """
+    _check_future(rotation.expires_at, now)
+    issued = service.rotate_key(session, key_id, secret=secret, rotation=rotation, now=now)
     note(
         session,
         actor=actor,
@@ -41,9 +46,20 @@ def rotate_key(
         subject=f"key:{key_id}",
         at=now,
         successor=str(issued.row.id),
-        overlapSeconds=int(overlap.total_seconds()),
+        overlapSeconds=int(rotation.overlap.total_seconds()),
     )
     return issued
+
+
+def change_key(session: Session, key_id: UUID, changes: KeyChanges, *, actor: str, now: datetime) -> ApiKey:
+    """Set what ``changes`` gives.
+
+    Raises NotFound; Conflict for a key that has ended; InvalidInput for an ``expires_at`` that is not in the future.
+    """
+    _check_future(changes.expires_at, now)
+    row = service.change_key(session, key_id, changes, now=now)
+    note(session, actor=actor, action="key.changed", subject=f"key:{key_id}", at=now, fields=sorted(given(changes)))
+    return row
 
 
 def revoke_key(session: Session, key_id: UUID, *, actor: str, now: datetime) -> ApiKey:
@@ -52,6 +68,11 @@ def revoke_key(session: Session, key_id: UUID, *, actor: str, now: datetime) -> 
     if row.revoked_at == now:
         _note(session, row, actor=actor, action="key.revoked", now=now)
     return row
+
+
+def _check_future(expires_at: datetime | Unchanged | None, now: datetime) -> None:
+    if isinstance(expires_at, datetime) and expires_at <= now:
+        raise InvalidInput.field("/expiresAt", "must be in the future", code="out_of_range")
 
 
 def _note(session: Session, row: ApiKey, *, actor: str, action: str, now: datetime) -> None:
