@@ -87,6 +87,7 @@ CODES: dict[str, str] = {
     "out_of_order": "The values are not in the order that they must have.",
     "out_of_range": "Too small, too large, too short, too long, too early or too late.",
     "required": "Missing.",
+    "too_far_back": "The start is so far back that the first run would make more invoices than it may.",
     "unbounded": "The last tier must be without an end, and only the last.",
     "repeated": "A parameter that may be given once is given twice.",
     "unknown": "No field or parameter of this request.",

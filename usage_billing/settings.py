@@ -30,6 +30,7 @@ DEVELOPMENT_PREFIX = "dev-"
 MINIMUM_SECRET_LENGTH = 32
 INBOXES = ("redis", "postgres")
 ADJUSTMENT_DAYS = 31
+MAX_FIRST_INVOICES = 500
 _YEAR = 366 * 24 * 3600
 
 
@@ -56,6 +57,7 @@ class Settings:
     schedule: str = _setting("USAGE_BILLING_SCHEDULE", "0 0 * * *")
     grace_seconds: int = _setting("USAGE_BILLING_GRACE_SECONDS", 3600, of=(0, _YEAR))
     adjustment_days: int = _setting("USAGE_BILLING_ADJUSTMENT_DAYS", ADJUSTMENT_DAYS, of=(0, 3660))
+    max_first_invoices: int = _setting("USAGE_BILLING_MAX_FIRST_INVOICES", MAX_FIRST_INVOICES, of=(1, 1_000_000))
     max_batch: int = _setting("USAGE_BILLING_MAX_BATCH", 1000, of=(1, 100_000))
     max_body_bytes: int = _setting("USAGE_BILLING_MAX_BODY_BYTES", 4 * 1024 * 1024, of=(1024, 2**30))
     inbox: str = _setting("USAGE_BILLING_INBOX", "redis")

@@ -4,7 +4,7 @@ import marshmallow as ma
 
 from api.schemas.base import Schema, ValueSchema
 from api.schemas.catalog import OwnQuotaSchema
-from api.schemas.fields import Choice, Email, Identifier, Instant, NewIdentifier, Text, Whole
+from api.schemas.fields import Choice, Email, Flag, Identifier, Instant, NewIdentifier, Text, Whole
 from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
 from api.schemas.rehearsals import RehearsableSchema
@@ -40,7 +40,8 @@ class NewSubscriptionSchema(ValueSchema):
 
     Its periods are those of the plan, in ``timezone``: aligned to the calendar, or to the ``anniversary`` of
     ``startedAt``. With ``anchorDay`` periods by months begin on that day, on the last one of shorter months. ``quotas``
-    are its own: they hold from its start, and go before the plan's.
+    are its own: they hold from its start, and go before the plan's. ``allowBackdating`` lets a start lie so far back
+    that the first billing run makes more invoices than USAGE_BILLING_MAX_FIRST_INVOICES.
     """
 
     builds = NewSubscription
@@ -53,6 +54,7 @@ class NewSubscriptionSchema(ValueSchema):
     anchor = Choice(*Anchor, load_default=Anchor.CALENDAR)
     anchor_day = Whole(minimum=1, maximum=LONGEST_MONTH, allow_none=True, load_default=None)
     quotas = ma.fields.List(ma.fields.Nested(OwnQuotaSchema), load_default=list)
+    allow_backdating = Flag(load_default=False)
 
 
 class SubscriptionChangesSchema(Schema):

@@ -60,7 +60,10 @@ def create_subscription(new: NewSubscription) -> SubscriptionView:
     """Create a subscription."""
     with writing() as session:
         now = state().clock()
-        made = manage_subscriptions.create_subscription(session, new, actor=caller().actor, now=now)
+        most = state().settings.max_first_invoices
+        made = manage_subscriptions.create_subscription(
+            session, new, actor=caller().actor, now=now, most_first_invoices=most
+        )
         return subscription_view(session, made, now=now)
 
 

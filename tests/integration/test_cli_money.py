@@ -185,3 +185,13 @@ def test_a_draft_cannot_be_paid(cli: Cli, world: Engine) -> None:
         assert (answer.code, answer.out) == (2, "")
         assert "an invoice that is draft cannot become" in answer.err
     assert "not over yet" in cli("invoices", "finalize", draft).err
+
+
+def test_a_start_in_the_wrong_century_has_to_be_meant(cli: Cli) -> None:
+    cli("plans", "create", "daily", "--name", "Daily", "--currency", "USD", "--interval", "day", "--base-fee", "1")
+    cli("customers", "create", "far", "--name", "Far")
+    create = ("subscriptions", "create", "far-back", "--customer", "far", "--plan", "daily", "--started", "1970-01-01")
+    wrong = cli(*create)
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+    assert "invoices" in wrong.err
+    assert cli(*create, "--allow-backdating", "--json").json["startedAt"] == "1970-01-01T00:00:00Z"

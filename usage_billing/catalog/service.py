@@ -16,6 +16,7 @@ from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.limits import MAX_COUNT
 from usage_billing.rating.currency import is_currency
+from usage_billing.rating.engine import check_storable
 from usage_billing.rating.price import parse_price
 
 BEFORE_ALL_PERIODS = datetime(1970, 1, 1, tzinfo=UTC)
@@ -123,6 +124,7 @@ def add_quota_version(session: Session, new: NewQuota, *, now: datetime) -> Usag
     plan's, or a wrong price.
     """
     price = parse_price(new.price)
+    check_storable(price)
     # The row lock makes two admins take turns. Without it the exclusion constraint would refuse the second.
     plan = session.scalars(select(Plan).where(Plan.id == new.plan_id).with_for_update(key_share=True)).first()
     if plan is None:

@@ -62,8 +62,18 @@ def local_instant(local: datetime, *, zone: str) -> datetime:
     return local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
+def periods_between(start: datetime, end: datetime, *, zone: str, cadence: Cadence = MONTHLY) -> int:
+    """How many periods of those that hold ``start`` and what follows are over by ``end``; none if it is earlier."""
+    return max(0, _number_at(end, zone, cadence) - _number_at(start, zone, cadence))
+
+
 def period_at(instant: datetime, *, zone: str, cadence: Cadence = MONTHLY) -> Period:
     """The period that holds ``instant``; every instant is in exactly one."""
+    return _period(_number_at(instant, zone, cadence), zone, cadence)
+
+
+def _number_at(instant: datetime, zone: str, cadence: Cadence) -> int:
+    """The number of the period that holds ``instant``."""
     clock = ZoneInfo(zone)
     number = _guess(instant.astimezone(clock).date(), _local_anchor(cadence, clock).date(), cadence)
     while (period := _period(number, zone, cadence)).start > instant:
@@ -71,7 +81,7 @@ def period_at(instant: datetime, *, zone: str, cadence: Cadence = MONTHLY) -> Pe
     while period.end <= instant:
         number += 1
         period = _period(number, zone, cadence)
-    return period
+    return number
 
 
 def next_period(period: Period, *, zone: str, cadence: Cadence = MONTHLY) -> Period:

@@ -8,10 +8,16 @@ from typing import Any
 
 import msgspec
 
+from usage_billing.core.errors import InvalidInput
+from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.core.money import round_to_minor_unit
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.price import Price, parse_price
 from usage_billing.rating.pricing.base import Line, total_of
+
+# What the columns of totals and of amounts hold: numeric(40, 12) and numeric(48, 4).
+_LARGEST_TOTAL = Decimal(10) ** 28 - 1
+_AMOUNTS_END = Decimal(10) ** 44
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,14 @@ def rate(
     lines = price.lines(quantity, recordings=recordings, each=each)
     exact = total_of(lines)
     return RatedAmount(lines=lines, exact=exact, amount=round_to_minor_unit(exact, minor_unit(currency)))
+
+
+def check_storable(price: Price, *, pointer: str = "/price") -> None:
+    """Raises InvalidInput for a price by which the largest total of a period charges more than an item can hold."""
+    lines = price.lines(_LARGEST_TOTAL, recordings=MAX_BIGINT, each=[_LARGEST_TOTAL])
+    if abs(total_of(lines)) >= _AMOUNTS_END:
+        message = "charges more for the largest quantity than an invoice can hold"
+        raise InvalidInput.field(pointer, message, code="out_of_range")
 
 
 def amount_for(price: Mapping[str, Any], quantity: Decimal, *, recordings: int, currency: str) -> Decimal:

@@ -23,7 +23,10 @@ from usage_billing.subscriptions.models import Subscription
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSubscription:
-    """What a caller gives of a subscription; ``started_at`` is an aware datetime, ``quotas`` are its own."""
+    """What a caller gives of a subscription; ``started_at`` is an aware datetime, ``quotas`` are its own.
+
+    ``allow_backdating`` lets its first run make any number of invoices.
+    """
 
     id: str
     customer_id: str
@@ -33,6 +36,7 @@ class NewSubscription:
     anchor: str = Anchor.CALENDAR
     anchor_day: int | None = None
     quotas: Sequence[OwnQuota] = ()
+    allow_backdating: bool = False
 
 
 def add_subscription(session: Session, new: NewSubscription, *, by: str, now: datetime) -> Subscription:

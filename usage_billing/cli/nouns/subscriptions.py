@@ -72,11 +72,13 @@ def command() -> None:
     multiple=True,
     help='A quota of its own, such as \'{"usageType": "report", "monthlyLimit": "1000", "unitPrice": "0.50"}\'.',
 )
+@click.option("--allow-backdating", is_flag=True, help="However many invoices the first run then makes.")
 @json_option
 def create(*, started_at: datetime | None, quotas: tuple[dict[str, Any], ...], as_json: bool, **given: Any) -> None:
     """Create the subscription ID."""
     from usage_billing.catalog.own_quota import own_quota_from
     from usage_billing.core.periods import is_time_zone
+    from usage_billing.db.session import transaction
     from usage_billing.flows.administration.manage_subscriptions import create_subscription
     from usage_billing.reports.subscriptions import subscription_view
     from usage_billing.subscriptions.service import NewSubscription
@@ -84,9 +86,10 @@ def create(*, started_at: datetime | None, quotas: tuple[dict[str, Any], ...], a
     now, zone = utc_now(), given["timezone"]
     own = [own_quota_from(quota) for quota in quotas]
     begins = in_zone(started_at or now, zone if is_time_zone(zone) else "UTC")
-    with writing() as session:
+    with connected() as (settings, engine), transaction(engine) as session:
         new = NewSubscription(started_at=begins, quotas=own, **given)
-        made = create_subscription(session, new, actor=actor(), now=now)
+        most = settings.max_first_invoices
+        made = create_subscription(session, new, actor=actor(), now=now, most_first_invoices=most)
         shape = wire.show(SUBSCRIPTION, subscription_view(session, made, now=now))
     print_subscription(shape, as_json=as_json)
 
