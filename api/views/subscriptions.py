@@ -31,16 +31,11 @@ from usage_billing.flows.administration.agree import PLAIN, AgreedChange, Precau
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.reports.invoices import InvoiceView
-from usage_billing.reports.subscriptions import (
-    ChangedSubscriptionView,
-    SubscriptionView,
-    changed_view,
-    subscription_view,
-    subscription_views,
-)
+from usage_billing.reports.subscriptions import ChangedSubscriptionView, changed_view
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import get_subscription, subscriptions_where
 from usage_billing.subscriptions.service import NewSubscription
+from usage_billing.subscriptions.views import SubscriptionView, subscription_view, subscription_views
 from usage_billing.wire.invoice import INVOICE
 from usage_billing.wire.noun import page_of
 from usage_billing.wire.subscription import CHANGED_SUBSCRIPTION, SUBSCRIPTION

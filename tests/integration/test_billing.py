@@ -161,10 +161,10 @@ def test_an_invoice_is_final_when_its_period_and_the_grace_time_are_over(world: 
     run = bill(world, DECEMBER + HOUR)
     assert run.finalized == 1
     assert invoices(world) == [(1, "finalized", 11, Decimal("30.00"))]
-    assert rows(world, "SELECT topic, payload->>'number' FROM outbox_messages ORDER BY id")[-1] == (
-        "invoice.finalized",
-        "INV-00000001",
-    )
+    assert rows(world, "SELECT topic, payload->>'number' FROM outbox_messages ORDER BY id")[-2:] == [
+        ("invoice.finalized", "INV-00000001"),
+        ("run.finished", None),
+    ]
     assert scalars(world, "SELECT count(*) FROM audit_log WHERE action = 'invoice.finalize'") == [1]
 
 

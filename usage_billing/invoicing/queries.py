@@ -189,6 +189,11 @@ def open_drafts(session: Session, subscription_ids: Collection[str]) -> list[tup
     return [(draft, items[draft.id]) for draft in drafts]
 
 
+def copy_of(invoice: Invoice) -> Invoice:
+    """The same invoice, in no session: what is changed in it is stored nowhere."""
+    return Invoice(**{column.key: getattr(invoice, column.key) for column in Invoice.__table__.columns})
+
+
 def get_invoice(session: Session, invoice_id: UUID, *, lock: bool = False) -> Invoice:
     """The invoice with this id, its row locked with ``lock``. Raises NotFound."""
     statement = select(Invoice).where(Invoice.id == invoice_id).execution_options(populate_existing=True)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, text, update
@@ -42,6 +42,7 @@ _FINALIZE = text("""
     FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS bigint[]), CAST(:dues AS timestamptz[]),
         CAST(:credits AS numeric[])) AS v (id, number, due_at, credit)
     WHERE i.id = v.id AND i.status = 'draft'
+    RETURNING i.id, i.number, i.status, i.finalized_at, i.paid_at, i.due_at, i.credit_applied
 """)
 
 
@@ -147,8 +148,10 @@ def bring_drafts_forward(session: Session, subscription_id: str, *, final: Perio
     session.refresh(last)
 
 
-def finalize(session: Session, finals: Sequence[Finalization], *, now: datetime) -> None:
+def finalize(session: Session, finals: Sequence[Finalization], *, now: datetime) -> dict[UUID, Mapping[str, Any]]:
     """Finalize locked drafts with their numbers; from then on a trigger refuses changes.
+
+    Returns by id what each got: number, status, times and credit.
 
     Raises RuntimeError when one of them is no draft any more.
     """
@@ -162,5 +165,7 @@ def finalize(session: Session, finals: Sequence[Finalization], *, now: datetime)
             "credits": [final.credit_applied for final in finals],
         },
     )
-    if done.rowcount != len(finals):  # type: ignore[attr-defined]
-        raise RuntimeError(f"{len(finals)} drafts were to be made final, {done.rowcount} were there")  # type: ignore[attr-defined]
+    found: dict[UUID, Mapping[str, Any]] = {row.id: dict(row._mapping) for row in done}
+    if len(found) != len(finals):
+        raise RuntimeError(f"{len(finals)} drafts were to be made final, {len(found)} were there")
+    return found

@@ -18,6 +18,10 @@ from usage_billing.db.bulk import copying
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageVoid
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.states import QuarantineReason
+from usage_billing.outbox.service import Fact, tell
+
+QUARANTINED = "recording.quarantined"
+"""The fact that recordings could not be counted."""
 
 _COPY = """\
 COPY usage (
@@ -128,6 +132,18 @@ def quarantine(session: Session, refused: Sequence[RefusedRecording]) -> None:
                 for row in refused
             ],
         )
+        tell(session, _quarantined(refused))
+
+
+def _quarantined(refused: Sequence[RefusedRecording]) -> list[Fact]:
+    """One fact for each reason in a batch, with a count; it is named after the first recording, so twice tells once."""
+    by_reason: dict[str, list[RefusedRecording]] = {}
+    for row in refused:
+        by_reason.setdefault(row.reason, []).append(row)
+    return [
+        (QUARANTINED, f"{QUARANTINED}:{rows[0].recording.id}", {"reason": reason, "count": len(rows)})
+        for reason, rows in by_reason.items()
+    ]
 
 
 def _name(text: str) -> str | None:
@@ -156,6 +172,8 @@ def quarantine_broken(session: Session, *, id: UUID, data: bytes, detail: str, n
             "received_at": now,
         },
     )
+    reason = QuarantineReason.BROKEN_PAYLOAD
+    tell(session, [(QUARANTINED, f"{QUARANTINED}:{id}", {"reason": reason, "count": 1})])
 
 
 def add_void(

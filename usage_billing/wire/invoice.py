@@ -12,6 +12,7 @@ from usage_billing.wire.kinds import (
     Money,
     Quantity,
     Text,
+    Whole,
 )
 from usage_billing.wire.noun import Field, Many, Noun
 
@@ -86,6 +87,17 @@ INVOICE = Noun(
             nullable=True,
             attribute="items_url",
         ),
+    ),
+    row="invoice",
+)
+
+INVOICE_FACT = Noun(
+    "InvoiceFact",
+    "An invoice without its items, as an event tells it.",
+    (
+        *(one for one in INVOICE.fields if one.name not in {"items", "itemsUrl"}),
+        Field("itemCount", Whole(), "How many items it has.", attribute="item_count"),
+        Field("itemsUrl", Text(), "Where they are.", attribute="items_url"),
     ),
     row="invoice",
 )

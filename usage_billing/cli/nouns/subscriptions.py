@@ -80,8 +80,8 @@ def create(*, started_at: datetime | None, quotas: tuple[dict[str, Any], ...], a
     from usage_billing.core.periods import is_time_zone
     from usage_billing.db.session import transaction
     from usage_billing.flows.administration.manage_subscriptions import create_subscription
-    from usage_billing.reports.subscriptions import subscription_view
     from usage_billing.subscriptions.service import NewSubscription
+    from usage_billing.subscriptions.views import subscription_view
 
     now, zone = utc_now(), given["timezone"]
     own = [own_quota_from(quota) for quota in quotas]
@@ -104,9 +104,9 @@ def create(*, started_at: datetime | None, quotas: tuple[dict[str, Any], ...], a
 @json_option
 def list_subscriptions(*, limit: int, as_json: bool, **asked: Any) -> None:
     """List subscriptions by id."""
-    from usage_billing.reports.subscriptions import subscription_views
     from usage_billing.subscriptions.models import Subscription
     from usage_billing.subscriptions.queries import subscriptions_where
+    from usage_billing.subscriptions.views import subscription_views
 
     now = utc_now()
     statement = subscriptions_where(now=now, **asked).order_by(Subscription.id)
@@ -123,8 +123,8 @@ def list_subscriptions(*, limit: int, as_json: bool, **asked: Any) -> None:
 @json_option
 def show(*, id: str, as_json: bool) -> None:
     """Show the subscription ID."""
-    from usage_billing.reports.subscriptions import subscription_view
     from usage_billing.subscriptions.queries import get_subscription
+    from usage_billing.subscriptions.views import subscription_view
 
     with reading() as session:
         shape = wire.show(SUBSCRIPTION, subscription_view(session, get_subscription(session, id), now=utc_now()))

@@ -11,6 +11,7 @@ from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.periods import Period
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.administration.decide import DesiredChange, check_free, decide, period_cut_at, reckoned_from
+from usage_billing.flows.administration.facts import CHANGED, tell_subscription
 from usage_billing.flows.administration.situation import Situation
 from usage_billing.flows.billing.foresee import Foreseen, foresee
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
@@ -41,6 +42,12 @@ class Precaution:
             message = "is for real changes; a dry run shows its own"
             raise InvalidInput.field("/expectedDigest", message, code="contradiction")
 
+
+_TOPICS = {
+    "subscription.paused": "subscription.paused",
+    "subscription.resumed": "subscription.resumed",
+    "subscription.ended": "subscription.cancelled",
+}
 
 PLAIN = Precaution()
 """Neither."""
@@ -161,6 +168,11 @@ def reckon_anew(session: Session, subscription: Subscription, *, before: Timelin
 def note_change(
     session: Session, subscription: Subscription, *, action: str, at: datetime, actor: str, now: datetime, **more: Any
 ) -> None:
-    """Remember in the audit log what was changed, by whom, and from when it holds."""
+    """Remember in the audit log what was changed, by whom, and from when it holds; and tell it.
+
+    What is planned, or taken back, tells ``subscription.changed``: the subscription says what is to come.
+    """
+    topic = _TOPICS.get(action, CHANGED) if at <= now else CHANGED
+    tell_subscription(session, subscription, topic, at=at, now=now)
     subject = f"subscription:{subscription.id}"
     note(session, actor=actor, action=action, subject=subject, at=now, effectiveAt=at.isoformat(), **more)

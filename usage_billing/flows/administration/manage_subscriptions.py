@@ -9,6 +9,7 @@ from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import get_named, quotas_of
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import periods_between
+from usage_billing.flows.administration.facts import CREATED, tell_subscription
 from usage_billing.flows.administration.manage_catalog import give_own_quotas
 from usage_billing.settings import MAX_FIRST_INVOICES
 from usage_billing.subscriptions import service
@@ -44,6 +45,7 @@ def create_subscription(
         planId=new.plan_id,
         startedAt=new.started_at.isoformat(),
     )
+    tell_subscription(session, subscription, CREATED, at=subscription.started_at, now=now)
     return subscription
 
 

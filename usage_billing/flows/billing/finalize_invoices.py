@@ -12,12 +12,13 @@ from usage_billing.audit.service import note_all
 from usage_billing.balances.queries import balances_of
 from usage_billing.balances.service import apply, grant, holders_of_credit, lock_balances
 from usage_billing.core.decimals import EXACT
+from usage_billing.flows.billing.facts import read_for_facts
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import unrated_of
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.invoicing.models import Invoice
-from usage_billing.invoicing.numbering import number_text, take_numbers
+from usage_billing.invoicing.numbering import take_numbers
 from usage_billing.invoicing.queries import DueDraft, lock_due_drafts
 from usage_billing.invoicing.service import Finalization, add_up, finalize, remove_drafts
 from usage_billing.outbox.service import tell
@@ -83,14 +84,14 @@ def finalize_drafts(session: Session, drafts: Sequence[DueDraft | Invoice], *, n
     applied = _settle_credit(session, drafts)
     days = _payment_days(session, drafts)
     note_all(session, actor=actor, action="invoice.finalize", subjects=[f"invoice:{draft.id}" for draft in drafts])
+    told = read_for_facts(session, [draft.id for draft in drafts])
     # The series is locked from here to the end of the transaction: nothing slow may follow.
     numbers = take_numbers(session, len(drafts))
     finals = [
         Finalization(draft.id, number, now + days[draft.id], applied.get(draft.id, _NOTHING))
         for draft, number in zip(drafts, numbers, strict=True)
     ]
-    finalize(session, finals, now=now)
-    tell(session, [_finalized(final) for final in finals])
+    tell(session, told.finalized(finalize(session, finals, now=now)))
 
 
 def apply_credit(session: Session, drafts: Sequence[Invoice]) -> None:
@@ -128,8 +129,3 @@ def _payment_days(session: Session, drafts: Sequence[DueDraft | Invoice]) -> dic
     """By invoice: those of the plan that holds at the end of what it shows."""
     rows = session.execute(_PAYMENT_DAYS, {"ids": [draft.id for draft in drafts]}).all()
     return {row.id: timedelta(days=row.payment_days) for row in rows}
-
-
-def _finalized(final: Finalization) -> tuple[str, str, dict[str, object]]:
-    payload: dict[str, object] = {"invoiceId": str(final.id), "number": number_text(final.number)}
-    return ("invoice.finalized", f"invoice.finalized:{final.id}", payload)

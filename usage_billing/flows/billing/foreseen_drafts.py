@@ -6,15 +6,21 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import inspect
-
 from usage_billing.core.decimals import sum_of
 from usage_billing.core.periods import Period
 from usage_billing.flows.billing.books import DeskWork
 from usage_billing.invoicing.items import NewItem
 from usage_billing.invoicing.lifecycle import InvoiceKind, InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
-from usage_billing.invoicing.queries import Cause, DraftItem, InvoiceKey, StandingInvoice, fee_cause, summary_cause
+from usage_billing.invoicing.queries import (
+    Cause,
+    DraftItem,
+    InvoiceKey,
+    StandingInvoice,
+    copy_of,
+    fee_cause,
+    summary_cause,
+)
 from usage_billing.invoicing.service import NewDraft
 
 _NOTHING = Decimal(0)
@@ -43,7 +49,7 @@ class ForeseenDrafts:
     def take_in(self, stored: Sequence[tuple[Invoice, list[UsageInvoiceItem]]]) -> None:
         """Begin with copies of drafts that are stored."""
         for invoice, items in stored:
-            self.drafts[invoice.id] = Draft(_copy(invoice), {item.id: item for item in items})
+            self.drafts[invoice.id] = Draft(copy_of(invoice), {item.id: item for item in items})
 
     def drafted(self, causes: Collection[Cause]) -> dict[Cause, DraftItem]:
         """The items that charge for these causes."""
@@ -108,11 +114,6 @@ def _cause(item: UsageInvoiceItem) -> Cause:
     if item.summary_id is not None:
         return summary_cause(item.summary_id)
     return fee_cause(item.fee_id or 0)
-
-
-def _copy(invoice: Invoice) -> Invoice:
-    names = [column.key for column in inspect(Invoice).columns if column.table is not None]
-    return Invoice(**{name: getattr(invoice, name) for name in names})
 
 
 def _draft(new: NewDraft, now: datetime) -> Invoice:

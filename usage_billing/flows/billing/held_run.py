@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from usage_billing.billing_runs.models import BillingRun, RunStatus
 from usage_billing.billing_runs.queries import get_run, outcomes
 from usage_billing.core.errors import Conflict
+from usage_billing.flows.billing.facts import tell_run
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.invoicing.fees import charge_fees_again
 from usage_billing.invoicing.items import remove_items
@@ -47,6 +48,7 @@ def give_up(session: Session, run_id: UUID, *, now: datetime) -> None:
     _take_back(session, [UUID(id) for stored in outcomes(session, run_id) for id in _added(stored)])
     run.status, run.finished_at = RunStatus.FAILED, now
     run.error = f"{DigestChanged.code}: {digest_changed().message}"
+    tell_run(session, run)
 
 
 def _added(stored: dict[str, object]) -> Iterable[str]:

@@ -12,6 +12,7 @@ from usage_billing.balances.service import lock_balances, undo
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.money import money_text
 from usage_billing.db import clock
+from usage_billing.flows.billing.facts import PAID, UNCOLLECTIBLE, VOIDED, tell_invoice
 from usage_billing.flows.billing.finalize_invoices import finalize_drafts
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
@@ -79,7 +80,7 @@ def pay_invoice(
         raise InvalidInput.field("/paidAt", "must not be in the future", code="out_of_range")
     invoice.status, invoice.paid_at = InvoiceStatus.PAID, payment.paid_at or now
     invoice.payment_reference, invoice.payment_method = payment.reference, payment.method
-    return _noted(session, invoice, "invoice.paid", actor, now)
+    return _noted(session, invoice, PAID, actor, now)
 
 
 def give_up_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
@@ -87,7 +88,7 @@ def give_up_invoice(session: Session, invoice_id: UUID, *, actor: str, now: date
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, InvoiceStatus.UNCOLLECTIBLE)
     invoice.status = InvoiceStatus.UNCOLLECTIBLE
-    return _noted(session, invoice, "invoice.uncollectible", actor, now)
+    return _noted(session, invoice, UNCOLLECTIBLE, actor, now)
 
 
 def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
@@ -107,7 +108,7 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
     session.flush()
     balance = lock_balances(session, [(invoice.customer_id, invoice.currency)])[invoice.customer_id, invoice.currency]
     undo(session, balance, invoice_id=invoice_id)
-    return _noted(session, invoice, "invoice.voided", actor, now)
+    return _noted(session, invoice, VOIDED, actor, now)
 
 
 def _nothing_due() -> Conflict:
@@ -125,4 +126,5 @@ def _lock(session: Session, invoice_id: UUID) -> Invoice:
 def _noted(session: Session, invoice: Invoice, action: str, actor: str, now: datetime) -> Invoice:
     session.flush()
     note(session, actor=actor, action=action, subject=f"invoice:{invoice.id}", at=now)
+    tell_invoice(session, action, invoice)
     return invoice

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice, RunStatus, SlicePhase
 from usage_billing.billing_runs.queries import get_run, outcomes, pending_slices
 from usage_billing.billing_runs.service import plan_slices
+from usage_billing.flows.billing.facts import tell_run
 from usage_billing.flows.billing.held_run import give_up
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.invoicing.queries import DUE
@@ -166,3 +167,4 @@ def _close(session: Session, run: BillingRun, now: datetime) -> None:
     run.finished_at = now
     run.status = RunStatus.COMPLETED
     run.error = None
+    tell_run(session, run)
