@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.report import table, write
 
-NAMES = ("single", "batches", "growth", "reads", "billing", "memory", "scale")
+NAMES = ("single", "batches", "growth", "reads", "billing", "changes", "memory", "scale")
 # Run only when named: it measures this build against another one, which the caller must have ready.
 ASKED_FOR = ("builds",)
 

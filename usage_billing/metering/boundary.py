@@ -11,20 +11,23 @@ from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
 
 _NOTHING = Decimal(0)
-_FIRST_PAGE, _LARGEST_PAGE = 64, 8192
+_FIRST_PAGE, _LARGEST_PAGE = 8, 8192
 
 _COUNTED = (
-    "SELECT id, ordinal, quantity, beyond_limit FROM usage WHERE summary_id = :summary AND ordinal {}"
-    " AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = usage.id) ORDER BY ordinal {} LIMIT :size"
+    "SELECT w.summary_id, u.id, u.ordinal, u.quantity, u.beyond_limit"
+    " FROM unnest(CAST(:summaries AS bigint[]), CAST(:places AS bigint[])) AS w (summary_id, place)"
+    " CROSS JOIN LATERAL (SELECT id, ordinal, quantity, beyond_limit FROM usage WHERE summary_id = w.summary_id"
+    " AND ordinal {} AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = usage.id)"
+    " ORDER BY ordinal {} LIMIT :size) AS u ORDER BY u.ordinal {}"
 )
-_ONWARDS = text(_COUNTED.format(">= :place", ""))
-_BACKWARDS = text(_COUNTED.format("<= :place", "DESC"))
+_ONWARDS = text(_COUNTED.format(">= w.place", "", ""))
+_BACKWARDS = text(_COUNTED.format("<= w.place", "DESC", "DESC"))
 _FIND = text("SELECT ordinal FROM usage WHERE summary_id = :summary AND beyond_limit > 0 ORDER BY ordinal LIMIT 1")
 _MARK = text(
     "UPDATE usage AS u SET beyond_limit = v.beyond FROM unnest(CAST(:ids AS uuid[]), CAST(:beyonds AS numeric[]))"
@@ -58,28 +61,37 @@ class Move:
     boundary: int | None = None
 
 
-def move_boundary(session: Session, summary: Marked, *, allowance: Decimal | None) -> None:
-    """Divide a locked summary's recordings at ``allowance``, and let the summary say so; the caller saves it."""
-    move = find_move(session, summary, allowance=allowance)
-    if move.marks:
-        session.execute(_MARK, {"ids": list(move.marks), "beyonds": list(move.marks.values())})
-    summary.allowance = allowance
-    summary.beyond_limit, summary.beyond_events = move.beyond_limit, move.beyond_events
-    summary.boundary = move.boundary
+def move_boundaries(session: Session, wanted: Sequence[tuple[Marked, Decimal | None]]) -> None:
+    """Divide the recordings of each locked summary at the allowance beside it, and let it say so; the caller saves it.
+
+    However many summaries these are, what lies at their boundaries is read together and written together.
+    """
+    moves = find_moves(session, wanted)
+    marks = {id: beyond for move in moves for id, beyond in move.marks.items()}
+    if marks:
+        session.execute(_MARK, {"ids": list(marks), "beyonds": list(marks.values())})
+    for (summary, allowance), move in zip(wanted, moves, strict=True):
+        summary.allowance = allowance
+        summary.beyond_limit, summary.beyond_events = move.beyond_limit, move.beyond_events
+        summary.boundary = move.boundary
 
 
-def find_move(session: Session, summary: Marked, *, allowance: Decimal | None) -> Move:
-    """What would have to change for the summary's total to be divided at ``allowance``; nothing is written."""
-    move = Move({}, summary.beyond_limit, summary.beyond_events, summary.boundary)
-    beyond = _NOTHING if allowance is None else max(_NOTHING, EXACT.subtract(summary.total, allowance))
-    if beyond < summary.beyond_limit:
-        _move_onwards(session, summary, move, EXACT.subtract(summary.beyond_limit, beyond))
-    elif beyond > summary.beyond_limit:
-        _move_backwards(session, summary, move, EXACT.subtract(beyond, summary.beyond_limit))
-    move.beyond_limit = beyond
-    if not beyond:
-        move.boundary = None
-    return move
+def find_moves(session: Session, wanted: Sequence[tuple[Marked, Decimal | None]]) -> list[Move]:
+    """What would have to change for the total of each summary to be divided at its allowance; nothing is written."""
+    moves: list[Move] = []
+    walks: dict[bool, list[_Walk]] = {True: [], False: []}
+    for summary, allowance in wanted:
+        beyond = _NOTHING if allowance is None else max(_NOTHING, EXACT.subtract(summary.total, allowance))
+        moves.append(Move({}, beyond, summary.beyond_events, summary.boundary))
+        if beyond != summary.beyond_limit:
+            missing = EXACT.subtract(beyond, summary.beyond_limit).copy_abs()
+            walks[beyond < summary.beyond_limit].append(_Walk(summary, moves[-1], missing))
+    _walk_onwards(session, walks[True])
+    _walk_backwards(session, walks[False])
+    for move in moves:
+        if not move.beyond_limit:
+            move.boundary = None
+    return moves
 
 
 def unmark(session: Session, usage_ids: Sequence[UUID]) -> None:
@@ -96,33 +108,49 @@ def parts_beyond(session: Session, summary_ids: list[int]) -> dict[int, dict[UUI
     return found
 
 
-def _move_onwards(session: Session, summary: Marked, move: Move, missing: Decimal) -> None:
+@dataclass(slots=True)
+class _Walk:
+    """From the boundary of a summary on or back, until ``missing`` units are found that lie on the other side of it."""
+
+    summary: Marked
+    move: Move
+    missing: Decimal
+
+
+def _walk_onwards(session: Session, walks: Sequence[_Walk]) -> None:
     """So much more is within: from the boundary on, recording by recording."""
-    for row in _rows(session, _ONWARDS, summary, _boundary_of(session, summary)):
-        move.boundary = row.ordinal
-        if not missing:
-            break
-        taken = min(missing, row.beyond_limit)
-        if taken:
-            move.marks[row.id] = left = EXACT.subtract(row.beyond_limit, taken)
-            move.beyond_events -= not left
-            missing = EXACT.subtract(missing, taken)
-            if left:
-                break
-
-
-def _move_backwards(session: Session, summary: Marked, move: Move, missing: Decimal) -> None:
-    """So much less is within: from the boundary back, recording by recording."""
-    start = summary.events if not summary.beyond_limit else _boundary_of(session, summary)
-    for row in _rows(session, _BACKWARDS, summary, start):
-        if not missing:
-            break
-        taken = min(missing, EXACT.subtract(row.quantity, row.beyond_limit))
-        if taken:
+    places = [_boundary_of(session, walk.summary) for walk in walks]
+    for walk, rows in _rows(session, _ONWARDS, walks, places):
+        move, missing = walk.move, walk.missing
+        for row in rows:
             move.boundary = row.ordinal
-            move.marks[row.id] = EXACT.add(row.beyond_limit, taken)
-            move.beyond_events += not row.beyond_limit
-            missing = EXACT.subtract(missing, taken)
+            if not missing:
+                break
+            taken = min(missing, row.beyond_limit)
+            if taken:
+                move.marks[row.id] = left = EXACT.subtract(row.beyond_limit, taken)
+                move.beyond_events -= not left
+                missing = EXACT.subtract(missing, taken)
+                if left:
+                    break
+
+
+def _walk_backwards(session: Session, walks: Sequence[_Walk]) -> None:
+    """So much less is within: from the boundary back, recording by recording."""
+    places = [
+        walk.summary.events if not walk.summary.beyond_limit else _boundary_of(session, walk.summary) for walk in walks
+    ]
+    for walk, rows in _rows(session, _BACKWARDS, walks, places):
+        move, missing = walk.move, walk.missing
+        for row in rows:
+            if not missing:
+                break
+            taken = min(missing, EXACT.subtract(row.quantity, row.beyond_limit))
+            if taken:
+                move.boundary = row.ordinal
+                move.marks[row.id] = EXACT.add(row.beyond_limit, taken)
+                move.beyond_events += not row.beyond_limit
+                missing = EXACT.subtract(missing, taken)
 
 
 def _boundary_of(session: Session, summary: Marked) -> int:
@@ -133,11 +161,31 @@ def _boundary_of(session: Session, summary: Marked) -> int:
     return summary.events if found is None else found
 
 
-def _rows(session: Session, statement: Any, summary: Marked, place: int) -> Iterator[Any]:
-    """What counts, from a place on or back from it, in pages that double."""
+def _rows(
+    session: Session, statement: TextClause, walks: Sequence[_Walk], places: Sequence[int]
+) -> Iterator[tuple[_Walk, Iterator[Row[Any]]]]:
+    """For each walk what counts in its summary, from its place on or back from it."""
+    if walks:
+        first = _page(session, statement, [walk.summary.id for walk in walks], places, _FIRST_PAGE)
+        for walk in walks:
+            yield walk, _pages(session, statement, walk.summary.id, first.get(walk.summary.id, []))
+
+
+def _pages(session: Session, statement: TextClause, summary_id: int, page: list[Row[Any]]) -> Iterator[Row[Any]]:
+    """The rows of a summary, of which ``page`` are the first; further pages, each larger, are read when needed."""
     size, step = _FIRST_PAGE, 1 if statement is _ONWARDS else -1
-    while page := session.execute(statement, {"summary": summary.id, "place": place, "size": size}).all():
+    while page:
         yield from page
         if len(page) < size:
             return
-        place, size = page[-1].ordinal + step, min(2 * size, _LARGEST_PAGE)
+        size = min(4 * size, _LARGEST_PAGE)
+        page = _page(session, statement, [summary_id], [page[-1].ordinal + step], size).get(summary_id, [])
+
+
+def _page(
+    session: Session, statement: TextClause, summaries: Sequence[int], places: Sequence[int], size: int
+) -> dict[int, list[Row[Any]]]:
+    found: dict[int, list[Row[Any]]] = {}
+    for row in session.execute(statement, {"summaries": list(summaries), "places": list(places), "size": size}):
+        found.setdefault(row.summary_id, []).append(row)
+    return found

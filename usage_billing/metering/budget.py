@@ -7,12 +7,13 @@ change makes earlier usage dearer, and one that changes nothing leaves every fig
 Source: docs/billing.md, "The allowance of a period that is cut".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Protocol
+from functools import lru_cache
+from typing import NamedTuple, Protocol
 
 from usage_billing.core.choices import NOT_AT_ALL
 from usage_billing.core.decimals import EXACT, PLACES
@@ -111,7 +112,7 @@ class Division:
 
 def divide(cut: CutPeriod, totals: Sequence[Decimal]) -> list[Division]:
     """Divide the totals of all segments of a period, in order, at its one allowance."""
-    budgets = list(_budgets(cut))
+    budgets = _budgets(cut)
     used = _NOTHING
     found: list[Division] = []
     for index, (budget, total) in enumerate(zip(budgets, totals, strict=True)):
@@ -150,6 +151,17 @@ def is_left(index: int, cut: CutPeriod) -> bool:
     return following.plan_id != piece.plan_id or following.start > piece.end
 
 
+class _Terms(NamedTuple):
+    """What the budget of a segment depends on."""
+
+    start: datetime
+    end: datetime
+    plan_id: str
+    limit: Decimal | None
+    method: str
+    prorates_edges: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Budget:
     """``held``: if the terms held to the period's end. ``until``: what the time up to the segment's end earned."""
@@ -178,7 +190,7 @@ class _Course:
         """The running share of the subscribed part of the period."""
         return share_until(instant, self.subscribed, method=self.method, zone=self.zone)
 
-    def budget(self, piece: Piece, limit: Decimal) -> _Budget:
+    def budget(self, piece: _Terms, limit: Decimal) -> _Budget:
         """That of a segment; its limit replaces what the term had before."""
         if self.method == NOT_AT_ALL:
             return _Budget(limit, limit)
@@ -188,30 +200,38 @@ class _Course:
         until = self.closed + whole * (self.share + self.at(piece.end) - begins)
         return _Budget(rounded(held, PLACES), rounded(until, PLACES))
 
-    def add(self, piece: Piece, limit: Decimal) -> None:
+    def add(self, piece: _Terms, limit: Decimal) -> None:
         """The segment is over."""
         self.limit = Fraction(limit)
         if self.method != NOT_AT_ALL:
             self.share += self.at(piece.end) - self.at(piece.start)
 
 
-def _budgets(cut: CutPeriod) -> Iterator[_Budget]:
+def _budgets(cut: CutPeriod) -> Sequence[_Budget]:
+    terms = (_Terms(p.start, p.end, p.plan_id, p.limit, p.method, p.prorates_edges) for p in cut.parts)
+    return _reckon(tuple(terms), cut.period, cut.begun, cut.zone)
+
+
+@lru_cache(maxsize=4096)  # late usage comes to the same few periods, and fractions are slow
+def _reckon(terms: Sequence[_Terms], period: Period, begun: datetime, zone: str) -> Sequence[_Budget]:
     """Each by the way of division of its own plan, which then holds for the terms before it as well."""
-    subscribed = {False: Period(max(cut.period.start, cut.begun), cut.period.end), True: cut.period}
-    ways = {(piece.method, piece.prorates_edges) for piece in cut.parts}
-    courses = {way: _Course(way[0], cut.zone, subscribed[way[1]]) for way in ways}
+    subscribed = {False: Period(max(period.start, begun), period.end), True: period}
+    ways = {(piece.method, piece.prorates_edges) for piece in terms}
+    courses = {way: _Course(way[0], zone, subscribed[way[1]]) for way in ways}
     plan_id = ""
-    for piece in cut.parts:
+    found: list[_Budget] = []
+    for piece in terms:
         if piece.plan_id != plan_id:
             plan_id = piece.plan_id
             for course in courses.values():
                 course.close()
         if piece.limit is None:
-            yield _Budget(None, None)
+            found.append(_Budget(None, None))
             continue
-        yield courses[piece.method, piece.prorates_edges].budget(piece, piece.limit)
+        found.append(courses[piece.method, piece.prorates_edges].budget(piece, piece.limit))
         for course in courses.values():
             course.add(piece, piece.limit)
+    return tuple(found)
 
 
 def _covered_after(index: int, cut: CutPeriod, budgets: Sequence[_Budget]) -> Decimal | None:

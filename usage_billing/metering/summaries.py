@@ -10,7 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from usage_billing.db.rows import reader
-from usage_billing.metering.budget import CutPeriod
+from usage_billing.metering.budget import CutPeriod, budgets_of
 from usage_billing.metering.digest import from_bytes, to_bytes
 
 
@@ -45,16 +45,25 @@ class RunningTotal:
 class NewSummary:
     """A summary that may not be stored yet: its segment, when that is invoiced, and its allowance.
 
-    ``cut`` has all the segments of its billing period if that is cut. Its allowance, as it is here, is then what the
-    budget leaves if the others are empty.
+    ``limit`` is its allowance unless it has a ``share``: the billing period, and which segment of it this is. ``cut``
+    is that period if others are in it.
     """
 
     key: SummaryKey
     period_end: datetime
     bills_at: datetime
     quota_id: int | None
-    allowance: Decimal | None
+    limit: Decimal | None
+    share: tuple[CutPeriod, int] | None = None
     cut: CutPeriod | None = None
+
+    @property
+    def allowance(self) -> Decimal | None:
+        """That with which it begins: its budget, if the other segments of its period are empty."""
+        if self.share is None:
+            return self.limit
+        period, place = self.share
+        return budgets_of(period)[place]
 
     @property
     def neighbours(self) -> list[SummaryKey]:

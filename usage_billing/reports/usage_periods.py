@@ -11,7 +11,7 @@ from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import get_named
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.invoicing.reckoning import Measured, carries_minimum, charge_period
-from usage_billing.metering.boundary import find_move, parts_beyond
+from usage_billing.metering.boundary import find_moves, parts_beyond
 from usage_billing.metering.budget import Division, divide
 from usage_billing.metering.queries import PeriodTotal
 from usage_billing.metering.split import beyond
@@ -128,7 +128,7 @@ def _measure(session: Session, part: AgreedSegment, total: PeriodTotal, division
     """How many recordings lie beyond: as they are marked, or would be where billing has not seen the terms yet."""
     if not total.id:
         return Measured()
-    move = find_move(session, total, allowance=division.allowance)
+    (move,) = find_moves(session, [(total, division.allowance)])
     each: Sequence[Decimal] = ()
     if part.price is not None and stored_price(part.price).reads_each:
         marks = parts_beyond(session, [total.id])[total.id]

@@ -1,6 +1,6 @@
 """Which segment and which quota hold for a usage type at an instant: terms and quotas taken together. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -89,10 +89,22 @@ def agreed_period(
     running = timeline.segment_at(instant)
     if running is None:
         return None
-    terms = timeline.terms
-    segments = (running,) if len(terms) == 1 else timeline.segments_of(running.period)
+    segments = timeline.segments_beside(running)
+    return agreed_over(timeline, quotas, subscription_id, usage_type_id, running.period, segments)
+
+
+def agreed_over(
+    timeline: Timeline,
+    quotas: QuotaBook,
+    subscription_id: str,
+    usage_type_id: str,
+    period: Period,
+    segments: Sequence[Segment],
+) -> AgreedPeriod:
+    """A billing period of which the segments are known."""
     parts = (part for s in segments for part in agreed_within(timeline, quotas, subscription_id, usage_type_id, s))
-    return AgreedPeriod(running.period, terms[0].starts_at, terms[-1].ends_at, timeline.zone, tuple(parts))
+    terms = timeline.terms
+    return AgreedPeriod(period, terms[0].starts_at, terms[-1].ends_at, timeline.zone, tuple(parts))
 
 
 def agreed_at(

@@ -123,6 +123,10 @@ class Timeline:
             terms=term.terms,
         )
 
+    def segments_beside(self, segment: Segment) -> Sequence[Segment]:
+        """The segments of the billing period that ``segment`` is in, in order, itself included."""
+        return (segment,) if len(self.terms) == 1 else tuple(self.segments_of(segment.period))
+
     def segments_of(self, period: Period) -> Iterator[Segment]:
         """The segments of a billing period, in order; time on a plan of another cadence is none of its own."""
         for term in self.terms:

@@ -20,8 +20,8 @@ from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 _NOTHING = Decimal(0)
 
-MoveBoundary = Callable[[UnratedSummary, Decimal | None], None]
-"""Divides a summary's recordings at an allowance, and lets the summary say so."""
+MoveBoundaries = Callable[[Sequence[tuple[UnratedSummary, Decimal | None]]], None]
+"""Divides the recordings of each summary at the allowance beside it, and lets the summary say so."""
 
 
 class SummaryTerms(NamedTuple):
@@ -51,7 +51,7 @@ class _Place:
 def aggregate(
     summaries: Sequence[UnratedSummary],
     *,
-    move: MoveBoundary,
+    move: MoveBoundaries,
     timelines: Mapping[str, Timeline],
     quotas: QuotaBook,
 ) -> dict[int, SummaryTerms]:
@@ -126,29 +126,27 @@ class _Terms:
         return agreed
 
 
-def _divide_all(move: MoveBoundary, summaries: Sequence[UnratedSummary], places: Mapping[int, _Place | None]) -> None:
+def _divide_all(move: MoveBoundaries, summaries: Sequence[UnratedSummary], places: Mapping[int, _Place | None]) -> None:
     """Bring each summary to its allowance; a frozen one has it for ever."""
     cut: dict[tuple[str, str, Period], tuple[AgreedPeriod, dict[datetime, UnratedSummary]]] = {}
+    allowances: list[tuple[UnratedSummary, Decimal | None]] = []
     for summary in summaries:
         place = places[summary.id]
         if place is None:
-            _divide(move, summary, None)
+            allowances.append((summary, None))
         elif place.is_alone:
-            _divide(move, summary, place.allowance)
+            allowances.append((summary, place.allowance))
         else:
             key = (summary.subscription_id, summary.usage_type_id, place.agreed.period)
             cut.setdefault(key, (place.agreed, {}))[1][summary.period_start] = summary
     for agreed, by_start in cut.values():
         here = [by_start.get(part.start) for part in agreed.parts]
         totals = [_NOTHING if summary is None or summary.frozen else summary.total for summary in here]
-        for found, division in zip(here, divide(agreed, totals), strict=True):
-            if found is not None:
-                _divide(move, found, division.allowance)
-
-
-def _divide(move: MoveBoundary, summary: UnratedSummary, allowance: Decimal | None) -> None:
-    if summary.allowance != allowance and not summary.frozen:
-        move(summary, allowance)
+        divisions = zip(here, divide(agreed, totals), strict=True)
+        allowances += [(summary, division.allowance) for summary, division in divisions if summary is not None]
+    moved = [(one, allowance) for one, allowance in allowances if one.allowance != allowance and not one.frozen]
+    move(moved)
+    for summary, _ in moved:
         summary.changed = True
 
 

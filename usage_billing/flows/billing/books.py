@@ -65,8 +65,8 @@ class Books(Protocol):
         """The fees to charge whose segments began by ``as_of``."""
         ...
 
-    def move(self, summary: UnratedSummary, allowance: Decimal | None) -> None:
-        """Divide a summary's recordings at ``allowance``, and let the summary say so."""
+    def move(self, wanted: Sequence[tuple[UnratedSummary, Decimal | None]]) -> None:
+        """Divide the recordings of each summary at the allowance beside it, and let the summary say so."""
         ...
 
     def seen(self, summaries: Sequence[UnratedSummary], terms: Mapping[int, SummaryTerms]) -> Sequence[UnratedSummary]:

@@ -26,7 +26,7 @@ from usage_billing.invoicing.queries import (
     standing_invoices,
     summary_cause,
 )
-from usage_billing.metering.boundary import find_move, parts_beyond
+from usage_billing.metering.boundary import find_moves, parts_beyond
 from usage_billing.metering.digest import to_bytes
 from usage_billing.metering.rewinding import as_it_stood, parts_beyond_of
 from usage_billing.metering.settling import read_unrated
@@ -104,15 +104,16 @@ class ForeseenBooks:
         """What billing would lock."""
         return self.fees.uncharged(ids, as_of=as_of)
 
-    def move(self, summary: UnratedSummary, allowance: Decimal | None) -> None:
+    def move(self, wanted: Sequence[tuple[UnratedSummary, Decimal | None]]) -> None:
         """Find the marks that billing would write, and keep them."""
-        if summary.id in self.gone:
-            _take(summary, self._without(summary, allowance))
-            return
-        move = find_move(self.session, summary, allowance=allowance)
-        self._marks.setdefault(summary.id, {}).update(move.marks)
-        summary.allowance, summary.boundary = allowance, move.boundary
-        summary.beyond_limit, summary.beyond_events = move.beyond_limit, move.beyond_events
+        stored = [(summary, allowance) for summary, allowance in wanted if summary.id not in self.gone]
+        for summary, allowance in wanted:
+            if summary.id in self.gone:
+                _take(summary, self._without(summary, allowance))
+        for (summary, allowance), move in zip(stored, find_moves(self.session, stored), strict=True):
+            self._marks.setdefault(summary.id, {}).update(move.marks)
+            summary.allowance, summary.boundary = allowance, move.boundary
+            summary.beyond_limit, summary.beyond_events = move.beyond_limit, move.beyond_events
 
     def seen(
         self,

@@ -18,7 +18,7 @@ from usage_billing.invoicing.fees import DueFee, drop_other_fees, lock_uncharged
 from usage_billing.invoicing.items import add_items, change_items, remove_items
 from usage_billing.invoicing.queries import History, InvoiceKey, StandingInvoice, history_of, standing_invoices
 from usage_billing.invoicing.service import add_drafts, add_up, remove_empty
-from usage_billing.metering.boundary import move_boundary, parts_beyond
+from usage_billing.metering.boundary import move_boundaries, parts_beyond
 from usage_billing.metering.rewinding import parts_beyond_of
 from usage_billing.metering.settling import lock_unrated, reopen, settle
 from usage_billing.metering.summaries import create_summaries
@@ -64,9 +64,9 @@ class StoredBooks:
         """Lock what is to be charged."""
         return lock_uncharged(self.session, ids, as_of=as_of)
 
-    def move(self, summary: UnratedSummary, allowance: Decimal | None) -> None:
+    def move(self, wanted: Sequence[tuple[UnratedSummary, Decimal | None]]) -> None:
         """Mark the recordings anew."""
-        move_boundary(self.session, summary, allowance=allowance)
+        move_boundaries(self.session, wanted)
 
     def seen(self, summaries: Sequence[UnratedSummary], terms: Mapping[int, SummaryTerms]) -> Sequence[UnratedSummary]:
         """All of them as they are; of a held run those of the dry run, as they stood."""

@@ -9,13 +9,12 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.quotas import QuotaBook
-from usage_billing.metering.budget import budgets_of
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import RefusedRecording
 from usage_billing.metering.states import QuarantineReason
 from usage_billing.metering.summaries import NewSummary, SummaryKey
-from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_period
-from usage_billing.subscriptions.lifecycle import Timeline
+from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_over, agreed_period
+from usage_billing.subscriptions.lifecycle import Segment, Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
 
@@ -34,6 +33,7 @@ class Context:
     usage_types: frozenset[str]
     quotas: QuotaBook
     _summaries: dict[tuple[str, str], NewSummary] = field(default_factory=dict)
+    _segments: dict[str, tuple[Segment, Sequence[Segment]]] = field(default_factory=dict)
 
     def place(self, recording: Recording) -> NewSummary | RefusedRecording:
         """The summary that ``recording`` belongs to, or why it cannot be counted."""
@@ -79,12 +79,24 @@ class Context:
 
     def _find(self, recording: Recording) -> NewSummary:
         subscription_id, usage_type = recording.subscription_id, recording.usage_type
-        timeline = self.timelines[subscription_id]
-        agreed = agreed_period(timeline, self.quotas, subscription_id, usage_type, recording.occurred_at)
-        part = None if agreed is None else agreed.part_at(recording.occurred_at)
-        if agreed is None or part is None:
-            raise LookupError(f"no segment of the subscription holds {recording.id}")
+        timeline, (running, segments) = self.timelines[subscription_id], self._segments_around(recording)
+        agreed = agreed_over(timeline, self.quotas, subscription_id, usage_type, running.period, segments)
+        part = agreed.part_at(recording.occurred_at)
+        if part is None:
+            raise LookupError(f"no part of the billing period holds {recording.id}")
         return new_summary(subscription_id, usage_type, agreed, part)
+
+    def _segments_around(self, recording: Recording) -> tuple[Segment, Sequence[Segment]]:
+        """The segment that a recording is in, and all of its period; they are the same for every usage type."""
+        known = self._segments.get(recording.subscription_id)
+        if known is not None and known[0].start <= recording.occurred_at < known[0].end:
+            return known
+        timeline = self.timelines[recording.subscription_id]
+        running = timeline.segment_at(recording.occurred_at)
+        if running is None:
+            raise LookupError(f"no segment of the subscription holds {recording.id}")
+        found = self._segments[recording.subscription_id] = (running, timeline.segments_beside(running))
+        return found
 
 
 def new_summary(subscription_id: str, usage_type_id: str, agreed: AgreedPeriod, part: AgreedSegment) -> NewSummary:
@@ -97,7 +109,8 @@ def new_summary(subscription_id: str, usage_type_id: str, agreed: AgreedPeriod, 
         period_end=segment.end,
         bills_at=segment.bills_at,
         quota_id=None if part.quota is None else part.quota.id,
-        allowance=part.limit if is_plain else budgets_of(agreed)[agreed.parts.index(part)],
+        limit=part.limit,
+        share=None if is_plain else (agreed, agreed.parts.index(part)),
         cut=None if agreed.is_whole else agreed,
     )
 

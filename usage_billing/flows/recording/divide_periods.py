@@ -6,7 +6,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
-from usage_billing.metering.boundary import move_boundary
+from usage_billing.metering.boundary import move_boundaries
 from usage_billing.metering.budget import divide
 from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey
 
@@ -28,6 +28,7 @@ def divide_cut_periods(
     """
     seen: set[SummaryKey] = set()
     moved: set[SummaryKey] = set()
+    allowances: list[tuple[RunningTotal, Decimal | None]] = []
     for summary in summaries:
         keys = summary.neighbours
         if summary.cut is None or keys[0] in seen:
@@ -38,11 +39,12 @@ def divide_cut_periods(
         came = False
         for key, total, division in zip(keys, here, divide(summary.cut, counted), strict=True):
             if total is not None and not total.frozen and total.allowance != division.allowance:
-                move_boundary(session, total, allowance=division.allowance)
+                allowances.append((total, division.allowance))
                 moved.add(key)
             if total is not None and came:
                 moved.add(key)
             came = came or key in added
+    move_boundaries(session, allowances)
     return moved
 
 

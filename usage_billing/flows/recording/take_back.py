@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
 from usage_billing.flows.recording.divide_periods import divide_cut_periods
-from usage_billing.metering.boundary import move_boundary, unmark
+from usage_billing.metering.boundary import move_boundaries, unmark
 from usage_billing.metering.digest import hash_of
 from usage_billing.metering.models import Usage
 from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, save_totals
@@ -36,8 +36,8 @@ def take_back(
             if recording.beyond_limit:
                 total.beyond_limit = EXACT.subtract(total.beyond_limit, recording.beyond_limit)
                 total.beyond_events -= 1
-        unmark(session, [recording.id for recording in recordings if recording.beyond_limit])
+    marked = [one.id for recordings in gone.values() for one in recordings if one.beyond_limit]
+    unmark(session, marked)
     moved = divide_cut_periods(session, summaries, totals, added=dict.fromkeys(gone, _NOTHING))
-    for key in gone:
-        move_boundary(session, totals[key], allowance=totals[key].allowance)
+    move_boundaries(session, [(totals[key], totals[key].allowance) for key in gone])
     save_totals(session, [totals[key] for key in sorted(moved | gone.keys())])
