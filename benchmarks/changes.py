@@ -73,8 +73,9 @@ def _agree(made: Machine) -> datetime:
 
         for plan in ("first", "second"):
             post("/api/plans", id=plan, name=plan, currency="USD", interval="month")
-            for usage_type in QUOTAS:
-                post("/api/quotas", planId=plan, usageType=usage_type, monthlyLimit=LIMIT, unitPrice="0.25")
+            for usage_type, (limit, _) in QUOTAS.items():
+                allowance = None if limit is None else LIMIT  # as in the world, one of three is never charged
+                post("/api/quotas", planId=plan, usageType=usage_type, monthlyLimit=allowance, unitPrice="0.25")
         for number in range(PLAIN, MANY + 1):
             user, name = f"user{number}", f"sub{number}"
             post("/api/customers", id=user, name=user)

@@ -11,17 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
-from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from usage_billing.core.choices import NOT_AT_ALL
-from usage_billing.core.decimals import EXACT, PLACES
+from usage_billing.core.decimals import EXACT
 from usage_billing.core.periods import Period
-from usage_billing.core.proration import rounded, share_until
+from usage_billing.metering.earned import Budget, Stretch, budgets_over
 
 _NOTHING = Decimal(0)
-_ZERO = Fraction(0)
 
 
 class Piece(Protocol):
@@ -151,90 +147,12 @@ def is_left(index: int, cut: CutPeriod) -> bool:
     return following.plan_id != piece.plan_id or following.start > piece.end
 
 
-class _Terms(NamedTuple):
-    """What the budget of a segment depends on."""
-
-    start: datetime
-    end: datetime
-    plan_id: str
-    limit: Decimal | None
-    method: str
-    prorates_edges: bool
+def _budgets(cut: CutPeriod) -> Sequence[Budget]:
+    stretches = (Stretch(p.start, p.end, p.plan_id, p.limit, p.method, p.prorates_edges) for p in cut.parts)
+    return budgets_over(tuple(stretches), cut.period, cut.begun, cut.zone)
 
 
-@dataclass(frozen=True, slots=True)
-class _Budget:
-    """``held``: if the terms held to the period's end. ``until``: what the time up to the segment's end earned."""
-
-    held: Decimal | None
-    until: Decimal | None
-
-
-@dataclass(slots=True)
-class _Course:
-    """What the terms so far have earned, all of it divided in one way."""
-
-    method: str
-    zone: str
-    subscribed: Period
-    closed: Fraction = _ZERO
-    limit: Fraction = _ZERO
-    share: Fraction = _ZERO
-
-    def close(self) -> None:
-        """Another plan's term begins: the one before earned its last limit for its share."""
-        self.closed += self.limit * self.share
-        self.limit = self.share = _ZERO
-
-    def at(self, instant: datetime) -> Fraction:
-        """The running share of the subscribed part of the period."""
-        return share_until(instant, self.subscribed, method=self.method, zone=self.zone)
-
-    def budget(self, piece: _Terms, limit: Decimal) -> _Budget:
-        """That of a segment; its limit replaces what the term had before."""
-        if self.method == NOT_AT_ALL:
-            return _Budget(limit, limit)
-        whole = Fraction(limit)
-        begins = self.at(piece.start)
-        held = self.closed + whole * (self.share + 1 - begins)
-        until = self.closed + whole * (self.share + self.at(piece.end) - begins)
-        return _Budget(rounded(held, PLACES), rounded(until, PLACES))
-
-    def add(self, piece: _Terms, limit: Decimal) -> None:
-        """The segment is over."""
-        self.limit = Fraction(limit)
-        if self.method != NOT_AT_ALL:
-            self.share += self.at(piece.end) - self.at(piece.start)
-
-
-def _budgets(cut: CutPeriod) -> Sequence[_Budget]:
-    terms = (_Terms(p.start, p.end, p.plan_id, p.limit, p.method, p.prorates_edges) for p in cut.parts)
-    return _reckon(tuple(terms), cut.period, cut.begun, cut.zone)
-
-
-@lru_cache(maxsize=4096)  # late usage comes to the same few periods, and fractions are slow
-def _reckon(terms: Sequence[_Terms], period: Period, begun: datetime, zone: str) -> Sequence[_Budget]:
-    """Each by the way of division of its own plan, which then holds for the terms before it as well."""
-    subscribed = {False: Period(max(period.start, begun), period.end), True: period}
-    ways = {(piece.method, piece.prorates_edges) for piece in terms}
-    courses = {way: _Course(way[0], zone, subscribed[way[1]]) for way in ways}
-    plan_id = ""
-    found: list[_Budget] = []
-    for piece in terms:
-        if piece.plan_id != plan_id:
-            plan_id = piece.plan_id
-            for course in courses.values():
-                course.close()
-        if piece.limit is None:
-            found.append(_Budget(None, None))
-            continue
-        found.append(courses[piece.method, piece.prorates_edges].budget(piece, piece.limit))
-        for course in courses.values():
-            course.add(piece, piece.limit)
-    return tuple(found)
-
-
-def _covered_after(index: int, cut: CutPeriod, budgets: Sequence[_Budget]) -> Decimal | None:
+def _covered_after(index: int, cut: CutPeriod, budgets: Sequence[Budget]) -> Decimal | None:
     """How much stays covered where a plan is left that charges for that; None where nothing is taken back."""
     piece = cut.parts[index]
     if piece.limit is None or not piece.claws_back or not is_left(index, cut):
