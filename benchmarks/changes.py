@@ -23,8 +23,9 @@ from usage_billing.core.periods import period_at
 
 SUBSCRIPTIONS = 100
 # The first subscription of each kind; those of the world come before.
-PLAIN, CUT, FEW, MANY = 100, 200, 300, 301
-LIMIT = "500"
+PLAIN, CUT, BEYOND, FEW, MANY = 100, 200, 300, 400, 401
+# The allowances of a plan for each usage type: one that the usage here stays within, and one that it exceeds.
+PLANS = {"roomy": "1000000", "tight": "500"}
 _VOIDS = 30
 
 
@@ -33,13 +34,13 @@ def run(*, quick: bool) -> list[Figure]:
     number, rounds, many = (3_000, 1, 20_000) if quick else (30_000, 5, 1_000_000)
     with machine() as made:
         before = as_text(_agree(made))
-        for first in (PLAIN, CUT):
-            _record(made, 60_000, first=first, quantity=3)  # beyond every limit, so that late usage moves a boundary
+        for first in (PLAIN, CUT, BEYOND):
+            _record(made, 60_000, first=first, quantity=3)
         seconds = in_turns(
             rounds,
             {
                 name: lambda first=first: _record(made, number, first=first, timestamp=before)
-                for name, first in (("plain", PLAIN), ("cut", CUT))
+                for name, first in (("plain", PLAIN), ("cut", CUT), ("beyond", BEYOND))
             },
         )
         voids = _take_back(made, many, rounds=_VOIDS)
@@ -50,6 +51,12 @@ def run(*, quick: bool) -> list[Figure]:
             yardstick=f"{rate(number, seconds.middle('plain'))} into one that was not",
             value=seconds.ratio("plain", "cut"),
             at_least=0.8,
+        ),
+        Figure(
+            what="the same while what came later is beyond the limit, each moving a mark",
+            measured=rate(number, seconds.middle("beyond")),
+            yardstick=f"{rate(number, seconds.middle('plain'))} into one that was not",
+            value=seconds.ratio("plain", "beyond"),
         ),
         Figure(
             what=f"taking back one of {many:,} recordings",
@@ -71,17 +78,18 @@ def _agree(made: Machine) -> datetime:
         def post(path: str, **body: Any) -> None:
             _post(connection, path, body, key=ADMIN_KEY)
 
-        for plan in ("first", "second"):
+        for plan in (f"{name}{number}" for name in PLANS for number in (1, 2)):
             post("/api/plans", id=plan, name=plan, currency="USD", interval="month")
-            for usage_type, (limit, _) in QUOTAS.items():
-                allowance = None if limit is None else LIMIT  # as in the world, one of three is never charged
-                post("/api/quotas", planId=plan, usageType=usage_type, monthlyLimit=allowance, unitPrice="0.25")
+            for usage_type in QUOTAS:
+                limit = PLANS[plan[:-1]]
+                post("/api/quotas", planId=plan, usageType=usage_type, monthlyLimit=limit, unitPrice="0.25")
         for number in range(PLAIN, MANY + 1):
-            user, name = f"user{number}", f"sub{number}"
+            user, name, plan = f"user{number}", f"sub{number}", "roomy1" if number < BEYOND else "tight1"
             post("/api/customers", id=user, name=user)
-            post("/api/subscriptions", id=name, userId=user, planId="first", startedAt=as_text(STARTED))
-        for number in range(CUT, CUT + SUBSCRIPTIONS):
-            post(f"/api/subscriptions/sub{number}/change-plan", planId="second", at=as_text(changed))
+            post("/api/subscriptions", id=name, userId=user, planId=plan, startedAt=as_text(STARTED))
+        for number in range(CUT, FEW):
+            plan = "roomy2" if number < BEYOND else "tight2"
+            post(f"/api/subscriptions/sub{number}/change-plan", planId=plan, at=as_text(changed))
     return begun + (changed - begun) / 2
 
 
