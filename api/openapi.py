@@ -9,7 +9,7 @@ from flask_smorest.utils import prepare_response  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
-from api import etags, idempotency, locations, problems
+from api import etags, examples, idempotency, locations, problems
 from api.auth import rule_of
 from api.ingest.native import HEADER
 from api.problem_codes import MEDIA_TYPE
@@ -119,4 +119,24 @@ def document(app: Flask, api: ProblemApi) -> dict[str, Any]:
             operation["security"] = [] if access.public else [{"apiKey": []}, {"bearer": []}]
             if not access.public:
                 operation["x-scopes"] = list(access.scopes)
+            _fill_in(operation)
+    for item in found["paths"].values():
+        for parameter in item.get("parameters", ()):
+            _fill_in_parameter(parameter)
     return found
+
+
+def _fill_in(operation: dict[str, Any]) -> None:
+    """Give a body and parameters the values that a reader who tries the operation begins with."""
+    body = operation.get("requestBody")
+    if body is not None:
+        for content in body["content"].values():
+            content["example"] = examples.BODIES[operation["operationId"]]
+    for parameter in operation.get("parameters", ()):
+        _fill_in_parameter(parameter)
+
+
+def _fill_in_parameter(parameter: dict[str, Any]) -> None:
+    value = examples.PARAMETERS.get((parameter["in"], parameter["name"]))
+    if value is not None:
+        parameter["example"] = value

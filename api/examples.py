@@ -1,0 +1,67 @@
+"""What the OpenAPI document fills in for a reader who tries a request: things of the example of ``usage-billing up``.
+
+A test sends each to a service with that example. What names a thing that is not there is answered by its problem.
+"""
+
+from typing import Any
+
+_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+PARAMETERS: dict[tuple[str, str], Any] = {
+    ("path", "customer_id"): "user123",
+    ("path", "subscription_id"): "sub456",
+    ("path", "plan_id"): "business",
+    ("path", "usage_type_id"): "assessment",
+    ("path", "quota_id"): 1,
+    ("path", "change_id"): 1,
+    ("path", "record_id"): _ID,
+    ("path", "invoice_id"): _ID,
+    ("path", "item_id"): _ID,
+    ("path", "run_id"): _ID,
+    ("path", "key_id"): _ID,
+    ("query", "from"): "2020-01-01T00:00:00Z",
+    ("query", "to"): "2099-01-01T00:00:00Z",
+    ("query", "limit"): 50,
+}
+"""By place and name. The other parameters choose among what there is, and are left to the reader."""
+
+_EVENT = {
+    "userId": "user123",
+    "subscriptionId": "sub456",
+    "usageType": "assessment",
+    "quantity": 1,
+    "metadata": {"reportId": "abc123"},
+}
+_PRICE = {"model": "graduated", "tiers": [{"upTo": "100", "unitPrice": "0.50"}, {"upTo": None, "unitPrice": "0.25"}]}
+
+BODIES: dict[str, dict[str, Any]] = {
+    "record_usage": _EVENT | {"idempotencyKey": "report-abc123"},
+    "record_batch": {"events": [_EVENT, _EVENT | {"quantity": "2.5"}]},
+    "void_record": {"reason": "reported twice"},
+    "process_billing": {"dryRun": True},
+    "pay_invoice": {"amount": "30.00", "reference": "E2E-4711", "method": "bank transfer"},
+    "create_customer": {"id": "acme", "name": "Acme Inc.", "email": "billing@acme.example"},
+    "change_customer": {"name": "Acme Corporation"},
+    "create_plan": {"id": "gold", "name": "Gold", "currency": "USD", "interval": "month", "baseFee": "99.00"},
+    "change_plan": {"name": "Business Plus"},
+    "create_usage_type": {"id": "page", "unitName": "pages"},
+    "change_usage_type": {"unitName": "assessments"},
+    "define_quota": {"planId": "business", "usageType": "assessment", "monthlyLimit": "50", "price": _PRICE},
+    "preview_price": {"price": _PRICE, "quantity": "150", "currency": "USD"},
+    "create_subscription": {
+        "id": "sub789",
+        "userId": "user123",
+        "planId": "business",
+        "startedAt": "2026-11-01T00:00:00Z",
+        "timezone": "America/New_York",
+    },
+    "end_subscription": {"endedAt": "2099-01-01T00:00:00Z"},
+    "change_subscription_plan": {"planId": "business", "at": "period_end"},
+    "pause_subscription": {"at": "now"},
+    "resume_subscription": {"at": "now"},
+    "cancel_subscription": {"at": "period_end"},
+    "create_api_key": {"name": "reports", "scopes": ["usage:write"]},
+    "change_api_key": {"expiresAt": "2099-01-01T00:00:00Z"},
+    "rotate_api_key": {"overlapSeconds": 3600},
+}
+"""By the operation's id."""
