@@ -38,6 +38,7 @@ CODES: dict[str, str] = {
     "amount_differs": "The amount is not what is due: an invoice is paid whole.",
     "already_exists": "The id is taken.",
     "already_ended": "The subscription has an end already.",
+    "already_invoiced": "Something due after the moment is invoiced; the detail names the first possible one.",
     "already_paused": "No longer sent: a pause of what is paused changes nothing (200, changed false).",
     "already_resolved": "The quarantined recording was replayed or discarded already.",
     "broken_payload": "The quarantined entry is no readable recording and cannot be replayed.",
@@ -56,7 +57,9 @@ CODES: dict[str, str] = {
     "not_started": "The subscription has not started by then.",
     "nothing_due": "Nothing on the draft is due any more; the next run takes it away.",
     "period_open": "The period of the invoice is not over yet.",
+    "plan_quota": "The quota is its plan's, not a subscription's own: its next version replaces it.",
     "usage_later": "Usage is recorded that occurred after the moment; the detail names the first possible one.",
+    "would_reprice": "Recorded usage would become dearer by what the detail says; say repriceUsage if that is meant.",
     "still_refused": "The recording still cannot be counted; the detail says why.",
     # 413, 415
     "precondition_failed": "No tag in If-Match is that of the thing: it has changed since it was read.",

@@ -4,8 +4,9 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import REQUIRED, CodedText, OneFieldSchema, ValueSchema
+from api.schemas.base import REQUIRED, CodedText, OneFieldSchema, Schema, ValueSchema
 from api.schemas.fields import Amount, Choice, Flag, Identifier, NewIdentifier, Text, Whole
+from api.schemas.moments import EffectiveMoment
 from api.schemas.paging import PageQuery
 from api.schemas.prices import Price
 from usage_billing.catalog.fees import FeeTiming
@@ -14,7 +15,7 @@ from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType
 from usage_billing.core.choices import INTERVALS, METHODS, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE, plain
 from usage_billing.core.limits import MAX_COUNT, MAX_UNIT_NAME
-from usage_billing.wire.quota import NEXT_PERIOD, NOW
+from usage_billing.core.versions import Effective
 
 
 class NewPlanSchema(ValueSchema):
@@ -98,24 +99,29 @@ class OwnQuotaSchema(ValueSchema):
 
 
 class NewQuotaSchema(OwnQuotaSchema):
-    """A quota, or its next version: periods that begin from now on follow it, or with ``effective`` now, at once.
+    """A quota, or its next version; ``effective`` says from when it holds, and ``effectiveFrom`` answers that.
 
-    ``monthlyLimit``, per period, null never charges, 0 charges from the first unit. Give ``unitPrice`` or ``price``,
-    in the plan's currency. With ``subscriptionId`` it is that subscription's own, and goes before the plan's.
+    ``next_period`` is the default of a next version, ``period`` the start of the one that runs, ``now`` at once,
+    ``start`` that of each subscription. The first of a plan holds from the running period on, and for subscriptions
+    that are made after it from their start. If recorded usage becomes dearer, say ``repriceUsage``. ``monthlyLimit``,
+    per period, null never charges, 0 charges from the first unit. Give ``unitPrice`` or ``price``, in the plan's
+    currency. With ``subscriptionId`` it is that subscription's own, and goes before the plan's.
     """
 
     builds = NewQuota
 
     plan_id = Identifier(required=True)
     subscription_id = Identifier(allow_none=True, load_default=None)
-    effective = Choice(NEXT_PERIOD, NOW, load_default=NEXT_PERIOD)
+    effective = EffectiveMoment(load_default=None)
+    reprice_usage = Flag(load_default=False)
 
-    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
-        """``effective`` now is a quota that is immediate."""
-        given = super().arguments(data)
-        effective = given["effective"]
-        rest = {name: value for name, value in given.items() if name != "effective"}
-        return rest | {"immediate": effective == NOW}
+
+class EndQuotaSchema(Schema):
+    """From when a quota of a subscription's own holds no more. Where that makes usage dearer, say ``repriceUsage``."""
+
+    effective = EffectiveMoment(load_default=Effective.NEXT_PERIOD)
+    reprice_usage = Flag(load_default=False)
+    body_optional = True
 
 
 class QuotasQuery(PageQuery):

@@ -8,7 +8,7 @@ from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.locations import makes
 from api.pagination import BY_NUMBER, filters_of, listed
-from api.schemas.catalog import NewQuotaSchema, QuotasQuery
+from api.schemas.catalog import EndQuotaSchema, NewQuotaSchema, QuotasQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
@@ -18,10 +18,12 @@ from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only
-from usage_billing.flows.administration import manage_catalog
+from usage_billing.flows.administration import define_quota as flow
+from usage_billing.flows.administration.define_quota import DefinedQuota
+from usage_billing.flows.administration.own_quotas import end_own_quota
 from usage_billing.subscriptions.queries import prices_seen_by
 from usage_billing.wire.noun import page_of
-from usage_billing.wire.quota import QUOTA
+from usage_billing.wire.quota import DEFINED_QUOTA, QUOTA
 
 blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allowances, and the price beyond them.")
 
@@ -29,12 +31,12 @@ blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allow
 @blp.route("", methods=["POST"])
 @requires(ADMIN)
 @blp.arguments(NewQuotaSchema)
-@blp.response(201, QUOTA)
+@blp.response(201, DEFINED_QUOTA)
 @makes("/api/quotas")
-def define_quota(new: NewQuota) -> UsageQuota:
-    """Define a quota, or its next version; what was used before is never repriced."""
+def define_quota(new: NewQuota) -> DefinedQuota:
+    """Define a quota, or its next version; recorded usage becomes dearer only where that is said to be meant."""
     with writing() as session:
-        return manage_catalog.define_quota(session, new, actor=caller().actor, now=state().clock())
+        return flow.define_quota(session, new, actor=caller().actor, now=state().clock())
 
 
 @blp.route("", methods=["GET"])
@@ -59,3 +61,13 @@ def show_quota(quota_id: int) -> UsageQuota:
     if found is None:
         raise NotFound(f"there is no quota {quota_id}")
     return found
+
+
+@blp.route(f"/<int(max={MAX_BIGINT}):quota_id>", methods=["DELETE"])
+@requires(ADMIN)
+@blp.arguments(EndQuotaSchema, required=False)
+@blp.response(200, QUOTA)
+def end_quota(body: dict[str, Any], quota_id: int) -> UsageQuota:
+    """End a quota of a subscription's own, with the next period unless `effective` says otherwise."""
+    with writing() as session:
+        return end_own_quota(session, quota_id, **body, actor=caller().actor, now=state().clock())

@@ -44,8 +44,10 @@ def show_subscription_usage(query: dict[str, Any], subscription_id: str) -> dict
         agreed = get_contract(session, subscription_id)
         if not caller().may_see(agreed.customer_id):
             raise NotFound(f"there is no subscription {subscription_id}")
-        lines = usage_under(session, [agreed], now=state().clock(), span=_span(query))
-    shown = {"subscription_id": agreed.id, "customer_id": agreed.customer_id, "plan_id": agreed.plan_id}
+        now = state().clock()
+        lines = usage_under(session, [agreed], now=now, span=_span(query))
+    plan_id = agreed.timeline.plan_at(now)
+    shown = {"subscription_id": agreed.id, "customer_id": agreed.customer_id, "plan_id": plan_id}
     return shown | {"page": _page(lines, query)}
 
 

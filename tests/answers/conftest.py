@@ -15,7 +15,8 @@ from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.customers.service import NewCustomer
 from usage_billing.db.session import transaction
 from usage_billing.flows.administration.change_subscription import pause
-from usage_billing.flows.administration.manage_catalog import create_plan, define_quota
+from usage_billing.flows.administration.define_quota import define_quota
+from usage_billing.flows.administration.manage_catalog import create_plan
 from usage_billing.flows.administration.manage_customers import create_customer
 from usage_billing.flows.administration.manage_keys import create_key, rotate_key
 from usage_billing.flows.administration.manage_subscriptions import create_subscription
@@ -83,7 +84,7 @@ def _catalogue(engine: Engine, now: datetime) -> None:
         create_subscription(session, subscription, actor=ACTOR, now=now)
         own = NewQuota(
             plan_id="gold", usage_type="report", limit=None, price={"model": "graduated", "tiers": tiers},
-            subscription_id="sub-acme", immediate=True,
+            subscription_id="sub-acme", effective="now",
         )  # fmt: skip
         define_quota(session, own, actor=ACTOR, now=now)
         pause(session, "sub-acme", when=When(moment=now + timedelta(days=1)), actor=ACTOR, now=now)

@@ -61,6 +61,7 @@ RULES = {
     "POST /api/quotas": "admin",
     "GET /api/quotas": "admin users",
     "GET /api/quotas/<quota_id>": "admin users",
+    "DELETE /api/quotas/<quota_id>": "admin",
     "POST /api/prices/preview": "usage:write usage:read billing:run users",
     "POST /api/subscriptions": "admin",
     "GET /api/subscriptions": "admin users",

@@ -153,6 +153,6 @@ def test_a_quota_of_its_own_is_listed_before_it_is_in_force(engine: Engine, read
             unit_name="sheet",
             subscription_id="sub456",
         )
-        add_quota_version(session, own, now=now)
+        add_quota_version(session, own, now=now, holds_from=datetime(2026, 12, 1, tzinfo=UTC))
     line = next(line for line in usage(reader) if line["usageType"] == "report")
     assert (line["unitName"], line["hasQuota"], line["limit"], line["used"]) == ("page", False, None, "0")

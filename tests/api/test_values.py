@@ -37,7 +37,7 @@ def test_a_plan() -> None:
 
 
 def test_a_unit_price_is_a_price_and_effective_now_is_immediate() -> None:
-    quota = NewQuota(plan_id="gold", usage_type="report", limit=Decimal(3), price=dict(BY_UNIT), immediate=True)
+    quota = NewQuota(plan_id="gold", usage_type="report", limit=Decimal(3), price=dict(BY_UNIT), effective="now")
     body = {"planId": "gold", **PRICED, "unitPrice": "0.50", "effective": "now"}
     assert NewQuotaSchema().load(body) == quota
 

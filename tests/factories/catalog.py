@@ -29,6 +29,7 @@ def make_quota(
     limit: str | int | None = 50,
     unit_price: str = "10.00",
     now: datetime = LONG_AGO,
+    effective: str | None = None,
 ) -> UsageQuota:
     """A quota of the founding document's kind; the second one for a plan and type is a new version from ``now``."""
     new = NewQuota(
@@ -36,5 +37,6 @@ def make_quota(
         usage_type=usage_type,
         limit=None if limit is None else Decimal(limit),
         price={"model": "per_unit", "unitPrice": unit_price},
+        effective=effective,
     )
     return add_quota_version(session, new, now=now)

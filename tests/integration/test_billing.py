@@ -23,7 +23,7 @@ from usage_billing.billing_runs.models import BillingRun, RunOutcome, RunStatus
 from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import InvalidInput
 from usage_billing.db.session import transaction
-from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.billing.drive_rehearsal import rehearse
 from usage_billing.flows.billing.open_run import RunRequest, open_run
 

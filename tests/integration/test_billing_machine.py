@@ -31,7 +31,7 @@ from tests.support.databases import empty
 from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import Conflict
 from usage_billing.db.session import transaction
-from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.metering.recording import Recording
 

@@ -17,13 +17,21 @@ from tests.support.databases import empty
 from tests.support.properties import examples
 from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType, add_plan, add_quota_version, add_usage_type
+from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
+from usage_billing.core.periods import Cadence
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.administration.change_subscription import cancel
 from usage_billing.flows.administration.situation import When
+from usage_billing.subscriptions.agreement import quota_course
+from usage_billing.subscriptions.lifecycle import Term, Terms, Timeline
 
 PRICE: dict[str, object] = {"model": "per_unit", "unitPrice": "1"}
 START = datetime(2026, 1, 1, tzinfo=UTC)
+MONTHLY = Terms(cadence=Cadence(), proration="time", prorates_edges=False)
+ALWAYS_ON = Term(
+    plan_id="business", starts_at=datetime(1980, 1, 1, tzinfo=UTC), ends_at=None, paused=False, terms=MONTHLY
+)
 
 
 @given(steps=st.lists(st.integers(0, 100).map(lambda hours: timedelta(hours=hours)), min_size=1, max_size=6))
@@ -39,18 +47,19 @@ def test_for_every_moment_exactly_one_version_holds_and_it_is_the_last_one_defin
             if number == 1:
                 make_plan(session)
                 make_usage_type(session)
-            make_quota(session, limit=number, now=now)
+            make_quota(session, limit=number, now=now, effective="now" if number > 1 else None)
         defined.append(now)
+    line = Timeline("UTC", [ALWAYS_ON], utc_now())
     with read_only(engine) as session:
         book = quotas_of(session, ["business"])
-        place = ("business", "assessment", "sub456")
+        place = ("sub456", "assessment", "business")
         edges = [moment + delta for moment in defined for delta in (-timedelta(microseconds=1), timedelta(0))]
         for moment in [datetime(1990, 1, 1, tzinfo=UTC), *edges, now + timedelta(days=9999)]:
-            quota = book.in_force(*place, period_start=moment, at=moment)
-            assert quota is not None
-            # The first holds for all time before; of two defined at one moment the later holds.
-            expected = max((n for n, since in enumerate(defined, start=1) if since <= moment and n > 1), default=1)
-            assert quota.version == expected
+            held = quota_course(line, book, *place).at(moment)
+            # What begins last holds; the first does from the start, for this subscription was made after it.
+            number = max((n for n, since in enumerate(defined, start=1) if since <= moment and n > 1), default=1)
+            assert held is not None
+            assert held.limit == number
 
 
 def test_versions_defined_at_once_by_two_admins_take_turns(engine: Engine, now: datetime) -> None:

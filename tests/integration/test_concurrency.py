@@ -20,7 +20,7 @@ from usage_billing.balances.service import lock_balances
 from usage_billing.billing_runs.models import RunStatus
 from usage_billing.catalog.service import NewQuota
 from usage_billing.db.session import make_engine, read_only, transaction
-from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.billing.finalize_invoices import finalize_invoices
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.recording.record_usage import record_batch

@@ -14,7 +14,7 @@ from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import InvalidInput
 from usage_billing.db.session import transaction
-from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.administration.define_quota import define_quota
 
 TO_RATE = "SELECT usage_type_id || ' ' || subscription_id FROM usage_summaries WHERE to_rate ORDER BY 1"
 
@@ -30,7 +30,7 @@ def define(
         price={"model": "per_unit", "unitPrice": price},
     )
     with transaction(engine) as session:
-        return define_quota(session, new, actor="test", now=now)
+        return define_quota(session, new, actor="test", now=now).quota
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from usage_billing.cli.stack.given import check_given
 from usage_billing.db.session import transaction
 from usage_billing.embedded.redis import EmbeddedRedis
 from usage_billing.flows.administration.change_subscription import change_plan
-from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.administration.situation import When
 from usage_billing.metering.recording import SHARDS
 from usage_billing.settings import Settings

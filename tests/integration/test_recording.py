@@ -21,7 +21,7 @@ from tests.support.plans import analyze, index_of, scans_of
 from usage_billing.db.bulk import find_by_index
 from usage_billing.db.session import rolled_back, transaction
 from usage_billing.flows.administration.change_subscription import cancel
-from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.recording.record_usage import Outcome
 from usage_billing.metering.queries import recorded_keys

@@ -16,7 +16,7 @@ from tests.support.properties import examples
 from usage_billing.catalog.service import NewQuota
 from usage_billing.db.session import rolled_back, transaction
 from usage_billing.flows.administration.change_subscription import cancel
-from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.administration.situation import When
 from usage_billing.metering.models import Usage, first_place
 
@@ -71,7 +71,7 @@ def busy(engine: Engine, now: datetime) -> None:
 
 def look_for_later_usage_of_a_plan(session: Session, now: datetime) -> None:
     price: dict[str, object] = {"model": "per_unit", "unitPrice": "1"}
-    new = NewQuota(plan_id="business", usage_type="assessment", limit=Decimal(1), price=price, immediate=True)
+    new = NewQuota(plan_id="business", usage_type="assessment", limit=Decimal(1), price=price, effective="now")
     define_quota(session, new, actor="test", now=now + timedelta(seconds=1))
 
 

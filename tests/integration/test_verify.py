@@ -15,7 +15,7 @@ from tests.support.books import scalars
 from usage_billing.catalog.service import NewPlan, NewQuota, add_plan
 from usage_billing.db.session import read_only, rolled_back, transaction
 from usage_billing.flows.administration.change_subscription import change_plan
-from usage_billing.flows.administration.manage_catalog import define_quota
+from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.manage_invoices import void_invoice
 from usage_billing.flows.recording.quarantine import replay

@@ -13,11 +13,13 @@ from tests.money.books import check_everything
 from tests.support.billing import bill
 from tests.support.books import rows
 from usage_billing.billing_runs.models import BillingRun
+from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
 from usage_billing.flows.administration import change_subscription
-from usage_billing.flows.administration.manage_catalog import create_plan, define_quota
+from usage_billing.flows.administration.define_quota import define_quota
+from usage_billing.flows.administration.manage_catalog import create_plan
 from usage_billing.flows.administration.manage_subscriptions import create_subscription
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing import manage_invoices
@@ -59,8 +61,9 @@ class House:
         *,
         at: datetime = JANUARY,
         own: str | None = None,
-        immediate: bool = False,
-    ) -> None:
+        effective: Any = None,
+        reprice: bool = False,
+    ) -> UsageQuota:
         """A version of the quota on calls."""
         new = NewQuota(
             plan_id=plan,
@@ -68,10 +71,11 @@ class House:
             limit=None if limit is None else Decimal(limit),
             price=price,
             subscription_id=own,
-            immediate=immediate,
+            effective=effective,
+            reprice_usage=reprice,
         )
         with transaction(self.engine) as session:
-            define_quota(session, new, actor="test", now=at)
+            return define_quota(session, new, actor="test", now=at).quota
 
     def subscribe(self, name: str = "s", plan: str = "a", *, at: datetime = JANUARY, **more: str) -> None:
         """A subscription of Ann's."""

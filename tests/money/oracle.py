@@ -41,10 +41,13 @@ class Version:
     plan: str
     type: str
     own: str | None
-    since: datetime | None
-    immediate: bool
+    asked: datetime
+    how: str | datetime
     limit: Fraction | None
     price: dict[str, Any]
+    first: bool = False
+    number: int = 0
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,6 @@ class Span:
     end: datetime
     plan: Plan
     period: tuple[datetime, datetime]
-    joined: datetime
 
 
 @dataclass
@@ -81,6 +83,7 @@ class Agreement:
     ended: datetime | None = None
     events: list[Event] = field(default_factory=list)
     voided: set[Any] = field(default_factory=set)
+    number: int = 0
 
     @property
     def changes(self) -> list[tuple[datetime, Plan | None, bool]]:
@@ -133,20 +136,16 @@ class Agreement:
                 continue
             ends = self.changes[index + 1][0] if index + 1 < len(self.changes) else None
             edges = self.boundaries(plan, max(until, begins))
-            joined = begins
-            for earlier in reversed(self.changes[:index]):
-                if earlier[1] != plan:
-                    break
-                joined = earlier[0]
             for start, end in pairwise(edges):
                 first, last = max(start, begins), end if ends is None else min(end, ends)
                 if first < last and first <= until:
-                    whole = Span(first, last, plan, (start, end), max(start, joined))
+                    whole = Span(first, last, plan, (start, end))
                     found += [whole] if versions is None else self._cut(whole, versions, type)
         return [span for span in found if span.start <= until]
 
     def _cut(self, whole: Span, versions: list[Version], type: str) -> list[Span]:
-        cuts = sorted({v.since for v in versions if v.immediate and v.since and whole.start < v.since < whole.end})
+        told = {at for v in versions if v.type == type for at in (self.begins(v), v.ended) if at is not None}
+        cuts = sorted(at for at in told if whole.start < at < whole.end)
         parts: list[Span] = []
         start = whole.start
         for cut in [*cuts, whole.end]:
@@ -154,19 +153,48 @@ class Agreement:
                 whole, versions, type, cut
             )
             if changes:
-                parts.append(Span(start, cut, whole.plan, whole.period, whole.joined))
+                parts.append(Span(start, cut, whole.plan, whole.period))
                 start = cut
         return parts
 
     def quota(self, span: Span, versions: list[Version], type: str, at: datetime) -> Version | None:
-        """The version in force: its own first; at once where it says so, or else when the period begins."""
+        """The version in force: its own first; the one that began last, of equals the later one."""
         for own in (self.id, None):
-            for version in reversed(versions):
-                if (version.plan, version.type, version.own) == (span.plan.id, type, own):
-                    deadline = at if version.immediate else span.joined
-                    if version.since is None or version.since <= deadline:
-                        return version
+            best: tuple[datetime, int] | None = None
+            holds: Version | None = None
+            for version in versions:
+                if version.type != type or version.own != own or (own is None and version.plan != span.plan.id):
+                    continue
+                begins = self.begins(version)
+                if begins is None or begins > at or (version.ended is not None and version.ended <= begins):
+                    continue
+                if best is None or (begins, version.number) > best:
+                    best, holds = (begins, version.number), version
+            if holds is not None and (holds.ended is None or at < holds.ended):
+                return holds
         return None
+
+    def begins(self, version: Version) -> datetime | None:
+        """From when a version holds for this subscription, walking its periods and its plans."""
+        if isinstance(version.how, datetime):
+            return version.how
+        if version.how == "start" or (version.first and version.own is None and self.number > version.number):
+            return self.started
+        if version.own is not None or version.how == "now":
+            return version.asked
+        plans = [plan for plan in self.plans.values() if plan.id == version.plan]
+        if not plans:
+            return None
+        edges = self.boundaries(plans[0], version.asked)
+        if version.how == "period":
+            return None if self.ended is not None and self.ended <= version.asked else edges[-2]
+        arrivals: list[datetime] = []
+        before: Plan | None = None
+        for at, plan, _ in self.changes:
+            if plan is not None and plan.id == version.plan and plan != before and at >= version.asked:
+                arrivals.append(at)
+            before = plan
+        return min([next(edge for edge in edges if edge >= version.asked), *arrivals])
 
     def fee(self, span: Span) -> Fraction:
         """What of the fee of its plan falls to ``span``; undivided, the first span of the plan in the period has it."""

@@ -8,7 +8,6 @@ import pytest
 
 from tests.money.house import DIME, House, day
 from tests.support.books import rows
-from usage_billing.core.errors import Conflict
 
 FEBRUARY = day(1, month=2)
 LATER = timedelta(hours=2)
@@ -219,21 +218,21 @@ def test_a_version_that_holds_at_once_cuts_the_period(house: House) -> None:
     house.subscribe()
     house.use(110, at=day(5))
     house.bill(day(6))
-    house.quota("a", "31", {"model": "per_unit", "unitPrice": "1"}, at=day(11), immediate=True)
+    house.quota("a", "31", {"model": "per_unit", "unitPrice": "1"}, at=day(11), effective="now")
     house.use(22, at=day(12))
     house.bill(FEBRUARY + LATER)
     assert sorted(amounts(house)) == [Decimal(22), Decimal(31)]  # the 110 stay free, and leave nothing of the 31
 
 
-def test_a_version_cannot_hold_at_once_over_what_is_recorded_of_its_instant(house: House) -> None:
+def test_a_version_at_once_holds_right_after_what_is_recorded_of_its_instant(house: House) -> None:
     house.plan("a")
     house.quota("a", "310")
     house.subscribe()
     usage = house.use(1, at=day(11))
-    with pytest.raises(Conflict):
-        house.quota("a", "31", at=day(11), immediate=True)
+    made = house.quota("a", "31", at=day(11), effective="now")
+    assert made.effective_from == day(11) + timedelta(microseconds=1)
     house.void(usage, at=day(11))
-    house.quota("a", "31", at=day(11), immediate=True)
+    assert house.quota("a", "31", at=day(12), effective="now").effective_from == day(12)
     house.bill(FEBRUARY + LATER)
 
 
@@ -249,7 +248,7 @@ def test_a_subscription_s_own_quota_goes_before_the_plan_s_and_nothing_cuts_it(h
     house.bill(FEBRUARY + LATER)
     assert amounts(house) == [Decimal(2)]  # its own holds from the next period
     house.use(20, at=day(2, month=2))
-    house.quota("a", "0", {"model": "per_unit", "unitPrice": "7"}, at=day(15, month=2), immediate=True)
+    house.quota("a", "0", {"model": "per_unit", "unitPrice": "7"}, at=day(15, month=2), effective="now")
     house.use(20, at=day(16, month=2))
     house.use(1, at=day(16, month=2), name="other")
     house.bill(day(1, month=3) + LATER)
@@ -291,7 +290,7 @@ def test_a_minimum_that_holds_at_once_is_due_before_a_scheduled_change_too(house
     house.bill(day(2))
     house.change("change_plan", at=day(3), plan_id="b", when="period_end")
     house.bill(day(4))
-    house.quota("a", "10", DIME | {"minimumAmount": "5"}, at=day(11), immediate=True)
+    house.quota("a", "10", DIME | {"minimumAmount": "5"}, at=day(11), effective="now")
     house.bill(FEBRUARY + LATER)
     assert amounts(house) == [Decimal("3.39")]  # 21 of 31 days
 

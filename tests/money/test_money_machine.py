@@ -10,9 +10,11 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -33,8 +35,10 @@ from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Conflict
 from usage_billing.db.session import rolled_back, transaction
 from usage_billing.flows.administration import change_subscription
-from usage_billing.flows.administration.manage_catalog import create_plan, define_quota
+from usage_billing.flows.administration.define_quota import define_quota
+from usage_billing.flows.administration.manage_catalog import create_plan
 from usage_billing.flows.administration.manage_subscriptions import create_subscription
+from usage_billing.flows.administration.own_quotas import end_own_quota
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing import manage_invoices
 from usage_billing.flows.billing.drive_run import do_slice, next_of_run
@@ -119,6 +123,8 @@ class Money(RuleBasedStateMachine):
         empty(self.engine)
         self.now = START
         self.versions: list[Version] = []
+        self.numbers = count(1)
+        self.ids: dict[int, int] = {}
         self.runs: list[UUID] = []
         self.plans: dict[str, Plan] = {}
         self.subscriptions: dict[str, Agreement] = {}
@@ -131,9 +137,10 @@ class Money(RuleBasedStateMachine):
         for index, term in enumerate(terms):
             self._make_plan(f"p{index}", term)
         for index, (limit, price) in enumerate(quotas):
-            self._define(f"p{index % 3}", TYPES[index // 3], limit, price, own=None, immediate=False)
-        for index, (zone, anniversary, age) in enumerate(people):
-            self._subscribe(f"s{index}", f"p{index}", zone=zone, anniversary=anniversary, started=START - age)
+            self._define(f"p{index % 3}", TYPES[index // 3], limit, price, own=None, how=None)
+            if index % 2:  # before or after the first prices of its plan
+                name, (zone, anniversary, age) = f"s{index // 2}", people[index // 2]
+                self._subscribe(name, f"p{index // 2}", zone=zone, anniversary=anniversary, started=START - age)
         self.use([(name, type, "33.333333333333", 0) for name in self.subscriptions for type in TYPES])
 
     def _make_plan(self, name: str, term: dict[str, Any]) -> None:
@@ -163,14 +170,27 @@ class Money(RuleBasedStateMachine):
         with transaction(self.engine) as session:
             create_subscription(session, new, actor="test", now=self.now)
         self.subscriptions[name] = Agreement(
-            id=name, zone=zone, started=started, anniversary=anniversary, plans={started: self.plans[plan]}
+            id=name,
+            zone=zone,
+            started=started,
+            anniversary=anniversary,
+            plans={started: self.plans[plan]},
+            number=next(self.numbers),
         )
 
     def _customer(self, subscription: str) -> str:
         return "bob" if subscription == "s2" else "ann"
 
     def _define(
-        self, plan: str, type: str, limit: str | None, price: dict[str, Any], *, own: str | None, immediate: bool
+        self,
+        plan: str,
+        type: str,
+        limit: str | None,
+        price: dict[str, Any],
+        *,
+        own: str | None,
+        how: str | datetime | None,
+        reprice: bool = True,
     ) -> None:
         new = NewQuota(
             plan_id=plan,
@@ -178,23 +198,46 @@ class Money(RuleBasedStateMachine):
             limit=None if limit is None else Decimal(limit),
             price=price,
             subscription_id=own,
-            immediate=immediate,
+            effective=how,
+            reprice_usage=reprice,
         )
+        before = {} if reprice else self._dues()
         with transaction(self.engine) as session:
-            define_quota(session, new, actor="test", now=self.now)
+            made = define_quota(session, new, actor="test", now=self.now).quota
         first = own is None and not any((v.plan, v.type, v.own) == (plan, type, None) for v in self.versions)
-        self.versions.append(
-            Version(
-                plan=plan,
-                type=type,
-                own=own,
-                since=None if first else self.now,
-                immediate=immediate and not first,
-                limit=None if limit is None else Fraction(limit),
-                price=price,
-            )
+        priced = first or any((v.plan, v.type, v.own) == (plan, type, None) for v in self.versions)
+        default = "period" if first or (own and not priced) else "next_period"
+        version = Version(
+            plan=plan,
+            type=type,
+            own=own,
+            asked=made.effective_from if own or how == "now" else self.now,
+            how=how or default,
+            limit=None if limit is None else Fraction(limit),
+            price=price,
+            first=first,
+            number=next(self.numbers),
         )
+        self.ids[version.number] = made.id
+        self.versions.append(version)
+        if not reprice and not first and how != "now":
+            self._check_nothing_is_dearer(before, type)
         self.is_billed = False
+
+    def _dues(self) -> dict[Any, Fraction]:
+        found: dict[Any, Fraction] = {}
+        for agreement in self.subscriptions.values():
+            found |= agreement.dues(self.versions, TYPES, self.now)
+        return found
+
+    def _check_nothing_is_dearer(self, before: dict[Any, Fraction], type: str) -> None:
+        """What is used of a type costs no more in all than it did; a minimum may be due where nothing was."""
+        after = self._dues()
+        if any("minimumAmount" in version.price for version in self.versions):
+            return
+        for name in self.subscriptions:
+            was, now = (sum(found[key] for key in found if key[:2] == (name, type)) for found in (before, after))
+            assert now <= was, (name, type)
 
     @rule(
         uses=st.lists(
@@ -248,18 +291,47 @@ class Money(RuleBasedStateMachine):
         type=st.sampled_from(TYPES),
         limit=LIMITS,
         price=st.sampled_from(PRICES),
-        immediate=st.booleans(),
+        how=st.sampled_from([None, "next_period", "period", "now", "now", "start", -26, -24 * 12, 75]),
         own=st.sampled_from([None, None, "s0", "s1"]),
+        reprice=st.booleans(),
     )
     def define_a_quota(
-        self, plan: str, type: str, limit: str | None, price: dict[str, Any], immediate: bool, own: str | None
+        self,
+        plan: str,
+        type: str,
+        limit: str | None,
+        price: dict[str, Any],
+        how: str | int | None,
+        own: str | None,
+        reprice: bool,
     ) -> None:
+        """In every way to take effect; what would make recorded usage dearer only where that is said to be meant."""
         if own is not None:
-            plan = scalars(self.engine, "SELECT plan_id FROM subscriptions WHERE id = :id", id=own)[0]
-        with allowed("usage_later") as refused:
-            self._define(plan, type, limit, price, own=own, immediate=immediate)
-        if refused:
-            self.now += timedelta(seconds=1)
+            plan = self._plan_now(own)
+        at = self.now + timedelta(hours=how) if isinstance(how, int) else how
+        codes = ("usage_later", "already_invoiced", "would_reprice", "already_ended", "not_started")
+        with allowed(*codes):
+            self._define(plan, type, limit, price, own=own, how=at, reprice=reprice)
+
+    def _plan_now(self, name: str) -> str:
+        agreement = self.subscriptions[name]
+        return agreement.plans[max(at for at in agreement.plans if at <= max(self.now, agreement.started))].id
+
+    @precondition(lambda self: any(v.own for v in self.versions))
+    @rule(data=st.data(), how=st.sampled_from(["next_period", "period", "now", "start", -26, 75]))
+    def end_an_own_quota(self, data: st.DataObject, how: str | int) -> None:
+        """From then on another of its own holds, or the plan's."""
+        place = data.draw(st.sampled_from([n for n, v in enumerate(self.versions) if v.own]))
+        version = self.versions[place]
+        at = self.now + timedelta(hours=how) if isinstance(how, int) else how
+        codes = ("usage_later", "already_invoiced", "already_ended", "not_started")
+        with allowed(*codes) as refused, transaction(self.engine) as session:
+            ended = end_own_quota(
+                session, self.ids[version.number], effective=at, reprice_usage=True, actor="test", now=self.now
+            ).ended_at
+        if not refused:
+            self.versions[place] = replace(version, ended=ended)
+            self.is_billed = False
 
     @rule(
         name=st.sampled_from(["s0", "s1", "s2"]),
@@ -271,7 +343,7 @@ class Money(RuleBasedStateMachine):
     def move(self, name: str, plan: str, moment: str | int, reprice: dict[str, Any] | None, then: bool) -> None:
         """To another plan, perhaps one whose prices have just changed, and use it."""
         if reprice is not None:
-            self._define(plan, TYPES[0], "10", reprice, own=None, immediate=False)
+            self._define(plan, TYPES[0], "10", reprice, own=None, how=None)
         self._change(name, moment, "change_plan", plan)
         self._use_now(name, then)
 
@@ -384,10 +456,7 @@ class Money(RuleBasedStateMachine):
         return sorted((tuple(row) for row in found), key=str)
 
     def _compare(self) -> None:
-        due: dict[Any, Fraction] = {}
-        for agreement in self.subscriptions.values():
-            due |= agreement.dues(self.versions, TYPES, self.now)
-        assert charged(self.engine) == due
+        assert charged(self.engine) == self._dues()
         check_everything(self.engine)
 
     @rule(name=st.sampled_from(["s0", "s1", "s2"]))

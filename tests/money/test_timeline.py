@@ -17,6 +17,7 @@ from usage_billing.subscriptions.lifecycle import Segment, Term, Terms, Timeline
 
 START = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Pacific/Apia", "Australia/Lord_Howe"])
+MADE = START
 instants = st.integers(0, 100 * 24 * 60).map(lambda minutes: START + timedelta(minutes=minutes))
 
 
@@ -42,7 +43,7 @@ def timelines(draw: st.DrawFn, *, methods: Sequence[str] = METHODS, one_plan: bo
         number = draw(st.integers(0, len(plans) - 1))
         paused = not one_plan and draw(st.integers(0, 3)) == 0
         terms.append(Term(plan_id=f"p{number}", starts_at=start, ends_at=end, paused=paused, terms=plans[number]))
-    return Timeline(draw(ZONES), terms)
+    return Timeline(draw(ZONES), terms, MADE)
 
 
 def segments_of(timeline: Timeline, term: Term, *, until: datetime, cuts: Sequence[datetime] = ()) -> list[Segment]:
@@ -72,7 +73,7 @@ def test_segments_tile_the_running_time(timeline: Timeline, cuts: list[datetime]
         for one in segments:
             assert one.period.start <= one.start < one.end <= one.period.end
             assert one.end <= one.bills_at <= one.period.end
-            assert one.period.start <= one.agreed_from <= one.start
+            assert one.period.start <= one.start
             assert not any(one.start < cut < one.end for cut in cuts)
             assert one.plan_id == term.plan_id
 
@@ -123,7 +124,7 @@ def test_the_parts_of_a_period_add_up_to_the_whole(
 def test_the_edges_are_divided_only_if_the_plan_says_so(edges: bool) -> None:
     terms = Terms(cadence=Cadence(), proration="time", prorates_edges=edges)
     begins, ends = datetime(2026, 1, 11, tzinfo=UTC), datetime(2026, 2, 15, tzinfo=UTC)
-    timeline = Timeline("UTC", [Term(plan_id="p", starts_at=begins, ends_at=ends, paused=False, terms=terms)])
+    timeline = Timeline("UTC", [Term(plan_id="p", starts_at=begins, ends_at=ends, paused=False, terms=terms)], MADE)
     first, last = timeline.segment_at(begins), timeline.segment_at(ends - timedelta(days=1))
     assert first is not None
     assert last is not None
@@ -141,6 +142,8 @@ def test_a_plan_that_was_left_and_taken_again_is_agreed_anew() -> None:
             Term(plan_id=plan, starts_at=start, ends_at=end, paused=paused, terms=terms)
             for (plan, paused), start, end in zip(rows, days, [*days[1:], None], strict=True)
         ],
+        MADE,
     )
-    found = [line.segment_at(day) for day in days]
-    assert [one and one.agreed_from.day for one in found] == [1, None, 1, 12, 20]
+    holder = line.holder_of("a")
+    assert holder is not None
+    assert holder.joined == [days[0], days[4]]

@@ -73,7 +73,7 @@ def test_after_a_plan_change_in_mid_period_the_actual_is_what_was_charged(house:
     house.subscribe()
     house.use(20, at=day(5))
     house.change("change_plan", at=day(11), plan_id="b")
-    house.quota("b", "0", DIME, at=day(15), immediate=True)
+    house.quota("b", "0", DIME, at=day(15), effective="now")
     house.use(100, at=day(16))
     house.bill(day(1, month=2) + LATER)
     (row,) = ask(house, end=day(1, month=2))

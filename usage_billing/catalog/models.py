@@ -20,7 +20,9 @@ from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from usage_billing.catalog.fees import FeeTiming
+from usage_billing.core.clock import instant_text
 from usage_billing.core.limits import MAX_NAME, MAX_UNIT_NAME
+from usage_billing.core.versions import Effective
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Price, Quantity
 
@@ -76,11 +78,13 @@ class UsageType(Base):
 class UsageQuota(Base):
     """For a plan and a usage type: the allowance per period and the price beyond it.
 
-    A row is a version and is never edited, except that its successor ends it. It holds from ``effective_from`` until
-    before ``effective_until`` (null: for ever). A version counts for the periods that start within that span. An
-    ``immediate`` version counts from ``effective_from`` itself, and cuts the period under way there. Versions of one
-    plan and type cannot overlap. A version with a ``subscription_id`` is that subscription's own, and goes before the
-    plan's.
+    A row is a version and is never edited, except that its successor ends it. ``effective`` says how it was asked to
+    take effect, ``asked_at`` (null: ``effective_from``) for which moment. An ``immediate`` version holds from
+    ``effective_from`` itself; from when another does depends on the subscription (``core.versions``), and
+    ``effective_from`` tells it for periods by the calendar in UTC. It holds until before ``effective_until`` (null: for
+    ever). Versions of one plan and type cannot overlap. A version with a ``subscription_id`` is that subscription's
+    own, on whatever plan it is, and goes before the plan's. ``ended_at`` is from when on an own one holds no more,
+    ``ended_by`` the change of the subscription that ends it.
     """
 
     __tablename__ = "usage_quotas"
@@ -95,6 +99,7 @@ class UsageQuota(Base):
         ),
         Index("ix_usage_quotas_subscription", "subscription_id", postgresql_where=text("subscription_id IS NOT NULL")),
         CheckConstraint("monthly_limit IS NULL OR monthly_limit BETWEEN 0 AND 1e15", name="monthly_limit"),
+        CheckConstraint("effective IN ('next_period', 'period', 'now', 'start', 'instant')", name="effective"),
         CheckConstraint("effective_until IS NULL OR effective_until >= effective_from", name="span"),
         ExcludeConstraint(
             ("plan_id", "="),
@@ -118,3 +123,12 @@ class UsageQuota(Base):
     effective_from: Mapped[Instant]
     effective_until: Mapped[Instant | None]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    effective: Mapped[str] = mapped_column(String(16), server_default=Effective.NEXT_PERIOD)
+    asked_at: Mapped[Instant | None]
+    ended_at: Mapped[Instant | None]
+    ended_by: Mapped[int | None] = mapped_column(BigInteger)
+
+    @property
+    def asked_effective(self) -> str:
+        """How it was asked to take effect: a word, or the time that was given."""
+        return instant_text(self.effective_from) if self.effective == Effective.INSTANT else self.effective

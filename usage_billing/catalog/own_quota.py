@@ -7,6 +7,7 @@ from typing import Any
 from usage_billing.catalog.service import NewQuota
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal, plain
 from usage_billing.core.errors import InvalidInput
+from usage_billing.core.versions import Effective
 
 _NAMES = frozenset({"usageType", "monthlyLimit", "unitPrice", "price", "currency", "unitName"})
 
@@ -22,7 +23,7 @@ class OwnQuota:
     unit_name: str | None = None
 
     def of(self, *, plan_id: str, subscription_id: str) -> NewQuota:
-        """The quota of a subscription on a plan, which holds from an instant and not from the next period."""
+        """The quota of a subscription on a plan, which holds from its start."""
         return NewQuota(
             plan_id=plan_id,
             usage_type=self.usage_type,
@@ -30,7 +31,7 @@ class OwnQuota:
             price=self.price,
             unit_name=self.unit_name,
             subscription_id=subscription_id,
-            immediate=True,
+            effective=Effective.START,
             currency=self.currency,
         )
 

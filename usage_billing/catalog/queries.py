@@ -7,32 +7,41 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
-from usage_billing.catalog.quotas import QuotaBook, QuotaKey, QuotaVersion
+from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.errors import NotFound
 from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.db.filters import equal, within
 from usage_billing.db.rows import reader
 
-_QUOTAS = text("""
-    SELECT plan_id, usage_type_id, subscription_id, id, version, immediate, monthly_limit AS limit, price, unit_name,
-        effective_from
-    FROM usage_quotas
-    WHERE plan_id = ANY(CAST(:plans AS text[]))
-        AND (subscription_id IS NULL OR subscription_id = ANY(CAST(:owners AS text[])))
-    ORDER BY version DESC
-""")
+_VERSION = """
+    id, plan_id, usage_type_id, subscription_id, monthly_limit AS limit, price, unit_name, effective,
+    immediate AS exact, version = 1 AND subscription_id IS NULL AS first, effective_from,
+    coalesce(asked_at, effective_from) AS asked_at, created_at AS made_at, ended_at
+"""
+_QUOTAS = text(f"""
+    SELECT {_VERSION} FROM usage_quotas
+    WHERE plan_id = ANY(CAST(:plans AS text[])) AND subscription_id IS NULL
+    UNION ALL
+    SELECT {_VERSION} FROM usage_quotas
+    WHERE subscription_id = ANY(CAST(:owners AS text[]))
+    ORDER BY id
+""")  # noqa: S608
 
 Named = TypeVar("Named", Plan, UsageType)
 
 
 def quotas_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: Iterable[str] = ()) -> QuotaBook:
-    """Every quota version of these plans, and every own version that these subscriptions have on them."""
-    versions: dict[QuotaKey, list[QuotaVersion]] = {}
+    """Every quota version of these plans, and every version that is one of these subscriptions' own."""
+    listed: dict[tuple[str, str], list[QuotaVersion]] = {}
+    own: dict[tuple[str, str], list[QuotaVersion]] = {}
     rows = session.execute(_QUOTAS, {"plans": list(set(plan_ids)), "owners": list(set(subscription_ids))})
     version = reader(rows, QuotaVersion)
     for row in rows:
-        versions.setdefault((row.plan_id, row.usage_type_id, row.subscription_id), []).append(version(row))
-    return QuotaBook(versions)
+        if row.subscription_id is None:
+            listed.setdefault((row.plan_id, row.usage_type_id), []).append(version(row))
+        else:
+            own.setdefault((row.subscription_id, row.usage_type_id), []).append(version(row))
+    return QuotaBook(listed, own)
 
 
 def plans_by_id(session: Session, plan_ids: Iterable[str]) -> dict[str, Plan]:
@@ -87,7 +96,7 @@ def quotas_where(
     subscription_id: str | None = None,
     current: bool | None = None,
 ) -> Select[UsageQuota]:
-    """The statement for a list of versions of quotas; ``current`` False: those that a later one has replaced."""
+    """The statement for a list of versions of quotas; ``current`` False: those of which the end is told."""
     asked = {
         UsageQuota.plan_id: plan_id,
         UsageQuota.usage_type_id: usage_type,

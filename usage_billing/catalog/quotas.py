@@ -1,81 +1,78 @@
-"""Versions of quotas, and which of them is in force when. Pure."""
+"""Versions of quotas. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from usage_billing.rating.price import has_minimum
 
-QuotaKey = tuple[str, str, str | None]
-"""(plan id, usage type id, id of the subscription whose own quota it is, or None for the plan's quota)."""
-
 
 class QuotaVersion(NamedTuple):
-    """One version of a quota, for arithmetic. ``limit`` is the allowance per period; with None nothing is charged."""
+    """One version of a quota, for arithmetic. ``limit`` is the allowance per period; with None nothing is charged.
+
+    ``plan_id`` is the plan that it was given for. From when it holds ``core.versions`` says.
+    """
 
     id: int
-    version: int
-    immediate: bool
+    plan_id: str
     limit: Decimal | None
     price: dict[str, Any]
     unit_name: str
+    effective: str
+    exact: bool
+    first: bool
+    asked_at: datetime
     effective_from: datetime
+    made_at: datetime
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaBook:
-    """Every version of the quotas of some plans, newest first; it answers which version is in force."""
+    """The versions of the quotas of some plans, by plan and usage type, and of those that are some subscriptions' own.
 
-    versions: dict[QuotaKey, list[QuotaVersion]]
+    ``own`` goes by subscription and usage type.
+    """
 
-    def in_force(
-        self, plan_id: str, usage_type_id: str, subscription_id: str, *, period_start: datetime, at: datetime
-    ) -> QuotaVersion | None:
-        """The version for the segment that begins ``at``, of a period that begins at ``period_start``.
+    listed: dict[tuple[str, str], list[QuotaVersion]]
+    own: dict[tuple[str, str], list[QuotaVersion]]
+    _ids: dict[int, QuotaVersion] = field(default_factory=dict)
+    _types: dict[str, set[str]] = field(default_factory=dict)
+    _own_types: dict[str, set[str]] = field(default_factory=dict)
 
-        A version counts from the first period that begins at its ``effective_from`` or later, an immediate one from
-        ``effective_from`` itself. The subscription's own quota goes before the plan's. The result is None when the
-        usage type has no quota.
-        """
-        for key in ((plan_id, usage_type_id, subscription_id), (plan_id, usage_type_id, None)):
-            for quota in self.versions.get(key, ()):
-                if quota.effective_from <= (at if quota.immediate else period_start):
-                    return quota
-        return None
-
-    def cuts(
-        self, plan_id: str, usage_type_id: str, subscription_id: str, *, period_start: datetime, start: datetime
-    ) -> Sequence[datetime]:
-        """The instants after ``start`` at which an immediate version takes effect for this subscription, in order.
-
-        While the subscription has its own quota, the plan's versions change nothing for it, and so cut nothing.
-        """
-        keys = ((plan_id, usage_type_id, subscription_id), (plan_id, usage_type_id, None))
-        instants = {q.effective_from for key in keys for q in self.versions.get(key, ()) if q.immediate}
-        found: list[datetime] = []
-        before = self.in_force(*keys[0], period_start=period_start, at=start)
-        for instant in sorted(instant for instant in instants if instant > start):
-            after = self.in_force(*keys[0], period_start=period_start, at=instant)
-            if after is not before:
-                found.append(instant)
-            before = after
-        return found
+    def __post_init__(self) -> None:
+        for found in (*self.listed.values(), *self.own.values()):
+            self._ids.update((quota.id, quota) for quota in found)
+        for types, keys in ((self._types, self.listed), (self._own_types, self.own)):
+            for name, usage_type in keys:
+                types.setdefault(name, set()).add(usage_type)
 
     def by_id(self, quota_id: int | None) -> QuotaVersion | None:
         """The version with this id; None when it is not in the book."""
-        return next((quota for found in self.versions.values() for quota in found if quota.id == quota_id), None)
+        return None if quota_id is None else self._ids.get(quota_id)
 
     def has_minimum(self, plan_id: str, subscription_id: str) -> bool:
         """Whether any version of the plan's quotas, or of the subscription's own, has a minimum amount."""
-        return any(
-            has_minimum(quota.price)
-            for key, found in self.versions.items()
-            if key[0] == plan_id and key[2] in {None, subscription_id}
-            for quota in found
-        )
+        listed = (self.listed[plan_id, type] for type in self._types.get(plan_id, ()))
+        own = (self.own[subscription_id, type] for type in self._own_types.get(subscription_id, ()))
+        return any(has_minimum(quota.price) for found in (*listed, *own) for quota in found)
 
     def usage_types_of(self, plan_id: str, subscription_id: str) -> list[str]:
         """The usage types for which the plan has a quota, or the subscription has its own; sorted."""
-        return sorted({key[1] for key in self.versions if key[0] == plan_id and key[2] in {None, subscription_id}})
+        return sorted(self._types.get(plan_id, set()) | self._own_types.get(subscription_id, set()))
+
+    def changed(self, change: Callable[[QuotaVersion], QuotaVersion | None]) -> "QuotaBook":
+        """Another book, each version as ``change`` has it; without those for which that is None."""
+        kept = (
+            {key: [change(one) for one in found] for key, found in kind.items()} for kind in (self.listed, self.own)
+        )
+        listed, own = ({key: [one for one in found if one] for key, found in kind.items()} for kind in kept)
+        return QuotaBook(listed, own)
+
+    @property
+    def cutting(self) -> tuple[set[str], set[str]]:
+        """The plans, and the subscriptions, that have a version which may begin or end within a period."""
+        plans = {key[0] for key, found in self.listed.items() if any(quota.exact for quota in found)}
+        return plans, {subscription_id for subscription_id, _ in self.own}

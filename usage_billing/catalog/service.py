@@ -1,5 +1,6 @@
 """Changes the catalogue: plans, usage types, and new versions of quotas."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,12 +16,14 @@ from usage_billing.core.choices import INTERVALS, METHODS, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.limits import MAX_COUNT
+from usage_billing.core.periods import Cadence, period_at
+from usage_billing.core.versions import Effective
 from usage_billing.rating.currency import is_currency
 from usage_billing.rating.engine import check_storable
 from usage_billing.rating.price import parse_price
 
 BEFORE_ALL_PERIODS = datetime(1970, 1, 1, tzinfo=UTC)
-"""From when the first version of a plan's quota holds. Usage that was counted before it existed is billed by it."""
+"""From when a version is said to hold that holds from the start of every subscription."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +57,9 @@ class NewQuota:
     """What a caller gives of a quota. ``limit`` is the allowance per period; with None nothing is charged.
 
     ``price`` has its decimals as texts, in units of the plan's currency; a ``currency`` that is given must be that one.
-    ``subscription_id`` makes the quota that subscription's own. ``immediate`` lets it count from now on instead of from
-    the next period.
+    ``subscription_id`` makes the quota that subscription's own. ``effective`` is one of ``Effective`` or an aware
+    instant; None is for the first one of a plan the period that runs, and for a later one the next. With
+    ``reprice_usage`` it may make what is recorded dearer.
     """
 
     plan_id: str
@@ -64,8 +68,9 @@ class NewQuota:
     price: dict[str, object]
     unit_name: str | None = None
     subscription_id: str | None = None
-    immediate: bool = False
+    effective: str | datetime | None = None
     currency: str | None = None
+    reprice_usage: bool = False
 
 
 def add_plan(session: Session, new: NewPlan) -> Plan:
@@ -116,12 +121,12 @@ def add_usage_type(session: Session, new: NewUsageType) -> UsageType:
     return added
 
 
-def add_quota_version(session: Session, new: NewQuota, *, now: datetime) -> UsageQuota:
-    """Store a version that holds for every period that starts at ``now`` or later, or at once if it is immediate.
+def add_quota_version(
+    session: Session, new: NewQuota, *, now: datetime, holds_from: datetime | None = None
+) -> UsageQuota:
+    """Store a version that was asked for at ``now``; ``holds_from`` is from when it holds where that is one instant.
 
-    The first version of a plan's quota also holds for all periods before. The version before this one ends at ``now``,
-    so nothing earlier is priced anew. Raises InvalidInput for an unknown plan or usage type, another currency than the
-    plan's, or a wrong price.
+    Raises InvalidInput for an unknown plan or usage type, another currency than the plan's, or a wrong price.
     """
     price = parse_price(new.price)
     check_storable(price)
@@ -134,34 +139,92 @@ def add_quota_version(session: Session, new: NewQuota, *, now: datetime) -> Usag
     usage_type = session.get(UsageType, new.usage_type)
     if usage_type is None:
         raise InvalidInput.field("/usageType", f"there is no usage type {new.usage_type}", code="unknown_usage_type")
-    last = session.scalars(
-        select(UsageQuota)
-        .where(
-            UsageQuota.plan_id == plan.id,
-            UsageQuota.usage_type_id == usage_type.id,
-            UsageQuota.subscription_id.is_not_distinct_from(new.subscription_id),
-        )
-        .order_by(UsageQuota.version.desc())
-        .limit(1)
-    ).first()
-    effective_from = BEFORE_ALL_PERIODS if last is None and new.subscription_id is None else now
-    if last is not None:
-        last.effective_until = effective_from = max(now, last.effective_from)
-        session.flush()
-    quota = UsageQuota(
+    versions = versions_of(session, new)
+    effective = _effective(new, is_first=not versions)
+    begins = holds_from or now
+    if holds_from is None and effective not in {Effective.NOW, Effective.INSTANT}:
+        begins = _begins_by_calendar(plan, effective, now)
+    version = UsageQuota(
         plan_id=plan.id,
         usage_type_id=usage_type.id,
         subscription_id=new.subscription_id,
-        version=1 if last is None else last.version + 1,
-        immediate=new.immediate and effective_from != BEFORE_ALL_PERIODS,
+        version=1 + max((one.version for one in versions), default=0),
+        immediate=new.subscription_id is not None or effective in {Effective.NOW, Effective.INSTANT},
         monthly_limit=new.limit,
         price=price.fields(),
         unit_name=new.unit_name or usage_type.unit_name,
-        effective_from=effective_from,
+        effective=effective,
+        asked_at=now,
+        effective_from=begins,
     )
-    session.add(quota)
-    session.flush()
-    return quota
+    tell_ends(session, versions, added=version)
+    return version
+
+
+def versions_of(session: Session, new: NewQuota) -> list[UsageQuota]:
+    """The versions that there are of the quota that ``new`` would be one of, in the order made."""
+    if new.subscription_id is not None:
+        return own_versions(session, new.subscription_id, new.usage_type)
+    statement = select(UsageQuota).where(
+        UsageQuota.plan_id == new.plan_id,
+        UsageQuota.usage_type_id == new.usage_type,
+        UsageQuota.subscription_id.is_(None),
+    )
+    return list(session.scalars(statement.order_by(UsageQuota.id)))
+
+
+def own_versions(session: Session, subscription_id: str, usage_type: str) -> list[UsageQuota]:
+    """The versions of a subscription's own quota, in the order made, whatever plan each was given on."""
+    statement = select(UsageQuota).where(
+        UsageQuota.subscription_id == subscription_id, UsageQuota.usage_type_id == usage_type
+    )
+    return list(session.scalars(statement.order_by(UsageQuota.id)))
+
+
+def tell_ends(session: Session, versions: Sequence[UsageQuota], *, added: UsageQuota | None = None) -> None:
+    """Store until when each version of a quota holds, and a version that is ``added``.
+
+    One ends where the next begins, or where it was ended.
+    """
+    every = [*versions, *([added] if added else [])]
+    order = sorted(range(len(every)), key=lambda place: (every[place].effective_from, place))
+    ends: dict[int, datetime | None] = {}
+    for place, following in zip(order, [*order[1:], None], strict=True):
+        one = every[place]
+        told = [] if following is None else [every[following].effective_from]
+        told += [] if one.ended_at is None else [max(one.ended_at, one.effective_from)]
+        ends[place] = min(told, default=None)
+    # Those that end earlier go first: at no moment two of them overlap.
+    for shrinks in (True, False):
+        for place, one in enumerate(every):
+            until = ends[place]
+            if one is not added and shrinks == (until is not None and _is_sooner(until, one.effective_until)):
+                one.effective_until = until
+        session.flush()
+        if shrinks and added is not None:
+            added.effective_until = ends[len(versions)]
+            session.add(added)
+            session.flush()
+
+
+def _is_sooner(instant: datetime, other: datetime | None) -> bool:
+    return other is None or instant < other
+
+
+def _effective(new: NewQuota, *, is_first: bool) -> Effective:
+    if isinstance(new.effective, datetime):
+        return Effective.INSTANT
+    if new.effective is not None:
+        return Effective(new.effective)
+    return Effective.PERIOD if is_first else Effective.NEXT_PERIOD
+
+
+def _begins_by_calendar(plan: Plan, effective: Effective, now: datetime) -> datetime:
+    """From when it holds for a subscription whose periods go by the calendar in UTC."""
+    if effective == Effective.START:
+        return BEFORE_ALL_PERIODS
+    running = period_at(now, zone="UTC", cadence=Cadence(plan.interval, plan.interval_count))
+    return running.start if effective == Effective.PERIOD or running.start == now else running.end
 
 
 def change_plan(session: Session, plan_id: str, *, name: str) -> Plan:

@@ -64,7 +64,7 @@ _SETTLE = text("""
 _SETTLE_AS_IS = text("UPDATE usage_summaries SET to_rate = false WHERE id = ANY(CAST(:ids AS bigint[]))")
 _REOPEN = text("UPDATE usage_summaries SET to_rate = true WHERE id = ANY(CAST(:ids AS bigint[]))")
 _REOPEN_FROM = text(
-    "UPDATE usage_summaries SET to_rate = true WHERE subscription_id = :subscription AND period_end > :since"
+    "UPDATE usage_summaries SET to_rate = true WHERE subscription_id = :subscription AND bills_at > :since"
 )
 
 # Locked in the order of all writers. Those marked already are locked too: billing may be clearing the mark at this
@@ -73,8 +73,7 @@ _REOPEN_FOR_QUOTA = text(
     """
     UPDATE usage_summaries AS s SET to_rate = true FROM (
         SELECT s.id FROM usage_summaries AS s WHERE s.usage_type_id = :type
-            AND CASE WHEN :immediate THEN s.bills_at > :since ELSE s.period_start >= :since END
-            AND (CAST(:own AS text) IS NULL OR s.subscription_id = :own)
+            AND CASE WHEN :comes THEN s.period_start >= :since ELSE s.bills_at > :since END
             AND EXISTS (
                 SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.subscription_id AND t.plan_id = :plan
             )
@@ -136,7 +135,7 @@ def reopen(session: Session, summary_ids: Collection[int]) -> None:
 
 
 def reopen_from(session: Session, subscription_id: str, *, since: datetime) -> None:
-    """Let billing look again at each summary of a subscription that ends after ``since``."""
+    """Let billing look again at each summary of a subscription whose period bills after ``since``."""
     session.execute(_REOPEN_FROM, {"subscription": subscription_id, "since": since})
 
 
@@ -145,16 +144,11 @@ def reopen_for_quota(
     *,
     plan_id: str,
     usage_type_id: str,
-    subscription_id: str | None,
     since: datetime,
-    immediate: bool,
+    comes: bool,
 ) -> None:
-    """Let billing look again at every summary that a new version of a quota may apply to.
+    """Let billing look again at every summary that a new version of a plan's quota may apply to.
 
-    The version holds from ``since``: an ``immediate`` one also for what is under way then. With ``subscription_id``
-    it is that subscription's own.
+    The version holds from ``since`` on, in what is under way then or, if it ``comes``, in what begins later.
     """
-    session.execute(
-        _REOPEN_FOR_QUOTA,
-        {"plan": plan_id, "type": usage_type_id, "own": subscription_id, "since": since, "immediate": immediate},
-    )
+    session.execute(_REOPEN_FOR_QUOTA, {"plan": plan_id, "type": usage_type_id, "since": since, "comes": comes})

@@ -11,8 +11,8 @@ from usage_billing.catalog.queries import quotas_of
 from usage_billing.core.periods import period_at
 from usage_billing.core.spans import Span
 from usage_billing.customers.queries import get_customer
+from usage_billing.invoicing.estimates import PeriodOfType, reckon
 from usage_billing.metering.queries import PeriodTotal, totals_of
-from usage_billing.reports.usage_periods import PeriodOfType, reckon
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.queries import Contract, contracts_of
 

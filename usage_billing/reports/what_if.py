@@ -7,7 +7,7 @@ periods up to its end, less that up to its start, so the parts of any span add u
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -129,7 +129,8 @@ def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:
             moved[-1] = replace(moved[-1], ends_at=term.ends_at)
         else:
             moved.append(term)
-    return Timeline(line.zone, moved)
+    # As if it were subscribed now: the plan's first prices hold for all of it.
+    return Timeline(line.zone, moved, datetime.max.replace(tzinfo=UTC))
 
 
 def _fees(timeline: Timeline, plans: Mapping[str, Plan], span: Period) -> Decimal:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.periods import Period
+from usage_billing.core.versions import ALWAYS, Course, Some, before, course_of, effective_instant, is_always
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
+
+INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +124,50 @@ def agreed_at(
 def agreed_within(
     timeline: Timeline, quotas: QuotaBook, subscription_id: str, usage_type_id: str, segment: Segment
 ) -> Iterator[AgreedSegment]:
-    """The parts that versions which took effect at once cut ``segment`` into, in order."""
-    key = (segment.plan_id, usage_type_id, subscription_id)
-    since = segment.agreed_from
-    cuts = [cut for cut in quotas.cuts(*key, period_start=since, start=segment.start) if cut < segment.end]
+    """The parts that versions which begin or end within ``segment`` cut it into, in order."""
+    course = quota_course(timeline, quotas, subscription_id, usage_type_id, segment.plan_id)
+    cuts = cuts_within(course, segment)
     for begins in (segment.start, *cuts):
         part = timeline.segment_at(begins, cuts=cuts) if cuts else segment
         if part is not None:
-            yield AgreedSegment(part, quotas.in_force(*key, period_start=since, at=begins))
+            yield AgreedSegment(part, course.at(begins))
+
+
+def quota_course(
+    timeline: Timeline, quotas: QuotaBook, subscription_id: str, usage_type_id: str, plan_id: str
+) -> Course[QuotaVersion]:
+    """Which quota holds when for a usage type while a subscription is on a plan: its own goes before the plan's."""
+    listed = quotas.listed.get((plan_id, usage_type_id), ())
+    own = quotas.own.get((subscription_id, usage_type_id), ())
+    course = version_course(timeline, listed, plan_id)
+    return course if not own else before(_own_course(timeline, own), course)
+
+
+def version_course(timeline: Timeline, versions: Sequence[Some], plan_id: str) -> Course[Some]:
+    """Which of a plan's versions holds when for a subscription."""
+    if len(versions) == 1 and is_always(versions[0], timeline.made_at):
+        return Course((ALWAYS,), versions)
+    if not versions:
+        return Course()
+    holder = timeline.holder_of(plan_id)
+    return course_of(versions, [None if holder is None else effective_instant(one, holder) for one in versions])
+
+
+def cuts_within(course: Course[Some], segment: Segment) -> list[datetime]:
+    """The instants within a segment at which another version begins to hold, or none does any more."""
+    return [
+        instant
+        for instant in course.instants
+        if segment.start < instant < segment.end and course.at(instant) is not course.at(instant - INSTANT)
+    ]
+
+
+def _own_course(timeline: Timeline, own: Sequence[QuotaVersion]) -> Course[QuotaVersion]:
+    instants: list[datetime | None] = []
+    for version in own:
+        holder = None if version.exact else timeline.holder_of(version.plan_id)
+        if version.exact:
+            instants.append(ALWAYS if is_always(version, timeline.made_at) else version.effective_from)
+        else:
+            instants.append(None if holder is None else effective_instant(version, holder))
+    return course_of(own, instants)

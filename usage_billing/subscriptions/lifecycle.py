@@ -15,6 +15,7 @@ from functools import lru_cache
 from usage_billing.core.choices import NOT_AT_ALL
 from usage_billing.core.periods import Cadence, Period, period_at
 from usage_billing.core.proration import part_of, share_until
+from usage_billing.core.versions import Holder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +50,13 @@ class Segment:
     """A part of ``period`` within one term: the whole period, unless something changes in it.
 
     ``first`` and ``last`` are running shares of the subscribed part of the period, from 0 to 1, at the segment's begin
-    and end: its part of a fee lies between them. ``agreed_from`` is since when, within this period, the subscription
-    has been on the plan: a quota version that was in force by then holds. ``bills_at`` is when it is invoiced.
+    and end: its part of a fee lies between them. ``bills_at`` is when it is invoiced.
     """
 
     start: datetime
     end: datetime
     period: Period
     plan_id: str
-    agreed_from: datetime
     bills_at: datetime
     first: Fraction
     last: Fraction
@@ -79,7 +78,6 @@ def _whole(period: Period, plan_id: str, terms: Terms) -> Segment:
         end=period.end,
         period=period,
         plan_id=plan_id,
-        agreed_from=period.start,
         bills_at=period.end,
         first=Fraction(0),
         last=Fraction(1),
@@ -89,14 +87,20 @@ def _whole(period: Period, plan_id: str, terms: Terms) -> Segment:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The terms of one subscription in order, and the time zone of its periods."""
+    """The terms of one subscription in order, the time zone of its periods, and when we made it."""
 
     zone: str
     terms: Sequence[Term]
+    made_at: datetime
 
     def term_at(self, instant: datetime) -> Term | None:
         """The term in force at ``instant``; None before the first term and after the last."""
         return next((term for term in self.terms if instant in term), None)
+
+    def plan_at(self, instant: datetime) -> str:
+        """The plan at ``instant``: before the start the first one, after the end the last one."""
+        begun = [term.plan_id for term in self.terms if term.starts_at <= instant]
+        return begun[-1] if begun else self.terms[0].plan_id
 
     def segment_at(self, instant: datetime, *, cuts: Sequence[datetime] = ()) -> Segment | None:
         """The segment around ``instant``, cut at ``cuts`` too; None when the subscription is paused or not running."""
@@ -115,7 +119,6 @@ class Timeline:
             end=end,
             period=period,
             plan_id=term.plan_id,
-            agreed_from=max(period.start, self._on_plan_since(term)),
             # When the subscription ends within the period, its final invoice does not wait for the period's end.
             bills_at=period.end if ended is None else min(period.end, ended),
             first=first,
@@ -137,15 +140,19 @@ class Timeline:
             if segment is not None and segment.period == period:
                 yield segment
 
-    def _on_plan_since(self, term: Term) -> datetime:
-        """Since when the subscription has been on the plan of ``term``, pauses on that plan included."""
-        since = term.starts_at
-        for earlier in reversed(self.terms):
-            if earlier.ends_at == since:
-                if earlier.plan_id != term.plan_id:
-                    break
-                since = earlier.starts_at
-        return since
+    def holder_of(self, plan_id: str) -> Holder | None:
+        """What decides from when the versions of a plan hold; None when the subscription never is on it."""
+        terms = [term for term in self.terms if term.plan_id == plan_id]
+        if not terms:
+            return None
+        stays = {term.ends_at for term in terms}
+        cadence = terms[0].terms.cadence
+        return Holder(
+            made_at=self.made_at,
+            ended_at=self.terms[-1].ends_at,
+            joined=[term.starts_at for term in terms if term.starts_at not in stays],
+            period_around=lambda instant: period_at(instant, zone=self.zone, cadence=cadence),
+        )
 
     def _shares(self, start: datetime, end: datetime, period: Period, term: Term) -> tuple[Fraction, Fraction]:
         """The running shares of the subscribed part of ``period`` at which a segment begins and ends.

@@ -25,13 +25,24 @@ _SAVE = text("""
 """)
 
 _ON_PLAN = """
-    (CAST(:own AS text) IS NULL OR id = :own)
-    AND EXISTS (SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.id AND t.plan_id = :plan)
+    CASE WHEN CAST(:own AS text) IS NULL
+        THEN EXISTS (SELECT FROM subscription_terms AS t WHERE t.subscription_id = s.id AND t.plan_id = :plan)
+        ELSE s.id = :own END
 """
 _LOCK_ON_PLAN = text(f"SELECT id FROM subscriptions AS s WHERE {_ON_PLAN} ORDER BY id FOR NO KEY UPDATE")  # noqa: S608
-_OPEN_AGAIN = text(
-    f"UPDATE subscriptions AS s SET opens_at = least(opens_at, greatest(:now, started_at)) WHERE {_ON_PLAN}"  # noqa: S608
-)
+# From the beginning of the longest period that can run then.
+_OPEN_AGAIN = text(f"""
+    UPDATE subscriptions AS s
+    SET opens_at = least(opens_at, greatest(started_at, CAST(:since AS timestamptz) - p.longest))
+    FROM (
+        SELECT max(q.interval_count * CASE q.interval
+            WHEN 'day' THEN interval '25 hours' WHEN 'week' THEN interval '8 days' WHEN 'month' THEN interval '31 days'
+            WHEN 'quarter' THEN interval '92 days' ELSE interval '366 days' END) AS longest
+        FROM plans AS q
+        WHERE q.id = :plan
+    ) AS p
+    WHERE {_ON_PLAN}
+""")  # noqa: S608
 
 
 @dataclass(slots=True)
@@ -61,11 +72,14 @@ def save_openings(session: Session, changed: Sequence[BilledSubscription]) -> No
         session.execute(_SAVE, {"ids": [one.id for one in changed], "openings": [one.opens_at for one in changed]})
 
 
-def lock_to_open(session: Session, *, plan_id: str, subscription_id: str | None) -> None:
-    """Lock every subscription that is or was on a plan, or one of them, as billing does, before the plan is locked."""
-    session.execute(_LOCK_ON_PLAN, {"plan": plan_id, "own": subscription_id})
+def lock_to_open(session: Session, *, plan_id: str) -> None:
+    """Lock every subscription that is or was on a plan, as billing does, before the plan is locked."""
+    session.execute(_LOCK_ON_PLAN, {"plan": plan_id, "own": None})
 
 
-def open_again(session: Session, *, plan_id: str, subscription_id: str | None, now: datetime) -> None:
-    """Let billing look at their periods from the one under way on: a minimum is due there without any use."""
-    session.execute(_OPEN_AGAIN, {"plan": plan_id, "own": subscription_id, "now": now})
+def open_again(session: Session, *, plan_id: str, subscription_id: str | None, since: datetime) -> None:
+    """Let billing look at their periods from the one around ``since`` on: fees and minimums are due without any use.
+
+    Of every subscription that is or was on the plan, or of one.
+    """
+    session.execute(_OPEN_AGAIN, {"plan": plan_id, "own": subscription_id, "since": since})

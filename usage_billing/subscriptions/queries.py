@@ -22,7 +22,7 @@ from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 from usage_billing.subscriptions.states import ENDED, PAUSED
 
 _COLUMNS = """
-    s.id, s.timezone, CASE s.anchor WHEN :anniversary THEN s.started_at END AS anchor,
+    s.id, s.timezone, s.created_at AS made_at, CASE s.anchor WHEN :anniversary THEN s.started_at END AS anchor,
     coalesce(s.anchor_day, 1) AS day, t.plan_id, t.starts_at, t.ends_at, t.paused, p.interval, p.interval_count,
     p.proration, p.prorates_edges, p.on_downgrade = 'charge' AS claws_back
 """
@@ -38,20 +38,20 @@ _THESE = """
     ORDER BY t.subscription_id, t.starts_at
 """
 _TERMS = text(f"SELECT {_COLUMNS}{_TABLES}{_THESE % 'CAST(:ids AS text[])'}")
-_CONTRACTS = f"SELECT {_COLUMNS}, s.customer_id, s.plan_id AS present_plan, p.currency{_TABLES}{_THESE}"
+_CONTRACTS = f"SELECT {_COLUMNS}, s.customer_id, p.currency{_TABLES}{_THESE}"
 _CONTRACT = text(_CONTRACTS % "ARRAY[CAST(:id AS text)]")
+_CONTRACTS_BY_ID = text(_CONTRACTS % "CAST(:ids AS text[])")
 _CONTRACTS_OF_CUSTOMER = text(_CONTRACTS % "ARRAY(SELECT id FROM subscriptions WHERE customer_id = :id)")
 _OWNER = text("SELECT customer_id FROM subscriptions WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A subscription to be read: its customer, the plan of its last term, that plan's currency, and its terms."""
+    """A subscription to be read: its customer, its terms, and the currency of its plans."""
 
     id: str
     timeline: Timeline
     customer_id: str
-    plan_id: str
     currency: str
 
 
@@ -167,6 +167,11 @@ def get_contract(session: Session, subscription_id: str) -> Contract:
     return found[0]
 
 
+def contracts_by_id(session: Session, ids: Collection[str]) -> list[Contract]:
+    """The contracts of these subscriptions, ordered by id; a subscription that does not exist is absent."""
+    return _contracts(session.execute(_CONTRACTS_BY_ID, {"ids": list(ids), "anniversary": Anchor.ANNIVERSARY}).all())
+
+
 def contracts_of(session: Session, customer_id: str) -> list[Contract]:
     """The contracts of a customer, ordered by subscription id; none when there is no such customer."""
     return _contracts(
@@ -175,14 +180,12 @@ def contracts_of(session: Session, customer_id: str) -> list[Contract]:
 
 
 def _contracts(rows: Collection[Any]) -> list[Contract]:
-    """The plan of the last term is the subscription's."""
     last: Mapping[str, Any] = {row.id: row for row in rows}
     return [
         Contract(
             id=id,
             timeline=timeline,
             customer_id=last[id].customer_id,
-            plan_id=last[id].present_plan,
             currency=last[id].currency,
         )
         for id, timeline in _timelines(rows).items()
@@ -203,7 +206,8 @@ def _timelines(rows: Iterable[Any]) -> dict[str, Timeline]:
             )
         term = Term(plan_id=row.plan_id, starts_at=row.starts_at, ends_at=row.ends_at, paused=row.paused, terms=terms)
         timeline = found.get(row.id)
-        found[row.id] = Timeline(row.timezone, (term,) if timeline is None else (*timeline.terms, term))
+        terms_so_far = (term,) if timeline is None else (*timeline.terms, term)
+        found[row.id] = Timeline(row.timezone, terms_so_far, row.made_at)
     return found
 
 

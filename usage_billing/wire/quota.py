@@ -1,11 +1,20 @@
 """How a quota looks. Pure."""
 
-from usage_billing.core.limits import MAX_BIGINT
-from usage_billing.wire.kinds import PLAIN, Either, Identifier, Instant, Price, Quantity, Text, Whole
-from usage_billing.wire.noun import Field, Noun
+from dataclasses import replace
 
-NEXT_PERIOD = "next_period"
-NOW = "now"
+from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.wire.kinds import PLAIN, Identifier, Instant, Price, Quantity, Text, Whole
+from usage_billing.wire.noun import Field, Noun, One
+
+UNBILLED = Noun(
+    "UnbilledUsage",
+    "Usage from before the first quota of its plan, which stays without a price.",
+    (
+        Field("recordings", Whole(), "How many recordings."),
+        Field("quantity", Quantity(), "How many units."),
+        Field("subscriptions", Whole(), "Of how many subscriptions."),
+    ),
+)
 
 QUOTA = Noun(
     "Quota",
@@ -29,13 +38,33 @@ QUOTA = Noun(
         Field("subscriptionId", Identifier(), "The one subscription that it is for; null for all.", nullable=True),
         Field(
             "effective",
-            Either(yes=NOW, no=NEXT_PERIOD),
-            "Whether it took effect at once, or with the next period.",
+            PLAIN,
+            "How it was asked to take effect: next_period, period, now, start, or a time.",
             derived=True,
-            attribute="immediate",
+            attribute="asked_effective",
         ),
-        Field("effectiveFrom", Instant(), "From when on it is in force."),
+        Field(
+            "effectiveFrom",
+            Instant(),
+            "From when on it holds; a plan's by periods, for those of the calendar in UTC.",
+        ),
         Field("effectiveUntil", Instant(), "Until when, exclusive; null for ever.", nullable=True),
         Field("createdAt", Instant(), "When it was made."),
     ),
+)
+
+DEFINED_QUOTA = Noun(
+    "DefinedQuota",
+    "A version of a quota that was just made.",
+    (
+        *(replace(one, attribute=one.attribute and f"quota.{one.attribute}") for one in QUOTA.fields),
+        Field(
+            "unbilled",
+            One(UNBILLED),
+            "Usage that stays without a price; left out where there is none.",
+            optional=True,
+            attribute="unbilled",
+        ),
+    ),
+    row="quota",
 )

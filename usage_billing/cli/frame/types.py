@@ -17,6 +17,7 @@ from usage_billing.core.identifiers import (
     kept_key,
 )
 from usage_billing.core.limits import MAX_EMAIL, MAX_KEY_NAME, MAX_METHOD, MAX_NAME, MAX_UNIT_NAME, is_email
+from usage_billing.core.versions import Effective
 from usage_billing.subscriptions.moments import NOW, PERIOD_END
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -165,6 +166,16 @@ class MomentType(LocalTimeType):
         return text if text in {NOW, PERIOD_END} else super().read(text)
 
 
+class EffectiveType(LocalTimeType):
+    """When a version takes effect: a word, or an instant."""
+
+    name = "effective"
+
+    def read(self, text: str) -> datetime | str:
+        """The word itself, or the instant."""
+        return text if text in set(Effective) - {Effective.INSTANT} else super().read(text)
+
+
 class JsonObjectType(_Kind):
     """A JSON object, whose numbers stay the text that they are spelled with: no float comes between."""
 
@@ -273,6 +284,7 @@ LOCAL_TIME = LocalTimeType()
 SPAN = SpanType()
 SINCE = SinceType()
 MOMENT = MomentType()
+EFFECTIVE = EffectiveType()
 PRICE_JSON = JSON_OBJECT = JsonObjectType()
 PRICE_OF = PriceOfType()
 PRICE = DecimalType(maximum=MAX_PRICE)

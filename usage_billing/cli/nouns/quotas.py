@@ -1,19 +1,26 @@
 """``usage-billing quotas``: allowances and the price beyond them."""
 
+from __future__ import annotations
+
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
-from usage_billing.cli.frame.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
+from usage_billing.cli.frame.types import EFFECTIVE, IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT, in_zone
 from usage_billing.core.clock import utc_now
 from usage_billing.core.decimals import plain
 from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.core.versions import Effective
 from usage_billing.wire import noun as wire
-from usage_billing.wire.quota import QUOTA
+from usage_billing.wire.quota import DEFINED_QUOTA, QUOTA
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 _COLUMNS = (
     *("id", "planId", "usageType", "version", "monthlyLimit", "price", "unitName", "subscriptionId", "effective"),
@@ -23,9 +30,12 @@ _WIDE_ONLY = {"unitName", "effective", "effectiveFrom", "effectiveUntil"}
 _EXAMPLE = "quotas create --plan business --usage-type assessment --limit 50 --unit-price 10.00"
 
 
+_reprice_usage = click.option("--reprice-usage", is_flag=True, help="Also where recorded usage becomes dearer.")
+
+
 @click.group(epilog=example(_EXAMPLE))
 def command() -> None:
-    """Define, list and show quotas."""
+    """Define, list and show quotas, and end a subscription's own."""
 
 
 @command.command(epilog=example(_EXAMPLE))
@@ -37,7 +47,14 @@ def command() -> None:
 @click.option("--currency", help="That of the price; it must be the plan's.")
 @click.option("--unit-name", type=UNIT, help="What a unit is called on invoices; the usage type's unless given.")
 @click.option("--subscription", "subscription_id", type=IDENTIFIER, help="For this subscription alone.")
-@click.option("--now", "immediate", is_flag=True, help="From now on, in mid-period, instead of from the next period.")
+@click.option(
+    "--effective",
+    type=EFFECTIVE,
+    help="next_period (as a next version unless said), period, now, start, or a time; one without an offset is UTC, or"
+    " local to the subscription.",
+)
+@click.option("--now", "effective", flag_value=Effective.NOW.value, help="The same as --effective now.")
+@_reprice_usage
 @json_option
 def create(
     *,
@@ -46,26 +63,31 @@ def create(
     limit: Decimal | None,
     unit_price: Decimal | None,
     price: dict[str, Any] | None,
+    subscription_id: str | None,
+    effective: str | datetime | None,
     as_json: bool,
     **given: Any,
 ) -> None:
     """Define a quota, or its next version.
 
-    The first version holds for all periods; a later one from the next period on, or from now. The past is never
-    repriced.
+    The first version of a plan holds from the running period on, and for subscriptions made after it from their start;
+    a later one from the next period on, or as --effective says.
     """
     from usage_billing.catalog.service import NewQuota
-    from usage_billing.flows.administration.manage_catalog import define_quota
+    from usage_billing.flows.administration.define_quota import define_quota
 
-    new = NewQuota(
-        plan_id=plan_id,
-        usage_type=usage_type,
-        limit=limit,
-        price=_price(unit_price, price),
-        **given,
-    )
+    cost = _price(unit_price, price)
     with writing() as session:
-        shape = wire.show(QUOTA, define_quota(session, new, actor=actor(), now=utc_now()))
+        new = NewQuota(
+            plan_id=plan_id,
+            usage_type=usage_type,
+            limit=limit,
+            price=cost,
+            subscription_id=subscription_id,
+            effective=in_zone(effective, _zone_of(session, subscription_id)),
+            **given,
+        )
+        shape = wire.show(DEFINED_QUOTA, define_quota(session, new, actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)
 
 
@@ -73,7 +95,7 @@ def create(
 @click.option("--plan", "plan_id", type=IDENTIFIER, help="Only of this plan.")
 @click.option("--usage-type", type=IDENTIFIER, help="Only for this usage type.")
 @click.option("--subscription", "subscription_id", type=IDENTIFIER, help="Only this subscription's own.")
-@click.option("--all", "all_versions", is_flag=True, help="Also versions that a later one has replaced.")
+@click.option("--all", "all_versions", is_flag=True, help="Also versions that a later one replaces, or that ended.")
 @click.option("--replaced", is_flag=True, help="Only those.")
 @limit_option
 @wide_option
@@ -104,6 +126,37 @@ def show(*, id: int, as_json: bool) -> None:
     with reading() as session:
         shape = wire.show(QUOTA, get_quota(session, id))
     print_thing(shape, as_json=as_json)
+
+
+@command.command(epilog=example("quotas end 7 --effective now"))
+@click.argument("id", type=click.IntRange(1, MAX_BIGINT))
+@click.option(
+    "--effective",
+    type=EFFECTIVE,
+    default=Effective.NEXT_PERIOD.value,
+    show_default=True,
+    help="next_period, period, now, start, or a time; one without an offset is local to the subscription.",
+)
+@_reprice_usage
+@json_option
+def end(*, id: int, effective: str | datetime, reprice_usage: bool, as_json: bool) -> None:
+    """End the version ID of a quota that is a subscription's own; then the plan's holds."""
+    from usage_billing.catalog.queries import get_quota
+    from usage_billing.flows.administration.own_quotas import end_own_quota
+
+    with writing() as session:
+        at = in_zone(effective, _zone_of(session, get_quota(session, id).subscription_id))
+        ended = end_own_quota(session, id, effective=at, reprice_usage=reprice_usage, actor=actor(), now=utc_now())
+        shape = wire.show(QUOTA, ended)
+    print_thing(shape, as_json=as_json)
+
+
+def _zone_of(session: Session, subscription_id: str | None) -> str:
+    """The time zone of a subscription, of which there may be none: then UTC."""
+    from usage_billing.subscriptions.models import Subscription
+
+    found = None if subscription_id is None else session.get(Subscription, subscription_id)
+    return "UTC" if found is None else found.timezone
 
 
 def _price(unit_price: Decimal | None, price: dict[str, Any] | None) -> dict[str, Any]:

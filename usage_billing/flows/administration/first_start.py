@@ -16,7 +16,8 @@ from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType
 from usage_billing.customers.models import Customer
 from usage_billing.customers.service import NewCustomer
 from usage_billing.db.locks import lock_first_start
-from usage_billing.flows.administration.manage_catalog import create_plan, create_usage_type, define_quota
+from usage_billing.flows.administration.define_quota import define_quota
+from usage_billing.flows.administration.manage_catalog import create_plan, create_usage_type
 from usage_billing.flows.administration.manage_customers import create_customer
 from usage_billing.flows.administration.manage_subscriptions import create_subscription
 from usage_billing.subscriptions.service import NewSubscription

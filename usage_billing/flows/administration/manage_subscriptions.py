@@ -10,7 +10,7 @@ from usage_billing.catalog.queries import get_named, quotas_of
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import periods_between
 from usage_billing.flows.administration.facts import CREATED, tell_subscription
-from usage_billing.flows.administration.manage_catalog import give_own_quotas
+from usage_billing.flows.administration.own_quotas import give_own_quotas
 from usage_billing.settings import MAX_FIRST_INVOICES
 from usage_billing.subscriptions import service
 from usage_billing.subscriptions.models import Subscription

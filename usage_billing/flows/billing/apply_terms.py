@@ -15,7 +15,7 @@ from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.periods import Period
 from usage_billing.metering.budget import budgets_of, divide
 from usage_billing.metering.unrated import UnratedSummary
-from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_period
+from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_period, cuts_within, quota_course
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 _NOTHING = Decimal(0)
@@ -66,10 +66,8 @@ def aggregate(
 
 
 def may_be_cut(timelines: Mapping[str, Timeline], quotas: QuotaBook) -> list[str]:
-    """The subscriptions of whose billing periods one may be cut: by other terms, or by a version at once."""
-    cutting = {key for key, versions in quotas.versions.items() if any(quota.immediate for quota in versions)}
-    plans = {plan_id for plan_id, _, own in cutting if own is None}
-    owners = {own for _, _, own in cutting if own is not None}
+    """The subscriptions of whose billing periods one may be cut: by other terms, or by a version within it."""
+    plans, owners = quotas.cutting
     return [
         id
         for id, line in timelines.items()
@@ -83,7 +81,7 @@ class _Terms:
 
     timelines: Mapping[str, Timeline]
     quotas: QuotaBook
-    _shared: dict[tuple[Segment, str], _Place] = field(default_factory=dict)
+    _shared: dict[tuple[Segment, str, int | None], _Place] = field(default_factory=dict)
     _segments: dict[tuple[str, datetime], Segment | None] = field(default_factory=dict)
     _periods: dict[tuple[str, str, Period], AgreedPeriod] = field(default_factory=dict)
 
@@ -93,9 +91,13 @@ class _Terms:
         segment = self._segment(subscription_id, summary.period_start)
         if segment is None:
             return None
-        has_own = (segment.plan_id, usage_type_id, subscription_id) in self.quotas.versions
-        found = self._shared.get((segment, usage_type_id))
-        if found is not None and not has_own:
+        course = quota_course(
+            self.timelines[subscription_id], self.quotas, subscription_id, usage_type_id, segment.plan_id
+        )
+        held = course.at(segment.start)
+        shared = None if cuts_within(course, segment) else (segment, usage_type_id, None if held is None else held.id)
+        found = None if shared is None else self._shared.get(shared)
+        if found is not None:
             return found
         agreed = self._period(subscription_id, usage_type_id, segment, summary.period_start)
         part = None if agreed is None else agreed.part_at(summary.period_start)
@@ -103,8 +105,8 @@ class _Terms:
         if agreed is None or part is None or part.start != summary.period_start:
             return None
         found = _Place(part, agreed, budgets_of(agreed)[0] if agreed.is_whole else None)
-        if agreed.is_whole and part.segment == segment and not has_own:
-            self._shared[segment, usage_type_id] = found
+        if agreed.is_whole and part.segment == segment and shared is not None:
+            self._shared[shared] = found
         return found
 
     def _segment(self, subscription_id: str, instant: datetime) -> Segment | None:

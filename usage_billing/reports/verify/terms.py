@@ -10,20 +10,22 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.calendar import Rhythm, period_of, share_over
+from usage_billing.reports.verify.versions import begins_of, holds_at
 
 _PLANS = text(
     "SELECT id, currency, interval, interval_count, base_fee, proration, prorates_edges, on_downgrade FROM plans"
 )
 _QUOTAS = text(
     """
-    SELECT id, plan_id, usage_type_id, coalesce(subscription_id, '') AS own, immediate, effective_from,
-        monthly_limit, price
-    FROM usage_quotas ORDER BY version DESC
+    SELECT id, CASE WHEN subscription_id IS NULL THEN plan_id ELSE '' END AS plan, usage_type_id AS type,
+        coalesce(subscription_id, '') AS own, plan_id, version = 1 AS first, effective, immediate,
+        coalesce(asked_at, effective_from) AS asked_at, effective_from, created_at, ended_at, monthly_limit, price
+    FROM usage_quotas ORDER BY id
     """
 )
 _AGREEMENTS = text(
     """
-    SELECT a.id, a.timezone, a.anchor, coalesce(a.anchor_day, 1) AS day, a.started_at,
+    SELECT a.id, a.timezone, a.anchor, coalesce(a.anchor_day, 1) AS day, a.started_at, a.created_at,
         t.plan_id, t.starts_at, t.ends_at, t.paused
     FROM subscriptions AS a JOIN subscription_terms AS t ON t.subscription_id = a.id
     WHERE a.id = ANY(CAST(:ids AS text[])) ORDER BY a.id, t.starts_at
@@ -40,7 +42,6 @@ class Segment:
     bills_at: datetime
     period: tuple[datetime, datetime]
     plan: Any
-    joined: datetime
     first: Fraction
     last: Fraction
 
@@ -52,19 +53,20 @@ class Agreement:
     zone: str
     anchor: datetime | None
     day: int
+    made_at: datetime
     terms: Sequence[Any]
+
+    def rhythm(self, plan: Any) -> Rhythm:
+        """How its periods follow each other on a plan."""
+        return Rhythm(self.zone, plan.interval, plan.interval_count, self.anchor, self.day)
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Every plan by id, and every version of every quota, newest first, by (plan, usage type, own subscription)."""
+    """Every plan by id, and the versions of every quota, by (plan or '', usage type, own subscription or '')."""
 
     plans: dict[str, Any]
     quotas: dict[tuple[str, str, str], list[Any]]
-
-    def versions(self, plan_id: str, usage_type: str, subscription: str) -> list[Any]:
-        """The quota versions that could be in force: the subscription's own, then the plan's, each newest first."""
-        return [quota for own in (subscription, "") for quota in self.quotas.get((plan_id, usage_type, own), ())]
 
     def segment(self, agreement: Agreement, at: datetime, *, cuts: Collection[datetime] = ()) -> Segment | None:
         """The segment that holds ``at``; None when the subscription does not run then."""
@@ -75,15 +77,13 @@ class Catalogue:
         if term is None or term.paused:
             return None
         plan = self.plans[term.plan_id]
-        period = period_of(
-            Rhythm(agreement.zone, plan.interval, plan.interval_count, agreement.anchor, agreement.day), at
-        )
+        period = period_of(agreement.rhythm(plan), at)
         start = max([period[0], term.starts_at, *(cut for cut in cuts if cut <= at)])
         end = min([period[1], *(cut for cut in cuts if cut > at), *([term.ends_at] if term.ends_at else [])])
         ended = agreement.terms[-1].ends_at
         first, last = _fee_shares(agreement, term, plan, period, (start, end))
         bills_at = period[1] if ended is None else min(period[1], ended)
-        return Segment(start, end, bills_at, period, plan, max(period[0], _joined(agreement, term)), first, last)
+        return Segment(start, end, bills_at, period, plan, first, last)
 
     def usage_segment(
         self, agreement: Agreement, subscription: str, usage_type: str, at: datetime
@@ -92,18 +92,21 @@ class Catalogue:
         whole = self.segment(agreement, at)
         if whole is None:
             return None
-        versions = self.versions(whole.plan.id, usage_type, subscription)
+        chains = [
+            begins_of(self.quotas.get(key, ()), agreement, self.plans)
+            for key in (("", usage_type, subscription), (whole.plan.id, usage_type, ""))
+        ]
 
         def in_force(at: datetime) -> Any | None:
-            return next((v for v in versions if v.effective_from <= (at if v.immediate else whole.joined)), None)
+            return next((found for chain in chains if (found := holds_at(chain, at)) is not None), None)
 
-        # A version that takes effect at once begins a new segment, unless another version takes precedence: then the
-        # version in force is the same before and after.
-        instants = sorted({v.effective_from for v in versions if v.immediate and v.effective_from > whole.start})
+        # A version that begins or ends within the segment divides it, if what is in force differs on both sides.
+        told = {one for chain in chains for begins, version in chain for one in (begins, version.ended_at) if one}
+        instants = sorted(one for one in told if whole.start < one < whole.end)
         cuts = [
-            at
-            for at, before in zip(instants, [whole.start, *instants], strict=False)
-            if in_force(at) is not in_force(before)
+            instant
+            for instant, before in zip(instants, [whole.start, *instants], strict=False)
+            if in_force(instant) is not in_force(before)
         ]
         cut = self.segment(agreement, at, cuts=cuts)
         return None if cut is None else (cut, in_force(cut.start))
@@ -142,22 +145,11 @@ def _fee_shares(
     return first, Fraction(1) if span[1] == ended and not plan.prorates_edges else last
 
 
-def _joined(agreement: Agreement, term: Any) -> datetime:
-    """Since when the subscription has been on the plan of ``term``, pauses included."""
-    since: datetime = term.starts_at
-    for earlier in sorted(agreement.terms, key=lambda t: t.starts_at, reverse=True):
-        if earlier.starts_at < since:
-            if earlier.plan_id != term.plan_id:
-                break
-            since = earlier.starts_at
-    return since
-
-
 def load_catalogue(session: Session) -> Catalogue:
     """All plans and all versions of quotas."""
     quotas: dict[tuple[str, str, str], list[Any]] = {}
     for row in session.execute(_QUOTAS):
-        quotas.setdefault((row.plan_id, row.usage_type_id, row.own), []).append(row)
+        quotas.setdefault((row.plan, row.type, row.own), []).append(row)
     return Catalogue({row.id: row for row in session.execute(_PLANS)}, quotas)
 
 
@@ -171,4 +163,5 @@ def load_agreements(session: Session, ids: Collection[str]) -> dict[str, Agreeme
 
 def _agreement(rows: Sequence[Any]) -> Agreement:
     first = rows[0]
-    return Agreement(first.timezone, first.started_at if first.anchor == "anniversary" else None, first.day, rows)
+    anchor = first.started_at if first.anchor == "anniversary" else None
+    return Agreement(first.timezone, anchor, first.day, first.created_at, rows)

@@ -1,0 +1,79 @@
+"""What a version of a quota brings with it: usage is reckoned anew, a rise must be meant, and the log remembers it."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from usage_billing.audit.service import note
+from usage_billing.catalog.models import Plan, UsageQuota
+from usage_billing.catalog.queries import get_named
+from usage_billing.catalog.quotas import QuotaBook
+from usage_billing.core.decimals import plain
+from usage_billing.core.errors import Conflict
+from usage_billing.core.money import money_text
+from usage_billing.core.versions import Effective
+from usage_billing.flows.administration.dearer import Without, dearer_by
+from usage_billing.flows.administration.effect import Scope
+from usage_billing.metering.settling import reopen_for_quota, reopen_from
+from usage_billing.rating.currency import minor_unit
+from usage_billing.rating.price import has_minimum
+from usage_billing.subscriptions.openings import open_again
+
+
+def check_price(session: Session, scope: Scope, *, since: datetime, repriced: bool, without: Without) -> None:
+    """Raises Conflict (``would_reprice``) where recorded usage becomes dearer and that is not said to be meant."""
+    if repriced:
+        return
+    more = dearer_by(session, scope, since=since, without=without)
+    if more:
+        currency = get_named(session, Plan, scope.plan_id).currency
+        amount = f"{money_text(more, minor_unit(currency))} {currency}"
+        message = f"recorded usage would cost {amount} more; say repriceUsage if that is meant"
+        raise Conflict(message, code="would_reprice")
+
+
+def without_version(quota_id: int) -> Without:
+    """The book without a version."""
+
+    def book(known: QuotaBook) -> QuotaBook:
+        return known.changed(lambda quota: None if quota.id == quota_id else quota)
+
+    return book
+
+
+def with_end(quota_id: int, ended_at: datetime | None) -> Without:
+    """The book with the end of a version as it was."""
+
+    def book(known: QuotaBook) -> QuotaBook:
+        return known.changed(lambda quota: quota._replace(ended_at=ended_at) if quota.id == quota_id else quota)
+
+    return book
+
+
+def reckon_quota_anew(session: Session, quota: UsageQuota, *, since: datetime) -> None:
+    """Let billing look again at what a version may change that holds, or ends, from ``since`` on at the earliest."""
+    if quota.subscription_id is not None:
+        reopen_from(session, quota.subscription_id, since=since)
+    else:
+        comes = quota.effective == Effective.NEXT_PERIOD
+        reopen_for_quota(session, plan_id=quota.plan_id, usage_type_id=quota.usage_type_id, since=since, comes=comes)
+    if quota.subscription_id is not None or has_minimum(quota.price):
+        open_again(session, plan_id=quota.plan_id, subscription_id=quota.subscription_id, since=since)
+
+
+def note_quota(session: Session, quota: UsageQuota, *, action: str, actor: str, now: datetime) -> None:
+    """Remember in the audit log what was made, or until when it holds."""
+    note(
+        session,
+        actor=actor,
+        action=action,
+        subject=f"quota:{quota.id}",
+        at=now,
+        planId=quota.plan_id,
+        usageType=quota.usage_type_id,
+        version=quota.version,
+        monthlyLimit=None if quota.monthly_limit is None else plain(quota.monthly_limit),
+        price=quota.price,
+        effectiveFrom=quota.effective_from.isoformat(),
+        endedAt=None if quota.ended_at is None else quota.ended_at.isoformat(),
+    )
