@@ -12,10 +12,9 @@ from api.schemas.prices import Price
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType
-from usage_billing.core.choices import INTERVALS, METHODS, OnDowngrade
+from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE, plain
 from usage_billing.core.limits import MAX_COUNT, MAX_UNIT_NAME
-from usage_billing.core.versions import Effective
 
 
 class NewPlanSchema(ValueSchema):
@@ -112,7 +111,7 @@ class NewQuotaSchema(OwnQuotaSchema):
 
     plan_id = Identifier(required=True)
     subscription_id = Identifier(allow_none=True, load_default=None)
-    effective = EffectiveMoment(load_default=None)
+    effective = EffectiveMoment()
     reprice_usage = Flag(load_default=False)
 
 

@@ -6,7 +6,7 @@ import marshmallow as ma
 
 from api.schemas.base import wrong
 from api.schemas.fields import Instant
-from usage_billing.core.versions import Effective
+from usage_billing.core.choices import Effective
 from usage_billing.subscriptions.moments import NOW, PERIOD_END
 
 

@@ -98,7 +98,7 @@ def test_the_founding_documents_quota_is_taken(catalogue: None, admin: FlaskClie
     assert (later["version"], later["monthlyLimit"], later["unitPrice"]) == (2, None, "0.000000000001")
     listed = admin.get("/api/quotas?planId=business").json["data"]
     assert [quota["version"] for quota in listed] == [1, 2]
-    assert listed[0]["effectiveUntil"] == later["effectiveFrom"] == "2026-11-15T12:30:45.123456Z"
+    assert listed[0]["effectiveUntil"] == later["effectiveFrom"] == "2026-12-01T00:00:00Z"
     assert admin.get("/api/quotas?planId=other").json["data"] == []
     assert actions(engine)[-1][0] == "quota.defined"
 

@@ -20,9 +20,9 @@ from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from usage_billing.catalog.fees import FeeTiming
+from usage_billing.core.choices import Effective
 from usage_billing.core.clock import instant_text
 from usage_billing.core.limits import MAX_NAME, MAX_UNIT_NAME
-from usage_billing.core.versions import Effective
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Price, Quantity
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from usage_billing.catalog.service import NewQuota
+from usage_billing.core.choices import Effective
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal, plain
 from usage_billing.core.errors import InvalidInput
-from usage_billing.core.versions import Effective
 
 _NAMES = frozenset({"usageType", "monthlyLimit", "unitPrice", "price", "currency", "unitName"})
 

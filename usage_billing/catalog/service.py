@@ -12,12 +12,11 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.catalog.queries import get_named
-from usage_billing.core.choices import INTERVALS, METHODS, OnDowngrade
+from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.limits import MAX_COUNT
 from usage_billing.core.periods import Cadence, period_at
-from usage_billing.core.versions import Effective
 from usage_billing.rating.currency import is_currency
 from usage_billing.rating.engine import check_storable
 from usage_billing.rating.price import parse_price

@@ -1,4 +1,4 @@
-"""Words that a plan chooses between: how long a period is, how a whole is divided, what leaving a plan does. Pure."""
+"""Words that a caller chooses between: of a plan, and of when a version takes effect. Pure."""
 
 from enum import StrEnum
 
@@ -18,3 +18,13 @@ class OnDowngrade(StrEnum):
 
     KEEP = "keep"
     CHARGE = "charge"
+
+
+class Effective(StrEnum):
+    """When a version takes effect: with the next period, the running one, at once, from the start, at an instant."""
+
+    NEXT_PERIOD = "next_period"
+    PERIOD = "period"
+    NOW = "now"
+    START = "start"
+    INSTANT = "instant"

@@ -9,21 +9,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
+from usage_billing.core.choices import Effective
 from usage_billing.core.periods import Period
-
-
-class Effective(StrEnum):
-    """When a version takes effect: with the next period, the running one, at once, from the start, at an instant."""
-
-    NEXT_PERIOD = "next_period"
-    PERIOD = "period"
-    NOW = "now"
-    START = "start"
-    INSTANT = "instant"
-
 
 ALWAYS = datetime.min.replace(tzinfo=UTC)
 """The effective instant of what holds from a subscription's start, whenever that is."""

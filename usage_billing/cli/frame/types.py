@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from usage_billing.core.choices import Effective
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
 from usage_billing.core.identifiers import (
     IDENTIFIER_RULE,
@@ -17,7 +18,6 @@ from usage_billing.core.identifiers import (
     kept_key,
 )
 from usage_billing.core.limits import MAX_EMAIL, MAX_KEY_NAME, MAX_METHOD, MAX_NAME, MAX_UNIT_NAME, is_email
-from usage_billing.core.versions import Effective
 from usage_billing.subscriptions.moments import NOW, PERIOD_END
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -157,23 +157,14 @@ class LocalTimeType(_Kind):
 
 
 class MomentType(LocalTimeType):
-    """When a change takes effect: a word, or an instant."""
+    """When something takes effect: one of a few words, or an instant."""
 
-    name = "moment"
-
-    def read(self, text: str) -> datetime | str:
-        """The word itself, or the instant."""
-        return text if text in {NOW, PERIOD_END} else super().read(text)
-
-
-class EffectiveType(LocalTimeType):
-    """When a version takes effect: a word, or an instant."""
-
-    name = "effective"
+    def __init__(self, *words: str) -> None:
+        self._words = words
 
     def read(self, text: str) -> datetime | str:
-        """The word itself, or the instant."""
-        return text if text in set(Effective) - {Effective.INSTANT} else super().read(text)
+        """The word, or the instant."""
+        return text if text in self._words else super().read(text)
 
 
 class JsonObjectType(_Kind):
@@ -271,10 +262,9 @@ def in_zone(moment: Any, zone: str) -> Any:
 
 IDENTIFIER = IdentifierType()
 NEW_IDENTIFIER = NewIdentifierType()
-NAME = NameType()
+NAME = REASON = NameType()
 UNIT = NameType(MAX_UNIT_NAME)
 KEY_NAME = NameType(MAX_KEY_NAME)
-REASON = NameType()
 EMAIL = EmailType()
 DIGEST = DigestType()
 TIME = TimeType()
@@ -283,8 +273,8 @@ SOURCE = SourceType()
 LOCAL_TIME = LocalTimeType()
 SPAN = SpanType()
 SINCE = SinceType()
-MOMENT = MomentType()
-EFFECTIVE = EffectiveType()
+MOMENT = MomentType(NOW, PERIOD_END)
+EFFECTIVE = MomentType(*(word.value for word in Effective if word != Effective.INSTANT))
 PRICE_JSON = JSON_OBJECT = JsonObjectType()
 PRICE_OF = PriceOfType()
 PRICE = DecimalType(maximum=MAX_PRICE)

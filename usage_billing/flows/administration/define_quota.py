@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog import service
 from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.service import NewQuota
-from usage_billing.core.versions import Effective
+from usage_billing.core.choices import Effective
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.administration.effect import (
     EVER,

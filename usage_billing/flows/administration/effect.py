@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.core.choices import Effective
 from usage_billing.core.errors import Conflict
 from usage_billing.core.periods import period_at
-from usage_billing.core.versions import Effective
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.metering.models import first_place
 from usage_billing.subscriptions.lifecycle import Timeline

@@ -11,8 +11,8 @@ from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.catalog.queries import get_quota
 from usage_billing.catalog.service import NewQuota
+from usage_billing.core.choices import Effective
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
-from usage_billing.core.versions import Effective
 from usage_billing.flows.administration.agree import lock
 from usage_billing.flows.administration.effect import (
     Scope,

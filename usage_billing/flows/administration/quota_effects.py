@@ -8,10 +8,10 @@ from usage_billing.audit.service import note
 from usage_billing.catalog.models import Plan, UsageQuota
 from usage_billing.catalog.queries import get_named
 from usage_billing.catalog.quotas import QuotaBook
+from usage_billing.core.choices import Effective
 from usage_billing.core.decimals import plain
 from usage_billing.core.errors import Conflict
 from usage_billing.core.money import money_text
-from usage_billing.core.versions import Effective
 from usage_billing.flows.administration.dearer import Without, dearer_by
 from usage_billing.flows.administration.effect import Scope
 from usage_billing.metering.settling import reopen_for_quota, reopen_from
