@@ -160,7 +160,7 @@ def test_a_claw_back_is_told(house: House) -> None:
 
 ALTER: list[Any] = [
     lambda house: house.use(300, at=day(11), occurred=day(10)),
-    lambda house: house.quota("a", "0", DOLLAR, at=day(10), immediate=True),
+    lambda house: house.quota("a", "0", DOLLAR, at=day(10), effective="now"),
 ]
 
 

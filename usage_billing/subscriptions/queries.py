@@ -145,6 +145,7 @@ def timeline_of(session: Session, subscription: Subscription, spans: Sequence[Te
             )
             for span in spans
         ),
+        subscription.created_at,
     )
 
 

@@ -7,8 +7,8 @@ for; none revives when the subscription comes back, and what was invoiced since 
 
 from alembic import op
 
-revision = "0028"
-down_revision = "0027"
+revision = "0029"
+down_revision = "0028"
 
 
 def upgrade() -> None:
