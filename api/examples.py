@@ -47,6 +47,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "create_usage_type": {"id": "page", "unitName": "pages"},
     "change_usage_type": {"unitName": "assessments"},
     "define_quota": {"planId": "business", "usageType": "assessment", "monthlyLimit": "50", "price": _PRICE},
+    "end_quota": {"effective": "next_period"},
     "preview_price": {"price": _PRICE, "quantity": "150", "currency": "USD"},
     "create_subscription": {
         "id": "sub789",
