@@ -58,6 +58,7 @@ CODES: dict[str, str] = {
     "nothing_due": "Nothing on the draft is due any more; the next run takes it away.",
     "period_open": "The period of the invoice is not over yet.",
     "plan_quota": "The quota is its plan's, not a subscription's own: its next version replaces it.",
+    "usage_before": "Usage counts that a later start would leave out, or another one divide anew.",
     "usage_later": "Usage is recorded that occurred after the moment; the detail names the first possible one.",
     "would_reprice": "Recorded usage would become dearer by what the detail says; say repriceUsage if that is meant.",
     "still_refused": "The recording still cannot be counted; the detail says why.",

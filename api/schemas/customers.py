@@ -1,8 +1,10 @@
 """Customers and their subscriptions on the wire."""
 
+from typing import Any
+
 import marshmallow as ma
 
-from api.schemas.base import Schema, ValueSchema
+from api.schemas.base import CodedText, Schema, ValueSchema
 from api.schemas.catalog import OwnQuotaSchema
 from api.schemas.fields import Choice, Email, Flag, Identifier, Instant, NewIdentifier, Text, Whole
 from api.schemas.moments import Moment
@@ -58,9 +60,18 @@ class NewSubscriptionSchema(ValueSchema):
 
 
 class SubscriptionChangesSchema(Schema):
-    """The end of a subscription: from then on its usage is quarantined."""
+    """The end of a subscription, from which on its usage is quarantined; or another start, while nothing is final."""
 
-    ended_at = Instant(required=True)
+    ended_at = Instant()
+    started_at = Instant()
+
+    @ma.validates_schema
+    def says_one_of_them(self, data: dict[str, Any], **_: Any) -> None:
+        """Each is a change of its own."""
+        if len(data) == 0:
+            raise ma.ValidationError({"endedAt": [CodedText("is required, or startedAt in its place", "required")]})
+        if len(data) > 1:
+            raise ma.ValidationError({"startedAt": [CodedText("and endedAt are two requests", "contradiction")]})
 
 
 class SubscriptionsQuery(PagedSpanQuery):

@@ -28,6 +28,7 @@ from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import change_subscription, manage_subscriptions
 from usage_billing.flows.administration.agree import PLAIN, AgreedChange, Precaution, enter
+from usage_billing.flows.administration.move_start import move_start
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.reports.invoices import InvoiceView
@@ -97,8 +98,14 @@ def show_subscription(subscription_id: str) -> SubscriptionView:
 @blp.response(200, CHANGED_SUBSCRIPTION)
 @takes_if_match
 def end_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
-    """End a subscription."""
-    return _changed(change_subscription.cancel, subscription_id, {"at": body["ended_at"]})
+    """End a subscription, or move its start while nothing of it is final."""
+    if "ended_at" in body:
+        return _changed(change_subscription.cancel, subscription_id, {"at": body["ended_at"]})
+    with writing() as session:
+        now, started_at = state().clock(), body["started_at"]
+        _check_match(session, subscription_id, PLAIN, now=now)
+        done = move_start(session, subscription_id, started_at=started_at, actor=caller().actor, now=now)
+        return changed_view(session, done, now=now)
 
 
 @blp.route("/<identifier:subscription_id>/change-plan", methods=["POST"])

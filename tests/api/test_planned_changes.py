@@ -238,3 +238,16 @@ def test_what_becomes_of_later_usage_is_one_of_two_words(plans: None, admin: Fla
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/laterUsage")
     answer = admin.post(f"{SUB}/resume", json={"laterUsage": "void"})
     assert answer.json["errors"][0]["code"] == "unknown"
+
+
+def test_a_start_is_moved_or_refused(plans: None, admin: FlaskClient, engine: Engine, clock: Clock) -> None:
+    moved = admin.patch(SUB, json={"startedAt": "2025-02-01T00:00:00Z"})
+    assert (moved.status_code, moved.json["startedAt"]) == (200, "2025-02-01T00:00:00Z")
+    assert (moved.json["changed"], moved.json["replayable"]) == (True, [])
+    for body, code in (({}, "required"), ({"startedAt": NINETEENTH, "endedAt": PERIOD_END}, "contradiction")):
+        wrong = admin.patch(SUB, json=body)
+        assert (wrong.status_code, wrong.json["errors"][0]["code"]) == (422, code)
+    with transaction(engine) as session:
+        record(session, make_recording(now=clock(), quantity=1))
+    late = admin.patch(SUB, json={"startedAt": NINETEENTH})
+    assert (late.status_code, late.json["code"]) == (409, "usage_before")

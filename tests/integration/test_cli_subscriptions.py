@@ -93,3 +93,10 @@ def test_a_change_is_looked_at_and_then_held_to_that(cli: Cli, world: Engine) ->
     digest = looked["foreseen"]["digest"]
     done = cli("subscriptions", "cancel", "sub456", "--at", "2040-01-01", "--expect-digest", digest, "--json").json
     assert done["endedAt"] == "2040-01-01T00:00:00Z"
+
+
+def test_a_start_is_moved_in_the_subscriptions_own_zone(cli: Cli, world: Engine) -> None:
+    berlin(world)
+    moved = cli("subscriptions", "move-start", "berlin", "--to", "2024-01-01", "--json").json
+    assert (moved["startedAt"], moved["replayable"]) == ("2023-12-31T23:00:00Z", [])
+    assert cli("subscriptions", "move-start", "nobody", "--to", "2024-01-01").code == 3

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -224,6 +224,20 @@ def _begins_by_calendar(plan: Plan, effective: Effective, now: datetime) -> date
         return BEFORE_ALL_PERIODS
     running = period_at(now, zone="UTC", cadence=Cadence(plan.interval, plan.interval_count))
     return running.start if effective == Effective.PERIOD or running.start == now else running.end
+
+
+def move_own_quotas(session: Session, subscription_id: str, *, since: datetime, to: datetime) -> None:
+    """Let the first versions of a subscription's own quotas that hold from its start hold from another one."""
+    session.execute(
+        update(UsageQuota)
+        .where(
+            UsageQuota.subscription_id == subscription_id,
+            UsageQuota.version == 1,
+            UsageQuota.effective_from == since,
+        )
+        .values(effective_from=to),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def change_plan(session: Session, plan_id: str, *, name: str) -> Plan:

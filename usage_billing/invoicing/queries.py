@@ -189,6 +189,12 @@ def open_drafts(session: Session, subscription_ids: Collection[str]) -> list[tup
     return [(draft, items[draft.id]) for draft in drafts]
 
 
+def is_invoiced(session: Session, subscription_id: str) -> bool:
+    """Whether an invoice of a subscription is final and stands."""
+    final = Invoice.status.not_in((InvoiceStatus.DRAFT, InvoiceStatus.VOID))
+    return bool(session.scalar(select(exists().where(Invoice.subscription_id == subscription_id, final))))
+
+
 def copy_of(invoice: Invoice) -> Invoice:
     """The same invoice, in no session: what is changed in it is stored nowhere."""
     return Invoice(**{column.key: getattr(invoice, column.key) for column in Invoice.__table__.columns})

@@ -63,6 +63,10 @@ _SETTLE = text("""
 """)
 _SETTLE_AS_IS = text("UPDATE usage_summaries SET to_rate = false WHERE id = ANY(CAST(:ids AS bigint[]))")
 _REOPEN = text("UPDATE usage_summaries SET to_rate = true WHERE id = ANY(CAST(:ids AS bigint[]))")
+_MOVE = text(
+    "UPDATE usage_summaries SET period_start = :to, to_rate = true"
+    " WHERE subscription_id = :subscription AND period_start = :since"
+)
 _REOPEN_FROM = text(
     "UPDATE usage_summaries SET to_rate = true WHERE subscription_id = :subscription AND bills_at > :since"
 )
@@ -137,6 +141,11 @@ def reopen(session: Session, summary_ids: Collection[int]) -> None:
 def reopen_from(session: Session, subscription_id: str, *, since: datetime) -> None:
     """Let billing look again at each summary of a subscription whose period bills after ``since``."""
     session.execute(_REOPEN_FROM, {"subscription": subscription_id, "since": since})
+
+
+def move_summaries(session: Session, subscription_id: str, *, since: datetime, to: datetime) -> None:
+    """Let the summaries of a segment that began at ``since`` begin at ``to``, and be rated anew."""
+    session.execute(_MOVE, {"subscription": subscription_id, "since": since, "to": to})
 
 
 def reopen_for_quota(

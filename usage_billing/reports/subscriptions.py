@@ -1,8 +1,10 @@
 """A subscription after a request to change it, as it is shown."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -15,12 +17,14 @@ class ChangedSubscriptionView(SubscriptionView):
     """A subscription after a request to change it: from when that holds, and whether it changed anything.
 
     ``voided_recordings`` is how many recordings were taken back with it; ``foreseen`` is what a dry run showed.
+    ``replayable`` are recordings in quarantine that fit since its start was moved.
     """
 
     effective_at: datetime
     changed: bool
     voided_recordings: int
     foreseen: object | None
+    replayable: Sequence[UUID] | None
 
 
 class Done(Protocol):
@@ -46,6 +50,10 @@ class Done(Protocol):
     def foreseen(self) -> object | None:
         """What it would charge, of a dry run."""
 
+    @property
+    def replayable(self) -> Sequence[UUID] | None:
+        """Recordings in quarantine that fit since then."""
+
 
 def changed_view(session: Session, done: Done, *, now: datetime) -> ChangedSubscriptionView:
     """The subscription after it was changed."""
@@ -56,4 +64,5 @@ def changed_view(session: Session, done: Done, *, now: datetime) -> ChangedSubsc
         changed=done.changed,
         voided_recordings=done.voided_recordings,
         foreseen=done.foreseen,
+        replayable=done.replayable,
     )

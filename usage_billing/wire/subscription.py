@@ -2,7 +2,7 @@
 
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.wire.foreseen import FORESEEN
-from usage_billing.wire.kinds import Choice, Flag, Identifier, Instant, Text, Whole
+from usage_billing.wire.kinds import Choice, Flag, Identifier, Ids, Instant, Text, Whole
 from usage_billing.wire.noun import Field, Many, Noun, One
 
 TERM = Noun(
@@ -63,6 +63,13 @@ CHANGED_SUBSCRIPTION = Noun(
             Whole(),
             "How many recordings after that moment were taken back; their keys stay used.",
             attribute="voided_recordings",
+        ),
+        Field(
+            "replayable",
+            Ids(),
+            "Up to 100 recordings in quarantine that fit since its start was moved; left out of other changes.",
+            optional=True,
+            attribute="replayable",
         ),
         Field(
             "foreseen",

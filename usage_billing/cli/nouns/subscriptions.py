@@ -193,6 +193,27 @@ def cancel(*, id: str, at: Moment, later_usage: str, as_json: bool, **careful: A
     _change(partial(cancel_subscription, later_usage=later_usage), id, at, as_json=as_json, **careful)
 
 
+@command.command(name="move-start", epilog=example("subscriptions move-start sub456 --to 2026-01-01"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--to", "started_at", type=LOCAL_TIME, required=True, help="From when its usage counts.")
+@json_option
+def move_start(*, id: str, started_at: datetime, as_json: bool) -> None:
+    """Let the subscription ID have started at another time, while no invoice of it is final.
+
+    The answer names recordings in quarantine that now fit: `usage-billing quarantine replay` counts them.
+    """
+    from usage_billing.flows.administration.move_start import move_start as move_its_start
+    from usage_billing.reports.subscriptions import changed_view
+    from usage_billing.subscriptions.queries import get_subscription
+
+    now = utc_now()
+    with writing() as session:
+        begins = in_zone(started_at, get_subscription(session, id).timezone)
+        done = move_its_start(session, id, started_at=begins, actor=actor(), now=now)
+        shape = wire.show(CHANGED_SUBSCRIPTION, changed_view(session, done, now=now))
+    print_subscription(shape, as_json=as_json)
+
+
 @command.command(name="take-back", epilog=example("subscriptions take-back sub456 7"))
 @click.argument("id", type=IDENTIFIER)
 @click.argument("change_id", metavar="CHANGE", type=click.IntRange(1, MAX_BIGINT))

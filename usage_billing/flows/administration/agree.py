@@ -1,8 +1,10 @@
 """A change of one subscription, whatever it is: locked, compared with what is agreed, stored, and reckoned anew."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -57,7 +59,8 @@ PLAIN = Precaution()
 class AgreedChange:
     """What became of a request: from when it holds, whether it changed anything, how many recordings it took back.
 
-    ``foreseen`` is what it would charge, of a dry run, which changes nothing.
+    ``foreseen`` is what it would charge, of a dry run, which changes nothing. ``replayable`` are recordings in
+    quarantine that fit since a start was moved.
     """
 
     subscription: Subscription
@@ -65,6 +68,7 @@ class AgreedChange:
     changed: bool
     voided_recordings: int = 0
     foreseen: Foreseen | None = None
+    replayable: Sequence[UUID] | None = None
 
 
 def enter(session: Session, subscription_id: str, precaution: Precaution) -> Subscription:

@@ -1,0 +1,70 @@
+"""Moving the start of a subscription, while nothing of it is final."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from usage_billing.catalog.service import move_own_quotas
+from usage_billing.core.errors import Conflict
+from usage_billing.flows.administration.agree import AgreedChange, Precaution, enter, note_change, reckon_anew
+from usage_billing.invoicing.queries import is_invoiced
+from usage_billing.metering.queries import quarantined_within
+from usage_billing.metering.settling import move_summaries
+from usage_billing.metering.voids import later_usage
+from usage_billing.subscriptions.agreed_changes import changes_of
+from usage_billing.subscriptions.anchors import Anchor
+from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.queries import timelines_of
+
+_ALWAYS = datetime(1700, 1, 1, tzinfo=UTC)
+_INSTANT = timedelta(microseconds=1)
+OFFERED = 100
+"""How many recordings in quarantine an answer names."""
+
+
+def move_start(
+    session: Session, subscription_id: str, *, started_at: datetime, actor: str, now: datetime
+) -> AgreedChange:
+    """Let a subscription have started at another instant; quotas of its own that held from its start move with it.
+
+    Recordings in quarantine that now fit are named, to be replayed. Raises NotFound; Conflict when an invoice of it is
+    final (``already_invoiced``), when usage counts that the move would leave out or divide anew (``usage_before``), and
+    when a change or its end lies before the new start.
+    """
+    subscription = enter(session, subscription_id, Precaution())
+    before = subscription.started_at
+    if started_at == before:
+        return AgreedChange(subscription=subscription, effective_at=before, changed=False)
+    _check_movable(session, subscription, started_at)
+    timeline = timelines_of(session, [subscription.id])[subscription.id]
+    first = changes_of(session, subscription.id)[0]
+    first.at = subscription.started_at = started_at
+    move_own_quotas(session, subscription.id, since=before, to=started_at)
+    reckon_anew(session, subscription, before=timeline, at=min(before, started_at))
+    line = timelines_of(session, [subscription.id])[subscription.id]
+    # Summaries of the first segment are named after its beginning, which moves while the period is the same.
+    segment, then = line.segment_at(max(before, started_at)), timeline.segment_at(before)
+    if segment is not None and then is not None and segment.period == then.period and segment.start != before:
+        move_summaries(session, subscription.id, since=before, to=segment.start)
+    note_change(session, subscription, action="subscription.start_moved", at=started_at, actor=actor, now=now)
+    ended = subscription.ended_at
+    fits = quarantined_within(session, subscription.id, since=started_at, until=ended, at_most=OFFERED)
+    return AgreedChange(subscription=subscription, effective_at=started_at, changed=True, replayable=fits)
+
+
+def _check_movable(session: Session, subscription: Subscription, started_at: datetime) -> None:
+    if is_invoiced(session, subscription.id):
+        message = "an invoice of the subscription is final; its start stays as it is"
+        raise Conflict(message, code="already_invoiced")
+    anchored = subscription.anchor == Anchor.ANNIVERSARY
+    left_out = later_usage(session, subscription.id, since=_ALWAYS, until=None if anchored else started_at)
+    if left_out is not None:
+        why = "its periods follow its start" if anchored else "it would lie before the start"
+        message = f"{left_out.recordings} recordings count, the latest of {left_out.latest.isoformat()}: {why}"
+        raise Conflict(message, code="usage_before")
+    ended = subscription.ended_at
+    if ended is not None and ended <= started_at:
+        raise Conflict(f"the subscription ends at {ended.isoformat()}", code="already_ended")
+    if any(row.at <= started_at for row in changes_of(session, subscription.id)[1:]):
+        message = "a change is agreed for an instant before that start; take that one back first"
+        raise Conflict(message, code="conflicting_change")
