@@ -276,6 +276,20 @@ def test_the_upcoming_invoice_is_what_the_run_makes(house: House) -> None:
     assert said == made(house, FEBRUARY)
 
 
+def test_the_upcoming_invoice_charges_a_minimum_once_after_prices_have_changed(house: House) -> None:
+    house.plan("a")
+    house.quota("a", "10", DIME | {"minimumAmount": "2"})
+    house.subscribe()
+    house.use(50, at=day(5))
+    house.bill(day(6))
+    house.quota("a", "10", DIME | {"minimumAmount": "3"}, at=day(7), effective="next_period")
+    said = coming(house, day(8))
+    assert said is not None
+    assert said[:3] == ("period", 4, 4)
+    house.bill(FEBRUARY + LATER)
+    assert said == made(house, FEBRUARY)
+
+
 def test_the_upcoming_invoice_applies_the_credit_in_hand(house: House) -> None:
     house.plan("a", fee="31", base_fee_timing="advance")
     house.subscribe()

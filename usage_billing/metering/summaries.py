@@ -83,6 +83,11 @@ _LOCK = text("""
     ORDER BY s.subscription_id, s.usage_type_id, s.period_start
     FOR UPDATE OF s
 """)
+_THERE = text("""
+    SELECT s.subscription_id, s.usage_type_id, s.period_start FROM usage_summaries AS s
+    JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]))
+        AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)
+""")
 _CREATE = text("""
     INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id,
         allowance, total, beyond_limit, events, beyond_events, events_hash, to_rate)
@@ -130,6 +135,13 @@ def create_summaries(session: Session, wanted: Sequence[NewSummary]) -> None:
             "allowances": [new.allowance for new in wanted],
         },
     )
+
+
+def stored_keys(session: Session, keys: Sequence[SummaryKey]) -> set[SummaryKey]:
+    """Those of these keys of which there is a summary; nothing is locked."""
+    rows = session.execute(_THERE, _columns(keys))
+    key = reader(rows, SummaryKey)
+    return {key(row) for row in rows}
 
 
 def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:

@@ -30,7 +30,7 @@ from usage_billing.metering.boundary import find_moves, parts_beyond
 from usage_billing.metering.digest import to_bytes
 from usage_billing.metering.rewinding import as_it_stood, parts_beyond_of
 from usage_billing.metering.settling import read_unrated
-from usage_billing.metering.summaries import NewSummary
+from usage_billing.metering.summaries import NewSummary, stored_keys
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import read_to_bill
@@ -78,6 +78,7 @@ class ForeseenBooks:
         self.fees.drop(opening.looked, keep=opening.fees)
         self.fees.put(opening.fees)
         there = {summary.key for summary in self.summaries.values()}
+        there |= stored_keys(self.session, [new.key for new in opening.summaries])  # what is settled was not read
         for new in opening.summaries:
             if new.key not in there:
                 made = _empty(next(self._ids), new)
