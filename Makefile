@@ -5,7 +5,7 @@ TEST := $(PYTHON_IN) -m pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-faults test-rabbitmq bench browser gateway lock clean environment test-environment
+.PHONY: help run test check test-faults test-rabbitmq test-pooler bench browser gateway lock clean environment test-environment
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -31,6 +31,12 @@ test-rabbitmq: test-environment ## The same messages on a real RabbitMQ, killed,
 	@[ -d /usr/lib/rabbitmq ] || [ "$$(id -u)" -ne 0 ] || { apt-get -q update && RUNLEVEL=1 \
 		DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends rabbitmq-server; }
 	@$(TEST) -m rabbitmq tests/rabbitmq $(ARGS)
+
+POOLED := $(addprefix tests/,integration/test_recording.py integration/test_rows.py integration/test_billing.py \
+	tasks/test_drain.py api/test_recording.py api/test_reading.py)
+test-pooler: test-environment ## What asks the database, and the chaos, through the real PgBouncer
+	@TEST_POOLER=1 $(TEST) -n 2 --dist loadfile $(POOLED) $(ARGS)
+	@$(TEST) -m pooler tests/faults/test_pooler.py $(ARGS)
 
 bench: test-environment ## Measure against yardsticks and write docs/performance.md; ARGS='batches billing' for some; ARGS=builds BESIDE=FOLDER for another build
 	@$(PYTHON_IN) -m benchmarks $(ARGS)

@@ -31,6 +31,7 @@ from api.metrics_folder import fold_the_dead, make_folder
 from usage_billing import logs
 from usage_billing.access.tokens import check_public_key
 from usage_billing.core.errors import ConfigurationError
+from usage_billing.db.pooling import refuse_lossy_session
 from usage_billing.settings import settings_of_service
 
 _settings = settings_of_service()
@@ -77,6 +78,10 @@ def on_starting(server: Any) -> None:
         # be searched for modules: gunicorn.http would stand in for Python's http.
         server.START_CTX["args"] = [sys.executable, "-m", "gunicorn", *sys.argv[1:]]
     logs.configure(_settings, "api")
+    try:
+        refuse_lossy_session(_settings.require_database(), pooled=_settings.pooled)
+    except ConfigurationError as error:
+        raise SystemExit(f"usage-billing: {error.message}") from None
     processes.number = server.cfg.workers
     server_log = logging.getLogger("gunicorn.error")
     server_log.handlers.clear()

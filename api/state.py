@@ -48,7 +48,9 @@ class State:
 def init_app(app: Flask, settings: Settings) -> State:
     """Make the state of ``app``; nothing is connected yet."""
     pool_size = min(settings.api_threads, _MAX_POOL)
-    engine = make_engine(settings.require_database(), pool_size=pool_size, answer_timeout=_ANSWER_TIMEOUT)
+    engine = make_engine(
+        settings.require_database(), pooled=settings.pooled, pool_size=pool_size, answer_timeout=_ANSWER_TIMEOUT
+    )
     secret = settings.require_secret()
 
     def load(key: str) -> Principal:

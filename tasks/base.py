@@ -29,7 +29,7 @@ def settings() -> Settings:
 @lru_cache(maxsize=1)
 def engine() -> Engine:
     """The engine of this process, made at the first call. Raises ConfigurationError when no database is configured."""
-    return make_engine(settings().require_database(), pool_size=_POOL_SIZE)
+    return make_engine(settings().require_database(), pooled=settings().pooled, pool_size=_POOL_SIZE)
 
 
 @lru_cache(maxsize=1)

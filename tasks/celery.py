@@ -27,6 +27,7 @@ from tasks.inbox.durability import warn_of_loss
 from tasks.pulse import give_pulse
 from usage_billing import logs
 from usage_billing.core.errors import ConfigurationError, UsageBillingError
+from usage_billing.db.pooling import refuse_lossy_session
 
 # Allocations between two garbage collections. A batch makes tens of thousands of objects and hardly any cycles.
 _GC_EVERY = 50_000
@@ -91,7 +92,7 @@ def _forget_inherited_connections(**_: Any) -> None:
 def _refuse_what_could_not_work(**_: Any) -> None:
     """End the worker at once if it has no database or no inbox: each of its tasks would fail."""
     try:
-        base.settings().require_database()
+        refuse_lossy_session(base.settings().require_database(), pooled=base.settings().pooled)
         if base.settings().inbox == "redis":
             base.settings().require_redis()
     except ConfigurationError as error:

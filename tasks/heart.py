@@ -28,7 +28,9 @@ class Heart:
     """The sign of life of one process, which is called ``name``. It has a database connection of its own."""
 
     def __init__(self, settings: Settings, role: Role, name: str) -> None:
-        self._engine = make_engine(settings.require_database(), pool_size=1, answer_timeout=_ANSWER_TIMEOUT)
+        self._engine = make_engine(
+            settings.require_database(), pooled=settings.pooled, pool_size=1, answer_timeout=_ANSWER_TIMEOUT
+        )
         self._id, self._role, self._name = new_id(), role, name
         self._noted = time.monotonic()
         self._ended = threading.Event()

@@ -62,14 +62,19 @@ def databases(servers: Servers) -> Iterator[Databases]:
 @pytest.fixture(scope="session")
 def settings(servers: Servers, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The service's configuration in tests; also put into the environment, where tasks find it."""
+    database = databases.migrated().replace("postgresql+psycopg", "postgresql")
     environment = {
-        "DATABASE_URL": databases.migrated().replace("postgresql+psycopg", "postgresql"),
+        "DATABASE_URL": database,
         "REDIS_URL": servers.redis_url,
         "USAGE_BILLING_HOME": str(tmp_path_factory.mktemp("home")),
         "USAGE_BILLING_LOGS": str(tmp_path_factory.mktemp("logs")),
         "USAGE_BILLING_SECRET": "a-secret-for-tests-of-32-characters-or-more",
         "JWT_SECRET": "a-token-secret-for-tests-long-enough-for-every-algorithm-that-is-tried",
     }
+    if servers.pooler is not None:
+        environment["DATABASE_DIRECT_URL"] = database
+        environment["DATABASE_URL"] = servers.pooler.url(database)
+        environment["USAGE_BILLING_POOLER"] = "transaction"
     os.environ.update(environment)
     made = Settings.from_environment()
     celery_app.conf.update(broker_url=made.broker_url)
@@ -80,7 +85,7 @@ def settings(servers: Servers, databases: Databases, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="session")
 def _engine(settings: Settings) -> Iterator[Engine]:
-    made = make_engine(settings.require_database())
+    made = make_engine(settings.require_database(), pooled=settings.pooled)
     yield made
     made.dispose()
 

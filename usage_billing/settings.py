@@ -29,6 +29,7 @@ PREFIX = "USAGE_BILLING_"
 DEVELOPMENT_PREFIX = "dev-"
 MINIMUM_SECRET_LENGTH = 32
 INBOXES = ("redis", "postgres")
+POOLERS = ("transaction",)
 ADJUSTMENT_DAYS = 31
 MAX_FIRST_INVOICES = 500
 _YEAR = 366 * 24 * 3600
@@ -48,6 +49,7 @@ class Settings:
 
     database_url: str = _setting("DATABASE_URL", "", secret=True)
     database_direct_url: str = _setting("DATABASE_DIRECT_URL", "", secret=True)
+    pooler: str = _setting("USAGE_BILLING_POOLER", "")
     redis_url: str = _setting("REDIS_URL", "", secret=True)
     celery_broker_url: str = _setting("CELERY_BROKER_URL", "", secret=True)
     port: int | None = _setting("PORT", of=(1, 65_535))
@@ -102,6 +104,10 @@ class Settings:
         settings._check_secrets()
         if settings.inbox not in INBOXES:
             raise ConfigurationError(f"USAGE_BILLING_INBOX must be one of {', '.join(INBOXES)}, not {settings.inbox!r}")
+        if settings.pooler not in {"", *POOLERS}:
+            raise ConfigurationError(
+                f"USAGE_BILLING_POOLER must be {' or '.join(POOLERS)}, or not set, not {settings.pooler!r}"
+            )
         settings.trusted_networks  # noqa: B018  read once here, so that a wrong one stops the start
         settings.daily_schedule  # noqa: B018  likewise
         settings.allowed_origins  # noqa: B018  likewise
@@ -138,6 +144,11 @@ class Settings:
     def adjust_within(self) -> timedelta:
         """How long an adjustment may wait for the running period's invoice."""
         return timedelta(days=self.adjustment_days)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether DATABASE_URL is a pooler's, which gives a session for the length of a transaction alone."""
+        return bool(self.pooler)
 
     @property
     def broker_url(self) -> str:

@@ -12,6 +12,7 @@ def open_inbox(settings: Settings, *, timeout: float, pool_size: int = 2) -> Inb
     """
     limits = Limits(recordings=settings.max_backlog, bytes=settings.max_backlog_bytes)
     if settings.inbox == "postgres":
-        pool = postgres_inbox.connect(settings.require_database(), timeout=timeout, pool_size=pool_size)
-        return postgres_inbox.PostgresInbox(pool, limits=limits)
+        url, pooled = settings.require_database(), settings.pooled
+        pool = postgres_inbox.connect(url, timeout=timeout, pool_size=pool_size, pooled=pooled)
+        return postgres_inbox.PostgresInbox(pool, limits=limits, pooled=pooled)
     return redis_inbox.RedisInbox(redis_inbox.connect(settings.require_redis(), timeout=timeout), limits=limits)

@@ -34,6 +34,7 @@ from tasks.inbox.protocol import (
 )
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.bounded import NoAnswer, bounded
+from usage_billing.db.pooling import OUR_SESSION, arguments, set_local
 from usage_billing.metering.recording import SHARDS, Recording, encode_recordings
 
 # Measuring the backlog reads all of it. Between two measurements pass at least so many seconds, and at least so many
@@ -46,7 +47,7 @@ _LEAST_SECONDS = 0.05
 _TOO_LATE = (PoolTimeout, NoAnswer, psycopg.errors.QueryCanceled)
 
 
-def connect(url: str, *, timeout: float, pool_size: int) -> ConnectionPool[Any]:
+def connect(url: str, *, timeout: float, pool_size: int, pooled: bool = False) -> ConnectionPool[Any]:
     """A closed pool on ``url`` (``postgresql+psycopg://``); each wait takes at most about ``timeout`` seconds."""
     return ConnectionPool(
         url.replace("postgresql+psycopg://", "postgresql://", 1),
@@ -54,8 +55,7 @@ def connect(url: str, *, timeout: float, pool_size: int) -> ConnectionPool[Any]:
         kwargs={
             "connect_timeout": 2,
             "application_name": "usage-billing inbox",
-            "options": "-c timezone=UTC -c synchronous_commit=on"
-            f" -c statement_timeout={int(timeout * 1000)} -c lock_timeout={int(timeout * 1000)}",
+            **arguments(_session(timeout), pooled=pooled),
         },
         min_size=0,
         max_size=pool_size,
@@ -67,6 +67,11 @@ def connect(url: str, *, timeout: float, pool_size: int) -> ConnectionPool[Any]:
     )
 
 
+def _session(timeout: float) -> dict[str, str]:
+    milliseconds = str(int(timeout * 1000))
+    return OUR_SESSION | {"statement_timeout": milliseconds, "lock_timeout": milliseconds}
+
+
 def _each_statement_by_itself(connection: psycopg.Connection[Any]) -> None:
     connection.autocommit = True
 
@@ -74,8 +79,10 @@ def _each_statement_by_itself(connection: psycopg.Connection[Any]) -> None:
 class PostgresInbox:
     """Inbox in the tables ``inbox_entries`` and ``inbox_shards``."""
 
-    def __init__(self, pool: ConnectionPool[Any], *, limits: Limits) -> None:
+    def __init__(self, pool: ConnectionPool[Any], *, limits: Limits, pooled: bool = False) -> None:
         self._pool = pool
+        # Behind a pooler each statement has a transaction, which sets what otherwise the connection does.
+        self._first = set_local(_session(pool.timeout)) if pooled else None
         self._limits = limits
         self._backlog = _Backlog()
 
@@ -202,8 +209,16 @@ class PostgresInbox:
         if self._pool.closed:
             self._pool.open()
         with self._pool.connection(timeout=left) as connection, connection.limited(left):
-            cursor = connection.cursor(row_factory=namedtuple_row).execute(statement, values)
-            return cursor.fetchall() if cursor.description else []
+            if self._first is None:
+                return _rows(connection, statement, values)
+            with connection.transaction():
+                connection.execute(self._first)
+                return _rows(connection, statement, values)
+
+
+def _rows(connection: psycopg.Connection[Any], statement: LiteralString, values: Any) -> list[Any]:
+    cursor = connection.cursor(row_factory=namedtuple_row).execute(statement, values)
+    return cursor.fetchall() if cursor.description else []
 
 
 class _Backlog:

@@ -59,8 +59,9 @@ def test_a_queue_that_is_declared_is_worked_on_by_up_and_in_the_documentation(tm
     settings = Settings(home=tmp_path)
     [worker] = [one for one in services(settings, {}) if one.name == "worker"]
     assert worker.command[worker.command.index("-Q") + 1].split(",") == declared
-    documented = WORKER.findall((ROOT / "docs/operations.md").read_text(encoding="utf-8"))
-    assert documented
+    files = (ROOT / "docs/operations.md", *(ROOT / "deploy/systemd").iterdir())
+    documented = WORKER.findall("\n".join(file.read_text(encoding="utf-8") for file in files))
+    assert len(documented) > 1
     assert all(queues.split(",") == declared for queues in documented)
 
 

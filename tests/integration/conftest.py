@@ -67,6 +67,8 @@ def environment_of(settings: Settings, home: Path, **changes: str) -> dict[str, 
     return kept | {
         "PYTHONPATH": str(ROOT),
         "DATABASE_URL": settings.database_url,
+        "DATABASE_DIRECT_URL": settings.database_direct_url,
+        "USAGE_BILLING_POOLER": settings.pooler,
         "REDIS_URL": settings.redis_url,
         "USAGE_BILLING_SECRET": settings.secret,
         "JWT_SECRET": settings.jwt_secret,

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.pooler import PgBouncer
 from usage_billing.embedded.postgres import EmbeddedPostgres
 from usage_billing.embedded.redis import EmbeddedRedis
 from usage_billing.settings import Settings
@@ -22,10 +23,11 @@ GIVEN = Settings(database_url=_given("DATABASE_URL"), redis_url=_given("REDIS_UR
 @dataclass(frozen=True, slots=True)
 class Servers:
     """``database_url`` (``postgresql+psycopg://``) names a database that is never touched; ``redis_url`` one that is
-    flushed."""
+    flushed. With TEST_POOLER in the environment ``pooler`` stands before the database."""
 
     database_url: str
     redis_url: str
+    pooler: PgBouncer | None
 
 
 @contextmanager
@@ -45,4 +47,7 @@ def running_servers(home: Path, *, worker: int) -> Iterator[Servers]:
             stack.callback(redis.discard)
             redis.start()
             redis_url = redis.url()
-        yield Servers(Settings(database_url=database_url).require_database(), redis_url)
+        pooler = None
+        if os.environ.get("TEST_POOLER"):
+            pooler = stack.enter_context(PgBouncer(database_url))
+        yield Servers(Settings(database_url=database_url).require_database(), redis_url, pooler)

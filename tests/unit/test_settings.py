@@ -86,6 +86,20 @@ def test_a_key_that_cannot_hold_is_named(name: str, wrong: str) -> None:
         Settings.from_environment({name: wrong})
 
 
+def test_a_pooler_has_one_mode_and_a_way_past_it() -> None:
+    pooled, direct = "postgresql://u:p@pooler:6432/b", "postgresql://u:p@db/b"
+    behind = {"DATABASE_URL": pooled, "DATABASE_DIRECT_URL": direct, "USAGE_BILLING_POOLER": "transaction"}
+    settings = Settings.from_environment(behind)
+    assert settings.pooled
+    assert settings.require_direct_database() == "postgresql+psycopg://u:p@db/b"
+    alone = Settings.from_environment({"DATABASE_URL": direct})
+    assert (alone.pooled, alone.require_direct_database()) == (False, "postgresql+psycopg://u:p@db/b")
+    with pytest.raises(ConfigurationError, match=r"^USAGE_BILLING_POOLER must be transaction, or not set"):
+        Settings.from_environment({"USAGE_BILLING_POOLER": "session"})
+    with pytest.raises(ConfigurationError, match=r"^DATABASE_DIRECT_URL must start with postgresql://"):
+        Settings.from_environment({"DATABASE_DIRECT_URL": "mysql://u@h/b"}).require_direct_database()
+
+
 def test_a_public_key_on_one_line_is_read() -> None:
     public = generate_private_key(SECP256R1()).public_key()
     text = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

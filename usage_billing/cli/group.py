@@ -37,6 +37,7 @@ COMMANDS = {
     "quarantine": ("nouns.quarantine:command", "Recordings that could not be counted."),
     "backup": ("backup.save:command", "Copy the inbox and the database into a folder."),
     "restore": ("backup.restore:command", "Put a backup into empty servers."),
+    "docs": ("docs:command", "The pages of this documentation."),
     "verify": ("verify:command", "Recompute every summary and invoice from the usage."),
 }
 

@@ -15,12 +15,18 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.bounded import BoundedConnection, bounded
+from usage_billing.db.pooling import OUR_SESSION, arguments, set_local
 
 CONNECT_TIMEOUT = 2
 POOL_TIMEOUT = 2
 # A statement that runs longer than this is taken to hang; billing and imports work in slices far below it.
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 10_000
+SESSION = OUR_SESSION | {
+    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+    "lock_timeout": str(LOCK_TIMEOUT_MS),
+    "idle_in_transaction_session_timeout": "60000",
+}
 # In seconds: how long an answer may take, because a server that hangs keeps no timeout of its own; how long the answer
 # to a ping may take; and for how long after an answer a connection is not pinged. An idle connection is pinged before
 # it is used. In a busy process, pinging one that has just answered would be a round trip for each transaction.
@@ -31,10 +37,12 @@ JUST_NOW = 1
 _ONE_MOMENT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
-def make_engine(url: str, *, pool_size: int = 5, answer_timeout: int = ANSWER_TIMEOUT) -> Engine:
+def make_engine(url: str, *, pooled: bool = False, pool_size: int = 5, answer_timeout: int = ANSWER_TIMEOUT) -> Engine:
     """An engine for ``postgresql+psycopg://`` URLs; no connection is opened yet.
 
-    ``answer_timeout`` is after how many seconds a server that does not answer is taken to hang.
+    ``pooled`` says that a pooler answers there, which may give each transaction another session: nothing is prepared,
+    and each transaction sets what otherwise the connection does. ``answer_timeout`` is after how many seconds a server
+    that does not answer is taken to hang.
     """
     engine = create_engine(
         url,
@@ -47,12 +55,11 @@ def make_engine(url: str, *, pool_size: int = 5, answer_timeout: int = ANSWER_TI
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,
             "application_name": "usage-billing",
-            # A server may be configured to answer before a commit is on disk. The inbox deletes what we say is
-            # committed, so here each commit waits for the disk.
-            "options": f"-c timezone=UTC -c synchronous_commit=on -c statement_timeout={STATEMENT_TIMEOUT_MS}"
-            f" -c lock_timeout={LOCK_TIMEOUT_MS} -c idle_in_transaction_session_timeout=60000",
+            **arguments(SESSION, pooled=pooled),
         },
     )
+    if pooled:
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(set_local(SESSION)))
     kind = bounded(answer_timeout)
     event.listen(engine, "do_connect", lambda _dialect, _record, args, options: kind.connect(*args, **options))
     event.listen(engine, "connect", _send_lists_binary)

@@ -30,7 +30,7 @@ def connected() -> Iterator[tuple[Settings, Engine]]:
     from usage_billing.db.session import make_engine
 
     settings = load_settings()
-    engine = make_engine(settings.require_database(), pool_size=2)
+    engine = make_engine(settings.require_database(), pooled=settings.pooled, pool_size=2)
     try:
         yield settings, engine
     finally:

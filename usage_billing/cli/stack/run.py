@@ -143,7 +143,7 @@ class Stack:
 
         url = self.settings.require_database()
         upgrade(self.settings.require_direct_database())
-        engine = make_engine(url, pool_size=1)
+        engine = make_engine(url, pooled=self.settings.pooled, pool_size=1)
         try:
             with transaction(engine) as session:
                 self.example = prepare(

@@ -33,6 +33,7 @@ def connect(url: str) -> psycopg.Connection[Any] | Finding:
             url.replace("postgresql+psycopg://", "postgresql://", 1),
             connect_timeout=SECONDS,
             autocommit=True,
+            prepare_threshold=None,  # each question is asked once, perhaps of a pooler
             application_name="usage-billing doctor",
         )
     except psycopg.OperationalError as error:

@@ -41,7 +41,7 @@ def _database(settings: Settings, *, head: str, test_token: str, now: datetime) 
             found.append(waiting_since(oldest_waiting(connection), now=now))
     yield from found
     if all(finding.state != FAIL for finding in found):
-        engine = make_engine(url, pool_size=1)
+        engine = make_engine(url, pooled=settings.pooled, pool_size=1)
         try:
             with rolled_back(engine) as session:
                 yield from check_credentials(session, settings, test_token=test_token, now=now)
