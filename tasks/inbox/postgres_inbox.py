@@ -5,7 +5,6 @@ pool of its own: a request that appends waits for the answer, and is refused wit
 PostgreSQL gives none.
 """
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from psycopg.rows import namedtuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from tasks.inbox import postgres_statements as sql
+from tasks.inbox.backlog import Backlog
 from tasks.inbox.protocol import (
     IDLE_AFTER_SECONDS,
     IDLE_WAKE_SECONDS,
@@ -37,10 +37,6 @@ from usage_billing.db.bounded import NoAnswer, bounded
 from usage_billing.db.pooling import OUR_SESSION, arguments, set_local
 from usage_billing.metering.recording import SHARDS, Recording, encode_recordings
 
-# Measuring the backlog reads all of it. Between two measurements pass at least so many seconds, and at least so many
-# times what the last one took.
-_LOOK_SECONDS = 0.5
-_LOOK_SHARE = 20
 # A statement gets at least so many seconds, even when its deadline has all but passed.
 _LEAST_SECONDS = 0.05
 # After one of these errors no time is left to try again.
@@ -84,7 +80,7 @@ class PostgresInbox:
         # Behind a pooler each statement has a transaction, which sets what otherwise the connection does.
         self._first = set_local(_session(pool.timeout)) if pooled else None
         self._limits = limits
-        self._backlog = _Backlog()
+        self._backlog = Backlog()
 
     def append(self, recordings: Sequence[Recording]) -> list[int]:
         """Keep all of ``recordings`` or none, in one statement; returns the shards to wake. Raises Unavailable."""
@@ -219,36 +215,6 @@ class PostgresInbox:
 def _rows(connection: psycopg.Connection[Any], statement: LiteralString, values: Any) -> list[Any]:
     cursor = connection.cursor(row_factory=namedtuple_row).execute(statement, values)
     return cursor.fetchall() if cursor.description else []
-
-
-class _Backlog:
-    """How much waits: the last measurement, plus what this process has appended since. Safe between threads."""
-
-    def __init__(self) -> None:
-        self.recordings = 0
-        self.size = 0
-        self._next_look = 0.0
-        self._lock = threading.Lock()
-
-    def due(self) -> bool:
-        """Whether it is time to measure; when it is, one caller only is told so."""
-        with self._lock:
-            if time.monotonic() < self._next_look:
-                return False
-            self._next_look = time.monotonic() + _LOOK_SECONDS
-            return True
-
-    def measured(self, recordings: int, size: int, *, seconds: float) -> None:
-        """Note a measurement, in recordings and bytes, that took ``seconds``."""
-        with self._lock:
-            self.recordings, self.size = recordings, size
-            self._next_look = time.monotonic() + max(_LOOK_SECONDS, seconds * _LOOK_SHARE)
-
-    def add(self, recordings: int, size: int) -> None:
-        """Note an append, in recordings and bytes."""
-        with self._lock:
-            self.recordings += recordings
-            self.size += size
 
 
 @contextmanager

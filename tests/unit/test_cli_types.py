@@ -10,7 +10,8 @@ import pytest
 from usage_billing.cli.frame.errors import explain
 from usage_billing.cli.frame.http import Client
 from usage_billing.cli.frame.output import shown
-from usage_billing.cli.frame.types import EMAIL, IDENTIFIER, KEY_NAME, LIMIT, NAME, PRICE, SPAN, TIME, UNIT
+from usage_billing.cli.frame.times import SPAN, TIME
+from usage_billing.cli.frame.types import EMAIL, IDENTIFIER, KEY_NAME, LIMIT, NAME, PRICE, UNIT
 from usage_billing.core.clock import instant_text
 from usage_billing.core.errors import ConfigurationError, FieldError, InvalidInput, NotFound, Unavailable
 

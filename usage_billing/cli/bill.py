@@ -12,7 +12,8 @@ from usage_billing.cli.frame.database import actor, connected
 from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_json, progress, tell
-from usage_billing.cli.frame.types import DIGEST, IDENTIFIER, TIME
+from usage_billing.cli.frame.times import TIME
+from usage_billing.cli.frame.types import DIGEST, IDENTIFIER
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
 from usage_billing.wire.billing_run import RUN

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg.rows import scalar_row
 
 from usage_billing.core.errors import ConfigurationError
 
@@ -63,5 +64,6 @@ def refuse_lossy_session(url: str, *, pooled: bool) -> None:
 
 
 def _show(connection: psycopg.Connection[Any], name: LiteralString) -> str:
-    (row,) = connection.execute("SELECT current_setting(%s)", (name,)).fetchall()
-    return str(row[0])
+    cursor = connection.cursor(row_factory=scalar_row)
+    (value,) = cursor.execute("SELECT current_setting(%s)", (name,)).fetchall()
+    return str(value)

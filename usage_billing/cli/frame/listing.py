@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from usage_billing.cli.frame.output import tell
-from usage_billing.cli.frame.types import TIME
+from usage_billing.cli.frame.times import TIME
 from usage_billing.core.clock import instant_text
 from usage_billing.core.spans import ALWAYS, Span
 

@@ -11,7 +11,7 @@ import click
 
 from usage_billing.cli.frame.database import load_settings
 from usage_billing.cli.frame.listing import example
-from usage_billing.cli.frame.types import SINCE
+from usage_billing.cli.frame.times import SINCE
 from usage_billing.cli.logbook.levels import LEVELS
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound

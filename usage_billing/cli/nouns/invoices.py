@@ -12,7 +12,8 @@ import click
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell, wide_option
-from usage_billing.cli.frame.types import AMOUNT, IDENTIFIER, METHOD, NAME, TIME
+from usage_billing.cli.frame.times import TIME
+from usage_billing.cli.frame.types import AMOUNT, IDENTIFIER, METHOD, NAME
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
 from usage_billing.invoicing.lifecycle import InvoiceStatus

@@ -14,7 +14,8 @@ from usage_billing.access.rotation import DEFAULT_OVERLAP
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell, wide_option
-from usage_billing.cli.frame.types import IDENTIFIER, KEY_NAME, NEVER, SOURCE, SPAN, TIME, TIME_OR_NEVER
+from usage_billing.cli.frame.times import NEVER, SPAN, TIME, TIME_OR_NEVER
+from usage_billing.cli.frame.types import IDENTIFIER, KEY_NAME, SOURCE
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, NotFound
 from usage_billing.wire import noun as wire

@@ -11,7 +11,8 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
-from usage_billing.cli.frame.types import EFFECTIVE, IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT, in_zone
+from usage_billing.cli.frame.times import EFFECTIVE, in_zone
+from usage_billing.cli.frame.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
 from usage_billing.core.choices import Effective
 from usage_billing.core.clock import utc_now
 from usage_billing.core.decimals import plain

@@ -13,7 +13,8 @@ from usage_billing.cli.frame.database import actor, connected, writing
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_parts
 from usage_billing.cli.frame.rehearsing import check_rehearsal, print_foreseen, rehearsable
-from usage_billing.cli.frame.types import IDENTIFIER, LOCAL_TIME, MOMENT, in_zone
+from usage_billing.cli.frame.times import LOCAL_TIME, MOMENT, in_zone
+from usage_billing.cli.frame.types import IDENTIFIER
 from usage_billing.core.clock import utc_now
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE

@@ -13,7 +13,8 @@ import click
 from usage_billing.cli.frame.database import reading
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_json, print_rows, wide_option
-from usage_billing.cli.frame.types import IDENTIFIER, PRICE_OF, TIME
+from usage_billing.cli.frame.times import TIME
+from usage_billing.cli.frame.types import IDENTIFIER, PRICE_OF
 from usage_billing.core.clock import instant_text
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.money import money_text
