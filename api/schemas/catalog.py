@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from api.schemas.base import REQUIRED, CodedText, OneFieldSchema, Schema, ValueSchema
-from api.schemas.fields import Amount, Choice, Flag, Identifier, NewIdentifier, Text, Whole
+from api.schemas.fields import Amount, Choice, CurrencyCode, Flag, Identifier, NewIdentifier, Text, Whole
 from api.schemas.moments import EffectiveMoment
 from api.schemas.paging import PageQuery
 from api.schemas.prices import Price
@@ -30,7 +30,7 @@ class NewPlanSchema(ValueSchema):
 
     id = NewIdentifier(required=True)
     name = Text(required=True)
-    currency = Text(maximum=3, required=True)
+    currency = CurrencyCode(required=True)
     interval = Choice(*INTERVALS, load_default="month")
     interval_count = Whole(minimum=1, maximum=MAX_COUNT, load_default=1)
     base_fee = Amount(maximum=MAX_PRICE, allow_none=True, load_default=None)
@@ -47,6 +47,14 @@ class PlanChangesSchema(OneFieldSchema):
     name = Text(required=True)
 
 
+class Aggregation(Text):
+    """How recordings of a usage type are added up; the domain refuses what it does not offer."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.openapi = {"type": "string", "enum": ["sum"]}
+
+
 class NewUsageTypeSchema(ValueSchema):
     """A usage type as it is created."""
 
@@ -54,7 +62,7 @@ class NewUsageTypeSchema(ValueSchema):
 
     id = NewIdentifier(required=True)
     unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
-    aggregation = Text(maximum=16, load_default="sum")
+    aggregation = Aggregation(maximum=16, load_default="sum")
 
 
 class UsageTypeChangesSchema(OneFieldSchema):
@@ -76,7 +84,7 @@ class OwnQuotaSchema(ValueSchema):
     limit = Amount(data_key="monthlyLimit", allow_none=True, required=True)
     unit_price = Amount(maximum=MAX_PRICE)
     price = Price()
-    currency = Text(maximum=3, load_default=None)
+    currency = CurrencyCode(load_default=None)
     unit_name = Text(maximum=MAX_UNIT_NAME, load_default=None)
 
     @ma.validates_schema

@@ -5,12 +5,13 @@ from typing import Any
 
 from api.schemas.base import Field, wrong
 from api.schemas.numbers import Amount, Money, Quantity, Used, Whole
-from api.schemas.texts import Choice, Email, Identifier, Key, NewIdentifier, Text
+from api.schemas.texts import Choice, CurrencyCode, Email, Identifier, Key, NewIdentifier, Text
 from usage_billing.core.instants import read_instant
 
 __all__ = [
     "Amount",
     "Choice",
+    "CurrencyCode",
     "Email",
     "Flag",
     "Identifier",
@@ -31,7 +32,12 @@ __all__ = [
 class Instant(Field):
     """A time: RFC 3339 with an offset in, UTC with ``Z`` out."""
 
-    openapi = {"type": "string", "format": "date-time", "examples": ["2026-01-31T12:00:00Z"]}
+    openapi = {
+        "type": "string",
+        "format": "date-time",
+        "description": "Of the years 1970 to 8999.",
+        "examples": ["2026-01-31T12:00:00Z"],
+    }
     # Well within the times that Python's arithmetic and PostgreSQL's calendar have.
     earliest = datetime(1970, 1, 1, tzinfo=UTC)
     latest = datetime(9000, 1, 1, tzinfo=UTC)

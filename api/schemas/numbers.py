@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from api.schemas.base import CodedText, Field, wrong
-from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal, parse_number
+from usage_billing.core.decimals import MAX_QUANTITY, PLACES, NotADecimal, parse_decimal, parse_number
 
 _DIGITS = 10
 
@@ -14,21 +14,21 @@ class Amount(Field):
 
     default_error_messages = {"null": CodedText("must be a decimal number", "not_a_decimal")}
 
-    openapi = {
-        "type": ["string", "number"],
-        "pattern": r"^(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$",
-        "minimum": 0,
-        "maximum": int(MAX_QUANTITY),
-    }
-
     def __init__(self, *, positive: bool = False, maximum: Decimal = MAX_QUANTITY, **options: Any) -> None:
         super().__init__(**options)
         self.positive = positive
         self.maximum = maximum
-        if positive:
-            self.openapi = {name: value for name, value in self.openapi.items() if name != "minimum"} | {
-                "exclusiveMinimum": 0
-            }
+        digits = f"[1-9][0-9]{{0,{len(str(int(maximum))) - 2}}}"
+        places = rf"(\.[0-9]{{1,{PLACES}}})?"
+        least = rf"0\.[0-9]{{0,{PLACES - 1}}}[1-9]"
+        # Exponents are read too, and are left out here: how large such a number is, a pattern cannot tell.
+        self.openapi = {
+            "type": ["string", "number"],
+            "pattern": f"^({digits}{places}|{least})$" if positive else f"^(0|{digits}){places}$",
+            "minimum": 10**-PLACES if positive else 0,
+            "maximum": int(maximum),
+            "description": f"Of at most {PLACES} decimal places.",
+        }
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
@@ -77,6 +77,8 @@ class Whole(Field):
         in_query = isinstance(value, str) and not isinstance(data, dict)
         if in_query and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
             value = int(value)
+        if isinstance(value, Decimal) and abs(value) <= self.maximum and value == int(value):
+            value = int(value)  # JSON Schema takes 1.0 for a whole number, and so do senders that know no other kind
         if isinstance(value, bool) or not isinstance(value, int):
             raise wrong("must be a whole number", "not_a_whole_number")
         if not self.minimum <= value <= self.maximum:

@@ -3,7 +3,7 @@
 import marshmallow as ma
 
 from api.schemas.base import ValueSchema
-from api.schemas.fields import Amount, Mapping, Text, Whole
+from api.schemas.fields import Amount, CurrencyCode, Mapping, Whole
 from usage_billing.rating.pricing import MODELS
 from usage_billing.reports.preview import Trial
 
@@ -40,5 +40,5 @@ class PreviewPriceSchema(ValueSchema):
     price = Price(required=True)
     quantity = Amount()
     quantities = ma.fields.List(Amount(), validate=ma.validate.Length(max=1000))
-    currency = Text(maximum=3, required=True)
+    currency = CurrencyCode(required=True)
     recordings = Whole(load_default=1)

@@ -61,7 +61,7 @@ class RecordingSchema(Schema):
 class BatchSchema(Schema):
     """Several recordings, which are accepted all or not at all."""
 
-    events = ma.fields.List(ma.fields.Nested(RecordingSchema), required=True)
+    events = ma.fields.List(ma.fields.Nested(RecordingSchema), required=True, validate=ma.validate.Length(min=1))
 
 
 class VoidSchema(OneFieldSchema):

@@ -17,6 +17,7 @@ from usage_billing.core.identifiers import (
 from usage_billing.core.limits import MAX_EMAIL, MAX_KEY, MAX_NAME, is_email
 
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_FREE_OF_CONTROLS = r"^[^\u0000-\u001f\u007f]*$"
 _NOT_A_TEXT = CodedText("must be a text", "not_a_text")
 
 
@@ -74,7 +75,7 @@ class Text(Field):
     def __init__(self, *, minimum: int = 1, maximum: int = MAX_NAME, **options: Any) -> None:
         super().__init__(**options)
         self.minimum, self.maximum = minimum, maximum
-        self.openapi = {"type": "string", "minLength": minimum, "maxLength": maximum}
+        self.openapi = {"type": "string", "minLength": minimum, "maxLength": maximum, "pattern": _FREE_OF_CONTROLS}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if not isinstance(value, str):
@@ -98,6 +99,14 @@ class Email(Text):
         if not is_email(text):
             raise wrong("must be an e-mail address", "not_an_email")
         return text
+
+
+class CurrencyCode(Text):
+    """The code of a currency; the domain knows which there are."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(maximum=3, **options)
+        self.openapi = {"type": "string", "pattern": "^[A-Z]{3}$"}
 
 
 class Choice(Field):

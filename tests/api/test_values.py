@@ -13,7 +13,7 @@ from api.schemas.base import OneFieldSchema, ValueSchema
 from api.schemas.catalog import NewPlanSchema, NewQuotaSchema
 from api.schemas.customers import CustomerChangesSchema, NewSubscriptionSchema
 from api.views import BLUEPRINTS
-from usage_billing.access.rotation import DEFAULT_OVERLAP
+from usage_billing.access.rotation import Rotation
 from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.core.changes import given
@@ -70,8 +70,9 @@ def test_a_body_of_one_field_is_the_value_of_that_field(schema: type[OneFieldSch
 
 
 def test_an_overlap_is_a_time() -> None:
-    assert RotationSchema().load({"overlapSeconds": 90}) == timedelta(seconds=90)
-    assert RotationSchema().load({}) == DEFAULT_OVERLAP
+    assert RotationSchema().load({"overlapSeconds": 90}) == Rotation(overlap=timedelta(seconds=90))
+    assert RotationSchema().load({}) == Rotation()
+    assert RotationSchema().load({"expiresAt": None}) == Rotation(expires_at=None)
 
 
 def test_a_wrong_body_builds_nothing() -> None:
