@@ -155,6 +155,8 @@ def version_course(timeline: Timeline, versions: Sequence[Some], plan_id: str) -
 
 def cuts_within(course: Course[Some], segment: Segment) -> list[datetime]:
     """The instants within a segment at which another version begins to hold, or none does any more."""
+    if not course.instants or course.instants[-1] <= segment.start:
+        return []
     return [
         instant
         for instant in course.instants

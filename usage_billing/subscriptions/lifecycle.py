@@ -65,6 +65,11 @@ class Segment:
     def __hash__(self) -> int:  # a hash of all fields would cost more than the work that the look-up saves
         return hash((self.plan_id, self.start, self.end))
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it begins with the subscribed part of the period, and ends with it."""
+        return self.end == self.period.end and not self.first
+
     def part_of(self, whole: Decimal, *, places: int) -> Decimal:
         """This segment's part of a fee; over the segments of a period the parts add up to the whole."""
         return part_of(whole, self.first, self.last, places=places)

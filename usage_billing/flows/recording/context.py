@@ -8,12 +8,19 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import quotas_of
-from usage_billing.catalog.quotas import QuotaBook
+from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import RefusedRecording
 from usage_billing.metering.states import QuarantineReason
 from usage_billing.metering.summaries import NewSummary, SummaryKey
-from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_over, agreed_period
+from usage_billing.subscriptions.agreement import (
+    AgreedPeriod,
+    AgreedSegment,
+    agreed_over,
+    agreed_period,
+    cuts_within,
+    quota_course,
+)
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
@@ -80,6 +87,10 @@ class Context:
     def _find(self, recording: Recording) -> NewSummary:
         subscription_id, usage_type = recording.subscription_id, recording.usage_type
         timeline, (running, segments) = self.timelines[subscription_id], self._segments_around(recording)
+        if len(segments) == 1 and running.is_whole:
+            course = quota_course(timeline, self.quotas, subscription_id, usage_type, running.plan_id)
+            if not cuts_within(course, running):
+                return _plain(subscription_id, usage_type, running, course.at(running.start))
         agreed = agreed_over(timeline, self.quotas, subscription_id, usage_type, running.period, segments)
         part = agreed.part_at(recording.occurred_at)
         if part is None:
@@ -97,6 +108,17 @@ class Context:
             raise LookupError(f"no segment of the subscription holds {recording.id}")
         found = self._segments[recording.subscription_id] = (running, timeline.segments_beside(running))
         return found
+
+
+def _plain(subscription_id: str, usage_type_id: str, segment: Segment, quota: QuotaVersion | None) -> NewSummary:
+    """As ``new_summary`` makes it, of a period in which nothing changes, as most are."""
+    return NewSummary(
+        key=SummaryKey(subscription_id, usage_type_id, segment.start),
+        period_end=segment.end,
+        bills_at=segment.bills_at,
+        quota_id=None if quota is None else quota.id,
+        limit=None if quota is None else quota.limit,
+    )
 
 
 def new_summary(subscription_id: str, usage_type_id: str, agreed: AgreedPeriod, part: AgreedSegment) -> NewSummary:
