@@ -57,6 +57,8 @@ class DatabaseFigures(Collector):
 def _families(figures: Figures) -> Iterator[Metric]:
     yield _by("quarantine_open", "Recordings in quarantine, by reason.", "reason", figures.quarantine)
     yield _by("processes_alive", "Processes at work, by role: worker, beat.", "role", figures.processes)
+    behind = "Recordings that a meter has not counted yet, by meter."
+    yield _by("meter_behind_recordings", behind, "meter", figures.meters_behind)
     invoices = GaugeMetricFamily(
         "usage_billing_invoices", "Invoices, by status and currency.", labels=("status", "currency")
     )

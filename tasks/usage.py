@@ -1,4 +1,4 @@
-"""Tasks of the queue ``usage``, which drain the inbox into the books."""
+"""Tasks that drain the inbox into the books (queue ``usage``) and count for meters what is in them (``folding``)."""
 
 import logging
 import time
@@ -18,13 +18,21 @@ from tasks.draining.tuning import TUNING
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
 from usage_billing.core.identifiers import is_identifier, new_id
+from usage_billing.db.session import read_only
+from usage_billing.flows.folding.drive_folds import fold_new
 from usage_billing.metering.spelling import parse_recording, read_object
+from usage_billing.meters.queries import has_meters
 
 # If an entry waits longer than this, its wake-up was lost or its drain died.
 OVERDUE = timedelta(seconds=3)
 # In seconds, before a recording that the inbox did not take is offered again. A worker without an inbox has nothing
 # else to do in the meantime.
 _PAUSE_SECONDS = 1.0
+
+# In seconds: for how long a fold goes on before others get their turn, and how often a process wakes one at most.
+FOLD_SECONDS = 5
+FOLD_EVERY_SECONDS = 1
+_woken: float = -FOLD_EVERY_SECONDS
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +41,8 @@ _log = logging.getLogger(__name__)
 def drain(shard: int) -> None:
     """Record what waits in ``shard`` of the inbox; if that is little, take the other shards along."""
     try:
-        _drain(shard)
+        if _drain(shard):
+            _wake_fold()
     except Unavailable as error:
         _log.warning("shard %d pauses: %s", shard, error.message)
     except SoftTimeLimitExceeded:
@@ -50,8 +59,8 @@ def sweep() -> None:
         _log.warning("nothing can be swept: %s", error.message)
 
 
-def _drain(shard: int) -> None:
-    drain_shard(
+def _drain(shard: int) -> int:
+    return drain_shard(
         shard,
         inbox=base.inbox(),
         engine=base.engine(),
@@ -59,6 +68,32 @@ def _drain(shard: int) -> None:
         wake_others=_wake_others,
         tuning=TUNING,
     )
+
+
+@app.task(name="usage.fold")
+def fold() -> None:
+    """Count for meters what is in the books and not counted yet; if much is left, wake the next fold."""
+    try:
+        if fold_new(base.engine(), seconds=FOLD_SECONDS, stopping=base.stopping):
+            fold.apply_async()
+    except Unavailable as error:
+        _log.warning("nothing can be folded: %s", error.message)
+
+
+def _wake_fold() -> None:
+    """Wake a fold if there is a meter and this process woke none within the last second."""
+    global _woken  # noqa: PLW0603
+    now = time.monotonic()
+    if now < _woken + FOLD_EVERY_SECONDS:
+        return
+    _woken = now
+    try:
+        with read_only(base.engine()) as session:
+            any_meter = has_meters(session)
+        if any_meter:
+            fold.apply_async()
+    except OperationalError as error:
+        _log.warning("a fold cannot be woken now, beat will do so: %s", type(error).__name__)
 
 
 def _wake_others() -> None:

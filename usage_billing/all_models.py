@@ -14,6 +14,7 @@ from usage_billing.db.base import Base
 from usage_billing.inbox.models import InboxEntry, InboxShard
 from usage_billing.invoicing.models import FeeCharge, Invoice, InvoiceNumber, UsageInvoiceItem
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary, UsageVoid
+from usage_billing.meters.models import Meter, MeterBucket, MeterDefinition, MeterFold, MeterSeries, MeterTotal
 from usage_billing.outbox.models import OutboxMessage
 from usage_billing.processes.models import Heartbeat, WorkCounter
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
@@ -34,6 +35,12 @@ __all__ = [
     "InboxShard",
     "Invoice",
     "InvoiceNumber",
+    "Meter",
+    "MeterBucket",
+    "MeterDefinition",
+    "MeterFold",
+    "MeterSeries",
+    "MeterTotal",
     "OutboxMessage",
     "Plan",
     "QuarantinedUsage",

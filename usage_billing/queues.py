@@ -9,3 +9,5 @@ class QueueName(StrEnum):
     USAGE = "usage"
     BILLING = "billing"
     HOUSEKEEPING = "housekeeping"
+    FOLDING = "folding"
+    MESSAGES = "messages"

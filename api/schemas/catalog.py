@@ -11,7 +11,7 @@ from api.schemas.paging import PageQuery
 from api.schemas.prices import Price
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.own_quota import OwnQuota
-from usage_billing.catalog.service import NewPlan, NewQuota, NewUsageType
+from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE, plain
 from usage_billing.core.limits import MAX_COUNT, MAX_UNIT_NAME
@@ -45,30 +45,6 @@ class PlanChangesSchema(OneFieldSchema):
     """What may change of a plan: its name. Currency and interval are part of what was agreed."""
 
     name = Text(required=True)
-
-
-class Aggregation(Text):
-    """How recordings of a usage type are added up; the domain refuses what it does not offer."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.openapi = {"type": "string", "enum": ["sum"]}
-
-
-class NewUsageTypeSchema(ValueSchema):
-    """A usage type as it is created."""
-
-    builds = NewUsageType
-
-    id = NewIdentifier(required=True)
-    unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
-    aggregation = Aggregation(maximum=16, load_default="sum")
-
-
-class UsageTypeChangesSchema(OneFieldSchema):
-    """What may change of a usage type: the name of its unit."""
-
-    unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
 
 
 class OwnQuotaSchema(ValueSchema):

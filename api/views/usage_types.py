@@ -1,4 +1,4 @@
-"""Usage types: what is counted."""
+"""Usage types: what is counted, as it is recorded or by meters."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from api.auth import caller, requires
 from api.etags import check_match, tagged, takes_if_match
 from api.locations import makes
 from api.pagination import BY_NAME, filters_of, listed
-from api.schemas.catalog import NewUsageTypeSchema, UsageTypeChangesSchema
 from api.schemas.paging import PagedSpanQuery
+from api.schemas.usage_types import EvaluationSchema, NewUsageTypeSchema, SkippedQuery, UsageTypeChangesSchema
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
@@ -16,9 +16,20 @@ from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import get_named, usage_types_where
 from usage_billing.catalog.service import NewUsageType
 from usage_billing.db.session import read_only
-from usage_billing.flows.administration import manage_catalog
+from usage_billing.flows.administration import manage_meters
+from usage_billing.flows.administration.manage_meters import UsageTypeChanges
+from usage_billing.meters.asked import NewMeter
+from usage_billing.meters.progress import FoldState
+from usage_billing.reports.evaluations import EvaluationRequest, evaluate, skipped
+from usage_billing.reports.usage_types import (
+    UsageTypeView,
+    definition_views,
+    fold_state,
+    usage_type_view,
+    usage_type_views,
+)
 from usage_billing.wire.noun import page_of
-from usage_billing.wire.usage_type import USAGE_TYPE
+from usage_billing.wire.usage_type import EVALUATIONS, FOLDING, METER_DEFINITIONS, USAGE_TYPE
 
 blp = Blueprint("usage types", __name__, url_prefix="/api/usage-types", description="What is counted.")
 
@@ -29,10 +40,11 @@ blp = Blueprint("usage types", __name__, url_prefix="/api/usage-types", descript
 @blp.response(201, USAGE_TYPE)
 @makes("/api/usage-types")
 @tagged
-def create_usage_type(new: NewUsageType) -> UsageType:
-    """Create a usage type."""
+def create_usage_type(new: NewUsageType | NewMeter) -> UsageTypeView:
+    """Create a usage type, or a meter that counts the recordings of one."""
     with writing() as session:
-        return manage_catalog.create_usage_type(session, new, actor=caller().actor, now=state().clock())
+        made = manage_meters.create(session, new, actor=caller().actor, now=state().clock())
+        return usage_type_view(session, made)
 
 
 @blp.route("", methods=["GET"])
@@ -41,20 +53,65 @@ def create_usage_type(new: NewUsageType) -> UsageType:
 @blp.response(200, page_of(USAGE_TYPE))
 def list_usage_types(query: dict[str, Any]) -> dict[str, Any]:
     """List usage types by id; `from` and `to` are of `createdAt`."""
+    statement = usage_types_where(**filters_of(query))
     with read_only(state().engine) as session:
         return listed(
-            session, usage_types_where(**filters_of(query)), query, noun=USAGE_TYPE, by=[UsageType.id], kind=BY_NAME
+            session,
+            statement,
+            query,
+            noun=USAGE_TYPE,
+            by=[UsageType.id],
+            kind=BY_NAME,
+            viewed=lambda rows: usage_type_views(session, rows),
         )
+
+
+@blp.route("/evaluate", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(EvaluationSchema)
+@blp.response(200, EVALUATIONS)
+def evaluate_definition(asked: EvaluationRequest) -> dict[str, Any]:
+    """Say what a meter would make of metadata, or of the last recordings of a subscription; nothing is stored."""
+    with read_only(state().engine) as session:
+        return {"data": evaluate(session, asked)}
 
 
 @blp.route("/<identifier:usage_type_id>", methods=["GET"])
 @requires(ADMIN)
 @blp.response(200, USAGE_TYPE)
 @tagged
-def show_usage_type(usage_type_id: str) -> UsageType:
-    """Show a usage type."""
+def show_usage_type(usage_type_id: str) -> UsageTypeView:
+    """Show a usage type; of a meter its latest definition."""
     with read_only(state().engine) as session:
-        return get_named(session, UsageType, usage_type_id)
+        return usage_type_view(session, get_named(session, UsageType, usage_type_id))
+
+
+@blp.route("/<identifier:usage_type_id>/folding", methods=["GET"])
+@requires(ADMIN)
+@blp.response(200, FOLDING)
+def show_folding(usage_type_id: str) -> FoldState:
+    """Show how far a meter is: what it has not counted yet, and what it could not count."""
+    with read_only(state().engine) as session:
+        return fold_state(session, usage_type_id)
+
+
+@blp.route("/<identifier:usage_type_id>/definitions", methods=["GET"])
+@requires(ADMIN)
+@blp.response(200, METER_DEFINITIONS)
+def list_definitions(usage_type_id: str) -> dict[str, Any]:
+    """List the definitions of a meter, the latest first."""
+    with read_only(state().engine) as session:
+        return {"data": definition_views(session, usage_type_id)}
+
+
+@blp.route("/<identifier:usage_type_id>/skipped", methods=["GET"])
+@requires(ADMIN)
+@blp.arguments(SkippedQuery, location="query")
+@blp.response(200, EVALUATIONS)
+def list_skipped(query: dict[str, Any], usage_type_id: str) -> dict[str, Any]:
+    """List recordings that have no value for a meter, and why; those of the latest periods first."""
+    with read_only(state().engine) as session:
+        return {"data": skipped(session, usage_type_id, limit=query["limit"])}
 
 
 @blp.route("/<identifier:usage_type_id>", methods=["PATCH"])
@@ -63,10 +120,23 @@ def show_usage_type(usage_type_id: str) -> UsageType:
 @blp.response(200, USAGE_TYPE)
 @tagged
 @takes_if_match
-def change_usage_type(unit_name: str, usage_type_id: str) -> UsageType:
-    """Rename the unit of a usage type."""
+def change_usage_type(changes: UsageTypeChanges, usage_type_id: str) -> UsageTypeView:
+    """Rename the unit of a usage type, or define anew what a meter counts."""
     with writing() as session:
-        check_match(USAGE_TYPE, lambda: get_named(session, UsageType, usage_type_id, lock=True))
-        return manage_catalog.change_usage_type(
-            session, usage_type_id, unit_name=unit_name, actor=caller().actor, now=state().clock()
+        check_match(
+            USAGE_TYPE,
+            lambda: usage_type_view(session, get_named(session, UsageType, usage_type_id, lock=True)),
         )
+        changed = manage_meters.change(session, usage_type_id, changes, actor=caller().actor, now=state().clock())
+        return usage_type_view(session, changed)
+
+
+@blp.route("/<identifier:usage_type_id>/retire", methods=["POST"])
+@requires(ADMIN)
+@blp.response(200, USAGE_TYPE)
+@tagged
+def retire_meter(usage_type_id: str) -> UsageTypeView:
+    """Let a meter count nothing that is recorded from now on; what it has counted stays, and is charged."""
+    with writing() as session:
+        manage_meters.retire_meter(session, usage_type_id, actor=caller().actor, now=state().clock())
+        return usage_type_view(session, get_named(session, UsageType, usage_type_id))

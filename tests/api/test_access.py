@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule as Route
 
 from api.auth import Rule, check_every_view_has_a_rule, requires, rule_of
+from api.state import state_of
 from tests.api.conftest import Billed
 from tests.conftest import As, Clock, MakeToken
 from tests.support.callers import Keys
@@ -58,6 +59,11 @@ RULES = {
     "GET /api/usage-types": "admin",
     "GET /api/usage-types/<usage_type_id>": "admin",
     "PATCH /api/usage-types/<usage_type_id>": "admin",
+    "POST /api/usage-types/evaluate": "admin",
+    "POST /api/usage-types/<usage_type_id>/retire": "admin",
+    "GET /api/usage-types/<usage_type_id>/definitions": "admin",
+    "GET /api/usage-types/<usage_type_id>/folding": "admin",
+    "GET /api/usage-types/<usage_type_id>/skipped": "admin",
     "POST /api/quotas": "admin",
     "GET /api/quotas": "admin users",
     "GET /api/quotas/<quota_id>": "admin users",
@@ -116,8 +122,9 @@ def described(rule: Rule) -> str:
 
 
 @pytest.fixture
-def probes(app: Flask, billed: Billed) -> list[Probe]:
-    """Every route, aimed at user123's things."""
+def probes(app: Flask, billed: Billed, monkeypatch: pytest.MonkeyPatch) -> list[Probe]:
+    """Every route, aimed at user123's things. One address may fail at all of them within a minute."""
+    monkeypatch.setattr(state_of(app).rates, "failures_per_minute", 1000)
     ids = {
         "customer_id": "user123",
         "subscription_id": "sub456",

@@ -43,7 +43,9 @@ def ground(tmp_path: Path, inbox: object, settings: Settings, request: pytest.Fi
     engine = make_engine(server.url().replace("postgresql://", "postgresql+psycopg://"))
     with transaction(engine) as session:
         make_world(session)
-    worker = Worker("usage,billing,housekeeping", DATABASE_URL=server.url(), USAGE_BILLING_INBOX=request.param)
+    worker = Worker(
+        "usage,billing,housekeeping,folding,messages", DATABASE_URL=server.url(), USAGE_BILLING_INBOX=request.param
+    )
     signs = "no run can be started now", "is offered again"
     yield Ground(server, engine, worker, signs[: 1 if request.param == "redis" else 2])
     worker.kill_everything()

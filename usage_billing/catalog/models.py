@@ -64,15 +64,19 @@ class Plan(Base):
 
 
 class UsageType(Base):
-    """What is counted, and how recordings of it become one quantity."""
+    """What is counted, and how recordings of it become one quantity.
+
+    With ``of`` it is a meter: it has no recordings of its own, and counts those of that other type.
+    """
 
     __tablename__ = "usage_types"
-    __table_args__ = (CheckConstraint("aggregation IN ('sum')", name="aggregation"),)
+    __table_args__ = (CheckConstraint("aggregation IN ('sum', 'count')", name="aggregation"),)
 
     id: Mapped[Identifier] = mapped_column(primary_key=True)
     unit_name: Mapped[str] = mapped_column(String(MAX_UNIT_NAME))
     aggregation: Mapped[str] = mapped_column(String(16), server_default="sum")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    of: Mapped[Identifier | None] = mapped_column(ForeignKey("usage_types.id"))
 
 
 class UsageQuota(Base):

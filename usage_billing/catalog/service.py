@@ -44,11 +44,12 @@ class NewPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewUsageType:
-    """What a caller gives of a usage type."""
+    """What a caller gives of a usage type. With ``of`` it is a meter, and counts recordings of that other type."""
 
     id: str
     unit_name: str
     aggregation: str = "sum"
+    of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +107,13 @@ def _check_plan(new: NewPlan) -> None:
 
 
 def add_usage_type(session: Session, new: NewUsageType) -> UsageType:
-    """Store ``new``; raises Conflict when the id is taken, InvalidInput for an unknown aggregation."""
-    if new.aggregation != "sum":
-        raise InvalidInput.field("/aggregation", "only sum is supported", code="not_supported")
+    """Store ``new``; raises Conflict when the id is taken, InvalidInput for an aggregation that only a meter has."""
+    if new.aggregation != "sum" and new.of is None:
+        message = "without of only sum is supported: other aggregations are a meter's"
+        raise InvalidInput.field("/aggregation", message, code="not_supported")
     added = session.scalars(
         insert(UsageType)
-        .values(id=new.id, unit_name=new.unit_name, aggregation=new.aggregation)
+        .values(id=new.id, unit_name=new.unit_name, aggregation=new.aggregation, of=new.of)
         .on_conflict_do_nothing()
         .returning(UsageType)
     ).first()
@@ -138,6 +140,9 @@ def add_quota_version(
     usage_type = session.get(UsageType, new.usage_type)
     if usage_type is None:
         raise InvalidInput.field("/usageType", f"there is no usage type {new.usage_type}", code="unknown_usage_type")
+    if usage_type.of is not None and price.model.counts_recordings:
+        message = "charges recordings one by one: a meter has a total, and no recordings of its own"
+        raise InvalidInput.field("/price", message, code="not_supported")
     versions = versions_of(session, new)
     effective = _effective(new, is_first=not versions)
     begins = holds_from or now

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 _SHARDS = 0x5542_0001  # the first of a lock's two keys; the second is the shard
 _FIRST_START = 0x5542_0002
 _DRAINS = 0x5542_0004
+_FOLDS = 0x5542_0005
 # PostgreSQL reads the array in order, and so takes the locks in order; it looks at the clock once it has each.
 _LOCK_SHARDS = text("""
     SELECT pg_advisory_xact_lock(:space, shard), clock_timestamp() AS now
@@ -38,6 +39,11 @@ def try_lock_drain(session: Session, shard: int) -> bool:
     """Make this transaction the only one that drains ``shard`` until it ends; False when another is it already."""
     statement = text("SELECT pg_try_advisory_xact_lock(:space, :shard)")
     return bool(session.scalar(statement, {"space": _DRAINS, "shard": shard}))
+
+
+def try_lock_folds(session: Session) -> bool:
+    """Make this transaction the only one that folds in the background until it ends; False when another is already."""
+    return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:space, 0)"), {"space": _FOLDS}))
 
 
 def try_lock_request(session: Session, name: str) -> bool:

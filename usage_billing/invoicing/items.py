@@ -49,6 +49,7 @@ class NewItem(NamedTuple):
     before_amount: Decimal
     price: Mapping[str, Any] | None
     rated_price: Mapping[str, Any] | None
+    sources: Sequence[Mapping[str, int]] | None = None
 
 
 # In the order of the fields above.
@@ -80,6 +81,7 @@ _COLUMNS = {
     "before_amount": "numeric",
     "price": "text",
     "rated_price": "text",
+    "sources": "text",
 }
 _FIXED = ("id", "invoice_id", "summary_id", "fee_id")
 _CHANGES = ", ".join(f"{name} = v.{name}" for name in _COLUMNS if name not in _FIXED)
@@ -96,7 +98,14 @@ def add_items(session: Session, items: Sequence[NewItem]) -> None:
     if items:
         prices = {id(item.price): _json(item.price) for item in items}  # many items share few prices
         rows = (
-            (*item[:-6], _json(item.text_args), *item[-5:-2], prices[id(item.price)], _json(item.rated_price))
+            (
+                *item[:-7],
+                _json(item.text_args),
+                *item[-6:-3],
+                prices[id(item.price)],
+                _json(item.rated_price),
+                _json(item.sources),
+            )
             for item in items
         )
         copy_rows(session, UsageInvoiceItem.__tablename__, _COLUMNS, rows)
@@ -139,7 +148,7 @@ def usage_item(
         events=summary.events,
         billable_events=summary.beyond_events,
         voids=summary.voids,
-        events_hash=f"\\x{summary.events_hash.hex()}",
+        events_hash=f"\\x{summary.events_hash.hex()}" if summary.sources is None else None,
         description=charge.wording.text,
         text_key=charge.wording.key,
         text_args=charge.wording.args,
@@ -148,6 +157,7 @@ def usage_item(
         before_amount=stands_on.before_amount,
         price=tariff.price,
         rated_price=None if stands_on.price == tariff.price else stands_on.price,
+        sources=summary.sources,
     )
 
 
@@ -184,5 +194,5 @@ def fee_item(id: UUID, invoice_id: UUID, charge: Charge, *, fee: DueFee) -> NewI
     )
 
 
-def _json(value: Mapping[str, Any] | None) -> str | None:
+def _json(value: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()

@@ -139,7 +139,8 @@ class UsageInvoiceItem(Base):
     in ``billable_events`` recordings. ``events`` is the ordinal of the last recording that the item takes into account.
     In a period that is cut, segments of one price are charged as one quantity: ``before_quantity``,
     ``before_recordings`` and ``before_amount`` are those of the earlier ones, and ``rated_price`` is the price with the
-    period's parts of minimum, flat amounts and maximum in their places (null: the price as it is).
+    period's parts of minimum, flat amounts and maximum in their places (null: the price as it is). A meter's item has
+    ``sources``: the summaries whose recordings it counts, ``{"summary", "events", "voids"}``, and no hash of its own.
     """
 
     __tablename__ = "usage_invoice_items"
@@ -183,6 +184,7 @@ class UsageInvoiceItem(Base):
     before_quantity: Mapped[Total] = mapped_column(server_default="0")
     before_recordings: Mapped[int] = mapped_column(BigInteger, server_default="0")
     before_amount: Mapped[Money] = mapped_column(server_default="0")
+    sources: Mapped[list[dict[str, int]] | None] = mapped_column(JSONB)
 
 
 class InvoiceNumber(Base):

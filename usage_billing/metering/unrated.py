@@ -1,5 +1,6 @@
 """A running total that billing has not seen yet. Pure."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +11,8 @@ class UnratedSummary:
     """A locked summary whose present total, or whose terms, billing has not seen.
 
     ``changed`` says that billing changed its span, its quota, or its division at the allowance, in memory.
-    ``boundary`` is the ordinal of the first recording beyond. With ``frozen`` the allowance stays for ever.
+    ``boundary`` is the ordinal of the first recording beyond. With ``frozen`` the allowance stays for ever. ``sources``
+    are, for a meter's summary, those whose recordings it counts: ``{"summary": id, "events": ..., "voids": ...}``.
     """
 
     id: int
@@ -30,6 +32,7 @@ class UnratedSummary:
     boundary: int | None
     frozen: bool
     changed: bool = False
+    sources: Sequence[Mapping[str, int]] | None = None
 
     @property
     def key(self) -> tuple[str, str, datetime]:

@@ -17,6 +17,7 @@ from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.rating.engine import RatedAmount, rate, stored_price
 from usage_billing.rating.pricing.base import Line
+from usage_billing.reports.metered_events import metered_events
 
 _NOTHING = Decimal(0)
 
@@ -152,6 +153,9 @@ def events_behind(session: Session, item: UsageInvoiceItem, *, after: int = 0, l
     """The recordings that ``item`` knows of, in the order recorded, from the one after ordinal ``after``."""
     if item.summary_id is None:
         return EventsPage(events=[], next=None)
+    if item.sources is not None:
+        events, following = metered_events(session, item, after=after, limit=limit)
+        return EventsPage(events=events, next=following)
     found = list(
         session.scalars(
             select(Usage)

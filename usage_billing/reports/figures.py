@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.billing_runs.queries import standing_warnings
+from usage_billing.meters.progress import lags
 from usage_billing.processes.models import Role, WorkDone
 from usage_billing.processes.queries import alive, work_done
 
@@ -39,7 +40,8 @@ class Figures:
     """Numbers as of one moment.
 
     ``quarantine`` is by reason, ``invoices`` by status and currency, ``processes`` (at work) by role. ``unbilled``
-    subscriptions are those of which the last run that was to bill them warned.
+    subscriptions are those of which the last run that was to bill them warned. ``meters_behind``: recordings that a
+    meter has not counted yet, by meter.
     """
 
     quarantine: Mapping[str, int]
@@ -50,6 +52,7 @@ class Figures:
     unbilled: int
     processes: Mapping[str, int]
     work: list[WorkDone]
+    meters_behind: Mapping[str, int]
 
 
 def load_figures(session: Session) -> Figures:
@@ -65,4 +68,5 @@ def load_figures(session: Session) -> Figures:
         unbilled=len(standing_warnings(session)),
         processes={role.value: len(alive(session, role)) for role in Role},
         work=work_done(session),
+        meters_behind=lags(session),
     )

@@ -93,7 +93,7 @@ EXPLANATION = Noun(
         Field(
             "eventsHash",
             Hash(),
-            "The hash over exactly the recordings behind it, stored with the item; null for a fee.",
+            "The hash over exactly the recordings behind it, stored with the item; null for a fee, and for a meter.",
             nullable=True,
             derived=True,
         ),

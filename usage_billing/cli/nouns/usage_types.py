@@ -1,35 +1,68 @@
-"""``usage-billing usage-types``: what is counted."""
+"""``usage-billing usage-types``: what is counted, as it is recorded or by meters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
-from usage_billing.cli.frame.output import json_option, print_rows, print_thing, wide_option
+from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
+from usage_billing.cli.frame.times import TIME
 from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, UNIT
+from usage_billing.cli.nouns.meter_terms import definition_options
+from usage_billing.cli.nouns.meters import METER_COMMANDS
 from usage_billing.core.clock import utc_now
 from usage_billing.core.spans import Span
 from usage_billing.wire import noun as wire
 from usage_billing.wire.usage_type import USAGE_TYPE
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usage_billing.meters.asked import NewMeter
+
+_COLUMNS = ("id", "unitName", "aggregation", "of", "createdAt")
+
 
 @click.group(epilog=example("usage-types create assessment --unit-name assessment"))
 def command() -> None:
-    """Create, list, show and change usage types."""
+    """Create, list, show and change usage types and meters."""
 
 
-@command.command(epilog=example("usage-types create assessment --unit-name assessment"))
+@command.command(
+    epilog=example(
+        "usage-types create assessment --unit-name assessment",
+        "usage-types create tokens --of llm-call --value 'input + output' --dimension model",
+    )
+)
 @click.argument("id", type=NEW_IDENTIFIER)
 @click.option("--unit-name", type=UNIT, help="What one of it is called; the id unless given.")
 @click.option("--aggregation", default="sum", show_default=True, help="How recordings become one quantity.")
+@click.option("--of", type=IDENTIFIER, help="Makes a meter, which counts recordings of that usage type.")
+@definition_options
+@click.option("--since", type=TIME, help="A meter counts what occurred from then on; else from now on.")
 @json_option
-def create(*, id: str, unit_name: str | None, aggregation: str, as_json: bool) -> None:
-    """Create the usage type ID."""
+def create(*, id: str, unit_name: str | None, aggregation: str, of: str | None, as_json: bool, **terms: Any) -> None:
+    """Create the usage type ID, or with --of the meter ID."""
     from usage_billing.catalog.service import NewUsageType
-    from usage_billing.flows.administration.manage_catalog import create_usage_type
+    from usage_billing.flows.administration.manage_meters import create as create_usage_type
+    from usage_billing.reports.usage_types import usage_type_view
 
+    given = {name: value for name, value in terms.items() if value not in (None, ())}
+    if of is None and given:
+        option = next(iter(given)).removesuffix("s").replace("_", "-")
+        raise click.UsageError(f"--{option} is a meter's: give --of too.")
+    unit = unit_name or id[:64]
+    new: NewUsageType | NewMeter = NewUsageType(id=id, unit_name=unit, aggregation=aggregation)
+    if of is not None:
+        from usage_billing.meters.asked import NewMeter
+
+        new = NewMeter(id=id, unit_name=unit, aggregation=aggregation, of=of, **given)
     with writing() as session:
-        new = NewUsageType(id=id, unit_name=unit_name or id[:64], aggregation=aggregation)
-        shape = wire.show(USAGE_TYPE, create_usage_type(session, new, actor=actor(), now=utc_now()))
+        made = create_usage_type(session, new, actor=actor(), now=utc_now())
+        shape = wire.show(USAGE_TYPE, usage_type_view(session, made))
     print_thing(shape, as_json=as_json)
 
 
@@ -42,35 +75,63 @@ def list_usage_types(*, span: Span, limit: int, as_json: bool) -> None:
     """List usage types by id."""
     from usage_billing.catalog.models import UsageType
     from usage_billing.catalog.queries import usage_types_where
+    from usage_billing.reports.usage_types import usage_type_views
 
     statement = usage_types_where(span=span).order_by(UsageType.id)
     with reading() as session:
-        rows = [wire.show(USAGE_TYPE, row) for row in first_rows(session, statement, limit=limit)]
+        views = usage_type_views(session, first_rows(session, statement, limit=limit))
+        rows = [wire.show(USAGE_TYPE, view) for view in views]
     empty = none_of("usage types", hint="usage-billing usage-types create --help", span=span)
-    print_rows(rows, as_json=as_json, empty=empty)
+    print_rows(rows if as_json else [pick(row, *_COLUMNS) for row in rows], as_json=as_json, empty=empty)
 
 
 @command.command(epilog=example("usage-types show assessment"))
 @click.argument("id", type=IDENTIFIER)
 @json_option
 def show(*, id: str, as_json: bool) -> None:
-    """Show the usage type ID."""
+    """Show the usage type ID; of a meter its latest definition."""
     from usage_billing.catalog.models import UsageType
     from usage_billing.catalog.queries import get_named
+    from usage_billing.reports.usage_types import usage_type_view
 
     with reading() as session:
-        shape = wire.show(USAGE_TYPE, get_named(session, UsageType, id))
+        shape = wire.show(USAGE_TYPE, usage_type_view(session, get_named(session, UsageType, id)))
     print_thing(shape, as_json=as_json)
 
 
-@command.command(epilog=example("usage-types change assessment --unit-name 'risk assessment'"))
+@command.command(
+    epilog=example(
+        "usage-types change assessment --unit-name 'risk assessment'",
+        "usage-types change tokens --where 'status == \"ok\"'",
+    )
+)
 @click.argument("id", type=IDENTIFIER)
-@click.option("--unit-name", type=UNIT, required=True, help="The new name of one of it.")
+@click.option("--unit-name", type=UNIT, help="The new name of one of it.")
+@definition_options
+@click.option("--effective-from", type=TIME, help="The definition holds for periods that begin then; else from now on.")
 @json_option
-def change(*, id: str, unit_name: str, as_json: bool) -> None:
-    """Rename the unit of the usage type ID; quotas keep the name they were made with."""
-    from usage_billing.flows.administration.manage_catalog import change_usage_type
+def change(*, id: str, unit_name: str | None, effective_from: datetime | None, as_json: bool, **terms: Any) -> None:
+    """Rename the unit of the usage type ID, or define anew what the meter ID counts.
 
+    Quotas keep the name they were made with. What a meter has counted stays; '' takes --value or --where away.
+    """
+    from usage_billing.flows.administration.manage_meters import UsageTypeChanges
+    from usage_billing.flows.administration.manage_meters import change as change_usage_type
+    from usage_billing.meters.asked import MeterChanges
+    from usage_billing.reports.usage_types import usage_type_view
+
+    given = {name: None if value == "" else value for name, value in terms.items() if value not in (None, ())}
+    if unit_name is None and not given:
+        raise click.UsageError("Say what to change: --unit-name, --value, --where, --dimension or --series-limit.")
+    if effective_from is not None and not given:
+        raise click.UsageError("--effective-from is of a meter's next definition, and none is given.")
+    definition = MeterChanges(given=given, effective_from=effective_from) if given else None
     with writing() as session:
-        shape = wire.show(USAGE_TYPE, change_usage_type(session, id, unit_name=unit_name, actor=actor(), now=utc_now()))
+        changes = UsageTypeChanges(unit_name=unit_name, definition=definition)
+        changed = change_usage_type(session, id, changes, actor=actor(), now=utc_now())
+        shape = wire.show(USAGE_TYPE, usage_type_view(session, changed))
     print_thing(shape, as_json=as_json)
+
+
+for _one in METER_COMMANDS:
+    command.add_command(_one)

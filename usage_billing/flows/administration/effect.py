@@ -44,7 +44,8 @@ _FINAL = text("""
         AND t.starts_at < i.closes_at
         AND (t.ends_at IS NULL OR t.ends_at > :since AND t.ends_at > i.period_start)
 """)
-# What was recorded from an instant on and counts; with ``cut`` only in segments that the instant divides.
+# What was recorded from an instant on and counts; with ``cut`` only in segments that the instant divides. A meter's
+# segments may be others than those of the recordings that it counts: of those any recording stands in the way.
 _LATER = text("""
     SELECT count(*) AS recordings, max(u.occurred_at) AS latest
     FROM (
@@ -52,9 +53,9 @@ _LATER = text("""
         FROM usage_summaries AS s
         JOIN subscription_terms AS t ON t.subscription_id = s.subscription_id
             AND t.starts_at <= s.period_start AND (t.ends_at IS NULL OR t.ends_at > s.period_start)
-        WHERE s.usage_type_id = :type
+        WHERE s.usage_type_id = coalesce((SELECT of FROM usage_types WHERE id = :type), :type)
             AND s.period_end > :since
-            AND (NOT :cut OR s.period_start < :since)
+            AND (NOT :cut OR s.period_start < :since OR s.usage_type_id <> :type)
             AND s.events > s.voids
             AND CASE WHEN CAST(:own AS text) IS NULL THEN t.plan_id = :plan ELSE s.subscription_id = :own END
     ) AS s

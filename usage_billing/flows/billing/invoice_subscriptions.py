@@ -17,6 +17,7 @@ from usage_billing.flows.billing.open_periods import open_periods
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.flows.billing.stored_books import StoredBooks, lock_agreements
+from usage_billing.flows.folding.fold_meters import fold_subscriptions
 from usage_billing.invoicing.builder import Basis, Tariff
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.subscriptions.openings import BilledSubscription
@@ -35,12 +36,15 @@ def invoice_subscriptions(
     Adjustments of what is final wait for the running period's invoice if that closes ``adjust_within`` of ``as_of``.
     Of usage, a run that is ``held_to`` a dry run charges only the recordings which that rated.
 
-    Locks, in this order: the subscriptions, their plans, their summaries to rate, their fees.
+    What meters have not counted yet is counted first. Locks, in this order: the subscriptions, their plans, how far
+    meters are, their summaries to rate, their fees.
     """
     if not ids:
         return SliceOutcome()
     agreements = lock_agreements(session, ids)
-    return charge_subscriptions(StoredBooks(session, held_to), agreements, as_of=as_of, adjust_within=adjust_within)
+    meters = fold_subscriptions(session, agreements.subscriptions.keys())
+    books = StoredBooks(session, held_to, meters)
+    return charge_subscriptions(books, agreements, as_of=as_of, adjust_within=adjust_within)
 
 
 def charge_subscriptions(

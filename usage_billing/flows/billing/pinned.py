@@ -1,6 +1,7 @@
 """Summaries as a dry run knew them, for the run that is held to it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from sqlalchemy.orm import Session
@@ -10,6 +11,7 @@ from usage_billing.core.periods import Period
 from usage_billing.flows.billing.apply_terms import SummaryTerms
 from usage_billing.metering.budget import divide
 from usage_billing.metering.rewinding import as_it_stood
+from usage_billing.metering.split import beyond
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.subscriptions.agreement import AgreedPeriod
 
@@ -24,6 +26,8 @@ def as_pinned(
 ) -> list[UnratedSummary]:
     """Those of these summaries that have a pin, each as it stood then; the same object where nothing has changed.
 
+    A meter's is as it is now: how it stood is not kept. If it has changed, the run does not have the dry run's digest.
+
     In a period that is cut, what was recorded since moves the allowance of later segments: those are divided at what
     the totals of then leave them.
     """
@@ -36,14 +40,18 @@ def as_pinned(
         totals = [_NOTHING if summary is None or summary.frozen else summary.total for summary in here]
         for summary, division in zip(here, divide(agreed, totals), strict=True):
             if summary is not None and not summary.frozen and summary.allowance != division.allowance:
-                stood[summary.id] = as_it_stood(
-                    session, summary, events=summary.events, voids=summary.voids, allowance=division.allowance
-                )
+                stood[summary.id] = _divided(session, summary, division.allowance)
     return [stood[summary.id] for summary in summaries if summary.id in stood]
 
 
+def _divided(session: Session, summary: UnratedSummary, allowance: Decimal | None) -> UnratedSummary:
+    if summary.sources is not None:
+        return replace(summary, allowance=allowance, beyond_limit=beyond(summary.total, allowance))
+    return as_it_stood(session, summary, events=summary.events, voids=summary.voids, allowance=allowance)
+
+
 def _stood(session: Session, summary: UnratedSummary, pin: Pin) -> UnratedSummary:
-    if (summary.events, summary.voids) == (pin.events, pin.voids):
+    if (summary.events, summary.voids) == (pin.events, pin.voids) or summary.sources is not None:
         return summary
     return as_it_stood(session, summary, events=pin.events, voids=pin.voids, allowance=summary.allowance)
 

@@ -33,11 +33,12 @@ _SUMMARY = text(
 
 @dataclass(slots=True)
 class Context:
-    """The subscriptions, usage types and quotas behind one batch."""
+    """The subscriptions, usage types and quotas behind one batch. ``meters``: by id, the type that each counts."""
 
     customers: dict[str, str]
     timelines: dict[str, Timeline]
     usage_types: frozenset[str]
+    meters: dict[str, str]
     quotas: QuotaBook
     _summaries: dict[tuple[str, str], NewSummary] = field(default_factory=dict)
     _segments: dict[str, tuple[Segment, Sequence[Segment]]] = field(default_factory=dict)
@@ -67,9 +68,11 @@ class Context:
                 f"there is no subscription {recording.subscription_id}",
             )
         if recording.usage_type not in self.usage_types:
-            return RefusedRecording(
-                recording, QuarantineReason.UNKNOWN_USAGE_TYPE, f"there is no usage type {recording.usage_type}"
-            )
+            detail = f"there is no usage type {recording.usage_type}"
+            if recording.usage_type in self.meters:
+                of = self.meters[recording.usage_type]
+                detail = f"{recording.usage_type} is a meter, which counts what is recorded as {of}"
+            return RefusedRecording(recording, QuarantineReason.UNKNOWN_USAGE_TYPE, detail)
         if recording.customer_id != self.customers[recording.subscription_id]:
             detail = f"subscription {recording.subscription_id} is not {recording.customer_id}'s"
             return RefusedRecording(recording, QuarantineReason.WRONG_CUSTOMER, detail)
@@ -159,11 +162,13 @@ def load_context(session: Session, recordings: Sequence[Recording]) -> Context:
     names = {recording.subscription_id for recording in recordings}
     rows = session.execute(select(Subscription.id, Subscription.customer_id).where(Subscription.id.in_(names)))
     timelines = timelines_of(session, names)
-    types = session.scalars(select(UsageType.id).where(UsageType.id.in_({r.usage_type for r in recordings})))
+    named = select(UsageType.id, UsageType.of).where(UsageType.id.in_({r.usage_type for r in recordings}))
+    types = {row.id: row.of for row in session.execute(named)}
     plans = {term.plan_id for timeline in timelines.values() for term in timeline.terms}
     return Context(
         customers={row.id: row.customer_id for row in rows},
         timelines=timelines,
-        usage_types=frozenset(types),
+        usage_types=frozenset(id for id, of in types.items() if of is None),
+        meters={id: of for id, of in types.items() if of is not None},
         quotas=quotas_of(session, plans, subscription_ids=timelines),
     )

@@ -52,6 +52,11 @@ class PricingModel(Protocol):
         """Whether what is charged depends on the quantity of each recording, and not only on their sum."""
         ...
 
+    @property
+    def counts_recordings(self) -> bool:
+        """Whether what is charged depends on recordings one by one, or on how many there are."""
+        ...
+
     def divided(self, part: Callable[[Decimal], Decimal]) -> Self:
         """The model for a part of a period: each flat amount is ``part`` of the whole one."""
         ...
@@ -71,6 +76,11 @@ class ReadsSums:
 
     @property
     def reads_each(self) -> bool:
+        """They do not."""
+        return False
+
+    @property
+    def counts_recordings(self) -> bool:
         """They do not."""
         return False
 

@@ -54,6 +54,11 @@ class Percentage:
         """Whether what is charged depends on each recording."""
         return bool(self.free_recordings) or self.least is not None or self.most is not None
 
+    @property
+    def counts_recordings(self) -> bool:
+        """Whether what is charged depends on recordings one by one, or on how many there are."""
+        return self.reads_each or bool(self.fixed_fee)
+
     def fields(self) -> dict[str, Any]:
         """The model's fields, decimals as text; ``freeRecordings`` and the bounds are left out unless given."""
         found: dict[str, Any] = {

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from usage_billing.core.decimals import plain
 from usage_billing.metering.states import QuarantineReason
 from usage_billing.reports.doctor.finding import WARN, Finding, fine, listed
+from usage_billing.reports.doctor.meters import check_meters
 from usage_billing.reports.doctor.runs import check_runs
 
 _MISSING_QUOTAS = text(
@@ -16,7 +17,10 @@ _MISSING_QUOTAS = text(
     SELECT t.plan_id, s.usage_type_id, count(DISTINCT s.subscription_id) AS subscriptions, sum(s.total) AS used
     FROM usage_summaries AS s JOIN subscription_terms AS t ON t.subscription_id = s.subscription_id
         AND t.starts_at <= s.period_start AND (t.ends_at IS NULL OR s.period_start < t.ends_at)
-    WHERE s.quota_id IS NULL AND s.total > 0 AND NOT EXISTS (
+    WHERE s.quota_id IS NULL AND s.total > 0
+        AND NOT EXISTS (SELECT FROM usage_types AS y WHERE y.of = s.usage_type_id)
+        AND EXISTS (SELECT FROM usage_types AS y WHERE y.id = s.usage_type_id AND y.of IS NULL)
+        AND NOT EXISTS (
         SELECT FROM usage_quotas AS q WHERE q.plan_id = t.plan_id AND q.usage_type_id = s.usage_type_id
             AND coalesce(q.subscription_id, s.subscription_id) = s.subscription_id
     ) GROUP BY 1, 2 ORDER BY 1, 2
@@ -50,7 +54,7 @@ _OTHERS = text(
     SELECT reason, count(*) AS recordings, min(id::text) AS first FROM quarantined_usage AS q
     WHERE status = 'open' AND reason NOT IN ('wrong_customer', 'unknown_subscription')
         AND NOT (reason = 'unknown_usage_type'
-            AND EXISTS (SELECT FROM usage_types AS t WHERE t.id = q.payload ->> 'usage_type'))
+            AND EXISTS (SELECT FROM usage_types AS t WHERE t.id = q.payload ->> 'usage_type' AND t.of IS NULL))
     GROUP BY 1 ORDER BY 2 DESC
     """
 )
@@ -58,7 +62,7 @@ _EXISTING = text(
     """
     SELECT reason, coalesce(t.id, a.id) AS name, count(*) AS recordings FROM quarantined_usage AS q
     LEFT JOIN subscriptions AS a ON q.reason = 'unknown_subscription' AND a.id = q.subscription_id
-    LEFT JOIN usage_types AS t ON q.reason = 'unknown_usage_type' AND t.id = q.payload ->> 'usage_type'
+    LEFT JOIN usage_types AS t ON q.reason = 'unknown_usage_type' AND t.id = q.payload ->> 'usage_type' AND t.of IS NULL
     WHERE q.status = 'open' AND coalesce(t.id, a.id) IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
     """
 )
@@ -70,6 +74,7 @@ def check_books(session: Session, *, now: datetime) -> Iterator[Finding]:
     yield from _subscriptions(session)
     yield _quarantine(session)
     yield from _replayable(session)
+    yield from check_meters(session)
     yield from check_runs(session, now=now)
 
 

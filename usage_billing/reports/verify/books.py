@@ -19,7 +19,8 @@ _RECORDINGS, _SUMMARIES = 100_000, 2_000
 
 _COUNT = text(
     """
-    SELECT count(*) AS summaries, coalesce(sum(events), 0) AS recordings FROM usage_summaries
+    SELECT count(*) AS summaries, coalesce(sum(s.events) FILTER (WHERE t.of IS NULL), 0) AS recordings
+    FROM usage_summaries AS s JOIN usage_types AS t ON t.id = s.usage_type_id
     WHERE CAST(:only AS text) IS NULL OR subscription_id = :only
     """
 )

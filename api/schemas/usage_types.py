@@ -1,0 +1,132 @@
+"""Usage types and meters on the wire."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from api.schemas.base import CodedText, Field, Schema, ValueSchema, wrong
+from api.schemas.fields import Identifier, Instant, Mapping, NewIdentifier, Text, Whole
+from usage_billing.catalog.service import NewUsageType
+from usage_billing.core.limits import MAX_UNIT_NAME
+from usage_billing.flows.administration.manage_meters import UsageTypeChanges
+from usage_billing.meters.asked import MeterChanges, NewMeter
+from usage_billing.meters.definition import MAX_SERIES, Function
+from usage_billing.reports.evaluations import EvaluationRequest
+
+# The expression itself says, with the place, when it is too long.
+_EXPRESSION = 4096
+_METERS = ("value", "where", "dimensions", "series_limit")
+_ITS_OWN = CodedText("is a meter's: `of` names the usage type that it counts", "contradiction")
+
+
+class Aggregation(Text):
+    """How recordings become one quantity; the domain refuses what it does not offer."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.openapi = {"type": "string", "enum": list(Function)}
+
+
+class Dimension(Field):
+    """A field's name, or ``{"as": name, "value": expression}``."""
+
+    openapi: dict[str, Any] = {
+        "anyOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "required": ["as", "value"],
+                "properties": {"as": {"type": "string"}, "value": {"type": "string"}},
+                "additionalProperties": False,
+            },
+        ]
+    }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not isinstance(value, str | dict):
+            raise wrong("must be a field's name, or an object with `as` and `value`", "invalid")
+        return value
+
+
+class NewUsageTypeSchema(ValueSchema):
+    """A usage type as it is created; with ``of`` a meter, which counts recordings of that other type once more.
+
+    A meter adds up ``value``, an expression over metadata, or without one the quantities; or with ``aggregation``
+    ``count`` it counts recordings. ``where`` is the condition of those that count. ``dimensions`` tell its series
+    apart, at most ``seriesLimit`` for a subscription and period. It counts what occurred ``since``, or from now on.
+    """
+
+    builds: type[Any] = NewUsageType
+
+    id = NewIdentifier(required=True)
+    unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
+    aggregation = Aggregation(maximum=16, load_default="sum")
+    of = Identifier(load_default=None)
+    value = Text(maximum=_EXPRESSION)
+    where = Text(maximum=_EXPRESSION)
+    dimensions = ma.fields.List(Dimension())
+    series_limit = Whole(minimum=1, maximum=MAX_SERIES)
+    since = Instant()
+
+    @ma.post_load
+    def build(self, data: dict[str, Any], **_: Any) -> NewUsageType | NewMeter:
+        """The plain type or the meter."""
+        if data["of"] is not None:
+            return NewMeter(**data)
+        for name in (*_METERS, "since"):
+            if name in data:
+                raise ma.ValidationError({self.fields[name].data_key or name: [_ITS_OWN]})
+        return NewUsageType(**data)
+
+
+class UsageTypeChangesSchema(ValueSchema):
+    """What may change of a usage type: the name of its unit; and of a meter, by a next definition, what it counts.
+
+    What is not given stays as it is; null takes ``value`` or ``where`` away. The definition holds for periods that
+    begin at ``effectiveFrom`` or later, or from now on.
+    """
+
+    builds = UsageTypeChanges
+
+    unit_name = Text(maximum=MAX_UNIT_NAME)
+    value = Text(maximum=_EXPRESSION, allow_none=True)
+    where = Text(maximum=_EXPRESSION, allow_none=True)
+    dimensions = ma.fields.List(Dimension())
+    series_limit = Whole(minimum=1, maximum=MAX_SERIES)
+    effective_from = Instant()
+
+    @ma.validates_schema
+    def something(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a change of nothing, and a moment for no change."""
+        if not data:
+            raise ma.ValidationError(CodedText("says nothing to change", "required"))
+        if "effective_from" in data and not any(name in data for name in _METERS):
+            message = CodedText("is of a next definition, and none is given", "contradiction")
+            raise ma.ValidationError({"effectiveFrom": [message]})
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The two changes."""
+        given = {name: data[name] for name in _METERS if name in data}
+        definition = MeterChanges(given=given, effective_from=data.get("effective_from")) if given else None
+        return {"unit_name": data.get("unit_name"), "definition": definition}
+
+
+class EvaluationSchema(ValueSchema):
+    """A definition to try out: on ``metadata``, or on the ``last`` recordings of a subscription of the type ``of``."""
+
+    builds = EvaluationRequest
+
+    aggregation = Aggregation(maximum=16, load_default="sum")
+    value = Text(maximum=_EXPRESSION, load_default=None)
+    where = Text(maximum=_EXPRESSION, load_default=None)
+    dimensions = ma.fields.List(Dimension(), load_default=())
+    metadata = Mapping(load_default=None)
+    subscription_id = Identifier(load_default=None)
+    of = Identifier(load_default=None)
+    last = Whole(minimum=1, maximum=100, load_default=None)
+
+
+class SkippedQuery(Schema):
+    """How many of them."""
+
+    limit = Whole(minimum=1, maximum=1000, load_default=100)

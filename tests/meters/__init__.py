@@ -1,0 +1,1 @@
+"""Meters: definitions, folding, series, prices; each beside arithmetic of the tests' own."""

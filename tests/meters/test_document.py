@@ -1,0 +1,60 @@
+"""Every example of docs/metering.md, sent: defined over HTTP, recorded, folded, read."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from tests.conftest import Drain
+from tests.factories import make_usage_type
+from tests.factories.meters import fold
+from usage_billing.db.session import transaction
+
+TEXT = (Path(__file__).parents[2] / "docs" / "metering.md").read_text(encoding="utf-8")
+_EXAMPLES = re.compile(r"```json\n(.+?)\n```\n\n((?:\|[^\n]*\n)+)\nTogether ([^\n]+)\.\n", re.DOTALL)
+
+
+def examples() -> list[tuple[dict[str, Any], list[dict[str, str]], str]]:
+    """Each meter with the rows of its table, by the table's headings, and the total."""
+    found = []
+    for meter, table, total in _EXAMPLES.findall(TEXT):
+        heading, _, *rows = [[cell.strip() for cell in line.split(" | ")] for line in table.splitlines()]
+        heading, *rows = ([cell.strip("| ") for cell in row] for row in (heading, *rows))
+        found.append((json.loads(meter), [dict(zip(heading, row, strict=True)) for row in rows], total))
+    return found
+
+
+def test_there_are_examples() -> None:
+    assert len(examples()) == 3
+
+
+@pytest.mark.parametrize(("meter", "rows", "total"), examples(), ids=lambda value: str(value)[:40])
+def test_an_example_holds(
+    world: Engine,
+    admin: FlaskClient,
+    drain: Drain,
+    meter: dict[str, Any],
+    rows: list[dict[str, str]],
+    total: str,
+) -> None:
+    with transaction(world) as session:
+        make_usage_type(session, id="llm-call")
+    assert admin.post("/api/usage-types", json=meter).status_code == 201
+    terms = {name: meter[name] for name in ("aggregation", "value", "where", "dimensions") if name in meter}
+    for row in rows:
+        metadata = json.loads(row.pop("metadata").strip("`"))
+        tried = admin.post("/api/usage-types/evaluate", json=terms | {"metadata": metadata}).json["data"][0]
+        counts = {"does not count": False, "skipped": None}.get(row["value"], True)
+        assert (tried["counts"], tried["value"]) == (counts, row.pop("value") if counts else None)
+        assert tried["dimensions"] == {name: value for name, value in row.items() if name != "value"}
+        body = {"userId": "user123", "subscriptionId": "sub456", "usageType": "llm-call", "quantity": 1}
+        assert admin.post("/api/usage/record", json=body | {"metadata": metadata}).status_code == 202
+    assert drain() == len(rows)
+    with transaction(world) as session:
+        fold(session)
+    lines = admin.get("/api/usage/subscription/sub456").json["usage"]
+    assert {line["usageType"]: line["used"] for line in lines}[meter["id"]] == total

@@ -1,0 +1,1 @@
+"""Counts recordings into meters, from the books, after they are in them."""

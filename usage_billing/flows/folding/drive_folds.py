@@ -1,0 +1,89 @@
+"""Drives folding: piece by piece, each in a transaction of its own, until nothing is left or its turn is over.
+
+What is new goes before history, so a meter that looks back over millions of recordings holds up no other.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from usage_billing.db.locks import try_lock_folds
+from usage_billing.db.session import transaction
+from usage_billing.flows.folding.fold_meters import FoldOutcome, fold_pairs
+from usage_billing.meters.queries import ActiveMeter, active_meters, new_to_fold, old_to_fold
+from usage_billing.meters.service import has_looked_back
+
+PIECE = 20_000
+"""About how many recordings are counted in one transaction: some tenths of a second of PostgreSQL's time."""
+_PAIRS = 2_000
+_WAIT_SECONDS = 1
+
+_log = logging.getLogger(__name__)
+
+
+def fold_new(engine: Engine, *, seconds: int, stopping: Callable[[], bool] = lambda: False) -> bool:
+    """Fold for up to about so many seconds; returns whether something is left. Raises Unavailable.
+
+    While another process folds, this one does nothing: the other looks again before it rests.
+    """
+    ends = time.monotonic() + seconds
+    while not stopping():
+        done = _piece(engine)
+        if done is None or not done.more:
+            return False
+        if time.monotonic() >= ends:
+            return True
+    return True
+
+
+def fold_all(engine: Engine, *, on_progress: Callable[[int], None] = lambda _: None) -> FoldOutcome:
+    """Fold until nothing is left, beside another process that folds; ``on_progress`` is told of recordings so far."""
+    total = FoldOutcome()
+    while True:
+        done = _piece(engine)
+        if done is None:
+            time.sleep(_WAIT_SECONDS)
+            continue
+        total.recordings += done.outcome.recordings
+        total.skipped += done.outcome.skipped
+        on_progress(total.recordings)
+        if not done.more:
+            return total
+
+
+class _Piece:
+    """A piece that was folded, and whether there may be another."""
+
+    def __init__(self, outcome: FoldOutcome, *, more: bool) -> None:
+        self.outcome = outcome
+        self.more = more
+
+
+def _piece(engine: Engine) -> _Piece | None:
+    """Fold one piece; None while another process folds."""
+    with transaction(engine) as session:
+        if not try_lock_folds(session):
+            return None
+        meters = active_meters(session, hold=True)
+        if not meters:
+            return _Piece(FoldOutcome(), more=False)
+        pairs = new_to_fold(session, size=_PAIRS) or _history(session, meters)
+        if not pairs:
+            return _Piece(FoldOutcome(), more=False)
+        outcome = fold_pairs(session, pairs, meters, at_most=PIECE)
+    _log.info("folded %d recordings, %d without a value", outcome.recordings, outcome.skipped)
+    return _Piece(outcome, more=True)
+
+
+def _history(session: Session, meters: dict[str, ActiveMeter]) -> list[tuple[int, str]]:
+    """What a meter has to look back on, the newest periods first."""
+    for name, meter in meters.items():
+        if not meter.looked_back:
+            pairs = old_to_fold(session, name, size=_PAIRS)
+            if pairs:
+                return pairs
+            has_looked_back(session, name)
+    return []

@@ -1,0 +1,77 @@
+"""The summaries of meters: they have no recordings of their own, and are told what was counted for them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.metering.summaries import SummaryKey
+
+_IDS = text("""
+    SELECT s.id, s.subscription_id, s.usage_type_id, s.period_start
+    FROM usage_summaries AS s
+    JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]))
+        AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)
+""")
+# Also those that the caller is to rate: two transactions that lock in two goes can wait for each other in a circle.
+_LOCK = text("""
+    SELECT id
+    FROM usage_summaries
+    WHERE id = ANY(CAST(:ids AS bigint[]))
+        OR (to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[]))
+            AND usage_type_id = ANY(CAST(:types AS text[])))
+    ORDER BY subscription_id, usage_type_id, period_start
+    FOR UPDATE
+""")
+_MOVE = text("""
+    UPDATE usage_summaries AS s
+    SET total = greatest(v.value, 0), events = s.events + v.added, voids = s.voids + v.taken, to_rate = true,
+        beyond_limit = greatest(greatest(v.value, 0) - s.allowance, 0)
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:values AS numeric[]), CAST(:added AS bigint[]),
+        CAST(:taken AS bigint[])) AS v (id, value, added, taken)
+    WHERE s.id = v.id
+""")
+
+
+class Counted(NamedTuple):
+    """What a meter's summary has come to: its signed value, and how many recordings came and went since last time."""
+
+    value: Decimal
+    added: int
+    taken: int
+
+
+def ids_of(session: Session, keys: Sequence[SummaryKey]) -> dict[SummaryKey, int]:
+    """The ids of the summaries that are there, by their keys."""
+    rows = session.execute(
+        _IDS,
+        {
+            "subscriptions": [key.subscription_id for key in keys],
+            "types": [key.usage_type_id for key in keys],
+            "starts": [key.period_start for key in keys],
+        },
+    )
+    return {SummaryKey(row.subscription_id, row.usage_type_id, row.period_start): row.id for row in rows}
+
+
+def lock_counted(
+    session: Session, ids: Collection[int], *, to_rate_of: Collection[str], usage_types: Collection[str]
+) -> None:
+    """Lock summaries of meters in the order of all writers, with those of ``to_rate_of`` that are to be rated."""
+    session.execute(_LOCK, {"ids": list(ids), "subscriptions": list(to_rate_of), "types": list(usage_types)}).all()
+
+
+def move_counted(session: Session, counted: Mapping[int, Counted]) -> None:
+    """Tell locked summaries what they have come to. A value below 0 counts as 0; billing has to look at them."""
+    if counted:
+        session.execute(
+            _MOVE,
+            {
+                "ids": list(counted),
+                "values": [one.value for one in counted.values()],
+                "added": [one.added for one in counted.values()],
+                "taken": [one.taken for one in counted.values()],
+            },
+        )

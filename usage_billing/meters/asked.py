@@ -1,0 +1,58 @@
+"""What a caller asks of a meter. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from usage_billing.meters.definition import Definition, read_definition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMeter:
+    """A meter as it is created: it counts what is recorded as ``of`` and occurred at ``since`` or later.
+
+    ``since`` None is from now on.
+    """
+
+    id: str
+    unit_name: str
+    of: str
+    aggregation: str = "sum"
+    value: str | None = None
+    where: str | None = None
+    dimensions: Sequence[str | Mapping[str, Any]] = ()
+    series_limit: int | None = None
+    since: datetime | None = None
+
+    def definition(self) -> Definition:
+        """Its first definition; raises InvalidInput."""
+        return read_definition(
+            function=self.aggregation,
+            value=self.value,
+            where=self.where,
+            dimensions=self.dimensions,
+            series_limit=self.series_limit,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterChanges:
+    """The next definition of a meter: ``given`` replaces what the definition before says.
+
+    ``given`` has some of ``value``, ``where``, ``dimensions``, ``series_limit``. It holds for periods that begin at
+    ``effective_from`` or later; None is from now on.
+    """
+
+    given: Mapping[str, Any]
+    effective_from: datetime | None = None
+
+    def applied_to(self, before: Definition) -> Definition:
+        """The definition after ``before``; raises InvalidInput."""
+        fields = {
+            "value": before.value,
+            "where": before.where,
+            "dimensions": [one.fields() for one in before.dimensions],
+            "series_limit": before.series_limit,
+        }
+        return read_definition(function=before.function, **{**fields, **self.given})

@@ -1,0 +1,168 @@
+"""The SQL that counts recordings once more: from ordinals of summaries to what each series gained in each bucket.
+
+Folding adds its result to the stored numbers; a read adds it to what it shows. Both begin with the same common table
+expressions, made here for one definition. Pure.
+
+``work``: a row for each summary of recordings to be counted, from ``folded`` (exclusive) to ``upto``, without those
+taken back by void number ``voids``, and minus those counted before that voids after ``folded_voids`` took back.
+``parts``: where in it the meter's own segments begin, and their summaries.
+"""
+
+from usage_billing.expressions.expression import number_in_sql
+from usage_billing.expressions.sql import SqlCompiler
+from usage_billing.meters.definition import MAX_DIMENSION, Definition, Function
+
+OTHER_SERIES = "00000000-0000-0000-0000-000000000000"
+
+_WORK = """
+    work AS MATERIALIZED (
+        SELECT *
+        FROM unnest(CAST(:sources AS bigint[]), CAST(:folded AS bigint[]), CAST(:upto AS bigint[]),
+            CAST(:folded_voids AS bigint[]), CAST(:voids AS bigint[]), CAST(:minutes AS int[]))
+            AS w (source, folded, upto, folded_voids, voids, minutes)
+    ), parts AS MATERIALIZED (
+        SELECT source, starts, subscription_id, summary,
+            lead(starts, 1, 'infinity') OVER (PARTITION BY source ORDER BY starts) AS ends
+        FROM unnest(CAST(:part_sources AS bigint[]), CAST(:part_starts AS timestamptz[]),
+            CAST(:part_subscriptions AS text[]), CAST(:part_summaries AS bigint[]))
+            AS p (source, starts, subscription_id, summary)
+    )"""
+# OFFSET 0 keeps PostgreSQL from joining a whole table: each summary's recordings are looked up by the index of their
+# ordinals, and the few voids by their key.
+_SEEN = """
+    seen AS (
+        SELECT w.source, w.minutes, u.*, 1 AS sign
+        FROM work AS w
+        CROSS JOIN LATERAL (
+            SELECT u.occurred_at, u.ordinal, u.quantity, u.metadata
+            FROM usage AS u
+            WHERE u.summary_id = w.source AND u.ordinal > w.folded AND u.ordinal <= w.upto
+                AND u.occurred_at >= :since AND (CAST(:retired AS timestamptz) IS NULL OR u.recorded_at < :retired)
+                AND CASE WHEN w.voids = 0 THEN true ELSE NOT EXISTS (
+                    SELECT FROM usage_voids AS v WHERE v.usage_id = u.id AND v.ordinal <= w.voids
+                ) END
+            OFFSET 0
+        ) AS u
+        UNION ALL
+        SELECT w.source, w.minutes, u.*, -1
+        FROM work AS w
+        CROSS JOIN LATERAL (
+            SELECT u.occurred_at, u.ordinal, u.quantity, u.metadata
+            FROM usage_voids AS v
+            JOIN usage AS u ON u.id = v.usage_id
+            WHERE v.summary_id = w.source AND v.ordinal > w.folded_voids AND v.ordinal <= w.voids
+                AND u.ordinal <= w.folded
+                AND u.occurred_at >= :since AND (CAST(:retired AS timestamptz) IS NULL OR u.recorded_at < :retired)
+            OFFSET 0
+        ) AS u
+    )"""
+_MEASURED = """
+    counted AS (
+        SELECT source, minutes, occurred_at, ordinal, sign, {condition} AS met, {value} AS raw{dimensions}
+        FROM seen
+        OFFSET 0
+    ), measured AS MATERIALIZED (
+        SELECT *, {rounded} AS value{fits}
+        FROM counted
+    ), grouped AS MATERIALIZED (
+        SELECT p.summary, p.subscription_id, {values} AS dims,
+            date_bin(make_interval(mins => m.minutes), m.occurred_at, 'epoch') AS bucket, sum(m.sign) AS events,
+            sum(CASE WHEN m.sign > 0 THEN m.value ELSE - m.value END) AS total,
+            count(*) FILTER (WHERE m.sign > 0) AS added, count(*) FILTER (WHERE m.sign < 0) AS taken,
+            min(m.ordinal) AS first
+        FROM measured AS m
+        JOIN parts AS p ON p.source = m.source AND m.occurred_at >= p.starts AND m.occurred_at < p.ends
+        WHERE m.met AND m.value IS NOT NULL
+        GROUP BY p.summary, p.subscription_id, bucket{keys}
+    ), keyed AS MATERIALIZED (
+        SELECT *, CAST(md5(CAST(dims AS text)) AS uuid) AS series
+        FROM grouped
+    ), fresh AS (
+        SELECT k.summary, k.series, row_number() OVER (PARTITION BY k.summary ORDER BY min(k.first), k.series) AS place
+        FROM keyed AS k
+        WHERE NOT EXISTS (SELECT FROM meter_totals AS t WHERE t.summary_id = k.summary AND t.series = k.series)
+        GROUP BY k.summary, k.series
+    ), taken_places AS (
+        SELECT summary_id, count(*) AS places
+        FROM meter_totals
+        WHERE summary_id IN (SELECT summary FROM fresh) AND series <> CAST(:other AS uuid)
+        GROUP BY summary_id
+    ), lumped AS (
+        SELECT f.summary, f.series
+        FROM fresh AS f
+        LEFT JOIN taken_places AS t ON t.summary_id = f.summary
+        WHERE f.place + coalesce(t.places, 0) > :series_limit
+    ), gained AS MATERIALIZED (
+        SELECT k.summary, k.subscription_id, k.bucket, s.series,
+            CASE WHEN l.series IS NULL THEN k.dims ELSE CAST('{{"other": true}}' AS jsonb) END AS dims,
+            sum(k.events) AS events, sum(k.total) AS total, sum(k.added) AS added, sum(k.taken) AS taken
+        FROM keyed AS k
+        LEFT JOIN lumped AS l USING (summary, series)
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN l.series IS NULL THEN k.series ELSE CAST(:other AS uuid) END AS series
+        ) AS s
+        GROUP BY 1, 2, 3, 4, 5
+    )"""
+
+
+def gained_by(definition: Definition) -> tuple[str, dict[str, str | list[str]]]:
+    """The common table expressions up to ``gained``, for a statement that begins with WITH, and their parameters.
+
+    ``gained`` has (summary, subscription_id, bucket, series, dims, events, total, added, taken); ``measured`` has
+    (source, sign, met, value) of each recording, and ``f0`` and so on: whether a dimension's value fits.
+    """
+    compiler = SqlCompiler("metadata")
+    value = "quantity" if definition.value_expression is None else definition.value_expression.sql(compiler)
+    is_count = definition.function == Function.COUNT
+    numbers = range(len(definition.dimensions))
+    dimensions = "".join(
+        f", {one.expression.sql(compiler)} AS d{index}" for index, one in enumerate(definition.dimensions)
+    )
+    statement = _MEASURED.format(
+        condition="true" if definition.condition is None else definition.condition.sql(compiler),
+        value="CAST(1 AS numeric)" if is_count else value,
+        rounded="raw" if is_count or definition.value is None else number_in_sql("raw"),
+        dimensions=dimensions,
+        fits="".join(f", {_fits(f'd{index}')} AS f{index}" for index in numbers),
+        values=f"jsonb_build_array({', '.join(_value(index) for index in numbers)})",
+        keys="".join(f", {_value(index)}" for index in numbers),
+    )
+    parameters = {**compiler.parameters, "other": OTHER_SERIES}
+    return f"{_WORK}, {_SEEN}, {statement}", parameters
+
+
+def skipped_in(definition: Definition, *, limit: int) -> tuple[str, dict[str, str | list[str]]]:
+    """The statement for recordings of the summary ``:source``, up to ``:folded``, that have no value; latest first."""
+    compiler = SqlCompiler("metadata")
+    met = "true" if definition.condition is None else definition.condition.sql(compiler)
+    value, is_none = "CAST(1 AS numeric)", "false"
+    if definition.value_expression is not None:
+        value, is_none = definition.value_expression.sql(compiler), f"({number_in_sql('raw')}) IS NULL"
+    statement = f"""
+        SELECT id, quantity, CAST(metadata AS text) AS metadata
+        FROM (
+            SELECT u.id, u.ordinal, u.quantity, u.metadata, {met} AS met, {value} AS raw
+            FROM usage AS u
+            WHERE u.summary_id = :source AND u.ordinal <= :folded
+                AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)
+            OFFSET 0
+        ) AS counted
+        WHERE met IS NULL OR (met AND {is_none})
+        ORDER BY ordinal DESC
+        LIMIT {limit}
+    """  # noqa: S608  made of the compiler's SQL; names and texts are parameters
+    return statement, compiler.parameters
+
+
+def is_unfit(definition: Definition) -> str:
+    """The number of values of dimensions, of a row of ``measured``, that count as null though they are there."""
+    return " + ".join(f"CAST(m.f{index} IS FALSE AS int)" for index in range(len(definition.dimensions))) or "0"
+
+
+def _fits(name: str) -> str:
+    """Whether a dimension's value is a short scalar; NULL where there is none."""
+    return f"jsonb_typeof({name}) NOT IN ('array', 'object') AND length({name} #>> '{{}}') <= {MAX_DIMENSION}"
+
+
+def _value(index: int) -> str:
+    return f"CASE WHEN m.f{index} THEN m.d{index} ELSE CAST('null' AS jsonb) END"

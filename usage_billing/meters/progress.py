@@ -1,0 +1,97 @@
+"""Reads how far meters are: what is still to be counted into them, and what could not be."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.db.rows import read_rows
+
+_BEHIND = text("""
+    SELECT m.usage_type_id AS meter,
+        coalesce(sum(s.events - coalesce(f.folded, 0)) FILTER (WHERE s.to_rate OR NOT m.looked_back), 0) AS recordings,
+        coalesce(sum(f.skipped), 0) AS skipped, coalesce(sum(f.unfit), 0) AS unfit, m.looked_back
+    FROM meters AS m
+    JOIN usage_types AS t ON t.id = m.usage_type_id
+    LEFT JOIN usage_summaries AS s ON s.usage_type_id = t.of AND s.period_end > m.since
+    LEFT JOIN meter_folds AS f ON f.source_summary_id = s.id AND f.usage_type_id = m.usage_type_id
+    WHERE CAST(:meter AS text) IS NULL OR m.usage_type_id = :meter
+    GROUP BY m.usage_type_id, m.looked_back
+    ORDER BY m.usage_type_id
+""")
+_LAG = text("""
+    SELECT m.usage_type_id AS meter, coalesce(sum(s.events - coalesce(f.folded, 0)), 0) AS recordings
+    FROM meters AS m
+    JOIN usage_types AS t ON t.id = m.usage_type_id
+    LEFT JOIN usage_summaries AS s ON s.usage_type_id = t.of AND s.period_end > m.since AND s.to_rate
+    LEFT JOIN meter_folds AS f ON f.source_summary_id = s.id AND f.usage_type_id = m.usage_type_id
+    GROUP BY m.usage_type_id
+    ORDER BY m.usage_type_id
+""")
+_SKIPPING = text("""
+    SELECT f.source_summary_id AS source, f.folded, s.subscription_id, s.period_start
+    FROM meter_folds AS f
+    JOIN usage_summaries AS s ON s.id = f.source_summary_id
+    WHERE f.usage_type_id = :meter AND f.skipped > 0
+    ORDER BY s.period_start DESC, s.id
+    LIMIT 1000
+""")
+_LAGGING = text("""
+    SELECT DISTINCT s.id
+    FROM usage_summaries AS s
+    JOIN usage_types AS t ON t.of = s.usage_type_id
+    JOIN meters AS m ON m.usage_type_id = t.id AND s.period_end > m.since
+    LEFT JOIN meter_folds AS f ON f.source_summary_id = s.id AND f.usage_type_id = m.usage_type_id
+    WHERE s.id = ANY(CAST(:ids AS bigint[]))
+        AND (s.events > coalesce(f.folded, 0) OR s.voids > coalesce(f.folded_voids, 0))
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class SkippingFold:
+    """A summary in which a meter found recordings without a value, as far as it has counted."""
+
+    source: int
+    folded: int
+    subscription_id: str
+    period_start: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FoldState:
+    """How far a meter is behind: ``recordings`` not counted yet; and what it could not count.
+
+    ``skipped`` recordings had no value, ``unfit`` values of dimensions count as null. ``looked_back``: the periods
+    that were there before the meter are counted.
+    """
+
+    meter: str
+    recordings: int
+    skipped: int
+    unfit: int
+    looked_back: bool
+
+
+def fold_states(session: Session, *, meter: str | None = None) -> list[FoldState]:
+    """How far every meter is, or the one that is named, by id."""
+    rows = session.execute(_BEHIND, {"meter": meter})
+    return [
+        FoldState(row.meter, int(row.recordings), int(row.skipped), int(row.unfit), row.looked_back) for row in rows
+    ]
+
+
+def skipping_folds(session: Session, meter: str) -> list[SkippingFold]:
+    """The summaries in which a meter found recordings without a value, the latest first."""
+    return read_rows(session.execute(_SKIPPING, {"meter": meter}), SkippingFold)
+
+
+def lags(session: Session) -> dict[str, int]:
+    """By meter: how many recordings it has not counted, history left aside. It costs no more than what is unrated."""
+    return {row.meter: int(row.recordings) for row in session.execute(_LAG)}
+
+
+def lagging(session: Session, summary_ids: Collection[int]) -> list[int]:
+    """Those of these summaries of recordings of which a meter has not counted all."""
+    return list(session.scalars(_LAGGING, {"ids": list(summary_ids)}))

@@ -1,0 +1,202 @@
+"""Reads meters: their definitions, what is still to be counted into them, and what they have come to."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Select, select, text
+from sqlalchemy.orm import Session
+
+from usage_billing.db.rows import read_rows
+from usage_billing.meters.definition import Definition, stored_dimensions
+from usage_billing.meters.models import Meter, MeterDefinition
+
+_PENDING = """
+    SELECT s.id AS source, m.usage_type_id AS meter
+    FROM meters AS m
+    JOIN usage_types AS t ON t.id = m.usage_type_id
+    JOIN usage_summaries AS s ON s.usage_type_id = t.of AND s.period_end > m.since
+    LEFT JOIN meter_folds AS f ON f.source_summary_id = s.id AND f.usage_type_id = m.usage_type_id
+    WHERE (CAST(:meter AS text) IS NULL OR m.usage_type_id = :meter)
+"""
+# Every recording marks its summary as to be rated, and billing, which clears the mark, folds first: what is not marked
+# has nothing new.
+_NEW = text(f"""
+    {_PENDING}
+        AND s.to_rate AND (s.events > coalesce(f.folded, 0) OR s.voids > coalesce(f.folded_voids, 0))
+    LIMIT :size
+""")
+_NEW_OF = text(f"""
+    {_PENDING}
+        AND s.to_rate AND (s.events > coalesce(f.folded, 0) OR s.voids > coalesce(f.folded_voids, 0))
+        AND s.subscription_id = ANY(CAST(:subscriptions AS text[]))
+""")
+_OLD = text(f"""
+    {_PENDING}
+        AND NOT m.looked_back AND s.events > coalesce(f.folded, 0)
+    ORDER BY s.period_start DESC, s.id
+    LIMIT :size
+""")
+_CLAIMED = text("""
+    SELECT s.id AS source, s.subscription_id, s.period_start, s.period_end, s.events, s.voids,
+        f.usage_type_id AS meter, f.folded, f.folded_voids, f.starts, f.summaries
+    FROM unnest(CAST(:sources AS bigint[]), CAST(:meters AS text[])) AS w (source, meter)
+    JOIN usage_summaries AS s ON s.id = w.source
+    JOIN meter_folds AS f ON f.source_summary_id = w.source AND f.usage_type_id = w.meter
+    ORDER BY s.id, f.usage_type_id
+""")
+_VALUES = text("""
+    SELECT summary_id, sum(total) AS total
+    FROM meter_totals
+    WHERE summary_id = ANY(CAST(:ids AS bigint[]))
+    GROUP BY summary_id
+""")
+_SOURCES = text("""
+    SELECT x.summary, f.source_summary_id AS source, f.folded, f.folded_voids
+    FROM usage_summaries AS s
+    JOIN usage_types AS t ON t.id = s.usage_type_id
+    JOIN usage_summaries AS o ON o.subscription_id = s.subscription_id AND o.usage_type_id = t.of
+    JOIN meter_folds AS f ON f.source_summary_id = o.id AND f.usage_type_id = s.usage_type_id
+    CROSS JOIN LATERAL unnest(f.summaries) AS x (summary)
+    WHERE s.id = ANY(CAST(:ids AS bigint[])) AND x.summary = s.id
+    ORDER BY f.source_summary_id
+""")
+_FOLDED_LATER = text("""
+    SELECT 1
+    FROM meter_folds AS f
+    JOIN usage_summaries AS s ON s.id = f.source_summary_id
+    WHERE f.usage_type_id = :meter AND s.period_start >= :since
+    LIMIT 1
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveMeter:
+    """A meter with its definitions, the newest first, each with the instant from which it holds."""
+
+    usage_type_id: str
+    since: datetime
+    retired_at: datetime | None
+    looked_back: bool
+    definitions: tuple[tuple[datetime, Definition], ...]
+
+    def definition_of(self, period_start: datetime) -> Definition:
+        """The definition for a period that begins at ``period_start``."""
+        return next(found for since, found in self.definitions if since <= period_start)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedFold:
+    """A claimed summary of recordings, and how far it is counted into a meter."""
+
+    source: int
+    subscription_id: str
+    period_start: datetime
+    period_end: datetime
+    events: int
+    voids: int
+    meter: str
+    folded: int
+    folded_voids: int
+    starts: list[datetime]
+    summaries: list[int]
+
+
+def active_meters(session: Session, *, hold: bool = False) -> dict[str, ActiveMeter]:
+    """Every meter by its id; with ``hold`` none is defined anew or retired before the transaction ends."""
+    asked = select(Meter).order_by(Meter.usage_type_id)
+    meters = session.scalars(asked.with_for_update(read=True) if hold else asked).all()
+    if not meters:
+        return {}
+    definitions: dict[str, list[tuple[datetime, Definition]]] = {}
+    for row in session.scalars(definitions_where()):
+        definitions.setdefault(row.usage_type_id, []).append((row.effective_from, definition_of(row)))
+    return {
+        one.usage_type_id: ActiveMeter(
+            one.usage_type_id,
+            one.since,
+            one.retired_at,
+            one.looked_back,
+            tuple(definitions[one.usage_type_id]),
+        )
+        for one in meters
+    }
+
+
+def definition_of(row: MeterDefinition) -> Definition:
+    """The definition that a row stores."""
+    return Definition(
+        function=row.function,
+        value=row.value,
+        where=row.condition,
+        dimensions=stored_dimensions(row.dimensions),
+        series_limit=row.series_limit,
+    )
+
+
+def definitions_where(*, usage_type_ids: Collection[str] | None = None) -> Select[MeterDefinition]:
+    """The statement for the definitions of these meters, or of all, the newest first."""
+    statement = select(MeterDefinition).order_by(MeterDefinition.usage_type_id, MeterDefinition.version.desc())
+    return statement if usage_type_ids is None else statement.where(MeterDefinition.usage_type_id.in_(usage_type_ids))
+
+
+def new_to_fold(session: Session, *, size: int, meter: str | None = None) -> list[tuple[int, str]]:
+    """Up to ``size`` pairs of a summary and a meter that has not counted all of it; in no order."""
+    return _pairs(session, _NEW, {"size": size, "meter": meter})
+
+
+def new_to_fold_of(session: Session, subscription_ids: Collection[str]) -> list[tuple[int, str]]:
+    """All such pairs of these subscriptions."""
+    return _pairs(session, _NEW_OF, {"subscriptions": list(subscription_ids), "meter": None})
+
+
+def old_to_fold(session: Session, meter: str, *, size: int) -> list[tuple[int, str]]:
+    """Up to ``size`` pairs of a meter that has not looked back yet, the newest periods first."""
+    return _pairs(session, _OLD, {"size": size, "meter": meter})
+
+
+def claimed(session: Session, pairs: Sequence[tuple[int, str]]) -> list[ClaimedFold]:
+    """How far claimed pairs are, and how far their recordings go by now; in the order of their ids."""
+    asked = {"sources": [source for source, _ in pairs], "meters": [meter for _, meter in pairs]}
+    return read_rows(session.execute(_CLAIMED, asked), ClaimedFold)
+
+
+def sources_of(session: Session, summary_ids: Collection[int]) -> dict[int, list[dict[str, int]]]:
+    """By summary of a meter: the summaries whose recordings it counts, and how far, ``{summary, events, voids}``."""
+    found: dict[int, list[dict[str, int]]] = {id: [] for id in summary_ids}
+    for row in session.execute(_SOURCES, {"ids": list(summary_ids)}):
+        found[row.summary].append({"summary": row.source, "events": row.folded, "voids": row.folded_voids})
+    return found
+
+
+def is_folded_from(session: Session, meter: str, since: datetime) -> bool:
+    """Whether anything of a period that begins at ``since`` or later is counted into the meter already."""
+    return session.execute(_FOLDED_LATER, {"meter": meter, "since": since}).first() is not None
+
+
+def lock_meter(session: Session, usage_type_id: str) -> Meter | None:
+    """The meter, locked so that nothing is counted into it until the transaction ends; None if there is none."""
+    return session.scalars(select(Meter).where(Meter.usage_type_id == usage_type_id).with_for_update()).first()
+
+
+def values_of(session: Session, summary_ids: Collection[int]) -> dict[int, Decimal]:
+    """What all series of these summaries come to together, by summary id; it may be negative."""
+    return {row.summary_id: row.total for row in session.execute(_VALUES, {"ids": list(summary_ids)})}
+
+
+def _pairs(session: Session, statement: object, asked: dict[str, object]) -> list[tuple[int, str]]:
+    rows = session.execute(statement, asked)  # type: ignore[call-overload]
+    return sorted((row.source, row.meter) for row in rows)
+
+
+def has_meters(session: Session) -> bool:
+    """Whether there is any meter."""
+    return session.scalars(select(Meter.usage_type_id).limit(1)).first() is not None
+
+
+def meters_by_id(session: Session, usage_type_ids: Collection[str]) -> dict[str, Meter]:
+    """Those of these meters that are there, by id."""
+    return {
+        one.usage_type_id: one for one in session.scalars(select(Meter).where(Meter.usage_type_id.in_(usage_type_ids)))
+    }

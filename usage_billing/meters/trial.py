@@ -1,0 +1,71 @@
+"""What a definition makes of one recording, with each reason why it makes nothing. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from usage_billing.core.decimals import plain
+from usage_billing.expressions.values import NULL
+from usage_billing.meters.definition import MAX_DIMENSION, Definition, Function
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What became of a recording. ``counts`` None: it has no value, and is skipped.
+
+    ``value`` and ``dimensions`` are as JSON has them, numbers as texts.
+    """
+
+    record_id: str | None
+    counts: bool | None
+    value: str | None
+    dimensions: Mapping[str, Any]
+    refusals: list[str]
+
+
+def try_out(
+    definition: Definition,
+    metadata: Mapping[str, Any],
+    *,
+    quantity: Decimal | None = None,
+    record_id: str | None = None,
+) -> Trial:
+    """What the definition makes of a recording with this metadata and quantity."""
+    refusals: list[str] = []
+    met = True if definition.condition is None else definition.condition.evaluate(metadata)
+    if met is None:
+        refusals.append("where: a field that it needs is missing or unfit")
+    value = _value(definition, metadata, quantity)
+    if met and value is None:
+        refusals.append("value: a field that it needs is missing or unfit")
+    counts = None if met is None or (met and value is None) else met
+    dimensions = {}
+    for one in definition.dimensions:
+        found = one.expression.evaluate(metadata)
+        dimensions[one.name] = _shown(found)
+        if found is not None and found is not NULL and dimensions[one.name] is None:
+            refusals.append(f"{one.name}: a list, an object, or longer than {MAX_DIMENSION} characters; counts as null")
+    return Trial(
+        record_id=record_id,
+        counts=counts,
+        value=plain(value) if counts and value is not None else None,
+        dimensions=dimensions,
+        refusals=refusals,
+    )
+
+
+def _value(definition: Definition, metadata: Mapping[str, Any], quantity: Decimal | None) -> Decimal | None:
+    if definition.function == Function.COUNT:
+        return Decimal(1)
+    return quantity if definition.value_expression is None else definition.value_expression.number(metadata)
+
+
+def _shown(value: Any) -> str | bool | None:
+    """A dimension's value: numbers as text, so that none is ever a float."""
+    if value is None or value is NULL or isinstance(value, list | Mapping):
+        return None
+    if isinstance(value, bool):
+        return value
+    text = value if isinstance(value, str) else plain(Decimal(value))
+    return text if len(text) <= MAX_DIMENSION else None

@@ -1,0 +1,94 @@
+"""What a meter's definition makes of recordings, before it is stored."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import String, cast, func, select, text
+from sqlalchemy.orm import Session
+
+from usage_billing.catalog.models import UsageType
+from usage_billing.catalog.queries import get_named
+from usage_billing.core.errors import InvalidInput
+from usage_billing.metering.models import Usage
+from usage_billing.meters.counting import skipped_in
+from usage_billing.meters.definition import read_definition
+from usage_billing.meters.progress import skipping_folds
+from usage_billing.meters.queries import active_meters
+from usage_billing.meters.trial import Trial, try_out
+from usage_billing.reports.meter_terms import definition_for
+from usage_billing.subscriptions.queries import owner_of
+
+_LAST = 10
+_decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRequest:
+    """A definition, and what to try it on: ``metadata``, or the ``last`` recordings of a subscription."""
+
+    aggregation: str = "sum"
+    value: str | None = None
+    where: str | None = None
+    dimensions: Sequence[str | Mapping[str, Any]] = ()
+    metadata: Mapping[str, Any] | None = None
+    subscription_id: str | None = None
+    of: str | None = None
+    last: int | None = None
+
+
+def evaluate(session: Session, asked: EvaluationRequest) -> list[Trial]:
+    """What it would make of each recording, the latest first.
+
+    Raises InvalidInput for a wrong definition or a request for both or neither, NotFound for an unknown subscription.
+    """
+    definition = read_definition(
+        function=asked.aggregation,
+        value=asked.value,
+        where=asked.where,
+        dimensions=asked.dimensions,
+        series_limit=None,
+    )
+    if asked.metadata is not None:
+        for name, given in (("subscriptionId", asked.subscription_id), ("of", asked.of), ("last", asked.last)):
+            if given is not None:
+                raise InvalidInput.field(f"/{name}", "give this or metadata, not both", code="contradiction")
+        return [try_out(definition, asked.metadata)]
+    for name, given in (("subscriptionId", asked.subscription_id), ("of", asked.of)):
+        if given is None:
+            raise InvalidInput.field(f"/{name}", "is required without metadata", code="required")
+    owner_of(session, str(asked.subscription_id))
+    rows = session.execute(
+        select(Usage.id, Usage.quantity, cast(Usage.usage_metadata, String).label("metadata"))
+        .where(Usage.of(str(asked.subscription_id)), Usage.usage_type_id == asked.of)
+        .order_by(func.usage_place(Usage.occurred_at, Usage.ordinal).desc())
+        .limit(asked.last or _LAST)
+    )
+    return [
+        try_out(definition, _decoder.decode(row.metadata), quantity=row.quantity, record_id=str(row.id)) for row in rows
+    ]
+
+
+def skipped(session: Session, usage_type_id: str, *, limit: int) -> list[Trial]:
+    """Up to ``limit`` recordings that have no value for a meter, and why; those of the latest periods first.
+
+    Of a usage type that is no meter there are none. Raises NotFound.
+    """
+    get_named(session, UsageType, usage_type_id)
+    meter = active_meters(session).get(usage_type_id)
+    if meter is None:
+        return []
+    found: list[Trial] = []
+    for fold in skipping_folds(session, usage_type_id):
+        definition = definition_for(session, meter, subscription_id=fold.subscription_id, at=fold.period_start)
+        statement, parameters = skipped_in(definition, limit=limit - len(found))
+        asked = {**parameters, "source": fold.source, "folded": fold.folded}
+        found += [
+            try_out(definition, _decoder.decode(row.metadata), quantity=row.quantity, record_id=str(row.id))
+            for row in session.execute(text(statement), asked)
+        ]
+        if len(found) >= limit:
+            break
+    return found

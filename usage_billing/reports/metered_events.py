@@ -1,0 +1,79 @@
+"""The recordings behind a meter's invoice item: those of its sources that met the meter's definition."""
+
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, and_, exists, select, text
+from sqlalchemy.orm import Session
+
+from usage_billing.expressions.expression import number_in_sql
+from usage_billing.expressions.sql import SqlCompiler
+from usage_billing.invoicing.models import UsageInvoiceItem
+from usage_billing.metering.models import Usage, UsageSummary, UsageVoid
+from usage_billing.meters.definition import Definition
+from usage_billing.meters.queries import ActiveMeter, active_meters
+from usage_billing.reports.meter_terms import definition_for
+
+
+class _Placed(NamedTuple):
+    place: int
+    usage: Usage
+
+
+def metered_events(
+    session: Session, item: UsageInvoiceItem, *, after: int, limit: int
+) -> tuple[list[Usage], int | None]:
+    """Up to ``limit`` of them from the one after place ``after``, and the place of the last; None if none follow.
+
+    A recording's place is its ordinal, after all the ordinals of the sources before its own.
+    """
+    meter = active_meters(session)[str(item.usage_type_id)]
+    found: list[_Placed] = []
+    before = 0
+    for source in item.sources or ():
+        first = max(after - before, 0)
+        if first < source["events"] and len(found) <= limit:
+            found += [
+                _Placed(before + usage.ordinal, usage)
+                for usage in _of_source(session, item, source, meter, after=first, limit=limit + 1 - len(found))
+            ]
+        before += source["events"]
+    page = found[:limit]
+    return [one.usage for one in page], page[-1].place if len(found) > limit else None
+
+
+def _of_source(
+    session: Session, item: UsageInvoiceItem, source: dict[str, int], meter: ActiveMeter, *, after: int, limit: int
+) -> list[Usage]:
+    summary = session.get_one(UsageSummary, source["summary"])
+    name = summary.subscription_id
+    definition = definition_for(session, meter, subscription_id=name, at=summary.period_start)
+    counts = [Usage.occurred_at >= meter.since, *_met(definition)]
+    if meter.retired_at is not None:
+        counts.append(Usage.recorded_at < meter.retired_at)
+    return list(
+        session.scalars(
+            select(Usage)
+            .where(
+                Usage.summary_id == source["summary"],
+                Usage.ordinal > after,
+                Usage.ordinal <= source["events"],
+                Usage.occurred_at >= item.period_start,
+                Usage.occurred_at < item.period_end,
+                ~exists().where(and_(UsageVoid.usage_id == Usage.id, UsageVoid.ordinal <= source["voids"])),
+                *counts,
+            )
+            .order_by(Usage.ordinal)
+            .limit(limit)
+        )
+    )
+
+
+def _met(definition: Definition) -> list[ColumnElement[bool]]:
+    """Whether a recording meets the condition, and has a value."""
+    compiler = SqlCompiler("usage.metadata")
+    conditions = [] if definition.condition is None else [definition.condition.sql(compiler)]
+    if definition.value_expression is not None:
+        conditions.append(f"{number_in_sql(f'({definition.value_expression.sql(compiler)})')} IS NOT NULL")
+    if not conditions:
+        return []
+    return [text(" AND ".join(conditions)).bindparams(**compiler.parameters)]  # type: ignore[list-item]
