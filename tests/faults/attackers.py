@@ -70,14 +70,26 @@ def huge(dice: random.Random) -> tuple[str, bytes]:
 
 class Attackers:
     """``with Attackers(port, seed=...) as them:`` so many threads send what is wrong, so many what is huge, and so
-    many connections send a byte now and then. ``them.answers`` counts statuses; 0 is a connection that was closed."""
+    many ask with bad credentials; so many connections send a byte now and then, and so many take one of a large
+    answer. ``them.answers`` counts statuses; 0 is a connection that was closed."""
 
-    def __init__(self, port: int, *, seed: int, wrong: int = 0, large: int = 0, slow: int = 0) -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        seed: int,
+        wrong: int = 0,
+        large: int = 0,
+        slow: int = 0,
+        strangers: int = 0,
+        readers: int = 0,
+    ) -> None:
         self._port, self._seed = port, seed
         self.answers: Counter[int] = Counter()
         self.surprising: list[bytes] = []
         self._enough = threading.Event()
         duties = [self._wrong] * wrong + [self._large] * large + [self._slow] * slow
+        duties += [self._strange] * strangers + [self._read] * readers
         self._threads = [threading.Thread(target=duty, args=(n,)) for n, duty in enumerate(duties)]
 
     def __enter__(self) -> "Attackers":
@@ -117,6 +129,29 @@ class Attackers:
                             break
                     if self._enough.is_set():
                         return
+
+    def _strange(self, number: int) -> None:
+        """Keys and tokens that never held, some of them again and again."""
+        dice = random.Random(f"{self._seed}/{number}")
+        body = json.dumps(GOOD)
+        while not self._enough.wait(0.02):
+            key = dice.choice(
+                (f"ub_{dice.getrandbits(32):08x}_{'x' * 40}", "ub_aaaaaaaa_" + "x" * 40, "eyJhbGciOiJub25lIn0.e30.")
+            )
+            head = HEAD.format(path=ONE).replace(SERVICE_KEY, key)
+            self._send(f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+    def _read(self, number: int) -> None:
+        """Ask for a large page with a tiny window, and take a byte of it each half second."""
+        head = HEAD.replace("POST", "GET").format(path=f"/api/usage/subscription/sub{number % 4}/records?limit=1000")
+        while not self._enough.is_set():
+            with suppress(OSError), socket.socket() as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+                connection.settimeout(20)
+                connection.connect(("127.0.0.1", self._port))
+                connection.sendall(f"{head}\r\n".encode())
+                while connection.recv(1) and not self._enough.wait(0.5):
+                    pass
 
     def _post(self, path: str, body: bytes) -> None:
         head = HEAD.format(path=path) + f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 SLOW_SECONDS = 5.0
 PATIENCE = 10.0
 REFUSALS = {429, 503}
+ACCEPTED = 202
 QUANTITIES = ("1", "2", "0.5", "3.25", "0.000000000001")
 MONTHS = ((2026, 8), (2026, 9), (2026, 10), (2026, 11))
 
@@ -32,6 +33,7 @@ class Journal:
         self._lock = threading.Lock()
         self.answers: Counter[str] = Counter()
         self.worst = 0.0
+        self.worst_accepted = 0.0
 
     def write(self, **line: Any) -> None:
         """Add one line."""
@@ -43,12 +45,16 @@ class Journal:
         with self._lock:
             self.answers[str(status)] += 1
             self.worst = max(self.worst, seconds)
+            if status == ACCEPTED:
+                self.worst_accepted = max(self.worst_accepted, seconds)
         if seconds > SLOW_SECONDS:
             self.write(t="slow", status=status, seconds=round(seconds, 2), at=time.strftime("%H:%M:%S"))
 
     def close(self) -> None:
         """The last line."""
-        self.write(t="stats", answers=dict(self.answers), worst=round(self.worst, 3))
+        self.write(
+            t="stats", answers=dict(self.answers), worst=round(self.worst, 3), accepted=round(self.worst_accepted, 3)
+        )
         self._file.close()
 
 

@@ -23,6 +23,7 @@ class Told:
     slow: list[dict[str, Any]] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     worst: float = 0.0
+    worst_accepted: float = 0.0
 
     def add(self, other: "Told") -> None:
         """What other clients know too."""
@@ -32,6 +33,7 @@ class Told:
         self.slow += other.slow
         self.answers += other.answers
         self.worst = max(self.worst, other.worst)
+        self.worst_accepted = max(self.worst_accepted, other.worst_accepted)
 
     def read(self, journal: Path) -> None:
         """Add the lines of one client."""
@@ -46,6 +48,7 @@ class Told:
             elif kind == "stats":
                 self.answers.update(line["answers"])
                 self.worst = max(self.worst, line["worst"])
+                self.worst_accepted = max(self.worst_accepted, line["accepted"])
             else:
                 getattr(self, kind).append(line)
 

@@ -1,9 +1,12 @@
 """Databases for tests: made from one migrated template, emptied in a millisecond."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy.exc import ProgrammingError
 
 from usage_billing.all_models import Base
 from usage_billing.cli.migration.migrate import upgrade
@@ -11,6 +14,7 @@ from usage_billing.cli.migration.migrate import upgrade
 # What refuses deletion for good reason is told to look away, in the transaction that empties the tables.
 _GUARDED = ("audit_log", "invoices", "usage_invoice_items")
 _TABLES = [table.name for table in reversed(Base.metadata.sorted_tables) if table.name != "invoice_numbers"]
+_TRIES = 20
 _EMPTY = ";".join(
     [
         "SET LOCAL lock_timeout = '5s'",
@@ -52,13 +56,25 @@ class Databases:
     def drop_all(self) -> None:
         """Drop the databases that were made here, even with sessions still connected to them."""
         while self._names:
-            self._run(f'DROP DATABASE IF EXISTS "{self._names.pop()}" WITH (FORCE)')
+            self._drop(self._names.pop())
 
     def _create(self, *, template: str) -> str:
         name = f"{self._prefix}_{len(self._names)}"
-        self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self._drop(name)
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         self._names.append(name)
         return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def _drop(self, name: str) -> None:
+        """Drop a database, trying again while the server's own autovacuum, which we may not end, is at work in it."""
+        for _ in range(_TRIES):
+            try:
+                return self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            except ProgrammingError as error:
+                if not isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+                    raise
+                time.sleep(0.5)
+        return self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def _run(self, *statements: str) -> None:
         engine = create_engine(self._url, isolation_level="AUTOCOMMIT")
