@@ -14,7 +14,7 @@ from api.ingest.strict_json import read_json
 from api.ingest.text import check_text
 from usage_billing.core.errors import FieldError, InvalidInput
 from usage_billing.core.identifiers import KEY_RULE, kept_key, new_id
-from usage_billing.metering.recording import Beside, Recording
+from usage_billing.metering.recording import NOTHING_BESIDE, Beside, Recording
 from usage_billing.metering.spelling import RawFields, parse_recording
 from usage_billing.metering.usual import usual_batch, usual_recording
 
@@ -25,7 +25,7 @@ _one = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _batch = msgspec.json.Decoder(dict[str, list[dict[str, msgspec.Raw]]])
 
 
-def recording_from(request: Request, *, now: datetime, beside: Beside) -> Recording:
+def recording_from(request: Request, *, now: datetime, beside: Beside = NOTHING_BESIDE) -> Recording:
     """The one recording of a request; raises InvalidInput with every wrong field."""
     data = json_body_of(request)
     body = read_json(data)
@@ -37,7 +37,7 @@ def recording_from(request: Request, *, now: datetime, beside: Beside) -> Record
     return usual or parse_recording(_one.decode(data), id=new_id(), received_at=now, default_key=key, beside=beside)
 
 
-def batch_from(request: Request, *, now: datetime, max_batch: int, beside: Beside) -> list[Recording]:
+def batch_from(request: Request, *, now: datetime, max_batch: int, beside: Beside = NOTHING_BESIDE) -> list[Recording]:
     """All recordings of a batch, or InvalidInput with every wrong field of every one."""
     if IN_ENVIRON in request.environ:
         # A header ignored in silence would look like a promise that a batch sent twice counts once.
@@ -64,7 +64,7 @@ def _one_by_one(data: bytes, now: datetime, beside: Beside) -> list[Recording]:
     return recordings
 
 
-def _event(fields: RawFields, index: int, now: datetime, beside: Beside) -> Recording:
+def _event(fields: RawFields, index: int, now: datetime, beside: Beside = NOTHING_BESIDE) -> Recording:
     return parse_recording(fields, id=new_id(), received_at=now, pointer=f"/events/{index}", beside=beside)
 
 

@@ -87,7 +87,7 @@ def test_how_an_invoice_was_paid_is_kept(final: Billed, admin: FlaskClient) -> N
             "amountDue": "0.00",
             "paidAt": "2026-12-01T22:00:00Z",
             "paymentReference": "E2E-4711",
-            "paymentMethod": "transfer",
+            "paymentMethod": "bank transfer",
         }.items()
     )
     assert admin.get(url_of(final)).json == paid

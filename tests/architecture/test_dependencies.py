@@ -17,6 +17,7 @@ COMES_WITH = {
     "billiard": "celery",
     "cryptography": "pyjwt",
     "grimp": "import-linter",
+    "jsonschema": "openapi-spec-validator",
     "kombu": "celery",
     "psycopg-binary": "psycopg",
     "psycopg-pool": "psycopg",
