@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.db.filters import equal, within
 from usage_billing.db.rows import read_rows
-from usage_billing.metering.models import QuarantinedUsage
+from usage_billing.metering.models import QuarantinedUsage, UsageSummary
 
 RecordingKey = tuple[str, str, str]
 """(subscription id, source, idempotency key)."""
@@ -158,3 +158,13 @@ def quarantined_within(
     return list(
         session.scalars(_WITHIN, {"subscription": subscription_id, "since": since, "until": until, "most": at_most})
     )
+
+
+def frozen_allowances(session: Session, subscription_id: str) -> dict[tuple[str, datetime], Decimal | None]:
+    """The allowances that summaries of a subscription keep for ever, by usage type and beginning of the segment."""
+    found = session.execute(
+        select(UsageSummary.usage_type_id, UsageSummary.period_start, UsageSummary.allowance).where(
+            UsageSummary.subscription_id == subscription_id, UsageSummary.frozen
+        )
+    )
+    return {(row.usage_type_id, row.period_start): row.allowance for row in found}

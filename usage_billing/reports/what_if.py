@@ -20,6 +20,7 @@ from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import Period, period_at
 from usage_billing.metering.models import Usage, UsageVoid
+from usage_billing.metering.queries import frozen_allowances
 from usage_billing.rating.currency import minor_unit
 from usage_billing.reports.what_if_charges import Event, History, charged_until
 from usage_billing.subscriptions.lifecycle import Segment, Term, Timeline
@@ -82,7 +83,9 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
             currency = plans[timeline.terms[-1].plan_id].currency
             key = (subscription.customer_id, currency)
             comparison = found.setdefault(key, Comparison(subscription.customer_id, currency))
-            history = History(subscription.id, timeline, quotas, events, prices, currency, _since(timeline, span))
+            frozen = {} if asked else frozen_allowances(session, subscription.id)
+            since = _since(timeline, span)
+            history = History(subscription.id, timeline, quotas, events, prices, currency, since, frozen)
             usage = EXACT.subtract(charged_until(history, span.end), charged_until(history, span.start))
             amount = EXACT.add(usage, _fees(timeline, plans, span))
             if asked:

@@ -11,6 +11,7 @@ from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.invoicing.reckoning import Measured, charge_period
 from usage_billing.metering.budget import divide
 from usage_billing.metering.split import beyond_of_next
+from usage_billing.rating.engine import rate, stored_price
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
 from usage_billing.subscriptions.lifecycle import Timeline
 
@@ -24,7 +25,8 @@ _NOTHING = Decimal(0)
 class History:
     """The events of a subscription from ``since`` on, in the order recorded, and the terms to charge them by.
 
-    ``prices`` replace those of the quotas, by usage type.
+    ``prices`` replace those of the quotas, by usage type. ``frozen`` has, by usage type and beginning, the allowances
+    of segments that keep theirs for ever.
     """
 
     subscription_id: str
@@ -34,6 +36,7 @@ class History:
     prices: Mapping[str, dict[str, Any]]
     currency: str
     since: datetime
+    frozen: Mapping[tuple[str, datetime], Decimal | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -93,12 +96,28 @@ def _at(
 
 
 def _charge(period: _Period, history: History, until: datetime) -> Decimal:
-    divisions = divide(period.agreed, [sum_of(used) for used in period.used])
-    measured = [_measure(used, division.allowance) for used, division in zip(period.used, divisions, strict=True)]
+    parts = period.agreed.parts
+    frozen = [(period.usage_type, part.start) in history.frozen for part in parts]
+    # A frozen segment is divided at its own allowance and charged by itself, apart from its period.
+    counted = [[] if kept else used for used, kept in zip(period.used, frozen, strict=True)]
+    divisions = divide(period.agreed, [sum_of(used) for used in counted])
+    measured = [_measure(used, division.allowance) for used, division in zip(counted, divisions, strict=True)]
     price = history.prices.get(period.usage_type)
     charges = charge_period(period.agreed, measured, currency=history.currency, price=price)
-    parts = zip(charges, period.agreed.parts, strict=True)
-    return sum_of(charge.due for charge, part in parts if charge is not None and part.start < until)
+    dues: list[Decimal] = []
+    for part, used, kept, charge in zip(parts, period.used, frozen, charges, strict=True):
+        if part.start >= until:
+            continue
+        if not kept:
+            dues.append(_NOTHING if charge is None else charge.due)
+        elif part.price is not None:
+            alone = _measure(used, history.frozen[period.usage_type, part.start])
+            each, recordings = alone.each, alone.recordings
+            rated = rate(
+                stored_price(part.price), alone.quantity, recordings=recordings, currency=history.currency, each=each
+            )
+            dues.append(rated.amount)
+    return sum_of(dues)
 
 
 def _measure(used: Sequence[Decimal], allowance: Decimal | None) -> Measured:
