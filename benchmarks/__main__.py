@@ -8,8 +8,9 @@ from importlib import import_module
 from benchmarks.report import table, write
 
 NAMES = ("single", "batches", "growth", "reads", "billing", "changes", "memory", "scale")
-# Run only when named: it measures this build against another one, which the caller must have ready.
-ASKED_FOR = ("builds",)
+# Run only when named: `builds` measures this build against another one, which the caller must have ready; `beside`
+# needs a machine that nothing else uses.
+ASKED_FOR = ("builds", "beside")
 
 
 def main() -> int:
