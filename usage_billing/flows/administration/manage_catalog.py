@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.catalog import service
+from usage_billing.catalog import renaming, service
 from usage_billing.catalog.models import Plan, UsageType
 from usage_billing.catalog.service import NewPlan, NewUsageType
 
@@ -27,7 +27,7 @@ def create_plan(session: Session, new: NewPlan, *, actor: str, now: datetime) ->
 
 def change_plan(session: Session, plan_id: str, *, name: str, actor: str, now: datetime) -> Plan:
     """Rename a plan; raises NotFound."""
-    plan = service.change_plan(session, plan_id, name=name)
+    plan = renaming.change_plan(session, plan_id, name=name)
     note(session, actor=actor, action="plan.changed", subject=f"plan:{plan_id}", at=now, name=name)
     return plan
 
@@ -42,7 +42,7 @@ def create_usage_type(session: Session, new: NewUsageType, *, actor: str, now: d
 
 def change_usage_type(session: Session, usage_type_id: str, *, unit_name: str, actor: str, now: datetime) -> UsageType:
     """Rename the unit of a usage type; raises NotFound."""
-    usage_type = service.change_usage_type(session, usage_type_id, unit_name=unit_name)
+    usage_type = renaming.change_usage_type(session, usage_type_id, unit_name=unit_name)
     subject = f"usage-type:{usage_type_id}"
     note(session, actor=actor, action="usage_type.changed", subject=subject, at=now, unitName=unit_name)
     return usage_type
