@@ -22,6 +22,7 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("query", "from"): "2020-01-01T00:00:00Z",
     ("query", "to"): "2099-01-01T00:00:00Z",
     ("query", "limit"): 50,
+    ("query", "usageType"): "assessment",
 }
 """By place and name. The other parameters choose among what there is, and are left to the reader."""
 

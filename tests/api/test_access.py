@@ -29,6 +29,8 @@ RULES = {
     "GET /api/usage/user/<customer_id>": "usage:read users",
     "GET /api/usage/subscription/<subscription_id>": "usage:read users",
     "GET /api/usage/subscription/<subscription_id>/records": "usage:read users",
+    "GET /api/usage/subscription/<subscription_id>/series": "usage:read users",
+    "GET /api/usage/user/<customer_id>/series": "usage:read users",
     "POST /api/usage/records/<record_id>/void": "admin",
     "POST /api/usage/process-billing": "billing:run",
     "GET /api/billing-runs": "billing:run",
@@ -145,7 +147,8 @@ def probes(app: Flask, billed: Billed, monkeypatch: pytest.MonkeyPatch) -> list[
             known = ids | {"record_id": record_id}
             values = {name: known[name] for name in route.arguments}
             url = app.url_map.bind("localhost").build(route.endpoint, values)
-            found.append(Probe(method, readable, url, rule_of(app, route.endpoint)))
+            query = "?usageType=assessment" if readable.endswith("/series") else ""
+            found.append(Probe(method, readable, url + query, rule_of(app, route.endpoint)))
     return found
 
 

@@ -48,6 +48,21 @@ def test_a_meter_from_its_definition_to_what_it_skipped(cli: Cli, world: Engine,
     assert "twice" in cli("usage-types", "list").out
 
 
+def test_a_series_is_a_small_chart(cli: Cli, world: Engine, now: datetime) -> None:
+    cli("usage-types", "create", "twice", "--of", "assessment", *TERMS, "--since", "2026-01-01")
+    with transaction(world) as session:
+        record(session, make_recording(now=now, metadata='{"n": 4, "ok": true, "model": "gpt"}'))
+    span = ("--from", f"{now:%Y-%m-%d}", "--to", f"{now:%Y-%m-%d}T23:59:00Z")
+    found = cli("usage", "series", "sub456", "twice", *span, "--group-by", "model", "--json")
+    assert found.code == 0, found.err
+    assert (found.json["total"], found.json["series"][0]["dimensions"]) == ("8", {"model": "gpt"})
+    drawn = cli("usage", "series", "sub456", "twice", *span, "--group-by", "model")
+    assert (drawn.code, "#" * 24 in drawn.out, "gpt" in drawn.out) == (0, True, True)
+    assert cli("usage", "series", "sub456", "assessment").code == 2
+    assert cli("usage", "series", "sub456", "twice", "--group-by", "colour").code == 2
+    assert cli("usage", "series", "nothing", "twice").code == 3
+
+
 def test_what_is_wrong_is_one_line_and_exit_code_2(cli: Cli, world: Engine) -> None:
     for arguments, says in (
         (("create", "x", "--of", "assessment", "--value", "1 +"), "at character 4"),

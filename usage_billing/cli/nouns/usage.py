@@ -12,6 +12,7 @@ from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, tell, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER, REASON
+from usage_billing.cli.nouns.usage_series import series
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
 from usage_billing.core.spans import Span
@@ -125,6 +126,9 @@ def void(*, id: UUID, reason: str, as_json: bool) -> None:
         void_usage(session, id, reason=reason, actor=actor(), now=utc_now())
         shape = _shape(id, recorded_status(session, id))
     print_thing(shape, as_json=as_json)
+
+
+command.add_command(series)
 
 
 def _shape(id: UUID, found: RecordStatus | None) -> wire.Shape:

@@ -1,0 +1,191 @@
+"""Usage over time: windows that tile the span, folded or not, and a total that is what the invoice charges for."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from random import Random
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from tests.conftest import As, Clock, MakeToken
+from tests.factories import make_customer, make_recording, make_subscription, make_world, record
+from tests.factories.meters import fold, make_meter
+from usage_billing.db.session import transaction
+from usage_billing.flows.recording.void_usage import void_usage
+from usage_billing.meters.windows import windows_of
+
+MODELS = ("gpt", "mini", None)
+
+
+@pytest.fixture
+def metered(engine: Engine, now: datetime) -> Engine:
+    """300 calls of the month, some voided; a part of them is folded."""
+    random = Random(5)
+    with transaction(engine) as session:
+        make_world(session)
+        make_meter(session, value="n", dimensions=["model", {"as": "big", "value": "n > 5"}])
+        for part in range(3):
+            made = [
+                make_recording(
+                    now=now,
+                    occurred_at=now - timedelta(minutes=random.randrange(14 * 24 * 60)),
+                    metadata=json.dumps({"n": random.randrange(10), "model": random.choice(MODELS)}),
+                )
+                for _ in range(100)
+            ]
+            record(session, *made)
+            void_usage(session, made[0].id, reason="a mistake", actor="a test", now=now)
+            if part < 2:
+                fold(session, at_most=80)
+    return engine
+
+
+def recorded(engine: Engine) -> list[tuple[datetime, dict[str, Any]]]:
+    """What counts, by plain SQL."""
+    with transaction(engine) as session:
+        rows = session.connection().exec_driver_sql(
+            "SELECT occurred_at, metadata FROM usage AS u"
+            " WHERE NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)"
+        )
+        return [(row.occurred_at.astimezone(UTC), row.metadata) for row in rows]
+
+
+def ask(caller: FlaskClient, subscription: str = "sub456", **asked: Any) -> Any:
+    asked = {"usageType": "tokens", **asked}
+    query = "&".join(f"{name}={quote(str(value))}" for name, value in asked.items())
+    return caller.get(f"/api/usage/subscription/{subscription}/series?{query}")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"])
+@pytest.mark.parametrize("by", ["hour", "day", "week", "month"])
+def test_windows_tile_the_span(by: str, zone: str) -> None:
+    start, end = datetime(2026, 3, 20, 11, 7, tzinfo=UTC), datetime(2026, 4, 9, tzinfo=UTC)
+    windows = list(windows_of(start, end, by=by, zone=zone))
+    assert windows[0].start <= start
+    assert windows[-1].end >= end
+    assert all(one.end == other.start for one, other in pairwise(windows))
+
+
+@pytest.mark.parametrize(("month", "hours"), [(3, 23), (10, 25)])
+def test_a_day_of_a_clock_change_has_as_many_hours(month: int, hours: int) -> None:
+    day = 29 if month == 3 else 25
+    [window] = windows_of(
+        datetime(2026, month, day, 12, tzinfo=UTC),
+        datetime(2026, month, day, 13, tzinfo=UTC),
+        by="day",
+        zone="Europe/Berlin",
+    )
+    assert (window.end - window.start) == timedelta(hours=hours)
+    assert len(list(windows_of(window.start, window.end, by="hour", zone="Europe/Berlin"))) == hours
+
+
+def test_half_an_hour_of_lord_howe_is_a_window_of_its_own() -> None:
+    change = datetime(2026, 4, 4, 15, tzinfo=UTC)
+    windows = list(
+        windows_of(change - timedelta(hours=2), change + timedelta(hours=2), by="hour", zone="Australia/Lord_Howe")
+    )
+    assert timedelta(minutes=30) in {one.end - one.start for one in windows}
+    assert all(one.end == other.start for one, other in pairwise(windows))
+
+
+@pytest.mark.parametrize("by", ["hour", "day", "week", "month"])
+def test_what_is_folded_and_what_is_not_come_to_the_same_as_the_recordings(
+    metered: Engine, admin: FlaskClient, by: str
+) -> None:
+    before = ask(admin, by=by, groupBy="model")
+    assert before.status_code == 200, before.json
+    with transaction(metered) as session:
+        while fold(session, at_most=50).recordings:
+            pass
+    after = ask(admin, by=by, groupBy="model")
+    assert before.json == after.json
+    calls = recorded(metered)
+    for one in after.json["series"]:
+        model = one["dimensions"]["model"]
+        for window, value in zip(after.json["windows"], one["values"], strict=True):
+            start, end = (datetime.fromisoformat(window[name]) for name in ("start", "end"))
+            assert Decimal(value) == sum(m["n"] for at, m in calls if start <= at < end and m["model"] == model)
+    assert Decimal(after.json["total"]) == sum(m["n"] for _, m in calls)
+    lines = admin.get("/api/usage/subscription/sub456").json["usage"]
+    assert after.json["total"] == next(line["used"] for line in lines if line["usageType"] == "tokens")
+    assert after.json["behind"] == 0
+
+
+def test_filtered_and_the_largest_with_the_rest(metered: Engine, admin: FlaskClient) -> None:
+    whole = ask(admin, by="month", groupBy="model,big").json
+    assert len(whole["series"]) == 6
+    some = ask(admin, by="month", groupBy="model", dimensions='{"model":["gpt",null],"big":[true]}').json
+    calls = [m for _, m in recorded(metered) if m["model"] != "mini" and m["n"] > 5]
+    assert Decimal(some["total"]) == sum(m["n"] for m in calls)
+    top = ask(admin, by="month", groupBy="model,big", top=2).json
+    assert [one["dimensions"] for one in top["series"]] == [one["dimensions"] for one in whole["series"][:2]]
+    assert top["total"] == whole["total"]
+    rest = sum(Decimal(one["total"]) for one in whole["series"][2:])
+    assert (top["other"]["dimensions"], Decimal(top["other"]["total"])) == ({"other": True}, rest)
+
+
+def test_every_window_is_there_and_says_whether_it_is_over(metered: Engine, admin: FlaskClient, clock: Clock) -> None:
+    answer = ask(admin, **{"from": "2026-11-14T00:00:00Z", "to": "2026-11-18T00:00:00Z"}).json
+    assert [window["complete"] for window in answer["windows"]] == [True, False, False, False]
+    assert answer["series"][0]["values"][2:] == ["0", "0"]
+    assert (answer["timezone"], answer["unitName"], answer["aggregation"]) == ("UTC", "tokens", "sum")
+
+
+def test_a_users_series_is_that_of_all_subscriptions(metered: Engine, admin: FlaskClient, now: datetime) -> None:
+    with transaction(metered) as session:
+        make_subscription(session, id="second")
+        record(session, make_recording(now=now, subscription="second", metadata='{"n": 1000}'))
+    one = ask(admin, by="month").json["total"]
+    both = admin.get("/api/usage/user/user123/series?usageType=tokens&by=month").json["total"]
+    assert Decimal(both) == Decimal(one) + 1000
+
+
+def test_a_customer_reads_its_own(metered: Engine, call_as: As, make_token: MakeToken) -> None:
+    with transaction(metered) as session:
+        make_customer(session, id="eva")
+    assert ask(call_as(make_token("user123"))).status_code == 200
+    assert ask(call_as(make_token("eva"))).status_code == 404
+    assert call_as(make_token("eva")).get("/api/usage/user/user123/series?usageType=tokens").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "parameter", "code"),
+    [
+        ({"usageType": "nothing"}, "usageType", "unknown_usage_type"),
+        ({"by": "year"}, "by", "not_a_choice"),
+        ({"timezone": "Mars/Olympus"}, "timezone", "unknown_zone"),
+        ({"timezone": "Asia/Kathmandu"}, "timezone", "zone_not_aligned"),
+        ({"groupBy": "colour"}, "groupBy", "unknown"),
+        ({"dimensions": '{"colour":["red"]}'}, "dimensions", "unknown"),
+        ({"dimensions": "model"}, "dimensions", "invalid"),
+        ({"top": 0}, "top", "out_of_range"),
+        ({"from": "2026-11-02T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, "to", "out_of_range"),
+        ({"window": "day"}, "window", "unknown"),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused(
+    metered: Engine, admin: FlaskClient, asked: dict[str, Any], parameter: str, code: str
+) -> None:
+    answer = ask(admin, **asked)
+    assert answer.status_code == 422, answer.json
+    assert [(error["parameter"], error["code"]) for error in answer.json["errors"]] == [(parameter, code)]
+
+
+def test_a_usage_type_that_is_no_meter_has_no_series(metered: Engine, admin: FlaskClient) -> None:
+    answer = ask(admin, usageType="assessment")
+    assert (answer.status_code, answer.json["code"]) == (409, "not_a_meter")
+
+
+def test_too_much_says_what_would_fit(metered: Engine, admin: FlaskClient) -> None:
+    long = ask(admin, by="hour", **{"from": "2020-01-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"})
+    assert (long.status_code, long.json["code"]) == (422, "too_much")
+    span = {"from": "2026-01-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
+    wide = ask(admin, by="hour", groupBy="model", **span)
+    assert (wide.status_code, wide.json["code"]) == (422, "too_much")
+    assert "top=1" in wide.json["detail"]
+    assert ask(admin, by="hour", groupBy="model", top=1, **span).status_code == 200

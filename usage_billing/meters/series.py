@@ -1,0 +1,142 @@
+"""Reads what a meter has counted, window by window; what no fold has counted yet is added."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.core.periods import Period
+from usage_billing.db.rows import read_rows
+from usage_billing.meters.counting import gained_by
+from usage_billing.meters.definition import Definition
+from usage_billing.meters.service import SourceFold, work_of
+
+MAX_TAIL = 20_000
+"""More recordings than this are not counted for a read; the answer says how many are missing."""
+
+_STORED = text("""
+    SELECT width_bucket(b.bucket_start, CAST(:starts AS timestamptz[])) AS place, s.period_start,
+        CAST(x.dimensions AS text) AS dimensions, sum(b.total) AS total
+    FROM usage_summaries AS s
+    JOIN meter_buckets AS b ON b.summary_id = s.id AND b.bucket_start >= :start AND b.bucket_start < :end
+    JOIN meter_series AS x
+        ON x.subscription_id = s.subscription_id AND x.usage_type_id = s.usage_type_id AND x.series = b.series
+    WHERE s.subscription_id = :subscription AND s.usage_type_id = :meter
+        AND s.period_start < :end AND s.period_end > :start
+    GROUP BY place, s.period_start, x.dimensions
+    HAVING sum(b.events) <> 0
+""")
+_LEFT = text("""
+    SELECT s.id AS source, s.period_start, s.events, s.voids, coalesce(f.folded, 0) AS folded,
+        coalesce(f.folded_voids, 0) AS folded_voids, f.starts, f.summaries
+    FROM usage_types AS t
+    JOIN usage_summaries AS s ON s.usage_type_id = t.of AND s.subscription_id = :subscription
+    LEFT JOIN meter_folds AS f ON f.source_summary_id = s.id AND f.usage_type_id = t.id
+    WHERE t.id = :meter AND s.to_rate AND s.period_start < :end AND s.period_end > greatest(:start, :since)
+        AND (s.events > coalesce(f.folded, 0) OR s.voids > coalesce(f.folded_voids, 0))
+    ORDER BY s.id
+""")
+_TAIL = """
+    WITH {gained}
+    SELECT width_bucket(bucket, CAST(:starts AS timestamptz[])) AS place, CAST(dims AS text) AS dimensions,
+        sum(total) AS total
+    FROM gained
+    WHERE bucket >= :start AND bucket < :end
+    GROUP BY place, dims
+"""
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftToCount:
+    """A summary of recordings of which a meter has not counted all."""
+
+    source: int
+    period_start: datetime
+    events: int
+    voids: int
+    folded: int
+    folded_voids: int
+    starts: list[datetime] | None
+    summaries: list[int] | None
+
+    @property
+    def recordings(self) -> int:
+        """How many recordings, or what was taken back, are left."""
+        return self.events - self.folded + self.voids - self.folded_voids
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSum:
+    """What one series came to in window number ``place``, from 1, of a period that begins at ``period_start``.
+
+    ``dimensions`` are the values in the order of the definition, or ``{"other": true}``.
+    """
+
+    place: int
+    period_start: datetime
+    dimensions: Any
+    total: Decimal
+
+
+def stored_sums(session: Session, subscription_id: str, meter: str, windows: Sequence[Period]) -> list[WindowSum]:
+    """What folds have counted in these windows."""
+    rows = session.execute(_STORED, {"subscription": subscription_id, "meter": meter, **_asked(windows)})
+    return [WindowSum(row.place, row.period_start, _decoder.decode(row.dimensions), row.total) for row in rows]
+
+
+def left_to_count(
+    session: Session, subscription_id: str, meter: str, windows: Sequence[Period], *, since: datetime
+) -> list[LeftToCount]:
+    """What no fold has counted yet of the summaries that these windows touch."""
+    asked = {"subscription": subscription_id, "meter": meter, "since": since, **_asked(windows)}
+    return read_rows(session.execute(_LEFT, asked), LeftToCount)
+
+
+def tail_sums(
+    session: Session,
+    subscription_id: str,
+    definition: Definition,
+    left: LeftToCount,
+    windows: Sequence[Period],
+    *,
+    minutes: int,
+    since: datetime,
+    retired_at: datetime | None,
+) -> list[WindowSum]:
+    """What is left of one summary, counted now; nothing is stored."""
+    places = list(zip(left.starts or (), left.summaries or (), strict=True)) or [(left.period_start, -left.source)]
+    work = SourceFold(
+        source=left.source,
+        subscription_id=subscription_id,
+        folded=left.folded,
+        upto=left.events,
+        folded_voids=left.folded_voids,
+        voids=left.voids,
+        minutes=minutes,
+        places=places,
+    )
+    gained, parameters = gained_by(definition)
+    asked = {
+        **work_of([work]),
+        **parameters,
+        **_asked(windows),
+        "since": since,
+        "retired": retired_at,
+        "series_limit": definition.series_limit,
+    }
+    rows = session.execute(text(_TAIL.format(gained=gained)), asked)
+    return [WindowSum(row.place, left.period_start, _decoder.decode(row.dimensions), row.total) for row in rows]
+
+
+def _asked(windows: Sequence[Period]) -> dict[str, Any]:
+    return {
+        "starts": [window.start for window in windows],
+        "start": windows[0].start,
+        "end": windows[-1].end,
+    }

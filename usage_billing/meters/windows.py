@@ -1,0 +1,43 @@
+"""Windows of local time: hours, days, weeks and months of a time zone, one after the other. Pure."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from usage_billing.core.periods import Cadence, Period, period_at
+
+BY = ("hour", "day", "week", "month")
+_STEP = timedelta(minutes=15)  # no clock is changed by less, and no zone is a smaller part of an hour from UTC
+
+
+def windows_of(start: datetime, end: datetime, *, by: str, zone: str) -> Iterator[Period]:
+    """The whole windows that ``start`` to before ``end`` touches, in UTC; nothing is twice or left out.
+
+    An hour ends where the local clock shows a full hour next, or the clocks change by a part of one.
+    """
+    if by == "hour":
+        yield from _hours(start, end, ZoneInfo(zone))
+        return
+    window = period_at(start, zone=zone, cadence=Cadence(interval=by))
+    while window.start < end:
+        yield window
+        window = period_at(window.end, zone=zone, cadence=Cadence(interval=by))
+
+
+def _hours(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[Period]:
+    begins = start - timedelta(minutes=start.minute % 15, seconds=start.second, microseconds=start.microsecond)
+    while not _is_full(begins, zone):
+        begins -= _STEP
+    while begins < end:
+        ends = begins + _STEP
+        while not _is_full(ends, zone):
+            ends += _STEP
+        yield Period(begins, ends)
+        begins = ends
+
+
+def _is_full(instant: datetime, zone: ZoneInfo) -> bool:
+    before = (instant - timedelta(microseconds=1)).astimezone(zone)
+    here = instant.astimezone(zone)
+    changes = (here.utcoffset() or timedelta()) - (before.utcoffset() or timedelta())
+    return here.minute == 0 or bool(changes % timedelta(hours=1))
