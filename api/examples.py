@@ -49,6 +49,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "change_usage_type": {"unitName": "assessments"},
     "evaluate_definition": {"value": "pages * 2", "where": "pages > 0", "metadata": {"pages": 3}},
     "define_quota": {"planId": "business", "usageType": "assessment", "monthlyLimit": "50", "price": _PRICE},
+    "define_plan_version": {"baseFee": "40.00"},
     "end_quota": {"effective": "next_period"},
     "preview_price": {"price": _PRICE, "quantity": "150", "currency": "USD"},
     "create_subscription": {

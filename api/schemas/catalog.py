@@ -41,6 +41,19 @@ class NewPlanSchema(ValueSchema):
     payment_days = Whole(maximum=MAX_COUNT, load_default=30)
 
 
+class NewPlanVersionSchema(Schema):
+    """The next version of a plan's base fee, per period, charged as before unless ``baseFeeTiming`` says otherwise.
+
+    From when it holds ``effective`` says, as of a quota. Where fees of periods that have begun become dearer, say
+    ``repriceUsage``.
+    """
+
+    base_fee = Amount(maximum=MAX_PRICE, required=True)
+    base_fee_timing = Choice(*FeeTiming, load_default=None)
+    effective = EffectiveMoment(load_default=Effective.NEXT_PERIOD)
+    reprice_usage = Flag(load_default=False)
+
+
 class PlanChangesSchema(OneFieldSchema):
     """What may change of a plan: its name. Currency and interval are part of what was agreed."""
 

@@ -6,10 +6,13 @@ import marshmallow as ma
 
 from api.schemas.base import CodedText, Schema, ValueSchema
 from api.schemas.catalog import OwnQuotaSchema
-from api.schemas.fields import Choice, Email, Flag, Identifier, Instant, NewIdentifier, Text, Whole
+from api.schemas.fields import Amount, Choice, Email, Flag, Identifier, Instant, NewIdentifier, Text, Whole
 from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
 from api.schemas.rehearsals import RehearsableSchema
+from usage_billing.catalog.fees import FeeTiming
+from usage_billing.core.choices import Own
+from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.limits import LONGEST_MONTH
 from usage_billing.customers.service import CustomerChanges, NewCustomer
 from usage_billing.subscriptions.anchors import Anchor
@@ -42,8 +45,8 @@ class NewSubscriptionSchema(ValueSchema):
 
     Its periods are those of the plan, in ``timezone``: aligned to the calendar, or to the ``anniversary`` of
     ``startedAt``. With ``anchorDay`` periods by months begin on that day, on the last one of shorter months. ``quotas``
-    are its own: they hold from its start, and go before the plan's. ``allowBackdating`` lets a start lie so far back
-    that the first billing run makes more invoices than USAGE_BILLING_MAX_FIRST_INVOICES.
+    and ``baseFee`` are its own: they hold from its start, and go before the plan's. ``allowBackdating`` lets a
+    start lie so far back that the first billing run makes more invoices than USAGE_BILLING_MAX_FIRST_INVOICES.
     """
 
     builds = NewSubscription
@@ -56,6 +59,8 @@ class NewSubscriptionSchema(ValueSchema):
     anchor = Choice(*Anchor, load_default=Anchor.CALENDAR)
     anchor_day = Whole(minimum=1, maximum=LONGEST_MONTH, allow_none=True, load_default=None)
     quotas = ma.fields.List(ma.fields.Nested(OwnQuotaSchema), load_default=list)
+    base_fee = Amount(maximum=MAX_PRICE, allow_none=True, load_default=None)
+    base_fee_timing = Choice(*FeeTiming, allow_none=True, load_default=None)
     allow_backdating = Flag(load_default=False)
 
 
@@ -82,11 +87,22 @@ class SubscriptionsQuery(PagedSpanQuery):
     status = Choice(*STATUSES, load_default=None)
 
 
+class OwnTermsSchema(Schema):
+    """What becomes of a subscription's own quotas and base fee."""
+
+    quotas = Choice(*Own, load_default=Own.KEEP)
+    base_fee = Choice(*Own, load_default=Own.END)
+
+
 class ChangePlanSchema(RehearsableSchema):
-    """The plan to move to, in the same currency, and when; the period under way is divided at that moment."""
+    """The plan to move to, in the same currency, and when; the period under way is divided at that moment.
+
+    ``own`` says whether the subscription keeps its own quotas (unless said) and its own base fee (not unless said).
+    """
 
     plan_id = Identifier(required=True)
     at = Moment(load_default=NOW)
+    own = ma.fields.Nested(OwnTermsSchema, load_default=dict)
 
 
 class ChangeSchema(RehearsableSchema):

@@ -7,20 +7,21 @@ from api.auth import caller, requires
 from api.etags import check_match, tagged, takes_if_match
 from api.locations import makes
 from api.pagination import BY_NAME, filters_of, listed
-from api.schemas.catalog import NewPlanSchema, PlanChangesSchema
+from api.schemas.catalog import NewPlanSchema, NewPlanVersionSchema, PlanChangesSchema
 from api.schemas.paging import PagedSpanQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
-from usage_billing.catalog.models import Plan
+from usage_billing.catalog.models import Plan, PlanVersion
 from usage_billing.catalog.queries import get_named, plans_where
-from usage_billing.catalog.service import NewPlan
+from usage_billing.catalog.service import NewPlan, NewPlanVersion
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
-from usage_billing.flows.administration import manage_catalog
+from usage_billing.flows.administration import manage_catalog, plan_versions
+from usage_billing.reports.plan_versions import versions_of_plan
 from usage_billing.subscriptions.queries import plans_of_customer
 from usage_billing.wire.noun import page_of
-from usage_billing.wire.plan import PLAN
+from usage_billing.wire.plan import PLAN, PLAN_VERSION, PLAN_VERSIONS
 
 blp = Blueprint("plans", __name__, url_prefix="/api/plans", description="What is sold.")
 
@@ -71,3 +72,23 @@ def change_plan(name: str, plan_id: str) -> Plan:
     with writing() as session:
         check_match(PLAN, lambda: get_named(session, Plan, plan_id, lock=True))
         return manage_catalog.change_plan(session, plan_id, name=name, actor=caller().actor, now=state().clock())
+
+
+@blp.route("/<identifier:plan_id>/versions", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(NewPlanVersionSchema)
+@blp.response(201, PLAN_VERSION)
+def define_plan_version(body: dict[str, Any], plan_id: str) -> PlanVersion:
+    """Define the next version of a plan's base fee; fees become dearer for the past only where that is said."""
+    new = NewPlanVersion(plan_id=plan_id, **body)
+    with writing() as session:
+        return plan_versions.define_plan_version(session, new, actor=caller().actor, now=state().clock())
+
+
+@blp.route("/<identifier:plan_id>/versions", methods=["GET"])
+@requires(ADMIN)
+@blp.response(200, PLAN_VERSIONS)
+def list_plan_versions(plan_id: str) -> dict[str, Any]:
+    """List the versions of a plan's base fee, that which it was made with first."""
+    with read_only(state().engine) as session:
+        return {"data": versions_of_plan(session, plan_id)}

@@ -66,6 +66,8 @@ RULES = {
     "GET /api/usage-types/<usage_type_id>/definitions": "admin",
     "GET /api/usage-types/<usage_type_id>/folding": "admin",
     "GET /api/usage-types/<usage_type_id>/skipped": "admin",
+    "POST /api/plans/<plan_id>/versions": "admin",
+    "GET /api/plans/<plan_id>/versions": "admin",
     "POST /api/quotas": "admin",
     "GET /api/quotas": "admin users",
     "GET /api/quotas/<quota_id>": "admin users",

@@ -13,14 +13,15 @@ from tests.money.books import check_everything
 from tests.support.billing import bill
 from tests.support.books import rows
 from usage_billing.billing_runs.models import BillingRun
-from usage_billing.catalog.models import UsageQuota
-from usage_billing.catalog.service import NewPlan, NewQuota
+from usage_billing.catalog.models import PlanVersion, UsageQuota
+from usage_billing.catalog.service import NewPlan, NewPlanVersion, NewQuota
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
 from usage_billing.flows.administration import change_subscription
 from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.administration.manage_catalog import create_plan
 from usage_billing.flows.administration.manage_subscriptions import create_subscription
+from usage_billing.flows.administration.plan_versions import define_plan_version
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing import manage_invoices
 from usage_billing.flows.recording.void_usage import void_usage
@@ -77,11 +78,19 @@ class House:
         with transaction(self.engine) as session:
             return define_quota(session, new, actor="test", now=at).quota
 
-    def subscribe(self, name: str = "s", plan: str = "a", *, at: datetime = JANUARY, **more: str) -> None:
+    def subscribe(self, name: str = "s", plan: str = "a", *, at: datetime = JANUARY, **more: Any) -> None:
         """A subscription of Ann's."""
         new = NewSubscription(id=name, customer_id="ann", plan_id=plan, started_at=at, **more)
         with transaction(self.engine) as session:
             create_subscription(session, new, actor="test", now=at)
+
+    def version(
+        self, plan: str, fee: str, *, at: datetime, effective: Any = "next_period", reprice: bool = False, **more: Any
+    ) -> PlanVersion:
+        """A version of a plan's base fee."""
+        new = NewPlanVersion(plan_id=plan, base_fee=Decimal(fee), effective=effective, reprice_usage=reprice, **more)
+        with transaction(self.engine) as session:
+            return define_plan_version(session, new, actor="test", now=at)
 
     def use(
         self, quantity: str | int, *, at: datetime, occurred: datetime | None = None, name: str = "s", key: str = ""
@@ -105,7 +114,7 @@ class House:
         with transaction(self.engine) as session:
             void_usage(session, usage, reason="wrong", actor="test", now=at)
 
-    def change(self, kind: str, *, at: datetime, when: str | datetime = "now", name: str = "s", **more: str) -> None:
+    def change(self, kind: str, *, at: datetime, when: str | datetime = "now", name: str = "s", **more: Any) -> None:
         """``change_plan``, ``pause``, ``resume`` or ``cancel``."""
         with transaction(self.engine) as session:
             flow = getattr(change_subscription, kind)

@@ -63,6 +63,42 @@ class Plan(Base):
     on_downgrade: Mapped[str] = mapped_column(String(16), server_default="keep")
 
 
+class PlanVersion(Base):
+    """A version of the base fee of a plan after the one it was made with, or one that is a subscription's own.
+
+    From when it holds is told as of a ``UsageQuota``. The first version is the plan's own fields, so these begin at 2.
+    """
+
+    __tablename__ = "plan_versions"
+    __table_args__ = (
+        Index("uq_plan_versions_version", "plan_id", text("coalesce(subscription_id, '')"), "version", unique=True),
+        Index("ix_plan_versions_subscription", "subscription_id", postgresql_where=text("subscription_id IS NOT NULL")),
+        CheckConstraint("base_fee >= 0 AND base_fee <= 1e12", name="base_fee"),
+        CheckConstraint("base_fee_timing IN ('advance', 'arrears')", name="base_fee_timing"),
+        CheckConstraint("effective IN ('next_period', 'period', 'now', 'start', 'instant')", name="effective"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    plan_id: Mapped[Identifier] = mapped_column(ForeignKey("plans.id"))
+    subscription_id: Mapped[Identifier | None]
+    version: Mapped[int] = mapped_column(Integer)
+    base_fee: Mapped[Price]
+    base_fee_timing: Mapped[str] = mapped_column(String(16))
+    effective: Mapped[str] = mapped_column(String(16))
+    immediate: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    asked_at: Mapped[Instant]
+    effective_from: Mapped[Instant]
+    effective_until: Mapped[Instant | None]
+    ended_at: Mapped[Instant | None]
+    ended_by: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    @property
+    def asked_effective(self) -> str:
+        """How it was asked to take effect: a word, or the time that was given."""
+        return instant_text(self.effective_from) if self.effective == Effective.INSTANT else self.effective
+
+
 class UsageType(Base):
     """What is counted, and how recordings of it become one quantity.
 

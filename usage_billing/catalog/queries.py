@@ -6,6 +6,7 @@ from typing import TypeVar
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.fees import FeeBook, FeeVersion
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.errors import NotFound
@@ -27,6 +28,21 @@ _QUOTAS = text(f"""
     ORDER BY id
 """)  # noqa: S608
 
+_FEES = text("""
+    SELECT 0 AS id, id AS plan_id, CAST(NULL AS text) AS subscription_id, base_fee, base_fee_timing,
+        'start' AS effective, false AS exact, true AS first, created_at AS asked_at, created_at AS effective_from,
+        created_at AS made_at, CAST(NULL AS timestamptz) AS ended_at
+    FROM plans
+    WHERE id = ANY(CAST(:plans AS text[]))
+    UNION ALL
+    SELECT id, plan_id, subscription_id, base_fee, base_fee_timing, effective, immediate, false, asked_at,
+        effective_from, created_at, ended_at
+    FROM plan_versions
+    WHERE (plan_id = ANY(CAST(:plans AS text[])) AND subscription_id IS NULL)
+        OR subscription_id = ANY(CAST(:owners AS text[]))
+    ORDER BY id
+""")
+
 Named = TypeVar("Named", Plan, UsageType)
 
 
@@ -42,6 +58,19 @@ def quotas_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: It
         else:
             own.setdefault((row.subscription_id, row.usage_type_id), []).append(version(row))
     return QuotaBook(listed, own)
+
+
+def fees_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: Iterable[str] = ()) -> FeeBook:
+    """Every version of the base fees of these plans, and every version that is one of these subscriptions' own."""
+    book = FeeBook({}, {})
+    rows = session.execute(_FEES, {"plans": list(set(plan_ids)), "owners": list(set(subscription_ids))})
+    version = reader(rows, FeeVersion)
+    for row in rows:
+        if row.subscription_id is None:
+            book.listed.setdefault(row.plan_id, []).append(version(row))
+        else:
+            book.own.setdefault(row.subscription_id, []).append(version(row))
+    return book
 
 
 def plans_by_id(session: Session, plan_ids: Iterable[str]) -> dict[str, Plan]:

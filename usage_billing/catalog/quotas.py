@@ -29,6 +29,11 @@ class QuotaVersion(NamedTuple):
     ended_at: datetime | None
 
 
+def ended_at(version: QuotaVersion, at: datetime) -> QuotaVersion:
+    """A version that holds until ``at`` at most."""
+    return version._replace(ended_at=at if version.ended_at is None else min(version.ended_at, at))
+
+
 @dataclass(frozen=True, slots=True)
 class QuotaBook:
     """The versions of the quotas of some plans, by plan and usage type, and of those that are some subscriptions' own.
@@ -62,6 +67,11 @@ class QuotaBook:
     def usage_types_of(self, plan_id: str, subscription_id: str) -> list[str]:
         """The usage types for which the plan has a quota, or the subscription has its own; sorted."""
         return sorted(self._types.get(plan_id, set()) | self._own_types.get(subscription_id, set()))
+
+    def ended(self, at: datetime) -> "QuotaBook":
+        """The book with all that is some subscription's own ended at ``at``."""
+        own = {key: [ended_at(one, at) for one in found] for key, found in self.own.items()}
+        return QuotaBook(self.listed, own)
 
     def changed(self, change: Callable[[QuotaVersion], QuotaVersion | None]) -> "QuotaBook":
         """Another book, each version as ``change`` has it; without those for which that is None."""

@@ -10,10 +10,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.fees import FeeTiming
-from usage_billing.catalog.models import Plan, UsageQuota, UsageType
+from usage_billing.catalog.models import Plan, PlanVersion, UsageQuota, UsageType
+from usage_billing.catalog.queries import get_named
 from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE
-from usage_billing.core.errors import Conflict, InvalidInput
+from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.limits import MAX_COUNT
 from usage_billing.core.periods import Cadence, period_at
 from usage_billing.rating.currency import is_currency
@@ -70,6 +71,21 @@ class NewQuota:
     effective: str | datetime | None = None
     currency: str | None = None
     reprice_usage: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPlanVersion:
+    """What a caller gives of a version of a base fee: its amount per period, and when it is charged, None as before.
+
+    ``effective`` and ``reprice_usage`` are as of a ``NewQuota``; with a ``subscription_id`` it is that one's own.
+    """
+
+    plan_id: str
+    base_fee: Decimal
+    base_fee_timing: str | None = None
+    effective: str | datetime = Effective.NEXT_PERIOD
+    reprice_usage: bool = False
+    subscription_id: str | None = None
 
 
 def add_plan(session: Session, new: NewPlan) -> Plan:
@@ -164,6 +180,43 @@ def add_quota_version(
     return version
 
 
+def add_plan_version(
+    session: Session, new: NewPlanVersion, *, now: datetime, holds_from: datetime | None = None
+) -> PlanVersion:
+    """Store a version of a base fee that was asked for at ``now``; ``holds_from`` as for ``add_quota_version``.
+
+    Raises NotFound for an unknown plan, InvalidInput for another timing than there is.
+    """
+    plan = session.scalars(select(Plan).where(Plan.id == new.plan_id).with_for_update(key_share=True)).first()
+    if plan is None:
+        raise NotFound(f"there is no plan {new.plan_id}")
+    if new.base_fee_timing is not None and new.base_fee_timing not in set(FeeTiming):
+        raise InvalidInput.field("/baseFeeTiming", f"must be one of: {', '.join(FeeTiming)}", code="not_supported")
+    versions = plan_versions(session, plan.id, subscription_id=new.subscription_id)
+    effective = Effective.INSTANT if isinstance(new.effective, datetime) else Effective(new.effective)
+    before = versions[-1].base_fee_timing if versions else plan.base_fee_timing
+    version = PlanVersion(
+        plan_id=plan.id,
+        subscription_id=new.subscription_id,
+        version=2 + len(versions),
+        base_fee=new.base_fee,
+        base_fee_timing=new.base_fee_timing or before,
+        effective=effective,
+        immediate=holds_from is not None,
+        asked_at=now,
+        effective_from=holds_from or _begins_by_calendar(plan, effective, now),
+    )
+    tell_ends(session, versions, added=version)
+    return version
+
+
+def plan_versions(session: Session, plan_id: str, *, subscription_id: str | None = None) -> list[PlanVersion]:
+    """The versions of a plan's base fee after its first, or those that are a subscription's own, in the order made."""
+    own = PlanVersion.plan_id == plan_id if subscription_id is None else PlanVersion.subscription_id == subscription_id
+    statement = select(PlanVersion).where(own, PlanVersion.subscription_id.is_not_distinct_from(subscription_id))
+    return list(session.scalars(statement.order_by(PlanVersion.id)))
+
+
 def versions_of(session: Session, new: NewQuota) -> list[UsageQuota]:
     """The versions that there are of the quota that ``new`` would be one of, in the order made."""
     if new.subscription_id is not None:
@@ -184,15 +237,17 @@ def own_versions(session: Session, subscription_id: str, usage_type: str) -> lis
     return list(session.scalars(statement.order_by(UsageQuota.id)))
 
 
-def tell_ends(session: Session, versions: Sequence[UsageQuota], *, added: UsageQuota | None = None) -> None:
-    """Store until when each version of a quota holds, and a version that is ``added``.
+def tell_ends(
+    session: Session, versions: Sequence[UsageQuota | PlanVersion], *, added: UsageQuota | PlanVersion | None = None
+) -> None:
+    """Store until when each version of a quota or a fee holds, and a version that is ``added``.
 
     One ends where the next begins, or where it was ended.
     """
     every = [*versions, *([added] if added else [])]
     order = sorted(range(len(every)), key=lambda place: (every[place].effective_from, place))
     ends: dict[int, datetime | None] = {}
-    for place, following in zip(order, [*order[1:], None], strict=True):
+    for place, following in zip(order, [*order[1:], None], strict=False):
         one = every[place]
         told = [] if following is None else [every[following].effective_from]
         told += [] if one.ended_at is None else [max(one.ended_at, one.effective_from)]

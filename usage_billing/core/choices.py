@@ -20,6 +20,13 @@ class OnDowngrade(StrEnum):
     CHARGE = "charge"
 
 
+class Own(StrEnum):
+    """What becomes of terms that are a subscription's own when it moves to another plan."""
+
+    KEEP = "keep"
+    END = "end"
+
+
 class Effective(StrEnum):
     """When a version takes effect: with the next period, the running one, at once, from the start, at an instant."""
 

@@ -1,6 +1,6 @@
 """A subscription after a request to change it, as it is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Protocol
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.own_terms import OwnEnds, own_terms_after
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.views import SubscriptionView, subscription_view
 
@@ -17,7 +18,8 @@ class ChangedSubscriptionView(SubscriptionView):
     """A subscription after a request to change it: from when that holds, and whether it changed anything.
 
     ``voided_recordings`` is how many recordings were taken back with it; ``foreseen`` is what a dry run showed.
-    ``replayable`` are recordings in quarantine that fit since its start was moved.
+    ``replayable`` are recordings in quarantine that fit since its start was moved, ``own`` the quotas and the base fee
+    that stay its own.
     """
 
     effective_at: datetime
@@ -25,6 +27,7 @@ class ChangedSubscriptionView(SubscriptionView):
     voided_recordings: int
     foreseen: object | None
     replayable: Sequence[UUID] | None
+    own: Mapping[str, object]
 
 
 class Done(Protocol):
@@ -54,10 +57,15 @@ class Done(Protocol):
     def replayable(self) -> Sequence[UUID] | None:
         """Recordings in quarantine that fit since then."""
 
+    @property
+    def ends(self) -> OwnEnds:
+        """What of its own ends with it."""
+
 
 def changed_view(session: Session, done: Done, *, now: datetime) -> ChangedSubscriptionView:
     """The subscription after it was changed."""
     view = subscription_view(session, done.subscription, now=now)
+    quotas, fee = own_terms_after(session, done.subscription.id, done.ends, at=max(done.effective_at, now))
     return ChangedSubscriptionView(
         **{field.name: getattr(view, field.name) for field in fields(SubscriptionView)},
         effective_at=done.effective_at,
@@ -65,4 +73,5 @@ def changed_view(session: Session, done: Done, *, now: datetime) -> ChangedSubsc
         voided_recordings=done.voided_recordings,
         foreseen=done.foreseen,
         replayable=done.replayable,
+        own={"quotas": quotas, "base_fee": None if fee is None else fee.base_fee},
     )

@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.fees import FeeBook
 from usage_billing.catalog.models import Plan
-from usage_billing.catalog.queries import plans_by_id, quotas_of
+from usage_billing.catalog.queries import fees_of, plans_by_id, quotas_of
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import Period, period_at
@@ -23,6 +24,7 @@ from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.metering.queries import frozen_allowances
 from usage_billing.rating.currency import minor_unit
 from usage_billing.reports.what_if_charges import Event, History, charged_until
+from usage_billing.subscriptions.agreement import fee_parts
 from usage_billing.subscriptions.lifecycle import Segment, Term, Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import terms_on, timelines_of
@@ -78,6 +80,7 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
         other = line if plan is None or stays else _other(line, subscription, plan)
         plans = plans_by_id(session, {t.plan_id for t in (*line.terms, *other.terms)})
         quotas = quotas_of(session, plans, subscription_ids=[subscription.id])
+        fees = fees_of(session, plans, subscription_ids=[subscription.id])
         events = _events(session, subscription.id, Period(min(_since(line, span), _since(other, span)), span.end))
         for asked, timeline, prices in ((False, line, {}), (True, other, {} if stays else question.prices)):
             currency = plans[timeline.terms[-1].plan_id].currency
@@ -87,7 +90,7 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
             since = _since(timeline, span)
             history = History(subscription.id, timeline, quotas, events, prices, currency, since, frozen)
             usage = EXACT.subtract(charged_until(history, span.end), charged_until(history, span.start))
-            amount = EXACT.add(usage, _fees(timeline, plans, span))
+            amount = EXACT.add(usage, _fees(timeline, fees, subscription.id, currency, span))
             if asked:
                 comparison.hypothetical = EXACT.add(comparison.hypothetical, amount)
             else:
@@ -136,12 +139,12 @@ def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:
     return Timeline(line.zone, moved, datetime.max.replace(tzinfo=UTC))
 
 
-def _fees(timeline: Timeline, plans: Mapping[str, Plan], span: Period) -> Decimal:
+def _fees(timeline: Timeline, fees: FeeBook, subscription_id: str, currency: str, span: Period) -> Decimal:
     amount = _NOTHING
     for segment in _segments(timeline, span):
-        plan = plans[segment.plan_id]
-        if plan.base_fee is not None and segment.start in span:
-            amount = EXACT.add(amount, segment.part_of(plan.base_fee, places=minor_unit(plan.currency)))
+        for part, version in fee_parts(timeline, fees, subscription_id, segment):
+            if version is not None and version.base_fee is not None and part.start in span:
+                amount = EXACT.add(amount, part.part_of(version.base_fee, places=minor_unit(currency)))
     return amount
 
 

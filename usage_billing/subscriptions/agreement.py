@@ -4,14 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
+from usage_billing.catalog.fees import FeeBook, FeeVersion
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
+from usage_billing.core.choices import NOT_AT_ALL
 from usage_billing.core.periods import Period
 from usage_billing.core.versions import ALWAYS, Course, Some, before, course_of, effective_instant, is_always
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 INSTANT = timedelta(microseconds=1)
+Given = TypeVar("Given", QuotaVersion, FeeVersion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,27 @@ def quota_course(
     return course if not own else before(_own_course(timeline, own), course)
 
 
+def fee_parts(
+    timeline: Timeline, fees: FeeBook, subscription_id: str, segment: Segment
+) -> list[tuple[Segment, FeeVersion | None]]:
+    """The parts that versions of the base fee cut a segment into, in order, each with the version that holds in it.
+
+    Where the plan divides nothing, what holds when the segment begins holds for all of it.
+    """
+    listed = version_course(timeline, fees.listed.get(segment.plan_id, ()), segment.plan_id)
+    own = fees.own.get(subscription_id, ())
+    course = before(_own_course(timeline, own), listed) if own else listed
+    divides = segment.terms.proration != NOT_AT_ALL
+    cuts = [cut for cut in cuts_within(course, segment) if divides and _differs(course, cut)]
+    parts = [timeline.segment_at(begins, cuts=cuts) if cuts else segment for begins in (segment.start, *cuts)]
+    return [(part, course.at(part.start)) for part in parts if part is not None]
+
+
+def _differs(course: Course[FeeVersion], instant: datetime) -> bool:
+    was, now = (course.at(moment) for moment in (instant - INSTANT, instant))
+    return was is None or now is None or (was.base_fee, was.base_fee_timing) != (now.base_fee, now.base_fee_timing)
+
+
 def version_course(timeline: Timeline, versions: Sequence[Some], plan_id: str) -> Course[Some]:
     """Which of a plan's versions holds when for a subscription."""
     if len(versions) == 1 and is_always(versions[0], timeline.made_at):
@@ -164,7 +188,7 @@ def cuts_within(course: Course[Some], segment: Segment) -> list[datetime]:
     ]
 
 
-def _own_course(timeline: Timeline, own: Sequence[QuotaVersion]) -> Course[QuotaVersion]:
+def _own_course(timeline: Timeline, own: Sequence[Given]) -> Course[Given]:
     instants: list[datetime | None] = []
     for version in own:
         holder = None if version.exact else timeline.holder_of(version.plan_id)

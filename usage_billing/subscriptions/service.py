@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -23,7 +24,9 @@ from usage_billing.subscriptions.models import Subscription
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSubscription:
-    """What a caller gives of a subscription; ``started_at`` is an aware datetime, ``quotas`` are its own.
+    """What a caller gives of a subscription; ``started_at`` is aware, ``quotas`` and ``base_fee`` are its own.
+
+    ``base_fee`` is per period; None is the plan's.
 
     ``allow_backdating`` lets its first run make any number of invoices.
     """
@@ -36,6 +39,8 @@ class NewSubscription:
     anchor: str = Anchor.CALENDAR
     anchor_day: int | None = None
     quotas: Sequence[OwnQuota] = ()
+    base_fee: Decimal | None = None
+    base_fee_timing: str | None = None
     allow_backdating: bool = False
 
 

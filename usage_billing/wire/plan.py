@@ -1,8 +1,8 @@
 """How a plan looks. Pure."""
 
 from usage_billing.core.choices import INTERVALS, METHODS, OnDowngrade
-from usage_billing.wire.kinds import Choice, Currency, Flag, Identifier, Instant, Quantity, Text, Whole
-from usage_billing.wire.noun import Field, Noun
+from usage_billing.wire.kinds import PLAIN, Choice, Currency, Flag, Identifier, Instant, Quantity, Text, Whole
+from usage_billing.wire.noun import Field, Many, Noun
 
 PLAN = Noun(
     "Plan",
@@ -30,4 +30,30 @@ PLAN = Noun(
         Field("paymentDays", Whole(), "Within how many days an invoice is to be paid."),
         Field("createdAt", Instant(), "When it was made."),
     ),
+)
+
+PLAN_VERSION = Noun(
+    "PlanVersion",
+    "A version of a plan's base fee.",
+    (
+        Field("planId", Identifier(), "The plan that it belongs to."),
+        Field("version", Whole(), "Which version it is; 1 is what the plan was made with."),
+        Field("baseFee", Quantity(), "What each period costs, used or not; null for nothing.", nullable=True),
+        Field("baseFeeTiming", Choice("arrears", "advance"), "Whether the base fee is due after its period or before."),
+        Field(
+            "effective",
+            PLAIN,
+            "How it was asked to take effect: next_period, period, now, start, or a time.",
+            attribute="asked_effective",
+        ),
+        Field("effectiveFrom", Instant(), "From when on it holds; by periods, for those of the calendar in UTC."),
+        Field("effectiveUntil", Instant(), "Until when, exclusive; null for ever.", nullable=True),
+        Field("createdAt", Instant(), "When it was made."),
+    ),
+)
+
+PLAN_VERSIONS = Noun(
+    "PlanVersions",
+    "The versions of a plan's base fee.",
+    (Field("data", Many(PLAN_VERSION), "The versions, in the order made."),),
 )

@@ -2,8 +2,9 @@
 
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.wire.foreseen import FORESEEN
-from usage_billing.wire.kinds import Choice, Flag, Identifier, Ids, Instant, Text, Whole
+from usage_billing.wire.kinds import Choice, Flag, Identifier, Ids, Instant, Quantity, Text, Whole
 from usage_billing.wire.noun import Field, Many, Noun, One
+from usage_billing.wire.quota import QUOTA
 
 TERM = Noun(
     "Term",
@@ -51,12 +52,22 @@ SUBSCRIPTION = Noun(
     row="subscription",
 )
 
+KEPT_TERMS = Noun(
+    "KeptTerms",
+    "What a subscription goes on having of its own.",
+    (
+        Field("quotas", Many(QUOTA), "Its own quotas that hold then or later."),
+        Field("baseFee", Quantity(), "Its own base fee per period; null for its plan's.", nullable=True),
+    ),
+)
+
 CHANGED_SUBSCRIPTION = Noun(
     "ChangedSubscription",
     "A subscription after a request to change it.",
     (
         *SUBSCRIPTION.fields,
         Field("effectiveAt", Instant(), "From when on the change holds.", attribute="effective_at"),
+        Field("own", One(KEPT_TERMS), "What stays of its own.", attribute="own"),
         Field("changed", Flag(), "Whether it changed anything; false where it held already.", attribute="changed"),
         Field(
             "voidedRecordings",

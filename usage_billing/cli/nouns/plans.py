@@ -8,20 +8,21 @@ from usage_billing.catalog.fees import FeeTiming
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing, wide_option
+from usage_billing.cli.frame.times import EFFECTIVE, in_zone
 from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER, PRICE
-from usage_billing.core.choices import INTERVALS, METHODS, OnDowngrade
+from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.clock import utc_now
 from usage_billing.core.limits import MAX_COUNT
 from usage_billing.core.spans import Span
 from usage_billing.wire import noun as wire
-from usage_billing.wire.plan import PLAN
+from usage_billing.wire.plan import PLAN, PLAN_VERSION
 
 _WIDE_ONLY = {"baseFeeTiming", "proration", "prorateStartAndEnd", "onDowngrade", "paymentDays", "createdAt"}
 
 
 @click.group(epilog=example("plans create business --name Business --currency USD"))
 def command() -> None:
-    """Create, list, show and rename plans."""
+    """Create, list, show and rename plans, and define versions of their base fees."""
 
 
 @command.command(epilog=example("plans create business --name Business --currency USD"))
@@ -113,3 +114,48 @@ def change(*, id: str, name: str, as_json: bool) -> None:
     with writing() as session:
         shape = wire.show(PLAN, change_plan(session, id, name=name, actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)
+
+
+@command.group(epilog=example("plans versions list business"))
+def versions() -> None:
+    """Define and list versions of a plan's base fee."""
+
+
+@versions.command(name="create", epilog=example("plans versions create business --base-fee 40.00"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--base-fee", type=PRICE, required=True, help="What each period costs, used or not.")
+@click.option(
+    "--base-fee-timing",
+    type=click.Choice([timing.value for timing in FeeTiming]),
+    help="When it is charged; as before unless given.",
+)
+@click.option(
+    "--effective",
+    type=EFFECTIVE,
+    default=Effective.NEXT_PERIOD.value,
+    show_default=True,
+    help="next_period, period, now, start, or a time; one without an offset is UTC.",
+)
+@click.option("--reprice-usage", is_flag=True, help="Also where fees of periods that have begun become dearer.")
+@json_option
+def create_version(*, id: str, effective: Any, as_json: bool, **given: Any) -> None:
+    """Define the next version of the base fee of the plan ID."""
+    from usage_billing.catalog.service import NewPlanVersion
+    from usage_billing.flows.administration.plan_versions import define_plan_version
+
+    new = NewPlanVersion(plan_id=id, effective=in_zone(effective, "UTC"), **given)
+    with writing() as session:
+        shape = wire.show(PLAN_VERSION, define_plan_version(session, new, actor=actor(), now=utc_now()))
+    print_thing(shape, as_json=as_json)
+
+
+@versions.command(name="list", epilog=example("plans versions list business"))
+@click.argument("id", type=IDENTIFIER)
+@json_option
+def list_versions(*, id: str, as_json: bool) -> None:
+    """List the versions of the base fee of the plan ID."""
+    from usage_billing.reports.plan_versions import versions_of_plan
+
+    with reading() as session:
+        rows = [wire.show(PLAN_VERSION, row) for row in versions_of_plan(session, id)]
+    print_rows(rows, as_json=as_json, empty="There are none.")

@@ -15,6 +15,7 @@ from usage_billing.cli.frame.output import json_option, print_parts
 from usage_billing.cli.frame.rehearsing import check_rehearsal, print_foreseen, rehearsable
 from usage_billing.cli.frame.times import LOCAL_TIME, MOMENT, in_zone
 from usage_billing.cli.frame.types import IDENTIFIER
+from usage_billing.core.choices import Own
 from usage_billing.core.clock import utc_now
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
@@ -57,13 +58,18 @@ def end(*, id: str, ended_at: datetime | None, as_json: bool) -> None:
 @click.argument("id", type=IDENTIFIER)
 @click.option("--plan", "plan_id", type=IDENTIFIER, required=True, help="The plan to move to, in the same currency.")
 @_at
+@click.option("--own-quotas", type=click.Choice(list(Own)), default=Own.KEEP.value, show_default=True, help="Its own.")
+@click.option("--own-base-fee", type=click.Choice(list(Own)), default=Own.END.value, show_default=True, help="Its own.")
 @rehearsable
 @json_option
-def change_plan(*, id: str, plan_id: str, at: Moment, as_json: bool, **careful: Any) -> None:
+def change_plan(
+    *, id: str, plan_id: str, at: Moment, own_quotas: str, own_base_fee: str, as_json: bool, **careful: Any
+) -> None:
     """Move the subscription ID to another plan; both parts of the period are billed by their own plan."""
     from usage_billing.flows.administration.change_subscription import change_plan as move_to_plan
 
-    _change(partial(move_to_plan, plan_id=plan_id), id, at, as_json=as_json, **careful)
+    own = {"quotas": own_quotas, "base_fee": own_base_fee}
+    _change(partial(move_to_plan, plan_id=plan_id, own=own), id, at, as_json=as_json, **careful)
 
 
 @click.command(epilog=example("subscriptions pause sub456"))

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from usage_billing.catalog.fees import FeeTiming
 from usage_billing.cli.frame.database import actor, connected, reading
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_rows, wide_option
 from usage_billing.cli.frame.times import LOCAL_TIME, in_zone
-from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT, NEW_IDENTIFIER
+from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT, NEW_IDENTIFIER, PRICE
 from usage_billing.cli.nouns.subscription_changes import COMMANDS, print_subscription
 from usage_billing.core.clock import utc_now
 from usage_billing.core.limits import LONGEST_MONTH
@@ -55,6 +56,10 @@ def command() -> None:
     type=JSON_OBJECT,
     multiple=True,
     help='A quota of its own, such as \'{"usageType": "report", "monthlyLimit": "1000", "unitPrice": "0.50"}\'.',
+)
+@click.option("--base-fee", type=PRICE, help="A base fee of its own, for each period.")
+@click.option(
+    "--base-fee-timing", type=click.Choice([timing.value for timing in FeeTiming]), help="When it is charged."
 )
 @click.option("--allow-backdating", is_flag=True, help="However many invoices the first run then makes.")
 @json_option

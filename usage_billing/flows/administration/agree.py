@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
+from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds, end_own_terms, restore_own_terms
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.periods import Period
 from usage_billing.db.locks import lock_shards
@@ -59,8 +60,8 @@ PLAIN = Precaution()
 class AgreedChange:
     """What became of a request: from when it holds, whether it changed anything, how many recordings it took back.
 
-    ``foreseen`` is what it would charge, of a dry run, which changes nothing. ``replayable`` are recordings in
-    quarantine that fit since a start was moved.
+    ``foreseen`` is what it would charge, of a dry run, which changes nothing, and ``ends`` what of its own would end.
+    ``replayable`` are recordings in quarantine that fit since a start was moved.
     """
 
     subscription: Subscription
@@ -69,6 +70,7 @@ class AgreedChange:
     voided_recordings: int = 0
     foreseen: Foreseen | None = None
     replayable: Sequence[UUID] | None = None
+    ends: OwnEnds = NOTHING_ENDS
 
 
 def enter(session: Session, subscription_id: str, precaution: Precaution) -> Subscription:
@@ -111,6 +113,7 @@ def agree(
                 changed=decision.changes,
                 voided_recordings=voided,
                 foreseen=foreseen,
+                ends=decision.ends,
             )
         if foreseen.digest != precaution.expected_digest:
             message = "the change would charge something else than expected; look at it again"
@@ -122,7 +125,9 @@ def agree(
         void_later(session, subscription.id, decision.later, since=change.at, until=until, actor=actor, now=now)
     for row in decision.replaced:
         take_back(session, row, by=actor, now=now)
-    add_change(session, subscription, change, by=actor, now=now)
+    row = add_change(session, subscription, change, by=actor, now=now)
+    if decision.ends != NOTHING_ENDS:
+        end_own_terms(session, subscription.id, decision.ends, at=change.at, by=row.id)
     reckon_anew(session, subscription, before=decision.timeline, at=change.at)
     told = {} if change.plan_id is None else {"planId": change.plan_id}
     note_change(session, subscription, action=action, at=change.at, actor=actor, now=now, **told)
@@ -146,6 +151,7 @@ def withdraw(
     (change,) = as_rule([row])
     check_free(session, subscription, change, until=here.until(row.at, track=change.track), voids=False)
     take_back(session, row, by=actor, now=now)
+    restore_own_terms(session, subscription.id, by=row.id)
     reckon_anew(session, subscription, before=timeline, at=row.at)
     kind = str(row.kind)
     note_change(

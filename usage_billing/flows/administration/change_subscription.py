@@ -1,10 +1,14 @@
 """Moving to another plan, pausing, resuming and cancelling: at once, at the end of the period, or at an instant."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan
+from usage_billing.catalog.own_terms import OwnEnds
+from usage_billing.core.choices import Own
 from usage_billing.core.errors import InvalidInput
 from usage_billing.flows.administration.agree import PLAIN, AgreedChange, Precaution, agree, enter, lock, withdraw
 from usage_billing.flows.administration.decide import DesiredChange
@@ -22,11 +26,15 @@ def change_plan(
     when: When,
     actor: str,
     now: datetime,
+    own: Mapping[str, str] = MappingProxyType({}),
     precaution: Precaution = PLAIN,
 ) -> AgreedChange:
     """Move to another plan in the same currency; the period under way is divided at the moment of change.
 
-    What is paused stays so, and what is planned for later stays planned. Raises InvalidInput for an unknown plan or
+    What is paused stays so, and what is planned for later stays planned. ``own`` says of the subscription's own
+    ``quotas`` and ``base_fee`` whether to ``keep`` or ``end`` them; unless said quotas stay and the fee ends.
+
+    Raises InvalidInput for an unknown plan or
     another currency, Conflict where it does not fit.
     """
     subscription = enter(session, subscription_id, precaution)
@@ -37,7 +45,8 @@ def change_plan(
         raise InvalidInput.field(
             "/planId", f"is in {new.currency}, the subscription is in {old.currency}", code="other_currency"
         )
-    desired = DesiredChange(kind=ChangeKind.PLAN, when=when, plan_id=plan_id)
+    ends = OwnEnds(own.get("quotas") == Own.END, own.get("base_fee", Own.END) == Own.END)
+    desired = DesiredChange(kind=ChangeKind.PLAN, when=when, plan_id=plan_id, ends=ends)
     action = "subscription.plan_changed"
     return agree(session, subscription, desired, action=action, actor=actor, now=now, precaution=precaution)
 

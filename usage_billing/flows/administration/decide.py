@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds
 from usage_billing.core.errors import Conflict
 from usage_billing.core.periods import Period
 from usage_billing.flows.administration.situation import INSTANT, Situation, When
@@ -22,12 +23,16 @@ from usage_billing.subscriptions.queries import timeline_of, timelines_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredChange:
-    """A change that is asked for, before its moment is known; ``voids_later`` takes usage after it back."""
+    """A change that is asked for, before its moment is known; ``voids_later`` takes usage after it back.
+
+    ``ends`` are terms of the subscription's own that end with it.
+    """
 
     kind: ChangeKind
     when: When
     plan_id: str | None = None
     voids_later: bool = False
+    ends: OwnEnds = NOTHING_ENDS
 
     def at(self, instant: datetime) -> Change:
         """The change at that instant."""
@@ -50,6 +55,7 @@ class Decision:
     replaced: Sequence[SubscriptionChange] = ()
     until: datetime | None = None
     later: LaterUsage | None = None
+    ends: OwnEnds = NOTHING_ENDS
 
     def terms(self, session: Session) -> TermsChange:
         """What is agreed before and after it, to be billed in memory."""
@@ -61,7 +67,7 @@ class Decision:
         return TermsChange(
             subscription_id=id,
             before=before,
-            after=changed_agreements(session, before, line, since=since)
+            after=changed_agreements(session, before, line, since=since, ends=self.ends, at=at)
             if self.changes
             else read_agreements(session, [id]),
             at=at,
@@ -94,6 +100,7 @@ def decide(session: Session, subscription: Subscription, desired: DesiredChange,
         changes=True,
         replaced=[row for row in rows if change.kind == ChangeKind.END == row.kind],
         until=until,
+        ends=desired.ends,
         later=check_free(session, subscription, change, until=until, voids=desired.voids_later),
     )
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from usage_billing.catalog.fees import FeeBook
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.flows.billing.apply_terms import SummaryTerms
@@ -25,12 +26,13 @@ from usage_billing.subscriptions.openings import BilledSubscription
 
 
 class Agreements(NamedTuple):
-    """What was agreed with some subscriptions: they and their terms by subscription id, plans by id, and quotas."""
+    """What was agreed with some subscriptions: they and their terms, by id, plans by id, quotas and fees."""
 
     subscriptions: dict[str, BilledSubscription]
     timelines: dict[str, Timeline]
     plans: dict[str, Plan]
     quotas: QuotaBook
+    fees: FeeBook
 
     @property
     def currencies(self) -> dict[str, str]:

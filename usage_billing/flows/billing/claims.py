@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+from usage_billing.catalog.fees import FeeBook
 from usage_billing.core.clock import as_text
 from usage_billing.core.periods import Period
 from usage_billing.flows.billing.slots import Slot, fee_slot, rest_slot, usage_slot
@@ -14,6 +15,7 @@ from usage_billing.invoicing.items import NewItem, fee_item, usage_item
 from usage_billing.invoicing.queries import Cause, fee_cause, summary_cause
 from usage_billing.invoicing.wording import days_of
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.subscriptions.agreement import fee_parts
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import BilledSubscription
 
@@ -69,6 +71,7 @@ class FeeClaim:
     subscription: BilledSubscription
     currency: str
     timeline: Timeline
+    fees: FeeBook
     fee: DueFee
 
     @property
@@ -79,7 +82,11 @@ class FeeClaim:
     @property
     def rest(self) -> Slot | None:
         """The invoice that gives back what a change left unused of it; None unless one cut it."""
-        return rest_slot(self.timeline, Period(self.fee.period_start, self.fee.period_end), self.fee.bills_at)
+        fee = Period(self.fee.period_start, self.fee.period_end)
+        segment = self.timeline.segment_at(fee.start)
+        parts = [] if segment is None else fee_parts(self.timeline, self.fees, self.subscription.id, segment)
+        part = next((part for part, _ in parts if Period(part.start, part.end) == fee), None)
+        return None if part is None else rest_slot(self.timeline, part, self.fee.bills_at)
 
     @property
     def cause(self) -> Cause:

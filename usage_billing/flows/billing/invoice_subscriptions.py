@@ -51,8 +51,8 @@ def charge_subscriptions(
     books: Books, agreements: Agreements, *, as_of: datetime, adjust_within: timedelta
 ) -> SliceOutcome:
     """Charge in ``books`` what the subscriptions of ``agreements`` owe as of ``as_of``."""
-    subscriptions, timelines, plans, quotas = agreements
-    books.open(open_periods(subscriptions.values(), timelines=timelines, plans=plans, quotas=quotas, as_of=as_of))
+    subscriptions, timelines, _, quotas, prices = agreements
+    books.open(open_periods(agreements, as_of=as_of))
     summaries = books.unrated(subscriptions.keys(), as_of=as_of, cut=may_be_cut(timelines, quotas))
     fees = books.uncharged(subscriptions.keys(), as_of=as_of)
     if not summaries and not fees:
@@ -66,7 +66,7 @@ def charge_subscriptions(
     claims = _usage_claims(seen, terms, subscriptions, bases=bases, currencies=currencies, zones=zones)
     for fee in fees:
         name = fee.subscription_id
-        claims.append(FeeClaim(subscriptions[name], currencies[name], timelines[name], fee))
+        claims.append(FeeClaim(subscriptions[name], currencies[name], timelines[name], prices, fee))
     invoices = books.standing(earliest_closings(claims, as_of))
     desk = Desk(as_of, adjust_within, timelines, history, invoices)
     for claim in claims:

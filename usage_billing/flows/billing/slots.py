@@ -11,7 +11,7 @@ from typing import NamedTuple
 from usage_billing.core.periods import Period, period_at
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.settings import ADJUSTMENT_DAYS
-from usage_billing.subscriptions.lifecycle import Timeline
+from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 ADJUSTMENT_SPAN = timedelta(days=ADJUSTMENT_DAYS)
 _INSTANT = timedelta(microseconds=1)
@@ -44,12 +44,11 @@ def fee_slot(timeline: Timeline, fee: Period, bills_at: datetime) -> Slot:
     return Slot(InvoiceKind.PERIOD, bills_at, fee)
 
 
-def rest_slot(timeline: Timeline, fee: Period, bills_at: datetime) -> Slot | None:
+def rest_slot(timeline: Timeline, fee: Segment, bills_at: datetime) -> Slot | None:
     """Where the unused rest of a fee in advance comes back; None unless its period is cut where ``fee`` ends."""
-    segment = timeline.segment_at(fee.start)
-    if bills_at > fee.start or segment is None or Period(segment.start, segment.end) != fee:
+    if bills_at > fee.start or fee.end == fee.period.end:
         return None
-    return _change_slot(timeline, fee.end) if segment.end < segment.period.end else None
+    return _change_slot(timeline, fee.end)
 
 
 def running_slot(timeline: Timeline, as_of: datetime) -> Slot | None:

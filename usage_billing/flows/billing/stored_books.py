@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.billing_runs.pins import pins_of
-from usage_billing.catalog.queries import hold_plans, quotas_of
+from usage_billing.catalog.queries import fees_of, hold_plans, quotas_of
 from usage_billing.flows.billing.apply_terms import SummaryTerms
 from usage_billing.flows.billing.books import Agreements, DeskWork
 from usage_billing.flows.billing.open_periods import Opening
@@ -34,7 +34,8 @@ def lock_agreements(session: Session, ids: Collection[str]) -> Agreements:
     subscriptions = lock_to_bill(session, ids)
     timelines = timelines_of(session, subscriptions.keys())
     plans = hold_plans(session, {term.plan_id for line in timelines.values() for term in line.terms})
-    return Agreements(subscriptions, timelines, plans, quotas_of(session, plans, subscription_ids=subscriptions))
+    quotas = quotas_of(session, plans, subscription_ids=subscriptions)
+    return Agreements(subscriptions, timelines, plans, quotas, fees_of(session, plans, subscription_ids=subscriptions))
 
 
 @dataclass(slots=True)

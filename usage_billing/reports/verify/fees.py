@@ -44,13 +44,14 @@ def fee_differences(session: Session, only: str | None, catalogue: Catalogue) ->
 def _amounts(session: Session, fees: Sequence[Any], catalogue: Catalogue) -> Iterator[Difference]:
     agreements = load_agreements(session, {fee.subscription_id for fee in fees})
     for fee in fees:
-        segment = catalogue.segment(agreements[fee.subscription_id], fee.period_start)
-        if segment is None or segment.start != fee.period_start or segment.plan.base_fee is None:
+        found = catalogue.fee_segment(agreements[fee.subscription_id], fee.subscription_id, fee.period_start)
+        segment, version = found or (None, None)
+        if segment is None or segment.start != fee.period_start or version is None or version.base_fee is None:
             continue
         if fee.is_stale or fee.frozen:
             continue
         places: int = Currency(segment.plan.currency).exponent or 0
-        should = part(segment.plan.base_fee, segment.first, segment.last, places=places)
+        should = part(version.base_fee, segment.first, segment.last, places=places)
         if (fee.amount, fee.period_end) != (should, segment.end):
             message = f"it is {plain(fee.amount)} until {fee.period_end}, not {plain(should)} until {segment.end}"
             yield Difference("fee_amount", f"fee:{fee.id}", message)

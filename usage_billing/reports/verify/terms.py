@@ -23,6 +23,18 @@ _QUOTAS = text(
     FROM usage_quotas ORDER BY id
     """
 )
+_FEES = text(
+    """
+    SELECT 0 AS id, id AS plan, '' AS own, id AS plan_id, false AS first, 'start' AS effective, false AS immediate,
+        created_at AS asked_at, created_at AS effective_from, created_at, CAST(NULL AS timestamptz) AS ended_at,
+        base_fee, base_fee_timing
+    FROM plans
+    UNION ALL
+    SELECT id, CASE WHEN subscription_id IS NULL THEN plan_id ELSE '' END, coalesce(subscription_id, ''), plan_id,
+        false, effective, immediate, asked_at, effective_from, created_at, ended_at, base_fee, base_fee_timing
+    FROM plan_versions ORDER BY id
+    """
+)
 _AGREEMENTS = text(
     """
     SELECT a.id, a.timezone, a.anchor, coalesce(a.anchor_day, 1) AS day, a.started_at, a.created_at,
@@ -67,6 +79,7 @@ class Catalogue:
 
     plans: dict[str, Any]
     quotas: dict[tuple[str, str, str], list[Any]]
+    fees: dict[tuple[str, str], list[Any]]
 
     def segment(self, agreement: Agreement, at: datetime, *, cuts: Collection[datetime] = ()) -> Segment | None:
         """The segment that holds ``at``; None when the subscription does not run then."""
@@ -111,6 +124,29 @@ class Catalogue:
         cut = self.segment(agreement, at, cuts=cuts)
         return None if cut is None else (cut, in_force(cut.start))
 
+    def fee_segment(self, agreement: Agreement, subscription: str, at: datetime) -> tuple[Segment, Any | None] | None:
+        """The segment of the base fee that holds ``at``, and the version in force; None when nothing runs then."""
+        whole = self.segment(agreement, at)
+        if whole is None:
+            return None
+        keys = (("", subscription), (whole.plan.id, ""))
+        chains = [begins_of(self.fees.get(key, ()), agreement, self.plans) for key in keys]
+
+        def in_force(at: datetime) -> Any | None:
+            return next((found for chain in chains if (found := holds_at(chain, at)) is not None), None)
+
+        told = {one for chain in chains for begins, version in chain for one in (begins, version.ended_at) if one}
+        instants = sorted(one for one in told if whole.start < one < whole.end)
+        if whole.plan.proration == "none":
+            instants = []
+        cuts = [
+            instant
+            for instant, before in zip(instants, [whole.start, *instants], strict=False)
+            if _fee(in_force(instant)) != _fee(in_force(before))
+        ]
+        cut = self.segment(agreement, at, cuts=cuts)
+        return None if cut is None else (cut, in_force(cut.start))
+
     def parts(
         self, agreement: Agreement, subscription: str, usage_type: str, at: datetime
     ) -> list[tuple[Segment, Any | None]]:
@@ -131,6 +167,10 @@ class Catalogue:
         return found
 
 
+def _fee(version: Any | None) -> tuple[Any, str] | None:
+    return None if version is None else (version.base_fee, version.base_fee_timing)
+
+
 def _fee_shares(
     agreement: Agreement, term: Any, plan: Any, period: tuple[datetime, datetime], span: tuple[datetime, datetime]
 ) -> tuple[Fraction, Fraction]:
@@ -146,11 +186,14 @@ def _fee_shares(
 
 
 def load_catalogue(session: Session) -> Catalogue:
-    """All plans and all versions of quotas."""
+    """All plans, and all versions of quotas and of base fees."""
+    fees: dict[tuple[str, str], list[Any]] = {}
+    for row in session.execute(_FEES):
+        fees.setdefault((row.plan, row.own), []).append(row)
     quotas: dict[tuple[str, str, str], list[Any]] = {}
     for row in session.execute(_QUOTAS):
         quotas.setdefault((row.plan, row.type, row.own), []).append(row)
-    return Catalogue({row.id: row for row in session.execute(_PLANS)}, quotas)
+    return Catalogue({row.id: row for row in session.execute(_PLANS)}, quotas, fees)
 
 
 def load_agreements(session: Session, ids: Collection[str]) -> dict[str, Agreement]:
