@@ -13,8 +13,9 @@ from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import Plan, PlanVersion
+from usage_billing.catalog.plan_versions import NewPlanVersion
 from usage_billing.catalog.queries import get_named, plans_where
-from usage_billing.catalog.service import NewPlan, NewPlanVersion
+from usage_billing.catalog.service import NewPlan
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog, plan_versions

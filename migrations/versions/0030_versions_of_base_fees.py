@@ -14,7 +14,7 @@ def upgrade() -> None:
             plan_id varchar(128) NOT NULL,
             subscription_id varchar(128),
             version integer NOT NULL,
-            base_fee numeric(28, 12) NOT NULL,
+            base_fee numeric(25, 12) NOT NULL,
             base_fee_timing varchar(16) NOT NULL,
             effective varchar(16) NOT NULL,
             immediate boolean DEFAULT false NOT NULL,

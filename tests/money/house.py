@@ -14,7 +14,8 @@ from tests.support.billing import bill
 from tests.support.books import rows
 from usage_billing.billing_runs.models import BillingRun
 from usage_billing.catalog.models import PlanVersion, UsageQuota
-from usage_billing.catalog.service import NewPlan, NewPlanVersion, NewQuota
+from usage_billing.catalog.plan_versions import NewPlanVersion
+from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
 from usage_billing.flows.administration import change_subscription

@@ -7,8 +7,10 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.ends import tell_ends
 from usage_billing.catalog.models import PlanVersion, UsageQuota
-from usage_billing.catalog.service import own_versions, plan_versions, tell_ends
+from usage_billing.catalog.plan_versions import plan_versions
+from usage_billing.catalog.service import own_versions
 
 
 class OwnEnds(NamedTuple):

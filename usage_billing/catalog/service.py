@@ -1,6 +1,5 @@
 """Changes the catalogue: plans, usage types, and new versions of quotas."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,12 +8,13 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.ends import tell_ends
 from usage_billing.catalog.fees import FeeTiming
-from usage_billing.catalog.models import Plan, PlanVersion, UsageQuota, UsageType
+from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.catalog.queries import get_named
 from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE
-from usage_billing.core.errors import Conflict, InvalidInput, NotFound
+from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.limits import MAX_COUNT
 from usage_billing.core.periods import Cadence, period_at
 from usage_billing.rating.currency import is_currency
@@ -71,21 +71,6 @@ class NewQuota:
     effective: str | datetime | None = None
     currency: str | None = None
     reprice_usage: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewPlanVersion:
-    """What a caller gives of a version of a base fee: its amount per period, and when it is charged, None as before.
-
-    ``effective`` and ``reprice_usage`` are as of a ``NewQuota``; with a ``subscription_id`` it is that one's own.
-    """
-
-    plan_id: str
-    base_fee: Decimal
-    base_fee_timing: str | None = None
-    effective: str | datetime = Effective.NEXT_PERIOD
-    reprice_usage: bool = False
-    subscription_id: str | None = None
 
 
 def add_plan(session: Session, new: NewPlan) -> Plan:
@@ -162,7 +147,7 @@ def add_quota_version(
     effective = _effective(new, is_first=not versions)
     begins = holds_from or now
     if holds_from is None and effective not in {Effective.NOW, Effective.INSTANT}:
-        begins = _begins_by_calendar(plan, effective, now)
+        begins = begins_by_calendar(plan, effective, now)
     version = UsageQuota(
         plan_id=plan.id,
         usage_type_id=usage_type.id,
@@ -178,43 +163,6 @@ def add_quota_version(
     )
     tell_ends(session, versions, added=version)
     return version
-
-
-def add_plan_version(
-    session: Session, new: NewPlanVersion, *, now: datetime, holds_from: datetime | None = None
-) -> PlanVersion:
-    """Store a version of a base fee that was asked for at ``now``; ``holds_from`` as for ``add_quota_version``.
-
-    Raises NotFound for an unknown plan, InvalidInput for another timing than there is.
-    """
-    plan = session.scalars(select(Plan).where(Plan.id == new.plan_id).with_for_update(key_share=True)).first()
-    if plan is None:
-        raise NotFound(f"there is no plan {new.plan_id}")
-    if new.base_fee_timing is not None and new.base_fee_timing not in set(FeeTiming):
-        raise InvalidInput.field("/baseFeeTiming", f"must be one of: {', '.join(FeeTiming)}", code="not_supported")
-    versions = plan_versions(session, plan.id, subscription_id=new.subscription_id)
-    effective = Effective.INSTANT if isinstance(new.effective, datetime) else Effective(new.effective)
-    before = versions[-1].base_fee_timing if versions else plan.base_fee_timing
-    version = PlanVersion(
-        plan_id=plan.id,
-        subscription_id=new.subscription_id,
-        version=2 + len(versions),
-        base_fee=new.base_fee,
-        base_fee_timing=new.base_fee_timing or before,
-        effective=effective,
-        immediate=holds_from is not None,
-        asked_at=now,
-        effective_from=holds_from or _begins_by_calendar(plan, effective, now),
-    )
-    tell_ends(session, versions, added=version)
-    return version
-
-
-def plan_versions(session: Session, plan_id: str, *, subscription_id: str | None = None) -> list[PlanVersion]:
-    """The versions of a plan's base fee after its first, or those that are a subscription's own, in the order made."""
-    own = PlanVersion.plan_id == plan_id if subscription_id is None else PlanVersion.subscription_id == subscription_id
-    statement = select(PlanVersion).where(own, PlanVersion.subscription_id.is_not_distinct_from(subscription_id))
-    return list(session.scalars(statement.order_by(PlanVersion.id)))
 
 
 def versions_of(session: Session, new: NewQuota) -> list[UsageQuota]:
@@ -237,38 +185,6 @@ def own_versions(session: Session, subscription_id: str, usage_type: str) -> lis
     return list(session.scalars(statement.order_by(UsageQuota.id)))
 
 
-def tell_ends(
-    session: Session, versions: Sequence[UsageQuota | PlanVersion], *, added: UsageQuota | PlanVersion | None = None
-) -> None:
-    """Store until when each version of a quota or a fee holds, and a version that is ``added``.
-
-    One ends where the next begins, or where it was ended.
-    """
-    every = [*versions, *([added] if added else [])]
-    order = sorted(range(len(every)), key=lambda place: (every[place].effective_from, place))
-    ends: dict[int, datetime | None] = {}
-    for place, following in zip(order, [*order[1:], None], strict=False):
-        one = every[place]
-        told = [] if following is None else [every[following].effective_from]
-        told += [] if one.ended_at is None else [max(one.ended_at, one.effective_from)]
-        ends[place] = min(told, default=None)
-    # Those that end earlier go first: at no moment two of them overlap.
-    for shrinks in (True, False):
-        for place, one in enumerate(every):
-            until = ends[place]
-            if one is not added and shrinks == (until is not None and _is_sooner(until, one.effective_until)):
-                one.effective_until = until
-        session.flush()
-        if shrinks and added is not None:
-            added.effective_until = ends[len(versions)]
-            session.add(added)
-            session.flush()
-
-
-def _is_sooner(instant: datetime, other: datetime | None) -> bool:
-    return other is None or instant < other
-
-
 def _effective(new: NewQuota, *, is_first: bool) -> Effective:
     if isinstance(new.effective, datetime):
         return Effective.INSTANT
@@ -277,7 +193,7 @@ def _effective(new: NewQuota, *, is_first: bool) -> Effective:
     return Effective.PERIOD if is_first else Effective.NEXT_PERIOD
 
 
-def _begins_by_calendar(plan: Plan, effective: Effective, now: datetime) -> datetime:
+def begins_by_calendar(plan: Plan, effective: Effective, now: datetime) -> datetime:
     """From when it holds for a subscription whose periods go by the calendar in UTC."""
     if effective == Effective.START:
         return BEFORE_ALL_PERIODS

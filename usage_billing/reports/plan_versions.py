@@ -8,8 +8,9 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan, PlanVersion
+from usage_billing.catalog.plan_versions import plan_versions
 from usage_billing.catalog.queries import get_named
-from usage_billing.catalog.service import BEFORE_ALL_PERIODS, plan_versions
+from usage_billing.catalog.service import BEFORE_ALL_PERIODS
 from usage_billing.core.choices import Effective
 
 

@@ -140,7 +140,7 @@ def versions() -> None:
 @json_option
 def create_version(*, id: str, effective: Any, as_json: bool, **given: Any) -> None:
     """Define the next version of the base fee of the plan ID."""
-    from usage_billing.catalog.service import NewPlanVersion
+    from usage_billing.catalog.plan_versions import NewPlanVersion
     from usage_billing.flows.administration.plan_versions import define_plan_version
 
     new = NewPlanVersion(plan_id=id, effective=in_zone(effective, "UTC"), **given)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Moment = str | datetime
 
+_OWN = click.Choice([own.value for own in Own])
 _at = click.option(
     "--at",
     type=MOMENT,
@@ -58,8 +59,20 @@ def end(*, id: str, ended_at: datetime | None, as_json: bool) -> None:
 @click.argument("id", type=IDENTIFIER)
 @click.option("--plan", "plan_id", type=IDENTIFIER, required=True, help="The plan to move to, in the same currency.")
 @_at
-@click.option("--own-quotas", type=click.Choice(list(Own)), default=Own.KEEP.value, show_default=True, help="Its own.")
-@click.option("--own-base-fee", type=click.Choice(list(Own)), default=Own.END.value, show_default=True, help="Its own.")
+@click.option(
+    "--own-quotas",
+    type=_OWN,
+    default=Own.KEEP.value,
+    show_default=True,
+    help="Of its own.",
+)
+@click.option(
+    "--own-base-fee",
+    type=_OWN,
+    default=Own.END.value,
+    show_default=True,
+    help="Of its own.",
+)
 @rehearsable
 @json_option
 def change_plan(

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog import service
+from usage_billing.catalog.ends import tell_ends
 from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.catalog.queries import get_quota
@@ -105,7 +106,7 @@ def end_own_quota(
     if before is not None and before <= at:
         return quota
     quota.ended_at, quota.ended_by = at, None
-    service.tell_ends(session, service.own_versions(session, owner, quota.usage_type_id))
+    tell_ends(session, service.own_versions(session, owner, quota.usage_type_id))
     if at < now:
         without = with_end(quota.id, before)
         check_price(session, scope, since=at, repriced=reprice_usage, without=without)

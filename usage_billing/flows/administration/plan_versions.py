@@ -7,11 +7,10 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.catalog import service
 from usage_billing.catalog.fees import FeeBook
 from usage_billing.catalog.models import Plan, PlanVersion
+from usage_billing.catalog.plan_versions import NewPlanVersion, add_plan_version
 from usage_billing.catalog.queries import fees_of, get_named
-from usage_billing.catalog.service import NewPlanVersion
 from usage_billing.core.choices import Effective
 from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.errors import Conflict
@@ -57,7 +56,7 @@ def define_plan_version(session: Session, new: NewPlanVersion, *, actor: str, no
         check_not_invoiced(session, Scope(plan_id=new.plan_id), since=since, kinds=_FINAL)
     if since < now or effective == Effective.PERIOD:
         _check_in_advance(session, new.plan_id, since=since, running=effective == Effective.PERIOD)
-    version = service.add_plan_version(session, new, now=now, holds_from=at)
+    version = add_plan_version(session, new, now=now, holds_from=at)
     if not new.reprice_usage and effective not in {Effective.NEXT_PERIOD, Effective.NOW} and since <= now:
         _check_dearer(session, version, since=since, now=now)
     open_again(session, plan_id=new.plan_id, subscription_id=None, since=since)
@@ -79,7 +78,7 @@ def give_own_fee(
         effective=Effective.START,
         subscription_id=subscription.id,
     )
-    version = service.add_plan_version(session, new, now=now, holds_from=subscription.started_at)
+    version = add_plan_version(session, new, now=now, holds_from=subscription.started_at)
     _note(session, version, actor=actor, now=now)
 
 

@@ -1,0 +1,40 @@
+"""Until when each version of a quota or of a base fee is told to hold."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from usage_billing.catalog.models import PlanVersion, UsageQuota
+
+
+def tell_ends(
+    session: Session, versions: Sequence[UsageQuota | PlanVersion], *, added: UsageQuota | PlanVersion | None = None
+) -> None:
+    """Store until when each version of a quota or a fee holds, and a version that is ``added``.
+
+    One ends where the next begins, or where it was ended.
+    """
+    every = [*versions, *([added] if added else [])]
+    order = sorted(range(len(every)), key=lambda place: (every[place].effective_from, place))
+    ends: dict[int, datetime | None] = {}
+    for place, following in zip(order, [*order[1:], None], strict=False):
+        one = every[place]
+        told = [] if following is None else [every[following].effective_from]
+        told += [] if one.ended_at is None else [max(one.ended_at, one.effective_from)]
+        ends[place] = min(told, default=None)
+    # Those that end earlier go first: at no moment two of them overlap.
+    for shrinks in (True, False):
+        for place, one in enumerate(every):
+            until = ends[place]
+            if one is not added and shrinks == (until is not None and _is_sooner(until, one.effective_until)):
+                one.effective_until = until
+        session.flush()
+        if shrinks and added is not None:
+            added.effective_until = ends[len(versions)]
+            session.add(added)
+            session.flush()
+
+
+def _is_sooner(instant: datetime, other: datetime | None) -> bool:
+    return other is None or instant < other
