@@ -11,8 +11,8 @@ def upgrade() -> None:
         """
         CREATE TABLE plan_versions (
             id bigint GENERATED ALWAYS AS IDENTITY,
-            plan_id varchar(128) NOT NULL,
-            subscription_id varchar(128),
+            plan_id varchar(128) COLLATE "C" NOT NULL,
+            subscription_id varchar(128) COLLATE "C",
             version integer NOT NULL,
             base_fee numeric(25, 12) NOT NULL,
             base_fee_timing varchar(16) NOT NULL,
