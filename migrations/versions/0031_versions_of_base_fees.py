@@ -25,7 +25,7 @@ def upgrade() -> None:
             ended_by bigint,
             created_at timestamptz DEFAULT now() NOT NULL,
             CONSTRAINT pk_plan_versions PRIMARY KEY (id),
-            CONSTRAINT fk_plan_versions_plan_id_plans FOREIGN KEY (plan_id) REFERENCES plans (id),
+            CONSTRAINT fk_plan_versions_plan_id FOREIGN KEY (plan_id) REFERENCES plans (id),
             CONSTRAINT ck_plan_versions_base_fee CHECK (base_fee >= 0 AND base_fee <= 1e12),
             CONSTRAINT ck_plan_versions_base_fee_timing CHECK (base_fee_timing IN ('advance', 'arrears')),
             CONSTRAINT ck_plan_versions_effective

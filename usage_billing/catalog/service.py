@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.ends import tell_ends
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
-from usage_billing.catalog.queries import get_named
 from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.errors import Conflict, InvalidInput
