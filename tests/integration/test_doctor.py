@@ -199,6 +199,19 @@ def test_trouble_3_a_plan_lacks_the_quota_that_its_usage_needs(
     assert "missing_quota" not in findings(doctor())
 
 
+def test_usage_before_the_first_quota_is_told_with_what_would_include_it(
+    console: Cli, doctor: Cli, world: Engine, bill: Bill, now: datetime
+) -> None:
+    with transaction(world) as session:
+        record(session, make_recording(now=now, usage_type="report", occurred_at=now - timedelta(days=62)))
+    bill(now)
+    console(*["quotas", "create", "--plan", "business", "--usage-type", "report", "--limit", "0", "--unit-price", "1"])
+    bill(now)
+    told = next(one for one in doctor().json["findings"] if one["check"] == "quotas")
+    assert "1 recordings of periods before a first quota stay without a price" in told["message"]
+    assert "--effective start" in told["message"]
+
+
 def test_a_quota_of_the_subscriptions_own_and_that_of_an_earlier_plan_will_do(
     doctor: Cli, world: Engine, bill: Bill, now: datetime
 ) -> None:

@@ -26,6 +26,18 @@ _MISSING_QUOTAS = text(
     ) GROUP BY 1, 2 ORDER BY 1, 2
     """
 )
+_UNPRICED = text(
+    """
+    SELECT count(*) AS periods, coalesce(sum(s.events - s.voids), 0) AS recordings,
+        min(t.plan_id || ' ' || s.usage_type_id) AS first
+    FROM usage_summaries AS s JOIN subscription_terms AS t ON t.subscription_id = s.subscription_id
+        AND t.starts_at <= s.period_start AND (t.ends_at IS NULL OR s.period_start < t.ends_at)
+    WHERE s.quota_id IS NULL AND s.total > 0 AND NOT s.to_rate AND s.bills_at < :now AND EXISTS (
+        SELECT FROM usage_quotas AS q WHERE q.plan_id = t.plan_id AND q.usage_type_id = s.usage_type_id
+            AND q.subscription_id IS NULL
+    )
+    """
+)
 _BARE_PLANS = text(
     """
     SELECT a.plan_id, count(*) AS subscriptions FROM subscriptions AS a JOIN plans AS p ON p.id = a.plan_id
@@ -70,7 +82,7 @@ _EXISTING = text(
 
 def check_books(session: Session, *, now: datetime) -> Iterator[Finding]:
     """All checks that read the tables of usage, subscriptions and billing."""
-    yield _quotas(session)
+    yield _quotas(session, now=now)
     yield from _subscriptions(session)
     yield _quarantine(session)
     yield from _replayable(session)
@@ -78,10 +90,17 @@ def check_books(session: Session, *, now: datetime) -> Iterator[Finding]:
     yield from check_runs(session, now=now)
 
 
-def _quotas(session: Session) -> Finding:
+def _quotas(session: Session, *, now: datetime) -> Finding:
     rows = session.execute(_MISSING_QUOTAS).all()
     if not rows:
-        return fine("quotas", "every usage type that was used has a quota in its plan")
+        every = "every usage type that was used has a quota in its plan"
+        before = session.execute(_UNPRICED, {"now": now}).one()
+        if before.periods:
+            every += (
+                f"; {before.recordings} recordings of periods before a first quota stay without a price (plan and type:"
+                f" {before.first}), unless a version is made with --effective start"
+            )
+        return fine("quotas", every)
     what = [
         f"plan {row.plan_id} has none for {row.usage_type_id}"
         f" ({plain(row.used)} used by {row.subscriptions} subscriptions)"
@@ -93,7 +112,8 @@ def _quotas(session: Session) -> Finding:
         "missing_quota",
         f"usage is counted but never charged, for a quota is missing: {listed(what)}",
         f"usage-billing quotas create --plan {rows[0].plan_id} --usage-type {rows[0].usage_type_id} --limit N"
-        " --unit-price P (--limit none says that it is free); it is billed by the next run",
+        " --unit-price P (--limit none says that it is free); what the running period used is billed, and with"
+        " --effective start what earlier ones used as well",
     )
 
 
