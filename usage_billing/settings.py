@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from usage_billing.core.errors import ConfigurationError
 from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, is_key
+from usage_billing.core.limits import MAX_RATE
 from usage_billing.core.schedule import Schedule, parse_schedule
 from usage_billing.setting_values import (
     check_address,
@@ -65,7 +66,7 @@ class Settings:
     inbox: str = _setting("USAGE_BILLING_INBOX", "redis")
     max_backlog: int = _setting("USAGE_BILLING_MAX_BACKLOG", 1_000_000, of=(1, 10**10))
     max_backlog_bytes: int = _setting("USAGE_BILLING_MAX_BACKLOG_BYTES", 512 * 1024 * 1024, of=(2**20, 2**50))
-    rate_limit: int = _setting("USAGE_BILLING_RATE_LIMIT", 120_000, of=(1, 10**9))
+    rate_limit: int = _setting("USAGE_BILLING_RATE_LIMIT", 120_000, of=(1, MAX_RATE))
     key_cache_seconds: int = _setting("USAGE_BILLING_KEY_CACHE_SECONDS", 5, of=(0, 3600))
     api_workers: int = _setting("USAGE_BILLING_API_WORKERS", 1, of=(1, 1000))
     api_threads: int = _setting("USAGE_BILLING_API_THREADS", 16, of=(1, 1000))

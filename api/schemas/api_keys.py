@@ -5,18 +5,17 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import ValueSchema
+from api.schemas.base import ChangesSchema, ValueSchema
 from api.schemas.fields import Choice, Flag, Identifier, Instant, Key, Text, Whole
 from api.schemas.paging import PageQuery
 from usage_billing.access.bounds import Bounds
 from usage_billing.access.principal import SCOPES
-from usage_billing.access.rotation import DEFAULT_OVERLAP, Rotation
+from usage_billing.access.rotation import DEFAULT_OVERLAP, MAX_OVERLAP, Rotation
 from usage_billing.access.service import KeyChanges, NewKey
-from usage_billing.core.limits import MAX_KEY_NAME
+from usage_billing.core.limits import MAX_KEY_NAME, MAX_RATE
 
-_YEAR_SECONDS = 366 * 24 * 3600
-_MAX_RATE = 10**9
 _MOST_NAMES = 1000
+_SECOND = timedelta(seconds=1)
 
 
 def _names() -> ma.fields.Field[Any]:
@@ -36,7 +35,7 @@ class NewApiKeySchema(ValueSchema):
     name = Text(maximum=MAX_KEY_NAME, required=True)
     scopes = ma.fields.List(Choice(*SCOPES), required=True, validate=ma.validate.Length(min=1, max=len(SCOPES)))
     expires_at = Instant(allow_none=True, load_default=None)
-    rate_limit = Whole(minimum=1, maximum=_MAX_RATE, allow_none=True, load_default=None)
+    rate_limit = Whole(minimum=1, maximum=MAX_RATE, allow_none=True, load_default=None)
     source = Key(allow_none=True, load_default=None)
     usage_types = _names()
     user_ids = _names()
@@ -48,14 +47,14 @@ class NewApiKeySchema(ValueSchema):
         return data | {"bounds": Bounds(source=data.pop("source"), **sets)}
 
 
-class KeyChangesSchema(ValueSchema):
+class KeyChangesSchema(ChangesSchema):
     """What changes of a key; null lets it hold for ever, or gives it the usual limit."""
 
     builds = KeyChanges
 
     name = Text(maximum=MAX_KEY_NAME)
     expires_at = Instant(allow_none=True)
-    rate_limit = Whole(minimum=1, maximum=_MAX_RATE, allow_none=True)
+    rate_limit = Whole(minimum=1, maximum=MAX_RATE, allow_none=True)
 
 
 class ApiKeysQuery(PageQuery):
@@ -73,7 +72,7 @@ class RotationSchema(ValueSchema):
 
     builds = Rotation
 
-    overlap_seconds = Whole(minimum=0, maximum=_YEAR_SECONDS, load_default=DEFAULT_OVERLAP // timedelta(seconds=1))
+    overlap_seconds = Whole(maximum=MAX_OVERLAP // _SECOND, load_default=DEFAULT_OVERLAP // _SECOND)
     expires_at = Instant(allow_none=True)
     body_optional = True
 

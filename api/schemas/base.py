@@ -75,6 +75,16 @@ class ValueSchema(Schema):
         return data
 
 
+class ChangesSchema(ValueSchema):
+    """A body with what changes of a thing: what it does not give stays as it is. Without any change it is refused."""
+
+    @ma.validates_schema
+    def something(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a change of nothing."""
+        if not data:
+            raise ma.ValidationError(CodedText("says nothing to change", "required"))
+
+
 class OneFieldSchema(Schema):
     """A body of one field, whose value is what a view gets."""
 

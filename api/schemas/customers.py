@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import CodedText, Schema, ValueSchema
+from api.schemas.base import ChangesSchema, CodedText, Schema, ValueSchema
 from api.schemas.catalog import OwnQuotaSchema
 from api.schemas.fields import Amount, Choice, Email, Flag, Identifier, Instant, NewIdentifier, Text, Whole
 from api.schemas.moments import Moment
@@ -31,7 +31,7 @@ class NewCustomerSchema(ValueSchema):
     email = Email(allow_none=True, load_default=None)
 
 
-class CustomerChangesSchema(ValueSchema):
+class CustomerChangesSchema(ChangesSchema):
     """What may change of a customer."""
 
     builds = CustomerChanges

@@ -30,9 +30,9 @@ class Price(Mapping):
 
 
 class PreviewPriceSchema(ValueSchema):
-    """What to rate: ``quantity`` beyond the allowance, reported in ``recordings`` recordings.
+    """What to rate: ``quantity`` beyond the allowance, reported in ``recordings`` recordings, in one if not said.
 
-    ``quantities``, given instead, has that of each recording: a price with a rule for each recording needs them.
+    ``quantities``, given instead of both, has that of each recording: a price with a rule for each needs them.
     """
 
     builds = Trial
@@ -41,4 +41,4 @@ class PreviewPriceSchema(ValueSchema):
     quantity = Amount()
     quantities = ma.fields.List(Amount(), validate=ma.validate.Length(max=1000))
     currency = CurrencyCode(required=True)
-    recordings = Whole(load_default=1)
+    recordings = Whole()

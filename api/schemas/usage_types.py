@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import CodedText, Field, Schema, ValueSchema, wrong
+from api.schemas.base import ChangesSchema, CodedText, Field, Schema, ValueSchema, wrong
 from api.schemas.fields import Identifier, Instant, Mapping, NewIdentifier, Text, Whole
 from usage_billing.catalog.service import NewUsageType
 from usage_billing.core.limits import MAX_UNIT_NAME
@@ -79,7 +79,7 @@ class NewUsageTypeSchema(ValueSchema):
         return NewUsageType(**data)
 
 
-class UsageTypeChangesSchema(ValueSchema):
+class UsageTypeChangesSchema(ChangesSchema):
     """What may change of a usage type: the name of its unit; and of a meter, by a next definition, what it counts.
 
     What is not given stays as it is; null takes ``value`` or ``where`` away. The definition holds for periods that
@@ -96,10 +96,8 @@ class UsageTypeChangesSchema(ValueSchema):
     effective_from = Instant()
 
     @ma.validates_schema
-    def something(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse a change of nothing, and a moment for no change."""
-        if not data:
-            raise ma.ValidationError(CodedText("says nothing to change", "required"))
+    def moment_of_a_definition(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a moment for no next definition."""
         if "effective_from" in data and not any(name in data for name in _METERS):
             message = CodedText("is of a next definition, and none is given", "contradiction")
             raise ma.ValidationError({"effectiveFrom": [message]})

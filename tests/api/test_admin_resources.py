@@ -66,6 +66,22 @@ def test_it_is_created_listed_shown_and_changed(
     assert actions(engine) == [(f"{kind}.created", subject), (f"{kind}.changed", subject)]
 
 
+@pytest.mark.parametrize("noun", ["customers", "plans", "usage-types", "subscriptions", "api-keys"])
+def test_a_change_of_nothing_is_refused_and_not_audited(
+    catalogue: None, admin: FlaskClient, engine: Engine, noun: str
+) -> None:
+    if noun == "api-keys":
+        made = admin.post("/api/api-keys", json={"name": "a key", "scopes": ["usage:write"]}).json["id"]
+    else:
+        made = {"customers": CUSTOMER, "plans": PLAN, "usage-types": USAGE_TYPE, "subscriptions": SUBSCRIPTION}[noun][
+            "id"
+        ]
+    before = actions(engine)
+    refused = admin.patch(f"/api/{noun}/{made}", json={})
+    assert (refused.status_code, [error["code"] for error in refused.json["errors"]]) == (422, ["required"])
+    assert actions(engine) == before
+
+
 def test_lists_go_on_by_cursor(admin: FlaskClient) -> None:
     for index in range(5):
         admin.post("/api/customers", json={"id": f"c-{index}", "name": "A customer"})

@@ -97,11 +97,14 @@ def test_a_fixed_fee_counts_recordings(reader: FlaskClient) -> None:
         ({"currency": "usd"}, "/currency", "unknown_currency"),
         ({"quantity": -1}, "/quantity", "not_a_decimal"),
         ({"recordings": 0.5}, "/recordings", "not_a_whole_number"),
+        ({"quantity": ..., "quantities": [1, 2], "recordings": 2}, "/recordings", "contradiction"),
+        ({"quantity": ..., "quantities": [1], "recordings": 1}, "/recordings", "contradiction"),
+        ({"quantities": [1]}, "/quantity", "required"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_pointed_at(reader: FlaskClient, change: dict[str, Any], pointer: str, code: str) -> None:
     body = {"price": {"model": "flat", "amount": 1}, "quantity": 1, "currency": "USD"} | change
-    answer = reader.post(URL, json=body)
+    answer = reader.post(URL, json={name: value for name, value in body.items() if value is not ...})
     assert (answer.status_code, answer.mimetype) == (422, "application/problem+json")
     assert [(error["pointer"], error["code"]) for error in answer.json["errors"]] == [(pointer, code)]
 

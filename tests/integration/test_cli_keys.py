@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
+from api.schemas.api_keys import NewApiKeySchema, RotationSchema
+from api.schemas.numbers import Whole
 from tests.integration.conftest import Cli
 from tests.support.books import scalars
 from usage_billing.access.service import authenticate
@@ -91,6 +93,23 @@ def test_a_key_is_changed_and_its_successor_has_its_own_end(cli: Cli) -> None:
     assert new["expiresAt"].startswith("2998-01-01")
     cli("keys", "revoke", key["prefix"])
     assert cli("keys", "change", key["prefix"], "--expires", "never").code == 2
+
+
+def test_the_bounds_are_those_of_the_api(cli: Cli) -> None:
+    schema = NewApiKeySchema().fields["rate_limit"], RotationSchema().fields["overlap_seconds"]
+    (most, longest) = (int(field.openapi["maximum"]) for field in schema if isinstance(field, Whole))
+    key = cli(*CREATE, "--rate-limit", str(most), "--json").json
+    assert key["rateLimit"] == most
+    assert cli("keys", "change", key["prefix"], "--rate-limit", str(most), "--json").json["rateLimit"] == most
+    for wrong in (
+        (*CREATE, "--rate-limit", str(most + 1)),
+        ("keys", "change", key["prefix"], "--rate-limit", str(most + 1)),
+        *(("keys", "rotate", key["prefix"], "--overlap", span) for span in ("367d", "999999d")),
+    ):
+        answer = cli(*wrong)
+        assert (answer.code, answer.err.count("\n")) == (2, 1), wrong
+    assert longest == 366 * 24 * 3600
+    assert cli("keys", "rotate", key["prefix"], "--overlap", f"{longest // 3600}h").code == 0
 
 
 def test_a_key_may_be_bound(cli: Cli) -> None:

@@ -8,6 +8,9 @@ from usage_billing.core.changes import UNCHANGED, Unchanged
 DEFAULT_OVERLAP = timedelta(days=1)
 """Unless the caller says otherwise."""
 
+MAX_OVERLAP = timedelta(days=366)
+"""The longest that both keys may hold."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:

@@ -26,6 +26,9 @@ MAX_UNIT_NAME = 64
 MAX_KEY_NAME = 128
 """Characters of the name of an API key."""
 
+MAX_RATE = 10**9
+"""Requests a minute that a key, or any credential, may be allowed."""
+
 MAX_METHOD = 64
 """Characters of how an invoice was paid, such as "bank transfer"."""
 

@@ -17,16 +17,16 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A price as a caller spells it, and the ``quantity`` to rate, which was reported in ``recordings`` recordings.
+    """A price as a caller spells it, and the ``quantity`` to rate, reported in ``recordings`` recordings, or in one.
 
-    ``quantities``, given instead, has the quantity of each recording.
+    ``quantities``, given instead of both, has the quantity of each recording.
     """
 
     price: Mapping[str, Any]
     currency: str
     quantity: Decimal | None = None
     quantities: Sequence[Decimal] | None = None
-    recordings: int = 1
+    recordings: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Preview:
 
 
 def preview(trial: Trial) -> Preview:
-    """Rate what is tried; raises InvalidInput with a pointer into ``{price, quantity, quantities, currency}``.
+    """Rate what is tried; raises InvalidInput with a pointer to a field of ``Trial``.
 
     A price with a rule for each recording needs ``quantities``, unless there is only one recording.
     """
@@ -50,11 +50,15 @@ def preview(trial: Trial) -> Preview:
     parsed = parse_price(trial.price)
     if (quantity is None) == (quantities is None):
         raise InvalidInput.field("/quantity", "is required, or quantities in its place", code="required")
+    if quantities is not None and trial.recordings is not None:
+        message = "is not for several quantities: each of them is a recording"
+        raise InvalidInput.field("/recordings", message, code="contradiction")
     if quantities is None:
-        if parsed.reads_each and trial.recordings != 1:
+        recordings = 1 if trial.recordings is None else trial.recordings
+        if parsed.reads_each and recordings != 1:
             message = "are required: the price charges recording by recording"
             raise InvalidInput.field("/quantities", message, code="required")
-        quantities, count = [quantity or _NOTHING], trial.recordings
+        quantities, count = [quantity or _NOTHING], recordings
     else:
         count = len(quantities)
     each = [one for one in quantities if one]

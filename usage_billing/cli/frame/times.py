@@ -64,16 +64,22 @@ class MomentType(LocalTimeType):
 
 
 class SpanType(Kind):
-    """A length of time."""
+    """A length of time, of at most ``longest``."""
 
     name = "span"
+
+    def __init__(self, longest: timedelta | None = None) -> None:
+        self._longest = longest
 
     def read(self, text: str) -> timedelta:
         """The length of time: a number with s, m, h or d."""
         found = _SPAN.fullmatch(text)
         if found is None:
             raise ValueError("is no span such as 90s, 30m, 24h or 7d")
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+        span = timedelta(**{_UNITS[found[2]]: int(found[1])})
+        if self._longest is not None and span > self._longest:
+            raise ValueError(f"must be {self._longest.days} days at most")
+        return span
 
 
 class SinceType(Kind):

@@ -10,14 +10,15 @@ from uuid import UUID
 import click
 
 from usage_billing.access.principal import SCOPES
-from usage_billing.access.rotation import DEFAULT_OVERLAP
+from usage_billing.access.rotation import DEFAULT_OVERLAP, MAX_OVERLAP
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell, wide_option
-from usage_billing.cli.frame.times import NEVER, SPAN, TIME, TIME_OR_NEVER
+from usage_billing.cli.frame.times import NEVER, SPAN, TIME, TIME_OR_NEVER, SpanType
 from usage_billing.cli.frame.types import IDENTIFIER, KEY_NAME, SOURCE
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import ConfigurationError, NotFound
+from usage_billing.core.limits import MAX_RATE
 from usage_billing.wire import noun as wire
 from usage_billing.wire.key import API_KEY
 
@@ -39,7 +40,7 @@ def command() -> None:
 @click.option("--name", type=KEY_NAME, required=True, help="Who will use it.")
 @click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True, help="What it may do.")
 @click.option("--expires", "expires_at", type=TIME, help="Until when it holds; for ever unless given.")
-@click.option("--rate-limit", type=click.IntRange(1, 10_000_000), help="Requests a minute.")
+@click.option("--rate-limit", type=click.IntRange(1, MAX_RATE), help="Requests a minute.")
 @click.option("--source", type=SOURCE, help="It records by this source, and no other key does.")
 @click.option("--usage-type", "usage_types", type=IDENTIFIER, multiple=True, help="It records this alone; repeatable.")
 @click.option("--user", "user_ids", type=IDENTIFIER, multiple=True, help="It records for them alone; repeatable.")
@@ -101,7 +102,7 @@ def list_keys(*, scope: str | None, also_ended: bool, ended: bool, limit: int, a
 
 @command.command(epilog=example("keys rotate ub_1a2b3c4d --overlap 7d"))
 @click.argument("key")
-@click.option("--overlap", type=SPAN, default=DEFAULT_OVERLAP, help="How long the old one holds too; 24h.")
+@click.option("--overlap", type=SpanType(MAX_OVERLAP), default=DEFAULT_OVERLAP, help="How long both hold; 24h.")
 @click.option("--expires", "expires_at", type=TIME_OR_NEVER, help="Until when the successor holds, or never.")
 @json_option
 def rotate(*, key: str, overlap: timedelta, expires_at: datetime | str | None, as_json: bool) -> None:
@@ -132,7 +133,7 @@ def rotate(*, key: str, overlap: timedelta, expires_at: datetime | str | None, a
 @click.argument("key")
 @click.option("--name", type=KEY_NAME, help="Who will use it.")
 @click.option("--expires", "expires_at", type=TIME_OR_NEVER, help="Until when it holds, or never.")
-@click.option("--rate-limit", type=click.IntRange(1, 10_000_000), help="Requests a minute.")
+@click.option("--rate-limit", type=click.IntRange(1, MAX_RATE), help="Requests a minute.")
 @json_option
 def change(
     *, key: str, name: str | None, expires_at: datetime | str | None, rate_limit: int | None, as_json: bool

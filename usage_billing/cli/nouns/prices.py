@@ -30,17 +30,17 @@ def command() -> None:
     help="How much lies beyond the allowance; given several times, that of each recording.",
 )
 @click.option("--currency", required=True, help="An ISO 4217 code.")
-@click.option("--recordings", type=click.IntRange(0), default=1, show_default=True, help="In how many recordings.")
+@click.option("--recordings", type=click.IntRange(0), help="In how many recordings a single quantity; 1.")
 @json_option
 def preview(
-    *, price: dict[str, Any], quantities: tuple[Decimal, ...], currency: str, recordings: int, as_json: bool
+    *, price: dict[str, Any], quantities: tuple[Decimal, ...], currency: str, recordings: int | None, as_json: bool
 ) -> None:
     """Rate a quantity by a price, step by step. It needs no database and stores nothing."""
     from usage_billing.reports.preview import Trial
     from usage_billing.reports.preview import preview as rate
 
     if len(quantities) > 1:
-        trial = Trial(price=price, currency=currency, quantities=quantities)
+        trial = Trial(price=price, currency=currency, quantities=quantities, recordings=recordings)
     else:
         trial = Trial(price=price, currency=currency, quantity=quantities[0], recordings=recordings)
     shape = wire.show(PREVIEW, rate(trial))
