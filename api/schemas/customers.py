@@ -11,12 +11,16 @@ from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
 from api.schemas.rehearsals import RehearsableSchema
 from usage_billing.catalog.fees import FeeTiming
+from usage_billing.catalog.own_terms import NOTHING_ENDS
 from usage_billing.core.choices import Own
 from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.limits import LONGEST_MONTH
 from usage_billing.customers.service import CustomerChanges, NewCustomer
+from usage_billing.flows.administration.change_subscription import own_ends
+from usage_billing.flows.administration.decide import AskedChange, AskedSpan
+from usage_billing.flows.administration.situation import When
 from usage_billing.subscriptions.anchors import Anchor
-from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
+from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE, VOID
 from usage_billing.subscriptions.service import NewSubscription
 from usage_billing.subscriptions.states import STATUSES
 
@@ -64,8 +68,10 @@ class NewSubscriptionSchema(ValueSchema):
     allow_backdating = Flag(load_default=False)
 
 
-class SubscriptionChangesSchema(Schema):
+class SubscriptionChangesSchema(ValueSchema):
     """The end of a subscription, from which on its usage is quarantined; or another start, while nothing is final."""
+
+    builds = AskedSpan
 
     ended_at = Instant()
     started_at = Instant()
@@ -94,7 +100,23 @@ class OwnTermsSchema(Schema):
     base_fee = Choice(*Own, load_default=Own.END)
 
 
-class ChangePlanSchema(RehearsableSchema):
+class AskedChangeSchema(RehearsableSchema, ValueSchema):
+    """What requests for changes of a subscription have in common."""
+
+    builds = AskedChange
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """In the words of the domain."""
+        own = data.pop("own", None)
+        return {
+            "when": When(moment=data.pop("at")),
+            "voids_later": data.pop("later_usage", REFUSE) == VOID,
+            "ends": NOTHING_ENDS if own is None else own_ends(**own),
+            **data,
+        }
+
+
+class ChangePlanSchema(AskedChangeSchema):
     """The plan to move to, in the same currency, and when; the period under way is divided at that moment.
 
     ``own`` says whether the subscription keeps its own quotas (unless said) and its own base fee (not unless said).
@@ -105,7 +127,7 @@ class ChangePlanSchema(RehearsableSchema):
     own = ma.fields.Nested(OwnTermsSchema, load_default=dict)
 
 
-class ChangeSchema(RehearsableSchema):
+class ChangeSchema(AskedChangeSchema):
     """When a change of a subscription takes effect."""
 
     at = Moment(load_default=NOW)

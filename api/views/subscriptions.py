@@ -1,6 +1,5 @@
 """Subscriptions: a customer on a plan, and what becomes of that."""
 
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -27,21 +26,22 @@ from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import change_subscription, manage_subscriptions
-from usage_billing.flows.administration.agree import PLAIN, AgreedChange, Precaution, enter
+from usage_billing.flows.administration.agree import PLAIN, Precaution, enter
+from usage_billing.flows.administration.decide import AskedChange, AskedSpan
 from usage_billing.flows.administration.move_start import move_start
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.reports.invoices import InvoiceView
 from usage_billing.reports.subscriptions import ChangedSubscriptionView, changed_view
+from usage_billing.subscriptions.changes import ChangeKind
 from usage_billing.subscriptions.models import Subscription
+from usage_billing.subscriptions.moments import NOW
 from usage_billing.subscriptions.queries import get_subscription, subscriptions_where
 from usage_billing.subscriptions.service import NewSubscription
 from usage_billing.subscriptions.views import SubscriptionView, subscription_view, subscription_views
 from usage_billing.wire.invoice import INVOICE
 from usage_billing.wire.noun import page_of
 from usage_billing.wire.subscription import CHANGED_SUBSCRIPTION, SUBSCRIPTION
-
-Change = Callable[..., AgreedChange]
 
 blp = Blueprint("subscriptions", __name__, url_prefix="/api/subscriptions", description="A customer on a plan.")
 
@@ -97,12 +97,13 @@ def show_subscription(subscription_id: str) -> SubscriptionView:
 @blp.arguments(SubscriptionChangesSchema)
 @blp.response(200, CHANGED_SUBSCRIPTION)
 @takes_if_match
-def end_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
+def end_subscription(asked: AskedSpan, subscription_id: str) -> ChangedSubscriptionView:
     """End a subscription, or move its start while nothing of it is final."""
-    if "ended_at" in body:
-        return _changed(change_subscription.cancel, subscription_id, {"at": body["ended_at"]})
+    started_at = asked.started_at
+    if started_at is None:
+        return _changed(ChangeKind.END, subscription_id, AskedChange(when=When(moment=asked.ended_at or NOW)))
     with writing() as session:
-        now, started_at = state().clock(), body["started_at"]
+        now = state().clock()
         _check_match(session, subscription_id, PLAIN, now=now)
         done = move_start(session, subscription_id, started_at=started_at, actor=caller().actor, now=now)
         return changed_view(session, done, now=now)
@@ -113,9 +114,9 @@ def end_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubsc
 @blp.arguments(ChangePlanSchema)
 @blp.response(200, CHANGED_SUBSCRIPTION)
 @takes_if_match
-def change_subscription_plan(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
+def change_subscription_plan(asked: AskedChange, subscription_id: str) -> ChangedSubscriptionView:
     """Move a subscription to another plan, now or then; both parts of the period are billed by their own plan."""
-    return _changed(change_subscription.change_plan, subscription_id, body)
+    return _changed(ChangeKind.PLAN, subscription_id, asked)
 
 
 @blp.route("/<identifier:subscription_id>/pause", methods=["POST"])
@@ -123,9 +124,9 @@ def change_subscription_plan(body: dict[str, Any], subscription_id: str) -> Chan
 @blp.arguments(StopSchema, required=False)
 @blp.response(200, CHANGED_SUBSCRIPTION)
 @takes_if_match
-def pause_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
+def pause_subscription(asked: AskedChange, subscription_id: str) -> ChangedSubscriptionView:
     """Pause a subscription: until it is resumed nothing is charged, and what is recorded is quarantined."""
-    return _changed(change_subscription.pause, subscription_id, body)
+    return _changed(ChangeKind.PAUSE, subscription_id, asked)
 
 
 @blp.route("/<identifier:subscription_id>/resume", methods=["POST"])
@@ -133,9 +134,9 @@ def pause_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSub
 @blp.arguments(ChangeSchema, required=False)
 @blp.response(200, CHANGED_SUBSCRIPTION)
 @takes_if_match
-def resume_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
+def resume_subscription(asked: AskedChange, subscription_id: str) -> ChangedSubscriptionView:
     """Resume a paused subscription."""
-    return _changed(change_subscription.resume, subscription_id, body)
+    return _changed(ChangeKind.RESUME, subscription_id, asked)
 
 
 @blp.route("/<identifier:subscription_id>/cancel", methods=["POST"])
@@ -143,9 +144,9 @@ def resume_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSu
 @blp.arguments(StopSchema, required=False)
 @blp.response(200, CHANGED_SUBSCRIPTION)
 @takes_if_match
-def cancel_subscription(body: dict[str, Any], subscription_id: str) -> ChangedSubscriptionView:
+def cancel_subscription(asked: AskedChange, subscription_id: str) -> ChangedSubscriptionView:
     """Cancel a subscription; its final invoice is due at that moment."""
-    return _changed(change_subscription.cancel, subscription_id, body)
+    return _changed(ChangeKind.END, subscription_id, asked)
 
 
 @blp.route(f"/<identifier:subscription_id>/scheduled/<int(max={MAX_BIGINT}):change_id>", methods=["DELETE"])
@@ -175,17 +176,19 @@ def show_upcoming_invoice(subscription_id: str) -> InvoiceView:
         return InvoiceView(invoice=found[0], items=found[1])
 
 
-def _changed(change: Change, subscription_id: str, body: dict[str, Any]) -> ChangedSubscriptionView:
+def _changed(kind: ChangeKind, subscription_id: str, asked: AskedChange) -> ChangedSubscriptionView:
     """Change a subscription, or only look at what that would do."""
-    now, when = state().clock(), When(moment=body.pop("at"))
+    now, actor, desired = state().clock(), caller().actor, asked.of(kind)
     precaution = Precaution(
-        dry_run=body.pop("dry_run", False),
-        expected_digest=body.pop("expected_digest", None),
+        dry_run=asked.dry_run,
+        expected_digest=asked.expected_digest,
         adjust_within=state().settings.adjust_within,
     )
     with read_only(state().engine) if precaution.dry_run else writing() as session:
         _check_match(session, subscription_id, precaution, now=now)
-        done = change(session, subscription_id, when=when, actor=caller().actor, now=now, precaution=precaution, **body)
+        done = change_subscription.change(
+            session, subscription_id, desired, actor=actor, now=now, precaution=precaution
+        )
         return changed_view(session, done, now=now)
 
 

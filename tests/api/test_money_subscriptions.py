@@ -52,8 +52,9 @@ def test_a_plan_is_changed(plans: None, admin: FlaskClient, at: dict[str, str], 
     assert moved.status_code == 200, moved.json
     assert moved.json["terms"] == [term("business", START, when), term("gold", when)]
     shown = dict(moved.json)
-    told = {name: shown.pop(name) for name in ("effectiveAt", "changed", "voidedRecordings")}
-    assert told == {"effectiveAt": when, "changed": True, "voidedRecordings": 0}
+    told = {name: shown.pop(name) for name in ("effectiveAt", "changed", "voidedRecordings", "own")}
+    own = {"quotas": [], "baseFee": None}
+    assert told == {"effectiveAt": when, "changed": True, "voidedRecordings": 0, "own": own}
     assert admin.get(SUB).json == shown
     assert admin.get("/api/subscriptions").json["data"] == [shown]
     assert shown["planId"] == ("gold" if when == NOW else "business")

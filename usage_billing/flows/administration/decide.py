@@ -40,6 +40,35 @@ class DesiredChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedChange:
+    """What a request says of a change, whatever its kind; with ``dry_run`` it is only looked at.
+
+    With ``expected_digest`` it is refused unless it does what that dry run showed.
+    """
+
+    when: When
+    plan_id: str | None = None
+    voids_later: bool = False
+    ends: OwnEnds = NOTHING_ENDS
+    dry_run: bool = False
+    expected_digest: str | None = None
+
+    def of(self, kind: ChangeKind) -> DesiredChange:
+        """The change that it asks for."""
+        return DesiredChange(
+            kind=kind, when=self.when, plan_id=self.plan_id, voids_later=self.voids_later, ends=self.ends
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedSpan:
+    """An end that a request asks for, or another start."""
+
+    ended_at: datetime | None = None
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What is to become of a request.
 
