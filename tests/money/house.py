@@ -65,11 +65,12 @@ class House:
         own: str | None = None,
         effective: Any = None,
         reprice: bool = False,
+        of: str = "calls",
     ) -> UsageQuota:
-        """A version of the quota on calls."""
+        """A version of the quota on calls, or on another usage type."""
         new = NewQuota(
             plan_id=plan,
-            usage_type="calls",
+            usage_type=of,
             limit=None if limit is None else Decimal(limit),
             price=price,
             subscription_id=own,

@@ -124,6 +124,7 @@ def _lines(period: PeriodOfType, contract: Contract, begun: datetime | None) -> 
             remaining=division.remaining,
             overage=division.beyond,
             estimated_charge=segment.charge,
+            period_end=part.end,
         )
     for counted in period.strays:
         yield _line(counted, contract)
