@@ -17,7 +17,8 @@ from tests.factories import (
     make_world,
     record,
 )
-from usage_billing.catalog.service import NewQuota, add_quota_version, change_usage_type
+from usage_billing.catalog.renaming import change_usage_type
+from usage_billing.catalog.service import NewQuota, add_quota_version
 from usage_billing.db.session import transaction
 from usage_billing.flows.administration.change_subscription import cancel
 from usage_billing.flows.administration.situation import When
