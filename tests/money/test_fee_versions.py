@@ -12,6 +12,7 @@ from tests.support.books import scalars
 from usage_billing.core.errors import Conflict
 from usage_billing.db.session import transaction
 from usage_billing.flows.administration.change_subscription import take_back
+from usage_billing.flows.administration.own_quotas import end_own_quota
 
 
 @pytest.fixture
@@ -126,3 +127,51 @@ def test_what_a_move_was_to_end_goes_on_when_it_is_taken_back(house: House) -> N
     house.use(10, at=day(2, month=2))
     house.bill(day(1, month=3) + LATER)
     assert final(house) == D("1", "11")
+
+
+def test_taking_a_move_back_leaves_what_another_move_ends(house: House) -> None:
+    """The fee of its own was to end with either move; without the first it ends with the second."""
+    for plan, fee in (("a", "31"), ("b", "62"), ("c", "93")):
+        house.plan(plan, fee=fee)
+    house.subscribe(base_fee=Decimal(10))
+    house.change("change_plan", at=day(5), when=day(1, month=3), plan_id="c")
+    house.change("change_plan", at=day(6), when=day(1, month=2), plan_id="b")
+    (first,) = scalars(house.engine, "SELECT max(id) FROM subscription_changes")
+    with transaction(house.engine) as session:
+        take_back(session, "s", first, actor="test", now=day(7))
+    for month in (2, 3, 4):
+        house.bill(day(1, month=month) + LATER)
+    assert final(house) == D("10", "10", "93")
+
+
+def test_taking_the_earlier_of_two_moves_back_leaves_the_end_of_the_later(house: House) -> None:
+    for plan, fee in (("a", "31"), ("b", "62"), ("c", "93")):
+        house.plan(plan, fee=fee)
+    house.subscribe(base_fee=Decimal(10))
+    house.change("change_plan", at=day(5), when=day(1, month=2), plan_id="b")
+    (first,) = scalars(house.engine, "SELECT max(id) FROM subscription_changes")
+    house.change("change_plan", at=day(6), when=day(1, month=3), plan_id="c")
+    with transaction(house.engine) as session:
+        take_back(session, "s", first, actor="test", now=day(7))
+    for month in (2, 3, 4):
+        house.bill(day(1, month=month) + LATER)
+    assert final(house) == D("10", "10", "93")
+
+
+def test_taking_a_move_back_leaves_the_end_that_a_quota_was_given(house: House) -> None:
+    for plan in ("a", "b"):
+        house.plan(plan)
+        house.quota(plan, "0", TWO)
+    house.subscribe()
+    own = house.quota("a", "0", UNIT, own="s", effective="start")
+    with transaction(house.engine) as session:
+        end_own_quota(session, own.id, effective=day(1, month=2), actor="test", now=day(4))
+    house.change("change_plan", at=day(5), when=day(20), plan_id="b", own={"quotas": "end"})
+    (planned,) = scalars(house.engine, "SELECT max(id) FROM subscription_changes")
+    with transaction(house.engine) as session:
+        take_back(session, "s", planned, actor="test", now=day(6))
+    house.use(10, at=day(25))
+    house.use(10, at=day(2, month=2))
+    for month in (2, 3):
+        house.bill(day(1, month=month) + LATER)
+    assert final(house) == D("10", "20")

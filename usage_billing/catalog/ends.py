@@ -1,11 +1,34 @@
-"""Until when each version of a quota or of a base fee is told to hold."""
+"""Until when each version of a quota or of a base fee holds, and is told to hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import PlanVersion, UsageQuota
+
+BY_ITSELF = 0
+"""Who asked that a version end, where that was no change of the subscription."""
+
+
+def end_at(one: UsageQuota | PlanVersion, at: datetime, *, by: int = BY_ITSELF) -> None:
+    """Let a version of a subscription's own hold until ``at`` at most, for the change ``by``.
+
+    What ends it earlier stays, and what ends it later holds again if this is taken back.
+    """
+    before = one.ends.get(str(by))
+    first = at if before is None else min(at, datetime.fromisoformat(before))
+    _set_ends(one, {**one.ends, str(by): first.isoformat()})
+
+
+def take_end_back(one: UsageQuota | PlanVersion, *, by: int) -> None:
+    """Let the change ``by`` end a version no more; what else ends it does."""
+    _set_ends(one, {name: at for name, at in one.ends.items() if name != str(by)})
+
+
+def _set_ends(one: UsageQuota | PlanVersion, ends: Mapping[str, str]) -> None:
+    one.ends = dict(ends)
+    one.ended_at = min((datetime.fromisoformat(at) for at in ends.values()), default=None)
 
 
 def tell_ends(

@@ -90,7 +90,7 @@ class PlanVersion(Base):
     effective_from: Mapped[Instant]
     effective_until: Mapped[Instant | None]
     ended_at: Mapped[Instant | None]
-    ended_by: Mapped[int | None] = mapped_column(BigInteger)
+    ends: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}", default=dict)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     @property
@@ -124,7 +124,8 @@ class UsageQuota(Base):
     ``effective_from`` tells it for periods by the calendar in UTC. It holds until before ``effective_until`` (null: for
     ever). Versions of one plan and type cannot overlap. A version with a ``subscription_id`` is that subscription's
     own, on whatever plan it is, and goes before the plan's. ``ended_at`` is from when on an own one holds no more,
-    ``ended_by`` the change of the subscription that ends it.
+    the first of its ``ends``: by who asked for each, the id of a change of the subscription or 0 for a request that it
+    end.
     """
 
     __tablename__ = "usage_quotas"
@@ -166,7 +167,7 @@ class UsageQuota(Base):
     effective: Mapped[str] = mapped_column(String(16), server_default=Effective.NEXT_PERIOD)
     asked_at: Mapped[Instant | None]
     ended_at: Mapped[Instant | None]
-    ended_by: Mapped[int | None] = mapped_column(BigInteger)
+    ends: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}", default=dict)
 
     @property
     def asked_effective(self) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.ends import tell_ends
+from usage_billing.catalog.ends import end_at, take_end_back, tell_ends
 from usage_billing.catalog.models import PlanVersion, UsageQuota
 from usage_billing.catalog.plan_versions import plan_versions
 from usage_billing.catalog.service import own_versions
@@ -31,18 +31,16 @@ def end_own_terms(session: Session, subscription_id: str, ends: OwnEnds, *, at: 
     if ends.base_fee:
         found += plan_versions(session, "", subscription_id=subscription_id)
     for one in found:
-        if one.ended_at is None or one.ended_at > at:
-            one.ended_at, one.ended_by = at, by
+        end_at(one, at, by=by)
     _tell(session, subscription_id)
 
 
 def restore_own_terms(session: Session, subscription_id: str, *, by: int) -> None:
-    """Let terms go on that the change ``by`` of a locked subscription was to end."""
+    """Let terms go on that the change ``by`` of a locked subscription was to end, unless something else ends them."""
     found: list[UsageQuota | PlanVersion] = [*_quotas(session, subscription_id)]
     found += plan_versions(session, "", subscription_id=subscription_id)
     for one in found:
-        if one.ended_by == by:
-            one.ended_at = one.ended_by = None
+        take_end_back(one, by=by)
     _tell(session, subscription_id)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog import service
-from usage_billing.catalog.ends import tell_ends
+from usage_billing.catalog.ends import end_at, tell_ends
 from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.catalog.queries import get_quota
@@ -103,9 +103,9 @@ def end_own_quota(
     scope = Scope(plan_id=quota.plan_id, usage_type=quota.usage_type_id, subscription_id=owner)
     at = _own_moment(session, scope, effective, now=now)
     before = quota.ended_at
-    if before is not None and before <= at:
+    end_at(quota, at)
+    if quota.ended_at == before:
         return quota
-    quota.ended_at, quota.ended_by = at, None
     tell_ends(session, service.own_versions(session, owner, quota.usage_type_id))
     if at < now:
         without = with_end(quota.id, before)
