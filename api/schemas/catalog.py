@@ -1,5 +1,6 @@
 """Plans, usage types and quotas on the wire."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import marshmallow as ma
@@ -9,6 +10,7 @@ from api.schemas.fields import Amount, Choice, CurrencyCode, Flag, Identifier, N
 from api.schemas.moments import EffectiveMoment
 from api.schemas.paging import PageQuery
 from api.schemas.prices import Price
+from api.schemas.rehearsals import RehearsableSchema
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.catalog.service import NewPlan, NewQuota
@@ -94,25 +96,40 @@ class OwnQuotaSchema(ValueSchema):
         return rest | {"price": {"model": "per_unit", "unitPrice": unit_price}}
 
 
-class NewQuotaSchema(OwnQuotaSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedQuota:
+    """A quota that is asked for, and whether it is only looked at, or held to what a look showed."""
+
+    new: NewQuota
+    dry_run: bool
+    expected_digest: str | None
+
+
+class NewQuotaSchema(RehearsableSchema, OwnQuotaSchema):
     """A quota, or its next version; ``effective`` says from when it holds, and ``effectiveFrom`` answers that.
 
     ``next_period`` is the default of a next version, ``period`` the start of the one that runs, ``now`` at once,
     ``start`` that of each subscription. The first of a plan holds from the running period on, and for subscriptions
     that are made after it from their start. If recorded usage becomes dearer, say ``repriceUsage``. ``monthlyLimit``,
     per period, null never charges, 0 charges from the first unit. Give ``unitPrice`` or ``price``, in the plan's
-    currency. With ``subscriptionId`` it is that subscription's own, and goes before the plan's.
+    currency. With ``subscriptionId`` it is that subscription's own, and goes before the plan's; then ``dryRun`` shows
+    what it would charge and give back, and stores nothing.
     """
 
-    builds = NewQuota
+    builds = AskedQuota
 
     plan_id = Identifier(required=True)
     subscription_id = Identifier(allow_none=True, load_default=None)
     effective = EffectiveMoment()
     reprice_usage = Flag(load_default=False)
 
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The quota, and beside it how careful the request is."""
+        careful = {name: data.pop(name) for name in ("dry_run", "expected_digest")}
+        return careful | {"new": NewQuota(**super().arguments(data))}
 
-class EndQuotaSchema(Schema):
+
+class EndQuotaSchema(RehearsableSchema):
     """From when a quota of a subscription's own holds no more. Where that makes usage dearer, say ``repriceUsage``."""
 
     effective = EffectiveMoment(load_default=Effective.NEXT_PERIOD)

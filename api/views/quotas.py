@@ -1,29 +1,44 @@
 """Quotas: for a plan and a usage type, the allowance and the price beyond it."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from flask import Response
 from sqlalchemy import select
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.json_provider import json_response
 from api.locations import makes
 from api.pagination import BY_NUMBER, filters_of, listed
-from api.schemas.catalog import EndQuotaSchema, NewQuotaSchema, QuotasQuery
+from api.schemas.catalog import AskedQuota, EndQuotaSchema, NewQuotaSchema, QuotasQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.queries import quotas_where
-from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import define_quota as flow
+from usage_billing.flows.administration.agree import AgreedChange, Precaution
 from usage_billing.flows.administration.define_quota import DefinedQuota
-from usage_billing.flows.administration.own_quotas import end_own_quota
+from usage_billing.flows.administration.own_quotas import end_own_quota, foresee_end
+from usage_billing.reports.subscriptions import changed_view
 from usage_billing.subscriptions.queries import prices_seen_by
-from usage_billing.wire.noun import page_of
+from usage_billing.wire.noun import page_of, show
 from usage_billing.wire.quota import DEFINED_QUOTA, QUOTA
+from usage_billing.wire.subscription import CHANGED_SUBSCRIPTION
+
+_ENDED = {
+    "description": "The quota; of a dry run the subscription as it stands.",
+    "content": {
+        "application/json": {
+            "schema": {"anyOf": [{"$ref": f"#/components/schemas/{one.name}"} for one in (QUOTA, CHANGED_SUBSCRIPTION)]}
+        }
+    },
+}
 
 blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allowances, and the price beyond them.")
 
@@ -32,11 +47,15 @@ blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allow
 @requires(ADMIN)
 @blp.arguments(NewQuotaSchema)
 @blp.response(201, DEFINED_QUOTA)
+@blp.alt_response(200, noun=CHANGED_SUBSCRIPTION, description="Of a dry run: the subscription as it stands.")
 @makes("/api/quotas")
-def define_quota(new: NewQuota) -> DefinedQuota:
+def define_quota(asked: AskedQuota) -> DefinedQuota | Response:
     """Define a quota, or its next version; recorded usage becomes dearer only where that is said to be meant."""
+    careful, now = _precaution(dry_run=asked.dry_run, expected_digest=asked.expected_digest), state().clock()
+    if careful.dry_run:
+        return _looked(partial(flow.foresee_quota, new=asked.new, precaution=careful))
     with writing() as session:
-        return flow.define_quota(session, new, actor=caller().actor, now=state().clock())
+        return flow.define_quota(session, asked.new, actor=caller().actor, now=now, precaution=careful)
 
 
 @blp.route("", methods=["GET"])
@@ -66,8 +85,26 @@ def show_quota(quota_id: int) -> UsageQuota:
 @blp.route(f"/<int(max={MAX_BIGINT}):quota_id>", methods=["DELETE"])
 @requires(ADMIN)
 @blp.arguments(EndQuotaSchema, required=False)
-@blp.response(200, QUOTA)
-def end_quota(body: dict[str, Any], quota_id: int) -> UsageQuota:
+@blp.doc(responses={"200": _ENDED})
+def end_quota(body: dict[str, Any], quota_id: int) -> Response:
     """End a quota of a subscription's own, with the next period unless `effective` says otherwise."""
+    careful = _precaution(dry_run=body.pop("dry_run", False), expected_digest=body.pop("expected_digest", None))
+    if careful.dry_run:
+        return _looked(partial(foresee_end, quota_id=quota_id, precaution=careful, **body))
     with writing() as session:
-        return end_own_quota(session, quota_id, **body, actor=caller().actor, now=state().clock())
+        now = state().clock()
+        ended = end_own_quota(session, quota_id, **body, actor=caller().actor, now=now, precaution=careful)
+        return json_response(show(QUOTA, ended))
+
+
+def _precaution(*, dry_run: bool, expected_digest: str | None) -> Precaution:
+    within = state().settings.adjust_within
+    return Precaution(dry_run=dry_run, expected_digest=expected_digest, adjust_within=within)
+
+
+def _looked(look: Callable[..., AgreedChange]) -> Response:
+    """The answer of a dry run."""
+    now = state().clock()
+    with read_only(state().engine) as session:
+        view = changed_view(session, look(session, now=now), now=now)
+    return json_response(show(CHANGED_SUBSCRIPTION, view))

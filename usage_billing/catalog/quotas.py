@@ -73,6 +73,13 @@ class QuotaBook:
         own = {key: [ended_at(one, at) for one in found] for key, found in self.own.items()}
         return QuotaBook(self.listed, own)
 
+    def with_version(self, usage_type: str, version: QuotaVersion, *, owner: str | None) -> "QuotaBook":
+        """Another book with one more version: the subscription ``owner``'s own, or its plan's."""
+        listed, own = dict(self.listed), dict(self.own)
+        kind, name = (listed, version.plan_id) if owner is None else (own, owner)
+        kind[name, usage_type] = [*kind.get((name, usage_type), ()), version]
+        return QuotaBook(listed, own)
+
     def changed(self, change: Callable[[QuotaVersion], QuotaVersion | None]) -> "QuotaBook":
         """Another book, each version as ``change`` has it; without those for which that is None."""
         kept = (

@@ -124,14 +124,29 @@ def add_usage_type(session: Session, new: NewUsageType) -> UsageType:
 def add_quota_version(
     session: Session, new: NewQuota, *, now: datetime, holds_from: datetime | None = None
 ) -> UsageQuota:
-    """Store a version that was asked for at ``now``; ``holds_from`` is from when it holds where that is one instant.
+    """Store what ``next_quota_version`` returns; raises as it does."""
+    version = next_quota_version(session, new, now=now, holds_from=holds_from)
+    store_quota_version(session, new, version)
+    return version
 
-    Raises InvalidInput for an unknown plan or usage type, another currency than the plan's, or a wrong price.
+
+def store_quota_version(session: Session, new: NewQuota, version: UsageQuota) -> None:
+    """Store the next version of the quota of ``new``, and until when the others hold."""
+    tell_ends(session, versions_of(session, new), added=version)
+
+
+def next_quota_version(
+    session: Session, new: NewQuota, *, now: datetime, holds_from: datetime | None = None, lock: bool = True
+) -> UsageQuota:
+    """A version that was asked for at ``now``; ``holds_from`` is from when it holds where that is one instant.
+
+    It is not stored yet; with ``lock`` its plan is locked until it is. Raises InvalidInput for an unknown plan or usage
+    type, another currency than the plan's, or a wrong price.
     """
     price = parse_price(new.price)
     check_storable(price)
     # The row lock makes two admins take turns. Without it the exclusion constraint would refuse the second.
-    plan = session.scalars(select(Plan).where(Plan.id == new.plan_id).with_for_update(key_share=True)).first()
+    plan = session.get(Plan, new.plan_id, with_for_update={"key_share": True} if lock else None)
     if plan is None:
         raise InvalidInput.field("/planId", f"there is no plan {new.plan_id}", code="unknown_plan")
     if new.currency not in {None, plan.currency}:
@@ -147,7 +162,7 @@ def add_quota_version(
     begins = holds_from or now
     if holds_from is None and effective not in {Effective.NOW, Effective.INSTANT}:
         begins = begins_by_calendar(plan, effective, now)
-    version = UsageQuota(
+    return UsageQuota(
         plan_id=plan.id,
         usage_type_id=usage_type.id,
         subscription_id=new.subscription_id,
@@ -160,8 +175,6 @@ def add_quota_version(
         asked_at=now,
         effective_from=begins,
     )
-    tell_ends(session, versions, added=version)
-    return version
 
 
 def versions_of(session: Session, new: NewQuota) -> list[UsageQuota]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from usage_billing.cli.frame.database import actor, reading, writing
+from usage_billing.cli.frame.database import actor, connected, reading
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
+from usage_billing.cli.frame.rehearsing import check_rehearsal, print_foreseen, rehearsable
 from usage_billing.cli.frame.times import EFFECTIVE, in_zone
 from usage_billing.cli.frame.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
 from usage_billing.core.choices import Effective
@@ -19,9 +23,12 @@ from usage_billing.core.decimals import plain
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.wire import noun as wire
 from usage_billing.wire.quota import DEFINED_QUOTA, QUOTA
+from usage_billing.wire.subscription import CHANGED_SUBSCRIPTION
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+    from usage_billing.flows.administration.agree import AgreedChange, Precaution
 
 _COLUMNS = (
     *("id", "planId", "usageType", "version", "monthlyLimit", "price", "unitName", "subscriptionId", "effective"),
@@ -54,8 +61,9 @@ def command() -> None:
     help="next_period (as a next version unless said), period, now, start, or a time; one without an offset is UTC, or"
     " local to the subscription.",
 )
-@click.option("--now", "effective", flag_value=Effective.NOW.value, help="The same as --effective now.")
+@click.option("--now", "effective", flag_value=Effective.NOW.value, type=EFFECTIVE, help="The same as --effective now.")
 @_reprice_usage
+@rehearsable
 @json_option
 def create(
     *,
@@ -66,19 +74,21 @@ def create(
     price: dict[str, Any] | None,
     subscription_id: str | None,
     effective: str | datetime | None,
+    dry_run: bool,
+    expect_digest: str | None,
     as_json: bool,
     **given: Any,
 ) -> None:
     """Define a quota, or its next version.
 
     The first version of a plan holds from the running period on, and for subscriptions made after it from their start;
-    a later one from the next period on, or as --effective says.
+    a later one from the next period on, or as --effective says. --dry-run and --expect-digest go with --subscription.
     """
     from usage_billing.catalog.service import NewQuota
-    from usage_billing.flows.administration.define_quota import define_quota
+    from usage_billing.flows.administration.define_quota import define_quota, foresee_quota
 
     cost = _price(unit_price, price)
-    with writing() as session:
+    with _careful(dry_run=dry_run, expect_digest=expect_digest) as (session, precaution):
         new = NewQuota(
             plan_id=plan_id,
             usage_type=usage_type,
@@ -88,7 +98,11 @@ def create(
             effective=in_zone(effective, _zone_of(session, subscription_id)),
             **given,
         )
-        shape = wire.show(DEFINED_QUOTA, define_quota(session, new, actor=actor(), now=utc_now()))
+        if dry_run:
+            _print_looked(session, partial(foresee_quota, new=new, precaution=precaution), as_json=as_json)
+            return
+        made = define_quota(session, new, actor=actor(), now=utc_now(), precaution=precaution)
+        shape = wire.show(DEFINED_QUOTA, made)
     print_thing(shape, as_json=as_json)
 
 
@@ -139,17 +153,51 @@ def show(*, id: int, as_json: bool) -> None:
     help="next_period, period, now, start, or a time; one without an offset is local to the subscription.",
 )
 @_reprice_usage
+@rehearsable
 @json_option
-def end(*, id: int, effective: str | datetime, reprice_usage: bool, as_json: bool) -> None:
+def end(
+    *,
+    id: int,
+    effective: str | datetime,
+    reprice_usage: bool,
+    dry_run: bool,
+    expect_digest: str | None,
+    as_json: bool,
+) -> None:
     """End the version ID of a quota that is a subscription's own; then the plan's holds."""
     from usage_billing.catalog.queries import get_quota
-    from usage_billing.flows.administration.own_quotas import end_own_quota
+    from usage_billing.flows.administration.own_quotas import end_own_quota, foresee_end
 
-    with writing() as session:
+    with _careful(dry_run=dry_run, expect_digest=expect_digest) as (session, precaution):
         at = in_zone(effective, _zone_of(session, get_quota(session, id).subscription_id))
-        ended = end_own_quota(session, id, effective=at, reprice_usage=reprice_usage, actor=actor(), now=utc_now())
-        shape = wire.show(QUOTA, ended)
+        asked = {"effective": at, "reprice_usage": reprice_usage, "precaution": precaution}
+        if dry_run:
+            _print_looked(session, partial(foresee_end, quota_id=id, **asked), as_json=as_json)
+            return
+        shape = wire.show(QUOTA, end_own_quota(session, id, actor=actor(), now=utc_now(), **asked))
     print_thing(shape, as_json=as_json)
+
+
+@contextmanager
+def _careful(*, dry_run: bool, expect_digest: str | None) -> Iterator[tuple[Session, Precaution]]:
+    """A session for a change, or to look at one, and how careful that is."""
+    from usage_billing.db.session import read_only, transaction
+    from usage_billing.flows.administration.agree import Precaution
+
+    check_rehearsal(dry_run=dry_run, expect_digest=expect_digest)
+    with connected() as (settings, engine), (read_only if dry_run else transaction)(engine) as session:
+        yield session, Precaution(dry_run=dry_run, expected_digest=expect_digest, adjust_within=settings.adjust_within)
+
+
+def _print_looked(session: Session, look: Callable[..., AgreedChange], *, as_json: bool) -> None:
+    from usage_billing.reports.subscriptions import changed_view
+
+    now = utc_now()
+    shape = wire.show(CHANGED_SUBSCRIPTION, changed_view(session, look(session, now=now), now=now))
+    if as_json:
+        print_thing(shape, as_json=True)
+    else:
+        print_foreseen(shape)
 
 
 def _zone_of(session: Session, subscription_id: str | None) -> str:

@@ -1,6 +1,6 @@
 """A change of one subscription, whatever it is: locked, compared with what is agreed, stored, and reckoned anew."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from usage_billing.db.locks import lock_shards
 from usage_billing.flows.administration.decide import DesiredChange, check_free, decide, period_cut_at, reckoned_from
 from usage_billing.flows.administration.facts import CHANGED, tell_subscription
 from usage_billing.flows.administration.situation import Situation
-from usage_billing.flows.billing.foresee import Foreseen, foresee
+from usage_billing.flows.billing.foresee import Foreseen, TermsChange, foresee
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.flows.recording.void_later import void_later
 from usage_billing.invoicing.service import bring_drafts_forward
@@ -104,20 +104,16 @@ def agree(
     """
     decision = decide(session, subscription, desired, now=now)
     change, voided = decision.change, 0 if decision.later is None else decision.later.recordings
-    if precaution.dry_run or precaution.expected_digest is not None:
-        foreseen = foresee(session, decision.terms(session), now=now, adjust_within=precaution.adjust_within)
-        if precaution.dry_run:
-            return AgreedChange(
-                subscription=subscription,
-                effective_at=change.at,
-                changed=decision.changes,
-                voided_recordings=voided,
-                foreseen=foreseen,
-                ends=decision.ends,
-            )
-        if foreseen.digest != precaution.expected_digest:
-            message = "the change would charge something else than expected; look at it again"
-            raise Conflict(message, code="digest_changed")
+    foreseen = look(session, lambda: decision.terms(session), precaution, now=now)
+    if precaution.dry_run:
+        return AgreedChange(
+            subscription=subscription,
+            effective_at=change.at,
+            changed=decision.changes,
+            voided_recordings=voided,
+            foreseen=foreseen,
+            ends=decision.ends,
+        )
     if not decision.changes:
         return AgreedChange(subscription=subscription, effective_at=change.at, changed=False)
     if decision.later is not None:
@@ -132,6 +128,22 @@ def agree(
     told = {} if change.plan_id is None else {"planId": change.plan_id}
     note_change(session, subscription, action=action, at=change.at, actor=actor, now=now, **told)
     return AgreedChange(subscription=subscription, effective_at=change.at, changed=True, voided_recordings=voided)
+
+
+def look(
+    session: Session, terms: Callable[[], TermsChange], precaution: Precaution, *, now: datetime
+) -> Foreseen | None:
+    """What a change would charge, if that is to be shown or is expected; None otherwise.
+
+    Raises Conflict (``digest_changed``) where it would not do what was expected.
+    """
+    if not precaution.dry_run and precaution.expected_digest is None:
+        return None
+    foreseen = foresee(session, terms(), now=now, adjust_within=precaution.adjust_within)
+    if not precaution.dry_run and foreseen.digest != precaution.expected_digest:
+        message = "the change would charge something else than expected; look at it again"
+        raise Conflict(message, code="digest_changed")
+    return foreseen
 
 
 def withdraw(

@@ -1,4 +1,4 @@
-"""How much dearer recorded usage becomes by a version of a quota, reckoned period by period by the rules that bill."""
+"""How much dearer recorded usage becomes by a change of a quota, reckoned period by period by the rules that bill."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -18,8 +18,8 @@ from usage_billing.metering.queries import PeriodTotal, totals_of
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.queries import Contract, contracts_by_id
 
-Without = Callable[[QuotaBook], QuotaBook]
-"""The book as it would be without what is looked at."""
+Alter = Callable[[QuotaBook], QuotaBook]
+"""The book as it would be with what is looked at."""
 
 _AT_A_TIME = 500
 _NOTHING = Decimal(0)
@@ -35,17 +35,17 @@ _USERS = text("""
 """)
 
 
-def dearer_by(session: Session, scope: Scope, *, since: datetime, without: Without) -> Decimal:
+def dearer_by(session: Session, scope: Scope, *, since: datetime, alter: Alter) -> Decimal:
     """How much more recorded usage costs, in periods that bill after ``since``, in the plan's currency.
 
     What becomes cheaper is not set against it, and usage that had no price before does not become dearer.
     """
     found = list(session.scalars(_USERS, scope.asked(since)))
     slices = (found[start : start + _AT_A_TIME] for start in range(0, len(found), _AT_A_TIME))
-    return sum_of(_dearer(session, scope, ids, since, without) for ids in slices)
+    return sum_of(_dearer(session, scope, ids, since, alter) for ids in slices)
 
 
-def _dearer(session: Session, scope: Scope, ids: Sequence[str], since: datetime, without: Without) -> Decimal:
+def _dearer(session: Session, scope: Scope, ids: Sequence[str], since: datetime, alter: Alter) -> Decimal:
     contracts = contracts_by_id(session, ids)
     plans = {term.plan_id for contract in contracts for term in contract.timeline.terms}
     book = quotas_of(session, plans, subscription_ids=ids)
@@ -54,10 +54,10 @@ def _dearer(session: Session, scope: Scope, ids: Sequence[str], since: datetime,
     for total in totals_of(session, spans):
         if total.usage_type == scope.usage_type:
             counted[total.subscription_id].append(total)
-    before, more = without(book), _NOTHING
+    altered, more = alter(book), _NOTHING
     for contract in contracts:
-        old = _charges(session, contract, before, counted[contract.id])
-        for period, (charge, _) in _charges(session, contract, book, counted[contract.id]).items():
+        old = _charges(session, contract, book, counted[contract.id])
+        for period, (charge, _) in _charges(session, contract, altered, counted[contract.id]).items():
             was, priced = old.get(period, (_NOTHING, False))
             if priced and charge > was:
                 more = EXACT.add(more, EXACT.subtract(charge, was))

@@ -12,7 +12,7 @@ from usage_billing.core.errors import Conflict
 from usage_billing.core.periods import Period
 from usage_billing.flows.administration.situation import INSTANT, Situation, When
 from usage_billing.flows.billing.foresee import TermsChange
-from usage_billing.flows.billing.foreseen_books import changed_agreements, read_agreements
+from usage_billing.flows.billing.foreseen_terms import changed_agreements, read_agreements
 from usage_billing.metering.voids import LaterUsage, counting_usage, later_usage
 from usage_billing.subscriptions.agreed_changes import as_rule, changes_of
 from usage_billing.subscriptions.changes import Change, ChangeKind, Track, end_of, fold

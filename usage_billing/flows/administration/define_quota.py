@@ -11,7 +11,9 @@ from usage_billing.catalog import service
 from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.service import NewQuota
 from usage_billing.core.choices import Effective
+from usage_billing.core.errors import InvalidInput
 from usage_billing.db.locks import lock_shards
+from usage_billing.flows.administration.agree import PLAIN, AgreedChange, Precaution
 from usage_billing.flows.administration.effect import (
     EVER,
     Scope,
@@ -19,8 +21,8 @@ from usage_billing.flows.administration.effect import (
     check_not_invoiced,
     check_nothing_is_divided,
 )
-from usage_billing.flows.administration.own_quotas import define_own
-from usage_billing.flows.administration.quota_effects import check_price, note_quota, reckon_quota_anew, without_version
+from usage_billing.flows.administration.own_quotas import define_own, foresee_own
+from usage_billing.flows.administration.quota_effects import check_price, note_quota, reckon_quota_anew, with_version
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.metering.recording import SHARDS
 from usage_billing.rating.price import has_minimum
@@ -56,7 +58,9 @@ class DefinedQuota:
     unbilled: Unbilled | None = None
 
 
-def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) -> DefinedQuota:
+def define_quota(
+    session: Session, new: NewQuota, *, actor: str, now: datetime, precaution: Precaution = PLAIN
+) -> DefinedQuota:
     """Store a new version of a quota, and have billing look again at every summary that it applies to.
 
     Raises InvalidInput for an unknown plan, usage type or subscription, or a wrong price. Raises Conflict for an
@@ -64,7 +68,10 @@ def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) 
     (``usage_later``), and where recorded usage would become dearer unasked (``would_reprice``).
     """
     if new.subscription_id is not None:
-        return DefinedQuota(quota=define_own(session, new, new.subscription_id, actor=actor, now=now))
+        owner = new.subscription_id
+        return DefinedQuota(quota=define_own(session, new, owner, actor=actor, now=now, precaution=precaution))
+    if precaution.expected_digest is not None:
+        raise _only_own("/expectedDigest")
     scope, effective = Scope(plan_id=new.plan_id, usage_type=new.usage_type), new.effective
     at: datetime | None = None
     if effective == Effective.NOW or isinstance(effective, datetime):
@@ -80,13 +87,29 @@ def define_quota(session: Session, new: NewQuota, *, actor: str, now: datetime) 
         check_not_invoiced(session, scope, since=at, kinds=_USAGE)
     elif effective == Effective.START:
         check_not_invoiced(session, scope, since=EVER, kinds=_USAGE)
-    quota = service.add_quota_version(session, new, now=now, holds_from=at)
+    quota = service.next_quota_version(session, new, now=now, holds_from=at)
     since = EVER if effective == Effective.START else at or now
     if quota.version > 1 and quota.effective not in {Effective.NEXT_PERIOD, Effective.NOW}:
-        check_price(session, scope, since=since, repriced=new.reprice_usage, without=without_version(quota.id))
+        check_price(session, scope, since=since, repriced=new.reprice_usage, alter=with_version(quota, now=now))
+    service.store_quota_version(session, new, quota)
     reckon_quota_anew(session, quota, since=since)
     note_quota(session, quota, action="quota.defined", actor=actor, now=now)
     return DefinedQuota(quota=quota, unbilled=_unbilled(session, quota, since=since) if quota.version == 1 else None)
+
+
+def foresee_quota(session: Session, new: NewQuota, *, now: datetime, precaution: Precaution) -> AgreedChange:
+    """What a version of a subscription's own would charge and give back; nothing is locked or stored.
+
+    Raises as ``define_quota`` does, and InvalidInput for a plan's.
+    """
+    if new.subscription_id is None:
+        raise _only_own("/dryRun")
+    return foresee_own(session, new, new.subscription_id, now=now, precaution=precaution)
+
+
+def _only_own(pointer: str) -> InvalidInput:
+    message = "is for a quota of a subscription's own: name the subscriptionId"
+    return InvalidInput.field(pointer, message, code="not_supported")
 
 
 def _unbilled(session: Session, quota: UsageQuota, *, since: datetime) -> Unbilled | None:

@@ -1,7 +1,7 @@
 """Quotas of a subscription's own: given with it or later, and ended."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -14,7 +14,9 @@ from usage_billing.catalog.queries import get_quota
 from usage_billing.catalog.service import NewQuota
 from usage_billing.core.choices import Effective
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
-from usage_billing.flows.administration.agree import lock
+from usage_billing.flows.administration.agree import PLAIN, AgreedChange, Precaution, enter, look
+from usage_billing.flows.administration.dearer import Alter
+from usage_billing.flows.administration.decide import period_cut_at
 from usage_billing.flows.administration.effect import (
     Scope,
     after_the_latest,
@@ -27,8 +29,10 @@ from usage_billing.flows.administration.quota_effects import (
     note_quota,
     reckon_quota_anew,
     with_end,
-    without_version,
+    with_version,
 )
+from usage_billing.flows.billing.foresee import TermsChange
+from usage_billing.flows.billing.foreseen_terms import read_agreements, requoted_agreements
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
@@ -58,26 +62,50 @@ def give_own_quotas(
         note_quota(session, quota, action="quota.defined", actor=actor, now=now)
 
 
-def define_own(session: Session, new: NewQuota, owner: str, *, actor: str, now: datetime) -> UsageQuota:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Version:
+    """A version that is to be made, and the book with it; ``new`` says from when it holds."""
+
+    subscription: Subscription
+    new: NewQuota
+    quota: UsageQuota
+    at: datetime
+    alter: Alter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """An end of a version that is to be, and the book with it; ``changes`` is False where it ends by then already."""
+
+    subscription: Subscription
+    quota: UsageQuota
+    at: datetime
+    changes: bool
+    alter: Alter
+
+
+def define_own(
+    session: Session, new: NewQuota, owner: str, *, actor: str, now: datetime, precaution: Precaution = PLAIN
+) -> UsageQuota:
     """Store a version that is a subscription's own; raises as ``define_quota`` does."""
-    try:
-        lock(session, owner)
-    except NotFound as error:
-        message = f"there is no subscription {owner}"
-        raise InvalidInput.field("/subscriptionId", message, code="unknown_subscription") from error
-    plan_id = timelines_of(session, [owner])[owner].plan_at(now)
-    if plan_id != new.plan_id:
-        message = f"is not the plan of the subscription, {plan_id}"
-        raise InvalidInput.field("/planId", message, code="other_plan")
-    scope = Scope(plan_id=plan_id, usage_type=new.usage_type, subscription_id=owner)
-    effective = new.effective or _own_default(session, new)
-    at = _own_moment(session, scope, effective, now=now)
-    quota = service.add_quota_version(session, replace(new, effective=effective), now=now, holds_from=at)
-    if at < now:
-        check_price(session, scope, since=at, repriced=new.reprice_usage, without=without_version(quota.id))
-    reckon_quota_anew(session, quota, since=at)
+    version = _next_own(session, new, owner, precaution=precaution, now=now)
+    quota = version.quota
+    look(session, lambda: _terms(session, owner, version.alter, at=version.at), precaution, now=now)
+    service.store_quota_version(session, version.new, quota)
+    reckon_quota_anew(session, quota, since=version.at)
     note_quota(session, quota, action="quota.defined", actor=actor, now=now)
     return quota
+
+
+def foresee_own(session: Session, new: NewQuota, owner: str, *, now: datetime, precaution: Precaution) -> AgreedChange:
+    """What ``define_own`` would charge and give back; nothing is locked or stored. Raises as it does."""
+    version = _next_own(session, new, owner, precaution=precaution, now=now)
+    return AgreedChange(
+        subscription=version.subscription,
+        effective_at=version.at,
+        changed=True,
+        foreseen=look(session, lambda: _terms(session, owner, version.alter, at=version.at), precaution, now=now),
+    )
 
 
 def end_own_quota(
@@ -88,31 +116,90 @@ def end_own_quota(
     reprice_usage: bool = False,
     actor: str,
     now: datetime,
+    precaution: Precaution = PLAIN,
 ) -> UsageQuota:
     """End a version that is a subscription's own; from then on another of its own holds, or else the plan's.
 
     Raises NotFound; Conflict for a plan's (``plan_quota``), and otherwise as ``define_quota`` does.
     """
+    end = _end_of(session, quota_id, effective, repriced=reprice_usage, precaution=precaution, now=now)
+    quota, owner = end.quota, end.subscription.id
+    look(session, lambda: _terms(session, owner, end.alter, at=end.at), precaution, now=now)
+    end_at(quota, end.at)
+    if not end.changes:
+        return quota
+    tell_ends(session, service.own_versions(session, owner, quota.usage_type_id))
+    reckon_quota_anew(session, quota, since=end.at)
+    note_quota(session, quota, action="quota.ended", actor=actor, now=now)
+    return quota
+
+
+def foresee_end(
+    session: Session,
+    quota_id: int,
+    *,
+    effective: str | datetime = Effective.NEXT_PERIOD,
+    reprice_usage: bool = False,
+    now: datetime,
+    precaution: Precaution,
+) -> AgreedChange:
+    """What ``end_own_quota`` would charge and give back; nothing is locked or stored. Raises as it does."""
+    end = _end_of(session, quota_id, effective, repriced=reprice_usage, precaution=precaution, now=now)
+    owner = end.subscription.id
+    return AgreedChange(
+        subscription=end.subscription,
+        effective_at=end.at,
+        changed=end.changes,
+        foreseen=look(session, lambda: _terms(session, owner, end.alter, at=end.at), precaution, now=now),
+    )
+
+
+def _next_own(session: Session, new: NewQuota, owner: str, *, precaution: Precaution, now: datetime) -> _Version:
+    try:
+        subscription = enter(session, owner, precaution)
+    except NotFound as error:
+        message = f"there is no subscription {owner}"
+        raise InvalidInput.field("/subscriptionId", message, code="unknown_subscription") from error
+    plan_id = timelines_of(session, [owner])[owner].plan_at(now)
+    if plan_id != new.plan_id:
+        message = f"is not the plan of the subscription, {plan_id}"
+        raise InvalidInput.field("/planId", message, code="other_plan")
+    scope = Scope(plan_id=plan_id, usage_type=new.usage_type, subscription_id=owner)
+    effective = new.effective or _own_default(session, new)
+    asked, at = replace(new, effective=effective), _own_moment(session, scope, effective, now=now)
+    quota = service.next_quota_version(session, asked, now=now, holds_from=at, lock=not precaution.dry_run)
+    alter = with_version(quota, now=now)
+    if at < now:
+        check_price(session, scope, since=at, repriced=new.reprice_usage, alter=alter)
+    return _Version(subscription=subscription, new=asked, quota=quota, at=at, alter=alter)
+
+
+def _end_of(
+    session: Session, quota_id: int, effective: str | datetime, *, repriced: bool, precaution: Precaution, now: datetime
+) -> _End:
     quota = get_quota(session, quota_id)
     owner = quota.subscription_id
     if owner is None:
         message = f"quota {quota_id} is the plan's; a plan's quota is replaced by its next version"
         raise Conflict(message, code="plan_quota")
-    lock(session, owner)
+    subscription = enter(session, owner, precaution)
     session.refresh(quota)
     scope = Scope(plan_id=quota.plan_id, usage_type=quota.usage_type_id, subscription_id=owner)
     at = _own_moment(session, scope, effective, now=now)
-    before = quota.ended_at
-    end_at(quota, at)
-    if quota.ended_at == before:
-        return quota
-    tell_ends(session, service.own_versions(session, owner, quota.usage_type_id))
+    if quota.ended_at is not None and quota.ended_at <= at:
+        return _End(subscription=subscription, quota=quota, at=at, changes=False, alter=lambda book: book)
+    alter = with_end(quota.id, at)
     if at < now:
-        without = with_end(quota.id, before)
-        check_price(session, scope, since=at, repriced=reprice_usage, without=without)
-    reckon_quota_anew(session, quota, since=at)
-    note_quota(session, quota, action="quota.ended", actor=actor, now=now)
-    return quota
+        check_price(session, scope, since=at, repriced=repriced, alter=alter)
+    return _End(subscription=subscription, quota=quota, at=at, changes=True, alter=alter)
+
+
+def _terms(session: Session, owner: str, alter: Alter, *, at: datetime) -> TermsChange:
+    """What is agreed with a subscription before and after a change of its own quotas, to be billed in memory."""
+    before, other = read_agreements(session, [owner]), read_agreements(session, [owner])
+    since = period_cut_at(before.timelines[owner], at)
+    after = requoted_agreements(other, alter(other.quotas), since=since)
+    return TermsChange(subscription_id=owner, before=before, after=after, at=at, since=since)
 
 
 def _own_default(session: Session, new: NewQuota) -> Effective:

@@ -7,12 +7,13 @@ from sqlalchemy.orm import Session
 from usage_billing.audit.service import note
 from usage_billing.catalog.models import Plan, UsageQuota
 from usage_billing.catalog.queries import get_named
-from usage_billing.catalog.quotas import QuotaBook
+from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.choices import Effective
 from usage_billing.core.decimals import plain
 from usage_billing.core.errors import Conflict
+from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.core.money import money_text
-from usage_billing.flows.administration.dearer import Without, dearer_by
+from usage_billing.flows.administration.dearer import Alter, dearer_by
 from usage_billing.flows.administration.effect import Scope
 from usage_billing.metering.settling import reopen_for_quota, reopen_from
 from usage_billing.rating.currency import minor_unit
@@ -20,11 +21,11 @@ from usage_billing.rating.price import has_minimum
 from usage_billing.subscriptions.openings import open_again
 
 
-def check_price(session: Session, scope: Scope, *, since: datetime, repriced: bool, without: Without) -> None:
+def check_price(session: Session, scope: Scope, *, since: datetime, repriced: bool, alter: Alter) -> None:
     """Raises Conflict (``would_reprice``) where recorded usage becomes dearer and that is not said to be meant."""
     if repriced:
         return
-    more = dearer_by(session, scope, since=since, without=without)
+    more = dearer_by(session, scope, since=since, alter=alter)
     if more:
         currency = get_named(session, Plan, scope.plan_id).currency
         amount = f"{money_text(more, minor_unit(currency))} {currency}"
@@ -32,20 +33,34 @@ def check_price(session: Session, scope: Scope, *, since: datetime, repriced: bo
         raise Conflict(message, code="would_reprice")
 
 
-def without_version(quota_id: int) -> Without:
-    """The book without a version."""
+def with_version(version: UsageQuota, *, now: datetime) -> Alter:
+    """The book with a version that is not stored yet, the last of all."""
+    added = QuotaVersion(
+        id=MAX_BIGINT,
+        plan_id=version.plan_id,
+        limit=version.monthly_limit,
+        price=version.price,
+        unit_name=version.unit_name,
+        effective=version.effective,
+        exact=version.immediate,
+        first=version.version == 1 and version.subscription_id is None,
+        asked_at=version.asked_at or now,
+        effective_from=version.effective_from,
+        made_at=now,
+        ended_at=None,
+    )
 
     def book(known: QuotaBook) -> QuotaBook:
-        return known.changed(lambda quota: None if quota.id == quota_id else quota)
+        return known.with_version(version.usage_type_id, added, owner=version.subscription_id)
 
     return book
 
 
-def with_end(quota_id: int, ended_at: datetime | None) -> Without:
-    """The book with the end of a version as it was."""
+def with_end(quota_id: int, at: datetime) -> Alter:
+    """The book with a version ended at ``at``."""
 
     def book(known: QuotaBook) -> QuotaBook:
-        return known.changed(lambda quota: quota._replace(ended_at=ended_at) if quota.id == quota_id else quota)
+        return known.changed(lambda quota: quota._replace(ended_at=at) if quota.id == quota_id else quota)
 
     return book
 

@@ -1,7 +1,7 @@
 """The books as they would be: read at one moment without a lock, and changed in memory alone."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
@@ -9,8 +9,6 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds
-from usage_billing.catalog.queries import fees_of, plans_by_id, quotas_of
 from usage_billing.flows.billing.apply_terms import SummaryTerms
 from usage_billing.flows.billing.books import Agreements, DeskWork
 from usage_billing.flows.billing.foreseen_drafts import ForeseenDrafts
@@ -33,47 +31,8 @@ from usage_billing.metering.rewinding import as_it_stood, parts_beyond_of
 from usage_billing.metering.settling import read_unrated
 from usage_billing.metering.summaries import NewSummary, stored_keys
 from usage_billing.metering.unrated import UnratedSummary
-from usage_billing.subscriptions.lifecycle import Timeline
-from usage_billing.subscriptions.openings import read_to_bill
-from usage_billing.subscriptions.queries import timelines_of
 
 _NOTHING = Decimal(0)
-
-
-def read_agreements(session: Session, ids: Collection[str]) -> Agreements:
-    """What was agreed with these subscriptions, as it stands."""
-    subscriptions = read_to_bill(session, ids)
-    timelines = timelines_of(session, subscriptions.keys())
-    plans = plans_by_id(session, {term.plan_id for line in timelines.values() for term in line.terms})
-    quotas = quotas_of(session, plans, subscription_ids=subscriptions)
-    return Agreements(subscriptions, timelines, plans, quotas, fees_of(session, plans, subscription_ids=subscriptions))
-
-
-def changed_agreements(
-    session: Session,
-    before: Agreements,
-    timeline: Timeline,
-    *,
-    since: datetime,
-    ends: OwnEnds = NOTHING_ENDS,
-    at: datetime,
-) -> Agreements:
-    """``before``, of one subscription, with another timeline, which billing has not looked at from ``since`` on.
-
-    What ``ends`` of the subscription's own terms ends at ``at``.
-    """
-    ((name, one),) = before.subscriptions.items()
-    plans = plans_by_id(session, {term.plan_id for term in timeline.terms} | before.plans.keys())
-    opens_at = since if one.opens_at is None else min(one.opens_at, since)
-    quotas = quotas_of(session, plans, subscription_ids=[name])
-    fees = fees_of(session, plans, subscription_ids=[name])
-    return Agreements(
-        {name: replace(one, plan_id=timeline.terms[-1].plan_id, opens_at=opens_at)},
-        {name: timeline},
-        plans,
-        quotas.ended(at) if ends.quotas else quotas,
-        fees.ended(at) if ends.base_fee else fees,
-    )
 
 
 @dataclass(slots=True)

@@ -1,0 +1,60 @@
+"""What is agreed with subscriptions as it stands, and as it would be: what a look bills in memory."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds
+from usage_billing.catalog.queries import fees_of, plans_by_id, quotas_of
+from usage_billing.catalog.quotas import QuotaBook
+from usage_billing.flows.billing.books import Agreements
+from usage_billing.subscriptions.lifecycle import Timeline
+from usage_billing.subscriptions.openings import read_to_bill
+from usage_billing.subscriptions.queries import timelines_of
+
+
+def read_agreements(session: Session, ids: Collection[str]) -> Agreements:
+    """What was agreed with these subscriptions, as it stands."""
+    subscriptions = read_to_bill(session, ids)
+    timelines = timelines_of(session, subscriptions.keys())
+    plans = plans_by_id(session, {term.plan_id for line in timelines.values() for term in line.terms})
+    quotas = quotas_of(session, plans, subscription_ids=subscriptions)
+    return Agreements(subscriptions, timelines, plans, quotas, fees_of(session, plans, subscription_ids=subscriptions))
+
+
+def changed_agreements(
+    session: Session,
+    before: Agreements,
+    timeline: Timeline,
+    *,
+    since: datetime,
+    ends: OwnEnds = NOTHING_ENDS,
+    at: datetime,
+) -> Agreements:
+    """``before``, of one subscription, with another timeline, which billing has not looked at from ``since`` on.
+
+    What ``ends`` of the subscription's own terms ends at ``at``.
+    """
+    ((name, one),) = before.subscriptions.items()
+    plans = plans_by_id(session, {term.plan_id for term in timeline.terms} | before.plans.keys())
+    opens_at = since if one.opens_at is None else min(one.opens_at, since)
+    quotas = quotas_of(session, plans, subscription_ids=[name])
+    fees = fees_of(session, plans, subscription_ids=[name])
+    return Agreements(
+        {name: replace(one, plan_id=timeline.terms[-1].plan_id, opens_at=opens_at)},
+        {name: timeline},
+        plans,
+        quotas.ended(at) if ends.quotas else quotas,
+        fees.ended(at) if ends.base_fee else fees,
+    )
+
+
+def requoted_agreements(before: Agreements, quotas: QuotaBook, *, since: datetime) -> Agreements:
+    """``before`` with other quotas; billing has not looked at the subscriptions from ``since`` on."""
+    looked = {
+        name: replace(one, opens_at=since if one.opens_at is None else min(one.opens_at, since))
+        for name, one in before.subscriptions.items()
+    }
+    return before._replace(subscriptions=looked, quotas=quotas)
