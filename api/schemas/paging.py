@@ -32,10 +32,14 @@ class SpanQuery(Schema):
             raise ma.ValidationError({"to": [CodedText("must be after from", "out_of_range")]})
 
 
-class UsageQuery(SpanQuery):
-    """Which usage, and from which line on."""
+class CursorQuery(Schema):
+    """``cursor`` is the ``nextCursor`` of the page before; how much a page has is not for callers to say."""
 
     cursor = Passthrough({"type": "string", "maxLength": 1000}, load_default=None)
+
+
+class UsageQuery(CursorQuery, SpanQuery):
+    """Which usage, and from which line on."""
 
 
 class PagedSpanQuery(PageQuery, SpanQuery):

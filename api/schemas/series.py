@@ -45,7 +45,7 @@ class SeriesQuery(SpanQuery):
     usage_type = Identifier(required=True)
     by = Choice(*BY, load_default="day")
     zone = Text(data_key="timezone", maximum=64, load_default=None)
-    group_by = Names(load_default=())
+    group_by = Names()
     dimensions = Wanted(load_default=dict)
     top = Whole(minimum=1, maximum=10_000, load_default=None)
 

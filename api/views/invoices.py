@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.invoices_shown import shown_with_url
 from api.pagination import BY_ID, BY_NUMBER, BY_PLACE, filters_of, listed, read_cursor
 from api.schemas.billing import DocumentQuery, InvoicesQuery, PaymentSchema
 from api.schemas.paging import PageQuery
@@ -17,6 +18,7 @@ from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
+from usage_billing.core.limits import MAX_ITEMS
 from usage_billing.db.session import read_only
 from usage_billing.flows.billing import manage_invoices
 from usage_billing.flows.billing.manage_invoices import Payment
@@ -24,7 +26,7 @@ from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.queries import get_invoice, invoices_where, items_where
 from usage_billing.reports.explain import Explanation, explain
 from usage_billing.reports.invoice_page import POLICY, page_of_invoice
-from usage_billing.reports.invoices import MAX_ITEMS, InvoiceView, invoice_view, invoice_views, zone_of
+from usage_billing.reports.invoices import InvoiceView, invoice_view, invoice_views, zone_of
 from usage_billing.wire.explanation import EXPLANATION
 from usage_billing.wire.invoice import INVOICE, INVOICE_ITEM, INVOICE_ITEMS
 from usage_billing.wire.noun import page_of, show
@@ -66,10 +68,10 @@ def list_invoices(query: dict[str, Any]) -> dict[str, Any]:
 @blp.route("/<uuid:invoice_id>", methods=["GET"])
 @requires(BILLING_RUN, USAGE_READ, users=True)
 @blp.response(200, INVOICE)
-def show_invoice(invoice_id: UUID) -> InvoiceView:
-    """Show an invoice with its items."""
+def show_invoice(invoice_id: UUID) -> dict[str, Any]:
+    """Show an invoice with up to 1,000 of its items; `itemsUrl` leads to all where there are more."""
     with read_only(state().engine) as session:
-        return _seen(session, invoice_id)
+        return shown_with_url(_seen(session, invoice_id, items=MAX_ITEMS))
 
 
 @blp.route("/<uuid:invoice_id>/items", methods=["GET"])
@@ -111,7 +113,7 @@ def show_document(query: dict[str, Any], invoice_id: UUID) -> Response:  # noqa:
 @blp.route("/<uuid:invoice_id>/finalize", methods=["POST"])
 @requires(ADMIN)
 @blp.response(200, INVOICE)
-def finalize_invoice(invoice_id: UUID) -> InvoiceView:
+def finalize_invoice(invoice_id: UUID) -> dict[str, Any]:
     """Make a draft final whose period is over, without waiting for the grace time."""
     adjust_within = state().settings.adjust_within
     return _stepped(partial(manage_invoices.finalize_invoice, adjust_within=adjust_within), invoice_id)
@@ -121,7 +123,7 @@ def finalize_invoice(invoice_id: UUID) -> InvoiceView:
 @requires(ADMIN)
 @blp.arguments(PaymentSchema, required=False)
 @blp.response(200, INVOICE)
-def pay_invoice(payment: Payment, invoice_id: UUID) -> InvoiceView:
+def pay_invoice(payment: Payment, invoice_id: UUID) -> dict[str, Any]:
     """Remember that a final invoice was paid, whole: an `amount` other than `amountDue` is refused."""
     return _stepped(partial(manage_invoices.pay_invoice, payment=payment), invoice_id)
 
@@ -129,7 +131,7 @@ def pay_invoice(payment: Payment, invoice_id: UUID) -> InvoiceView:
 @blp.route("/<uuid:invoice_id>/void", methods=["POST"])
 @requires(ADMIN)
 @blp.response(200, INVOICE)
-def void_invoice(invoice_id: UUID) -> InvoiceView:
+def void_invoice(invoice_id: UUID) -> dict[str, Any]:
     """Take back a final invoice; the next run charges anew what it charged."""
     return _stepped(manage_invoices.void_invoice, invoice_id)
 
@@ -137,7 +139,7 @@ def void_invoice(invoice_id: UUID) -> InvoiceView:
 @blp.route("/<uuid:invoice_id>/uncollectible", methods=["POST"])
 @requires(ADMIN)
 @blp.response(200, INVOICE)
-def give_up_invoice(invoice_id: UUID) -> InvoiceView:
+def give_up_invoice(invoice_id: UUID) -> dict[str, Any]:
     """Remember that a final invoice will not be paid."""
     return _stepped(manage_invoices.give_up_invoice, invoice_id)
 
@@ -160,10 +162,10 @@ def _some_at_a_time(session: Session, invoices: Sequence[Invoice]) -> Iterator[I
         yield from invoice_views(session, invoices[start : start + _AT_A_TIME], items=MAX_ITEMS)
 
 
-def _seen(session: Session, invoice_id: UUID) -> InvoiceView:
-    """The invoice, if the caller may see it; raises NotFound."""
+def _seen(session: Session, invoice_id: UUID, *, items: int | None = None) -> InvoiceView:
+    """The invoice with all or up to ``items`` of its items, if the caller may see it; raises NotFound."""
     _check_seen(get_invoice(session, invoice_id))
-    return invoice_view(session, invoice_id)
+    return invoice_view(session, invoice_id, items=items)
 
 
 def _check_seen(invoice: Invoice) -> None:
@@ -172,7 +174,7 @@ def _check_seen(invoice: Invoice) -> None:
         raise NotFound(f"there is no invoice {invoice.id}")
 
 
-def _stepped(step: Step, invoice_id: UUID) -> InvoiceView:
+def _stepped(step: Step, invoice_id: UUID) -> dict[str, Any]:
     with writing() as session:
         step(session, invoice_id, actor=caller().actor, now=state().clock())
-        return invoice_view(session, invoice_id)
+        return shown_with_url(invoice_view(session, invoice_id, items=MAX_ITEMS))

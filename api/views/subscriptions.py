@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.etags import check_match, tagged, takes_if_match
+from api.invoices_shown import shown
 from api.locations import makes
-from api.pagination import BY_NAME, filters_of, listed
+from api.pagination import BY_NAME, BY_NUMBER, filters_of, listed, read_cursor
 from api.schemas.customers import (
     ChangePlanSchema,
     ChangeSchema,
@@ -19,11 +20,12 @@ from api.schemas.customers import (
     SubscriptionChangesSchema,
     SubscriptionsQuery,
 )
+from api.schemas.paging import CursorQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
-from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.core.limits import MAX_BIGINT, MAX_ITEMS
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import change_subscription, manage_subscriptions
 from usage_billing.flows.administration.agree import PLAIN, Precaution, enter
@@ -31,7 +33,7 @@ from usage_billing.flows.administration.decide import AskedChange, AskedSpan
 from usage_billing.flows.administration.move_start import move_start
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.upcoming_invoice import upcoming
-from usage_billing.reports.invoices import InvoiceView
+from usage_billing.reports.invoices import upcoming_page
 from usage_billing.reports.subscriptions import ChangedSubscriptionView, changed_view
 from usage_billing.subscriptions.changes import ChangeKind
 from usage_billing.subscriptions.models import Subscription
@@ -39,7 +41,7 @@ from usage_billing.subscriptions.moments import NOW
 from usage_billing.subscriptions.queries import get_subscription, subscriptions_where
 from usage_billing.subscriptions.service import NewSubscription
 from usage_billing.subscriptions.views import SubscriptionView, subscription_view, subscription_views
-from usage_billing.wire.invoice import INVOICE
+from usage_billing.wire.invoice import UPCOMING_INVOICE
 from usage_billing.wire.noun import page_of
 from usage_billing.wire.subscription import CHANGED_SUBSCRIPTION, SUBSCRIPTION
 
@@ -164,16 +166,21 @@ def take_back_scheduled_change(subscription_id: str, change_id: int) -> ChangedS
 
 @blp.route("/<identifier:subscription_id>/upcoming-invoice", methods=["GET"])
 @requires(BILLING_RUN, USAGE_READ, users=True)
-@blp.response(200, INVOICE)
-def show_upcoming_invoice(subscription_id: str) -> InvoiceView:
-    """Show the next invoice as billing would make it; ids of what is not stored yet hold for this answer."""
+@blp.arguments(CursorQuery, location="query")
+@blp.response(200, UPCOMING_INVOICE)
+def show_upcoming_invoice(query: dict[str, Any], subscription_id: str) -> dict[str, Any]:
+    """Show the next invoice as billing would make it; ids of what is not stored yet hold for this answer.
+
+    It shows up to 1,000 of its items; `nextCursor` brings the next. Each page is made anew from the books.
+    """
+    (after,) = read_cursor(query["cursor"], BY_NUMBER) or (0,)
     with read_only(state().engine) as session:
         if not caller().may_see(get_subscription(session, subscription_id).customer_id):
             raise NotFound(f"there is no subscription {subscription_id}")
         found = upcoming(session, subscription_id, now=state().clock(), adjust_within=state().settings.adjust_within)
         if found is None:
             raise NotFound("nothing is to be invoiced", code="nothing_upcoming")
-        return InvoiceView(invoice=found[0], items=found[1])
+        return shown(upcoming_page(found, most=MAX_ITEMS, after=after), after=after)
 
 
 def _changed(kind: ChangeKind, subscription_id: str, asked: AskedChange) -> ChangedSubscriptionView:

@@ -102,6 +102,29 @@ def test_an_invoice_is_explained_paid_or_taken_back(cli: Cli, final: str) -> Non
     assert (paid["paymentReference"], paid["paymentMethod"]) == ("E2E-4711", "cash")
 
 
+def test_of_many_items_the_first_are_shown_with_the_total_of_all(cli: Cli, world: Engine) -> None:
+    for name in ("a", "b", "c"):
+        assert cli("usage-types", "create", name, "--unit-name", "unit").code == 0
+        price = '{"model": "per_unit", "unitPrice": 1, "minimumAmount": 2}'
+        quota = ("quotas", "create", "--plan", "business", "--usage-type", name, "--limit", "0", "--price", price)
+        assert cli(*quota, "--currency", "USD").code == 0
+    whole = cli("invoices", "upcoming", "sub456", "--json")
+    some = cli("invoices", "upcoming", "sub456", "--limit", "2", "--json")
+    assert ([item["usageType"] for item in whole.json["items"]], whole.json["total"]) == (["a", "b", "c"], "6.00")
+    assert ([item["usageType"] for item in some.json["items"]], some.json["total"]) == (["a", "b"], "6.00")
+    assert "first 2 items" in some.err
+    assert "first" not in whole.err
+    assert cli("bill").code == 0
+    (listed,) = cli("invoices", "list", "--json").json
+    cut = cli("invoices", "show", listed["id"], "--limit", "2", "--json")
+    assert ([item["usageType"] for item in cut.json["items"]], cut.json["total"]) == (["a", "b"], "6.00")
+    assert (cut.json["itemsUrl"], listed["itemsUrl"]) == (f"/api/invoices/{listed['id']}/items", None)
+    assert "first 2 items" in cut.err
+    assert cli("invoices", "show", listed["id"], "--json").json == listed
+    assert cli("invoices", "list").out.count("6.00") == 1
+    assert cli("invoices", "show", listed["id"], "--limit", "0").code == 2
+
+
 def test_a_recording_is_taken_back_and_the_next_invoice_gives_it_back(cli: Cli, final: str) -> None:
     taken = cli("usage", "void", final, "--reason", "reported twice", "--json").json
     assert (taken["status"], taken["reason"]) == ("voided", "reported twice")

@@ -26,6 +26,9 @@ MAX_UNIT_NAME = 64
 MAX_KEY_NAME = 128
 """Characters of the name of an API key."""
 
+MAX_ITEMS = 1000
+"""Items of an invoice that an answer shows."""
+
 MAX_RATE = 10**9
 """Requests a minute that a key, or any credential, may be allowed."""
 

@@ -12,17 +12,18 @@ from usage_billing.invoicing.numbering import number_text
 from usage_billing.invoicing.queries import get_invoice
 from usage_billing.subscriptions.models import Subscription
 
-MAX_ITEMS = 1000
-"""How many items of an invoice a list shows."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceView:
-    """An invoice with its items in the order of their periods; ``items_url`` leads to all where some are left out."""
+    """An invoice with its items in the order of their periods; ``items_url`` leads to all where some are left out.
+
+    Of an invoice that is not stored, ``next`` is the position after these items; None when no more follow.
+    """
 
     invoice: Invoice
     items: Sequence[UsageInvoiceItem]
     items_url: str | None = None
+    next: tuple[int] | None = None
 
     @property
     def number(self) -> str | None:
@@ -30,9 +31,19 @@ class InvoiceView:
         return number_text(self.invoice.number)
 
 
-def invoice_view(session: Session, invoice_id: UUID) -> InvoiceView:
-    """One invoice with its items in the order of their periods; raises NotFound."""
-    return invoice_views(session, [get_invoice(session, invoice_id)])[0]
+def invoice_view(session: Session, invoice_id: UUID, *, items: int | None = None) -> InvoiceView:
+    """One invoice with its items in the order of their periods, or with up to ``items`` of them; raises NotFound."""
+    return invoice_views(session, [get_invoice(session, invoice_id)], items=items)[0]
+
+
+def upcoming_page(found: tuple[Invoice, Sequence[UsageInvoiceItem]], *, most: int, after: int = 0) -> InvoiceView:
+    """The upcoming invoice ``found`` with up to ``most`` of its items from position ``after`` on.
+
+    Its amounts are those of all its items.
+    """
+    invoice, items = found
+    end = after + most
+    return InvoiceView(invoice=invoice, items=items[after:end], next=(end,) if end < len(items) else None)
 
 
 def invoice_views(session: Session, invoices: Sequence[Invoice], *, items: int | None = None) -> list[InvoiceView]:
@@ -41,6 +52,11 @@ def invoice_views(session: Session, invoices: Sequence[Invoice], *, items: int |
     for item in session.scalars(_items_of([invoice.id for invoice in invoices], most=items)):
         found.setdefault(item.invoice_id, []).append(item)
     return [_view(invoice, found.get(invoice.id, []), items) for invoice in invoices]
+
+
+def items_url_of(invoice: Invoice) -> str:
+    """Where all items of a stored invoice are."""
+    return f"/api/invoices/{invoice.id}/items"
 
 
 def zone_of(session: Session, invoice: Invoice) -> str:
@@ -68,4 +84,4 @@ def _items_of(invoice_ids: Sequence[UUID], *, most: int | None) -> Select[UsageI
 def _view(invoice: Invoice, items: list[UsageInvoiceItem], most: int | None) -> InvoiceView:
     if most is None or len(items) <= most:
         return InvoiceView(invoice=invoice, items=items)
-    return InvoiceView(invoice=invoice, items=items[:most], items_url=f"/api/invoices/{invoice.id}/items")
+    return InvoiceView(invoice=invoice, items=items[:most], items_url=items_url_of(invoice))

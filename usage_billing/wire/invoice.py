@@ -83,9 +83,25 @@ INVOICE = Noun(
         Field(
             "itemsUrl",
             Text(),
-            "Where all of them are, if a list shows only the first; null otherwise.",
+            "Where all of them are, if there are more than these; null otherwise.",
             nullable=True,
             attribute="items_url",
+        ),
+    ),
+    row="invoice",
+)
+
+UPCOMING_INVOICE = Noun(
+    "UpcomingInvoice",
+    "The next invoice of a subscription as billing would make it; its amounts are those of all items, on every page.",
+    (
+        *INVOICE.fields,
+        Field(
+            "nextCursor",
+            Cursor(),
+            "What brings the next items; null on the last page.",
+            nullable=True,
+            attribute="next",
         ),
     ),
     row="invoice",

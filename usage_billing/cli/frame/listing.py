@@ -27,13 +27,14 @@ MAX_LIMIT = 100_000
 
 def limit_option(function: Function) -> Function:
     """``--limit N``: how many rows at most."""
+    return limit_of("many", usual=DEFAULT_LIMIT)(function)
+
+
+def limit_of(things: str, *, usual: int) -> Callable[[Function], Function]:
+    """``--limit N``: how many ``things`` at most, ``usual`` unless given."""
     return click.option(
-        "--limit",
-        type=click.IntRange(1, MAX_LIMIT),
-        default=DEFAULT_LIMIT,
-        show_default=True,
-        help="How many at most.",
-    )(function)
+        "--limit", type=click.IntRange(1, MAX_LIMIT), default=usual, show_default=True, help=f"How {things} at most."
+    )
 
 
 def span_options(of: str) -> Callable[[Function], Function]:

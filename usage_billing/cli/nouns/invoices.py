@@ -10,12 +10,13 @@ from uuid import UUID
 import click
 
 from usage_billing.cli.frame.database import actor, connected, load_settings, reading, writing
-from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
+from usage_billing.cli.frame.listing import example, first_rows, limit_of, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell, wide_option
 from usage_billing.cli.frame.times import TIME
 from usage_billing.cli.frame.types import AMOUNT, IDENTIFIER, METHOD, NAME
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
+from usage_billing.core.limits import MAX_ITEMS
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.wire import noun as wire
 from usage_billing.wire.explanation import EXPLANATION
@@ -31,6 +32,7 @@ _COLUMNS = ("id", "number", "userId", "subscriptionId", "kind", "status", "close
 _WIDE_ONLY = {"subscriptionId", "kind", "closesAt"}
 _ITEM_COLUMNS = ("usageType", "kind", "quantity", "unitPrice", "amount", "description")
 _STATUSES = [*map(str, InvoiceStatus)]
+_limit_option = limit_of("many items", usual=MAX_ITEMS)
 
 
 @click.group(epilog=example("invoices list --subscription sub456"))
@@ -55,7 +57,8 @@ def list_invoices(*, limit: int, as_json: bool, **asked: Any) -> None:
     statement = invoices_where(**asked).order_by(Invoice.place.desc(), Invoice.id.desc())
     with reading() as session:
         found = first_rows(session, statement, limit=limit)
-        rows = [wire.show(INVOICE, view) for view in invoice_views(session, found)]
+        views = invoice_views(session, found, items=MAX_ITEMS if as_json else 0)
+        rows = [wire.show(INVOICE, view) for view in views]
     shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
     empty = none_of("invoices", hint="usage-billing bill makes them from usage.", **asked)
     print_rows(shown, as_json=as_json, empty=empty, wide_only=_WIDE_ONLY)
@@ -63,14 +66,15 @@ def list_invoices(*, limit: int, as_json: bool, **asked: Any) -> None:
 
 @command.command(epilog=example("invoices show INV-00000001", "invoices show 01890a5d-ac96-774b-bcce-b302099a8057"))
 @click.argument("invoice")
+@_limit_option
 @wide_option
 @json_option
-def show(*, invoice: str, as_json: bool) -> None:
+def show(*, invoice: str, limit: int, as_json: bool) -> None:
     """Show INVOICE, by its number or id, with its items."""
     from usage_billing.reports.invoices import invoice_view
 
     with reading() as session:
-        shape = wire.show(INVOICE, invoice_view(session, _find(session, invoice).id))
+        shape = wire.show(INVOICE, invoice_view(session, _find(session, invoice).id, items=limit))
     print_invoice(shape, as_json=as_json)
 
 
@@ -89,9 +93,10 @@ def document(*, invoice: str) -> None:
 
 @command.command(epilog=example("invoices upcoming sub456"))
 @click.argument("subscription", type=IDENTIFIER)
+@_limit_option
 @wide_option
 @json_option
-def upcoming(*, subscription: str, as_json: bool) -> None:
+def upcoming(*, subscription: str, limit: int, as_json: bool) -> None:
     """Show the next invoice of SUBSCRIPTION as billing would make it by what is known now; nothing is stored.
 
     The next fee in advance is on it, and credit in hand is applied. Usage of an earlier period that has no invoice yet
@@ -99,7 +104,7 @@ def upcoming(*, subscription: str, as_json: bool) -> None:
     """
     from usage_billing.db.session import read_only
     from usage_billing.flows.billing.upcoming_invoice import upcoming as upcoming_invoice
-    from usage_billing.reports.invoices import InvoiceView
+    from usage_billing.reports.invoices import upcoming_page
     from usage_billing.subscriptions.queries import get_subscription
 
     with connected() as (settings, engine), read_only(engine) as session:
@@ -107,7 +112,10 @@ def upcoming(*, subscription: str, as_json: bool) -> None:
         found = upcoming_invoice(session, subscription, now=utc_now(), adjust_within=settings.adjust_within)
         if found is None:
             raise NotFound("nothing is to be invoiced", code="nothing_upcoming")
-        shape = wire.show(INVOICE, InvoiceView(invoice=found[0], items=found[1]))
+        page = upcoming_page(found, most=limit)
+        shape = wire.show(INVOICE, page)
+    if page.next is not None:
+        tell(f"These are the first {limit} items; --limit shows more.")
     print_invoice(shape, as_json=as_json)
 
 
@@ -195,7 +203,9 @@ def uncollectible(*, invoice: str, as_json: bool) -> None:
 
 
 def print_invoice(shape: wire.Shape, *, as_json: bool) -> None:
-    """Print an invoice with its items."""
+    """Print an invoice with its items. When it has more, a line on stderr says so."""
+    if shape["itemsUrl"] is not None:
+        tell(f"These are the first {len(shape['items'])} items; `usage-billing invoices show --limit` shows more.")
     if as_json:
         print_json(shape)
         return
@@ -215,7 +225,7 @@ def _step(flow: Callable[..., Invoice], invoice: str, *, as_json: bool) -> None:
     with writing() as session:
         found = _find(session, invoice).id
         flow(session, found, actor=actor(), now=utc_now())
-        shape = wire.show(INVOICE, invoice_view(session, found))
+        shape = wire.show(INVOICE, invoice_view(session, found, items=MAX_ITEMS))
     print_invoice(shape, as_json=as_json)
 
 
