@@ -10,6 +10,7 @@ _COUNTED = 1_000_000
 _TABLE = re.compile(r"^DROP TABLE (?:IF EXISTS )?(\w+)", re.MULTILINE)
 _FILLED = re.compile(r"^INSERT INTO (\w+)", re.MULTILINE)
 _COLUMN = re.compile(r"^ALTER TABLE (\w+) DROP COLUMN (?:IF EXISTS )?(\w+)", re.MULTILINE)
+_RENAMED = re.compile(r"^ALTER TABLE (\w+) RENAME COLUMN (\w+) TO (\w+)", re.MULTILINE)
 
 
 def find_losses(url: str, *, before: str, target: str) -> dict[str, int]:
@@ -26,7 +27,10 @@ def find_losses(url: str, *, before: str, target: str) -> dict[str, int]:
             there = set(inspect(connection).get_table_names()) - set(_FILLED.findall(filled))
             dropped = [name for name in _TABLE.findall(statements) if name in there]
             found = {name: _rows(connection, name) for name in dropped}
-            for table, column in _COLUMN.findall(statements):
+            # On the way a column may get the name that it had before, and go by that.
+            names = {(table, earlier): now for table, now, earlier in _RENAMED.findall(statements)}
+            for table, earlier in _COLUMN.findall(statements):
+                column = names.get((table, earlier), earlier)
                 if table in there and table not in found:
                     found[f"{table}.{column}"] = _rows(connection, table, filled=column)
     finally:

@@ -8,7 +8,7 @@ import click
 
 from usage_billing.cli.frame.database import load_settings, writing
 from usage_billing.cli.frame.listing import example
-from usage_billing.cli.frame.output import json_option, print_json, tell
+from usage_billing.cli.frame.output import json_option, print_json, tell, wide_option
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Conflict, InvalidInput, Unavailable
 
@@ -18,30 +18,40 @@ if TYPE_CHECKING:
 NOTHING = "base"
 
 
-@click.command(epilog=example("migrate"))
+@click.command(epilog=example("migrate", "migrate --dry-run"))
 @click.option("--to", "target", default="head", show_default=True, help="A revision, `head`, or `base` for none.")
 @click.option("--yes", is_flag=True, help="Go back although that deletes what earlier schemas had no place for.")
+@click.option("--dry-run", is_flag=True, help="Say which migrations would run and which drafts change; change nothing.")
+@wide_option
 @json_option
-def command(*, target: str, yes: bool, as_json: bool) -> None:
+def command(*, target: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Bring the database to the present schema; safe to run twice, and twice at once.
 
     Going back to an earlier revision deletes tables and columns that came later: it names what it would delete, and
     asks for --yes.
+    With --dry-run it changes nothing, says what it would do, and exits with 1 if drafts would change or something go.
     The keys of USAGE_BILLING_ADMIN_KEY and INTERNAL_API_KEY, where they are set, hold from then on.
     """
     from sqlalchemy.exc import OperationalError
 
     from usage_billing.cli.frame.errors import database_reason
     from usage_billing.cli.migration.migrate import downgrade, upgrade
+    from usage_billing.cli.migration.rehearsing import rehearse
 
     settings = load_settings()
     url = settings.require_direct_database()
-    if _keys_given(settings):
+    if dry_run and yes:
+        raise InvalidInput("--yes deletes and --dry-run changes nothing: take one of them")
+    if not dry_run and _keys_given(settings):
         settings.require_secret()  # said before anything is changed
     steps = known_revisions()
     wanted = _position(steps, target)
     try:
         before = current_revision(url)
+        if dry_run:
+            _position(steps, before)
+            rehearse(settings, steps, before=before, after=steps[wanted], as_json=as_json)
+            return
         if wanted < _position(steps, before):
             _allow_losses(url, before=before, target=target, yes=yes)
             tell(f"Taking back what is above {target}.")
