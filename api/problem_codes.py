@@ -57,7 +57,7 @@ CODES: dict[str, str] = {
     "not_paused": "No longer sent: to resume what runs changes nothing (200, changed false).",
     "not_running": "No period of the subscription is under way.",
     "not_started": "The subscription has not started by then.",
-    "nothing_due": "Nothing on the draft is due any more; the next run takes it away.",
+    "nothing_due": "Nothing is owed on the invoice, or nothing is left on the draft, which the next run takes away.",
     "period_open": "The period of the invoice is not over yet.",
     "plan_quota": "The quota is its plan's, not a subscription's own: its next version replaces it.",
     "usage_before": "Usage counts that a later start would leave out, or another one divide anew.",

@@ -64,6 +64,14 @@ def test_what_is_restored_elsewhere_is_the_same(
     there.dispose()
 
 
+def test_it_is_restored_beside_an_inbox_from_which_all_was_taken(
+    console: Cli, saved: Path, elsewhere: str, inbox: Inbox, drain: Callable[[], int]
+) -> None:
+    assert drain() == 5  # a stream keeps its last id, and takes none before it
+    assert console("restore", str(saved), DATABASE_URL=elsewhere).code == 0
+    assert inbox.waiting() == 5
+
+
 def test_a_backup_is_for_its_owner_alone_and_never_over_another(console: Cli, saved: Path) -> None:
     assert saved.stat().st_mode & 0o077 == 0
     again = console("backup", "backup")

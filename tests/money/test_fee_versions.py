@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from tests.money.house import House, day, make_house
 from tests.money.test_versions import LATER, TWO, UNIT
 from tests.support.books import scalars
-from usage_billing.core.errors import Conflict
+from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.db.session import transaction
 from usage_billing.flows.administration.change_subscription import take_back
 from usage_billing.flows.administration.own_quotas import end_own_quota
@@ -175,3 +175,12 @@ def test_taking_a_move_back_leaves_the_end_that_a_quota_was_given(house: House) 
     for month in (2, 3):
         house.bill(day(1, month=month) + LATER)
     assert final(house) == D("10", "20")
+
+
+def test_quotas_of_its_own_do_not_end_where_it_stays_on_its_plan(house: House) -> None:
+    house.plan("a")
+    house.subscribe()
+    house.quota("a", "0", UNIT, own="s", effective="start")
+    with pytest.raises(InvalidInput, match="DELETE /api/quotas"):
+        house.change("change_plan", at=day(11), plan_id="a", own={"quotas": "end"})
+    house.change("change_plan", at=day(11), plan_id="a")

@@ -236,3 +236,16 @@ def test_two_subscriptions_that_share_one_credit_do_not_spend_it_twice(billed: H
     assert applied == [30, 30]
     assert billed.balance() == 0
     check_everything(billed.engine)
+
+
+@pytest.mark.parametrize("step", ["pay", "give_up"])
+def test_nothing_is_paid_or_given_up_where_nothing_is_owed(house: House, step: str) -> None:
+    house.plan("a", fee="31", base_fee_timing="advance")
+    house.subscribe()
+    house.bill(day(1) + timedelta(hours=2))
+    house.change("pause", at=day(11))
+    house.bill(day(11))
+    credit = next(id for id, found in zip(house.ids(), house.invoices(), strict=True) if found[2] < 0)
+    with pytest.raises(Conflict) as refused:
+        house.by_hand(step, credit)
+    assert refused.value.code == "nothing_due"

@@ -24,6 +24,8 @@ redis.call('XADD', KEYS[1], ARGV[1], 'd', ARGV[2], 'n', ARGV[3])
 redis.call('INCRBY', KEYS[2], ARGV[3])
 redis.call('INCRBY', KEYS[3], #ARGV[2])
 """
+# A stream from which all was taken still refuses ids that are not above its last one.
+_FORGET = "if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end"
 
 
 def save_inbox(url: str, path: Path) -> int:
@@ -64,6 +66,8 @@ def require_empty(url: str, *, replace: bool) -> None:
                 )
             if replace:
                 redis.ask("DEL", keys.WAITING, keys.BYTES, *map(keys.stream, range(SHARDS)))
+            for shard in range(SHARDS):
+                redis.ask("EVAL", _FORGET, "1", keys.stream(shard))
     except (OSError, ValueError) as error:
         raise _silent(error) from None
 

@@ -43,7 +43,9 @@ def command(*, directory: Path, replace: bool, as_json: bool) -> None:
         print_json({"schema": manifest.schema, "waiting": manifest.waiting, "secretIsAnother": other})
     else:
         click.echo(f"Restored the backup of {manifest.started_at}, with {manifest.waiting} waiting recordings.")
-        click.echo("Next: usage-billing verify, then start workers and beat, then the API.")
+        click.echo(
+            "Next: usage-billing verify, then start workers and beat, then the API; or usage-billing up, then verify."
+        )
     if other:
         tell("USAGE_BILLING_SECRET is not that of the backup (in secrets.json under `up`): no API key holds.")
         raise click.exceptions.Exit(ExitCode.FINDINGS)

@@ -27,8 +27,20 @@ if TYPE_CHECKING:
 
     from usage_billing.access.service import IssuedKey
 
-_COLUMNS = ("prefix", "name", "scopes", "createdAt", "expiresAt", "revokedAt", "lastUsedAt", "id")
-_WIDE_ONLY = {"createdAt", "revokedAt", "id"}
+_COLUMNS = (
+    "prefix",
+    "name",
+    "scopes",
+    "createdAt",
+    "expiresAt",
+    "revokedAt",
+    "lastUsedAt",
+    "source",
+    "usageTypes",
+    "userIds",
+    "id",
+)
+_WIDE_ONLY = {"createdAt", "revokedAt", "source", "usageTypes", "userIds", "id"}
 
 
 @click.group(epilog=example("keys create --name reports --scope usage:write --scope usage:read"))

@@ -10,8 +10,11 @@ from usage_billing.cli.frame.output import json_option, pick, print_rows, print_
 from usage_billing.wire import noun as wire
 from usage_billing.wire.billing_run import RUN
 
-_WIDE_ONLY = {"dryRun", "requestedBy", "startedAt", "finishedAt", "items"}
-_COLUMNS = ("id", "asOf", "status", "dryRun", "requestedBy", "startedAt", "finishedAt", "items", "finalized", "amounts")
+_WIDE_ONLY = {"requestedBy", "startedAt", "finishedAt", "items", "finalized"}
+_COLUMNS = (
+    *("id", "asOf", "status", "outcome", "dryRun", "requestedBy", "startedAt", "finishedAt", "items", "finalized"),
+    "amounts",
+)
 
 
 @click.group(epilog=example("runs list"))

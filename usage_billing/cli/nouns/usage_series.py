@@ -13,6 +13,7 @@ from usage_billing.cli.frame.output import json_option, print_rows, print_thing,
 from usage_billing.cli.frame.times import TIME
 from usage_billing.cli.frame.types import IDENTIFIER
 from usage_billing.core.clock import utc_now
+from usage_billing.core.decimals import plain
 from usage_billing.wire import noun as wire
 from usage_billing.wire.series import USAGE_SERIES
 
@@ -49,7 +50,7 @@ def series(*, subscription: str, as_json: bool, group_by: Sequence[str], **given
         {
             "start": _local(window.start),
             **{_name(one.dimensions): one.texts[place] for one in found.series if group_by},
-            "all": f"{sums[place]:f}",
+            "all": plain(sums[place]),
             "": "#" * int(abs(sums[place]) / most * _BAR),
         }
         for place, window in enumerate(found.windows)

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds
-from usage_billing.core.errors import Conflict
+from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds, own_terms_after
+from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.periods import Period
 from usage_billing.flows.administration.situation import INSTANT, Situation, When
 from usage_billing.flows.billing.foresee import TermsChange
@@ -119,6 +119,9 @@ def decide(session: Session, subscription: Subscription, desired: DesiredChange,
     _check_fits(subscription, change, changes)
     kept, started = _without(changes, change), subscription.started_at
     if fold(started, [*kept, change]) == fold(started, changes):
+        if desired.ends.quotas and own_terms_after(session, subscription.id, NOTHING_ENDS, at=change.at)[0]:
+            message = "it is on the plan already, and stays; DELETE /api/quotas/:id ends a quota of its own"
+            raise InvalidInput.field("/own", message, code="contradiction")
         return Decision(subscription=subscription, timeline=timeline, kept=changes, change=change, changes=False)
     until = here.until(change.at, track=change.track)
     return Decision(

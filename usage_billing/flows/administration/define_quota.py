@@ -83,8 +83,8 @@ def define_quota(
         at = after_the_latest(session, scope, now=now)
     elif isinstance(effective, datetime):
         at = effective
-        check_nothing_is_divided(session, scope, at=at)
         check_not_invoiced(session, scope, since=at, kinds=_USAGE)
+        check_nothing_is_divided(session, scope, at=at)
     elif effective == Effective.START:
         check_not_invoiced(session, scope, since=EVER, kinds=_USAGE)
     quota = service.next_quota_version(session, new, now=now, holds_from=at)

@@ -72,6 +72,7 @@ def pay_invoice(
     """
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, InvoiceStatus.PAID)
+    _check_owed(invoice)
     due = invoice.amount_due
     if payment.amount is not None and payment.amount != due:
         shown = money_text(due, minor_unit(invoice.currency))
@@ -84,9 +85,13 @@ def pay_invoice(
 
 
 def give_up_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
-    """Note that an invoice will not be paid (uncollectible); raises NotFound, and Conflict unless it is finalized."""
+    """Note that an invoice will not be paid (uncollectible).
+
+    Raises NotFound; Conflict unless it is finalized, and where nothing is owed on it.
+    """
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, InvoiceStatus.UNCOLLECTIBLE)
+    _check_owed(invoice)
     invoice.status = InvoiceStatus.UNCOLLECTIBLE
     return _noted(session, invoice, UNCOLLECTIBLE, actor, now)
 
@@ -109,6 +114,11 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
     balance = lock_balances(session, [(invoice.customer_id, invoice.currency)])[invoice.customer_id, invoice.currency]
     undo(session, balance, invoice_id=invoice_id)
     return _noted(session, invoice, VOIDED, actor, now)
+
+
+def _check_owed(invoice: Invoice) -> None:
+    if invoice.amount_due <= 0:
+        raise Conflict("nothing is owed on the invoice", code="nothing_due")
 
 
 def _nothing_due() -> Conflict:
