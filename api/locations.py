@@ -17,8 +17,11 @@ _PLACE = "place_of_what_it_makes"
 _MADE = frozenset({201, 202})
 
 
-def makes(place: str, *, named: str = "id") -> Callable[[View], View]:
-    """Mark a view that makes what is then at ``place``, followed by the value of the answer's field ``named``."""
+def makes(place: str, *, named: str | None = "id") -> Callable[[View], View]:
+    """Mark a view that makes what is then at ``place``, followed by the value of the answer's field ``named``.
+
+    With ``named`` None ``place`` itself is where it is listed; ``{name}`` in it is a part of the request's path.
+    """
 
     def mark(view: View) -> View:
         setattr(view, _PLACE, (place, named))
@@ -32,9 +35,9 @@ def init_app(app: Flask) -> None:
     app.after_request(_tell)
 
 
-def place_of(app: Flask, endpoint: str) -> tuple[str, str] | None:
+def place_of(app: Flask, endpoint: str) -> tuple[str, str | None] | None:
     """Where a view puts what it makes, and the field that names it; None when it is not marked."""
-    place: tuple[str, str] | None = getattr(app.view_functions[endpoint], _PLACE, None)
+    place: tuple[str, str | None] | None = getattr(app.view_functions[endpoint], _PLACE, None)
     return place
 
 
@@ -43,6 +46,8 @@ def _tell(response: Response) -> Response:
     if response.status_code in _MADE and endpoint is not None:
         place = place_of(current_app, endpoint)
         if place is not None:
-            name = msgspec.json.decode(response.get_data())[place[1]]
-            response.headers["Location"] = f"{state().public_address}{place[0]}/{quote(str(name), safe='')}"
+            begins, named = place
+            parts = {name: quote(str(part), safe="") for name, part in (this_request().view_args or {}).items()}
+            name = "" if named is None else "/" + quote(str(msgspec.json.decode(response.get_data())[named]), safe="")
+            response.headers["Location"] = f"{state().public_address}{begins.format(**parts)}{name}"
     return response

@@ -79,6 +79,7 @@ def change_plan(name: str, plan_id: str) -> Plan:
 @requires(ADMIN)
 @blp.arguments(NewPlanVersionSchema)
 @blp.response(201, PLAN_VERSION)
+@makes("/api/plans/{plan_id}/versions", named=None)
 def define_plan_version(body: dict[str, Any], plan_id: str) -> PlanVersion:
     """Define the next version of a plan's base fee; fees become dearer for the past only where that is said."""
     new = NewPlanVersion(plan_id=plan_id, **body)

@@ -29,19 +29,23 @@ OF_THINGS_THAT_ARE_THERE = frozenset(
 )
 # Of what the document allows, some is refused for a reason that a schema cannot tell.
 IN_WORDS = frozenset({"unknown_currency", "unknown_zone", "bad_cursor"})
-# Bounds of times, places of numbers, what a price or metadata may hold: the document says them in words.
+# Bounds of times, places of numbers, what a price, metadata or an expression may hold: the document says them in words.
 _TOLD = re.compile(
     "must (have at most 12 decimal places|be between 1970|lie between 2000|be after from|(not )?be in the future)"
 )
-_INNER = re.compile("(/events/[0-9]+)?/metadata|(/quotas/[0-9]+)?/price(/|$)")
-# Of two fields one is required.
-_ONE_OF_TWO = frozenset({("/unitPrice", "required"), ("/quantity", "required")})
+_INNER = re.compile("(/events/[0-9]+)?/metadata|(/quotas/[0-9]+)?/price(/|$)|/(where|value|dimensions)(/|$)")
+# Of several fields one is required.
+_ONE_OF_SEVERAL = frozenset(
+    (name, "required") for name in ("", "/unitPrice", "/quantity", "/endedAt", "/subscriptionId")
+)
 
 
 def _is_foreseeable(error: dict[str, Any]) -> bool:
     """Whether the document could have told that this is refused."""
     where, code = error.get("pointer", ""), error["code"]
-    if code in OF_THINGS_THAT_ARE_THERE | IN_WORDS or (re.sub("^/quotas/[0-9]+", "", where), code) in _ONE_OF_TWO:
+    if error.get("parameter") == "dimensions":  # a text that has to be JSON
+        return False
+    if code in OF_THINGS_THAT_ARE_THERE | IN_WORDS or (re.sub("^/quotas/[0-9]+", "", where), code) in _ONE_OF_SEVERAL:
         return False
     return not (_INNER.match(where) or (code in {"out_of_range", "not_a_decimal"} and _TOLD.match(error["detail"])))
 

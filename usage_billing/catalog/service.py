@@ -108,7 +108,7 @@ def _check_plan(new: NewPlan) -> None:
 def add_usage_type(session: Session, new: NewUsageType) -> UsageType:
     """Store ``new``; raises Conflict when the id is taken, InvalidInput for an aggregation that only a meter has."""
     if new.aggregation != "sum" and new.of is None:
-        message = "without of only sum is supported: other aggregations are a meter's"
+        message = "only sum, unless of says which recordings a meter measures"
         raise InvalidInput.field("/aggregation", message, code="not_supported")
     added = session.scalars(
         insert(UsageType)
