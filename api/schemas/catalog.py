@@ -1,11 +1,12 @@
 """Plans, usage types and quotas on the wire."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import REQUIRED, CodedText, OneFieldSchema, Schema, ValueSchema
+from api.schemas.base import REQUIRED, CodedText, OneFieldSchema, ValueSchema
 from api.schemas.fields import Amount, Choice, CurrencyCode, Flag, Identifier, NewIdentifier, Text, Whole
 from api.schemas.moments import EffectiveMoment
 from api.schemas.paging import PageQuery
@@ -13,6 +14,7 @@ from api.schemas.prices import Price
 from api.schemas.rehearsals import RehearsableSchema
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.own_quota import OwnQuota
+from usage_billing.catalog.plan_versions import NewPlanVersion
 from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE, plain
@@ -43,17 +45,23 @@ class NewPlanSchema(ValueSchema):
     payment_days = Whole(maximum=MAX_COUNT, load_default=30)
 
 
-class NewPlanVersionSchema(Schema):
+class NewPlanVersionSchema(ValueSchema):
     """The next version of a plan's base fee, per period, charged as before unless ``baseFeeTiming`` says otherwise.
 
     From when it holds ``effective`` says, as of a quota. Where fees of periods that have begun become dearer, say
     ``repriceUsage``.
     """
 
+    builds = NewPlanVersion
+
     base_fee = Amount(maximum=MAX_PRICE, required=True)
     base_fee_timing = Choice(*FeeTiming, load_default=None)
     effective = EffectiveMoment(load_default=Effective.NEXT_PERIOD)
     reprice_usage = Flag(load_default=False)
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Without the plan, which the path names."""
+        return {"plan_id": "", **data}
 
 
 class PlanChangesSchema(OneFieldSchema):
@@ -129,8 +137,20 @@ class NewQuotaSchema(RehearsableSchema, OwnQuotaSchema):
         return careful | {"new": NewQuota(**super().arguments(data))}
 
 
-class EndQuotaSchema(RehearsableSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedEnd:
+    """From when a quota is to hold no more, whether that may make usage dearer, and what of a dry run is asked."""
+
+    effective: str | datetime
+    reprice_usage: bool
+    dry_run: bool
+    expected_digest: str | None
+
+
+class EndQuotaSchema(RehearsableSchema, ValueSchema):
     """From when a quota of a subscription's own holds no more. Where that makes usage dearer, say ``repriceUsage``."""
+
+    builds = AskedEnd
 
     effective = EffectiveMoment(load_default=Effective.NEXT_PERIOD)
     reprice_usage = Flag(load_default=False)

@@ -1,5 +1,6 @@
 """Plans: what is sold."""
 
+from dataclasses import replace
 from typing import Any
 
 from api.arguments import Blueprint
@@ -80,11 +81,11 @@ def change_plan(name: str, plan_id: str) -> Plan:
 @blp.arguments(NewPlanVersionSchema)
 @blp.response(201, PLAN_VERSION)
 @makes("/api/plans/{plan_id}/versions", named=None)
-def define_plan_version(body: dict[str, Any], plan_id: str) -> PlanVersion:
+def define_plan_version(new: NewPlanVersion, plan_id: str) -> PlanVersion:
     """Define the next version of a plan's base fee; fees become dearer for the past only where that is said."""
-    new = NewPlanVersion(plan_id=plan_id, **body)
+    named = replace(new, plan_id=plan_id)
     with writing() as session:
-        return plan_versions.define_plan_version(session, new, actor=caller().actor, now=state().clock())
+        return plan_versions.define_plan_version(session, named, actor=caller().actor, now=state().clock())
 
 
 @blp.route("/<identifier:plan_id>/versions", methods=["GET"])

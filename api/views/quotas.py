@@ -12,7 +12,7 @@ from api.auth import caller, requires
 from api.json_provider import json_response
 from api.locations import makes
 from api.pagination import BY_NUMBER, filters_of, listed
-from api.schemas.catalog import AskedQuota, EndQuotaSchema, NewQuotaSchema, QuotasQuery
+from api.schemas.catalog import AskedEnd, AskedQuota, EndQuotaSchema, NewQuotaSchema, QuotasQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
@@ -86,15 +86,14 @@ def show_quota(quota_id: int) -> UsageQuota:
 @requires(ADMIN)
 @blp.arguments(EndQuotaSchema, required=False)
 @blp.doc(responses={"200": _ENDED})
-def end_quota(body: dict[str, Any], quota_id: int) -> Response:
+def end_quota(asked: AskedEnd, quota_id: int) -> Response:
     """End a quota of a subscription's own, with the next period unless `effective` says otherwise."""
-    careful = _precaution(dry_run=body.pop("dry_run", False), expected_digest=body.pop("expected_digest", None))
+    careful = _precaution(dry_run=asked.dry_run, expected_digest=asked.expected_digest)
+    end = partial(end_own_quota, quota_id=quota_id, effective=asked.effective, reprice_usage=asked.reprice_usage)
     if careful.dry_run:
-        return _looked(partial(foresee_end, quota_id=quota_id, precaution=careful, **body))
+        return _looked(partial(foresee_end, *end.args, **end.keywords, precaution=careful))
     with writing() as session:
-        now = state().clock()
-        ended = end_own_quota(session, quota_id, **body, actor=caller().actor, now=now, precaution=careful)
-        return json_response(show(QUOTA, ended))
+        return json_response(show(QUOTA, end(session, actor=caller().actor, now=state().clock(), precaution=careful)))
 
 
 def _precaution(*, dry_run: bool, expected_digest: str | None) -> Precaution:

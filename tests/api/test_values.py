@@ -39,7 +39,7 @@ def test_a_plan() -> None:
 def test_a_unit_price_is_a_price_and_effective_now_is_immediate() -> None:
     quota = NewQuota(plan_id="gold", usage_type="report", limit=Decimal(3), price=dict(BY_UNIT), effective="now")
     body = {"planId": "gold", **PRICED, "unitPrice": "0.50", "effective": "now"}
-    assert NewQuotaSchema().load(body) == quota
+    assert NewQuotaSchema().load(body).new == quota
 
 
 def test_a_subscription_with_quotas_of_its_own() -> None:
@@ -55,7 +55,6 @@ def test_a_subscription_with_quotas_of_its_own() -> None:
         ({"name": "Ann"}, CustomerChanges(name="Ann")),
         ({"email": None}, CustomerChanges(email=None)),
         ({"name": "Ann", "email": "a@b.example"}, CustomerChanges(name="Ann", email="a@b.example")),
-        ({}, CustomerChanges()),
     ],
 )
 def test_a_change_of_a_customer_has_what_was_given(body: dict[str, Any], changes: CustomerChanges) -> None:
@@ -80,7 +79,7 @@ def test_a_wrong_body_builds_nothing() -> None:
         NewPlanSchema().load({"id": "gold"})
 
 
-@pytest.mark.parametrize("schema", [schema for schema in schemas() if is_dataclass(schema.builds)])
+@pytest.mark.parametrize("schema", [schema for schema in schemas() if is_dataclass(getattr(schema, "builds", None))])
 def test_defaults_are_those_of_the_domain(schema: type[ValueSchema]) -> None:
     """A body and a command that leave something out mean the same."""
     loaded = {name: field.load_default for name, field in schema().fields.items()}
