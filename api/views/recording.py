@@ -26,7 +26,7 @@ _KEY_HEADER = {
     "in": "header",
     "name": "Idempotency-Key",
     "description": "The same as `idempotencyKey` in the body.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,128}$"},
+    "schema": {"type": "string", "maxLength": 1024},
 }
 
 

@@ -28,7 +28,7 @@ OF_THINGS_THAT_ARE_THERE = frozenset(
     }
 )
 # Of what the document allows, some is refused for a reason that a schema cannot tell.
-IN_WORDS = frozenset({"unknown_currency", "unknown_zone", "bad_cursor"})
+IN_WORDS = frozenset({"unknown_currency", "unknown_zone", "bad_cursor", "not_supported"})
 # Bounds of times, places of numbers, what a price, metadata or an expression may hold: the document says them in words.
 _TOLD = re.compile(
     "must (have at most 12 decimal places|be between 1970|lie between 2000|be after from|(not )?be in the future)"
