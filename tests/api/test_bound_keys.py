@@ -93,6 +93,16 @@ def test_a_successor_has_the_bounds_and_both_record_for_a_while(admin: FlaskClie
         assert record(call_as(one["key"]), usageType="report") == REFUSED
 
 
+def test_a_source_is_not_given_away_while_a_rotated_key_still_records_by_it(admin: FlaskClient) -> None:
+    key = made(admin, source="till 7")
+    new = admin.post(f"/api/api-keys/{key['id']}/rotate").json
+    assert admin.post(f"/api/api-keys/{new['id']}/revoke").status_code == 200
+    taken = admin.post("/api/api-keys", json=WRITE | {"source": "till 7"})
+    assert (taken.status_code, taken.json["code"]) == (409, "already_exists")
+    assert admin.post(f"/api/api-keys/{key['id']}/revoke").status_code == 200
+    assert made(admin, source="till 7")["source"] == "till 7"
+
+
 @pytest.mark.parametrize(
     ("wrong", "pointer", "code"),
     [

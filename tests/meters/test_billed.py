@@ -17,6 +17,7 @@ from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
+from usage_billing.metering.recording import Recording
 from usage_billing.reports.explain import events_behind, explain
 from usage_billing.reports.verify.books import find_differences
 
@@ -36,7 +37,9 @@ def metered(engine: Engine) -> Iterator[Engine]:
         assert [str(found) for found in find_differences(session)] == []
 
 
-def call(tokens: object, *, at: datetime = JUNE, now: datetime = JUNE, status: str = "ok", model: str = "gpt"):  # type: ignore[no-untyped-def]
+def call(
+    tokens: object, *, at: datetime = JUNE, now: datetime = JUNE, status: str = "ok", model: str = "gpt"
+) -> Recording:
     metadata = json.dumps({"tokens": tokens, "status": status, "model": model, "direction": "in"})
     return make_recording(now=now, occurred_at=at, metadata=metadata)
 
@@ -50,7 +53,7 @@ def items(engine: Engine) -> list[tuple[str, str, Decimal, Decimal]]:
             .where(UsageInvoiceItem.usage_type_id == "tokens")
             .order_by(UsageInvoiceItem.created_at)
         )
-        return [tuple(row) for row in rows]  # type: ignore[misc]
+        return [(row.status, row.kind, row.quantity, row.amount) for row in rows]
 
 
 def test_a_run_counts_what_is_new_and_charges_the_total(metered: Engine) -> None:

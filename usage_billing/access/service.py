@@ -64,10 +64,9 @@ def issue_key(
 ) -> IssuedKey:
     """Make and store a key.
 
-    Raises InvalidInput for a scope that does not exist, and for one beside usage:write if the key is bound; Conflict
-    for a source that another key is bound to.
+    Raises InvalidInput for a scope that does not exist, and for one beside usage:write if the key is bound.
     """
-    _check_bounds(session, bounds, scopes)
+    _check_bounds(bounds, scopes)
     text = make_key()
     row = ApiKey(
         id=id or new_id(),
@@ -185,17 +184,20 @@ def rotate_key(session: Session, key_id: UUID, *, secret: str, rotation: Rotatio
     return replace(issued, replaced=old)
 
 
-def _check_bounds(session: Session, bounds: Bounds, scopes: Iterable[str]) -> None:
-    if bounds == UNBOUND:
+def check_source_is_free(session: Session, source: str | None, *, now: datetime) -> None:
+    """Raises Conflict for a source that another key is bound to, also one that was rotated and still holds."""
+    if source is None:
         return
-    if set(scopes) != {USAGE_WRITE}:
+    holds = or_(ApiKey.replaced_by.is_(None), ApiKey.expires_at > now)
+    other = session.scalar(select(ApiKey.prefix).where(ApiKey.source == source, ApiKey.revoked_at.is_(None), holds))
+    if other is not None:
+        raise Conflict(f"the source {source} is that of key {other}; revoke it first", code="already_exists")
+
+
+def _check_bounds(bounds: Bounds, scopes: Iterable[str]) -> None:
+    if bounds != UNBOUND and set(scopes) != {USAGE_WRITE}:
         message = f"of a key that is bound may be {USAGE_WRITE} alone"
         raise InvalidInput.field("/scopes", message, code="contradiction")
-    taken = select(ApiKey.prefix).where(
-        ApiKey.source == bounds.source, ApiKey.revoked_at.is_(None), ApiKey.replaced_by.is_(None)
-    )
-    if bounds.source is not None and (other := session.scalar(taken)) is not None:
-        raise Conflict(f"the source {bounds.source} is that of key {other}; revoke it first", code="already_exists")
 
 
 def _checked(scopes: Iterable[str]) -> list[str]:

@@ -25,7 +25,7 @@ class Expression:
         return compile_python(self.node, self.want)
 
     def sql(self, compiler: SqlCompiler) -> str:
-        """The same in SQL."""
+        """The SQL text that gives, in PostgreSQL, what ``evaluate`` gives in Python."""
         return compiler.compile(self.node, self.want)
 
     def number(self, metadata: Metadata) -> Decimal | None:

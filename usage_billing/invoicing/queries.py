@@ -196,7 +196,7 @@ def is_invoiced(session: Session, subscription_id: str) -> bool:
 
 
 def copy_of(invoice: Invoice) -> Invoice:
-    """The same invoice, in no session: what is changed in it is stored nowhere."""
+    """A copy of an invoice that belongs to no session: changes to the copy are stored nowhere."""
     return Invoice(**{column.key: getattr(invoice, column.key) for column in Invoice.__table__.columns})
 
 

@@ -113,17 +113,6 @@ def agreed_over(
     return AgreedPeriod(period, terms[0].starts_at, terms[-1].ends_at, timeline.zone, tuple(parts))
 
 
-def agreed_at(
-    timeline: Timeline, quotas: QuotaBook, subscription_id: str, usage_type_id: str, instant: datetime
-) -> AgreedSegment | None:
-    """The segment and the quota at ``instant``; None when the subscription is paused or not running then."""
-    segment = timeline.segment_at(instant)
-    if segment is None:
-        return None
-    parts = agreed_within(timeline, quotas, subscription_id, usage_type_id, segment)
-    return next(part for part in parts if instant < part.end)
-
-
 def agreed_within(
     timeline: Timeline, quotas: QuotaBook, subscription_id: str, usage_type_id: str, segment: Segment
 ) -> Iterator[AgreedSegment]:

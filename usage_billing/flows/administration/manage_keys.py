@@ -15,8 +15,13 @@ from usage_billing.core.errors import InvalidInput
 
 
 def create_key(session: Session, new: NewKey, *, secret: str, actor: str, now: datetime) -> IssuedKey:
-    """Issue ``new``; raises InvalidInput for an unknown scope, or an ``expires_at`` that is not in the future."""
+    """Issue a key.
+
+    Raises InvalidInput for an unknown scope, or an ``expires_at`` that is not in the future; Conflict for a source that
+    another key is bound to.
+    """
     _check_future(new.expires_at, now)
+    service.check_source_is_free(session, new.bounds.source, now=now)
     issued = service.issue_key(
         session,
         name=new.name,

@@ -1,7 +1,7 @@
 """What a batch needs from the catalogue and the subscriptions, read in few statements before it is counted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -93,7 +93,7 @@ class Context:
         if len(segments) == 1 and running.is_whole:
             course = quota_course(timeline, self.quotas, subscription_id, usage_type, running.plan_id)
             if not cuts_within(course, running):
-                return _plain(subscription_id, usage_type, running, course.at(running.start))
+                return _of_whole_period(subscription_id, usage_type, running, course.at(running.start))
         agreed = agreed_over(timeline, self.quotas, subscription_id, usage_type, running.period, segments)
         part = agreed.part_at(recording.occurred_at)
         if part is None:
@@ -113,8 +113,10 @@ class Context:
         return found
 
 
-def _plain(subscription_id: str, usage_type_id: str, segment: Segment, quota: QuotaVersion | None) -> NewSummary:
-    """As ``new_summary`` makes it, of a period in which nothing changes, as most are."""
+def _of_whole_period(
+    subscription_id: str, usage_type_id: str, segment: Segment, quota: QuotaVersion | None
+) -> NewSummary:
+    """The summary to be made where nothing changes in the period, as in most: the whole limit is its budget."""
     return NewSummary(
         key=SummaryKey(subscription_id, usage_type_id, segment.start),
         period_end=segment.end,
@@ -126,18 +128,10 @@ def _plain(subscription_id: str, usage_type_id: str, segment: Segment, quota: Qu
 
 def new_summary(subscription_id: str, usage_type_id: str, agreed: AgreedPeriod, part: AgreedSegment) -> NewSummary:
     """The summary to be made for a segment under the quota that holds in it now."""
-    segment = part.segment
-    # Where it begins with the subscribed part of the period and ends with it, the whole limit is its budget.
-    is_plain = agreed.is_whole and not segment.first
-    return NewSummary(
-        key=SummaryKey(subscription_id, usage_type_id, segment.start),
-        period_end=segment.end,
-        bills_at=segment.bills_at,
-        quota_id=None if part.quota is None else part.quota.id,
-        limit=part.limit,
-        share=None if is_plain else (agreed, agreed.parts.index(part)),
-        cut=None if agreed.is_whole else agreed,
-    )
+    whole = _of_whole_period(subscription_id, usage_type_id, part.segment, part.quota)
+    if agreed.is_whole and part.segment.is_whole:
+        return whole
+    return replace(whole, share=(agreed, agreed.parts.index(part)), cut=None if agreed.is_whole else agreed)
 
 
 def summary_of(session: Session, summary_id: int) -> NewSummary:
