@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+INSTANT = timedelta(microseconds=1)
+"""From one instant to the next: times are kept to the microsecond."""
+
 _FINER = re.compile(r"(?<=\.\d{6})\d+")
 _LEAP = re.compile(r"([Tt ]\d\d:\d\d):60(?:\.\d+)?(?=[Zz+-])")
 # The longest text, 2026-01-31T12:00:00.123456Z, that cannot spell an instant finer than a microsecond.

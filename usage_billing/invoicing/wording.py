@@ -5,12 +5,13 @@ in another language is made of the same parts.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-_INSTANT = timedelta(microseconds=1)
+from usage_billing.core.instants import INSTANT
+
 _MONTHS = (
     "January",
     "February",
@@ -42,7 +43,7 @@ class Wording(NamedTuple):
 @lru_cache(maxsize=1024)
 def days_of(start: datetime, end: datetime, zone: str) -> Mapping[str, str]:
     """The local days of a period, the last one included: what stands in a sentence of it."""
-    first, last = (at.astimezone(ZoneInfo(zone)).date() for at in (start, max(start, end - _INSTANT)))
+    first, last = (at.astimezone(ZoneInfo(zone)).date() for at in (start, max(start, end - INSTANT)))
     return {"from": first.isoformat(), "to": last.isoformat()}
 
 

@@ -4,7 +4,7 @@
 refers to, and those rows are never deleted. The unique keys stay: they are what keeps a recording from counting twice.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from usage_billing.core.instants import INSTANT
 from usage_billing.core.limits import MAX_ACTOR
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Quantity, Total
@@ -51,7 +52,6 @@ PLACE = "usage_place(occurred_at, ordinal)"
 index's pages half empty."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _PLACES = 1024  # in one microsecond
 # 8 bytes reach some 285 years before and after the epoch.
 _FIRST, _LAST = datetime(1700, 1, 1, tzinfo=UTC), datetime(2250, 1, 1, tzinfo=UTC)
@@ -121,7 +121,7 @@ class Usage(Base):
 
 def first_place(instant: datetime) -> int:
     """The lowest place of a recording that occurred at ``instant``. Outside 1700 to 2250 it is that of the bound."""
-    return (min(max(instant, _FIRST), _LAST) - _EPOCH) // _MICROSECOND * _PLACES
+    return (min(max(instant, _FIRST), _LAST) - _EPOCH) // INSTANT * _PLACES
 
 
 class UsageDuplicate(Base):

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, func, select, text, true
 from sqlalchemy.orm import Session
 
+from usage_billing.core.instants import INSTANT
 from usage_billing.metering.models import Usage, UsageVoid
 
 _VOID = text(
@@ -18,7 +19,6 @@ _VOID = text(
     " FROM unnest(CAST(:ids AS uuid[]), CAST(:summaries AS bigint[])) WITH ORDINALITY AS v (id, summary, place)"
     " JOIN usage_summaries AS s ON s.id = v.summary"
 )
-_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class LaterUsage:
     @property
     def first_free(self) -> datetime:
         """The first instant after all of them."""
-        return self.latest + _INSTANT
+        return self.latest + INSTANT
 
 
 class CountingUsage(NamedTuple):

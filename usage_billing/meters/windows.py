@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Cadence, Period, period_at
 
 BY = ("hour", "day", "week", "month")
@@ -37,7 +38,7 @@ def _hours(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[Period]:
 
 
 def _is_full(instant: datetime, zone: ZoneInfo) -> bool:
-    before = (instant - timedelta(microseconds=1)).astimezone(zone)
+    before = (instant - INSTANT).astimezone(zone)
     here = instant.astimezone(zone)
     changes = (here.utcoffset() or timedelta()) - (before.utcoffset() or timedelta())
     return here.minute == 0 or bool(changes % timedelta(hours=1))

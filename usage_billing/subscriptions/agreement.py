@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from usage_billing.catalog.fees import FeeBook, FeeVersion
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.choices import NOT_AT_ALL
+from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Period
 from usage_billing.core.versions import ALWAYS, Course, Some, before, course_of, effective_instant, is_always
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
-INSTANT = timedelta(microseconds=1)
 Given = TypeVar("Given", QuotaVersion, FeeVersion)
 
 

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds, own_terms_after
 from usage_billing.core.errors import Conflict, InvalidInput
+from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Period
-from usage_billing.flows.administration.situation import INSTANT, Situation, When
+from usage_billing.flows.administration.situation import Situation, When
+from usage_billing.flows.billing.agreements import changed_agreements, read_agreements
 from usage_billing.flows.billing.foresee import TermsChange
-from usage_billing.flows.billing.foreseen_terms import changed_agreements, read_agreements
 from usage_billing.metering.voids import LaterUsage, counting_usage, later_usage
 from usage_billing.subscriptions.agreed_changes import as_rule, changes_of
 from usage_billing.subscriptions.changes import Change, ChangeKind, Track, end_of, fold

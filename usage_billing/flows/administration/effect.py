@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.choices import Effective
 from usage_billing.core.errors import Conflict
+from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import period_at
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.metering.models import first_place
@@ -32,7 +33,6 @@ class Scope:
         return names | {"since": since, "first": first_place(since)}
 
 
-_INSTANT = timedelta(microseconds=1)
 _FINAL = text("""
     SELECT max(i.closes_at)
     FROM invoices AS i
@@ -98,14 +98,14 @@ def own_moment(timeline: Timeline, effective: str | datetime, *, now: datetime) 
 def after_the_latest(session: Session, scope: Scope, *, now: datetime) -> datetime:
     """``now``, or right after the latest recording in ``scope`` where a sender's clock runs ahead."""
     later = session.execute(_LATER, scope.asked(now) | {"cut": False}).one()
-    return now if later.latest is None else max(now, later.latest.astimezone(UTC) + _INSTANT)
+    return now if later.latest is None else max(now, later.latest.astimezone(UTC) + INSTANT)
 
 
 def check_nothing_is_divided(session: Session, scope: Scope, *, at: datetime) -> None:
     """Raises Conflict (``usage_later``) where ``at`` lies within a segment and usage of the segment lies after it."""
     later = session.execute(_LATER, scope.asked(at) | {"cut": True}).one()
     if later.recordings:
-        first = later.latest.astimezone(UTC) + _INSTANT
+        first = later.latest.astimezone(UTC) + INSTANT
         message = (
             f"{later.recordings} recordings of periods that it would divide occurred after that moment; the first"
             f" possible one is {first.isoformat()}, or the start of a period"

@@ -1,6 +1,6 @@
 """Moving the start of a subscription, while nothing of it is final."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,6 @@ from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
 
 _ALWAYS = datetime(1700, 1, 1, tzinfo=UTC)
-_INSTANT = timedelta(microseconds=1)
 OFFERED = 100
 """How many recordings in quarantine an answer names."""
 

@@ -31,8 +31,8 @@ from usage_billing.flows.administration.quota_effects import (
     with_end,
     with_version,
 )
+from usage_billing.flows.billing.agreements import read_agreements, requoted_agreements
 from usage_billing.flows.billing.foresee import TermsChange
-from usage_billing.flows.billing.foreseen_terms import read_agreements, requoted_agreements
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of

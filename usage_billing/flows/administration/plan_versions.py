@@ -1,6 +1,6 @@
 """Versions of base fees: a plan's, and those that subscriptions are given."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from sqlalchemy import select, text
@@ -14,6 +14,7 @@ from usage_billing.catalog.queries import fees_of, get_named
 from usage_billing.core.choices import Effective
 from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.errors import Conflict
+from usage_billing.core.instants import INSTANT
 from usage_billing.core.money import money_text
 from usage_billing.flows.administration.effect import EVER, Scope, check_not_invoiced
 from usage_billing.invoicing.lifecycle import InvoiceKind
@@ -24,7 +25,6 @@ from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 from usage_billing.subscriptions.openings import lock_to_open, open_again
 from usage_billing.subscriptions.queries import timelines_of
 
-_INSTANT = timedelta(microseconds=1)
 _AT_A_TIME = 500
 _NOTHING = Decimal(0)
 _FINAL = (InvoiceKind.PERIOD, InvoiceKind.CHANGE)
@@ -85,7 +85,7 @@ def give_own_fee(
 def _check_in_advance(session: Session, plan_id: str, *, since: datetime, running: bool) -> None:
     begun: datetime | None = session.scalar(_IN_ADVANCE, {"plan": plan_id, "since": since, "running": running})
     if begun is not None:
-        first = (begun.astimezone(UTC) + _INSTANT).isoformat()
+        first = (begun.astimezone(UTC) + INSTANT).isoformat()
         message = f"fees in advance are invoiced of periods that begin by then; the first possible instant is {first}"
         raise Conflict(message, code="already_invoiced")
 

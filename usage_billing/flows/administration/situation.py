@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import Conflict
+from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import period_at
 from usage_billing.metering.voids import later_usage
 from usage_billing.subscriptions.changes import Change, Track
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.moments import NOW, PERIOD_END
-
-INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,10 @@ from usage_billing.balances.service import lock_balances
 from usage_billing.core.errors import InvalidInput
 from usage_billing.db.clock import database_now
 from usage_billing.db.words import plain_words
+from usage_billing.flows.billing.agreements import lock_agreements
 from usage_billing.flows.billing.finalize_invoices import finalize_invoices
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.run_outcome import SliceOutcome
-from usage_billing.flows.billing.stored_books import lock_agreements
 
 ITS_OWN_FAULT = (
     DataError,

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
+from usage_billing.flows.billing.agreements import read_agreements
 from usage_billing.flows.billing.foreseen_books import foreseen_books
-from usage_billing.flows.billing.foreseen_terms import read_agreements
 from usage_billing.flows.billing.invoice_subscriptions import charge_subscriptions
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 

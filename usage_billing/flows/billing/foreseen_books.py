@@ -53,9 +53,10 @@ class ForeseenBooks:
         self.fees.drop(opening.looked, keep=opening.fees)
         self.fees.put(opening.fees)
         there = {summary.key for summary in self.summaries.values()}
-        there |= stored_keys(self.session, [new.key for new in opening.summaries])  # what is settled was not read
-        for new in opening.summaries:
-            if new.key not in there:
+        missing = [new for new in opening.summaries if new.key not in there]
+        settled = stored_keys(self.session, [new.key for new in missing]) if missing else set()  # those were not read
+        for new in missing:
+            if new.key not in settled:
                 made = _empty(next(self._ids), new)
                 self.summaries[made.id] = made
                 self._unsettled.add(made.id)

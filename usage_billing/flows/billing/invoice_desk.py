@@ -13,6 +13,7 @@ from uuid import UUID
 from usage_billing.core.clock import as_text
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.identifiers import new_id
+from usage_billing.core.instants import INSTANT
 from usage_billing.flows.billing.books import DeskWork
 from usage_billing.flows.billing.claims import Claim
 from usage_billing.flows.billing.run_outcome import SliceOutcome
@@ -23,7 +24,6 @@ from usage_billing.invoicing.queries import DraftItem, History, InvoiceKey, Stan
 from usage_billing.invoicing.service import NewDraft
 from usage_billing.subscriptions.lifecycle import Timeline
 
-_INSTANT = timedelta(microseconds=1)
 _NOTHING = Decimal(0)
 _NEVER = EarlierCharge()
 
@@ -119,7 +119,7 @@ class Desk:
         name = claim.subscription.id
         if name not in self._corrections:
             while not self._takes(claim, slot):
-                slot = slot._replace(closes_at=slot.closes_at + _INSTANT)
+                slot = slot._replace(closes_at=slot.closes_at + INSTANT)
             self._corrections[name] = self._draft_of(claim, slot)
         return self._corrections[name]
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.billing_runs.pin import Pin
 from usage_billing.catalog.quotas import QuotaVersion
+from usage_billing.flows.billing.agreements import lock_agreements
 from usage_billing.flows.billing.apply_terms import SummaryTerms, aggregate, may_be_cut
 from usage_billing.flows.billing.books import Agreements, Books
 from usage_billing.flows.billing.charge_periods import bases_of
@@ -16,7 +17,7 @@ from usage_billing.flows.billing.invoice_desk import Desk, earliest_closings
 from usage_billing.flows.billing.open_periods import open_periods
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
-from usage_billing.flows.billing.stored_books import StoredBooks, lock_agreements
+from usage_billing.flows.billing.stored_books import StoredBooks
 from usage_billing.flows.folding.fold_meters import fold_subscriptions
 from usage_billing.invoicing.builder import Basis, Tariff
 from usage_billing.metering.unrated import UnratedSummary

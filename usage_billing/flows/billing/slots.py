@@ -8,13 +8,13 @@ Any other adjustment stands on the draft of the running period if that closes so
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Period, period_at
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.settings import ADJUSTMENT_DAYS
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 ADJUSTMENT_SPAN = timedelta(days=ADJUSTMENT_DAYS)
-_INSTANT = timedelta(microseconds=1)
 
 
 class Slot(NamedTuple):
@@ -65,7 +65,7 @@ def running_slot(timeline: Timeline, as_of: datetime) -> Slot | None:
 def correction_slot(timeline: Timeline, as_of: datetime) -> Slot:
     """A correction made at ``as_of``; it shows the period under way, of a subscription that ended its last one."""
     ended = timeline.terms[-1].ends_at
-    moment = as_of if ended is None else min(as_of, ended - _INSTANT)
+    moment = as_of if ended is None else min(as_of, ended - INSTANT)
     term = timeline.term_at(moment) or timeline.terms[0]
     period = period_at(max(moment, term.starts_at), zone=timeline.zone, cadence=term.terms.cadence)
     return Slot(InvoiceKind.CORRECTION, as_of, Period(period.start, min(period.end, ended or period.end)))
@@ -73,14 +73,14 @@ def correction_slot(timeline: Timeline, as_of: datetime) -> Slot:
 
 def _change_slot(timeline: Timeline, at: datetime) -> Slot:
     """It shows what is left of the billing period that runs from ``at`` on, or else of the one that was cut."""
-    segment = timeline.segment_at(at) or timeline.segment_at(at - _INSTANT)
-    return Slot(InvoiceKind.CHANGE, at, Period(at, segment.period.end if segment else at + _INSTANT))
+    segment = timeline.segment_at(at) or timeline.segment_at(at - INSTANT)
+    return Slot(InvoiceKind.CHANGE, at, Period(at, segment.period.end if segment else at + INSTANT))
 
 
 def _period_that_closes(timeline: Timeline, at: datetime) -> Period | None:
     """The last billing period that ran before ``at``, if its invoice closes just then."""
     for term in reversed(timeline.terms):
         if not term.paused and term.starts_at < at:
-            segment = timeline.segment_at(min(at, term.ends_at or at) - _INSTANT)
+            segment = timeline.segment_at(min(at, term.ends_at or at) - INSTANT)
             return Period(segment.period.start, at) if segment and segment.bills_at == at else None
     return None

@@ -9,9 +9,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.billing_runs.pins import pins_of
-from usage_billing.catalog.queries import fees_of, hold_plans, quotas_of
 from usage_billing.flows.billing.apply_terms import SummaryTerms
-from usage_billing.flows.billing.books import Agreements, DeskWork
+from usage_billing.flows.billing.books import DeskWork
 from usage_billing.flows.billing.open_periods import Opening
 from usage_billing.flows.billing.pinned import as_pinned
 from usage_billing.invoicing.fees import DueFee, drop_other_fees, lock_uncharged, put_fees, settle_fees
@@ -25,17 +24,7 @@ from usage_billing.metering.summaries import create_summaries
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.progress import lagging
 from usage_billing.meters.queries import sources_of
-from usage_billing.subscriptions.openings import lock_to_bill, save_openings
-from usage_billing.subscriptions.queries import timelines_of
-
-
-def lock_agreements(session: Session, ids: Collection[str]) -> Agreements:
-    """Lock these subscriptions and hold the plans that they are or were on."""
-    subscriptions = lock_to_bill(session, ids)
-    timelines = timelines_of(session, subscriptions.keys())
-    plans = hold_plans(session, {term.plan_id for line in timelines.values() for term in line.terms})
-    quotas = quotas_of(session, plans, subscription_ids=subscriptions)
-    return Agreements(subscriptions, timelines, plans, quotas, fees_of(session, plans, subscription_ids=subscriptions))
+from usage_billing.subscriptions.openings import save_openings
 
 
 @dataclass(slots=True)

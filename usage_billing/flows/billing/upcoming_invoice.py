@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from usage_billing.flows.billing.agreements import read_agreements
 from usage_billing.flows.billing.finalize_invoices import apply_credit
 from usage_billing.flows.billing.foreseen_books import foreseen_books
-from usage_billing.flows.billing.foreseen_terms import read_agreements
 from usage_billing.flows.billing.invoice_subscriptions import charge_subscriptions
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN, running_slot
 from usage_billing.invoicing.lifecycle import InvoiceKind

@@ -1,25 +1,39 @@
-"""What is agreed with subscriptions as it stands, and as it would be: what a look bills in memory."""
+"""What is agreed with subscriptions: as it stands, locked for a run or only read, and as it would be."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.models import Plan
 from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds
-from usage_billing.catalog.queries import fees_of, plans_by_id, quotas_of
+from usage_billing.catalog.queries import fees_of, hold_plans, plans_by_id, quotas_of
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.flows.billing.books import Agreements
 from usage_billing.subscriptions.lifecycle import Timeline
-from usage_billing.subscriptions.openings import read_to_bill
+from usage_billing.subscriptions.openings import BilledSubscription, lock_to_bill, read_to_bill
 from usage_billing.subscriptions.queries import timelines_of
 
 
+def lock_agreements(session: Session, ids: Collection[str]) -> Agreements:
+    """What is agreed with these subscriptions, which are locked, and so are the plans that they are or were on."""
+    return _agreements(session, lock_to_bill(session, ids), read_plans=hold_plans)
+
+
 def read_agreements(session: Session, ids: Collection[str]) -> Agreements:
-    """What was agreed with these subscriptions, as it stands."""
-    subscriptions = read_to_bill(session, ids)
+    """What is agreed with these subscriptions, as it stands."""
+    return _agreements(session, read_to_bill(session, ids), read_plans=plans_by_id)
+
+
+def _agreements(
+    session: Session,
+    subscriptions: dict[str, BilledSubscription],
+    *,
+    read_plans: Callable[[Session, Collection[str]], dict[str, Plan]],
+) -> Agreements:
     timelines = timelines_of(session, subscriptions.keys())
-    plans = plans_by_id(session, {term.plan_id for line in timelines.values() for term in line.terms})
+    plans = read_plans(session, {term.plan_id for line in timelines.values() for term in line.terms})
     quotas = quotas_of(session, plans, subscription_ids=subscriptions)
     return Agreements(subscriptions, timelines, plans, quotas, fees_of(session, plans, subscription_ids=subscriptions))
 
