@@ -38,6 +38,7 @@ def init_app(app: Flask, *, origins: frozenset[str]) -> None:
 
     Pages of ``origins`` may ask from a browser.
     """
+    # Flask documents this way to wrap an app; its types call it a method.
     app.wsgi_app = _with_headers(app.wsgi_app, origins)  # type: ignore[method-assign,assignment]
 
 

@@ -82,7 +82,7 @@ def fold() -> None:
 
 def _wake_fold() -> None:
     """Wake a fold if there is a meter and this process woke none within the last second."""
-    global _woken  # noqa: PLW0603
+    global _woken  # noqa: PLW0603  each process has its own, as it has its engine
     now = time.monotonic()
     if now < _woken + FOLD_EVERY_SECONDS:
         return
