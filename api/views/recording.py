@@ -25,8 +25,8 @@ blp = Blueprint("recording", __name__, url_prefix="/api/usage", description="Rec
 _KEY_HEADER = {
     "in": "header",
     "name": "Idempotency-Key",
-    "description": "The same as `idempotencyKey` in the body.",
-    "schema": {"type": "string", "maxLength": 1024},
+    "description": "The same as `idempotencyKey` in the body; what is not ASCII, as UTF-8.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": "^[!-~]([ -~]*[!-~])?$"},
 }
 
 
