@@ -3,8 +3,10 @@
 Arguments: the database's URL, a seed, and the role: ``change``, ``record`` or ``bill``.
 """
 
+import os
 import random
 import sys
+import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -24,8 +26,13 @@ from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.recording.record_usage import record_batch
 
-SUBSCRIPTIONS, PLANS, TYPES = 12, ("a", "b", "c"), ("calls", "bytes")
+CHANGES = int(os.environ.get("USAGE_BILLING_FAULT_CHANGES", "60"))
+SUBSCRIPTIONS = max(12, CHANGES // 25)
+"""Few enough that changes meet at one; with many changes not so few that each has hundreds in one day."""
+PLANS, TYPES = ("a", "b", "c"), ("calls", "bytes")
 GRACE = timedelta(minutes=30)
+REST = {"change": 0.0, "record": 0.05, "bill": 0.3}
+"""How many seconds each rests after an act, so that changes have most of the machine."""
 
 
 def main() -> None:
@@ -36,6 +43,7 @@ def main() -> None:
     while True:
         with suppress(UsageBillingError):
             act(engine, chance)
+        time.sleep(REST[role])
 
 
 def change(engine: Engine, chance: random.Random) -> None:

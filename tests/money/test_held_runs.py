@@ -15,9 +15,11 @@ from tests.support.books import rows, scalars
 from usage_billing.billing_runs.models import BillingRun, SlicePhase
 from usage_billing.core.errors import Conflict
 from usage_billing.db.session import transaction
+from usage_billing.flows.billing import bill_slice
 from usage_billing.flows.billing.drive_rehearsal import expect
 from usage_billing.flows.billing.drive_run import do_slice, next_of_run
 from usage_billing.flows.billing.open_run import RunRequest, open_run
+from usage_billing.flows.billing.run_outcome import SliceOutcome
 
 FEBRUARY = day(1, month=2)
 LATER = timedelta(hours=2)
@@ -61,6 +63,33 @@ def test_what_is_recorded_after_the_dry_run_is_left_to_the_next(over: House) -> 
     check_everything(over.engine)
     over.bill(NOW + LATER)
     assert scalars(over.engine, "SELECT total FROM invoices WHERE status = 'draft'") == [7 + 90 + 31]
+
+
+def test_a_recording_in_the_midst_of_a_dry_run_is_left_to_the_next(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dry run made the summary of a minimum, which no sender's transaction sees; then another segment is used."""
+    price = DOLLAR | {"minimumAmount": "5"}
+    house.plan("a")
+    house.quota("a", "10", price)
+    house.subscribe()
+    house.quota("a", "20", price, at=day(11), effective="now")
+    rate = bill_slice.invoice_subscriptions
+
+    def rate_and_be_sent_more(*args: Any, **more: Any) -> SliceOutcome:
+        outcome = rate(*args, **more)
+        house.use(29, at=NOW, occurred=day(20))
+        return outcome
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bill_slice, "invoice_subscriptions", rate_and_be_sent_more)
+        shown = bill(house.engine, NOW, dry_run=True)
+    assert (shown.status, shown.error, shown.items, shown.finalized) == ("completed", None, 2, 1)
+    done = driven(house.engine, held(house, shown.digest or ""))
+    assert (done.status, done.digest, finals(house)) == ("completed", shown.digest, [5])
+    check_everything(house.engine)
+    house.bill(NOW)
+    assert scalars(house.engine, "SELECT amount FROM usage_invoice_items WHERE kind = 'adjustment'") == [4]
 
 
 def test_what_is_taken_back_after_the_dry_run_is_left_to_the_next(over: House) -> None:

@@ -46,7 +46,8 @@ class SliceWork:
     """What is done with the subscriptions of a slice, for ``actor``.
 
     ``rates``: what is new up to ``as_of`` is put on drafts. ``finalizes``: drafts whose period and grace were over at
-    ``as_of`` become final. A rehearsal does both. With ``held_to`` it rates what that dry run rated.
+    ``as_of`` become final. A rehearsal does both, and rates once. With ``held_to`` it rates what that dry run
+    rated.
     """
 
     as_of: datetime
@@ -72,7 +73,7 @@ def bill_together(session: Session, work: SliceWork, ids: Sequence[str]) -> Slic
             now=database_now(session),
             actor=work.actor,
             adjust_within=work.windows.adjust_within,
-            held_to=work.held_to,
+            rates_again=not work.rates and work.held_to is None,
         )
         outcome.merge(finalized)
     return outcome

@@ -53,15 +53,15 @@ def finalize_invoices(
     now: datetime,
     actor: str,
     adjust_within: timedelta = ADJUSTMENT_SPAN,
-    held_to: UUID | None = None,
+    rates_again: bool = True,
 ) -> SliceOutcome:
     """Finalize the due drafts of these subscriptions, with whatever was recorded since they were rated.
 
-    A draft on which nothing has an amount becomes no invoice: it goes. A run that is ``held_to`` a dry run finalizes
-    the drafts as they are.
+    A draft on which nothing has an amount becomes no invoice: it goes. Unless it ``rates_again``, the drafts become
+    final as they are.
     """
     lock_to_bill(session, ids)
-    unrated = unrated_of(session, ids, as_of=as_of) if held_to is None else []
+    unrated = unrated_of(session, ids, as_of=as_of) if rates_again else []
     outcome = invoice_subscriptions(session, unrated, as_of=as_of, adjust_within=adjust_within)
     drafts = lock_due_drafts(session, ids, as_of=as_of, grace=grace)
     if doubtful := [draft.id for draft in drafts if not draft.is_whole]:
