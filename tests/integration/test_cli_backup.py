@@ -26,12 +26,12 @@ from usage_billing.settings import Settings
 
 
 @pytest.fixture
-def saved(console: Cli, world: Engine, inbox: Inbox, now: datetime, tmp_path: Path) -> Path:
+def saved(program: Cli, world: Engine, inbox: Inbox, now: datetime, tmp_path: Path) -> Path:
     """A backup of three recordings in the books and five that wait; the servers still have them."""
     with transaction(world) as session:
         record(session, *(make_recording(now=now) for _ in range(3)))
     inbox.append([make_recording(now=now) for _ in range(5)])
-    answer = console("backup", "backup", "--json")
+    answer = program("backup", "backup", "--json")
     assert (answer.code, answer.json["waiting"]) == (0, 5), answer.err
     return tmp_path / "backup"
 
@@ -50,55 +50,55 @@ def elsewhere(databases: Databases) -> str:
 
 
 def test_what_is_restored_elsewhere_is_the_same(
-    console: Cli, saved: Path, elsewhere: str, inbox: Inbox, empty_inbox: Callable[[], None], drain: Callable[[], int]
+    program: Cli, saved: Path, elsewhere: str, inbox: Inbox, empty_inbox: Callable[[], None], drain: Callable[[], int]
 ) -> None:
     before = {shard: inbox.read(shard, at_most=100) for shard in range(SHARDS)}
     empty_inbox()
-    answer = console("restore", str(saved), DATABASE_URL=elsewhere)
+    answer = program("restore", str(saved), DATABASE_URL=elsewhere)
     assert answer.code == 0, answer.err
     assert {shard: inbox.read(shard, at_most=100) for shard in range(SHARDS)} == before
     assert inbox.waiting() == 5
-    assert console("verify", DATABASE_URL=elsewhere).out.startswith("Recomputed 1 summaries from 3 recordings")
+    assert program("verify", DATABASE_URL=elsewhere).out.startswith("Recomputed 1 summaries from 3 recordings")
     there = make_engine(elsewhere.replace("postgresql", "postgresql+psycopg"))
     assert scalars(there, "SELECT count(*) FROM usage") == [3]
     there.dispose()
 
 
 def test_it_is_restored_beside_an_inbox_from_which_all_was_taken(
-    console: Cli, saved: Path, elsewhere: str, inbox: Inbox, drain: Callable[[], int]
+    program: Cli, saved: Path, elsewhere: str, inbox: Inbox, drain: Callable[[], int]
 ) -> None:
     assert drain() == 5  # a stream keeps its last id, and takes none before it
-    assert console("restore", str(saved), DATABASE_URL=elsewhere).code == 0
+    assert program("restore", str(saved), DATABASE_URL=elsewhere).code == 0
     assert inbox.waiting() == 5
 
 
-def test_a_backup_is_for_its_owner_alone_and_never_over_another(console: Cli, saved: Path) -> None:
+def test_a_backup_is_for_its_owner_alone_and_never_over_another(program: Cli, saved: Path) -> None:
     assert saved.stat().st_mode & 0o077 == 0
-    again = console("backup", "backup")
+    again = program("backup", "backup")
     assert (again.code, again.out) == (2, "")
     assert "is not empty" in again.err
     assert "a-secret-for-tests" not in (saved / "manifest.json").read_text()
 
 
 def test_nothing_is_restored_over_what_is_there(
-    console: Cli, saved: Path, elsewhere: str, inbox: Inbox, empty_inbox: Callable[[], None]
+    program: Cli, saved: Path, elsewhere: str, inbox: Inbox, empty_inbox: Callable[[], None]
 ) -> None:
-    waits = console("restore", "backup", DATABASE_URL=elsewhere)
+    waits = program("restore", "backup", DATABASE_URL=elsewhere)
     assert (waits.code, "recordings wait in the inbox" in waits.err) == (2, True)
     empty_inbox()
-    assert console("restore", "backup", DATABASE_URL=elsewhere).code == 0
+    assert program("restore", "backup", DATABASE_URL=elsewhere).code == 0
     empty_inbox()
-    there = console("restore", "backup", DATABASE_URL=elsewhere)
+    there = program("restore", "backup", DATABASE_URL=elsewhere)
     assert (there.code, "tables: give an empty one, or --replace" in there.err) == (2, True)
     assert inbox.waiting() == 0
     with psycopg.connect(elsewhere, application_name="a stranger") as connection:
         connection.execute("DELETE FROM usage")
         connection.commit()
-        used = console("restore", "backup", "--replace", DATABASE_URL=elsewhere)
+        used = program("restore", "backup", "--replace", DATABASE_URL=elsewhere)
         assert (used.code, "in use by a stranger" in used.err) == (2, True)
-    assert console("restore", "backup", "--replace", DATABASE_URL=elsewhere).code == 0
+    assert program("restore", "backup", "--replace", DATABASE_URL=elsewhere).code == 0
     assert inbox.waiting() == 5
-    assert console("restore", "backup", "--replace", DATABASE_URL=elsewhere).code == 0
+    assert program("restore", "backup", "--replace", DATABASE_URL=elsewhere).code == 0
     assert inbox.waiting() == 5
 
 
@@ -153,9 +153,9 @@ def test_what_is_no_whole_backup_for_these_servers_is_refused(
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 
-def test_another_secret_is_told(console: Cli, saved: Path, elsewhere: str, empty_inbox: Callable[[], None]) -> None:
+def test_another_secret_is_told(program: Cli, saved: Path, elsewhere: str, empty_inbox: Callable[[], None]) -> None:
     empty_inbox()
-    answer = console("restore", "backup", DATABASE_URL=elsewhere, USAGE_BILLING_SECRET="b" * 32)
+    answer = program("restore", "backup", DATABASE_URL=elsewhere, USAGE_BILLING_SECRET="b" * 32)
     assert (answer.code, "no API key holds" in answer.err) == (ExitCode.FINDINGS, True)
 
 
@@ -178,9 +178,9 @@ exit 1
 
 
 def test_a_backup_that_fails_leaves_nothing_and_shows_no_password(
-    console: Cli, world: Engine, inbox: Inbox, settings: Settings, slow_dump: Path, tmp_path: Path
+    program: Cli, world: Engine, inbox: Inbox, settings: Settings, slow_dump: Path, tmp_path: Path
 ) -> None:
-    answer = console("backup", "backup", PG_BIN=str(slow_dump))
+    answer = program("backup", "backup", PG_BIN=str(slow_dump))
     assert answer.code == 4
     assert "the disk is full" in answer.err
     assert list((tmp_path / "backup").iterdir()) == []

@@ -62,8 +62,8 @@ def test_what_was_found_on_the_way_is_1(cli: Cli, world: Engine, tmp_path: Path)
 
 
 @pytest.mark.parametrize("arguments", [("runs", "list"), ("bill",), ("verify",), ("migrate",)], ids=" ".join)
-def test_a_part_that_does_not_answer_is_4(console: Cli, arguments: tuple[str, ...]) -> None:
-    assert console(*arguments, DATABASE_URL=NOWHERE).code == ExitCode.UNANSWERED
+def test_a_part_that_does_not_answer_is_4(program: Cli, arguments: tuple[str, ...]) -> None:
+    assert program(*arguments, DATABASE_URL=NOWHERE).code == ExitCode.UNANSWERED
 
 
 def test_a_doctor_that_finds_a_dead_database_says_so(console: Cli) -> None:

@@ -143,11 +143,11 @@ DATABASE_COMMANDS = [
 
 
 @pytest.mark.parametrize("arguments", DATABASE_COMMANDS, ids=" ".join)
-def test_a_dead_database_is_one_line_without_its_password(console: Cli, arguments: tuple[str, ...]) -> None:
+def test_a_dead_database_is_one_line_without_its_password(program: Cli, arguments: tuple[str, ...]) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"postgresql://somebody:geheim@127.0.0.1:{unused.getsockname()[1]}/usage"
-        answer = console(*arguments, DATABASE_URL=url)
+        answer = program(*arguments, DATABASE_URL=url)
     assert (answer.code, answer.out) == (ExitCode.UNANSWERED, "")
     assert answer.err.count("\n") == 1
     assert "the database does not answer" in answer.err
@@ -158,35 +158,35 @@ def test_a_dead_database_is_one_line_without_its_password(console: Cli, argument
 @pytest.mark.parametrize(
     "url", ["postgresql://u:ge@heim@h:5432/x", "postgresql://u:geheim@h:port/x", "mysql://u:geheim@h/x", "nonsense"]
 )
-def test_a_url_that_is_none_is_one_line_without_its_password(console: Cli, url: str) -> None:
-    answer = console("plans", "list", DATABASE_URL=url)
+def test_a_url_that_is_none_is_one_line_without_its_password(program: Cli, url: str) -> None:
+    answer = program("plans", "list", DATABASE_URL=url)
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "DATABASE_URL" in answer.err
     assert "heim" not in answer.err
 
 
-def test_without_a_database_the_way_to_one_is_named(console: Cli) -> None:
-    answer = console("plans", "list", DATABASE_URL="")
+def test_without_a_database_the_way_to_one_is_named(program: Cli) -> None:
+    answer = program("plans", "list", DATABASE_URL="")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "usage-billing up" in answer.err
 
 
-def test_a_database_without_tables_is_sent_to_migrate(console: Cli, databases: Databases) -> None:
+def test_a_database_without_tables_is_sent_to_migrate(program: Cli, databases: Databases) -> None:
     url = databases.bare().replace("+psycopg", "")
-    answer = console("plans", "list", DATABASE_URL=url)
+    answer = program("plans", "list", DATABASE_URL=url)
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "usage-billing migrate" in answer.err
 
 
-def test_wrong_settings_are_one_line(console: Cli) -> None:
-    answer = console("plans", "list", USAGE_BILLING_GRACE_SECONDS="soon")
+def test_wrong_settings_are_one_line(program: Cli) -> None:
+    answer = program("plans", "list", USAGE_BILLING_GRACE_SECONDS="soon")
     assert answer.code == 2
     assert answer.err == "usage-billing: USAGE_BILLING_GRACE_SECONDS must be a whole number, not 'soon'\n"
 
 
-def test_settings_come_from_a_dotenv_file(console: Cli, settings: Settings, engine: Engine, tmp_path: Path) -> None:
+def test_settings_come_from_a_dotenv_file(program: Cli, settings: Settings, engine: Engine, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"DATABASE_URL={settings.database_url}\n")
-    assert console("plans", "list", DATABASE_URL="", REDIS_URL="").code == 0
+    assert program("plans", "list", DATABASE_URL="", REDIS_URL="").code == 0
 
 
 def test_a_closed_pipe_leaves_no_traceback(cli: Cli, settings: Settings, world: Engine, tmp_path: Path) -> None:

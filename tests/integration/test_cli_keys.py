@@ -132,14 +132,14 @@ def test_a_token_holds(cli: Cli, settings: Settings, admin: bool) -> None:
     assert set(cli("keys", "token", "--user", "user123", "--json").json) == {"token"}
 
 
-def test_without_a_secret_there_is_no_token(console: Cli) -> None:
-    answer = console("keys", "token", "--user", "user123", JWT_SECRET="")
+def test_without_a_secret_there_is_no_token(program: Cli) -> None:
+    answer = program("keys", "token", "--user", "user123", JWT_SECRET="")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "JWT_SECRET" in answer.err
 
 
-def test_a_development_secret_is_refused_outside_up(console: Cli) -> None:
-    answer = console(*CREATE, USAGE_BILLING_SECRET="dev-" + "x" * 40)
+def test_a_development_secret_is_refused_outside_up(program: Cli) -> None:
+    answer = program(*CREATE, USAGE_BILLING_SECRET="dev-" + "x" * 40)
     assert answer.code == 2
     assert "development secret" in answer.err
     assert "x" * 40 not in answer.err

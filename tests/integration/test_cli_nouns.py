@@ -230,33 +230,33 @@ def test_a_finalized_invoice_is_found_by_its_number(cli: Cli, world: Engine, bil
     assert len(cli("invoices", "list", "--status", "finalized", "--json").json) == 1
 
 
-def test_migrate_up_down_and_up_again(console: Cli, databases: Databases) -> None:
+def test_migrate_up_down_and_up_again(program: Cli, databases: Databases) -> None:
     url = databases.bare().replace("+psycopg", "")
-    first = console("migrate", "--json", DATABASE_URL=url)
+    first = program("migrate", "--json", DATABASE_URL=url)
     assert first.code == 0
     head = first.json["after"]
     assert first.json["before"] == "base"
-    assert "Nothing to do" in console("migrate", DATABASE_URL=url).out
-    assert console("migrate", "--to", "0002", "--json", DATABASE_URL=url).json == {"before": head, "after": "0002"}
-    assert console("migrate", "--to", "base", DATABASE_URL=url).out == "Migrated from 0002 to base.\n"
-    assert console("migrate", DATABASE_URL=url).out == f"Migrated from base to {head}.\n"
+    assert "Nothing to do" in program("migrate", DATABASE_URL=url).out
+    assert program("migrate", "--to", "0002", "--json", DATABASE_URL=url).json == {"before": head, "after": "0002"}
+    assert program("migrate", "--to", "base", DATABASE_URL=url).out == "Migrated from 0002 to base.\n"
+    assert program("migrate", DATABASE_URL=url).out == f"Migrated from base to {head}.\n"
 
 
-def test_going_back_names_what_it_would_delete_and_asks_for_yes(console: Cli, databases: Databases) -> None:
+def test_going_back_names_what_it_would_delete_and_asks_for_yes(program: Cli, databases: Databases) -> None:
     url = databases.bare().replace("+psycopg", "")
-    console("migrate", DATABASE_URL=url)
+    program("migrate", DATABASE_URL=url)
     for name in ("a", "b"):
-        assert console("customers", "create", name, "--name", name, DATABASE_URL=url).code == 0
-    asked = console("migrate", "--to", "base", DATABASE_URL=url)
+        assert program("customers", "create", name, "--name", name, DATABASE_URL=url).code == 0
+    asked = program("migrate", "--to", "base", DATABASE_URL=url)
     assert (asked.code, asked.out, asked.err.count("\n")) == (2, "", 1)
     assert "going back to base needs --yes, because it deletes " in asked.err
     assert "customers (2 rows)" in asked.err
     assert "audit_log (2 rows)" in asked.err
     assert "plans" not in asked.err  # nothing is in it
-    assert len(console("customers", "list", "--json", DATABASE_URL=url).json) == 2
-    kept = console("migrate", "--to", "0013", DATABASE_URL=url)  # takes back only tables that are empty
+    assert len(program("customers", "list", "--json", DATABASE_URL=url).json) == 2
+    kept = program("migrate", "--to", "0013", DATABASE_URL=url)  # takes back only tables that are empty
     assert kept.code == 0
-    gone = console("migrate", "--to", "base", "--yes", DATABASE_URL=url)
+    gone = program("migrate", "--to", "base", "--yes", DATABASE_URL=url)
     assert gone.code == 0
     assert "Deleting " in gone.err
     assert "customers (2 rows)" in gone.err
@@ -268,18 +268,18 @@ def test_the_real_program_prints_json_and_nothing_else(console: Cli, world: Engi
     assert answer.json[0]["id"] == "business"
 
 
-def test_migrate_lets_the_configured_keys_hold(console: Cli, databases: Databases) -> None:
+def test_migrate_lets_the_configured_keys_hold(program: Cli, databases: Databases) -> None:
     keys = {"USAGE_BILLING_ADMIN_KEY": "an-admin-key-of-ours", "INTERNAL_API_KEY": "a-service-key-of-ours"}
     url = databases.bare()
     for _ in range(2):
-        assert console("migrate", DATABASE_URL=url, **keys).code == 0
-    listed = console("keys", "list", "--json", DATABASE_URL=url).json
+        assert program("migrate", DATABASE_URL=url, **keys).code == 0
+    listed = program("keys", "list", "--json", DATABASE_URL=url).json
     found = {key["name"]: key["scopes"] for key in listed}
     assert found == {"admin": ["admin"], "internal": ["billing:run", "usage:read", "usage:write"]}
 
 
-def test_migrate_without_the_secret_that_keys_are_kept_under_says_so(console: Cli, databases: Databases) -> None:
+def test_migrate_without_the_secret_that_keys_are_kept_under_says_so(program: Cli, databases: Databases) -> None:
     url, key = databases.bare(), "a-service-key-of-ours"
-    answer = console("migrate", DATABASE_URL=url, INTERNAL_API_KEY=key, USAGE_BILLING_SECRET="")
+    answer = program("migrate", DATABASE_URL=url, INTERNAL_API_KEY=key, USAGE_BILLING_SECRET="")
     assert (answer.code, answer.out) == (2, "")
     assert "USAGE_BILLING_SECRET is not set" in answer.err

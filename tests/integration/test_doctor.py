@@ -44,11 +44,11 @@ def troubles(answer: Answer) -> set[str]:
 
 
 @pytest.fixture
-def doctor(console: Cli, inbox: Inbox) -> Cli:
+def doctor(program: Cli, inbox: Inbox) -> Cli:
     """The real program, ``doctor(VARIABLE="...")``."""
 
     def call(**changes: str) -> Answer:
-        return console("doctor", "--json", **changes)
+        return program("doctor", "--json", **changes)
 
     return call
 
@@ -81,14 +81,14 @@ def test_a_sound_stack_is_all_well(doctor: Cli, console: Cli, world: Engine, bil
 # Database connectivity problems
 
 
-def test_trouble_1_the_database_is_unreachable(doctor: Cli, console: Cli, unused_port: int) -> None:
+def test_trouble_1_the_database_is_unreachable(doctor: Cli, program: Cli, unused_port: int) -> None:
     url = f"postgresql://ann:geheim@127.0.0.1:{unused_port}/usage"
     answer = doctor(DATABASE_URL=url)
     assert answer.code == 4
     found = findings(answer)["database_unreachable"]
     assert "Connection refused" in found["message"]
     assert "DATABASE_URL" in found["cure"]
-    people = console("doctor", DATABASE_URL=url)
+    people = program("doctor", DATABASE_URL=url)
     assert "fail  database: the database cannot be reached" in people.out
     assert "cure: start that server" in people.out
     assert "geheim" not in answer.out + people.out + answer.err + people.err
@@ -124,13 +124,13 @@ def test_a_missing_or_wrong_url_is_named(doctor: Cli, url: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["bare", "behind"])
-def test_a_schema_that_is_not_the_present_one(doctor: Cli, console: Cli, databases: Databases, how: str) -> None:
+def test_a_schema_that_is_not_the_present_one(doctor: Cli, program: Cli, databases: Databases, how: str) -> None:
     url = databases.bare().replace("+psycopg", "")
     if how == "behind":
-        console("migrate", "--to", "0002", DATABASE_URL=url)
+        program("migrate", "--to", "0002", DATABASE_URL=url)
     found = findings(doctor(DATABASE_URL=url))["not_migrated"]
     assert "usage-billing migrate" in found["cure"]
-    console("migrate", DATABASE_URL=url)
+    program("migrate", DATABASE_URL=url)
     assert "not_migrated" not in findings(doctor(DATABASE_URL=url))
 
 
@@ -186,26 +186,26 @@ def test_looking_is_no_use_of_a_key(doctor: Cli, keys: Keys, engine: Engine) -> 
 
 
 def test_trouble_3_a_plan_lacks_the_quota_that_its_usage_needs(
-    doctor: Cli, console: Cli, world: Engine, now: datetime
+    doctor: Cli, program: Cli, world: Engine, now: datetime
 ) -> None:
     with transaction(world) as session:
         record(session, make_recording(now=now, usage_type="report", quantity="7.5"))
     found = findings(doctor())["missing_quota"]
     assert "plan business has none for report (7.5 used by 1 subscriptions)" in found["message"]
     assert "quotas create --plan business --usage-type report" in found["cure"]
-    console(
+    program(
         *["quotas", "create", "--plan", "business", "--usage-type", "report", "--limit", "none", "--unit-price", "0"]
     )
     assert "missing_quota" not in findings(doctor())
 
 
 def test_usage_before_the_first_quota_is_told_with_what_would_include_it(
-    console: Cli, doctor: Cli, world: Engine, bill: Bill, now: datetime
+    program: Cli, doctor: Cli, world: Engine, bill: Bill, now: datetime
 ) -> None:
     with transaction(world) as session:
         record(session, make_recording(now=now, usage_type="report", occurred_at=now - timedelta(days=62)))
     bill(now)
-    console(*["quotas", "create", "--plan", "business", "--usage-type", "report", "--limit", "0", "--unit-price", "1"])
+    program(*["quotas", "create", "--plan", "business", "--usage-type", "report", "--limit", "0", "--unit-price", "1"])
     bill(now)
     told = next(one for one in doctor().json["findings"] if one["check"] == "quotas")
     assert "1 recordings of periods before a first quota stay without a price" in told["message"]
@@ -248,7 +248,7 @@ def test_trouble_4_a_subscription_is_on_the_wrong_plan(doctor: Cli, world: Engin
 
 
 def test_recordings_of_a_subscription_that_does_not_exist(
-    doctor: Cli, console: Cli, world: Engine, now: datetime
+    doctor: Cli, program: Cli, world: Engine, now: datetime
 ) -> None:
     with transaction(world) as session:
         record(session, *(make_recording(now=now, subscription="late") for _ in range(2)))
@@ -256,12 +256,12 @@ def test_recordings_of_a_subscription_that_does_not_exist(
     assert "2 recordings of user123 name late" in found["message"]
     # the cure, as it is printed
     create, replay = found["cure"].replace("PLAN", "business").replace("DAY", "2020-01-01").split(", then ")
-    assert console(*create.split()[1:]).code == 0
+    assert program(*create.split()[1:]).code == 0
     there = findings(doctor())
     assert "unknown_subscription" not in there
     assert "2 that name late (unknown_subscription)" in there["replayable"]["message"]
     assert there["replayable"]["cure"] == replay
-    assert console(*replay.split()[1:]).out == "2 recorded\n"
+    assert program(*replay.split()[1:]).out == "2 recorded\n"
     assert "unknown_subscription" not in findings(doctor())
 
 
@@ -325,7 +325,7 @@ def test_a_misspelt_setting_is_named(doctor: Cli, engine: Engine) -> None:
     assert found["cure"] == "write USAGE_BILLING_SCHEDULE"
 
 
-def test_warnings_alone_end_with_1(doctor: Cli, console: Cli, engine: Engine, tmp_path: Path, keys: Keys) -> None:
+def test_warnings_alone_end_with_1(doctor: Cli, program: Cli, engine: Engine, tmp_path: Path, keys: Keys) -> None:
     server = EmbeddedRedis(tmp_path / "redis", durable=True)
     server.start()
     try:
@@ -342,7 +342,7 @@ def test_warnings_alone_end_with_1(doctor: Cli, console: Cli, engine: Engine, tm
         server.discard()
 
 
-def test_a_run_that_no_worker_works_on(doctor: Cli, console: Cli, world: Engine, bill: Bill, now: datetime) -> None:
+def test_a_run_that_no_worker_works_on(doctor: Cli, program: Cli, world: Engine, bill: Bill, now: datetime) -> None:
     bill(now)
     with world.begin() as connection:
         connection.execute(
@@ -355,7 +355,7 @@ def test_a_run_that_no_worker_works_on(doctor: Cli, console: Cli, world: Engine,
     assert "run_stalled" not in findings(doctor())
 
 
-def test_a_run_that_fails_again_and_again(doctor: Cli, console: Cli, world: Engine, bill: Bill, now: datetime) -> None:
+def test_a_run_that_fails_again_and_again(doctor: Cli, program: Cli, world: Engine, bill: Bill, now: datetime) -> None:
     bill(now)
     with world.begin() as connection:
         connection.execute(text("UPDATE billing_runs SET status = 'invoicing', error = 'KeyError: it'"))
@@ -368,7 +368,7 @@ def test_a_run_that_fails_again_and_again(doctor: Cli, console: Cli, world: Engi
 
 
 def test_a_subscription_that_cannot_be_billed(
-    doctor: Cli, console: Cli, world: Engine, bill: Bill, now: datetime
+    doctor: Cli, program: Cli, world: Engine, bill: Bill, now: datetime
 ) -> None:
     with transaction(world) as session:
         record(session, make_recording(now=now, quantity=53))
@@ -377,19 +377,19 @@ def test_a_subscription_that_cannot_be_billed(
     found = findings(doctor())["run_warnings"]
     assert found["state"] == "warn"
     assert "1 subscriptions cannot be billed: sub456 (" in found["message"]
-    billed = console("bill", "--json")
+    billed = program("bill", "--json")
     assert (billed.code, billed.json["status"], billed.json["outcome"]) == (1, "completed", "warnings")
     with transaction(world) as session:
         session.execute(text("""UPDATE usage_quotas SET price = '{"model": "per_unit", "unitPrice": "10"}'"""))
-    assert console("bill", "--subscription", "sub456").code == 0
+    assert program("bill", "--subscription", "sub456").code == 0
     assert "run_warnings" not in findings(doctor())
 
 
-def test_billing_that_never_runs(doctor: Cli, console: Cli, world: Engine, now: datetime) -> None:
+def test_billing_that_never_runs(doctor: Cli, program: Cli, world: Engine, now: datetime) -> None:
     with transaction(world) as session:
         record(session, make_recording(now=now))
     assert "usage-billing bill" in findings(doctor())["not_billed"]["cure"]
-    console("bill")
+    program("bill")
     assert "not_billed" not in findings(doctor())
 
 

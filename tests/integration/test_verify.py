@@ -300,7 +300,7 @@ def test_parts_of_the_books_make_the_whole(billed: Engine, monkeypatch: pytest.M
     assert seen[-1][1] == seen[-1][2] == sum(len(chunk) for chunk in chunks)
 
 
-def test_the_command_prints_each_difference_and_exits_1(cli: Cli, console: Cli, billed: Engine) -> None:
+def test_the_command_prints_each_difference_and_exits_1(cli: Cli, program: Cli, billed: Engine) -> None:
     with transaction(billed) as session:
         session.execute(text(f"UPDATE usage_summaries SET total = total + 1 WHERE {SUMMARY}"))
     answer = cli("verify")
@@ -308,10 +308,10 @@ def test_the_command_prints_each_difference_and_exits_1(cli: Cli, console: Cli, 
     assert "summary_total  summary:" in answer.out
     assert "its total is 67.5, its usage gives 66.5" in answer.out
     assert answer.out.endswith("1 differences.\n")
-    data = console("verify", "--json")
+    data = program("verify", "--json")
     assert (data.code, data.err, data.json["count"]) == (1, "", 1)
     assert data.json["differences"][0]["kind"] == "summary_total"
-    assert console("verify", "--subscription", "sub-jp").code == 0
+    assert program("verify", "--subscription", "sub-jp").code == 0
 
 
 @pytest.fixture
