@@ -72,6 +72,11 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         """Describe another answer, which shows ``noun``."""
         return cast(Decorator, super().alt_response(status_code, schema=output_of(noun), **options))
 
+    def also_as(self, content_type: str) -> Decorator:
+        """Describe that a caller who prefers it gets the answer of status 200 as text of this type."""
+        described = super().alt_response(200, schema={"type": "string"}, content_type=content_type, success=True)
+        return cast(Decorator, described)
+
     @staticmethod
     def doc(**options: Any) -> Decorator:
         """Add to the OpenAPI document."""

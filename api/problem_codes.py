@@ -94,6 +94,7 @@ CODES: dict[str, str] = {
     "out_of_order": "The values are not in the order that they must have.",
     "out_of_range": "Too small, too large, too short, too long, too early or too late.",
     "required": "Missing.",
+    "too_fine": "Usage is kept by the hour, and the recordings are too many to be counted anew for shorter windows.",
     "too_far_back": "The start is so far back that the first run would make more invoices than it may.",
     "too_much": "The answer would have more than 10,000 numbers; the detail says what would fit.",
     "unbounded": "The last tier must be without an end, and only the last.",

@@ -3,13 +3,13 @@
 from typing import Any
 
 import marshmallow as ma
-import msgspec
 
 from api.schemas.base import Field, wrong
 from api.schemas.fields import Choice, Identifier, Text, Whole
 from api.schemas.paging import SpanQuery
-from usage_billing.meters.windows import BY
-from usage_billing.reports.series import SeriesRequest
+from usage_billing.core.errors import InvalidInput
+from usage_billing.reports.series import SeriesRequest, read_wanted
+from usage_billing.reports.series_windows import CHOICES
 
 
 class Names(Field):
@@ -28,22 +28,21 @@ class Wanted(Field):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[str, list[str | bool | None]]:
         try:
-            return msgspec.json.decode(str(value), type=dict[str, list[str | bool | None]])
-        except (ValueError, msgspec.MsgspecError):
-            message = 'must be a JSON object of lists, such as {"model": ["gpt"]}; numbers are spelled as texts'
-            raise wrong(message, "invalid") from None
+            return read_wanted(str(value))
+        except InvalidInput as error:
+            raise wrong(error.fields[0].message, "invalid") from None
 
 
 class SeriesQuery(SpanQuery):
     """Which usage, over which span, in which windows.
 
     Without ``from`` and ``to`` it is the present billing period, in whole windows that they touch. ``timezone`` is the
-    subscription's unless given. ``groupBy`` names dimensions; ``dimensions`` says which values of them are wanted;
-    ``top`` how many series are shown beside the rest.
+    subscription's unless given, and is not given with ``by=period``. ``groupBy`` names dimensions; ``dimensions`` says
+    which values of them are wanted; ``top`` how many series are shown beside the rest.
     """
 
     usage_type = Identifier(required=True)
-    by = Choice(*BY, load_default="day")
+    by = Choice(*CHOICES, load_default="day")
     zone = Text(data_key="timezone", maximum=64, load_default=None)
     group_by = Names()
     dimensions = Wanted(load_default=dict)

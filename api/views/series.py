@@ -2,48 +2,77 @@
 
 from collections.abc import Sequence
 
+from flask import Response
 from sqlalchemy.orm import Session
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.schemas.series import SeriesQuery
-from api.state import state
+from api.state import state, this_request
 from usage_billing.access.principal import USAGE_READ
 from usage_billing.core.errors import FieldError, InvalidInput, NotFound
-from usage_billing.db.session import read_only
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.folding.keep_by_time import keep_usage_by_time
 from usage_billing.reports.series import SeriesRequest, UsageSeries, usage_series
+from usage_billing.reports.series_csv import series_csv
 from usage_billing.subscriptions.queries import Contract, contracts_of, get_contract
 from usage_billing.wire.series import USAGE_SERIES
 
-blp = Blueprint("usage over time", __name__, url_prefix="/api/usage", description="What meters counted, by windows.")
+blp = Blueprint("usage over time", __name__, url_prefix="/api/usage", description="What was used, by windows of time.")
+
+_JSON, _CSV = "application/json", "text/csv"
+_CSV_TYPE = f"{_CSV}; charset=utf-8; header=present"
+_VARY = {"Vary": "Accept"}
 
 
 @blp.route("/subscription/<identifier:subscription_id>/series", methods=["GET"])
 @requires(USAGE_READ, users=True)
 @blp.arguments(SeriesQuery, location="query")
 @blp.response(200, USAGE_SERIES)
-def show_subscription_series(asked: SeriesRequest, subscription_id: str) -> UsageSeries:
-    """Show what a meter counted under a subscription: by hours, days, weeks or months, and by dimensions."""
+@blp.also_as(_CSV)
+def show_subscription_series(
+    asked: SeriesRequest, subscription_id: str
+) -> Response | tuple[UsageSeries, int, dict[str, str]]:
+    """Show what was used under a subscription over time: by windows, and of a meter by dimensions.
+
+    With `Accept: text/csv` it is a table, a line for each series in each window.
+    """
     with read_only(state().engine) as session:
         agreed = get_contract(session, subscription_id)
         if not caller().may_see(agreed.customer_id):
             raise NotFound(f"there is no subscription {subscription_id}")
-        return _series(session, [agreed], asked)
+        found = _series(session, [agreed], asked)
+    return _shown(found, asked)
 
 
 @blp.route("/user/<identifier:customer_id>/series", methods=["GET"])
 @requires(USAGE_READ, users=True)
 @blp.arguments(SeriesQuery, location="query")
 @blp.response(200, USAGE_SERIES)
-def show_user_series(asked: SeriesRequest, customer_id: str) -> UsageSeries:
-    """Show what a meter counted under all subscriptions of a user; the time zone is the first one's unless given."""
+@blp.also_as(_CSV)
+def show_user_series(asked: SeriesRequest, customer_id: str) -> Response | tuple[UsageSeries, int, dict[str, str]]:
+    """Show what was used under all subscriptions of a user over time; the zone is the first one's unless given.
+
+    With `Accept: text/csv` it is a table, a line for each series in each window.
+    """
     if not caller().may_see(customer_id):
         raise NotFound(f"there is no customer {customer_id}")
     with read_only(state().engine) as session:
         contracts = contracts_of(session, customer_id)
         if not contracts:
             raise NotFound(f"there is no subscription of a customer {customer_id}")
-        return _series(session, contracts, asked)
+        found = _series(session, contracts, asked)
+    return _shown(found, asked)
+
+
+def _shown(found: UsageSeries, asked: SeriesRequest) -> Response | tuple[UsageSeries, int, dict[str, str]]:
+    """The answer in the form that the caller prefers; what is too much to be counted each time is kept from now on."""
+    if found.wants_keeping:
+        with transaction(state().engine) as session:
+            keep_usage_by_time(session, found.usage_type)
+    if this_request().accept_mimetypes.best_match([_JSON, _CSV], default=_JSON) == _JSON:
+        return found, 200, _VARY
+    return Response(series_csv(found, asked.group_by), content_type=_CSV_TYPE, headers=_VARY)
 
 
 def _series(session: Session, contracts: Sequence[Contract], asked: SeriesRequest) -> UsageSeries:

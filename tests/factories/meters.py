@@ -10,7 +10,7 @@ from usage_billing.catalog.models import UsageType
 from usage_billing.flows.administration.manage_meters import create_meter
 from usage_billing.flows.folding.fold_meters import FoldOutcome, fold_pairs
 from usage_billing.meters.asked import NewMeter
-from usage_billing.meters.queries import active_meters, new_to_fold
+from usage_billing.meters.queries import folded_types, new_to_fold
 
 
 def make_meter(
@@ -24,4 +24,4 @@ def make_meter(
 def fold(session: Session, *, at_most: int | None = None, size: int = 1000) -> FoldOutcome:
     """Fold what is new; with ``at_most`` or ``size`` only a part of it."""
     pairs = new_to_fold(session, size=size)
-    return fold_pairs(session, pairs, active_meters(session), at_most=at_most) if pairs else FoldOutcome()
+    return fold_pairs(session, pairs, folded_types(session), at_most=at_most) if pairs else FoldOutcome()

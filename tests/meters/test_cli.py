@@ -58,7 +58,16 @@ def test_a_series_is_a_small_chart(cli: Cli, world: Engine, now: datetime) -> No
     assert (found.json["total"], found.json["series"][0]["dimensions"]) == ("8", {"model": "gpt"})
     drawn = cli("usage", "series", "sub456", "twice", *span, "--group-by", "model")
     assert (drawn.code, "#" * 24 in drawn.out, "gpt" in drawn.out) == (0, True, True)
-    assert cli("usage", "series", "sub456", "assessment").code == 2
+    assert max(map(len, drawn.out.splitlines())) <= 80
+    plain = cli("usage", "series", "sub456", "assessment", *span, "--by", "hour")
+    assert (plain.code, "total 1 assessment" in plain.out) == (0, True)
+    table = cli("usage", "series", "user123", "twice", "--user", *span, "--csv", "--dimensions", '{"model": ["gpt"]}')
+    assert table.out.splitlines()[0] == "start,end,complete,other,value"
+    assert table.out.splitlines()[1].endswith(",false,false,8")
+    assert cli("usage", "series", "sub456", "twice", "--dimensions", "model").code == 2
+    assert cli("usage", "series", "sub456", "twice", "--by", "period", "--timezone", "UTC").code == 2
+    assert cli("usage", "series", "sub456", "twice", "--csv", "--json").code == 2
+    assert cli("usage", "series", "nobody", "twice", "--user").code == 3
     assert cli("usage", "series", "sub456", "twice", "--group-by", "colour").code == 2
     assert cli("usage", "series", "nothing", "twice").code == 3
 

@@ -1,5 +1,7 @@
 """Usage over time: windows that tile the span, folded or not, and a total that is what the invoice charges for."""
 
+import csv
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,9 +18,13 @@ from tests.conftest import As, Clock, MakeToken
 from tests.factories import make_customer, make_recording, make_subscription, make_world, record
 from tests.factories.meters import fold, make_meter
 from usage_billing.db.session import transaction
+from usage_billing.flows.folding.drive_folds import fold_all
+from usage_billing.flows.folding.keep_by_time import keep_usage_by_time
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.meters.windows import windows_of
+from usage_billing.reports.verify.books import find_differences
 
+WEEK = {"from": "2026-11-09T22:07:00Z", "to": "2026-11-15T00:00:00Z"}
 MODELS = ("gpt", "mini", None)
 
 
@@ -55,10 +61,10 @@ def recorded(engine: Engine) -> list[tuple[datetime, dict[str, Any]]]:
         return [(row.occurred_at.astimezone(UTC), row.metadata) for row in rows]
 
 
-def ask(caller: FlaskClient, subscription: str = "sub456", **asked: Any) -> Any:
+def ask(caller: FlaskClient, subscription: str = "sub456", headers: dict[str, str] | None = None, **asked: Any) -> Any:
     asked = {"usageType": "tokens", **asked}
     query = "&".join(f"{name}={quote(str(value))}" for name, value in asked.items())
-    return caller.get(f"/api/usage/subscription/{subscription}/series?{query}")
+    return caller.get(f"/api/usage/subscription/{subscription}/series?{query}", headers=headers or {})
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"])
@@ -164,6 +170,7 @@ def test_a_customer_reads_its_own(metered: Engine, call_as: As, make_token: Make
         ({"dimensions": '{"colour":["red"]}'}, "dimensions", "unknown"),
         ({"dimensions": "model"}, "dimensions", "invalid"),
         ({"top": 0}, "top", "out_of_range"),
+        ({"by": "period", "timezone": "UTC"}, "timezone", "contradiction"),
         ({"from": "2026-11-02T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, "to", "out_of_range"),
         ({"window": "day"}, "window", "unknown"),
     ],
@@ -176,9 +183,84 @@ def test_what_is_asked_wrongly_is_refused(
     assert [(error["parameter"], error["code"]) for error in answer.json["errors"]] == [(parameter, code)]
 
 
-def test_a_usage_type_that_is_no_meter_has_no_series(metered: Engine, admin: FlaskClient) -> None:
-    answer = ask(admin, usageType="assessment")
-    assert (answer.status_code, answer.json["code"]) == (409, "not_a_meter")
+@pytest.mark.parametrize("by", ["5m", "hour", "day", "period"])
+@pytest.mark.parametrize("kept", [False, True], ids=["from the recordings", "folded"])
+def test_a_plain_usage_type_has_windows_that_are_the_books(
+    metered: Engine, admin: FlaskClient, by: str, kept: bool
+) -> None:
+    with transaction(metered) as session:
+        if kept:
+            keep_usage_by_time(session, "assessment")
+            fold(session, at_most=70)
+        quantities = session.connection().exec_driver_sql(
+            "SELECT occurred_at, quantity FROM usage AS u"
+            " WHERE NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)"
+        )
+        calls = [(row.occurred_at, row.quantity) for row in quantities]
+    answer = ask(admin, usageType="assessment", by=by, **(WEEK if by == "5m" else {})).json
+    [one] = answer["series"]
+    for window, value in zip(answer["windows"], one["values"], strict=True):
+        start, end = (datetime.fromisoformat(window[name]) for name in ("start", "end"))
+        assert Decimal(value) == sum(quantity for at, quantity in calls if start <= at < end)
+    start, end = (datetime.fromisoformat(answer[name]) for name in ("from", "to"))
+    assert Decimal(answer["total"]) == sum(quantity for at, quantity in calls if start <= at < end)
+    if by == "period":
+        lines = admin.get("/api/usage/subscription/sub456").json["usage"]
+        assert [answer["total"]] == [line["used"] for line in lines if line["usageType"] == "assessment"]
+    with transaction(metered) as session:
+        assert list(find_differences(session)) == []
+        session.connection().exec_driver_sql("UPDATE meter_buckets SET total = total + 1 WHERE events = 1")
+        assert {found.kind for found in find_differences(session)} == {"meter_buckets", *(["usage_by_time"] * kept)}
+        session.rollback()
+
+
+def test_as_csv(metered: Engine, admin: FlaskClient, now: datetime) -> None:
+    with transaction(metered) as session:
+        for model in ("=1+1", "a,b", "-5"):
+            record(session, make_recording(now=now, metadata=json.dumps({"n": 1000, "model": model})))
+    asked = {"by": "week", "groupBy": "model", "top": 3, "timezone": "Europe/Berlin"}
+    span = {"from": "2026-11-02T00:00:00Z", "to": "2026-11-16T00:00:00Z"}
+    shown = ask(admin, **asked, **span).json
+    answer = ask(admin, headers={"Accept": "text/csv"}, **asked, **span)
+    assert answer.content_type == "text/csv; charset=utf-8; header=present"
+    head, *rows = csv.reader(io.StringIO(answer.text))
+    assert head == ["start", "end", "complete", "other", "dimensions.model", "value"]
+    assert {row[4] for row in rows} == {"'=1+1", "a,b", "-5", ""}
+    assert rows[0][:3] == ["2026-11-02T00:00:00+01:00", "2026-11-09T00:00:00+01:00", "true"]
+    assert sum(Decimal(row[5]) for row in rows) == Decimal(shown["total"])
+    assert {row[3] for row in rows if row[4] == ""} == {"true"}
+
+
+def test_billing_periods_of_subscriptions_that_differ_are_asked_for_one_by_one(
+    metered: Engine, admin: FlaskClient
+) -> None:
+    with transaction(metered) as session:
+        make_subscription(session, id="second", timezone="Asia/Tokyo")
+    for asked, parameter, code in (
+        ("by=period", "by", "contradiction"),
+        ("by=day&timezone=Asia/Kathmandu", "timezone", "zone_not_aligned"),
+    ):
+        answer = admin.get(f"/api/usage/user/user123/series?usageType=assessment&{asked}")
+        assert (answer.status_code, answer.json["errors"][0]["parameter"]) == (422, parameter)
+        assert answer.json["errors"][0]["code"] == code
+
+
+def test_what_is_too_much_to_be_counted_each_time_is_kept_from_then_on(
+    metered: Engine, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ask(admin, usageType="assessment").json
+    monkeypatch.setattr("usage_billing.reports.series.MAX_TAIL", 100)
+    before = ask(admin, usageType="assessment").json
+    assert (before["behind"], before["total"]) == (303, "0")
+    fine = ask(admin, usageType="assessment", by="5m", **WEEK)
+    assert (fine.status_code, fine.json["errors"][0]["code"]) == (422, "too_fine")
+    fold_all(metered)
+    after = ask(admin, usageType="assessment").json
+    assert after == whole
+    with transaction(metered) as session:
+        record(session, make_recording(now=datetime(2026, 11, 15, 12, 30, tzinfo=UTC)))
+    assert Decimal(ask(admin, usageType="assessment").json["total"]) == Decimal(whole["total"]) + 1
+    assert ask(admin, usageType="assessment", by="period").json["total"] == str(int(whole["total"]) + 1)
 
 
 def test_too_much_says_what_would_fit(metered: Engine, admin: FlaskClient) -> None:

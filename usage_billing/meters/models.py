@@ -49,7 +49,9 @@ class MeterDefinition(Base):
 
 
 class Meter(Base):
-    """A usage type with ``of``: it counts those recordings of that type that occurred at ``since`` or later.
+    """A usage type that is folded: those recordings of its type ``of`` count that occurred at ``since`` or later.
+
+    One without ``of`` is no meter: its own recordings are kept by time, so that they can be read so.
 
     ``looked_back`` says that the periods which were there before the meter are folded. What is recorded from
     ``retired_at`` on, by the clock of the database, is not counted (null: it counts).

@@ -15,7 +15,7 @@ _BEHIND = text("""
         coalesce(sum(f.skipped), 0) AS skipped, coalesce(sum(f.unfit), 0) AS unfit, m.looked_back
     FROM meters AS m
     JOIN usage_types AS t ON t.id = m.usage_type_id
-    LEFT JOIN usage_summaries AS s ON s.usage_type_id = t.of AND s.period_end > m.since
+    LEFT JOIN usage_summaries AS s ON s.usage_type_id = coalesce(t.of, t.id) AND s.period_end > m.since
     LEFT JOIN meter_folds AS f ON f.source_summary_id = s.id AND f.usage_type_id = m.usage_type_id
     WHERE CAST(:meter AS text) IS NULL OR m.usage_type_id = :meter
     GROUP BY m.usage_type_id, m.looked_back
@@ -25,7 +25,7 @@ _LAG = text("""
     SELECT m.usage_type_id AS meter, coalesce(sum(s.events - coalesce(f.folded, 0)), 0) AS recordings
     FROM meters AS m
     JOIN usage_types AS t ON t.id = m.usage_type_id
-    LEFT JOIN usage_summaries AS s ON s.usage_type_id = t.of AND s.period_end > m.since AND s.to_rate
+    LEFT JOIN usage_summaries AS s ON s.usage_type_id = coalesce(t.of, t.id) AND s.period_end > m.since AND s.to_rate
     LEFT JOIN meter_folds AS f ON f.source_summary_id = s.id AND f.usage_type_id = m.usage_type_id
     GROUP BY m.usage_type_id
     ORDER BY m.usage_type_id
@@ -41,7 +41,7 @@ _SKIPPING = text("""
 _LAGGING = text("""
     SELECT DISTINCT s.id
     FROM usage_summaries AS s
-    JOIN usage_types AS t ON t.of = s.usage_type_id
+    JOIN usage_types AS t ON coalesce(t.of, t.id) = s.usage_type_id
     JOIN meters AS m ON m.usage_type_id = t.id AND s.period_end > m.since
     LEFT JOIN meter_folds AS f ON f.source_summary_id = s.id AND f.usage_type_id = m.usage_type_id
     WHERE s.id = ANY(CAST(:ids AS bigint[]))

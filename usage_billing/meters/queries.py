@@ -1,22 +1,26 @@
 """Reads meters: their definitions, what is still to be counted into them, and what they have come to."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.models import UsageType
 from usage_billing.db.rows import read_rows
-from usage_billing.meters.definition import Definition, stored_dimensions
+from usage_billing.meters.definition import Definition, Function, stored_dimensions
 from usage_billing.meters.models import Meter, MeterDefinition
+
+EVER = datetime(1900, 1, 1, tzinfo=UTC)
+"""Before any usage."""
 
 _PENDING = """
     SELECT s.id AS source, m.usage_type_id AS meter
     FROM meters AS m
     JOIN usage_types AS t ON t.id = m.usage_type_id
-    JOIN usage_summaries AS s ON s.usage_type_id = t.of AND s.period_end > m.since
+    JOIN usage_summaries AS s ON s.usage_type_id = coalesce(t.of, t.id) AND s.period_end > m.since
     LEFT JOIN meter_folds AS f ON f.source_summary_id = s.id AND f.usage_type_id = m.usage_type_id
     WHERE (CAST(:meter AS text) IS NULL OR m.usage_type_id = :meter)
 """
@@ -73,9 +77,13 @@ _FOLDED_LATER = text("""
 
 @dataclass(frozen=True, slots=True)
 class ActiveMeter:
-    """A meter with its definitions, the newest first, each with the instant from which it holds."""
+    """A usage type that is counted by time, with its definitions, the newest first, and from when each holds.
+
+    ``of`` is the usage type whose recordings it counts, or None for one that counts its own.
+    """
 
     usage_type_id: str
+    of: str | None
     since: datetime
     retired_at: datetime | None
     looked_back: bool
@@ -103,10 +111,29 @@ class ClaimedFold:
     summaries: list[int]
 
 
-def active_meters(session: Session, *, hold: bool = False) -> dict[str, ActiveMeter]:
-    """Every meter by its id; with ``hold`` none is defined anew or retired before the transaction ends."""
-    asked = select(Meter).order_by(Meter.usage_type_id)
-    meters = session.scalars(asked.with_for_update(read=True) if hold else asked).all()
+def counts_itself(usage_type_id: str) -> ActiveMeter:
+    """A usage type whose own quantities are added up by time; nothing of it is folded yet."""
+    return ActiveMeter(usage_type_id, None, EVER, None, False, ((EVER, Definition(function=Function.SUM)),))
+
+
+def active_meters(session: Session) -> dict[str, ActiveMeter]:
+    """Every meter by its id."""
+    return true_meters(folded_types(session))
+
+
+def true_meters(folded: Mapping[str, ActiveMeter]) -> dict[str, ActiveMeter]:
+    """Those of what is folded that count the recordings of another usage type."""
+    return {name: one for name, one in folded.items() if one.of is not None}
+
+
+def folded_types(session: Session, *, hold: bool = False) -> dict[str, ActiveMeter]:
+    """What is folded, by its id: every meter, and usage types whose own recordings are kept by time.
+
+    With ``hold`` none is defined anew or retired before the transaction ends.
+    """
+    asked = select(Meter, UsageType.of).join(UsageType, UsageType.id == Meter.usage_type_id)
+    asked = asked.order_by(Meter.usage_type_id)
+    meters = session.execute(asked.with_for_update(read=True, of=Meter) if hold else asked).all()
     if not meters:
         return {}
     definitions: dict[str, list[tuple[datetime, Definition]]] = {}
@@ -115,12 +142,13 @@ def active_meters(session: Session, *, hold: bool = False) -> dict[str, ActiveMe
     return {
         one.usage_type_id: ActiveMeter(
             one.usage_type_id,
+            of,
             one.since,
             one.retired_at,
             one.looked_back,
-            tuple(definitions[one.usage_type_id]),
+            tuple(definitions.get(one.usage_type_id, ())) or counts_itself(one.usage_type_id).definitions,
         )
-        for one in meters
+        for one, of in meters
     }
 
 
@@ -191,7 +219,7 @@ def _pairs(session: Session, statement: object, asked: dict[str, object]) -> lis
 
 
 def has_meters(session: Session) -> bool:
-    """Whether there is any meter."""
+    """Whether there is anything to fold into."""
     return session.scalars(select(Meter.usage_type_id).limit(1)).first() is not None
 
 

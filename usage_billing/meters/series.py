@@ -14,16 +14,20 @@ from usage_billing.core.periods import Period
 from usage_billing.db.rows import read_rows
 from usage_billing.meters.counting import gained_by
 from usage_billing.meters.definition import Definition
+from usage_billing.meters.queries import ActiveMeter
 from usage_billing.meters.service import SourceFold, work_of
 
 MAX_TAIL = 20_000
 """More recordings than this are not counted for a read; the answer says how many are missing."""
 
 _STORED = text("""
-    SELECT width_bucket(b.bucket_start, CAST(:starts AS timestamptz[])) AS place, s.period_start,
+    SELECT width_bucket(greatest(b.bucket_start, s.period_start), CAST(:starts AS timestamptz[])) AS place,
+        s.period_start,
         CAST(x.dimensions AS text) AS dimensions, sum(b.total) AS total
     FROM usage_summaries AS s
-    JOIN meter_buckets AS b ON b.summary_id = s.id AND b.bucket_start >= :start AND b.bucket_start < :end
+    JOIN meter_buckets AS b ON b.summary_id = s.id AND b.bucket_start < :end
+        AND b.bucket_start >= CAST(:start AS timestamptz) - interval '1 hour'
+        AND greatest(b.bucket_start, s.period_start) >= :start
     JOIN meter_series AS x
         ON x.subscription_id = s.subscription_id AND x.usage_type_id = s.usage_type_id AND x.series = b.series
     WHERE s.subscription_id = :subscription AND s.usage_type_id = :meter
@@ -32,23 +36,34 @@ _STORED = text("""
     HAVING sum(b.events) <> 0
 """)
 _LEFT = text("""
-    SELECT s.id AS source, s.period_start, s.events, s.voids, coalesce(f.folded, 0) AS folded,
-        coalesce(f.folded_voids, 0) AS folded_voids, f.starts, f.summaries
+    SELECT s.id AS source, s.period_start, s.events, s.voids, x.folded, x.folded_voids, f.starts, f.summaries
     FROM usage_types AS t
-    JOIN usage_summaries AS s ON s.usage_type_id = t.of AND s.subscription_id = :subscription
+    JOIN usage_summaries AS s ON s.usage_type_id = coalesce(t.of, t.id) AND s.subscription_id = :subscription
     LEFT JOIN meter_folds AS f ON f.source_summary_id = s.id AND f.usage_type_id = t.id
-    WHERE t.id = :meter AND s.to_rate AND s.period_start < :end AND s.period_end > greatest(:start, :since)
-        AND (s.events > coalesce(f.folded, 0) OR s.voids > coalesce(f.folded_voids, 0))
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN :anew THEN 0 ELSE coalesce(f.folded, 0) END AS folded,
+            CASE WHEN :anew THEN 0 ELSE coalesce(f.folded_voids, 0) END AS folded_voids
+    ) AS x
+    WHERE t.id = :meter AND (s.to_rate OR :all) AND s.period_start < :end AND s.period_end > greatest(:start, :since)
+        AND (s.events > x.folded OR s.voids > x.folded_voids)
     ORDER BY s.id
 """)
 _TAIL = """
     WITH {gained}
-    SELECT width_bucket(bucket, CAST(:starts AS timestamptz[])) AS place, CAST(dims AS text) AS dimensions,
-        sum(total) AS total
-    FROM gained
-    WHERE bucket >= :start AND bucket < :end
-    GROUP BY place, dims
+    SELECT width_bucket(x.at, CAST(:starts AS timestamptz[])) AS place, CAST(g.dims AS text) AS dimensions,
+        sum(g.total) AS total
+    FROM gained AS g
+    JOIN parts AS p ON p.summary = g.summary
+    CROSS JOIN LATERAL (SELECT greatest(g.bucket, p.starts) AS at) AS x
+    WHERE x.at >= :start AND x.at < :end
+    GROUP BY place, g.dims
 """
+_WHOLE = text("""
+    SELECT width_bucket(period_start, CAST(:starts AS timestamptz[])) AS place, period_start, total
+    FROM usage_summaries
+    WHERE subscription_id = :subscription AND usage_type_id = :usage_type
+        AND period_start >= :start AND period_start < :end
+""")
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -90,11 +105,19 @@ def stored_sums(session: Session, subscription_id: str, meter: str, windows: Seq
     return [WindowSum(row.place, row.period_start, _decoder.decode(row.dimensions), row.total) for row in rows]
 
 
+def whole_sums(session: Session, subscription_id: str, usage_type: str, windows: Sequence[Period]) -> list[WindowSum]:
+    """What a usage type that counts its own recordings came to, where each of its segments lies in one window."""
+    rows = session.execute(_WHOLE, {"subscription": subscription_id, "usage_type": usage_type, **_asked(windows)})
+    return [WindowSum(row.place, row.period_start, [], row.total) for row in rows]
+
+
 def left_to_count(
-    session: Session, subscription_id: str, meter: str, windows: Sequence[Period], *, since: datetime
+    session: Session, subscription_id: str, meter: ActiveMeter, windows: Sequence[Period], *, anew: bool
 ) -> list[LeftToCount]:
-    """What no fold has counted yet of the summaries that these windows touch."""
-    asked = {"subscription": subscription_id, "meter": meter, "since": since, **_asked(windows)}
+    """What no fold has counted yet of the summaries that these windows touch; ``anew`` as if nothing were counted."""
+    asked: dict[str, Any] = {"subscription": subscription_id, "meter": meter.usage_type_id, "since": meter.since}
+    # What is not to be rated has been folded by billing, unless the meter has still to look back on it.
+    asked |= {"anew": anew, "all": anew or not meter.looked_back, **_asked(windows)}
     return read_rows(session.execute(_LEFT, asked), LeftToCount)
 
 
@@ -105,9 +128,8 @@ def tail_sums(
     left: LeftToCount,
     windows: Sequence[Period],
     *,
+    meter: ActiveMeter,
     minutes: int,
-    since: datetime,
-    retired_at: datetime | None,
 ) -> list[WindowSum]:
     """What is left of one summary, counted now; nothing is stored."""
     places = list(zip(left.starts or (), left.summaries or (), strict=True)) or [(left.period_start, -left.source)]
@@ -126,8 +148,8 @@ def tail_sums(
         **work_of([work]),
         **parameters,
         **_asked(windows),
-        "since": since,
-        "retired": retired_at,
+        "since": meter.since,
+        "retired": meter.retired_at,
         "series_limit": definition.series_limit,
     }
     rows = session.execute(text(_TAIL.format(gained=gained)), asked)

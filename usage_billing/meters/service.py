@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from usage_billing.meters.counting import gained_by, is_unfit
 from usage_billing.meters.definition import Definition
 from usage_billing.meters.models import Meter, MeterDefinition
+from usage_billing.meters.queries import EVER
 
 BEFORE_ALL_PERIODS = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 """From when the first definition of a meter holds."""
@@ -105,6 +107,12 @@ def add_meter(session: Session, usage_type_id: str, *, since: datetime, definiti
     session.add(meter)
     add_definition(session, usage_type_id, definition, version=1, effective_from=BEFORE_ALL_PERIODS)
     return meter
+
+
+def keep_by_time(session: Session, usage_type_id: str) -> None:
+    """From now on fold a usage type's own recordings, those before included, so that they can be read by time."""
+    new = {"usage_type_id": usage_type_id, "since": EVER}
+    session.execute(insert(Meter).values(new).on_conflict_do_nothing())
 
 
 def add_definition(

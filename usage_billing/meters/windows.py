@@ -1,13 +1,14 @@
 """Windows of local time: hours, days, weeks and months of a time zone, one after the other. Pure."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Cadence, Period, period_at
 
-BY = ("hour", "day", "week", "month")
+BY = ("5m", "hour", "day", "week", "month")
+FIVE_MINUTES = timedelta(minutes=5)
 _STEP = timedelta(minutes=15)  # no clock is changed by less, and no zone is a smaller part of an hour from UTC
 
 
@@ -16,6 +17,9 @@ def windows_of(start: datetime, end: datetime, *, by: str, zone: str) -> Iterato
 
     An hour ends where the local clock shows a full hour next, or the clocks change by a part of one.
     """
+    if by == "5m":
+        yield from _steps(start, end, FIVE_MINUTES)
+        return
     if by == "hour":
         yield from _hours(start, end, ZoneInfo(zone))
         return
@@ -23,6 +27,13 @@ def windows_of(start: datetime, end: datetime, *, by: str, zone: str) -> Iterato
     while window.start < end:
         yield window
         window = period_at(window.end, zone=zone, cadence=Cadence(interval=by))
+
+
+def _steps(start: datetime, end: datetime, step: timedelta) -> Iterator[Period]:
+    begins = start - (start - datetime(1970, 1, 1, tzinfo=UTC)) % step
+    while begins < end:
+        yield Period(begins, begins + step)
+        begins += step
 
 
 def _hours(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[Period]:

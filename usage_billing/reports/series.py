@@ -1,26 +1,35 @@
-"""Usage over time: what a meter counted in each window, by dimensions, for one subscription or a customer's all."""
+"""Usage over time: what was counted in each window, by dimensions, for one subscription or a customer's all."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageType
 from usage_billing.core.decimals import EXACT, plain, sum_of
-from usage_billing.core.errors import Conflict, InvalidInput
-from usage_billing.core.periods import Period, is_time_zone, period_at
+from usage_billing.core.errors import InvalidInput
+from usage_billing.core.periods import Period, is_time_zone
 from usage_billing.meters.definition import Definition
-from usage_billing.meters.queries import ActiveMeter, active_meters
-from usage_billing.meters.series import MAX_TAIL, LeftToCount, WindowSum, left_to_count, stored_sums, tail_sums
+from usage_billing.meters.queries import ActiveMeter, counts_itself, folded_types
+from usage_billing.meters.series import (
+    MAX_TAIL,
+    LeftToCount,
+    WindowSum,
+    left_to_count,
+    stored_sums,
+    tail_sums,
+    whole_sums,
+)
 from usage_billing.meters.stretches import minutes_within
-from usage_billing.meters.windows import BY, windows_of
+from usage_billing.meters.windows import FIVE_MINUTES
+from usage_billing.reports.series_windows import ANEW, CHOICES, MAX_NUMBERS, PERIOD, too_much, windows_over
 from usage_billing.subscriptions.queries import Contract
 
-MAX_NUMBERS = 10_000
 _NOTHING = Decimal(0)
 _LUMPED = ("other",)
 
@@ -28,6 +37,8 @@ _LUMPED = ("other",)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesRequest:
     """What is asked. Without ``start`` and ``end`` the present billing period, without ``zone`` the subscription's.
+
+    ``by`` is one of CHOICES.
 
     ``dimensions`` has the values that are wanted, by name of a dimension. ``top`` series are shown, the rest is one.
     """
@@ -71,7 +82,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageSeries:
-    """The answer, without ``behind`` recordings. ``other``: what ``top`` left out, and what was lumped."""
+    """The answer, without ``behind`` recordings. ``other``: what ``top`` left out, and what was lumped.
+
+    ``wants_keeping``: the recordings of the usage type are too many to be counted for each read, and are not kept by
+    time yet.
+    """
 
     usage_type: str
     unit_name: str
@@ -85,6 +100,16 @@ class UsageSeries:
     series: list[Series]
     other: Series
     total: Decimal
+    wants_keeping: bool
+
+
+def read_wanted(text: str) -> dict[str, list[str | bool | None]]:
+    """The dimension values that a JSON object asks for, such as ``{"model": ["gpt", null]}``; raises InvalidInput."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, list[str | bool | None]])
+    except (ValueError, msgspec.MsgspecError):
+        message = 'must be a JSON object of lists, such as {"model": ["gpt"]}; numbers are spelled as texts'
+        raise InvalidInput.field("/dimensions", message, code="invalid") from None
 
 
 def usage_series(
@@ -92,19 +117,22 @@ def usage_series(
 ) -> UsageSeries:
     """Count ``asked`` over these subscriptions, of which there is at least one.
 
-    Raises Conflict for a usage type that is no meter; InvalidInput for unknown dimensions, a zone whose windows cut the
-    hours that are kept, and more than 10,000 numbers.
+    Raises InvalidInput for unknown dimensions, windows that do not fit what is kept, and more than 10,000 numbers.
     """
-    usage_type, meter = _meter_of(session, asked.usage_type)
-    latest = meter.definitions[0][1]
-    _check(asked, latest)
+    usage_type = session.get(UsageType, asked.usage_type)
+    if usage_type is None:
+        raise InvalidInput.field("/usageType", f"there is no usage type {asked.usage_type}", code="unknown_usage_type")
+    kept_by_time = folded_types(session).get(usage_type.id)
+    meter = kept_by_time or counts_itself(usage_type.id)
+    _check(asked, meter.definitions[0][1])
     zone = asked.zone or contracts[0].timeline.zone
-    windows = _windows(asked, contracts[0], zone, now)
+    lines = [contract.timeline for contract in contracts]
+    windows = windows_over(lines, start=asked.start, end=asked.end, by=asked.by, zone=zone, now=now)
     sums: dict[tuple[str, ...], list[Decimal]] = defaultdict(lambda: [_NOTHING] * len(windows))
     shown: dict[tuple[str, ...], dict[str, Any]] = {}
     behind = 0
     for contract in contracts:
-        found, left = _sums_of(session, contract, meter, windows)
+        found, left = _sums_of(session, contract, meter, windows, by=asked.by)
         behind += left
         for one in found:
             definition = _definition_at(meter, contract, one.period_start)
@@ -123,7 +151,7 @@ def usage_series(
     )
     kept = series if asked.top is None else series[: asked.top]
     if len(kept) * len(windows) > MAX_NUMBERS:
-        _too_much(f"{len(kept)} series of {len(windows)} windows", f"top={max(MAX_NUMBERS // len(windows), 1)}")
+        too_much(f"{len(kept)} series of {len(windows)} windows", f"top={max(MAX_NUMBERS // len(windows), 1)}")
     rest = [lumped, *(one.values for one in series[len(kept) :])]
     other = Series(dimensions={"other": True}, values=[sum_of(column) for column in zip(*rest, strict=True)])
     return UsageSeries(
@@ -139,23 +167,16 @@ def usage_series(
         series=kept,
         other=other,
         total=sum_of([*(one.total for one in kept), other.total]),
+        wants_keeping=behind > 0 and kept_by_time is None,
     )
 
 
-def _meter_of(session: Session, usage_type_id: str) -> tuple[UsageType, ActiveMeter]:
-    usage_type = session.get(UsageType, usage_type_id)
-    if usage_type is None:
-        raise InvalidInput.field("/usageType", f"there is no usage type {usage_type_id}", code="unknown_usage_type")
-    meter = active_meters(session).get(usage_type_id)
-    if meter is None:
-        message = f"{usage_type_id} is no meter: only a meter knows its usage over time"
-        raise Conflict(message, code="not_a_meter")
-    return usage_type, meter
-
-
 def _check(asked: SeriesRequest, definition: Definition) -> None:
-    if asked.by not in BY:
-        raise InvalidInput.field("/by", f"must be one of: {', '.join(BY)}", code="not_a_choice")
+    if asked.by not in CHOICES:
+        raise InvalidInput.field("/by", f"must be one of: {', '.join(CHOICES)}", code="not_a_choice")
+    if asked.by == PERIOD and asked.zone is not None:
+        message = "billing periods begin in the subscription's time zone: leave timezone out"
+        raise InvalidInput.field("/timezone", message, code="contradiction")
     if asked.zone is not None and not is_time_zone(asked.zone):
         raise InvalidInput.field("/timezone", "is no time zone of the IANA database", code="unknown_zone")
     names = {one.name for one in definition.dimensions}
@@ -167,54 +188,46 @@ def _check(asked: SeriesRequest, definition: Definition) -> None:
                 raise InvalidInput.field(pointer, message, code="unknown")
 
 
-def _windows(asked: SeriesRequest, contract: Contract, zone: str, now: datetime) -> list[Period]:
-    line = contract.timeline
-    term = line.term_at(now) or line.terms[-1]
-    present = period_at(now, zone=line.zone, cadence=term.terms.cadence)
-    start, end = asked.start or present.start, asked.end or (max(now, present.end) if asked.start else present.end)
-    if end <= start:
-        raise InvalidInput.field("/to", "must be after from", code="out_of_range")
-    found: list[Period] = []
-    for window in windows_of(start, end, by=asked.by, zone=zone):
-        found.append(window)
-        if len(found) > MAX_NUMBERS:
-            _too_much(f"more than {MAX_NUMBERS} windows", "a shorter span, or longer windows")
-    minutes = minutes_within(line.zone, found[0].start, found[-1].end)
-    for edge in (*(window.start for window in found), found[-1].end):
-        if int(edge.timestamp()) % (60 * minutes):
-            message = f"its windows cut the hours of {line.zone}, in which usage is kept"
-            raise InvalidInput.field("/timezone", message, code="zone_not_aligned")
-    return found
-
-
 def _sums_of(
-    session: Session, contract: Contract, meter: ActiveMeter, windows: Sequence[Period]
+    session: Session, contract: Contract, meter: ActiveMeter, windows: Sequence[Period], *, by: str
 ) -> tuple[list[WindowSum], int]:
     """What is stored of a subscription, and what no fold has counted; or how many recordings are missing."""
-    found = stored_sums(session, contract.id, meter.usage_type_id, windows)
-    left = left_to_count(session, contract.id, meter.usage_type_id, windows, since=meter.since)
+    if by == PERIOD and meter.of is None:
+        return whole_sums(session, contract.id, meter.usage_type_id, windows), 0
+    anew = by == ANEW
+    found = [] if anew else stored_sums(session, contract.id, meter.usage_type_id, windows)
+    left = left_to_count(session, contract.id, meter, windows, anew=anew)
     missing = sum(one.recordings for one in left)
+    if missing > MAX_TAIL and anew:
+        message = f"usage is kept by the hour, and {missing} recordings are more than {MAX_TAIL} to be counted anew"
+        raise InvalidInput.field("/by", message, code="too_fine")
     if missing > MAX_TAIL:
         return found, missing
     for one in left:
-        found += _tail(session, contract, meter, one, windows)
+        found += _tail(session, contract, meter, one, windows, anew=anew)
     return found, 0
 
 
 def _tail(
-    session: Session, contract: Contract, meter: ActiveMeter, left: LeftToCount, windows: Sequence[Period]
+    session: Session,
+    contract: Contract,
+    meter: ActiveMeter,
+    left: LeftToCount,
+    windows: Sequence[Period],
+    *,
+    anew: bool,
 ) -> list[WindowSum]:
     segment = contract.timeline.segment_at(left.period_start)
     ends = left.period_start if segment is None else segment.end
+    minutes = minutes_within(contract.timeline.zone, left.period_start, ends)
     return tail_sums(
         session,
         contract.id,
         _definition_at(meter, contract, left.period_start),
         left,
         windows,
-        minutes=minutes_within(contract.timeline.zone, left.period_start, ends),
-        since=meter.since,
-        retired_at=meter.retired_at,
+        meter=meter,
+        minutes=FIVE_MINUTES // timedelta(minutes=1) if anew else minutes,
     )
 
 
@@ -235,8 +248,3 @@ def _named(definition: Definition, values: Any) -> dict[str, Any]:
 
 def _wanted(asked: SeriesRequest, named: Mapping[str, Any]) -> bool:
     return all(any(named.get(name) == value for value in values) for name, values in asked.dimensions.items())
-
-
-def _too_much(what: str, fits: str) -> None:
-    message = f"{what} are more than {MAX_NUMBERS} numbers: ask for {fits}"
-    raise InvalidInput(message, code="too_much")

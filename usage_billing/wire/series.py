@@ -33,7 +33,7 @@ USAGE_SERIES = Noun(
     "UsageSeries",
     "Usage over time.",
     (
-        Field("usageType", Identifier(), "The meter."),
+        Field("usageType", Identifier(), "The usage type."),
         Field("unitName", Text(64), "What one of it is called."),
         Field("aggregation", PLAIN, "How recordings became one quantity."),
         Field("timezone", Text(64), "The time zone that the windows begin in."),

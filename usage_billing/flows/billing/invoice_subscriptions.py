@@ -43,8 +43,8 @@ def invoice_subscriptions(
     if not ids:
         return SliceOutcome()
     agreements = lock_agreements(session, ids)
-    meters = fold_subscriptions(session, agreements.subscriptions.keys())
-    books = StoredBooks(session, held_to, meters)
+    folded = fold_subscriptions(session, agreements.subscriptions.keys())
+    books = StoredBooks(session, held_to, folded)
     return charge_subscriptions(books, agreements, as_of=as_of, adjust_within=adjust_within)
 
 

@@ -23,7 +23,7 @@ from usage_billing.metering.settling import lock_unrated, reopen, settle
 from usage_billing.metering.summaries import create_summaries
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.progress import lagging
-from usage_billing.meters.queries import sources_of
+from usage_billing.meters.queries import ActiveMeter, sources_of, true_meters
 from usage_billing.subscriptions.openings import save_openings
 
 
@@ -32,12 +32,12 @@ class StoredBooks:
     """Implements ``Books`` on locked subscriptions.
 
     Locks, in this order: the summaries to rate, their fees. One that is ``held_to`` a dry run charges of usage only
-    the recordings that the dry run rated. ``meters`` are the usage types that are meters.
+    the recordings that the dry run rated. ``folded`` is what was brought up to date before, meters among it.
     """
 
     session: Session
     held_to: UUID | None = None
-    meters: Collection[str] = ()
+    folded: Mapping[str, ActiveMeter] = field(default_factory=dict)
     _charged: set[int] = field(default_factory=set)
     _rewound: dict[int, UnratedSummary] = field(default_factory=dict)
 
@@ -52,7 +52,8 @@ class StoredBooks:
     def unrated(self, ids: Collection[str], *, as_of: datetime, cut: Collection[str]) -> Sequence[UnratedSummary]:
         """Lock what is to be rated; a meter's summary says whose recordings it counts."""
         found = lock_unrated(self.session, ids, as_of=as_of, cut=cut)
-        counted = [summary for summary in found if summary.usage_type_id in self.meters]
+        meters = true_meters(self.folded)
+        counted = [summary for summary in found if summary.usage_type_id in meters]
         sources = sources_of(self.session, [summary.id for summary in counted]) if counted else {}
         for summary in counted:
             summary.sources = sources[summary.id]
@@ -111,7 +112,7 @@ class StoredBooks:
         """Note that billing has seen them; what a held run left, or charged only in part, stays to be rated."""
         settle(self.session, summaries)
         reopen(self.session, [summary.id for summary in summaries if summary.id not in self._charged])
-        if self.meters:
-            # What was recorded since the meters were brought up to date is still to be counted.
+        if self.folded:
+            # What was recorded since they were brought up to date is still to be counted.
             reopen(self.session, lagging(self.session, [summary.id for summary in summaries]))
         settle_fees(self.session, fees)

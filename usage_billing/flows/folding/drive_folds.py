@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from usage_billing.db.locks import try_lock_folds
 from usage_billing.db.session import transaction
 from usage_billing.flows.folding.fold_meters import FoldOutcome, fold_pairs
-from usage_billing.meters.queries import ActiveMeter, active_meters, new_to_fold, old_to_fold
+from usage_billing.meters.queries import ActiveMeter, folded_types, new_to_fold, old_to_fold
 from usage_billing.meters.service import has_looked_back
 
 PIECE = 20_000
@@ -67,7 +67,7 @@ def _piece(engine: Engine) -> _Piece | None:
     with transaction(engine) as session:
         if not try_lock_folds(session):
             return None
-        meters = active_meters(session, hold=True)
+        meters = folded_types(session, hold=True)
         if not meters:
             return _Piece(FoldOutcome(), more=False)
         pairs = new_to_fold(session, size=_PAIRS) or _history(session, meters)

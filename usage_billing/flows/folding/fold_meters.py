@@ -14,7 +14,15 @@ from usage_billing.flows.recording.context import new_summary
 from usage_billing.metering.counted import Counted, ids_of, lock_counted, move_counted
 from usage_billing.metering.summaries import NewSummary, create_summaries
 from usage_billing.meters.definition import Definition
-from usage_billing.meters.queries import ActiveMeter, ClaimedFold, active_meters, claimed, new_to_fold_of, values_of
+from usage_billing.meters.queries import (
+    ActiveMeter,
+    ClaimedFold,
+    claimed,
+    folded_types,
+    new_to_fold_of,
+    true_meters,
+    values_of,
+)
 from usage_billing.meters.service import SourceFold, claim_folds, count_into, place_fold
 from usage_billing.meters.stretches import minutes_within
 from usage_billing.subscriptions.agreement import agreed_period
@@ -33,16 +41,16 @@ class FoldOutcome:
     summaries: set[int] = field(default_factory=set)
 
 
-def fold_subscriptions(session: Session, subscription_ids: Collection[str]) -> Collection[str]:
-    """Count all that is new of these subscriptions, whose rows the caller has locked; returns the ids of all meters.
+def fold_subscriptions(session: Session, subscription_ids: Collection[str]) -> Mapping[str, ActiveMeter]:
+    """Count all that is new of these subscriptions, whose rows the caller has locked; returns what is folded, by id.
 
     The summaries of meters that are to be rated stay locked: the caller rates them next.
     """
-    meters = active_meters(session, hold=True)
+    meters = folded_types(session, hold=True)
     pairs = new_to_fold_of(session, subscription_ids) if meters else []
     if pairs:
         fold_pairs(session, pairs, meters, to_rate_of=subscription_ids)
-    return meters.keys()
+    return meters
 
 
 def fold_pairs(
@@ -61,9 +69,12 @@ def fold_pairs(
     crash.point("fold.claimed")
     claims = list(_affordable(claimed(session, pairs), at_most))
     terms = _Terms.of(session, claims)
-    places = _places_of(session, claims, terms)
+    places = _places_of(session, [claim for claim in claims if meters[claim.fold.meter].of is not None], terms)
     ids = {summary for found in places.values() for _, summary in found}
-    lock_counted(session, ids, to_rate_of=to_rate_of, usage_types=meters)
+    lock_counted(session, ids, to_rate_of=to_rate_of, usage_types=true_meters(meters))
+    for claim in claims:
+        # A usage type that counts its own recordings keeps them by time in the summary that has their total already.
+        places.setdefault(claim.key, [(claim.fold.period_start, claim.fold.source)])
     outcome = FoldOutcome(summaries=ids)
     moved: dict[int, tuple[int, int]] = {}
     for meter, definition, work in _by_definition(claims, meters, terms, places):
@@ -72,6 +83,8 @@ def fold_pairs(
             session, meter.usage_type_id, definition, work, since=meter.since, retired_at=meter.retired_at
         )
         outcome.skipped += gained.skipped
+        if meter.of is None:
+            continue
         for summary, (added, taken) in gained.summaries.items():
             before = moved.get(summary, (0, 0))
             moved[summary] = (before[0] + added, before[1] + taken)

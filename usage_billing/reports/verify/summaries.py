@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.reports.verify.by_time import by_time_differences
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.meters import MeterProof
 from usage_billing.reports.verify.periods import derive
@@ -55,3 +56,4 @@ def summary_differences(session: Session, ids: Sequence[int], catalogue: Catalog
         yield from proof.totals()
         yield from proof.terms(follows.get(proof.summary.id))
         yield from proof.charges(follows.get(proof.summary.id))
+    yield from by_time_differences(session, ids)
