@@ -63,7 +63,7 @@ def test_a_series_is_a_small_chart(cli: Cli, world: Engine, now: datetime) -> No
     assert (plain.code, "total 1 assessment" in plain.out) == (0, True)
     table = cli("usage", "series", "user123", "twice", "--user", *span, "--csv", "--dimensions", '{"model": ["gpt"]}')
     assert table.out.splitlines()[0] == "start,end,complete,other,value"
-    assert table.out.splitlines()[1].endswith(",false,false,8")
+    assert table.out.splitlines()[1].endswith(",true,false,8")
     assert cli("usage", "series", "sub456", "twice", "--dimensions", "model").code == 2
     assert cli("usage", "series", "sub456", "twice", "--by", "period", "--timezone", "UTC").code == 2
     assert cli("usage", "series", "sub456", "twice", "--csv", "--json").code == 2

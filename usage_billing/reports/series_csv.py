@@ -1,4 +1,4 @@
-"""Usage over time as a table: a line for each series in each window, RFC 4180. Pure."""
+"""Usage over time as a table: a line for each series in each window, RFC 4180."""
 
 import csv
 import io

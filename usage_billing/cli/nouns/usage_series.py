@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -77,6 +76,8 @@ def series(
 
 
 def _draw(found: UsageSeries, group_by: Sequence[str]) -> None:
+    from zoneinfo import ZoneInfo
+
     zone = ZoneInfo(found.timezone)
     columns = [one.values for one in (*found.series, found.other)]
     starts = [window.start.astimezone(zone).isoformat(timespec="minutes") for window in found.windows]
