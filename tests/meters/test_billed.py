@@ -18,6 +18,7 @@ from usage_billing.flows.billing.invoice_subscriptions import invoice_subscripti
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.metering.recording import Recording
+from usage_billing.outbox.models import OutboxMessage
 from usage_billing.reports.explain import events_behind, explain
 from usage_billing.reports.verify.books import find_differences
 
@@ -61,6 +62,24 @@ def test_a_run_counts_what_is_new_and_charges_the_total(metered: Engine) -> None
         record(session, call(700), call(500, model="mini"), call(9999, status="error"), call("x"))
     bill(metered, JULY)
     assert items(metered) == [("finalized", "usage", 200, 2)]
+
+
+def test_a_meters_allowance_that_is_used_up_is_told_once(metered: Engine) -> None:
+    told = select(OutboxMessage.payload).where(OutboxMessage.topic == "quota.exceeded")
+    for tokens, times in ((1000, 0), (1, 1), (500, 1)):
+        with transaction(metered) as session:
+            record(session, call(tokens))
+            fold(session)
+        with transaction(metered) as session:
+            payloads = session.scalars(told).all()
+            assert len(payloads) == times
+    assert payloads[0] == {
+        "userId": "user123",
+        "subscriptionId": "sub456",
+        "usageType": "tokens",
+        "periodStart": "2026-06-01T00:00:00+00:00",
+        "recordId": None,
+    }
 
 
 def test_late_usage_and_voids_are_adjusted(metered: Engine) -> None:

@@ -31,7 +31,10 @@ _MOVE = text("""
         beyond_limit = greatest(greatest(v.value, 0) - s.allowance, 0)
     FROM unnest(CAST(:ids AS bigint[]), CAST(:values AS numeric[]), CAST(:added AS bigint[]),
         CAST(:taken AS bigint[])) AS v (id, value, added, taken)
+    JOIN usage_summaries AS before ON before.id = v.id
     WHERE s.id = v.id
+    RETURNING s.subscription_id, s.usage_type_id, s.period_start,
+        s.beyond_limit > 0 AND before.beyond_limit = 0 AS passed
 """)
 
 
@@ -63,15 +66,20 @@ def lock_counted(
     session.execute(_LOCK, {"ids": list(ids), "subscriptions": list(to_rate_of), "types": list(usage_types)}).all()
 
 
-def move_counted(session: Session, counted: Mapping[int, Counted]) -> None:
-    """Tell locked summaries what they have come to. A value below 0 counts as 0; billing has to look at them."""
-    if counted:
-        session.execute(
-            _MOVE,
-            {
-                "ids": list(counted),
-                "values": [one.value for one in counted.values()],
-                "added": [one.added for one in counted.values()],
-                "taken": [one.taken for one in counted.values()],
-            },
-        )
+def move_counted(session: Session, counted: Mapping[int, Counted]) -> list[SummaryKey]:
+    """Tell locked summaries what they have come to, and return those that thereby went beyond their allowance.
+
+    A value below 0 counts as 0; billing has to look at them.
+    """
+    if not counted:
+        return []
+    rows = session.execute(
+        _MOVE,
+        {
+            "ids": list(counted),
+            "values": [one.value for one in counted.values()],
+            "added": [one.added for one in counted.values()],
+            "taken": [one.taken for one in counted.values()],
+        },
+    )
+    return [SummaryKey(row.subscription_id, row.usage_type_id, row.period_start) for row in rows if row.passed]

@@ -11,8 +11,9 @@ from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.core import crash
 from usage_billing.flows.recording.context import new_summary
+from usage_billing.flows.recording.exceeded import exceeded
 from usage_billing.metering.counted import Counted, ids_of, lock_counted, move_counted
-from usage_billing.metering.summaries import NewSummary, create_summaries
+from usage_billing.metering.summaries import NewSummary, SummaryKey, create_summaries
 from usage_billing.meters.definition import Definition
 from usage_billing.meters.queries import (
     ActiveMeter,
@@ -25,9 +26,10 @@ from usage_billing.meters.queries import (
 )
 from usage_billing.meters.service import SourceFold, claim_folds, count_into, place_fold
 from usage_billing.meters.stretches import minutes_within
+from usage_billing.outbox.service import Fact, tell
 from usage_billing.subscriptions.agreement import agreed_period
 from usage_billing.subscriptions.lifecycle import Timeline
-from usage_billing.subscriptions.queries import timelines_of
+from usage_billing.subscriptions.queries import owner_of, timelines_of
 
 _NOTHING = Decimal(0)
 
@@ -90,9 +92,15 @@ def fold_pairs(
             moved[summary] = (before[0] + added, before[1] + taken)
     crash.point("fold.counted")
     values = values_of(session, moved)
-    move_counted(session, {id: Counted(values.get(id, _NOTHING), *moved[id]) for id in sorted(moved)})
+    passed = move_counted(session, {id: Counted(values.get(id, _NOTHING), *moved[id]) for id in sorted(moved)})
+    tell(session, [_fact(session, key, terms.timelines[key.subscription_id]) for key in passed])
     crash.point("fold.committing")
     return outcome
+
+
+def _fact(session: Session, key: SummaryKey, timeline: Timeline) -> Fact:
+    customer_id = owner_of(session, key.subscription_id)
+    return exceeded(key, timeline, customer_id=customer_id, record_id=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from usage_billing.db.bulk import find_by_index
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.recording.context import Context, load_context
 from usage_billing.flows.recording.divide_periods import divide_cut_periods
+from usage_billing.flows.recording.exceeded import exceeded
 from usage_billing.metering.digest import hash_of
 from usage_billing.metering.queries import KnownRecording, RecordingKey, known_ids, recorded_keys
 from usage_billing.metering.recording import Recording
@@ -86,12 +87,12 @@ def count(session: Session, recordings: Sequence[Recording], *, now: datetime, k
     keyed = () if keys_are_new else [(r.subscription_id, r.source, r.key) for r in recordings if r.key]
     fresh, wanted = _divide(recordings, context, recorded_keys(session, keyed), outcome)
     if fresh:
-        totals, exceeded = lock_totals(session, wanted.values()), list[Excess]()
+        totals, passed = lock_totals(session, wanted.values()), list[Excess]()
         moved = divide_cut_periods(session, wanted.values(), totals, added=_quantities(fresh, wanted))
         # insert_usage takes the recordings one by one from the generator, while PostgreSQL writes the earlier ones.
-        outcome.recorded = insert_usage(session, _mark(fresh, totals, exceeded), now=now)
+        outcome.recorded = insert_usage(session, _mark(fresh, totals, passed), now=now)
         save_totals(session, [totals[key] for key in sorted(moved | fresh.keys())])
-        tell(session, [_exceeded(key, recording, context) for key, recording in exceeded])
+        tell(session, [_fact(key, recording, context) for key, recording in passed])
     insert_duplicates(session, outcome.duplicates)
     return outcome
 
@@ -142,11 +143,11 @@ def _quantities(
 
 
 def _mark(
-    fresh: Mapping[SummaryKey, Sequence[Recording]], totals: Mapping[SummaryKey, RunningTotal], exceeded: list[Excess]
+    fresh: Mapping[SummaryKey, Sequence[Recording]], totals: Mapping[SummaryKey, RunningTotal], passed: list[Excess]
 ) -> Iterator[CountedRecording]:
     """Yield each fresh recording with its place, advancing ``totals``.
 
-    A recording that is the first beyond an allowance is added to ``exceeded``. The recordings come in the order of
+    A recording that is the first beyond an allowance is added to ``passed``. The recordings come in the order of
     their summaries, so that neighbours in the index are written one after the other. The index then leaves its pages
     full, and is a third smaller.
     """
@@ -155,7 +156,7 @@ def _mark(
         for recording in fresh[key]:
             beyond = beyond_of_next(total.total, recording.quantity, total.allowance)
             if beyond and not total.beyond_limit:
-                exceeded.append((key, recording))
+                passed.append((key, recording))
                 total.boundary = total.events + 1
             total.total = EXACT.add(total.total, recording.quantity)
             total.beyond_limit = EXACT.add(total.beyond_limit, beyond)
@@ -165,17 +166,6 @@ def _mark(
             yield CountedRecording(recording, total.id, total.events, beyond)
 
 
-def _exceeded(key: SummaryKey, recording: Recording, context: Context) -> Fact:
-    """Told once in a billing period, however many segments that has; one of another cadence may begin with it."""
-    segment = context.timelines[key.subscription_id].segment_at(key.period_start)
-    start = key.period_start if segment is None else segment.period.start
-    end = "" if segment is None else f"/{segment.period.end.isoformat()}"
-    payload: dict[str, object] = {
-        "userId": recording.customer_id,
-        "subscriptionId": key.subscription_id,
-        "usageType": key.usage_type_id,
-        "periodStart": start.isoformat(),
-        "recordId": str(recording.id),
-    }
-    dedupe_key = f"quota.exceeded:{key.subscription_id}/{key.usage_type_id}/{start.isoformat()}{end}"
-    return ("quota.exceeded", dedupe_key, payload)
+def _fact(key: SummaryKey, recording: Recording, context: Context) -> Fact:
+    timeline = context.timelines[key.subscription_id]
+    return exceeded(key, timeline, customer_id=recording.customer_id, record_id=recording.id)
