@@ -8,19 +8,23 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import Engine, select, text
 
-from tests.factories import make_quota, make_recording, make_world, record
+from tests.factories import make_plan, make_quota, make_recording, make_world, record
 from tests.factories.meters import fold, make_meter
-from tests.support.billing import bill
+from tests.support.billing import GRACE, bill
 from usage_billing.catalog.service import NewQuota, add_quota_version
 from usage_billing.core.errors import InvalidInput
 from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.billing.drive_rehearsal import rehearse
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.billing.open_run import RunRequest
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.metering.recording import Recording
+from usage_billing.meters.queries import active_meters
 from usage_billing.outbox.models import OutboxMessage
 from usage_billing.reports.explain import events_behind, explain
 from usage_billing.reports.verify.books import find_differences
+from usage_billing.reports.what_if import Question, what_if
 
 JUNE, JULY = datetime(2026, 6, 15, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC)
 LATE = datetime(2026, 7, 20, tzinfo=UTC)
@@ -82,6 +86,41 @@ def test_a_meters_allowance_that_is_used_up_is_told_once(metered: Engine) -> Non
     }
 
 
+def test_a_dry_run_counts_what_no_fold_has_counted_and_stores_nothing(metered: Engine) -> None:
+    with transaction(metered) as session:
+        record(session, call(1700))
+    found = rehearse(metered, RunRequest(as_of=JULY), grace=GRACE, now=JULY)
+    assert found.amounts == {"USD": 7}
+    with read_only(metered) as session:
+        assert session.scalars(text("SELECT folded FROM meter_folds")).all() == []
+    assert items(metered) == []
+
+
+def test_what_if_counts_meters_as_billing_does(metered: Engine) -> None:
+    with transaction(metered) as session:
+        record(session, call(1500), call(-200), call("no number"), call(900, status="error"))
+        gone = call(5000)
+        record(session, gone)
+        void_usage(session, gone.id, reason="a mistake", actor="a test", now=JUNE)
+        make_plan(session, id="dear")
+        make_quota(session, plan="dear", usage_type="tokens", limit=0, unit_price="0.02")
+    bill(metered, JULY)
+    with transaction(metered) as session:
+        record(session, call(-4000, at=JULY, now=JULY), call(100, at=JULY, now=JULY))
+    months = {"start": datetime(2026, 6, 1, tzinfo=UTC), "end": datetime(2026, 8, 1, tzinfo=UTC)}
+    with read_only(metered) as session:
+        assert [(one.actual, one.hypothetical) for one in what_if(session, Question(plan_id="dear", **months))] == [
+            (Decimal(3), Decimal(26))
+        ]
+        flat = {"model": "per_unit", "unitPrice": "1"}
+        [row] = what_if(session, Question(prices={"tokens": flat}, **months))
+        assert (row.actual, row.hypothetical) == (3, 300)
+        by_one = {"model": "percentage", "rate": "0.01", "fixedFee": "0.1"}
+        with pytest.raises(InvalidInput, match="one by one"):
+            what_if(session, Question(prices={"tokens": by_one}, **months))
+    assert items(metered) == [("finalized", "usage", 300, 3)]
+
+
 def test_late_usage_and_voids_are_adjusted(metered: Engine) -> None:
     gone, late = call(1500), call(100, now=LATE)
     with transaction(metered) as session:
@@ -105,7 +144,9 @@ def test_what_is_recorded_between_folding_and_rating_is_billed_next_time(
     with transaction(metered) as session:
         record(session, call(2000))
     with monkeypatch.context() as patch:
-        patch.setattr(f"{invoice_subscriptions.__module__}.fold_subscriptions", lambda *_: {"tokens"})
+        patch.setattr(
+            f"{invoice_subscriptions.__module__}.fold_subscriptions", lambda session, _: active_meters(session)
+        )
         bill(metered, JUNE)
     assert items(metered) == []
     bill(metered, JULY)

@@ -55,6 +55,13 @@ def try_out(
     )
 
 
+def counted_value(definition: Definition, metadata: Mapping[str, Any], quantity: Decimal) -> Decimal | None:
+    """What a recording adds to a meter of this definition; None if it does not count, or has no value."""
+    if definition.condition is not None and definition.condition.evaluate(metadata) is not True:
+        return None
+    return _value(definition, metadata, quantity)
+
+
 def _value(definition: Definition, metadata: Mapping[str, Any], quantity: Decimal | None) -> Decimal | None:
     if definition.function == Function.COUNT:
         return Decimal(1)

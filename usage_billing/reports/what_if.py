@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.fees import FeeBook
@@ -20,10 +20,12 @@ from usage_billing.catalog.queries import fees_of, plans_by_id, quotas_of
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import Period, period_at
-from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.metering.queries import frozen_allowances
+from usage_billing.meters.queries import ActiveMeter, active_meters
 from usage_billing.rating.currency import minor_unit
-from usage_billing.reports.what_if_charges import Event, History, charged_until
+from usage_billing.rating.engine import stored_price
+from usage_billing.reports.what_if_charges import History, charged_until
+from usage_billing.reports.what_if_events import events_of
 from usage_billing.subscriptions.agreement import fee_parts
 from usage_billing.subscriptions.lifecycle import Segment, Term, Timeline
 from usage_billing.subscriptions.models import Subscription
@@ -73,7 +75,7 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
     if question.plan_id is not None and plan is None:
         raise InvalidInput.field("/plan", f"there is no plan {question.plan_id}", code="unknown_plan")
     found: dict[tuple[str, str], Comparison] = {}
-    span = Period(question.start, question.end)
+    span, meters = Period(question.start, question.end), _meters(session, question)
     for subscription in _subscriptions(session, question):
         line = timelines_of(session, [subscription.id])[subscription.id]
         stays = plan is not None and plan.currency != session.get_one(Plan, subscription.plan_id).currency
@@ -81,14 +83,15 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
         plans = plans_by_id(session, {t.plan_id for t in (*line.terms, *other.terms)})
         quotas = quotas_of(session, plans, subscription_ids=[subscription.id])
         fees = fees_of(session, plans, subscription_ids=[subscription.id])
-        events = _events(session, subscription.id, Period(min(_since(line, span), _since(other, span)), span.end))
+        since = min(_since(line, span), _since(other, span))
+        events = events_of(session, subscription.id, Period(since, span.end), line=line, meters=meters)
         for asked, timeline, prices in ((False, line, {}), (True, other, {} if stays else question.prices)):
             currency = plans[timeline.terms[-1].plan_id].currency
             key = (subscription.customer_id, currency)
             comparison = found.setdefault(key, Comparison(subscription.customer_id, currency))
             frozen = {} if asked else frozen_allowances(session, subscription.id)
             since = _since(timeline, span)
-            history = History(subscription.id, timeline, quotas, events, prices, currency, since, frozen)
+            history = History(subscription.id, timeline, quotas, events, prices, currency, since, frozen, meters)
             usage = EXACT.subtract(charged_until(history, span.end), charged_until(history, span.start))
             amount = EXACT.add(usage, _fees(timeline, fees, subscription.id, currency, span))
             if asked:
@@ -96,6 +99,15 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
             else:
                 comparison.actual = EXACT.add(comparison.actual, amount)
     return sorted(found.values(), key=lambda row: (row.difference, row.customer_id))
+
+
+def _meters(session: Session, question: Question) -> dict[str, ActiveMeter]:
+    meters = active_meters(session)
+    for name, price in question.prices.items():
+        if name in meters and stored_price(price).model.counts_recordings:
+            message = f"{name} is a meter, and this price charges recordings one by one"
+            raise InvalidInput.field(f"/price/{name}", message, code="not_supported")
+    return meters
 
 
 def _since(timeline: Timeline, span: Period) -> datetime:
@@ -109,21 +121,6 @@ def _subscriptions(session: Session, question: Question) -> Iterator[Subscriptio
     if question.customer_id is not None:
         statement = statement.where(Subscription.customer_id == question.customer_id)
     return iter(session.scalars(statement.execution_options(yield_per=_AT_A_TIME)))
-
-
-def _events(session: Session, subscription_id: str, span: Period) -> list[Event]:
-    rows = session.execute(
-        select(Usage.usage_type_id, Usage.occurred_at, Usage.quantity)
-        .where(
-            Usage.of(subscription_id),
-            Usage.since(span.start),
-            Usage.before(span.end),
-            ~exists().where(UsageVoid.usage_id == Usage.id),
-        )
-        .order_by(Usage.summary_id, Usage.ordinal)
-        .execution_options(yield_per=_AT_A_TIME)
-    )
-    return [(row.usage_type_id, row.occurred_at, row.quantity) for row in rows]
 
 
 def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:

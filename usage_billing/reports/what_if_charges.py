@@ -1,6 +1,6 @@
 """What usage comes to up to an instant, under any terms: whole periods, reckoned by the rules that bill. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +25,8 @@ _NOTHING = Decimal(0)
 class History:
     """The events of a subscription from ``since`` on, in the order recorded, and the terms to charge them by.
 
+    ``meters`` are the usage types that count the recordings of others: their events may be negative.
+
     ``prices`` replace those of the quotas, by usage type. ``frozen`` has, by usage type and beginning, the allowances
     of segments that keep theirs for ever.
     """
@@ -37,6 +39,7 @@ class History:
     currency: str
     since: datetime
     frozen: Mapping[tuple[str, datetime], Decimal | None] = field(default_factory=dict)
+    meters: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -98,14 +101,18 @@ def _at(
 def _charge(period: _Period, history: History, until: datetime) -> Decimal:
     parts = period.agreed.parts
     frozen = [(period.usage_type, part.start) in history.frozen for part in parts]
+    parted = period.used
+    if period.usage_type in history.meters:
+        # A meter's total is billed, as 0 where it is negative; no price of it looks at single recordings.
+        parted = [[max(sum_of(used), _NOTHING)] for used in parted]
     # A frozen segment is divided at its own allowance and charged by itself, apart from its period.
-    counted = [[] if kept else used for used, kept in zip(period.used, frozen, strict=True)]
+    counted = [[] if kept else used for used, kept in zip(parted, frozen, strict=True)]
     divisions = divide(period.agreed, [sum_of(used) for used in counted])
     measured = [_measure(used, division.allowance) for used, division in zip(counted, divisions, strict=True)]
     price = history.prices.get(period.usage_type)
     charges = charge_period(period.agreed, measured, currency=history.currency, price=price)
     dues: list[Decimal] = []
-    for part, used, kept, charge in zip(parts, period.used, frozen, charges, strict=True):
+    for part, used, kept, charge in zip(parts, parted, frozen, charges, strict=True):
         if part.start >= until:
             continue
         if not kept:

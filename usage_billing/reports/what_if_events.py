@@ -1,0 +1,65 @@
+"""The recorded events of a subscription, and what meters count of each, in the order recorded."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import String, cast, exists, select
+from sqlalchemy.orm import Session
+
+from usage_billing.core.periods import Period
+from usage_billing.metering.models import Usage, UsageVoid
+from usage_billing.meters.queries import ActiveMeter
+from usage_billing.meters.trial import counted_value
+from usage_billing.reports.what_if_charges import Event
+from usage_billing.subscriptions.lifecycle import Timeline
+
+_AT_A_TIME = 2000
+_decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+
+
+def events_of(
+    session: Session, subscription_id: str, span: Period, *, line: Timeline, meters: Mapping[str, ActiveMeter]
+) -> list[Event]:
+    """What occurred in ``span`` and counts: a recording is an event of its usage type, and of each meter of that.
+
+    A meter's events have the value that the definition of their billing period makes of the recording.
+    """
+    metered: dict[str, list[ActiveMeter]] = {}
+    for meter in meters.values():
+        metered.setdefault(str(meter.of), []).append(meter)
+    rows = session.execute(
+        select(
+            Usage.usage_type_id,
+            Usage.occurred_at,
+            Usage.recorded_at,
+            Usage.quantity,
+            *([cast(Usage.usage_metadata, String).label("metadata")] if metered else []),
+        )
+        .where(
+            Usage.of(subscription_id),
+            Usage.since(span.start),
+            Usage.before(span.end),
+            ~exists().where(UsageVoid.usage_id == Usage.id),
+        )
+        .order_by(Usage.summary_id, Usage.ordinal)
+        .execution_options(yield_per=_AT_A_TIME)
+    )
+    found: list[Event] = []
+    for row in rows:
+        found.append((row.usage_type_id, row.occurred_at, row.quantity))
+        if row.usage_type_id in metered:
+            found += _metered(row, metered[row.usage_type_id], line)
+    return found
+
+
+def _metered(row: Any, meters: list[ActiveMeter], line: Timeline) -> Iterator[Event]:
+    segment, metadata = line.segment_at(row.occurred_at), _decoder.decode(row.metadata)
+    start = row.occurred_at if segment is None else segment.period.start
+    for meter in meters:
+        if row.occurred_at < meter.since or (meter.retired_at is not None and row.recorded_at >= meter.retired_at):
+            continue
+        value = counted_value(meter.definition_of(start), metadata, row.quantity)
+        if value is not None:
+            yield (meter.usage_type_id, row.occurred_at, value)
