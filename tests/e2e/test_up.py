@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -108,6 +108,13 @@ class Up:
         return status, self.text
 
     @property
+    def database_url(self) -> str:
+        """The URL of its database, as other terminals find it."""
+        found = re.search(r"^DATABASE_URL='(.*)'$", (self.folder / ".usage-billing/running.env").read_text(), re.M)
+        assert found
+        return found[1]
+
+    @property
     def port(self) -> int:
         found = re.search(r"API +http://127\.0\.0\.1:(\d+)", self.text)
         assert found, self.text
@@ -128,8 +135,8 @@ class Up:
         return done.stdout
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@contextmanager
+def project() -> Iterator[Path]:
     """A project folder with a space in its name; whatever runs in it at the end was left behind."""
     with tempfile.TemporaryDirectory(prefix="my project ") as name:
         Path(name).chmod(0o711 if AS_ROOT else 0o700)
@@ -138,6 +145,25 @@ def folder() -> Iterator[Path]:
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         assert left == {}
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A project folder for one test."""
+    with project() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Up]:
+    """A running stack with Flower, for tests that leave it as it is."""
+    with project() as made:
+        running = Up(made, "--with-flower")
+        try:
+            yield running.wait_until_ready()
+        finally:
+            status = running.stop()
+        assert status == 0, running.text
 
 
 @pytest.fixture
@@ -164,7 +190,10 @@ def documents(text: str) -> list[dict[str, object]]:
 def test_the_printed_commands_lead_to_the_invoice_and_a_second_start_finds_it(
     up: Callable[..., Up], folder: Path
 ) -> None:
-    first = up().wait_until_ready()
+    with taken(5003):
+        first = up().wait_until_ready()
+    assert "port 5003 is taken, the API will be on" in first.text
+    assert first.port != 5003
     assert "loaded the example catalogue into the empty database" in first.text
     kept = json.loads((folder / ".usage-billing" / "secrets.json").read_text())
     key = kept["INTERNAL_API_KEY"]
@@ -194,24 +223,11 @@ def test_the_printed_commands_lead_to_the_invoice_and_a_second_start_finds_it(
     assert first.stop() == 0, first.text
 
     second = up().wait_until_ready()
-    assert second.port == first.port
+    assert second.port == first.port, "clients know the address by now"
     assert not any(secret in second.text for secret in kept.values())
     _, again = documents(second.type(show))
     assert again["items"] == [item]
     assert second.stop() == 0, second.text
-
-
-def test_at_a_terminal_the_keys_are_shown_once(folder: Path) -> None:
-    for shown in (True, False):
-        master, slave = pty.openpty()
-        running = Up(folder, "--port", str(free_port()), output=slave)
-        os.close(slave)
-        running.read_terminal(master)
-        running.wait_until_ready()
-        kept = json.loads((folder / ".usage-billing" / "secrets.json").read_text())
-        for name in ("INTERNAL_API_KEY", "USAGE_BILLING_ADMIN_KEY"):
-            assert (kept[name] in running.text) is shown
-        assert running.stop() == 0, running.text
 
 
 def test_a_key_that_cannot_hold_is_named_before_anything_starts(up: Callable[..., Up], folder: Path) -> None:
@@ -249,12 +265,22 @@ def test_everything_ends_in_order_and_nothing_is_left(up: Callable[..., Up], fol
     assert not (folder / ".usage-billing" / "running.env").exists()
 
 
-def test_an_up_killed_with_9_leaves_nothing_and_the_next_starts(up: Callable[..., Up], folder: Path) -> None:
-    first = up("--port", str(free_port())).wait_until_ready()
-    first.process.kill()
-    first.process.wait()
-    second = up("--port", str(first.port)).wait_until_ready()  # at once: while the first's processes are ending
-    assert second.stop() == 0, second.text
+def test_an_up_killed_with_9_leaves_nothing_and_the_next_shows_no_key_that_was_shown(folder: Path) -> None:
+    """At a terminal the keys are shown once."""
+    port = str(free_port())
+    for first in (True, False):
+        master, slave = pty.openpty()
+        running = Up(folder, "--port", port, output=slave)
+        os.close(slave)
+        running.read_terminal(master)
+        running.wait_until_ready()
+        kept = json.loads((folder / ".usage-billing" / "secrets.json").read_text())
+        for name in ("INTERNAL_API_KEY", "USAGE_BILLING_ADMIN_KEY"):
+            assert (kept[name] in running.text) is first
+        if first:
+            running.process.kill()
+            running.process.wait()  # the next starts at once: while the processes of this one are ending
+    assert running.stop() == 0, running.text
 
 
 def test_what_dies_is_started_again(up: Callable[..., Up], folder: Path) -> None:
@@ -293,22 +319,26 @@ def pid_of(folder: Path, mark: str) -> int:
     raise AssertionError(f"nothing runs that is called {mark}")
 
 
-def test_a_second_up_on_the_same_home_is_refused_in_one_line(up: Callable[..., Up], folder: Path) -> None:
-    first = up().wait_until_ready()
-    status, said = up("--port", str(free_port())).result()
+def test_a_second_up_on_the_same_home_is_refused_in_one_line(stack: Up) -> None:
+    status, said = Up(stack.folder, "--port", str(free_port())).result()
     assert status == 2
     assert re.fullmatch(r"usage-billing: `usage-billing up` already runs on .* \(process \d+\): stop it, .*", said)
-    assert first.process.poll() is None
+    assert stack.process.poll() is None
 
 
-def test_a_taken_port_is_replaced_unless_it_was_asked_for(up: Callable[..., Up], folder: Path) -> None:
+@contextmanager
+def taken(port: int) -> Iterator[None]:
+    """A process has the port: this one, or one that has it already."""
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            squatter.bind((LOOPBACK, 5003))
+        with suppress(OSError):
+            squatter.bind((LOOPBACK, port))
             squatter.listen()
-        except OSError:
-            pass  # another process has it: as good
+        yield
+
+
+def test_a_taken_port_that_was_asked_for_is_refused(up: Callable[..., Up], folder: Path) -> None:
+    with taken(5003):
         for given in ({"PORT": "5003"}, {}):
             arguments = () if given else ("--port", "5003")
             status, said = up(*arguments, **given).result()
@@ -316,14 +346,6 @@ def test_a_taken_port_is_replaced_unless_it_was_asked_for(up: Callable[..., Up],
             assert "port 5003 on 127.0.0.1 cannot be had" in said
         (folder / ".env").write_text("PORT=5003\n")
         assert up().result()[0] == 2
-        (folder / ".env").unlink()
-        running = up().wait_until_ready()
-        assert "port 5003 is taken, the API will be on" in running.text
-        assert running.port != 5003
-        assert running.stop() == 0
-    again = up().wait_until_ready()
-    assert again.port == running.port, "clients know the address by now"
-    assert again.stop() == 0
 
 
 @pytest.mark.parametrize(
@@ -353,43 +375,39 @@ def test_a_url_of_the_wrong_kind_is_named_in_one_line(up: Callable[..., Up], var
     assert "hunter2" not in said
 
 
-def test_a_given_redis_replaces_the_embedded_one(up: Callable[..., Up], folder: Path) -> None:
+def test_a_given_redis_replaces_the_embedded_one_and_no_seed_leaves_the_database_empty(
+    up: Callable[..., Up], folder: Path
+) -> None:
     with EmbeddedRedis(folder / "elsewhere") as given:
-        running = up(REDIS_URL=given.url(3)).wait_until_ready()
+        running = up("--no-seed", REDIS_URL=given.url(3)).wait_until_ready()
+        assert "loaded the example catalogue" not in running.text
+        with psycopg.connect(running.database_url) as connection:
+            assert connection.execute("SELECT count(*) FROM customers").fetchone() == (0,)
         assert "valkey" not in running.text
         assert not (folder / ".usage-billing" / "valkey").exists()
         assert running.stop() == 0, running.text
         assert given.alive()
 
 
-def test_no_seed_leaves_the_database_empty(up: Callable[..., Up]) -> None:
-    running = up("--no-seed").wait_until_ready()
-    assert "loaded the example catalogue" not in running.text
-
-
-def test_flower_is_on_the_loopback_behind_a_password(up: Callable[..., Up], folder: Path) -> None:
-    running = up("--with-flower").wait_until_ready()
-    found = re.search(r"Flower +(http://127\.0\.0\.1:\d+)", running.text)
+def test_flower_is_on_the_loopback_behind_a_password(stack: Up) -> None:
+    found = re.search(r"Flower +(http://127\.0\.0\.1:\d+)", stack.text)
     assert found
     ask = f"curl -s -o /dev/null -w '%{{http_code}}' {found[1]}/"
-    wait_until(lambda: running.type(f"{ask} || true") == "401", 60, why=lambda: running.text)
-    password = json.loads((folder / ".usage-billing" / "secrets.json").read_text())["FLOWER_PASSWORD"]
-    assert running.type(f"{ask} -u admin:{password}") in {"200", "302"}
-    assert not any(password in name for name in processes_of(folder).values())
-    assert running.stop() == 0, running.text
+    wait_until(lambda: stack.type(f"{ask} || true") == "401", 60, why=lambda: stack.text)
+    password = json.loads((stack.folder / ".usage-billing" / "secrets.json").read_text())["FLOWER_PASSWORD"]
+    assert stack.type(f"{ask} -u admin:{password}") in {"200", "302"}
+    assert not any(password in name for name in processes_of(stack.folder).values())
 
 
-def test_another_terminal_finds_the_running_stack(up: Callable[..., Up], folder: Path) -> None:
-    running = up().wait_until_ready()
+def test_another_terminal_finds_the_running_stack(stack: Up) -> None:
     path = os.pathsep.join(part for part in (os.environ.get("PYTHONPATH"), str(REPOSITORY)) if part)
     command = [sys.executable, "-m", "usage_billing", "plans", "list", "--json"]
     done = subprocess.run(
-        command, cwd=folder, env={"PATH": os.environ["PATH"], "PYTHONPATH": path}, capture_output=True, text=True,
+        command, cwd=stack.folder, env={"PATH": os.environ["PATH"], "PYTHONPATH": path}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "business" in done.stdout
-    assert running.stop() == 0, running.text
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="a closed folder of root's own")
