@@ -35,6 +35,7 @@ from tasks.inbox.redis_inbox import RedisInbox, connect
 from tests.factories import make_world
 from tests.support.callers import Keys, sign_token
 from tests.support.databases import Databases, databases_on, empty
+from tests.support.kept import kept
 from usage_billing.db.session import make_engine, rolled_back, transaction
 from usage_billing.metering.recording import SHARDS
 from usage_billing.settings import Settings
@@ -149,9 +150,13 @@ def clock(now: datetime) -> Clock:
 @pytest.fixture
 def world(engine: Engine) -> Engine:
     """The founding document's world."""
+    kept(engine, "world", lambda: _make_world(engine))
+    return engine
+
+
+def _make_world(engine: Engine) -> None:
     with transaction(engine) as session:
         make_world(session)
-    return engine
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine
 
-from tests.factories import make_world
 from usage_billing.cli.group import run
 from usage_billing.db.session import transaction
 from usage_billing.flows.billing.drive_run import run_to_end
@@ -118,14 +117,6 @@ def console(settings: Settings, tmp_path: Path) -> Cli:
         return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return call
-
-
-@pytest.fixture
-def world(engine: Engine) -> Engine:
-    """user123 on plan business with sub456: 50 assessments a month, 10.00 each beyond."""
-    with transaction(engine) as session:
-        make_world(session)
-    return engine
 
 
 Bill = Callable[[datetime], UUID]

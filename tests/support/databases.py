@@ -12,15 +12,15 @@ from usage_billing.all_models import Base
 from usage_billing.cli.migration.migrate import upgrade
 
 # What refuses deletion for good reason is told to look away, in the transaction that empties the tables.
-_GUARDED = ("audit_log", "invoices", "usage_invoice_items")
-_TABLES = [table.name for table in reversed(Base.metadata.sorted_tables) if table.name != "invoice_numbers"]
+GUARDED = ("audit_log", "invoices", "usage_invoice_items")
+TABLES = [table.name for table in reversed(Base.metadata.sorted_tables) if table.name != "invoice_numbers"]
 _TRIES = 20
 _EMPTY = ";".join(
     [
         "SET LOCAL lock_timeout = '5s'",
-        *(f"ALTER TABLE {name} DISABLE TRIGGER USER" for name in _GUARDED),
-        *(f'DELETE FROM "{name}"' for name in _TABLES),
-        *(f"ALTER TABLE {name} ENABLE TRIGGER USER" for name in _GUARDED),
+        *(f"ALTER TABLE {name} DISABLE TRIGGER USER" for name in GUARDED),
+        *(f'DELETE FROM "{name}"' for name in TABLES),
+        *(f"ALTER TABLE {name} ENABLE TRIGGER USER" for name in GUARDED),
         "UPDATE invoice_numbers SET last = 0 WHERE last <> 0",
     ]
 )
