@@ -15,7 +15,7 @@ run: environment ## Start everything and say what to type next; ARGS='--port 808
 	@exec $(PYTHON_IN) -m usage_billing up $(ARGS)
 
 test: test-environment ## The whole suite; ARGS='-k billing'
-	@$(TEST) -n 2 --dist loadfile $(ARGS)
+	@$(TEST) -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: test-environment ## Lint, types, import contract, migrations up, down and up again
 	@$(PYTHON_IN) -m ruff check .

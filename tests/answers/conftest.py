@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 
 from tests.factories import make_quota, make_recording, make_world, record
 from tests.integration.conftest import Cli, cli
+from tests.support.kept import kept
 from usage_billing.access.principal import USAGE_READ
 from usage_billing.access.rotation import Rotation
 from usage_billing.access.service import NewKey
@@ -47,6 +48,10 @@ def now() -> datetime:
 @pytest.fixture
 def books(engine: Engine, settings: Settings, now: datetime) -> dict[str, str]:
     """Three months of user123, an unused customer, and the ids that paths are made of."""
+    return kept(engine, "books", lambda: _make_books(engine, settings, now))
+
+
+def _make_books(engine: Engine, settings: Settings, now: datetime) -> dict[str, str]:
     _catalogue(engine, now)
     _keys(engine, settings, now)
     ids = _usage(engine, now)
@@ -99,12 +104,12 @@ def _keys(engine: Engine, settings: Settings, now: datetime) -> None:
 
 
 def _usage(engine: Engine, now: datetime) -> dict[str, str]:
-    kept = make_recording(now=at(10, 10), quantity=40, metadata='{"reportId":"abc123"}', key="first", source="app")
+    first = make_recording(now=at(10, 10), quantity=40, metadata='{"reportId":"abc123"}', key="first", source="app")
     again = make_recording(now=at(10, 11), quantity=40, metadata='{"reportId":"abc123"}', key="first", source="app")
     taken = make_recording(now=at(10, 12), quantity=20, key="second")
     stray = make_recording(now=at(10, 13), subscription="nothing", key="stray")
     other = make_recording(now=at(10, 14), customer="acme", key="other")
-    for recording in (kept, again, taken, stray, other):
+    for recording in (first, again, taken, stray, other):
         with transaction(engine) as session:
             record(session, recording)
     _bill(engine, at(11, 1))
@@ -118,7 +123,7 @@ def _usage(engine: Engine, now: datetime) -> dict[str, str]:
         record(session, make_recording(now=at(12, 2), quantity=57, key="fourth"))
     _bill(engine, now)
     return {
-        "kept": str(kept.id),
+        "kept": str(first.id),
         "again": str(again.id),
         "taken": str(taken.id),
         "stray": str(stray.id),

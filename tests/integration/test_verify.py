@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from tests.factories import make_customer, make_plan, make_quota, make_recording, make_subscription, make_world, record
 from tests.integration.conftest import Bill, Cli
 from tests.support.books import scalars
+from tests.support.kept import kept
 from usage_billing.catalog.service import NewPlan, NewQuota, add_plan
 from usage_billing.db.session import read_only, rolled_back, transaction
 from usage_billing.flows.administration.change_subscription import change_plan
@@ -29,9 +30,15 @@ MIDDLE = datetime(2026, 8, 20, tzinfo=UTC)
 
 
 @pytest.fixture
-def billed(world: Engine, bill: Bill) -> Engine:
+def billed(engine: Engine, bill: Bill) -> Engine:
     """Three months: one invoiced, one with an adjustment for late usage, one open; and every fate there is."""
+    kept(engine, "verify: billed", lambda: _bill_three_months(engine, bill))
+    return engine
+
+
+def _bill_three_months(world: Engine, bill: Bill) -> None:
     with transaction(world) as session:
+        make_world(session)
         make_customer(session, id="eva")
         make_plan(session, id="tokyo", currency="JPY")
         make_quota(session, plan="tokyo", limit=0, unit_price="0.5")
@@ -53,7 +60,6 @@ def billed(world: Engine, bill: Bill) -> Engine:
     with transaction(world) as session:
         record(session, make_recording(now=AUGUST, quantity=51))
     bill(MIDDLE)
-    return world
 
 
 def kinds(session: Session, only: str | None = None) -> set[str]:
@@ -315,8 +321,14 @@ def test_the_command_prints_each_difference_and_exits_1(cli: Cli, program: Cli, 
 
 
 @pytest.fixture
-def corrected(billed: Engine, bill: Bill) -> Engine:
+def corrected(engine: Engine, bill: Bill) -> Engine:
     """On top of that: base fees, a plan change in mid-month, usage and an invoice taken back, credit."""
+    kept(engine, "verify: corrected", lambda: _correct(engine, bill))
+    return engine
+
+
+def _correct(billed: Engine, bill: Bill) -> None:
+    _bill_three_months(billed, bill)
     with transaction(billed) as session:
         for plan, fee in (("small", "10"), ("large", "31")):
             add_plan(session, NewPlan(id=plan, name=plan, currency="USD", base_fee=Decimal(fee)))
@@ -346,7 +358,6 @@ def corrected(billed: Engine, bill: Bill) -> Engine:
     bill(datetime(2026, 7, 20, tzinfo=UTC))
     bill(datetime(2026, 8, 2, tzinfo=UTC))
     bill(MIDDLE)
-    return billed
 
 
 def test_corrected_books_are_right(cli: Cli, corrected: Engine) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.money.house import House, day
+from tests.money.house import House, day, make_house
 from tests.money.test_foreseen import DOLLAR, EACH_AT_MOST, seen, standing
 from tests.support.books import scalars
+from tests.support.kept import kept
 from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.db.session import read_only, transaction
@@ -54,13 +55,17 @@ def nothing_stored(engine: Engine) -> Iterator[None]:
 
 
 @pytest.fixture(params=[True, False], ids=["billed", "not billed"])
-def used(house: House, request: pytest.FixtureRequest) -> House:
+def used(engine: Engine, request: pytest.FixtureRequest) -> House:
     """A plan with a fee and a quota; 250 of 300 used by the tenth."""
+    return kept(engine, f"foreseen quotas: {request.param}", lambda: _use(make_house(engine), billed=request.param))
+
+
+def _use(house: House, *, billed: bool) -> House:
     house.plan("a", fee="31", base_fee_timing="advance")
     house.quota("a", "300", DOLLAR)
     house.subscribe()
     house.use(110, at=day(3))
-    if request.param:
+    if billed:
         house.bill(day(4))
     for hour in range(1, 24):
         house.use(10, at=day(7, hour=hour))
