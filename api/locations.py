@@ -3,7 +3,7 @@
 It begins with USAGE_BILLING_PUBLIC_URL, or with a slash: never with the Host header, which a caller can choose.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -13,18 +13,23 @@ from flask import Flask, Response, current_app
 from api.state import state, this_request
 
 View = TypeVar("View", bound=Callable[..., Any])
-_PLACE = "place_of_what_it_makes"
-_MADE = frozenset({201, 202})
+_PLACES = "places_of_what_it_makes"
+_MADE = (201, 202)
+
+Place = tuple[str, str | None]
+"""Where a view puts what it makes, and the field of its answer that names it."""
 
 
-def makes(place: str, *, named: str | None = "id") -> Callable[[View], View]:
+def makes(place: str, *, named: str | None = "id", statuses: Sequence[int] = _MADE) -> Callable[[View], View]:
     """Mark a view that makes what is then at ``place``, followed by the value of the answer's field ``named``.
 
-    With ``named`` None ``place`` itself is where it is listed; ``{name}`` in it is a part of the request's path.
+    With ``named`` None ``place`` itself is where it is listed; ``{name}`` in it is a part of the request's path. A view
+    that makes one of two things is marked twice, each time with the ``statuses`` that say so.
     """
 
     def mark(view: View) -> View:
-        setattr(view, _PLACE, (place, named))
+        places = dict.fromkeys(statuses, (place, named)) | getattr(view, _PLACES, {})
+        setattr(view, _PLACES, places)
         return view
 
     return mark
@@ -35,16 +40,16 @@ def init_app(app: Flask) -> None:
     app.after_request(_tell)
 
 
-def place_of(app: Flask, endpoint: str) -> tuple[str, str | None] | None:
-    """Where a view puts what it makes, and the field that names it; None when it is not marked."""
-    place: tuple[str, str | None] | None = getattr(app.view_functions[endpoint], _PLACE, None)
-    return place
+def place_of(app: Flask, endpoint: str, status: int) -> Place | None:
+    """Where a view puts what it makes when it answers with ``status``; None when it is not marked for that."""
+    places: Mapping[int, Place] = getattr(app.view_functions[endpoint], _PLACES, {})
+    return places.get(status)
 
 
 def _tell(response: Response) -> Response:
     endpoint = this_request().endpoint
-    if response.status_code in _MADE and endpoint is not None:
-        place = place_of(current_app, endpoint)
+    if endpoint is not None:
+        place = place_of(current_app, endpoint, response.status_code)
         if place is not None:
             begins, named = place
             parts = {name: quote(str(part), safe="") for name, part in (this_request().view_args or {}).items()}

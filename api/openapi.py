@@ -48,7 +48,7 @@ _IF_MATCH = {
 }
 _ETAG = {"description": "Stands for the thing as it is now; see `If-Match`.", "schema": {"type": "string"}}
 _LOCATION = {"description": "Where that is which was made.", "schema": {"type": "string", "format": "uri-reference"}}
-_TAGGED, _MADE = ("200", "201"), ("201", "202")
+_TAGGED = ("200", "201")
 _NO_CONTENT = (204, 304)
 
 
@@ -111,7 +111,7 @@ def document(app: Flask, api: ProblemApi) -> dict[str, Any]:
                 operation.setdefault("parameters", []).append(_IF_MATCH)
             for status, answer in operation["responses"].items():
                 headers = {"ETag": _ETAG} if shows and status in _TAGGED else {}
-                if locations.place_of(app, rule.endpoint) is not None and status in _MADE:
+                if status.isdigit() and locations.place_of(app, rule.endpoint, int(status)) is not None:
                     headers["Location"] = _LOCATION
                 if headers:
                     answer["headers"] = headers

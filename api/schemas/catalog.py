@@ -45,14 +45,23 @@ class NewPlanSchema(ValueSchema):
     payment_days = Whole(maximum=MAX_COUNT, load_default=30)
 
 
-class NewPlanVersionSchema(ValueSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedPlanVersion:
+    """A version of a base fee that is asked for, and whether it is only looked at, or held to what a look showed."""
+
+    new: NewPlanVersion
+    dry_run: bool
+    expected_digest: str | None
+
+
+class NewPlanVersionSchema(RehearsableSchema, ValueSchema):
     """The next version of a plan's base fee, per period, charged as before unless ``baseFeeTiming`` says otherwise.
 
     From when it holds ``effective`` says, as of a quota. Where fees of periods that have begun become dearer, say
-    ``repriceUsage``.
+    ``repriceUsage``. With ``dryRun`` a run shows what it would charge and give back, and nothing is made.
     """
 
-    builds = NewPlanVersion
+    builds = AskedPlanVersion
 
     base_fee = Amount(maximum=MAX_PRICE, required=True)
     base_fee_timing = Choice(*FeeTiming, load_default=None)
@@ -60,8 +69,9 @@ class NewPlanVersionSchema(ValueSchema):
     reprice_usage = Flag(load_default=False)
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Without the plan, which the path names."""
-        return {"plan_id": "", **data}
+        """The version without its plan, which the path names, and beside it how careful the request is."""
+        careful = {name: data.pop(name) for name in ("dry_run", "expected_digest")}
+        return careful | {"new": NewPlanVersion(plan_id="", **data)}
 
 
 class PlanChangesSchema(OneFieldSchema):
@@ -120,8 +130,8 @@ class NewQuotaSchema(RehearsableSchema, OwnQuotaSchema):
     ``start`` that of each subscription. The first of a plan holds from the running period on, and for subscriptions
     that are made after it from their start. If recorded usage becomes dearer, say ``repriceUsage``. ``monthlyLimit``,
     per period, null never charges, 0 charges from the first unit. Give ``unitPrice`` or ``price``, in the plan's
-    currency. With ``subscriptionId`` it is that subscription's own, and goes before the plan's; then ``dryRun`` shows
-    what it would charge and give back, and stores nothing.
+    currency. With ``subscriptionId`` it is that subscription's own, and goes before the plan's. ``dryRun`` shows what
+    it would charge and give back, and makes nothing: of a plan's by a run that looks at every subscription.
     """
 
     builds = AskedQuota

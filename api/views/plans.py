@@ -1,20 +1,23 @@
 """Plans: what is sold."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
+
+from flask import Response
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.etags import check_match, tagged, takes_if_match
 from api.locations import makes
 from api.pagination import BY_NAME, filters_of, listed
-from api.schemas.catalog import NewPlanSchema, NewPlanVersionSchema, PlanChangesSchema
+from api.rehearsals import precaution, rehearsed
+from api.schemas.catalog import AskedPlanVersion, NewPlanSchema, NewPlanVersionSchema, PlanChangesSchema
 from api.schemas.paging import PagedSpanQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import Plan, PlanVersion
-from usage_billing.catalog.plan_versions import NewPlanVersion
 from usage_billing.catalog.queries import get_named, plans_where
 from usage_billing.catalog.service import NewPlan
 from usage_billing.core.errors import NotFound
@@ -22,6 +25,7 @@ from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog, plan_versions
 from usage_billing.reports.plan_versions import versions_of_plan
 from usage_billing.subscriptions.queries import plans_of_customer
+from usage_billing.wire.billing_run import STARTED_RUN
 from usage_billing.wire.noun import page_of
 from usage_billing.wire.plan import PLAN, PLAN_VERSION, PLAN_VERSIONS
 
@@ -80,12 +84,17 @@ def change_plan(name: str, plan_id: str) -> Plan:
 @requires(ADMIN)
 @blp.arguments(NewPlanVersionSchema)
 @blp.response(201, PLAN_VERSION)
-@makes("/api/plans/{plan_id}/versions", named=None)
-def define_plan_version(new: NewPlanVersion, plan_id: str) -> PlanVersion:
+@blp.alt_response(202, noun=STARTED_RUN, description="Of a dry run: the run that looks.")
+@makes("/api/billing-runs", named="runId", statuses=[202])
+@makes("/api/plans/{plan_id}/versions", named=None, statuses=[201])
+def define_plan_version(asked: AskedPlanVersion, plan_id: str) -> PlanVersion | Response:
     """Define the next version of a plan's base fee; fees become dearer for the past only where that is said."""
-    named = replace(new, plan_id=plan_id)
+    new, actor, now = replace(asked.new, plan_id=plan_id), caller().actor, state().clock()
+    careful = precaution(dry_run=asked.dry_run, expected_digest=asked.expected_digest)
+    if careful.dry_run:
+        return rehearsed(partial(plan_versions.rehearse_plan_version, new=new, actor=actor, now=now))
     with writing() as session:
-        return plan_versions.define_plan_version(session, named, actor=caller().actor, now=state().clock())
+        return plan_versions.define_plan_version(session, new, actor=actor, now=now, precaution=careful)
 
 
 @blp.route("/<identifier:plan_id>/versions", methods=["GET"])

@@ -12,6 +12,7 @@ from api.auth import caller, requires
 from api.json_provider import json_response
 from api.locations import makes
 from api.pagination import BY_NUMBER, filters_of, listed
+from api.rehearsals import precaution, rehearsed
 from api.schemas.catalog import AskedEnd, AskedQuota, EndQuotaSchema, NewQuotaSchema, QuotasQuery
 from api.state import state
 from api.transactions import writing
@@ -22,11 +23,12 @@ from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import define_quota as flow
-from usage_billing.flows.administration.agree import AgreedChange, Precaution
-from usage_billing.flows.administration.define_quota import DefinedQuota
-from usage_billing.flows.administration.own_quotas import end_own_quota, foresee_end
+from usage_billing.flows.administration.agree import AgreedChange
+from usage_billing.flows.administration.own_quotas import end_own_quota, foresee_end, foresee_own
+from usage_billing.flows.administration.plan_quotas import DefinedQuota, rehearse_for_plan
 from usage_billing.reports.subscriptions import changed_view
 from usage_billing.subscriptions.queries import prices_seen_by
+from usage_billing.wire.billing_run import STARTED_RUN
 from usage_billing.wire.noun import page_of, show
 from usage_billing.wire.quota import DEFINED_QUOTA, QUOTA
 from usage_billing.wire.subscription import CHANGED_SUBSCRIPTION
@@ -48,14 +50,19 @@ blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allow
 @blp.arguments(NewQuotaSchema)
 @blp.response(201, DEFINED_QUOTA)
 @blp.alt_response(200, noun=CHANGED_SUBSCRIPTION, description="Of a dry run: the subscription as it stands.")
-@makes("/api/quotas")
+@blp.alt_response(202, noun=STARTED_RUN, description="Of a dry run of a plan's quota: the run that looks.")
+@makes("/api/billing-runs", named="runId", statuses=[202])
+@makes("/api/quotas", statuses=[201])
 def define_quota(asked: AskedQuota) -> DefinedQuota | Response:
     """Define a quota, or its next version; recorded usage becomes dearer only where that is said to be meant."""
-    careful, now = _precaution(dry_run=asked.dry_run, expected_digest=asked.expected_digest), state().clock()
+    careful, now = precaution(dry_run=asked.dry_run, expected_digest=asked.expected_digest), state().clock()
+    new, actor = asked.new, caller().actor
+    if careful.dry_run and new.subscription_id is not None:
+        return _looked(partial(foresee_own, new=new, owner=new.subscription_id, precaution=careful))
     if careful.dry_run:
-        return _looked(partial(flow.foresee_quota, new=asked.new, precaution=careful))
+        return rehearsed(partial(rehearse_for_plan, new=new, actor=actor, now=now))
     with writing() as session:
-        return flow.define_quota(session, asked.new, actor=caller().actor, now=now, precaution=careful)
+        return flow.define_quota(session, new, actor=actor, now=now, precaution=careful)
 
 
 @blp.route("", methods=["GET"])
@@ -88,17 +95,12 @@ def show_quota(quota_id: int) -> UsageQuota:
 @blp.doc(responses={"200": _ENDED})
 def end_quota(asked: AskedEnd, quota_id: int) -> Response:
     """End a quota of a subscription's own, with the next period unless `effective` says otherwise."""
-    careful = _precaution(dry_run=asked.dry_run, expected_digest=asked.expected_digest)
+    careful = precaution(dry_run=asked.dry_run, expected_digest=asked.expected_digest)
     end = partial(end_own_quota, quota_id=quota_id, effective=asked.effective, reprice_usage=asked.reprice_usage)
     if careful.dry_run:
         return _looked(partial(foresee_end, *end.args, **end.keywords, precaution=careful))
     with writing() as session:
         return json_response(show(QUOTA, end(session, actor=caller().actor, now=state().clock(), precaution=careful)))
-
-
-def _precaution(*, dry_run: bool, expected_digest: str | None) -> Precaution:
-    within = state().settings.adjust_within
-    return Precaution(dry_run=dry_run, expected_digest=expected_digest, adjust_within=within)
 
 
 def _looked(look: Callable[..., AgreedChange]) -> Response:

@@ -107,7 +107,7 @@ def test_every_answer_201_says_where(app: Flask, admin: FlaskClient) -> None:
                     for rule in app.url_map.iter_rules()
                     if rule.endpoint.endswith("." + operation["operationId"])
                 )
-                assert place_of(app, endpoint) is not None, path
+                assert place_of(app, endpoint, 201) is not None, path
 
 
 def test_a_successor_and_a_run_have_their_places_too(billed: Billed, admin: FlaskClient) -> None:

@@ -86,16 +86,6 @@ def test_a_dry_run_with_a_digest_is_refused(used: None, admin: FlaskClient, meth
     assert [(one["pointer"], one["code"]) for one in answer.json["errors"]] == [("/expectedDigest", "contradiction")]
 
 
-@pytest.mark.parametrize(
-    ("said", "pointer"), [({"dryRun": True}, "/dryRun"), ({"expectedDigest": "0" * 64}, "/expectedDigest")]
-)
-def test_a_plans_quota_is_not_looked_at_so(used: None, admin: FlaskClient, said: dict[str, Any], pointer: str) -> None:
-    plans = {name: value for name, value in OWN.items() if name != "subscriptionId"}
-    answer = admin.post("/api/quotas", json=plans | said)
-    assert answer.status_code == 422
-    assert [(one["pointer"], one["code"]) for one in answer.json["errors"]] == [(pointer, "not_supported")]
-
-
 def test_a_dry_run_is_refused_where_the_quota_would_be(used: None, admin: FlaskClient) -> None:
     answer = admin.post("/api/quotas", json=OWN | {"repriceUsage": False, "dryRun": True})
     assert (answer.status_code, answer.json["code"]) == (409, "would_reprice")

@@ -37,12 +37,31 @@ def test_what_it_would_charge_is_shown_and_held_to(cli: Cli, world: Engine) -> N
     assert cli(*held, looked["foreseen"]["digest"], "--json").json["id"] == made["id"]
 
 
-def test_both_together_and_a_plans_are_refused(cli: Cli, world: Engine) -> None:
+def test_a_plans_is_shown_by_a_run_and_held_to(cli: Cli, world: Engine) -> None:
+    with transaction(world) as session:
+        record(session, make_recording(now=utc_now(), quantity=60))
+    for asked, amount in (
+        ((*CREATE, "--effective", "period"), "900.00"),
+        (("plans", "versions", "create", "business", "--base-fee", "40", "--effective", "period", "--reprice-usage"),
+         "40.00"),
+    ):  # fmt: skip
+        run = cli(*asked, "--dry-run", "--json").json
+        assert (run["kind"], run["status"], run["foreseen"]["difference"]) == ("rehearsal", "completed", amount)
+        assert cli("runs", "show", run["id"], "--json").json["foreseen"] == run["foreseen"]
+        told = cli(*asked, "--dry-run")
+        assert (told.code, "sub456" in told.out, amount in told.out) == (0, True, True), told.err
+        wrong = cli(*asked, "--expect-digest", "0" * 64)
+        assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+        done = cli(*asked, "--expect-digest", run["digest"], "--json")
+        assert (done.code, done.json["planId"]) == (0, "business"), done.err
+
+
+def test_both_together_are_refused(cli: Cli, world: Engine) -> None:
     for asked in (
         (*OWN, "--dry-run", "--expect-digest", "0" * 64),
         ("quotas", "end", "1", "--dry-run", "--expect-digest", "0" * 64),
-        (*CREATE, "--dry-run"),
-        (*CREATE, "--expect-digest", "0" * 64),
+        (*CREATE, "--dry-run", "--expect-digest", "0" * 64),
+        ("plans", "versions", "create", "business", "--base-fee", "1", "--dry-run", "--expect-digest", "0" * 64),
     ):
         with nothing_stored(world):
             refused = cli(*asked)

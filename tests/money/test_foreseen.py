@@ -131,6 +131,16 @@ def test_the_rest_of_the_month_and_the_year_are_told(busy: House) -> None:
     assert told == [("change", 365 - 31 * 21 // 31 - 10, [-21, 355]), ("period", -31, [-31])]
 
 
+@pytest.mark.parametrize(("when", "month"), [(day(6), 2), ("now", 2), ("period_end", 3)])
+def test_a_cancellation_tells_until_when_invoices_are_compared(busy: House, when: str | datetime, month: int) -> None:
+    busy.subscribe(plan="b")
+    busy.bill(day(4))
+    foreseen = seen(look(busy, "cancel", at=day(11), when=when))
+    closings = [(one.closes_at, one.total_before, one.total) for one in foreseen.invoices]
+    at_once = [(foreseen.at, 0, 67)] if month == 2 else []
+    assert (foreseen.until, closings) == (day(1, month=month), [*at_once, (day(1, month=month), 67, 0)])
+
+
 def test_what_is_left_of_each_allowance_is_told(house: House) -> None:
     house.plan("a")
     house.plan("b")

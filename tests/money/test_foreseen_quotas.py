@@ -17,8 +17,8 @@ from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.administration.agree import AgreedChange, Precaution
-from usage_billing.flows.administration.define_quota import define_quota, foresee_quota
-from usage_billing.flows.administration.own_quotas import end_own_quota, foresee_end
+from usage_billing.flows.administration.define_quota import define_quota
+from usage_billing.flows.administration.own_quotas import end_own_quota, foresee_end, foresee_own
 
 NOW = day(11)
 LOOK = Precaution(dry_run=True)
@@ -80,7 +80,7 @@ def new(limit: str | None, price: dict[str, Any], effective: str | datetime | No
 
 def look(house: House, wanted: NewQuota, *, now: datetime = NOW) -> AgreedChange:
     with read_only(house.engine) as session:
-        return foresee_quota(session, wanted, now=now, precaution=LOOK)
+        return foresee_own(session, wanted, str(wanted.subscription_id), now=now, precaution=LOOK)
 
 
 def check_comes(house: House, change: AgreedChange, *, now: datetime) -> None:
@@ -156,16 +156,6 @@ def test_what_is_refused_is_refused_of_a_dry_run_too(used: House) -> None:
     with pytest.raises(InvalidInput) as unknown:
         look(used, new("0", DOLLAR, "period", subscription_id="nobody"))
     assert unknown.value.fields[0].code == "unknown_subscription"
-
-
-def test_a_plans_quota_is_not_looked_at_so(used: House) -> None:
-    plans, held = new("0", DOLLAR, "period", subscription_id=None), Precaution(expected_digest="0" * 64)
-    with pytest.raises(InvalidInput) as looked:
-        look(used, plans)
-    with nothing_stored(used.engine), pytest.raises(InvalidInput) as expected, transaction(used.engine) as session:
-        define_quota(session, plans, actor="test", now=NOW, precaution=held)
-    told = [(one.pointer, one.code) for one in (*looked.value.fields, *expected.value.fields)]
-    assert told == [("/dryRun", "not_supported"), ("/expectedDigest", "not_supported")]
 
 
 def test_nothing_is_locked_for_it(used: House) -> None:

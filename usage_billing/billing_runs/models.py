@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, 
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from usage_billing.billing_runs.foreseen import ForeseenChange
 from usage_billing.core.identifiers import new_id
 from usage_billing.core.limits import MAX_ACTOR
 from usage_billing.db.base import Base
@@ -22,6 +23,13 @@ class RunStatus(StrEnum):
     FINALIZING = "finalizing"
     COMPLETED = "completed"
     FAILED = "failed"
+
+
+class RunKind(StrEnum):
+    """What a run does: it bills, or it rehearses a change of a plan and changes nothing."""
+
+    BILLING = "billing"
+    REHEARSAL = "rehearsal"
 
 
 class RunOutcome(StrEnum):
@@ -42,12 +50,18 @@ class BillingRun(Base):
     """One run of the daily chain over everything that is due up to ``as_of``.
 
     ``key`` makes a scheduled run unique: two beats at one tick open one run. A run with ``expected_digest`` is held to
-    the dry run ``rehearsal_id``: it rates the recordings that the dry run rated.
+    the dry run ``rehearsal_id``: it rates the recordings that the dry run rated. One of the kind ``rehearsal`` looks
+    what the ``plan_change`` would charge and give back, which is then ``foreseen``.
     """
 
     __tablename__ = "billing_runs"
     __table_args__ = (
         CheckConstraint("status IN ('opened', 'invoicing', 'finalizing', 'completed', 'failed')", name="status"),
+        CheckConstraint(
+            "CASE kind WHEN 'billing' THEN plan_change IS NULL"
+            " WHEN 'rehearsal' THEN plan_change IS NOT NULL AND dry_run ELSE false END",
+            name="kind",
+        ),
         Index("uq_billing_runs_key", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
         Index(
             "ix_billing_runs_unfinished",
@@ -77,6 +91,14 @@ class BillingRun(Base):
     error: Mapped[str | None] = mapped_column(Text)
     expected_digest: Mapped[str | None] = mapped_column(String(64))
     rehearsal_id: Mapped[UUID | None]
+    kind: Mapped[str] = mapped_column(String(16), server_default=RunKind.BILLING)
+    plan_change: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    found: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+    @property
+    def foreseen(self) -> ForeseenChange | None:
+        """What a completed rehearsal found."""
+        return None if self.found is None else ForeseenChange.from_json(self.found)
 
     @property
     def outcome(self) -> RunOutcome | None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from usage_billing.billing_runs.models import BillingRun, BillingRunPin, RunStatus
+from usage_billing.billing_runs.models import BillingRun, BillingRunPin, RunKind, RunStatus
 from usage_billing.billing_runs.pin import Pin, PinKey
 from usage_billing.core.clock import as_text
 from usage_billing.db.bulk import copy_rows
@@ -56,6 +56,7 @@ def find_rehearsal(session: Session, digest: str, *, subscription_id: str | None
         select(BillingRun)
         .where(
             BillingRun.dry_run,
+            BillingRun.kind == RunKind.BILLING,
             BillingRun.digest == digest,
             BillingRun.status == RunStatus.COMPLETED,
             BillingRun.subscription_id.is_not_distinct_from(subscription_id),

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from usage_billing.billing_runs.models import BillingRun, RunStatus, SlicePhase
+from usage_billing.billing_runs.models import BillingRun, RunKind, RunStatus, SlicePhase
 from usage_billing.core.identifiers import new_id
 
 _PLAN_SLICES = """
@@ -32,6 +33,8 @@ class NewRun:
     started_at: datetime
     expected_digest: str | None = None
     rehearsal_id: UUID | None = None
+    kind: str = RunKind.BILLING
+    plan_change: Mapping[str, Any] | None = None
 
 
 def add_run(session: Session, new: NewRun) -> BillingRun | None:

@@ -42,6 +42,11 @@ class FeeBook:
         found = (*self.listed.get(plan_id, ()), *self.own.get(subscription_id, ()))
         return any(version.base_fee for version in found)
 
+    def with_version(self, version: FeeVersion) -> "FeeBook":
+        """Another book with one more version of its plan's fee."""
+        listed = self.listed | {version.plan_id: [*self.listed.get(version.plan_id, ()), version]}
+        return FeeBook(listed, self.own)
+
     def ended(self, at: datetime) -> "FeeBook":
         """The book with all that is some subscription's own ended at ``at``."""
         own = {

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.ends import tell_ends
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.models import Plan, PlanVersion
+from usage_billing.catalog.queries import get_named
 from usage_billing.catalog.service import begins_by_calendar
 from usage_billing.core.choices import Effective
-from usage_billing.core.errors import InvalidInput, NotFound
+from usage_billing.core.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +34,33 @@ class NewPlanVersion:
 def add_plan_version(
     session: Session, new: NewPlanVersion, *, now: datetime, holds_from: datetime | None = None
 ) -> PlanVersion:
-    """Store a version of a base fee that was asked for at ``now``; ``holds_from`` as for ``add_quota_version``.
+    """Store what ``next_plan_version`` returns; raises as it does."""
+    version = next_plan_version(session, new, now=now, holds_from=holds_from)
+    store_plan_version(session, version)
+    return version
 
-    Raises NotFound for an unknown plan, InvalidInput for another timing than there is.
+
+def store_plan_version(session: Session, version: PlanVersion) -> None:
+    """Store the next version of a base fee, and until when the others hold."""
+    versions = plan_versions(session, version.plan_id, subscription_id=version.subscription_id)
+    tell_ends(session, versions, added=version)
+
+
+def next_plan_version(
+    session: Session, new: NewPlanVersion, *, now: datetime, holds_from: datetime | None = None, lock: bool = True
+) -> PlanVersion:
+    """A version of a base fee that was asked for at ``now``; ``holds_from`` as for ``next_quota_version``.
+
+    It is not stored yet; with ``lock`` its plan is locked until it is. Raises NotFound for an unknown plan,
+    InvalidInput for another timing than there is.
     """
-    plan = session.scalars(select(Plan).where(Plan.id == new.plan_id).with_for_update(key_share=True)).first()
-    if plan is None:
-        raise NotFound(f"there is no plan {new.plan_id}")
+    plan = get_named(session, Plan, new.plan_id, lock=lock)
     if new.base_fee_timing is not None and new.base_fee_timing not in set(FeeTiming):
         raise InvalidInput.field("/baseFeeTiming", f"must be one of: {', '.join(FeeTiming)}", code="not_supported")
     versions = plan_versions(session, plan.id, subscription_id=new.subscription_id)
     effective = Effective.INSTANT if isinstance(new.effective, datetime) else Effective(new.effective)
     before = versions[-1].base_fee_timing if versions else plan.base_fee_timing
-    version = PlanVersion(
+    return PlanVersion(
         plan_id=plan.id,
         subscription_id=new.subscription_id,
         version=2 + len(versions),
@@ -56,8 +71,6 @@ def add_plan_version(
         asked_at=now,
         effective_from=holds_from or begins_by_calendar(plan, effective, now),
     )
-    tell_ends(session, versions, added=version)
-    return version
 
 
 def plan_versions(session: Session, plan_id: str, *, subscription_id: str | None = None) -> list[PlanVersion]:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import click
 
 from usage_billing.cli.frame.database import actor, connected
+from usage_billing.cli.frame.driving import drive
 from usage_billing.cli.frame.exit_codes import ExitCode
 from usage_billing.cli.frame.listing import example
-from usage_billing.cli.frame.output import json_option, print_json, progress, tell
+from usage_billing.cli.frame.output import json_option, print_json, tell
 from usage_billing.cli.frame.times import TIME
 from usage_billing.cli.frame.types import DIGEST, IDENTIFIER
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
 from usage_billing.wire.billing_run import RUN
-
-if TYPE_CHECKING:
-    from usage_billing.flows.billing.drive_run import Progress
 
 _LISTED = 20
 
@@ -40,9 +39,7 @@ def command(
     """
     from usage_billing import logs
     from usage_billing.billing_runs.models import RunStatus
-    from usage_billing.db.session import transaction
     from usage_billing.flows.billing.drive_rehearsal import expect
-    from usage_billing.flows.billing.drive_run import run_to_end
     from usage_billing.flows.billing.open_run import RunRequest, open_run
 
     if dry_run and digest:
@@ -53,15 +50,7 @@ def command(
         grace, adjust_within = timedelta(seconds=settings.grace_seconds), settings.adjust_within
         if digest:
             request = expect(engine, request, digest, grace=grace, now=now, adjust_within=adjust_within)
-        with transaction(engine) as session:
-            run_id = open_run(session, request, requested_by=actor(), now=now).id
-        with progress() as bar:
-            task = bar.add_task("opening", total=None)
-
-            def show(at: Progress) -> None:
-                bar.update(task, description=at.stage, completed=at.done, total=at.total)
-
-            run = run_to_end(engine, run_id, settings_grace=grace, on_progress=show, adjust_within=adjust_within)
+        run = drive(settings, engine, partial(open_run, request=request, requested_by=actor(), now=now))
         shape = wire.show(RUN, run)
     if as_json:
         print_json(shape)

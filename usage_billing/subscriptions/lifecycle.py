@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from usage_billing.core.choices import NOT_AT_ALL
+from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Cadence, Period, period_at
 from usage_billing.core.proration import part_of, share_until
 from usage_billing.core.versions import Holder
@@ -144,6 +145,17 @@ class Timeline:
             segment = self.segment_at(begins)
             if segment is not None and segment.period == period:
                 yield segment
+
+    def period_cut_at(self, at: datetime) -> datetime:
+        """Where the periods begin that a change at ``at`` may change: how they are divided, or when invoiced."""
+        since = at
+        for term in self.terms:
+            if not term.paused and term.starts_at < at:
+                last = at if term.ends_at is None else min(at, term.ends_at)
+                segment = self.segment_at(last - INSTANT)
+                if segment is not None and segment.period.end >= at:
+                    since = min(since, segment.period.start)
+        return since
 
     def holder_of(self, plan_id: str) -> Holder | None:
         """What decides from when the versions of a plan hold; None when the subscription never is on it."""

@@ -1,14 +1,20 @@
 """How a billing run looks. Pure."""
 
 from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.wire.foreseen import FORESEEN_CHANGE
 from usage_billing.wire.kinds import Choice, Flag, Id, Identifier, Instant, Json, Text, Whole
-from usage_billing.wire.noun import Field, Noun
+from usage_billing.wire.noun import Field, Noun, One
 
 RUN = Noun(
     "BillingRun",
     "One run of the daily chain.",
     (
         Field("id", Id(), "Its id."),
+        Field(
+            "kind",
+            Choice("billing", "rehearsal"),
+            "Whether it bills, or shows what a change of a plan would charge and changes nothing.",
+        ),
         Field("asOf", Instant(), "Up to when it bills what is due."),
         Field("subscriptionId", Identifier(), "The one subscription that it bills; null for all.", nullable=True),
         Field("dryRun", Flag(), "Whether what it did was undone."),
@@ -22,7 +28,11 @@ RUN = Noun(
         Field("requestedBy", Text(), "Who asked for it."),
         Field("startedAt", Instant(), "When it was opened."),
         Field("finishedAt", Instant(), "When it was completed or failed; null before.", nullable=True),
-        Field("subscriptions", Whole(maximum=MAX_BIGINT), "How many subscriptions it looked at."),
+        Field(
+            "subscriptions",
+            Whole(maximum=MAX_BIGINT),
+            "How many subscriptions it looked at; of a rehearsal those that it would alter.",
+        ),
         Field("invoices", Whole(maximum=MAX_BIGINT), "How many invoices it made or changed."),
         Field("items", Whole(maximum=MAX_BIGINT), "How many items it made or changed."),
         Field("finalized", Whole(maximum=MAX_BIGINT), "How many invoices it made final."),
@@ -33,6 +43,12 @@ RUN = Noun(
         ),
         Field("digest", Text(), "A hash over what it charged; null until it is completed.", nullable=True),
         Field("expectedDigest", Text(), "The digest that it must have; null unless one was expected.", nullable=True),
+        Field(
+            "foreseen",
+            One(FORESEEN_CHANGE),
+            "What a rehearsal found; null before it is completed, and of what bills.",
+            nullable=True,
+        ),
         Field("warnings", Json({"type": "array", "items": {"type": "object"}}), "What could not be billed, and why."),
         Field("error", Text(), "What it fails of; null when it does not.", nullable=True),
     ),

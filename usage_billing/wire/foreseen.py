@@ -1,7 +1,7 @@
 """How it looks what a change would charge and give back. Pure."""
 
 from usage_billing.wire.invoice import INVOICE_KINDS, ITEM_KINDS
-from usage_billing.wire.kinds import Choice, Currency, Identifier, Instant, Money, Quantity, Text
+from usage_billing.wire.kinds import PLAIN, Choice, Currency, Identifier, Instant, Money, Quantity, Text, Whole
 from usage_billing.wire.noun import Field, Many, Noun
 
 FORESEEN_ITEM = Noun(
@@ -51,8 +51,42 @@ FORESEEN = Noun(
     "What a change would charge and give back.",
     (
         Field("digest", Text(), "What a real change at `effectiveAt` is held to, as its `expectedDigest`."),
-        Field("until", Instant(), "Invoices that close by then are looked at.", attribute="until"),
+        Field("until", Instant(), "The invoices that close by then are compared."),
         Field("invoices", Many(FORESEEN_INVOICE), "The invoices that it would alter."),
         Field("allowances", Many(FORESEEN_ALLOWANCE), "The allowances right after it; none while nothing runs."),
+    ),
+)
+
+FORESEEN_SUBSCRIPTION = Noun(
+    "ForeseenSubscription",
+    "A subscription that a change of its plan would alter.",
+    (
+        Field("subscriptionId", Identifier(), "The subscription."),
+        Field("effectiveAt", Instant(), "From when the change would hold for it."),
+        Field("until", Instant(), "The invoices that close by then are compared."),
+        Field("charged", Money(), "By how much charges would be more."),
+        Field("credited", Money(), "By how much others would be less."),
+        Field("difference", Money(), "What the change charges; negative gives back."),
+    ),
+)
+
+FORESEEN_CHANGE = Noun(
+    "ForeseenChange",
+    "What a version of a plan's quota, or of its base fee, would charge and give back.",
+    (
+        Field("planId", Identifier(), "The plan."),
+        Field("usageType", Identifier(), "Of which usage type the quota is; null for the base fee.", nullable=True),
+        Field(
+            "effective",
+            PLAIN,
+            "What the real change says as its `effective`, beside the run's `digest` as its `expectedDigest`.",
+        ),
+        Field("effectiveFrom", Instant(), "From when it would hold; by periods, for those of the calendar in UTC."),
+        Field("looked", Whole(), "How many subscriptions are, were or will be on the plan."),
+        Field("currency", Currency(), "The currency of the amounts."),
+        Field("charged", Money(), "By how much charges would be more, in all."),
+        Field("credited", Money(), "By how much others would be less, in all."),
+        Field("difference", Money(), "What the change charges in all; negative gives back."),
+        Field("subscriptions", Many(FORESEEN_SUBSCRIPTION), "Those that it would alter: the first hundred by id."),
     ),
 )

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from usage_billing.cli.frame.output import pick, print_parts
+from usage_billing.cli.frame.database import actor, connected
+from usage_billing.cli.frame.driving import drive
+from usage_billing.cli.frame.exit_codes import ExitCode
+from usage_billing.cli.frame.output import pick, print_json, print_parts
 from usage_billing.cli.frame.types import DIGEST
+from usage_billing.core.clock import utc_now
+from usage_billing.wire.billing_run import RUN
+from usage_billing.wire.noun import show
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from usage_billing.billing_runs.models import BillingRun
+    from usage_billing.flows.administration.agree import Precaution
     from usage_billing.wire.noun import Shape
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -26,6 +38,36 @@ def check_rehearsal(*, dry_run: bool, expect_digest: str | None) -> None:
     """Refuse both options together; raises UsageError."""
     if dry_run and expect_digest:
         raise click.UsageError("--expect-digest is for real changes; a dry run shows its own.")
+
+
+@contextmanager
+def careful(*, dry_run: bool, expect_digest: str | None) -> Iterator[tuple[Session, Precaution]]:
+    """A session for a change, or to look at one, and how careful that is."""
+    from usage_billing.db.session import read_only, transaction
+    from usage_billing.flows.administration.agree import Precaution
+
+    check_rehearsal(dry_run=dry_run, expect_digest=expect_digest)
+    with connected() as (settings, engine), (read_only if dry_run else transaction)(engine) as session:
+        yield session, Precaution(dry_run=dry_run, expected_digest=expect_digest, adjust_within=settings.adjust_within)
+
+
+def rehearse(opening: Callable[..., BillingRun], *, as_json: bool) -> None:
+    """Do a dry run of a change of a plan in this process, and print what it found; ``opening`` opens it.
+
+    Exits 1 if a subscription could not be reckoned.
+    """
+    with connected() as (settings, engine):
+        shape = show(RUN, drive(settings, engine, partial(opening, actor=actor(), now=utc_now())))
+    if as_json:
+        print_json(shape)
+    else:
+        told = pick(shape, "id", "status", "subscriptions", "invoices", "items", "digest")
+        found = shape["foreseen"] or {}
+        told |= {name: value for name, value in found.items() if name != "subscriptions"}
+        empty = {"altered": "Nothing is charged or given back."}
+        print_parts(told | {"altered": found.get("subscriptions", [])}, empty, as_json=False)
+    if shape["warnings"] or shape["status"] != "completed":
+        raise click.exceptions.Exit(ExitCode.FINDINGS)
 
 
 def print_foreseen(shape: Shape) -> None:

@@ -1,5 +1,6 @@
 """``usage-billing plans``: what is sold."""
 
+from functools import partial
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ from usage_billing.catalog.fees import FeeTiming
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing, wide_option
+from usage_billing.cli.frame.rehearsing import careful, check_rehearsal, rehearsable, rehearse
 from usage_billing.cli.frame.times import EFFECTIVE, in_zone
 from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER, PRICE
 from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
@@ -137,15 +139,23 @@ def versions() -> None:
     help="next_period, period, now, start, or a time; one without an offset is UTC.",
 )
 @click.option("--reprice-usage", is_flag=True, help="Also where fees of periods that have begun become dearer.")
+@rehearsable
 @json_option
-def create_version(*, id: str, effective: Any, as_json: bool, **given: Any) -> None:
+def create_version(
+    *, id: str, effective: Any, dry_run: bool, expect_digest: str | None, as_json: bool, **given: Any
+) -> None:
     """Define the next version of the base fee of the plan ID."""
     from usage_billing.catalog.plan_versions import NewPlanVersion
-    from usage_billing.flows.administration.plan_versions import define_plan_version
+    from usage_billing.flows.administration.plan_versions import define_plan_version, rehearse_plan_version
 
     new = NewPlanVersion(plan_id=id, effective=in_zone(effective, "UTC"), **given)
-    with writing() as session:
-        shape = wire.show(PLAN_VERSION, define_plan_version(session, new, actor=actor(), now=utc_now()))
+    if dry_run:
+        check_rehearsal(dry_run=dry_run, expect_digest=expect_digest)
+        rehearse(partial(rehearse_plan_version, new=new), as_json=as_json)
+        return
+    with careful(dry_run=dry_run, expect_digest=expect_digest) as (session, precaution):
+        made = define_plan_version(session, new, actor=actor(), now=utc_now(), precaution=precaution)
+        shape = wire.show(PLAN_VERSION, made)
     print_thing(shape, as_json=as_json)
 
 

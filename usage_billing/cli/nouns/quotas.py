@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from usage_billing.cli.frame.database import actor, connected, reading
+from usage_billing.cli.frame.database import actor, reading
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
-from usage_billing.cli.frame.rehearsing import check_rehearsal, print_foreseen, rehearsable
+from usage_billing.cli.frame.rehearsing import careful, check_rehearsal, print_foreseen, rehearsable, rehearse
 from usage_billing.cli.frame.times import EFFECTIVE, in_zone
 from usage_billing.cli.frame.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
 from usage_billing.core.choices import Effective
@@ -28,7 +27,7 @@ from usage_billing.wire.subscription import CHANGED_SUBSCRIPTION
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from usage_billing.flows.administration.agree import AgreedChange, Precaution
+    from usage_billing.flows.administration.agree import AgreedChange
 
 _COLUMNS = (
     *("id", "planId", "usageType", "version", "monthlyLimit", "price", "unitName", "subscriptionId", "effective"),
@@ -82,24 +81,25 @@ def create(
     """Define a quota, or its next version.
 
     The first version of a plan holds from the running period on, and for subscriptions made after it from their start;
-    a later one from the next period on, or as --effective says. --dry-run and --expect-digest go with --subscription.
+    a later one from the next period on, or as --effective says.
     """
     from usage_billing.catalog.service import NewQuota
-    from usage_billing.flows.administration.define_quota import define_quota, foresee_quota
+    from usage_billing.flows.administration.define_quota import define_quota
+    from usage_billing.flows.administration.own_quotas import foresee_own
+    from usage_billing.flows.administration.plan_quotas import rehearse_for_plan
 
     cost = _price(unit_price, price)
-    with _careful(dry_run=dry_run, expect_digest=expect_digest) as (session, precaution):
-        new = NewQuota(
-            plan_id=plan_id,
-            usage_type=usage_type,
-            limit=limit,
-            price=cost,
-            subscription_id=subscription_id,
-            effective=in_zone(effective, _zone_of(session, subscription_id)),
-            **given,
-        )
-        if dry_run:
-            _print_looked(session, partial(foresee_quota, new=new, precaution=precaution), as_json=as_json)
+    asked = partial(NewQuota, plan_id=plan_id, usage_type=usage_type, limit=limit, price=cost, **given)
+    if dry_run and subscription_id is None:
+        check_rehearsal(dry_run=dry_run, expect_digest=expect_digest)
+        new = asked(effective=in_zone(effective, "UTC"))
+        rehearse(partial(rehearse_for_plan, new=new), as_json=as_json)
+        return
+    with careful(dry_run=dry_run, expect_digest=expect_digest) as (session, precaution):
+        new = asked(subscription_id=subscription_id, effective=in_zone(effective, _zone_of(session, subscription_id)))
+        if dry_run and subscription_id is not None:
+            look = partial(foresee_own, new=new, owner=subscription_id, precaution=precaution)
+            _print_looked(session, look, as_json=as_json)
             return
         made = define_quota(session, new, actor=actor(), now=utc_now(), precaution=precaution)
         shape = wire.show(DEFINED_QUOTA, made)
@@ -168,7 +168,7 @@ def end(
     from usage_billing.catalog.queries import get_quota
     from usage_billing.flows.administration.own_quotas import end_own_quota, foresee_end
 
-    with _careful(dry_run=dry_run, expect_digest=expect_digest) as (session, precaution):
+    with careful(dry_run=dry_run, expect_digest=expect_digest) as (session, precaution):
         at = in_zone(effective, _zone_of(session, get_quota(session, id).subscription_id))
         asked = {"effective": at, "reprice_usage": reprice_usage, "precaution": precaution}
         if dry_run:
@@ -176,17 +176,6 @@ def end(
             return
         shape = wire.show(QUOTA, end_own_quota(session, id, actor=actor(), now=utc_now(), **asked))
     print_thing(shape, as_json=as_json)
-
-
-@contextmanager
-def _careful(*, dry_run: bool, expect_digest: str | None) -> Iterator[tuple[Session, Precaution]]:
-    """A session for a change, or to look at one, and how careful that is."""
-    from usage_billing.db.session import read_only, transaction
-    from usage_billing.flows.administration.agree import Precaution
-
-    check_rehearsal(dry_run=dry_run, expect_digest=expect_digest)
-    with connected() as (settings, engine), (read_only if dry_run else transaction)(engine) as session:
-        yield session, Precaution(dry_run=dry_run, expected_digest=expect_digest, adjust_within=settings.adjust_within)
 
 
 def _print_looked(session: Session, look: Callable[..., AgreedChange], *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds, end_own_terms
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.periods import Period
 from usage_billing.db.locks import lock_shards
-from usage_billing.flows.administration.decide import DesiredChange, check_free, decide, period_cut_at, reckoned_from
+from usage_billing.flows.administration.decide import DesiredChange, check_free, decide, reckoned_from
 from usage_billing.flows.administration.facts import CHANGED, tell_subscription
 from usage_billing.flows.administration.situation import Situation
 from usage_billing.flows.billing.foresee import Foreseen, TermsChange, foresee
@@ -139,7 +139,7 @@ def look(
     """
     if not precaution.dry_run and precaution.expected_digest is None:
         return None
-    foreseen = foresee(session, terms(), now=now, adjust_within=precaution.adjust_within)
+    (foreseen,) = foresee(session, terms(), now=now, adjust_within=precaution.adjust_within).values()
     if not precaution.dry_run and foreseen.digest != precaution.expected_digest:
         message = "the change would charge something else than expected; look at it again"
         raise Conflict(message, code="digest_changed")
@@ -183,7 +183,7 @@ def reckon_anew(session: Session, subscription: Subscription, *, before: Timelin
     subscription.version += 1
     reopen_from(session, subscription.id, since=since)
     if subscription.ended_at == at:
-        bring_drafts_forward(session, subscription.id, final=Period(period_cut_at(before, at), at))
+        bring_drafts_forward(session, subscription.id, final=Period(before.period_cut_at(at), at))
     session.flush()
 
 

@@ -9,11 +9,10 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds, own_terms_after
 from usage_billing.core.errors import Conflict, InvalidInput
-from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Period
 from usage_billing.flows.administration.situation import Situation, When
 from usage_billing.flows.billing.agreements import changed_agreements, read_agreements
-from usage_billing.flows.billing.foresee import TermsChange
+from usage_billing.flows.billing.foresee import TermsChange, Turn
 from usage_billing.metering.voids import LaterUsage, counting_usage, later_usage
 from usage_billing.subscriptions.agreed_changes import as_rule, changes_of
 from usage_billing.subscriptions.changes import Change, ChangeKind, Track, end_of, fold
@@ -94,16 +93,18 @@ class Decision:
         line = timeline_of(session, self.subscription, spans)
         before = read_agreements(session, [id])
         since = reckoned_from(self.timeline, line, at)
+        turn = Turn(
+            at=at,
+            since=since,
+            gone={} if self.later is None else _gone(session, id, since=at, until=self.until),
+            last=Period(self.timeline.period_cut_at(at), at) if spans[-1].ends_at == at else None,
+        )
         return TermsChange(
-            subscription_id=id,
             before=before,
             after=changed_agreements(session, before, line, since=since, ends=self.ends, at=at)
             if self.changes
             else read_agreements(session, [id]),
-            at=at,
-            since=since,
-            gone={} if self.later is None else _gone(session, id, since=at, until=self.until),
-            last=Period(period_cut_at(self.timeline, at), at) if spans[-1].ends_at == at else None,
+            turns={id: turn},
         )
 
 
@@ -184,16 +185,4 @@ def _gone(
 
 def reckoned_from(before: Timeline, after: Timeline, at: datetime) -> datetime:
     """From where on a change at ``at`` may change what is owed, or when it is invoiced."""
-    return min(period_cut_at(before, at), period_cut_at(after, at))
-
-
-def period_cut_at(timeline: Timeline, at: datetime) -> datetime:
-    """Where the periods begin that a change at ``at`` may change: how they are divided, or when they are invoiced."""
-    since = at
-    for term in timeline.terms:
-        if not term.paused and term.starts_at < at:
-            last = at if term.ends_at is None else min(at, term.ends_at)
-            segment = timeline.segment_at(last - INSTANT)
-            if segment is not None and segment.period.end >= at:
-                since = min(since, segment.period.start)
-    return since
+    return min(before.period_cut_at(at), after.period_cut_at(at))

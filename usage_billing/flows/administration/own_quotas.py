@@ -16,7 +16,6 @@ from usage_billing.core.choices import Effective
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.flows.administration.agree import PLAIN, AgreedChange, Precaution, enter, look
 from usage_billing.flows.administration.dearer import Alter
-from usage_billing.flows.administration.decide import period_cut_at
 from usage_billing.flows.administration.effect import (
     Scope,
     after_the_latest,
@@ -31,8 +30,8 @@ from usage_billing.flows.administration.quota_effects import (
     with_end,
     with_version,
 )
-from usage_billing.flows.billing.agreements import read_agreements, requoted_agreements
-from usage_billing.flows.billing.foresee import TermsChange
+from usage_billing.flows.billing.agreements import read_agreements, reopened
+from usage_billing.flows.billing.foresee import TermsChange, Turn
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
@@ -196,10 +195,10 @@ def _end_of(
 
 def _terms(session: Session, owner: str, alter: Alter, *, at: datetime) -> TermsChange:
     """What is agreed with a subscription before and after a change of its own quotas, to be billed in memory."""
-    before, other = read_agreements(session, [owner]), read_agreements(session, [owner])
-    since = period_cut_at(before.timelines[owner], at)
-    after = requoted_agreements(other, alter(other.quotas), since=since)
-    return TermsChange(subscription_id=owner, before=before, after=after, at=at, since=since)
+    before = read_agreements(session, [owner])
+    since = before.timelines[owner].period_cut_at(at)
+    after = reopened(before, since={owner: since})._replace(quotas=alter(before.quotas))
+    return TermsChange(before=before, after=after, turns={owner: Turn(at=at, since=since)})
 
 
 def _own_default(session: Session, new: NewQuota) -> Effective:

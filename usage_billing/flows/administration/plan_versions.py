@@ -7,17 +7,30 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.catalog.fees import FeeBook
+from usage_billing.billing_runs.models import BillingRun
+from usage_billing.catalog.fees import FeeBook, FeeVersion
 from usage_billing.catalog.models import Plan, PlanVersion
-from usage_billing.catalog.plan_versions import NewPlanVersion, add_plan_version
+from usage_billing.catalog.plan_versions import (
+    NewPlanVersion,
+    add_plan_version,
+    next_plan_version,
+    store_plan_version,
+)
 from usage_billing.catalog.queries import fees_of, get_named
 from usage_billing.core.choices import Effective
 from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.errors import Conflict
 from usage_billing.core.instants import INSTANT
+from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.core.money import money_text
+from usage_billing.db.locks import lock_shards
+from usage_billing.flows.administration.agree import PLAIN, Precaution
 from usage_billing.flows.administration.effect import EVER, Scope, check_not_invoiced
+from usage_billing.flows.administration.held_change import check_digest
+from usage_billing.flows.billing.open_run import open_rehearsal
+from usage_billing.flows.billing.plan_change import PlanChange
 from usage_billing.invoicing.lifecycle import InvoiceKind
+from usage_billing.metering.recording import SHARDS
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.agreement import fee_parts
 from usage_billing.subscriptions.lifecycle import Timeline
@@ -41,14 +54,40 @@ _IN_ADVANCE = text("""
 """)
 
 
-def define_plan_version(session: Session, new: NewPlanVersion, *, actor: str, now: datetime) -> PlanVersion:
+def define_plan_version(
+    session: Session, new: NewPlanVersion, *, actor: str, now: datetime, precaution: Precaution = PLAIN
+) -> PlanVersion:
     """Store a version of a plan's base fee, and have billing look again at the periods that it applies to.
 
     Raises NotFound for an unknown plan. Raises Conflict for an instant before a final invoice (``already_invoiced``),
-    and where fees of periods that have begun would become dearer unasked (``would_reprice``).
+    where fees of periods that have begun would become dearer unasked (``would_reprice``), and where it would not charge
+    what was expected (``digest_changed``).
     """
     get_named(session, Plan, new.plan_id)
+    if precaution.expected_digest is not None:
+        # While what it would charge is compared with what was expected no worker records.
+        lock_shards(session, range(SHARDS))
     lock_to_open(session, plan_id=new.plan_id)
+    version, since = _next_version(session, new, now=now, lock=True)
+    if precaution.expected_digest is not None:
+        check_digest(session, _change(session, version, now=now), precaution, now=now)
+    store_plan_version(session, version)
+    open_again(session, plan_id=new.plan_id, subscription_id=None, since=since)
+    _note(session, version, actor=actor, now=now)
+    return version
+
+
+def rehearse_plan_version(session: Session, new: NewPlanVersion, *, actor: str, now: datetime) -> BillingRun:
+    """Open a run that looks what a version of a plan's base fee would charge and give back.
+
+    Raises as ``define_plan_version`` does. Nothing but the run is stored.
+    """
+    version, _ = _next_version(session, new, now=now, lock=False)
+    return open_rehearsal(session, _change(session, version, now=now), requested_by=actor, now=now)
+
+
+def _next_version(session: Session, new: NewPlanVersion, *, now: datetime, lock: bool) -> tuple[PlanVersion, datetime]:
+    """The version that would be stored, and from when on it may change what is owed."""
     effective = new.effective
     at = now if effective == Effective.NOW else effective if isinstance(effective, datetime) else None
     since = EVER if effective == Effective.START else at or now
@@ -56,12 +95,32 @@ def define_plan_version(session: Session, new: NewPlanVersion, *, actor: str, no
         check_not_invoiced(session, Scope(plan_id=new.plan_id), since=since, kinds=_FINAL)
     if since < now or effective == Effective.PERIOD:
         _check_in_advance(session, new.plan_id, since=since, running=effective == Effective.PERIOD)
-    version = add_plan_version(session, new, now=now, holds_from=at)
+    version = next_plan_version(session, new, now=now, holds_from=at, lock=lock)
     if not new.reprice_usage and effective not in {Effective.NEXT_PERIOD, Effective.NOW} and since <= now:
         _check_dearer(session, version, since=since, now=now)
-    open_again(session, plan_id=new.plan_id, subscription_id=None, since=since)
-    _note(session, version, actor=actor, now=now)
-    return version
+    return version, since
+
+
+def _change(session: Session, version: PlanVersion, *, now: datetime) -> PlanChange:
+    currency = get_named(session, Plan, version.plan_id).currency
+    return PlanChange(plan_id=version.plan_id, currency=currency, fee=_unstored(version, now=now))
+
+
+def _unstored(version: PlanVersion, *, now: datetime) -> FeeVersion:
+    """A version that is not stored yet, the last of all."""
+    return FeeVersion(
+        id=MAX_BIGINT,
+        plan_id=version.plan_id,
+        base_fee=version.base_fee,
+        base_fee_timing=version.base_fee_timing,
+        effective=version.effective,
+        exact=version.immediate,
+        first=False,
+        asked_at=version.asked_at,
+        effective_from=version.effective_from,
+        made_at=now,
+        ended_at=None,
+    )
 
 
 def give_own_fee(
@@ -99,9 +158,9 @@ def _check_dearer(session: Session, version: PlanVersion, *, since: datetime, no
         lines = timelines_of(session, ids[start : start + _AT_A_TIME])
         plans = {term.plan_id for line in lines.values() for term in line.terms}
         book = fees_of(session, plans, subscription_ids=lines)
-        listed = {key: [one for one in found if one.id != version.id] for key, found in book.listed.items()}
+        altered = book.with_version(_unstored(version, now=now))
         for name, line in lines.items():
-            old, new = (_due(line, fees, name, plan, since, now) for fees in (FeeBook(listed, book.own), book))
+            old, new = (_due(line, fees, name, plan, since, now) for fees in (book, altered))
             more = EXACT.add(more, max(EXACT.subtract(new, old), _NOTHING))
     if more:
         amount = f"{money_text(more, minor_unit(plan.currency))} {plan.currency}"

@@ -33,9 +33,9 @@ def check_price(session: Session, scope: Scope, *, since: datetime, repriced: bo
         raise Conflict(message, code="would_reprice")
 
 
-def with_version(version: UsageQuota, *, now: datetime) -> Alter:
-    """The book with a version that is not stored yet, the last of all."""
-    added = QuotaVersion(
+def unstored(version: UsageQuota, *, now: datetime) -> QuotaVersion:
+    """A version that is not stored yet, the last of all."""
+    return QuotaVersion(
         id=MAX_BIGINT,
         plan_id=version.plan_id,
         limit=version.monthly_limit,
@@ -49,6 +49,11 @@ def with_version(version: UsageQuota, *, now: datetime) -> Alter:
         made_at=now,
         ended_at=None,
     )
+
+
+def with_version(version: UsageQuota, *, now: datetime) -> Alter:
+    """The book with a version that is not stored yet."""
+    added = unstored(version, now=now)
 
     def book(known: QuotaBook) -> QuotaBook:
         return known.with_version(version.usage_type_id, added, owner=version.subscription_id)

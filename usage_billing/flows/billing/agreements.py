@@ -1,6 +1,6 @@
 """What is agreed with subscriptions: as it stands, locked for a run or only read, and as it would be."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds
 from usage_billing.catalog.queries import fees_of, hold_plans, plans_by_id, quotas_of
-from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.flows.billing.books import Agreements
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import BilledSubscription, lock_to_bill, read_to_bill
@@ -65,10 +64,10 @@ def changed_agreements(
     )
 
 
-def requoted_agreements(before: Agreements, quotas: QuotaBook, *, since: datetime) -> Agreements:
-    """``before`` with other quotas; billing has not looked at the subscriptions from ``since`` on."""
+def reopened(before: Agreements, *, since: Mapping[str, datetime]) -> Agreements:
+    """``before`` with subscriptions of its own, at each of which billing has not looked from ``since`` on."""
     looked = {
-        name: replace(one, opens_at=since if one.opens_at is None else min(one.opens_at, since))
+        name: replace(one, opens_at=since[name] if one.opens_at is None else min(one.opens_at, since[name]))
         for name, one in before.subscriptions.items()
     }
-    return before._replace(subscriptions=looked, quotas=quotas)
+    return before._replace(subscriptions=looked)

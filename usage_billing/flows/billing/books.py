@@ -39,6 +39,13 @@ class Agreements(NamedTuple):
         """The currency of each subscription."""
         return {one.id: self.plans[one.plan_id].currency for one in self.subscriptions.values()}
 
+    def of(self, names: Collection[str]) -> "Agreements":
+        """What was agreed with some of them; it shares them with this."""
+        return self._replace(
+            subscriptions={name: self.subscriptions[name] for name in names},
+            timelines={name: self.timelines[name] for name in names},
+        )
+
 
 @dataclass(slots=True)
 class DeskWork:

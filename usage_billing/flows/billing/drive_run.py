@@ -6,7 +6,7 @@ work of one slice is lost, and that slice is done again.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from usage_billing.billing_runs.foreseen import ForeseenChange
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice, SlicePhase
 from usage_billing.billing_runs.pins import add_pins
 from usage_billing.billing_runs.queries import count_slices, get_run
@@ -22,10 +23,13 @@ from usage_billing.core import crash
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.bulk import find_by_index, plan_anew
 from usage_billing.db.clock import database_now
-from usage_billing.db.session import rolled_back, transaction
+from usage_billing.db.session import read_only, rolled_back, transaction
 from usage_billing.db.words import plain_words
 from usage_billing.flows.billing.bill_slice import ITS_OWN_FAULT, SliceWork, Windows, bill_apart, bill_together
+from usage_billing.flows.billing.foresee_plan import foresee_plan
 from usage_billing.flows.billing.held_run import DigestChanged, check_outcome, give_up
+from usage_billing.flows.billing.plan_change import PlanChange
+from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import (
     Next,
     claim_slice,
@@ -140,7 +144,10 @@ def _do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, wi
         crash.point("bill.claimed")
         ids = subscriptions_in(session, run, part, grace=windows.grace)
         work, bill = _work_of(run, part, windows), bill_apart if apart else bill_together
-        if run.dry_run:
+        foreseen = None
+        if run.plan_change is not None:
+            outcome, foreseen = _foresee_slice(engine, run, PlanChange.from_json(run.plan_change), ids, windows)
+        elif run.dry_run:
             with rolled_back(engine) as rehearsal:
                 find_by_index(rehearsal)
                 plan_anew(rehearsal)
@@ -150,8 +157,17 @@ def _do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, wi
             outcome = bill(session, work, ids)
             if part.phase == SlicePhase.FINALIZE:
                 check_outcome(session, run, outcome)
-        note_done(run, part, outcome)
+        note_done(run, part, outcome, foreseen)
         crash.point("bill.committing")
+
+
+def _foresee_slice(
+    engine: Engine, run: BillingRun, change: PlanChange, ids: Sequence[str], windows: Windows
+) -> tuple[SliceOutcome, ForeseenChange]:
+    with read_only(engine) as session:
+        find_by_index(session)
+        plan_anew(session)
+        return foresee_plan(session, change, ids, now=run.as_of, adjust_within=windows.adjust_within)
 
 
 def _work_of(run: BillingRun, part: BillingRunSlice, windows: Windows) -> SliceWork:

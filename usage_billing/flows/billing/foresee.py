@@ -1,10 +1,10 @@
-"""What a change of the terms of one subscription would charge and give back, before it is made.
+"""What a change of the terms of subscriptions would charge and give back, before it is made.
 
-The subscription is billed twice in memory, by its terms and by the changed ones, and the drafts are compared. What a
+Each subscription is billed twice in memory, by its terms and by the changed ones, and the drafts are compared. What a
 real change and the next runs do is what the second bill says, for it goes by the rules that bill.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -89,70 +89,99 @@ class Foreseen:
     def digest(self) -> str:
         """A hash over the instant, and over the invoices and amounts that differ."""
         lines = [as_text(self.at)]
+        lines += ["|".join((*cause, plain(change), currency)) for cause, change, currency in self.charges()]
+        return sha256("\n".join(lines).encode()).hexdigest()
+
+    def charges(self) -> Iterator[tuple[tuple[str, ...], Decimal, str]]:
+        """Each charge that differs: its invoice and its cause, what the change adds, and in which currency."""
         for invoice in self.invoices:
             # A correction is dated by the run that makes it.
             closing = "" if invoice.kind == InvoiceKind.CORRECTION else as_text(invoice.closes_at)
             for item in invoice.items:
                 cause = (item.usage_type_id or "fee", item.kind, as_text(item.period_start))
-                lines.append("|".join((invoice.kind, closing, *cause, plain(item.difference), invoice.currency)))
-        return sha256("\n".join(lines).encode()).hexdigest()
+                yield (invoice.kind, closing, *cause), item.difference, invoice.currency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TermsChange:
-    """A change of the terms of one subscription: what is agreed ``before`` and ``after`` it, and from when it holds.
+class Turn:
+    """From when a change holds for one subscription, and what it brings with it.
 
-    The two share no subscription, for billing writes in them. What ends after ``since`` is charged anew. The recordings
-    ``gone``, by summary id, count no more. ``last`` is the period that the change makes the subscription's last.
+    What ends after ``since`` is charged anew. The recordings ``gone``, by summary id, count no more. ``last`` is the
+    period that the change makes the subscription's last.
     """
 
-    subscription_id: str
-    before: Agreements
-    after: Agreements
     at: datetime
     since: datetime
     gone: Mapping[int, frozenset[UUID]] = field(default_factory=dict)
     last: Period | None = None
 
 
-def foresee(session: Session, change: TermsChange, *, now: datetime, adjust_within: timedelta) -> Foreseen:
-    """What ``change`` would charge and give back on invoices that close up to the end of the running period.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsChange:
+    """A change of the terms of the subscriptions ``turns``, by id: what is agreed ``before`` and ``after`` it.
 
-    That is the period that runs when the change takes effect, by the terms by which it ends first. Nothing is locked
-    or written.
+    The two share no subscription, for billing writes in them.
     """
-    name, moment = change.subscription_id, max(change.at, now)
-    closings = [_closing(agreed.timelines[name], change.at) for agreed in (change.before, change.after)]
-    until = max(moment, min(closings))
+
+    before: Agreements
+    after: Agreements
+    turns: Mapping[str, Turn]
+
+
+def foresee(session: Session, change: TermsChange, *, now: datetime, adjust_within: timedelta) -> dict[str, Foreseen]:
+    """What ``change`` would charge and give back, by subscription.
+
+    Invoices are compared that close up to the end of the period that runs when the change takes effect, or now if that
+    is later; by the terms by which it ends first. Nothing is locked or written.
+    """
     before = foreseen_books(session, change.before, now=now)
-    after = foreseen_books(session, change.after, now=now, since={name: change.since}, gone=change.gone)
-    if change.last is not None:
-        after.drafts.bring_forward(name, final=change.last)
-    for books, agreements in ((before, change.before), (after, change.after)):
-        for as_of in (moment, until):
-            charge_subscriptions(books, agreements, as_of=as_of, adjust_within=adjust_within)
-    return Foreseen(
-        at=change.at,
-        until=until,
-        invoices=_compare(before.drafts.shown(name), after.drafts.shown(name)),
-        allowances=list(_allowances(after, change.after, name, change.at)),
+    after = foreseen_books(
+        session,
+        change.after,
+        now=now,
+        since={name: turn.since for name, turn in change.turns.items()},
+        gone={id: usage for turn in change.turns.values() for id, usage in turn.gone.items()},
     )
+    together: dict[tuple[datetime, datetime], list[str]] = {}
+    for name, turn in change.turns.items():
+        if turn.last is not None:
+            after.drafts.bring_forward(name, final=turn.last)
+        moment = max(turn.at, now)
+        lines = (agreed.timelines[name] for agreed in (change.before, change.after))
+        together.setdefault((moment, _until(lines, moment)), []).append(name)
+    for moments, names in together.items():
+        for books, agreements in ((before, change.before), (after, change.after)):
+            those = agreements.of(names)
+            for as_of in moments:
+                charge_subscriptions(books, those, as_of=as_of, adjust_within=adjust_within)
+    return {
+        name: Foreseen(
+            at=change.turns[name].at,
+            until=until,
+            invoices=_compare(before.drafts.shown(name), after.drafts.shown(name), until=until),
+            allowances=list(_allowances(after, change.after, name, change.turns[name].at)),
+        )
+        for (_, until), names in together.items()
+        for name in names
+    }
 
 
-def _closing(timeline: Timeline, at: datetime) -> datetime:
-    """When the invoice of the period around ``at`` closes; ``at`` itself once the subscription has ended."""
-    running = running_slot(timeline, at)
-    return at if running is None else running.closes_at
+def _until(timelines: Iterable[Timeline], moment: datetime) -> datetime:
+    """When the first invoice of a period around ``moment`` closes; ``moment`` itself where none runs by any terms."""
+    running = (running_slot(line, moment) for line in timelines)
+    return min((slot.closes_at for slot in running if slot is not None), default=moment)
 
 
 _Drafts = Sequence[tuple[Invoice, Sequence[UsageInvoiceItem]]]
 
 
-def _compare(before: _Drafts, after: _Drafts) -> list[ForeseenInvoice]:
+def _compare(before: _Drafts, after: _Drafts, *, until: datetime) -> list[ForeseenInvoice]:
     found: dict[tuple[str, str], ForeseenInvoice] = {}
     items: dict[tuple[str, str, str, str, datetime], ForeseenItem] = {}
     for drafts, changed in ((before, False), (after, True)):
         for invoice, lines in drafts:
+            if invoice.closes_at > until:
+                continue
             closing = "" if invoice.kind == InvoiceKind.CORRECTION else as_text(invoice.closes_at)
             shown = found.setdefault((invoice.kind, closing), _invoice(invoice))
             if changed:

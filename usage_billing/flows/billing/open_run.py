@@ -8,12 +8,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.billing_runs.models import BillingRun
+from usage_billing.billing_runs.models import BillingRun, RunKind
 from usage_billing.billing_runs.pins import forget_pins
 from usage_billing.billing_runs.service import NewRun, add_run
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.limits import MAX_ACTOR
 from usage_billing.db import clock
+from usage_billing.flows.billing.plan_change import PlanChange
 from usage_billing.subscriptions.models import Subscription
 
 # The clock of the machine that names a moment may be ahead of the database's by so much.
@@ -75,4 +76,25 @@ def open_run(
     if opened is None:
         return session.scalars(select(BillingRun).where(BillingRun.key == key)).one()
     note(session, actor=requested_by, action="billing.run", subject=f"run:{opened.id}", dryRun=request.dry_run)
+    return opened
+
+
+def open_rehearsal(session: Session, change: PlanChange, *, requested_by: str, now: datetime) -> BillingRun:
+    """Open a run that looks, as of ``now``, what a change of a plan would charge and give back."""
+    opened = add_run(
+        session,
+        NewRun(
+            key=None,
+            as_of=now,
+            subscription_id=None,
+            dry_run=True,
+            requested_by=requested_by[:MAX_ACTOR],
+            started_at=clock.database_now(session),
+            kind=RunKind.REHEARSAL,
+            plan_change=change.to_json(),
+        ),
+    )
+    if opened is None:
+        raise LookupError("a run without a key is always opened")
+    note(session, actor=requested_by, action="billing.run", subject=f"run:{opened.id}", dryRun=True)
     return opened

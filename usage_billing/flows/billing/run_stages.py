@@ -7,16 +7,19 @@ worker may ask for any step, at any time and any number of times.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from usage_billing.billing_runs.foreseen import ForeseenChange
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice, RunStatus, SlicePhase
 from usage_billing.billing_runs.queries import get_run, outcomes, pending_slices
 from usage_billing.billing_runs.service import plan_slices
 from usage_billing.flows.billing.facts import tell_run
 from usage_billing.flows.billing.held_run import give_up
+from usage_billing.flows.billing.plan_change import AT_A_TIME, SUBSCRIBED, PlanChange
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.invoicing.queries import DUE
 
@@ -59,7 +62,19 @@ _EITHER = f"{_UNRATED} UNION {_DUE}"
 
 
 def _what_invoices(run: BillingRun) -> str:
+    if run.plan_change is not None:
+        return SUBSCRIBED
     return _EITHER if run.dry_run else _UNRATED
+
+
+def _asked(run: BillingRun, grace: timedelta) -> dict[str, object]:
+    plan_id = None if run.plan_change is None else run.plan_change["plan_id"]
+    return {
+        "as_of": run.as_of,
+        "ended_before": run.as_of - grace,
+        "only": run.subscription_id,
+        "plan": plan_id,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +124,7 @@ def subscriptions_in(session: Session, run: BillingRun, part: BillingRunSlice, *
     statement = _DUE_OF_CUSTOMERS if part.phase == SlicePhase.FINALIZE else _WITHIN.format(_what_invoices(run))
     found = session.scalars(
         text(statement),
-        {
-            "as_of": run.as_of,
-            "ended_before": run.as_of - grace,
-            "only": run.subscription_id,
-            "first": part.first_id,
-            "last": part.last_id,
-        },
+        _asked(run, grace) | {"first": part.first_id, "last": part.last_id},
     )
     return list(found)
 
@@ -134,26 +143,36 @@ def unrated_of(session: Session, ids: Collection[str], *, as_of: datetime) -> li
     return list(session.scalars(text(_OF.format(_UNRATED)), {"as_of": as_of, "only": None, "ids": list(ids)}))
 
 
-def note_done(run: BillingRun, part: BillingRunSlice, outcome: SliceOutcome) -> None:
-    """Mark a claimed slice as done, and store what it did; of a held run also what is to be taken back if it fails."""
+def note_done(
+    run: BillingRun, part: BillingRunSlice, outcome: SliceOutcome, foreseen: ForeseenChange | None = None
+) -> None:
+    """Mark a claimed slice as done, and store what it did; of a held run also what is to be taken back if it fails.
+
+    Of a rehearsal of a change of a plan also what it found.
+    """
     part.done = True
     part.outcome = outcome.to_json()
     if run.expected_digest is not None:
         part.outcome |= {"added": [str(id) for id in outcome.added]}
+    if foreseen is not None:
+        part.outcome |= {"foreseen": foreseen.to_json()}
 
 
 def _plan(session: Session, run: BillingRun, phase: SlicePhase, grace: timedelta) -> None:
     due = _CUSTOMERS if phase == SlicePhase.FINALIZE else _what_invoices(run)
-    asked = {"as_of": run.as_of, "ended_before": run.as_of - grace, "only": run.subscription_id}
     # A held run finalizes all or nothing, so in one transaction.
     whole = phase == SlicePhase.FINALIZE and run.expected_digest is not None
-    plan_slices(session, run.id, phase, due=due, asked=asked, size=_ALL_IN_ONE if whole else SLICE)
+    size = AT_A_TIME if run.plan_change is not None else _ALL_IN_ONE if whole else SLICE
+    plan_slices(session, run.id, phase, due=due, asked=_asked(run, grace), size=size)
 
 
 def _close(session: Session, run: BillingRun, now: datetime) -> None:
     total = SliceOutcome()
+    foreseen = None if run.plan_change is None else PlanChange.from_json(run.plan_change).unseen()
     for stored in outcomes(session, run.id):
         total.merge(SliceOutcome.from_json(dict(stored)))
+        if foreseen is not None:
+            foreseen.merge(ForeseenChange.from_json(dict[str, Any](stored)["foreseen"]))
     if run.expected_digest not in (None, total.digest_text()):
         give_up(session, run.id, now=now)
         return
@@ -164,6 +183,7 @@ def _close(session: Session, run: BillingRun, now: datetime) -> None:
     run.amounts = total.amount_texts()
     run.digest = total.digest_text()
     run.warnings = total.warnings
+    run.found = None if foreseen is None else foreseen.to_json()
     run.finished_at = now
     run.status = RunStatus.COMPLETED
     run.error = None
