@@ -23,7 +23,7 @@ from usage_billing.catalog.service import NewPlan
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog, plan_versions
-from usage_billing.reports.plan_versions import versions_of_plan
+from usage_billing.reports.plan_versions import PlanView, plan_view, plan_views, versions_of_plan
 from usage_billing.subscriptions.queries import plans_of_customer
 from usage_billing.wire.billing_run import STARTED_RUN
 from usage_billing.wire.noun import page_of
@@ -38,10 +38,12 @@ blp = Blueprint("plans", __name__, url_prefix="/api/plans", description="What is
 @blp.response(201, PLAN)
 @makes("/api/plans")
 @tagged
-def create_plan(new: NewPlan) -> Plan:
+def create_plan(new: NewPlan) -> PlanView:
     """Create a plan."""
+    now = state().clock()
     with writing() as session:
-        return manage_catalog.create_plan(session, new, actor=caller().actor, now=state().clock())
+        plan = manage_catalog.create_plan(session, new, actor=caller().actor, now=now)
+        return plan_view(session, plan, now=now)
 
 
 @blp.route("", methods=["GET"])
@@ -51,20 +53,22 @@ def create_plan(new: NewPlan) -> Plan:
 def list_plans(query: dict[str, Any]) -> dict[str, Any]:
     """List plans by id; `from` and `to` are of `createdAt`."""
     with read_only(state().engine) as session:
-        return listed(session, plans_where(**filters_of(query)), query, noun=PLAN, by=[Plan.id], kind=BY_NAME)
+        viewed = partial(plan_views, session, now=state().clock())
+        statement = plans_where(**filters_of(query))
+        return listed(session, statement, query, noun=PLAN, by=[Plan.id], kind=BY_NAME, viewed=viewed)
 
 
 @blp.route("/<identifier:plan_id>", methods=["GET"])
 @requires(ADMIN, users=True)
 @blp.response(200, PLAN)
 @tagged
-def show_plan(plan_id: str) -> Plan:
+def show_plan(plan_id: str) -> PlanView:
     """Show a plan. A user sees those that its subscriptions are, were or will be on."""
     with read_only(state().engine) as session:
         customer_id = caller().customer_id
         if customer_id is not None and plan_id not in plans_of_customer(session, customer_id):
             raise NotFound(f"there is no plan {plan_id}")
-        return get_named(session, Plan, plan_id)
+        return plan_view(session, get_named(session, Plan, plan_id), now=state().clock())
 
 
 @blp.route("/<identifier:plan_id>", methods=["PATCH"])
@@ -73,11 +77,13 @@ def show_plan(plan_id: str) -> Plan:
 @blp.response(200, PLAN)
 @tagged
 @takes_if_match
-def change_plan(name: str, plan_id: str) -> Plan:
+def change_plan(name: str, plan_id: str) -> PlanView:
     """Rename a plan."""
+    now = state().clock()
     with writing() as session:
-        check_match(PLAN, lambda: get_named(session, Plan, plan_id, lock=True))
-        return manage_catalog.change_plan(session, plan_id, name=name, actor=caller().actor, now=state().clock())
+        check_match(PLAN, lambda: plan_view(session, get_named(session, Plan, plan_id, lock=True), now=now))
+        plan = manage_catalog.change_plan(session, plan_id, name=name, actor=caller().actor, now=now)
+        return plan_view(session, plan, now=now)
 
 
 @blp.route("/<identifier:plan_id>/versions", methods=["POST"])

@@ -1,9 +1,12 @@
 """Versions of base fees, over HTTP and at the terminal: made, listed, and refused where they cannot be."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+
+from tests.conftest import Clock
 
 PLAN = {"id": "gold", "name": "Gold", "currency": "USD", "baseFee": "31.00"}
 
@@ -19,6 +22,35 @@ def test_versions_are_made_and_listed(world: None, admin: FlaskClient) -> None:
         (1, "31", "2026-12-01T00:00:00Z"),
         (2, "40", None),
     ]
+
+
+def fee_of(plan: dict[str, Any]) -> tuple[str, str, str | None]:
+    return plan["baseFee"], plan["baseFeeTiming"], plan["baseFeeUntil"]
+
+
+def test_a_plan_tells_the_fee_that_holds_now(world: None, admin: FlaskClient, clock: Clock) -> None:
+    made = admin.post("/api/plans", json=PLAN)
+    assert fee_of(made.json) == ("31", "arrears", None)
+    seen = admin.get("/api/plans/gold")
+    assert seen.headers["ETag"] == made.headers["ETag"]
+    admin.post("/api/plans/gold/versions", json={"baseFee": "40", "baseFeeTiming": "advance"})
+    admin.post("/api/plans/gold/versions", json={"baseFee": "50", "effective": "2027-01-01T00:00:00Z"})
+    told = []
+    for now in (clock.now, datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)):
+        clock.now = now
+        shown = admin.get("/api/plans/gold").json
+        assert shown in admin.get("/api/plans").json["data"]
+        told.append(fee_of(shown))
+    assert told == [
+        ("31", "arrears", "2026-12-01T00:00:00Z"),
+        ("40", "advance", "2027-01-01T00:00:00Z"),
+        ("50", "advance", None),
+    ]
+    name, stale = {"name": "Golden"}, {"If-Match": made.headers["ETag"]}
+    assert admin.patch("/api/plans/gold", json=name, headers=stale).status_code == 412
+    fresh = {"If-Match": admin.get("/api/plans/gold").headers["ETag"]}
+    renamed = admin.patch("/api/plans/gold", json=name, headers=fresh)
+    assert (renamed.status_code, fee_of(renamed.json)) == (200, told[-1])
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,9 @@ def test_a_plans_is_shown_by_a_run_and_held_to(cli: Cli, world: Engine) -> None:
         assert (wrong.code, wrong.err.count("\n")) == (2, 1)
         done = cli(*asked, "--expect-digest", run["digest"], "--json")
         assert (done.code, done.json["planId"]) == (0, "business"), done.err
+    for asked in (("plans", "show", "business"), ("plans", "change", "business", "--name", "New")):
+        assert cli(*asked, "--json").json["baseFee"] == "40"
+    assert [one["baseFee"] for one in cli("plans", "list", "--json").json] == ["40"]
 
 
 def test_both_together_are_refused(cli: Cli, world: Engine) -> None:

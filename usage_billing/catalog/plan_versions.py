@@ -1,5 +1,6 @@
 """Changes the base fees of plans: versions after the first, and those that are a subscription's own."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -71,6 +72,15 @@ def next_plan_version(
         asked_at=now,
         effective_from=holds_from or begins_by_calendar(plan, effective, now),
     )
+
+
+def versions_of_plans(session: Session, plan_ids: Collection[str]) -> dict[str, list[PlanVersion]]:
+    """The versions of these plans' base fees after the first ones, in the order made, by plan."""
+    found: dict[str, list[PlanVersion]] = {}
+    statement = select(PlanVersion).where(PlanVersion.plan_id.in_(plan_ids), PlanVersion.subscription_id.is_(None))
+    for version in session.scalars(statement.order_by(PlanVersion.id)):
+        found.setdefault(version.plan_id, []).append(version)
+    return found
 
 
 def plan_versions(session: Session, plan_id: str, *, subscription_id: str | None = None) -> list[PlanVersion]:

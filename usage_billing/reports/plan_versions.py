@@ -1,4 +1,4 @@
-"""The versions of a plan's base fee, the one that it was made with first."""
+"""Plans as they are shown: with the base fee of now, and the versions of it, the one that each was made with first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan, PlanVersion
-from usage_billing.catalog.plan_versions import plan_versions
+from usage_billing.catalog.plan_versions import versions_of_plans
 from usage_billing.catalog.queries import get_named
 from usage_billing.catalog.service import BEFORE_ALL_PERIODS
 from usage_billing.core.choices import Effective
@@ -28,9 +28,33 @@ class FirstVersion:
     effective_from: datetime = BEFORE_ALL_PERIODS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanView:
+    """A plan, and the version of its base fee that holds at a moment where periods are those of the calendar in UTC."""
+
+    plan: Plan
+    fee: FirstVersion | PlanVersion
+
+
 def versions_of_plan(session: Session, plan_id: str) -> Sequence[FirstVersion | PlanVersion]:
     """All of them in the order made; raises NotFound."""
-    plan, later = get_named(session, Plan, plan_id), plan_versions(session, plan_id)
+    plan = get_named(session, Plan, plan_id)
+    return _versions(plan, versions_of_plans(session, [plan_id]).get(plan_id, ()))
+
+
+def plan_views(session: Session, plans: Sequence[Plan], *, now: datetime) -> list[PlanView]:
+    """These plans in their order, each with its base fee at ``now``; their versions are read at once."""
+    later = versions_of_plans(session, [plan.id for plan in plans])
+    return [PlanView(plan=plan, fee=_at(_versions(plan, later.get(plan.id, ())), now)) for plan in plans]
+
+
+def plan_view(session: Session, plan: Plan, *, now: datetime) -> PlanView:
+    """One plan with its base fee at ``now``."""
+    (view,) = plan_views(session, [plan], now=now)
+    return view
+
+
+def _versions(plan: Plan, later: Sequence[PlanVersion]) -> Sequence[FirstVersion | PlanVersion]:
     first = FirstVersion(
         plan_id=plan.id,
         base_fee=plan.base_fee,
@@ -39,3 +63,9 @@ def versions_of_plan(session: Session, plan_id: str) -> Sequence[FirstVersion | 
         created_at=plan.created_at,
     )
     return [first, *later]
+
+
+def _at(versions: Sequence[FirstVersion | PlanVersion], now: datetime) -> FirstVersion | PlanVersion:
+    """The one with the latest instant not after ``now``; of two with one instant the later."""
+    begun = [one for one in versions if one.effective_from <= now]
+    return max(begun, key=lambda one: (one.effective_from, one.version))

@@ -13,14 +13,32 @@ PLAN = Noun(
         Field("currency", Currency(), "The currency of its base fee and of its quotas' prices."),
         Field("interval", Choice(*INTERVALS), "The unit of a billing period."),
         Field("intervalCount", Whole(), "How many intervals make a period."),
-        Field("baseFee", Quantity(), "What each period costs, used or not; null for nothing.", nullable=True),
-        Field("baseFeeTiming", Choice("arrears", "advance"), "Whether the base fee is due after its period or before."),
+        Field(
+            "baseFee",
+            Quantity(),
+            "What each period costs, used or not, by the version that holds now; null for nothing.",
+            nullable=True,
+            attribute="fee.base_fee",
+        ),
+        Field(
+            "baseFeeTiming",
+            Choice("arrears", "advance"),
+            "Whether the base fee is due after its period or before.",
+            attribute="fee.base_fee_timing",
+        ),
+        Field(
+            "baseFeeUntil",
+            Instant(),
+            "Until when, exclusive, for periods of the calendar in UTC; null for ever. `/versions` has what comes.",
+            nullable=True,
+            attribute="fee.effective_until",
+        ),
         Field("proration", Choice(*METHODS), "How allowance and base fee are divided when a period is."),
         Field(
             "prorateStartAndEnd",
             Flag(),
             "Whether the subscription's own first period, and its last fee, are divided too.",
-            attribute="prorates_edges",
+            attribute="plan.prorates_edges",
         ),
         Field(
             "onDowngrade",
@@ -30,6 +48,7 @@ PLAN = Noun(
         Field("paymentDays", Whole(), "Within how many days an invoice is to be paid."),
         Field("createdAt", Instant(), "When it was made."),
     ),
+    row="plan",
 )
 
 PLAN_VERSION = Noun(

@@ -19,7 +19,15 @@ from usage_billing.core.spans import Span
 from usage_billing.wire import noun as wire
 from usage_billing.wire.plan import PLAN, PLAN_VERSION
 
-_WIDE_ONLY = {"baseFeeTiming", "proration", "prorateStartAndEnd", "onDowngrade", "paymentDays", "createdAt"}
+_WIDE_ONLY = {
+    "baseFeeTiming",
+    "baseFeeUntil",
+    "proration",
+    "prorateStartAndEnd",
+    "onDowngrade",
+    "paymentDays",
+    "createdAt",
+}
 
 
 @click.group(epilog=example("plans create business --name Business --currency USD"))
@@ -69,9 +77,12 @@ def create(*, as_json: bool, **given: Any) -> None:
     """Create the plan ID."""
     from usage_billing.catalog.service import NewPlan
     from usage_billing.flows.administration.manage_catalog import create_plan
+    from usage_billing.reports.plan_versions import plan_view
 
+    now = utc_now()
     with writing() as session:
-        shape = wire.show(PLAN, create_plan(session, NewPlan(**given), actor=actor(), now=utc_now()))
+        plan = create_plan(session, NewPlan(**given), actor=actor(), now=now)
+        shape = wire.show(PLAN, plan_view(session, plan, now=now))
     print_thing(shape, as_json=as_json)
 
 
@@ -84,10 +95,12 @@ def list_plans(*, span: Span, limit: int, as_json: bool) -> None:
     """List plans by id."""
     from usage_billing.catalog.models import Plan
     from usage_billing.catalog.queries import plans_where
+    from usage_billing.reports.plan_versions import plan_views
 
     statement = plans_where(span=span).order_by(Plan.id)
     with reading() as session:
-        rows = [wire.show(PLAN, row) for row in first_rows(session, statement, limit=limit)]
+        found = plan_views(session, first_rows(session, statement, limit=limit), now=utc_now())
+        rows = [wire.show(PLAN, view) for view in found]
     empty = none_of("plans", hint="usage-billing plans create --help", span=span)
     print_rows(rows, as_json=as_json, empty=empty, wide_only=_WIDE_ONLY)
 
@@ -99,9 +112,10 @@ def show(*, id: str, as_json: bool) -> None:
     """Show the plan ID."""
     from usage_billing.catalog.models import Plan
     from usage_billing.catalog.queries import get_named
+    from usage_billing.reports.plan_versions import plan_view
 
     with reading() as session:
-        shape = wire.show(PLAN, get_named(session, Plan, id))
+        shape = wire.show(PLAN, plan_view(session, get_named(session, Plan, id), now=utc_now()))
     print_thing(shape, as_json=as_json)
 
 
@@ -112,9 +126,12 @@ def show(*, id: str, as_json: bool) -> None:
 def change(*, id: str, name: str, as_json: bool) -> None:
     """Rename the plan ID; its currency and interval are agreed and never change."""
     from usage_billing.flows.administration.manage_catalog import change_plan
+    from usage_billing.reports.plan_versions import plan_view
 
+    now = utc_now()
     with writing() as session:
-        shape = wire.show(PLAN, change_plan(session, id, name=name, actor=actor(), now=utc_now()))
+        plan = change_plan(session, id, name=name, actor=actor(), now=now)
+        shape = wire.show(PLAN, plan_view(session, plan, now=now))
     print_thing(shape, as_json=as_json)
 
 
