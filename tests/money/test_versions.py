@@ -15,6 +15,7 @@ from usage_billing.flows.administration.own_quotas import end_own_quota
 LATER = timedelta(hours=2)
 UNIT = {"model": "per_unit", "unitPrice": "1"}
 TWO = {"model": "per_unit", "unitPrice": "2"}
+THREE = {"model": "per_unit", "unitPrice": "3"}
 
 
 @pytest.fixture
@@ -78,6 +79,12 @@ def test_an_instant_within_a_period_divides_no_usage(house: House) -> None:
     assert "2026-01-06T00:00:00.000001+00:00" in refused(
         house, "usage_later", "a", "0", UNIT, at=day(15), effective=day(4)
     )
+    # What is dearer by it is said first, reckoned as if the version had been made before the usage.
+    for own in ({}, {"own": "s"}):
+        told = refused(house, "would_reprice", "a", "0", THREE, at=day(15), effective=day(4), **own)
+        assert "10.00 USD more" in told
+        assert "2026-01-06T00:00:00.000001+00:00" in told
+        refused(house, "usage_later", "a", "0", THREE, at=day(15), effective=day(4), reprice=True, **own)
     house.quota("a", "0", UNIT, at=day(15), effective=day(10))
     house.use(10, at=day(12))
     house.bill(day(1, month=2) + LATER)

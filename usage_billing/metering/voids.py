@@ -1,6 +1,7 @@
 """Usage that counts from an instant on: how much there is, and taking all of it back at once."""
 
 from collections import defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -65,6 +66,14 @@ def counting_usage(
     for row in session.execute(statement.order_by(Usage.summary_id, Usage.ordinal)):
         found[row.summary_id].append(CountingUsage(row.id, row.summary_id, row.quantity, row.beyond_limit))
     return found
+
+
+def counting_of(session: Session, summary_ids: Collection[int]) -> Iterator[tuple[datetime, Decimal]]:
+    """When each recording of these summaries that counts occurred, and its quantity, in the order recorded."""
+    voided = exists().where(UsageVoid.usage_id == Usage.id)
+    statement = select(Usage.occurred_at, Usage.quantity).where(Usage.summary_id.in_(summary_ids), ~voided)
+    for row in session.execute(statement.order_by(Usage.summary_id, Usage.ordinal)):
+        yield row.occurred_at, row.quantity
 
 
 def insert_voids(

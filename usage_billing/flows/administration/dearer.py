@@ -12,6 +12,7 @@ from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.core.periods import period_at
 from usage_billing.core.spans import Span
+from usage_billing.flows.administration.cut_usage import cut_charges
 from usage_billing.flows.administration.effect import Scope
 from usage_billing.invoicing.estimates import reckon
 from usage_billing.metering.queries import PeriodTotal, totals_of
@@ -35,17 +36,20 @@ _USERS = text("""
 """)
 
 
-def dearer_by(session: Session, scope: Scope, *, since: datetime, alter: Alter) -> Decimal:
+def dearer_by(session: Session, scope: Scope, *, since: datetime, alter: Alter, cut: datetime | None = None) -> Decimal:
     """How much more recorded usage costs, in periods that bill after ``since``, in the plan's currency.
 
-    What becomes cheaper is not set against it, and usage that had no price before does not become dearer.
+    What becomes cheaper is not set against it, and usage that had no price before does not become dearer. Of the period
+    around ``cut`` the recordings are reckoned one by one, each by what would hold when it occurred.
     """
     found = list(session.scalars(_USERS, scope.asked(since)))
     slices = (found[start : start + _AT_A_TIME] for start in range(0, len(found), _AT_A_TIME))
-    return sum_of(_dearer(session, scope, ids, since, alter) for ids in slices)
+    return sum_of(_dearer(session, scope, ids, since, alter, cut) for ids in slices)
 
 
-def _dearer(session: Session, scope: Scope, ids: Sequence[str], since: datetime, alter: Alter) -> Decimal:
+def _dearer(
+    session: Session, scope: Scope, ids: Sequence[str], since: datetime, alter: Alter, cut: datetime | None
+) -> Decimal:
     contracts = contracts_by_id(session, ids)
     plans = {term.plan_id for contract in contracts for term in contract.timeline.terms}
     book = quotas_of(session, plans, subscription_ids=ids)
@@ -56,17 +60,22 @@ def _dearer(session: Session, scope: Scope, ids: Sequence[str], since: datetime,
             counted[total.subscription_id].append(total)
     altered, more = alter(book), _NOTHING
     for contract in contracts:
-        old = _charges(session, contract, book, counted[contract.id])
-        for period, (charge, _) in _charges(session, contract, altered, counted[contract.id]).items():
+        totals = counted[contract.id]
+        old, new = (_charges(session, contract, quotas, totals) for quotas in (book, altered))
+        if cut is not None:
+            old |= cut_charges(session, contract, book, totals, cut)
+            new |= cut_charges(session, contract, altered, totals, cut)
+        for period, (charge, _) in new.items():
             was, priced = old.get(period, (_NOTHING, False))
             if priced and charge > was:
                 more = EXACT.add(more, EXACT.subtract(charge, was))
     return more
 
 
-def _charges(
-    session: Session, contract: Contract, book: QuotaBook, counted: Sequence[PeriodTotal]
-) -> dict[datetime, tuple[Decimal, bool]]:
+_Charges = dict[datetime, tuple[Decimal, bool]]
+
+
+def _charges(session: Session, contract: Contract, book: QuotaBook, counted: Sequence[PeriodTotal]) -> _Charges:
     """By the start of each billing period: what it is charged, and whether its usage has a price."""
     return {
         period.segments[0].part.segment.period.start: (

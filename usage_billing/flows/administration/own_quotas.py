@@ -20,11 +20,11 @@ from usage_billing.flows.administration.effect import (
     Scope,
     after_the_latest,
     check_not_invoiced,
-    check_nothing_is_divided,
     own_moment,
 )
 from usage_billing.flows.administration.quota_effects import (
     check_price,
+    check_undivided,
     note_quota,
     reckon_quota_anew,
     with_end,
@@ -168,6 +168,8 @@ def _next_own(session: Session, new: NewQuota, owner: str, *, precaution: Precau
     asked, at = replace(new, effective=effective), _own_moment(session, scope, effective, now=now)
     quota = service.next_quota_version(session, asked, now=now, holds_from=at, lock=not precaution.dry_run)
     alter = with_version(quota, now=now)
+    if isinstance(effective, datetime):
+        check_undivided(session, scope, at=at, repriced=new.reprice_usage, alter=alter)
     if at < now:
         check_price(session, scope, since=at, repriced=new.reprice_usage, alter=alter)
     return _Version(subscription=subscription, new=asked, quota=quota, at=at, alter=alter)
@@ -188,6 +190,8 @@ def _end_of(
     if quota.ended_at is not None and quota.ended_at <= at:
         return _End(subscription=subscription, quota=quota, at=at, changes=False, alter=lambda book: book)
     alter = with_end(quota.id, at)
+    if isinstance(effective, datetime):
+        check_undivided(session, scope, at=at, repriced=repriced, alter=alter)
     if at < now:
         check_price(session, scope, since=at, repriced=repriced, alter=alter)
     return _End(subscription=subscription, quota=quota, at=at, changes=True, alter=alter)
@@ -213,8 +217,6 @@ def _own_moment(session: Session, scope: Scope, effective: str | datetime, *, no
     at = own_moment(timelines_of(session, [owner])[owner], effective, now=now)
     if effective == Effective.NOW:
         return after_the_latest(session, scope, now=at)
-    if isinstance(effective, datetime):
-        check_nothing_is_divided(session, scope, at=at)
     if at < now:
         check_not_invoiced(session, scope, since=at, kinds=_USAGE)
     return at

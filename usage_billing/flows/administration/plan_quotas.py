@@ -20,11 +20,11 @@ from usage_billing.flows.administration.effect import (
     Scope,
     after_the_latest,
     check_not_invoiced,
-    check_nothing_is_divided,
 )
 from usage_billing.flows.administration.held_change import check_digest
 from usage_billing.flows.administration.quota_effects import (
     check_price,
+    check_undivided,
     note_quota,
     reckon_quota_anew,
     unstored,
@@ -104,13 +104,14 @@ def _next_version(session: Session, new: NewQuota, *, now: datetime, lock: bool)
     elif isinstance(effective, datetime):
         at = effective
         check_not_invoiced(session, scope, since=at, kinds=_USAGE)
-        check_nothing_is_divided(session, scope, at=at)
     elif effective == Effective.START:
         check_not_invoiced(session, scope, since=EVER, kinds=_USAGE)
     quota = service.next_quota_version(session, new, now=now, holds_from=at, lock=lock)
-    since = EVER if effective == Effective.START else at or now
+    since, alter = EVER if effective == Effective.START else at or now, with_version(quota, now=now)
+    if isinstance(effective, datetime):
+        check_undivided(session, scope, at=effective, repriced=new.reprice_usage, alter=alter)
     if quota.version > 1 and quota.effective not in {Effective.NEXT_PERIOD, Effective.NOW}:
-        check_price(session, scope, since=since, repriced=new.reprice_usage, alter=with_version(quota, now=now))
+        check_price(session, scope, since=since, repriced=new.reprice_usage, alter=alter)
     return quota, since
 
 

@@ -1,6 +1,7 @@
 """What a version of a quota brings with it: usage is reckoned anew, a rise must be meant, and the log remembers it."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
@@ -14,7 +15,7 @@ from usage_billing.core.errors import Conflict
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.core.money import money_text
 from usage_billing.flows.administration.dearer import Alter, dearer_by
-from usage_billing.flows.administration.effect import Scope
+from usage_billing.flows.administration.effect import Scope, check_nothing_is_divided
 from usage_billing.metering.settling import reopen_for_quota, reopen_from
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.price import has_minimum
@@ -27,10 +28,30 @@ def check_price(session: Session, scope: Scope, *, since: datetime, repriced: bo
         return
     more = dearer_by(session, scope, since=since, alter=alter)
     if more:
-        currency = get_named(session, Plan, scope.plan_id).currency
-        amount = f"{money_text(more, minor_unit(currency))} {currency}"
-        message = f"recorded usage would cost {amount} more; say repriceUsage if that is meant"
+        message = f"recorded usage would cost {_money(session, scope, more)} more; say repriceUsage if that is meant"
         raise Conflict(message, code="would_reprice")
+
+
+def check_undivided(session: Session, scope: Scope, *, at: datetime, repriced: bool, alter: Alter) -> None:
+    """Raises Conflict where ``at`` lies within a segment and usage of the segment lies after it.
+
+    That is ``would_reprice``, with the sum, where the usage would become dearer and that is not said to be meant; or
+    else ``usage_later``, for recordings stay in the segment that they were counted in.
+    """
+    try:
+        check_nothing_is_divided(session, scope, at=at)
+    except Conflict as divided:
+        more = Decimal(0) if repriced else dearer_by(session, scope, since=at, alter=alter, cut=at)
+        if not more:
+            raise
+        amount = _money(session, scope, more)
+        message = f"recorded usage would cost {amount} more, and {divided.message}"
+        raise Conflict(message, code="would_reprice") from divided
+
+
+def _money(session: Session, scope: Scope, amount: Decimal) -> str:
+    currency = get_named(session, Plan, scope.plan_id).currency
+    return f"{money_text(amount, minor_unit(currency))} {currency}"
 
 
 def unstored(version: UsageQuota, *, now: datetime) -> QuotaVersion:
