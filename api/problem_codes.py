@@ -83,7 +83,9 @@ CODES: dict[str, str] = {
     "not_a_text": "Not a text.",
     "not_a_time": "No RFC 3339 time.",
     "not_a_whole_number": "Not a whole number.",
+    "not_a_language": "No language: two or three small letters, such as en, perhaps with a country, such as fr-CH.",
     "not_an_email": "No e-mail address.",
+    "not_an_iban": "No IBAN, or one whose check digits are wrong.",
     "not_a_key": "No idempotency key and no source: a text of 1 to 1,024 characters without control characters.",
     "not_an_identifier": "No identifier: 1 to 128 printable ASCII characters but space and "
     "/ ? # % \\ \" ' < > , ; & = { }",
@@ -100,6 +102,7 @@ CODES: dict[str, str] = {
     "unbounded": "The last tier must be without an end, and only the last.",
     "repeated": "A parameter that may be given once is given twice.",
     "unknown": "No field or parameter of this request.",
+    "unknown_country": "No country by ISO 3166: two capital letters, such as DE.",
     "unknown_currency": "No ISO 4217 currency that an invoice can be in.",
     "unknown_customer": "There is no such customer.",
     "unknown_plan": "There is no such plan.",

@@ -9,7 +9,7 @@ from usage_billing.audit.models import AuditEntry
 from usage_billing.balances.models import CreditBalance, CreditEntry
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
-from usage_billing.customers.models import Customer
+from usage_billing.customers.models import Customer, SellerVersion
 from usage_billing.db.base import Base
 from usage_billing.inbox.models import InboxEntry, InboxShard
 from usage_billing.invoicing.models import FeeCharge, Invoice, InvoiceNumber, UsageInvoiceItem
@@ -44,6 +44,7 @@ __all__ = [
     "OutboxMessage",
     "Plan",
     "QuarantinedUsage",
+    "SellerVersion",
     "Subscription",
     "SubscriptionChange",
     "SubscriptionTerm",

@@ -4,9 +4,22 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import ChangesSchema, CodedText, Schema, ValueSchema
+from api.schemas.base import NOT_NULL, REQUIRED, ChangesSchema, CodedText, Schema, ValueSchema
 from api.schemas.catalog import OwnQuotaSchema
-from api.schemas.fields import Amount, Choice, Email, Flag, Identifier, Instant, NewIdentifier, Text, Whole
+from api.schemas.fields import (
+    Amount,
+    Choice,
+    Country,
+    Email,
+    Flag,
+    Iban,
+    Identifier,
+    Instant,
+    Language,
+    NewIdentifier,
+    Text,
+    Whole,
+)
 from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
 from api.schemas.rehearsals import RehearsableSchema
@@ -14,7 +27,15 @@ from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.own_terms import NOTHING_ENDS
 from usage_billing.core.choices import Own
 from usage_billing.core.decimals import MAX_PRICE
-from usage_billing.core.limits import LONGEST_MONTH
+from usage_billing.core.limits import (
+    LONGEST_MONTH,
+    MAX_BUYER_REFERENCE,
+    MAX_CITY,
+    MAX_LEGAL_NAME,
+    MAX_POSTAL_CODE,
+    MAX_TAX_ID,
+)
+from usage_billing.customers.parties import Address, Seller
 from usage_billing.customers.service import CustomerChanges, NewCustomer
 from usage_billing.flows.administration.change_subscription import own_ends
 from usage_billing.flows.administration.decide import AskedChange, AskedSpan
@@ -23,6 +44,33 @@ from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE, VOID
 from usage_billing.subscriptions.service import NewSubscription
 from usage_billing.subscriptions.states import STATUSES
+
+_NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}
+
+
+class NewAddressSchema(ValueSchema):
+    """Where a party is."""
+
+    builds = Address
+
+    line1 = Text(required=True)
+    line2 = Text(allow_none=True, load_default=None)
+    postal_code = Text(maximum=MAX_POSTAL_CODE, allow_none=True, load_default=None)
+    city = Text(maximum=MAX_CITY, required=True)
+    country = Country(required=True)
+
+
+class NewSellerSchema(ValueSchema):
+    """Who bills, as a whole: what it does not give the seller does not have."""
+
+    builds = Seller
+
+    legal_name = Text(maximum=MAX_LEGAL_NAME, required=True)
+    address = ma.fields.Nested(NewAddressSchema, required=True, error_messages=_NEEDED)
+    tax_id = Text(maximum=MAX_TAX_ID, allow_none=True, load_default=None)
+    email = Email(allow_none=True, load_default=None)
+    iban = Iban(allow_none=True, load_default=None)
+    registration = Text(allow_none=True, load_default=None)
 
 
 class NewCustomerSchema(ValueSchema):
@@ -33,15 +81,25 @@ class NewCustomerSchema(ValueSchema):
     id = NewIdentifier(required=True)
     name = Text(required=True)
     email = Email(allow_none=True, load_default=None)
+    legal_name = Text(maximum=MAX_LEGAL_NAME, allow_none=True, load_default=None)
+    address = ma.fields.Nested(NewAddressSchema, allow_none=True, load_default=None)
+    tax_id = Text(maximum=MAX_TAX_ID, allow_none=True, load_default=None)
+    language = Language(allow_none=True, load_default=None)
+    buyer_reference = Text(maximum=MAX_BUYER_REFERENCE, allow_none=True, load_default=None)
 
 
 class CustomerChangesSchema(ChangesSchema):
-    """What may change of a customer."""
+    """What may change of a customer. An address is replaced as a whole."""
 
     builds = CustomerChanges
 
     name = Text()
     email = Email(allow_none=True)
+    legal_name = Text(maximum=MAX_LEGAL_NAME, allow_none=True)
+    address = ma.fields.Nested(NewAddressSchema, allow_none=True)
+    tax_id = Text(maximum=MAX_TAX_ID, allow_none=True)
+    language = Language(allow_none=True)
+    buyer_reference = Text(maximum=MAX_BUYER_REFERENCE, allow_none=True)
 
 
 class NewSubscriptionSchema(ValueSchema):

@@ -5,18 +5,32 @@ from typing import Any
 
 from api.schemas.base import Field, wrong
 from api.schemas.numbers import Amount, Money, Quantity, Used, Whole
-from api.schemas.texts import Choice, CurrencyCode, Email, Identifier, Key, NewIdentifier, Text
+from api.schemas.texts import (
+    Choice,
+    Country,
+    CurrencyCode,
+    Email,
+    Iban,
+    Identifier,
+    Key,
+    Language,
+    NewIdentifier,
+    Text,
+)
 from usage_billing.core.instants import read_instant
 
 __all__ = [
     "Amount",
     "Choice",
+    "Country",
     "CurrencyCode",
     "Email",
     "Flag",
+    "Iban",
     "Identifier",
     "Instant",
     "Key",
+    "Language",
     "Mapping",
     "Money",
     "NewIdentifier",

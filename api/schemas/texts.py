@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from api.schemas.base import CodedText, Field, wrong
+from usage_billing.core.countries import is_country
 from usage_billing.core.identifiers import (
     IDENTIFIER_PATTERN,
     IDENTIFIER_RULE,
@@ -14,7 +15,8 @@ from usage_billing.core.identifiers import (
     is_new_identifier,
     kept_key,
 )
-from usage_billing.core.limits import MAX_EMAIL, MAX_KEY, MAX_NAME, is_email
+from usage_billing.core.limits import MAX_EMAIL, MAX_IBAN, MAX_KEY, MAX_LANGUAGE, MAX_NAME, is_email
+from usage_billing.customers.parties import COUNTRY_RULE, IBAN_RULE, LANGUAGE_RULE, iban_of, is_language
 
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _FREE_OF_CONTROLS = r"^[^\u0000-\u001f\u007f]*$"
@@ -99,6 +101,47 @@ class Email(Text):
         if not is_email(text):
             raise wrong("must be an e-mail address", "not_an_email")
         return text
+
+
+class Country(Text):
+    """The ISO 3166 code of a country."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.openapi = {"type": "string", "pattern": "^[A-Z]{2}$"}
+
+    def _deserialize(self, value: Any, *rest: Any, **more: Any) -> str:
+        text = super()._deserialize(value, *rest, **more)
+        if not is_country(text):
+            raise wrong(COUNTRY_RULE, "unknown_country")
+        return text
+
+
+class Language(Text):
+    """A language, perhaps of a country."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(maximum=MAX_LANGUAGE, **options)
+        self.openapi = {"type": "string", "pattern": "^[a-z]{2,3}(-[A-Z]{2})?$"}
+
+    def _deserialize(self, value: Any, *rest: Any, **more: Any) -> str:
+        text = super()._deserialize(value, *rest, **more)
+        if not is_language(text):
+            raise wrong(LANGUAGE_RULE, "not_a_language")
+        return text
+
+
+class Iban(Text):
+    """An account; spaces between its letters are left out."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(maximum=MAX_IBAN, **options)
+
+    def _deserialize(self, value: Any, *rest: Any, **more: Any) -> str:
+        try:
+            return iban_of(super()._deserialize(value, *rest, **more))
+        except ValueError:
+            raise wrong(IBAN_RULE, "not_an_iban") from None
 
 
 class CurrencyCode(Text):

@@ -70,7 +70,7 @@ def show_customer(customer_id: str) -> Customer:
 @tagged
 @takes_if_match
 def change_customer(changes: CustomerChanges, customer_id: str) -> Customer:
-    """Change the name or the e-mail address."""
+    """Change the name, or what invoices say of the customer; an address is replaced as a whole."""
     with writing() as session:
         check_match(CUSTOMER, lambda: get_customer(session, customer_id, lock=True))
         return manage_customers.change_customer(

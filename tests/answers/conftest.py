@@ -13,12 +13,13 @@ from usage_billing.access.principal import USAGE_READ
 from usage_billing.access.rotation import Rotation
 from usage_billing.access.service import NewKey
 from usage_billing.catalog.service import NewPlan, NewQuota
+from usage_billing.customers.parties import Address, Seller
 from usage_billing.customers.service import NewCustomer
 from usage_billing.db.session import transaction
 from usage_billing.flows.administration.change_subscription import pause
 from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.administration.manage_catalog import create_plan
-from usage_billing.flows.administration.manage_customers import create_customer
+from usage_billing.flows.administration.manage_customers import create_customer, set_seller
 from usage_billing.flows.administration.manage_keys import create_key, rotate_key
 from usage_billing.flows.administration.manage_subscriptions import create_subscription
 from usage_billing.flows.administration.situation import When
@@ -76,7 +77,18 @@ def _catalogue(engine: Engine, now: datetime) -> None:
     with transaction(engine) as session:
         make_world(session)
         make_quota(session, limit=50, unit_price="12.5", now=at(12, 2))
-        create_customer(session, NewCustomer(id="acme", name="Acme", email="ann@example.com"), actor=ACTOR, now=now)
+        address = Address(line1="Rue du Lac 1", postal_code="1003", city="Lausanne", country="CH")
+        acme = NewCustomer(
+            id="acme", name="Acme", email="ann@example.com", legal_name="Acme SA", address=address,
+            tax_id="CHE-123.456.788 TVA", language="fr-CH", buyer_reference="PO 4711",
+        )  # fmt: skip
+        create_customer(session, acme, actor=ACTOR, now=now)
+        seller = Seller(
+            legal_name="Example GmbH", address=Address(line1="Hauptstr. 1", city="Berlin", country="DE"),
+            iban="DE89370400440532013000",
+        )  # fmt: skip
+        said = set_seller(session, seller, actor=ACTOR, now=now)
+        said.created_at = now
         plan = NewPlan(
             id="gold", name="Gold", currency="JPY", interval="quarter", interval_count=2, base_fee=Decimal("900.5"),
             base_fee_timing="advance", proration="days", prorates_edges=True, payment_days=14,

@@ -17,6 +17,7 @@ API = {
         "GET /api/customers/user123/credits",
         "GET /api/customers/nobody",
     ),
+    "seller": ("GET /api/seller",),
     "plans": ("GET /api/plans", "GET /api/plans/gold"),
     "usage_types": ("GET /api/usage-types", "GET /api/usage-types/report"),
     "quotas": ("GET /api/quotas", "GET /api/quotas/{quota}"),
@@ -56,6 +57,7 @@ API = {
 }
 CLI = {
     "customers": ("customers list", "customers show acme"),
+    "seller": ("seller show",),
     "plans": ("plans list", "plans show gold"),
     "usage_types": ("usage-types list", "usage-types show report"),
     "quotas": ("quotas list --all", "quotas show {quota}"),

@@ -74,7 +74,7 @@ def test_every_schema_that_shows_something_comes_from_the_wire(client: FlaskClie
     # flask-smorest describes a header of its own.
     assert set(schemas) - shown - asked == {"PaginationMetadata"}
     assert shown & asked == set()
-    assert len(shown) == 68
+    assert len(shown) == 72
 
 
 @pytest.mark.parametrize("noun", NOUNS.values(), ids=NOUNS)
@@ -82,7 +82,7 @@ def test_a_noun_says_what_each_field_is(noun: Noun) -> None:
     assert noun.says.endswith(".")
     assert [field.name for field in noun.fields if not field.says.endswith(".")] == []
     assert len({field.name for field in noun.fields}) == len(noun.fields)
-    assert [field.name for field in noun.fields if not re.fullmatch("[a-z][A-Za-z]*", field.name)] == []
+    assert [field.name for field in noun.fields if not re.fullmatch("[a-z][A-Za-z0-9]*", field.name)] == []
     assert next(iter(output_of(noun)().fields.values())).data_key == noun.fields[0].name
 
 

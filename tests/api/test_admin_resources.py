@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 from usage_billing.db.session import read_only
 
 CUSTOMER = {"id": "acme", "name": "Acme Ltd", "email": "billing@acme.example"}
+BERLIN = {"line1": "Hauptstr. 1", "city": "Berlin", "country": "DE"}
 PLAN = {"id": "business", "name": "Business", "currency": "USD", "interval": "month", "intervalCount": 1}
 USAGE_TYPE = {"id": "assessment", "unitName": "assessment", "aggregation": "sum"}
 QUOTA = {
@@ -171,6 +172,25 @@ def test_a_subscription_is_made_and_ended(catalogue: None, admin: FlaskClient, e
         ("customers", {"id": "a", "name": "a\nb"}, "/name", "bad_text"),
         ("customers", {"id": "a", "name": 5}, "/name", "not_a_text"),
         ("customers", {"id": "a", "name": "x", "email": "nobody"}, "/email", "not_an_email"),
+        ("customers", {"id": "a", "name": "x", "legalName": "x" * 501}, "/legalName", "out_of_range"),
+        ("customers", {"id": "a", "name": "x", "taxId": ""}, "/taxId", "out_of_range"),
+        ("customers", {"id": "a", "name": "x", "language": "english"}, "/language", "not_a_language"),
+        ("customers", {"id": "a", "name": "x", "buyerReference": "a\nb"}, "/buyerReference", "bad_text"),
+        ("customers", {"id": "a", "name": "x", "address": "Berlin"}, "/address", "not_an_object"),
+        ("customers", {"id": "a", "name": "x", "address": BERLIN | {"city": None}}, "/address/city", "not_a_text"),
+        (
+            "customers",
+            {"id": "a", "name": "x", "address": {"city": "x", "country": "DE"}},
+            "/address/line1",
+            "required",
+        ),
+        (
+            "customers",
+            {"id": "a", "name": "x", "address": BERLIN | {"country": "XX"}},
+            "/address/country",
+            "unknown_country",
+        ),
+        ("customers", {"id": "a", "name": "x", "address": BERLIN | {"street": "x"}}, "/address/street", "unknown"),
         ("customers", {"id": "a", "name": "x", "createdAt": "2026-01-01T00:00:00Z"}, "/createdAt", "unknown"),
         ("customers", [], "", "not_an_object"),
         ("plans", PLAN | {"currency": "XXX"}, "/currency", "unknown_currency"),

@@ -20,6 +20,27 @@ MAX_KEY = 1024
 MAX_NAME = 256
 """Characters of a name for people: a customer's, a plan's."""
 
+MAX_LEGAL_NAME = 500
+"""Characters of a name as it stands on invoices: a customer's, the seller's."""
+
+MAX_CITY = 128
+"""Characters of the city of an address; each of its lines may have as many as a name."""
+
+MAX_POSTAL_CODE = 32
+"""Characters of the postal code of an address."""
+
+MAX_TAX_ID = 64
+"""Characters of a tax id as its owner spells it."""
+
+MAX_IBAN = 42
+"""Characters of an IBAN as people spell it, in groups of four."""
+
+MAX_LANGUAGE = 16
+"""Characters kept of a language such as ``fr-CH``."""
+
+MAX_BUYER_REFERENCE = 128
+"""Characters of what a customer wants to find on its invoices."""
+
 MAX_UNIT_NAME = 64
 """Characters of the name of a unit, such as "pages"."""
 

@@ -1,1 +1,4 @@
-"""Owns who is billed: ``customers``. Does not own what they agreed to (subscriptions) or what they owe (invoicing)."""
+"""Owns who is billed and who bills: ``customers``, ``sellers``.
+
+Does not own what customers agreed to (subscriptions) or what they owe (invoicing).
+"""

@@ -1,11 +1,11 @@
-"""Reading customers."""
+"""Reading customers and the seller."""
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
 from usage_billing.core.spans import ALWAYS, Span
-from usage_billing.customers.models import Customer
+from usage_billing.customers.models import Customer, SellerVersion
 from usage_billing.db.filters import within
 
 
@@ -21,3 +21,11 @@ def get_customer(session: Session, customer_id: str, *, lock: bool = False) -> C
 def customers_where(*, span: Span = ALWAYS) -> Select[Customer]:
     """The statement for a list of customers that were made in ``span``."""
     return within(select(Customer), Customer.created_at, span)
+
+
+def get_seller(session: Session) -> SellerVersion:
+    """Who bills, as it was last said; raises NotFound while nobody said it."""
+    found = session.scalars(select(SellerVersion).order_by(SellerVersion.id.desc()).limit(1)).first()
+    if found is None:
+        raise NotFound("who bills was not said yet")
+    return found

@@ -41,7 +41,8 @@ class Invoice(Base):
     ``closes_at`` is when it is due to be finalized; with subscription and kind it is the invoice's key. The invoice
     shows ``period_start`` to ``period_end``. One of the kind ``purchase`` may have no subscription. ``total`` is the
     sum of its items, in units of the currency. A negative total becomes credit. ``credit_applied`` is the credit that
-    this invoice uses, and ``amount_due`` is what is left to pay.
+    this invoice uses, and ``amount_due`` is what is left to pay. ``seller`` and ``buyer`` are who billed whom when it
+    became final, as the customers' room keeps them.
     """
 
     __tablename__ = "invoices"
@@ -96,6 +97,8 @@ class Invoice(Base):
     payment_reference: Mapped[str | None] = mapped_column(String(MAX_NAME))
     payment_method: Mapped[str | None] = mapped_column(String(MAX_METHOD))
     voided_at: Mapped[Instant | None]
+    seller: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    buyer: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     place: Mapped[int] = column_property(func.coalesce(number, literal_column(str(MAX_BIGINT))))
 
     @property

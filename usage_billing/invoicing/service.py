@@ -32,17 +32,25 @@ _REMOVE_EMPTY = text("""
         AND NOT EXISTS (SELECT FROM usage_invoice_items WHERE invoice_id = i.id)
 """)
 _REMOVE = text("DELETE FROM invoices WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'draft'")
-# What credit settles whole is paid. Where nothing is left to pay there is no day by which to pay it.
+# What credit settles whole is paid. Where nothing is left to pay there is no day by which to pay it. Who bills whom is
+# copied: that may change later, and the invoice may not.
 _FINALIZE = text("""
     UPDATE invoices AS i
     SET number = v.number, finalized_at = :now, credit_applied = v.credit,
         status = CASE WHEN v.credit = i.total THEN 'paid' ELSE 'finalized' END,
         paid_at = CASE WHEN v.credit = i.total THEN CAST(:now AS timestamptz) END,
-        due_at = CASE WHEN v.credit < i.total THEN v.due_at END
+        due_at = CASE WHEN v.credit < i.total THEN v.due_at END,
+        seller = (SELECT said FROM sellers ORDER BY id DESC LIMIT 1),
+        buyer = (
+            SELECT jsonb_build_object('userId', c.id, 'name', c.name, 'legalName', c.legal_name, 'address', c.address,
+                'taxId', c.tax_id, 'email', c.email, 'language', c.language, 'buyerReference', c.buyer_reference)
+            FROM customers AS c
+            WHERE c.id = i.customer_id
+        )
     FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS bigint[]), CAST(:dues AS timestamptz[]),
         CAST(:credits AS numeric[])) AS v (id, number, due_at, credit)
     WHERE i.id = v.id AND i.status = 'draft'
-    RETURNING i.id, i.number, i.status, i.finalized_at, i.paid_at, i.due_at, i.credit_applied
+    RETURNING i.id, i.number, i.status, i.finalized_at, i.paid_at, i.due_at, i.credit_applied, i.seller, i.buyer
 """)
 
 

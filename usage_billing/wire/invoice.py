@@ -1,5 +1,6 @@
 """How an invoice and its items look. Pure."""
 
+from usage_billing.wire.customer import BUYER, INVOICE_SELLER
 from usage_billing.wire.kinds import (
     PLAIN,
     Choice,
@@ -14,7 +15,7 @@ from usage_billing.wire.kinds import (
     Text,
     Whole,
 )
-from usage_billing.wire.noun import Field, Many, Noun
+from usage_billing.wire.noun import Field, Many, Noun, One
 
 STATUSES = ("draft", "finalized", "paid", "void", "uncollectible")
 ITEM_KINDS = ("usage", "adjustment", "fee", "purchase")
@@ -79,6 +80,18 @@ INVOICE = Noun(
         Field("paymentReference", Text(), "What names the payment, as it was said when it was paid.", nullable=True),
         Field("paymentMethod", Text(maximum=64), "How it was paid, as was said then.", nullable=True),
         Field("voidedAt", Instant(), "When it was taken back; null before.", nullable=True),
+        Field(
+            "seller",
+            One(INVOICE_SELLER),
+            "Who bills, as said when it became final; null for a draft, and where nobody had said it.",
+            nullable=True,
+        ),
+        Field(
+            "buyer",
+            One(BUYER),
+            "The customer as it was when it became final; null for a draft, and for an invoice of an earlier version.",
+            nullable=True,
+        ),
         Field("items", Many(INVOICE_ITEM), "Its charges, by period and usage type.", attribute="items"),
         Field(
             "itemsUrl",

@@ -1,4 +1,4 @@
-"""Creates and changes customers, with an audit entry for each change."""
+"""Creates and changes customers, and says who bills, with an audit entry for each change."""
 
 from datetime import datetime
 
@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 from usage_billing.audit.service import note
 from usage_billing.core.changes import given
 from usage_billing.customers import service
-from usage_billing.customers.models import Customer
+from usage_billing.customers.models import Customer, SellerVersion
+from usage_billing.customers.parties import Seller
 from usage_billing.customers.service import CustomerChanges, NewCustomer
 
 
@@ -32,3 +33,10 @@ def change_customer(
         fields=sorted(given(changes)),
     )
     return customer
+
+
+def set_seller(session: Session, seller: Seller, *, actor: str, now: datetime) -> SellerVersion:
+    """Say who bills from now on; final invoices keep the seller that they name."""
+    said = service.set_seller(session, seller)
+    note(session, actor=actor, action="seller.set", subject="seller", at=now, name=seller.legal_name)
+    return said
