@@ -41,6 +41,7 @@ task_routes = {
     "usage.*": {"queue": str(QueueName.USAGE)},
     "billing.*": {"queue": str(QueueName.BILLING)},
     "outbox.*": {"queue": str(QueueName.MESSAGES)},
+    "documents.*": {"queue": str(QueueName.MESSAGES)},
     "housekeeping.*": {"queue": str(QueueName.HOUSEKEEPING)},
 }
 

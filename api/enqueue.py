@@ -69,6 +69,11 @@ def start_run(run_id: UUID) -> None:
     _door().waker.wake("billing.aggregate", str(run_id))
 
 
+def make_document(invoice_id: UUID) -> None:
+    """Wake a worker for the PDF of a final invoice; who asks for the PDF again wakes one again."""
+    _door().waker.wake("documents.make", str(invoice_id))
+
+
 def backlog() -> int:
     """How many recordings wait."""
     return _door().inbox.waiting()

@@ -42,7 +42,7 @@ app.config_from_object("celeryconfig")
 # sweeps take the work up again.
 app.Task.throws = (UsageBillingError,)
 give_pulse(app)
-app.conf.include = ["tasks.usage", "tasks.billing", "tasks.outbox", "tasks.housekeeping"]
+app.conf.include = ["tasks.usage", "tasks.billing", "tasks.outbox", "tasks.documents", "tasks.housekeeping"]
 
 
 @setup_logging.connect

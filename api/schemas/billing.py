@@ -38,7 +38,7 @@ class PaymentSchema(ValueSchema):
 class DocumentQuery(Schema):
     """How an invoice is to be written."""
 
-    format = Choice("html", load_default="html")
+    format = Choice("html", "pdf", "csv", load_default="html")
 
 
 class InvoicesQuery(PagedSpanQuery):

@@ -8,33 +8,52 @@ from uuid import UUID
 from flask import Response
 from sqlalchemy.orm import Session
 
+from api import enqueue
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.invoices_shown import shown_with_url
+from api.json_provider import json_text
 from api.pagination import BY_ID, BY_NUMBER, BY_PLACE, filters_of, listed, read_cursor
 from api.schemas.billing import DocumentQuery, InvoicesQuery, PaymentSchema
 from api.schemas.paging import PageQuery
-from api.state import state
+from api.state import state, this_request
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
-from usage_billing.core.errors import NotFound
+from usage_billing.core.errors import Conflict, NotFound
 from usage_billing.core.limits import MAX_ITEMS
 from usage_billing.db.session import read_only
+from usage_billing.documents.items_csv import items_csv
+from usage_billing.documents.models import DocumentKind
+from usage_billing.documents.page import POLICY, page_of_invoice
+from usage_billing.documents.queries import find_document, read_source
 from usage_billing.flows.billing import manage_invoices
 from usage_billing.flows.billing.manage_invoices import Payment
+from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
+from usage_billing.invoicing.numbering import number_text
 from usage_billing.invoicing.queries import get_invoice, invoices_where, items_where
 from usage_billing.reports.explain import Explanation, explain
-from usage_billing.reports.invoice_page import POLICY, page_of_invoice
-from usage_billing.reports.invoices import InvoiceView, invoice_view, invoice_views, zone_of
+from usage_billing.reports.invoices import InvoiceView, invoice_view, invoice_views
 from usage_billing.wire.explanation import EXPLANATION
-from usage_billing.wire.invoice import INVOICE, INVOICE_ITEM, INVOICE_ITEMS
+from usage_billing.wire.invoice import INVOICE, INVOICE_ITEM, INVOICE_ITEMS, PENDING_DOCUMENT
 from usage_billing.wire.noun import page_of, show
 
 Step = Callable[..., Invoice]
 
 # Invoices whose items are read at once. Ten of a thousand items each are ten times what a page may have.
 _AT_A_TIME = 10
+
+_TEXT = {"schema": {"type": "string"}}
+_DOCUMENTS = {
+    "200": {
+        "description": "The document.",
+        "content": {
+            "text/html": _TEXT,
+            "text/csv": _TEXT,
+            "application/pdf": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
 
 blp = Blueprint("invoices", __name__, url_prefix="/api/invoices", description="What is charged.")
 
@@ -99,15 +118,19 @@ def list_items(query: dict[str, Any], invoice_id: UUID) -> dict[str, Any]:
 @blp.route("/<uuid:invoice_id>/document", methods=["GET"])
 @requires(BILLING_RUN, USAGE_READ, users=True)
 @blp.arguments(DocumentQuery, location="query")
-@blp.doc(responses={"200": {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}}})
-def show_document(query: dict[str, Any], invoice_id: UUID) -> Response:  # noqa: ARG001
-    """Show an invoice as a plain page, to be read or printed."""
+@blp.doc(responses=_DOCUMENTS)
+@blp.alt_response(202, noun=PENDING_DOCUMENT, description="It is being made.")
+def show_document(query: dict[str, Any], invoice_id: UUID) -> Response:
+    """Show an invoice as a document: a plain `html` page, a `pdf`, or its items as `csv`.
+
+    The PDF of a final invoice is made when it is first asked for, which a 202 says, and is kept as it is for ever; its
+    ETag is its SHA-256. A draft has none.
+    """
+    write = {"html": _as_page, "pdf": _as_pdf, "csv": _as_csv}[query["format"]]
     with read_only(state().engine) as session:
-        found = _seen(session, invoice_id)
-        zone = zone_of(session, found.invoice)
-    response = Response(page_of_invoice(show(INVOICE, found), zone=zone), mimetype="text/html")
-    response.headers["Content-Security-Policy"] = POLICY
-    return response
+        invoice = get_invoice(session, invoice_id)
+        _check_seen(invoice)
+        return write(session, invoice)
 
 
 @blp.route("/<uuid:invoice_id>/finalize", methods=["POST"])
@@ -154,6 +177,39 @@ def explain_item(query: dict[str, Any], invoice_id: UUID, item_id: UUID) -> Expl
     with read_only(state().engine) as session:
         _check_seen(get_invoice(session, invoice_id))
         return explain(session, invoice_id, item_id, after=after, limit=query["limit"])
+
+
+def _as_page(session: Session, invoice: Invoice) -> Response:
+    source = read_source(session, invoice.id)
+    response = Response(page_of_invoice(source.invoice, zone=source.zone), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = POLICY
+    return response
+
+
+def _as_csv(session: Session, invoice: Invoice) -> Response:
+    response = Response(items_csv(read_source(session, invoice.id).invoice), mimetype="text/csv")
+    return _to_be_saved(response, invoice, "csv")
+
+
+def _as_pdf(session: Session, invoice: Invoice) -> Response:
+    if invoice.status == InvoiceStatus.DRAFT:
+        raise Conflict("a draft can still change, and has no PDF; as html it can be looked at", code="invoice_status")
+    kept = find_document(session, invoice.id, DocumentKind.PDF)
+    if kept is None:
+        enqueue.make_document(invoice.id)
+        body = json_text(show(PENDING_DOCUMENT, {"invoice_id": invoice.id, "status": "pending"}))
+        return Response(body, status=202, mimetype="application/json", headers={"Retry-After": "1"})
+    response = _to_be_saved(Response(kept.content, mimetype="application/pdf"), invoice, "pdf")
+    response.set_etag(kept.sha256.hex())
+    response.make_conditional(this_request())
+    return response
+
+
+def _to_be_saved(response: Response, invoice: Invoice, ending: str) -> Response:
+    """The answer as a file, named by its invoice."""
+    name = number_text(invoice.number) or f"draft-{invoice.id}"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.{ending}"'
+    return response
 
 
 def _some_at_a_time(session: Session, invoices: Sequence[Invoice]) -> Iterator[InvoiceView]:

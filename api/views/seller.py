@@ -22,7 +22,7 @@ blp = Blueprint("seller", __name__, url_prefix="/api/seller", description="Who b
 @blp.response(200, SELLER)
 @tagged
 def show_seller() -> SellerVersion:
-    """Show who bills; 404 while nobody said it."""
+    """Show who bills; 404 while it was not said."""
     with read_only(state().engine) as session:
         return get_seller(session)
 

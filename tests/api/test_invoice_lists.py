@@ -194,5 +194,5 @@ def test_an_invoice_is_a_plain_page(
     assert admin.get(url).text == page
     assert call_as(make_token("user123")).get(url).status_code == 200
     assert call_as(make_token("stranger")).get(url).status_code == 404
-    refused = admin.get(f"{url}?format=pdf")
+    refused = admin.get(f"{url}?format=facturx")
     assert (refused.status_code, refused.json["errors"][0]["code"]) == (422, "not_a_choice")

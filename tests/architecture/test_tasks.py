@@ -26,6 +26,7 @@ NAMES = {
     "billing.resume_runs",
     "billing.run_daily",
     "billing.sweep_ticks",
+    "documents.make",
     "housekeeping.prune",
     "outbox.relay",
     "usage.drain",
@@ -35,6 +36,7 @@ NAMES = {
 }
 QUEUES = {
     "billing": "billing",
+    "documents": "messages",
     "housekeeping": "housekeeping",
     "outbox": "messages",
     "usage": "usage",

@@ -24,7 +24,7 @@ def customers_where(*, span: Span = ALWAYS) -> Select[Customer]:
 
 
 def get_seller(session: Session) -> SellerVersion:
-    """Who bills, as it was last said; raises NotFound while nobody said it."""
+    """Who bills, as it was last said; raises NotFound while it was not said."""
     found = session.scalars(select(SellerVersion).order_by(SellerVersion.id.desc()).limit(1)).first()
     if found is None:
         raise NotFound("who bills was not said yet")

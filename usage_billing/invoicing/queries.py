@@ -1,6 +1,6 @@
 """Reads invoices, for the flows that write them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,6 +18,9 @@ from usage_billing.db.rows import read_rows
 from usage_billing.invoicing.builder import EarlierCharge
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
+
+AS_SHOWN = (UsageInvoiceItem.period_start, UsageInvoiceItem.usage_type_id, UsageInvoiceItem.id)
+"""The order in which the items of an invoice are shown."""
 
 
 class Cause(NamedTuple):
@@ -212,6 +215,11 @@ def get_invoice(session: Session, invoice_id: UUID, *, lock: bool = False) -> In
 def items_where(invoice_id: UUID) -> Select[UsageInvoiceItem]:
     """The statement for a list of the items of an invoice."""
     return select(UsageInvoiceItem).where(UsageInvoiceItem.invoice_id == invoice_id)
+
+
+def items_as_shown(session: Session, invoice_id: UUID) -> Sequence[UsageInvoiceItem]:
+    """The items of an invoice in the order in which they are shown."""
+    return session.scalars(items_where(invoice_id).order_by(*AS_SHOWN)).all()
 
 
 def items_of(session: Session, invoice_id: UUID) -> list[UsageInvoiceItem]:

@@ -9,8 +9,7 @@ from sqlalchemy.orm import Session, aliased
 
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.numbering import number_text
-from usage_billing.invoicing.queries import get_invoice
-from usage_billing.subscriptions.models import Subscription
+from usage_billing.invoicing.queries import AS_SHOWN, get_invoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +58,11 @@ def items_url_of(invoice: Invoice) -> str:
     return f"/api/invoices/{invoice.id}/items"
 
 
-def zone_of(session: Session, invoice: Invoice) -> str:
-    """The time zone of an invoice's days: its subscription's, UTC without one."""
-    statement = select(Subscription.timezone).where(Subscription.id == invoice.subscription_id)
-    return session.scalar(statement) or "UTC"
-
-
 def _items_of(invoice_ids: Sequence[UUID], *, most: int | None) -> Select[UsageInvoiceItem]:
     """The items of these invoices in their order; of each one more than ``most``, to tell that there are more."""
-    order = (UsageInvoiceItem.period_start, UsageInvoiceItem.usage_type_id, UsageInvoiceItem.id)
     if most is None:
-        return select(UsageInvoiceItem).where(UsageInvoiceItem.invoice_id.in_(invoice_ids)).order_by(*order)
-    first = select(UsageInvoiceItem).where(UsageInvoiceItem.invoice_id == Invoice.id).order_by(*order)
+        return select(UsageInvoiceItem).where(UsageInvoiceItem.invoice_id.in_(invoice_ids)).order_by(*AS_SHOWN)
+    first = select(UsageInvoiceItem).where(UsageInvoiceItem.invoice_id == Invoice.id).order_by(*AS_SHOWN)
     some = aliased(UsageInvoiceItem, first.limit(most + 1).lateral("some"))
     return (
         select(some)

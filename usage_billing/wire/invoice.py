@@ -83,7 +83,7 @@ INVOICE = Noun(
         Field(
             "seller",
             One(INVOICE_SELLER),
-            "Who bills, as said when it became final; null for a draft, and where nobody had said it.",
+            "Who bills, as said when it became final; null for a draft, and where none was said.",
             nullable=True,
         ),
         Field(
@@ -129,6 +129,15 @@ INVOICE_FACT = Noun(
         Field("itemsUrl", Text(), "Where they are.", attribute="items_url"),
     ),
     row="invoice",
+)
+
+PENDING_DOCUMENT = Noun(
+    "PendingDocument",
+    "A document that is being made: ask again after as many seconds as `Retry-After` says.",
+    (
+        Field("invoiceId", Id(), "The invoice."),
+        Field("status", Choice("pending"), "That it is being made."),
+    ),
 )
 
 INVOICE_ITEMS = Noun(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from usage_billing.wire.explanation import EXPLANATION
 from usage_billing.wire.invoice import INVOICE
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
     from sqlalchemy.orm import Session
 
     from usage_billing.invoicing.models import Invoice
@@ -32,6 +34,7 @@ _COLUMNS = ("id", "number", "userId", "subscriptionId", "kind", "status", "close
 _WIDE_ONLY = {"subscriptionId", "kind", "closesAt"}
 _ITEM_COLUMNS = ("usageType", "kind", "quantity", "unitPrice", "amount", "description")
 _STATUSES = [*map(str, InvoiceStatus)]
+_FORMATS = ("html", "pdf", "csv")
 _limit_option = limit_of("many items", usual=MAX_ITEMS)
 
 
@@ -78,17 +81,21 @@ def show(*, invoice: str, limit: int, as_json: bool) -> None:
     print_invoice(shape, as_json=as_json)
 
 
-@command.command(epilog=example("invoices document INV-00000001"))
+@command.command(epilog=example("invoices document INV-00000001", "invoices document 1 --format pdf --out 1.pdf"))
 @click.argument("invoice")
-def document(*, invoice: str) -> None:
-    """Write INVOICE as a plain HTML page to stdout, to be read or printed in a browser."""
-    from usage_billing.reports.invoice_page import page_of_invoice
-    from usage_billing.reports.invoices import invoice_view, zone_of
+@click.option("--format", "kind", type=click.Choice(_FORMATS), default="html", show_default=True, help="As what.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Into this file, not to stdout.")
+def document(*, invoice: str, kind: str, out: Path | None) -> None:
+    """Write INVOICE as a document: an HTML page, a PDF, or its items as CSV.
 
-    with reading() as session:
-        found = _find(session, invoice)
-        page = page_of_invoice(wire.show(INVOICE, invoice_view(session, found.id)), zone=zone_of(session, found))
-    click.echo(page, nl=False)
+    The PDF of a final invoice is made once and kept as it is; that of a draft says that it is one.
+    """
+    with connected() as (_, engine):
+        content = _written(engine, invoice, kind)
+    if out is not None:
+        out.write_bytes(content)
+        return
+    click.echo(content, nl=False)
 
 
 @command.command(epilog=example("invoices upcoming sub456"))
@@ -200,6 +207,24 @@ def uncollectible(*, invoice: str, as_json: bool) -> None:
     from usage_billing.flows.billing import manage_invoices
 
     _step(manage_invoices.give_up_invoice, invoice, as_json=as_json)
+
+
+def _written(engine: Engine, invoice: str, kind: str) -> bytes:
+    from usage_billing.db.session import read_only
+    from usage_billing.documents.items_csv import items_csv
+    from usage_billing.documents.page import page_of_invoice
+    from usage_billing.documents.queries import read_source
+
+    with read_only(engine) as session:
+        invoice_id = _find(session, invoice).id
+        source = read_source(session, invoice_id)
+    if kind == "html":
+        return page_of_invoice(source.invoice, zone=source.zone).encode()
+    if kind == "csv":
+        return items_csv(source.invoice).encode()
+    from usage_billing.flows.documents.drive_document import pdf_of
+
+    return pdf_of(engine, invoice_id).content
 
 
 def print_invoice(shape: wire.Shape, *, as_json: bool) -> None:

@@ -1,0 +1,180 @@
+"""Documents over HTTP and at the terminal: figures equal to the API's, made once, kept, and shown to its customer."""
+
+import csv
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask.testing import FlaskClient
+from pypdf import PdfReader
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import IntegrityError
+
+from tests.api.conftest import Billed
+from tests.conftest import As, Clock, MakeToken
+from tests.integration.conftest import Cli, cli
+from tests.money.house import House, day, make_house
+from tests.support.books import scalars
+from usage_billing.db.session import transaction
+from usage_billing.documents.models import DocumentKind
+from usage_billing.documents.service import keep_document
+from usage_billing.flows.documents import drive_document
+from usage_billing.flows.documents.drive_document import pdf_of
+from usage_billing.invoicing.wording import grouped
+
+__all__ = ["cli"]
+
+Woken = list[str]
+
+
+@pytest.fixture
+def woken(monkeypatch: pytest.MonkeyPatch) -> Woken:
+    """The invoices whose PDF the API asked a worker for."""
+    found: Woken = []
+    monkeypatch.setattr("api.enqueue.make_document", lambda id: found.append(str(id)))
+    return found
+
+
+def words_of(pdf: bytes) -> str:
+    pages = PdfReader(io.BytesIO(pdf)).pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def books(engine: Engine, currency: str, price: str) -> House:
+    """An invoice, one with an adjustment that credits more than the month, and one that the credit pays in part."""
+    house = make_house(engine)
+    house.plan("a", fee="7", currency=currency)
+    house.quota("a", "0", {"model": "per_unit", "unitPrice": price})
+    house.subscribe()
+    first = house.use(1000, at=day(3))
+    house.use(5, at=day(4))
+    house.bill(day(2, month=2))
+    house.void(first, at=day(3, month=2))
+    house.bill(day(2, month=3))
+    house.use(1700, at=day(3, month=3))
+    house.bill(day(2, month=4))
+    return house
+
+
+@pytest.mark.parametrize(("currency", "price"), [("JPY", "11"), ("USD", "1.23"), ("KWD", "1.234")])
+def test_page_pdf_and_csv_have_the_figures_of_the_api(
+    app: object, engine: Engine, admin: FlaskClient, currency: str, price: str
+) -> None:
+    house = books(engine, currency, price)
+    found = [admin.get(f"/api/invoices/{id}").json for id in house.ids()]
+    finals = [one for one in found if one["number"]]
+    assert any(one["total"].startswith("-") for one in finals)
+    assert any(one["creditApplied"].strip("0.") for one in finals)
+    assert any(item["kind"] == "adjustment" for one in finals for item in one["items"])
+    for one in finals:
+        url = f"/api/invoices/{one['id']}/document"
+        said = words_of(pdf_of(engine, UUID(one["id"])).content)
+        page = admin.get(url).text
+        rows = list(csv.DictReader(io.StringIO(admin.get(f"{url}?format=csv").text)))
+        assert [row["itemId"] for row in rows] == [item["id"] for item in one["items"]]
+        for item, row in zip(one["items"], rows, strict=True):
+            for name in ("amount", "quantity", "description"):
+                assert row[name] == item[name]
+            quantity = "" if item["kind"] == "fee" else f" {grouped(item['quantity'])}"
+            unit = "" if item["unitPrice"] is None else f" {grouped(item['unitPrice'])}"
+            assert f"{item['description']}{quantity}{unit} {grouped(item['amount'])}" in said
+            assert f'<td>{item["description"]}</td><td class="amount">{grouped(item["amount"])}</td>' in page
+        for facts in (said, page.replace('</th><th class="amount">', " ")):
+            assert f"Total {grouped(one['total'])}" in facts
+            applied = f"Credit applied -{grouped(one['creditApplied'])}"
+            assert (applied in facts) == bool(one["creditApplied"].strip("0."))
+            assert f"Amount due {grouped(one['amountDue'])}" in facts
+
+
+@pytest.fixture
+def final(billed: Billed, admin: FlaskClient, clock: Clock) -> str:
+    """The address of the founding document's invoice, final, with its seller and buyer."""
+    clock.now = day(2, month=12)
+    address = {"line1": "Hauptstr. 1", "postalCode": "10115", "city": "Berlin", "country": "DE"}
+    admin.put("/api/seller", json={"legalName": "Example GmbH", "address": address, "iban": "DE89370400440532013000"})
+    admin.patch("/api/customers/user123", json={"legalName": "Ann <Ltd> & Co", "buyerReference": "PO 4711"})
+    url = f"/api/invoices/{billed.invoice_id}"
+    assert admin.post(f"{url}/finalize").status_code == 200
+    return url
+
+
+def test_the_pdf_is_made_when_asked_for_and_kept(
+    final: str, billed: Billed, admin: FlaskClient, engine: Engine, woken: Woken
+) -> None:
+    asked = admin.get(f"{final}/document?format=pdf")
+    assert (asked.status_code, asked.headers["Retry-After"]) == (202, "1")
+    assert asked.json == {"invoiceId": str(billed.invoice_id), "status": "pending"}
+    assert woken == [str(billed.invoice_id)]
+    made = pdf_of(engine, billed.invoice_id)
+    answer = admin.get(f"{final}/document?format=pdf")
+    assert (answer.status_code, answer.mimetype, answer.data) == (200, "application/pdf", made.content)
+    assert answer.headers["ETag"] == f'"{hashlib.sha256(made.content).hexdigest()}"'
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="INV-00000001.pdf"'
+    same = admin.get(f"{final}/document?format=pdf", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (same.status_code, same.data) == (304, b"")
+    said = words_of(made.content)
+    for words in ("Example GmbH", "Ann <Ltd> & Co", "PO 4711", "DE89 3704 0044 0532 0130 00", "Amount due 30.00 USD"):
+        assert words in said
+    assert len(woken) == 1
+
+
+def test_what_is_kept_never_changes(
+    final: str, billed: Billed, admin: FlaskClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = pdf_of(engine, billed.invoice_id).content
+    monkeypatch.setattr(drive_document, "render", lambda _: b"another")
+    admin.post(f"{final}/pay")
+    assert pdf_of(engine, billed.invoice_id).content == first
+    assert admin.get(f"{final}/document?format=pdf").data == first
+    for change in ("UPDATE invoice_documents SET template_version = '2'", "DELETE FROM invoice_documents"):
+        with engine.connect() as connection, pytest.raises(IntegrityError, match="kept as it is"):
+            connection.execute(text(change))
+    assert scalars(engine, "SELECT count(*) FROM invoice_documents") == [1]
+
+
+def test_of_two_that_make_it_at_once_both_get_the_first(
+    final: str, billed: Billed, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made_meanwhile(_: Any) -> bytes:
+        with transaction(engine) as session:
+            keep_document(session, billed.invoice_id, DocumentKind.PDF, b"the first", template_version="1")
+        return b"the second"
+
+    monkeypatch.setattr(drive_document, "render", made_meanwhile)
+    assert pdf_of(engine, billed.invoice_id).content == b"the first"
+
+
+def test_a_draft_has_no_pdf_over_the_api_and_a_marked_one_at_the_terminal(
+    billed: Billed, admin: FlaskClient, engine: Engine, woken: Woken, cli: Cli, tmp_path: Path
+) -> None:
+    refused = admin.get(f"/api/invoices/{billed.invoice_id}/document?format=pdf")
+    assert (refused.status_code, refused.json["code"]) == (409, "invoice_status")
+    done = cli("invoices", "document", str(billed.invoice_id), "--format", "pdf", "--out", "draft.pdf")
+    assert (done.code, done.out) == (0, "")
+    assert "this is no invoice" in words_of((tmp_path / "draft.pdf").read_bytes())
+    assert (woken, scalars(engine, "SELECT count(*) FROM invoice_documents")) == ([], [0])
+
+
+def test_the_terminal_writes_what_the_api_answers(final: str, admin: FlaskClient, cli: Cli, tmp_path: Path) -> None:
+    for kind in ("html", "csv"):
+        assert cli("invoices", "document", "1", "--format", kind, "--out", "1").code == 0
+        assert (tmp_path / "1").read_bytes() == admin.get(f"{final}/document?format={kind}").data
+    assert cli("invoices", "document", "1", "--format", "pdf", "--out", "1.pdf").code == 0
+    assert (tmp_path / "1.pdf").read_bytes() == admin.get(f"{final}/document?format=pdf").data
+    wrong = cli("invoices", "document", "1", "--out", "nowhere/1.pdf")
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+    assert cli("invoices", "document", "1", "--format", "ubl").code == 2
+
+
+def test_a_document_is_its_customer_s(
+    final: str, billed: Billed, engine: Engine, call_as: As, make_token: MakeToken, woken: Woken
+) -> None:
+    pdf_of(engine, billed.invoice_id)
+    for who, status in (("user123", 200), ("stranger", 404)):
+        caller = call_as(make_token(who))
+        for kind in ("html", "pdf", "csv"):
+            assert caller.get(f"{final}/document?format={kind}").status_code == status
+    assert woken == []

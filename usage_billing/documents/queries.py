@@ -1,0 +1,59 @@
+"""Reads kept documents, and what a document is made of."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from usage_billing.core.errors import NotFound
+from usage_billing.customers.queries import get_customer, get_seller
+from usage_billing.documents.models import DocumentKind, InvoiceDocument
+from usage_billing.invoicing.models import Invoice
+from usage_billing.invoicing.numbering import number_text
+from usage_billing.invoicing.queries import get_invoice, items_as_shown
+from usage_billing.subscriptions.models import Subscription
+from usage_billing.wire.customer import CUSTOMER, SELLER
+from usage_billing.wire.invoice import INVOICE
+from usage_billing.wire.noun import Shape, show
+
+
+class DocumentSource(NamedTuple):
+    """What a document is made of: an invoice as ``wire`` shows it with all of its items, and the zone of its days."""
+
+    invoice: Shape
+    zone: str
+
+
+def find_document(session: Session, invoice_id: UUID, kind: DocumentKind) -> InvoiceDocument | None:
+    """The kept document of an invoice, or None while there is none."""
+    return session.get(InvoiceDocument, (invoice_id, kind))
+
+
+def read_source(session: Session, invoice_id: UUID) -> DocumentSource:
+    """What the documents of an invoice are made of; raises NotFound.
+
+    A draft, and an invoice that was final before parties were kept, names the seller and the customer as they are now.
+    """
+    invoice = get_invoice(session, invoice_id)
+    items = items_as_shown(session, invoice_id)
+    shape = show(
+        INVOICE, {"invoice": invoice, "number": number_text(invoice.number), "items": items, "items_url": None}
+    )
+    if invoice.buyer is None:
+        shape["buyer"] = show(CUSTOMER, get_customer(session, invoice.customer_id))
+        shape["seller"] = _seller_now(session)
+    return DocumentSource(shape, _zone_of(session, invoice))
+
+
+def _seller_now(session: Session) -> Shape | None:
+    try:
+        return show(SELLER, get_seller(session))
+    except NotFound:
+        return None
+
+
+def _zone_of(session: Session, invoice: Invoice) -> str:
+    """The time zone of an invoice's days: its subscription's, UTC without one."""
+    statement = select(Subscription.timezone).where(Subscription.id == invoice.subscription_id)
+    return session.scalar(statement) or "UTC"

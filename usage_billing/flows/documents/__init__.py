@@ -1,0 +1,1 @@
+"""Making the documents of invoices."""
