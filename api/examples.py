@@ -43,6 +43,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "pay_invoice": {"amount": "30.00", "reference": "E2E-4711", "method": "bank transfer"},
     "create_customer": {"id": "acme", "name": "Acme Inc.", "email": "billing@acme.example"},
     "change_customer": {"name": "Acme Corporation"},
+    "set_seller": {
+        "legalName": "Example GmbH",
+        "address": {"line1": "Hauptstr. 1", "postalCode": "10115", "city": "Berlin", "country": "DE"},
+        "iban": "DE89370400440532013000",
+    },
     "create_plan": {"id": "gold", "name": "Gold", "currency": "USD", "interval": "month", "baseFee": "99.00"},
     "change_plan": {"name": "Business Plus"},
     "create_usage_type": {"id": "page", "unitName": "pages"},

@@ -1,6 +1,6 @@
 """``Idempotency-Key`` on requests that change something: a request that is sent twice is done once.
 
-Around every view of a POST, PATCH or DELETE but those that record usage, where the key is the recording's. The
+Around every view of a POST, PATCH, PUT or DELETE but those that record usage, where the key is the recording's. The
 answer is kept in the transaction of the effect, and given again for a day to the same credential.
 """
 
@@ -21,7 +21,7 @@ from usage_billing.core.errors import InvalidInput
 from usage_billing.db.session import transaction
 
 View = TypeVar("View", bound=Callable[..., Any])
-METHODS = frozenset({"POST", "PATCH", "DELETE"})
+METHODS = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 # In these the key belongs to the recording, and is kept for ever.
 RECORDING = frozenset({"/api/usage/record", "/api/usage/record/batch"})
 REPLAYED = "Idempotent-Replayed"

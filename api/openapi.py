@@ -100,7 +100,7 @@ def document(app: Flask, api: ProblemApi) -> dict[str, Any]:
     for rule in app.url_map.iter_rules():
         path = "/".join(f"{{{part.split(':')[-1][:-1]}}}" if "<" in part else part for part in rule.rule.split("/"))
         access = rule_of(app, rule.endpoint)
-        for method in (rule.methods or set()) & {"GET", "POST", "PATCH", "DELETE"}:
+        for method in (rule.methods or set()) & {"GET", "POST", "PATCH", "PUT", "DELETE"}:
             operation = found["paths"].get(path, {}).get(method.lower())
             if operation is None:
                 continue

@@ -54,8 +54,9 @@ def books(engine: Engine, currency: str, price: str) -> House:
     house.bill(day(2, month=2))
     house.void(first, at=day(3, month=2))
     house.bill(day(2, month=3))
-    house.use(1700, at=day(3, month=3))
     house.bill(day(2, month=4))
+    house.use(1700, at=day(3, month=4))
+    house.bill(day(2, month=5))
     return house
 
 

@@ -17,7 +17,7 @@ from usage_billing.db.session import transaction
 from usage_billing.flows.administration.first_start import Example, prepare
 from usage_billing.settings import Settings
 
-METHODS = ("get", "post", "patch", "delete")
+METHODS = ("get", "post", "patch", "put", "delete")
 # What an example may meet: a made-up id is not there, and what was ended or made before is so already.
 MAY_MEET = {404, 409}
 

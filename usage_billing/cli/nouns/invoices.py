@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from usage_billing.cli.frame.listing import example, first_rows, limit_of, limit
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell, wide_option
 from usage_billing.cli.frame.times import TIME
 from usage_billing.cli.frame.types import AMOUNT, IDENTIFIER, METHOD, NAME
+from usage_billing.cli.nouns.invoice_documents import document, find_invoice
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_ITEMS
@@ -24,9 +24,6 @@ from usage_billing.wire.explanation import EXPLANATION
 from usage_billing.wire.invoice import INVOICE
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-    from sqlalchemy.orm import Session
-
     from usage_billing.invoicing.models import Invoice
     from usage_billing.reports.explain import Explanation
 
@@ -34,7 +31,6 @@ _COLUMNS = ("id", "number", "userId", "subscriptionId", "kind", "status", "close
 _WIDE_ONLY = {"subscriptionId", "kind", "closesAt"}
 _ITEM_COLUMNS = ("usageType", "kind", "quantity", "unitPrice", "amount", "description")
 _STATUSES = [*map(str, InvoiceStatus)]
-_FORMATS = ("html", "pdf", "csv")
 _limit_option = limit_of("many items", usual=MAX_ITEMS)
 
 
@@ -77,25 +73,8 @@ def show(*, invoice: str, limit: int, as_json: bool) -> None:
     from usage_billing.reports.invoices import invoice_view
 
     with reading() as session:
-        shape = wire.show(INVOICE, invoice_view(session, _find(session, invoice).id, items=limit))
+        shape = wire.show(INVOICE, invoice_view(session, find_invoice(session, invoice).id, items=limit))
     print_invoice(shape, as_json=as_json)
-
-
-@command.command(epilog=example("invoices document INV-00000001", "invoices document 1 --format pdf --out 1.pdf"))
-@click.argument("invoice")
-@click.option("--format", "kind", type=click.Choice(_FORMATS), default="html", show_default=True, help="As what.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Into this file, not to stdout.")
-def document(*, invoice: str, kind: str, out: Path | None) -> None:
-    """Write INVOICE as a document: an HTML page, a PDF, or its items as CSV.
-
-    The PDF of a final invoice is made once and kept as it is; that of a draft says that it is one.
-    """
-    with connected() as (_, engine):
-        content = _written(engine, invoice, kind)
-    if out is not None:
-        out.write_bytes(content)
-        return
-    click.echo(content, nl=False)
 
 
 @command.command(epilog=example("invoices upcoming sub456"))
@@ -143,7 +122,7 @@ def explain(*, invoice: str, item: UUID | None, after: int, events: int, as_json
     from usage_billing.reports.invoices import invoice_view
 
     with reading() as session:
-        view = invoice_view(session, _find(session, invoice).id)
+        view = invoice_view(session, find_invoice(session, invoice).id)
         ids = [item] if item else [one.id for one in view.items]
         found = [explain_item(session, view.invoice.id, item_id, after=after, limit=events) for item_id in ids]
         shapes = [_explained(one) for one in found]
@@ -209,22 +188,7 @@ def uncollectible(*, invoice: str, as_json: bool) -> None:
     _step(manage_invoices.give_up_invoice, invoice, as_json=as_json)
 
 
-def _written(engine: Engine, invoice: str, kind: str) -> bytes:
-    from usage_billing.db.session import read_only
-    from usage_billing.documents.items_csv import items_csv
-    from usage_billing.documents.page import page_of_invoice
-    from usage_billing.documents.queries import read_source
-
-    with read_only(engine) as session:
-        invoice_id = _find(session, invoice).id
-        source = read_source(session, invoice_id)
-    if kind == "html":
-        return page_of_invoice(source.invoice, zone=source.zone).encode()
-    if kind == "csv":
-        return items_csv(source.invoice).encode()
-    from usage_billing.flows.documents.drive_document import pdf_of
-
-    return pdf_of(engine, invoice_id).content
+command.add_command(document)
 
 
 def print_invoice(shape: wire.Shape, *, as_json: bool) -> None:
@@ -248,27 +212,7 @@ def _step(flow: Callable[..., Invoice], invoice: str, *, as_json: bool) -> None:
     from usage_billing.reports.invoices import invoice_view
 
     with writing() as session:
-        found = _find(session, invoice).id
+        found = find_invoice(session, invoice).id
         flow(session, found, actor=actor(), now=utc_now())
         shape = wire.show(INVOICE, invoice_view(session, found, items=MAX_ITEMS))
     print_invoice(shape, as_json=as_json)
-
-
-def _find(session: Session, invoice: str) -> Invoice:
-    from sqlalchemy import select
-
-    from usage_billing.invoicing.models import Invoice
-
-    statement = select(Invoice)
-    digits = invoice.upper().removeprefix("INV-")
-    if digits.isascii() and digits.isdigit() and len(digits) < 19:  # noqa: PLR2004  what a bigint holds
-        statement = statement.where(Invoice.number == int(digits))
-    else:
-        try:
-            statement = statement.where(Invoice.id == UUID(invoice))
-        except ValueError:
-            raise click.BadParameter("must be a number such as INV-00000001, or an id.") from None
-    found = session.scalars(statement).first()
-    if found is None:
-        raise NotFound(f"there is no invoice {invoice}")
-    return found

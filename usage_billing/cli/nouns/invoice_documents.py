@@ -1,0 +1,77 @@
+"""``usage-billing invoices document``: an invoice as a file; and how a command finds an invoice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import click
+
+from usage_billing.cli.frame.database import connected
+from usage_billing.cli.frame.listing import example
+from usage_billing.core.errors import NotFound
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
+
+    from usage_billing.invoicing.models import Invoice
+
+_FORMATS = ("html", "pdf", "csv")
+
+
+@click.command(epilog=example("invoices document INV-00000001", "invoices document 1 --format pdf --out 1.pdf"))
+@click.argument("invoice")
+@click.option("--format", "kind", type=click.Choice(_FORMATS), default="html", show_default=True, help="As what.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Into this file, not to stdout.")
+def document(*, invoice: str, kind: str, out: Path | None) -> None:
+    """Write INVOICE as a document: an HTML page, a PDF, or its items as CSV.
+
+    The PDF of a final invoice is made once and kept as it is; that of a draft says that it is one.
+    """
+    with connected() as (_, engine):
+        content = _written(engine, invoice, kind)
+    if out is not None:
+        out.write_bytes(content)
+        return
+    click.echo(content, nl=False)
+
+
+def find_invoice(session: Session, invoice: str) -> Invoice:
+    """The invoice with this number or id; raises NotFound, and BadParameter for what is neither."""
+    from sqlalchemy import select
+
+    from usage_billing.invoicing.models import Invoice
+
+    statement = select(Invoice)
+    digits = invoice.upper().removeprefix("INV-")
+    if digits.isascii() and digits.isdigit() and len(digits) < 19:  # noqa: PLR2004  what a bigint holds
+        statement = statement.where(Invoice.number == int(digits))
+    else:
+        try:
+            statement = statement.where(Invoice.id == UUID(invoice))
+        except ValueError:
+            raise click.BadParameter("must be a number such as INV-00000001, or an id.") from None
+    found = session.scalars(statement).first()
+    if found is None:
+        raise NotFound(f"there is no invoice {invoice}")
+    return found
+
+
+def _written(engine: Engine, invoice: str, kind: str) -> bytes:
+    from usage_billing.db.session import read_only
+    from usage_billing.documents.items_csv import items_csv
+    from usage_billing.documents.page import page_of_invoice
+    from usage_billing.documents.queries import read_source
+
+    with read_only(engine) as session:
+        invoice_id = find_invoice(session, invoice).id
+        source = read_source(session, invoice_id)
+    if kind == "html":
+        return page_of_invoice(source.invoice, zone=source.zone).encode()
+    if kind == "csv":
+        return items_csv(source.invoice).encode()
+    from usage_billing.flows.documents.drive_document import pdf_of
+
+    return pdf_of(engine, invoice_id).content
