@@ -80,12 +80,13 @@ def charge_for(
     kind: ItemKind,
     zone: str = "UTC",
     basis: Basis | None = None,
+    cell: str = "",
 ) -> Charge | None:
     """The charge that brings what was charged for a summary to what is due; None when nothing is left to charge.
 
     Without an allowance nothing is ever due. ``basis`` says what is due if other segments have a part in it. An
     adjustment by nothing is left out: the next one with an amount tells the quantity of both. Its text names days in
-    ``zone``.
+    ``zone``, and the ``cell`` that it charges.
     """
     due, billable, lines = _NOTHING, _NOTHING, list[Line]()
     if tariff is not None and summary.allowance is not None:
@@ -96,6 +97,8 @@ def charge_for(
     if not amount and (kind == ItemKind.ADJUSTMENT or not quantity):
         return None
     args = {"unit": tariff.unit_name if tariff else summary.usage_type_id}
+    if cell:
+        args["cell"] = cell
     args |= days_of(summary.period_start, summary.period_end, zone)
     if kind == ItemKind.ADJUSTMENT:
         args |= {"before": plain(before.quantity), "now": plain(billable)}

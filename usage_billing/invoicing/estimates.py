@@ -1,7 +1,7 @@
 """The billing periods of a subscription, each usage type reckoned over all its segments, by the rules that bill."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import get_named
 from usage_billing.catalog.quotas import QuotaBook
-from usage_billing.invoicing.reckoning import Measured, carries_minimum, charge_period
+from usage_billing.invoicing.by_cell import CellOfSegment, Measured
+from usage_billing.invoicing.reckoning import carries_minimum, charge_period, is_by_dimension
 from usage_billing.metering.boundary import find_moves, parts_beyond
 from usage_billing.metering.budget import Division, divide
 from usage_billing.metering.queries import PeriodTotal
 from usage_billing.metering.split import beyond
+from usage_billing.meters.cells import series_of
 from usage_billing.rating.engine import amount_for, stored_price
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_period
 from usage_billing.subscriptions.queries import Contract
@@ -24,13 +26,14 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class SegmentOfType:
-    """A segment with its running total, how that is divided, and what it is charged."""
+    """A segment with its running total, how that is divided, and what it is charged, with ``cells`` by dimension."""
 
     part: AgreedSegment
     counted: PeriodTotal
     division: Division
     charge: Decimal
     bears_minimum: bool
+    cells: Sequence[CellOfSegment] = ()
 
 
 @dataclass(slots=True)
@@ -103,17 +106,22 @@ def _reckon_one(
 ) -> PeriodOfType:
     divisions = divide(agreed, [_NOTHING if total.frozen else total.total for total in totals])
     divisions = [_frozen(total) if total.frozen else one for total, one in zip(totals, divisions, strict=True)]
+    series = series_of(session, {t.id: agreed.period.start for t in totals if t.id}) if is_by_dimension(agreed) else {}
     measured = [
-        Measured() if total.frozen else _measure(session, part, total, division)
+        Measured()
+        if total.frozen
+        else replace(
+            _measure(session, part, total, division), allowance=division.allowance, series=series.get(total.id, ())
+        )
         for part, total, division in zip(agreed.parts, totals, divisions, strict=True)
     ]
     charges = charge_period(agreed, measured, currency=contract.currency)
     found = PeriodOfType()
     for part, total, division, charge in zip(agreed.parts, totals, divisions, charges, strict=True):
-        due = _NOTHING if charge is None else charge.due
+        due = charge.due
         if total.frozen and part.price is not None:
             due = amount_for(part.price, division.beyond, recordings=total.beyond_events, currency=contract.currency)
-        found.segments.append(SegmentOfType(part, total, division, due, carries_minimum(agreed, part)))
+        found.segments.append(SegmentOfType(part, total, division, due, carries_minimum(agreed, part), charge.cells))
     return found
 
 

@@ -25,6 +25,7 @@ class NewItem(NamedTuple):
     id: UUID
     invoice_id: UUID
     summary_id: int | None
+    cell: str
     fee_id: int | None
     quota_id: int | None
     usage_type_id: str | None
@@ -57,6 +58,7 @@ _COLUMNS = {
     "id": "uuid",
     "invoice_id": "uuid",
     "summary_id": "int8",
+    "cell": "text",
     "fee_id": "int8",
     "quota_id": "int8",
     "usage_type_id": "text",
@@ -83,7 +85,7 @@ _COLUMNS = {
     "rated_price": "text",
     "sources": "text",
 }
-_FIXED = ("id", "invoice_id", "summary_id", "fee_id")
+_FIXED = ("id", "invoice_id", "summary_id", "cell", "fee_id")
 _CHANGES = ", ".join(f"{name} = v.{name}" for name in _COLUMNS if name not in _FIXED)
 _CHANGE = text(f"""
     UPDATE usage_invoice_items AS i
@@ -125,14 +127,22 @@ def remove_items(session: Session, item_ids: Collection[UUID]) -> None:
 
 
 def usage_item(
-    id: UUID, invoice_id: UUID, charge: Charge, *, summary: UnratedSummary, tariff: Tariff, basis: Basis | None = None
+    id: UUID,
+    invoice_id: UUID,
+    charge: Charge,
+    *,
+    summary: UnratedSummary,
+    tariff: Tariff,
+    basis: Basis | None = None,
+    cell: str = "",
 ) -> NewItem:
-    """The item of a usage charge, with all that it stands on."""
+    """The item of a usage charge, with all that it stands on; of a price by dimension that of one ``cell``."""
     stands_on = basis or Basis(_NOTHING, tariff.price)
     return NewItem(
         id=id,
         invoice_id=invoice_id,
         summary_id=summary.id,
+        cell=cell,
         fee_id=None,
         quota_id=tariff.quota_id,
         usage_type_id=summary.usage_type_id,
@@ -167,6 +177,7 @@ def fee_item(id: UUID, invoice_id: UUID, charge: Charge, *, fee: DueFee) -> NewI
         id=id,
         invoice_id=invoice_id,
         summary_id=None,
+        cell="",
         fee_id=fee.id,
         quota_id=None,
         usage_type_id=None,

@@ -24,15 +24,16 @@ AS_SHOWN = (UsageInvoiceItem.period_start, UsageInvoiceItem.usage_type_id, Usage
 
 
 class Cause(NamedTuple):
-    """What an item charges for: the summary or the fee with this id."""
+    """What an item charges for: the summary or the fee with this id; of a price by dimension the cell, too."""
 
     kind: str
     id: int
+    cell: str = ""
 
 
-def summary_cause(summary_id: int) -> Cause:
+def summary_cause(summary_id: int, cell: str = "") -> Cause:
     """The cause of a usage charge."""
-    return Cause("summary", summary_id)
+    return Cause("summary", summary_id, cell)
 
 
 def fee_cause(fee_id: int) -> Cause:
@@ -65,6 +66,14 @@ class History:
 
     charged: dict[Cause, EarlierCharge] = field(default_factory=dict)
     drafted: dict[Cause, DraftItem] = field(default_factory=dict)
+
+    def cells(self) -> dict[int, list[str]]:
+        """The cells of which something was charged or drafted, by summary id, in the order of their names."""
+        found: dict[int, set[str]] = {}
+        for cause in (*self.charged, *self.drafted):
+            if cause.cell:
+                found.setdefault(cause.id, set()).add(cause.cell)
+        return {id: sorted(names) for id, names in found.items()}
 
 
 class StandingInvoice(NamedTuple):
@@ -102,7 +111,7 @@ _DRAFT_ITEMS = text("""
     WHERE t.id = ANY(CAST(:ids AS uuid[])) AND i.status = 'draft'
 """)
 _HISTORY = text("""
-    SELECT t.summary_id, t.fee_id, i.status, t.id, t.invoice_id, i.kind, t.amount, t.quantity
+    SELECT t.summary_id, t.cell, t.fee_id, i.status, t.id, t.invoice_id, i.kind, t.amount, t.quantity
     FROM usage_invoice_items AS t
     JOIN invoices AS i ON i.id = t.invoice_id
     WHERE (t.summary_id = ANY(CAST(:summaries AS bigint[])) OR t.fee_id = ANY(CAST(:fees AS bigint[])))
@@ -139,7 +148,7 @@ def history_of(session: Session, *, summary_ids: Collection[int], fee_ids: Colle
     history = History()
     rows = session.execute(_HISTORY, {"summaries": list(summary_ids), "fees": list(fee_ids)}).all()
     for row in rows:
-        cause = summary_cause(row.summary_id) if row.summary_id is not None else fee_cause(row.fee_id)
+        cause = summary_cause(row.summary_id, row.cell) if row.summary_id is not None else fee_cause(row.fee_id)
         if row.status == InvoiceStatus.DRAFT:
             history.drafted[cause] = DraftItem(row.id, row.invoice_id, row.kind, row.amount)
         else:

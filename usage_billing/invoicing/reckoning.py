@@ -4,31 +4,17 @@ Drafts, the upcoming invoice, the estimate of a usage line and what-if all come 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from usage_billing.core.choices import BY_TIME, NOT_AT_ALL
 from usage_billing.core.periods import Period
 from usage_billing.core.proration import share_until
+from usage_billing.invoicing.by_cell import ChargeOfSegment, Measured, charge_by_dimension, model_of
 from usage_billing.rating.engine import stored_price
-from usage_billing.rating.groups import Cell, CellCharge, charge_cells
+from usage_billing.rating.groups import Cell, charge_cells
+from usage_billing.rating.pricing.by_dimension import ByDimension
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment
-
-_NOTHING = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What of a segment lies beyond the allowance, and in how many recordings; ``each``: how much of each of them.
-
-    ``each`` is asked for by prices that have a rule for each recording, and empty for others.
-    """
-
-    quantity: Decimal = _NOTHING
-    recordings: int = 0
-    each: Sequence[Decimal] = ()
 
 
 def charge_period(
@@ -37,8 +23,8 @@ def charge_period(
     *,
     currency: str,
     price: Mapping[str, Any] | None = None,
-) -> list[CellCharge | None]:
-    """What each segment is charged, in order; None where nothing ever is. ``price`` stands in for what was agreed."""
+) -> list[ChargeOfSegment]:
+    """What each segment is charged, in order. ``price`` stands in for what was agreed."""
     cells: list[Cell] = []
     for part, found, share in zip(agreed.parts, measured, _unpaused_shares(agreed), strict=True):
         holds = part.price if price is None or part.price is None else price
@@ -53,12 +39,20 @@ def charge_period(
                 each=found.each,
             )
         )
-    return charge_cells(cells, currency=currency)
+    if any(model_of(cell) is not None for cell in cells):
+        return charge_by_dimension(agreed, cells, measured, currency=currency)
+    return [ChargeOfSegment(charge) for charge in charge_cells(cells, currency=currency)]
+
+
+def is_by_dimension(agreed: AgreedPeriod, price: Mapping[str, Any] | None = None) -> bool:
+    """Whether a price of the period, or ``price`` in its place, charges by dimension."""
+    prices = [part.price for part in agreed.parts if part.price is not None]
+    return any(ByDimension.name == one["model"] for one in (prices if price is None else [price]))
 
 
 def carries_minimum(agreed: AgreedPeriod, part: AgreedSegment) -> bool:
     """Whether a segment is the first of its price in the period, and that price has a minimum: due without any use."""
-    if part.price is None or stored_price(part.price).minimum is None:
+    if part.price is None or not stored_price(part.price).bears_minimum:
         return False
     price = stored_price(part.price)
     return next(one for one in agreed.parts if one.price and stored_price(one.price) == price).start == part.start

@@ -69,12 +69,17 @@ def _day(day: date) -> str:
 
 
 def _usage(args: Mapping[str, Any]) -> str:
-    return f"{grouped(args['quantity'])} {args['unit']} beyond the allowance, {days_text(args)}{_why(args)}"
+    return f"{grouped(args['quantity'])} {_what(args)} beyond the allowance, {days_text(args)}{_why(args)}"
 
 
 def _usage_adjustment(args: Mapping[str, Any]) -> str:
     change = f"from {grouped(args['before'])} to {grouped(args['now'])}"
-    return f"Adjustment: {args['unit']} beyond the allowance {change}, {days_text(args)}{_why(args)}"
+    return f"Adjustment: {_what(args)} beyond the allowance {change}, {days_text(args)}{_why(args)}"
+
+
+def _what(args: Mapping[str, Any]) -> str:
+    """The unit, and the cell of a price by dimension, whose name is data and no pattern."""
+    return f"{args['unit']} ({args['cell']})" if "cell" in args else str(args["unit"])
 
 
 def _fee(args: Mapping[str, Any]) -> str:

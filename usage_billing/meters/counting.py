@@ -159,6 +159,11 @@ def is_unfit(definition: Definition) -> str:
     return " + ".join(f"CAST(m.f{index} IS FALSE AS int)" for index in range(len(definition.dimensions))) or "0"
 
 
+def scalar_in_sql(dimension: str) -> str:
+    """The value of a dimension by which a series is told apart: null where there is none, or none that fits."""
+    return f"CASE WHEN {_fits(dimension)} THEN {dimension} ELSE CAST('null' AS jsonb) END"
+
+
 def _fits(name: str) -> str:
     """Whether a dimension's value is a short scalar; NULL where there is none."""
     return f"jsonb_typeof({name}) NOT IN ('array', 'object') AND length({name} #>> '{{}}') <= {MAX_DIMENSION}"

@@ -14,6 +14,7 @@ from usage_billing.core.money import round_to_minor_unit
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.price import Price, parse_price
 from usage_billing.rating.pricing.base import Line, total_of
+from usage_billing.rating.pricing.by_dimension import ByDimension
 
 # What the columns of totals and of amounts hold: numeric(40, 12) and numeric(48, 4).
 _LARGEST_TOTAL = Decimal(10) ** 28 - 1
@@ -43,6 +44,9 @@ def rate(
 
 def check_storable(price: Price, *, pointer: str = "/price") -> None:
     """Raises InvalidInput for a price by which the largest total of a period charges more than an item can hold."""
+    if isinstance(price.model, ByDimension):
+        for cell in price.model.prices.values():
+            check_storable(cell, pointer=pointer)
     lines = price.lines(_LARGEST_TOTAL, recordings=MAX_BIGINT, each=[_LARGEST_TOTAL])
     if abs(total_of(lines)) >= _AMOUNTS_END:
         message = "charges more for the largest quantity than an invoice can hold"

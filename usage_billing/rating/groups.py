@@ -29,6 +29,7 @@ _NOTHING = Decimal(0)
 class Cell:
     """What lies beyond the allowance in one segment, and the price that holds in it (None: nothing is charged).
 
+    ``of`` is the whole price of which ``price`` charges a part: the parts of different ones are different prices.
     ``first`` and ``last`` are the running shares of the period's unpaused time where it begins and ends; ``whole``:
     its plan divides nothing. ``each`` has the part of each recording that lies beyond, for a price that reads them.
     """
@@ -40,6 +41,15 @@ class Cell:
     quantity: Decimal = _NOTHING
     recordings: int = 0
     each: Sequence[Decimal] = ()
+    of: Price | None = None
+
+    @property
+    def group(self) -> "_Key | None":
+        """What cells that are charged as one quantity have in common; None where nothing is charged."""
+        return None if self.price is None else (self.price, self.of)
+
+
+_Key = tuple[Price, Price | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,30 +90,30 @@ class _Group:
 
 def charge_cells(cells: Sequence[Cell], *, currency: str) -> list[CellCharge | None]:
     """What each segment of a period is charged, in order; None where nothing is."""
-    prices = {cell.price for cell in cells}
-    if len(prices) == 1:
-        groups = {price: _Group(price.capped(None)) for price in prices if price is not None}
-        cap = next((price.maximum for price in groups), None)
+    keys = {cell.group for cell in cells}
+    if len(keys) == 1:
+        groups = {key: _Group(key[0].capped(None)) for key in keys if key is not None}
+        cap = next((price.maximum for price, _ in groups), None)
         return [_charge(cell, groups, cap, currency) for cell in cells]
     return _charge_divided(cells, currency)
 
 
 def _charge_divided(cells: Sequence[Cell], currency: str) -> list[CellCharge | None]:
     groups = {
-        price: _Group(_price_of(price, [cell for cell in cells if cell.price == price], currency).capped(None))
-        for price in {cell.price for cell in cells}
-        if price is not None
+        key: _Group(_price_of(key[0], [cell for cell in cells if cell.group == key], currency).capped(None))
+        for key in {cell.group for cell in cells}
+        if key is not None
     }
     found: list[CellCharge | None] = []
     earlier, capped, running = Fraction(0), _NOTHING, None
     for cell in cells:
-        price = cell.price
-        if price is None:
+        price, key = cell.price, cell.group
+        if price is None or key is None:
             found.append(None)
             continue
-        group = groups[price]
-        if price != running:
-            group.free_then, group.charged_then, running = group.free, group.charged, price
+        group = groups[key]
+        if key != running:
+            group.free_then, group.charged_then, running = group.free, group.charged, key
         if price.maximum is None:
             found.append(_charge(cell, groups, None, currency))
             continue
@@ -133,11 +143,11 @@ def _price_of(price: Price, cells: Sequence[Cell], currency: str) -> Price:
     return price.divided(part)
 
 
-def _charge(cell: Cell, groups: dict[Price, _Group], cap: Decimal | None, currency: str) -> CellCharge | None:
+def _charge(cell: Cell, groups: dict[_Key, _Group], cap: Decimal | None, currency: str) -> CellCharge | None:
     """Add a cell to its group. ``cap``: at most so much may the group come to; what is charged already stays."""
-    if cell.price is None:
+    if cell.group is None:
         return None
-    group = groups[cell.price]
+    group = groups[cell.group]
     before = (group.charged, group.quantity, group.recordings, tuple(group.each))
     group.quantity = EXACT.add(group.quantity, cell.quantity)
     group.recordings += cell.recordings

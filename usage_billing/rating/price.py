@@ -9,6 +9,8 @@ from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.errors import InvalidInput
 from usage_billing.rating.pricing import MODELS
 from usage_billing.rating.pricing.base import Fields, Line, PricingModel, read_price, total_of
+from usage_billing.rating.pricing.by_dimension import ByDimension, nested_prices
+from usage_billing.rating.pricing.per_unit import PerUnit
 from usage_billing.rating.rounding import QuantityRounding
 
 DISCOUNT = "discount of {} %"
@@ -36,6 +38,20 @@ class Price:
     def reads_each(self) -> bool:
         """Whether it looks at the quantity of each recording, and not only at their sum."""
         return self.model.reads_each
+
+    @property
+    def bears_minimum(self) -> bool:
+        """Whether it, or a cell of it, asks for something even when nothing is used."""
+        if self.minimum is not None:
+            return True
+        return isinstance(self.model, ByDimension) and any(one.bears_minimum for one in self.model.prices.values())
+
+    @property
+    def of_the_whole(self) -> "Price | None":
+        """By this what all cells come to is charged once more, as money; None where nothing is added to the cells."""
+        if self.discount_percent is None and self.minimum is None and self.maximum is None:
+            return None
+        return replace(self, model=PerUnit(Decimal(1)))
 
     def lines(self, quantity: Decimal, *, recordings: int, each: Sequence[Decimal] = ()) -> list[Line]:
         """Every step from ``quantity`` to the exact amount. Nothing used costs nothing, but for a minimum.
@@ -89,7 +105,7 @@ class Price:
 
 def has_minimum(price: Fields) -> bool:
     """Whether a price as it is stored or given asks for something even when nothing is used."""
-    return price.get("minimumAmount") is not None
+    return price.get("minimumAmount") is not None or any(map(has_minimum, nested_prices(price)))
 
 
 def parse_price(fields: Fields, *, pointer: str = "/price") -> Price:
@@ -113,8 +129,10 @@ def parse_price(fields: Fields, *, pointer: str = "/price") -> Price:
         raise InvalidInput.field(
             f"{pointer}/maximumAmount", "must not be less than minimumAmount", code="contradiction"
         )
-    if price.rounding is not None and price.reads_each:
+    if price.rounding is not None and (price.reads_each or isinstance(price.model, ByDimension)):
         message = "rounds the sum, and the price charges recording by recording"
+        if isinstance(price.model, ByDimension):
+            message = "rounds one quantity, and each cell has its own: say it in the cells"
         raise InvalidInput.field(f"{pointer}/roundQuantity", message, code="contradiction")
     return price
 

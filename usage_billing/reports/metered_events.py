@@ -2,15 +2,19 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, exists, select, text
+import msgspec
+from sqlalchemy import ColumnElement, and_, exists, false, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.expressions.expression import number_in_sql
 from usage_billing.expressions.sql import SqlCompiler
 from usage_billing.invoicing.models import UsageInvoiceItem
 from usage_billing.metering.models import Usage, UsageSummary, UsageVoid
+from usage_billing.meters.counting import scalar_in_sql
 from usage_billing.meters.definition import Definition
 from usage_billing.meters.queries import ActiveMeter, active_meters
+from usage_billing.rating.engine import stored_price
+from usage_billing.rating.pricing.by_dimension import ByDimension
 from usage_billing.reports.meter_terms import definition_for
 
 
@@ -47,7 +51,7 @@ def _of_source(
     summary = session.get_one(UsageSummary, source["summary"])
     name = summary.subscription_id
     definition = definition_for(session, meter, subscription_id=name, at=summary.period_start)
-    counts = [Usage.occurred_at >= meter.since, *_met(definition)]
+    counts = [Usage.occurred_at >= meter.since, *_met(definition), *_of_cell(definition, item)]
     if meter.retired_at is not None:
         counts.append(Usage.recorded_at < meter.retired_at)
     return list(
@@ -66,6 +70,32 @@ def _of_source(
             .limit(limit)
         )
     )
+
+
+def _of_cell(definition: Definition, item: UsageInvoiceItem) -> list[ColumnElement[bool]]:
+    """Whether a recording's series has the cell that an item of a price by dimension charges."""
+    if not item.cell or item.price is None:
+        return []
+    model = stored_price(item.price).model
+    if not isinstance(model, ByDimension) or item.cell not in model.prices:
+        return [false()]
+    compiler = SqlCompiler("usage.metadata", prefix="c")
+    values = {one.name: scalar_in_sql(f"({one.expression.sql(compiler)})") for one in definition.dimensions}
+    wanted: dict[str, str] = {}
+    conditions: list[str] = []
+    for cell in model.cells:
+        met: list[str] = []
+        for name, named in cell.wanted.items():
+            key = f"wanted{len(wanted)}"
+            wanted[key] = msgspec.json.encode(named).decode()
+            met.append(
+                f"CAST(:{key} AS jsonb) @> {values[name]}" if name in values else f"CAST(:{key} AS text) IS NULL"
+            )
+        is_met = " AND ".join(met)
+        conditions.append(f"({is_met})" if cell.name == item.cell else f"NOT ({is_met})")
+        if cell.name == item.cell:
+            break
+    return [text(" AND ".join(conditions)).bindparams(**compiler.parameters, **wanted)]  # type: ignore[list-item]
 
 
 def _met(definition: Definition) -> list[ColumnElement[bool]]:

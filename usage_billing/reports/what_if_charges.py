@@ -8,7 +8,8 @@ from typing import Any
 
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.core.decimals import EXACT, sum_of
-from usage_billing.invoicing.reckoning import Measured, charge_period
+from usage_billing.invoicing.by_cell import Measured
+from usage_billing.invoicing.reckoning import charge_period
 from usage_billing.metering.budget import divide
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.rating.engine import rate, stored_price
@@ -116,7 +117,7 @@ def _charge(period: _Period, history: History, until: datetime) -> Decimal:
         if part.start >= until:
             continue
         if not kept:
-            dues.append(_NOTHING if charge is None else charge.due)
+            dues.append(charge.due)
         elif part.price is not None:
             alone = _measure(used, history.frozen[period.usage_type, part.start])
             each, recordings = alone.each, alone.recordings

@@ -21,6 +21,7 @@ from usage_billing.invoicing.items import NewItem
 from usage_billing.invoicing.queries import History, InvoiceKey, StandingInvoice
 from usage_billing.invoicing.service import NewDraft
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import BilledSubscription
 
@@ -84,6 +85,10 @@ class Books(Protocol):
 
     def parts(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Sequence[Decimal]]:
         """How much of each recording of these summaries lies beyond, in the order recorded, by summary id."""
+        ...
+
+    def series(self, summaries: Mapping[int, datetime]) -> Mapping[int, Sequence[SeriesTotal]]:
+        """What each series of these summaries of meters came to, given where the billing period of each begins."""
         ...
 
     def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:

@@ -12,14 +12,38 @@ from typing import Any
 
 from usage_billing.core.periods import Period
 from usage_billing.invoicing.builder import Basis
-from usage_billing.invoicing.reckoning import Measured, charge_period
+from usage_billing.invoicing.by_cell import CellOfSegment, Measured
+from usage_billing.invoicing.reckoning import charge_period, is_by_dimension
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.rating.engine import stored_price
 from usage_billing.rating.groups import CellCharge
+from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.agreement import AgreedPeriod
 
 ReadParts = Callable[[Sequence[UnratedSummary]], Mapping[int, Sequence[Decimal]]]
 """How much of each recording of these summaries lies beyond, in the order recorded, by summary id."""
+
+ReadSeries = Callable[[Mapping[int, datetime]], Mapping[int, Sequence[SeriesTotal]]]
+"""What each series of these summaries came to, by summary id, given where the billing period of each begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellCharged:
+    """What of a summary a cell of its price charges: the cell's total, its allowance, and what it is charged on."""
+
+    name: str
+    total: Decimal
+    allowance: Decimal
+    beyond: Decimal
+    basis: Basis
+
+
+@dataclass(slots=True)
+class Bases:
+    """What summaries are charged on, by id: those that have a ``whole`` basis, and the cells of those by dimension."""
+
+    whole: dict[int, Basis] = field(default_factory=dict)
+    cells: dict[int, list[CellCharged]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -35,14 +59,15 @@ def bases_of(
     currencies: Mapping[str, str],
     *,
     parts: ReadParts,
-) -> dict[int, Basis]:
-    """The basis by summary id, of those that have one; ``periods`` are those they are in, also by summary id."""
+    series: ReadSeries,
+) -> Bases:
+    """What these summaries are charged on; ``periods`` are those they are in, by summary id."""
     found: dict[tuple[str, str, Period], _Period] = {}
     alone: list[_Period] = []
     for summary in summaries:
         agreed = periods.get(summary.id)
         # A frozen one is charged as it always was, by itself.
-        if agreed is None or summary.frozen or (agreed.is_whole and not _reads_each(agreed)):
+        if agreed is None or summary.frozen or (agreed.is_whole and not _looks_inside(agreed)):
             continue
         currency = currencies[summary.subscription_id]
         if agreed.is_whole:
@@ -50,32 +75,62 @@ def bases_of(
         else:
             key = (summary.subscription_id, summary.usage_type_id, agreed.period)
             found.setdefault(key, _Period(agreed, currency)).summaries[summary.period_start] = summary
-    bases: dict[int, Basis] = {}
+    bases = Bases()
     for period in (*found.values(), *alone):
-        bases |= _reckon(period, parts)
+        _reckon(period, parts, series, bases)
     return bases
+
+
+def _looks_inside(agreed: AgreedPeriod) -> bool:
+    return _reads_each(agreed) or is_by_dimension(agreed)
 
 
 def _reads_each(agreed: AgreedPeriod) -> bool:
     return any(part.price is not None and stored_price(part.price).reads_each for part in agreed.parts)
 
 
-def _reckon(period: _Period, parts: ReadParts) -> dict[int, Basis]:
+def _reckon(period: _Period, parts: ReadParts, series: ReadSeries, bases: Bases) -> None:
     agreed = period.agreed
     here = [period.summaries.get(part.start) for part in agreed.parts]
     each = parts(list(period.summaries.values())) if _reads_each(agreed) else {}
+    counted: Mapping[int, Sequence[SeriesTotal]] = {}
+    if is_by_dimension(agreed):
+        counted = series({summary.id: agreed.period.start for summary in period.summaries.values()})
     measured = [
-        Measured(summary.beyond_limit, summary.beyond_events, each.get(summary.id, ()))
+        Measured(
+            summary.beyond_limit,
+            summary.beyond_events,
+            each.get(summary.id, ()),
+            summary.allowance,
+            counted.get(summary.id, ()),
+        )
         if summary is not None
         else Measured()
         for summary in here
     ]
     charges = charge_period(agreed, measured, currency=period.currency)
-    return {
-        summary.id: _basis(charge, part.price)
-        for summary, charge, part in zip(here, charges, agreed.parts, strict=True)
-        if summary is not None and charge is not None and part.price is not None
-    }
+    for summary, found, part in zip(here, charges, agreed.parts, strict=True):
+        if summary is None or part.price is None:
+            continue
+        if found.charge is not None:
+            bases.whole[summary.id] = _basis(found.charge, part.price)
+        if is_by_dimension(agreed, part.price):
+            bases.cells[summary.id] = [_cell(cell) for cell in found.cells]
+
+
+def _cell(cell: CellOfSegment) -> CellCharged:
+    return CellCharged(
+        name=cell.name,
+        total=cell.total,
+        allowance=cell.allowance,
+        beyond=cell.beyond,
+        basis=Basis(
+            due=cell.due,
+            price=cell.price.fields(),
+            before_quantity=cell.before_quantity,
+            before_amount=cell.before_amount,
+        ),
+    )
 
 
 def _basis(charge: CellCharge, price: Mapping[str, Any]) -> Basis:

@@ -1,28 +1,37 @@
 """Claims: what billing wants to charge, the usage of a summary or a base fee."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
 from usage_billing.catalog.fees import FeeBook
 from usage_billing.core.clock import as_text
 from usage_billing.core.periods import Period
+from usage_billing.flows.billing.charge_periods import CellCharged
 from usage_billing.flows.billing.slots import Slot, fee_slot, rest_slot, usage_slot
 from usage_billing.invoicing.builder import Basis, Charge, EarlierCharge, ItemKind, Tariff, charge_for, charge_for_fee
 from usage_billing.invoicing.fees import DueFee
 from usage_billing.invoicing.items import NewItem, fee_item, usage_item
-from usage_billing.invoicing.queries import Cause, fee_cause, summary_cause
+from usage_billing.invoicing.queries import Cause, History, fee_cause, summary_cause
 from usage_billing.invoicing.wording import days_of
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.rating.pricing.by_dimension import WHOLE
 from usage_billing.subscriptions.agreement import fee_parts
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import BilledSubscription
 
+_NOTHING = Decimal(0)
+
 
 @dataclass(slots=True)
 class UsageClaim:
-    """The usage of a summary, on the invoice of the billing period that begins at ``period_start``."""
+    """The usage of a summary, on the invoice of the billing period that begins at ``period_start``.
+
+    With ``cell`` it is what that cell of the price charges, and the summary says what the cell came to.
+    """
 
     kind: ClassVar[ItemKind] = ItemKind.USAGE
 
@@ -33,6 +42,7 @@ class UsageClaim:
     tariff: Tariff | None
     zone: str
     basis: Basis | None = None
+    cell: str = ""
 
     rest: ClassVar[Slot | None] = None
 
@@ -44,22 +54,56 @@ class UsageClaim:
     @property
     def cause(self) -> Cause:
         """The summary or fee that the claim's items charge for."""
-        return summary_cause(self.summary.id)
+        return summary_cause(self.summary.id, self.cell)
 
     @property
     def label(self) -> tuple[str, ...]:
         """The texts that stand for the claim in the digest of a run."""
-        return (self.subscription.id, self.summary.usage_type_id, as_text(self.summary.period_start))
+        label = (self.subscription.id, self.summary.usage_type_id, as_text(self.summary.period_start))
+        return (*label, self.cell) if self.cell else label
 
     def charge(self, kind: ItemKind, before: EarlierCharge) -> Charge | None:
         """The charge that is left after ``before``; None when nothing is left."""
-        return charge_for(self.summary, self.tariff, before=before, kind=kind, zone=self.zone, basis=self.basis)
+        return charge_for(
+            self.summary, self.tariff, before=before, kind=kind, zone=self.zone, basis=self.basis, cell=self.cell
+        )
 
     def item(self, id: UUID, invoice_id: UUID, charge: Charge) -> NewItem:
         """The invoice item of a charge of this claim."""
         if self.tariff is None:
             raise ValueError(f"summary {self.summary.id} was charged and has no quota any more")
-        return usage_item(id, invoice_id, charge, summary=self.summary, tariff=self.tariff, basis=self.basis)
+        return usage_item(
+            id, invoice_id, charge, summary=self.summary, tariff=self.tariff, basis=self.basis, cell=self.cell
+        )
+
+
+def by_cell(
+    claims: Sequence[UsageClaim], cells: Mapping[int, Sequence[CellCharged]], history: History
+) -> Iterator[UsageClaim]:
+    """Claims for each cell of those summaries that are charged by ``cells``; the others as they are.
+
+    A cell of which something was charged, and which the price lacks by now, is claimed too: nothing is due for it.
+    """
+    charged = history.cells()
+    for claim in claims:
+        id = claim.summary.id
+        here = cells.get(id)
+        if here is None and id not in charged:
+            yield claim
+            continue
+        for cell in here or ():
+            view = replace(
+                claim.summary, total=cell.total, allowance=cell.allowance, beyond_limit=cell.beyond, beyond_events=0
+            )
+            yield replace(claim, summary=view, basis=cell.basis, cell=cell.name)
+        if here is None:
+            yield claim
+        known = {WHOLE} if here is None else {cell.name for cell in here}
+        before = [WHOLE] if claim.cause in history.charged or claim.cause in history.drafted else []
+        for name in (*before, *charged.get(id, ())):
+            if name not in known:
+                nothing = replace(claim.summary, total=_NOTHING, allowance=None, beyond_limit=_NOTHING, beyond_events=0)
+                yield replace(claim, summary=nothing, basis=None, cell=name)
 
 
 @dataclass(slots=True)

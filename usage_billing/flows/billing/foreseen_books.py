@@ -31,6 +31,8 @@ from usage_billing.metering.rewinding import as_it_stood, parts_beyond_of
 from usage_billing.metering.settling import read_unrated
 from usage_billing.metering.summaries import NewSummary, stored_keys
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.meters.cells import series_of
+from usage_billing.rating.pricing.by_dimension import SeriesTotal
 
 _NOTHING = Decimal(0)
 
@@ -111,6 +113,10 @@ class ForeseenBooks:
                 marks = stored.get(summary.id, {}) | self._marks.get(summary.id, {})
                 found[summary.id] = [part for part in marks.values() if part]
         return found
+
+    def series(self, summaries: Mapping[int, datetime]) -> Mapping[int, Sequence[SeriesTotal]]:
+        """As folds have counted them."""
+        return series_of(self.session, summaries)
 
     def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
         """What final invoices charged, and what stands on the drafts in memory."""

@@ -52,14 +52,14 @@ class ForeseenDrafts:
             self.drafts[invoice.id] = Draft(copy_of(invoice), {item.id: item for item in items})
 
     def drafted(self, causes: Collection[Cause]) -> dict[Cause, DraftItem]:
-        """The items that charge for these causes."""
+        """The items that charge for these causes, and for cells of them."""
+        wanted = {(cause.kind, cause.id) for cause in causes}
         found = (
             (_cause(item), DraftItem(item.id, draft.invoice.id, draft.invoice.kind, item.amount))
             for draft in self.drafts.values()
             for item in draft.items.values()
         )
-        wanted = set(causes)
-        return {cause: item for cause, item in found if cause in wanted}
+        return {cause: item for cause, item in found if (cause.kind, cause.id) in wanted}
 
     def standing(self) -> dict[InvoiceKey, StandingInvoice]:
         """The drafts by their keys."""
@@ -112,7 +112,7 @@ def _order(item: UsageInvoiceItem) -> tuple[datetime, str, UUID]:
 
 def _cause(item: UsageInvoiceItem) -> Cause:
     if item.summary_id is not None:
-        return summary_cause(item.summary_id)
+        return summary_cause(item.summary_id, item.cell)
     return fee_cause(item.fee_id or 0)
 
 
@@ -132,7 +132,6 @@ def _item(new: NewItem, now: datetime) -> UsageInvoiceItem:
         **new._asdict()
         | {name: datetime.fromisoformat(getattr(new, name)) for name in times}
         | {"kind": str(new.kind), "events_hash": None},
-        cell="",
         covered=_NOTHING,
         created_at=now,
     )

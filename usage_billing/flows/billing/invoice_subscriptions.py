@@ -11,15 +11,15 @@ from usage_billing.catalog.quotas import QuotaVersion
 from usage_billing.flows.billing.agreements import lock_agreements
 from usage_billing.flows.billing.apply_terms import SummaryTerms, aggregate, may_be_cut
 from usage_billing.flows.billing.books import Agreements, Books
-from usage_billing.flows.billing.charge_periods import bases_of
-from usage_billing.flows.billing.claims import Claim, FeeClaim, UsageClaim
+from usage_billing.flows.billing.charge_periods import Bases, bases_of
+from usage_billing.flows.billing.claims import Claim, FeeClaim, UsageClaim, by_cell
 from usage_billing.flows.billing.invoice_desk import Desk, earliest_closings
 from usage_billing.flows.billing.open_periods import open_periods
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.flows.billing.stored_books import StoredBooks
 from usage_billing.flows.folding.fold_meters import fold_subscriptions
-from usage_billing.invoicing.builder import Basis, Tariff
+from usage_billing.invoicing.builder import Tariff
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.subscriptions.openings import BilledSubscription
 
@@ -63,8 +63,10 @@ def charge_subscriptions(
     terms = aggregate(summaries, move=books.move, timelines=timelines, quotas=quotas)
     seen = books.seen(summaries, terms)
     zones = {name: line.zone for name, line in timelines.items()}
-    bases = bases_of(seen, {id: found.agreed for id, found in terms.items()}, currencies, parts=books.parts)
-    claims = _usage_claims(seen, terms, subscriptions, bases=bases, currencies=currencies, zones=zones)
+    periods = {id: found.agreed for id, found in terms.items()}
+    bases = bases_of(seen, periods, currencies, parts=books.parts, series=books.series)
+    whole = _usage_claims(seen, terms, subscriptions, bases=bases, currencies=currencies, zones=zones)
+    claims: list[Claim] = list(by_cell(whole, bases.cells, history))
     for fee in fees:
         name = fee.subscription_id
         claims.append(FeeClaim(subscriptions[name], currencies[name], timelines[name], prices, fee))
@@ -87,17 +89,17 @@ def _usage_claims(
     terms: Mapping[int, SummaryTerms],
     subscriptions: Mapping[str, BilledSubscription],
     *,
-    bases: Mapping[int, Basis],
+    bases: Bases,
     currencies: Mapping[str, str],
     zones: Mapping[str, str],
-) -> list[Claim]:
-    claims: list[Claim] = []
+) -> list[UsageClaim]:
+    claims: list[UsageClaim] = []
     tariffs: dict[tuple[int, str], Tariff] = {}
     for summary in summaries:
         subscription, under = subscriptions[summary.subscription_id], terms[summary.id]
         currency = currencies[subscription.id]
         tariff = None if under.quota is None else _tariff(under.quota, currency, tariffs)
-        zone, basis = zones[subscription.id], bases.get(summary.id)
+        zone, basis = zones[subscription.id], bases.whole.get(summary.id)
         claims.append(UsageClaim(subscription, currency, under.period_start, summary, tariff, zone, basis))
     return claims
 

@@ -22,8 +22,10 @@ from usage_billing.metering.rewinding import parts_beyond_of
 from usage_billing.metering.settling import lock_unrated, reopen, settle
 from usage_billing.metering.summaries import create_summaries
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.meters.cells import series_of
 from usage_billing.meters.progress import lagging
 from usage_billing.meters.queries import ActiveMeter, sources_of, true_meters
+from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.openings import save_openings
 
 
@@ -87,6 +89,10 @@ class StoredBooks:
             if summary.id in self._rewound:
                 found[summary.id] = parts_beyond_of(self.session, summary)
         return found
+
+    def series(self, summaries: Mapping[int, datetime]) -> Mapping[int, Sequence[SeriesTotal]]:
+        """As folds have counted them."""
+        return series_of(self.session, summaries)
 
     def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
         """As it is stored."""

@@ -1,6 +1,7 @@
 """The pricing models, one file each; ``MODELS`` is the one line elsewhere that a new model touches."""
 
 from usage_billing.rating.pricing.base import PricingModel
+from usage_billing.rating.pricing.by_dimension import ByDimension
 from usage_billing.rating.pricing.flat import Flat
 from usage_billing.rating.pricing.graduated import Graduated
 from usage_billing.rating.pricing.package import Package
@@ -9,5 +10,5 @@ from usage_billing.rating.pricing.percentage import Percentage
 from usage_billing.rating.pricing.volume import Volume
 
 MODELS: dict[str, type[PricingModel]] = {
-    model.name: model for model in (PerUnit, Graduated, Volume, Package, Percentage, Flat)
+    model.name: model for model in (PerUnit, Graduated, Volume, Package, Percentage, Flat, ByDimension)
 }

@@ -20,14 +20,22 @@ def due(
 
     ``each`` has the part of it that each recording reported; a price with a rule for each recording uses that alone.
     """
-    amount = _exact(price, _counted(price, Fraction(quantity)), recordings, each)
+    amount = _unrounded(price, Fraction(quantity), recordings, each)
+    digits: int = Currency(currency).exponent or 0
+    return Decimal(floor(amount * 10**digits + Fraction(1, 2))).scaleb(-digits)
+
+
+def _unrounded(price: Mapping[str, Any], quantity: Fraction, recordings: int, each: Sequence[Decimal]) -> Fraction:
+    if price["model"] == "by_dimension":  # what has no dimensions meets no cell
+        amount = _unrounded(price["default"], quantity, 0, ())
+    else:
+        amount = _exact(price, _counted(price, quantity), recordings, each)
     amount -= amount * _number(price.get("discountPercent")) / 100
     if price.get("minimumAmount") is not None:
         amount = max(amount, _number(price["minimumAmount"]))
     if price.get("maximumAmount") is not None:
         amount = min(amount, _number(price["maximumAmount"]))
-    digits: int = Currency(currency).exponent or 0
-    return Decimal(floor(amount * 10**digits + Fraction(1, 2))).scaleb(-digits)
+    return amount
 
 
 def by_recording(price: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from usage_billing.core.decimals import EXACT
 from usage_billing.expressions import expression
 from usage_billing.expressions.python import Metadata
 from usage_billing.expressions.values import NULL
+from usage_billing.reports.verify.cells import cell_of, has_cells
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.periods import Follows
 from usage_billing.reports.verify.proof import Proof, Sums, shown
@@ -50,28 +51,36 @@ _TOTALS = text("""
     FROM meter_totals AS t
     LEFT JOIN meter_series AS x
         ON x.subscription_id = :subscription AND x.usage_type_id = :meter AND x.series = t.series
-    WHERE t.summary_id = :summary AND (t.events <> 0 OR t.total <> 0)
+    WHERE t.summary_id = :summary
 """)
 _BUCKETS = text("SELECT sum(events) AS events, sum(total) AS total FROM meter_buckets WHERE summary_id = :summary")
 _decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 _any = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(order="sorted", decimal_format="number")
 _Counted = tuple[int, Decimal]
+_NO_CELLS: Mapping[str, Any] = {"cells": ()}  # of a plain price a cell that was charged before comes to nothing
 
 
 @dataclass(slots=True)
 class MeterTally(Tally):
-    """What the recordings come to as far as ``sources`` goes: {summary: (recordings, voids)}."""
+    """What the recordings come to as far as ``sources`` goes: {summary: (recordings, voids)}.
+
+    With a ``price`` by dimension it is what those come to that meet one ``cell`` of it.
+    """
 
     sources: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     signed: Decimal = NOTHING
+    price: Mapping[str, Any] | None = None
+    cell: str = ""
 
-    def count(self, row: Any, value: Decimal) -> bool:
+    def count(self, row: Any, value: Decimal, values: Mapping[str, Any]) -> bool:
         """Count a recording unless it came later, or was taken back by then; returns whether it counts."""
         events, voids = self.sources.get(row.summary_id, (0, 0))
         if row.ordinal > events or (row.void is not None and row.void <= voids):
             return False
         self.recorded += 1
+        if self.price is not None and cell_of(self.price, values) != self.cell:
+            return True
         self.signed = EXACT.add(self.signed, value)
         self.total = max(NOTHING, self.signed)
         self.beyond = NOTHING
@@ -90,11 +99,15 @@ class MeterProof(Proof):
         self._stored: dict[str, _Counted] = {}
         self._in_buckets: _Counted = (0, NOTHING)
         self._limit = 0
+        self._kept: set[str] | None = None
 
     def expect(self, item: Any) -> None:
         """Count for ``item`` too, as far as it says."""
         sources = {one["summary"]: (one["events"], one["voids"]) for one in item.sources or ()}
-        self.items.append((item, MeterTally(item.allowance, sources=sources)))
+        price = item.quota_price if has_cells(item.quota_price) or item.cell else None
+        if price is not None and not has_cells(price):
+            price = _NO_CELLS
+        self.items.append((item, MeterTally(item.allowance, sources=sources, price=price, cell=item.cell)))
 
     def count(self, session: Session, follows: Follows | None) -> None:
         """Read the recordings, and what is stored of the meter."""
@@ -107,6 +120,11 @@ class MeterProof(Proof):
         self._tally.sources = {id: (row.folded, row.folded_voids) for id, row in folds.items()}
         self._limit = definition.series_limit
         measure = _Measure(definition)
+        for row in session.execute(_TOTALS, {**asked, "summary": summary.id}):
+            self._stored[_text(_any.decode(row.dimensions or "null"))] = (row.events, row.total)
+        if _text({"other": True}) in self._stored:
+            self._kept = set(self._stored)
+        self._stored = {series: one for series, one in self._stored.items() if one != (0, NOTHING)}
         rows = session.execute(
             _USAGE,
             {"sources": list(folds), "since": meter.since, "retired": meter.retired_at},
@@ -115,8 +133,6 @@ class MeterProof(Proof):
         for row in rows:
             if _place(folds[row.summary_id], row.occurred_at) == summary.id:
                 self._add(row, measure)
-        for row in session.execute(_TOTALS, {**asked, "summary": summary.id}):
-            self._stored[_text(_any.decode(row.dimensions or "null"))] = (row.events, row.total)
         buckets = session.execute(_BUCKETS, {"summary": summary.id}).one()
         self._in_buckets = (int(buckets.events or 0), buckets.total or NOTHING)
 
@@ -124,13 +140,15 @@ class MeterProof(Proof):
         found = measure.of(row)
         if found is None:
             return
-        value, series = found
-        if self._tally.count(row, value):
+        value, series, values = found
+        if self._kept is not None and series not in self._kept:
+            values = {}  # lumped
+        if self._tally.count(row, value, values):
             number, total = self._series.get(series, (0, NOTHING))
             self._series[series] = (number + 1, EXACT.add(total, value))
         for _, tally in self.items:
             if isinstance(tally, MeterTally):
-                tally.count(row, value)
+                tally.count(row, value, values)
 
     def totals(self) -> Iterator[Difference]:
         """What is wrong with what is stored of the meter in this summary."""
@@ -181,12 +199,13 @@ class _Measure:
         self._counts = definition.function == "count"
         self._value = None if definition.value is None else expression.number(definition.value)
         self._where = None if definition.condition is None else expression.condition(definition.condition)
+        self._names = [one["as"] for one in definition.dimensions]
         self._dimensions: list[Callable[[Metadata], Any]] = [
             expression.anything(one["value"]).evaluate for one in definition.dimensions
         ]
 
-    def of(self, row: Any) -> tuple[Decimal, str] | None:
-        """The recording's value and its series; None if it does not count, or has no value."""
+    def of(self, row: Any) -> tuple[Decimal, str, Mapping[str, Any]] | None:
+        """The recording's value, its series, and that by dimension; None if it does not count, or has no value."""
         metadata = _decoder.decode(row.metadata)
         if self._where is not None and self._where.evaluate(metadata) is not True:
             return None
@@ -195,7 +214,8 @@ class _Measure:
             value = Decimal(1)
         if value is None:
             return None
-        return value, _text([_dimension(evaluate(metadata)) for evaluate in self._dimensions])
+        values = [_dimension(evaluate(metadata)) for evaluate in self._dimensions]
+        return value, _text(values), dict(zip(self._names, values, strict=True))
 
 
 def _place(fold: Any, occurred_at: datetime) -> int | None:

@@ -6,11 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.allowance import Bounds, Stretch, allowances
 from usage_billing.reports.verify.arithmetic import UNREADABLE, by_recording
+from usage_billing.reports.verify.cells import Segment as CellSegment
+from usage_billing.reports.verify.cells import Series, dues_by_cell, has_cells
 from usage_billing.reports.verify.terms import Agreement, Catalogue, Segment
 from usage_billing.reports.verify.together import Charged, Due, dues
 
@@ -23,17 +26,34 @@ _NEIGHBOURS = text("""
     JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[])) AS k (subscription_id, usage_type_id)
         USING (subscription_id, usage_type_id)
 """)
+_SERIES = text("""
+    SELECT CAST(x.dimensions AS text) AS series, t.total, (
+        SELECT d.dimensions
+        FROM meter_definitions AS d
+        WHERE d.usage_type_id = s.usage_type_id AND d.effective_from <= :start
+        ORDER BY d.version DESC
+        LIMIT 1
+    ) AS dimensions
+    FROM usage_summaries AS s
+    JOIN meter_totals AS t ON t.summary_id = s.id
+    JOIN meter_series AS x
+        ON (x.subscription_id, x.usage_type_id, x.series) = (s.subscription_id, s.usage_type_id, t.series)
+    WHERE s.id = :summary
+""")
 _EACH = text("""
     SELECT beyond_limit
     FROM usage
     WHERE summary_id = :summary AND beyond_limit > 0
     ORDER BY ordinal
 """)
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
 @dataclass(frozen=True, slots=True)
 class Follows:
     """What a summary should say. ``due`` is None where its price cannot be read.
+
+    ``cells`` is what each cell of its price owes, in a period in which a price charges by dimension.
 
     ``pending``: billing has yet to look at a segment of its period, and may change this one's charge as well.
     """
@@ -43,6 +63,7 @@ class Follows:
     allowance: Decimal | None
     due: Due | None
     pending: bool
+    cells: Mapping[str, Decimal] | None = None
 
 
 def derive(
@@ -83,16 +104,40 @@ def _derive_period(
         bounds, [_stretch(*part) for part in parts], [NOTHING if row is None else row.total for row in counted]
     )
     cells = [_cell(session, *part, row) for part, row in zip(parts, counted, strict=True)]
+    ended, currency = agreement.terms[-1].ends_at, parts[0][0].plan.currency
+    by_cell: Sequence[Mapping[str, Decimal] | None] = [None] * len(cells)
     try:
-        due = dues(bounds, agreement.terms[-1].ends_at, cells, currency=parts[0][0].plan.currency)
+        if any(has_cells(cell.price) for cell in cells):
+            stretches = [_stretch(*part) for part in parts]
+            segments = [
+                CellSegment(cell, stretch, allowance, _series(session, bounds, row))
+                for cell, stretch, allowance, row in zip(cells, stretches, bound, counted, strict=True)
+            ]
+            by_cell = dues_by_cell(bounds, ended, segments, currency=currency)
+            due: list[Any] = [None] * len(cells)
+        else:
+            due = list(dues(bounds, ended, cells, currency=currency))
     except UNREADABLE:
-        due = [None] * len(cells)  # type: ignore[list-item]
+        due = [None] * len(cells)
     pending = any(row is not None and row.to_rate for row in here)
     return {
-        row.id: Follows(segment, quota, allowance, owed, pending)
-        for row, (segment, quota), allowance, owed in zip(counted, parts, bound, due, strict=True)
+        row.id: Follows(segment, quota, allowance, owed, pending, by_name)
+        for row, (segment, quota), allowance, owed, by_name in zip(counted, parts, bound, due, by_cell, strict=True)
         if row is not None
     }
+
+
+def _series(session: Session, bounds: Bounds, row: Any | None) -> Series:
+    """What each series of a summary came to; that this is right is proven summary by summary."""
+    if row is None:
+        return ()
+    rows = session.execute(_SERIES, {"summary": row.id, "start": bounds.period[0]})
+    found: list[tuple[Mapping[str, Any], Decimal]] = []
+    for one in rows:
+        series = _decoder.decode(one.series)
+        names = [dimension["as"] for dimension in one.dimensions]
+        found.append((dict(zip(names, series, strict=True)) if isinstance(series, list) else {}, one.total))
+    return found
 
 
 def _stretch(segment: Segment, quota: Any | None) -> Stretch:

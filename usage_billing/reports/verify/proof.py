@@ -1,6 +1,6 @@
 """The proof of one summary: its sums, its terms, and the items that charge it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from decimal import Decimal
 from typing import Any
@@ -107,14 +107,20 @@ class Proof:
     def charges(self, follows: Follows | None) -> Iterator[Difference]:
         """What is wrong with its items, each by itself and all together."""
         summary = self.summary
-        ledger = Ledger(stale=summary.to_rate or (follows is not None and follows.pending))
+        stale = summary.to_rate or (follows is not None and follows.pending)
+        ledgers = {"": Ledger(stale)}
         for item, tally in self.items:
             yield from self.item(item, tally)
+            ledger = ledgers.setdefault(item.cell, Ledger(stale))
             yield from ledger.enter(item, billable=tally.beyond, due=due_of(item, tally))
         try:
-            yield from ledger.close(f"summary:{summary.id}", self._due(follows))
+            owed = self._owed(follows)
         except UNREADABLE as error:
             yield self.differs("summary_price", f"its quota's price cannot be read: {error!r}")
+            return
+        for cell in dict.fromkeys((*ledgers, *owed)):
+            ledger = ledgers.get(cell, Ledger(stale))
+            yield from ledger.close(f"summary:{summary.id}", owed.get(cell, NOTHING))
 
     def sums(self, item: Any, tally: Tally) -> Sums:
         """What an item says of its recordings: kind of difference, name, what stands, what should."""
@@ -148,6 +154,12 @@ class Proof:
             self.summary.period_start,
         ):
             yield Difference("item_owner", subject, "its subscription, usage type or period is not its summary's")
+
+    def _owed(self, follows: Follows | None) -> Mapping[str, Decimal]:
+        """What is due by cell; without cells all of it is of the one that has no name."""
+        if follows is not None and follows.cells is not None and self.summary.allowance is not None:
+            return follows.cells
+        return {"": self._due(follows)}
 
     def _due(self, follows: Follows | None) -> Decimal:
         summary = self.summary

@@ -1,0 +1,46 @@
+"""Reads what each series of a meter's summaries came to, for prices by dimension."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.rating.pricing.by_dimension import SeriesTotal
+
+_SERIES = text("""
+    SELECT w.id, CAST(x.dimensions AS text) AS series, t.total, CAST(d.dimensions AS text) AS dimensions
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:starts AS timestamptz[])) AS w (id, period_start)
+    JOIN usage_summaries AS s ON s.id = w.id
+    JOIN meter_totals AS t ON t.summary_id = w.id
+    JOIN meter_series AS x
+        ON x.subscription_id = s.subscription_id AND x.usage_type_id = s.usage_type_id AND x.series = t.series
+    CROSS JOIN LATERAL (
+        SELECT dimensions
+        FROM meter_definitions
+        WHERE usage_type_id = s.usage_type_id AND effective_from <= w.period_start
+        ORDER BY version DESC
+        LIMIT 1
+    ) AS d
+""")
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def series_of(session: Session, summaries: Mapping[int, datetime]) -> dict[int, list[SeriesTotal]]:
+    """By summary: its series. ``summaries`` has by id where the billing period of each begins."""
+    found: dict[int, list[SeriesTotal]] = {id: [] for id in summaries}
+    names: dict[str, list[str]] = {}
+    asked = {"ids": list(summaries), "starts": list(summaries.values())}
+    for row in session.execute(_SERIES, asked) if summaries else ():
+        if row.dimensions not in names:
+            names[row.dimensions] = [one["as"] for one in _decoder.decode(row.dimensions)]
+        found[row.id].append(SeriesTotal(_values(names[row.dimensions], _decoder.decode(row.series)), row.total))
+    return found
+
+
+def _values(names: list[str], series: Any) -> dict[str, Any]:
+    """The values by name; the series beyond the limit have none."""
+    return dict(zip(names, series, strict=True)) if isinstance(series, list) else {}
