@@ -53,6 +53,7 @@ CODES: dict[str, str] = {
     "secret_already_given": "The request was done, and its answer with a secret was given twice; it is not kept.",
     "invoice_status": "An invoice in this status cannot become what was asked.",
     "not_a_meter": "The usage type counts its own recordings: it has no definition, no usage over time, no end.",
+    "dimension_in_use": "A price names a dimension that the definition would lack; the detail names the quotas.",
     "meter_retired": "The meter is retired, and changes no more.",
     "not_paused": "No longer sent: to resume what runs changes nothing (200, changed false).",
     "not_running": "No period of the subscription is under way.",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 
 from tests.factories import make_recording, make_world, record
 from tests.factories.meters import make_meter
@@ -139,3 +139,25 @@ def test_an_item_is_explained_down_to_the_recordings_of_its_cell(books: Engine) 
         }
         text = explained["{out} %s"].item.description
         assert text == "900 tokens ({out} %s) beyond the allowance, 1 to 30 June 2026"
+
+
+def test_values_that_a_price_names_keep_their_own_series(engine: Engine) -> None:
+    with transaction(engine) as session:
+        make_world(session, limit=None)
+        make_meter(session, value="tokens", dimensions=["model", "direction"], series_limit=1)
+    price_it(engine, PRICE, limit=0)
+    with transaction(engine) as session:
+        record(session, *(call(10, f"m{number}") for number in range(3)))
+        record(session, call(100, "gpt-mini"), call(100, "gpt-mini", "out"), call(100, direction="out"))
+    bill(engine, LATE)
+    assert [(item[2], item[3]) for item in items(engine)] == [("{out} %s", 100), ("GPT", 200), ("default", 30)]
+    with transaction(engine) as session:
+        stored = session.execute(text("SELECT CAST(dimensions AS text) FROM meter_series ORDER BY 1")).scalars().all()
+        assert stored == [
+            '["gpt", "out"]',
+            '["gpt-mini", "in"]',
+            '["gpt-mini", "out"]',
+            '["m0", "in"]',
+            '{"other": true}',
+        ]
+        assert list(find_differences(session)) == []

@@ -15,7 +15,20 @@ from tests.factories.meters import fold
 from usage_billing.db.session import transaction
 
 TEXT = (Path(__file__).parents[2] / "docs" / "metering.md").read_text(encoding="utf-8")
-_EXAMPLES = re.compile(r"```json\n(.+?)\n```\n\n((?:\|[^\n]*\n)+)\nTogether ([^\n]+)\.\n", re.DOTALL)
+_EXAMPLES = re.compile(r"```json\n((?:[^`].*\n)+)```\n\n((?:\|.*\n)+)\nTogether (.+)\.\n")
+
+# What a meter's example is charged: a quota, and the items of the invoice.
+_PRICED = re.compile(r'```json\n(\{"planId"(?:.*\n)+?)```\n\n((?:\|.*\n)+)')
+
+
+def prices() -> dict[str, tuple[dict[str, Any], list[list[str]]]]:
+    """The quota of a meter, and the rows of what is charged, by meter."""
+    found = {}
+    for quota, table in _PRICED.findall(TEXT):
+        rows = [[cell.strip() for cell in line.split(" | ")] for line in table.splitlines()[2:]]
+        asked = json.loads(quota)
+        found[asked["usageType"]] = (asked, [[cell.strip("| ") for cell in row] for row in rows])
+    return found
 
 
 def examples() -> list[tuple[dict[str, Any], list[dict[str, str]], str]]:
@@ -29,7 +42,7 @@ def examples() -> list[tuple[dict[str, Any], list[dict[str, str]], str]]:
 
 
 def test_there_are_examples() -> None:
-    assert len(examples()) == 3
+    assert (len(examples()), list(prices())) == (4, ["tokens"])
 
 
 @pytest.mark.parametrize(("meter", "rows", "total"), examples(), ids=lambda value: str(value)[:40])
@@ -53,8 +66,16 @@ def test_an_example_holds(
         assert tried["dimensions"] == {name: value for name, value in row.items() if name != "value"}
         body = {"userId": "user123", "subscriptionId": "sub456", "usageType": "llm-call", "quantity": 1}
         assert admin.post("/api/usage/record", json=body | {"metadata": metadata}).status_code == 202
+    quota, charged = prices().get(meter["id"], ({}, []))
+    if quota:
+        assert admin.post("/api/quotas", json=quota).status_code == 201
     assert drain() == len(rows)
     with transaction(world) as session:
         fold(session)
     lines = admin.get("/api/usage/subscription/sub456").json["usage"]
     assert {line["usageType"]: line["used"] for line in lines}[meter["id"]] == total
+    if quota:
+        items = admin.get("/api/subscriptions/sub456/upcoming-invoice").json["items"]
+        assert [
+            [one["cell"], one["quantity"], one["amount"]] for one in items if one["usageType"] == "tokens"
+        ] == charged

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import pytest
 
 from usage_billing.core.money import money_text
 from usage_billing.rating.currency import minor_unit
-from usage_billing.reports.preview import Trial, preview
+from usage_billing.reports.preview import Trial, TriedSeries, preview
 
 TEXT = (Path(__file__).parents[2] / "docs" / "pricing.md").read_text(encoding="utf-8")
 # A price, and the table that follows it.
-_EXAMPLES = re.compile(r"```json\n(.+?)\n```\n\n((?:\|.*\n)+)")
+_EXAMPLES = re.compile(r"```json\n((?:.+\n)+)```\n\n((?:\|.*\n)+)")
 
 
 def examples() -> list[tuple[str, dict[str, str]]]:
@@ -25,11 +26,21 @@ def examples() -> list[tuple[str, dict[str, str]]]:
     return found
 
 
+def series(text: str) -> Iterator[TriedSeries]:
+    """``gpt output 100, llama input 5``: model, direction and quantity of each."""
+    for one in text.split(", "):
+        model, direction, quantity = one.split()
+        yield TriedSeries(dimensions={"model": model, "direction": direction}, quantity=Decimal(quantity))
+
+
 @pytest.mark.parametrize(("price", "row"), examples(), ids=lambda value: str(value)[:60])
 def test_an_example_holds(price: str, row: dict[str, str]) -> None:
     currency = row.get("currency", "USD")
     parsed = json.loads(price, parse_float=Decimal)
-    if "quantities" in row:
+    if "series" in row:
+        allowance = Decimal(row["allowance"]) if "allowance" in row else None
+        trial = Trial(price=parsed, currency=currency, series=list(series(row["series"])), allowance=allowance)
+    elif "quantities" in row:
         quantities = [Decimal(one) for one in row["quantities"].split(", ")]
         trial = Trial(price=parsed, currency=currency, quantities=quantities)
     else:
@@ -41,4 +52,4 @@ def test_an_example_holds(price: str, row: dict[str, str]) -> None:
 
 def test_every_model_has_examples() -> None:
     models = {json.loads(price)["model"] for price, _ in examples()}
-    assert models == {"per_unit", "graduated", "volume", "package", "percentage", "flat"}
+    assert models == {"per_unit", "graduated", "volume", "package", "percentage", "flat", "by_dimension"}

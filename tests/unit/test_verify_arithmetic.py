@@ -66,6 +66,13 @@ PRICES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "volume": st.just({"tiers": TIERS}),
     "package": st.just({"packageSize": "7", "packagePrice": "3.333", "freeUnits": "0.5"}),
     "percentage": st.just({"rate": "0.0295", "fixedFee": "0.123", "freeUnits": "2"}),
+    "by_dimension": st.just(
+        {
+            "cells": [{"name": "a", "when": {"model": "gpt"}, "price": {"model": "flat", "amount": "7"}}],
+            "default": {"model": "graduated", "tiers": TIERS, "discountPercent": "12.5", "minimumAmount": "3"},
+            "maximumAmount": "99.995",
+        }
+    ),
     "flat": st.just({"amount": "9.995", "discountPercent": "33.3"}),
 }
 by_recording = st.fixed_dictionaries(

@@ -19,9 +19,13 @@ from usage_billing.core.periods import Cadence, period_at
 from usage_billing.rating.currency import is_currency
 from usage_billing.rating.engine import check_storable
 from usage_billing.rating.price import parse_price
+from usage_billing.rating.pricing.by_dimension import BY_LIMIT, ByDimension
 
 BEFORE_ALL_PERIODS = datetime(1970, 1, 1, tzinfo=UTC)
 """From when a version is said to hold that holds from the start of every subscription."""
+
+_ADDING_UP = ("sum", "count")
+"""The ways to count by which what the series of a meter come to adds up to its total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +158,8 @@ def next_quota_version(
     usage_type = session.get(UsageType, new.usage_type)
     if usage_type is None:
         raise InvalidInput.field("/usageType", f"there is no usage type {new.usage_type}", code="unknown_usage_type")
+    if isinstance(price.model, ByDimension):
+        _check_by_dimension(new, price.model, usage_type)
     if usage_type.of is not None and price.model.counts_recordings:
         message = "charges recordings one by one: a meter has a total, and no recordings of its own"
         raise InvalidInput.field("/price", message, code="not_supported")
@@ -175,6 +181,18 @@ def next_quota_version(
         asked_at=now,
         effective_from=begins,
     )
+
+
+def _check_by_dimension(new: NewQuota, model: ByDimension, usage_type: UsageType) -> None:
+    if usage_type.of is None:
+        message = f"{new.usage_type} is no meter, and has no dimensions"
+        raise InvalidInput.field("/price/model", message, code="not_supported")
+    if usage_type.aggregation not in _ADDING_UP:
+        message = f"the series of a meter with {usage_type.aggregation} do not add up to its total"
+        raise InvalidInput.field("/price/model", message, code="not_supported")
+    if model.allowance == BY_LIMIT and new.limit != 0:
+        message = "must be 0: each cell of the price has its own limit"
+        raise InvalidInput.field("/monthlyLimit", message, code="contradiction")
 
 
 def versions_of(session: Session, new: NewQuota) -> list[UsageQuota]:

@@ -16,7 +16,8 @@ from usage_billing.core.periods import Period
 from usage_billing.metering.budget import divide
 from usage_billing.rating.groups import Cell, CellCharge, charge_cells
 from usage_billing.rating.price import Price
-from usage_billing.rating.pricing.by_dimension import BY_LIMIT, WHOLE, ByDimension, SeriesTotal, share_allowance
+from usage_billing.rating.pricing.by_dimension import BY_LIMIT, ByDimension, SeriesTotal, share_allowance
+from usage_billing.rating.pricing.priced_cell import WHOLE
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment
 
 _NOTHING = Decimal(0)

@@ -11,7 +11,7 @@ from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import get_named
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.invoicing.by_cell import CellOfSegment, Measured
-from usage_billing.invoicing.reckoning import carries_minimum, charge_period, is_by_dimension
+from usage_billing.invoicing.reckoning import carries_minimum, charge_period, has_cells
 from usage_billing.metering.boundary import find_moves, parts_beyond
 from usage_billing.metering.budget import Division, divide
 from usage_billing.metering.queries import PeriodTotal
@@ -106,7 +106,7 @@ def _reckon_one(
 ) -> PeriodOfType:
     divisions = divide(agreed, [_NOTHING if total.frozen else total.total for total in totals])
     divisions = [_frozen(total) if total.frozen else one for total, one in zip(totals, divisions, strict=True)]
-    series = series_of(session, {t.id: agreed.period.start for t in totals if t.id}) if is_by_dimension(agreed) else {}
+    series = series_of(session, {t.id: agreed.period.start for t in totals if t.id}) if has_cells(agreed) else {}
     measured = [
         Measured()
         if total.frozen

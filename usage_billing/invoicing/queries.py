@@ -67,14 +67,6 @@ class History:
     charged: dict[Cause, EarlierCharge] = field(default_factory=dict)
     drafted: dict[Cause, DraftItem] = field(default_factory=dict)
 
-    def cells(self) -> dict[int, list[str]]:
-        """The cells of which something was charged or drafted, by summary id, in the order of their names."""
-        found: dict[int, set[str]] = {}
-        for cause in (*self.charged, *self.drafted):
-            if cause.cell:
-                found.setdefault(cause.id, set()).add(cause.cell)
-        return {id: sorted(names) for id, names in found.items()}
-
 
 class StandingInvoice(NamedTuple):
     """An invoice that is not void; ``is_open`` while it is a draft."""

@@ -13,7 +13,7 @@ from usage_billing.core.proration import share_until
 from usage_billing.invoicing.by_cell import ChargeOfSegment, Measured, charge_by_dimension, model_of
 from usage_billing.rating.engine import stored_price
 from usage_billing.rating.groups import Cell, charge_cells
-from usage_billing.rating.pricing.by_dimension import ByDimension
+from usage_billing.rating.pricing.by_dimension import is_by_dimension
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment
 
 
@@ -44,10 +44,9 @@ def charge_period(
     return [ChargeOfSegment(charge) for charge in charge_cells(cells, currency=currency)]
 
 
-def is_by_dimension(agreed: AgreedPeriod, price: Mapping[str, Any] | None = None) -> bool:
-    """Whether a price of the period, or ``price`` in its place, charges by dimension."""
-    prices = [part.price for part in agreed.parts if part.price is not None]
-    return any(ByDimension.name == one["model"] for one in (prices if price is None else [price]))
+def has_cells(agreed: AgreedPeriod) -> bool:
+    """Whether a price of the period charges by dimension."""
+    return any(part.price is not None and is_by_dimension(part.price) for part in agreed.parts)
 
 
 def carries_minimum(agreed: AgreedPeriod, part: AgreedSegment) -> bool:

@@ -1,6 +1,6 @@
-"""Reads what each series of a meter's summaries came to, for prices by dimension."""
+"""Reads what prices by dimension need: what each series of a meter came to, and which values prices name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,7 +9,8 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from usage_billing.rating.pricing.by_dimension import SeriesTotal
+from usage_billing.rating.engine import stored_price
+from usage_billing.rating.pricing.by_dimension import ByDimension, SeriesTotal
 
 _SERIES = text("""
     SELECT w.id, CAST(x.dimensions AS text) AS series, t.total, CAST(d.dimensions AS text) AS dimensions
@@ -26,7 +27,24 @@ _SERIES = text("""
         LIMIT 1
     ) AS d
 """)
+_PRICES = text("""
+    SELECT q.usage_type_id, q.price
+    FROM meters AS m
+    JOIN usage_quotas AS q ON q.usage_type_id = m.usage_type_id
+    WHERE q.price ->> 'model' = 'by_dimension'
+    ORDER BY q.id
+""")
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def named_values(session: Session) -> dict[str, list[Mapping[str, Sequence[Any]]]]:
+    """By meter: of each cell of its prices, the values that it names, by dimension."""
+    found: dict[str, list[Mapping[str, Sequence[Any]]]] = {}
+    for row in session.execute(_PRICES):
+        model = stored_price(row.price).model
+        if isinstance(model, ByDimension):
+            found.setdefault(row.usage_type_id, []).extend(cell.wanted for cell in model.cells)
+    return found
 
 
 def series_of(session: Session, summaries: Mapping[int, datetime]) -> dict[int, list[SeriesTotal]]:

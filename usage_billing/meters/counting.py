@@ -8,6 +8,8 @@ taken back by void number ``voids``, and minus those counted before that voids a
 ``parts``: where in it the meter's own segments begin, and their summaries.
 """
 
+import msgspec
+
 from usage_billing.expressions.expression import number_in_sql
 from usage_billing.expressions.sql import SqlCompiler
 from usage_billing.meters.definition import MAX_DIMENSION, Definition, Function
@@ -91,7 +93,7 @@ _MEASURED = """
         SELECT f.summary, f.series
         FROM fresh AS f
         LEFT JOIN taken_places AS t ON t.summary_id = f.summary
-        WHERE f.place + coalesce(t.places, 0) > :series_limit
+        WHERE f.place + coalesce(t.places, 0) > :series_limit{unnamed}
     ), gained AS MATERIALIZED (
         SELECT k.summary, k.subscription_id, k.bucket, s.series,
             CASE WHEN l.series IS NULL THEN k.dims ELSE CAST('{{"other": true}}' AS jsonb) END AS dims,
@@ -103,6 +105,14 @@ _MEASURED = """
         ) AS s
         GROUP BY 1, 2, 3, 4, 5
     )"""
+
+# A series that a cell of a price names is never lumped: its cell's total would be wrong.
+_UNNAMED = """ AND NOT EXISTS (
+            SELECT
+            FROM keyed AS k
+            CROSS JOIN jsonb_array_elements(CAST(:named AS jsonb)) AS c (wanted)
+            WHERE k.summary = f.summary AND k.series = f.series AND {met}
+        )"""
 
 
 def gained_by(definition: Definition) -> tuple[str, dict[str, str | list[str]]]:
@@ -126,9 +136,23 @@ def gained_by(definition: Definition) -> tuple[str, dict[str, str | list[str]]]:
         fits="".join(f", {_fits(f'd{index}')} AS f{index}" for index in numbers),
         values=f"jsonb_build_array({', '.join(_value(index) for index in numbers)})",
         keys="".join(f", {_value(index)}" for index in numbers),
+        unnamed=_UNNAMED.format(met=" AND ".join(map(_is_named, numbers))) if _named(definition) else "",
     )
     parameters = {**compiler.parameters, "other": OTHER_SERIES}
+    if named := _named(definition):
+        parameters["named"] = named
     return f"{_WORK}, {_SEEN}, {statement}", parameters
+
+
+def _named(definition: Definition) -> str:
+    """What cells of prices name, each as the values wanted in the places of the dimensions; null is any value."""
+    names = [one.name for one in definition.dimensions]
+    cells = [[cell.get(name) for name in names] for cell in definition.named if cell.keys() <= set(names)]
+    return msgspec.json.encode(cells).decode() if cells else ""
+
+
+def _is_named(index: int) -> str:
+    return f"(jsonb_typeof(c.wanted -> {index}) = 'null' OR (c.wanted -> {index}) @> (k.dims -> {index}))"
 
 
 def skipped_in(definition: Definition, *, limit: int) -> tuple[str, dict[str, str | list[str]]]:

@@ -47,13 +47,18 @@ class Dimension:
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A checked definition. ``value`` None is the recording's quantity; ``where`` None counts all recordings."""
+    """A checked definition. ``value`` None is the recording's quantity; ``where`` None counts all recordings.
+
+    ``named`` are the values that cells of prices name, by dimension: series that meet them keep their own whatever
+    ``series_limit`` says.
+    """
 
     function: str
     value: str | None = None
     where: str | None = None
     dimensions: tuple[Dimension, ...] = ()
     series_limit: int = DEFAULT_SERIES
+    named: tuple[Mapping[str, Sequence[Any]], ...] = ()
 
     @cached_property
     def value_expression(self) -> Expression | None:

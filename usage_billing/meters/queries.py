@@ -1,7 +1,7 @@
 """Reads meters: their definitions, what is still to be counted into them, and what they have come to."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageType
 from usage_billing.db.rows import read_rows
+from usage_billing.meters.cells import named_values
 from usage_billing.meters.definition import Definition, Function, stored_dimensions
 from usage_billing.meters.models import Meter, MeterDefinition
 
@@ -136,9 +137,11 @@ def folded_types(session: Session, *, hold: bool = False) -> dict[str, ActiveMet
     meters = session.execute(asked.with_for_update(read=True, of=Meter) if hold else asked).all()
     if not meters:
         return {}
+    named = named_values(session)
     definitions: dict[str, list[tuple[datetime, Definition]]] = {}
     for row in session.scalars(definitions_where()):
-        definitions.setdefault(row.usage_type_id, []).append((row.effective_from, definition_of(row)))
+        definition = replace(definition_of(row), named=tuple(named.get(row.usage_type_id, ())))
+        definitions.setdefault(row.usage_type_id, []).append((row.effective_from, definition))
     return {
         one.usage_type_id: ActiveMeter(
             one.usage_type_id,

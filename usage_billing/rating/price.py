@@ -59,7 +59,8 @@ class Price:
         ``each``: what of the quantity is whose recording's, in the order recorded, for a price that ``reads_each``.
         """
         counted = quantity if self.rounding is None else self.rounding.apply(quantity)
-        found = self.model.lines(counted, recordings=recordings, each=each) if counted else []
+        is_due = counted or isinstance(self.model, ByDimension)  # a cell may have a minimum
+        found = self.model.lines(counted, recordings=recordings, each=each) if is_due else []
         if counted != quantity:
             found.insert(0, Line("{} counted as {}", _NOTHING, _NOTHING, (quantity, counted)))
         if self.discount_percent is None and self.minimum is None and self.maximum is None:

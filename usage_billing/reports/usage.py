@@ -11,8 +11,9 @@ from usage_billing.catalog.queries import quotas_of
 from usage_billing.core.periods import period_at
 from usage_billing.core.spans import Span
 from usage_billing.customers.queries import get_customer
-from usage_billing.invoicing.estimates import PeriodOfType, reckon
+from usage_billing.invoicing.estimates import PeriodOfType, SegmentOfType, reckon
 from usage_billing.metering.queries import PeriodTotal, totals_of
+from usage_billing.rating.pricing.by_dimension import is_by_dimension
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.queries import Contract, contracts_of
 
@@ -20,11 +21,25 @@ _NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UsageCell:
+    """A cell of a price by dimension: what its series came to, its part of the allowance, and what lies beyond.
+
+    One without a name tells what the whole adds to the cells: a discount, a minimum, a maximum.
+    """
+
+    name: str
+    used: Decimal
+    allowance: Decimal
+    overage: Decimal
+    estimated_charge: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsageLine:
     """One usage type of one subscription in one period, or in one segment of a period that is cut.
 
     ``limit`` is the budget of the whole period as it stands under the segment's terms, of which ``used_before`` was
-    used by earlier segments; None: nothing is ever charged.
+    used by earlier segments; None: nothing is ever charged. ``cells`` is None unless the price is by dimension.
     """
 
     subscription_id: str
@@ -40,6 +55,7 @@ class UsageLine:
     currency: str
     period_start: datetime
     period_end: datetime
+    cells: Sequence[UsageCell] | None = None
 
 
 def usage_of_customer(session: Session, customer_id: str, *, now: datetime, span: Span | None) -> list[UsageLine]:
@@ -125,9 +141,23 @@ def _lines(period: PeriodOfType, contract: Contract, begun: datetime | None) -> 
             overage=division.beyond,
             estimated_charge=segment.charge,
             period_end=part.end,
+            cells=_cells(segment) if part.price is not None and is_by_dimension(part.price) else None,
         )
     for counted in period.strays:
         yield _line(counted, contract)
+
+
+def _cells(segment: SegmentOfType) -> list[UsageCell]:
+    return [
+        UsageCell(
+            name=cell.name,
+            used=cell.total,
+            allowance=cell.allowance,
+            overage=cell.beyond,
+            estimated_charge=cell.due,
+        )
+        for cell in segment.cells
+    ]
 
 
 def _line(counted: PeriodTotal, contract: Contract) -> UsageLine:

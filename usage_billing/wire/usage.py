@@ -3,6 +3,18 @@
 from usage_billing.wire.kinds import Currency, Cursor, Flag, Identifier, Instant, Json, Money, Quantity, Text
 from usage_billing.wire.noun import Field, Many, Noun
 
+USAGE_CELL = Noun(
+    "UsageCell",
+    "A cell of a price by dimension; one without a name tells what the whole adds to the cells.",
+    (
+        Field("cell", Text(maximum=128, minimum=0), "Its name; `default` has what meets no other.", attribute="name"),
+        Field("used", Quantity(), "How many units were used."),
+        Field("allowance", Quantity(), "The units of the allowance that fall to it."),
+        Field("overage", Quantity(), "The units beyond those."),
+        Field("estimatedCharge", Money(), "What those would cost if the period ended now."),
+    ),
+)
+
 USAGE_LINE = Noun(
     "UsageLine",
     "One usage type of one subscription in one period, or in one segment of a period that is cut.",
@@ -20,6 +32,7 @@ USAGE_LINE = Noun(
         Field("currency", Currency(), "The currency of the charge."),
         Field("periodStart", Instant(), "When the period begins."),
         Field("periodEnd", Instant(), "When it ends, exclusive."),
+        Field("cells", Many(USAGE_CELL), "Its parts, in a price by dimension; null in any other.", nullable=True),
     ),
 )
 

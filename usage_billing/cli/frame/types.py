@@ -32,6 +32,7 @@ from usage_billing.core.limits import (
 from usage_billing.customers.parties import COUNTRY_RULE, LANGUAGE_RULE, iban_of, is_language
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_FEW = 20  # digits of a whole number that is read as one
 
 
 class IdentifierType(Kind):
@@ -147,12 +148,17 @@ class JsonObjectType(Kind):
 
     name = "json"
 
+    @staticmethod
+    def number(text: str) -> Any:
+        """A number, as it is spelled."""
+        return text
+
     def read(self, text: str) -> dict[str, Any]:
         """The JSON object, with its numbers as text."""
         import json  # late, as help needs none
 
         try:
-            found = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+            found = json.loads(text, parse_float=self.number, parse_int=self.number, parse_constant=str)
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
@@ -160,7 +166,16 @@ class JsonObjectType(Kind):
         return found
 
 
-class PriceOfType(JsonObjectType):
+class ExactJsonType(JsonObjectType):
+    """A JSON object whose numbers are exact decimals, and no texts: a cell of a price may name the number 1 or "1"."""
+
+    @staticmethod
+    def number(text: str) -> int | Decimal:
+        """The number that ``text`` spells; the few digits of a whole one as such."""
+        return int(text) if len(text) <= _FEW and text.lstrip("-").isdigit() else Decimal(text)
+
+
+class PriceOfType(ExactJsonType):
     """A usage type and a price for it."""
 
     name = "type=json"
@@ -209,7 +224,8 @@ BUYER_REFERENCE = NameType(MAX_BUYER_REFERENCE)
 IBAN = IbanType(MAX_IBAN)
 DIGEST = DigestType()
 SOURCE = SourceType()
-PRICE_JSON = JSON_OBJECT = JsonObjectType()
+JSON_OBJECT = JsonObjectType()
+PRICE_JSON = EXACT_JSON = ExactJsonType()
 PRICE_OF = PriceOfType()
 PRICE = DecimalType(maximum=MAX_PRICE)
 METHOD = NameType(MAX_METHOD)

@@ -12,7 +12,7 @@ from usage_billing.cli.frame.database import actor, connected, reading
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_rows, wide_option
 from usage_billing.cli.frame.times import LOCAL_TIME, in_zone
-from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT, NEW_IDENTIFIER, PRICE
+from usage_billing.cli.frame.types import EXACT_JSON, IDENTIFIER, NEW_IDENTIFIER, PRICE
 from usage_billing.cli.nouns.subscription_changes import COMMANDS, print_subscription
 from usage_billing.core.clock import utc_now
 from usage_billing.core.limits import LONGEST_MONTH
@@ -53,7 +53,7 @@ def command() -> None:
 @click.option(
     "--quota",
     "quotas",
-    type=JSON_OBJECT,
+    type=EXACT_JSON,
     multiple=True,
     help='A quota of its own, such as \'{"usageType": "report", "monthlyLimit": "1000", "unitPrice": "0.50"}\'.',
 )

@@ -11,6 +11,7 @@ from usage_billing.catalog.queries import get_named
 from usage_billing.catalog.service import NewUsageType, add_usage_type
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.db.clock import database_now
+from usage_billing.flows.administration.check_cells import check_dimensions_kept
 from usage_billing.flows.administration.manage_catalog import change_usage_type, create_usage_type
 from usage_billing.meters.asked import MeterChanges, NewMeter
 from usage_billing.meters.models import Meter, MeterDefinition
@@ -66,7 +67,8 @@ def change_meter(
     """Store the next definition of a meter; what was counted stays as it is.
 
     It holds for periods that begin from ``effective_from`` on. Raises NotFound, InvalidInput, and Conflict for a
-    meter that is retired, or where a period that it would hold for is counted already.
+    meter that is retired, where a period that it would hold for is counted already, or where it lacks a dimension that
+    a price names.
     """
     _get_meter(session, usage_type_id)
     last = session.scalars(definitions_where(usage_type_ids=[usage_type_id]).limit(1)).one()
@@ -77,6 +79,7 @@ def change_meter(
         message = f"must not be before that of version {last.version}"
         raise InvalidInput.field("/effectiveFrom", message, code="out_of_range")
     definition = changes.applied_to(definition_of(last))
+    check_dimensions_kept(session, usage_type_id, definition, since=since)
     if is_folded_from(session, usage_type_id, since):
         message = "usage of a period that begins later is counted already; name a later moment"
         raise Conflict(message, code="usage_later")

@@ -15,6 +15,7 @@ from usage_billing.catalog.service import NewQuota
 from usage_billing.core.choices import Effective
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.flows.administration.agree import PLAIN, AgreedChange, Precaution, enter, look
+from usage_billing.flows.administration.check_cells import check_cells
 from usage_billing.flows.administration.dearer import Alter
 from usage_billing.flows.administration.effect import (
     Scope,
@@ -55,6 +56,7 @@ def give_own_quotas(
         named.add(own.usage_type)
         new = own.of(plan_id=subscription.plan_id, subscription_id=subscription.id)
         try:
+            check_cells(session, new.usage_type, new.price, now=now, lock=True)
             quota = service.add_quota_version(session, new, now=now, holds_from=subscription.started_at)
         except InvalidInput as error:
             raise error.below(f"/quotas/{index}") from error
@@ -166,6 +168,7 @@ def _next_own(session: Session, new: NewQuota, owner: str, *, precaution: Precau
     scope = Scope(plan_id=plan_id, usage_type=new.usage_type, subscription_id=owner)
     effective = new.effective or _own_default(session, new)
     asked, at = replace(new, effective=effective), _own_moment(session, scope, effective, now=now)
+    check_cells(session, new.usage_type, new.price, now=now, lock=not precaution.dry_run)
     quota = service.next_quota_version(session, asked, now=now, holds_from=at, lock=not precaution.dry_run)
     alter = with_version(quota, now=now)
     if isinstance(effective, datetime):

@@ -15,6 +15,7 @@ from usage_billing.catalog.service import NewQuota
 from usage_billing.core.choices import Effective
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.administration.agree import PLAIN, Precaution
+from usage_billing.flows.administration.check_cells import check_cells
 from usage_billing.flows.administration.effect import (
     EVER,
     Scope,
@@ -106,6 +107,7 @@ def _next_version(session: Session, new: NewQuota, *, now: datetime, lock: bool)
         check_not_invoiced(session, scope, since=at, kinds=_USAGE)
     elif effective == Effective.START:
         check_not_invoiced(session, scope, since=EVER, kinds=_USAGE)
+    check_cells(session, new.usage_type, new.price, now=now, lock=lock)
     quota = service.next_quota_version(session, new, now=now, holds_from=at, lock=lock)
     since, alter = EVER if effective == Effective.START else at or now, with_version(quota, now=now)
     if isinstance(effective, datetime):

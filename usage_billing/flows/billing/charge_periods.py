@@ -13,11 +13,11 @@ from typing import Any
 from usage_billing.core.periods import Period
 from usage_billing.invoicing.builder import Basis
 from usage_billing.invoicing.by_cell import CellOfSegment, Measured
-from usage_billing.invoicing.reckoning import charge_period, is_by_dimension
+from usage_billing.invoicing.reckoning import charge_period, has_cells
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.rating.engine import stored_price
 from usage_billing.rating.groups import CellCharge
-from usage_billing.rating.pricing.by_dimension import SeriesTotal
+from usage_billing.rating.pricing.by_dimension import SeriesTotal, is_by_dimension
 from usage_billing.subscriptions.agreement import AgreedPeriod
 
 ReadParts = Callable[[Sequence[UnratedSummary]], Mapping[int, Sequence[Decimal]]]
@@ -82,7 +82,7 @@ def bases_of(
 
 
 def _looks_inside(agreed: AgreedPeriod) -> bool:
-    return _reads_each(agreed) or is_by_dimension(agreed)
+    return _reads_each(agreed) or has_cells(agreed)
 
 
 def _reads_each(agreed: AgreedPeriod) -> bool:
@@ -94,7 +94,7 @@ def _reckon(period: _Period, parts: ReadParts, series: ReadSeries, bases: Bases)
     here = [period.summaries.get(part.start) for part in agreed.parts]
     each = parts(list(period.summaries.values())) if _reads_each(agreed) else {}
     counted: Mapping[int, Sequence[SeriesTotal]] = {}
-    if is_by_dimension(agreed):
+    if has_cells(agreed):
         counted = series({summary.id: agreed.period.start for summary in period.summaries.values()})
     measured = [
         Measured(
@@ -114,7 +114,7 @@ def _reckon(period: _Period, parts: ReadParts, series: ReadSeries, bases: Bases)
             continue
         if found.charge is not None:
             bases.whole[summary.id] = _basis(found.charge, part.price)
-        if is_by_dimension(agreed, part.price):
+        if is_by_dimension(part.price):
             bases.cells[summary.id] = [_cell(cell) for cell in found.cells]
 
 

@@ -18,7 +18,7 @@ from usage_billing.invoicing.items import NewItem, fee_item, usage_item
 from usage_billing.invoicing.queries import Cause, History, fee_cause, summary_cause
 from usage_billing.invoicing.wording import days_of
 from usage_billing.metering.unrated import UnratedSummary
-from usage_billing.rating.pricing.by_dimension import WHOLE
+from usage_billing.rating.pricing.priced_cell import WHOLE
 from usage_billing.subscriptions.agreement import fee_parts
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import BilledSubscription
@@ -84,7 +84,7 @@ def by_cell(
 
     A cell of which something was charged, and which the price lacks by now, is claimed too: nothing is due for it.
     """
-    charged = history.cells()
+    charged = _cells_before(history)
     for claim in claims:
         id = claim.summary.id
         here = cells.get(id)
@@ -104,6 +104,15 @@ def by_cell(
             if name not in known:
                 nothing = replace(claim.summary, total=_NOTHING, allowance=None, beyond_limit=_NOTHING, beyond_events=0)
                 yield replace(claim, summary=nothing, basis=None, cell=name)
+
+
+def _cells_before(history: History) -> dict[int, list[str]]:
+    """The cells of which something was charged or drafted, by summary id, in the order of their names."""
+    found: dict[int, set[str]] = {}
+    for cause in (*history.charged, *history.drafted):
+        if cause.cell:
+            found.setdefault(cause.id, set()).add(cause.cell)
+    return {id: sorted(names) for id, names in found.items()}
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from usage_billing.core.decimals import EXACT
 from usage_billing.expressions import expression
 from usage_billing.expressions.python import Metadata
 from usage_billing.expressions.values import NULL
-from usage_billing.reports.verify.cells import cell_of, has_cells
+from usage_billing.reports.verify.cells import DEFAULT, cell_of, has_cells
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.periods import Follows
 from usage_billing.reports.verify.proof import Proof, Sums, shown
@@ -30,6 +30,7 @@ _DEFINITION = text("""
     LIMIT 1
 """)
 _METER = text("SELECT * FROM meters WHERE usage_type_id = :meter")
+_PRICES = text("SELECT price FROM usage_quotas WHERE usage_type_id = :meter AND price ->> 'model' = 'by_dimension'")
 _FOLDS = text("""
     SELECT f.*
     FROM meter_folds AS f
@@ -100,6 +101,7 @@ class MeterProof(Proof):
         self._in_buckets: _Counted = (0, NOTHING)
         self._limit = 0
         self._kept: set[str] | None = None
+        self._unnamed: set[str] = set()
 
     def expect(self, item: Any) -> None:
         """Count for ``item`` too, as far as it says."""
@@ -120,8 +122,13 @@ class MeterProof(Proof):
         self._tally.sources = {id: (row.folded, row.folded_voids) for id, row in folds.items()}
         self._limit = definition.series_limit
         measure = _Measure(definition)
+        prices = list(session.scalars(_PRICES, asked))
         for row in session.execute(_TOTALS, {**asked, "summary": summary.id}):
-            self._stored[_text(_any.decode(row.dimensions or "null"))] = (row.events, row.total)
+            series = _any.decode(row.dimensions or "null")
+            self._stored[_text(series)] = (row.events, row.total)
+            values = dict(zip(measure.names, series, strict=True)) if isinstance(series, list) else {}
+            if all(cell_of(price, values) == DEFAULT for price in prices):
+                self._unnamed.add(_text(series))
         if _text({"other": True}) in self._stored:
             self._kept = set(self._stored)
         self._stored = {series: one for series, one in self._stored.items() if one != (0, NOTHING)}
@@ -166,7 +173,7 @@ class MeterProof(Proof):
         for series in sorted(self._stored.keys() | self._series.keys() if other not in self._stored else ()):
             if self._stored.get(series) != self._series.get(series):
                 yield self.differs("meter_series", f"its series {series} is not what its usage gives")
-        if len(self._stored.keys() - {other}) > self._limit:
+        if len(self._unnamed - {other}) > self._limit:
             yield self.differs("meter_series", f"it has more than {self._limit} series")
         if other in self._stored:
             yield from self._lumped(other)
@@ -199,7 +206,7 @@ class _Measure:
         self._counts = definition.function == "count"
         self._value = None if definition.value is None else expression.number(definition.value)
         self._where = None if definition.condition is None else expression.condition(definition.condition)
-        self._names = [one["as"] for one in definition.dimensions]
+        self.names = [one["as"] for one in definition.dimensions]
         self._dimensions: list[Callable[[Metadata], Any]] = [
             expression.anything(one["value"]).evaluate for one in definition.dimensions
         ]
@@ -215,7 +222,7 @@ class _Measure:
         if value is None:
             return None
         values = [_dimension(evaluate(metadata)) for evaluate in self._dimensions]
-        return value, _text(values), dict(zip(self._names, values, strict=True))
+        return value, _text(values), dict(zip(self.names, values, strict=True))
 
 
 def _place(fold: Any, occurred_at: datetime) -> int | None:
