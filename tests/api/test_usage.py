@@ -53,6 +53,7 @@ def test_overage_is_what_lies_beyond_the_limit(engine: Engine, reader: FlaskClie
             "currency": "USD",
             "periodStart": NOVEMBER[0],
             "periodEnd": NOVEMBER[1],
+            "cells": None,
         }
     ]
     assert usage(reader, "subscription/sub456") == usage(reader)
