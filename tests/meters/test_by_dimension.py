@@ -1,6 +1,7 @@
 """Prices by dimension: each cell is charged by its own price, once; explained, and verified by other code."""
 
 import json
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,12 +14,18 @@ from tests.factories import make_recording, make_world, record
 from tests.factories.meters import make_meter
 from tests.support.billing import bill
 from usage_billing.catalog.service import NewQuota, add_quota_version
+from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.administration.define_quota import define_quota
+from usage_billing.flows.administration.manage_meters import change_meter
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.metering.recording import Recording
+from usage_billing.meters.asked import MeterChanges
 from usage_billing.reports.explain import explain
+from usage_billing.reports.usage import usage_of_customer
 from usage_billing.reports.verify.books import find_differences
+from usage_billing.reports.what_if import Question, what_if
 
 MAY, JUNE, JULY = (datetime(2026, month, 15, tzinfo=UTC) for month in (5, 6, 7))
 LATE = datetime(2026, 7, 20, tzinfo=UTC)
@@ -161,3 +168,166 @@ def test_values_that_a_price_names_keep_their_own_series(engine: Engine) -> None
             '{"other": true}',
         ]
         assert list(find_differences(session)) == []
+
+
+UNIT = {"model": "per_unit", "unitPrice": "0.01"}
+BY_MODEL = {
+    "model": "by_dimension",
+    "cells": [
+        {"name": "GPT", "when": {"model": "gpt"}, "price": UNIT, "limit": "100"},
+        {"name": "llama", "when": {"model": "llama"}, "price": UNIT | {"minimumAmount": "3"}, "limit": "50"},
+    ],
+    "default": {"model": "package", "packageSize": "100", "packagePrice": "2"},
+    "allowance": "limit",
+}
+
+
+def define(engine: Engine, price: dict[str, Any], *, now: datetime, limit: int = 0, **given: Any) -> None:
+    new = NewQuota(plan_id="business", usage_type="tokens", limit=Decimal(limit), price=price, **given)
+    with transaction(engine) as session:
+        define_quota(session, new, actor="a test", now=now)
+
+
+def test_each_cell_may_have_its_own_limit(books: Engine) -> None:
+    price_it(books, BY_MODEL, limit=0)
+    with transaction(books) as session:
+        record(session, call(400), call(60, "llama"), call(30, "other"))
+        [line] = [
+            one for one in usage_of_customer(session, "user123", now=JUNE, span=None) if one.usage_type == "tokens"
+        ]
+        assert line.cells is not None
+    bill(books, LATE)
+    assert [item for item in items(books) if item[3]] == [
+        ("finalized", "usage", "GPT", 300, 3),
+        ("finalized", "usage", "llama", 10, 3),
+        ("finalized", "usage", "default", 30, 2),
+    ]
+
+
+def test_what_the_whole_adds_is_an_item_of_its_own(books: Engine) -> None:
+    price_it(books, PRICE | {"minimumAmount": "20", "discountPercent": "50"})
+    with transaction(books) as session:
+        record(session, call(1500))
+    bill(books, LATE)
+    june = [item for item in items(books) if item[4] != 20]
+    assert june == [("finalized", "usage", "GPT", 500, 10), ("finalized", "usage", "", 0, 10)]
+    with transaction(books) as session:
+        record(session, call(5000, now=LATE))
+        whole = session.scalars(select(UsageInvoiceItem).where(UsageInvoiceItem.cell == "").limit(1)).all()
+        texts = {item.description for item in whole if item.usage_type_id == "tokens"}
+        assert all("raised to the minimum of 20.00" in text for text in texts)
+    bill(books, LATE)
+    # 500 x 0.02 + 5000 x 0.01 are 60.00; half of it is 30.00.
+    assert items(books)[-2:] == [("draft", "adjustment", "GPT", 5000, 50), ("draft", "adjustment", "", 0, -40)]
+
+
+def test_cells_that_the_next_price_lacks_come_back(books: Engine) -> None:
+    price_it(books, PRICE, limit=0)
+    with transaction(books) as session:
+        record(session, call(300), call(100, direction="out"), call(20, "llama"))
+    bill(books, JUNE)
+    assert [item[2] for item in items(books)] == ["{out} %s", "GPT", "default"]
+    other = [{"name": "GPT", "when": {"model": "gpt"}, "price": UNIT}]
+    define(books, PRICE | {"cells": other}, now=JUNE, effective="period", reprice_usage=True)
+    bill(books, JUNE)
+    assert [item[2:4] for item in items(books)] == [("GPT", 400), ("default", 20)]
+    bill(books, LATE)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_terms_and_usage_stay_right(books: Engine, seed: int) -> None:
+    """``verify`` has an arithmetic of its own, and finds nothing after each run."""
+    rng = random.Random(seed)
+    ways = [
+        (PRICE, 500),
+        (PRICE | {"allowance": "in_proportion"}, 333),
+        (PRICE | {"minimumAmount": "40", "maximumAmount": "55"}, 100),
+        (BY_MODEL, 0),
+        (BY_MODEL | {"discountPercent": "12.5"}, 0),
+        (UNIT | {"minimumAmount": "5"}, 200),
+    ]
+    price_it(books, ways[seed][0], limit=ways[seed][1])
+    made: list[Recording] = []
+    for day in (5, 12, 19, 26):
+        now = datetime(2026, 6, day, tzinfo=UTC)
+        with transaction(books) as session:
+            models, quantities = ("gpt", "gpt-mini", "llama", None), (1, 77, 150, 333, "0.333", -20)
+            new = [
+                call(rng.choice(quantities), rng.choice(models), rng.choice(("in", "out")), at=now, now=now)
+                for _ in range(6)
+            ]
+            record(session, *new)
+            made += new
+            void_usage(session, made.pop(rng.randrange(len(made))).id, reason="a mistake", actor="a test", now=now)
+        if rng.random() < 0.7:
+            price, limit = rng.choice(ways)
+            define(books, price, now=now, limit=limit, effective="now", reprice_usage=True)
+        bill(books, now)
+        with read_only(books) as session:
+            assert [str(found) for found in find_differences(session)] == []
+    bill(books, LATE)
+    with transaction(books) as session:
+        record(session, *(call(250, model, at=JUNE, now=LATE) for model in ("gpt", "llama")))
+    bill(books, LATE)
+
+
+def test_what_if_tells_cells_apart(books: Engine) -> None:
+    price_it(books, UNIT, limit=0)
+    with transaction(books) as session:
+        record(session, call(100), call(900, direction="out"), call(50, "llama"))
+    months = {"start": datetime(2026, 6, 1, tzinfo=UTC), "end": datetime(2026, 7, 1, tzinfo=UTC)}
+    with read_only(books) as session:
+        [row] = what_if(session, Question(prices={"tokens": PRICE}, **months))
+        assert (row.actual, row.hypothetical) == (Decimal("10.50"), Decimal("92.05"))
+        strange = PRICE | {"cells": [{"name": "x", "when": {"colour": "red"}, "price": UNIT}]}
+        for name, price in (("tokens", strange), ("assessment", PRICE)):
+            with pytest.raises(InvalidInput):
+                what_if(session, Question(prices={name: price}, **months))
+
+
+def test_what_a_meter_cannot_have_is_refused(books: Engine) -> None:
+    strange = PRICE | {"cells": [{"name": "x", "when": {"colour": "red"}, "price": UNIT}]}
+    for usage_type, price, limit, pointer in (
+        ("tokens", strange, 0, "/price/cells/0"),
+        ("assessment", PRICE, 0, "/price/model"),
+        ("tokens", BY_MODEL, 5, "/monthlyLimit"),
+    ):
+        new = NewQuota(plan_id="business", usage_type=usage_type, limit=Decimal(limit), price=price)
+        with pytest.raises(InvalidInput) as refused, transaction(books) as session:
+            define_quota(session, new, actor="a test", now=JUNE)
+        assert [one.pointer for one in refused.value.fields] == [pointer]
+
+
+def test_a_dimension_that_a_price_names_cannot_go(books: Engine) -> None:
+    """Another system's edit of a meter turned 1.00 into 1,000.00."""
+    define(books, PRICE, now=JUNE)
+    for dimensions in (["direction"], [], ["model", {"as": "way", "value": "direction"}]):
+        changes = MeterChanges(given={"dimensions": dimensions}, effective_from=LATE)
+        with pytest.raises(Conflict, match="quotas") as refused, transaction(books) as session:
+            change_meter(session, "tokens", changes, actor="a test", now=JULY)
+        assert refused.value.code == "dimension_in_use"
+    with transaction(books) as session:
+        kept = MeterChanges(given={"dimensions": ["direction", "model", "size"]}, effective_from=LATE)
+        change_meter(session, "tokens", kept, actor="a test", now=JULY)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind"),
+    [
+        ("UPDATE usage_invoice_items SET amount = amount + 1 WHERE cell = 'GPT'", "item_amount"),
+        ("UPDATE usage_invoice_items SET cell = 'other' WHERE cell = 'GPT'", "item_total"),
+        ("DELETE FROM usage_invoice_items WHERE cell = 'GPT'", "summary_charged"),
+    ],
+)
+def test_verify_finds_what_is_spoilt(engine: Engine, spoil: str, kind: str) -> None:
+    with transaction(engine) as session:
+        make_world(session, limit=None)
+        make_meter(session, value="tokens", dimensions=["model", "direction"])
+    price_it(engine, PRICE, limit=0)
+    with transaction(engine) as session:
+        record(session, call(700), call(800, "llama"))
+    bill(engine, JUNE)
+    with transaction(engine) as session:
+        assert list(find_differences(session)) == []
+        session.execute(text(spoil))
+        assert kind in {found.kind for found in find_differences(session)}

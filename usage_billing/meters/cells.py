@@ -9,6 +9,8 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.core.errors import InvalidInput
+from usage_billing.meters.definition import Definition
 from usage_billing.rating.engine import stored_price
 from usage_billing.rating.pricing.by_dimension import ByDimension, SeriesTotal
 
@@ -62,3 +64,29 @@ def series_of(session: Session, summaries: Mapping[int, datetime]) -> dict[int, 
 def _values(names: list[str], series: Any) -> dict[str, Any]:
     """The values by name; the series beyond the limit have none."""
     return dict(zip(names, series, strict=True)) if isinstance(series, list) else {}
+
+
+def check_named(
+    definitions: Sequence[tuple[datetime, Definition]],
+    model: ByDimension,
+    usage_type: str,
+    *,
+    since: datetime,
+    pointer: str = "/price",
+) -> None:
+    """Raises InvalidInput for a dimension that a cell names and a definition in force from ``since`` on lacks.
+
+    ``definitions`` are a meter's, the newest first; a usage type that is none has no dimensions.
+    """
+    if not definitions:
+        message = f"{usage_type} is no meter, and has no dimensions"
+        raise InvalidInput.field(f"{pointer}/model", message, code="not_supported")
+    for begins, definition in definitions:
+        known = {one.name for one in definition.dimensions}
+        for index, cell in enumerate(model.cells):
+            for name in cell.wanted:
+                if name not in known:
+                    message = f"{usage_type} has no dimension {name}; it has {', '.join(sorted(known)) or 'none'}"
+                    raise InvalidInput.field(f"{pointer}/cells/{index}", message, code="unknown")
+        if begins <= since:
+            break

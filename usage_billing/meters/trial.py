@@ -24,6 +24,11 @@ class Trial:
     refusals: list[str]
 
 
+def series_values(definition: Definition, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by dimension of the series that a recording with this metadata comes to; numbers are exact."""
+    return {one.name: _scalar(one.expression.evaluate(metadata)) for one in definition.dimensions}
+
+
 def try_out(
     definition: Definition,
     metadata: Mapping[str, Any],
@@ -66,6 +71,12 @@ def _value(definition: Definition, metadata: Mapping[str, Any], quantity: Decima
     if definition.function == Function.COUNT:
         return Decimal(1)
     return quantity if definition.value_expression is None else definition.value_expression.number(metadata)
+
+
+def _scalar(value: Any) -> Any:
+    """A dimension's value; null where there is none, or none that fits."""
+    shown = _shown(value)
+    return shown if shown is None or isinstance(value, bool | str) else Decimal(value)
 
 
 def _shown(value: Any) -> str | bool | None:

@@ -21,9 +21,11 @@ from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import Period, period_at
 from usage_billing.metering.queries import frozen_allowances
+from usage_billing.meters.cells import check_named
 from usage_billing.meters.queries import ActiveMeter, active_meters
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import stored_price
+from usage_billing.rating.pricing.by_dimension import ByDimension
 from usage_billing.reports.what_if_charges import History, charged_until
 from usage_billing.reports.what_if_events import events_of
 from usage_billing.subscriptions.agreement import fee_parts
@@ -104,7 +106,11 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
 def _meters(session: Session, question: Question) -> dict[str, ActiveMeter]:
     meters = active_meters(session)
     for name, price in question.prices.items():
-        if name in meters and stored_price(price).model.counts_recordings:
+        model = stored_price(price).model
+        if isinstance(model, ByDimension):
+            known = meters[name].definitions if name in meters else ()
+            check_named(known, model, name, since=question.start, pointer=f"/price/{name}")
+        if name in meters and model.counts_recordings:
             message = f"{name} is a meter, and this price charges recordings one by one"
             raise InvalidInput.field(f"/price/{name}", message, code="not_supported")
     return meters

@@ -1,7 +1,7 @@
 """What usage comes to up to an instant, under any terms: whole periods, reckoned by the rules that bill. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,11 +13,12 @@ from usage_billing.invoicing.reckoning import charge_period
 from usage_billing.metering.budget import divide
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.rating.engine import rate, stored_price
+from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
 from usage_billing.subscriptions.lifecycle import Timeline
 
-Event = tuple[str, datetime, Decimal]
-"""(usage type, when it occurred, quantity)."""
+Event = tuple[str, datetime, Decimal, Mapping[str, Any]]
+"""(usage type, when it occurred, quantity, what it is by the dimensions of a meter)."""
 
 _NOTHING = Decimal(0)
 
@@ -50,6 +51,7 @@ class _Period:
     usage_type: str
     agreed: AgreedPeriod
     used: list[list[Decimal]] = field(default_factory=list)
+    series: list[list[SeriesTotal]] = field(default_factory=list)
 
 
 def charged_until(history: History, until: datetime) -> Decimal:
@@ -61,12 +63,13 @@ def _periods(history: History, until: datetime) -> Iterator[_Period]:
     found: dict[tuple[str, datetime, datetime], _Period] = {}
     for usage_type, begins in _beginnings(history, until):
         _at(found, history, usage_type, begins)
-    for usage_type, occurred_at, quantity in history.events:
+    for usage_type, occurred_at, quantity, values in history.events:
         period = _at(found, history, usage_type, occurred_at) if occurred_at < until else None
         if period is not None:
             parts = period.agreed.parts
             index = next(n for n, part in enumerate(parts) if part.start <= occurred_at < part.end)
             period.used[index].append(quantity)
+            period.series[index].append(SeriesTotal(values, quantity))
     return iter(found.values())
 
 
@@ -95,7 +98,7 @@ def _at(
         agreed = agreed_period(history.timeline, history.quotas, history.subscription_id, usage_type, instant)
         if agreed is None:
             return None
-        found[key] = _Period(usage_type, agreed, [[] for _ in agreed.parts])
+        found[key] = _Period(usage_type, agreed, [[] for _ in agreed.parts], [[] for _ in agreed.parts])
     return found[key]
 
 
@@ -109,7 +112,10 @@ def _charge(period: _Period, history: History, until: datetime) -> Decimal:
     # A frozen segment is divided at its own allowance and charged by itself, apart from its period.
     counted = [[] if kept else used for used, kept in zip(parted, frozen, strict=True)]
     divisions = divide(period.agreed, [sum_of(used) for used in counted])
-    measured = [_measure(used, division.allowance) for used, division in zip(counted, divisions, strict=True)]
+    measured = [
+        replace(_measure(used, division.allowance), allowance=division.allowance, series=series)
+        for used, division, series in zip(counted, divisions, period.series, strict=True)
+    ]
     price = history.prices.get(period.usage_type)
     charges = charge_period(period.agreed, measured, currency=history.currency, price=price)
     dues: list[Decimal] = []

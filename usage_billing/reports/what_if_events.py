@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from usage_billing.core.periods import Period
 from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.meters.queries import ActiveMeter
-from usage_billing.meters.trial import counted_value
+from usage_billing.meters.trial import counted_value, series_values
 from usage_billing.reports.what_if_charges import Event
 from usage_billing.subscriptions.lifecycle import Timeline
 
@@ -48,7 +48,7 @@ def events_of(
     )
     found: list[Event] = []
     for row in rows:
-        found.append((row.usage_type_id, row.occurred_at, row.quantity))
+        found.append((row.usage_type_id, row.occurred_at, row.quantity, {}))
         if row.usage_type_id in metered:
             found += _metered(row, metered[row.usage_type_id], line)
     return found
@@ -60,6 +60,7 @@ def _metered(row: Any, meters: list[ActiveMeter], line: Timeline) -> Iterator[Ev
     for meter in meters:
         if row.occurred_at < meter.since or (meter.retired_at is not None and row.recorded_at >= meter.retired_at):
             continue
-        value = counted_value(meter.definition_of(start), metadata, row.quantity)
+        definition = meter.definition_of(start)
+        value = counted_value(definition, metadata, row.quantity)
         if value is not None:
-            yield (meter.usage_type_id, row.occurred_at, value)
+            yield (meter.usage_type_id, row.occurred_at, value, series_values(definition, metadata))

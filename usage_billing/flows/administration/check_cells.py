@@ -7,7 +7,8 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageQuota
-from usage_billing.core.errors import Conflict, InvalidInput
+from usage_billing.core.errors import Conflict
+from usage_billing.meters.cells import check_named
 from usage_billing.meters.definition import Definition
 from usage_billing.meters.queries import folded_types
 from usage_billing.rating.engine import stored_price
@@ -24,17 +25,8 @@ def check_cells(session: Session, usage_type: str, price: dict[str, Any], *, now
     """
     model = parse_price(price).model
     meter = folded_types(session, hold=lock).get(usage_type) if isinstance(model, ByDimension) else None
-    if meter is None or not isinstance(model, ByDimension):
-        return
-    for since, definition in meter.definitions:
-        known = {one.name for one in definition.dimensions}
-        for index, cell in enumerate(model.cells):
-            for name in cell.wanted:
-                if name not in known:
-                    message = f"{usage_type} has no dimension {name}; it has {', '.join(sorted(known)) or 'none'}"
-                    raise InvalidInput.field(f"/price/cells/{index}", message, code="unknown")
-        if since <= now:
-            break
+    if isinstance(model, ByDimension) and meter is not None:
+        check_named(meter.definitions, model, usage_type, since=now)
 
 
 def check_dimensions_kept(session: Session, usage_type: str, definition: Definition, *, since: datetime) -> None:

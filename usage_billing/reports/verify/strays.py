@@ -48,11 +48,29 @@ _CHECKS = (
             SELECT y.*, t.bills_at FROM usage_invoice_items AS y JOIN usage_summaries AS t ON t.id = y.summary_id
             WHERE y.kind = 'usage' AND NOT t.frozen
         ) AS n ON n.invoice_id = x.invoice_id AND n.usage_type_id = x.usage_type_id AND n.price = x.price
-            AND n.bills_at = s.bills_at AND n.period_start < x.period_start
+            AND n.bills_at = s.bills_at AND n.period_start < x.period_start AND n.cell = x.cell
         WHERE x.kind = 'usage' AND NOT s.frozen AND NOT (i.status = 'draft' AND s.to_rate)
+            AND NOT (x.cell = '' AND x.price ->> 'model' = 'by_dimension')
             AND (CAST(:only AS text) IS NULL OR s.subscription_id = :only)
         GROUP BY x.id, x.before_quantity, x.before_recordings HAVING x.before_quantity <> coalesce(sum(n.billable), 0)
             OR x.before_recordings <> coalesce(sum(n.billable_events), 0)
+        """,
+    ),
+    (
+        "item_before",
+        "item",
+        "what it says all cells came to is not the sum of their items",
+        """
+        SELECT x.id FROM usage_invoice_items AS x JOIN usage_summaries AS s ON s.id = x.summary_id
+        JOIN invoices AS i ON i.id = x.invoice_id LEFT JOIN (
+            SELECT y.*, t.bills_at FROM usage_invoice_items AS y JOIN usage_summaries AS t ON t.id = y.summary_id
+            WHERE y.kind = 'usage' AND y.cell <> ''
+        ) AS n ON n.invoice_id = x.invoice_id AND n.usage_type_id = x.usage_type_id AND n.price = x.price
+            AND n.bills_at = s.bills_at AND n.period_start <= x.period_start
+        WHERE x.kind = 'usage' AND NOT (i.status = 'draft' AND s.to_rate)
+            AND x.cell = '' AND x.price ->> 'model' = 'by_dimension'
+            AND (CAST(:only AS text) IS NULL OR s.subscription_id = :only)
+        GROUP BY x.id, x.before_quantity HAVING x.before_quantity <> coalesce(sum(n.amount), 0)
         """,
     ),
     (
