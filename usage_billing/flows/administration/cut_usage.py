@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.core.decimals import EXACT, sum_of
-from usage_billing.invoicing.reckoning import Measured, charge_period
+from usage_billing.invoicing.by_cell import Measured
+from usage_billing.invoicing.reckoning import charge_period
 from usage_billing.metering.budget import divide
 from usage_billing.metering.queries import PeriodTotal
 from usage_billing.metering.split import beyond_of_next
@@ -40,7 +41,7 @@ def cut_charges(
     divisions = divide(agreed, [sum_of(found) for found in quantities])
     measured = [_measured(found, division.allowance) for found, division in zip(quantities, divisions, strict=True)]
     charges = charge_period(agreed, measured, currency=contract.currency)
-    due = sum_of(charge.due for charge in charges if charge is not None)
+    due = sum_of(charge.due for charge in charges)
     return {agreed.period.start: (due, any(part.quota is not None for part in agreed.parts))}
 
 
