@@ -220,6 +220,17 @@ def test_usage_after_the_moment_is_taken_back_where_that_is_asked(
     assert count(engine, "audit_log WHERE action = 'usage.voided_later'") == 1
 
 
+@pytest.mark.parametrize("more", [{}, {"dryRun": True}])
+def test_more_than_one_transaction_takes_is_not_taken_back(
+    admin: FlaskClient, engine: Engine, ahead: datetime, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("usage_billing.flows.recording.void_later.MOST", 1)
+    answer = admin.post(f"{SUB}/pause", json={"at": "2026-11-14T00:00:00Z", "laterUsage": "void"} | more)
+    assert (answer.status_code, answer.json["code"]) == (409, "usage_later")
+    assert "2 recordings" in answer.json["detail"]
+    assert count(engine, "usage_voids") == 0
+
+
 def test_only_what_a_pause_covers_is_in_its_way(plans: None, admin: FlaskClient, engine: Engine, now: datetime,
                                                 clock: Clock) -> None:  # fmt: skip
     """A resumption that is known already ends it."""

@@ -27,6 +27,7 @@ CHANGES = [
     "UPDATE fee_charges SET amount = amount + 1 WHERE id = (SELECT min(id) FROM fee_charges)",
     "UPDATE fee_charges SET period_end = period_end - interval '1 hour'",
     "DELETE FROM usage_invoice_items WHERE fee_id = (SELECT max(id) FROM fee_charges)",
+    "DELETE FROM usage_invoice_items WHERE summary_id IS NOT NULL",
     "UPDATE usage_invoice_items SET amount = amount + 1 WHERE kind = 'adjustment'",
     "UPDATE usage_invoice_items SET charged_before = charged_before + 1 WHERE fee_id IS NOT NULL",
     "UPDATE usage_invoice_items SET billable = billable + 1 WHERE summary_id IS NOT NULL",

@@ -138,6 +138,10 @@ def test_usage_on_both_sides_counts_toward_the_one_minimum(house: House) -> None
     house.bill(JULY + LATER)
     # 60.00 x 2/3 are 40.00: the first part is raised to it, and what comes later only adds what exceeds it.
     assert final(house) == [("usage", Decimal(10)), ("usage", Decimal(10)), ("usage", Decimal(40))]
+    # What comes later of the group of A goes on after its first part, and nothing of B lies between them.
+    columns = "before_quantity, before_recordings, before_amount, amount"
+    stored = rows(house.engine, f"SELECT {columns} FROM usage_invoice_items ORDER BY period_start")
+    assert [tuple(row) for row in stored[:3]] == [(0, 0, 0, 40), (0, 0, 0, 10), (15, 1, 40, 10)]
 
 
 LEFT: list[tuple[str, str, dict[str, Any], str]] = [

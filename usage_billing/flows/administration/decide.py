@@ -13,6 +13,7 @@ from usage_billing.core.periods import Period
 from usage_billing.flows.administration.situation import Situation, When
 from usage_billing.flows.billing.agreements import changed_agreements, read_agreements
 from usage_billing.flows.billing.foresee import TermsChange, Turn
+from usage_billing.flows.recording.void_later import check_few
 from usage_billing.metering.voids import LaterUsage, counting_usage, later_usage
 from usage_billing.subscriptions.agreed_changes import as_rule, changes_of
 from usage_billing.subscriptions.changes import Change, ChangeKind, Track, end_of, fold
@@ -167,6 +168,8 @@ def check_free(
 ) -> LaterUsage | None:
     """Refuse what usage lies after, unless that is to be taken back; returns that usage."""
     later = later_usage(session, subscription.id, since=change.at, until=until)
+    if later is not None and voids:
+        check_few(later)
     if later is None or voids:
         return later
     message = (

@@ -15,6 +15,13 @@ MOST = 100_000
 """More recordings than this are not taken back in one transaction."""
 
 
+def check_few(later: LaterUsage) -> None:
+    """Raises Conflict (``usage_later``) where there is more than is taken back in one transaction."""
+    if later.recordings > MOST:
+        message = f"{later.recordings} recordings lie after that moment; at most {MOST} are taken back at once"
+        raise Conflict(message, code="usage_later")
+
+
 def void_later(
     session: Session,
     subscription_id: str,
@@ -27,11 +34,8 @@ def void_later(
 ) -> int:
     """Let what occurred from ``since`` to before ``until`` count no more; returns how many recordings that were.
 
-    Their keys stay used. The caller holds the shard's lock. Raises Conflict when there are more than 100,000.
+    Their keys stay used. The caller holds the shard's lock, and has asked ``check_few``.
     """
-    if later.recordings > MOST:
-        message = f"{later.recordings} recordings lie after that moment; at most {MOST} are taken back at once"
-        raise Conflict(message, code="usage_later")
     ids = counting_usage(session, subscription_id, since=since, until=until)
     summaries = {id: summary_of(session, id) for id in ids}
     totals = lock_totals(session, list(summaries.values()))
