@@ -6,7 +6,7 @@ Credentials come in headers alone, never in cookies, so a page can send no crede
 from typing import Any
 
 _METHODS = "GET, POST, PATCH, PUT, DELETE"
-_REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, X-Request-Id"
+_REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
 _ANSWER_HEADERS = "ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 _SECONDS = "600"
 

@@ -1,4 +1,5 @@
-"""``ETag`` and ``If-Match``: a thing is changed only if it is still as its caller saw it.
+"""``ETag``, ``If-Match`` and ``If-None-Match``: a thing is changed only if it is still as its caller saw it, and sent
+only if it is not.
 
 The tag is a digest of what the answer shows of the thing, so equal tags mean equal answers.
 """
@@ -17,8 +18,11 @@ from usage_billing.wire.noun import Noun, show
 
 View = TypeVar("View", bound=Callable[..., Any])
 IN_ENVIRON = "HTTP_IF_MATCH"
+UNLESS_IN_ENVIRON = "HTTP_IF_NONE_MATCH"
 _SHOWS, _TAKES = "shows_the_whole_thing", "takes_if_match"
 _WELL = frozenset({200, 201})
+_SAFE = frozenset({"GET", "HEAD"})
+_NOT_MODIFIED = 304
 
 
 def tagged(view: View) -> View:
@@ -60,15 +64,30 @@ def check_match(noun: Noun, lock: Callable[[], Any]) -> None:
 
 def _refuse_unheeded() -> None:
     asked = this_request()
-    if IN_ENVIRON in asked.environ and asked.endpoint is not None and not has(current_app, asked.endpoint)[1]:
+    if asked.endpoint is None:
+        return
+    if IN_ENVIRON in asked.environ and not has(current_app, asked.endpoint)[1]:
         raise InvalidInput.field("", "the header If-Match is no condition of this request", code="unknown")
+    if UNLESS_IN_ENVIRON in asked.environ and asked.method not in _SAFE:
+        raise InvalidInput.field("", "the header If-None-Match is no condition of this request", code="unknown")
 
 
 def _tag(response: Response) -> Response:
-    endpoint = this_request().endpoint
-    if endpoint is not None and response.status_code in _WELL and has(current_app, endpoint)[0]:
-        response.headers["ETag"] = _tag_of(response.get_data())
+    asked = this_request()
+    if asked.endpoint is None or response.status_code not in _WELL or not has(current_app, asked.endpoint)[0]:
+        return response
+    tag = response.headers["ETag"] = _tag_of(response.get_data())
+    known = asked.environ.get(UNLESS_IN_ENVIRON)
+    if known is not None and asked.method in _SAFE and _names(known, tag):
+        response.status_code = _NOT_MODIFIED
+        response.set_data(b"")
+        del response.headers["Content-Type"]
     return response
+
+
+def _names(known: str, tag: str) -> bool:
+    """Whether a list of tags names ``tag``, as a weak one too: for reading it makes no difference."""
+    return known.strip() == "*" or tag in (one.strip().removeprefix("W/") for one in known.split(","))
 
 
 def _tag_of(text: bytes) -> str:

@@ -113,8 +113,9 @@ def when_ready(server: Any) -> None:
     gc.set_threshold(GC_EVERY, 20, 20)
 
     def leave(number: int, _frame: FrameType | None) -> None:
-        stopping.ask()
-        # A successor answers on the same socket: a load balancer has nothing to see.
+        # Where a successor answers on the same socket, a load balancer has nothing to see.
+        if not server.reexec_pid:
+            stopping.ask()
         seconds = 0 if server.reexec_pid else _settings.unready_seconds
         gevent.spawn_later(seconds, server.signal, number, None)
 
@@ -134,4 +135,14 @@ def _take_over(server: Any) -> None:
     """End the program that this one was started by, which serves the same sockets: this one's processes serve now."""
     if server.WORKERS and server.master_pid == os.getppid():
         sd_notify(f"MAINPID={os.getpid()}", server.log)  # systemd watches this program from now on
+        if server.pidfile is not None:
+            _take_over_file(server.pidfile, server.cfg.pidfile)
         os.kill(server.master_pid, signal.SIGTERM)
+
+
+def _take_over_file(ours: Any, name: str) -> None:
+    """Put this program's file in the place of its predecessor's, which then leaves it alone: it is always there."""
+    os.replace(ours.fname, name)
+    ours.fname = name
+    # gunicorn would delete it and write it anew when the predecessor has ended.
+    ours.rename = lambda _name: None

@@ -11,6 +11,7 @@ from flask import Flask, Request, current_app
 
 from api.auth import rule_of
 from api.ingest.body import hold_body, json_or_nothing_of
+from api.ingest.native import GIVEN_TWICE
 from api.state import this_request
 from usage_billing.core.errors import FieldError, InvalidInput
 
@@ -41,6 +42,8 @@ def _check() -> None:
     asked = this_request()
     if asked.endpoint is None or rule_of(current_app, asked.endpoint).public:
         return
+    if GIVEN_TWICE in asked.environ:
+        raise InvalidInput.field("", f"the header {asked.environ[GIVEN_TWICE]} is given twice", code="repeated")
     read: frozenset[str] = getattr(current_app.view_functions[asked.endpoint], _READS, frozenset())
     if asked.query_string:
         _check_query(asked, read=read)

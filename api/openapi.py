@@ -46,6 +46,14 @@ _IF_MATCH = {
     " nothing is changed (412 `precondition_failed`).",
     "schema": {"type": "string", "minLength": 1, "pattern": "^[!-~]+(, ?[!-~]+)*$"},
 }
+_IF_NONE_MATCH = {
+    "in": "header",
+    "name": "If-None-Match",
+    "description": "The `ETag` of what the caller has, or several with commas: if it is still that, the answer is 304"
+    " without a body.",
+    "schema": {"type": "string", "minLength": 1, "pattern": "^[!-~]+(, ?[!-~]+)*$"},
+}
+_NOT_MODIFIED = {"description": "It is as `If-None-Match` says.", "headers": {"ETag": {"schema": {"type": "string"}}}}
 _ETAG = {"description": "Stands for the thing as it is now; see `If-Match`.", "schema": {"type": "string"}}
 _LOCATION = {"description": "Where that is which was made.", "schema": {"type": "string", "format": "uri-reference"}}
 _TAGGED = ("200", "201")
@@ -109,6 +117,9 @@ def document(app: Flask, api: ProblemApi) -> dict[str, Any]:
             shows, takes = etags.has(app, rule.endpoint)
             if takes:
                 operation.setdefault("parameters", []).append(_IF_MATCH)
+            if shows and method == "GET":
+                operation.setdefault("parameters", []).append(_IF_NONE_MATCH)
+                operation["responses"]["304"] = _NOT_MODIFIED
             for status, answer in operation["responses"].items():
                 headers = {"ETag": _ETAG} if shows and status in _TAGGED else {}
                 if status.isdigit() and locations.place_of(app, rule.endpoint, int(status)) is not None:

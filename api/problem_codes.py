@@ -89,7 +89,7 @@ CODES: dict[str, str] = {
     "not_an_iban": "No IBAN, or one whose check digits are wrong.",
     "not_a_key": "No idempotency key and no source: a text of 1 to 1,024 characters without control characters.",
     "not_an_identifier": "No identifier: 1 to 128 printable ASCII characters but space and "
-    "/ ? # % \\ \" ' < > , ; & = { }",
+    "/ ? # % \\ \" ' < > , ; & = { }; a new one is neither . nor .. and does not begin with -.",
     "not_an_object": "Not a JSON object.",
     "not_supported": "Understood, but not offered by this version.",
     "other_currency": "The plan is in another currency.",
@@ -101,7 +101,7 @@ CODES: dict[str, str] = {
     "too_far_back": "The start is so far back that the first run would make more invoices than it may.",
     "too_much": "The answer would have more than 10,000 numbers; the detail says what would fit.",
     "unbounded": "The last tier must be without an end, and only the last.",
-    "repeated": "A parameter that may be given once is given twice.",
+    "repeated": "A parameter or header that may be given once is given twice.",
     "unknown": "No field or parameter of this request.",
     "unknown_country": "No country by ISO 3166: two capital letters, such as DE.",
     "unknown_currency": "No ISO 4217 currency that an invoice can be in.",

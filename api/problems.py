@@ -24,7 +24,9 @@ from usage_billing.core.errors import (
 
 _RETRY_SECONDS = 2
 _MOST_ERRORS = 1000  # one for each event of a batch; more would make the answer ten times as long as the request
-_SERVER_ERROR = 500
+_NOT_FOUND, _SERVER_ERROR = 404, 500
+# An id of another form leads to no view, as an address that there is not: in both cases nothing is there.
+_NOTHING_HERE = ("Not found", "there is nothing at this address: no such path, or no such id in it")
 
 # The status and title for each class of errors. The first class that fits counts.
 _BRANCHES: tuple[tuple[type[UsageBillingError], int, str], ...] = (
@@ -77,7 +79,8 @@ def from_http(error: HTTPException) -> Response:
     # Redirects are no errors, and a header such as Allow belongs to the answer.
     headers = {name: value for name, value in error.get_headers() if name.lower() not in {"content-type"}}
     code = _HTTP_CODES.get(status, "bad_request")
-    return problem(status, code, title=error.name, detail=error.description or error.name, headers=headers)
+    title, detail = _NOTHING_HERE if status == _NOT_FOUND else (error.name, error.description or error.name)
+    return problem(status, code, title=title, detail=detail, headers=headers)
 
 
 def from_unexpected(error: Exception) -> Response:

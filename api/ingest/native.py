@@ -20,6 +20,11 @@ from usage_billing.metering.usual import usual_batch, usual_recording
 
 HEADER = "Idempotency-Key"
 IN_ENVIRON = "HTTP_IDEMPOTENCY_KEY"
+GIVEN_TWICE = "usage_billing.given_twice"
+"""The name under which the environment has the name of a header that stood in the request more than once.
+
+A server joins the values by commas, which a key may hold as well, so the server alone can tell.
+"""
 
 _one = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _batch = msgspec.json.Decoder(dict[str, list[dict[str, msgspec.Raw]]])

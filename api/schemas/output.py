@@ -21,6 +21,7 @@ from api.schemas.numbers import Money
 from api.schemas.prices import CURRENCY, PRICE
 from usage_billing.wire import kinds
 from usage_billing.wire.noun import Field, Many, Noun, One, show
+from usage_billing.wire.quarantined import AsSent
 
 
 class Output(Schema):
@@ -89,6 +90,7 @@ _FIELDS: dict[type[kinds.Kind], Any] = {
     kinds.Price: _passthrough(PRICE),
     kinds.Currency: _passthrough(CURRENCY),
     kinds.Json: lambda kind, **options: Passthrough(dict(kind.schema), **options),
+    AsSent: lambda kind, **options: Passthrough(dict(kind.schema), **options),
     kinds.Cursor: _passthrough({"type": "string"}),
     kinds.Hash: _passthrough({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
     One: lambda kind, **options: ma.fields.Nested(output_of(kind.noun), **options),

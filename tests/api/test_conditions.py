@@ -91,6 +91,20 @@ def test_a_condition_that_would_be_passed_over_is_refused(app: Flask, admin: Fla
     assert patched <= takes
 
 
+@pytest.mark.parametrize("url", PATCHES)
+def test_what_the_caller_has_is_not_sent_again(admin: FlaskClient, url: str) -> None:
+    tag = admin.get(url).headers["ETag"]
+    for known in (tag, f'"x", {tag}', f"W/{tag}", "*"):
+        answer = admin.get(url, headers={"If-None-Match": known})
+        assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", tag), known
+        assert "Content-Type" not in answer.headers
+    assert admin.get(url, headers={"If-None-Match": '"another"'}).json["id"]
+    admin.patch(url, json=PATCHES[url])
+    assert admin.get(url, headers={"If-None-Match": tag}).status_code == 200
+    refused = admin.patch(url, json=PATCHES[url], headers={"If-None-Match": "*"})
+    assert (refused.status_code, refused.json["errors"][0]["code"]) == (422, "unknown")
+
+
 def test_callers_are_told_how_often_they_may_ask(
     app: Flask, admin: FlaskClient, call_as: As, keys: Keys, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

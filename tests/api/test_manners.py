@@ -52,6 +52,18 @@ def test_another_address_is_none_and_redirects_nowhere(client: FlaskClient, path
     assert answer.mimetype == "application/problem+json"
 
 
+@pytest.mark.parametrize("path", ["invoices", "quarantine", "billing-runs", "usage/records", "api-keys"])
+def test_an_id_of_another_form_is_answered_as_one_that_is_not_there(admin: FlaskClient, path: str) -> None:
+    missing = admin.get(f"/api/{path}/{UNKNOWN}")
+    for id in ("1", "nothing", UNKNOWN.replace("-", ""), UNKNOWN + "0", "%7B" + UNKNOWN + "%7D"):
+        other = admin.get(f"/api/{path}/{id}")
+        assert (other.status_code, other.mimetype) == (missing.status_code, missing.mimetype) == (404, other.mimetype)
+        assert other.json.keys() == missing.json.keys()
+        for name in ("type", "title", "status", "code"):
+            assert other.json[name] == missing.json[name]
+        assert other.json["detail"] == "there is nothing at this address: no such path, or no such id in it"
+
+
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [

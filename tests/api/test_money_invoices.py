@@ -112,6 +112,7 @@ def test_an_invoice_is_paid_whole_or_not_at_all(final: Billed, admin: FlaskClien
     [
         ({"paidAt": "2026-12-02T00:00:01Z"}, "out_of_range", "/paidAt"),
         ({"paidAt": "2026-12-01"}, "not_a_time", "/paidAt"),
+        ({"paidAt": "2026-10-31T23:59:59Z"}, "out_of_range", "/paidAt"),
         ({"amount": -30}, "not_a_decimal", "/amount"),
         ({"amount": True}, "not_a_decimal", "/amount"),
         ({"reference": ""}, "out_of_range", "/reference"),

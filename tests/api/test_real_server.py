@@ -116,6 +116,19 @@ def test_a_recording_is_accepted_whole_or_in_chunks(say: Say, head: bytes, inbox
     assert inbox.waiting() == 2
 
 
+def test_a_key_in_two_headers_is_refused_and_one_with_a_comma_is_a_key(
+    say: Say, head: bytes, keys: Keys, inbox: Inbox
+) -> None:
+    body = b"Content-Length: %d\r\n\r\n%s" % (len(EVENT), EVENT)
+    assert say(head + b"Idempotency-Key: a,b\r\n" + body)[0] == 202
+    twice = b"Idempotency-Key: a\r\nIdempotency-Key: b\r\n"
+    plan = head.replace(b"/api/usage/record", b"/api/plans").replace(keys.writer.encode(), keys.admin.encode())
+    for start in (head, plan):
+        status, answer = say(start + twice + body)
+        assert (status, b"the header Idempotency-Key is given twice" in answer) == (422, True)
+    assert inbox.waiting() == 1
+
+
 ATTACKS: dict[str, tuple[bytes, set[int]]] = {
     "cut short": (b"Content-Length: 500\r\n\r\n" + EVENT, {400}),
     "cut short in a chunk": (b"Transfer-Encoding: chunked\r\n\r\n50\r\n" + EVENT[:10], {400}),
@@ -237,6 +250,22 @@ def test_a_body_over_the_limit_is_answered_and_not_cut_off(port: int, keys: Keys
     connection.request("GET", "/health/live")
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def test_bodies_over_the_limit_take_little_of_the_processes_time(server: Server, port: int, head: bytes) -> None:
+    wait_until(lambda: len(children(server.pid)) == 1)
+    (child,) = children(server.pid)
+
+    def seconds() -> float:
+        fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    before = seconds()
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(head + b"Content-Length: %d\r\n\r\n%s" % (8 * 2**20, b"9" * 8 * 2**20))
+            assert b" 413 " in connection.recv(65536)
+    assert seconds() - before < 1.0  # of 40 MiB; read by the kilobyte they take two and a half
 
 
 def test_a_request_whose_parts_come_one_by_one_is_whole_in_the_end(port: int, head: bytes, inbox: Inbox) -> None:

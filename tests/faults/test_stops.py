@@ -126,6 +126,30 @@ def test_the_api_is_replaced_under_load_without_a_gap(home: Path, seed: int, fig
         assert told.worst < 5
 
 
+def test_a_successor_is_ready_all_the_time_and_has_the_file_of_its_id(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = home / "api.pid"
+    with System(
+        home, environment={"GUNICORN_CMD_ARGS": f"--pid '{file}'", "USAGE_BILLING_UNREADY_SECONDS": "5"}
+    ) as system:
+        system.start("api")
+        system.wait_ready()
+        system.wanted.discard("api")
+        for _ in range(2):
+            before = int(file.read_text())
+            assert before != 0
+            os.kill(before, signal.SIGHUP)
+            deadline = time.monotonic() + 60
+            while not gone(before):
+                assert ask(f"{system.url}/health/ready")[0] == 200
+                int(file.read_text())  # it is there at every moment
+                assert time.monotonic() < deadline, system.tail()
+            assert int(file.read_text()) != before
+            assert not (home / "api.pid.2").exists()
+        os.kill(int(file.read_text()), signal.SIGTERM)
+
+
 def test_a_successor_that_cannot_start_changes_nothing(home: Path) -> None:
     installed = home / "installed"
     installed.mkdir()

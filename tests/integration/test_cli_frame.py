@@ -17,7 +17,8 @@ from tests.integration.conftest import Cli, environment_of
 from tests.support.books import check_books, scalars
 from tests.support.databases import Databases
 from usage_billing.cli.frame.exit_codes import ExitCode
-from usage_billing.cli.group import COMMANDS, usage_billing
+from usage_billing.cli.frame.naming import called
+from usage_billing.cli.group import COMMANDS, command_of, usage_billing
 from usage_billing.settings import Settings
 
 
@@ -302,6 +303,39 @@ def test_with_json_an_error_is_json_too(cli: Cli, console: Cli, world: Engine) -
     dead = console("plans", "list", "--json", DATABASE_URL="postgresql://u:secret-p@127.0.0.1:1/x")
     assert json.loads(dead.err)["exitCode"] == 4
     assert "secret-p" not in dead.err
+
+
+@pytest.mark.parametrize(
+    ("pointer", "arguments", "name"),
+    [
+        ("/planId", ("quotas", "create"), "--plan"),
+        ("/monthlyLimit", ("quotas", "create"), "--limit"),
+        ("/price/unitPrice", ("quotas", "create"), "--price unitPrice"),
+        ("/unitPrice", ("quotas", "create"), "--unit-price"),
+        ("/userId", ("subscriptions", "create", "x"), "--customer"),
+        ("/id", ("subscriptions", "create", "x"), "ID"),
+        ("/startedAt", ("subscriptions", "create"), "--started"),
+        ("/quotas/0/monthlyLimit", ("subscriptions", "create"), "--quota 0 monthlyLimit"),
+        ("/own/quotas", ("subscriptions", "change-plan"), "--own-quotas"),
+        ("/effectiveFrom", ("usage-types", "change"), "--effective-from"),
+        ("/dimensions/1", ("usage-types", "create"), "--dimension 1"),
+        ("/scopes", ("keys", "create"), "--scope"),
+        ("/paidAt", ("invoices", "pay"), "--paid-at"),
+        ("/expectedDigest", ("bill",), "--expect-digest"),
+        ("/nothing", ("bill",), "nothing"),
+        ("/plan", ("nonsense",), "plan"),
+    ],
+)
+def test_a_wrong_field_is_called_as_its_option_is(pointer: str, arguments: tuple[str, ...], name: str) -> None:
+    assert called(pointer, command_of(arguments)) == name
+
+
+def test_what_is_refused_names_the_option(cli: Cli, world: Engine) -> None:
+    quota = ("quotas", "create", "--plan", "gold", "--usage-type", "report", "--limit", "1", "--unit-price", "1")
+    assert cli(*quota).err.startswith("usage-billing: --plan: ")
+    problem = json.loads(cli(*quota, "--json").err)
+    assert problem["detail"].startswith("--plan: ")
+    assert problem["errors"][0]["pointer"] == "/planId"
 
 
 @pytest.mark.parametrize(("typed", "offered"), [("usage-billing pla", "plans"), ("usage-billing plans cr", "create")])

@@ -138,6 +138,12 @@ def test_following_sees_new_lines_new_days_and_new_files(
     assert following.stdout.readline().rstrip().endswith("the next day")
 
 
+def test_a_process_that_is_none_is_refused(cli: Cli, folder: Path) -> None:
+    answer = cli("logs", "--process", "bogus")
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert "'bogus' is not one of 'api', 'worker', 'beat', 'up', 'cli'" in answer.err
+
+
 def test_it_reads_what_the_processes_really_write(
     cli: Cli, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,6 +174,7 @@ def test_an_item_is_explained_down_to_the_recordings_that_counted(metered: Engin
         item = session.scalars(select(UsageInvoiceItem).where(UsageInvoiceItem.usage_type_id == "tokens")).one()
         first = explain(session, item.invoice_id, item.id, limit=1)
         assert (first.amount_due, first.rated is not None, item.events_hash) == (2, True, None)
+        assert (first.recordings, first.so_far.recordings, first.before.recordings) == (None, None, None)
         assert [event.id for event in first.events.events] == [made[0].id]
         assert first.events.next is not None
         rest = events_behind(session, item, after=first.events.next)

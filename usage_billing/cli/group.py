@@ -99,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return _after_closed_pipe()
     except Exception as error:
-        return _fail(error, as_json="--json" in arguments)
+        return _fail(error, arguments)
     return result if isinstance(result, int) else ExitCode.DONE
 
 
@@ -117,23 +117,33 @@ def _have_a_handler() -> None:
     logging.getLogger().addHandler(logging.NullHandler())
 
 
-def _fail(error: Exception, *, as_json: bool) -> int:
+def _fail(error: Exception, arguments: Sequence[str]) -> int:
     """Say what went wrong; returns the exit code."""
     if _interrupted(error):
         return ExitCode.INTERRUPTED
     # Late, because it imports the database driver.
     from usage_billing.cli.frame.errors import as_problem, code_of, explain
 
-    if as_json:
+    if "--json" in arguments:
         import json
 
         with suppress(OSError):
-            click.echo(json.dumps(as_problem(error), ensure_ascii=False), err=True)
+            click.echo(json.dumps(as_problem(error, command_of(arguments)), ensure_ascii=False), err=True)
     else:
-        _say(explain(error))
+        _say(explain(error, command_of(arguments)))
     if isinstance(error, OSError):  # perhaps of stdout itself: its last flush would fail too
         _silence()
     return code_of(error)
+
+
+def command_of(arguments: Sequence[str]) -> click.Command:
+    """The command that ``arguments`` name, or the last group that they do."""
+    command: click.Command = usage_billing
+    for word in arguments:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(click.Context(command), word) or command
+    return command
 
 
 def _say(message: str) -> None:

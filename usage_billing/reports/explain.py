@@ -37,10 +37,10 @@ class EventsPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A quantity beyond the allowance, in how many recordings, and what it comes to."""
+    """A quantity beyond the allowance, in how many recordings (None: not counted), and what it comes to."""
 
     quantity: Decimal
-    recordings: int
+    recordings: int | None
     amount: Decimal
 
 
@@ -76,12 +76,17 @@ class Explanation:
         return [*self.rated.lines, Line("less what came before in the period", _NOTHING, EXACT.minus(before))]
 
     @property
+    def recordings(self) -> int | None:
+        """In how many recordings the units beyond the allowance were reported; None for a meter."""
+        return self._counted(self.item.billable_events)
+
+    @property
     def so_far(self) -> "Row":
         """All that the price had to charge in the period, up to and with the item's segment."""
         item = self.item
         return Row(
             quantity=EXACT.add(item.before_quantity, item.billable),
-            recordings=item.before_recordings + item.billable_events,
+            recordings=self._counted(item.before_recordings + item.billable_events),
             amount=EXACT.add(item.before_amount, self.amount_due),
         )
 
@@ -89,7 +94,12 @@ class Explanation:
     def before(self) -> "Row":
         """What of it came before the item's segment."""
         item = self.item
-        return Row(quantity=item.before_quantity, recordings=item.before_recordings, amount=item.before_amount)
+        recordings = self._counted(item.before_recordings)
+        return Row(quantity=item.before_quantity, recordings=recordings, amount=item.before_amount)
+
+    def _counted(self, recordings: int) -> int | None:
+        """The number; None for a meter, of which only quantities are summed."""
+        return None if self.item.sources is not None else recordings
 
     @property
     def exact(self) -> Decimal:

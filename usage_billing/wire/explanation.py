@@ -47,7 +47,12 @@ CHARGED_ROW = Noun(
     "A quantity beyond the allowance, and what it comes to.",
     (
         Field("quantity", Quantity(), "How many units."),
-        Field("recordings", Whole(maximum=MAX_BIGINT), "In how many recordings they were reported."),
+        Field(
+            "recordings",
+            Whole(maximum=MAX_BIGINT),
+            "In how many recordings they were reported; null for a meter, which does not count that.",
+            nullable=True,
+        ),
         Field("amount", Money(), "What they come to."),
     ),
 )
@@ -74,8 +79,9 @@ EXPLANATION = Noun(
         Field(
             "recordings",
             Whole(maximum=MAX_BIGINT),
-            "In how many recordings the billable units were reported.",
-            attribute="item.billable_events",
+            "In how many recordings the billable units were reported; null for a meter, which does not count that.",
+            nullable=True,
+            attribute="recordings",
         ),
         Field(
             "ratedPrice",

@@ -7,6 +7,7 @@ import click
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from usage_billing.cli.frame.exit_codes import ExitCode, Finding
+from usage_billing.cli.frame.naming import called
 from usage_billing.core.errors import InvalidInput, NotFound, Unavailable, UsageBillingError
 from usage_billing.redaction import redact
 
@@ -17,16 +18,21 @@ _NAMES_NOTHING = {"unknown_customer", "unknown_plan", "unknown_subscription", "u
 _UNANSWERED = (Unavailable, OperationalError, InterfaceError, ConnectionError, TimeoutError)
 
 
-def explain(error: BaseException) -> str:
-    """One line for a person, without a traceback and without a secret."""
-    return " ".join(_words(error).split())[:_LONGEST]
+def explain(error: BaseException, command: click.Command | None = None) -> str:
+    """One line for a person, without a traceback and without a secret; wrong fields are called as ``command`` does."""
+    if isinstance(error, InvalidInput) and error.fields:
+        words = "; ".join(f"{called(field.pointer, command)}: {field.message}" for field in error.fields)
+    else:
+        words = _words(error)
+    return " ".join(words.split())[:_LONGEST]
 
 
-def as_problem(error: BaseException) -> dict[str, Any]:
+def as_problem(error: BaseException, command: click.Command | None = None) -> dict[str, Any]:
     """What ``--json`` prints of an error: ``code`` for programs, ``detail`` for people, ``exitCode``, and ``errors``,
     the fields that are wrong, where the error names any.
     """
-    problem: dict[str, Any] = {"code": _problem_code(error), "detail": explain(error), "exitCode": int(code_of(error))}
+    detail = explain(error, command)
+    problem: dict[str, Any] = {"code": _problem_code(error), "detail": detail, "exitCode": int(code_of(error))}
     if isinstance(error, InvalidInput) and error.fields:
         problem["errors"] = [
             {"pointer": field.pointer, "detail": field.message, "code": field.code} for field in error.fields
@@ -76,11 +82,6 @@ def _words(error: BaseException) -> str:
 @_words.register
 def _(error: UsageBillingError) -> str:
     return error.message
-
-
-@_words.register
-def _(error: InvalidInput) -> str:
-    return "; ".join(f"{field.pointer.strip('/')}: {field.message}" for field in error.fields) or error.message
 
 
 @_words.register

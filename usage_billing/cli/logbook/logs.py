@@ -12,7 +12,7 @@ import click
 from usage_billing.cli.frame.database import load_settings
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.times import SINCE
-from usage_billing.cli.logbook.levels import LEVELS
+from usage_billing.cli.logbook.levels import LEVELS, PROCESSES
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
 
@@ -29,7 +29,7 @@ _LAST = 100
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written, until Ctrl-C.")
 @click.option("--id", "wanted", help="Only lines with this id: of a request, a recording, a run, anything.")
 @click.option("--level", type=click.Choice(LEVELS, case_sensitive=False), help="Only lines at least so severe.")
-@click.option("--process", help="Only lines of api, worker, beat or up.")
+@click.option("--process", type=click.Choice(PROCESSES), help="Only lines of these processes.")
 @click.option("--since", type=SINCE, help="Only lines from then on, such as 30m, 2d or 2026-01-31.")
 @click.option("--limit", type=click.IntRange(1), help=f"The last so many; all with --since, else {_LAST}.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lines as they are: JSON, one a line.")

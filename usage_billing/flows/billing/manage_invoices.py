@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
 from usage_billing.balances.service import lock_balances, undo
+from usage_billing.core.clock import instant_text
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.money import money_text
 from usage_billing.db import clock
@@ -68,7 +69,7 @@ def pay_invoice(
     """Note that an invoice was paid, whole.
 
     Raises NotFound; Conflict unless it is finalized or uncollectible, and for an amount that is not what is due;
-    InvalidInput for a payment of the future.
+    InvalidInput for a payment of the future, or from before the period that the invoice charges for.
     """
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, InvoiceStatus.PAID)
@@ -79,6 +80,9 @@ def pay_invoice(
         raise Conflict(f"{shown} {invoice.currency} is due, and is paid whole or not at all", code="amount_differs")
     if payment.paid_at is not None and payment.paid_at > now:
         raise InvalidInput.field("/paidAt", "must not be in the future", code="out_of_range")
+    if payment.paid_at is not None and payment.paid_at < invoice.period_start:
+        start = instant_text(invoice.period_start)
+        raise InvalidInput.field("/paidAt", f"must not be before {start}, when its period began", code="out_of_range")
     invoice.status, invoice.paid_at = InvoiceStatus.PAID, payment.paid_at or now
     invoice.payment_reference, invoice.payment_method = payment.reference, payment.method
     return _noted(session, invoice, PAID, actor, now)
