@@ -18,6 +18,7 @@ from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import rate, stored_price
 from usage_billing.rating.price import DISCOUNT, MAXIMUM, MINIMUM
 from usage_billing.rating.pricing.base import Line
+from usage_billing.rating.pricing.by_dimension import is_by_dimension
 
 _NOTHING = Decimal(0)
 _BOUNDS = {MINIMUM: "minimumAmount", MAXIMUM: "maximumAmount"}
@@ -100,7 +101,9 @@ def charge_for(
     if cell:
         args["cell"] = cell
     args |= days_of(summary.period_start, summary.period_end, zone)
-    if kind == ItemKind.ADJUSTMENT:
+    if tariff is not None and not cell and is_by_dimension(tariff.price):
+        key = "whole" if kind == ItemKind.USAGE else "whole_adjustment"
+    elif kind == ItemKind.ADJUSTMENT:
         args |= {"before": plain(before.quantity), "now": plain(billable)}
         key = "usage_adjustment"
     else:

@@ -77,6 +77,15 @@ def _usage_adjustment(args: Mapping[str, Any]) -> str:
     return f"Adjustment: {_what(args)} beyond the allowance {change}, {days_text(args)}{_why(args)}"
 
 
+def _whole(args: Mapping[str, Any]) -> str:
+    """What the whole of a price by dimension adds to its cells."""
+    return f"All {args['unit']}, {days_text(args)}{_why(args)}"
+
+
+def _whole_adjustment(args: Mapping[str, Any]) -> str:
+    return f"Adjustment: all {args['unit']}, {days_text(args)}{_why(args)}"
+
+
 def _what(args: Mapping[str, Any]) -> str:
     """The unit, and the cell of a price by dimension, whose name is data and no pattern."""
     return f"{args['unit']} ({args['cell']})" if "cell" in args else str(args["unit"])
@@ -105,6 +114,8 @@ def _why(args: Mapping[str, Any]) -> str:
 _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "usage": _usage,
     "usage_adjustment": _usage_adjustment,
+    "whole": _whole,
+    "whole_adjustment": _whole_adjustment,
     "fee": _fee,
     "fee_adjustment": _fee_adjustment,
 }
