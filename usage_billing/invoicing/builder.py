@@ -48,6 +48,10 @@ class EarlierCharge(NamedTuple):
     quantity: Decimal = Decimal(0)
     amount: Decimal = Decimal(0)
 
+    def plus(self, quantity: Decimal, amount: Decimal) -> "EarlierCharge":
+        """With what one more invoice charged."""
+        return EarlierCharge(EXACT.add(self.quantity, quantity), EXACT.add(self.amount, amount))
+
 
 class Basis(NamedTuple):
     """What a summary is charged on where that is more than its own total at its quota's price.

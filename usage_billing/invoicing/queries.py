@@ -10,7 +10,6 @@ from uuid import UUID
 from sqlalchemy import Select, exists, or_, select, text
 from sqlalchemy.orm import Session
 
-from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import NotFound
 from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.db.filters import equal, within
@@ -144,10 +143,7 @@ def history_of(session: Session, *, summary_ids: Collection[int], fee_ids: Colle
         if row.status == InvoiceStatus.DRAFT:
             history.drafted[cause] = DraftItem(row.id, row.invoice_id, row.kind, row.amount)
         else:
-            before = history.charged.get(cause, EarlierCharge())
-            history.charged[cause] = EarlierCharge(
-                quantity=EXACT.add(before.quantity, row.quantity), amount=EXACT.add(before.amount, row.amount)
-            )
+            history.charged[cause] = history.charged.get(cause, EarlierCharge()).plus(row.quantity, row.amount)
     return history
 
 
