@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.report import table, write
 
-NAMES = ("single", "batches", "growth", "reads", "billing", "changes", "memory", "scale")
+NAMES = ("single", "batches", "growth", "reads", "billing", "changes", "meters", "memory", "scale")
 # Run only when named: `builds` measures this build against another one, which the caller must have ready; `beside`
 # needs a machine that nothing else uses.
 ASKED_FOR = ("builds", "beside")

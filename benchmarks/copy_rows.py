@@ -5,7 +5,7 @@ indexes of ``usage``. The yardstick validates nothing, looks nothing up and adds
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import psycopg
@@ -23,8 +23,13 @@ _COPY = """
 
 def copy_rows(url: str, number: int, *, subscriptions: int) -> float:
     """Seconds to write ``number`` rows. The table is kept between calls, so it grows as the books do."""
+    return copy_bodies(url, bodies(number, batch=1000, subscriptions=subscriptions))
+
+
+def copy_bodies(url: str, sent: Iterable[bytes]) -> float:
+    """Seconds to write the rows of the batches ``sent``."""
     now = datetime.now(UTC)
-    made = [usual_batch(body, now=now) or [] for body in bodies(number, batch=1000, subscriptions=subscriptions)]
+    made = [usual_batch(body, now=now) or [] for body in sent]
     rows = [recording for batch in made for recording in batch]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS yardstick_usage (LIKE usage INCLUDING ALL)")

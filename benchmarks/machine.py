@@ -153,7 +153,9 @@ def served(app: str, made: Machine, *, environment: dict[str, str] | None = None
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "-c", "python:api.gunicorn_config"]
     command += ["--workers", str(made.api), "--threads", made.environment["USAGE_BILLING_API_THREADS"], app]
-    with process(command, environment=environment):
+    # gunicorn's settings are the API's, which asks for the addresses of its servers.
+    api = made.parts["api"].env  # type: ignore[attr-defined]
+    with process(command, environment={**api, **(environment or {})}):
         _wait_for(port)
         yield port
 

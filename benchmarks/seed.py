@@ -5,6 +5,7 @@ SQL statements write whole sets of rows, because ``record_batch`` would take ten
 recordings, by which a repeated key is told from a conflicting one: those are made up here.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,7 +66,9 @@ def seed_usage(
         _seed_summaries(connection, types, each)
         with _without_indexes(connection, "usage"):
             for ordinal in range(1, each + 1):
-                connection.execute(_RECORD, {"ordinal": ordinal, "each": each, "limit": LIMIT})
+                metadata = json.dumps({"region": f"eu-central-{1 + ordinal % 5}", "reference": "a-reference"})
+                asked = {"ordinal": ordinal, "each": each, "limit": LIMIT, "metadata": metadata}
+                connection.execute(_RECORD, asked)
         _seed_hashes(connection)
         agreed = ("subscriptions", "subscription_terms", "subscription_changes")
         for table in (*agreed, "customers", "usage", "usage_summaries"):
@@ -152,7 +155,7 @@ _RECORD = """
     SELECT e.id, e.summary_id, %(ordinal)s, e.at, e.at, e.at, e.subscription_id, e.usage_type_id, '', e.id::text,
         decode(md5(e.id::text), 'hex'), e.each, greatest(%(ordinal)s * e.each - %(limit)s, 0)
             - greatest((%(ordinal)s - 1) * e.each - %(limit)s, 0),
-        '{"region": "eu-central-1", "reference": "a-reference"}'
+        %(metadata)s
     FROM (
         SELECT gen_random_uuid() AS id, s.id AS summary_id, s.subscription_id, s.usage_type_id,
             div(s.total, %(each)s) AS each,

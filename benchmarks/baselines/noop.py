@@ -5,6 +5,12 @@ from flask import Flask, Response, jsonify, request
 app = Flask(__name__)
 
 
+@app.get("/")
+def nothing() -> Response:
+    """Answer 200."""
+    return jsonify({})
+
+
 @app.post("/api/usage/record")
 def record() -> tuple[Response, int]:
     """Answer 202 with the event's own key."""

@@ -62,7 +62,7 @@ def billing_period(line: Timeline, instant: datetime) -> Period:
 
 def too_much(what: str, fits: str) -> NoReturn:
     """Raise InvalidInput: the answer would be too large."""
-    message = f"{what} are more than {MAX_NUMBERS} numbers: ask for {fits}"
+    message = f"{what}, and an answer has at most {MAX_NUMBERS} numbers: ask for {fits}"
     raise InvalidInput(message, code="too_much")
 
 
@@ -79,5 +79,8 @@ def _limited(windows: Iterator[Period], by: str) -> list[Period]:
         found.append(window)
         if len(found) > MAX_NUMBERS:
             longer = "" if by == PERIOD or by == BY[-1] else f", or by={BY[BY.index(by) + 1]}"
-            too_much(f"more than {MAX_NUMBERS} windows", f"a span until {found[-1].start:%Y-%m-%dT%H:%MZ}{longer}")
+            too_much(
+                f"the span has more than {MAX_NUMBERS} windows",
+                f"a span until {found[-1].start:%Y-%m-%dT%H:%MZ}{longer}",
+            )
     return found
