@@ -20,7 +20,7 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("path", "run_id"): _ID,
     ("path", "key_id"): _ID,
     ("query", "from"): "2020-01-01T00:00:00Z",
-    ("query", "to"): "2099-01-01T00:00:00Z",
+    ("query", "to"): "2040-01-01T00:00:00Z",
     ("query", "limit"): 50,
     ("query", "usageType"): "assessment",
 }
