@@ -31,7 +31,7 @@ SUBSCRIPTIONS = max(12, CHANGES // 25)
 """Few enough that changes meet at one; with many changes not so few that each has hundreds in one day."""
 PLANS, TYPES = ("a", "b", "c"), ("calls", "bytes")
 GRACE = timedelta(minutes=30)
-REST = {"change": 0.0, "record": 0.05, "bill": 0.3}
+REST = {"change": 0.0, "record": 0.2, "bill": 1.0}
 """How many seconds each rests after an act, so that changes have most of the machine."""
 
 

@@ -4,10 +4,12 @@ Nothing here calls the code that bills. It is slow on purpose: it walks the cale
 instant at which anything changes, and looks at every event for each span in between.
 """
 
+from bisect import bisect_right
 from calendar import monthrange
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,16 +21,19 @@ Key = tuple[str, str, datetime]
 """(subscription, usage type or "fee", beginning of the span)"""
 
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
+FEE = "fee"
+"""What a version of a base fee is a version of, in the place of a usage type."""
+EVER = datetime(1, 1, 1, tzinfo=UTC)
+"""From when on holds what holds from each subscription's start."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan as it was defined."""
+    """A plan as it was defined; its base fee is its first version of ``FEE``."""
 
     id: str
     interval: str = "month"
     count: int = 1
-    fee: Fraction | None = None
     proration: str = "time"
     edges: bool = False
     charges: bool = False
@@ -36,7 +41,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Version:
-    """A quota as it was defined: of everybody on the plan, or one subscription's ``own``."""
+    """A quota as it was defined: of everybody on the plan, or one subscription's ``own``.
+
+    Of a base fee, ``price`` is its ``baseFee`` and ``baseFeeTiming``. ``ends`` says what ends one of its own, and when.
+    """
 
     plan: str
     type: str
@@ -47,7 +55,17 @@ class Version:
     price: dict[str, Any]
     first: bool = False
     number: int = 0
-    ended: datetime | None = None
+    ends: dict[Any, datetime] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> datetime | None:
+        """From when on it holds no more."""
+        return min(self.ends.values(), default=None)
+
+    @property
+    def terms(self) -> tuple[Any, ...]:
+        """What it says of a base fee."""
+        return self.price["baseFee"], self.price["baseFeeTiming"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,8 @@ class Agreement:
     events: list[Event] = field(default_factory=list)
     voided: set[Any] = field(default_factory=set)
     number: int = 0
+    day: int = 1
+    divided: set[datetime] = field(default_factory=set)
 
     @property
     def changes(self) -> list[tuple[datetime, Plan | None, bool]]:
@@ -94,9 +114,13 @@ class Agreement:
                 return [*found, (self.ended, None, False)]
             plan = self.plans[max(begun for begun in self.plans if begun <= at)]
             paused = self.pauses[max(told)] if (told := [begun for begun in self.pauses if begun <= at]) else False
-            if not found or found[-1][1:] != (plan, paused):
+            if not found or found[-1][1:] != (plan, paused) or at in self.divided:
                 found.append((at, plan, paused))
         return found
+
+    def keep_divided(self, before: list[tuple[datetime, Plan | None, bool]], now: datetime) -> None:
+        """Where something changed by ``now`` its usage stays divided, though the same holds on both sides by now."""
+        self.divided |= {at for at, *_ in before if at <= now} - {at for at, *_ in self.changes}
 
     def state(self, at: datetime) -> tuple[Plan | None, bool]:
         """The plan at an instant, and whether it is paused."""
@@ -110,26 +134,26 @@ class Agreement:
 
     def boundaries(self, plan: Plan, until: datetime) -> list[datetime]:
         """Every beginning of a billing period, from before the start until after ``until``."""
-        zone = ZoneInfo(self.zone)
         if self.anniversary:
-            anchor = self.started.astimezone(zone).replace(tzinfo=None)
+            anchor = self.started.astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
+        elif plan.interval in MONTHS:
+            anchor = datetime(2000, 1, self.day)
         else:
-            anchor = datetime(2001, 1, 1) if plan.interval in {"day", "week"} else datetime(2000, 1, 1)
-        found: list[datetime] = []
-        number = 0
-        while not found or found[-1] <= until:
-            if plan.interval in MONTHS:
-                months = anchor.month - 1 + number * plan.count * MONTHS[plan.interval]
-                year, month = anchor.year + months // 12, months % 12 + 1
-                local = anchor.replace(year=year, month=month, day=min(anchor.day, monthrange(year, month)[1]))
-            else:
-                local = anchor + timedelta(days=number * plan.count * (7 if plan.interval == "week" else 1))
-            found.append(local.replace(tzinfo=zone).astimezone(UTC))
-            number += 1
-        return found
+            anchor = datetime(2001, 1, 1)
+        found = calendar(self.zone, anchor, plan.interval, plan.count)
+        walk(
+            found,
+            until,
+            zone=self.zone,
+            anchor=anchor,
+            interval=plan.interval,
+            count=plan.count,
+            first=-99 if self.anniversary else 0,
+        )
+        return found[max(0, bisect_right(found, min(self.started, until)) - 2) : bisect_right(found, until) + 1]
 
     def spans(self, until: datetime, versions: list[Version] | None = None, type: str = "") -> list[Span]:
-        """Every span that begins by ``until``, for the base fee, or for a usage type with its ``versions``."""
+        """Every span that begins by ``until``, for a usage type or the base fee with its ``versions``."""
         found: list[Span] = []
         for index, (begins, plan, paused) in enumerate(self.changes):
             if plan is None or paused or begins > until:
@@ -146,16 +170,25 @@ class Agreement:
     def _cut(self, whole: Span, versions: list[Version], type: str) -> list[Span]:
         told = {at for v in versions if v.type == type for at in (self.begins(v), v.ended) if at is not None}
         cuts = sorted(at for at in told if whole.start < at < whole.end)
+        if type == FEE and whole.plan.proration == "none":
+            cuts = []
         parts: list[Span] = []
         start = whole.start
         for cut in [*cuts, whole.end]:
-            changes = cut == whole.end or self.quota(whole, versions, type, start) is not self.quota(
-                whole, versions, type, cut
-            )
-            if changes:
+            was, then = (self.quota(whole, versions, type, at) for at in (start, cut))
+            once = any(v.own == self.id and v.type == type and self._never_held(v, cut) for v in versions)
+            if type == FEE and was is not None and then is not None:
+                changes = was.terms != then.terms
+            else:
+                changes = was is not then or once
+            if changes or cut == whole.end:
                 parts.append(Span(start, cut, whole.plan, whole.period))
                 start = cut
         return parts
+
+    def _never_held(self, version: Version, at: datetime) -> bool:
+        """Whether a version began at an instant, and was ended later as of then or earlier."""
+        return self.begins(version) == at and version.ended is not None and version.ended <= at
 
     def quota(self, span: Span, versions: list[Version], type: str, at: datetime) -> Version | None:
         """The version in force: its own first; the one that began last, of equals the later one."""
@@ -179,7 +212,7 @@ class Agreement:
         if isinstance(version.how, datetime):
             return version.how
         if version.how == "start" or (version.first and version.own is None and self.number > version.number):
-            return self.started
+            return EVER
         if version.own is not None or version.how == "now":
             return version.asked
         plans = [plan for plan in self.plans.values() if plan.id == version.plan]
@@ -196,9 +229,20 @@ class Agreement:
             before = plan
         return min([next(edge for edge in edges if edge >= version.asked), *arrivals])
 
-    def fee(self, span: Span) -> Fraction:
-        """What of the fee of its plan falls to ``span``; undivided, the first span of the plan in the period has it."""
-        whole = span.plan.fee or Fraction(0)
+    def own_instant(self, how: str, now: datetime) -> datetime:
+        """From when a version of its own holds that is asked for at ``now``."""
+        if how == "start" or now < self.started:
+            return self.started
+        plan = self.plans[max(at for at in self.plans if at <= now)]
+        if self.ended is not None and self.ended <= now:
+            plan = self.plans[max(at for at in self.plans if at < self.ended)]
+        *_, start, end = self.boundaries(plan, now)
+        return max(start, self.started) if how == "period" or start == now else end
+
+    def fee(self, span: Span, versions: list[Version]) -> Fraction:
+        """What of the base fee falls to ``span``; undivided, the first span of the plan in the period has it."""
+        version = self.quota(span, versions, FEE, span.start)
+        whole = Fraction(0) if version is None else Fraction(version.price["baseFee"] or 0)
         if span.plan.proration == "none":
             earlier = [s for s in self.spans(span.start) if s.start < span.start]
             again = any(s.plan == span.plan and s.period == span.period for s in earlier)
@@ -222,12 +266,11 @@ class Agreement:
 
     def dues(self, versions: list[Version], types: list[str], until: datetime) -> dict[Key, Fraction]:
         """What is due, zeros left out."""
-        found = {
-            (self.id, "fee", span.start): self.fee(span) for span in self.spans(until) if span.plan.fee is not None
-        }
+        found = {(self.id, FEE, span.start): self.fee(span, versions) for span in self.spans(until, versions, FEE)}
+        horizon = max((span.period[1] for span in self.spans(until)), default=until)
         for type in types:
             # All that is agreed counts for how a period is divided, also what is yet to come in it.
-            spans = self.spans(until + timedelta(days=800), versions, type)
+            spans = self.spans(horizon, versions, type)
             for period in {span.period for span in spans if span.start <= until}:
                 segments = [span for span in spans if span.period == period]
                 for span, amount in zip(segments, self._usage(segments, versions, type), strict=True):
@@ -316,6 +359,27 @@ class Agreement:
         if ends[-1] == self.ended:
             ends[-1] = spans[-1].period[1]
         return [self._share(end, s, by) - self._share(s.start, s, by) for s, end in zip(spans, ends, strict=True)]
+
+
+@lru_cache(maxsize=256)
+def calendar(zone: str, anchor: datetime, interval: str, count: int) -> list[datetime]:
+    """The beginnings of periods that were walked to so far, one list for each calendar."""
+    return []
+
+
+def walk(
+    found: list[datetime], until: datetime, *, zone: str, anchor: datetime, interval: str, count: int, first: int
+) -> None:
+    """Walk on from period to period until after ``until``; the ``first`` is so many from the anchor."""
+    while not found or found[-1] <= until:
+        number = len(found) + first
+        if interval in MONTHS:
+            months = anchor.month - 1 + number * count * MONTHS[interval]
+            year, month = anchor.year + months // 12, months % 12 + 1
+            local = anchor.replace(year=year, month=month, day=min(anchor.day, monthrange(year, month)[1]))
+        else:
+            local = anchor + timedelta(days=number * count * (7 if interval == "week" else 1))
+        found.append(local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC))
 
 
 def beyond_of(each: list[Fraction], bound: Fraction | None) -> list[Fraction]:

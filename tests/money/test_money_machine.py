@@ -1,8 +1,10 @@
 """Everything that can happen to money, in any order, on the real database, against brute force over the events.
 
 Customers, plans of every interval, fees, proration and pricing model; quotas that change at once or at the next
-period, a subscription's own quotas; recordings in any order and lateness, taken back; plan changes, pauses,
-cancellations; runs at any time, some killed half-way, some resumed later; invoices made final by hand, paid, void.
+period; quotas and fees of a subscription's own, given, ended or left behind by a move; versions of base fees;
+recordings in any order and lateness, taken back; plan changes, pauses and cancellations, looked at before or not,
+planned and taken back; starts that are moved; runs at any time, some killed half-way, some resumed later; invoices made
+final by hand, paid, void.
 After every run what is charged is what is due, to the cent. ``MONEY_EXAMPLES=500`` looks longer.
 """
 
@@ -22,26 +24,33 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from tests.factories import make_customer, make_recording, make_usage_type, record
 from tests.money.books import charged, check_everything
-from tests.money.oracle import Agreement, Event, Plan, Version
+from tests.money.oracle import FEE, Agreement, Event, Plan, Version
 from tests.support.billing import GRACE, bill, driven, opened
 from tests.support.books import rows, scalars
 from tests.support.databases import empty
+from usage_billing.catalog.models import UsageQuota
+from usage_billing.catalog.own_quota import OwnQuota
+from usage_billing.catalog.plan_versions import NewPlanVersion
 from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.core.clock import utc_now
-from usage_billing.core.errors import Conflict
-from usage_billing.db.session import rolled_back, transaction
+from usage_billing.core.errors import Conflict, InvalidInput
+from usage_billing.db.session import read_only, rolled_back, transaction
 from usage_billing.flows.administration import change_subscription
+from usage_billing.flows.administration.agree import AgreedChange, Precaution
 from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.administration.manage_catalog import create_plan
 from usage_billing.flows.administration.manage_subscriptions import create_subscription
+from usage_billing.flows.administration.move_start import move_start
 from usage_billing.flows.administration.own_quotas import end_own_quota
+from usage_billing.flows.administration.plan_versions import define_plan_version
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing import manage_invoices
 from usage_billing.flows.billing.drive_run import do_slice, next_of_run
+from usage_billing.flows.billing.foresee import Foreseen
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.flows.recording.void_usage import void_usage
@@ -81,10 +90,20 @@ plans: st.SearchStrategy[dict[str, Any]] = st.builds(
     prorates_edges=st.booleans(),
     on_downgrade=st.sampled_from(["keep", "keep", "charge"]),
 )
-subscriptions = st.tuples(
-    st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Auckland", "America/St_Johns"]),
-    st.booleans(),
-    st.sampled_from([timedelta(0), timedelta(days=12, hours=7), timedelta(days=45, minutes=1)]),
+FEES = ["10", "29.99", "0.05", "31"]
+TIMINGS = ["arrears", "advance"]
+subscriptions: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    zone=st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Auckland", "America/St_Johns"]),
+    anniversary=st.booleans(),
+    day=st.sampled_from([None, None, 15, 31]),
+    age=st.sampled_from([timedelta(0), timedelta(days=12, hours=7), timedelta(days=45, minutes=1)]),
+    fee=st.sampled_from([None, None, "7.50", "40"]),
+    timing=st.sampled_from(TIMINGS),
+    own=st.one_of(st.none(), st.tuples(LIMITS, st.sampled_from(PRICES))),
+)
+own_ends = st.fixed_dictionaries(
+    {}, optional={"quotas": st.sampled_from(["keep", "end"]), "base_fee": st.sampled_from(["keep", "end"])}
 )
 moments = st.sampled_from(["now", "now", "period_end", 75, -26, -24 * 12])
 
@@ -97,6 +116,8 @@ def allowed(*codes: str) -> Iterator[list[str]]:
         yield refused
     except Conflict as error:
         refused.append(error.code)
+    except InvalidInput as error:
+        refused.extend(field.code for field in error.fields)
     assert set(refused) <= set(codes)
 
 
@@ -117,7 +138,7 @@ class Money(RuleBasedStateMachine):
     def begin(
         self,
         terms: list[dict[str, Any]],
-        people: list[tuple[str, bool, timedelta]],
+        people: list[dict[str, Any]],
         quotas: list[tuple[str | None, dict[str, Any]]],
     ) -> None:
         empty(self.engine)
@@ -139,8 +160,7 @@ class Money(RuleBasedStateMachine):
         for index, (limit, price) in enumerate(quotas):
             self._define(f"p{index % 3}", TYPES[index // 3], limit, price, own=None, how=None)
             if index % 2:  # before or after the first prices of its plan
-                name, (zone, anniversary, age) = f"s{index // 2}", people[index // 2]
-                self._subscribe(name, f"p{index // 2}", zone=zone, anniversary=anniversary, started=START - age)
+                self._subscribe(f"s{index // 2}", f"p{index // 2}", people[index // 2])
         self.use([(name, type, "33.333333333333", 0) for name in self.subscriptions for type in TYPES])
 
     def _make_plan(self, name: str, term: dict[str, Any]) -> None:
@@ -152,31 +172,73 @@ class Money(RuleBasedStateMachine):
             id=name,
             interval=term["interval"],
             count=term["interval_count"],
-            fee=None if fee is None else Fraction(fee),
             proration=term["proration"],
             edges=term["prorates_edges"],
             charges=term["on_downgrade"] == "charge",
         )
+        self._know_fee(name, fee, term["base_fee_timing"], how="start", first=True)
 
-    def _subscribe(self, name: str, plan: str, *, zone: str, anniversary: bool, started: datetime) -> None:
+    def _know_fee(
+        self,
+        plan: str,
+        fee: str | None,
+        timing: str,
+        *,
+        how: str | datetime,
+        own: str | None = None,
+        first: bool = False,
+    ) -> None:
+        price = {"baseFee": fee, "baseFeeTiming": timing}
+        number = next(self.numbers)
+        version = Version(
+            plan=plan, type=FEE, own=own, asked=self.now, how=how, limit=None, price=price, first=first, number=number
+        )
+        self.versions.append(version)
+
+    def _subscribe(self, name: str, plan: str, person: dict[str, Any]) -> None:
+        started, by_months = START - person["age"], self.plans[plan].interval in {"month", "quarter", "year"}
+        day = person["day"] if by_months and not person["anniversary"] else None
         new = NewSubscription(
             id=name,
             customer_id=self._customer(name),
             plan_id=plan,
             started_at=started,
-            timezone=zone,
-            anchor="anniversary" if anniversary else "calendar",
+            timezone=person["zone"],
+            anchor="anniversary" if person["anniversary"] else "calendar",
+            anchor_day=day,
+            base_fee=None if person["fee"] is None else Decimal(person["fee"]),
+            base_fee_timing=None if person["fee"] is None else person["timing"],
+            quotas=[] if person["own"] is None else [_own_quota(*person["own"])],
+            allow_backdating=True,
         )
         with transaction(self.engine) as session:
             create_subscription(session, new, actor="test", now=self.now)
+            ids = list(session.scalars(select(UsageQuota.id).where(UsageQuota.subscription_id == name)))
         self.subscriptions[name] = Agreement(
             id=name,
-            zone=zone,
+            zone=person["zone"],
             started=started,
-            anniversary=anniversary,
+            anniversary=person["anniversary"],
             plans={started: self.plans[plan]},
             number=next(self.numbers),
+            day=day or 1,
         )
+        if person["fee"] is not None:
+            self._know_fee(plan, person["fee"], person["timing"], how="start", own=name)
+        if person["own"] is not None:
+            (limit, price), number = person["own"], next(self.numbers)
+            self.ids[number] = ids[0]
+            version = Version(
+                plan=plan,
+                type=TYPES[0],
+                own=name,
+                asked=started,
+                how="start",
+                limit=None if limit is None else Fraction(limit),
+                price=price,
+                number=number,
+            )
+            self.versions.append(version)
 
     def _customer(self, subscription: str) -> str:
         return "bob" if subscription == "s2" else "ann"
@@ -317,12 +379,30 @@ class Money(RuleBasedStateMachine):
         agreement = self.subscriptions[name]
         return agreement.plans[max(at for at in agreement.plans if at <= max(self.now, agreement.started))].id
 
-    @precondition(lambda self: any(v.own for v in self.versions))
+    @rule(
+        plan=st.sampled_from(["p0", "p1", "p2"]),
+        fee=st.sampled_from(FEES),
+        timing=st.sampled_from([None, *TIMINGS]),
+        how=st.sampled_from(["next_period", "period", "now", "now", "start", -26, -24 * 12, 75]),
+    )
+    def define_a_fee(self, plan: str, fee: str, timing: str | None, how: str | int) -> None:
+        """A version of a plan's base fee, in every way to take effect."""
+        at = self.now + timedelta(hours=how) if isinstance(how, int) else how
+        new = NewPlanVersion(
+            plan_id=plan, base_fee=Decimal(fee), base_fee_timing=timing, effective=at, reprice_usage=True
+        )
+        with allowed("already_invoiced") as refused, transaction(self.engine) as session:
+            made = define_plan_version(session, new, actor="test", now=self.now)
+            stands = made.base_fee_timing
+        if not refused:
+            self._know_fee(plan, fee, stands, how=at)
+            self.is_billed = False
+
+    @precondition(lambda self: self.ids and any(v.number in self.ids and v.own for v in self.versions))
     @rule(data=st.data(), how=st.sampled_from(["next_period", "period", "now", "start", -26, 75]))
     def end_an_own_quota(self, data: st.DataObject, how: str | int) -> None:
         """From then on another of its own holds, or the plan's."""
-        place = data.draw(st.sampled_from([n for n, v in enumerate(self.versions) if v.own]))
-        version = self.versions[place]
+        version = data.draw(st.sampled_from([v for v in self.versions if v.own and v.type != FEE]))
         at = self.now + timedelta(hours=how) if isinstance(how, int) else how
         codes = ("usage_later", "already_invoiced", "already_ended", "not_started")
         with allowed(*codes) as refused, transaction(self.engine) as session:
@@ -330,7 +410,7 @@ class Money(RuleBasedStateMachine):
                 session, self.ids[version.number], effective=at, reprice_usage=True, actor="test", now=self.now
             ).ended_at
         if not refused:
-            self.versions[place] = replace(version, ended=ended)
+            version.ends["delete"] = ended
             self.is_billed = False
 
     @rule(
@@ -338,52 +418,155 @@ class Money(RuleBasedStateMachine):
         plan=st.sampled_from(["p0", "p1", "p2"]),
         moment=moments,
         reprice=st.sampled_from([None, *PRICES]),
+        own=own_ends,
         then=st.booleans(),
+        look=st.booleans(),
     )
-    def move(self, name: str, plan: str, moment: str | int, reprice: dict[str, Any] | None, then: bool) -> None:
+    def move(
+        self,
+        name: str,
+        plan: str,
+        moment: str | int,
+        reprice: dict[str, Any] | None,
+        own: dict[str, str],
+        then: bool,
+        look: bool,
+    ) -> None:
         """To another plan, perhaps one whose prices have just changed, and use it."""
         if reprice is not None:
             self._define(plan, TYPES[0], "10", reprice, own=None, how=None)
-        self._change(name, moment, "change_plan", plan)
+        self._change(name, moment, "change_plan", look=look, plan_id=plan, own=own)
         self._use_now(name, then)
 
     @rule(
         name=st.sampled_from(["s0", "s1", "s2"]),
         moment=moments,
         kind=st.sampled_from(["pause", "resume", "resume", "cancel"]),
+        voids=st.sampled_from([False, False, True]),
         then=st.booleans(),
+        look=st.booleans(),
     )
-    def halt(self, name: str, moment: str | int, kind: str, then: bool) -> None:
-        self._change(name, moment, kind, None)
+    def halt(self, name: str, moment: str | int, kind: str, voids: bool, then: bool, look: bool) -> None:
+        """Pause, resume or cancel, perhaps with what was used after it taken back."""
+        more = {"later_usage": "void"} if voids and kind != "resume" else {}
+        self._change(name, moment, kind, look=look, **more)
         self._use_now(name, then)
+
+    @rule(name=st.sampled_from(["s0", "s1", "s2"]), data=st.data())
+    def take_a_change_back(self, name: str, data: st.DataObject) -> None:
+        """What is planned does not happen; what it was to end goes on."""
+        planned = rows(
+            self.engine,
+            "SELECT id, at, kind FROM subscription_changes WHERE subscription_id = :name AND at > :now"
+            " AND taken_back_at IS NULL ORDER BY id",
+            name=name,
+            now=self.now,
+        )
+        agreement = self.subscriptions[name]
+        planned = [row for row in planned if row.at != agreement.started]
+        if not planned:
+            return
+        change = data.draw(st.sampled_from(range(len(planned))))
+        at = planned[change].at.astimezone(UTC)
+        with allowed("usage_later") as refused, transaction(self.engine) as session:
+            change_subscription.take_back(session, name, planned[change].id, actor="test", now=self.now)
+        if refused:
+            return
+        match planned[change].kind:
+            case "plan":
+                del agreement.plans[at]
+                for version in self.versions:
+                    version.ends.pop((name, at), None)
+            case "end":
+                agreement.ended = None
+            case _:
+                del agreement.pauses[at]
+        self.is_billed = False
+
+    @rule(name=st.sampled_from(["s0", "s1", "s2"]), hours=st.sampled_from([-24 * 40, -24 * 3, -5, 5, 24 * 8]))
+    def move_a_start(self, name: str, hours: int) -> None:
+        """While nothing of it is final; what is its own from its start on moves with it."""
+        agreement = self.subscriptions[name]
+        before, at = agreement.started, agreement.started + timedelta(hours=hours)
+        codes = ("already_invoiced", "usage_before", "already_ended", "conflicting_change")
+        with allowed(*codes) as refused, transaction(self.engine) as session:
+            move_start(session, name, started_at=at, actor="test", now=self.now)
+        if refused:
+            return
+        agreement.started = at
+        agreement.plans = {at if begun == before else begun: plan for begun, plan in agreement.plans.items()}
+        for place, version in enumerate(self.versions):
+            if version.own == name and version.asked == before:
+                how = at if isinstance(version.how, datetime) else version.how
+                self.versions[place] = replace(version, asked=at, how=how)
+            if version.own == name:
+                for by, ended in version.ends.items():
+                    version.ends[by] = at if ended == before else ended
+        self.is_billed = False
 
     def _use_now(self, name: str, wanted: bool) -> None:
         if wanted:
             self.now += timedelta(minutes=1)
             self.use([(name, TYPES[0], "33.333333333333", 0)])
 
-    def _change(self, name: str, moment: str | int, kind: str, plan: str | None) -> None:
+    def _change(self, name: str, moment: str | int, kind: str, *, look: bool, **more: Any) -> None:
         """The flow says when it takes effect; the oracle says what follows."""
         agreement = self.subscriptions[name]
         when = When(moment=moment if isinstance(moment, str) else self.now + timedelta(hours=moment))
-        more = {"plan_id": plan} if plan else {}
-        codes = ("usage_later", "not_started", "already_ended", "not_running", "conflicting_change")
-        with allowed(*codes) as refused, transaction(self.engine) as session:
-            flow = getattr(change_subscription, kind)
-            done = flow(session, name, when=when, actor="test", now=self.now, **more)
+        codes = ("usage_later", "not_started", "already_ended", "not_running", "conflicting_change", "contradiction")
+        flow = getattr(change_subscription, kind)
+        seen: AgreedChange | None = None
+        with allowed(*codes) as refused:
+            if look:
+                with read_only(self.engine) as session:
+                    dry = Precaution(dry_run=True)
+                    seen = flow(session, name, when=when, actor="test", now=self.now, precaution=dry, **more)
+                when = When(moment=seen.effective_at)
+            with transaction(self.engine) as session:
+                done = flow(session, name, when=when, actor="test", now=self.now, **more)
+        assert not (refused and seen), "what was looked at is refused"
         if refused or not done.changed:
             return
-        at = done.effective_at
+        at, before = done.effective_at, agreement.changes
         match kind:
             case "change_plan":
-                agreement.plans[at] = self.plans[plan or ""]
+                agreement.plans[at] = self.plans[more["plan_id"]]
+                ends = {"quotas": "keep", "base_fee": "end"} | more["own"]
+                for version in self.versions:
+                    if version.own == name and ends["base_fee" if version.type == FEE else "quotas"] == "end":
+                        version.ends[name, at] = at
             case "cancel":
                 agreement.ended = at
             case _:
                 agreement.pauses[at] = kind == "pause"
-        if moment != "period_end":
+        agreement.keep_divided(before, self.now)
+        gone = scalars(self.engine, "SELECT usage_id FROM usage_voids")
+        agreement.voided |= {event.id for event in agreement.events} & set(gone)
+        if moment != "period_end" and seen is None:
             assert at >= self.now if moment == "now" else at == when.moment
         self.is_billed = False
+        if seen is not None and seen.foreseen is not None and seen.foreseen.until < self.now + timedelta(days=40):
+            self._see_it_come(name, seen.foreseen)
+
+    def _see_it_come(self, name: str, foreseen: Foreseen) -> None:
+        """Bill to where a dry run looked to: what it said stands there."""
+        corrections = scalars(self.engine, "SELECT count(*) FROM invoices WHERE kind = 'correction'")[0]
+        self.now = max(self.now, foreseen.at)
+        self.bill(rehearse=False)
+        self.now = max(self.now, foreseen.until)
+        self.bill(rehearse=False)
+        for invoice in foreseen.invoices:
+            if invoice.kind == "correction" and corrections:
+                continue
+            total = scalars(
+                self.engine,
+                "SELECT coalesce(sum(total), 0) FROM invoices WHERE subscription_id = :name AND kind = :kind"
+                " AND (kind = 'correction' OR closes_at = :closing) AND status <> 'void'",
+                name=name,
+                kind=invoice.kind,
+                closing=invoice.closes_at,
+            )
+            assert total == [invoice.total], (invoice.kind, invoice.closes_at)
 
     @rule(hours=st.sampled_from([0, 1, 5, 24 * 3, 24 * 9, 24 * 40]))
     def let_time_pass(self, hours: int) -> None:
@@ -508,6 +691,10 @@ class Money(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "is_billed") and self.subscriptions:
             self.bill(rehearse=True)
+
+
+def _own_quota(limit: str | None, price: dict[str, Any]) -> OwnQuota:
+    return OwnQuota(usage_type=TYPES[0], limit=None if limit is None else Decimal(limit), price=price)
 
 
 def _parted(lines: list[Any]) -> tuple[list[Any], list[Any]]:

@@ -26,6 +26,16 @@ def take_end_back(one: UsageQuota | PlanVersion, *, by: int) -> None:
     _set_ends(one, {name: at for name, at in one.ends.items() if name != str(by)})
 
 
+def move_version(one: UsageQuota | PlanVersion, *, since: datetime, to: datetime) -> None:
+    """Let a version begin and end at ``to`` where it did so at ``since``."""
+    moved = {since: to}
+    one.effective_from = moved.get(one.effective_from, one.effective_from)
+    if one.effective_until == since:
+        one.effective_until = to
+    ends = {by: datetime.fromisoformat(at) for by, at in one.ends.items()}
+    _set_ends(one, {by: moved.get(at, at).isoformat() for by, at in ends.items()})
+
+
 def _set_ends(one: UsageQuota | PlanVersion, ends: Mapping[str, str]) -> None:
     one.ends = dict(ends)
     one.ended_at = min((datetime.fromisoformat(at) for at in ends.values()), default=None)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.ends import tell_ends
+from usage_billing.catalog.ends import move_version, tell_ends
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
@@ -232,14 +232,10 @@ def begins_by_calendar(plan: Plan, effective: Effective, now: datetime) -> datet
 
 
 def move_own_quotas(session: Session, subscription_id: str, *, since: datetime, to: datetime) -> None:
-    """Let the first versions of a subscription's own quotas that hold from its start hold from another one."""
-    session.execute(
-        update(UsageQuota)
-        .where(
-            UsageQuota.subscription_id == subscription_id,
-            UsageQuota.version == 1,
-            UsageQuota.effective_from == since,
-        )
-        .values(effective_from=to),
-        execution_options={"synchronize_session": False},
-    )
+    """Let the versions of a subscription's own quotas that hold from its start hold from another one.
+
+    One that was ended as of its start, and so never holds, ends with the other.
+    """
+    for one in session.scalars(select(UsageQuota).where(UsageQuota.subscription_id == subscription_id)):
+        move_version(one, since=since, to=to)
+    session.flush()

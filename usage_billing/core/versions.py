@@ -75,10 +75,14 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Course(Generic[Some]):
-    """What holds from when on: ``held[i]`` from ``instants[i]`` to the next; None where no version does."""
+    """What holds from when on: ``held[i]`` from ``instants[i]`` to the next; None where no version does.
+
+    At ``seams`` a version began once that was ended as of then or earlier. It divided usage, which stays divided there.
+    """
 
     instants: Sequence[datetime] = ()
     held: Sequence[Some | None] = ()
+    seams: frozenset[datetime] = frozenset()
 
     def at(self, moment: datetime) -> Some | None:
         """What holds at a moment."""
@@ -123,12 +127,17 @@ def course_of(versions: Sequence[Some], instants: Sequence[datetime | None]) -> 
         key=lambda one: one[:2],
     )
     ends = {version.ended_at for _, _, version in begun if version.ended_at is not None}
-    found: list[datetime] = sorted({instant for instant, _, _ in begun} | ends)
+    seams = frozenset(
+        instant
+        for version, instant in zip(versions, instants, strict=True)
+        if instant is not None and version.exact and version.ended_at is not None and version.ended_at <= instant
+    )
+    found: list[datetime] = sorted({instant for instant, _, _ in begun} | ends | seams)
     held: list[Some | None] = []
     for moment in found:
         last = next((version for instant, _, version in reversed(begun) if instant <= moment), None)
         held.append(None if last is None or (last.ended_at is not None and last.ended_at <= moment) else last)
-    return Course(found, held)
+    return Course(found, held, seams)
 
 
 def before(own: Course[Some], listed: Course[Some]) -> Course[Some]:
@@ -136,4 +145,5 @@ def before(own: Course[Some], listed: Course[Some]) -> Course[Some]:
     if not own.instants:
         return listed
     instants = sorted({*own.instants, *listed.instants})
-    return Course(instants, [own.at(moment) or listed.at(moment) for moment in instants])
+    held = [own.at(moment) or listed.at(moment) for moment in instants]
+    return Course(instants, held, own.seams | listed.seams)

@@ -54,7 +54,7 @@ _READ = text("""
     SELECT f.id, f.subscription_id, p.name AS plan_name, f.period_start, f.period_end, f.bills_at, f.amount, f.plan_id,
         f.description, f.to_charge, f.frozen
     FROM unnest(CAST(:subscriptions AS text[]), CAST(:since AS timestamptz[])) AS v (subscription_id, since)
-    JOIN fee_charges AS f ON f.subscription_id = v.subscription_id AND (f.to_charge OR f.period_start >= v.since)
+    JOIN fee_charges AS f ON f.subscription_id = v.subscription_id AND (f.to_charge OR f.period_end > v.since)
     JOIN plans AS p ON p.id = f.plan_id
     ORDER BY f.subscription_id, f.period_start
 """)
@@ -152,7 +152,7 @@ def lock_uncharged(session: Session, subscription_ids: Collection[str], *, as_of
 
 
 def read_fees(session: Session, since: Mapping[str, datetime | None]) -> list[StoredFee]:
-    """The fees of these subscriptions that are to charge, or whose segments begin at or after the instant given."""
+    """The fees of these subscriptions that are to charge, or whose segments end after the instant given."""
     asked = {"subscriptions": list(since), "since": list(since.values())}
     return read_rows(session.execute(_READ, asked), StoredFee)
 

@@ -63,9 +63,19 @@ _SETTLE = text("""
 """)
 _SETTLE_AS_IS = text("UPDATE usage_summaries SET to_rate = false WHERE id = ANY(CAST(:ids AS bigint[]))")
 _REOPEN = text("UPDATE usage_summaries SET to_rate = true WHERE id = ANY(CAST(:ids AS bigint[]))")
+_AROUND = text("""
+    SELECT usage_type_id, period_start
+    FROM (
+        SELECT DISTINCT ON (usage_type_id) usage_type_id, period_start, period_end
+        FROM usage_summaries
+        WHERE subscription_id = :subscription AND period_start <= :at
+        ORDER BY usage_type_id, period_start DESC
+    ) AS s
+    WHERE period_end > :at
+""")
 _MOVE = text(
     "UPDATE usage_summaries SET period_start = :to, to_rate = true"
-    " WHERE subscription_id = :subscription AND period_start = :since"
+    " WHERE subscription_id = :subscription AND usage_type_id = :type AND period_start = :since"
 )
 _REOPEN_FROM = text(
     "UPDATE usage_summaries SET to_rate = true WHERE subscription_id = :subscription AND bills_at > :since"
@@ -143,9 +153,16 @@ def reopen_from(session: Session, subscription_id: str, *, since: datetime) -> N
     session.execute(_REOPEN_FROM, {"subscription": subscription_id, "since": since})
 
 
-def move_summaries(session: Session, subscription_id: str, *, since: datetime, to: datetime) -> None:
-    """Let the summaries of a segment that began at ``since`` begin at ``to``, and be rated anew."""
-    session.execute(_MOVE, {"subscription": subscription_id, "since": since, "to": to})
+def summaries_around(session: Session, subscription_id: str, *, at: datetime) -> dict[str, datetime]:
+    """When the summaries of a subscription begin that hold ``at``, by usage type."""
+    rows = session.execute(_AROUND, {"subscription": subscription_id, "at": at})
+    return {row.usage_type_id: row.period_start for row in rows}
+
+
+def move_summary(session: Session, subscription_id: str, usage_type_id: str, *, since: datetime, to: datetime) -> None:
+    """Let the summary of a segment that began at ``since`` begin at ``to``, and be rated anew."""
+    names = {"subscription": subscription_id, "type": usage_type_id}
+    session.execute(_MOVE, names | {"since": since, "to": to})
 
 
 def reopen_for_quota(

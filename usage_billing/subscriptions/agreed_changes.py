@@ -1,6 +1,6 @@
 """Writing what was agreed of a subscription, and the terms that follow from it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -55,6 +55,13 @@ def add_change(
     session.add(row)
     session.flush()
     return row
+
+
+def keep_divided(session: Session, subscription_id: str, instants: Collection[datetime]) -> None:
+    """Let the terms of a locked subscription stay divided at these changes, also where both sides are the same."""
+    for row in changes_of(session, subscription_id) if instants else ():
+        row.cuts = row.cuts or row.at in instants
+    session.flush()
 
 
 def take_back(session: Session, row: SubscriptionChange, *, by: str, now: datetime) -> None:

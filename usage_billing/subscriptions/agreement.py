@@ -167,13 +167,14 @@ def version_course(timeline: Timeline, versions: Sequence[Some], plan_id: str) -
 
 
 def cuts_within(course: Course[Some], segment: Segment) -> list[datetime]:
-    """The instants within a segment at which another version begins to hold, or none does any more."""
+    """The instants within a segment at which another version begins to hold, none does any more, or one once began."""
     if not course.instants or course.instants[-1] <= segment.start:
         return []
     return [
         instant
         for instant in course.instants
-        if segment.start < instant < segment.end and course.at(instant) is not course.at(instant - INSTANT)
+        if segment.start < instant < segment.end
+        and (instant in course.seams or course.at(instant) is not course.at(instant - INSTANT))
     ]
 
 

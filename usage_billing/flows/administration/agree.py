@@ -22,7 +22,14 @@ from usage_billing.flows.recording.void_later import void_later
 from usage_billing.invoicing.service import bring_drafts_forward
 from usage_billing.metering.recording import shard_of
 from usage_billing.metering.settling import reopen_from
-from usage_billing.subscriptions.agreed_changes import add_change, as_rule, changes_of, take_back, write_terms
+from usage_billing.subscriptions.agreed_changes import (
+    add_change,
+    as_rule,
+    changes_of,
+    keep_divided,
+    take_back,
+    write_terms,
+)
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange
 from usage_billing.subscriptions.queries import get_subscription, timelines_of
@@ -121,6 +128,7 @@ def agree(
         void_later(session, subscription.id, decision.later, since=change.at, until=until, actor=actor, now=now)
     for row in decision.replaced:
         take_back(session, row, by=actor, now=now)
+    keep_divided(session, subscription.id, decision.divided)
     row = add_change(session, subscription, change, by=actor, now=now)
     if decision.ends != NOTHING_ENDS:
         end_own_terms(session, subscription.id, decision.ends, at=change.at, by=row.id)

@@ -1,7 +1,7 @@
 """What a request to change a subscription comes to, before anything is written: its moment, and whether it fits."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -74,7 +74,7 @@ class Decision:
     """What is to become of a request.
 
     ``changes`` is False where it holds already. ``later`` is the usage after it that is to be taken back, up to
-    ``until``; ``replaced`` are the changes whose place it takes.
+    ``until``; ``replaced`` are the changes whose place it takes. At the instants ``divided`` the terms stay divided.
     """
 
     subscription: Subscription
@@ -86,6 +86,7 @@ class Decision:
     until: datetime | None = None
     later: LaterUsage | None = None
     ends: OwnEnds = NOTHING_ENDS
+    divided: Collection[datetime] = ()
 
     def terms(self, session: Session) -> TermsChange:
         """What is agreed before and after it, to be billed in memory."""
@@ -121,6 +122,7 @@ def decide(session: Session, subscription: Subscription, desired: DesiredChange,
         return Decision(subscription=subscription, timeline=timeline, kept=changes, change=same, changes=False)
     _check_fits(subscription, change, changes)
     kept, started = _without(changes, change), subscription.started_at
+    divided = stays_divided(started, changes, [*kept, change], now=now)
     if fold(started, [*kept, change]) == fold(started, changes):
         if desired.ends.quotas and own_terms_after(session, subscription.id, NOTHING_ENDS, at=change.at)[0]:
             message = "it is on the plan already, and stays; DELETE /api/quotas/:id ends a quota of its own"
@@ -130,14 +132,26 @@ def decide(session: Session, subscription: Subscription, desired: DesiredChange,
     return Decision(
         subscription=subscription,
         timeline=timeline,
-        kept=kept,
+        kept=[replace(one, cuts=one.cuts or one.at in divided) for one in kept],
         change=change,
         changes=True,
+        divided=divided,
         replaced=[row for row in rows if change.kind == ChangeKind.END == row.kind],
         until=until,
         ends=desired.ends,
         later=check_free(session, subscription, change, until=until, voids=desired.voids_later),
     )
+
+
+def stays_divided(
+    started_at: datetime, before: Sequence[Change], after: Sequence[Change], *, now: datetime
+) -> Collection[datetime]:
+    """Where terms were divided by ``now``, and would be the same on both sides with the changes ``after``.
+
+    What was used on either side was counted by itself, and stays so.
+    """
+    gone = {span.starts_at for span in fold(started_at, before)} - {span.starts_at for span in fold(started_at, after)}
+    return frozenset(instant for instant in gone if instant <= now)
 
 
 def _is_over(desired: DesiredChange, ended: datetime, now: datetime) -> bool:

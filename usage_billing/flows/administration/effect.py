@@ -113,6 +113,15 @@ def check_nothing_is_divided(session: Session, scope: Scope, *, at: datetime) ->
         raise Conflict(message, code="usage_later")
 
 
+def check_nothing_later(session: Session, scope: Scope, *, since: datetime) -> None:
+    """Raises Conflict (``usage_later``) where something ended at ``since`` and usage lies after it."""
+    later = session.execute(_LATER, scope.asked(since) | {"cut": False}).one()
+    if later.recordings:
+        ended = since.astimezone(UTC).isoformat()
+        message = f"it ended at {ended}, and {later.recordings} recordings occurred after that; its end stays"
+        raise Conflict(message, code="usage_later")
+
+
 def check_not_invoiced(session: Session, scope: Scope, *, since: datetime, kinds: Collection[InvoiceKind]) -> None:
     """Raises Conflict (``already_invoiced``), which names the first possible instant, where something is final."""
     final: datetime | None = session.scalar(_FINAL, scope.asked(since) | {"kinds": [kind.value for kind in kinds]})

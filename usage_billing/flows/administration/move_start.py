@@ -4,15 +4,19 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.service import move_own_quotas
 from usage_billing.core.errors import Conflict
+from usage_billing.db.locks import lock_folds
 from usage_billing.flows.administration.agree import AgreedChange, Precaution, enter, note_change, reckon_anew
 from usage_billing.invoicing.queries import is_invoiced
 from usage_billing.metering.queries import quarantined_within
-from usage_billing.metering.settling import move_summaries
+from usage_billing.metering.settling import move_summary, summaries_around
 from usage_billing.metering.voids import later_usage
 from usage_billing.subscriptions.agreed_changes import changes_of
+from usage_billing.subscriptions.agreement import agreed_period
 from usage_billing.subscriptions.anchors import Anchor
+from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
 
@@ -30,6 +34,8 @@ def move_start(
     final (``already_invoiced``), when usage counts that the move would leave out or divide anew (``usage_before``), and
     when a change or its end lies before the new start.
     """
+    # A fold goes by the terms that it read, and makes summaries of meters where those say that a segment begins.
+    lock_folds(session)
     subscription = enter(session, subscription_id, Precaution())
     before = subscription.started_at
     if started_at == before:
@@ -40,15 +46,28 @@ def move_start(
     first.at = subscription.started_at = started_at
     move_own_quotas(session, subscription.id, since=before, to=started_at)
     reckon_anew(session, subscription, before=timeline, at=min(before, started_at))
-    line = timelines_of(session, [subscription.id])[subscription.id]
-    # Summaries of the first segment are named after its beginning, which moves while the period is the same.
-    segment, then = line.segment_at(max(before, started_at)), timeline.segment_at(before)
-    if segment is not None and then is not None and segment.period == then.period and segment.start != before:
-        move_summaries(session, subscription.id, since=before, to=segment.start)
+    _move_summaries(session, subscription.id, before=timeline, at=max(before, started_at))
     note_change(session, subscription, action="subscription.start_moved", at=started_at, actor=actor, now=now)
     ended = subscription.ended_at
     fits = quarantined_within(session, subscription.id, since=started_at, until=ended, at_most=OFFERED)
     return AgreedChange(subscription=subscription, effective_at=started_at, changed=True, replayable=fits)
+
+
+def _move_summaries(session: Session, subscription_id: str, *, before: Timeline, at: datetime) -> None:
+    """Let what was used in the segments around ``at`` count in those that are there now, while the period is the same.
+
+    Summaries are named after the beginning of their segment.
+    """
+    line = timelines_of(session, [subscription_id])[subscription_id]
+    segment, then = line.segment_at(at), before.segment_at(at)
+    if segment is None or then is None or segment.period != then.period:
+        return
+    quotas = quotas_of(session, {term.plan_id for term in line.terms}, subscription_ids=[subscription_id])
+    for usage_type, since in summaries_around(session, subscription_id, at=at).items():
+        agreed = agreed_period(line, quotas, subscription_id, usage_type, at)
+        part = None if agreed is None else agreed.part_at(at)
+        if part is not None and part.start != since:
+            move_summary(session, subscription_id, usage_type, since=since, to=part.start)
 
 
 def _check_movable(session: Session, subscription: Subscription, started_at: datetime) -> None:

@@ -21,6 +21,7 @@ from usage_billing.flows.administration.effect import (
     Scope,
     after_the_latest,
     check_not_invoiced,
+    check_nothing_later,
     own_moment,
 )
 from usage_billing.flows.administration.quota_effects import (
@@ -192,6 +193,8 @@ def _end_of(
     at = _own_moment(session, scope, effective, now=now)
     if quota.ended_at is not None and quota.ended_at <= at:
         return _End(subscription=subscription, quota=quota, at=at, changes=False, alter=lambda book: book)
+    if quota.ended_at is not None:
+        check_nothing_later(session, scope, since=quota.ended_at)
     alter = with_end(quota.id, at)
     if isinstance(effective, datetime):
         check_undivided(session, scope, at=at, repriced=repriced, alter=alter)

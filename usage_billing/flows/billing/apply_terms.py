@@ -95,7 +95,10 @@ class _Terms:
             self.timelines[subscription_id], self.quotas, subscription_id, usage_type_id, segment.plan_id
         )
         held = course.at(segment.start)
-        shared = None if cuts_within(course, segment) else (segment, usage_type_id, None if held is None else held.id)
+        is_cut = bool(cuts_within(course, segment))
+        if not is_cut and summary.period_start != segment.start:
+            return None
+        shared = None if is_cut else (segment, usage_type_id, None if held is None else held.id)
         found = None if shared is None else self._shared.get(shared)
         if found is not None:
             return found

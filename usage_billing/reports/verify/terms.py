@@ -116,10 +116,12 @@ class Catalogue:
         # A version that begins or ends within the segment divides it, if what is in force differs on both sides.
         told = {one for chain in chains for begins, version in chain for one in (begins, version.ended_at) if one}
         instants = sorted(one for one in told if whole.start < one < whole.end)
+        # Where one of its own began that was ended as of then or earlier, usage was divided and stays so.
+        seams = {begins for chain in chains for begins, one in chain if one.ended_at and one.ended_at <= begins}
         cuts = [
             instant
             for instant, before in zip(instants, [whole.start, *instants], strict=False)
-            if in_force(instant) is not in_force(before)
+            if instant in seams or in_force(instant) is not in_force(before)
         ]
         cut = self.segment(agreement, at, cuts=cuts)
         return None if cut is None else (cut, in_force(cut.start))
