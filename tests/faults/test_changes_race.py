@@ -84,7 +84,7 @@ def race(engine: Engine, settings: Settings, chance: random.Random) -> int:
         running = [racer(settings, role, chance.randrange(10**6), stack) for role in ROLES]
         while scalars(engine, _MADE)[0] < CHANGES:
             assert time.monotonic() < ends, "the changes do not get on"
-            time.sleep(chance.uniform(2, 8))
+            time.sleep(chance.uniform(4, 12))
             place = chance.randrange(len(running))
             died = running[place].poll()
             assert died is None, f"{ROLES[place]} ended by itself, with {died}"
