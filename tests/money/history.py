@@ -23,7 +23,7 @@ from usage_billing.core.choices import Effective
 from usage_billing.core.errors import Conflict
 from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Period, period_at
-from usage_billing.flows.administration.decide import period_cut_at, reckoned_from, stays_divided
+from usage_billing.flows.administration.decide import reckoned_from, stays_divided
 from usage_billing.flows.administration.effect import own_moment
 from usage_billing.flows.billing.books import Agreements
 from usage_billing.flows.billing.foreseen_drafts import ForeseenDrafts
@@ -550,7 +550,7 @@ class History:
             one.invoice.kind == InvoiceKind.PERIOD and one.invoice.closes_at == at for one in self.books.finals
         )
         if ended == at and not closed:
-            self.books.drafts.bring_forward(NAME, final=Period(period_cut_at(before, at), at))
+            self.books.drafts.bring_forward(NAME, final=Period(before.period_cut_at(at), at))
 
     def move_start(self, hours: int) -> None:
         """It began at another instant, while nothing of it is final."""
