@@ -1,15 +1,18 @@
-"""A process that changes subscriptions, records or bills until it is killed: ``python -m tests.faults.changing``.
+"""Processes that change subscriptions, record or bill until they are killed: ``python -m tests.faults.changing URL``.
 
-Arguments: the database's URL, a seed, and the role: ``change``, ``record`` or ``bill``.
+For each line on stdin, a seed and a role (``change``, ``record`` or ``bill``), a process begins, and its id is printed.
+It is forked, for to start Python takes longer than many changes.
 """
 
 import os
 import random
+import signal
 import sys
 import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NoReturn
 
 from sqlalchemy import Engine, text
 
@@ -36,9 +39,22 @@ REST = {"change": 0.0, "record": 0.2, "bill": 1.0}
 
 
 def main() -> None:
+    """Begin processes until stdin ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        seed, role = line.split()
+        begun = os.fork()
+        if not begun:
+            try:
+                act_until_killed(sys.argv[1], int(seed), role)
+            finally:
+                os._exit(1)
+        print(begun, flush=True)
+
+
+def act_until_killed(url: str, seed: int, role: str) -> NoReturn:
     """Do what the role says, one thing after the other, without an end."""
-    url, seed, role = sys.argv[1:]
-    engine, chance = make_engine(url, pool_size=2), random.Random(int(seed))
+    engine, chance = make_engine(url, pool_size=2), random.Random(seed)
     act = {"change": change, "record": record, "bill": run}[role]
     while True:
         with suppress(UsageBillingError):

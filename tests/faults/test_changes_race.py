@@ -5,10 +5,11 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -64,33 +65,50 @@ def prepare(engine: Engine) -> None:
             create_subscription(session, one, actor="test", now=begun)
 
 
-def racer(settings: Settings, role: str, seed: int, stack: ExitStack) -> subprocess.Popen[bytes]:
-    """A process of that role; it is killed at the latest when the race is over."""
-    command = [sys.executable, "-m", "tests.faults.changing", settings.require_database(), str(seed), role]
-    started = subprocess.Popen(command, cwd=ROOT)
-    stack.callback(_kill, started)
-    return started
+class Racers:
+    """The processes of all roles; those that run are killed at the latest when the race is over."""
 
+    def __init__(self, settings: Settings, chance: random.Random, stack: ExitStack) -> None:
+        self._chance = chance
+        self._running: dict[int, str] = {}
+        stack.callback(self._end)
+        command = [sys.executable, "-m", "tests.faults.changing", settings.require_database()]
+        self._mother = stack.enter_context(
+            subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+        for role in ROLES:
+            self._begin(role)
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
+    def _begin(self, role: str) -> None:
+        assert self._mother.stdin is not None
+        assert self._mother.stdout is not None
+        self._mother.stdin.write(f"{self._chance.randrange(10**6)} {role}\n")
+        self._mother.stdin.flush()
+        self._running[int(self._mother.stdout.readline())] = role
+
+    def kill_one(self) -> None:
+        """Kill one of them, and let another with its role begin; fails if one has ended by itself."""
+        process = self._chance.choice(list(self._running))
+        role = self._running.pop(process)
+        os.kill(process, signal.SIGKILL)
+        self._begin(role)
+
+    def _end(self) -> None:
+        for process in self._running:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
 
 def race(engine: Engine, settings: Settings, chance: random.Random) -> int:
     """Let all roles run until enough changes are made, killing one process after the other; returns the kills."""
     kills, ends = 0, time.monotonic() + _LONGEST
     with ExitStack() as stack:
-        running = [racer(settings, role, chance.randrange(10**6), stack) for role in ROLES]
+        racers = Racers(settings, chance, stack)
         while scalars(engine, _MADE)[0] < CHANGES:
             assert time.monotonic() < ends, "the changes do not get on"
-            time.sleep(chance.uniform(4, 12))
-            place = chance.randrange(len(running))
-            died = running[place].poll()
-            assert died is None, f"{ROLES[place]} ended by itself, with {died}"
-            _kill(running[place])
+            time.sleep(chance.uniform(2, 8))
+            racers.kill_one()
             kills += 1
-            running[place] = racer(settings, ROLES[place], chance.randrange(10**6), stack)
     return kills
 
 

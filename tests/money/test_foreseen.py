@@ -123,6 +123,19 @@ def test_a_pause_and_what_a_resume_then_charges(busy: House) -> None:
     check_comes(busy, change, kind="resume", now=day(21))
 
 
+def test_drafts_stay_where_the_invoice_of_the_last_period_is_final(house: House) -> None:
+    house.plan("a", fee="31")
+    house.quota("a", "0", DOLLAR)
+    house.subscribe()
+    house.bill(day(1, month=2) + LATER)
+    house.use(5, at=day(3, month=2), occurred=day(20))
+    house.bill(day(4, month=2))
+    now = day(10, month=2)
+    change = look(house, "cancel", at=now, when=day(1, month=2))
+    assert [(one.closes_at, one.total) for one in seen(change).invoices] == [(day(1, month=3), 5)]
+    check_comes(house, change, kind="cancel", now=now)
+
+
 def test_the_rest_of_the_month_and_the_year_are_told(busy: House) -> None:
     busy.subscribe()
     busy.bill(day(1) + LATER)

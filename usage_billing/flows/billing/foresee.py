@@ -145,7 +145,7 @@ def foresee(session: Session, change: TermsChange, *, now: datetime, adjust_with
     together: dict[tuple[datetime, datetime], list[str]] = {}
     for name, turn in change.turns.items():
         if turn.last is not None:
-            after.drafts.bring_forward(name, final=turn.last)
+            after.bring_forward(name, final=turn.last)
         moment = max(turn.at, now)
         lines = (agreed.timelines[name] for agreed in (change.before, change.after))
         together.setdefault((moment, _until(lines, moment)), []).append(name)

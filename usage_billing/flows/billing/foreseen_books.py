@@ -9,12 +9,14 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from usage_billing.core.periods import Period
 from usage_billing.flows.billing.apply_terms import SummaryTerms
 from usage_billing.flows.billing.books import Agreements, DeskWork
 from usage_billing.flows.billing.foreseen_drafts import ForeseenDrafts
 from usage_billing.flows.billing.foreseen_fees import ForeseenFees
 from usage_billing.flows.billing.open_periods import Opening
 from usage_billing.invoicing.fees import DueFee, read_fees
+from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.invoicing.queries import (
     History,
     InvoiceKey,
@@ -137,6 +139,13 @@ class ForeseenBooks:
         """Charge them no second time."""
         self._unsettled -= {summary.id for summary in summaries}
         self.fees.settle(fees)
+
+    def bring_forward(self, subscription_id: str, *, final: Period) -> None:
+        """Gather later drafts on the last invoice, as ``bring_drafts_forward`` does, unless that is final already."""
+        closing = (subscription_id, InvoiceKind.PERIOD, final.end)
+        standing = standing_invoices(self.session, {subscription_id: final.end}).get(closing)
+        if standing is None or standing.is_open:
+            self.drafts.bring_forward(subscription_id, final=final)
 
     def rate_anew(self, marked: Collection[int]) -> None:
         """Let ``marked`` be what is to be rated; what is gone counts no more."""
