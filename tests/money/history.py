@@ -314,8 +314,12 @@ class History:
         if at is False:
             return
         number = None if limit is None else Decimal(limit)
+        before = list(self.told)
         first = not own and not any((t.version.plan_id, t.type, t.own) == (plan, name, False) for t in self.told)
         self._tell(plan, name, number, price, how=how, at=at, own=own, first=first)
+        if own and self._moves_usage(name, before):
+            self.told = before
+            return
         self.kinds.add(f"{'own' if own else 'plan'} quota {how if isinstance(how, str) else 'instant'}")
         if (own or has_minimum(price)) and hasattr(self, "slow"):
             self._open_again(at or (START - LONGEST * 99 if how == "start" else self.now))
@@ -352,6 +356,19 @@ class History:
             summary.usage_type_id == name and summary.period_start < at and any(one.at >= at for one in used)
             for summary, used in ((self.books.summaries[id], used) for id, used in self.books.used.items())
         )
+
+    def _moves_usage(self, name: str, before: list[Told]) -> bool:
+        """Whether usage would lie in another segment than it did by the versions ``before``."""
+        events = [e for e in self.slow.events if e.type == name and e.id not in self.slow.voided]
+        if not events:
+            return False
+        last = max(event.at for event in events)
+
+        def places(told: list[Told]) -> list[list[datetime]]:
+            spans = self.slow.spans(last, [one.slow for one in told], name)
+            return [[span.start for span in spans if span.start <= event.at < span.end] for event in events]
+
+        return places(before) != places(self.told)
 
     def _is_used(self, name: str, since: datetime) -> bool:
         return any(e.type == name and e.at >= since and e.id not in self.slow.voided for e in self.slow.events)
@@ -414,7 +431,11 @@ class History:
             return
         if one.slow.ended is not None and self._is_used(one.type, one.slow.ended):
             return
+        before, held = [replace(told, slow=replace(told.slow, ends=dict(told.slow.ends))) for told in self.told], one
         one.slow.ends["delete"] = min(at, one.slow.ends.get("delete", at))
+        if self._moves_usage(held.type, before):
+            self.told = before
+            return
         self._open_again(at)
         self.kinds.add(f"own quota ended {how if isinstance(how, str) else 'instant'}")
 

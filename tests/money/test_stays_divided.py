@@ -78,6 +78,30 @@ def test_a_quota_of_its_own_that_is_undone_leaves_all_usage_charged(priced: Hous
     assert totals(priced)[:1] == [31 + owed]
 
 
+def test_a_quota_of_its_own_does_not_join_what_was_counted_apart(priced: House) -> None:
+    """A price of the plan at once divided January, and both parts are used; what holds from its start joined them."""
+    priced.use(5, at=day(3))
+    priced.quota("a", "0", TWO, at=day(10), effective="now")
+    priced.use(5, at=day(12))
+    with pytest.raises(Conflict) as refused:
+        priced.quota("a", "0", UNIT, own="s", at=day(20), effective="period", reprice=True)
+    assert refused.value.code == "usage_later"
+    priced.bill(day(1, month=2) + LATER)
+    assert totals(priced)[:1] == [31 + 5 + 10]
+
+
+def test_an_end_does_not_divide_what_was_counted_together(priced: House) -> None:
+    own = priced.quota("a", "0", UNIT, own="s", effective="start")
+    priced.quota("a", "0", TWO, at=day(10), effective="now")
+    priced.use(5, at=day(3))
+    priced.use(5, at=day(12))
+    with pytest.raises(Conflict) as refused:
+        end(priced, own.id, "start", at=day(20))
+    assert refused.value.code == "usage_later"
+    priced.bill(day(1, month=2) + LATER)
+    assert totals(priced)[:1] == [31 + 10]
+
+
 def test_an_end_of_a_quota_that_was_used_after_stays(priced: House) -> None:
     own = priced.quota("a", "0", TWO, own="s", effective="start")
     end(priced, own.id, "now", at=day(10))

@@ -14,6 +14,14 @@ from sqlalchemy.orm import Session
 from usage_billing.core.instants import INSTANT
 from usage_billing.metering.models import Usage, UsageVoid
 
+_USED = text("""
+    SELECT s.period_start, min(u.occurred_at) AS first, max(u.occurred_at) AS last
+    FROM usage_summaries AS s
+    JOIN usage AS u ON u.summary_id = s.id
+    WHERE s.subscription_id = :subscription AND s.usage_type_id = :type AND s.period_end > :since
+        AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)
+    GROUP BY s.id, s.period_start
+""")
 _VOID = text(
     "INSERT INTO usage_voids (usage_id, summary_id, ordinal, voided_at, voided_by, reason)"
     " SELECT v.id, v.summary, s.voids + row_number() OVER (PARTITION BY v.summary ORDER BY v.place), :now, :by, :reason"
@@ -74,6 +82,20 @@ def counting_of(session: Session, summary_ids: Collection[int]) -> Iterator[tupl
     statement = select(Usage.occurred_at, Usage.quantity).where(Usage.summary_id.in_(summary_ids), ~voided)
     for row in session.execute(statement.order_by(Usage.summary_id, Usage.ordinal)):
         yield row.occurred_at, row.quantity
+
+
+class Used(NamedTuple):
+    """When a summary begins, and when the first and the last of its recordings that count occurred."""
+
+    period_start: datetime
+    first: datetime
+    last: datetime
+
+
+def used_after(session: Session, subscription_id: str, usage_type_id: str, *, since: datetime) -> list[Used]:
+    """The summaries of a subscription and usage type that end after ``since`` and in which a recording counts."""
+    rows = session.execute(_USED, {"subscription": subscription_id, "type": usage_type_id, "since": since})
+    return [Used(*row) for row in rows]
 
 
 def insert_voids(

@@ -26,6 +26,7 @@ from usage_billing.flows.administration.effect import (
 )
 from usage_billing.flows.administration.quota_effects import (
     check_price,
+    check_stays_counted,
     check_undivided,
     note_quota,
     reckon_quota_anew,
@@ -175,6 +176,7 @@ def _next_own(session: Session, new: NewQuota, owner: str, *, precaution: Precau
     if isinstance(effective, datetime):
         check_undivided(session, scope, at=at, repriced=new.reprice_usage, alter=alter)
     if at < now:
+        check_stays_counted(session, owner, new.usage_type, since=at, alter=alter)
         check_price(session, scope, since=at, repriced=new.reprice_usage, alter=alter)
     return _Version(subscription=subscription, new=asked, quota=quota, at=at, alter=alter)
 
@@ -199,6 +201,7 @@ def _end_of(
     if isinstance(effective, datetime):
         check_undivided(session, scope, at=at, repriced=repriced, alter=alter)
     if at < now:
+        check_stays_counted(session, owner, quota.usage_type_id, since=at, alter=alter)
         check_price(session, scope, since=at, repriced=repriced, alter=alter)
     return _End(subscription=subscription, quota=quota, at=at, changes=True, alter=alter)
 

@@ -1,13 +1,13 @@
 """What a version of a quota brings with it: usage is reckoned anew, a rise must be meant, and the log remembers it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
 from usage_billing.catalog.models import Plan, UsageQuota
-from usage_billing.catalog.queries import get_named
+from usage_billing.catalog.queries import get_named, quotas_of
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.choices import Effective
 from usage_billing.core.decimals import plain
@@ -17,9 +17,12 @@ from usage_billing.core.money import money_text
 from usage_billing.flows.administration.dearer import Alter, dearer_by
 from usage_billing.flows.administration.effect import Scope, check_nothing_is_divided
 from usage_billing.metering.settling import reopen_for_quota, reopen_from
+from usage_billing.metering.voids import Used, used_after
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.price import has_minimum
+from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
 from usage_billing.subscriptions.openings import open_again
+from usage_billing.subscriptions.queries import contracts_by_id
 
 
 def check_price(session: Session, scope: Scope, *, since: datetime, repriced: bool, alter: Alter) -> None:
@@ -47,6 +50,32 @@ def check_undivided(session: Session, scope: Scope, *, at: datetime, repriced: b
         amount = _money(session, scope, more)
         message = f"recorded usage would cost {amount} more, and {divided.message}"
         raise Conflict(message, code="would_reprice") from divided
+
+
+def check_stays_counted(session: Session, owner: str, usage_type: str, *, since: datetime, alter: Alter) -> None:
+    """Raises Conflict (``usage_later``) where usage would lie in another segment than that it was counted in.
+
+    So it does where a version of a subscription's own hides what divided its periods, or where what it hid comes back.
+    """
+    contract = contracts_by_id(session, [owner])[0]
+    plans = {term.plan_id for term in contract.timeline.terms}
+    book = quotas_of(session, plans, subscription_ids=[owner])
+    for used in used_after(session, owner, usage_type, since=since):
+        was, then = (
+            agreed_period(contract.timeline, quotas, owner, usage_type, used.first) for quotas in (book, alter(book))
+        )
+        if _holds(was, used) and not _holds(then, used):
+            begun = used.period_start.astimezone(UTC).isoformat()
+            message = (
+                f"usage until {used.last.astimezone(UTC).isoformat()} is counted in a segment from {begun}, which would"
+                " be another; the first possible moment is after that"
+            )
+            raise Conflict(message, code="usage_later")
+
+
+def _holds(agreed: AgreedPeriod | None, used: Used) -> bool:
+    part = None if agreed is None else agreed.part_at(used.first)
+    return part is not None and part.start == used.period_start and used.last < part.end
 
 
 def _money(session: Session, scope: Scope, amount: Decimal) -> str:
