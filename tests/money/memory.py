@@ -33,6 +33,7 @@ from usage_billing.metering.digest import to_bytes
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.metering.summaries import NewSummary
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.rating.pricing.by_dimension import SeriesTotal
 
 NOTHING = Decimal(0)
 GRACE = timedelta(hours=1)
@@ -153,6 +154,10 @@ class Memory:
     def parts(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Sequence[Decimal]]:
         """What of each recording lies beyond."""
         return {summary.id: self._beyond(summary) for summary in summaries}
+
+    def series(self, summaries: Mapping[int, datetime]) -> Mapping[int, Sequence[SeriesTotal]]:
+        """No usage type here is a meter."""
+        return dict.fromkeys(summaries, ())
 
     def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
         """What is on final invoices, and on drafts."""
