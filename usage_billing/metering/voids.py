@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, select, text, true
 from sqlalchemy.orm import Session
 
 from usage_billing.core.instants import INSTANT
+from usage_billing.db.rows import read_rows
 from usage_billing.metering.models import Usage, UsageVoid
 
 _USED = text("""
@@ -94,8 +95,8 @@ class Used(NamedTuple):
 
 def used_after(session: Session, subscription_id: str, usage_type_id: str, *, since: datetime) -> list[Used]:
     """The summaries of a subscription and usage type that end after ``since`` and in which a recording counts."""
-    rows = session.execute(_USED, {"subscription": subscription_id, "type": usage_type_id, "since": since})
-    return [Used(*row) for row in rows]
+    asked = {"subscription": subscription_id, "type": usage_type_id, "since": since}
+    return read_rows(session.execute(_USED, asked), Used)
 
 
 def insert_voids(
