@@ -51,9 +51,10 @@ class Dimension(Field):
 class NewUsageTypeSchema(ValueSchema):
     """A usage type as it is created; with ``of`` a meter, which counts recordings of that other type once more.
 
-    A meter adds up ``value``, an expression over metadata, or without one the quantities; or with ``aggregation``
-    ``count`` it counts recordings. ``where`` is the condition of those that count. ``dimensions`` tell its series
-    apart, at most ``seriesLimit`` for a subscription and period. It counts what occurred ``since``, or from now on.
+    ``aggregation`` makes one quantity of the recordings' ``value``, an expression over metadata, or without one their
+    quantities; ``unique_count`` needs one, and ``count`` takes none. ``where`` is the condition of those that count.
+    ``dimensions`` tell its series apart, at most ``seriesLimit`` for a subscription and period. It counts what occurred
+    ``since``, or from now on.
     """
 
     builds: type[Any] = NewUsageType

@@ -145,7 +145,7 @@ def test_what_is_recorded_between_folding_and_rating_is_billed_next_time(
         record(session, call(2000))
     with monkeypatch.context() as patch:
         patch.setattr(
-            f"{invoice_subscriptions.__module__}.fold_subscriptions", lambda session, _: active_meters(session)
+            f"{invoice_subscriptions.__module__}.fold_subscriptions", lambda session, _, **__: active_meters(session)
         )
         bill(metered, JUNE)
     assert items(metered) == []

@@ -249,7 +249,7 @@ def test_what_is_too_much_to_be_counted_each_time_is_kept_from_then_on(
     metered: Engine, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = ask(admin, usageType="assessment").json
-    monkeypatch.setattr("usage_billing.reports.series.MAX_TAIL", 100)
+    monkeypatch.setattr("usage_billing.reports.series_states.MAX_TAIL", 100)
     before = ask(admin, usageType="assessment").json
     assert (before["behind"], before["total"]) == (303, "0")
     fine = ask(admin, usageType="assessment", by="5m", **WEEK)

@@ -106,7 +106,11 @@ class UsageType(Base):
     """
 
     __tablename__ = "usage_types"
-    __table_args__ = (CheckConstraint("aggregation IN ('sum', 'count')", name="aggregation"),)
+    __table_args__ = (
+        CheckConstraint(
+            "aggregation IN ('sum', 'count', 'max', 'min', 'latest', 'unique_count', 'average')", name="aggregation"
+        ),
+    )
 
     id: Mapped[Identifier] = mapped_column(primary_key=True)
     unit_name: Mapped[str] = mapped_column(String(MAX_UNIT_NAME))

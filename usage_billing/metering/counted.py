@@ -1,12 +1,14 @@
 """The summaries of meters: they have no recordings of their own, and are told what was counted for them."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.db.rows import read_rows
 from usage_billing.metering.summaries import SummaryKey
 
 _IDS = text("""
@@ -17,7 +19,7 @@ _IDS = text("""
 """)
 # Also those that the caller is to rate: two transactions that lock in two goes can wait for each other in a circle.
 _LOCK = text("""
-    SELECT id
+    SELECT id, total
     FROM usage_summaries
     WHERE id = ANY(CAST(:ids AS bigint[]))
         OR (to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[]))
@@ -25,6 +27,14 @@ _LOCK = text("""
     ORDER BY subscription_id, usage_type_id, period_start
     FOR UPDATE
 """)
+_TO_RATE = text("""
+    SELECT subscription_id, usage_type_id, period_start
+    FROM usage_summaries
+    WHERE to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[]))
+        AND usage_type_id = ANY(CAST(:types AS text[]))
+""")
+_COUNTING = text("SELECT id FROM usage_summaries WHERE id = ANY(CAST(:ids AS bigint[])) AND events > voids")
+_LAST = text("SELECT max(occurred_at) FROM usage WHERE summary_id = :summary AND ordinal > :after AND ordinal <= :upto")
 _MOVE = text("""
     UPDATE usage_summaries AS s
     SET total = greatest(v.value, 0), events = s.events + v.added, voids = s.voids + v.taken, to_rate = true,
@@ -59,11 +69,34 @@ def ids_of(session: Session, keys: Sequence[SummaryKey]) -> dict[SummaryKey, int
     return {SummaryKey(row.subscription_id, row.usage_type_id, row.period_start): row.id for row in rows}
 
 
+def counting(session: Session, ids: Collection[int]) -> set[int]:
+    """Those of these summaries in which a recording counts."""
+    return set(session.scalars(_COUNTING, {"ids": list(ids)})) if ids else set()
+
+
+def last_occurred(session: Session, summary_id: int, *, after: int, upto: int) -> datetime | None:
+    """When the last of these recordings of a summary occurred, by their ordinals; None if there are none."""
+    found: datetime | None = session.scalar(_LAST, {"summary": summary_id, "after": after, "upto": upto})
+    return found
+
+
 def lock_counted(
     session: Session, ids: Collection[int], *, to_rate_of: Collection[str], usage_types: Collection[str]
-) -> None:
-    """Lock summaries of meters in the order of all writers, with those of ``to_rate_of`` that are to be rated."""
-    session.execute(_LOCK, {"ids": list(ids), "subscriptions": list(to_rate_of), "types": list(usage_types)}).all()
+) -> dict[int, Decimal]:
+    """Lock summaries of meters in the order of all writers, with those of ``to_rate_of`` that are to be rated.
+
+    Returns the totals that they have, by id.
+    """
+    rows = session.execute(_LOCK, {"ids": list(ids), "subscriptions": list(to_rate_of), "types": list(usage_types)})
+    return {row.id: row.total for row in rows}
+
+
+def to_rate_of_types(
+    session: Session, subscription_ids: Collection[str], usage_types: Collection[str]
+) -> list[SummaryKey]:
+    """The summaries of these subscriptions and usage types that are to be rated; nothing is locked."""
+    rows = session.execute(_TO_RATE, {"subscriptions": list(subscription_ids), "types": list(usage_types)})
+    return read_rows(rows, SummaryKey)
 
 
 def move_counted(session: Session, counted: Mapping[int, Counted]) -> list[SummaryKey]:

@@ -10,11 +10,13 @@ taken back by void number ``voids``, and minus those counted before that voids a
 
 import msgspec
 
-from usage_billing.expressions.expression import number_in_sql
 from usage_billing.expressions.sql import SqlCompiler
-from usage_billing.meters.definition import MAX_DIMENSION, Definition, Function
+from usage_billing.meters.definition import MAX_DIMENSION, Definition
+from usage_billing.meters.measures import Extreme, digest_in_sql, extreme_of, value_in_sql
 
 OTHER_SERIES = "00000000-0000-0000-0000-000000000000"
+WHOLE = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+"""Stands for all series together where their distinct values are counted."""
 
 _WORK = """
     work AS MATERIALIZED (
@@ -64,14 +66,14 @@ _MEASURED = """
         FROM seen
         OFFSET 0
     ), measured AS MATERIALIZED (
-        SELECT *, {rounded} AS value{fits}
+        SELECT *, {rounded} AS value{digest}{fits}
         FROM counted
     ), grouped AS MATERIALIZED (
         SELECT p.summary, p.subscription_id, {values} AS dims,
             date_bin(make_interval(mins => m.minutes), m.occurred_at, 'epoch') AS bucket, sum(m.sign) AS events,
             sum(CASE WHEN m.sign > 0 THEN m.value ELSE - m.value END) AS total,
             count(*) FILTER (WHERE m.sign > 0) AS added, count(*) FILTER (WHERE m.sign < 0) AS taken,
-            min(m.ordinal) AS first
+            min(m.ordinal) AS first{extreme}
         FROM measured AS m
         JOIN parts AS p ON p.source = m.source AND m.occurred_at >= p.starts AND m.occurred_at < p.ends
         WHERE m.met AND m.value IS NOT NULL
@@ -87,7 +89,8 @@ _MEASURED = """
     ), taken_places AS (
         SELECT summary_id, count(*) AS places
         FROM meter_totals
-        WHERE summary_id IN (SELECT summary FROM fresh) AND series <> CAST(:other AS uuid)
+        WHERE summary_id IN (SELECT summary FROM fresh)
+            AND series NOT IN (CAST(:other AS uuid), CAST(:whole AS uuid))
         GROUP BY summary_id
     ), lumped AS (
         SELECT f.summary, f.series
@@ -97,13 +100,35 @@ _MEASURED = """
     ), gained AS MATERIALIZED (
         SELECT k.summary, k.subscription_id, k.bucket, s.series,
             CASE WHEN l.series IS NULL THEN k.dims ELSE CAST('{{"other": true}}' AS jsonb) END AS dims,
-            sum(k.events) AS events, sum(k.total) AS total, sum(k.added) AS added, sum(k.taken) AS taken
+            sum(k.events) AS events, sum(k.total) AS total, sum(k.added) AS added, sum(k.taken) AS taken{greatest}
         FROM keyed AS k
         LEFT JOIN lumped AS l USING (summary, series)
         CROSS JOIN LATERAL (
             SELECT CASE WHEN l.series IS NULL THEN k.series ELSE CAST(:other AS uuid) END AS series
         ) AS s
         GROUP BY 1, 2, 3, 4, 5
+    )"""
+# Of each value, how many recordings came and went; the values of all series together where there are several.
+_TOLD = """
+    valued AS MATERIALIZED (
+        SELECT p.summary, CAST(md5(CAST({values} AS text)) AS uuid) AS series, m.digest, sum(m.sign) AS n
+        FROM measured AS m
+        JOIN parts AS p ON p.source = m.source AND m.occurred_at >= p.starts AND m.occurred_at < p.ends
+        WHERE m.met AND m.value IS NOT NULL
+        GROUP BY 1, 2, 3
+    ), told AS MATERIALIZED (
+        SELECT summary, series, digest, sum(n) AS n
+        FROM (
+            SELECT v.summary, CASE WHEN l.series IS NULL THEN v.series ELSE CAST(:other AS uuid) END, v.digest, v.n
+            FROM valued AS v
+            LEFT JOIN lumped AS l USING (summary, series)
+            UNION ALL
+            SELECT summary, CAST(:whole AS uuid), digest, n
+            FROM valued
+            WHERE {has_dimensions}
+        ) AS v (summary, series, digest, n)
+        GROUP BY 1, 2, 3
+        HAVING sum(n) <> 0
     )"""
 
 # A series that a cell of a price names is never lumped: its cell's total would be wrong.
@@ -118,30 +143,43 @@ _UNNAMED = """ AND NOT EXISTS (
 def gained_by(definition: Definition) -> tuple[str, dict[str, str | list[str]]]:
     """The common table expressions up to ``gained``, for a statement that begins with WITH, and their parameters.
 
-    ``gained`` has (summary, subscription_id, bucket, series, dims, events, total, added, taken); ``measured`` has
-    (source, sign, met, value) of each recording, and ``f0`` and so on: whether a dimension's value fits.
+    ``gained`` has (summary, subscription_id, bucket, series, dims, events, total, added, taken), and the column of
+    ``measures.extreme_of`` of what was added; ``measured`` has (source, sign, met, value) of each recording, and ``f0``
+    and so on: whether a dimension's value fits. Where distinct values are counted, ``told`` has (summary, series,
+    digest, n): by how many recordings each value gained or lost.
     """
     compiler = SqlCompiler("metadata")
-    value = "quantity" if definition.value_expression is None else definition.value_expression.sql(compiler)
-    is_count = definition.function == Function.COUNT
-    numbers = range(len(definition.dimensions))
-    dimensions = "".join(
-        f", {one.expression.sql(compiler)} AS d{index}" for index, one in enumerate(definition.dimensions)
-    )
+    extreme = extreme_of(definition)
+    values, keys = values_in_sql(definition)
+    named, numbers = _named(definition), range(len(definition.dimensions))
     statement = _MEASURED.format(
-        condition="true" if definition.condition is None else definition.condition.sql(compiler),
-        value="CAST(1 AS numeric)" if is_count else value,
-        rounded="raw" if is_count or definition.value is None else number_in_sql("raw"),
-        dimensions=dimensions,
-        fits="".join(f", {_fits(f'd{index}')} AS f{index}" for index in numbers),
-        values=f"jsonb_build_array({', '.join(_value(index) for index in numbers)})",
-        keys="".join(f", {_value(index)}" for index in numbers),
-        unnamed=_UNNAMED.format(met=" AND ".join(map(_is_named, numbers))) if _named(definition) else "",
+        **measured_of(definition, compiler),
+        extreme="" if extreme is None else f", {_added(extreme)} AS {extreme.column}",
+        greatest="" if extreme is None else f", {extreme.aggregate}(k.{extreme.column}) AS {extreme.column}",
+        values=values,
+        keys=keys,
+        unnamed=_UNNAMED.format(met=" AND ".join(map(_is_named, numbers))) if named else "",
     )
-    parameters = {**compiler.parameters, "other": OTHER_SERIES}
-    if named := _named(definition):
+    if definition.is_of_any_kind:
+        statement += "," + _TOLD.format(values=values, has_dimensions=str(bool(definition.dimensions)).lower())
+    parameters = {**compiler.parameters, "other": OTHER_SERIES, "whole": WHOLE}
+    if named:
         parameters["named"] = named
     return f"{_WORK}, {_SEEN}, {statement}", parameters
+
+
+def measured_of(definition: Definition, compiler: SqlCompiler) -> dict[str, str]:
+    """What of ``_MEASURED`` and of ``remaking`` is the definition's, from metadata to a number."""
+    value = "quantity" if definition.value_expression is None else definition.value_expression.sql(compiler)
+    dimensions = enumerate(definition.dimensions)
+    return {
+        "condition": "true" if definition.condition is None else definition.condition.sql(compiler),
+        "value": value,
+        "rounded": value_in_sql(definition),
+        "digest": f", {digest_in_sql('raw')} AS digest" if definition.is_of_any_kind else "",
+        "dimensions": "".join(f", {one.expression.sql(compiler)} AS d{index}" for index, one in dimensions),
+        "fits": "".join(f", {_fits(f'd{index}')} AS f{index}" for index in range(len(definition.dimensions))),
+    }
 
 
 def _named(definition: Definition) -> str:
@@ -159,9 +197,7 @@ def skipped_in(definition: Definition, *, limit: int) -> tuple[str, dict[str, st
     """The statement for recordings of the summary ``:source``, up to ``:folded``, that have no value; latest first."""
     compiler = SqlCompiler("metadata")
     met = "true" if definition.condition is None else definition.condition.sql(compiler)
-    value, is_none = "CAST(1 AS numeric)", "false"
-    if definition.value_expression is not None:
-        value, is_none = definition.value_expression.sql(compiler), f"({number_in_sql('raw')}) IS NULL"
+    value = "quantity" if definition.value_expression is None else definition.value_expression.sql(compiler)
     statement = f"""
         SELECT id, quantity, CAST(metadata AS text) AS metadata
         FROM (
@@ -171,7 +207,7 @@ def skipped_in(definition: Definition, *, limit: int) -> tuple[str, dict[str, st
                 AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)
             OFFSET 0
         ) AS counted
-        WHERE met IS NULL OR (met AND {is_none})
+        WHERE met IS NULL OR (met AND ({value_in_sql(definition)}) IS NULL)
         ORDER BY ordinal DESC
         LIMIT {limit}
     """  # noqa: S608  made of the compiler's SQL; names and texts are parameters
@@ -193,5 +229,20 @@ def _fits(name: str) -> str:
     return f"jsonb_typeof({name}) NOT IN ('array', 'object') AND length({name} #>> '{{}}') <= {MAX_DIMENSION}"
 
 
-def _value(index: int) -> str:
-    return f"CASE WHEN m.f{index} THEN m.d{index} ELSE CAST('null' AS jsonb) END"
+def values_in_sql(definition: Definition) -> tuple[str, str]:
+    """The values of a recording's dimensions, of a row of ``measured``: as one jsonb array, and one after the other."""
+    each = [
+        f"CASE WHEN m.f{index} THEN {_one_spelling(f'm.d{index}')} ELSE CAST('null' AS jsonb) END"
+        for index in range(len(definition.dimensions))
+    ]
+    return f"jsonb_build_array({', '.join(each)})", "".join(f", {one}" for one in each)
+
+
+def _one_spelling(value: str) -> str:
+    """Of a number: 1.0 is 1."""
+    number = f"to_jsonb(trim_scale(CAST({value} AS numeric)))"
+    return f"CASE jsonb_typeof({value}) WHEN 'number' THEN {number} ELSE {value} END"
+
+
+def _added(extreme: Extreme) -> str:
+    return f"{extreme.aggregate}({extreme.each}) FILTER (WHERE m.sign > 0)"

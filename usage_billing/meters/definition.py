@@ -26,6 +26,21 @@ class Function(StrEnum):
 
     SUM = "sum"
     COUNT = "count"
+    MAX = "max"
+    MIN = "min"
+    LATEST = "latest"
+    UNIQUE_COUNT = "unique_count"
+    AVERAGE = "average"
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the values of parts, added up, are the value of the whole."""
+        return self in {Function.SUM, Function.COUNT}
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether the segments of a billing period share its value by their time."""
+        return not self.adds_up and self not in {Function.MAX, Function.UNIQUE_COUNT}
 
 
 @dataclass(frozen=True)
@@ -53,7 +68,7 @@ class Definition:
     ``series_limit`` says.
     """
 
-    function: str
+    function: Function
     value: str | None = None
     where: str | None = None
     dimensions: tuple[Dimension, ...] = ()
@@ -62,8 +77,18 @@ class Definition:
 
     @cached_property
     def value_expression(self) -> Expression | None:
-        """The expression of a recording's value; None if the definition has none."""
-        return None if self.value is None else expression.number(self.value)
+        """The expression of a recording's value; None if the definition has none.
+
+        A distinct value may be a text, a number or a boolean; every other is a number.
+        """
+        if self.value is None:
+            return None
+        return expression.scalar(self.value) if self.is_of_any_kind else expression.number(self.value)
+
+    @property
+    def is_of_any_kind(self) -> bool:
+        """Whether its values need not be numbers."""
+        return self.function == Function.UNIQUE_COUNT
 
     @cached_property
     def condition(self) -> Expression | None:
@@ -85,13 +110,16 @@ def read_definition(
     if function == Function.COUNT and value is not None:
         message = "a count has no value: where says which recordings count"
         raise InvalidInput.field("/value", message, code="contradiction")
-    _check("/value", value, expression.number)
+    if function == Function.UNIQUE_COUNT and value is None:
+        message = f"{function} needs a value: the expression of what is told apart"
+        raise InvalidInput.field("/value", message, code="required")
+    _check("/value", value, expression.scalar if function == Function.UNIQUE_COUNT else expression.number)
     _check("/where", where, expression.condition)
     limit = DEFAULT_SERIES if series_limit is None else series_limit
     if not 1 <= limit <= MAX_SERIES:
         raise InvalidInput.field("/seriesLimit", f"must be from 1 to {MAX_SERIES}", code="out_of_range")
     return Definition(
-        function=function,
+        function=Function(function),
         value=value,
         where=where,
         dimensions=_dimensions(dimensions),

@@ -1,6 +1,7 @@
 """The tables of meters. What folds write carries no foreign keys: it refers to rows that are never deleted."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Integer,
+    LargeBinary,
+    Numeric,
     String,
     Text,
     func,
@@ -34,7 +37,9 @@ class MeterDefinition(Base):
     __tablename__ = "meter_definitions"
     __table_args__ = (
         CheckConstraint("series_limit BETWEEN 1 AND 100000", name="series_limit"),
-        CheckConstraint("function IN ('sum', 'count')", name="function"),
+        CheckConstraint(
+            "function IN ('sum', 'count', 'max', 'min', 'latest', 'unique_count', 'average')", name="function"
+        ),
     )
 
     usage_type_id: Mapped[Identifier] = mapped_column(ForeignKey(UsageType.id), primary_key=True)
@@ -101,7 +106,13 @@ class MeterFold(Base):
 
 
 class MeterTotal(Base):
-    """What a series has come to in a summary; ``events`` is the number of recordings that count in it."""
+    """What a series has come to in a summary; ``events`` is the number of recordings that count in it.
+
+    ``total`` is the sum of their values. ``maximum``, ``minimum`` and ``latest`` are kept for the function that wants
+    them, and null without recordings; ``latest`` is {microseconds since the epoch, ordinal, value}. So are
+    ``distinct_values``. Where a meter has dimensions, the row of ``counting.WHOLE`` has those of all series together,
+    and no events.
+    """
 
     __tablename__ = "meter_totals"
     __table_args__ = ({"postgresql_with": {"fillfactor": "70"}},)
@@ -110,6 +121,10 @@ class MeterTotal(Base):
     series: Mapped[UUID] = mapped_column(primary_key=True)
     events: Mapped[int] = mapped_column(BigInteger)
     total: Mapped[Total]
+    maximum: Mapped[Total | None]
+    minimum: Mapped[Total | None]
+    latest: Mapped[list[Decimal] | None] = mapped_column(ARRAY(Numeric))
+    distinct_values: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class MeterBucket(Base):
@@ -126,3 +141,21 @@ class MeterBucket(Base):
     series: Mapped[UUID] = mapped_column(primary_key=True)
     events: Mapped[int] = mapped_column(BigInteger)
     total: Mapped[Total]
+    maximum: Mapped[Total | None]
+    minimum: Mapped[Total | None]
+    latest: Mapped[list[Decimal] | None] = mapped_column(ARRAY(Numeric))
+
+
+class MeterValue(Base):
+    """How many recordings of a series in a summary have a value: ``digest`` is 16 bytes of its SHA-256.
+
+    The series ``counting.WHOLE`` has those of all series together.
+    """
+
+    __tablename__ = "meter_values"
+    __table_args__ = ({"postgresql_with": {"fillfactor": "70"}},)
+
+    summary_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    series: Mapped[UUID] = mapped_column(primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    n: Mapped[int] = mapped_column(BigInteger)

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
@@ -51,22 +50,6 @@ _CLAIMED = text("""
     JOIN meter_folds AS f ON f.source_summary_id = w.source AND f.usage_type_id = w.meter
     ORDER BY s.id, f.usage_type_id
 """)
-_VALUES = text("""
-    SELECT summary_id, sum(total) AS total
-    FROM meter_totals
-    WHERE summary_id = ANY(CAST(:ids AS bigint[]))
-    GROUP BY summary_id
-""")
-_SOURCES = text("""
-    SELECT x.summary, f.source_summary_id AS source, f.folded, f.folded_voids
-    FROM usage_summaries AS s
-    JOIN usage_types AS t ON t.id = s.usage_type_id
-    JOIN usage_summaries AS o ON o.subscription_id = s.subscription_id AND o.usage_type_id = t.of
-    JOIN meter_folds AS f ON f.source_summary_id = o.id AND f.usage_type_id = s.usage_type_id
-    CROSS JOIN LATERAL unnest(f.summaries) AS x (summary)
-    WHERE s.id = ANY(CAST(:ids AS bigint[])) AND x.summary = s.id
-    ORDER BY f.source_summary_id
-""")
 _FOLDED_LATER = text("""
     SELECT 1
     FROM meter_folds AS f
@@ -90,6 +73,11 @@ class ActiveMeter:
     looked_back: bool
     definitions: tuple[tuple[datetime, Definition], ...]
 
+    @property
+    def function(self) -> Function:
+        """How values become one quantity; it is the same in every definition."""
+        return self.definitions[0][1].function
+
     def definition_of(self, period_start: datetime) -> Definition:
         """The definition for a period that begins at ``period_start``."""
         return next(found for since, found in self.definitions if since <= period_start)
@@ -110,6 +98,11 @@ class ClaimedFold:
     folded_voids: int
     starts: list[datetime]
     summaries: list[int]
+
+    @property
+    def places(self) -> dict[datetime, int]:
+        """Into which summaries it was counted so far, by where they begin."""
+        return dict(zip(self.starts, self.summaries, strict=True))
 
 
 def counts_itself(usage_type_id: str) -> ActiveMeter:
@@ -158,7 +151,7 @@ def folded_types(session: Session, *, hold: bool = False) -> dict[str, ActiveMet
 def definition_of(row: MeterDefinition) -> Definition:
     """The definition that a row stores."""
     return Definition(
-        function=row.function,
+        function=Function(row.function),
         value=row.value,
         where=row.condition,
         dimensions=stored_dimensions(row.dimensions),
@@ -193,14 +186,6 @@ def claimed(session: Session, pairs: Sequence[tuple[int, str]]) -> list[ClaimedF
     return read_rows(session.execute(_CLAIMED, asked), ClaimedFold)
 
 
-def sources_of(session: Session, summary_ids: Collection[int]) -> dict[int, list[dict[str, int]]]:
-    """By summary of a meter: the summaries whose recordings it counts, and how far, ``{summary, events, voids}``."""
-    found: dict[int, list[dict[str, int]]] = {id: [] for id in summary_ids}
-    for row in session.execute(_SOURCES, {"ids": list(summary_ids)}):
-        found[row.summary].append({"summary": row.source, "events": row.folded, "voids": row.folded_voids})
-    return found
-
-
 def is_folded_from(session: Session, meter: str, since: datetime) -> bool:
     """Whether anything of a period that begins at ``since`` or later is counted into the meter already."""
     return session.execute(_FOLDED_LATER, {"meter": meter, "since": since}).first() is not None
@@ -209,11 +194,6 @@ def is_folded_from(session: Session, meter: str, since: datetime) -> bool:
 def lock_meter(session: Session, usage_type_id: str) -> Meter | None:
     """The meter, locked so that nothing is counted into it until the transaction ends; None if there is none."""
     return session.scalars(select(Meter).where(Meter.usage_type_id == usage_type_id).with_for_update()).first()
-
-
-def values_of(session: Session, summary_ids: Collection[int]) -> dict[int, Decimal]:
-    """What all series of these summaries come to together, by summary id; it may be negative."""
-    return {row.summary_id: row.total for row in session.execute(_VALUES, {"ids": list(summary_ids)})}
 
 
 def _pairs(session: Session, statement: object, asked: dict[str, object]) -> list[tuple[int, str]]:

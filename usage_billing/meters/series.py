@@ -14,8 +14,10 @@ from usage_billing.core.periods import Period
 from usage_billing.db.rows import read_rows
 from usage_billing.meters.counting import gained_by
 from usage_billing.meters.definition import Definition
+from usage_billing.meters.measures import extreme_of
 from usage_billing.meters.queries import ActiveMeter
-from usage_billing.meters.service import SourceFold, work_of
+from usage_billing.meters.storing import SourceFold, work_of
+from usage_billing.meters.values import State
 
 MAX_TAIL = 20_000
 """More recordings than this are not counted for a read; the answer says how many are missing."""
@@ -23,7 +25,8 @@ MAX_TAIL = 20_000
 _STORED = text("""
     SELECT width_bucket(greatest(b.bucket_start, s.period_start), CAST(:starts AS timestamptz[])) AS place,
         s.period_start,
-        CAST(x.dimensions AS text) AS dimensions, sum(b.total) AS total
+        CAST(x.dimensions AS text) AS dimensions, CAST(sum(b.events) AS bigint) AS events, sum(b.total) AS total,
+        max(b.maximum) AS maximum, min(b.minimum) AS minimum, max(b.latest) AS latest
     FROM usage_summaries AS s
     JOIN meter_buckets AS b ON b.summary_id = s.id AND b.bucket_start < :end
         AND b.bucket_start >= CAST(:start AS timestamptz) - interval '1 hour'
@@ -51,7 +54,7 @@ _LEFT = text("""
 _TAIL = """
     WITH {gained}
     SELECT width_bucket(x.at, CAST(:starts AS timestamptz[])) AS place, CAST(g.dims AS text) AS dimensions,
-        sum(g.total) AS total
+        CAST(sum(g.events) AS bigint) AS events, sum(g.total) AS total{extreme}
     FROM gained AS g
     JOIN parts AS p ON p.summary = g.summary
     CROSS JOIN LATERAL (SELECT greatest(g.bucket, p.starts) AS at) AS x
@@ -59,7 +62,8 @@ _TAIL = """
     GROUP BY place, g.dims
 """
 _WHOLE = text("""
-    SELECT width_bucket(period_start, CAST(:starts AS timestamptz[])) AS place, period_start, total
+    SELECT width_bucket(period_start, CAST(:starts AS timestamptz[])) AS place, period_start,
+        events - voids AS events, total
     FROM usage_summaries
     WHERE subscription_id = :subscription AND usage_type_id = :usage_type
         AND period_start >= :start AND period_start < :end
@@ -85,10 +89,15 @@ class LeftToCount:
         """How many recordings, or what was taken back, are left."""
         return self.events - self.folded + self.voids - self.folded_voids
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether recordings that are counted were taken back since."""
+        return self.folded > 0 and self.voids > self.folded_voids
+
 
 @dataclass(frozen=True, slots=True)
-class WindowSum:
-    """What one series came to in window number ``place``, from 1, of a period that begins at ``period_start``.
+class WindowState:
+    """What is kept of one series in window number ``place``, from 1, of a period that begins at ``period_start``.
 
     ``dimensions`` are the values in the order of the definition, or ``{"other": true}``.
     """
@@ -96,19 +105,21 @@ class WindowSum:
     place: int
     period_start: datetime
     dimensions: Any
-    total: Decimal
+    state: State
 
 
-def stored_sums(session: Session, subscription_id: str, meter: str, windows: Sequence[Period]) -> list[WindowSum]:
+def stored_states(session: Session, subscription_id: str, meter: str, windows: Sequence[Period]) -> list[WindowState]:
     """What folds have counted in these windows."""
     rows = session.execute(_STORED, {"subscription": subscription_id, "meter": meter, **_asked(windows)})
-    return [WindowSum(row.place, row.period_start, _decoder.decode(row.dimensions), row.total) for row in rows]
+    return [WindowState(row.place, row.period_start, _decoder.decode(row.dimensions), _state(row)) for row in rows]
 
 
-def whole_sums(session: Session, subscription_id: str, usage_type: str, windows: Sequence[Period]) -> list[WindowSum]:
+def whole_states(
+    session: Session, subscription_id: str, usage_type: str, windows: Sequence[Period]
+) -> list[WindowState]:
     """What a usage type that counts its own recordings came to, where each of its segments lies in one window."""
     rows = session.execute(_WHOLE, {"subscription": subscription_id, "usage_type": usage_type, **_asked(windows)})
-    return [WindowSum(row.place, row.period_start, [], row.total) for row in rows]
+    return [WindowState(row.place, row.period_start, [], _state(row)) for row in rows]
 
 
 def left_to_count(
@@ -121,7 +132,7 @@ def left_to_count(
     return read_rows(session.execute(_LEFT, asked), LeftToCount)
 
 
-def tail_sums(
+def tail_states(
     session: Session,
     subscription_id: str,
     definition: Definition,
@@ -130,7 +141,7 @@ def tail_sums(
     *,
     meter: ActiveMeter,
     minutes: int,
-) -> list[WindowSum]:
+) -> list[WindowState]:
     """What is left of one summary, counted now; nothing is stored."""
     places = list(zip(left.starts or (), left.summaries or (), strict=True)) or [(left.period_start, -left.source)]
     work = SourceFold(
@@ -152,8 +163,21 @@ def tail_sums(
         "retired": meter.retired_at,
         "series_limit": definition.series_limit,
     }
-    rows = session.execute(text(_TAIL.format(gained=gained)), asked)
-    return [WindowSum(row.place, left.period_start, _decoder.decode(row.dimensions), row.total) for row in rows]
+    extreme = extreme_of(definition)
+    column = "" if extreme is None else f", {extreme.aggregate}(g.{extreme.column}) AS {extreme.column}"
+    rows = session.execute(text(_TAIL.format(gained=gained, extreme=column)), asked)
+    return [WindowState(row.place, left.period_start, _decoder.decode(row.dimensions), _state(row)) for row in rows]
+
+
+def _state(row: Any) -> State:
+    latest = getattr(row, "latest", None)
+    return State(
+        events=row.events,
+        total=row.total,
+        maximum=getattr(row, "maximum", None),
+        minimum=getattr(row, "minimum", None),
+        latest=None if latest is None else tuple(latest),
+    )
 
 
 def _asked(windows: Sequence[Period]) -> dict[str, Any]:

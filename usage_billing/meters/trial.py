@@ -54,23 +54,43 @@ def try_out(
     return Trial(
         record_id=record_id,
         counts=counts,
-        value=plain(value) if counts and value is not None else None,
+        value=value if counts else None,
         dimensions=dimensions,
         refusals=refusals,
     )
 
 
-def counted_value(definition: Definition, metadata: Mapping[str, Any], quantity: Decimal) -> Decimal | None:
-    """What a recording adds to a meter of this definition; None if it does not count, or has no value."""
+def counted_value(definition: Definition, metadata: Mapping[str, Any], quantity: Decimal) -> Any:
+    """What a recording adds to a meter of this definition: a number, or what is told apart.
+
+    None if it does not count, or has no value.
+    """
     if definition.condition is not None and definition.condition.evaluate(metadata) is not True:
         return None
-    return _value(definition, metadata, quantity)
+    text = _value(definition, metadata, quantity)
+    if definition.is_of_any_kind and definition.value_expression is not None:
+        return None if text is None else (type(definition.value_expression.evaluate(metadata)) is str, text)
+    return None if text is None else Decimal(text)
 
 
-def _value(definition: Definition, metadata: Mapping[str, Any], quantity: Decimal | None) -> Decimal | None:
+def _value(definition: Definition, metadata: Mapping[str, Any], quantity: Decimal | None) -> str | None:
+    """As it is shown."""
     if definition.function == Function.COUNT:
-        return Decimal(1)
-    return quantity if definition.value_expression is None else definition.value_expression.number(metadata)
+        return "1"
+    if definition.value_expression is None:
+        return None if quantity is None else plain(quantity)
+    if definition.is_of_any_kind:
+        found = definition.value_expression.evaluate(metadata)
+        return None if found is None or found is NULL else _spelled(found)
+    number = definition.value_expression.number(metadata)
+    return None if number is None else plain(number)
+
+
+def _spelled(value: Any) -> str:
+    """A text as it is; true and false, and a number, as JSON spells them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else plain(Decimal(value))
 
 
 def _scalar(value: Any) -> Any:

@@ -6,12 +6,12 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, exists, false, select, text
 from sqlalchemy.orm import Session
 
-from usage_billing.expressions.expression import number_in_sql
 from usage_billing.expressions.sql import SqlCompiler
 from usage_billing.invoicing.models import UsageInvoiceItem
 from usage_billing.metering.models import Usage, UsageSummary, UsageVoid
 from usage_billing.meters.counting import scalar_in_sql
 from usage_billing.meters.definition import Definition
+from usage_billing.meters.measures import value_in_sql
 from usage_billing.meters.queries import ActiveMeter, active_meters
 from usage_billing.rating.engine import stored_price
 from usage_billing.rating.pricing.by_dimension import ByDimension
@@ -103,7 +103,10 @@ def _met(definition: Definition) -> list[ColumnElement[bool]]:
     compiler = SqlCompiler("usage.metadata")
     conditions = [] if definition.condition is None else [definition.condition.sql(compiler)]
     if definition.value_expression is not None:
-        conditions.append(f"{number_in_sql(f'({definition.value_expression.sql(compiler)})')} IS NOT NULL")
+        raw = definition.value_expression.sql(compiler)
+        value = value_in_sql(definition)
+        # Made of the compiler's SQL; names and texts are parameters.
+        conditions.append(f"(SELECT {value} FROM (SELECT {raw} AS raw) AS v) IS NOT NULL")  # noqa: S608
     if not conditions:
         return []
     return [text(" AND ".join(conditions)).bindparams(**compiler.parameters)]  # type: ignore[list-item]

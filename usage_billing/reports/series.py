@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,26 +11,16 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageType
-from usage_billing.core.decimals import EXACT, plain, sum_of
+from usage_billing.core.decimals import plain
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import Period, is_time_zone
-from usage_billing.meters.definition import Definition
+from usage_billing.meters.definition import Definition, Function
 from usage_billing.meters.queries import ActiveMeter, counts_itself, folded_types
-from usage_billing.meters.series import (
-    MAX_TAIL,
-    LeftToCount,
-    WindowSum,
-    left_to_count,
-    stored_sums,
-    tail_sums,
-    whole_sums,
-)
-from usage_billing.meters.stretches import minutes_within
-from usage_billing.meters.windows import FIVE_MINUTES
-from usage_billing.reports.series_windows import ANEW, CHOICES, MAX_NUMBERS, PERIOD, too_much, windows_over
+from usage_billing.reports.piles import Pile
+from usage_billing.reports.series_states import definition_at, states_in, values_in
+from usage_billing.reports.series_windows import CHOICES, MAX_NUMBERS, PERIOD, too_much, windows_over
 from usage_billing.subscriptions.queries import Contract
 
-_NOTHING = Decimal(0)
 _LUMPED = ("other",)
 
 
@@ -67,23 +57,20 @@ class Series:
     """What a series came to in each window, and in all of them."""
 
     dimensions: Mapping[str, Any]
-    values: list[Decimal]
+    values: list[Decimal | None]
+    total: Decimal | None
 
     @property
-    def total(self) -> Decimal:
-        """All windows together."""
-        return sum_of(self.values)
-
-    @property
-    def texts(self) -> list[str]:
+    def texts(self) -> list[str | None]:
         """The values as they are shown."""
-        return [plain(value) for value in self.values]
+        return [None if value is None else plain(value) for value in self.values]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageSeries:
     """The answer, without ``behind`` recordings. ``other``: what ``top`` left out, and what was lumped.
 
+    ``whole`` is what all series come to in each window; only of sums and counts is it the sum of theirs.
     ``wants_keeping``: the recordings of the usage type are too many to be counted for each read, and are not kept by
     time yet.
     """
@@ -99,7 +86,8 @@ class UsageSeries:
     windows: list[Window]
     series: list[Series]
     other: Series
-    total: Decimal
+    whole: list[Decimal | None]
+    total: Decimal | None
     wants_keeping: bool
 
 
@@ -128,32 +116,54 @@ def usage_series(
     zone = asked.zone or contracts[0].timeline.zone
     lines = [contract.timeline for contract in contracts]
     windows = windows_over(lines, start=asked.start, end=asked.end, by=asked.by, zone=zone, now=now)
-    sums: dict[tuple[str, ...], list[Decimal]] = defaultdict(lambda: [_NOTHING] * len(windows))
+    piles: dict[tuple[str, ...], Pile] = defaultdict(lambda: Pile(meter.function))
     shown: dict[tuple[str, ...], dict[str, Any]] = {}
     behind = 0
+
+    def pile_of(named: dict[str, Any]) -> Pile | None:
+        if not _wanted(asked, named):
+            return None
+        dimensions = {name: named.get(name) for name in asked.group_by}
+        key = _LUMPED if named == {"other": True} else tuple(map(repr, dimensions.values()))
+        shown.setdefault(key, dimensions)
+        return piles[key]
+
     for contract in contracts:
-        found, left = _sums_of(session, contract, meter, windows, by=asked.by)
+        if meter.function == Function.UNIQUE_COUNT:
+            for definition, told in values_in(session, contract, meter, windows):
+                if (pile := pile_of(_named(definition, told.dimensions))) is not None:
+                    pile.tell(told.place, told.digest)
+            continue
+        found, left = states_in(session, contract, meter, windows, by=asked.by)
         behind += left
         for one in found:
-            definition = _definition_at(meter, contract, one.period_start)
-            named = _named(definition, one.dimensions)
-            if not _wanted(asked, named):
-                continue
-            dimensions = {name: named.get(name) for name in asked.group_by}
-            key = _LUMPED if named == {"other": True} else tuple(map(repr, dimensions.values()))
-            shown.setdefault(key, dimensions)
-            values = sums[key]
-            values[one.place - 1] = EXACT.add(values[one.place - 1], one.total)
-    lumped = sums.pop(_LUMPED, [_NOTHING] * len(windows))
-    series = sorted(
-        (Series(dimensions=shown[key], values=values) for key, values in sums.items()),
-        key=lambda one: (-one.total, repr(one.dimensions)),
-    )
-    kept = series if asked.top is None else series[: asked.top]
-    if len(kept) * len(windows) > MAX_NUMBERS:
-        too_much(f"{len(kept)} series of {len(windows)} windows", f"top={max(MAX_NUMBERS // len(windows), 1)}")
-    rest = [lumped, *(one.values for one in series[len(kept) :])]
-    other = Series(dimensions={"other": True}, values=[sum_of(column) for column in zip(*rest, strict=True)])
+            if (pile := pile_of(_named(definition_at(meter, contract, one.period_start), one.dimensions))) is not None:
+                pile.add(one.place, one.state)
+    return _answer(asked, usage_type, piles, shown, windows, zone=zone, behind=behind, now=now, kept=kept_by_time)
+
+
+def _answer(
+    asked: SeriesRequest,
+    usage_type: UsageType,
+    piles: dict[tuple[str, ...], Pile],
+    shown: Mapping[tuple[str, ...], dict[str, Any]],
+    windows: Sequence[Period],
+    *,
+    zone: str,
+    behind: int,
+    now: datetime,
+    kept: ActiveMeter | None,
+) -> UsageSeries:
+    function, number = Function(usage_type.aggregation), len(windows)
+    other = piles.pop(_LUMPED, Pile(function))
+    whole = Pile(function)
+    whole.add_all([other, *piles.values()])
+    totals = {key: pile.total for key, pile in piles.items()}
+    order = sorted(piles, key=lambda key: (totals[key] is None, -(totals[key] or 0), repr(shown[key])))
+    listed = order if asked.top is None else order[: asked.top]
+    if len(listed) * number > MAX_NUMBERS:
+        too_much(f"{len(listed)} series of {number} windows", f"top={max(MAX_NUMBERS // number, 1)}")
+    other.add_all([piles[key] for key in order[len(listed) :]])
     return UsageSeries(
         usage_type=usage_type.id,
         unit_name=usage_type.unit_name,
@@ -164,10 +174,11 @@ def usage_series(
         as_of=now,
         behind=behind,
         windows=[Window(start=one.start, end=one.end, complete=one.end <= now) for one in windows],
-        series=kept,
-        other=other,
-        total=sum_of([*(one.total for one in kept), other.total]),
-        wants_keeping=behind > 0 and kept_by_time is None,
+        series=[Series(dimensions=shown[key], values=piles[key].values(number), total=totals[key]) for key in listed],
+        other=Series(dimensions={"other": True}, values=other.values(number), total=other.total),
+        whole=whole.values(number),
+        total=whole.total,
+        wants_keeping=behind > 0 and kept is None,
     )
 
 
@@ -186,54 +197,6 @@ def _check(asked: SeriesRequest, definition: Definition) -> None:
                 known = f"it has {', '.join(sorted(names))}" if names else "it has none"
                 message = f"{name} is no dimension of {asked.usage_type}: {known}"
                 raise InvalidInput.field(pointer, message, code="unknown")
-
-
-def _sums_of(
-    session: Session, contract: Contract, meter: ActiveMeter, windows: Sequence[Period], *, by: str
-) -> tuple[list[WindowSum], int]:
-    """What is stored of a subscription, and what no fold has counted; or how many recordings are missing."""
-    if by == PERIOD and meter.of is None:
-        return whole_sums(session, contract.id, meter.usage_type_id, windows), 0
-    anew = by == ANEW
-    found = [] if anew else stored_sums(session, contract.id, meter.usage_type_id, windows)
-    left = left_to_count(session, contract.id, meter, windows, anew=anew)
-    missing = sum(one.recordings for one in left)
-    if missing > MAX_TAIL and anew:
-        message = f"usage is kept by the hour, and {missing} recordings are more than {MAX_TAIL} to be counted anew"
-        raise InvalidInput.field("/by", message, code="too_fine")
-    if missing > MAX_TAIL:
-        return found, missing
-    for one in left:
-        found += _tail(session, contract, meter, one, windows, anew=anew)
-    return found, 0
-
-
-def _tail(
-    session: Session,
-    contract: Contract,
-    meter: ActiveMeter,
-    left: LeftToCount,
-    windows: Sequence[Period],
-    *,
-    anew: bool,
-) -> list[WindowSum]:
-    segment = contract.timeline.segment_at(left.period_start)
-    ends = left.period_start if segment is None else segment.end
-    minutes = minutes_within(contract.timeline.zone, left.period_start, ends)
-    return tail_sums(
-        session,
-        contract.id,
-        _definition_at(meter, contract, left.period_start),
-        left,
-        windows,
-        meter=meter,
-        minutes=FIVE_MINUTES // timedelta(minutes=1) if anew else minutes,
-    )
-
-
-def _definition_at(meter: ActiveMeter, contract: Contract, instant: datetime) -> Definition:
-    segment = contract.timeline.segment_at(instant)
-    return meter.definition_of(instant if segment is None else segment.period.start)
 
 
 def _named(definition: Definition, values: Any) -> dict[str, Any]:

@@ -1,17 +1,20 @@
 """What usage comes to up to an instant, under any terms: whole periods, reckoned by the rules that bill. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.core.decimals import EXACT, sum_of
+from usage_billing.core.instants import INSTANT
 from usage_billing.invoicing.by_cell import Measured
 from usage_billing.invoicing.reckoning import charge_period
 from usage_billing.metering.budget import divide
 from usage_billing.metering.split import beyond_of_next
+from usage_billing.meters.definition import Function
+from usage_billing.meters.values import State, values_of_segments
 from usage_billing.rating.engine import rate, stored_price
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
@@ -21,13 +24,15 @@ Event = tuple[str, datetime, Decimal, Mapping[str, Any]]
 """(usage type, when it occurred, quantity, what it is by the dimensions of a meter)."""
 
 _NOTHING = Decimal(0)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """The events of a subscription from ``since`` on, in the order recorded, and the terms to charge them by.
 
-    ``meters`` are the usage types that count the recordings of others: their events may be negative.
+    ``meters`` are the usage types that count the recordings of others, by which function: their events may be
+    negative. Where values are told apart, each distinct value has a number for its quantity.
 
     ``prices`` replace those of the quotas, by usage type. ``frozen`` has, by usage type and beginning, the allowances
     of segments that keep theirs for ever.
@@ -41,7 +46,7 @@ class History:
     currency: str
     since: datetime
     frozen: Mapping[tuple[str, datetime], Decimal | None] = field(default_factory=dict)
-    meters: Collection[str] = ()
+    meters: Mapping[str, Function] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -52,6 +57,7 @@ class _Period:
     agreed: AgreedPeriod
     used: list[list[Decimal]] = field(default_factory=list)
     series: list[list[SeriesTotal]] = field(default_factory=list)
+    times: list[list[datetime]] = field(default_factory=list)
 
 
 def charged_until(history: History, until: datetime) -> Decimal:
@@ -70,6 +76,7 @@ def _periods(history: History, until: datetime) -> Iterator[_Period]:
             index = next(n for n, part in enumerate(parts) if part.start <= occurred_at < part.end)
             period.used[index].append(quantity)
             period.series[index].append(SeriesTotal(values, quantity))
+            period.times[index].append(occurred_at)
     return iter(found.values())
 
 
@@ -98,7 +105,9 @@ def _at(
         agreed = agreed_period(history.timeline, history.quotas, history.subscription_id, usage_type, instant)
         if agreed is None:
             return None
-        found[key] = _Period(usage_type, agreed, [[] for _ in agreed.parts], [[] for _ in agreed.parts])
+        found[key] = _Period(
+            usage_type, agreed, [[] for _ in agreed.parts], [[] for _ in agreed.parts], [[] for _ in agreed.parts]
+        )
     return found[key]
 
 
@@ -108,7 +117,7 @@ def _charge(period: _Period, history: History, until: datetime) -> Decimal:
     parted = period.used
     if period.usage_type in history.meters:
         # A meter's total is billed, as 0 where it is negative; no price of it looks at single recordings.
-        parted = [[max(sum_of(used), _NOTHING)] for used in parted]
+        parted = [[max(value, _NOTHING)] for value in _values(period, history.meters[period.usage_type])]
     # A frozen segment is divided at its own allowance and charged by itself, apart from its period.
     counted = [[] if kept else used for used, kept in zip(parted, frozen, strict=True)]
     divisions = divide(period.agreed, [sum_of(used) for used in counted])
@@ -132,6 +141,30 @@ def _charge(period: _Period, history: History, until: datetime) -> Decimal:
             )
             dues.append(rated.amount)
     return sum_of(dues)
+
+
+def _values(period: _Period, function: Function) -> list[Decimal]:
+    """What falls to each segment of what a meter comes to."""
+    states: list[State] = []
+    seen = set[Decimal]()
+    for used, times in zip(period.used, period.times, strict=True):
+        new = set(used) - seen
+        seen |= new
+        latest = (
+            (Decimal((at - _EPOCH) // INSTANT), Decimal(place), value)
+            for place, (at, value) in enumerate(zip(times, used, strict=True))
+        )
+        states.append(
+            State(
+                events=len(used),
+                total=sum_of(used),
+                maximum=max(used, default=None),
+                minimum=min(used, default=None),
+                latest=max(latest, default=None),
+                distinct_values=len(new),
+            )
+        )
+    return values_of_segments(function, states, [(part.end - part.start) // INSTANT for part in period.agreed.parts])
 
 
 def _measure(used: Sequence[Decimal], allowance: Decimal | None) -> Measured:

@@ -47,14 +47,16 @@ def events_of(
         .execution_options(yield_per=_AT_A_TIME)
     )
     found: list[Event] = []
+    numbers: dict[Any, Decimal] = {}
     for row in rows:
         found.append((row.usage_type_id, row.occurred_at, row.quantity, {}))
         if row.usage_type_id in metered:
-            found += _metered(row, metered[row.usage_type_id], line)
+            found += _metered(row, metered[row.usage_type_id], line, numbers)
     return found
 
 
-def _metered(row: Any, meters: list[ActiveMeter], line: Timeline) -> Iterator[Event]:
+def _metered(row: Any, meters: list[ActiveMeter], line: Timeline, numbers: dict[Any, Decimal]) -> Iterator[Event]:
+    """``numbers`` has one for each value that is told apart, and gets those of new ones."""
     segment, metadata = line.segment_at(row.occurred_at), _decoder.decode(row.metadata)
     start = row.occurred_at if segment is None else segment.period.start
     for meter in meters:
@@ -63,4 +65,5 @@ def _metered(row: Any, meters: list[ActiveMeter], line: Timeline) -> Iterator[Ev
         definition = meter.definition_of(start)
         value = counted_value(definition, metadata, row.quantity)
         if value is not None:
-            yield (meter.usage_type_id, row.occurred_at, value, series_values(definition, metadata))
+            number = value if isinstance(value, Decimal) else numbers.setdefault(value, Decimal(len(numbers)))
+            yield (meter.usage_type_id, row.occurred_at, number, series_values(definition, metadata))

@@ -21,11 +21,16 @@ SERIES = Noun(
         Field("dimensions", Json(), 'Values by name, numbers as texts; `{"other": true}` for all other series.'),
         Field(
             "values",
-            Json({"type": "array", "items": {"type": "string"}}),
-            "What it came to in each window, in their order.",
+            Json({"type": "array", "items": {"type": ["string", "null"]}}),
+            "What it came to in each window, in their order; null where there is no value without recordings.",
             attribute="texts",
         ),
-        Field("total", Quantity(), "What it came to in the whole span."),
+        Field(
+            "total",
+            Quantity(),
+            "What it came to in the whole span: the function over all recordings, not the sum of windows.",
+            nullable=True,
+        ),
     ),
 )
 
@@ -44,6 +49,6 @@ USAGE_SERIES = Noun(
         Field("windows", Many(WINDOW), "Every window of the span, used or not."),
         Field("series", Many(SERIES), "By total, the largest first."),
         Field("other", One(SERIES), "What `top` left out, and series that are counted as one."),
-        Field("total", Quantity(), "What all came to in the whole span."),
+        Field("total", Quantity(), "What all came to in the whole span.", nullable=True),
     ),
 )

@@ -6,7 +6,7 @@ from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.wire.kinds import PLAIN, Choice, Flag, Identifier, Instant, Json, Text, Whole
 from usage_billing.wire.noun import Field, Many, Noun, attribute_of
 
-AGGREGATIONS = ("sum", "count")
+AGGREGATIONS = ("sum", "count", "max", "min", "latest", "unique_count", "average")
 MAX_SERIES = 100_000
 
 DIMENSION = Noun(

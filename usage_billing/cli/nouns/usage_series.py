@@ -14,7 +14,7 @@ from usage_billing.cli.frame.output import json_option, print_rows, print_thing,
 from usage_billing.cli.frame.times import TIME
 from usage_billing.cli.frame.types import IDENTIFIER
 from usage_billing.core.clock import utc_now
-from usage_billing.core.decimals import plain, sum_of
+from usage_billing.core.decimals import plain
 from usage_billing.core.errors import NotFound
 from usage_billing.wire import noun as wire
 from usage_billing.wire.series import USAGE_SERIES
@@ -79,27 +79,30 @@ def _draw(found: UsageSeries, group_by: Sequence[str]) -> None:
     from zoneinfo import ZoneInfo
 
     zone = ZoneInfo(found.timezone)
-    columns = [one.values for one in (*found.series, found.other)]
     starts = [window.start.astimezone(zone).isoformat(timespec="minutes") for window in found.windows]
-    sums = [sum_of(values) for values in zip(*columns, strict=True)]
-    rows = [{"start": start, "used": plain(used)} for start, used in zip(starts, sums, strict=True)]
-    print_rows(list(_barred(rows, sums)), as_json=False, empty="no windows.")
+    rows = [{"start": start, "used": _number(used)} for start, used in zip(starts, found.whole, strict=True)]
+    print_rows(list(_barred(rows, found.whole)), as_json=False, empty="no windows.")
     if group_by:
         named = [{name: _shown(one.dimensions.get(name)) for name in group_by} for one in found.series]
         totals = [one.total for one in found.series]
         if found.other.total:
             named.append(dict.fromkeys(group_by, "(other)"))
             totals.append(found.other.total)
-        rows = [{**one, "total": plain(total)} for one, total in zip(named, totals, strict=True)]
+        rows = [{**one, "total": _number(total)} for one, total in zip(named, totals, strict=True)]
         click.echo()
         print_rows(list(_barred(rows, totals)), as_json=False, empty="nothing was used.")
-    click.echo(f"\ntotal {plain(found.total)} {found.unit_name}")
+    click.echo(f"\ntotal {_number(found.total)} {found.unit_name}")
 
 
-def _barred(rows: Sequence[dict[str, str]], values: Sequence[Decimal]) -> Iterator[dict[str, str]]:
+def _number(value: Decimal | None) -> str:
+    return "(none)" if value is None else plain(value)
+
+
+def _barred(rows: Sequence[dict[str, str]], values: Sequence[Decimal | None]) -> Iterator[dict[str, str]]:
     """The rows with a bar each; one below zero is drawn of dashes."""
-    most = max(map(abs, values), default=_NOTHING) or Decimal(1)
-    for row, value in zip(rows, values, strict=True):
+    sizes = [value or _NOTHING for value in values]
+    most = max(map(abs, sizes), default=_NOTHING) or Decimal(1)
+    for row, value in zip(rows, sizes, strict=True):
         yield {**row, "": ("-" if value < 0 else "#") * int(abs(value) / most * _BAR)}
 
 

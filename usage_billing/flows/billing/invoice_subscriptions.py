@@ -43,7 +43,7 @@ def invoice_subscriptions(
     if not ids:
         return SliceOutcome()
     agreements = lock_agreements(session, ids)
-    folded = fold_subscriptions(session, agreements.subscriptions.keys())
+    folded = fold_subscriptions(session, agreements.subscriptions.keys(), as_of=as_of)
     books = StoredBooks(session, held_to, folded)
     return charge_subscriptions(books, agreements, as_of=as_of, adjust_within=adjust_within)
 

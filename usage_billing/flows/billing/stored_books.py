@@ -23,8 +23,9 @@ from usage_billing.metering.settling import lock_unrated, reopen, settle
 from usage_billing.metering.summaries import create_summaries
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.cells import series_of
+from usage_billing.meters.kept import sources_of
 from usage_billing.meters.progress import lagging
-from usage_billing.meters.queries import ActiveMeter, sources_of, true_meters
+from usage_billing.meters.queries import ActiveMeter, true_meters
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.openings import save_openings
 

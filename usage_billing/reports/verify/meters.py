@@ -1,7 +1,6 @@
 """The summaries of meters, counted again: each recording by Python, not by the SQL that folded it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,17 +10,16 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
-from usage_billing.expressions import expression
-from usage_billing.expressions.python import Metadata
-from usage_billing.expressions.values import NULL
 from usage_billing.reports.verify.cells import DEFAULT, cell_of, has_cells
 from usage_billing.reports.verify.difference import Difference
+from usage_billing.reports.verify.functions import Heap, Span, exactly, joined
+from usage_billing.reports.verify.measure import Measure, series_text
+from usage_billing.reports.verify.meter_tally import Kept, MeterTally, kept_in
 from usage_billing.reports.verify.periods import Follows
 from usage_billing.reports.verify.proof import Proof, Sums, shown
 from usage_billing.reports.verify.tally import NOTHING, Tally
 
 _FETCH = 5_000
-_LONGEST = 128  # characters of a dimension's value
 _DEFINITION = text("""
     SELECT *
     FROM meter_definitions
@@ -32,7 +30,7 @@ _DEFINITION = text("""
 _METER = text("SELECT * FROM meters WHERE usage_type_id = :meter")
 _PRICES = text("SELECT price FROM usage_quotas WHERE usage_type_id = :meter AND price ->> 'model' = 'by_dimension'")
 _FOLDS = text("""
-    SELECT f.*
+    SELECT f.*, o.period_start, o.period_end
     FROM meter_folds AS f
     JOIN usage_summaries AS o ON o.id = f.source_summary_id
     WHERE o.subscription_id = :subscription AND o.usage_type_id = :of AND f.usage_type_id = :meter
@@ -48,46 +46,25 @@ _USAGE = text("""
     ORDER BY u.summary_id, u.ordinal
 """)
 _TOTALS = text("""
-    SELECT CAST(x.dimensions AS text) AS dimensions, t.events, t.total
+    SELECT CAST(x.dimensions AS text) AS dimensions, t.*
     FROM meter_totals AS t
     LEFT JOIN meter_series AS x
         ON x.subscription_id = :subscription AND x.usage_type_id = :meter AND x.series = t.series
-    WHERE t.summary_id = :summary
+    WHERE t.summary_id = :summary AND t.series <> CAST(:whole AS uuid)
 """)
-_BUCKETS = text("SELECT sum(events) AS events, sum(total) AS total FROM meter_buckets WHERE summary_id = :summary")
-_decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+_BUCKETS = text("""
+    SELECT sum(events) AS events, sum(total) AS total, max(maximum) AS maximum, min(minimum) AS minimum,
+        max(latest) AS latest, CAST(NULL AS bigint) AS distinct_values
+    FROM meter_buckets
+    WHERE summary_id = :summary
+""")
+_VALUES = text("""
+    SELECT count(DISTINCT digest) FROM meter_values WHERE summary_id = :summary AND n > 0
+""")
 _any = msgspec.json.Decoder(float_hook=Decimal)
-_encoder = msgspec.json.Encoder(order="sorted", decimal_format="number")
-_Counted = tuple[int, Decimal]
+_ADDS_UP = ("sum", "count")
+_WHOLE = "ffffffff-ffff-ffff-ffff-ffffffffffff"  # the series that stands for all together
 _NO_CELLS: Mapping[str, Any] = {"cells": ()}  # of a plain price a cell that was charged before comes to nothing
-
-
-@dataclass(slots=True)
-class MeterTally(Tally):
-    """What the recordings come to as far as ``sources`` goes: {summary: (recordings, voids)}.
-
-    With a ``price`` by dimension it is what those come to that meet one ``cell`` of it.
-    """
-
-    sources: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    signed: Decimal = NOTHING
-    price: Mapping[str, Any] | None = None
-    cell: str = ""
-
-    def count(self, row: Any, value: Decimal, values: Mapping[str, Any]) -> bool:
-        """Count a recording unless it came later, or was taken back by then; returns whether it counts."""
-        events, voids = self.sources.get(row.summary_id, (0, 0))
-        if row.ordinal > events or (row.void is not None and row.void <= voids):
-            return False
-        self.recorded += 1
-        if self.price is not None and cell_of(self.price, values) != self.cell:
-            return True
-        self.signed = EXACT.add(self.signed, value)
-        self.total = max(NOTHING, self.signed)
-        self.beyond = NOTHING
-        if self.allowance is not None:
-            self.beyond = max(NOTHING, EXACT.subtract(self.total, self.allowance))
-        return True
 
 
 class MeterProof(Proof):
@@ -96,9 +73,12 @@ class MeterProof(Proof):
     def __init__(self, summary: Any) -> None:
         super().__init__(summary)
         self._tally = MeterTally(summary.allowance)
-        self._series: dict[str, _Counted] = {}
-        self._stored: dict[str, _Counted] = {}
-        self._in_buckets: _Counted = (0, NOTHING)
+        self._function = ""
+        self._spans: tuple[Span, ...] = ((summary.period_start, summary.period_end),)
+        self._series: dict[str, Heap] = {}
+        self._stored: dict[str, Kept] = {}
+        self._in_buckets: Kept = (0, NOTHING, None)
+        self._in_values: int | None = None
         self._limit = 0
         self._kept: set[str] | None = None
         self._unnamed: set[str] = set()
@@ -118,76 +98,127 @@ class MeterProof(Proof):
         asked = {"meter": summary.usage_type_id, "of": summary.of, "subscription": summary.subscription_id}
         definition = session.execute(_DEFINITION, {**asked, "start": start}).one()
         meter = session.execute(_METER, asked).one()
-        folds = {row.source_summary_id: row for row in session.execute(_FOLDS, asked) if summary.id in row.summaries}
+        self._function, self._limit = definition.function, definition.series_limit
+        folds = {row.source_summary_id: row for row in session.execute(_FOLDS, asked) if self._is_of(row, follows)}
         self._tally.sources = {id: (row.folded, row.folded_voids) for id, row in folds.items()}
-        self._limit = definition.series_limit
-        measure = _Measure(definition)
-        prices = list(session.scalars(_PRICES, asked))
-        for row in session.execute(_TOTALS, {**asked, "summary": summary.id}):
-            series = _any.decode(row.dimensions or "null")
-            self._stored[_text(series)] = (row.events, row.total)
-            values = dict(zip(measure.names, series, strict=True)) if isinstance(series, list) else {}
-            if all(cell_of(price, values) == DEFAULT for price in prices):
-                self._unnamed.add(_text(series))
-        if _text({"other": True}) in self._stored:
-            self._kept = set(self._stored)
-        self._stored = {series: one for series, one in self._stored.items() if one != (0, NOTHING)}
+        self._divide(follows)
+        measure = Measure(definition)
+        self._read_stored(session, asked, measure)
         rows = session.execute(
             _USAGE,
             {"sources": list(folds), "since": meter.since, "retired": meter.retired_at},
             execution_options={"yield_per": _FETCH},
         )
         for row in rows:
-            if _place(folds[row.summary_id], row.occurred_at) == summary.id:
-                self._add(row, measure)
-        buckets = session.execute(_BUCKETS, {"summary": summary.id}).one()
-        self._in_buckets = (int(buckets.events or 0), buckets.total or NOTHING)
+            is_here = _place(folds[row.summary_id], row.occurred_at) == summary.id
+            place = self._tally.place if is_here else self._place_of(row.occurred_at)
+            if place is not None and (is_here or place != self._tally.place):
+                self._add(row, measure, place, is_here=is_here)
+        for tally in (self._tally, *(tally for _, tally in self.items)):
+            tally.close(self._function, self._spans)  # type: ignore[attr-defined]
 
-    def _add(self, row: Any, measure: "_Measure") -> None:
+    def _is_of(self, fold: Any, follows: Follows | None) -> bool:
+        """Whether the recordings of a fold concern this summary: where values do not add up, all of the period do."""
+        if follows is None or self._function in _ADDS_UP:
+            return self.summary.id in fold.summaries
+        start, end = follows.segment.period
+        return bool(fold.period_start < end and fold.period_end > start)
+
+    def _divide(self, follows: Follows | None) -> None:
+        if follows is None or self._function in _ADDS_UP:
+            return
+        self._spans = follows.spans
+        place = [start for start, _ in self._spans].index(self.summary.period_start)
+        for tally in (self._tally, *(tally for _, tally in self.items)):
+            tally.place, tally.heaps = place, [Heap() for _ in self._spans]  # type: ignore[attr-defined]
+
+    def _place_of(self, at: datetime) -> int | None:
+        return next((place for place, (start, end) in enumerate(self._spans) if start <= at < end), None)
+
+    def _add(self, row: Any, measure: Measure, place: int, *, is_here: bool) -> None:
         found = measure.of(row)
         if found is None:
             return
         value, series, values = found
         if self._kept is not None and series not in self._kept:
             values = {}  # lumped
-        if self._tally.count(row, value, values):
-            number, total = self._series.get(series, (0, NOTHING))
-            self._series[series] = (number + 1, EXACT.add(total, value))
+        if self._tally.count(row, value, place, values) and is_here:
+            self._series.setdefault(series, Heap()).add(row.occurred_at, row.ordinal, value)
         for _, tally in self.items:
             if isinstance(tally, MeterTally):
-                tally.count(row, value, values)
+                tally.count(row, value, place, values)
+
+    def _read_stored(self, session: Session, asked: dict[str, Any], measure: Measure) -> None:
+        asked = {**asked, "summary": self.summary.id, "whole": _WHOLE}
+        prices = list(session.scalars(_PRICES, asked))
+        for row in session.execute(_TOTALS, asked):
+            series = _any.decode(row.dimensions or "null")
+            self._stored[series_text(series)] = kept_in(self._function, row)
+            values = dict(zip(measure.names, series, strict=True)) if isinstance(series, list) else {}
+            if all(cell_of(price, values) == DEFAULT for price in prices):
+                self._unnamed.add(series_text(series))
+        if series_text({"other": True}) in self._stored:
+            self._kept = set(self._stored)
+        self._stored = {series: one for series, one in self._stored.items() if one[:2] != (0, NOTHING)}
+        buckets = session.execute(_BUCKETS, asked).one()
+        self._in_buckets = kept_in(self._function, buckets)
+        if self._function == "unique_count":
+            self._in_values = session.scalar(_VALUES, asked)
 
     def totals(self) -> Iterator[Difference]:
         """What is wrong with what is stored of the meter in this summary."""
         summary, now = self.summary, self._tally
+        own = now.heaps[now.place]
+        # Where the period is cut, billing brings a summary that is to be rated up to date.
+        waits = summary.to_rate and (len(self._spans) > 1 or not self._is_current) and self._function not in _ADDS_UP
         for kind, name, stands, should in (
-            ("summary_total", "total", summary.total, now.total),
-            ("summary_beyond", "quantity beyond the limit", summary.beyond_limit, now.beyond),
+            ("summary_total", "total", summary.total, summary.total if waits else now.total),
+            ("summary_beyond", "quantity beyond the limit", summary.beyond_limit, self._beyond(waits=waits)),
             ("summary_events", "number of recordings", summary.events - summary.voids, now.recorded),
             ("meter_buckets", "number of recordings in buckets", self._in_buckets[0], now.recorded),
-            ("meter_buckets", "sum of buckets", self._in_buckets[1], now.signed),
+            ("meter_buckets", "sum of buckets", self._in_buckets[1], exactly(own.total)),
         ):
             if stands != should:
                 yield self.differs(kind, f"its {name} is {shown(stands)}, its usage gives {shown(should)}")
-        other = _text({"other": True})
-        for series in sorted(self._stored.keys() | self._series.keys() if other not in self._stored else ()):
-            if self._stored.get(series) != self._series.get(series):
+        if self._in_buckets[2] not in {None, own.kept(self._function)}:
+            yield self.differs("meter_buckets", "its buckets do not have what its usage gives")
+        if self._in_values not in {None, own.kept(self._function)}:
+            yield self.differs("meter_values", f"it has {self._in_values} values, its usage gives {len(own.values)}")
+        yield from self._series_differ()
+
+    @property
+    def _is_current(self) -> bool:
+        """Whether it ends where its segment does."""
+        return bool((self.summary.period_start, self.summary.period_end) == self._spans[self._tally.place])
+
+    def _beyond(self, *, waits: bool) -> Decimal:
+        summary = self.summary
+        if not waits:
+            return self._tally.beyond
+        return NOTHING if summary.allowance is None else max(NOTHING, EXACT.subtract(summary.total, summary.allowance))
+
+    def _series_differ(self) -> Iterator[Difference]:
+        other = series_text({"other": True})
+        given = {series: self._given(heap) for series, heap in self._series.items()}
+        for series in sorted(self._stored.keys() | given.keys() if other not in self._stored else ()):
+            if self._stored.get(series) != given.get(series):
                 yield self.differs("meter_series", f"its series {series} is not what its usage gives")
+        kept = self._stored.keys() - {other}
         if len(self._unnamed - {other}) > self._limit:
             yield self.differs("meter_series", f"it has more than {self._limit} series")
         if other in self._stored:
-            yield from self._lumped(other)
+            # Where series beyond the limit are one, the rest of them together is that one.
+            rest = joined(heap for series, heap in self._series.items() if series not in kept)
+            if self._stored[other] != self._given(rest) or any(self._stored[one] != given.get(one) for one in kept):
+                yield self.differs("meter_series", "its series are not what its usage gives")
 
-    def _lumped(self, other: str) -> Iterator[Difference]:
-        """Where series beyond the limit are one, the rest of them together is that one."""
-        kept = self._stored.keys() - {other}
-        rest = [counted for series, counted in self._series.items() if series not in kept]
-        number, total = sum(one[0] for one in rest), sum((one[1] for one in rest), NOTHING)
-        if self._stored[other] != (number, total) or any(self._stored[one] != self._series.get(one) for one in kept):
-            yield self.differs("meter_series", "its series are not what its usage gives")
+    def _given(self, heap: Heap) -> "Kept":
+        return heap.number, exactly(heap.total), heap.kept(self._function)
 
     def sums(self, item: Any, tally: Tally) -> Sums:
-        """What an item says of its recordings."""
+        """What an item says of its recordings, unless its segment has been cut anew since."""
+        if len(self._spans) > 1 and item.period_end != self._spans[self._tally.place][1]:
+            return ()
         return (
             ("item_events", "number of recordings", item.events - item.voids, tally.recorded),
             ("item_total", "total", item.total, tally.total),
@@ -199,32 +230,6 @@ class MeterProof(Proof):
         return None
 
 
-class _Measure:
-    """A definition, as Python: what a recording adds to which series."""
-
-    def __init__(self, definition: Any) -> None:
-        self._counts = definition.function == "count"
-        self._value = None if definition.value is None else expression.number(definition.value)
-        self._where = None if definition.condition is None else expression.condition(definition.condition)
-        self.names = [one["as"] for one in definition.dimensions]
-        self._dimensions: list[Callable[[Metadata], Any]] = [
-            expression.anything(one["value"]).evaluate for one in definition.dimensions
-        ]
-
-    def of(self, row: Any) -> tuple[Decimal, str, Mapping[str, Any]] | None:
-        """The recording's value, its series, and that by dimension; None if it does not count, or has no value."""
-        metadata = _decoder.decode(row.metadata)
-        if self._where is not None and self._where.evaluate(metadata) is not True:
-            return None
-        value = row.quantity if self._value is None else self._value.number(metadata)
-        if self._counts:
-            value = Decimal(1)
-        if value is None:
-            return None
-        values = [_dimension(evaluate(metadata)) for evaluate in self._dimensions]
-        return value, _text(values), dict(zip(self.names, values, strict=True))
-
-
 def _place(fold: Any, occurred_at: datetime) -> int | None:
     """The summary that a recording comes to: that of the last segment which had begun."""
     found = None
@@ -232,17 +237,3 @@ def _place(fold: Any, occurred_at: datetime) -> int | None:
         if start <= occurred_at:
             found = summary
     return found
-
-
-def _dimension(value: Any) -> Any:
-    if value is NULL or value is None or isinstance(value, dict | list):
-        return None
-    if isinstance(value, bool):
-        return value
-    text = value if isinstance(value, str) else f"{EXACT.normalize(Decimal(value)):f}"
-    return (value if isinstance(value, str) else Decimal(text)) if len(text) <= _LONGEST else None
-
-
-def _text(series: Any) -> str:
-    """A series as text, so that true is not 1, and 1 is 1.0."""
-    return _encoder.encode(series).decode()

@@ -51,7 +51,7 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """What a summary should say. ``due`` is None where its price cannot be read.
+    """What a summary should say. ``due`` is None where its price cannot be read; ``spans`` are those of all segments.
 
     ``cells`` is what each cell of its price owes, in a period in which a price charges by dimension.
 
@@ -64,6 +64,7 @@ class Follows:
     due: Due | None
     pending: bool
     cells: Mapping[str, Decimal] | None = None
+    spans: tuple[tuple[datetime, datetime], ...] = ()
 
 
 def derive(
@@ -120,8 +121,9 @@ def _derive_period(
     except UNREADABLE:
         due = [None] * len(cells)
     pending = any(row is not None and row.to_rate for row in here)
+    spans = tuple((segment.start, segment.end) for segment, _ in parts)
     return {
-        row.id: Follows(segment, quota, allowance, owed, pending, by_name)
+        row.id: Follows(segment, quota, allowance, owed, pending, by_name, spans)
         for row, (segment, quota), allowance, owed, by_name in zip(counted, parts, bound, due, by_cell, strict=True)
         if row is not None
     }

@@ -1,0 +1,80 @@
+"""Reads what is kept of meters: by summary what they have come to, and whose recordings that is."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.meters.counting import WHOLE
+from usage_billing.meters.values import State
+
+_STATES = text("""
+    SELECT summary_id, CAST(sum(events) AS bigint) AS events, sum(total) AS total, max(maximum) AS maximum,
+        min(minimum) AS minimum, max(latest) AS latest,
+        coalesce(max(distinct_values) FILTER (WHERE series = CAST(:whole AS uuid)), max(distinct_values), 0)
+            AS distinct_values
+    FROM meter_totals
+    WHERE summary_id = ANY(CAST(:ids AS bigint[]))
+    GROUP BY summary_id
+""")
+# Each value in the first of these summaries that has it. Of a meter without dimensions, its one series is the whole.
+_FIRST_SEEN = text("""
+    WITH places AS (
+        SELECT s.id, s.place, coalesce(
+            (SELECT t.series FROM meter_totals AS t WHERE t.summary_id = s.id AND t.series = CAST(:whole AS uuid)),
+            (SELECT t.series FROM meter_totals AS t WHERE t.summary_id = s.id LIMIT 1)
+        ) AS series
+        FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS s (id, place)
+    ), firsts AS (
+        SELECT min(p.place) AS place
+        FROM places AS p
+        JOIN meter_values AS v ON v.summary_id = p.id AND v.series = p.series AND v.n > 0
+        GROUP BY v.digest
+    )
+    SELECT p.id, count(f.place) AS n
+    FROM places AS p
+    LEFT JOIN firsts AS f USING (place)
+    GROUP BY p.id
+""")
+# Where values do not add up, a segment has its part of what all recordings of the billing period come to.
+_SOURCES = text("""
+    SELECT s.id AS summary, f.source_summary_id AS source, f.folded, f.folded_voids
+    FROM usage_summaries AS s
+    JOIN usage_types AS t ON t.id = s.usage_type_id
+    JOIN usage_summaries AS o ON o.subscription_id = s.subscription_id AND o.usage_type_id = t.of
+    JOIN meter_folds AS f ON f.source_summary_id = o.id AND f.usage_type_id = s.usage_type_id
+    WHERE s.id = ANY(CAST(:ids AS bigint[])) AND (
+        s.id = ANY(f.summaries)
+        OR (t.aggregation NOT IN ('sum', 'count') AND o.period_start < s.bills_at AND s.period_start < o.bills_at)
+    )
+    ORDER BY f.source_summary_id
+""")
+
+
+def sources_of(session: Session, summary_ids: Collection[int]) -> dict[int, list[dict[str, int]]]:
+    """By summary of a meter: the summaries whose recordings it counts, and how far, ``{summary, events, voids}``."""
+    found: dict[int, list[dict[str, int]]] = {id: [] for id in summary_ids}
+    for row in session.execute(_SOURCES, {"ids": list(summary_ids)}):
+        found[row.summary].append({"summary": row.source, "events": row.folded, "voids": row.folded_voids})
+    return found
+
+
+def states_of(session: Session, summary_ids: Collection[int]) -> dict[int, State]:
+    """What is kept of all series of these summaries together, by summary id; of those that have any."""
+    return {
+        row.summary_id: State(
+            events=row.events,
+            total=row.total,
+            maximum=row.maximum,
+            minimum=row.minimum,
+            latest=None if row.latest is None else tuple(row.latest),
+            distinct_values=row.distinct_values,
+        )
+        for row in session.execute(_STATES, {"ids": list(summary_ids), "whole": WHOLE})
+    }
+
+
+def first_seen(session: Session, summary_ids: Sequence[int]) -> dict[int, int]:
+    """By id, how many distinct values each of these summaries, in order, has that none before it has."""
+    rows = session.execute(_FIRST_SEEN, {"ids": list(summary_ids), "whole": WHOLE})
+    return {row.id: row.n for row in rows}

@@ -1,0 +1,107 @@
+"""What is known of one subscription window by window: what folds have kept, and what they have not counted yet."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from usage_billing.core.errors import InvalidInput
+from usage_billing.core.periods import Period
+from usage_billing.meters.definition import Definition
+from usage_billing.meters.measures import extreme_of
+from usage_billing.meters.queries import ActiveMeter
+from usage_billing.meters.series import (
+    MAX_TAIL,
+    LeftToCount,
+    WindowState,
+    left_to_count,
+    stored_states,
+    tail_states,
+    whole_states,
+)
+from usage_billing.meters.stretches import minutes_within
+from usage_billing.meters.told import WindowValue, values_told
+from usage_billing.meters.windows import FIVE_MINUTES
+from usage_billing.reports.series_windows import ANEW, PERIOD, too_much
+from usage_billing.subscriptions.queries import Contract
+
+MAX_VALUES = 200_000
+"""So many distinct values of windows and series are told apart for an answer."""
+
+
+def states_in(
+    session: Session, contract: Contract, meter: ActiveMeter, windows: Sequence[Period], *, by: str
+) -> tuple[list[WindowState], int]:
+    """What is stored of a subscription, and what no fold has counted; or how many recordings are missing."""
+    if by == PERIOD and meter.of is None:
+        return whole_states(session, contract.id, meter.usage_type_id, windows), 0
+    anew = by == ANEW
+    found = [] if anew else stored_states(session, contract.id, meter.usage_type_id, windows)
+    left = left_to_count(session, contract.id, meter, windows, anew=anew)
+    missing = sum(one.recordings for one in left)
+    if missing > MAX_TAIL and anew:
+        message = f"usage is kept by the hour, and {missing} recordings are more than {MAX_TAIL} to be counted anew"
+        raise InvalidInput.field("/by", message, code="too_fine")
+    # Of what is taken back, only a fold finds out which other is the extreme of its bucket then.
+    takes_back = extreme_of(meter.definitions[0][1]) is not None and any(one.takes_back for one in left)
+    if missing > MAX_TAIL or takes_back:
+        return found, missing
+    for one in left:
+        found += _tail(session, contract, meter, one, windows, anew=anew)
+    return found, 0
+
+
+def _tail(
+    session: Session,
+    contract: Contract,
+    meter: ActiveMeter,
+    left: LeftToCount,
+    windows: Sequence[Period],
+    *,
+    anew: bool,
+) -> list[WindowState]:
+    segment = contract.timeline.segment_at(left.period_start)
+    ends = left.period_start if segment is None else segment.end
+    minutes = minutes_within(contract.timeline.zone, left.period_start, ends)
+    return tail_states(
+        session,
+        contract.id,
+        definition_at(meter, contract, left.period_start),
+        left,
+        windows,
+        meter=meter,
+        minutes=FIVE_MINUTES // timedelta(minutes=1) if anew else minutes,
+    )
+
+
+def values_in(
+    session: Session, contract: Contract, meter: ActiveMeter, windows: Sequence[Period]
+) -> Iterator[tuple[Definition, WindowValue]]:
+    """The distinct values of each series and window, from the recordings: folds keep those of whole periods."""
+    ends, count = windows[-1].end, 0
+    for since, definition in meter.definitions:
+        begins = max(_first_period(contract, since), windows[0].start)
+        if begins >= ends:
+            continue
+        within = Period(begins, ends)
+        found = values_told(
+            session, contract.id, meter, definition, windows, within=within, limit=MAX_VALUES + 1 - count
+        )
+        count += len(found)
+        if count > MAX_VALUES:
+            too_much(f"more than {MAX_VALUES} values to be told apart", "a shorter span")
+        for one in found:
+            yield definition, one
+        ends = begins
+
+
+def _first_period(contract: Contract, since: datetime) -> datetime:
+    """When the first billing period begins for which a definition holds that is in force from ``since``."""
+    segment = contract.timeline.segment_at(since)
+    return since if segment is None or segment.period.start == since else segment.period.end
+
+
+def definition_at(meter: ActiveMeter, contract: Contract, instant: datetime) -> Definition:
+    """The definition for the billing period around an instant."""
+    segment = contract.timeline.segment_at(instant)
+    return meter.definition_of(instant if segment is None else segment.period.start)

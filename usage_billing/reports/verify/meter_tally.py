@@ -1,0 +1,63 @@
+"""What recordings come to for a meter, segment by segment; and what a row of the books keeps of that. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.reports.verify.cells import cell_of
+from usage_billing.reports.verify.functions import Heap, Span, in_segment
+from usage_billing.reports.verify.tally import NOTHING, Tally
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Kept = tuple[int, Decimal, Any]
+"""Of a series: how many recordings, the sum of their values, and what the function needs beside."""
+
+
+@dataclass(slots=True)
+class MeterTally(Tally):
+    """What the recordings come to as far as ``sources`` goes: {summary: (recordings, voids)}.
+
+    ``heaps`` has those of each segment of the billing period; ``place`` is the segment that this is of. With a
+    ``price`` by dimension it is what those come to that meet one ``cell`` of it.
+    """
+
+    sources: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    heaps: list[Heap] = field(default_factory=lambda: [Heap()])
+    place: int = 0
+    price: Mapping[str, Any] | None = None
+    cell: str = ""
+
+    def count(self, row: Any, value: Any, place: int, values: Mapping[str, Any]) -> bool:
+        """Count a recording of segment ``place``, unless it came later or was taken back; returns whether it counts."""
+        events, voids = self.sources.get(row.summary_id, (0, 0))
+        if row.ordinal > events or (row.void is not None and row.void <= voids):
+            return False
+        self.recorded += place == self.place
+        if self.price is None or cell_of(self.price, values) == self.cell:
+            self.heaps[place].add(row.occurred_at, row.ordinal, value)
+        return True
+
+    def close(self, function: str, spans: Sequence[Span]) -> None:
+        """Add up, once everything is counted."""
+        self.total = in_segment(function, self.heaps, spans, self.place)
+        self.beyond = NOTHING
+        if self.allowance is not None:
+            self.beyond = max(NOTHING, EXACT.subtract(self.total, self.allowance))
+
+
+def kept_in(function: str, row: Any) -> Kept:
+    """What a row of totals or buckets stores."""
+    beside = {
+        "max": row.maximum,
+        "min": row.minimum,
+        "latest": None if row.latest is None else _last(*row.latest),
+        "unique_count": row.distinct_values,
+    }
+    return int(row.events or 0), row.total or NOTHING, beside.get(function)
+
+
+def _last(microseconds: Decimal, ordinal: Decimal, value: Decimal) -> tuple[datetime, int, Decimal]:
+    return _EPOCH + timedelta(microseconds=int(microseconds)), int(ordinal), value
