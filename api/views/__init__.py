@@ -5,6 +5,7 @@ from api.views import (
     billing_runs,
     customers,
     docs,
+    exports,
     health,
     invoices,
     plans,
@@ -36,6 +37,7 @@ BLUEPRINTS = (
     quotas.blp,
     prices.blp,
     subscriptions.blp,
+    exports.blp,
     api_keys.blp,
     health.blp,
 )

@@ -36,6 +36,7 @@ RULES = {
     "GET /api/billing-runs": "billing:run",
     "GET /api/billing-runs/<run_id>": "billing:run",
     "GET /api/invoices": "billing:run usage:read users",
+    "GET /api/exports/<what>": "admin",
     "GET /api/seller": "admin",
     "PUT /api/seller": "admin",
     "GET /api/invoices/<invoice_id>": "billing:run usage:read users",
