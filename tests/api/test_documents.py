@@ -170,6 +170,19 @@ def test_the_terminal_writes_what_the_api_answers(final: str, admin: FlaskClient
     assert cli("invoices", "document", "1", "--format", "ubl").code == 2
 
 
+def test_all_of_a_span_are_written_into_a_folder(
+    final: str, billed: Billed, cli: Cli, engine: Engine, tmp_path: Path
+) -> None:
+    month = ("--from", "2026-12-01", "--to", "2027-01-01")
+    done = cli("invoices", "documents", *month, "--out", "a/b")
+    assert (done.code, done.err) == (0, "PDFs written into a/b: 1\n")
+    assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["INV-00000001.pdf"]
+    assert (tmp_path / "a/b/INV-00000001.pdf").read_bytes() == pdf_of(engine, billed.invoice_id).content
+    assert cli("invoices", "documents", "--to", "2026-12-01", "--out", "none").err == "PDFs written into none: 0\n"
+    (tmp_path / "file").touch()
+    assert cli("invoices", "documents", "--out", "file").code == 2
+
+
 def test_a_document_is_its_customer_s(
     final: str, billed: Billed, engine: Engine, call_as: As, make_token: MakeToken, woken: Woken
 ) -> None:

@@ -9,13 +9,15 @@ from uuid import UUID
 import click
 
 from usage_billing.cli.frame.database import connected
-from usage_billing.cli.frame.listing import example
+from usage_billing.cli.frame.listing import example, span_options
+from usage_billing.cli.frame.output import tell
 from usage_billing.core.errors import NotFound
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session
 
+    from usage_billing.core.spans import Span
     from usage_billing.invoicing.models import Invoice
 
 _FORMATS = ("html", "pdf", "csv")
@@ -36,6 +38,25 @@ def document(*, invoice: str, kind: str, out: Path | None) -> None:
         out.write_bytes(content)
         return
     click.echo(content, nl=False)
+
+
+@click.command(epilog=example("invoices documents --from 2026-11-01 --to 2026-12-01 --out november"))
+@span_options("those that became final")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder.")
+def documents(*, span: Span, out: Path) -> None:
+    """Write the PDFs of final invoices into a folder, named by their numbers; those not made yet are made now."""
+    from usage_billing.db.session import read_only
+    from usage_billing.flows.documents.drive_document import pdf_of
+    from usage_billing.invoicing.queries import finals_in
+
+    out.mkdir(parents=True, exist_ok=True)
+    with connected() as (_, engine):
+        with read_only(engine) as session:
+            ids = finals_in(session, span)
+        for invoice_id in ids:
+            made = pdf_of(engine, invoice_id)
+            (out / f"{made.number}.pdf").write_bytes(made.content)
+    tell(f"PDFs written into {out}: {len(ids)}")
 
 
 def find_invoice(session: Session, invoice: str) -> Invoice:

@@ -14,7 +14,7 @@ from usage_billing.cli.frame.listing import example, first_rows, limit_of, limit
 from usage_billing.cli.frame.output import json_option, pick, print_json, print_rows, print_thing, tell, wide_option
 from usage_billing.cli.frame.times import TIME
 from usage_billing.cli.frame.types import AMOUNT, IDENTIFIER, METHOD, NAME
-from usage_billing.cli.nouns.invoice_documents import document, find_invoice
+from usage_billing.cli.nouns.invoice_documents import document, documents, find_invoice
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_ITEMS
@@ -189,6 +189,7 @@ def uncollectible(*, invoice: str, as_json: bool) -> None:
 
 
 command.add_command(document)
+command.add_command(documents)
 
 
 def print_invoice(shape: wire.Shape, *, as_json: bool) -> None:
