@@ -27,6 +27,14 @@ __all__ = ["cli"]
 
 DOCUMENTED = (Path(__file__).parents[2] / "docs" / "billing.md").read_text(encoding="utf-8")
 
+# Twenty thousand items like the first.
+_GROW = """
+    INSERT INTO usage_invoice_items
+    SELECT (jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid(), 'summary_id', NULL, 'fee_id', NULL,
+        'quota_id', NULL, 'purchase_id', n))).*
+    FROM (SELECT * FROM usage_invoice_items LIMIT 1) AS t, generate_series(1, 20000) AS n
+"""
+
 
 @pytest.fixture
 def house(app: object, engine: Engine) -> House:
@@ -125,13 +133,9 @@ def test_all_are_one_zip_of_one_moment(house: House, admin: FlaskClient, engine:
 
 
 def test_memory_does_not_grow_with_the_lines(house: House, engine: Engine) -> None:
-    grow = "INSERT INTO usage_invoice_items SELECT (jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid(), 'summary_id', NULL, 'fee_id', NULL, 'quota_id', NULL, 'purchase_id', n))).* FROM (SELECT * FROM usage_invoice_items LIMIT 1) AS t, generate_series(1, 20000) AS n"  # noqa: E501
-    with engine.connect() as connection:
-        transaction = connection.begin()
-        connection.execute(text("ALTER TABLE usage_invoice_items DISABLE TRIGGER USER"))
-        connection.execute(text(grow))
-        connection.execute(text("ALTER TABLE usage_invoice_items ENABLE TRIGGER USER"))
-        transaction.commit()
+    with transaction(engine) as session:
+        for change in ("DISABLE TRIGGER USER", _GROW, "ENABLE TRIGGER USER"):
+            session.execute(text(change if change == _GROW else f"ALTER TABLE usage_invoice_items {change}"))
     with read_only(engine) as session:
         lines: Iterator[bytes] = csv_of(session, Export.ITEMS, ALWAYS)
         for _ in islice(lines, 3):
