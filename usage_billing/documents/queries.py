@@ -1,5 +1,6 @@
 """Reads kept documents, and what a document is made of."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -7,8 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
+from usage_billing.core.spans import Span
 from usage_billing.customers.queries import get_customer, get_seller
+from usage_billing.db.filters import within
 from usage_billing.documents.models import DocumentKind, InvoiceDocument
+from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import number_text
 from usage_billing.invoicing.queries import get_invoice, items_as_shown
@@ -28,6 +32,12 @@ class DocumentSource(NamedTuple):
 def find_document(session: Session, invoice_id: UUID, kind: DocumentKind) -> InvoiceDocument | None:
     """The kept document of an invoice, or None while there is none."""
     return session.get(InvoiceDocument, (invoice_id, kind))
+
+
+def finals_in(session: Session, span: Span) -> Sequence[UUID]:
+    """The ids of the invoices that became final in ``span``, by number."""
+    statement = within(select(Invoice), Invoice.finalized_at, span).where(Invoice.status != InvoiceStatus.DRAFT)
+    return session.scalars(statement.with_only_columns(Invoice.id).order_by(Invoice.number)).all()
 
 
 def read_source(session: Session, invoice_id: UUID) -> DocumentSource:

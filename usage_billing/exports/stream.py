@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Result
 from sqlalchemy.orm import Session
 
 from usage_billing.core.csv_text import csv_line
@@ -25,8 +26,9 @@ _NO_TIME = (1980, 1, 1, 0, 0, 0)
 def csv_of(session: Session, export: Export, span: Span) -> Iterator[bytes]:
     """The lines of an export, some at a time; the first is that of the names of its columns."""
     columns = COLUMNS[export]
+    found = _found(session, export, span)  # the session's moment is that of its first statement
     yield csv_line(columns).encode()
-    for rows in _rows(session, export, span):
+    for rows in found.partitions():
         yield "".join(csv_line(_cells(row, columns)) for row in rows).encode()
 
 
@@ -64,13 +66,12 @@ class _Sink:
         return taken
 
 
-def _rows(session: Session, export: Export, span: Span) -> Iterator[Any]:
-    """The rows of an export, some at a time, of a cursor on the server."""
+def _found(session: Session, export: Export, span: Span) -> Result[Any]:
+    """The rows of an export, of a cursor on the server."""
     asked: dict[str, Any] = {"start": span.start, "end": span.end}
     if export == Export.USAGE:
         asked = {"first": first_place(span.start or _EARLIEST), "last": first_place(span.end or _LATEST)}
-    found = session.execute(STATEMENTS[export], asked, execution_options={"yield_per": _AT_A_TIME})
-    yield from found.partitions()
+    return session.execute(STATEMENTS[export], asked, execution_options={"yield_per": _AT_A_TIME})
 
 
 def _cells(row: Any, columns: Columns) -> list[str | int | None]:

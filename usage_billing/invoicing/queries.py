@@ -209,12 +209,6 @@ def get_invoice(session: Session, invoice_id: UUID, *, lock: bool = False) -> In
     return found
 
 
-def finals_in(session: Session, span: Span) -> Sequence[UUID]:
-    """The ids of the invoices that became final in ``span``, by number."""
-    statement = within(select(Invoice), Invoice.finalized_at, span).where(Invoice.status != InvoiceStatus.DRAFT)
-    return session.scalars(statement.with_only_columns(Invoice.id).order_by(Invoice.number)).all()
-
-
 def items_where(invoice_id: UUID) -> Select[UsageInvoiceItem]:
     """The statement for a list of the items of an invoice."""
     return select(UsageInvoiceItem).where(UsageInvoiceItem.invoice_id == invoice_id)

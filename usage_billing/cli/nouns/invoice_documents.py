@@ -46,8 +46,8 @@ def document(*, invoice: str, kind: str, out: Path | None) -> None:
 def documents(*, span: Span, out: Path) -> None:
     """Write the PDFs of final invoices into a folder, named by their numbers; those not made yet are made now."""
     from usage_billing.db.session import read_only
+    from usage_billing.documents.queries import finals_in
     from usage_billing.flows.documents.drive_document import pdf_of
-    from usage_billing.invoicing.queries import finals_in
 
     out.mkdir(parents=True, exist_ok=True)
     with connected() as (_, engine):
