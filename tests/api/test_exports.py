@@ -33,7 +33,10 @@ _GROW = """
     SELECT (jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid(), 'summary_id', NULL, 'fee_id', NULL,
         'quota_id', NULL, 'purchase_id', n))).*
     FROM usage_invoice_items AS t, generate_series(1, 20000) AS n
-    WHERE t.id = (SELECT id FROM usage_invoice_items LIMIT 1)
+    WHERE t.id = (
+        SELECT x.id FROM usage_invoice_items AS x JOIN invoices AS i ON i.id = x.invoice_id
+        WHERE i.number = 1 LIMIT 1
+    )
 """
 
 
