@@ -28,7 +28,7 @@ def csv_of(session: Session, export: Export, span: Span) -> Iterator[bytes]:
     columns = COLUMNS[export]
     found = _found(session, export, span)  # the session's moment is that of its first statement
     yield csv_line(columns).encode()
-    for rows in found.partitions():
+    for rows in found.partitions(_AT_A_TIME):
         yield "".join(csv_line(_cells(row, columns)) for row in rows).encode()
 
 
