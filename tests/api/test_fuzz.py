@@ -28,12 +28,19 @@ OF_THINGS_THAT_ARE_THERE = frozenset(
     }
 )
 # Of what the document allows, some is refused for a reason that a schema cannot tell.
-IN_WORDS = frozenset({"unknown_currency", "unknown_zone", "bad_cursor", "not_supported"})
+IN_WORDS = frozenset(
+    {
+        *("unknown_currency", "unknown_zone", "unknown_country", "not_a_language", "not_an_iban"),
+        *("bad_cursor", "not_supported"),
+    }
+)
 # Bounds of times, places of numbers, what a price, metadata or an expression may hold: the document says them in words.
 _TOLD = re.compile(
     "must (have at most 12 decimal places|be between 1970|lie between 2000|be after from|(not )?be in the future)"
 )
-_INNER = re.compile("(/events/[0-9]+)?/metadata|(/quotas/[0-9]+)?/price(/|$)|/(where|value|dimensions)(/|$)")
+_INNER = re.compile(
+    "(/events/[0-9]+)?/metadata|(/quotas/[0-9]+)?/price(/|$)|(/series/[0-9]+)?/(where|value|dimensions)(/|$)"
+)
 # Of several fields one is required.
 _ONE_OF_SEVERAL = frozenset(
     (name, "required") for name in ("", "/unitPrice", "/quantity", "/endedAt", "/subscriptionId")
