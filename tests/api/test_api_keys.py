@@ -27,7 +27,7 @@ def test_a_key_is_shown_once(admin: FlaskClient, call_as: As, engine: Engine) ->
             .scalars()
             .all()
         )
-    assert key.rpartition("_")[2] not in "".join(kept)
+    assert key.removeprefix(made.json["prefix"]) not in "".join(kept)
 
 
 def test_a_key_names_its_last_use(admin: FlaskClient, call_as: As) -> None:

@@ -60,7 +60,7 @@ def test_rotate_keeps_both_and_revoke_ends_one(cli: Cli, engine: Engine, setting
     [
         (("keys", "rotate", "ub_nothing1"), "there is no key"),
         (("keys", "revoke", "00000000-0000-7000-8000-000000000000"), "there is no key"),
-        ((*CREATE, "--expires", "2001-01-01"), "expiresAt: must be in the future"),
+        ((*CREATE, "--expires", "2001-01-01"), "--expires: must be in the future"),
     ],
 )
 def test_what_is_refused(cli: Cli, arguments: tuple[str, ...], said: str) -> None:

@@ -173,12 +173,12 @@ def test_what_does_not_fit_is_one_line_and_exits_2_or_3(cli: Cli, final: str, wo
     subscription = ("subscriptions", "create", "s", "--customer", "user123", "--plan", "business")
     audit = scalars(world, "SELECT count(*) FROM audit_log")
     for arguments, said in (
-        ((*PREVIEW, "--price", '{"model": "guess"}'), "price/model: must be one of"),
+        ((*PREVIEW, "--price", '{"model": "guess"}'), "--price model: must be one of"),
         (("prices", "preview", "--quantity", "1", "--currency", "XXX", "--price", GRADUATED), "currency: must be"),
         ((*PREVIEW, "--price", "[1]"), "must be a JSON object"),
         ((*PREVIEW, "--price", GRADUATED, "--quantity", "1", "--recordings", "2"), "recordings: is not for several"),
         ((*quota, "--unit-price", "1", "--currency", "EUR"), "currency: the plan is in USD"),
-        (("subscriptions", "change-plan", "sub456", "--plan", "euro"), "planId: is in EUR"),
+        (("subscriptions", "change-plan", "sub456", "--plan", "euro"), "--plan: is in EUR"),
         (("subscriptions", "change-plan", "sub456", "--plan", "euro", "--at", "soon"), "is no time"),
         ((*subscription, "--anchor", "32"), "'32' is not one of"),
         ((*subscription, "--timezone", "Mars"), "timezone: must be an IANA time zone"),

@@ -16,7 +16,7 @@ from tests.support.books import rows, scalars
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.administration.agree import AgreedChange
 from usage_billing.flows.administration.move_start import move_start
-from usage_billing.flows.folding import fold_meters
+from usage_billing.flows.folding import claims
 from usage_billing.flows.folding.drive_folds import fold_all
 from usage_billing.reports.verify.books import find_differences
 
@@ -41,7 +41,7 @@ def metered(engine: Engine) -> Engine:
 def test_what_is_folded_beside_a_moved_start_is_charged(metered: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fold knows the old terms and is about to make the meter's summary when the start is moved."""
     moved: list[Future[AgreedChange]] = []
-    create = fold_meters.create_summaries
+    create = claims.create_summaries
 
     def move() -> AgreedChange:
         with transaction(metered) as session:
@@ -54,7 +54,7 @@ def test_what_is_folded_beside_a_moved_start_is_charged(metered: Engine, monkeyp
             wait(moved, _A_MOMENT)
             create(*args)
 
-        patched.setattr(fold_meters, "create_summaries", create_beside_a_move)
+        patched.setattr(claims, "create_summaries", create_beside_a_move)
         fold_all(metered)
         (one,) = moved
         assert one.result().changed

@@ -1,6 +1,5 @@
 """How a recording that could not be counted looks. Pure."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +27,8 @@ class AsSent(Json):
 
     def show(self, value: dict[str, Any], currency: str) -> dict[str, Any] | None:  # noqa: ARG002
         """What its sender said: times, keys and sources that the service added are left out."""
+        import json  # the help of a command does not need it
+
         if not _SENT_AS.keys() <= value.keys():
             return None
         said = {sent: value[name] for name, sent in _SENT_AS.items() if value[name] != ""}
