@@ -27,6 +27,7 @@ from usage_billing.reports.verify.books import find_differences
 
 JUNE, JULY, AUGUST = (datetime(2026, month, 15, tzinfo=UTC) for month in (6, 7, 8))
 MIDDLE = datetime(2026, 8, 20, tzinfo=UTC)
+IDLE = "idle_in_transaction_session_timeout"
 
 
 @pytest.fixture
@@ -81,6 +82,14 @@ def test_right_books_are_right(cli: Cli, billed: Engine) -> None:
 
 def test_empty_books_are_right(cli: Cli) -> None:
     assert cli("verify").out == "Recomputed 0 summaries from 0 recordings. Nothing differs.\n"
+
+
+def test_it_may_reckon_for_long(billed: Engine) -> None:
+    """No time limit of the server's ends its look at the books: of a statement, or between two of them."""
+    with read_only(billed) as session:
+        assert list(find_differences(session)) == []
+        limits = [session.scalar(text(f"SHOW {name}")) for name in ("statement_timeout", IDLE)]
+    assert limits == ["0", "0"]
 
 
 def test_books_between_recording_and_billing_are_right(cli: Cli, billed: Engine) -> None:

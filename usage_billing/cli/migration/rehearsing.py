@@ -80,7 +80,8 @@ def _reckon(settings: Settings) -> Rehearsal:
         with rolled_back(engine) as session:
             # One moment; it cannot be a transaction that only reads, for it makes views, which go with it.
             connection = session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            for timeout in ("statement_timeout", "idle_in_transaction_session_timeout"):  # it reckons long between two
+                connection.exec_driver_sql(f"SET LOCAL {timeout} = 0")
             show_as_migrated(connection)
             return _reckon_all(session, settings)
     finally:

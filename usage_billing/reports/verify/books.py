@@ -41,6 +41,8 @@ def find_differences(
     ``session`` is read only and sees one moment (``db.session.read_only``). Progress counts summaries.
     """
     session.execute(text("SET LOCAL statement_timeout = 0"))
+    # Between two statements it reckons, and that may take long as well.
+    session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     summaries = session.execute(_COUNT, {"only": subscription_id}).one().summaries
     catalogue = load_catalogue(session)
     done = 0
