@@ -76,6 +76,8 @@ ENDS = ["keep", "end"]
 
 Step = tuple[str, tuple[Any, ...]]
 
+EVER = datetime.min.replace(tzinfo=UTC)
+
 
 def draw_world(chance: Random) -> dict[str, Any]:
     """Plans, the quotas that there are from the beginning, and the subscription."""
@@ -357,9 +359,10 @@ class History:
             for summary, used in ((self.books.summaries[id], used) for id, used in self.books.used.items())
         )
 
-    def _moves_usage(self, name: str, before: list[Told]) -> bool:
-        """Whether usage would lie in another segment than it did by the versions ``before``."""
-        events = [e for e in self.slow.events if e.type == name and e.id not in self.slow.voided]
+    def _moves_usage(self, name: str, before: list[Told], *, since: datetime = EVER) -> bool:
+        """Whether usage from ``since`` on would lie in another segment than it did by the versions ``before``."""
+        known = [e for e in self.slow.events if e.type == name and e.id not in self.slow.voided]
+        events = [event for event in known if event.at >= since]
         if not events:
             return False
         last = max(event.at for event in events)
@@ -497,6 +500,8 @@ class History:
         }
         if later and not voids:
             return
+        if ends[0] and until is not None and self._ends_move_usage(change, until):
+            return
         self._void(later)
         divided = stays_divided(started, self.changes, [*kept, change], now=self.now)
         self.changes = [*(replace(one, cuts=one.cuts or one.at in divided) for one in kept), change]
@@ -516,6 +521,17 @@ class History:
         when = moment if isinstance(moment, str) else "past" if moment < 0 else "future"
         self.kinds |= {f"{kind} {when}", *(["usage after it taken back"] if later else [])}
         self.kinds |= {f"own {what} ended by a move" for what, end in zip(("quotas", "fee"), ends, strict=True) if end}
+
+    def _ends_move_usage(self, change: Change, until: datetime) -> bool:
+        """Whether usage after the next change would lie in another segment, once its own quotas end with this one."""
+        held = self.told
+        self.told = [replace(told, slow=replace(told.slow, ends=dict(told.slow.ends))) for told in held]
+        for one in self.told:
+            if one.own and one.type != FEE:
+                one.slow.ends[change] = change.at
+        moves = any(self._moves_usage(name, held, since=until) for name in TYPES)
+        self.told = held
+        return moves
 
     def _fitting(self, change: Change, moment: Any, timeline: Timeline) -> Change | None:
         """The change at its moment; None where it is refused."""

@@ -113,6 +113,19 @@ def test_an_end_of_a_quota_that_was_used_after_stays(priced: House) -> None:
     assert totals(priced)[:1] == [31 + 5]
 
 
+def test_a_move_as_of_earlier_ends_no_quota_that_was_used_after(priced: House) -> None:
+    """The quota ended on the 10th, which divided January, and what was used since is counted from there."""
+    own = priced.quota("a", "0", TWO, own="s", effective="start")
+    priced.change("change_plan", at=day(9), plan_id="b")
+    end(priced, own.id, "now", at=day(10))
+    priced.use(5, at=day(12))
+    with pytest.raises(Conflict) as refused:
+        priced.change("change_plan", at=day(20), when=day(5), plan_id="b", own={"quotas": "end"})
+    assert refused.value.code == "usage_later"
+    priced.bill(day(1, month=2) + LATER)
+    assert totals(priced)[:1] == [31 + 10]
+
+
 @pytest.mark.parametrize(("began", "to", "used"), [(2, 20, 25), (20, 10, 25), (2, 36, 40), (36, 20, 40)])
 def test_usage_beside_a_moved_start_is_charged(house: House, began: int, to: int, used: int) -> None:
     """Also where another version of the quota begins between the two starts, and where a period does."""

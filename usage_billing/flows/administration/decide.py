@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds, own_terms_after
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.periods import Period
+from usage_billing.flows.administration.quota_effects import check_ends_fit
 from usage_billing.flows.administration.situation import Situation, When
 from usage_billing.flows.billing.agreements import changed_agreements, read_agreements
 from usage_billing.flows.billing.foresee import TermsChange, Turn
@@ -129,6 +130,9 @@ def decide(session: Session, subscription: Subscription, desired: DesiredChange,
             raise InvalidInput.field("/own", message, code="contradiction")
         return Decision(subscription=subscription, timeline=timeline, kept=changes, change=change, changes=False)
     until = here.until(change.at, track=change.track)
+    if desired.ends.quotas:
+        own, _ = own_terms_after(session, subscription.id, NOTHING_ENDS, at=change.at)
+        check_ends_fit(session, subscription.id, own, at=change.at, until=until)
     return Decision(
         subscription=subscription,
         timeline=timeline,

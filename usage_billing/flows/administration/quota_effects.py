@@ -1,5 +1,6 @@
 """What a version of a quota brings with it: usage is reckoned anew, a rise must be meant, and the log remembers it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -71,6 +72,25 @@ def check_stays_counted(session: Session, owner: str, usage_type: str, *, since:
                 " be another; the first possible moment is after that"
             )
             raise Conflict(message, code="usage_later")
+
+
+def check_ends_fit(
+    session: Session, owner: str, own: Sequence[UsageQuota], *, at: datetime, until: datetime | None
+) -> None:
+    """Raises Conflict (``usage_later``) where quotas of a subscription's own that a change at ``at`` ends move usage.
+
+    That is usage after ``until``, when the next change holds. Usage between the two is not there, or is taken back.
+    """
+    if until is None:
+        return
+
+    def alter(book: QuotaBook) -> QuotaBook:
+        for quota in own:
+            book = with_end(quota.id, at)(book)
+        return book
+
+    for usage_type in sorted({quota.usage_type_id for quota in own}):
+        check_stays_counted(session, owner, usage_type, since=until, alter=alter)
 
 
 def _holds(agreed: AgreedPeriod | None, used: Used) -> bool:
