@@ -130,7 +130,8 @@ def show_document(query: dict[str, Any], invoice_id: UUID) -> Response:
     with read_only(state().engine) as session:
         invoice = get_invoice(session, invoice_id)
         _check_seen(invoice)
-        return write(session, invoice)
+        written = write(session, invoice)
+    return _to_come(invoice_id) if written is None else written
 
 
 @blp.route("/<uuid:invoice_id>/finalize", methods=["POST"])
@@ -191,18 +192,24 @@ def _as_csv(session: Session, invoice: Invoice) -> Response:
     return _to_be_saved(response, invoice, "csv")
 
 
-def _as_pdf(session: Session, invoice: Invoice) -> Response:
+def _as_pdf(session: Session, invoice: Invoice) -> Response | None:
+    """The PDF that is kept; None where it is still to be made."""
     if invoice.status == InvoiceStatus.DRAFT:
         raise Conflict("a draft can still change, and has no PDF; as html it can be looked at", code="invoice_status")
     kept = find_document(session, invoice.id, DocumentKind.PDF)
     if kept is None:
-        enqueue.make_document(invoice.id)
-        body = json_text(show(PENDING_DOCUMENT, {"invoice_id": invoice.id, "status": "pending"}))
-        return Response(body, status=202, mimetype="application/json", headers={"Retry-After": "1"})
+        return None
     response = _to_be_saved(Response(kept.content, mimetype="application/pdf"), invoice, "pdf")
     response.set_etag(kept.sha256.hex())
     response.make_conditional(this_request())
     return response
+
+
+def _to_come(invoice_id: UUID) -> Response:
+    """Have a worker make the PDF; no transaction is open while the broker is asked."""
+    enqueue.make_document(invoice_id)
+    body = json_text(show(PENDING_DOCUMENT, {"invoice_id": invoice_id, "status": "pending"}))
+    return Response(body, status=202, mimetype="application/json", headers={"Retry-After": "1"})
 
 
 def _to_be_saved(response: Response, invoice: Invoice, ending: str) -> Response:

@@ -86,7 +86,7 @@ def make(house: House, new: New, *, now: datetime = SOON, digest: str | None = N
 
 
 def as_shown(new: New, run: BillingRun) -> New:
-    """The same version as the rehearsal says that it is to be asked for."""
+    """The version ``new``, asked for with the effective instant that the rehearsal told."""
     assert run.foreseen is not None
     told = run.foreseen.effective
     effective: Any = told if not told[0].isdigit() else read_instant(told)
