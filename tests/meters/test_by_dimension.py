@@ -287,9 +287,12 @@ def test_what_if_tells_cells_apart(books: Engine) -> None:
 
 def test_what_a_meter_cannot_have_is_refused(books: Engine) -> None:
     strange = PRICE | {"cells": [{"name": "x", "when": {"colour": "red"}, "price": UNIT}]}
+    with transaction(books) as session:
+        make_meter(session, id="peak", aggregation="max", value="tokens", dimensions=["model", "direction"])
     for usage_type, price, limit, pointer in (
         ("tokens", strange, 0, "/price/cells/0"),
         ("assessment", PRICE, 0, "/price/model"),
+        ("peak", PRICE, 0, "/price/model"),
         ("tokens", BY_MODEL, 5, "/monthlyLimit"),
     ):
         new = NewQuota(plan_id="business", usage_type=usage_type, limit=Decimal(limit), price=price)

@@ -76,10 +76,15 @@ def check_named(
 ) -> None:
     """Raises InvalidInput for a dimension that a cell names and a definition in force from ``since`` on lacks.
 
-    ``definitions`` are a meter's, the newest first; a usage type that is none has no dimensions.
+    ``definitions`` are a meter's, the newest first; a usage type that is none has no dimensions. A meter whose values
+    do not add up has no cells: what its series come to is not what it comes to.
     """
     if not definitions:
         message = f"{usage_type} is no meter, and has no dimensions"
+        raise InvalidInput.field(f"{pointer}/model", message, code="not_supported")
+    function = definitions[0][1].function
+    if not function.adds_up:
+        message = f"{usage_type} is a meter with {function}, whose series do not add up to what it comes to"
         raise InvalidInput.field(f"{pointer}/model", message, code="not_supported")
     for begins, definition in definitions:
         known = {one.name for one in definition.dimensions}
