@@ -6,8 +6,8 @@ it has sent something, and there are as many of those as there may be connection
 takes a turn, and there are ``--threads`` turns.
 
 A request must arrive whole in time from its first byte on, and in less time when many arrive. Work on it has no limit
-here. The turn ends when the answer is made. The worker then reads and discards the rest of the body and writes the
-answer without a turn; each of the two has a limit of its own.
+here. The turn ends when the answer is made, or, if it is a stream, begun. The worker then reads and discards the rest
+of the body and writes the answer without a turn; each of the two has a limit of its own.
 """
 
 import os
@@ -24,6 +24,7 @@ import gevent  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from api.ingest.native import GIVEN_TWICE, HEADER, IN_ENVIRON
+from api.taking import Taking
 from api.turns import Turns
 
 # Seconds for a request to arrive: a batch of 4 MiB takes that long over a line of 1 Mbit/s.
@@ -37,7 +38,8 @@ TURN_TO_ACCEPT_SECONDS = 0.002
 REMEMBER_SECONDS = 0.1
 # Milliseconds after which the kernel gives up a client that takes nothing of an answer or has gone silently.
 READ_MILLISECONDS = 30_000
-# Seconds for a client to take a whole answer: a page of 1 MiB over a line of 0.3 Mbit/s. Fewer when many are slow.
+# Seconds that a client may be behind in taking an answer: those of a page of 1 MiB over a line of 0.3 Mbit/s. Fewer
+# when many are slow.
 TAKING_SECONDS = 30.0
 TAKING_SECONDS_WHEN_BUSY = 5.0
 # Answers under way for each turn from which on they count as many.
@@ -58,8 +60,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         # Connections that threads work on: since when (monotonic seconds), and the request before this one.
         self._at_work: dict[Any, tuple[float, Any]] = {}
-        # Connections whose answer is being written: since when (monotonic seconds).
-        self._answering: dict[Any, float] = {}
+        # Connections whose answer is being written, and how far that is.
+        self._answering: dict[Any, Taking] = {}
         self._turns = Turns(self.cfg.threads)
         # The connection and the turn of each green thread.
         self._mine = threading.local()
@@ -94,13 +96,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if "," in environ.get(IN_ENVIRON, ""):
             given = sum(name == HEADER.upper() for name, _ in conn.parser.mesg.headers)
             environ |= {GIVEN_TWICE: HEADER} if given > 1 else {}
+        answer: Any = ()
         try:
-            return self._app(environ, start_response)
+            answer = self._app(environ, start_response)
         finally:
             turn.give_back()
             self._at_work.pop(conn, None)
             _discard_body(conn)
-            self._answering[conn] = time.monotonic()
+            taking = self._answering[conn] = Taking(answer)
+        return answer if isinstance(answer, environ["wsgi.file_wrapper"]) else taking
 
     def accept(self, listener: Any) -> None:
         """Take a waiting connection; when connections become more, leave the next one to the other processes.
@@ -168,8 +172,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 _shut(conn, socket.SHUT_RD)
         answering = list(self._answering.items())
         busy = len(answering) >= MANY_ANSWERS * self.cfg.threads
-        for conn, since in answering:
-            if now - since > (TAKING_SECONDS_WHEN_BUSY if busy else TAKING_SECONDS):
+        for conn, taking in answering:
+            if taking.behind() > (TAKING_SECONDS_WHEN_BUSY if busy else TAKING_SECONDS):
                 _shut(conn, socket.SHUT_RDWR)
 
 

@@ -8,11 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from pypdf import PdfReader
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
+from api.state import state_of
 from tests.api.conftest import Billed
 from tests.conftest import As, Clock, MakeToken
 from tests.integration.conftest import Cli, cli
@@ -120,6 +122,17 @@ def test_the_pdf_is_made_when_asked_for_and_kept(
     for words in ("Example GmbH", "Ann <Ltd> & Co", "PO 4711", "DE89 3704 0044 0532 0130 00", "Amount due 30.00 USD"):
         assert words in said
     assert len(woken) == 1
+
+
+def test_no_transaction_is_open_while_the_broker_is_asked(
+    app: Flask, final: str, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that hangs would hold it, and with it a connection of the few that there are."""
+    pool: Any = state_of(app).engine.pool
+    seen = []
+    monkeypatch.setattr("api.enqueue.make_document", lambda _: seen.append(pool.checkedout()))
+    assert admin.get(f"{final}/document?format=pdf").status_code == 202
+    assert seen == [0]
 
 
 def test_what_is_kept_never_changes(

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from datetime import datetime
 from decimal import Decimal
@@ -15,6 +14,7 @@ from sqlalchemy import Engine, text
 
 from tests.factories import make_recording, make_world, record
 from tests.support.billing import bill
+from tests.support.programs import find_program
 from usage_billing.db.session import transaction
 from usage_billing.processes.models import WorkDone
 from usage_billing.processes.service import add_work
@@ -105,8 +105,7 @@ def test_alerts_and_dashboard_ask_for_figures_that_exist(busy: dict[tuple[str, .
     assert len(asked_for()[file]) >= 10
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of Debian's package prometheus")
 def test_promtool_takes_the_rules() -> None:
-    command = ["promtool", "check", "rules", str(DEPLOY / "prometheus-rules.yml")]
+    command = [find_program("promtool", "prometheus"), "check", "rules", str(DEPLOY / "prometheus-rules.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -235,6 +235,42 @@ def test_readers_that_take_nothing_hold_no_turn_and_are_given_up(
         assert "Traceback" not in server.log.read_text(), server.log.read_text()
 
 
+LONG_EXPORT = """
+import time
+from api import gunicorn_worker
+from api.views import exports
+
+gunicorn_worker.TAKING_SECONDS = 1.0
+
+def csv_of(*_):
+    for _ in range(8):
+        time.sleep(0.5)
+        yield b"line\\n" * 20_000
+
+exports.csv_of = csv_of
+"""
+
+
+def test_a_long_export_is_written_to_its_end_and_one_that_is_not_taken_is_not(
+    settings: object, app: Flask, keys: Keys, tmp_path: Path
+) -> None:
+    """It takes four times as long as a reader may be behind."""
+    (tmp_path / "long.py").write_text(SMALL_BUFFERS + LONG_EXPORT)
+    ask = f"GET /api/exports/usage HTTP/1.1\r\nHost: x\r\nx-api-key: {keys.admin}\r\n\r\n".encode()
+    with serving(tmp_path / "log", "--threads", "2", config=str(tmp_path / "long.py")) as server, ExitStack() as stack:
+        slow = stack.enter_context(socket.socket())
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        slow.connect(("127.0.0.1", server.port))
+        slow.sendall(ask)
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection.request("GET", "/api/exports/usage", headers={"x-api-key": keys.admin})
+        assert connection.getresponse().read() == b"line\n" * 160_000
+        slow.settimeout(10)
+        begun = b"".join(iter(lambda: slow.recv(65536), b""))
+        assert len(begun) < 200_000
+        assert not begun.endswith(b"0\r\n\r\n")
+
+
 @pytest.mark.parametrize("length", [5_000_000, 30_000_000])
 @pytest.mark.parametrize("key", ["that holds", "that does not"])
 def test_a_body_over_the_limit_is_answered_and_not_cut_off(port: int, keys: Keys, length: int, key: str) -> None:

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import yaml
 
 from tests.architecture.sources import ROOT
+from tests.support.programs import find_program
 from usage_billing.cli.stack.services import services
 from usage_billing.settings import Settings
 
@@ -87,15 +87,12 @@ def test_the_container_copies_what_is_there_and_is_not_root_s() -> None:
     assert re.findall(r"^USER (\S+)$", last, re.MULTILINE) == ["usage-billing"]
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
-    here = f"{Path(sys.executable).parent}/"
+    program, here = find_program("systemd-analyze", "systemd"), f"{Path(sys.executable).parent}/"
     for unit in UNITS:
         text = unit.read_text()
         assert INSTALLED in text
         copy = tmp_path / unit.name.replace("@", "@1")
         copy.write_text(text.replace(INSTALLED, here))
-        done = subprocess.run(
-            ["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = subprocess.run([program, "verify", str(copy)], capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), unit.name

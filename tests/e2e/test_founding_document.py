@@ -22,6 +22,7 @@ from dotenv import dotenv_values
 
 from tests.e2e.test_up import OURS, REPOSITORY, Up
 from tests.support.processes import wait_until
+from tests.support.programs import cannot
 from usage_billing.embedded.ports import LOOPBACK, free_port
 
 pytestmark = pytest.mark.e2e
@@ -155,22 +156,15 @@ def _answers(url: str) -> bool:
 def axios(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which axios is installed, of the locked version."""
     if shutil.which("node") is None or shutil.which("npm") is None:
-        _cannot("node and npm are not installed")
+        cannot("node and npm are not installed")
     folder = tmp_path_factory.mktemp("axios")
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, folder)
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=180, check=False)
     if done.returncode:
-        _cannot(f"npm cannot install axios: {done.stderr.strip().splitlines()[-1:]}")
+        cannot(f"npm cannot install axios: {done.stderr.strip().splitlines()[-1:]}")
     return folder
-
-
-def _cannot(why: str) -> None:
-    """Where everything must run, what cannot is a failure."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
 
 
 def run_example(stack: Running, axios: Path, calls: list[list[object]], *, key: str) -> tuple[list[bool], str]:

@@ -1,7 +1,6 @@
 """A real nginx with the configuration of deploy/nginx.conf, before a real API."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.architecture.sources import ROOT
+from tests.support.programs import find_program
 from usage_billing.embedded.ports import LOOPBACK, free_port
 
 CONFIGURATION = ROOT / "deploy" / "nginx.conf"
@@ -39,24 +39,13 @@ http {{
 """
 
 
-def find_nginx() -> str:
-    """The program; without it the test is skipped, but where everything must run it fails."""
-    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if found is None:
-        message = "nginx is not installed (Debian, Ubuntu: apt install nginx-light)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
-
-
 @contextmanager
 def nginx(folder: Path, *, upstream: int, knock: str = "/health/live") -> Iterator[str]:
     """The gateway before a service on port ``upstream``; gives its address. Only addresses are changed.
 
     ``knock`` is asked for until something answers.
     """
-    program, port = find_nginx(), free_port()
+    program, port = find_program("nginx", "nginx-light"), free_port()
     text = CONFIGURATION.read_text(encoding="utf-8")
     for old, new in (("payment-service:5003", f"{LOOPBACK}:{upstream}"), ("listen 80;", f"listen {LOOPBACK}:{port};")):
         assert text.count(old) == 1
