@@ -291,7 +291,7 @@ class Agreement:
         prices = [
             None if limit is None or quota is None else quota.price for quota, limit in zip(quotas, limits, strict=True)
         ]
-        return charges(prices, beyond, self._times(spans), [span.plan.proration == "none" for span in spans])
+        return charges(prices, beyond, self._times(spans), [(s.plan.proration, s.plan.edges) for s in spans])
 
     def _budget(self, spans: list[Span], limits: list[Fraction | None], until: datetime) -> Fraction | None:
         """The allowance of the period if the last of these spans went on until then, every earlier one as it was."""
@@ -342,16 +342,16 @@ class Agreement:
                     bounds[j] = free[j]
         return bounds
 
-    def _times(self, spans: list[Span]) -> list[tuple[Fraction, Fraction]]:
-        """Of the time that is not paused, where each span begins and ends, as its own plan counts time."""
-        found: list[tuple[Fraction, Fraction]] = []
-        for index, span in enumerate(spans):
-            plan = span.plan
-            lengths = self._lengths(spans, plan)
+    def _times(self, spans: list[Span]) -> list[list[tuple[Fraction, Fraction]]]:
+        """Of the time that is not paused, where each span begins and ends, as the plan of each counts time."""
+        found: list[list[tuple[Fraction, Fraction]]] = []
+        for span in spans:
+            lengths = self._lengths(spans, span.plan)
             if not sum(lengths):
-                lengths = self._lengths(spans, Plan(plan.id, edges=plan.edges))
+                lengths = self._lengths(spans, Plan(span.plan.id, edges=span.plan.edges))
             whole = sum(lengths, Fraction(0))
-            found.append((sum(lengths[:index], Fraction(0)) / whole, sum(lengths[: index + 1], Fraction(0)) / whole))
+            ends = [sum(lengths[: index + 1], Fraction(0)) / whole for index in range(len(spans))]
+            found.append(list(pairwise([Fraction(0), *ends])))
         return found
 
     def _lengths(self, spans: list[Span], by: Plan) -> list[Fraction]:

@@ -82,6 +82,24 @@ def test_whatever_is_changed_is_found(rich: House) -> None:
     assert missed == []
 
 
+@pytest.mark.parametrize("what", ["before_quantity", "before_recordings"])
+def test_what_an_item_says_came_before_it_is_the_sum_of_its_neighbours(house: House, what: str) -> None:
+    for plan in ("a", "b"):
+        house.plan(plan)
+        house.quota(plan, "0", DIME)
+    house.subscribe()
+    for number, plan in ((3, "b"), (11, "a"), (21, "b")):
+        house.use(5, at=day(number))
+        house.change("change_plan", at=day(number + 1), plan_id=plan)
+    house.use(4, at=day(28))
+    house.bill(day(1, month=2) + LATER)
+    statement = (
+        f"UPDATE usage_invoice_items SET {what} = {what} + 1 WHERE period_start = (SELECT max(period_start) FROM"
+    )
+    found = found_after(house, f"{statement} usage_invoice_items)")
+    assert "item_before" in {difference.kind for difference in found}
+
+
 def found_after(house: House, statement: str) -> list[Difference]:
     """What is found after a change, which is undone."""
     with rolled_back(house.engine) as session:

@@ -7,12 +7,18 @@ from typing import Any
 from tests.money.prices import Price, cost, half_up
 
 Times = Sequence[tuple[Fraction, Fraction]]
+Ways = Sequence[tuple[str, bool]]
+"""How the plan of each segment divides: by which method, and whether the time before the subscription counts."""
 
 
 def charges(
-    prices: Sequence[Price | None], beyond: Sequence[Sequence[Fraction]], times: Times, whole: Sequence[bool]
+    prices: Sequence[Price | None], beyond: Sequence[Sequence[Fraction]], times: Sequence[Times], ways: Ways
 ) -> list[Fraction]:
-    """What each segment is charged: what its price comes to with it, less what it came to without it."""
+    """What each segment is charged: what its price comes to with it, less what it came to without it.
+
+    ``times[k][j]``: where segment ``j`` begins and ends as the plan of ``k`` counts time.
+    """
+    whole = [method == "none" for method, _ in ways]
     found: list[Fraction] = []
     for k, price in enumerate(prices):
         mine = [j for j in range(len(prices)) if prices[j] == price]
@@ -21,12 +27,12 @@ def charges(
             continue
         told = {name: value for name, value in price.items() if name != "maximumAmount"}
         if len(mine) < len(prices) and not whole[mine[0]]:
-            told = _part_of(told, [times[j] for j in mine])
+            told = _part_of(told, [times[j][j] for j in mine])
         amount = _come_to(told, beyond, mine, k)
         before = sum((found[j] for j in mine if j < k), Fraction(0))
         if "maximumAmount" in price:
-            amount = min(amount, _cap(prices, times, whole, found, k))
-            run = _run(prices, k)
+            amount = min(amount, _cap(prices, times, ways, found, k))
+            run = _run(prices, ways, k)
             then = [j for j in mine if j < run]
             grown = amount_then = Fraction(0)
             if then:
@@ -53,25 +59,27 @@ def _part_of(price: Price, times: Times) -> Price:
     return found
 
 
-def _run(prices: Sequence[Price | None], k: int) -> int:
-    """Where the price of segment ``k`` was last taken up."""
-    while k > 0 and prices[k - 1] in (prices[k], None):
+def _run(prices: Sequence[Price | None], ways: Ways, k: int) -> int:
+    """Where the price of segment ``k``, or the way in which its plan divides, was last taken up."""
+    if all(price == prices[k] for price in prices):
+        return 0
+    while k > 0 and (prices[k - 1], ways[k - 1]) == (prices[k], ways[k]):
         k -= 1
     return k
 
 
 def _cap(
-    prices: Sequence[Price | None], times: Times, whole: Sequence[bool], found: Sequence[Fraction], k: int
+    prices: Sequence[Price | None], times: Sequence[Times], ways: Ways, found: Sequence[Fraction], k: int
 ) -> Fraction:
     """The most that the price of segment ``k`` may come to, what earlier prices with a maximum took left out."""
     price = prices[k] or {}
     cap = Fraction(price["maximumAmount"])
     earlier = [j for j in range(k) if "maximumAmount" in (prices[j] or {})]
-    if any(other != price for other in prices) and not whole[k]:
-        cap *= 1 - times[k][0]
+    if any(other != price for other in prices) and ways[k][0] != "none":
+        cap *= 1 - times[k][k][0]
         for j in earlier:
-            cap += Fraction((prices[j] or {})["maximumAmount"]) * (times[j][1] - times[j][0])
+            cap += Fraction((prices[j] or {})["maximumAmount"]) * (times[k][j][1] - times[k][j][0])
     others = sum((found[j] for j in earlier if prices[j] != price), Fraction(0))
-    run = _run(prices, k)
+    run = _run(prices, ways, k)
     then = sum((found[j] for j in range(run) if prices[j] == price), Fraction(0))
     return max(half_up(cap, 2) - others, then)

@@ -1,5 +1,7 @@
 """Segments of one price are one quantity: worked figures, laws, and a slow model in fractions."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from tests.money.prices import cost
 from tests.support.properties import decimals, examples
 from usage_billing.rating.engine import rate
-from usage_billing.rating.groups import Cell, CellCharge, charge_cells
+from usage_billing.rating.groups import Cell, CellCharge, Way, charge_cells
 from usage_billing.rating.price import parse_price
 
 THIRDS = [(Fraction(k, 3), Fraction(k + 1, 3)) for k in range(3)]
@@ -84,6 +86,29 @@ def test_what_a_maximum_forgave_is_not_charged_later() -> None:
     low, high = PER_UNIT | {"maximumAmount": "30"}, OTHER | {"maximumAmount": "300"}
     # The cap is 30, then 210, then 120 when the first price is back: 30 were charged, and 5 are used.
     assert dues(cell(low, 500), cell(high, 1, third=1), cell(low, 5, third=2)) == [30, 2, 5]
+
+
+def test_a_maximum_that_two_plans_share_is_whole_however_each_of_them_divides() -> None:
+    """By days 31 of 60 are over when the plan changes, by time 30.5; in the last third nothing is ever charged."""
+    by_day, by_time = ("days", True), ("time", False)
+    shares = {by_day: (Fraction(0), Fraction(31, 60)), by_time: (Fraction(0), Fraction(61, 120))}
+    rest = {way: (last, Fraction(2, 3)) for way, (_, last) in shares.items()}
+    sixty = OTHER | {"maximumAmount": "60"}
+
+    def of(way: Way, quantity: int, by_way: Mapping[Way, tuple[Fraction, Fraction]]) -> Cell:
+        first, last = by_way[way]
+        return replace(cell(sixty, quantity), way=way, by_way=by_way, first=first, last=last)
+
+    for one, other in ((by_day, by_time), (by_time, by_day)):
+        for later in (0, 7):
+            assert dues(of(one, 400, shares), of(other, later, rest), cell(None, third=2)) == [60, 0]
+
+
+def test_a_maximum_gives_nothing_back_after_time_that_is_never_charged() -> None:
+    sixty = PER_UNIT | {"maximumAmount": "60"}
+    assert dues(cell(sixty, 400), cell(None, 5, third=1), cell(sixty, third=2)) == [60, 0]
+    # For two thirds of the period the price may come to 40.00.
+    assert dues(cell(sixty, 30), cell(None, 5, third=1), cell(sixty, 400, third=2)) == [30, 10]
 
 
 def test_what_is_never_charged_has_its_share_of_the_time_and_no_charge() -> None:
@@ -208,8 +233,9 @@ def limit_of(
         cap *= 1 - cells[k].first
         cap += sum(Fraction(period[j][0]["maximumAmount"]) * (cells[j].last - cells[j].first) for j in capped)
     run = k
-    while run > 0 and (period[run - 1][0] is None or run - 1 in mine):
+    while differ and run > 0 and run - 1 in mine:
         run -= 1
+    run = run if differ else 0
     before_run = [j for j in mine if j < run]
     then = sum((found[j] for j in before_run), Fraction(0))
     came_to = come_to(before_run[-1]) if before_run else Fraction(0)

@@ -12,7 +12,7 @@ from usage_billing.core.periods import Period
 from usage_billing.core.proration import share_until
 from usage_billing.invoicing.by_cell import ChargeOfSegment, Measured, charge_by_dimension, model_of
 from usage_billing.rating.engine import stored_price
-from usage_billing.rating.groups import Cell, charge_cells
+from usage_billing.rating.groups import Cell, Way, charge_cells
 from usage_billing.rating.pricing.by_dimension import is_by_dimension
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment
 
@@ -26,14 +26,19 @@ def charge_period(
 ) -> list[ChargeOfSegment]:
     """What each segment is charged, in order. ``price`` stands in for what was agreed."""
     cells: list[Cell] = []
-    for part, found, share in zip(agreed.parts, measured, _unpaused_shares(agreed), strict=True):
+    shares = _unpaused_shares(agreed)
+    for index, (part, found) in enumerate(zip(agreed.parts, measured, strict=True)):
+        by_way = {way: running[index] for way, running in shares.items()}
+        way = (part.method, part.prorates_edges)
         holds = part.price if price is None or part.price is None else price
         cells.append(
             Cell(
                 price=None if holds is None else stored_price(holds),
-                first=share[0],
-                last=share[1],
+                first=by_way[way][0],
+                last=by_way[way][1],
                 whole=part.method == NOT_AT_ALL,
+                way=way,
+                by_way=by_way,
                 quantity=found.quantity,
                 recordings=found.recordings,
                 each=found.each,
@@ -57,16 +62,16 @@ def carries_minimum(agreed: AgreedPeriod, part: AgreedSegment) -> bool:
     return next(one for one in agreed.parts if one.price and stored_price(one.price) == price).start == part.start
 
 
-def _unpaused_shares(agreed: AgreedPeriod) -> list[tuple[Fraction, Fraction]]:
+def _unpaused_shares(agreed: AgreedPeriod) -> dict[Way, list[tuple[Fraction, Fraction]]]:
     """The running shares of the time that was not paused at which each segment begins and ends.
 
-    Each is measured as its own plan divides; they add up to 1 where all plans divide alike. The time after the
-    subscription's end counts as the last segment's, for an end divides nothing.
+    They are measured by each way in which the period's plans divide. The time after the subscription's end counts as
+    the last segment's, for an end divides nothing.
     """
+    ways = {(part.method, part.prorates_edges) for part in agreed.parts}
     if len(agreed.parts) == 1:
-        return [(Fraction(0), Fraction(1))]
-    known = {way: _running_shares(agreed, *way) for way in {(p.method, p.prorates_edges) for p in agreed.parts}}
-    return [known[part.method, part.prorates_edges][index] for index, part in enumerate(agreed.parts)]
+        return {way: [(Fraction(0), Fraction(1))] for way in ways}
+    return {way: _running_shares(agreed, *way) for way in ways}
 
 
 def _running_shares(agreed: AgreedPeriod, method: str, edges: bool) -> list[tuple[Fraction, Fraction]]:

@@ -5,12 +5,13 @@ as one quantity, and each of its segments bears what it adds: the amount for all
 So tiers, packages, flat amounts, a minimum and a maximum hold once, whatever was cut in between.
 
 Where prices differ within the period, minimums and flat amounts are divided by shares of the time that was not
-paused, and a maximum is used up like an allowance.
+paused, and a maximum is used up like an allowance: what earlier ones and the rest of this one come to, as the plan of
+the segment measures time. A maximum never gives back what was charged when its price was taken up.
 
 Source: docs/billing.md, "Prices in a period that is cut".
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -23,6 +24,9 @@ from usage_billing.rating.engine import rate
 from usage_billing.rating.price import Price
 
 _NOTHING = Decimal(0)
+Way = tuple[str, bool]
+"""How a plan divides: by which method, and whether the time before the subscription counts as a part of the period."""
+BY_TIME: Way = ("time", False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +35,17 @@ class Cell:
 
     ``of`` is the whole price of which ``price`` charges a part: the parts of different ones are different prices.
     ``first`` and ``last`` are the running shares of the period's unpaused time where it begins and ends; ``whole``:
-    its plan divides nothing. ``each`` has the part of each recording that lies beyond, for a price that reads them.
+    its plan divides nothing. ``way`` is how its plan divides, and ``by_way`` where it begins and ends as the period's
+    plans of each way divide; without it all divide alike. ``each`` has the part of each recording that lies beyond,
+    for a price that reads them.
     """
 
     price: Price | None
     first: Fraction = Fraction(0)
     last: Fraction = Fraction(1)
     whole: bool = False
+    way: Way = BY_TIME
+    by_way: Mapping[Way, tuple[Fraction, Fraction]] = field(default_factory=dict)
     quantity: Decimal = _NOTHING
     recordings: int = 0
     each: Sequence[Decimal] = ()
@@ -83,7 +91,7 @@ class _Group:
     each: list[Decimal] = field(default_factory=list)
     free: Decimal = _NOTHING
     charged: Decimal = _NOTHING
-    # As they stood when the run of neighbouring cells of this price began.
+    # As they stood when the run of neighbouring cells of this price and of one way to divide began.
     free_then: Decimal = _NOTHING
     charged_then: Decimal = _NOTHING
 
@@ -105,21 +113,24 @@ def _charge_divided(cells: Sequence[Cell], currency: str) -> list[CellCharge | N
         if key is not None
     }
     found: list[CellCharge | None] = []
-    earlier, capped, running = Fraction(0), _NOTHING, None
+    used_up: dict[Way, Fraction] = {}  # of maximums so far, as each way measures it
+    capped, running = _NOTHING, None
     for cell in cells:
         price, key = cell.price, cell.group
         if price is None or key is None:
             found.append(None)
+            running = None
             continue
         group = groups[key]
-        if key != running:
-            group.free_then, group.charged_then, running = group.free, group.charged, key
+        if (key, cell.way) != running:
+            group.free_then, group.charged_then, running = group.free, group.charged, (key, cell.way)
         if price.maximum is None:
             found.append(_charge(cell, groups, None, currency))
             continue
         whole = Fraction(price.maximum)
-        cap = whole if cell.whole else earlier + whole * (1 - cell.first)
-        earlier += whole * (cell.last - cell.first)
+        cap = whole if cell.whole else used_up.get(cell.way, Fraction(0)) + whole * (1 - cell.first)
+        for way, (first, last) in (cell.by_way or {cell.way: (cell.first, cell.last)}).items():
+            used_up[way] = used_up.get(way, Fraction(0)) + whole * (last - first)
         others = EXACT.subtract(capped, group.charged)
         bound = EXACT.subtract(rounded(cap, minor_unit(currency)), others)
         charge = _charge(cell, groups, bound, currency)
@@ -144,7 +155,10 @@ def _price_of(price: Price, cells: Sequence[Cell], currency: str) -> Price:
 
 
 def _charge(cell: Cell, groups: dict[_Key, _Group], cap: Decimal | None, currency: str) -> CellCharge | None:
-    """Add a cell to its group. ``cap``: at most so much may the group come to; what is charged already stays."""
+    """Add a cell to its group. ``cap``: the group may come to no more.
+
+    What it was charged when the run began is not given back.
+    """
     if cell.group is None:
         return None
     group = groups[cell.group]

@@ -46,8 +46,9 @@ def allowances(bounds: Bounds, stretches: Sequence[Stretch], totals: Sequence[De
     bound: list[Fraction | None] = []
     within: list[Fraction] = []
     used = _ZERO
+    held, ended = _budgets(bounds, stretches)
     for index, stretch in enumerate(stretches):
-        budget = _budget(bounds, stretches[: index + 1], bounds.period[1])
+        budget = held[index]
         if budget is None:
             bound.append(None)
             within.append(_ZERO)
@@ -58,12 +59,11 @@ def allowances(bounds: Bounds, stretches: Sequence[Stretch], totals: Sequence[De
         if stretch.keeps or not _leaves(bounds, stretches, index):
             continue
         after = stretches[index + 1] if index + 1 < len(stretches) else None
-        if after is not None and after.start == stretch.end:
-            covered = _budget(bounds, stretches[: index + 2], bounds.period[1])
-        else:
-            covered = _budget(bounds, stretches[: index + 1], stretch.end)
+        covered = held[index + 1] if after is not None and after.start == stretch.end else ended[index]
         excess = _ZERO if covered is None else max(used - covered, _ZERO)
         for back in range(index, -1, -1):
+            if not excess:
+                break
             if bound[back] is not None and not stretches[back].keeps and (taken := min(excess, within[back])):
                 within[back] -= taken
                 used -= taken
@@ -80,28 +80,43 @@ def _leaves(bounds: Bounds, stretches: Sequence[Stretch], index: int) -> bool:
     return stretches[index].end != bounds.period[1]
 
 
-def _budget(bounds: Bounds, known: Sequence[Stretch], until: datetime) -> Fraction | None:
-    """Of the last of the segments ``known``, if it went on ``until`` then; rounded half up to 12 places."""
-    last = known[-1]
-    if last.limit is None:
-        return None
-    if last.method == "none":
-        return Fraction(last.limit)
-    start = bounds.period[0] if last.edges else max(bounds.period[0], bounds.begun)
-    part = (start, bounds.period[1])
+def _budgets(bounds: Bounds, stretches: Sequence[Stretch]) -> tuple[list[Fraction | None], list[Fraction | None]]:
+    """Of each segment: the budget if it went on to the period's end, and the one up to where it ends.
 
-    def share(stretch: Stretch) -> Fraction:
-        end = until if stretch is last else stretch.end
-        ends, begins = (share_over(part, at, method=last.method, zone=bounds.zone) for at in (end, stretch.start))
-        return ends - begins
+    Both are rounded half up to 12 places. A plan's term counts by its last limit, for all of it; what segments with a
+    limit last is added up once for each way in which plans divide.
+    """
+    ways = {(one.method, one.edges) for one in stretches}
+    over = dict.fromkeys(ways, _ZERO)  # what the plan's terms that are over have earned
+    lasted = dict.fromkeys(ways, _ZERO)  # how long those segments of the running term last that have a limit
+    limit: Decimal | None = None  # the running term's last
+    plan = stretches[0].plan_id if stretches else ""
+    held: list[Fraction | None] = []
+    ended: list[Fraction | None] = []
+    for one in stretches:
+        if one.plan_id != plan:
+            over = {way: over[way] + Fraction(limit or 0) * lasted[way] for way in ways}
+            lasted, limit, plan = dict.fromkeys(ways, _ZERO), None, one.plan_id
+        if one.limit is None:
+            held.append(None)
+            ended.append(None)
+            continue
+        limit = one.limit
+        shares = {way: [_share(bounds, way, at) for at in (one.start, one.end, bounds.period[1])] for way in ways}
+        mine = (one.method, one.edges)
+        for found, until in ((ended, shares[mine][1]), (held, shares[mine][2])):
+            earned = over[mine] + Fraction(limit) * (lasted[mine] + until - shares[mine][0])
+            found.append(Fraction(limit) if one.method == "none" else _rounded(earned))
+        lasted = {way: lasted[way] + shares[way][1] - shares[way][0] for way in ways}
+    return held, ended
 
-    total = _ZERO
-    limit: Decimal | None = None
-    plan = last.plan_id
-    for stretch in reversed(known):  # of a plan's term the last limit counts, for all of it
-        if stretch.plan_id != plan:
-            plan, limit = stretch.plan_id, None
-        if stretch.limit is not None:
-            limit = stretch.limit if limit is None else limit
-            total += Fraction(limit) * share(stretch)
-    return Fraction(floor(total * 10**_PLACES + Fraction(1, 2)), 10**_PLACES)
+
+def _share(bounds: Bounds, way: tuple[str, bool], at: datetime) -> Fraction:
+    """How much of the period is over at an instant, as plans of a way divide it."""
+    method, edges = way
+    start = bounds.period[0] if edges else max(bounds.period[0], bounds.begun)
+    return share_over((start, bounds.period[1]), at, method=method, zone=bounds.zone)
+
+
+def _rounded(amount: Fraction) -> Fraction:
+    return Fraction(floor(amount * 10**_PLACES + Fraction(1, 2)), 10**_PLACES)

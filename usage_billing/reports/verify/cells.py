@@ -101,13 +101,17 @@ def _beyond(
     bounds: Bounds, segments: Sequence[Segment], split: Sequence[dict[str, Decimal] | None]
 ) -> list[dict[str, Decimal]]:
     """What of each cell lies beyond its part of the allowance."""
+    limited: dict[str, list[Decimal]] = {}
     found: list[dict[str, Decimal]] = []
     for index, (one, totals) in enumerate(zip(segments, split, strict=True)):
         price = one.charged.price or {}
         if totals is None:
             found.append({})
         elif price["allowance"] == "limit":
-            found.append({name: _beyond_limit(bounds, segments, split, index, name) for name in totals})
+            for name in totals:
+                if name not in limited:
+                    limited[name] = _beyond_limit(bounds, segments, split, name)
+            found.append({name: limited[name][index] for name in totals})
         elif price["allowance"] == "in_order":
             left, beyond = one.allowance or NOTHING, dict[str, Decimal]()
             for name, total in totals.items():
@@ -137,17 +141,19 @@ def _beyond_limit(
     bounds: Bounds,
     segments: Sequence[Segment],
     split: Sequence[dict[str, Decimal] | None],
-    index: int,
     name: str,
-) -> Decimal:
-    """By a budget of the cell's own; a segment whose price has no such cell, or shares one allowance, lies outside."""
+) -> list[Decimal]:
+    """In each segment, by a budget of the cell's own.
+
+    A segment whose price has no such cell, or whose cells share one allowance, lies outside.
+    """
     stretches = [replace(one.stretch, limit=_limit(one.charged.price, name)) for one in segments]
     used = [
         NOTHING if totals is None or stretch.limit is None else totals[name]
         for totals, stretch in zip(split, stretches, strict=True)
     ]
-    bound = allowances(bounds, stretches, used)[index]
-    return max(EXACT.subtract(used[index], bound or NOTHING), NOTHING)
+    bounded = zip(used, allowances(bounds, stretches, used), strict=True)
+    return [max(EXACT.subtract(quantity, bound or NOTHING), NOTHING) for quantity, bound in bounded]
 
 
 def _limit(price: Mapping[str, Any] | None, name: str) -> Decimal | None:

@@ -12,7 +12,7 @@ from usage_billing.core.decimals import plain
 from usage_billing.reports.verify.calendar import part
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.ledger import Ledger
-from usage_billing.reports.verify.terms import Catalogue, load_agreements
+from usage_billing.reports.verify.terms import Catalogue, fee_shares, load_agreements
 
 _PAGE = 2_000
 _FEES = text(
@@ -51,7 +51,8 @@ def _amounts(session: Session, fees: Sequence[Any], catalogue: Catalogue) -> Ite
         if fee.is_stale or fee.frozen:
             continue
         places: int = Currency(segment.plan.currency).exponent or 0
-        should = part(version.base_fee, segment.first, segment.last, places=places)
+        first, last = fee_shares(agreements[fee.subscription_id], segment)
+        should = part(version.base_fee, first, last, places=places)
         if (fee.amount, fee.period_end) != (should, segment.end):
             message = f"it is {plain(fee.amount)} until {fee.period_end}, not {plain(should)} until {segment.end}"
             yield Difference("fee_amount", f"fee:{fee.id}", message)

@@ -43,17 +43,19 @@ _CHECKS = (
         "item",
         "what it says came before it is not the sum of its neighbours",
         """
-        SELECT x.id FROM usage_invoice_items AS x JOIN usage_summaries AS s ON s.id = x.summary_id
-        JOIN invoices AS i ON i.id = x.invoice_id LEFT JOIN (
-            SELECT y.*, t.bills_at FROM usage_invoice_items AS y JOIN usage_summaries AS t ON t.id = y.summary_id
-            WHERE y.kind = 'usage' AND NOT t.frozen
-        ) AS n ON n.invoice_id = x.invoice_id AND n.usage_type_id = x.usage_type_id AND n.price = x.price
-            AND n.bills_at = s.bills_at AND n.period_start < x.period_start AND n.cell = x.cell
-        WHERE x.kind = 'usage' AND NOT s.frozen AND NOT (i.status = 'draft' AND s.to_rate)
-            AND NOT (x.cell = '' AND x.price ->> 'model' = 'by_dimension')
-            AND (CAST(:only AS text) IS NULL OR s.subscription_id = :only)
-        GROUP BY x.id, x.before_quantity, x.before_recordings HAVING x.before_quantity <> coalesce(sum(n.billable), 0)
-            OR x.before_recordings <> coalesce(sum(n.billable_events), 0)
+        SELECT id FROM (
+            SELECT x.id, x.before_quantity, x.before_recordings, i.status = 'draft' AND s.to_rate AS waits,
+                x.cell = '' AND x.price ->> 'model' = 'by_dimension' AS is_whole,
+                sum(x.billable) OVER earlier AS quantity, sum(x.billable_events) OVER earlier AS recordings
+            FROM usage_invoice_items AS x JOIN usage_summaries AS s ON s.id = x.summary_id
+            JOIN invoices AS i ON i.id = x.invoice_id
+            WHERE x.kind = 'usage' AND NOT s.frozen AND (CAST(:only AS text) IS NULL OR s.subscription_id = :only)
+            WINDOW earlier AS (
+                PARTITION BY x.invoice_id, x.usage_type_id, x.price, s.bills_at, x.cell ORDER BY x.period_start
+                RANGE UNBOUNDED PRECEDING EXCLUDE GROUP
+            )
+        ) AS items WHERE NOT waits AND NOT is_whole
+            AND (before_quantity <> coalesce(quantity, 0) OR before_recordings <> coalesce(recordings, 0))
         """,
     ),
     (
@@ -61,16 +63,17 @@ _CHECKS = (
         "item",
         "what it says all cells came to is not the sum of their items",
         """
-        SELECT x.id FROM usage_invoice_items AS x JOIN usage_summaries AS s ON s.id = x.summary_id
-        JOIN invoices AS i ON i.id = x.invoice_id LEFT JOIN (
-            SELECT y.*, t.bills_at FROM usage_invoice_items AS y JOIN usage_summaries AS t ON t.id = y.summary_id
-            WHERE y.kind = 'usage' AND y.cell <> ''
-        ) AS n ON n.invoice_id = x.invoice_id AND n.usage_type_id = x.usage_type_id AND n.price = x.price
-            AND n.bills_at = s.bills_at AND n.period_start <= x.period_start
-        WHERE x.kind = 'usage' AND NOT (i.status = 'draft' AND s.to_rate)
-            AND x.cell = '' AND x.price ->> 'model' = 'by_dimension'
-            AND (CAST(:only AS text) IS NULL OR s.subscription_id = :only)
-        GROUP BY x.id, x.before_quantity HAVING x.before_quantity <> coalesce(sum(n.amount), 0)
+        SELECT id FROM (
+            SELECT x.id, x.before_quantity, i.status = 'draft' AND s.to_rate AS waits,
+                x.cell = '' AND x.price ->> 'model' = 'by_dimension' AS is_whole,
+                sum(x.amount) FILTER (WHERE x.cell <> '') OVER so_far AS amount
+            FROM usage_invoice_items AS x JOIN usage_summaries AS s ON s.id = x.summary_id
+            JOIN invoices AS i ON i.id = x.invoice_id
+            WHERE x.kind = 'usage' AND (CAST(:only AS text) IS NULL OR s.subscription_id = :only)
+            WINDOW so_far AS (
+                PARTITION BY x.invoice_id, x.usage_type_id, x.price, s.bills_at ORDER BY x.period_start
+            )
+        ) AS items WHERE NOT waits AND is_whole AND before_quantity <> coalesce(amount, 0)
         """,
     ),
     (

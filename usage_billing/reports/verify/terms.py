@@ -1,7 +1,7 @@
 """What was agreed: which plan held when, and which quota, allowance and fee follow from that for a segment."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.calendar import Rhythm, period_of, share_over
-from usage_billing.reports.verify.versions import begins_of, holds_at
+from usage_billing.reports.verify.versions import Chain, chain_of
 
 _PLANS = text(
     "SELECT id, currency, interval, interval_count, base_fee, proration, prorates_edges, on_downgrade FROM plans"
@@ -54,8 +54,6 @@ class Segment:
     bills_at: datetime
     period: tuple[datetime, datetime]
     plan: Any
-    first: Fraction
-    last: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,50 +79,17 @@ class Catalogue:
     quotas: dict[tuple[str, str, str], list[Any]]
     fees: dict[tuple[str, str], list[Any]]
 
-    def segment(self, agreement: Agreement, at: datetime, *, cuts: Collection[datetime] = ()) -> Segment | None:
+    def segment(self, agreement: Agreement, at: datetime) -> Segment | None:
         """The segment that holds ``at``; None when the subscription does not run then."""
-        term = next(
-            (t for t in agreement.terms if t.starts_at <= at and (t.ends_at is None or at < t.ends_at)),
-            None,
-        )
+        term = _term_at(agreement, at)
         if term is None or term.paused:
             return None
         plan = self.plans[term.plan_id]
         period = period_of(agreement.rhythm(plan), at)
-        start = max([period[0], term.starts_at, *(cut for cut in cuts if cut <= at)])
-        end = min([period[1], *(cut for cut in cuts if cut > at), *([term.ends_at] if term.ends_at else [])])
+        end = period[1] if term.ends_at is None else min(period[1], term.ends_at)
         ended = agreement.terms[-1].ends_at
-        first, last = _fee_shares(agreement, term, plan, period, (start, end))
         bills_at = period[1] if ended is None else min(period[1], ended)
-        return Segment(start, end, bills_at, period, plan, first, last)
-
-    def usage_segment(
-        self, agreement: Agreement, subscription: str, usage_type: str, at: datetime
-    ) -> tuple[Segment, Any | None] | None:
-        """The segment of a usage type that holds ``at``, and the quota in force in it; None when nothing runs then."""
-        whole = self.segment(agreement, at)
-        if whole is None:
-            return None
-        chains = [
-            begins_of(self.quotas.get(key, ()), agreement, self.plans)
-            for key in (("", usage_type, subscription), (whole.plan.id, usage_type, ""))
-        ]
-
-        def in_force(at: datetime) -> Any | None:
-            return next((found for chain in chains if (found := holds_at(chain, at)) is not None), None)
-
-        # A version that begins or ends within the segment divides it, if what is in force differs on both sides.
-        told = {one for chain in chains for begins, version in chain for one in (begins, version.ended_at) if one}
-        instants = sorted(one for one in told if whole.start < one < whole.end)
-        # Where one of its own began that was ended as of then or earlier, usage was divided and stays so.
-        seams = {begins for chain in chains for begins, one in chain if one.ended_at and one.ended_at <= begins}
-        cuts = [
-            instant
-            for instant, before in zip(instants, [whole.start, *instants], strict=False)
-            if instant in seams or in_force(instant) is not in_force(before)
-        ]
-        cut = self.segment(agreement, at, cuts=cuts)
-        return None if cut is None else (cut, in_force(cut.start))
+        return Segment(max(period[0], term.starts_at), end, bills_at, period, plan)
 
     def fee_segment(self, agreement: Agreement, subscription: str, at: datetime) -> tuple[Segment, Any | None] | None:
         """The segment of the base fee that holds ``at``, and the version in force; None when nothing runs then."""
@@ -132,59 +97,84 @@ class Catalogue:
         if whole is None:
             return None
         keys = (("", subscription), (whole.plan.id, ""))
-        chains = [begins_of(self.fees.get(key, ()), agreement, self.plans) for key in keys]
-
-        def in_force(at: datetime) -> Any | None:
-            return next((found for chain in chains if (found := holds_at(chain, at)) is not None), None)
-
-        told = {one for chain in chains for begins, version in chain for one in (begins, version.ended_at) if one}
-        instants = sorted(one for one in told if whole.start < one < whole.end)
+        chains = [chain_of(self.fees.get(key, ()), agreement, self.plans) for key in keys]
         if whole.plan.proration == "none":
-            instants = []
-        cuts = [
-            instant
-            for instant, before in zip(instants, [whole.start, *instants], strict=False)
-            if _fee(in_force(instant)) != _fee(in_force(before))
-        ]
-        cut = self.segment(agreement, at, cuts=cuts)
-        return None if cut is None else (cut, in_force(cut.start))
+            return whole, _in_force(chains, whole.start)
+        parts = _divided(whole, chains, lambda was, now, _: _fee(was) != _fee(now))
+        return next(part for part in parts if part[0].start <= at < part[0].end)
 
     def parts(
         self, agreement: Agreement, subscription: str, usage_type: str, at: datetime
     ) -> list[tuple[Segment, Any | None]]:
-        """All segments of the billing period around ``at``, in order; none when nothing runs then."""
+        """All segments of the billing period around ``at``, in order; none when nothing runs then.
+
+        A version that begins or ends within a segment divides it, if what is in force differs on both sides. Where one
+        of its own began that was ended as of then or earlier, usage was divided and stays so.
+        """
         around = self.segment(agreement, at)
         if around is None:
             return []
         start, end = around.period
         found: list[tuple[Segment, Any | None]] = []
+        known: dict[str, list[Chain]] = {}
         for term in agreement.terms:
             here = max(term.starts_at, start)
-            while here < min(end, term.ends_at or end):
-                part = self.usage_segment(agreement, subscription, usage_type, here)
-                if part is None or part[0].period != around.period:
-                    break
-                found.append(part)
-                here = part[0].end
+            whole = self.segment(agreement, here) if here < min(end, term.ends_at or end) else None
+            if whole is None or whole.period != around.period:
+                continue
+            plan = whole.plan.id
+            if plan not in known:
+                keys = (("", usage_type, subscription), (plan, usage_type, ""))
+                known[plan] = [chain_of(self.quotas.get(key, ()), agreement, self.plans) for key in keys]
+            found += _divided(whole, known[plan], lambda was, now, is_seam: is_seam or was is not now)
         return found
+
+
+def fee_shares(agreement: Agreement, segment: Segment) -> tuple[Fraction, Fraction]:
+    """Between which shares of the subscribed part of the period a segment's fee lies; undivided it is due once."""
+    plan, period = segment.plan, segment.period
+    begun, ended = agreement.terms[0].starts_at, agreement.terms[-1].ends_at
+    if plan.proration == "none":
+        term = _term_at(agreement, segment.start)
+        before = (t for t in agreement.terms if t.starts_at < term.starts_at and not t.paused)
+        again = any(t.plan_id == plan.id and t.ends_at > period[0] for t in before)
+        return Fraction(0), Fraction(0 if again else 1)
+    subscribed = (period[0] if plan.prorates_edges else max(period[0], begun), period[1])
+    first, last = (
+        share_over(subscribed, at, method=plan.proration, zone=agreement.zone) for at in (segment.start, segment.end)
+    )
+    return first, Fraction(1) if segment.end == ended and not plan.prorates_edges else last
+
+
+def _term_at(agreement: Agreement, at: datetime) -> Any:
+    """The term that holds ``at``; None before the first and after the end."""
+    return next((t for t in agreement.terms if t.starts_at <= at and (t.ends_at is None or at < t.ends_at)), None)
+
+
+def _in_force(chains: Sequence[Chain], at: datetime) -> Any | None:
+    """What holds at a moment by the first chain that has anything then."""
+    return next((found for chain in chains if (found := chain.at(at)) is not None), None)
+
+
+def _divided(
+    whole: Segment, chains: Sequence[Chain], differs: Callable[[Any | None, Any | None, bool], bool]
+) -> list[tuple[Segment, Any | None]]:
+    """A segment cut where what is in force differs from what was, in order, each part with what is in force in it."""
+    told = sorted(at for at in frozenset().union(*(chain.told for chain in chains)) if whole.start < at < whole.end)
+    start, was = whole.start, _in_force(chains, whole.start)
+    found: list[tuple[Segment, Any | None]] = []
+    holds = was
+    for at in told:
+        now = _in_force(chains, at)
+        if differs(was, now, any(at in chain.seams for chain in chains)):
+            found.append((replace(whole, start=start, end=at), holds))
+            start, holds = at, now
+        was = now
+    return [*found, (replace(whole, start=start), holds)]
 
 
 def _fee(version: Any | None) -> tuple[Any, str] | None:
     return None if version is None else (version.base_fee, version.base_fee_timing)
-
-
-def _fee_shares(
-    agreement: Agreement, term: Any, plan: Any, period: tuple[datetime, datetime], span: tuple[datetime, datetime]
-) -> tuple[Fraction, Fraction]:
-    """Between which shares of the subscribed part of the period a segment's fee lies; undivided it is due once."""
-    begun, ended = agreement.terms[0].starts_at, agreement.terms[-1].ends_at
-    if plan.proration == "none":
-        before = (t for t in agreement.terms if t.starts_at < term.starts_at and not t.paused)
-        again = any(t.plan_id == term.plan_id and t.ends_at > period[0] for t in before)
-        return Fraction(0), Fraction(0 if again else 1)
-    subscribed = (period[0] if plan.prorates_edges else max(period[0], begun), period[1])
-    first, last = (share_over(subscribed, at, method=plan.proration, zone=agreement.zone) for at in span)
-    return first, Fraction(1) if span[1] == ended and not plan.prorates_edges else last
 
 
 def load_catalogue(session: Session) -> Catalogue:

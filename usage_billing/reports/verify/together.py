@@ -1,10 +1,11 @@
 """Segments of one price charged as one quantity, once more in fractions, from docs/billing.md. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from math import floor
 from typing import Any
 
@@ -15,6 +16,8 @@ from usage_billing.reports.verify.arithmetic import due
 from usage_billing.reports.verify.calendar import share_over
 
 NOTHING = Decimal(0)
+_Way = tuple[str, bool]
+"""How plans divide: by which method, and whether the time before the subscription counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,122 +43,132 @@ class Due:
     before_recordings: int
 
 
+@dataclass(slots=True)
+class _Group:
+    """All segments of one price so far; ``price`` has its parts of minimum and flat amounts, and no maximum.
+
+    ``free`` is what they come to, and ``charged`` what the maximum leaves of it. ``then`` has both as they were when
+    the price, or the way in which its plan divides, was last taken up.
+    """
+
+    price: Mapping[str, Any]
+    quantity: Decimal = NOTHING
+    recordings: int = 0
+    each: list[Decimal] = field(default_factory=list)
+    free: Decimal = NOTHING
+    charged: Decimal = NOTHING
+    then: tuple[Decimal, Decimal] = (NOTHING, NOTHING)
+
+    def take(self, cell: Charged, currency: str) -> None:
+        """Add one more segment, as if there were no maximum."""
+        self.quantity += cell.quantity
+        self.recordings += cell.recordings
+        self.each += cell.each
+        self.free = self.charged = due(self.price, self.quantity, self.recordings, currency=currency, each=self.each)
+
+    def cap(self, most: Decimal) -> None:
+        """It comes to no more. What was charged then stays, and what a maximum forgave then is not charged later."""
+        free, charged = self.then
+        self.charged = min(self.free, max(most, charged), charged + max(self.free - free, NOTHING))
+
+
 def dues(bounds: Bounds, ended: datetime | None, cells: Sequence[Charged], *, currency: str) -> list[Due]:
     """Each segment's. Raises one of UNREADABLE for a price that is none."""
     places: int = Currency(currency).exponent or 0
-    divided = any(cell.price != cells[0].price for cell in cells)
-    shares = [_share(bounds, ended, cells, index) for index in range(len(cells))]
+    keys = [_frozen(cell.price) for cell in cells]
+    divided = len(set(keys)) > 1
+    shares = _shares(bounds, ended, cells)
+    groups = {
+        key: _Group(_price_of(key, keys, cells, shares, places) if divided else {**price, "maximumAmount": None})
+        for key, price in {key: cell.price for key, cell in zip(keys, cells, strict=True)}.items()
+        if price is not None
+    }
+    used_up = dict.fromkeys(shares, Fraction(0))  # of maximums so far, by way
+    capped, running = NOTHING, None
     found: list[Due] = []
-    for index, cell in enumerate(cells):
-        mine = [at for at in range(index) if cells[at].price == cell.price]
-        quantity = sum((cells[at].quantity for at in mine), NOTHING)
-        count = sum(cells[at].recordings for at in mine)
+    for index, (cell, key) in enumerate(zip(cells, keys, strict=True)):
         if cell.price is None:
             found.append(Due(NOTHING, NOTHING, 0))
+            running = None
             continue
-        before = sum((found[at].amount for at in mine), NOTHING)
-        price = {**cell.price, "maximumAmount": None}
-        if divided:
-            price |= _parts(cell.price, cells, shares, places)
-
-        def comes_to(
-            last: int, cells: Sequence[Charged] = cells, price: Mapping[str, Any] = price, **_: Any
-        ) -> Decimal:
-            these = [one for one in cells[: last + 1] if one.price == cells[last].price]
-            return due(
-                price,
-                sum((one.quantity for one in these), NOTHING),
-                sum(one.recordings for one in these),
-                currency=currency,
-                each=[part for one in these for part in one.each],
-            )
-
-        amount = comes_to(index)
+        group, way = groups[key], _way(cell)
+        if divided and running != (key, way):
+            group.then, running = (group.free, group.charged), (key, way)
+        before = (group.charged, group.quantity, group.recordings)
+        group.take(cell, currency)
         if cell.price.get("maximumAmount") is not None:
-            amount = min(amount, _most(index, cells, shares, found, comes_to, places, divided=divided))
-        found.append(Due(amount - before, quantity, count))
+            whole = Fraction(cell.price["maximumAmount"])
+            first = shares[way][index][0]
+            most = used_up[way] + whole * (1 - first) if divided and cell.method != "none" else whole
+            group.cap(_decimal(_half_up(most, places)) - (capped - before[0]))
+            used_up = {one: used_up[one] + whole * (shares[one][index][1] - shares[one][index][0]) for one in shares}
+            capped += group.charged - before[0]
+        found.append(Due(group.charged - before[0], before[1], before[2]))
     return found
 
 
-def _share(bounds: Bounds, ended: datetime | None, cells: Sequence[Charged], index: int) -> tuple[Fraction, Fraction]:
-    """Where a segment begins and ends in the time that was not paused, as its own plan measures it."""
-    method, edges = cells[index].method, cells[index].edges
-    since = bounds.period[0] if edges else max(bounds.period[0], bounds.begun)
+def _way(cell: Charged) -> _Way:
+    return cell.method, cell.edges
 
-    def length(cell: Charged, method: str) -> Fraction:
+
+def _frozen(price: Any) -> Any:
+    """What is equal for equal prices, and can be looked up."""
+    if isinstance(price, Mapping):
+        return frozenset((name, _frozen(value)) for name, value in price.items())
+    return tuple(map(_frozen, price)) if isinstance(price, list) else price
+
+
+def _shares(
+    bounds: Bounds, ended: datetime | None, cells: Sequence[Charged]
+) -> dict[_Way, list[tuple[Fraction, Fraction]]]:
+    """Where each segment begins and ends in the time that was not paused, as plans of each way measure it."""
+    return {way: _shares_by(bounds, ended, cells, way) for way in {_way(cell) for cell in cells}}
+
+
+def _shares_by(
+    bounds: Bounds, ended: datetime | None, cells: Sequence[Charged], way: _Way
+) -> list[tuple[Fraction, Fraction]]:
+    method, edges = way
+    part = (bounds.period[0] if edges else max(bounds.period[0], bounds.begun), bounds.period[1])
+    running = [Fraction(0)]
+    for cell in cells:
         end = bounds.period[1] if cell is cells[-1] and cell.end == ended else cell.end
-        part = (since, bounds.period[1])
         first, last = (share_over(part, at, method=method, zone=bounds.zone) for at in (cell.start, end))
-        return last - first
-
-    if not sum(length(cell, method) for cell in cells):
-        method = "time"
-    whole = sum(length(cell, method) for cell in cells)
-    before = sum((length(cell, method) for cell in cells[:index]), Fraction(0))
-    return before / whole, (before + length(cells[index], method)) / whole
+        running.append(running[-1] + last - first)
+    if running[-1]:
+        return [(first / running[-1], last / running[-1]) for first, last in pairwise(running)]
+    return _shares_by(bounds, ended, cells, ("time", edges))  # all of it lies within one local day
 
 
 def _half_up(amount: Fraction, places: int) -> Fraction:
     return Fraction(floor(amount * 10**places + Fraction(1, 2)), 10**places)
 
 
-def _text(amount: Fraction) -> str:
-    return f"{Decimal(amount.numerator) / Decimal(amount.denominator):f}"
+def _decimal(amount: Fraction) -> Decimal:
+    return Decimal(amount.numerator) / Decimal(amount.denominator)
 
 
-def _parts(
-    price: Mapping[str, Any], cells: Sequence[Charged], shares: Sequence[tuple[Fraction, Fraction]], places: int
+def _price_of(
+    key: Any,
+    keys: Sequence[Any],
+    cells: Sequence[Charged],
+    shares: Mapping[_Way, Sequence[tuple[Fraction, Fraction]]],
+    places: int,
 ) -> dict[str, Any]:
-    """The minimum and the flat amounts of a price, as far as they fall to its segments."""
-    mine = [at for at, cell in enumerate(cells) if cell.price == price]
+    """A price with what of its minimum and its flat amounts falls to its segments, and without its maximum."""
+    mine = [at for at, one in enumerate(keys) if one == key]
+    price = {**(cells[mine[0]].price or {}), "maximumAmount": None}
     if cells[mine[0]].method == "none":
-        return {}
+        return price
 
     def part(text: Any) -> str:
-        amount = Fraction(text)
-        return _text(
-            sum(
-                (_half_up(amount * shares[at][1], places) - _half_up(amount * shares[at][0], places) for at in mine),
-                Fraction(0),
-            )
-        )
+        amount, total = Fraction(text), Fraction(0)
+        for at in mine:
+            first, last = shares[_way(cells[at])][at]
+            total += _half_up(amount * last, places) - _half_up(amount * first, places)
+        return f"{_decimal(total):f}"
 
-    found = {name: part(price[name]) for name in ("minimumAmount", "amount") if price.get(name) is not None}
+    price |= {name: part(price[name]) for name in ("minimumAmount", "amount") if price.get(name) is not None}
     if "tiers" in price:
-        return {**found, "tiers": [{**tier, "flatFee": part(tier.get("flatFee") or "0")} for tier in price["tiers"]]}
-    return dict(found)
-
-
-def _most(
-    index: int,
-    cells: Sequence[Charged],
-    shares: Sequence[tuple[Fraction, Fraction]],
-    found: Sequence[Due],
-    comes_to: Callable[[int], Decimal],
-    places: int,
-    *,
-    divided: bool,
-) -> Decimal:
-    """How much the price of a segment may come to in the period, up to and with it."""
-    cell = cells[index]
-    capped = [at for at in range(index) if (cells[at].price or {}).get("maximumAmount") is not None]
-    cap = _maximum(cell)
-    if divided and cell.method != "none":
-        cap = cap * (1 - shares[index][0])
-        cap += sum((_maximum(cells[at]) * (shares[at][1] - shares[at][0]) for at in capped), Fraction(0))
-    mine = [at for at in range(index) if cells[at].price == cell.price]
-    others = sum((found[at].amount for at in capped if at not in mine), NOTHING)
-    # Since the price was last taken up again: what its maximum forgave until then is not charged later.
-    taken_up = index
-    while taken_up and (cells[taken_up - 1].price is None or taken_up - 1 in mine):
-        taken_up -= 1
-    earlier = [at for at in mine if at < taken_up]
-    then = sum((found[at].amount for at in earlier), NOTHING)
-    came_to = comes_to(earlier[-1]) if earlier else NOTHING
-    limit = _half_up(cap, places)
-    room = Decimal(limit.numerator) / Decimal(limit.denominator) - others
-    return min(max(room, then), then + max(comes_to(index) - came_to, NOTHING))
-
-
-def _maximum(cell: Charged) -> Fraction:
-    return Fraction((cell.price or {})["maximumAmount"])
+        price["tiers"] = [{**tier, "flatFee": part(tier.get("flatFee") or "0")} for tier in price["tiers"]]
+    return price

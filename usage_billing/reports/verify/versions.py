@@ -1,34 +1,46 @@
 """From when each version holds for a subscription, told once more and not by the checked code. Pure."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from usage_billing.reports.verify.calendar import period_of
 
-Chain = Sequence[tuple[datetime, Any]]
-"""Versions with the instant from which each holds."""
-
 _EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
-def begins_of(versions: Sequence[Any], agreement: Any, plans: Mapping[str, Any]) -> Chain:
-    """Each version that ever holds, with the instant from which it does."""
-    found = [(_begins(version, agreement, plans), version) for version in versions]
-    return [(begins, version) for begins, version in found if begins is not None]
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The versions of one quota or fee for a subscription.
+
+    ``begun`` are those that ever hold, in the order in which they take over from each other, and ``since`` from when
+    on. ``told`` are all instants at which anything may change, and ``seams`` those at which one began that was ended
+    as of then or earlier.
+    """
+
+    begun: Sequence[Any]
+    since: Sequence[datetime]
+    told: frozenset[datetime]
+    seams: frozenset[datetime]
+
+    def at(self, moment: datetime) -> Any | None:
+        """What holds: what began last, of equals what was made last; None where that has been ended."""
+        place = bisect_right(self.since, moment)
+        last = self.begun[place - 1] if place else None
+        return None if last is None or (last.ended_at is not None and last.ended_at <= moment) else last
 
 
-def holds_at(chain: Chain, at: datetime) -> Any | None:
-    """What holds at a moment: what began last, of equals what was made last; None where that has been ended."""
-    begun = [
-        (begins, version.id, version)
-        for begins, version in chain
-        if begins <= at and (version.ended_at is None or version.ended_at > begins)
-    ]
-    if not begun:
-        return None
-    last = max(begun, key=lambda one: one[:2])[2]
-    return last if last.ended_at is None or at < last.ended_at else None
+def chain_of(versions: Sequence[Any], agreement: Any, plans: Mapping[str, Any]) -> Chain:
+    """These versions, as they hold for the subscription of an agreement."""
+    every = [(_begins(version, agreement, plans), version) for version in versions]
+    known = [(begins, version) for begins, version in every if begins is not None]
+    stillborn = {begins for begins, one in known if one.ended_at is not None and one.ended_at <= begins}
+    held = [(begins, one) for begins, one in known if one.ended_at is None or one.ended_at > begins]
+    held.sort(key=lambda one: (one[0], one[1].id))
+    told = {moment for begins, one in known for moment in (begins, one.ended_at) if moment is not None}
+    return Chain([one for _, one in held], [begins for begins, _ in held], frozenset(told), frozenset(stillborn))
 
 
 def _begins(version: Any, agreement: Any, plans: Mapping[str, Any]) -> datetime | None:
