@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: "Settings | None" = None) -> "Flask":
-    """The WSGI application; ``settings`` None reads the environment. Connects to nothing yet.
+    """The WSGI application; ``settings`` None reads the environment, and logs unless that is set up.
 
-    Raises ConfigurationError when a setting is missing or wrong.
+    Connects to nothing yet. Raises ConfigurationError when a setting is missing or wrong.
     """
     # Late: gunicorn's main process imports this package for its configuration and serves nothing itself.
     from api.app import create_app as put_together

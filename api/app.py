@@ -9,6 +9,7 @@ from werkzeug.exceptions import NotFound
 from api import auth, enqueue, etags, headers, honoured, idempotency, locations, observe, openapi, problems, state
 from api.json_provider import ExactJson
 from api.views import BLUEPRINTS, PLAIN_BLUEPRINTS
+from usage_billing import logs
 from usage_billing.access.tokens import check_public_key
 from usage_billing.settings import Settings
 
@@ -22,11 +23,15 @@ class _App(Flask):
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The WSGI application; ``settings`` None reads the environment. Connects to nothing yet.
+    """The WSGI application; ``settings`` None reads the environment, and logs unless that is set up.
 
-    Raises ConfigurationError when a setting is missing or wrong.
+    Connects to nothing yet. Raises ConfigurationError when a setting is missing or wrong.
     """
-    settings = settings or Settings.from_environment()
+    if settings is None:
+        settings = Settings.from_environment()
+        # A server that does not read api/gunicorn_config.py would serve without a word.
+        if not logs.is_configured():
+            logs.configure(settings, "api")
     check_public_key(settings.jwt_public_key)
     # No static folder: views alone answer, because every view has a rule about who may ask.
     app = _App("api", static_folder=None)

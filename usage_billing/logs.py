@@ -18,7 +18,7 @@ from usage_billing.log_lines import as_json, as_readable, bind, bound, moment, p
 from usage_billing.redaction import redact
 from usage_billing.settings import Settings
 
-__all__ = ["bind", "bound", "configure", "write_line"]
+__all__ = ["bind", "bound", "configure", "is_configured", "write_line"]
 
 REOPEN_SECONDS = 5.0
 
@@ -42,6 +42,11 @@ def configure(settings: Settings, process: str, *, stderr: bool = True) -> None:
     if level is None:
         logging.getLogger(__name__).warning("USAGE_BILLING_LOG_LEVEL=%s is no level, using INFO", settings.log_level)
     logging.captureWarnings(capture=True)
+
+
+def is_configured() -> bool:
+    """Whether this process writes its records to the day's file."""
+    return any(isinstance(handler, DailyFile) for handler in logging.getLogger().handlers)
 
 
 def write_line(logger: str, message: str, fields: Mapping[str, object]) -> None:

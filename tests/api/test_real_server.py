@@ -376,7 +376,6 @@ def test_a_process_told_to_quit_says_yes_to_nothing_that_it_has_not_kept(
 
 
 BROKEN_VIEW = """
-from api.gunicorn_config import *
 from api.views import plans
 
 def broken(*_):
@@ -386,10 +385,12 @@ plans.read_only = broken
 """
 
 
+@pytest.mark.parametrize("config", ["from api.gunicorn_config import *", "control_socket_disable = True"])
 def test_every_request_is_logged_and_an_error_under_the_id_that_its_answer_names(
-    settings: object, app: Flask, keys: Keys, tmp_path: Path
+    settings: object, app: Flask, keys: Keys, tmp_path: Path, config: str
 ) -> None:
-    (tmp_path / "broken.py").write_text(BROKEN_VIEW)
+    """Under gunicorn as it comes, too."""
+    (tmp_path / "broken.py").write_text(config + BROKEN_VIEW)
     logs = tmp_path / "logs"
     guess = "ub_guess12_" + "a" * 40
     asked = [

@@ -2,13 +2,16 @@
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo, available_timezones
+from importlib.resources import files
+from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones, reset_tzpath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.properties import examples
+from usage_billing.core import periods
 from usage_billing.core.choices import INTERVALS
 from usage_billing.core.periods import Cadence, Period, is_time_zone, next_period, period_at
 
@@ -146,6 +149,24 @@ def test_calendar_periods_begin_where_people_expect(
 @pytest.mark.parametrize("name", ["", "Mars/Olympus", "../etc/passwd", "europe/berlin", "Europe/Berlin\x00", "UTC+1"])
 def test_what_is_not_in_the_iana_database_is_no_time_zone(name: str) -> None:
     assert not is_time_zone(name)
+
+
+def test_what_one_machine_alone_calls_a_zone_is_none(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Debian's folder of zones has a link to the machine's own."""
+    names = ("localtime", "Company/Office")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(files("tzdata").joinpath("zoneinfo", "UTC").read_bytes())
+    request.addfinalizer(reset_tzpath)
+    reset_tzpath([str(tmp_path)])
+    periods._zones.cache_clear()
+    assert set(names) <= available_timezones()
+    assert [name for name in (*names, "Factory") if is_time_zone(name)] == []
+
+
+def test_every_name_of_the_iana_database_is_a_zone_here() -> None:
+    for name in periods._zones():
+        ZoneInfo(name)
 
 
 def test_utc_is_a_time_zone() -> None:

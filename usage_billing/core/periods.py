@@ -8,7 +8,8 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, available_timezones
+from importlib.resources import files
+from zoneinfo import ZoneInfo
 
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _DAYS = {"day": 1, "week": 7}
@@ -49,11 +50,13 @@ MONTHLY = Cadence()
 
 @lru_cache(maxsize=1)
 def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    # Of the package, not of the machine: its folder may also have `localtime`, which is another zone on each.
+    names = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
+    return frozenset(names) - {"Factory"}  # of a machine that was told no zone
 
 
 def is_time_zone(name: str) -> bool:
-    """Whether ``name`` is a time zone of the IANA database, such as ``Europe/Berlin``."""
+    """Whether ``name`` is a time zone of the IANA database, such as ``Europe/Berlin``: the same on every machine."""
     return name in _zones()
 
 
