@@ -43,6 +43,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "pay_invoice": {"amount": "30.00", "reference": "E2E-4711", "method": "bank transfer"},
     "create_customer": {"id": "acme", "name": "Acme Inc.", "email": "billing@acme.example"},
     "change_customer": {"name": "Acme Corporation"},
+    "give_credit_by_hand": {
+        "amount": "25.00",
+        "currency": "USD",
+        "reason": "two hours without service",
+        "idempotencyKey": "ticket-4711",
+    },
     "set_seller": {
         "legalName": "Example GmbH",
         "address": {"line1": "Hauptstr. 1", "postalCode": "10115", "city": "Berlin", "country": "DE"},

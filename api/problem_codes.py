@@ -45,6 +45,7 @@ CODES: dict[str, str] = {
     "key_ended": "The key was rotated or ended already.",
     "already_voided": "The recording was taken back already.",
     "change_happened": "The change is no longer planned: it has happened, and is not taken back.",
+    "conflicting_credit": "The idempotencyKey has given other credit to this customer.",
     "conflicting_change": "Another change of that instant contradicts it; take that one back first.",
     "credit_spent": "The credit that the invoice granted has been used; it cannot be taken back.",
     "digest_changed": "The run would charge something else than the digest that was expected.",

@@ -10,11 +10,13 @@ from api.schemas.fields import (
     Amount,
     Choice,
     Country,
+    CurrencyCode,
     Email,
     Flag,
     Iban,
     Identifier,
     Instant,
+    Key,
     Language,
     NewIdentifier,
     Text,
@@ -23,6 +25,7 @@ from api.schemas.fields import (
 from api.schemas.moments import Moment
 from api.schemas.paging import PagedSpanQuery
 from api.schemas.rehearsals import RehearsableSchema
+from usage_billing.balances.service import NewCredit
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.own_terms import NOTHING_ENDS
 from usage_billing.core.choices import Own
@@ -100,6 +103,17 @@ class CustomerChangesSchema(ChangesSchema):
     tax_id = Text(maximum=MAX_TAX_ID, allow_none=True)
     language = Language(allow_none=True)
     buyer_reference = Text(maximum=MAX_BUYER_REFERENCE, allow_none=True)
+
+
+class NewCreditSchema(ValueSchema):
+    """Credit to be given by hand: at most the decimal places of the currency, and a reason that the audit log keeps."""
+
+    builds = NewCredit
+
+    amount = Amount(positive=True, required=True)
+    currency = CurrencyCode(required=True)
+    reason = Text(required=True)
+    idempotency_key = Key(allow_none=True, load_default=None)
 
 
 class NewSubscriptionSchema(ValueSchema):

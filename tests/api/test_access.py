@@ -61,6 +61,7 @@ RULES = {
     "GET /api/customers/<customer_id>": "admin users",
     "PATCH /api/customers/<customer_id>": "admin",
     "GET /api/customers/<customer_id>/credits": "billing:run usage:read users",
+    "POST /api/customers/<customer_id>/credits": "admin",
     "POST /api/plans": "admin",
     "GET /api/plans": "admin",
     "GET /api/plans/<plan_id>": "admin users",

@@ -1,4 +1,4 @@
-"""Every worked example of docs/billing.md, sent to the API; its figures must be the page's."""
+"""Every worked example of docs/billing.md and docs/prepaid.md, sent to the API; its figures must be the page's."""
 
 import json
 import re
@@ -17,8 +17,15 @@ from tests.support.books import scalars
 from usage_billing.billing_runs.models import BillingRun
 from usage_billing.db.session import transaction
 
-TEXT = (Path(__file__).parents[2] / "docs" / "billing.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"\n([^\n]+)\n\n```http\n(.+?)\n```", TEXT, flags=re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ("billing.md", "prepaid.md")
+EXAMPLES = [
+    example
+    for page in PAGES
+    for example in re.findall(
+        r"\n([^\n]+)\n\n```http\n(.+?)\n```", (DOCS / page).read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+]
 _UNFINISHED = "SELECT id FROM billing_runs WHERE status NOT IN ('completed', 'failed')"
 
 
@@ -60,5 +67,5 @@ def test_an_example_holds(lines: list[str], admin: FlaskClient, engine: Engine, 
     assert compared
 
 
-def test_the_page_has_examples() -> None:
-    assert len(EXAMPLES) >= 5
+def test_the_pages_have_examples() -> None:
+    assert len(EXAMPLES) >= 6

@@ -252,3 +252,27 @@ def test_the_example_is_charged_right(draft: UUID, world: Session) -> None:
     """So that the tables above are tried with rows that mean something."""
     row = world.execute(text("SELECT quantity, amount FROM usage_invoice_items")).one()
     assert row == (Decimal(3), Decimal(30))
+
+
+def test_credit_by_hand_has_a_reason_and_no_invoice_and_its_key_is_there_once(
+    finalized: UUID, refused: Refused
+) -> None:
+    """And credit of invoices has neither."""
+    give = (
+        "INSERT INTO credit_entries (customer_id, currency, kind, amount, reason, key, invoice_id)"
+        " VALUES ('user123', 'USD', :kind, :amount, :reason, :key, :invoice)"
+    )
+    right = {"kind": "by_hand", "amount": 5, "reason": "sorry", "key": "k", "invoice": None}
+    of_an_invoice = {"kind": "granted", "reason": None, "key": None, "invoice": finalized}
+    for wrong, constraint in (
+        ({"invoice": finalized}, "ck_credit_entries_invoice"),
+        ({"reason": None}, "ck_credit_entries_by_hand"),
+        ({"amount": -5}, "ck_credit_entries_amount"),
+        ({"amount": "NaN"}, "ck_credit_entries_amount"),
+        (of_an_invoice | {"kind": "gift"}, "ck_credit_entries_kind"),
+        (of_an_invoice | {"invoice": None}, "ck_credit_entries_invoice"),
+        (of_an_invoice | {"key": "k"}, "ck_credit_entries_by_hand"),
+    ):
+        assert refused(give, **{**right, **wrong}) == constraint, wrong
+    twice = f"{give}, ('user123', 'USD', :kind, 1, :reason, :key, :invoice)"
+    assert refused(twice, **right) == "uq_credit_entries_customer_key"

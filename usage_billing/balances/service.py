@@ -1,10 +1,12 @@
 """Grants and applies credit. A transaction that changes balances locks their rows first, in the order of customers."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from usage_billing.balances.models import CreditBalance, CreditEntry, CreditKind
@@ -13,6 +15,20 @@ from usage_billing.core.errors import Conflict
 
 Holder = tuple[str, str]
 """(customer id, currency)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCredit:
+    """Credit to be given by hand: ``amount`` in units of ``currency``, and why.
+
+    The same ``idempotency_key`` of one customer gives it once, for ever.
+    """
+
+    amount: Decimal
+    currency: str
+    reason: str
+    idempotency_key: str | None = None
+
 
 _UNDONE = {CreditKind.GRANTED: CreditKind.GRANTED_UNDONE, CreditKind.APPLIED: CreditKind.APPLIED_UNDONE}
 # PostgreSQL goes through the rows in the order of the sort: it inserts a row that is missing, and locks one that is
@@ -64,6 +80,39 @@ def apply(session: Session, balance: CreditBalance, total: Decimal, *, invoice_i
         _enter(session, balance, -taken, invoice_id=invoice_id, kind=CreditKind.APPLIED)
         return taken
     return Decimal(0)
+
+
+def give(session: Session, balance: CreditBalance, new: NewCredit) -> tuple[CreditEntry, bool]:
+    """Add ``new`` to a locked balance; returns its entry, and False when its key has given it before.
+
+    Raises Conflict with the code ``conflicting_credit`` when the key has given something else.
+    """
+    statement = insert(CreditEntry).values(
+        customer_id=balance.customer_id,
+        currency=new.currency,
+        kind=CreditKind.BY_HAND,
+        amount=new.amount,
+        reason=new.reason,
+        key=new.idempotency_key,
+    )
+    # With an arbiter a second one waits for the first, and then finds it.
+    added = session.scalars(
+        statement.on_conflict_do_nothing(
+            index_elements=["customer_id", "key"], index_where=text("key IS NOT NULL")
+        ).returning(CreditEntry)
+    ).first()
+    if added is not None:
+        balance.balance = EXACT.add(balance.balance, new.amount)
+        session.flush()
+        return added, True
+    there = session.scalars(
+        select(CreditEntry).where(
+            CreditEntry.customer_id == balance.customer_id, CreditEntry.key == new.idempotency_key
+        )
+    ).one()
+    if (there.amount, there.currency, there.reason) != (new.amount, new.currency, new.reason):
+        raise Conflict("the key has given other credit to this customer", code="conflicting_credit")
+    return there, False
 
 
 def undo(session: Session, balance: CreditBalance, *, invoice_id: UUID) -> None:

@@ -25,6 +25,7 @@ COMMANDS = {
     "import": ("importing.importing:command", "Record usage from a CSV or JSON Lines file."),
     "keys": ("nouns.keys:command", "API keys and development tokens."),
     "customers": ("nouns.customers:command", "Who is billed."),
+    "credits": ("nouns.credits:command", "What customers have in hand."),
     "seller": ("nouns.seller:command", "Who bills."),
     "plans": ("nouns.plans:command", "What is sold."),
     "usage-types": ("nouns.usage_types:command", "What is counted."),

@@ -113,6 +113,7 @@ COLUMNS: Mapping[Export, Columns] = {
         "invoiceId": As.WORD,
         "number": As.WORD,
         "createdAt_utc": As.INSTANT,
+        "reason": As.TEXT,
     },
     Export.PAYMENTS: _INVOICE
     | {

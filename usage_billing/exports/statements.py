@@ -63,9 +63,10 @@ STATEMENTS: Mapping[Export, TextClause] = {
     """),  # noqa: S608
     Export.CREDITS: text(f"""
         SELECT e.id, e.customer_id, e.currency, e.kind, e.amount, e.invoice_id,
-            'INV-' || lpad(CAST(i.number AS text), greatest(8, length(CAST(i.number AS text))), '0'), e.created_at
+            'INV-' || lpad(CAST(i.number AS text), greatest(8, length(CAST(i.number AS text))), '0'), e.created_at,
+            e.reason
         FROM credit_entries AS e
-        JOIN invoices AS i ON i.id = e.invoice_id
+        LEFT JOIN invoices AS i ON i.id = e.invoice_id
         WHERE {_in_span("e.created_at")}
         ORDER BY e.id
     """),  # noqa: S608

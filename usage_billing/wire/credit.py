@@ -1,7 +1,7 @@
 """How a customer's credit looks. Pure."""
 
 from usage_billing.core.limits import MAX_BIGINT
-from usage_billing.wire.kinds import Choice, Currency, Id, Identifier, Instant, Money, Whole
+from usage_billing.wire.kinds import Choice, Currency, Id, Identifier, Instant, Money, Text, Whole
 from usage_billing.wire.noun import Field, Many, Noun, One, page_of
 
 BALANCE = Noun(
@@ -21,12 +21,28 @@ CREDIT_ENTRY = Noun(
         Field("currency", Currency(), "The currency of the amount."),
         Field(
             "kind",
-            Choice("granted", "applied", "granted_undone", "applied_undone"),
-            "Granted by a negative invoice, applied to another one, or the undoing of either.",
+            Choice("granted", "applied", "granted_undone", "applied_undone", "by_hand"),
+            "Granted by a negative invoice, applied to another one, the undoing of either, or given by hand.",
         ),
         Field("amount", Money(), "The change: positive adds to the credit."),
-        Field("invoiceId", Id(), "The invoice that granted it or that it was applied to."),
+        Field(
+            "invoiceId",
+            Id(),
+            "The invoice that granted it or that it was applied to; null for credit by hand.",
+            nullable=True,
+        ),
         Field("createdAt", Instant(), "When it was made."),
+        Field("reason", Text(), "Why it was given by hand; null for credit of invoices.", nullable=True),
+    ),
+)
+
+GIVEN_CREDIT = Noun(
+    "GivenCredit",
+    "Credit that was given by hand.",
+    (
+        Field("id", Whole(maximum=MAX_BIGINT), "The number of its entry."),
+        Field("currency", Currency(), "The currency of the balance."),
+        Field("balance", Money(), "What the customer has in hand now."),
     ),
 )
 
