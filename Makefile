@@ -4,6 +4,9 @@ PYTHON_IN := .venv/bin/python
 TEST := $(PYTHON_IN) -m pytest
 ARGS ?=
 
+# Tests start some hundred processes of ours: Python keeps what it compiled, even where the environment says otherwise.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check test-faults test-rabbitmq test-pooler bench browser gateway lock clean environment test-environment
 

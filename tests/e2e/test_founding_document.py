@@ -1,4 +1,6 @@
-"""The founding document on a running stack: its example unchanged, and every door through which billing starts."""
+"""The founding document on a running stack: its example unchanged, every door through which billing starts, and what
+another terminal finds.
+"""
 
 import hashlib
 import json
@@ -20,7 +22,7 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from tests.e2e.test_up import OURS, REPOSITORY, Up
+from tests.e2e.test_up import OURS, REPOSITORY, Up, processes_of
 from tests.support.processes import wait_until
 from tests.support.programs import cannot
 from usage_billing.embedded.ports import LOOPBACK, free_port
@@ -33,6 +35,7 @@ EXAMPLE = HERE / "founding_example.js"
 EXAMPLE_SHA256 = "a6a4d14fd6c990a441bcb08c5945b1c237bd9e0ad75188c1e58b45e78fcb7088"
 ASSESSMENTS = 53
 SECONDS = 60
+POLL_SECONDS = 0.2  # each look is an answer of the API
 
 
 class Running:
@@ -69,6 +72,10 @@ class Running:
         done = self._run(*command, environment=self.environment)
         assert done.returncode == 0, done.stderr
 
+    def wait_until(self, condition: Callable[[], bool], seconds: float = SECONDS) -> None:
+        """Until the API answers so."""
+        wait_until(condition, seconds, why=lambda: json.dumps(self.runs()) + self.up.text[-5000:], every=POLL_SECONDS)
+
     def used(self, subscription: str, usage_type: str) -> str:
         """How much of a type is in the books this month."""
         found = self.http("GET", f"/api/usage/subscription/{subscription}")
@@ -76,9 +83,7 @@ class Running:
 
     def wait_until_used(self, subscription: str, usage_type: str, quantity: int) -> None:
         """Until workers have recorded it."""
-        wait_until(
-            lambda: self.used(subscription, usage_type) == str(quantity), SECONDS, why=lambda: self.up.text[-5000:]
-        )
+        self.wait_until(lambda: self.used(subscription, usage_type) == str(quantity))
 
     def runs(self) -> list[dict[str, Any]]:
         """The logbook."""
@@ -92,7 +97,7 @@ class Running:
             runs = self.runs()
             return len(runs) > since and all(run["status"] == "completed" for run in runs)
 
-        wait_until(quiet, SECONDS, why=lambda: json.dumps(self.runs()) + self.up.text[-5000:])
+        self.wait_until(quiet)
 
     def invoices(self, subscription: str) -> list[dict[str, Any]]:
         """Whole, with their items."""
@@ -287,11 +292,7 @@ def _succeed(done: subprocess.CompletedProcess[str]) -> None:
 
 def test_beat_bills_by_itself(stack: Running, subscription: str) -> None:
     stack.http("POST", "/api/usage/record", recording(subscription, quantity=ASSESSMENTS), key="INTERNAL_API_KEY")
-    wait_until(
-        lambda: [invoice["total"] for invoice in stack.invoices(subscription)] == ["30.00"],
-        SECONDS * 2,
-        why=lambda: json.dumps(stack.runs()) + stack.up.text[-5000:],
-    )
+    stack.wait_until(lambda: [invoice["total"] for invoice in stack.invoices(subscription)] == ["30.00"], SECONDS * 2)
 
 
 @pytest.mark.parametrize("door", ["celery", "flower"])
@@ -307,10 +308,9 @@ def test_an_admin_who_starts_the_daily_task_by_hand_bills_what_is_new(
             stack.celery_call("billing.run_daily")
         else:
             stack.flower("/api/task/async-apply/billing.run_daily", {"args": []})
-        wait_until(
+        stack.wait_until(
             lambda total=total: [i["total"] for i in stack.invoices(subscription)] == [total],  # type: ignore[misc]
             15,  # less than a minute: beat would bill it too
-            why=lambda: json.dumps(stack.runs()) + stack.up.text[-5000:],
         )
         if quantity == ASSESSMENTS:
             stack.http("POST", "/api/usage/record", recording(subscription), key="INTERNAL_API_KEY")
@@ -322,7 +322,7 @@ def test_a_worker_settles_credit(stack: Running, subscription: str) -> None:
     def bill(**asked: object) -> dict[str, Any]:
         run = stack.http("POST", "/api/usage/process-billing", asked, key="INTERNAL_API_KEY")["runId"]
         path = f"/api/billing-runs/{run}"
-        wait_until(lambda: stack.http("GET", path)["status"] == "completed", SECONDS, why=lambda: stack.up.text[-5000:])
+        stack.wait_until(lambda: stack.http("GET", path)["status"] == "completed")
         found: dict[str, Any] = stack.http("GET", path)
         return found
 
@@ -330,7 +330,7 @@ def test_a_worker_settles_credit(stack: Running, subscription: str) -> None:
     late = {**recording(subscription, quantity=60), "timestamp": (now - timedelta(days=70)).isoformat()}
     taken = stack.http("POST", "/api/usage/record", late, key="INTERNAL_API_KEY")["id"]
     path = f"/api/usage/records/{taken}"
-    wait_until(lambda: stack.http("GET", path)["status"] == "recorded", SECONDS, why=lambda: stack.up.text[-5000:])
+    stack.wait_until(lambda: stack.http("GET", path)["status"] == "recorded")
     bill()
     assert [invoice["total"] for invoice in stack.invoices(subscription)] == ["100.00"]
     stack.http("POST", f"{path}/void", {"reason": "test"})
@@ -346,10 +346,26 @@ def test_an_admin_hands_one_recording_to_a_worker_by_name(stack: Running, subscr
     stack.wait_until_used(subscription, "analysis", 25)
 
 
-def test_flower_refuses_who_has_no_password(stack: Running) -> None:
+def test_flower_is_on_the_loopback_behind_a_password(stack: Running) -> None:
+    assert stack.flower_url.startswith(f"http://{LOOPBACK}:")
     with pytest.raises(urllib.error.HTTPError) as caught:
         stack.flower("/api/task/async-apply/billing.run_daily", {"args": []}, password="guessed")
     assert caught.value.code == 401
+    password = stack.secrets["FLOWER_PASSWORD"]
+    assert not any(password in name for name in processes_of(stack.up.folder).values())
+
+
+def test_a_second_up_on_the_same_home_is_refused_in_one_line(stack: Running) -> None:
+    status, said = Up(stack.up.folder, "--port", str(free_port())).result()
+    assert status == 2
+    assert re.fullmatch(r"usage-billing: `usage-billing up` already runs on .* \(process \d+\): stop it, .*", said)
+    assert stack.up.process.poll() is None
+
+
+def test_another_terminal_finds_the_running_stack(stack: Running) -> None:
+    done = stack.cli("plans", "list", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "business" in done.stdout
 
 
 def test_the_books_agree_with_the_usage_in_the_end(stack: Running) -> None:

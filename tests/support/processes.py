@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20, *, why: Callable[[], str] = str) -> None:
-    """Fail, with ``why``, when it does not come to pass in time."""
+def wait_until(
+    condition: Callable[[], bool], seconds: float = 20, *, why: Callable[[], str] = str, every: float = 0.05
+) -> None:
+    """Look ``every`` so many seconds; fail, with ``why``, when it does not come to pass in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, why() or "it did not come to pass"
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def gone(pid: int) -> bool:

@@ -45,4 +45,4 @@ def until(condition: Callable[[], object], *, seconds: float = 90) -> None:
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.02)
+        time.sleep(0.05)
