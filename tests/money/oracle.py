@@ -6,6 +6,7 @@ instant at which anything changes, and looks at every event for each span in bet
 
 from bisect import bisect_right
 from calendar import monthrange
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -104,10 +105,22 @@ class Agreement:
     number: int = 0
     day: int = 1
     divided: set[datetime] = field(default_factory=set)
+    known: dict[Any, Any] | None = None
+    """What was worked out already, while nothing changes."""
 
     @property
     def changes(self) -> list[tuple[datetime, Plan | None, bool]]:
         """What it is on from when on: plan, pause and end taken together, where that changes anything."""
+        return self._once("changes", self._changes)
+
+    def _once(self, what: Any, work: Callable[[], Any]) -> Any:
+        if self.known is None:
+            return work()
+        if what not in self.known:
+            self.known[what] = work()
+        return self.known[what]
+
+    def _changes(self) -> list[tuple[datetime, Plan | None, bool]]:
         found: list[tuple[datetime, Plan | None, bool]] = []
         for at in sorted({*self.plans, *self.pauses, *([self.ended] if self.ended else [])}):
             if self.ended is not None and at >= self.ended:
@@ -152,8 +165,18 @@ class Agreement:
         )
         return found[max(0, bisect_right(found, min(self.started, until)) - 2) : bisect_right(found, until) + 1]
 
-    def spans(self, until: datetime, versions: list[Version] | None = None, type: str = "") -> list[Span]:
-        """Every span that begins by ``until``, for a usage type or the base fee with its ``versions``."""
+    def spans(
+        self,
+        until: datetime,
+        versions: list[Version] | None = None,
+        type: str = "",
+        *,
+        opened: datetime | None = None,
+    ) -> list[Span]:
+        """Every span that begins by ``until``, for a usage type or the base fee with its ``versions``.
+
+        With ``opened`` only those of periods that begin by then.
+        """
         found: list[Span] = []
         for index, (begins, plan, paused) in enumerate(self.changes):
             if plan is None or paused or begins > until:
@@ -162,7 +185,7 @@ class Agreement:
             edges = self.boundaries(plan, max(until, begins))
             for start, end in pairwise(edges):
                 first, last = max(start, begins), end if ends is None else min(end, ends)
-                if first < last and first <= until:
+                if first < last and first <= until and (opened is None or start <= opened):
                     whole = Span(first, last, plan, (start, end))
                     found += [whole] if versions is None else self._cut(whole, versions, type)
         return [span for span in found if span.start <= until]
@@ -209,6 +232,10 @@ class Agreement:
 
     def begins(self, version: Version) -> datetime | None:
         """From when a version holds for this subscription, walking its periods and its plans."""
+        begun: datetime | None = self._once(id(version), lambda: self._begins(version))
+        return begun
+
+    def _begins(self, version: Version) -> datetime | None:
         if isinstance(version.how, datetime):
             return version.how
         if version.how == "start" or (version.first and version.own is None and self.number > version.number):
@@ -244,8 +271,8 @@ class Agreement:
         version = self.quota(span, versions, FEE, span.start)
         whole = Fraction(0) if version is None else Fraction(version.price["baseFee"] or 0)
         if span.plan.proration == "none":
-            earlier = [s for s in self.spans(span.start) if s.start < span.start]
-            again = any(s.plan == span.plan and s.period == span.period for s in earlier)
+            beside = self._once(span.period, lambda: [s for s in self.spans(span.period[1]) if s.period == span.period])
+            again = any(s.plan == span.plan and s.start < span.start for s in beside)
             return Fraction(0) if again else half_up(whole, 2)
         first, last = self._share(span.start, span, span.plan), self._share(span.end, span, span.plan)
         if not span.plan.edges and span.end == self.ended:
@@ -266,11 +293,18 @@ class Agreement:
 
     def dues(self, versions: list[Version], types: list[str], until: datetime) -> dict[Key, Fraction]:
         """What is due, zeros left out."""
+        self.known = {}
+        try:
+            return self._dues(versions, types, until)
+        finally:
+            self.known = None
+
+    def _dues(self, versions: list[Version], types: list[str], until: datetime) -> dict[Key, Fraction]:
         found = {(self.id, FEE, span.start): self.fee(span, versions) for span in self.spans(until, versions, FEE)}
         horizon = max((span.period[1] for span in self.spans(until)), default=until)
         for type in types:
             # All that is agreed counts for how a period is divided, also what is yet to come in it.
-            spans = self.spans(horizon, versions, type)
+            spans = self.spans(horizon, versions, type, opened=until)
             for period in {span.period for span in spans if span.start <= until}:
                 segments = [span for span in spans if span.period == period]
                 for span, amount in zip(segments, self._usage(segments, versions, type), strict=True):

@@ -1,7 +1,8 @@
-"""Spans of time that may be open on either side. Pure."""
+"""Spans of time: some are open on either side, some are where usage lies. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,3 +15,11 @@ class Span:
 
 ALWAYS = Span(start=None, end=None)
 """Open on both sides."""
+
+
+class Used(NamedTuple):
+    """When the segment of a summary begins, and when the first and the last recording occurred that count in it."""
+
+    period_start: datetime
+    first: datetime
+    last: datetime

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, select, text, true
 from sqlalchemy.orm import Session
 
 from usage_billing.core.instants import INSTANT
+from usage_billing.core.spans import Used
 from usage_billing.db.rows import read_rows
 from usage_billing.metering.models import Usage, UsageVoid
 
@@ -83,14 +84,6 @@ def counting_of(session: Session, summary_ids: Collection[int]) -> Iterator[tupl
     statement = select(Usage.occurred_at, Usage.quantity).where(Usage.summary_id.in_(summary_ids), ~voided)
     for row in session.execute(statement.order_by(Usage.summary_id, Usage.ordinal)):
         yield row.occurred_at, row.quantity
-
-
-class Used(NamedTuple):
-    """When a summary begins, and when the first and the last of its recordings that count occurred."""
-
-    period_start: datetime
-    first: datetime
-    last: datetime
 
 
 def used_after(session: Session, subscription_id: str, usage_type_id: str, *, since: datetime) -> list[Used]:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.catalog.models import Plan, UsageQuota
+from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.catalog.queries import get_named, quotas_of
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.choices import Effective
@@ -15,10 +16,13 @@ from usage_billing.core.decimals import plain
 from usage_billing.core.errors import Conflict
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.core.money import money_text
+from usage_billing.core.spans import Used
+from usage_billing.db.locks import lock_folds
 from usage_billing.flows.administration.dearer import Alter, dearer_by
 from usage_billing.flows.administration.effect import Scope, check_nothing_is_divided
 from usage_billing.metering.settling import reopen_for_quota, reopen_from
-from usage_billing.metering.voids import Used, used_after
+from usage_billing.metering.voids import used_after
+from usage_billing.meters.counted_in import folded_after
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.price import has_minimum
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
@@ -40,12 +44,14 @@ def check_undivided(session: Session, scope: Scope, *, at: datetime, repriced: b
     """Raises Conflict where ``at`` lies within a segment and usage of the segment lies after it.
 
     That is ``would_reprice``, with the sum, where the usage would become dearer and that is not said to be meant; or
-    else ``usage_later``, for recordings stay in the segment that they were counted in.
+    else ``usage_later``, for recordings stay in the segment that they were counted in. Of a meter it is always the
+    latter: what a part of its segment would cost is not known.
     """
     try:
         check_nothing_is_divided(session, scope, at=at)
     except Conflict as divided:
-        more = Decimal(0) if repriced else dearer_by(session, scope, since=at, alter=alter, cut=at)
+        told = not repriced and not _is_meter(session, scope.usage_type)
+        more = dearer_by(session, scope, since=at, alter=alter, cut=at) if told else Decimal(0)
         if not more:
             raise
         amount = _money(session, scope, more)
@@ -61,7 +67,8 @@ def check_stays_counted(session: Session, owner: str, usage_type: str, *, since:
     contract = contracts_by_id(session, [owner])[0]
     plans = {term.plan_id for term in contract.timeline.terms}
     book = quotas_of(session, plans, subscription_ids=[owner])
-    for used in used_after(session, owner, usage_type, since=since):
+    looked_at = (find(session, owner, usage_type, since=since) for find in (used_after, folded_after))
+    for used in chain.from_iterable(looked_at):
         was, then = (
             agreed_period(contract.timeline, quotas, owner, usage_type, used.first) for quotas in (book, alter(book))
         )
@@ -91,6 +98,21 @@ def check_ends_fit(
 
     for usage_type in sorted({quota.usage_type_id for quota in own}):
         check_stays_counted(session, owner, usage_type, since=until, alter=alter)
+
+
+def keep_from_folding(session: Session, usage_type: str) -> None:
+    """For a meter: wait until no background fold is under way, and keep new ones off until the transaction ends.
+
+    A fold goes by the terms that it read. So what ``check_stays_counted`` finds is all there is. It comes before every
+    other lock.
+    """
+    if _is_meter(session, usage_type):
+        lock_folds(session)
+
+
+def _is_meter(session: Session, usage_type: str | None) -> bool:
+    found = None if usage_type is None else session.get(UsageType, usage_type)
+    return found is not None and found.of is not None
 
 
 def _holds(agreed: AgreedPeriod | None, used: Used) -> bool:
