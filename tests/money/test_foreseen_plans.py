@@ -1,5 +1,6 @@
 """What a rehearsal of a change of a plan says is what comes, and nothing but the rehearsal is stored."""
 
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,8 +20,9 @@ from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import Conflict
 from usage_billing.core.instants import read_instant
 from usage_billing.db.session import transaction
-from usage_billing.flows.administration import plan_quotas, plan_versions
+from usage_billing.flows.administration import held_change, plan_quotas, plan_versions
 from usage_billing.flows.administration.agree import Precaution
+from usage_billing.flows.billing import reckoned_ahead
 
 NOW = day(11)
 SOON = NOW + timedelta(minutes=1)
@@ -192,6 +194,78 @@ def test_a_change_that_would_do_something_else_is_refused(few: House, alter: Any
     else:
         make(few, new, digest=run.digest)
         assert everything(few.engine) != before
+
+
+@pytest.mark.parametrize("when", ["meanwhile", "last"])
+@pytest.mark.parametrize(("name", "refused"), [("s1", False), ("s2", True)])
+def test_what_is_recorded_while_a_change_is_compared_is_compared_too(
+    few: House, monkeypatch: pytest.MonkeyPatch, when: str, name: str, *, refused: bool
+) -> None:
+    """Recordings do not wait for the comparison; what one changes is reckoned anew, and nothing else."""
+    new, looked = quota("100", DOLLAR, "period"), list[list[str]]()
+    run = rehearse(few, new)
+    reckon, lock = reckoned_ahead.foresee_plan, plan_quotas.lock_shards
+
+    def reckon_beside(session: Any, change: Any, ids: Any, **more: Any) -> Any:
+        found = reckon(session, change, ids, **more)
+        looked.append(list(ids))
+        if when == "meanwhile" and len(looked) == 1:
+            few.use(1, at=day(10), name=name)
+        return found
+
+    def lock_beside(*shards: Any) -> Any:
+        if when == "last":
+            few.use(1, at=day(10), name=name)
+        return lock(*shards)
+
+    monkeypatch.setattr(reckoned_ahead, "foresee_plan", reckon_beside)
+    monkeypatch.setattr(plan_quotas, "lock_shards", lock_beside)
+    with pytest.raises(Conflict) if refused else nullcontext():
+        make(few, new, digest=run.digest)
+    assert looked == [["s1", "s2", "s3"], [name]]
+    assert scalars(few.engine, "SELECT count(*) FROM usage_quotas") == [1 if refused else 2]
+
+
+def test_a_plan_that_moves_faster_than_it_is_compared_is_refused(few: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = quota("100", DOLLAR, "period")
+    run = rehearse(few, new)
+    monkeypatch.setattr(held_change, "AT_A_TIME", 0)
+    lock = plan_quotas.lock_shards
+
+    def lock_beside(*shards: Any) -> Any:
+        few.use(1, at=day(10), name="s1")
+        return lock(*shards)
+
+    monkeypatch.setattr(plan_quotas, "lock_shards", lock_beside)
+    with pytest.raises(Conflict) as refused:
+        make(few, new, digest=run.digest)
+    assert refused.value.code == "digest_changed"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE plans SET name = 'b' WHERE id = 'a'",
+        "UPDATE usage_quotas SET ended_at = NULL",
+        "UPDATE subscription_terms SET paused = paused",
+        "UPDATE usage_summaries SET to_rate = to_rate",
+        "UPDATE invoices SET total = total WHERE status = 'draft'",
+        "UPDATE usage_invoice_items SET amount = amount",
+        "UPDATE fee_charges SET to_charge = to_charge",
+        "UPDATE subscriptions SET version = version",
+    ],
+)
+def test_whatever_is_written_that_is_reckoned_with_has_it_reckoned_anew(few: House, statement: str) -> None:
+    few.version("a", "5", at=day(5), effective="now")
+    few.bill(day(6))
+    with transaction(few.engine) as session:
+        version, _ = plan_quotas._next_version(session, quota("9", DOLLAR, None), now=NOW, lock=False)
+        change = plan_quotas._change(session, version, now=NOW)
+        ahead = reckoned_ahead.reckon_ahead(session, change, now=NOW, adjust_within=timedelta(days=31))
+        assert ahead.moved(session) == []
+        with few.engine.begin() as other:
+            other.execute(text(statement))
+        assert ahead.moved(session) != []
 
 
 def test_what_a_plan_refuses_its_rehearsal_refuses(few: House) -> None:

@@ -6,16 +6,39 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import Conflict
 from usage_billing.flows.administration.agree import Precaution
-from usage_billing.flows.billing.foresee_plan import foresee_whole_plan
-from usage_billing.flows.billing.plan_change import PlanChange
+from usage_billing.flows.billing.plan_change import AT_A_TIME, PlanChange
+from usage_billing.flows.billing.reckoned_ahead import ReckonedAhead, reckon_ahead
 
 
-def check_digest(session: Session, change: PlanChange, precaution: Precaution, *, now: datetime) -> None:
+def reckon_expected(session: Session, change: PlanChange, precaution: Precaution, *, now: datetime) -> ReckonedAhead:
+    """What ``change`` would do to every subscription of the plan, before anything is locked.
+
+    That takes about as long as the rehearsal did. Raises Conflict (``digest_changed``) where it is not what was
+    expected.
+    """
+    ahead = reckon_ahead(session, change, now=now, adjust_within=precaution.adjust_within)
+    _compare(ahead, precaution)
+    return ahead
+
+
+def check_digest(session: Session, change: PlanChange, ahead: ReckonedAhead, precaution: Precaution) -> None:
     """Raises Conflict (``digest_changed``) where ``change`` would not do what was expected of it.
 
-    Every subscription of the plan is reckoned, so that takes about as long as the rehearsal did.
+    All that it is reckoned from is locked. What has changed since ``ahead`` was reckoned is reckoned anew, and refused
+    where that would keep recordings waiting for long.
     """
-    outcome, _ = foresee_whole_plan(session, change, now=now, adjust_within=precaution.adjust_within)
-    if outcome.digest_text() != precaution.expected_digest:
-        message = "the change would charge something else than expected; look at it again"
-        raise Conflict(message, code="digest_changed")
+    moved = ahead.moved(session)
+    if change != ahead.change or len(moved) > AT_A_TIME:
+        raise _differs()
+    ahead.reckon(session, moved)
+    _compare(ahead, precaution)
+
+
+def _compare(ahead: ReckonedAhead, precaution: Precaution) -> None:
+    if ahead.digest_text() != precaution.expected_digest:
+        raise _differs()
+
+
+def _differs() -> Conflict:
+    message = "the change would charge something else than expected; look at it again"
+    return Conflict(message, code="digest_changed")

@@ -22,7 +22,7 @@ from usage_billing.flows.administration.effect import (
     after_the_latest,
     check_not_invoiced,
 )
-from usage_billing.flows.administration.held_change import check_digest
+from usage_billing.flows.administration.held_change import check_digest, reckon_expected
 from usage_billing.flows.administration.quota_effects import (
     check_price,
     check_undivided,
@@ -33,6 +33,7 @@ from usage_billing.flows.administration.quota_effects import (
 )
 from usage_billing.flows.billing.open_run import open_rehearsal
 from usage_billing.flows.billing.plan_change import PlanChange
+from usage_billing.flows.billing.reckoned_ahead import ReckonedAhead
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.metering.recording import SHARDS
 from usage_billing.rating.price import has_minimum
@@ -72,15 +73,19 @@ def define_for_plan(
     session: Session, new: NewQuota, *, actor: str, now: datetime, precaution: Precaution = PLAIN
 ) -> DefinedQuota:
     """Store a version of a plan's quota; raises as ``define_quota`` does."""
-    if new.effective == Effective.NOW or isinstance(new.effective, datetime) or precaution.expected_digest is not None:
+    ahead: ReckonedAhead | None = None
+    if precaution.expected_digest is not None:
+        foreseen, _ = _next_version(session, new, now=now, lock=False)
+        ahead = reckon_expected(session, _change(session, foreseen, now=now), precaution, now=now)
+    if new.effective == Effective.NOW or isinstance(new.effective, datetime) or ahead is not None:
         # It may cut a period. While the shards are locked no worker records on either side of the cut, nor while what
         # it would charge is compared with what was expected.
         lock_shards(session, range(SHARDS))
     if has_minimum(new.price):
         lock_to_open(session, plan_id=new.plan_id)
     quota, since = _next_version(session, new, now=now, lock=True)
-    if precaution.expected_digest is not None:
-        check_digest(session, _change(session, quota, now=now), precaution, now=now)
+    if ahead is not None:
+        check_digest(session, _change(session, quota, now=now), ahead, precaution)
     service.store_quota_version(session, new, quota)
     reckon_quota_anew(session, quota, since=since)
     note_quota(session, quota, action="quota.defined", actor=actor, now=now)

@@ -26,9 +26,10 @@ from usage_billing.core.money import money_text
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.administration.agree import PLAIN, Precaution
 from usage_billing.flows.administration.effect import EVER, Scope, check_not_invoiced
-from usage_billing.flows.administration.held_change import check_digest
+from usage_billing.flows.administration.held_change import check_digest, reckon_expected
 from usage_billing.flows.billing.open_run import open_rehearsal
 from usage_billing.flows.billing.plan_change import PlanChange
+from usage_billing.flows.billing.reckoned_ahead import ReckonedAhead
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.metering.recording import SHARDS
 from usage_billing.rating.currency import minor_unit
@@ -64,13 +65,16 @@ def define_plan_version(
     what was expected (``digest_changed``).
     """
     get_named(session, Plan, new.plan_id)
+    ahead: ReckonedAhead | None = None
     if precaution.expected_digest is not None:
+        foreseen, _ = _next_version(session, new, now=now, lock=False)
+        ahead = reckon_expected(session, _change(session, foreseen, now=now), precaution, now=now)
         # While what it would charge is compared with what was expected no worker records.
         lock_shards(session, range(SHARDS))
     lock_to_open(session, plan_id=new.plan_id)
     version, since = _next_version(session, new, now=now, lock=True)
-    if precaution.expected_digest is not None:
-        check_digest(session, _change(session, version, now=now), precaution, now=now)
+    if ahead is not None:
+        check_digest(session, _change(session, version, now=now), ahead, precaution)
     store_plan_version(session, version)
     open_again(session, plan_id=new.plan_id, subscription_id=None, since=since)
     _note(session, version, actor=actor, now=now)

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from usage_billing.billing_runs.foreseen import ForeseenChange
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice, SlicePhase
 from usage_billing.billing_runs.pins import add_pins
 from usage_billing.billing_runs.queries import count_slices, get_run
@@ -26,10 +25,9 @@ from usage_billing.db.clock import database_now
 from usage_billing.db.session import read_only, rolled_back, transaction
 from usage_billing.db.words import plain_words
 from usage_billing.flows.billing.bill_slice import ITS_OWN_FAULT, SliceWork, Windows, bill_apart, bill_together
-from usage_billing.flows.billing.foresee_plan import foresee_plan
+from usage_billing.flows.billing.foresee_plan import FoundOfPlan, foresee_plan
 from usage_billing.flows.billing.held_run import DigestChanged, check_outcome, give_up
 from usage_billing.flows.billing.plan_change import PlanChange
-from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import (
     Next,
     claim_slice,
@@ -146,7 +144,8 @@ def _do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, wi
         work, bill = _work_of(run, part, windows), bill_apart if apart else bill_together
         foreseen = None
         if run.plan_change is not None:
-            outcome, foreseen = _foresee_slice(engine, run, PlanChange.from_json(run.plan_change), ids, windows)
+            found = _foresee_slice(engine, run, PlanChange.from_json(run.plan_change), ids, windows)
+            outcome, foreseen = found.outcome, found.foreseen
         elif run.dry_run:
             with rolled_back(engine) as rehearsal:
                 find_by_index(rehearsal)
@@ -163,7 +162,7 @@ def _do_slice(engine: Engine, run_id: UUID, phase: SlicePhase, position: int, wi
 
 def _foresee_slice(
     engine: Engine, run: BillingRun, change: PlanChange, ids: Sequence[str], windows: Windows
-) -> tuple[SliceOutcome, ForeseenChange]:
+) -> FoundOfPlan:
     with read_only(engine) as session:
         find_by_index(session)
         plan_anew(session)

@@ -13,7 +13,8 @@ from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.money import money_text
 from usage_billing.rating.currency import minor_unit
 
-_MODULUS = 1 << 256
+DIGESTS = 1 << 256
+"""How many digests there are: their sum is taken modulo this."""
 _NOTHING = Decimal(0)
 
 
@@ -48,7 +49,7 @@ class SliceOutcome:
         self._hash("final", subscription, kind, as_text(closes_at), plain(total), currency)
 
     def _hash(self, *line: str) -> None:
-        self.digest = (self.digest + int.from_bytes(sha256("|".join(line).encode()).digest())) % _MODULUS
+        self.digest = (self.digest + int.from_bytes(sha256("|".join(line).encode()).digest())) % DIGESTS
 
     def merge(self, other: "SliceOutcome") -> None:
         """Add what another slice did."""
@@ -58,7 +59,7 @@ class SliceOutcome:
         self.finalized += other.finalized
         for currency, amount in other.amounts.items():
             self.amounts[currency] = EXACT.add(self.amounts.get(currency, _NOTHING), amount)
-        self.digest = (self.digest + other.digest) % _MODULUS
+        self.digest = (self.digest + other.digest) % DIGESTS
         self.warnings += other.warnings
         self.added += other.added
         self.rated += other.rated
