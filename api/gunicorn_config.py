@@ -37,6 +37,10 @@ from usage_billing.settings import settings_of_service
 _settings = settings_of_service()
 try:
     check_public_key(_settings.jwt_public_key)
+    _settings.require_secret()
+    _settings.require_database()
+    if _settings.inbox == "redis":
+        _settings.require_redis()
     make_folder()
 except ConfigurationError as error:
     raise SystemExit(f"usage-billing: {error.message}") from None

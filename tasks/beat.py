@@ -6,7 +6,6 @@ of the schedule may run twice.
 
 import logging
 import socket
-import time
 from contextlib import suppress
 from datetime import datetime
 from types import SimpleNamespace
@@ -64,15 +63,11 @@ class RedisScheduler(RedBeatScheduler):  # type: ignore[misc]
         super().__init__(app, **options)
 
     def setup_schedule(self) -> None:
-        """Write the schedule into Redis, as soon as that answers."""
-        while True:
-            try:
-                super().setup_schedule()
-            except RedisError as error:
-                _log.warning("beat waits for Redis: %s", error)
-                time.sleep(_PAUSE_SECONDS)
-            else:
-                return
+        """Write nothing yet: a tick does that, once this beat has the lock.
+
+        Celery calls this when it makes the scheduler, and again for a signal that comes meanwhile. To wait here for a
+        Redis that is away would keep beat from ending.
+        """
 
     def tick(self, *args: Any, **options: Any) -> Any:
         """Send what is due; returns after how many seconds to tick again. First get the lock, if it was lost."""

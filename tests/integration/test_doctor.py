@@ -134,10 +134,11 @@ def test_a_schema_that_is_not_the_present_one(doctor: Cli, program: Cli, databas
     assert "not_migrated" not in findings(doctor(DATABASE_URL=url))
 
 
-def test_wrong_settings_are_a_finding(doctor: Cli) -> None:
-    answer = doctor(USAGE_BILLING_MAX_BATCH="lots")
+@pytest.mark.parametrize("variable", ["USAGE_BILLING_MAX_BATCH", "USAGE_BILLING_SCHEDULE"])
+def test_wrong_settings_are_a_finding(doctor: Cli, variable: str) -> None:
+    answer = doctor(**{variable: "lots"})
     assert answer.code == 4
-    assert "USAGE_BILLING_MAX_BATCH" in findings(answer)["settings_invalid"]["message"]
+    assert variable in findings(answer)["settings_invalid"]["message"]
 
 
 # Authentication failures when calling APIs

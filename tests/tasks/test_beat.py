@@ -1,5 +1,6 @@
 """A real beat: it outlives restarts of Redis, needs no Redis and no folder, shows that it ticks, and misses no tick."""
 
+import json
 import os
 import signal
 import subprocess
@@ -84,6 +85,30 @@ def test_two_beats_outlive_restarts_of_redis(engine: Engine, tmp_path: Path, dur
     finally:
         server.stop()
         server.discard()
+
+
+def test_a_beat_that_waits_for_redis_can_be_ended_and_ticks_once_it_answers(engine: Engine, tmp_path: Path) -> None:
+    server = EmbeddedRedis(tmp_path / "redis", durable=False)
+    server.start()
+    url = server.url()
+    server.stop()
+    logs = tmp_path / "logs"
+    try:
+        with beats(2, tmp_path, REDIS_URL=url, CELERY_BROKER_URL="", USAGE_BILLING_LOGS=str(logs)) as (one, other):
+            until(lambda: told(logs, "Redis does not answer") == {one.process.pid, other.process.pid})
+            assert one.end() == 0
+            server.start()
+            until(lambda: sent(url, "usage.sweep"))
+            assert other.end() == 0
+    finally:
+        server.stop()
+        server.discard()
+
+
+def told(logs: Path, words: str) -> set[int]:
+    """The processes that logged a line with these words."""
+    lines = [json.loads(line) for file in logs.glob("*.log") for line in file.read_text().splitlines()]
+    return {line["pid"] for line in lines if words in line["message"]}
 
 
 def test_a_beat_without_redis_needs_no_folder_and_looks_for_a_missed_tick(

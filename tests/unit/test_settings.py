@@ -124,11 +124,28 @@ SERVICES = [
 def test_a_service_with_a_wrong_setting_ends_with_one_line(
     tmp_path: Path, program: str, arguments: tuple[str, ...], variable: str
 ) -> None:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), variable: "lots"}
+    status, said = _started(tmp_path, program, *arguments, **{variable: "lots"})
+    assert status != 0
+    assert said.startswith(f"usage-billing: {variable} must be")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [("celery", ("--quiet", "-A", "tasks.celery", "worker", "-P", "solo")), ("gunicorn", SERVICES[1][1])],
+)
+def test_a_service_without_a_database_does_not_start(tmp_path: Path, program: str, arguments: tuple[str, ...]) -> None:
+    given = {"REDIS_URL": "redis://127.0.0.1:1/0", "USAGE_BILLING_SECRET": "x" * 32}
+    status, said = _started(tmp_path, program, *arguments, **given)
+    assert status != 0
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("usage-billing")
+    assert ": DATABASE_URL is not set: give postgresql://" in said.splitlines()[-1]
+
+
+def _started(folder: Path, program: str, *arguments: str, **variables: str) -> tuple[int, str]:
+    """The exit status of a service with these variables alone, and what it says."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), **variables}
     command = [sys.executable, "-m", program, *arguments]
-    done = subprocess.run(
-        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode != 0
-    assert done.stderr.startswith(f"usage-billing: {variable} must be")
-    assert done.stderr.count("\n") == 1
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stderr
