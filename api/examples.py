@@ -54,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "address": {"line1": "Hauptstr. 1", "postalCode": "10115", "city": "Berlin", "country": "DE"},
         "iban": "DE89370400440532013000",
     },
+    "say_rate": {"country": "DE", "category": "S", "rate": "19", "effectiveFrom": "2021-01-01"},
     "create_plan": {"id": "gold", "name": "Gold", "currency": "USD", "interval": "month", "baseFee": "99.00"},
     "change_plan": {"name": "Business Plus"},
     "create_usage_type": {"id": "page", "unitName": "pages"},

@@ -19,6 +19,7 @@ from usage_billing.meters.models import Meter, MeterBucket, MeterDefinition, Met
 from usage_billing.outbox.models import OutboxMessage
 from usage_billing.processes.models import Heartbeat, WorkCounter
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
+from usage_billing.taxes.models import TaxRate
 
 __all__ = [
     "AdminRequest",
@@ -50,6 +51,7 @@ __all__ = [
     "Subscription",
     "SubscriptionChange",
     "SubscriptionTerm",
+    "TaxRate",
     "Usage",
     "UsageDuplicate",
     "UsageInvoiceItem",

@@ -6,7 +6,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import REQUIRED, CodedText, OneFieldSchema, ValueSchema
+from api.schemas.base import REQUIRED, ChangesSchema, CodedText, ValueSchema
 from api.schemas.fields import Amount, Choice, CurrencyCode, Flag, Identifier, NewIdentifier, Text, Whole
 from api.schemas.moments import EffectiveMoment
 from api.schemas.paging import PageQuery
@@ -19,6 +19,8 @@ from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE, plain
 from usage_billing.core.limits import MAX_COUNT, MAX_UNIT_NAME
+from usage_billing.flows.administration.manage_catalog import PlanChanges
+from usage_billing.rating.tax.categories import TaxCategory
 
 
 class NewPlanSchema(ValueSchema):
@@ -27,7 +29,8 @@ class NewPlanSchema(ValueSchema):
     ``proration`` says how allowance and base fee are divided when something changes in mid-period: by exact
     ``time``, by local ``days``, or ``none``. ``prorateStartAndEnd`` divides the subscription's own first period, and
     the last fee, as well. What was free stays free where the plan is left, unless ``onDowngrade`` is ``charge``: then
-    what the new allowance does not cover is charged. An invoice is to be paid within ``paymentDays``.
+    what the new allowance does not cover is charged. An invoice is to be paid within ``paymentDays``. The base fee is
+    taxed by ``taxCategory``: a category of EN 16931, or AA for a lower rate.
     """
 
     builds = NewPlan
@@ -43,6 +46,7 @@ class NewPlanSchema(ValueSchema):
     prorates_edges = Flag(data_key="prorateStartAndEnd", load_default=False)
     on_downgrade = Choice(*OnDowngrade, load_default=OnDowngrade.KEEP)
     payment_days = Whole(maximum=MAX_COUNT, load_default=30)
+    tax_category = Choice(*TaxCategory, load_default=TaxCategory.STANDARD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +78,16 @@ class NewPlanVersionSchema(RehearsableSchema, ValueSchema):
         return careful | {"new": NewPlanVersion(plan_id="", **data)}
 
 
-class PlanChangesSchema(OneFieldSchema):
-    """What may change of a plan: its name. Currency and interval are part of what was agreed."""
+class PlanChangesSchema(ChangesSchema):
+    """What may change of a plan. Currency and interval are part of what was agreed.
 
-    name = Text(required=True)
+    ``taxCategory`` is of what becomes final from now on.
+    """
+
+    builds = PlanChanges
+
+    name = Text()
+    tax_category = Choice(*TaxCategory)
 
 
 class OwnQuotaSchema(ValueSchema):

@@ -43,6 +43,7 @@ from usage_billing.customers.service import CustomerChanges, NewCustomer
 from usage_billing.flows.administration.change_subscription import own_ends
 from usage_billing.flows.administration.decide import AskedChange, AskedSpan
 from usage_billing.flows.administration.situation import When
+from usage_billing.rating.tax.categories import MODES
 from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE, VOID
 from usage_billing.subscriptions.service import NewSubscription
@@ -63,6 +64,12 @@ class NewAddressSchema(ValueSchema):
     country = Country(required=True)
 
 
+class NewSellerTaxesSchema(Schema):
+    """How tax is reckoned: ``none``, or by ``rules``, which need the seller's ``taxId``."""
+
+    mode = Choice(*MODES, load_default=MODES[0])
+
+
 class NewSellerSchema(ValueSchema):
     """Who bills, as a whole: what it does not give the seller does not have."""
 
@@ -74,6 +81,12 @@ class NewSellerSchema(ValueSchema):
     email = Email(allow_none=True, load_default=None)
     iban = Iban(allow_none=True, load_default=None)
     registration = Text(allow_none=True, load_default=None)
+    taxes = ma.fields.Nested(NewSellerTaxesSchema, load_default=dict, error_messages=_NEEDED)
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """In the words of the domain."""
+        mode = data.pop("taxes").get("mode", MODES[0])
+        return {**data, "tax_mode": mode}
 
 
 class NewCustomerSchema(ValueSchema):
@@ -89,6 +102,7 @@ class NewCustomerSchema(ValueSchema):
     tax_id = Text(maximum=MAX_TAX_ID, allow_none=True, load_default=None)
     language = Language(allow_none=True, load_default=None)
     buyer_reference = Text(maximum=MAX_BUYER_REFERENCE, allow_none=True, load_default=None)
+    tax_exempt = Flag(load_default=False)
 
 
 class CustomerChangesSchema(ChangesSchema):
@@ -103,6 +117,7 @@ class CustomerChangesSchema(ChangesSchema):
     tax_id = Text(maximum=MAX_TAX_ID, allow_none=True)
     language = Language(allow_none=True)
     buyer_reference = Text(maximum=MAX_BUYER_REFERENCE, allow_none=True)
+    tax_exempt = Flag()
 
 
 class NewCreditSchema(ValueSchema):

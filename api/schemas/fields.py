@@ -1,6 +1,6 @@
 """Field types with one meaning each; the schemas take all of them from here."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from api.schemas.base import Field, wrong
@@ -17,13 +17,14 @@ from api.schemas.texts import (
     NewIdentifier,
     Text,
 )
-from usage_billing.core.instants import read_instant
+from usage_billing.core.instants import read_day, read_instant
 
 __all__ = [
     "Amount",
     "Choice",
     "Country",
     "CurrencyCode",
+    "Day",
     "Email",
     "Flag",
     "Iban",
@@ -68,6 +69,18 @@ class Instant(Field):
         if not self.earliest <= instant <= self.latest:
             raise wrong(f"must be between {self.earliest:%Y-%m-%d} and {self.latest:%Y-%m-%d}", "out_of_range")
         return instant.astimezone(UTC)
+
+
+class Day(Field):
+    """A day of the calendar."""
+
+    openapi = {"type": "string", "format": "date", "examples": ["2026-01-31"]}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
+        try:
+            return read_day(value if isinstance(value, str) else "")
+        except ValueError:
+            raise wrong("must be a day such as 2026-01-31", "not_a_day") from None
 
 
 class Flag(Field):

@@ -8,6 +8,7 @@ import marshmallow as ma
 from api.schemas.base import Schema
 from api.schemas.fields import (
     Choice,
+    Day,
     Email,
     Flag,
     Identifier,
@@ -83,6 +84,7 @@ _FIELDS: dict[type[kinds.Kind], Any] = {
     kinds.Either: lambda kind, **options: Choice(kind.no, kind.yes, **options),
     kinds.Words: lambda kind, **options: ma.fields.List(Choice(*kind.of.words), **options),
     kinds.Instant: _plain(Instant),
+    kinds.Day: _plain(Day),
     kinds.Quantity: _plain(Quantity),
     kinds.Money: _plain(Money),
     kinds.Id: _plain(ma.fields.UUID),

@@ -5,12 +5,13 @@ from typing import Any
 import marshmallow as ma
 
 from api.schemas.base import ChangesSchema, CodedText, Field, Schema, ValueSchema, wrong
-from api.schemas.fields import Identifier, Instant, Mapping, NewIdentifier, Text, Whole
+from api.schemas.fields import Choice, Identifier, Instant, Mapping, NewIdentifier, Text, Whole
 from usage_billing.catalog.service import NewUsageType
 from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.flows.administration.manage_meters import UsageTypeChanges
 from usage_billing.meters.asked import MeterChanges, NewMeter
 from usage_billing.meters.definition import MAX_SERIES, Function
+from usage_billing.rating.tax.categories import TaxCategory
 from usage_billing.reports.evaluations import EvaluationRequest
 
 # The expression itself says, with the place, when it is too long.
@@ -54,7 +55,8 @@ class NewUsageTypeSchema(ValueSchema):
     ``aggregation`` makes one quantity of the recordings' ``value``, an expression over metadata, or without one their
     quantities; ``unique_count`` needs one, and ``count`` takes none. ``where`` is the condition of those that count.
     ``dimensions`` tell its series apart, at most ``seriesLimit`` for a subscription and period. It counts what occurred
-    ``since``, or from now on.
+    ``since``, or from now on. Charges for it are taxed by ``taxCategory``: a category of EN 16931, or AA for a lower
+    rate.
     """
 
     builds: type[Any] = NewUsageType
@@ -68,6 +70,7 @@ class NewUsageTypeSchema(ValueSchema):
     dimensions = ma.fields.List(Dimension())
     series_limit = Whole(minimum=1, maximum=MAX_SERIES)
     since = Instant()
+    tax_category = Choice(*TaxCategory, load_default=TaxCategory.STANDARD)
 
     @ma.post_load
     def build(self, data: dict[str, Any], **_: Any) -> NewUsageType | NewMeter:
@@ -81,7 +84,7 @@ class NewUsageTypeSchema(ValueSchema):
 
 
 class UsageTypeChangesSchema(ChangesSchema):
-    """What may change of a usage type: the name of its unit; and of a meter, by a next definition, what it counts.
+    """What may change of a usage type: its unit's name and its tax category; of a meter by a next definition the rest.
 
     What is not given stays as it is; null takes ``value`` or ``where`` away. The definition holds for periods that
     begin at ``effectiveFrom`` or later, or from now on.
@@ -95,6 +98,7 @@ class UsageTypeChangesSchema(ChangesSchema):
     dimensions = ma.fields.List(Dimension())
     series_limit = Whole(minimum=1, maximum=MAX_SERIES)
     effective_from = Instant()
+    tax_category = Choice(*TaxCategory)
 
     @ma.validates_schema
     def moment_of_a_definition(self, data: dict[str, Any], **_: Any) -> None:
@@ -107,7 +111,11 @@ class UsageTypeChangesSchema(ChangesSchema):
         """The two changes."""
         given = {name: data[name] for name in _METERS if name in data}
         definition = MeterChanges(given=given, effective_from=data.get("effective_from")) if given else None
-        return {"unit_name": data.get("unit_name"), "definition": definition}
+        return {
+            "unit_name": data.get("unit_name"),
+            "tax_category": data.get("tax_category"),
+            "definition": definition,
+        }
 
 
 class EvaluationSchema(ValueSchema):

@@ -18,6 +18,7 @@ from api.views import (
     seller,
     series,
     subscriptions,
+    tax_rates,
     usage,
     usage_types,
 )
@@ -32,6 +33,7 @@ BLUEPRINTS = (
     quarantine.blp,
     customers.blp,
     seller.blp,
+    tax_rates.blp,
     plans.blp,
     usage_types.blp,
     quotas.blp,

@@ -32,6 +32,7 @@ from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.numbering import number_text
 from usage_billing.invoicing.queries import get_invoice, invoices_where, items_where
+from usage_billing.invoicing.taxing import show_taxes
 from usage_billing.reports.explain import Explanation, explain
 from usage_billing.reports.invoices import InvoiceView, invoice_view, invoice_views
 from usage_billing.wire.explanation import EXPLANATION
@@ -111,6 +112,7 @@ def list_items(query: dict[str, Any], invoice_id: UUID) -> dict[str, Any]:
             by=[UsageInvoiceItem.id],
             kind=BY_ID,
             currency=code,
+            viewed=partial(_taxed, session, invoice),
         )
         return page | {"currency": code}
 
@@ -223,6 +225,11 @@ def _some_at_a_time(session: Session, invoices: Sequence[Invoice]) -> Iterator[I
     """What is shown of these in a list. A page that is full reads the items of no further invoices."""
     for start in range(0, len(invoices), _AT_A_TIME):
         yield from invoice_views(session, invoices[start : start + _AT_A_TIME], items=MAX_ITEMS)
+
+
+def _taxed(session: Session, invoice: Invoice, items: Sequence[UsageInvoiceItem]) -> Sequence[UsageInvoiceItem]:
+    show_taxes(session, [(invoice, items)])
+    return items
 
 
 def _seen(session: Session, invoice_id: UUID, *, items: int | None = None) -> InvoiceView:

@@ -23,6 +23,7 @@ from usage_billing.catalog.service import NewPlan
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
 from usage_billing.flows.administration import manage_catalog, plan_versions
+from usage_billing.flows.administration.manage_catalog import PlanChanges
 from usage_billing.reports.plan_versions import PlanView, plan_view, plan_views, versions_of_plan
 from usage_billing.subscriptions.queries import plans_of_customer
 from usage_billing.wire.billing_run import STARTED_RUN
@@ -77,12 +78,12 @@ def show_plan(plan_id: str) -> PlanView:
 @blp.response(200, PLAN)
 @tagged
 @takes_if_match
-def change_plan(name: str, plan_id: str) -> PlanView:
-    """Rename a plan."""
+def change_plan(changes: PlanChanges, plan_id: str) -> PlanView:
+    """Rename a plan, or change how its base fee is taxed."""
     now = state().clock()
     with writing() as session:
         check_match(PLAN, lambda: plan_view(session, get_named(session, Plan, plan_id, lock=True), now=now))
-        plan = manage_catalog.change_plan(session, plan_id, name=name, actor=caller().actor, now=now)
+        plan = manage_catalog.change_plan(session, plan_id, changes, actor=caller().actor, now=now)
         return plan_view(session, plan, now=now)
 
 

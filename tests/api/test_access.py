@@ -40,6 +40,8 @@ RULES = {
     "GET /api/exports/items": "admin",
     "GET /api/exports/usage": "admin",
     "GET /api/exports/credits": "admin",
+    "GET /api/tax-rates": "admin",
+    "POST /api/tax-rates": "admin",
     "GET /api/exports/payments": "admin",
     "GET /api/exports/all": "admin",
     "GET /api/seller": "admin",

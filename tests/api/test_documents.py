@@ -19,6 +19,7 @@ from tests.api.conftest import Billed
 from tests.conftest import As, Clock, MakeToken
 from tests.integration.conftest import Cli, cli
 from tests.money.house import House, day, make_house
+from tests.money.taxed import at, buyer, taxed
 from tests.support.books import scalars
 from usage_billing.db.session import transaction
 from usage_billing.documents.models import DocumentKind
@@ -102,6 +103,38 @@ def final(billed: Billed, admin: FlaskClient, clock: Clock) -> str:
     url = f"/api/invoices/{billed.invoice_id}"
     assert admin.post(f"{url}/finalize").status_code == 200
     return url
+
+
+def test_tax_stands_in_every_document(engine: Engine, admin: FlaskClient) -> None:
+    house = taxed(engine)
+    house.use(1003, at=day(3))
+    house.bill(day(9, month=2))
+    invoice = house.ids()[0]
+    url = f"/api/invoices/{invoice}"
+    said, page = words_of(pdf_of(engine, invoice).content), admin.get(f"{url}/document").text
+    for facts in (said.replace("\u00a0", " "), page.replace('</th><th class="amount">', " ").replace("\u00a0", " ")):
+        for fact in (
+            "Without tax 110.30",
+            "Tax 19 % of 100.30 19.06",
+            "Tax 7 % of 10.00 0.70",
+            "Total 130.06",
+            "Amount due 130.06",
+        ):
+            assert fact in facts
+    assert "1,003 0.1 19 % 100.30" in said
+    items = csv.DictReader(io.StringIO(admin.get(f"{url}/document?format=csv").text))
+    assert sorted((row["taxCategory"], row["taxCountry"], row["taxRate"]) for row in items) == [
+        ("S", "DE", "19"),
+        ("S", "DE", "7"),
+    ]
+    (exported,) = csv.DictReader(io.StringIO(admin.get("/api/exports/invoices").text))
+    assert [exported[name] for name in ("total", "tax", "totalWithTax", "amountDue")] == [
+        "110.30", "19.76", "130.06", "130.06"
+    ]  # fmt: skip
+    buyer(engine, address=at("CH"))
+    house.use(1, at=day(3, month=3))
+    house.bill(day(9, month=3))
+    assert "Not taxed: supplied to another country." in words_of(pdf_of(engine, house.ids()[1]).content)
 
 
 def test_the_pdf_is_made_when_asked_for_and_kept(

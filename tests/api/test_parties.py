@@ -85,7 +85,9 @@ def test_an_address_is_replaced_as_a_whole(billed: Billed, admin: FlaskClient) -
         ({"iban": 5}, "/iban", "not_a_text"),
         ({"email": "nobody"}, "/email", "not_an_email"),
         ({"address": BERLIN | {"country": "de"}}, "/address/country", "unknown_country"),
-        ({"taxes": {"mode": "rules"}}, "/taxes", "unknown"),
+        ({"taxes": {"mode": "service"}}, "/taxes/mode", "not_a_choice"),
+        ({"taxes": {"mode": "rules"}, "taxId": None}, "/taxId", "required"),
+        ({"taxes": {"mode": "rules"}, "taxId": "DE123456789"}, "/taxId", "not_a_tax_id"),
     ],
 )
 def test_a_wrong_seller_is_refused(admin: FlaskClient, said: dict[str, Any], pointer: str, code: str) -> None:

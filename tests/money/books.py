@@ -31,7 +31,7 @@ _NOT_NONE = {
         GROUP BY b.customer_id, b.currency HAVING b.balance <> coalesce(sum(e.amount), 0)""",
     "a negative invoice gave no credit": """
         SELECT i.id FROM invoices i LEFT JOIN credit_entries e ON e.invoice_id = i.id AND e.kind = 'granted'
-        WHERE i.number IS NOT NULL AND coalesce(e.amount, 0) <> greatest(-i.total, 0)""",
+        WHERE i.number IS NOT NULL AND coalesce(e.amount, 0) <> greatest(-i.total - i.tax, 0)""",
     "credit applied is no entry": """
         SELECT i.id FROM invoices i LEFT JOIN credit_entries e ON e.invoice_id = i.id AND e.kind = 'applied'
         WHERE coalesce(-e.amount, 0) <> i.credit_applied""",

@@ -25,6 +25,9 @@ from usage_billing.core.clock import instant_text
 from usage_billing.core.limits import MAX_NAME, MAX_UNIT_NAME
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Price, Quantity
+from usage_billing.rating.tax.categories import TaxCategory
+
+_TAX_CATEGORY = "tax_category IN ('S', 'AA', 'Z', 'E', 'AE', 'G', 'O')"
 
 
 class Plan(Base):
@@ -34,7 +37,7 @@ class Plan(Base):
     ``none``: not at all. With ``prorates_edges`` a first period that the subscription covers only in part is divided as
     well, and so is the last fee. ``on_downgrade`` says what becomes of usage that was free when the plan is left and
     the allowance that follows does not cover it: it stays free (``keep``) or is charged (``charge``). ``payment_days``
-    is how many days after its finalization an invoice is due.
+    is how many days after its finalization an invoice is due. ``tax_category`` says how its base fee is taxed.
     """
 
     __tablename__ = "plans"
@@ -47,6 +50,7 @@ class Plan(Base):
         CheckConstraint("on_downgrade IN ('keep', 'charge')", name="on_downgrade"),
         CheckConstraint("payment_days BETWEEN 0 AND 366", name="payment_days"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+        CheckConstraint(_TAX_CATEGORY, name="tax_category"),
     )
 
     id: Mapped[Identifier] = mapped_column(primary_key=True)
@@ -61,6 +65,7 @@ class Plan(Base):
     payment_days: Mapped[int] = mapped_column(Integer, server_default="30")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     on_downgrade: Mapped[str] = mapped_column(String(16), server_default="keep")
+    tax_category: Mapped[str] = mapped_column(String(2), server_default=TaxCategory.STANDARD)
 
 
 class PlanVersion(Base):
@@ -102,7 +107,8 @@ class PlanVersion(Base):
 class UsageType(Base):
     """What is counted, and how recordings of it become one quantity.
 
-    With ``of`` it is a meter: it has no recordings of its own, and counts those of that other type.
+    With ``of`` it is a meter: it has no recordings of its own, and counts those of that other type. ``tax_category``
+    says how charges for it are taxed.
     """
 
     __tablename__ = "usage_types"
@@ -110,6 +116,7 @@ class UsageType(Base):
         CheckConstraint(
             "aggregation IN ('sum', 'count', 'max', 'min', 'latest', 'unique_count', 'average')", name="aggregation"
         ),
+        CheckConstraint(_TAX_CATEGORY, name="tax_category"),
     )
 
     id: Mapped[Identifier] = mapped_column(primary_key=True)
@@ -117,6 +124,7 @@ class UsageType(Base):
     aggregation: Mapped[str] = mapped_column(String(16), server_default="sum")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     of: Mapped[Identifier | None] = mapped_column(ForeignKey("usage_types.id"))
+    tax_category: Mapped[str] = mapped_column(String(2), server_default=TaxCategory.STANDARD)
 
 
 class UsageQuota(Base):

@@ -20,6 +20,7 @@ from usage_billing.rating.currency import is_currency
 from usage_billing.rating.engine import check_storable
 from usage_billing.rating.price import parse_price
 from usage_billing.rating.pricing.by_dimension import BY_LIMIT, ByDimension
+from usage_billing.rating.tax.categories import TaxCategory
 
 BEFORE_ALL_PERIODS = datetime(1970, 1, 1, tzinfo=UTC)
 """From when a version is said to hold that holds from the start of every subscription."""
@@ -43,6 +44,7 @@ class NewPlan:
     prorates_edges: bool = False
     on_downgrade: str = OnDowngrade.KEEP
     payment_days: int = 30
+    tax_category: str = TaxCategory.STANDARD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class NewUsageType:
     unit_name: str
     aggregation: str = "sum"
     of: str | None = None
+    tax_category: str = TaxCategory.STANDARD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,7 @@ def _check_plan(new: NewPlan) -> None:
         ("/baseFeeTiming", new.base_fee_timing, tuple(FeeTiming)),
         ("/proration", new.proration, METHODS),
         ("/onDowngrade", new.on_downgrade, tuple(OnDowngrade)),
+        ("/taxCategory", new.tax_category, tuple(TaxCategory)),
     ):
         if value not in allowed:
             raise InvalidInput.field(pointer, f"must be one of: {', '.join(allowed)}", code="not_supported")
@@ -116,7 +120,7 @@ def add_usage_type(session: Session, new: NewUsageType) -> UsageType:
         raise InvalidInput.field("/aggregation", message, code="not_supported")
     added = session.scalars(
         insert(UsageType)
-        .values(id=new.id, unit_name=new.unit_name, aggregation=new.aggregation, of=new.of)
+        .values(**{name: getattr(new, name) for name in NewUsageType.__slots__})
         .on_conflict_do_nothing()
         .returning(UsageType)
     ).first()

@@ -27,6 +27,7 @@ COMMANDS = {
     "customers": ("nouns.customers:command", "Who is billed."),
     "credits": ("nouns.credits:command", "What customers have in hand."),
     "seller": ("nouns.seller:command", "Who bills."),
+    "taxes": ("nouns.taxes:command", "What tax costs."),
     "plans": ("nouns.plans:command", "What is sold."),
     "usage-types": ("nouns.usage_types:command", "What is counted."),
     "quotas": ("nouns.quotas:command", "Allowances and the price beyond them."),

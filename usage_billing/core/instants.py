@@ -2,19 +2,27 @@
 
 import re
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import msgspec
 
 INSTANT = timedelta(microseconds=1)
 """From one instant to the next: times are kept to the microsecond."""
 
+_DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
 _FINER = re.compile(r"(?<=\.\d{6})\d+")
 _LEAP = re.compile(r"([Tt ]\d\d:\d\d):60(?:\.\d+)?(?=[Zz+-])")
 # The longest text, 2026-01-31T12:00:00.123456Z, that cannot spell an instant finer than a microsecond.
 _SHORT = 27
 _json = msgspec.json.Decoder(datetime)
 _text = msgspec.json.Decoder(str)
+
+
+def read_day(text: str) -> date:
+    """The day that ``text`` spells, such as 2026-01-31; raises ValueError."""
+    if _DAY.fullmatch(text) is None:
+        raise ValueError("is no day such as 2026-01-31")
+    return date.fromisoformat(text)
 
 
 def decode_instant(raw: bytes) -> datetime:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Identity, String, func
+from sqlalchemy import BigInteger, Boolean, DateTime, Identity, String, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -32,6 +32,7 @@ class Customer(Base):
     tax_id: Mapped[str | None] = mapped_column(String(MAX_TAX_ID))
     language: Mapped[str | None] = mapped_column(String(MAX_LANGUAGE))
     buyer_reference: Mapped[str | None] = mapped_column(String(MAX_BUYER_REFERENCE))
+    tax_exempt: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
@@ -43,3 +44,9 @@ class SellerVersion(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     said: Mapped[dict[str, Any]] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    @property
+    def taxes(self) -> dict[str, Any]:
+        """How its tax is reckoned: ``{"mode": ...}``; not at all where a version before taxes said it."""
+        taxes: dict[str, Any] = self.said.get("taxes") or {"mode": "none"}
+        return taxes

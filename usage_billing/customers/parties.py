@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from usage_billing.core.countries import is_country
+from usage_billing.core.errors import InvalidInput
+from usage_billing.rating.tax.categories import RULES
+from usage_billing.rating.tax.ids import is_tax_id
 
 COUNTRY_RULE = "must be the code of a country by ISO 3166: two capital letters, such as DE"
 LANGUAGE_RULE = "must be a language, such as en, de or fr-CH"
@@ -43,7 +46,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seller:
-    """Who bills; ``registration`` is where and under which number it is registered."""
+    """Who bills; ``registration`` is where and under which number it is registered.
+
+    ``tax_mode`` is how tax is reckoned: ``none``, or by ``rules`` (``rating.tax``), which need its ``tax_id``.
+    """
 
     legal_name: str
     address: Address
@@ -51,6 +57,17 @@ class Seller:
     email: str | None = None
     iban: str | None = None
     registration: str | None = None
+    tax_mode: str = "none"
+
+    def check_taxes(self) -> None:
+        """Raises InvalidInput where rules reckon its tax, and its tax id is missing or none of its country."""
+        if self.tax_mode != RULES:
+            return
+        if self.tax_id is None:
+            raise InvalidInput.field("/taxId", "is required where tax is reckoned by rules", code="required")
+        if not is_tax_id(self.tax_id, country=self.address.country):
+            message = f"must be a tax id of {self.address.country}, whose check digits are right"
+            raise InvalidInput.field("/taxId", message, code="not_a_tax_id")
 
     def kept(self) -> Mapping[str, Any]:
         """As it is stored and copied onto invoices, by the names that it has on the wire."""
@@ -61,6 +78,7 @@ class Seller:
             "email": self.email,
             "iban": self.iban,
             "registration": self.registration,
+            "taxes": {"mode": self.tax_mode},
         }
 
 

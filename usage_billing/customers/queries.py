@@ -23,9 +23,14 @@ def customers_where(*, span: Span = ALWAYS) -> Select[Customer]:
     return within(select(Customer), Customer.created_at, span)
 
 
+def find_seller(session: Session) -> SellerVersion | None:
+    """Who bills, as it was last said; None while it was not said."""
+    return session.scalars(select(SellerVersion).order_by(SellerVersion.id.desc()).limit(1)).first()
+
+
 def get_seller(session: Session) -> SellerVersion:
     """Who bills, as it was last said; raises NotFound while it was not said."""
-    found = session.scalars(select(SellerVersion).order_by(SellerVersion.id.desc()).limit(1)).first()
+    found = find_seller(session)
     if found is None:
         raise NotFound("who bills was not said yet")
     return found

@@ -25,6 +25,7 @@ class NewCustomer:
     tax_id: str | None = None
     language: str | None = None
     buyer_reference: str | None = None
+    tax_exempt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class CustomerChanges:
     tax_id: str | Unchanged | None = UNCHANGED
     language: str | Unchanged | None = UNCHANGED
     buyer_reference: str | Unchanged | None = UNCHANGED
+    tax_exempt: bool | Unchanged = UNCHANGED
 
 
 def add_customer(session: Session, new: NewCustomer) -> Customer:
@@ -59,7 +61,11 @@ def change_customer(session: Session, customer_id: str, changes: CustomerChanges
 
 
 def set_seller(session: Session, seller: Seller) -> SellerVersion:
-    """Say who bills from now on. Final invoices keep the seller that they name."""
+    """Say who bills from now on. Final invoices keep the seller that they name.
+
+    Raises InvalidInput where its tax is reckoned by rules, and ``tax_id`` is none of its country.
+    """
+    seller.check_taxes()
     said = SellerVersion(said=dict(seller.kept()))
     session.add(said)
     session.flush()

@@ -24,6 +24,9 @@ Price = Annotated[Decimal, mapped_column(Numeric(13 + PLACES, PLACES))]
 Money = Annotated[Decimal, mapped_column(Numeric(48, 4))]
 """An amount, rounded to its currency's minor unit; four places hold every ISO 4217 currency."""
 
+Rate = Annotated[Decimal, mapped_column(Numeric(9, 6))]
+"""A rate of tax in per cent."""
+
 Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 """An aware time."""
 

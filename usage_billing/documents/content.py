@@ -3,7 +3,7 @@
 Every figure is that of ``wire``, with its thousands separated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,14 @@ from usage_billing.wire.noun import Shape
 LANGUAGE = "en"
 """The language of every document."""
 
+_REASONS = {
+    "AE": "Reverse charge: the customer owes the tax.",
+    "G": "Not taxed: supplied to another country.",
+    "E": "Exempt from tax.",
+    "O": "Not subject to tax.",
+}
+"""Why a category has no tax, as its invoice has to say."""
+
 _KINDS = {"period": "Invoice", "change": "Invoice of a change", "correction": "Correction", "purchase": "Purchase"}
 
 Facts = tuple[tuple[str, str], ...]
@@ -24,19 +32,21 @@ Facts = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """An item: what it is, and its figures as text; ``quantity`` and ``price`` are empty where there is none."""
+    """An item: what it is, and its figures as text; each but ``amount`` is empty where there is none."""
 
     what: str
     quantity: str
     price: str
     amount: str
+    tax: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """All that a document says. ``notice`` tells that an invoice is no invoice yet. ``due`` is what is to be paid.
 
-    The first line of ``seller`` and of ``buyer`` is a name.
+    The first line of ``seller`` and of ``buyer`` is a name. Where ``taxed``, lines have their rates, and ``notes`` say
+    why some have none.
     """
 
     title: str
@@ -47,8 +57,10 @@ class Content:
     facts: Facts
     currency: str
     lines: tuple[Line, ...]
+    taxed: bool
     sums: Facts
     due: tuple[str, str]
+    notes: tuple[str, ...]
     closing: str
     payment: Facts
     final_at: datetime
@@ -61,22 +73,25 @@ def content_of(invoice: Shape, *, zone: str = "UTC") -> Content:
     """
     seller, buyer = invoice["seller"] or {}, invoice["buyer"] or {}
     draft = invoice["number"] is None
-    total, applied = invoice["total"], invoice["creditApplied"]
+    taxes, applied = invoice.get("taxes"), invoice["creditApplied"]
+    total = invoice["total"] if taxes is None else invoice["totalWithTax"]
     due = _to_pay(total, applied)
-    sums = [("Total", grouped(total))]
+    sums = [*_tax_sums(invoice["total"], taxes or ()), ("Total", grouped(total))]
     if _is_money(applied):
         sums.append(("Credit applied", f"-{grouped(applied)}"))
     return Content(
         title=f"{_KINDS[invoice['kind']]} {invoice['number'] or '(draft)'}",
-        notice="Draft: this is no invoice, and can still change." if draft else "",
+        notice=_notice(invoice) if draft else "",
         seller=_lines(seller),
         seller_facts=_facts({"Tax id": seller.get("taxId"), "E-mail": seller.get("email")}),
         buyer=_lines(buyer) or (invoice["userId"],),
         facts=_dates(invoice, buyer, zone),
         currency=invoice["currency"],
         lines=tuple(_line(item) for item in invoice["items"]),
+        taxed=taxes is not None,
         sums=tuple(sums),
         due=("Amount due", grouped(due)),
+        notes=tuple(_REASONS[line["category"]] for line in taxes or () if line["category"] in _REASONS),
         closing=_closing(total),
         payment=_payment(invoice, seller, due),
         final_at=datetime.fromisoformat(invoice["finalizedAt"] or invoice["periodEnd"]),
@@ -113,7 +128,20 @@ def _line(item: Shape) -> Line:
         quantity="" if item["kind"] == "fee" else grouped(item["quantity"]),
         price="" if price is None else grouped(price),
         amount=grouped(item["amount"]),
+        tax=f"{item['taxRate']}\u00a0%" if item.get("taxRate") else "",
     )
+
+
+def _notice(invoice: Shape) -> str:
+    notice = "Draft: this is no invoice, and can still change."
+    pending = invoice.get("taxPending")
+    return f"{notice} Its tax is not known yet: {pending}." if pending else notice
+
+
+def _tax_sums(total: str, taxes: Sequence[Shape]) -> Facts:
+    """The total without tax and each tax, where there is any."""
+    lines = [(f"Tax {line['rate']}\u00a0% of {grouped(line['base'])}", grouped(line["amount"])) for line in taxes]
+    return (("Without tax", grouped(total)), *lines) if lines else ()
 
 
 def _lines(party: Mapping[str, Any]) -> tuple[str, ...]:

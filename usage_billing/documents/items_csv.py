@@ -21,6 +21,9 @@ _OF_ITEM = (
     "unitPrice",
     "amount",
     "description",
+    "taxCategory",
+    "taxCountry",
+    "taxRate",
 )
 COLUMNS = ("invoiceId", *_OF_INVOICE, *("itemId" if name == "id" else name for name in _OF_ITEM))
 """The columns in their order; each has the text that the API shows under its name."""
@@ -37,4 +40,5 @@ def items_csv(invoice: Shape) -> str:
 
 
 def _cell(name: str, thing: Mapping[str, Any]) -> Any:
-    return text_cell(thing[name]) if name in _TEXTS else thing[name]
+    value = thing.get(name)
+    return text_cell(value) if name in _TEXTS else value

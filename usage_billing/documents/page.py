@@ -6,7 +6,7 @@ Every text is escaped; the page has no script and loads nothing.
 from collections.abc import Sequence
 from html import escape
 
-from usage_billing.documents.content import LANGUAGE, Facts, content_of, day_text
+from usage_billing.documents.content import LANGUAGE, Facts, Line, content_of, day_text
 from usage_billing.wire.noun import Shape
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -39,7 +39,7 @@ def page_of_invoice(invoice: Shape, *, zone: str = "UTC") -> str:
     """The page of an invoice as ``wire`` shows it; days are those of ``zone``."""
     says = content_of(invoice, zone=zone)
     since = (("Status", _STATUSES[invoice["status"]]), ("Paid", day_text(invoice["paidAt"], zone) or ""))
-    rows = "".join(_row("td", line.what, line.amount) for line in says.lines)
+    rows = "".join(_row("td", _what(line), line.amount) for line in says.lines)
     foot = "".join(_row("th", name, amount) for name, amount in (*says.sums, _left(invoice, says.due)))
     head = f'<tr><th>What</th><th class="amount">{escape(says.currency)}</th></tr>\n'
     parts = (
@@ -48,7 +48,7 @@ def page_of_invoice(invoice: Shape, *, zone: str = "UTC") -> str:
         _party(says.buyer, ()),
         _list((*says.facts, *since)),
         f"<table>\n<thead>\n{head}</thead>\n<tbody>\n{rows}</tbody>\n<tfoot>\n{foot}</tfoot>\n</table>\n",
-        f"<p>{escape(says.closing)}</p>\n" if says.closing else "",
+        "".join(f"<p>{escape(note)}</p>\n" for note in (*says.notes, says.closing) if note),
         _list(says.payment),
     )
     return (
@@ -56,6 +56,10 @@ def page_of_invoice(invoice: Shape, *, zone: str = "UTC") -> str:
         f"<title>{escape(says.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{''.join(parts)}"
         "</body>\n</html>\n"
     )
+
+
+def _what(line: Line) -> str:
+    return f"{line.what} ({line.tax})" if line.tax else line.what
 
 
 def _left(invoice: Shape, due: tuple[str, str]) -> tuple[str, str]:

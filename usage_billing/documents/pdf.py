@@ -11,12 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usage_billing.documents.content import LANGUAGE, Content
+from usage_billing.documents.content import LANGUAGE, Content, Line
 
 if TYPE_CHECKING:
     from typst import Compiler, PDFStandard
 
-TEMPLATE_VERSION = "1"
+TEMPLATE_VERSION = "2"
 """That of ``invoice.typ``; a kept document says by which it was made."""
 
 _FOLDER = Path(__file__).parent
@@ -68,16 +68,26 @@ def _said(content: Content) -> dict[str, object]:
         "seller_facts": content.seller_facts,
         "buyer": content.buyer,
         "facts": content.facts,
-        "columns": ("What", "Quantity", "Unit price", f"Amount {content.currency}"),
-        "lines": [(line.what, line.quantity, line.price, line.amount) for line in content.lines],
+        "columns": _columns(content),
+        "lines": [_cells(line, taxed=content.taxed) for line in content.lines],
         "sums": content.sums,
         "due": (content.due[0], f"{content.due[1]} {content.currency}"),
+        "notes": content.notes,
         "closing": content.closing,
         "payment": content.payment,
         "foot": ", ".join((*content.seller[:1], content.title)),
         "page": ("Page", "of"),
     }
     return {name: _clean(value) for name, value in found.items()}
+
+
+def _columns(content: Content) -> list[str]:
+    tax = ["Tax"] if content.taxed else []
+    return ["What", "Quantity", "Unit price", *tax, f"Amount {content.currency}"]
+
+
+def _cells(line: Line, *, taxed: bool) -> list[str]:
+    return [line.what, line.quantity, line.price, *([line.tax] if taxed else []), line.amount]
 
 
 def _clean(value: object) -> object:

@@ -16,6 +16,7 @@ from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import number_text
 from usage_billing.invoicing.queries import get_invoice, items_as_shown
+from usage_billing.invoicing.taxing import show_taxes
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.wire.customer import CUSTOMER, SELLER
 from usage_billing.wire.invoice import INVOICE
@@ -47,6 +48,7 @@ def read_source(session: Session, invoice_id: UUID) -> DocumentSource:
     """
     invoice = get_invoice(session, invoice_id)
     items = items_as_shown(session, invoice_id)
+    show_taxes(session, [(invoice, items)])
     shape = show(
         INVOICE, {"invoice": invoice, "number": number_text(invoice.number), "items": items, "items_url": None}
     )

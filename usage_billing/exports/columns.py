@@ -69,6 +69,8 @@ COLUMNS: Mapping[Export, Columns] = {
         "buyerReference": As.TEXT,
         "sellerName": As.TEXT,
         "sellerTaxId": As.TEXT,
+        "tax": As.MONEY,
+        "totalWithTax": As.MONEY,
     },
     Export.ITEMS: _INVOICE
     | {
@@ -87,6 +89,9 @@ COLUMNS: Mapping[Export, Columns] = {
         "amount": As.MONEY,
         "finalizedAt_utc": As.INSTANT,
         "description": As.TEXT,
+        "taxCategory": As.WORD,
+        "taxCountry": As.WORD,
+        "taxRate": As.DECIMAL,
     },
     Export.USAGE: {
         "id": As.WORD,

@@ -11,7 +11,7 @@ _INVOICE = """
     i.id, 'INV-' || lpad(CAST(i.number AS text), greatest(8, length(CAST(i.number AS text))), '0'), i.customer_id,
     i.subscription_id, i.status, i.currency
 """
-_DUE = "greatest(i.total, 0) - i.credit_applied"
+_DUE = "greatest(i.total + i.tax, 0) - i.credit_applied"
 # Final invoices alone: a draft can still change, and is nothing for the books.
 _FINAL = """
     FROM invoices AS i
@@ -32,7 +32,8 @@ STATEMENTS: Mapping[Export, TextClause] = {
             i.credit_applied, CASE WHEN i.status IN ('paid', 'void') THEN 0 ELSE {_DUE} END,
             i.finalized_at, i.due_at, i.paid_at, i.voided_at, i.payment_reference, i.payment_method,
             coalesce(i.buyer ->> 'legalName', i.buyer ->> 'name'), i.buyer -> 'address' ->> 'country',
-            i.buyer ->> 'taxId', i.buyer ->> 'buyerReference', i.seller ->> 'legalName', i.seller ->> 'taxId'
+            i.buyer ->> 'taxId', i.buyer ->> 'buyerReference', i.seller ->> 'legalName', i.seller ->> 'taxId',
+            CASE WHEN i.taxes IS NOT NULL THEN i.tax END, CASE WHEN i.taxes IS NOT NULL THEN i.total + i.tax END
         {_FINAL}
         WHERE i.status <> 'draft' AND {_in_span("i.finalized_at")}
         ORDER BY i.number
@@ -40,7 +41,7 @@ STATEMENTS: Mapping[Export, TextClause] = {
     Export.ITEMS: text(f"""
         SELECT {_INVOICE}, t.id, t.kind, t.usage_type_id, t.cell, t.period_start, t.period_end,
             coalesce(s.timezone, 'UTC'), t.quantity, t.billable, t.allowance, t.covered, t.price ->> 'unitPrice',
-            t.amount, i.finalized_at, t.description
+            t.amount, i.finalized_at, t.description, t.tax_category, t.tax_country, t.tax_rate
         {_FINAL}
         JOIN usage_invoice_items AS t ON t.invoice_id = i.id
         WHERE i.status <> 'draft' AND {_in_span("i.finalized_at")}

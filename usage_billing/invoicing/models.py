@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,11 +24,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
+from usage_billing.core.decimals import EXACT
 from usage_billing.core.identifiers import new_id
 from usage_billing.core.limits import MAX_BIGINT, MAX_METHOD, MAX_NAME
 from usage_billing.db.base import Base
-from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
+from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Rate, Total
 from usage_billing.invoicing.lifecycle import InvoiceKind, InvoiceStatus
+from usage_billing.rating.tax.sums import TaxLine
 
 PLACE = f"coalesce(number, {MAX_BIGINT})"
 """Where an invoice stands in a list: at its number, a draft after all of them."""
@@ -40,9 +42,10 @@ class Invoice(Base):
     A draft changes until it is finalized. A finalized invoice has a number and never changes again (a trigger refuses).
     ``closes_at`` is when it is due to be finalized; with subscription and kind it is the invoice's key. The invoice
     shows ``period_start`` to ``period_end``. One of the kind ``purchase`` may have no subscription. ``total`` is the
-    sum of its items, in units of the currency. A negative total becomes credit. ``credit_applied`` is the credit that
+    sum of its items, in units of the currency, and ``tax`` what comes on top when it becomes final: that of ``taxes``,
+    which is null where no tax was reckoned. A negative total becomes credit. ``credit_applied`` is the credit that
     this invoice uses, and ``amount_due`` is what is left to pay. ``seller`` and ``buyer`` are who billed whom when it
-    became final, as the customers' room keeps them.
+    became final, as the customers' room keeps them. ``tax_pending`` is not stored: why the tax of a draft is not known.
     """
 
     __tablename__ = "invoices"
@@ -51,7 +54,7 @@ class Invoice(Base):
         CheckConstraint("(status = 'draft') = (number IS NULL)", name="number_when_finalized"),
         CheckConstraint("(status = 'draft') = (finalized_at IS NULL)", name="finalized_at"),
         CheckConstraint("period_end > period_start", name="period"),
-        CheckConstraint("credit_applied >= 0 AND credit_applied <= greatest(total, 0)", name="credit_applied"),
+        CheckConstraint("credit_applied >= 0 AND credit_applied <= greatest(total + tax, 0)", name="credit_applied"),
         UniqueConstraint("number"),
         CheckConstraint("kind IN ('period', 'change', 'correction', 'purchase')", name="kind"),
         CheckConstraint("subscription_id IS NOT NULL OR kind = 'purchase'", name="subscription"),
@@ -99,14 +102,33 @@ class Invoice(Base):
     voided_at: Mapped[Instant | None]
     seller: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     buyer: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    tax: Mapped[Money] = mapped_column(server_default="0")
+    taxes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     place: Mapped[int] = column_property(func.coalesce(number, literal_column(str(MAX_BIGINT))))
+
+    tax_pending = cast("str | None", None)
+
+    @property
+    def tax_lines(self) -> list[TaxLine] | None:
+        """Its tax by category, country and rate; None where no tax was reckoned."""
+        return None if self.taxes is None else [TaxLine.of(kept) for kept in self.taxes]
+
+    @property
+    def total_with_tax(self) -> Decimal:
+        """What it comes to."""
+        return EXACT.add(self.total, self.tax)
+
+    @property
+    def shown_total_with_tax(self) -> Decimal | None:
+        """What it comes to with tax; None where no tax was reckoned."""
+        return None if self.taxes is None else self.total_with_tax
 
     @property
     def amount_due(self) -> Decimal:
         """What the customer has left to pay: 0 of a paid or void invoice, and for a negative total, which is credit."""
         if self.status in (InvoiceStatus.PAID, InvoiceStatus.VOID):
             return Decimal(0)
-        return max(self.total, Decimal(0)) - self.credit_applied
+        return EXACT.subtract(max(self.total_with_tax, Decimal(0)), self.credit_applied)
 
 
 class FeeCharge(Base):
@@ -144,6 +166,7 @@ class UsageInvoiceItem(Base):
     ``before_recordings`` and ``before_amount`` are those of the earlier ones, and ``rated_price`` is the price with the
     period's parts of minimum, flat amounts and maximum in their places (null: the price as it is). A meter's item has
     ``sources``: the summaries whose recordings it counts, ``{"summary", "events", "voids"}``, and no hash of its own.
+    How it is taxed (``rating.tax``) is kept when its invoice becomes final; null where no tax was reckoned.
     """
 
     __tablename__ = "usage_invoice_items"
@@ -188,6 +211,9 @@ class UsageInvoiceItem(Base):
     before_recordings: Mapped[int] = mapped_column(BigInteger, server_default="0")
     before_amount: Mapped[Money] = mapped_column(server_default="0")
     sources: Mapped[list[dict[str, int]] | None] = mapped_column(JSONB)
+    tax_category: Mapped[str | None] = mapped_column(String(2))
+    tax_country: Mapped[str | None] = mapped_column(String(2))
+    tax_rate: Mapped[Rate | None]
 
 
 class InvoiceNumber(Base):

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
@@ -13,6 +14,7 @@ from usage_billing.core.periods import Period
 from usage_billing.db.bulk import copy_rows
 from usage_billing.invoicing.lifecycle import InvoiceKind, InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
+from usage_billing.rating.tax.sums import ItemTax
 
 _TOTALS = text("""
     UPDATE invoices AS i
@@ -36,21 +38,33 @@ _REMOVE = text("DELETE FROM invoices WHERE id = ANY(CAST(:ids AS uuid[])) AND st
 # copied: that may change later, and the invoice may not.
 _FINALIZE = text("""
     UPDATE invoices AS i
-    SET number = v.number, finalized_at = :now, credit_applied = v.credit,
-        status = CASE WHEN v.credit = i.total THEN 'paid' ELSE 'finalized' END,
-        paid_at = CASE WHEN v.credit = i.total THEN CAST(:now AS timestamptz) END,
-        due_at = CASE WHEN v.credit < i.total THEN v.due_at END,
-        seller = (SELECT said FROM sellers ORDER BY id DESC LIMIT 1),
+    SET number = v.number, finalized_at = :now, credit_applied = v.credit, tax = v.tax, taxes = CAST(v.taxes AS jsonb),
+        status = CASE WHEN v.credit = i.total + v.tax THEN 'paid' ELSE 'finalized' END,
+        paid_at = CASE WHEN v.credit = i.total + v.tax THEN CAST(:now AS timestamptz) END,
+        due_at = CASE WHEN v.credit < i.total + v.tax THEN v.due_at END,
+        seller = (SELECT said FROM sellers WHERE id = :seller),
         buyer = (
             SELECT jsonb_build_object('userId', c.id, 'name', c.name, 'legalName', c.legal_name, 'address', c.address,
                 'taxId', c.tax_id, 'email', c.email, 'language', c.language, 'buyerReference', c.buyer_reference)
+                || CASE WHEN c.tax_exempt THEN jsonb_build_object('taxExempt', true) ELSE '{}' END
             FROM customers AS c
             WHERE c.id = i.customer_id
         )
     FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS bigint[]), CAST(:dues AS timestamptz[]),
-        CAST(:credits AS numeric[])) AS v (id, number, due_at, credit)
+        CAST(:credits AS numeric[]), CAST(:tax AS numeric[]), CAST(:taxes AS text[]))
+        AS v (id, number, due_at, credit, tax, taxes)
     WHERE i.id = v.id AND i.status = 'draft'
-    RETURNING i.id, i.number, i.status, i.finalized_at, i.paid_at, i.due_at, i.credit_applied, i.seller, i.buyer
+    RETURNING i.id, i.number, i.status, i.finalized_at, i.paid_at, i.due_at, i.credit_applied, i.tax, i.taxes,
+        i.seller, i.buyer
+""")
+
+
+_TAX_ITEMS = text("""
+    UPDATE usage_invoice_items AS t
+    SET tax_category = v.category, tax_country = v.country, tax_rate = v.rate
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:categories AS text[]), CAST(:countries AS text[]),
+        CAST(:rates AS numeric[])) AS v (id, category, country, rate)
+    WHERE t.id = v.id
 """)
 
 
@@ -82,12 +96,14 @@ _DRAFT_COLUMNS = {
 
 
 class Finalization(NamedTuple):
-    """What a draft gets when it becomes final."""
+    """What a draft gets when it becomes final; ``taxes`` as it is kept, None where no tax was reckoned."""
 
     id: UUID
     number: int
     due_at: datetime
     credit_applied: Decimal
+    tax: Decimal
+    taxes: list[dict[str, Any]] | None
 
 
 def add_drafts(session: Session, drafts: Sequence[NewDraft], *, totals: Mapping[UUID, Decimal]) -> None:
@@ -156,10 +172,25 @@ def bring_drafts_forward(session: Session, subscription_id: str, *, final: Perio
     session.refresh(last)
 
 
-def finalize(session: Session, finals: Sequence[Finalization], *, now: datetime) -> dict[UUID, Mapping[str, Any]]:
-    """Finalize locked drafts with their numbers; from then on a trigger refuses changes.
+def keep_taxes(session: Session, taxed: Mapping[UUID, ItemTax]) -> None:
+    """Keep how these items of drafts are taxed, by their ids."""
+    if taxed:
+        found = taxed.values()
+        asked = {
+            "ids": list(taxed),
+            "categories": [tax.category for tax in found],
+            "countries": [tax.country for tax in found],
+            "rates": [tax.rate for tax in found],
+        }
+        session.execute(_TAX_ITEMS, asked)
 
-    Returns by id what each got: number, status, times and credit.
+
+def finalize(
+    session: Session, finals: Sequence[Finalization], *, seller_id: int | None, now: datetime
+) -> dict[UUID, Mapping[str, Any]]:
+    """Finalize locked drafts with their numbers, in the name of a seller; from then on a trigger refuses changes.
+
+    Returns by id what each got: number, status, times, credit and tax.
 
     Raises RuntimeError when one of them is no draft any more.
     """
@@ -171,6 +202,9 @@ def finalize(session: Session, finals: Sequence[Finalization], *, now: datetime)
             "numbers": [final.number for final in finals],
             "dues": [final.due_at for final in finals],
             "credits": [final.credit_applied for final in finals],
+            "tax": [final.tax for final in finals],
+            "taxes": [None if final.taxes is None else msgspec.json.encode(final.taxes).decode() for final in finals],
+            "seller": seller_id,
         },
     )
     found: dict[UUID, Mapping[str, Any]] = {row.id: dict(row._mapping) for row in done}

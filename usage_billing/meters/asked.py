@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from usage_billing.meters.definition import Definition, read_definition
+from usage_billing.rating.tax.categories import TaxCategory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class NewMeter:
     unit_name: str
     of: str
     aggregation: str = "sum"
+    tax_category: str = TaxCategory.STANDARD
     value: str | None = None
     where: str | None = None
     dimensions: Sequence[str | Mapping[str, Any]] = ()

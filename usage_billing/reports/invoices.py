@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.numbering import number_text
 from usage_billing.invoicing.queries import AS_SHOWN, get_invoice
+from usage_billing.invoicing.taxing import show_taxes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ def invoice_views(session: Session, invoices: Sequence[Invoice], *, items: int |
     found: dict[UUID, list[UsageInvoiceItem]] = {}
     for item in session.scalars(_items_of([invoice.id for invoice in invoices], most=items)):
         found.setdefault(item.invoice_id, []).append(item)
+    show_taxes(session, [(invoice, found.get(invoice.id, [])) for invoice in invoices])
     return [_view(invoice, found.get(invoice.id, []), items) for invoice in invoices]
 
 

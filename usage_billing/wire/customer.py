@@ -9,8 +9,9 @@ from usage_billing.core.limits import (
     MAX_POSTAL_CODE,
     MAX_TAX_ID,
 )
-from usage_billing.wire.kinds import Email, Identifier, Instant, Text
+from usage_billing.wire.kinds import Email, Flag, Identifier, Instant, Text
 from usage_billing.wire.noun import Field, Noun, One
+from usage_billing.wire.tax import SELLER_TAXES
 
 ADDRESS = Noun(
     "Address",
@@ -46,6 +47,7 @@ CUSTOMER = Noun(
         Field("language", Text(maximum=MAX_LANGUAGE), "Its language, such as `de`; null: none said.", nullable=True),
         Field("buyerReference", _REFERENCE, "What it wants to find on its invoices; null: nothing.", nullable=True),
         Field("createdAt", Instant(), "When it was made."),
+        Field("taxExempt", Flag(), "Whether it is exempt from tax."),
     ),
 )
 
@@ -66,6 +68,13 @@ BUYER = Noun(
             "What it wanted to find on its invoices; null: nothing.",
             nullable=True,
             attribute="buyerReference",
+        ),
+        Field(
+            "taxExempt",
+            Flag(),
+            "That it was exempt from tax; left out otherwise.",
+            optional=True,
+            attribute="taxExempt",
         ),
     ),
 )
@@ -96,5 +105,6 @@ SELLER = Noun(
             "When it was said; on invoices that became final since.",
             attribute="created_at",
         ),
+        Field("taxes", One(SELLER_TAXES), "How tax is reckoned.", attribute="taxes"),
     ),
 )

@@ -16,6 +16,7 @@ from usage_billing.wire.kinds import (
     Whole,
 )
 from usage_billing.wire.noun import Field, Many, Noun, One
+from usage_billing.wire.tax import TAX_CATEGORIES, TAX_LINE
 
 STATUSES = ("draft", "finalized", "paid", "void", "uncollectible")
 ITEM_KINDS = ("usage", "adjustment", "fee", "purchase")
@@ -47,6 +48,14 @@ INVOICE_ITEM = Noun(
         Field("covered", Quantity(), "Units that were paid for beforehand, and are not charged."),
         Field("description", Text(), "What it is, in words."),
         Field("textKey", Text(maximum=64), "Which sentence that is; null for an older item.", nullable=True),
+        Field(
+            "taxCategory",
+            Choice(*TAX_CATEGORIES),
+            "How it is taxed, by EN 16931; left out where no tax is reckoned.",
+            optional=True,
+        ),
+        Field("taxCountry", Text(minimum=2, maximum=2), "Whose rate it is; left out where it is 0.", optional=True),
+        Field("taxRate", Quantity(), "The rate in per cent; left out where no tax is reckoned.", optional=True),
         Field("textArgs", Json(), "What stands in the sentence, by name; null for an older item.", nullable=True),
     ),
 )
@@ -71,7 +80,27 @@ INVOICE = Noun(
         Field("periodEnd", Instant(), "When that ends, exclusive."),
         Field("closesAt", Instant(), "When it is due to become final; all but a `change` wait for the grace time too."),
         Field("total", Money(), "The sum of its items; a negative one becomes credit."),
-        Field("creditApplied", Money(), "What of the total was paid with credit."),
+        Field(
+            "taxes",
+            Many(TAX_LINE),
+            "The tax on it, by category and rate; left out where none is reckoned, or is not known yet.",
+            optional=True,
+            attribute="invoice.tax_lines",
+        ),
+        Field(
+            "totalWithTax",
+            Money(),
+            "The total and its tax; left out where no tax is reckoned, or is not known yet.",
+            optional=True,
+            attribute="invoice.shown_total_with_tax",
+        ),
+        Field(
+            "taxPending",
+            Text(maximum=512),
+            "Why the tax of a draft is not known; it stays a draft until it is. Left out otherwise.",
+            optional=True,
+        ),
+        Field("creditApplied", Money(), "What of the total, with tax, was paid with credit."),
         Field("amountDue", Money(), "What is left to pay; 0 once it is paid or void."),
         Field("dueAt", Instant(), "Until when it is to be paid; null for drafts and if nothing is.", nullable=True),
         Field("createdAt", Instant(), "When the draft was made."),

@@ -5,7 +5,7 @@ A kind with parameters carries what a reader is promised: the longest text, the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -127,6 +127,14 @@ class Instant(Kind):
     def show(self, value: datetime, currency: str) -> str:  # noqa: ARG002
         """RFC 3339 in UTC: ``2026-01-31T12:00:00Z``."""
         return instant_text(value)
+
+
+class Day(Kind):
+    """A day of the calendar."""
+
+    def show(self, value: date, currency: str) -> str:  # noqa: ARG002
+        """As ISO 8601 has it: ``2026-01-31``."""
+        return value.isoformat()
 
 
 class Quantity(Kind):

@@ -117,15 +117,25 @@ def attribute_of(noun: Noun, described: Field) -> str:
 def _compiled(noun: Noun) -> tuple[_Read | None, tuple[_Step, ...]]:
     """What reads the currency of a thing, and its fields."""
     own = next((_reader(attribute_of(noun, one)) for one in noun.fields if isinstance(one.kind, Currency)), None)
-    steps = ((one.name, _reader(attribute_of(noun, one)), one.kind.show, one.optional) for one in noun.fields)
+    steps = (
+        (one.name, _reader(attribute_of(noun, one), optional=one.optional), one.kind.show, one.optional)
+        for one in noun.fields
+    )
     return own, tuple(steps)
 
 
-def _reader(attribute: str) -> _Read:
+def _of(thing: Any, name: str, *, optional: bool) -> Any:
+    if not isinstance(thing, dict):
+        return getattr(thing, name)
+    return thing.get(name) if optional else thing[name]
+
+
+def _reader(attribute: str, *, optional: bool = False) -> _Read:
+    """What reads ``attribute`` of a thing; an ``optional`` one need not be in a mapping."""
     first, *rest = attribute.split(".")
 
     def read(thing: Any) -> Any:
-        value = thing[first] if isinstance(thing, dict) else getattr(thing, first)
+        value = _of(thing, first, optional=optional)
         for name in rest:
             if value is None:
                 return None

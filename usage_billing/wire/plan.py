@@ -3,6 +3,7 @@
 from usage_billing.core.choices import INTERVALS, METHODS, OnDowngrade
 from usage_billing.wire.kinds import PLAIN, Choice, Currency, Flag, Identifier, Instant, Quantity, Text, Whole
 from usage_billing.wire.noun import Field, Many, Noun
+from usage_billing.wire.tax import TAX_CATEGORIES
 
 PLAN = Noun(
     "Plan",
@@ -47,6 +48,7 @@ PLAN = Noun(
         ),
         Field("paymentDays", Whole(), "Within how many days an invoice is to be paid."),
         Field("createdAt", Instant(), "When it was made."),
+        Field("taxCategory", Choice(*TAX_CATEGORIES), "How its base fee is taxed: a category of EN 16931, or AA."),
     ),
     row="plan",
 )

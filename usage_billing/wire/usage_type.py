@@ -5,6 +5,7 @@ from dataclasses import replace
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.wire.kinds import PLAIN, Choice, Flag, Identifier, Instant, Json, Text, Whole
 from usage_billing.wire.noun import Field, Many, Noun, attribute_of
+from usage_billing.wire.tax import TAX_CATEGORIES
 
 AGGREGATIONS = ("sum", "count", "max", "min", "latest", "unique_count", "average")
 MAX_SERIES = 100_000
@@ -64,6 +65,7 @@ USAGE_TYPE = Noun(
         *(replace(one, nullable=True, attribute=f"meter.{attribute_of(METER_DEFINITION, one)}") for one in _COUNTED),
         Field("since", Instant(), "It counts what occurred from then on.", nullable=True, attribute="meter.since"),
         Field("retiredAt", Instant(), "From when on it counts nothing.", nullable=True, attribute="meter.retired_at"),
+        Field("taxCategory", Choice(*TAX_CATEGORIES), "How it is taxed: a category of EN 16931, or AA."),
     ),
     row="usage_type",
 )

@@ -30,6 +30,7 @@ from usage_billing.core.limits import (
     is_email,
 )
 from usage_billing.customers.parties import COUNTRY_RULE, LANGUAGE_RULE, iban_of, is_language
+from usage_billing.rating.tax.categories import TaxCategory
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FEW = 20  # digits of a whole number that is read as one
@@ -105,6 +106,21 @@ class LanguageType(Kind):
         """The text itself."""
         if not is_language(text):
             raise ValueError(LANGUAGE_RULE)
+        return text
+
+
+class TaxCategoryType(Kind):
+    """A category of tax."""
+
+    name = "category"
+
+    def __init__(self, *categories: str) -> None:
+        self._categories = categories
+
+    def read(self, text: str) -> str:
+        """The text itself."""
+        if text not in self._categories:
+            raise ValueError(f"is none of: {', '.join(self._categories)}")
         return text
 
 
@@ -219,6 +235,7 @@ POSTAL_CODE = NameType(MAX_POSTAL_CODE)
 CITY = NameType(MAX_CITY)
 COUNTRY = CountryType()
 TAX_ID = NameType(MAX_TAX_ID)
+TAX_CATEGORY = TaxCategoryType(*TaxCategory)
 LANGUAGE = LanguageType()
 BUYER_REFERENCE = NameType(MAX_BUYER_REFERENCE)
 IBAN = IbanType(MAX_IBAN)

@@ -32,7 +32,8 @@ def find_losses(url: str, *, before: str, target: str) -> dict[str, int]:
             for table, earlier in _COLUMN.findall(statements):
                 column = names.get((table, earlier), earlier)
                 if table in there and table not in found:
-                    found[f"{table}.{column}"] = _rows(connection, table, filled=column)
+                    plain = _constant_default(connection, table, column)
+                    found[f"{table}.{column}"] = _rows(connection, table, filled=column, plain=plain)
     finally:
         engine.dispose()
     return {name: rows for name, rows in found.items() if rows}
@@ -49,9 +50,19 @@ def _words(rows: int) -> str:
     return "1 row" if rows == 1 else f"{rows:,} rows"
 
 
-def _rows(connection: Connection, table: str, *, filled: str | None = None) -> int:
-    """How many rows ``table`` has, or only those where the column ``filled`` is not null; at most _COUNTED + 1."""
-    where = f' WHERE "{filled}" IS NOT NULL' if filled else ""
+def _constant_default(connection: Connection, table: str, column: str) -> str:
+    """The default of a column, as SQL, if it is a constant; null otherwise."""
+    columns = inspect(connection).get_columns(table)
+    default = next((one["default"] for one in columns if one["name"] == column), None)
+    return "NULL" if default is None or "(" in default else default
+
+
+def _rows(connection: Connection, table: str, *, filled: str | None = None, plain: str = "NULL") -> int:
+    """How many rows ``table`` has, at most _COUNTED + 1.
+
+    Of a column ``filled`` only those where it is neither null nor ``plain``, which it had without being said.
+    """
+    where = f' WHERE "{filled}" IS NOT NULL AND "{filled}" IS DISTINCT FROM {plain}' if filled else ""
     found = connection.scalar(
         text(f'SELECT count(*) FROM (SELECT FROM "{table}"{where} LIMIT {_COUNTED + 1}) counted')  # noqa: S608
     )

@@ -14,7 +14,7 @@ from usage_billing.core.spans import Span
 from usage_billing.wire import noun as wire
 from usage_billing.wire.customer import CUSTOMER
 
-_WIDE_ONLY = {"legalName", "address", "taxId", "language", "buyerReference"}
+_WIDE_ONLY = {"legalName", "address", "taxId", "language", "buyerReference", "taxExempt"}
 _FORGETTABLE = ("legal-name", "address", "tax-id", "language", "buyer-reference")
 
 
@@ -34,7 +34,8 @@ def create(*, as_json: bool, **said: Any) -> None:
     from usage_billing.customers.service import NewCustomer
     from usage_billing.flows.administration.manage_customers import create_customer
 
-    new = NewCustomer(address=take_address(said), **said)
+    exempt = bool(said.pop("tax_exempt"))
+    new = NewCustomer(address=take_address(said), tax_exempt=exempt, **said)
     with writing() as session:
         shape = wire.show(CUSTOMER, create_customer(session, new, actor=actor(), now=utc_now()))
     print_thing(shape, as_json=as_json)
@@ -83,7 +84,7 @@ def change(*, id: str, no_email: bool, forget: tuple[str, ...], as_json: bool, *
     from usage_billing.flows.administration.manage_customers import change_customer
 
     changes = {"address": take_address(said), **said}
-    changes = {name: value for name, value in changes.items() if value}
+    changes = {name: value for name, value in changes.items() if value not in (None, "")}
     gone = [*forget, *(["email"] if no_email else [])]
     for option in gone:
         name = option.replace("-", "_")

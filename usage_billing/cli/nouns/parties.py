@@ -46,6 +46,9 @@ def buyer_options(function: Function) -> Function:
     function = click.option("--language", type=LANGUAGE, help="Its language, such as de.")(function)
     function = click.option("--tax-id", type=TAX_ID, help="Its tax id.")(function)
     function = address_options(function)
+    function = click.option("--tax-exempt/--no-tax-exempt", default=None, help="Whether it is exempt from tax.")(
+        function
+    )
     return click.option("--legal-name", type=LEGAL_NAME, help="Its name on invoices, if another one.")(function)
 
 

@@ -11,7 +11,7 @@ from usage_billing.cli.frame.listing import example, first_rows, limit_option, n
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing, wide_option
 from usage_billing.cli.frame.rehearsing import careful, check_rehearsal, rehearsable, rehearse
 from usage_billing.cli.frame.times import EFFECTIVE, in_zone
-from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER, PRICE
+from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER, PRICE, TAX_CATEGORY
 from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.clock import utc_now
 from usage_billing.core.limits import MAX_COUNT
@@ -27,6 +27,7 @@ _WIDE_ONLY = {
     "onDowngrade",
     "paymentDays",
     "createdAt",
+    "taxCategory",
 }
 
 
@@ -72,6 +73,7 @@ def command() -> None:
 @click.option(
     "--payment-days", type=click.IntRange(0, MAX_COUNT), default=30, show_default=True, help="Until an invoice is due."
 )
+@click.option("--tax-category", type=TAX_CATEGORY, default="S", show_default=True, help="How its base fee is taxed.")
 @json_option
 def create(*, as_json: bool, **given: Any) -> None:
     """Create the plan ID."""
@@ -121,16 +123,19 @@ def show(*, id: str, as_json: bool) -> None:
 
 @command.command(epilog=example("plans change business --name 'Business 2026'"))
 @click.argument("id", type=IDENTIFIER)
-@click.option("--name", type=NAME, required=True, help="The new name.")
+@click.option("--name", type=NAME, help="The new name.")
+@click.option("--tax-category", type=TAX_CATEGORY, help="How its base fee is taxed from now on.")
 @json_option
-def change(*, id: str, name: str, as_json: bool) -> None:
-    """Rename the plan ID; its currency and interval are agreed and never change."""
-    from usage_billing.flows.administration.manage_catalog import change_plan
+def change(*, id: str, as_json: bool, **said: Any) -> None:
+    """Rename the plan ID, or tax it in another way; its currency and interval are agreed and never change."""
+    from usage_billing.flows.administration.manage_catalog import PlanChanges, change_plan
     from usage_billing.reports.plan_versions import plan_view
 
+    if not any(said.values()):
+        raise click.UsageError("Say what to change: --name or --tax-category.")
     now = utc_now()
     with writing() as session:
-        plan = change_plan(session, id, name=name, actor=actor(), now=now)
+        plan = change_plan(session, id, PlanChanges(**said), actor=actor(), now=now)
         shape = wire.show(PLAN, plan_view(session, plan, now=now))
     print_thing(shape, as_json=as_json)
 

@@ -28,6 +28,14 @@ def command() -> None:
 @click.option("--email", type=EMAIL, help="Where customers reach the seller.")
 @click.option("--iban", type=IBAN, help="The account to pay to.")
 @click.option("--registration", type=NAME, help="Where and as what it is registered.")
+@click.option(
+    "--taxes",
+    "tax_mode",
+    type=click.Choice(["none", "rules"]),
+    default="none",
+    show_default=True,
+    help="How tax is reckoned; rules need the tax id and rates (usage-billing taxes import).",
+)
 @json_option
 def set_seller(*, as_json: bool, **said: Any) -> None:
     """Say who bills from now on, as a whole. Invoices that are final keep the seller that they name."""

@@ -10,7 +10,7 @@ from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
 from usage_billing.cli.frame.times import TIME
-from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, UNIT
+from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, TAX_CATEGORY, UNIT
 from usage_billing.cli.nouns.meter_terms import definition_options
 from usage_billing.cli.nouns.meters import METER_COMMANDS
 from usage_billing.core.clock import utc_now
@@ -43,8 +43,18 @@ def command() -> None:
 @click.option("--of", type=IDENTIFIER, help="Makes a meter, which counts recordings of that usage type.")
 @definition_options
 @click.option("--since", type=TIME, help="A meter counts what occurred from then on; else from now on.")
+@click.option("--tax-category", type=TAX_CATEGORY, default="S", show_default=True, help="How charges for it are taxed.")
 @json_option
-def create(*, id: str, unit_name: str | None, aggregation: str, of: str | None, as_json: bool, **terms: Any) -> None:
+def create(
+    *,
+    id: str,
+    unit_name: str | None,
+    aggregation: str,
+    of: str | None,
+    tax_category: str,
+    as_json: bool,
+    **terms: Any,
+) -> None:
     """Create the usage type ID, or with --of the meter ID."""
     from usage_billing.catalog.service import NewUsageType
     from usage_billing.flows.administration.manage_meters import create as create_usage_type
@@ -55,11 +65,12 @@ def create(*, id: str, unit_name: str | None, aggregation: str, of: str | None, 
         option = next(iter(given)).removesuffix("s").replace("_", "-")
         raise click.UsageError(f"--{option} is a meter's: give --of too.")
     unit = unit_name or id[:64]
-    new: NewUsageType | NewMeter = NewUsageType(id=id, unit_name=unit, aggregation=aggregation)
+    shared: dict[str, Any] = {"id": id, "unit_name": unit, "aggregation": aggregation, "tax_category": tax_category}
+    new: NewUsageType | NewMeter = NewUsageType(**shared)
     if of is not None:
         from usage_billing.meters.asked import NewMeter
 
-        new = NewMeter(id=id, unit_name=unit, aggregation=aggregation, of=of, **given)
+        new = NewMeter(**shared, of=of, **given)
     with writing() as session:
         made = create_usage_type(session, new, actor=actor(), now=utc_now())
         shape = wire.show(USAGE_TYPE, usage_type_view(session, made))
@@ -109,9 +120,18 @@ def show(*, id: str, as_json: bool) -> None:
 @click.option("--unit-name", type=UNIT, help="The new name of one of it.")
 @definition_options
 @click.option("--effective-from", type=TIME, help="The definition holds for periods that begin then; else from now on.")
+@click.option("--tax-category", type=TAX_CATEGORY, help="How charges for it are taxed from now on.")
 @json_option
-def change(*, id: str, unit_name: str | None, effective_from: datetime | None, as_json: bool, **terms: Any) -> None:
-    """Rename the unit of the usage type ID, or define anew what the meter ID counts.
+def change(
+    *,
+    id: str,
+    unit_name: str | None,
+    effective_from: datetime | None,
+    tax_category: str | None,
+    as_json: bool,
+    **terms: Any,
+) -> None:
+    """Rename the unit of the usage type ID, tax it in another way, or define anew what the meter ID counts.
 
     Quotas keep the name they were made with. What a meter has counted stays; '' takes --value or --where away.
     """
@@ -121,13 +141,14 @@ def change(*, id: str, unit_name: str | None, effective_from: datetime | None, a
     from usage_billing.reports.usage_types import usage_type_view
 
     given = {name: None if value == "" else value for name, value in terms.items() if value not in (None, ())}
-    if unit_name is None and not given:
-        raise click.UsageError("Say what to change: --unit-name, --value, --where, --dimension or --series-limit.")
+    if unit_name is None and tax_category is None and not given:
+        options = "--unit-name, --tax-category, --value, --where, --dimension or --series-limit"
+        raise click.UsageError(f"Say what to change: {options}.")
     if effective_from is not None and not given:
         raise click.UsageError("--effective-from is of a meter's next definition, and none is given.")
     definition = MeterChanges(given=given, effective_from=effective_from) if given else None
     with writing() as session:
-        changes = UsageTypeChanges(unit_name=unit_name, definition=definition)
+        changes = UsageTypeChanges(unit_name=unit_name, tax_category=tax_category, definition=definition)
         changed = change_usage_type(session, id, changes, actor=actor(), now=utc_now())
         shape = wire.show(USAGE_TYPE, usage_type_view(session, changed))
     print_thing(shape, as_json=as_json)

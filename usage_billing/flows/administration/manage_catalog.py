@@ -1,5 +1,6 @@
 """Creates and changes plans, usage types and quotas, with an audit entry for each change."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -25,10 +26,19 @@ def create_plan(session: Session, new: NewPlan, *, actor: str, now: datetime) ->
     return plan
 
 
-def change_plan(session: Session, plan_id: str, *, name: str, actor: str, now: datetime) -> Plan:
-    """Rename a plan; raises NotFound."""
-    plan = renaming.change_plan(session, plan_id, name=name)
-    note(session, actor=actor, action="plan.changed", subject=f"plan:{plan_id}", at=now, name=name)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanChanges:
+    """What is to change of a plan; None stays as it is."""
+
+    name: str | None = None
+    tax_category: str | None = None
+
+
+def change_plan(session: Session, plan_id: str, changes: PlanChanges, *, actor: str, now: datetime) -> Plan:
+    """Rename a plan, tax its base fee in another way, or both; raises NotFound."""
+    plan = renaming.change_plan(session, plan_id, name=changes.name, tax_category=changes.tax_category)
+    said = _said(name=changes.name, taxCategory=changes.tax_category)
+    note(session, actor=actor, action="plan.changed", subject=f"plan:{plan_id}", at=now, **said)
     return plan
 
 
@@ -40,9 +50,22 @@ def create_usage_type(session: Session, new: NewUsageType, *, actor: str, now: d
     return usage_type
 
 
-def change_usage_type(session: Session, usage_type_id: str, *, unit_name: str, actor: str, now: datetime) -> UsageType:
-    """Rename the unit of a usage type; raises NotFound."""
-    usage_type = renaming.change_usage_type(session, usage_type_id, unit_name=unit_name)
+def change_usage_type(
+    session: Session,
+    usage_type_id: str,
+    *,
+    unit_name: str | None,
+    tax_category: str | None,
+    actor: str,
+    now: datetime,
+) -> UsageType:
+    """Rename the unit of a usage type, tax it in another way, or both; raises NotFound."""
+    usage_type = renaming.change_usage_type(session, usage_type_id, unit_name=unit_name, tax_category=tax_category)
     subject = f"usage-type:{usage_type_id}"
-    note(session, actor=actor, action="usage_type.changed", subject=subject, at=now, unitName=unit_name)
+    said = _said(unitName=unit_name, taxCategory=tax_category)
+    note(session, actor=actor, action="usage_type.changed", subject=subject, at=now, **said)
     return usage_type
+
+
+def _said(**changes: str | None) -> dict[str, str]:
+    return {name: value for name, value in changes.items() if value is not None}

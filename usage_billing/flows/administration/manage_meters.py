@@ -24,6 +24,7 @@ class UsageTypeChanges:
     """What is to change of a usage type; None stays as it is. ``definition`` is the next one of a meter."""
 
     unit_name: str | None = None
+    tax_category: str | None = None
     definition: MeterChanges | None = None
 
 
@@ -35,12 +36,18 @@ def create(session: Session, new: NewUsageType | NewMeter, *, actor: str, now: d
 
 
 def change(session: Session, usage_type_id: str, changes: UsageTypeChanges, *, actor: str, now: datetime) -> UsageType:
-    """Rename the unit, define a meter anew, or both; raises NotFound, and what ``change_meter`` raises."""
+    """Rename the unit, tax it in another way, define a meter anew, or all of it.
+
+    Raises NotFound, and what ``change_meter`` raises.
+    """
     found = get_named(session, UsageType, usage_type_id)
     if changes.definition is not None:
         change_meter(session, usage_type_id, changes.definition, actor=actor, now=now)
-    if changes.unit_name is not None:
-        found = change_usage_type(session, usage_type_id, unit_name=changes.unit_name, actor=actor, now=now)
+    unit_name, tax_category = changes.unit_name, changes.tax_category
+    if unit_name is not None or tax_category is not None:
+        found = change_usage_type(
+            session, usage_type_id, unit_name=unit_name, tax_category=tax_category, actor=actor, now=now
+        )
     return found
 
 
@@ -53,9 +60,8 @@ def create_meter(session: Session, new: NewMeter, *, actor: str, now: datetime) 
     if counted.of is not None:
         message = f"{new.of} is a meter itself: name the usage type that it counts, {counted.of}"
         raise InvalidInput.field("/of", message, code="contradiction")
-    made = add_usage_type(
-        session, NewUsageType(id=new.id, unit_name=new.unit_name, aggregation=new.aggregation, of=new.of)
-    )
+    shared = {name: getattr(new, name) for name in NewUsageType.__slots__}
+    made = add_usage_type(session, NewUsageType(**shared))
     add_meter(session, new.id, since=new.since or now, definition=definition)
     note(session, actor=actor, action="meter.created", subject=f"usage-type:{new.id}", at=now, of=new.of)
     return made

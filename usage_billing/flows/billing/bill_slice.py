@@ -103,5 +103,6 @@ def _bill_halves(session: Session, work: SliceWork, ids: Sequence[str]) -> Slice
             outcome.merge(_bill_halves(session, work, ids[middle:]))
             return outcome
         _log.error("could not be billed", exc_info=error, extra={"subscription": ids[0]})
-        warning = {"subscriptionId": ids[0], "code": "billing_failed", "detail": plain_words(error)}
-        return SliceOutcome(warnings=[warning])
+        outcome = SliceOutcome()
+        outcome.warn(ids[0], "billing_failed", plain_words(error))
+        return outcome

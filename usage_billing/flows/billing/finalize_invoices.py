@@ -1,8 +1,9 @@
 """Finalizes invoices whose period and grace time are over: each gets a number, and never changes again."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -20,9 +21,15 @@ from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import take_numbers
 from usage_billing.invoicing.queries import DueDraft, lock_due_drafts
-from usage_billing.invoicing.service import Finalization, add_up, finalize, remove_drafts
+from usage_billing.invoicing.service import Finalization, add_up, finalize, keep_taxes, remove_drafts
+from usage_billing.invoicing.taxable import Taxation, Taxations
+from usage_billing.invoicing.taxing import tax_stored
 from usage_billing.outbox.service import tell
+from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.openings import lock_to_bill
+
+TAX_PENDING = "tax_pending"
+"""The code of what waits as a draft because its tax is not known."""
 
 _NOTHING = Decimal(0)
 # Those of the plan that holds at the end of what the invoice shows, of a change those of the plan after it.
@@ -57,8 +64,8 @@ def finalize_invoices(
 ) -> SliceOutcome:
     """Finalize the due drafts of these subscriptions, with whatever was recorded since they were rated.
 
-    A draft on which nothing has an amount becomes no invoice: it goes. Unless it ``rates_again``, the drafts become
-    final as they are.
+    A draft on which nothing has an amount becomes no invoice: it goes. One whose tax is not known stays, with a
+    warning. Unless it ``rates_again``, the drafts become final as they are.
     """
     lock_to_bill(session, ids)
     unrated = unrated_of(session, ids, as_of=as_of) if rates_again else []
@@ -69,47 +76,79 @@ def finalize_invoices(
         drafts = lock_due_drafts(session, ids, as_of=as_of, grace=grace)
     remove_drafts(session, [draft.id for draft in drafts if not draft.charges])
     charging = [draft for draft in drafts if draft.charges]
-    finalize_drafts(session, charging, now=now, actor=actor)
+    taxations = tax_stored(session, charging, lock=True)
+    ready: list[DueDraft] = []
     for draft in charging:
+        taxation = taxations.of(draft.id)
+        if taxation is not None and taxation.pending is not None:
+            outcome.warn(draft.subscription_id, TAX_PENDING, taxation.pending)
+        else:
+            ready.append(draft)
+    finalize_drafts(session, ready, taxations, now=now, actor=actor)
+    for draft in ready:
+        taxation = taxations.of(draft.id)
+        tax = None if taxation is None else taxation.tax
         outcome.add_final(
-            draft.subscription_id, draft.kind, draft.closes_at, total=draft.total, currency=draft.currency
+            draft.subscription_id, draft.kind, draft.closes_at, total=draft.total, tax=tax, currency=draft.currency
         )
     return outcome
 
 
-def finalize_drafts(session: Session, drafts: Sequence[DueDraft | Invoice], *, now: datetime, actor: str) -> None:
-    """Settle credit for these locked drafts and number them, in their order."""
+def finalize_drafts(
+    session: Session, drafts: Sequence[DueDraft | Invoice], taxations: Taxations, *, now: datetime, actor: str
+) -> None:
+    """Tax these locked drafts, settle credit for them, and number them: what gives back first, then the oldest."""
     if not drafts:
         return
-    applied = _settle_credit(session, drafts)
+    totals = {draft.id: EXACT.add(draft.total, taxations.tax(draft.id)) for draft in drafts}
+    drafts = sorted(drafts, key=lambda one: (totals[one.id] >= 0, one.closes_at, one.subscription_id or "", one.kind))
+    for taxation in taxations.by_draft.values():
+        keep_taxes(session, taxation.items)
+    applied = _settle_credit(session, drafts, totals)
     days = _payment_days(session, drafts)
     note_all(session, actor=actor, action="invoice.finalize", subjects=[f"invoice:{draft.id}" for draft in drafts])
     told = read_for_facts(session, [draft.id for draft in drafts])
     # The series is locked from here to the end of the transaction: nothing slow may follow.
     numbers = take_numbers(session, len(drafts))
     finals = [
-        Finalization(draft.id, number, now + days[draft.id], applied.get(draft.id, _NOTHING))
+        Finalization(
+            id=draft.id,
+            number=number,
+            due_at=now + days[draft.id],
+            credit_applied=applied.get(draft.id, _NOTHING),
+            tax=taxations.tax(draft.id),
+            taxes=_kept(taxations.of(draft.id), draft.currency),
+        )
         for draft, number in zip(drafts, numbers, strict=True)
     ]
-    tell(session, told.finalized(finalize(session, finals, now=now)))
+    seller_id = None if taxations.seller is None else taxations.seller.id
+    tell(session, told.finalized(finalize(session, finals, seller_id=seller_id, now=now)))
+
+
+def _kept(taxation: Taxation | None, currency: str) -> list[dict[str, Any]] | None:
+    digits = minor_unit(currency)
+    return None if taxation is None else [line.kept(digits) for line in taxation.lines]
 
 
 def apply_credit(session: Session, drafts: Sequence[Invoice]) -> None:
     """Show on these drafts of one customer what credit would pay of them, were they made final together."""
     in_hand = {balance.currency: balance.balance for balance in balances_of(session, drafts[0].customer_id)}
-    for draft in sorted(drafts, key=lambda draft: (draft.total >= 0, draft.closes_at)):
-        left = EXACT.subtract(in_hand.get(draft.currency, _NOTHING), min(draft.total, _NOTHING))
-        draft.credit_applied = min(left, max(draft.total, _NOTHING))
+    for draft in sorted(drafts, key=lambda draft: (draft.total_with_tax >= 0, draft.closes_at)):
+        total = draft.total_with_tax
+        left = EXACT.subtract(in_hand.get(draft.currency, _NOTHING), min(total, _NOTHING))
+        draft.credit_applied = min(left, max(total, _NOTHING))
         in_hand[draft.currency] = EXACT.subtract(left, draft.credit_applied)
 
 
-def _settle_credit(session: Session, drafts: Sequence[DueDraft | Invoice]) -> dict[UUID, Decimal]:
+def _settle_credit(
+    session: Session, drafts: Sequence[DueDraft | Invoice], totals: Mapping[UUID, Decimal]
+) -> dict[UUID, Decimal]:
     """Grant the credit of negative drafts, and apply to the other drafts the credit that their customers have.
 
-    Returns the credit applied, by invoice id. A customer who has no credit and is granted none needs no balance, and no
-    lock on it.
+    ``totals`` are with tax. Returns the credit applied, by invoice id. A customer who has no credit and is granted none
+    needs no balance, and no lock on it.
     """
-    holders = {(draft.customer_id, draft.currency) for draft in drafts if draft.total < 0}
+    holders = {(draft.customer_id, draft.currency) for draft in drafts if totals[draft.id] < 0}
     holders |= holders_of_credit(session, (draft.customer_id for draft in drafts))
     balances = lock_balances(session, holders)
     applied: dict[UUID, Decimal] = {}
@@ -117,10 +156,11 @@ def _settle_credit(session: Session, drafts: Sequence[DueDraft | Invoice]) -> di
         balance = balances.get((draft.customer_id, draft.currency))
         if balance is None:
             continue
-        if draft.total < 0:
-            grant(session, balance, draft.total, invoice_id=draft.id)
+        total = totals[draft.id]
+        if total < 0:
+            grant(session, balance, total, invoice_id=draft.id)
         else:
-            applied[draft.id] = apply(session, balance, draft.total, invoice_id=draft.id)
+            applied[draft.id] = apply(session, balance, total, invoice_id=draft.id)
     session.flush()
     return applied
 

@@ -122,6 +122,7 @@ def _draft(new: NewDraft, now: datetime) -> Invoice:
         **new._asdict() | {name: datetime.fromisoformat(getattr(new, name)) for name in times},
         status=InvoiceStatus.DRAFT,
         credit_applied=_NOTHING,
+        tax=_NOTHING,
         created_at=now,
     )
 

@@ -58,6 +58,10 @@ class ForeseenFees:
         due = (f for f in self._fees.values() if f.to_charge and f.subscription_id in ids and f.period_start <= as_of)
         return [DueFee(*fee[:7]) for fee in sorted(due, key=lambda fee: (fee.subscription_id, fee.period_start))]
 
+    def plans(self) -> dict[int, str]:
+        """The plan of each fee, by its id."""
+        return {fee.id: fee.plan_id for fee in self._fees.values()}
+
     def settle(self, fees: Sequence[DueFee]) -> None:
         """Charge these no second time."""
         for fee in fees:

@@ -14,13 +14,14 @@ from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.money import money_text
 from usage_billing.db import clock
 from usage_billing.flows.billing.facts import PAID, UNCOLLECTIBLE, VOIDED, tell_invoice
-from usage_billing.flows.billing.finalize_invoices import finalize_drafts
+from usage_billing.flows.billing.finalize_invoices import TAX_PENDING, finalize_drafts
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.invoicing.fees import charge_fees_again
 from usage_billing.invoicing.lifecycle import InvoiceStatus, check_step
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.queries import get_invoice, items_of
+from usage_billing.invoicing.taxing import tax_stored
 from usage_billing.metering.settling import reopen
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.service import lock_subscription
@@ -42,8 +43,8 @@ def finalize_invoice(
 ) -> Invoice:
     """Make a draft final that is due, without waiting for the grace time.
 
-    Raises NotFound; Conflict when the invoice is no draft, its period is not over, or nothing on it is due any more;
-    Unavailable when ``now``, by this machine's clock, is too far from the database's.
+    Raises NotFound; Conflict when the invoice is no draft, its period is not over, nothing on it is due any more, or
+    its tax is not known; Unavailable when ``now``, by this machine's clock, is too far from the database's.
     """
     now = clock.agreed_now(session, now)
     invoice = _lock(session, invoice_id)
@@ -58,7 +59,11 @@ def finalize_invoice(
         raise _nothing_due() from None
     if not any(item.amount for item in items_of(session, invoice_id)):
         raise _nothing_due()
-    finalize_drafts(session, [invoice], now=now, actor=actor)
+    taxations = tax_stored(session, [invoice], lock=True)
+    taxation = taxations.of(invoice_id)
+    if taxation is not None and taxation.pending is not None:
+        raise Conflict(f"the tax of the invoice is not known: {taxation.pending}", code=TAX_PENDING)
+    finalize_drafts(session, [invoice], taxations, now=now, actor=actor)
     session.refresh(invoice)
     return invoice
 
@@ -107,7 +112,7 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
     """
     invoice = _lock(session, invoice_id)
     if (
-        invoice.status != InvoiceStatus.PAID or invoice.credit_applied != invoice.total
+        invoice.status != InvoiceStatus.PAID or invoice.credit_applied != invoice.total_with_tax
     ):  # else credit paid it, and comes back
         check_step(invoice.status, InvoiceStatus.VOID)
     items = items_of(session, invoice_id)

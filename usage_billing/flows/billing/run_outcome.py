@@ -43,10 +43,24 @@ class SliceOutcome:
         self.amounts[currency] = EXACT.add(self.amounts.get(currency, _NOTHING), change)
         self._hash(*cause, plain(quantity), plain(change), currency)
 
-    def add_final(self, subscription: str, kind: str, closes_at: datetime, *, total: Decimal, currency: str) -> None:
-        """Note one invoice that became final, over ``total``."""
+    def add_final(
+        self,
+        subscription: str,
+        kind: str,
+        closes_at: datetime,
+        *,
+        total: Decimal,
+        currency: str,
+        tax: Decimal | None = None,
+    ) -> None:
+        """Note one invoice that became final, over ``total`` and ``tax``; None where no tax is reckoned."""
         self.finalized += 1
-        self._hash("final", subscription, kind, as_text(closes_at), plain(total), currency)
+        taxed = () if tax is None else (plain(tax),)
+        self._hash("final", subscription, kind, as_text(closes_at), plain(total), *taxed, currency)
+
+    def warn(self, subscription: str, code: str, detail: str) -> None:
+        """Note what could not be done for a subscription, and why."""
+        self.warnings.append({"subscriptionId": subscription, "code": code, "detail": detail})
 
     def _hash(self, *line: str) -> None:
         self.digest = (self.digest + int.from_bytes(sha256("|".join(line).encode()).digest())) % DIGESTS

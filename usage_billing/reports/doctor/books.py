@@ -11,6 +11,7 @@ from usage_billing.metering.states import QuarantineReason
 from usage_billing.reports.doctor.finding import WARN, Finding, fine, listed
 from usage_billing.reports.doctor.meters import check_meters
 from usage_billing.reports.doctor.runs import check_runs
+from usage_billing.reports.doctor.taxes import check_taxes
 
 _MISSING_QUOTAS = text(
     """
@@ -87,6 +88,7 @@ def check_books(session: Session, *, now: datetime) -> Iterator[Finding]:
     yield _quarantine(session)
     yield from _replayable(session)
     yield from check_meters(session)
+    yield from check_taxes(session, now=now)
     yield from check_runs(session, now=now)
 
 

@@ -12,6 +12,7 @@ from usage_billing.reports.verify.fees import fee_differences
 from usage_billing.reports.verify.invoices import invoice_differences
 from usage_billing.reports.verify.strays import stray_differences
 from usage_billing.reports.verify.summaries import summary_differences
+from usage_billing.reports.verify.taxes import tax_differences
 from usage_billing.reports.verify.terms import load_catalogue
 
 # How many recordings, and how many summaries, one statement reads at most.
@@ -59,6 +60,7 @@ def find_differences(
     on_progress("invoices", done, summaries)
     yield from invoice_differences(session, subscription_id)
     yield from credit_differences(session, subscription_id)
+    yield from tax_differences(session, subscription_id)
 
 
 def count_books(session: Session, *, subscription_id: str | None = None) -> tuple[int, int]:

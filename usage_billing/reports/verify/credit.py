@@ -22,17 +22,20 @@ _BALANCES = text(
 _INVOICES = text(
     """
     SELECT i.id, coalesce(e.entries, 0) AS entries,
-        CASE WHEN i.status IN ('draft', 'void') THEN 0 WHEN i.total < 0 THEN -i.total ELSE -i.credit_applied END AS due
+        CASE WHEN i.status IN ('draft', 'void') THEN 0
+            WHEN i.total + i.tax < 0 THEN -i.total - i.tax ELSE -i.credit_applied END AS due
     FROM invoices AS i LEFT JOIN (
         SELECT invoice_id, sum(amount) AS entries FROM credit_entries GROUP BY 1
     ) AS e ON e.invoice_id = i.id
     WHERE (CAST(:only AS text) IS NULL OR i.subscription_id = :only) AND coalesce(e.entries, 0) <>
-        CASE WHEN i.status IN ('draft', 'void') THEN 0 WHEN i.total < 0 THEN -i.total ELSE -i.credit_applied END
+        CASE WHEN i.status IN ('draft', 'void') THEN 0
+            WHEN i.total + i.tax < 0 THEN -i.total - i.tax ELSE -i.credit_applied END
     """
 )
 _APPLIED = text(
     """
-    SELECT id, credit_applied, total FROM invoices WHERE (credit_applied < 0 OR credit_applied > greatest(total, 0))
+    SELECT id, credit_applied, total + tax AS total FROM invoices
+    WHERE (credit_applied < 0 OR credit_applied > greatest(total + tax, 0))
         AND (CAST(:only AS text) IS NULL OR subscription_id = :only)
     """
 )

@@ -1,0 +1,189 @@
+"""Reckons the tax of drafts: by the parties and rates of now, and what is put right by how it was taxed before.
+
+Drafts that are shown, what is upcoming, rehearsals and what becomes final are taxed here alone.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from usage_billing.customers.models import SellerVersion
+from usage_billing.customers.queries import find_seller
+from usage_billing.db.rows import read_rows
+from usage_billing.invoicing.builder import ItemKind
+from usage_billing.invoicing.lifecycle import InvoiceStatus
+from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
+from usage_billing.invoicing.taxable import TaxableItem, Taxation, Taxations, TaxedDraft, by_rules, last_day, put_tax
+from usage_billing.rating.currency import minor_unit
+from usage_billing.rating.tax.categories import TaxCategory, TaxedParty, TaxUnknown, treat
+from usage_billing.rating.tax.sums import ItemTax, item_tax, tax_lines
+from usage_billing.taxes.queries import RateBook, read_rates
+
+_NOTHING = Decimal(0)
+
+
+_ITEMS = text("""
+    SELECT t.id, t.invoice_id, t.kind, t.amount, t.period_end, t.summary_id, t.fee_id, t.usage_type_id, f.plan_id,
+        coalesce(s.timezone, 'UTC') AS zone
+    FROM usage_invoice_items AS t
+    JOIN invoices AS i ON i.id = t.invoice_id
+    LEFT JOIN subscriptions AS s ON s.id = i.subscription_id
+    LEFT JOIN fee_charges AS f ON f.id = t.fee_id
+    WHERE t.invoice_id = ANY(CAST(:ids AS uuid[])) AND t.amount <> 0
+    ORDER BY t.period_start, t.usage_type_id, t.id
+""")
+_BUYERS = """
+    SELECT id, address ->> 'country' AS country, tax_id, tax_exempt
+    FROM customers
+    WHERE id = ANY(CAST(:ids AS text[]))
+    ORDER BY id
+"""
+_CATEGORIES = text("""
+    SELECT 'usage' AS kind, id, tax_category FROM usage_types WHERE id = ANY(CAST(:types AS text[]))
+    UNION ALL
+    SELECT 'fee', id, tax_category FROM plans WHERE id = ANY(CAST(:plans AS text[]))
+""")
+# Of each cause how the latest final invoice that stands taxed it: null where that has no tax.
+_BEFORE = text("""
+    SELECT DISTINCT ON (t.summary_id, t.fee_id) t.summary_id, t.fee_id, t.tax_category, t.tax_country, t.tax_rate
+    FROM usage_invoice_items AS t
+    JOIN invoices AS i ON i.id = t.invoice_id
+    WHERE (t.summary_id = ANY(CAST(:summaries AS bigint[])) OR t.fee_id = ANY(CAST(:fees AS bigint[])))
+        AND i.status NOT IN ('draft', 'void')
+    ORDER BY t.summary_id, t.fee_id, i.number DESC
+""")
+
+_Cause = tuple[int | None, int | None]
+
+
+def tax_stored(session: Session, drafts: Sequence[TaxedDraft], *, lock: bool = False) -> Taxations:
+    """The tax of stored drafts; with ``lock`` their customers stay as they are until the transaction ends."""
+    seller = find_seller(session)
+    if not drafts or not by_rules(seller):
+        return Taxations(seller)
+    rows = session.execute(_ITEMS, {"ids": [draft.id for draft in drafts]})
+    return tax_drafts(session, drafts, read_rows(rows, TaxableItem), seller=seller, lock=lock)
+
+
+def tax_due(session: Session, now: datetime, *, at_most: int) -> tuple[Sequence[Invoice], Taxations]:
+    """The drafts that are due at ``now``, the oldest first, with their tax."""
+    due = select(Invoice).where(Invoice.status == InvoiceStatus.DRAFT, Invoice.closes_at <= now)
+    drafts = session.scalars(due.order_by(Invoice.closes_at, Invoice.id).limit(at_most)).all()
+    return drafts, tax_stored(session, drafts)
+
+
+def show_taxes(session: Session, shown: Sequence[tuple[Invoice, Sequence[UsageInvoiceItem]]]) -> None:
+    """Put the tax on those of these stored invoices that are drafts; they and their items leave the session."""
+    drafts = [(invoice, items) for invoice, items in shown if invoice.status == InvoiceStatus.DRAFT]
+    if not drafts:
+        return
+    taxations = tax_stored(session, [invoice for invoice, _ in drafts])
+    for invoice, items in drafts:
+        taxation = taxations.of(invoice.id)
+        if taxation is not None:
+            for one in (invoice, *items):
+                session.expunge(one)
+            put_tax(taxation, invoice, items)
+
+
+def tax_drafts(
+    session: Session,
+    drafts: Sequence[TaxedDraft],
+    items: Sequence[TaxableItem],
+    *,
+    seller: SellerVersion | None,
+    lock: bool = False,
+) -> Taxations:
+    """The tax of ``drafts`` with these items."""
+    if seller is None or not by_rules(seller):
+        return Taxations(seller)
+    buyers = _buyers(session, {draft.customer_id for draft in drafts}, lock=lock)
+    at = TaxedParty(country=seller.said["address"]["country"], tax_id=seller.said["taxId"])
+    countries = {party.country for party in (at, *buyers.values()) if party.country is not None}
+    rules = _Rules(at, read_rates(session, countries), _categories(session, items), _before(session, items))
+    by_draft: dict[UUID, list[TaxableItem]] = {}
+    for item in items:
+        by_draft.setdefault(item.invoice_id, []).append(item)
+    return Taxations(
+        seller,
+        {
+            draft.id: rules.taxation(
+                by_draft.get(draft.id, ()), buyer=buyers[draft.customer_id], currency=draft.currency
+            )
+            for draft in drafts
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    seller: TaxedParty
+    rates: RateBook
+    categories: Mapping[tuple[str, str], str]
+    before: Mapping[_Cause, ItemTax | None]
+
+    def taxation(self, items: Iterable[TaxableItem], *, buyer: TaxedParty, currency: str) -> Taxation:
+        taxed: dict[UUID, ItemTax] = {}
+        amounts: list[tuple[ItemTax, Decimal]] = []
+        for item in items:
+            try:
+                tax = self._tax(item, buyer)
+            except TaxUnknown as unknown:
+                return Taxation(pending=str(unknown))
+            if tax is not None and item.amount:
+                taxed[item.id] = tax
+                amounts.append((tax, item.amount))
+        return Taxation(tax_lines(amounts, digits=minor_unit(currency)), taxed)
+
+    def _tax(self, item: TaxableItem, buyer: TaxedParty) -> ItemTax | None:
+        """How an item is taxed; None where what it puts right was charged without tax. Raises TaxUnknown."""
+        cause = (item.summary_id, item.fee_id)
+        if item.kind == ItemKind.ADJUSTMENT and cause in self.before:
+            return self.before[cause]
+        named = ("fee", item.plan_id or "") if item.usage_type_id is None else ("usage", item.usage_type_id)
+        category = TaxCategory(self.categories.get(named, TaxCategory.STANDARD))
+        found = treat(category, seller=self.seller, buyer=buyer)
+        if found.country is None:
+            return item_tax(found.category, None, _NOTHING)
+        day = last_day(item.period_end, item.zone)
+        rate = self.rates.rate_on(day, country=found.country, category=found.category)
+        if rate is None:
+            raise TaxUnknown(f"no rate of {found.country} for {found.category} holds on {day}")
+        return item_tax(found.category, found.country, rate)
+
+
+def _buyers(session: Session, ids: Iterable[str], *, lock: bool) -> dict[str, TaxedParty]:
+    statement = text(f"{_BUYERS} FOR SHARE" if lock else _BUYERS)
+    return {
+        row.id: TaxedParty(country=row.country, tax_id=row.tax_id, exempt=row.tax_exempt)
+        for row in session.execute(statement, {"ids": list(ids)})
+    }
+
+
+def _categories(session: Session, items: Sequence[TaxableItem]) -> dict[tuple[str, str], str]:
+    types = {item.usage_type_id for item in items if item.usage_type_id is not None}
+    plans = {item.plan_id for item in items if item.plan_id is not None}
+    rows = session.execute(_CATEGORIES, {"types": list(types), "plans": list(plans)})
+    return {(row.kind, row.id): row.tax_category for row in rows}
+
+
+def _before(session: Session, items: Sequence[TaxableItem]) -> dict[_Cause, ItemTax | None]:
+    adjusted = [item for item in items if item.kind == ItemKind.ADJUSTMENT]
+    if not adjusted:
+        return {}
+    asked: dict[str, Any] = {
+        "summaries": [item.summary_id for item in adjusted if item.summary_id is not None],
+        "fees": [item.fee_id for item in adjusted if item.fee_id is not None],
+    }
+    return {
+        (row.summary_id, row.fee_id): None
+        if row.tax_category is None
+        else ItemTax(category=row.tax_category, country=row.tax_country, rate=row.tax_rate)
+        for row in session.execute(_BEFORE, asked)
+    }

@@ -1,0 +1,1 @@
+"""Tax on what is sold, by simple rules. Pure."""
