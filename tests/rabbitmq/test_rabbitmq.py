@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from tests.faults.conftest import Figures
 from tests.faults.load import Load
 from tests.faults.system import System
 from tests.rabbitmq.broker import RabbitMQ
+from tests.support.processes import gone
+from usage_billing.core.clock import utc_now
 from usage_billing.queues import QueueName
 
 pytestmark = pytest.mark.rabbitmq
@@ -36,6 +39,29 @@ def test_the_whole_way_without_any_redis(broker: RabbitMQ, home: Path, seed: int
         assert set(load.told.answers) == {"202"}
         queues = dict(line.split("\t") for line in broker.control("list_queues", "name", "type").splitlines()[1:])
         assert {queues[name] for name in QueueName} == {"quorum"}
+
+
+def test_a_tick_while_rabbitmq_is_away_has_its_run(broker: RabbitMQ, home: Path) -> None:
+    """Two beats, no Redis: beat has nothing to send its tick to, and looks for it afterwards."""
+    tick = utc_now().replace(second=0, microsecond=0) + timedelta(minutes=1)
+    if tick - utc_now() < timedelta(seconds=30):
+        tick += timedelta(minutes=1)
+    environment = {"USAGE_BILLING_INBOX": "postgres", "USAGE_BILLING_SCHEDULE": f"{tick:%M %H} * * *"}
+    with System(home, broker=broker.url, environment=environment, without_redis=True, beats=2) as system:
+        system.start()
+        system.wait_ready()
+        key = f"schedule:{tick:%Y-%m-%dT%H:%MZ}"
+        runs = "SELECT status FROM billing_runs WHERE key = %s"
+        beats = [system.pid(name) for name in ("beat", "beat2")]
+        time.sleep(max(0, (tick - utc_now()).total_seconds() - 2))
+        assert system.sql(runs, key) == []
+        broker.kill()
+        time.sleep(7)
+        assert system.sql(runs, key) == []
+        broker.start()
+        system.wait_until(lambda: system.sql(runs, key) == [("completed",)], 90, "the tick has no run")
+        assert [system.pid(name) for name in ("beat", "beat2")] == beats
+        assert not any(gone(pid) for pid in beats)
 
 
 def killed(broker: RabbitMQ) -> None:
