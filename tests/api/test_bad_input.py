@@ -207,6 +207,13 @@ def test_how_large_a_body_may_be_depends_on_what_it_is_and_on_its_sender(
     assert post(make_token("user123"), "/api/prices/preview", preview, 16 * 1024) == (413 if over else 200)
 
 
+def test_the_largest_body_bounds_every_other(app: Flask, writer: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.config, "MAX_CONTENT_LENGTH", 2000)
+    for over, status in ((0, 202), (1, 413)):
+        data = _with() + b" " * (2000 - len(_with()) + over)
+        assert writer.post("/api/usage/record", data=data, content_type="application/json").status_code == status
+
+
 def test_a_compressed_body_is_refused(writer: FlaskClient) -> None:
     answer = writer.post(
         "/api/usage/record", data=_with(), content_type="application/json", headers={"Content-Encoding": "gzip"}

@@ -1,5 +1,7 @@
 """Health and metrics: they say which part is missing, and no secret and no id."""
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from api.state import state_of
 from tests.api.conftest import EVENT
+from tests.conftest import Clock
 from usage_billing.db.session import make_engine
 
 
@@ -54,13 +57,19 @@ def test_an_old_schema_is_not_ready(
     old.dispose()
 
 
-def test_metrics_count_requests_and_recordings(writer: FlaskClient, client: FlaskClient, engine: Engine) -> None:
+def test_metrics_count_requests_and_recordings(
+    writer: FlaskClient, client: FlaskClient, engine: Engine, clock: Clock
+) -> None:
     writer.post("/api/usage/record", json=EVENT)
+    clock.now = datetime.now(UTC) + timedelta(seconds=30)  # Redis dates what waits
     client.get("/api/usage/user/somebody-special")
     figures = client.get("/metrics").get_data(as_text=True)
     assert 'usage_billing_http_requests_total{method="POST",route="/api/usage/record",status="202"}' in figures
     assert "usage_billing_recordings_accepted_total" in figures
     assert "usage_billing_recordings_waiting 1.0" in figures
+    found = re.search(r"^usage_billing_oldest_waiting_seconds (\S+)$", figures, re.MULTILINE)
+    assert found is not None
+    assert 29 < float(found[1]) < 60
     assert 'usage_billing_http_request_seconds_bucket{le="0.005",route="/api/usage/record"}' in figures
     assert "somebody-special" not in figures
     assert client.open("/nothing/somebody-special", method="WEIRD").status_code == 404

@@ -426,6 +426,14 @@ def test_a_redis_behind_tls_with_a_certificate_of_its_own(doctor: Cli, tmp_path:
         server.discard()
 
 
+def test_a_redis_whose_clock_is_apart_is_a_warning(doctor: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = timedelta(seconds=20)
+    assert "clock_skew" not in findings(doctor())
+    monkeypatch.setattr("usage_billing.reports.doctor.inbox.utc_now", lambda: datetime.now(UTC) + ahead)
+    found = findings(doctor())["clock_skew"]
+    assert (found["state"], found["message"]) == ("warn", "Redis' clock is 20 s behind this machine's")
+
+
 def test_a_public_key_that_is_none_is_named(doctor: Cli, engine: Engine) -> None:
     found = findings(doctor(JWT_SECRET="", JWT_PUBLIC_KEY="none"))["public_key_invalid"]
     assert "JWT_PUBLIC_KEY" in found["message"]

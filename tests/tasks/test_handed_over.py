@@ -22,6 +22,7 @@ from usage_billing.settings import Settings
 
 BODY = {"userId": "user123", "subscriptionId": "sub456", "usageType": "assessment", "quantity": 1}
 KEYS = "SELECT key FROM billing_runs"
+WORK = "SELECT name, outcome, number FROM work_counters"
 
 
 @dataclass
@@ -95,9 +96,17 @@ def test_a_message_that_is_delivered_four_times_counts_once(engine: Engine, inbo
             hand_over(task_id="no identifier / at all")
         app.send_task("usage.record_usage", ({**BODY, "quantity": "many"},))
         until(lambda: counts(engine).recorded == 2 and counts(engine).duplicates == 6)
+        worker.process.terminate()
+        worker.process.wait(30)
     finally:
         worker.kill_everything()
     check_books(engine)
+    done = {(name, outcome): number for name, outcome, number in rows(engine, WORK)}
+    assert {outcome: done["recordings", outcome] for outcome in ("recorded", "duplicate")} == {
+        "recorded": 2,
+        "duplicate": 6,
+    }
+    assert (done["usage.record_usage", "success"], done["usage.record_usage", "failure"]) == (8, 1)
 
 
 @pytest.mark.usefixtures("inbox")
