@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
+from tasks import base, billing
 from tests.factories import make_recording, record
 from tests.integration.conftest import Answer, environment_of
 from tests.support.billing import bill
@@ -41,6 +43,20 @@ def test_a_run_is_not_opened_by_a_clock_that_is_wrong(world: Engine, apart: time
         assert ("ahead of" if apart > timedelta(0) else "behind") in caught.value.message
     with pytest.raises(Unavailable):
         rehearse(world, RunRequest(), grace=HOUR, now=utc_now() + apart)
+    assert rows(world, "SELECT id FROM billing_runs") == []
+
+
+@pytest.mark.usefixtures("inbox")
+def test_a_worker_whose_clock_is_wrong_starts_no_run(
+    world: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base.engine.cache_clear()
+    monkeypatch.setattr(billing, "utc_now", lambda: utc_now() + DAYS)
+    starts: list[Callable[[], None]] = [billing.sweep_ticks, lambda: billing._start("schedule:x", requested_by="beat")]
+    for start in starts:
+        with pytest.raises(Unavailable) as caught:
+            start()
+        assert caught.value.code == "clocks_apart"
     assert rows(world, "SELECT id FROM billing_runs") == []
 
 
