@@ -600,6 +600,7 @@ class History:
         if any(one.at <= at for one in self.changes[1:]) or (used and (self.slow.anniversary or min(used) < at)):
             return
         timeline = self.timeline()
+        counted = self._segments_at(max(before, at))
         self.subscription.started_at = at
         self.changes = [replace(one, at=at) if one.at == before else one for one in self.changes]
         for one in self.told:
@@ -611,21 +612,25 @@ class History:
         self.slow.started = at
         self.slow.plans = {at if instant == before else instant: plan for instant, plan in self.slow.plans.items()}
         self._reckon_anew(timeline, min(before, at))
-        self._move_summaries(timeline, max(before, at))
+        self._move_summaries(timeline, counted, max(before, at))
         self.kinds.add("start moved")
 
-    def _move_summaries(self, before: Timeline, at: datetime) -> None:
-        line = self.timeline()
-        segment, then = line.segment_at(at), before.segment_at(at)
+    def _segments_at(self, at: datetime) -> dict[str, datetime]:
+        agreed = {name: agreed_period(self.timeline(), self.quotas(), NAME, name, at) for name in TYPES}
+        parts = {name: None if one is None else one.part_at(at) for name, one in agreed.items()}
+        return {name: part.start for name, part in parts.items() if part is not None}
+
+    def _move_summaries(self, before: Timeline, counted: dict[str, datetime], at: datetime) -> None:
+        segment, then = self.timeline().segment_at(at), before.segment_at(at)
         if segment is None or then is None or segment.period != then.period:
             return
-        for name in TYPES:
-            begun = [s for s in self.books.summaries.values() if s.usage_type_id == name and s.period_start <= at]
-            last = max(begun, key=lambda summary: summary.period_start, default=None)
-            agreed = agreed_period(line, self.quotas(), NAME, name, at)
-            part = None if agreed is None else agreed.part_at(at)
-            if last is not None and part is not None and last.period_end > at:
-                last.period_start = part.start
+        for name, begins in self._segments_at(at).items():
+            since = counted.get(name, begins)
+            here = {s.period_start: s for s in self.books.summaries.values() if s.usage_type_id == name}
+            if since in here and since != begins:
+                here[since].period_start = begins
+                if begins in here:
+                    here[begins].period_start = since
 
     def wait(self, hours: int) -> None:
         """Time passes."""

@@ -134,3 +134,36 @@ def test_quotas_of_its_own_move_with_it(house: House) -> None:
     house.use(900, at=day(20), occurred=day(5, month=12, year=2025))
     house.bill(day(1, month=2) + LATER)
     assert scalars(house.engine, "SELECT coalesce(sum(total), 0) FROM invoices") == [0]
+
+
+def to(house: House, *starts: int) -> None:
+    """Move the start from day to day, and bill after each move."""
+    for number in starts:
+        move(house, day(number))
+        house.bill(day(21))
+
+
+@pytest.fixture
+def emptied(house: House) -> House:
+    """A start on the 10th, and another price from the 15th: billing makes a summary for each of two minimums."""
+    house.plan("a")
+    house.quota("a", "0", DOLLAR | {"minimumAmount": "31"})
+    house.quota("a", "0", DOLLAR | {"minimumAmount": "62"}, at=day(2), effective=day(15), reprice=True)
+    house.subscribe(at=day(10))
+    house.bill(day(21))
+    return house
+
+
+def test_a_start_comes_back_to_where_an_empty_summary_was_left(emptied: House) -> None:
+    to(emptied, 20, 12, 11, 10)
+    ((_, _, total, items),) = emptied.invoices()
+    # 5 and 17 of 22 days.
+    assert (total, items) == (Decimal("54.96"), [("usage", Decimal("7.05")), ("usage", Decimal("47.91"))])
+
+
+def test_usage_moves_with_its_start_past_an_empty_summary(emptied: House) -> None:
+    """The summary of the 10th stays empty when the start leaves it; the one of the 12th is not mistaken for it."""
+    to(emptied, 20, 5)
+    emptied.use(100, at=day(21), occurred=day(12))
+    to(emptied, 8, 11)
+    assert next(amount for *_, items in emptied.invoices() for _, amount in items) == 100

@@ -63,20 +63,23 @@ _SETTLE = text("""
 """)
 _SETTLE_AS_IS = text("UPDATE usage_summaries SET to_rate = false WHERE id = ANY(CAST(:ids AS bigint[]))")
 _REOPEN = text("UPDATE usage_summaries SET to_rate = true WHERE id = ANY(CAST(:ids AS bigint[]))")
-_AROUND = text("""
-    SELECT usage_type_id, period_start
-    FROM (
-        SELECT DISTINCT ON (usage_type_id) usage_type_id, period_start, period_end
-        FROM usage_summaries
-        WHERE subscription_id = :subscription AND period_start <= :at
-        ORDER BY usage_type_id, period_start DESC
-    ) AS s
-    WHERE period_end > :at
+_USED_TYPES = text("SELECT DISTINCT usage_type_id FROM usage_summaries WHERE subscription_id = :subscription")
+_AT = text("""
+    SELECT period_start, id
+    FROM usage_summaries
+    WHERE subscription_id = :subscription AND usage_type_id = :type
+        AND period_start IN (CAST(:since AS timestamptz), CAST(:to AS timestamptz))
+    ORDER BY period_start
+    FOR UPDATE
 """)
-_MOVE = text(
-    "UPDATE usage_summaries SET period_start = :to, to_rate = true"
-    " WHERE subscription_id = :subscription AND usage_type_id = :type AND period_start = :since"
-)
+_MOVE = text("""
+    UPDATE usage_summaries
+    SET period_start = v.begins, to_rate = true,
+        period_end = greatest(period_end, v.begins + interval '1 microsecond'),
+        bills_at = greatest(bills_at, v.begins + interval '1 microsecond')
+    FROM (SELECT CAST(:to AS timestamptz) AS begins) AS v
+    WHERE id = :id
+""")
 _REOPEN_FROM = text(
     "UPDATE usage_summaries SET to_rate = true WHERE subscription_id = :subscription AND bills_at > :since"
 )
@@ -153,16 +156,25 @@ def reopen_from(session: Session, subscription_id: str, *, since: datetime) -> N
     session.execute(_REOPEN_FROM, {"subscription": subscription_id, "since": since})
 
 
-def summaries_around(session: Session, subscription_id: str, *, at: datetime) -> dict[str, datetime]:
-    """When the summaries of a subscription begin that hold ``at``, by usage type."""
-    rows = session.execute(_AROUND, {"subscription": subscription_id, "at": at})
-    return {row.usage_type_id: row.period_start for row in rows}
+def used_types(session: Session, subscription_id: str) -> list[str]:
+    """The usage types, meters too, of which a subscription has summaries."""
+    return sorted(session.scalars(_USED_TYPES, {"subscription": subscription_id}))
 
 
 def move_summary(session: Session, subscription_id: str, usage_type_id: str, *, since: datetime, to: datetime) -> None:
-    """Let the summary of a segment that began at ``since`` begin at ``to``, and be rated anew."""
-    names = {"subscription": subscription_id, "type": usage_type_id}
-    session.execute(_MOVE, names | {"since": since, "to": to})
+    """Let the summary of a segment that began at ``since``, if there is one, begin at ``to``, and be rated anew.
+
+    What is left there of a segment of earlier terms, without usage that counts, takes its place.
+    """
+    names = {"subscription": subscription_id, "type": usage_type_id, "since": since, "to": to}
+    found = {row.period_start: row.id for row in session.execute(_AT, names)}
+    if since not in found:
+        return
+    if to in found:
+        session.execute(_MOVE, {"id": found[to], "to": "-infinity"})
+    session.execute(_MOVE, {"id": found[since], "to": to})
+    if to in found:
+        session.execute(_MOVE, {"id": found[to], "to": since})
 
 
 def reopen_for_quota(

@@ -1,5 +1,6 @@
 """Moving the start of a subscription, while nothing of it is final."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from usage_billing.db.locks import lock_folds
 from usage_billing.flows.administration.agree import AgreedChange, Precaution, enter, note_change, reckon_anew
 from usage_billing.invoicing.queries import is_invoiced
 from usage_billing.metering.queries import quarantined_within
-from usage_billing.metering.settling import move_summary, summaries_around
+from usage_billing.metering.settling import move_summary, used_types
 from usage_billing.metering.voids import later_usage
 from usage_billing.subscriptions.agreed_changes import changes_of
 from usage_billing.subscriptions.agreement import agreed_period
@@ -42,19 +43,34 @@ def move_start(
         return AgreedChange(subscription=subscription, effective_at=before, changed=False)
     _check_movable(session, subscription, started_at)
     timeline = timelines_of(session, [subscription.id])[subscription.id]
+    at = max(before, started_at)
+    counted = _segments_at(session, subscription.id, at=at)
     first = changes_of(session, subscription.id)[0]
     first.at = subscription.started_at = started_at
     move_own_quotas(session, subscription.id, since=before, to=started_at)
     reckon_anew(session, subscription, before=timeline, at=min(before, started_at))
-    _move_summaries(session, subscription.id, before=timeline, at=max(before, started_at))
+    _move_summaries(session, subscription.id, before=timeline, counted=counted, at=at)
     note_change(session, subscription, action="subscription.start_moved", at=started_at, actor=actor, now=now)
     ended = subscription.ended_at
     fits = quarantined_within(session, subscription.id, since=started_at, until=ended, at_most=OFFERED)
     return AgreedChange(subscription=subscription, effective_at=started_at, changed=True, replayable=fits)
 
 
-def _move_summaries(session: Session, subscription_id: str, *, before: Timeline, at: datetime) -> None:
-    """Let what was used in the segments around ``at`` count in those that are there now, while the period is the same.
+def _segments_at(session: Session, subscription_id: str, *, at: datetime) -> dict[str, datetime]:
+    """When the segments around ``at`` begin, by usage type, for those of which something was counted."""
+    line = timelines_of(session, [subscription_id])[subscription_id]
+    quotas = quotas_of(session, {term.plan_id for term in line.terms}, subscription_ids=[subscription_id])
+    agreed = {
+        name: agreed_period(line, quotas, subscription_id, name, at) for name in used_types(session, subscription_id)
+    }
+    parts = {name: None if one is None else one.part_at(at) for name, one in agreed.items()}
+    return {name: part.start for name, part in parts.items() if part is not None}
+
+
+def _move_summaries(
+    session: Session, subscription_id: str, *, before: Timeline, counted: Mapping[str, datetime], at: datetime
+) -> None:
+    """Let what was ``counted`` in the segments around ``at`` count in those there now, while the period is the same.
 
     Summaries are named after the beginning of their segment.
     """
@@ -62,12 +78,10 @@ def _move_summaries(session: Session, subscription_id: str, *, before: Timeline,
     segment, then = line.segment_at(at), before.segment_at(at)
     if segment is None or then is None or segment.period != then.period:
         return
-    quotas = quotas_of(session, {term.plan_id for term in line.terms}, subscription_ids=[subscription_id])
-    for usage_type, since in summaries_around(session, subscription_id, at=at).items():
-        agreed = agreed_period(line, quotas, subscription_id, usage_type, at)
-        part = None if agreed is None else agreed.part_at(at)
-        if part is not None and part.start != since:
-            move_summary(session, subscription_id, usage_type, since=since, to=part.start)
+    for usage_type, begins in _segments_at(session, subscription_id, at=at).items():
+        since = counted.get(usage_type, begins)
+        if since != begins:
+            move_summary(session, subscription_id, usage_type, since=since, to=begins)
 
 
 def _check_movable(session: Session, subscription: Subscription, started_at: datetime) -> None:
