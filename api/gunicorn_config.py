@@ -1,4 +1,4 @@
-"""gunicorn's settings, each with its reason: ``gunicorn -c python:api.gunicorn_config "api:create_app()"``.
+"""gunicorn's settings, each with its reason: ``gunicorn -c python:api.gunicorn_config "web:create_app()"``.
 
 Addresses, workers and threads are given on the command line.
 """

@@ -51,7 +51,7 @@ def _with_headers(app: _Wsgi, origins: frozenset[str]) -> _Wsgi:
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             given = {name for name, _ in headers}
-            headers += _ALWAYS
+            headers += [extra for extra in _ALWAYS if extra[0] not in given]
             headers += across
             if REQUEST_ID in environ:
                 headers.append(("X-Request-Id", environ[REQUEST_ID]))

@@ -24,10 +24,14 @@ CODES: dict[str, str] = {
     "key_revoked": "The API key was revoked.",
     "token_invalid": "The token is not one of ours: its signature, algorithm, audience, issuer or subject is wrong.",
     "token_expired": "The token has expired.",
+    "link_used": "The link to the pages was used already, is older than a minute, or never was one.",
+    "session_over": "No session on the pages, or one that is over.",
     "tokens_not_configured": "Tokens are not accepted here; use an API key.",
     # 403
     "forbidden": "The credential holds, but not for this.",
     "not_for_this_key": "The key is bound, and not to this; or the source is another key's.",
+    "other_origin": "A form of a page of ours was sent from a page of another origin.",
+    "wrong_token": "A form without the token of the page that it is on, or with that of an old one.",
     "missing_scope": "The credential lacks the scope that this needs, or is a customer's where only services may ask.",
     # 404, 405
     "not_found": "No such thing, or not one of yours.",
@@ -115,6 +119,7 @@ CODES: dict[str, str] = {
     "unknown_subscription": "There is no such subscription.",
     "unknown_usage_type": "There is no such usage type.",
     "zone_not_aligned": "The windows of this zone cut the hours in which the subscription's usage is kept.",
+    "not_an_address": "No address of a page: http or https, a host, and no blank.",
     "unknown_zone": "No time zone of the IANA database.",
     # 429
     "rate_limited": "Too many requests with this credential within a minute; Retry-After says when to go on.",

@@ -5,10 +5,12 @@ from tasks.celery import app
 from usage_billing.access.admin_requests import prune_requests
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
+from usage_billing.sessions.service import prune_sessions
 
 
 @app.task(name="housekeeping.prune")
 def prune() -> None:
-    """Forget the answers to administrators' requests that are older than a day."""
+    """Forget answers to administrators' requests, and sessions on pages, that are over for a day."""
     with transaction(base.engine()) as session:
         prune_requests(session, now=utc_now())
+        prune_sessions(session, now=utc_now())

@@ -18,6 +18,7 @@ from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicat
 from usage_billing.meters.models import Meter, MeterBucket, MeterDefinition, MeterFold, MeterSeries, MeterTotal
 from usage_billing.outbox.models import OutboxMessage
 from usage_billing.processes.models import Heartbeat, WorkCounter
+from usage_billing.sessions.models import PortalSession
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
 from usage_billing.taxes.models import TaxRate
 
@@ -46,6 +47,7 @@ __all__ = [
     "MeterTotal",
     "OutboxMessage",
     "Plan",
+    "PortalSession",
     "QuarantinedUsage",
     "SellerVersion",
     "Subscription",

@@ -86,6 +86,7 @@ class Settings:
     jwt_admin: bool = _setting("JWT_ADMIN", True)
     public_url: str = _setting("USAGE_BILLING_PUBLIC_URL", "")
     cors_origins: str = _setting("USAGE_BILLING_CORS_ORIGINS", "")
+    portal_origins: str = _setting("USAGE_BILLING_PORTAL_ORIGINS", "")
     metrics_token: str = _setting("USAGE_BILLING_METRICS_TOKEN", "", secret=True)
     task_events: bool = _setting("USAGE_BILLING_TASK_EVENTS", False)
     development: bool = _setting("USAGE_BILLING_DEVELOPMENT", False)
@@ -113,6 +114,7 @@ class Settings:
         settings.daily_schedule  # noqa: B018  likewise
         settings.allowed_origins  # noqa: B018  likewise
         settings.public_address  # noqa: B018  likewise
+        settings.framing_origins  # noqa: B018  likewise
         return settings
 
     @property
@@ -124,6 +126,11 @@ class Settings:
     def allowed_origins(self) -> frozenset[str]:
         """The origins whose pages may ask the API; raises ConfigurationError for what is none."""
         return read_origins("USAGE_BILLING_CORS_ORIGINS", self.cors_origins)
+
+    @property
+    def framing_origins(self) -> frozenset[str]:
+        """The origins whose pages may frame the portal; raises ConfigurationError for what is none."""
+        return read_origins("USAGE_BILLING_PORTAL_ORIGINS", self.portal_origins)
 
     @property
     def public_address(self) -> str:

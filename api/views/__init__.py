@@ -9,6 +9,7 @@ from api.views import (
     health,
     invoices,
     plans,
+    portal_sessions,
     prices,
     quarantine,
     quotas,
@@ -40,6 +41,7 @@ BLUEPRINTS = (
     prices.blp,
     subscriptions.blp,
     exports.blp,
+    portal_sessions.blp,
     api_keys.blp,
     health.blp,
 )

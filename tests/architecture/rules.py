@@ -20,7 +20,7 @@ MAX_TASK = 12
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Computes on the wall clock of a time zone before it makes instants of it.
 _WALL_CLOCK = "usage_billing/core/periods.py"
-_OURS = ("usage_billing", "tasks", "api", "tests")
+_OURS = ("usage_billing", "tasks", "api", "web", "tests")
 _IMPURE = ("sqlalchemy", "psycopg", "usage_billing.db", "subprocess", "socket", "logging", "pathlib", "os")
 
 _WRITES = re.compile(

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("usage_billing", "tasks", "api")
+PACKAGES = ("usage_billing", "tasks", "api", "web")
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ BROKEN = {
     "verify knows the wire": ("usage_billing/reports/verify/ledger.py", "import usage_billing.wire.invoice"),
     "a migration knows a model": ("migrations/versions/0001_customers_and_catalogue.py", "import usage_billing"),
     "a view knows a task": ("api/problems.py", "import tasks.usage"),
+    "a page knows a view": ("web/pages.py", "import api.views.invoices"),
+    "a page knows a task": ("web/pages.py", "import tasks.usage"),
     "the API knows the web": ("api/problems.py", "import web"),
     "a room to come knows a flow": (
         "usage_billing/webhooks/__init__.py",

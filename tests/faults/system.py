@@ -79,7 +79,7 @@ class System:
         proxied: bool = False,
         broker: str = "",
         celery: str = "tasks.celery",
-        api: str = "api:create_app()",
+        api: str = "web:create_app()",
         valkey: "Valkey | None" = None,
         postgres: EmbeddedPostgres | None = None,
         without_redis: bool = False,
@@ -97,7 +97,7 @@ class System:
         self.port = free_port()
         self.environment = dict(environment or {})
         self.beats, self.workers, self.proxied, self.broker = beats, workers, proxied, broker
-        self._replaced = {"tasks.celery": celery, "api:create_app()": api}
+        self._replaced = {"tasks.celery": celery, "web:create_app()": api}
 
     def __enter__(self) -> "System":
         try:

@@ -8,8 +8,9 @@ from usage_billing.core.errors import Forbidden
 USAGE_WRITE = "usage:write"
 USAGE_READ = "usage:read"
 BILLING_RUN = "billing:run"
+PORTAL_OPEN = "portal:open"
 ADMIN = "admin"
-SCOPES = (USAGE_WRITE, USAGE_READ, BILLING_RUN, ADMIN)
+SCOPES = (USAGE_WRITE, USAGE_READ, BILLING_RUN, PORTAL_OPEN, ADMIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

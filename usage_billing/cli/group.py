@@ -23,6 +23,7 @@ COMMANDS = {
     "simulate": ("simulation.simulate:command", "Record usage over HTTP, bill it, and show the invoice."),
     "bill": ("bill:command", "Run billing now."),
     "import": ("importing.importing:command", "Record usage from a CSV or JSON Lines file."),
+    "portal-link": ("nouns.portal_link:command", "A link to a customer's pages."),
     "keys": ("nouns.keys:command", "API keys and development tokens."),
     "customers": ("nouns.customers:command", "Who is billed."),
     "credits": ("nouns.credits:command", "What customers have in hand."),

@@ -27,6 +27,7 @@ def first_steps(
     keys: Mapping[str, str],
     fresh: frozenset[str],
     flower: str | None = None,
+    pages: bool = True,
 ) -> str:
     """The text. ``keys`` maps SERVICE_KEY and ADMIN_KEY to the keys that `up` made; those in ``fresh`` are shown,
     once. Keys that the operator gave are not in ``keys`` and never shown. The commands use the ``example``; where it is
@@ -34,6 +35,8 @@ def first_steps(
     """
     base = f"http://127.0.0.1:{port}"
     lines = ["", "usage-billing is running.", "", f"  API     {base}", f"  docs    {base}/api/docs"]
+    if pages:
+        lines.append(f"  pages   {base}/")
     if flower:
         lines.append(f"  Flower  {flower}")
     lines += [f"  logs    {logs}", f"  data    {home}", f"  on      {database}", ""]

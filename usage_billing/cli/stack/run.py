@@ -40,12 +40,13 @@ CELERY_DATABASE = 1  # of the embedded Redis; the inbox is in 0
 class Stack:
     """A run of ``up`` from its start to its end. ``settings`` has what the operator gave; its paths are absolute."""
 
-    def __init__(self, settings: Settings, *, seed: bool, with_flower: bool) -> None:
+    def __init__(self, settings: Settings, *, seed: bool, with_flower: bool, with_web: bool = True) -> None:
         self.settings = settings
         self.given = bool(settings.database_url)
         self.seed = seed
         self.example = Example.ABSENT
         self.with_flower = with_flower
+        self.with_web = with_web
         self.console = Console()
         self.supervisor = Supervisor()
         self.children = FileLock(settings.home / "processes.lock")
@@ -169,7 +170,11 @@ class Stack:
         cleanup.callback(forget_running, self.settings.home)
         flower_port = (FLOWER_PORT if is_free(FLOWER_PORT) else free_port()) if self.with_flower else None
         for service in services(
-            self.settings, environment, flower_port=flower_port, flower_password=secrets.flower_password
+            self.settings,
+            environment,
+            flower_port=flower_port,
+            flower_password=secrets.flower_password,
+            with_web=self.with_web,
         ):
             self.supervisor.add(
                 Child(
@@ -208,6 +213,7 @@ class Stack:
             keys=made,
             fresh=secrets.fresh if self.console.on_terminal else frozenset(),
             flower=flower if flower_port else None,
+            pages=self.with_web,
         )
 
     def _database(self) -> str:

@@ -52,9 +52,17 @@ def stack_environment(settings: Settings, *, secrets: Secrets) -> dict[str, str]
 
 
 def services(
-    settings: Settings, environment: Mapping[str, str], *, flower_port: int | None = None, flower_password: str = ""
+    settings: Settings,
+    environment: Mapping[str, str],
+    *,
+    flower_port: int | None = None,
+    flower_password: str = "",
+    with_web: bool = True,
 ) -> list[Service]:
-    """The services in the order of their start. They stop in the reverse order, so the API stops first."""
+    """The services in the order of their start. They stop in the reverse order, so the API stops first.
+
+    ``with_web``: the processes of the API serve the pages too.
+    """
     inherited = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN}
     base = {**inherited, **environment, "PYTHONUNBUFFERED": "1"}
     if flower_port is not None:
@@ -67,7 +75,12 @@ def services(
     found = [
         Service("worker", worker, quiet, settings.stop_seconds + MARGIN_SECONDS),
         Service("beat", [*celery, "beat"], base, 10.0),
-        Service("api", _api(settings), base, settings.unready_seconds + settings.stop_seconds + MARGIN_SECONDS),
+        Service(
+            "api",
+            _api(settings, with_web=with_web),
+            base,
+            settings.unready_seconds + settings.stop_seconds + MARGIN_SECONDS,
+        ),
     ]
     if flower_port is not None:
         command = [*celery, "flower", f"--address={LOOPBACK}", f"--port={flower_port}"]
@@ -80,10 +93,10 @@ def services(
 _NOT_FOR_CHILDREN = frozenset({"USAGE_BILLING_ADMIN_KEY", "INTERNAL_API_KEY", "FLOWER_BASIC_AUTH"})
 
 
-def _api(settings: Settings) -> list[str]:
+def _api(settings: Settings, *, with_web: bool) -> list[str]:
     return [
         *(sys.executable, "-m", "gunicorn", "--bind", f"{LOOPBACK}:{settings.port}"),
         *("-c", "python:api.gunicorn_config"),
         *("--workers", str(settings.api_workers), "--threads", str(settings.api_threads)),
-        "api:create_app()",
+        "web:create_app()" if with_web else "api:create_app()",
     ]

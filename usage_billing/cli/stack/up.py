@@ -13,7 +13,8 @@ from usage_billing.cli.frame.environment import load_environment
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the embedded data.")
 @click.option("--no-seed", is_flag=True, help="Leave an empty database empty: no example catalogue.")
 @click.option("--with-flower", is_flag=True, help="Start Flower too, on the loopback and behind a password.")
-def up(*, port: int | None, home: Path | None, no_seed: bool, with_flower: bool) -> None:
+@click.option("--without-web", is_flag=True, help="Serve the API alone: no pages for customers, no first page.")
+def up(*, port: int | None, home: Path | None, no_seed: bool, with_flower: bool, without_web: bool) -> None:
     """Start everything: PostgreSQL, Redis, the API, a worker and beat. Ctrl-C stops it; the data stay.
 
     DATABASE_URL, REDIS_URL and CELERY_BROKER_URL, in the environment or in .env, replace the embedded parts.
@@ -29,4 +30,4 @@ def up(*, port: int | None, home: Path | None, no_seed: bool, with_flower: bool)
         home=(home or given.home).absolute(),
         logs=given.logs.absolute(),
     )
-    Stack(settings, seed=not no_seed, with_flower=with_flower).run()
+    Stack(settings, seed=not no_seed, with_flower=with_flower, with_web=not without_web).run()

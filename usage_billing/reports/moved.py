@@ -1,0 +1,26 @@
+"""Whether anything that a customer's pages show may have moved: numbers that differ whenever it did."""
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+# The summaries of one customer are a row for each usage type and period, so all of them are read.
+_MOVED = text("""
+    SELECT concat_ws(' ',
+        (SELECT concat_ws(' ', count(*), sum(version)) FROM subscriptions WHERE customer_id = :customer),
+        (SELECT concat_ws(' ', count(*), sum(u.events), sum(u.voids), sum(u.total), sum(u.beyond_limit),
+                sum(u.allowance))
+            FROM subscriptions AS s JOIN usage_summaries AS u ON u.subscription_id = s.id
+            WHERE s.customer_id = :customer),
+        (SELECT concat_ws(' ', count(*), sum(total), sum(credit_applied), max(finalized_at), max(paid_at),
+                max(voided_at), count(*) FILTER (WHERE status = 'uncollectible'))
+            FROM invoices WHERE customer_id = :customer),
+        (SELECT sum(balance) FROM credit_balances WHERE customer_id = :customer),
+        (SELECT max(id) FROM usage_quotas),
+        (SELECT max(id) FROM plan_versions)
+    )
+""")
+
+
+def moved(session: Session, customer_id: str) -> str:
+    """A text that is another whenever usage, terms, prices, invoices or credit of the customer changed."""
+    return str(session.scalar(_MOVED, {"customer": customer_id}))

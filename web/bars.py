@@ -1,0 +1,38 @@
+"""The bar of an allowance: a drawing of three figures. Pure."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+WIDTH = 1000
+"""The units that the whole bar is wide."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """Where things stand on a bar, from 0 to ``WIDTH``: what is within, to where what is beyond goes, the estimate.
+
+    ``mark`` is the allowance; None of one without limit. ``beyond`` and ``estimate`` end where they end.
+    """
+
+    within: int
+    beyond: int
+    estimate: int
+    mark: int | None
+
+
+def meter_bar(*, used: Decimal, limit: Decimal | None, estimate: Decimal) -> Bar:
+    """A bar from 0 to the largest of the three."""
+    whole = max(used, estimate, Decimal(0) if limit is None else limit)
+    if not whole:
+        return Bar(within=0, beyond=0, estimate=0, mark=WIDTH if limit is None or limit else 0)
+
+    def place(value: Decimal) -> int:
+        return int(value * WIDTH // whole)
+
+    within = used if limit is None else min(used, limit)
+    return Bar(
+        within=place(within),
+        beyond=place(used),
+        estimate=place(max(estimate, used)),
+        mark=None if limit is None else place(limit),
+    )

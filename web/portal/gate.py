@@ -1,0 +1,134 @@
+"""The gate of the portal: a page is made for a session that holds, of what is its customer's, and for no other."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import Flask, Response
+from sqlalchemy.orm import Session
+
+from api.addresses import client_address
+from api.auth import public
+from api.state import state, this_request
+from usage_billing.core.errors import NotAuthenticated, NotFound
+from usage_billing.customers.queries import get_customer
+from usage_billing.db.session import read_only
+from usage_billing.sessions.models import PortalSession
+from usage_billing.sessions.pages import PAGES
+from usage_billing.sessions.queries import session_of_cookie
+from usage_billing.subscriptions.queries import Contract, contracts_of
+from web.cross_site import token_of
+from web.numbers import Writer
+from web.portal.door import cookie_of
+from web.portal.visit import Visit
+from web.texts import locale_for
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+REQUESTS_A_MINUTE = 600
+"""Of one session. A page that is open asks twenty times a minute."""
+
+_GATE = "gate_of_the_portal"
+
+
+class SessionOver(NotAuthenticated):
+    """There is no session, or it is over; ``row`` says where a new one is made, if anything is known of it."""
+
+    def __init__(self, row: PortalSession | None) -> None:
+        super().__init__("there is no session on these pages, or it is over", code="session_over")
+        self.row = row
+
+
+def visiting(name: str) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """A view of the page ``name``, one of PAGES: it is called with a Visit, and answers 404 where that may not see it.
+
+    Raises SessionOver (401) without a session that holds, NotFound, TooManyRequests.
+    """
+
+    def decorate(view: Callable[..., Response]) -> Callable[..., Response]:
+        @wraps(view)
+        def entered(**arguments: Any) -> Response:
+            with read_only(state().engine) as session:
+                visit = _enter(session)
+                if name not in visit.pages:
+                    raise NotFound("there is nothing at this address")
+                response = view(visit, **arguments)
+            for do in visit.later:
+                do()
+            return response
+
+        return ungated(entered)
+
+    return decorate
+
+
+def ungated(view: View) -> View:
+    """Mark a view of the portal that is no page of a customer, or that looks at the session itself."""
+    setattr(view, _GATE, True)
+    return public(view)
+
+
+def check_every_page_has_a_gate(app: Flask, blueprint: str) -> None:
+    """Raises LookupError, which stops the start, for a view of the blueprint without one."""
+    for endpoint, view in app.view_functions.items():
+        if endpoint.startswith(f"{blueprint}.") and not getattr(view, _GATE, False):
+            raise LookupError(f"the page {endpoint} says neither @visiting nor @ungated")
+
+
+def row_of_browser(session: Session) -> PortalSession:
+    """The session of this browser; raises SessionOver for one that is over, and counts a cookie that never was ours."""
+    here, asked = state(), this_request()
+    cookie = cookie_of(asked)
+    if cookie is None:
+        raise SessionOver(None)
+    row = session_of_cookie(session, cookie, secret=here.settings.require_secret())
+    if row is None:
+        here.rates.count_failure(client_address(asked, here.settings.trusted_networks))
+    if row is None or not row.holds(here.clock()):
+        raise SessionOver(row)
+    here.rates.count_request(f"portal:{row.id}", per_minute=REQUESTS_A_MINUTE)
+    return row
+
+
+def writer_of(row: PortalSession | None, language: str | None = None, zone: str = "UTC") -> Writer:
+    """How pages are written: as the session says, else in the customer's ``language``, else in the browser's."""
+    accepted = [one for one, _ in this_request().accept_languages]
+    said = (row.locale, language) if row is not None else ()
+    return Writer(locale=locale_for(*said, *accepted), zone=zone)
+
+
+def _enter(session: Session) -> Visit:
+    row = row_of_browser(session)
+    customer = get_customer(session, row.customer_id)
+    contracts = contracts_of(session, customer.id)
+    chosen = _chosen(contracts)
+    zone = chosen.timeline.zone if chosen else "UTC"
+    writer = writer_of(row, customer.language, zone)
+    return Visit(
+        session=session,
+        id=row.id,
+        customer_id=customer.id,
+        customer_name=customer.name,
+        contracts=contracts,
+        chosen=chosen,
+        writer=writer,
+        clock=replace(writer, zone=row.timezone or zone),
+        pages=frozenset(PAGES if row.pages is None else row.pages),
+        token=token_of(cookie_of(this_request()) or ""),
+        return_url=row.return_url,
+        now=state().clock(),
+    )
+
+
+def _chosen(contracts: Sequence[Contract]) -> Contract | None:
+    """The subscription that the address names; else the first one that runs, or the first. Raises NotFound."""
+    wanted = this_request().args.get("subscription")
+    if wanted is not None:
+        found = next((one for one in contracts if one.id == wanted), None)
+        if found is None:
+            raise NotFound(f"there is no subscription {wanted}")
+        return found
+    now = state().clock()
+    running = (one for one in contracts if one.timeline.term_at(now) is not None)
+    return next(running, contracts[0] if contracts else None)

@@ -1,0 +1,103 @@
+"""What the overview shows: allowances and their bars, what is charged so far, the next invoice, the last ones."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api.state import state
+from usage_billing.catalog.models import Plan, UsageType
+from usage_billing.core.decimals import plain
+from usage_billing.db.keyset import page_of
+from usage_billing.flows.billing.upcoming_invoice import upcoming
+from usage_billing.invoicing.lifecycle import InvoiceStatus
+from usage_billing.invoicing.models import Invoice
+from usage_billing.invoicing.queries import invoices_where
+from usage_billing.reports.invoices import InvoiceView, upcoming_page
+from usage_billing.reports.series_windows import billing_period
+from usage_billing.reports.usage import UsageLine, usage_under
+from usage_billing.reports.usage_page import page_of_lines
+from usage_billing.subscriptions.queries import Contract
+from usage_billing.wire.invoice import INVOICE
+from usage_billing.wire.noun import Shape, show
+from usage_billing.wire.usage import USAGE_LINE
+from web.portal.visit import Visit
+
+_ADDS_UP = frozenset({"sum", "count"})
+_LAST_INVOICES = 3
+# Parts of the period that must be over before its rate says something.
+_EARLY = 20
+
+
+def overview(visit: Visit) -> dict[str, Any]:
+    """What the page of a customer with a subscription is made of."""
+    contract = visit.chosen
+    if contract is None:
+        return {"contract": None, "invoices": last_invoices(visit)}
+    period = billing_period(contract.timeline, visit.now)
+    lines = usage_under(visit.session, [contract], now=visit.now, span=None)
+    term = contract.timeline.term_at(visit.now)
+    plan = visit.session.get(Plan, contract.timeline.plan_at(visit.now))
+    return {
+        "contract": contract.id,
+        "plan": plan.name if plan else "",
+        "paused": term is not None and term.paused,
+        "ended": term is None,
+        "period_start": period.start,
+        "period_end": period.end,
+        "time_left": period.end - visit.now,
+        "lines": _with_bars(visit.session, lines, visit.now),
+        "totals": page_of_lines(lines, after=0).totals,
+        "next": next_invoice(visit.session, contract, visit.now),
+        "invoices": last_invoices(visit),
+    }
+
+
+def next_invoice(session: Session, contract: Contract, now: datetime, *, items: int = 0) -> Shape | None:
+    """The invoice that a subscription is heading for, with up to ``items`` of its items; None when there is none."""
+    found = upcoming(session, contract.id, now=now, adjust_within=state().settings.adjust_within)
+    return None if found is None else show(INVOICE, upcoming_page(found, most=items))
+
+
+def last_invoices(visit: Visit) -> list[Shape]:
+    """The newest invoices that are final, without their items."""
+    statement = invoices_where(customer_id=visit.customer_id).where(Invoice.number.is_not(None))
+    page = page_of(
+        visit.session, statement, by=[Invoice.place, Invoice.id], after=None, limit=_LAST_INVOICES, newest_first=True
+    )
+    return [invoice_shape(InvoiceView(invoice=invoice, items=()), visit.now) for invoice in page.rows]
+
+
+def invoice_shape(view: InvoiceView, now: datetime) -> Shape:
+    """An invoice as the API shows it, and whether it is ``overdue``."""
+    invoice = view.invoice
+    late = invoice.status == InvoiceStatus.FINALIZED and invoice.due_at is not None and invoice.due_at < now
+    return show(INVOICE, view) | {"overdue": late}
+
+
+def _with_bars(session: Session, lines: Sequence[UsageLine], now: datetime) -> list[dict[str, Any]]:
+    """Each line as the API shows it, with what it comes to at this rate; the largest charge first, then the fullest."""
+    kinds = {name: session.get(UsageType, name) for name in {line.usage_type for line in lines}}
+    shown = []
+    for line in lines:
+        kind = kinds[line.usage_type]
+        adds_up = kind is not None and kind.aggregation in _ADDS_UP
+        ahead = _at_this_rate(line, now) if adds_up else None
+        shape = show(USAGE_LINE, line) | {"estimate": None if ahead is None else plain(ahead)}
+        shown.append({"line": shape, "of": line, "ahead": line.used if ahead is None else ahead})
+    return sorted(shown, key=lambda one: (-one["of"].estimated_charge, -_fullness(one["of"]), one["of"].usage_type))
+
+
+def _at_this_rate(line: UsageLine, now: datetime) -> Decimal | None:
+    """What the period comes to if it goes on as it went so far, in whole units; None where it is too early to say."""
+    whole, gone = line.period_end - line.period_start, now - line.period_start
+    if not line.used or gone * _EARLY < whole or now >= line.period_end:
+        return None
+    seconds = Decimal(int(whole.total_seconds())) / Decimal(max(1, int(gone.total_seconds())))
+    return max(line.used, (line.used * seconds).to_integral_value())
+
+
+def _fullness(line: UsageLine) -> Decimal:
+    return line.used / line.limit if line.limit else line.used and Decimal(1)

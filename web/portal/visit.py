@@ -1,0 +1,35 @@
+"""One look of a customer at its pages."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from usage_billing.subscriptions.queries import Contract
+from web.numbers import Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """Who looks, when, and how pages are written for it; ``session`` reads the database at one moment.
+
+    ``contracts`` are all subscriptions of the customer, ``chosen`` the one that pages are about. ``pages`` are those
+    that it may see. ``writer`` writes days, which are the subscription's; ``clock`` writes times, in the reader's zone.
+    ``later`` is done once the page is made and the database let go.
+    """
+
+    session: Session
+    id: UUID
+    customer_id: str
+    customer_name: str
+    contracts: Sequence[Contract]
+    chosen: Contract | None
+    writer: Writer
+    clock: Writer
+    pages: frozenset[str]
+    token: str
+    return_url: str | None
+    now: datetime
+    later: list[Callable[[], object]] = field(default_factory=list)
