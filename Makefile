@@ -17,8 +17,9 @@ help: ## This list
 run: environment ## Start everything and say what to type next; ARGS='--port 8080 --with-flower'
 	@exec $(PYTHON_IN) -m usage_billing up $(ARGS)
 
+# Three processes on two cores: a third of the time a test waits, for a process to start or for a clock to tick.
 test: test-environment ## The whole suite; ARGS='-k billing'
-	@$(TEST) -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(TEST) -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: test-environment ## Lint, types, import contract, migrations up, down and up again
 	@$(PYTHON_IN) -m ruff check .

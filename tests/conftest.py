@@ -46,8 +46,8 @@ MakeToken = Callable[..., str]
 As = Callable[[str], FlaskClient]
 
 
-# The files that take longest. ``make test`` hands whole files to two processes; one of these at the end would keep one
-# of the two waiting for the other.
+# The files that take longest. ``make test`` hands whole files to three processes; one of these at the end would keep
+# the others waiting for it.
 LONGEST_FIRST = (
     "e2e/test_up.py",
     "api/test_fuzz.py",

@@ -1,15 +1,18 @@
 """A year 2025 that every noun has something to show of, so that nothing in an answer depends on when it is asked."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
 from tests.factories import make_quota, make_recording, make_world, record
 from tests.integration.conftest import Cli, cli
+from tests.support.callers import Keys
 from tests.support.kept import kept
-from usage_billing.access.principal import USAGE_READ
+from usage_billing.access.principal import ADMIN, USAGE_READ
 from usage_billing.access.rotation import Rotation
 from usage_billing.access.service import NewKey
 from usage_billing.catalog.service import NewPlan, NewQuota
@@ -50,6 +53,12 @@ def now() -> datetime:
 def books(engine: Engine, settings: Settings, now: datetime) -> dict[str, str]:
     """Three months of user123, an unused customer, and the ids that paths are made of."""
     return kept(engine, "books", lambda: _make_books(engine, settings, now))
+
+
+@pytest.fixture
+def admin(call_as: Callable[[str], FlaskClient], keys: Keys) -> FlaskClient:
+    """An administrator, whose key is younger than the books: lists of keys show it in the same place each time."""
+    return call_as(keys.issue(ADMIN))
 
 
 def _make_books(engine: Engine, settings: Settings, now: datetime) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""A world that the API answers about: the founding document's, recorded and billed where a test asks for it."""
+"""What the API answers about: the founding document's world, recorded and billed where a test asks for it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 
 from tasks.inbox.protocol import Inbox
 from tests.factories import make_recording, make_world, record
+from tests.support.kept import kept
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.billing.drive_run import run_to_end
 from usage_billing.flows.billing.open_run import RunRequest, open_run
@@ -25,13 +26,6 @@ EVENT: dict[str, Any] = {
 }
 
 Bill = Callable[[], UUID]
-
-
-@pytest.fixture
-def world(engine: Engine) -> None:
-    """user123 on plan business with sub456: 50 assessments a month, 10.00 each beyond."""
-    with transaction(engine) as session:
-        make_world(session)
 
 
 @pytest.fixture
@@ -61,11 +55,19 @@ class Billed:
 
 
 @pytest.fixture
-def billed(world: None, engine: Engine, bill: Bill, now: datetime, admin: FlaskClient) -> Billed:
-    """53 assessments recorded and billed, and one recording for an unknown subscription."""
+def billed(engine: Engine, bill: Bill, now: datetime, admin: FlaskClient) -> Billed:
+    """The world, in which 53 assessments were recorded and billed, and one recording for an unknown subscription."""
+    made = kept(engine, "billed", lambda: _make_billed(engine, bill, now))
+    with read_only(engine) as session:
+        return replace(made, key_id=session.execute(text("SELECT id FROM api_keys LIMIT 1")).scalar_one())
+
+
+def _make_billed(engine: Engine, bill: Bill, now: datetime) -> Billed:
+    """Its key is another in each test."""
     recordings = [make_recording(now=now, metadata='{"reportId":"abc123"}') for _ in range(53)]
     stray = make_recording(now=now, subscription="nobody")
     with transaction(engine) as session:
+        make_world(session)
         record(session, *recordings, stray)
     run_id = bill()
     with read_only(engine) as session:
@@ -75,7 +77,7 @@ def billed(world: None, engine: Engine, bill: Bill, now: datetime, admin: FlaskC
             run_id=run_id,
             invoice_id=session.execute(text("SELECT id FROM invoices")).scalar_one(),
             item_id=session.execute(text("SELECT id FROM usage_invoice_items")).scalar_one(),
-            key_id=session.execute(text("SELECT id FROM api_keys LIMIT 1")).scalar_one(),
+            key_id=UUID(int=0),
             quota_id=session.execute(text("SELECT id FROM usage_quotas")).scalar_one(),
         )
 

@@ -32,7 +32,7 @@ _GROW = """
     INSERT INTO usage_invoice_items
     SELECT (jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid(), 'summary_id', NULL, 'fee_id', NULL,
         'quota_id', NULL, 'purchase_id', n))).*
-    FROM usage_invoice_items AS t, generate_series(1, 20000) AS n
+    FROM usage_invoice_items AS t, generate_series(1, 10000) AS n
     WHERE t.id = (
         SELECT x.id FROM usage_invoice_items AS x JOIN invoices AS i ON i.id = x.invoice_id
         WHERE i.number = 1 LIMIT 1
@@ -148,8 +148,8 @@ def test_memory_does_not_grow_with_the_lines(house: House, engine: Engine) -> No
         size = sum(len(piece) for piece in lines)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert size > 4_000_000
-    assert most < 2_000_000
+    assert size > 2_000_000
+    assert most < 2_000_000  # a list of its lines alone has more
 
 
 def test_the_terminal_writes_what_the_api_answers(house: House, admin: FlaskClient, cli: Cli, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_request_sent_again_is_done_once_and_answered_as_it_was(admin: FlaskCl
     assert admin.post("/api/plans", json=GOLD).json["code"] == "already_exists"
 
 
-def test_three_times_the_same_change_is_one(world: None, admin: FlaskClient, engine: Engine, clock: Clock) -> None:
+def test_three_times_the_same_change_is_one(world: object, admin: FlaskClient, engine: Engine, clock: Clock) -> None:
     admin.post("/api/plans", json=GOLD)
     for _ in range(3):
         clock.advance(seconds=1)
@@ -46,7 +46,7 @@ def test_three_times_the_same_change_is_one(world: None, admin: FlaskClient, eng
 
 
 @pytest.mark.parametrize("step", ["pause", "cancel", "resume"])
-def test_a_request_without_a_body_takes_a_key(world: None, admin: FlaskClient, step: str) -> None:
+def test_a_request_without_a_body_takes_a_key(world: object, admin: FlaskClient, step: str) -> None:
     answers = [admin.post(f"{SUB}/{step}", headers=KEY).get_data() for _ in range(2)]
     if step != "resume":
         assert answers[0] == answers[1]
@@ -168,7 +168,7 @@ def test_every_route_that_changes_something_takes_one(app: Flask, client: FlaskC
                     assert named[0]["schema"]["maxLength"] == 255
 
 
-def test_a_run_is_started_after_it_is_there(world: None, admin: FlaskClient, engine: Engine,
+def test_a_run_is_started_after_it_is_there(world: object, admin: FlaskClient, engine: Engine,
                                             monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     seen: list[int] = []
     monkeypatch.setattr("api.enqueue.start_run", lambda _: seen.append(count(engine, "billing_runs")))

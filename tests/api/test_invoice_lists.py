@@ -69,7 +69,7 @@ def test_a_list_shows_the_first_items_and_where_all_are(billed: Billed, admin: F
 
 
 @pytest.fixture
-def many(world: None, admin: FlaskClient, now: datetime) -> None:
+def many(world: object, admin: FlaskClient, now: datetime) -> None:
     """Five usage types with a minimum beside the plan's assessments: a charge of each is due without any use."""
     for number in range(1, 6):
         usage_type = {"id": f"type-{number}", "unitName": "unit"}

@@ -97,7 +97,7 @@ MADE = {
 
 
 @pytest.mark.parametrize("url", MADE)
-def test_what_was_made_is_where_the_answer_says(world: None, admin: FlaskClient, url: str) -> None:
+def test_what_was_made_is_where_the_answer_says(world: object, admin: FlaskClient, url: str) -> None:
     headers = {"Idempotency-Key": "once"}
     made = admin.post(url, json=MADE[url], headers=headers)
     assert made.status_code == 201, made.json
@@ -130,7 +130,7 @@ def test_a_successor_and_a_run_have_their_places_too(billed: Billed, admin: Flas
 
 
 def test_a_place_begins_with_the_public_address_and_never_with_the_host(
-    world: None, app: Flask, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    world: object, app: Flask, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = {"id": "new", "name": "New"}
     made = admin.post("/api/customers", json=body, base_url="http://evil.example")

@@ -78,14 +78,14 @@ def test_what_a_plan_cannot_say_is_pointed_at(
     ],
     ids=lambda price: price["model"],
 )
-def test_a_quota_takes_every_model(world: None, admin: FlaskClient, price: dict[str, Any]) -> None:
+def test_a_quota_takes_every_model(world: object, admin: FlaskClient, price: dict[str, Any]) -> None:
     made = admin.post("/api/quotas", json=QUOTA | {"price": price, "currency": "USD"})
     assert made.status_code == 201, made.json
     assert made.json["price"]["model"] == price["model"]
     assert (made.json["effective"], made.json["subscriptionId"], made.json["version"]) == ("next_period", None, 2)
 
 
-def test_a_subscription_has_its_own_quota_from_now_on(world: None, admin: FlaskClient, reader: FlaskClient) -> None:
+def test_a_subscription_has_its_own_quota_from_now_on(world: object, admin: FlaskClient, reader: FlaskClient) -> None:
     own = QUOTA | {"unitPrice": 1, "subscriptionId": "sub456", "effective": "now"}
     made = admin.post("/api/quotas", json=own)
     assert made.status_code == 201, made.json
@@ -101,7 +101,7 @@ def test_a_subscription_has_its_own_quota_from_now_on(world: None, admin: FlaskC
         assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer)
 
 
-def test_a_price_has_no_currency_of_its_own(world: None, admin: FlaskClient) -> None:
+def test_a_price_has_no_currency_of_its_own(world: object, admin: FlaskClient) -> None:
     answer = admin.post("/api/quotas", json=QUOTA | {"price": {"model": "flat", "amount": 1, "currency": "EUR"}})
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/price/currency")
 
@@ -115,7 +115,7 @@ def test_a_price_has_no_currency_of_its_own(world: None, admin: FlaskClient) -> 
     ],
 )
 def test_a_subscription_is_anchored_to_what_there_is(
-    world: None, admin: FlaskClient, engine: Engine, change: dict[str, Any], pointer: str, code: str
+    world: object, admin: FlaskClient, engine: Engine, change: dict[str, Any], pointer: str, code: str
 ) -> None:
     body = {"id": "s", "userId": "user123", "planId": "business", "startedAt": "2026-01-31T00:00:00Z"}
     answer = admin.post("/api/subscriptions", json=body | change)

@@ -254,7 +254,7 @@ def test_a_run_is_opened_only_if_it_charges_what_was_expected(
     assert process(expectedDigest="x").json["errors"][0]["pointer"] == "/expectedDigest"
 
 
-def test_a_range_that_ends_before_it_starts_is_refused(world: None, reader: FlaskClient) -> None:
+def test_a_range_that_ends_before_it_starts_is_refused(world: object, reader: FlaskClient) -> None:
     span = "from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z"
     for url in ("user/user123", "subscription/sub456", "subscription/sub456/records"):
         answer = reader.get(f"/api/usage/{url}?{span}")

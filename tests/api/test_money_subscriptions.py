@@ -18,7 +18,7 @@ START = "2020-01-01T00:00:00Z"
 
 
 @pytest.fixture
-def plans(world: None, admin: FlaskClient) -> None:
+def plans(world: object, admin: FlaskClient) -> None:
     """Beside business there are gold, with a base fee in advance, and euro."""
     gold = {"id": "gold", "name": "Gold", "currency": "USD", "baseFee": "30", "baseFeeTiming": "advance"}
     for plan in (gold, {"id": "euro", "name": "Euro", "currency": "EUR"}):

@@ -24,7 +24,7 @@ def count(engine: Engine, table: str) -> int:
 @pytest.mark.parametrize("started", ["2026-11-01T00:00:00Z", "2026-11-10T06:00:00Z", "2026-08-20T00:00:00Z"])
 @pytest.mark.parametrize(("used", "charged"), [(900, "0.00"), (1010, "5.00")])
 def test_a_contract_holds_from_the_first_period_whatever_the_list_says(
-    world: None, admin: FlaskClient, engine: Engine, bill: Bill, now: datetime, started: str, used: int, charged: str
+    world: object, admin: FlaskClient, engine: Engine, bill: Bill, now: datetime, started: str, used: int, charged: str
 ) -> None:
     """50 are free on the list, and 10.00 each beyond."""
     made = admin.post("/api/subscriptions", json=NEW | {"startedAt": started, "quotas": [OWN]})
@@ -45,7 +45,7 @@ def test_a_contract_holds_from_the_first_period_whatever_the_list_says(
     assert differences(engine) == []
 
 
-def test_its_quotas_are_versions_of_its_own(world: None, admin: FlaskClient) -> None:
+def test_its_quotas_are_versions_of_its_own(world: object, admin: FlaskClient) -> None:
     tiers = {"model": "package", "packageSize": "10", "packagePrice": "1", "freeUnits": "0"}
     quotas = [OWN, {"usageType": "report", "monthlyLimit": None, "price": tiers, "unitName": "page", "currency": "USD"}]
     assert admin.post("/api/subscriptions", json=NEW | {"quotas": quotas}).status_code == 201
@@ -68,7 +68,7 @@ def test_its_quotas_are_versions_of_its_own(world: None, admin: FlaskClient) -> 
     ],
 )
 def test_a_wrong_quota_is_told_where_it_is_and_nothing_is_made(
-    world: None, admin: FlaskClient, engine: Engine, wrong: dict[str, Any], pointer: str, code: str
+    world: object, admin: FlaskClient, engine: Engine, wrong: dict[str, Any], pointer: str, code: str
 ) -> None:
     before = [count(engine, table) for table in ("subscriptions", "usage_quotas", "audit_log")]
     second = {"usageType": "report", "monthlyLimit": "1", "unitPrice": "1"} | wrong
@@ -79,7 +79,7 @@ def test_a_wrong_quota_is_told_where_it_is_and_nothing_is_made(
 
 
 def test_periods_begin_on_the_day_that_is_agreed(
-    world: None, admin: FlaskClient, engine: Engine, now: datetime
+    world: object, admin: FlaskClient, engine: Engine, now: datetime
 ) -> None:
     since = {"startedAt": "2026-08-20T00:00:00Z"}
     made = admin.post("/api/subscriptions", json=NEW | since | {"anchorDay": 31, "timezone": "Europe/Berlin"})
@@ -102,7 +102,7 @@ def test_periods_begin_on_the_day_that_is_agreed(
     ],
 )
 def test_a_day_that_cannot_be_is_refused(
-    world: None, admin: FlaskClient, engine: Engine, given: dict[str, Any], code: str
+    world: object, admin: FlaskClient, engine: Engine, given: dict[str, Any], code: str
 ) -> None:
     weekly = {"id": "weekly", "name": "Weekly", "currency": "USD", "interval": "week"}
     assert admin.post("/api/plans", json=weekly).status_code == 201

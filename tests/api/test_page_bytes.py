@@ -32,7 +32,7 @@ def pages(client: FlaskClient, url: str, *, limit: int = 200) -> list[Any]:
 
 @pytest.mark.parametrize(("url", "subscription"), [(RECORDS, "sub456"), ("/api/quarantine", "nobody")])
 def test_large_things_make_more_pages(
-    world: None, admin: FlaskClient, engine: Engine, now: Any, url: str, subscription: str
+    world: object, admin: FlaskClient, engine: Engine, now: Any, url: str, subscription: str
 ) -> None:
     with transaction(engine) as session:
         metadata = f'{{"text":"{"ü" * 8000}"}}'

@@ -11,7 +11,7 @@ from tests.conftest import Clock
 PLAN = {"id": "gold", "name": "Gold", "currency": "USD", "baseFee": "31.00"}
 
 
-def test_versions_are_made_and_listed(world: None, admin: FlaskClient) -> None:
+def test_versions_are_made_and_listed(world: object, admin: FlaskClient) -> None:
     assert admin.post("/api/plans", json=PLAN).status_code == 201
     made = admin.post("/api/plans/gold/versions", json={"baseFee": "40"})
     assert made.status_code == 201, made.json
@@ -28,7 +28,7 @@ def fee_of(plan: dict[str, Any]) -> tuple[str, str, str | None]:
     return plan["baseFee"], plan["baseFeeTiming"], plan["baseFeeUntil"]
 
 
-def test_a_plan_tells_the_fee_that_holds_now(world: None, admin: FlaskClient, clock: Clock) -> None:
+def test_a_plan_tells_the_fee_that_holds_now(world: object, admin: FlaskClient, clock: Clock) -> None:
     made = admin.post("/api/plans", json=PLAN)
     assert fee_of(made.json) == ("31", "arrears", None)
     seen = admin.get("/api/plans/gold")
@@ -64,7 +64,9 @@ def test_a_plan_tells_the_fee_that_holds_now(world: None, admin: FlaskClient, cl
         ({"baseFee": "1", "fee": "1"}, "/fee"),
     ],
 )
-def test_what_is_no_version_is_pointed_at(world: None, admin: FlaskClient, body: dict[str, Any], pointer: str) -> None:
+def test_what_is_no_version_is_pointed_at(
+    world: object, admin: FlaskClient, body: dict[str, Any], pointer: str
+) -> None:
     answer = admin.post("/api/plans/business/versions", json=body)
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer)
     assert len(admin.get("/api/plans/business/versions").json["data"]) == 1
@@ -75,7 +77,7 @@ def test_there_is_no_version_of_no_plan(admin: FlaskClient) -> None:
     assert admin.get("/api/plans/nothing/versions").status_code == 404
 
 
-def test_a_fee_of_its_own_is_told_when_the_plan_is_left(world: None, admin: FlaskClient) -> None:
+def test_a_fee_of_its_own_is_told_when_the_plan_is_left(world: object, admin: FlaskClient) -> None:
     admin.post("/api/plans", json=PLAN)
     new = {"id": "own", "userId": "user123", "planId": "business", "startedAt": "2026-11-01T00:00:00Z"}
     assert admin.post("/api/subscriptions", json=new | {"baseFeeTiming": "advance"}).status_code == 422

@@ -16,7 +16,7 @@ NINETEENTH, PERIOD_END = "2026-11-19T00:00:00Z", "2026-12-01T00:00:00Z"
 
 
 @pytest.fixture
-def plans(world: None, admin: FlaskClient) -> None:
+def plans(world: object, admin: FlaskClient) -> None:
     """Beside business there are gold and silver."""
     for name in ("gold", "silver"):
         assert admin.post("/api/plans", json={"id": name, "name": name, "currency": "USD"}).status_code == 201

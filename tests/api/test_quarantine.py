@@ -22,7 +22,7 @@ def test_it_is_listed_and_shown(billed: Billed, admin: FlaskClient) -> None:
 
 
 def test_it_is_shown_as_it_was_sent_and_may_be_sent_again(
-    world: None, admin: FlaskClient, writer: FlaskClient, engine: Engine, drain: Drain
+    world: object, admin: FlaskClient, writer: FlaskClient, engine: Engine, drain: Drain
 ) -> None:
     whole = {
         "userId": "user123",

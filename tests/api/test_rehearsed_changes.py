@@ -15,7 +15,7 @@ STEPS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.fixture
-def gold(world: None, admin: FlaskClient) -> None:
+def gold(world: object, admin: FlaskClient) -> None:
     """Beside business there is gold, for 60.00 in advance."""
     plan = {"id": "gold", "name": "Gold", "currency": "USD", "baseFee": "60", "baseFeeTiming": "advance"}
     assert admin.post("/api/plans", json=plan).status_code == 201

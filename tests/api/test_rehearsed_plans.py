@@ -26,7 +26,7 @@ BOTH = [("/api/quotas", QUOTA), ("/api/plans/business/versions", FEE)]
 
 
 @pytest.fixture
-def used(world: None, engine: Engine, now: Any) -> None:
+def used(world: object, engine: Engine, now: Any) -> None:
     """60 assessments of which 50 are free, and 10.00 each beyond."""
     with transaction(engine) as session:
         record(session, make_recording(now=now, quantity=60))

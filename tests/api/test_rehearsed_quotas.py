@@ -24,7 +24,7 @@ OWN: dict[str, Any] = {
 
 
 @pytest.fixture
-def used(world: None, engine: Engine, now: Any, bill: Bill) -> None:
+def used(world: object, engine: Engine, now: Any, bill: Bill) -> None:
     """60 assessments of which 50 are free, and 10.00 each beyond."""
     with transaction(engine) as session:
         record(session, make_recording(now=now, quantity=60))

@@ -1,6 +1,7 @@
 """``usage-billing import``: the whole of a file or nothing, once however often, whatever is in it."""
 
 import gzip
+import io
 import json
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from tests.integration.conftest import Cli
+from tests.integration.conftest import Answer, Cli
 from tests.support.books import Counts, check_books, counts, rows, scalars
 from usage_billing.cli.frame.exit_codes import ExitCode
 
@@ -373,12 +374,25 @@ def test_options_that_do_not_fit_are_refused(
     assert said in answer.err
 
 
+def test_standard_input_of_the_real_program_is_a_file(console: Cli, world: Engine) -> None:
+    answer = console("import", "-", "--format", "csv", "--json", stdin=f"{HEADER}\n{ROW}\n".encode())
+    assert (answer.code, answer.json["recorded"]) == (0, 1)
+
+
 @pytest.mark.parametrize("compressed", [False, True])
-def test_standard_input_is_a_file(console: Cli, world: Engine, folder: Path, compressed: bool) -> None:
+def test_standard_input_is_told_its_format(
+    cli: Cli, world: Engine, monkeypatch: pytest.MonkeyPatch, compressed: bool
+) -> None:
     data = f"{HEADER}\n{ROW}\n".encode()
-    assert console("import", "-", stdin=data).code == 2
+
+    def given(*arguments: str) -> Answer:
+        sent = gzip.compress(data) if compressed else data
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(sent)))
+        return cli("import", "-", *arguments, "--json")
+
+    assert given().code == 2
     for recorded in (1, 0):
-        answer = console("import", "-", "--format", "csv", "--json", stdin=gzip.compress(data) if compressed else data)
+        answer = given("--format", "csv")
         assert (answer.code, answer.json["recorded"]) == (0, recorded)
 
 

@@ -1,4 +1,4 @@
-"""``usage-billing simulate``, the founding document's test script, as the real program against a real server."""
+"""``usage-billing simulate``, the founding document's test script, against a real server."""
 
 import json
 import threading
@@ -66,21 +66,23 @@ def worker(engine: Engine, drain: Callable[[], int]) -> Worker:
 
 
 @pytest.fixture
-def simulate(app: Flask, worker: Worker, console: Cli, keys: Keys) -> Iterator[Cli]:
+def simulate(app: Flask, worker: Worker, program: Cli, console: Cli, keys: Keys) -> Iterator[Cli]:
     """``simulate("--json", TEST_USER_ID="...")`` against the running API, with an admin's key unless another; it
-    asks nothing unless ``asks=True``.
+    asks nothing unless ``asks=True``, and is a process of its own with ``alone=True``.
     """
     with serving(app, worker) as url:
 
-        def call(*arguments: str, asks: bool = False, **changes: str) -> Answer:
+        def call(*arguments: str, asks: bool = False, alone: bool = False, **changes: str) -> Answer:
             given = {"USAGE_BILLING_ADMIN_KEY": keys.admin, **changes}
-            return console("simulate", "--url", url, *(() if asks else ("--yes",)), *arguments, **given)
+            return (console if alone else program)(
+                "simulate", "--url", url, *(() if asks else ("--yes",)), *arguments, **given
+            )
 
         yield call
 
 
 def test_by_itself_it_makes_a_customer_records_53_and_is_billed_30(simulate: Cli, engine: Engine) -> None:
-    answer = simulate("--json")
+    answer = simulate("--json", alone=True)
     assert answer.code == 0, answer.err
     usage, invoice = answer.json["usage"], answer.json["invoice"]
     assert (usage["used"], usage["limit"], usage["overage"], usage["estimatedCharge"]) == ("53", "50", "3", "30.00")
@@ -185,7 +187,7 @@ def test_without_anybody_to_bill_it_stops_waiting_and_says_so(simulate: Cli, wor
 @pytest.mark.parametrize(
     ("url", "code", "said"), [("http://127.0.0.1:1", 4, "does not answer"), ("file:///etc/passwd", 2, "--url")]
 )
-def test_without_an_api_it_says_how_to_start_one(console: Cli, url: str, code: int, said: str) -> None:
-    answer = console("simulate", "--url", url, USAGE_BILLING_ADMIN_KEY="a-key-that-nobody-looks-at")
+def test_without_an_api_it_says_how_to_start_one(program: Cli, url: str, code: int, said: str) -> None:
+    answer = program("simulate", "--url", url, USAGE_BILLING_ADMIN_KEY="a-key-that-nobody-looks-at")
     assert answer.code == code
     assert said in answer.err.splitlines()[-1]

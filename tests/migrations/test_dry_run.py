@@ -1,24 +1,23 @@
 """``migrate --dry-run`` says what the migration and the next run then do, and changes nothing."""
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from tests.architecture.sources import ROOT
+from tests.integration.conftest import Answer
 from tests.migrations.schema import read_schema
 from tests.support.billing import bill
 from tests.support.databases import Databases
 from tests.support.earlier_books import CALLS, EarlierBooks
 from usage_billing.all_models import Base
+from usage_billing.cli.group import run
 from usage_billing.cli.migration.layout import show_as_migrated
 from usage_billing.cli.migration.migrate import upgrade
 from usage_billing.cli.migration.migrating import known_revisions
@@ -34,18 +33,24 @@ JUNE, TENTH, TWENTY_NINTH, JULY = (
 MAY, EVER = datetime(2026, 5, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = timedelta(days=36_500)  # the grace of a run that makes nothing final
 
+DryRun = Callable[..., Answer]
 Items = dict[tuple[str, str | None, datetime], Decimal]
 
 
-def _dry_run(url: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
-        "DATABASE_URL": url.replace("+psycopg", ""),
-        "USAGE_BILLING_HOME": str(home),
-    }
-    command = [sys.executable, "-m", "usage_billing", "migrate", "--dry-run", *arguments]
-    return subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=120, check=False)
+@pytest.fixture
+def dry_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> DryRun:
+    """``dry_run(url, "--json")``, in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(url: str, *arguments: str) -> Answer:
+        environment = {"DATABASE_URL": url.replace("+psycopg", ""), "USAGE_BILLING_HOME": str(tmp_path)}
+        capsys.readouterr()
+        with patch.dict(os.environ, {"PATH": os.environ["PATH"], **environment}, clear=True):
+            code = run(["migrate", "--dry-run", *arguments])
+        said = capsys.readouterr()
+        return Answer(code, said.out, said.err)
+
+    return call
 
 
 def _fill(url: str, fill: Callable[[EarlierBooks], None]) -> None:
@@ -158,7 +163,7 @@ def _cases(books: EarlierBooks) -> None:
 
 @pytest.mark.parametrize("revision", EARLIER)
 def test_it_tells_to_the_cent_what_the_run_after_the_migration_puts_on_drafts(
-    databases: Databases, tmp_path: Path, revision: str
+    databases: Databases, dry_run: DryRun, revision: str
 ) -> None:
     url = databases.bare()
     upgrade(url, revision)
@@ -166,9 +171,9 @@ def test_it_tells_to_the_cent_what_the_run_after_the_migration_puts_on_drafts(
     engine = make_engine(url)
     schema, rows, before = read_schema(url), _everything(engine), _drafted(engine)
 
-    answer = _dry_run(url, tmp_path, "--json")
-    assert (answer.returncode, answer.stderr) == (1, "")
-    report = json.loads(answer.stdout)
+    answer = dry_run(url, "--json")
+    assert (answer.code, answer.err) == (1, "")
+    report = answer.json
     assert (read_schema(url), _everything(engine)) == (schema, rows)
 
     engine.dispose()
@@ -231,7 +236,7 @@ def _rows(connection: Any) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def test_where_no_draft_changes_it_lists_the_migrations_and_exits_0(databases: Databases, tmp_path: Path) -> None:
+def test_where_no_draft_changes_it_lists_the_migrations_and_exits_0(databases: Databases, dry_run: DryRun) -> None:
     def fill(books: EarlierBooks) -> None:
         books.usage_type()
         books.plan("small")
@@ -244,20 +249,20 @@ def test_where_no_draft_changes_it_lists_the_migrations_and_exits_0(databases: D
     upgrade(url, "0025")
     _fill(url, fill)
     schema = read_schema(url)
-    answer = _dry_run(url, tmp_path, "--json")
-    report = json.loads(answer.stdout)
-    assert (answer.returncode, report["before"], report["after"]) == (0, "0025", HEAD)
+    answer = dry_run(url, "--json")
+    report = answer.json
+    assert (answer.code, report["before"], report["after"]) == (0, "0025", HEAD)
     wanted = [revision for revision in known_revisions()[1:] if revision > "0025"]
     assert [one["revision"] for one in report["migrations"]] == wanted
     assert report["migrations"][0]["does"].startswith("What a period that is cut stands on")
     assert (report["drafts"], report["sums"], report["deletes"]) == ([], [], {})
-    shown = _dry_run(url, tmp_path)
-    assert shown.returncode == 0
-    assert shown.stdout.startswith(f"From 0025 to {HEAD}: {len(wanted)} migrations would run. Nothing was changed.\n")
+    shown = dry_run(url)
+    assert shown.code == 0
+    assert shown.out.startswith(f"From 0025 to {HEAD}: {len(wanted)} migrations would run. Nothing was changed.\n")
     assert read_schema(url) == schema
 
 
-def test_people_see_the_drafts_and_the_sums_and_what_cannot_be_reckoned(databases: Databases, tmp_path: Path) -> None:
+def test_people_see_the_drafts_and_the_sums_and_what_cannot_be_reckoned(databases: Databases, dry_run: DryRun) -> None:
     def fill(books: EarlierBooks) -> None:
         _cases(books)
         books.plan("spoilt")
@@ -271,25 +276,25 @@ def test_people_see_the_drafts_and_the_sums_and_what_cannot_be_reckoned(database
     url = databases.bare()
     upgrade(url, "0013")
     _fill(url, fill)
-    answer = _dry_run(url, tmp_path, "--wide")
-    assert answer.returncode == 1
-    assert "On drafts the next run would change:" in answer.stdout
-    (line,) = (line for line in answer.stdout.splitlines() if line.startswith("raised"))
+    answer = dry_run(url, "--wide")
+    assert answer.code == 1
+    assert "On drafts the next run would change:" in answer.out
+    (line,) = (line for line in answer.out.splitlines() if line.startswith("raised"))
     assert line.split()[-4:] == ["20.00", "0.00", "-20.00", "no"]
-    assert "Sums:" in answer.stdout
-    assert answer.stdout.endswith("Could not be reckoned: spoilt\n")
+    assert "Sums:" in answer.out
+    assert answer.out.endswith("Could not be reckoned: spoilt\n")
 
 
-def test_empty_and_present_databases_have_nothing_to_tell(databases: Databases, tmp_path: Path) -> None:
+def test_empty_and_present_databases_have_nothing_to_tell(databases: Databases, dry_run: DryRun) -> None:
     empty = databases.bare()
-    report = json.loads(_dry_run(empty, tmp_path, "--json").stdout)
+    report = dry_run(empty, "--json").json
     assert (report["before"], len(report["migrations"]), report["drafts"]) == ("base", int(HEAD), [])
     assert not any(read_schema(empty)[part] for part in ("columns", "functions"))
-    answer = _dry_run(databases.migrated(), tmp_path)
-    assert (answer.returncode, answer.stdout) == (0, f"Nothing to do: the database is at {HEAD}.\n")
+    answer = dry_run(databases.migrated())
+    assert (answer.code, answer.out) == (0, f"Nothing to do: the database is at {HEAD}.\n")
 
 
-def test_the_way_back_tells_what_it_would_delete(databases: Databases, tmp_path: Path) -> None:
+def test_the_way_back_tells_what_it_would_delete(databases: Databases, dry_run: DryRun) -> None:
     url = databases.migrated()
 
     def fill(books: EarlierBooks) -> None:
@@ -298,19 +303,19 @@ def test_the_way_back_tells_what_it_would_delete(databases: Databases, tmp_path:
 
     _fill(url, fill)
     schema = read_schema(url)
-    answer = _dry_run(url, tmp_path, "--to", "0001", "--json")
-    report = json.loads(answer.stdout)
-    assert (answer.returncode, report["before"], report["after"]) == (1, HEAD, "0001")
+    answer = dry_run(url, "--to", "0001", "--json")
+    report = answer.json
+    assert (answer.code, report["before"], report["after"]) == (1, HEAD, "0001")
     assert [one["revision"] for one in report["migrations"]] == known_revisions()[:1:-1]
     assert report["deletes"]["plans.on_downgrade"] == 1
     assert report["deletes"]["usage_quotas.ends"] == 1  # which is renamed on the way
     assert read_schema(url) == schema
 
 
-def test_what_contradicts_is_refused_and_a_dead_database_is_told(databases: Databases, tmp_path: Path) -> None:
-    refused = _dry_run(databases.migrated(), tmp_path, "--yes")
-    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
-    unknown = _dry_run(databases.migrated(), tmp_path, "--to", "9999")
-    assert (unknown.returncode, unknown.stdout, unknown.stderr.count("\n")) == (2, "", 1)
-    dead = _dry_run("postgresql://u:p@127.0.0.1:1/x", tmp_path)
-    assert (dead.returncode, dead.stdout, dead.stderr.count("\n")) == (4, "", 1)
+def test_what_contradicts_is_refused_and_a_dead_database_is_told(databases: Databases, dry_run: DryRun) -> None:
+    refused = dry_run(databases.migrated(), "--yes")
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    unknown = dry_run(databases.migrated(), "--to", "9999")
+    assert (unknown.code, unknown.out, unknown.err.count("\n")) == (2, "", 1)
+    dead = dry_run("postgresql://u:p@127.0.0.1:1/x")
+    assert (dead.code, dead.out, dead.err.count("\n")) == (4, "", 1)

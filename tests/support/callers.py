@@ -8,6 +8,7 @@ from typing import Any
 import jwt
 from sqlalchemy import Engine
 
+from tests.support.kept import kept
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ, USAGE_WRITE
 from usage_billing.access.service import issue_key, revoke_key
 from usage_billing.db.session import transaction
@@ -46,7 +47,7 @@ class Keys:
     def of(self, *scopes: str) -> str:
         """The key with just these scopes."""
         if scopes not in self._kept:
-            self._kept[scopes] = self.issue(*scopes)
+            self._kept[scopes] = kept(self._engine, f"key: {scopes}", lambda: self.issue(*scopes))
         return self._kept[scopes]
 
     def issue(self, *scopes: str, **details: Any) -> str:

@@ -13,35 +13,46 @@ _kept: dict[tuple[str, str], tuple[Any, dict[str, bytes], int]] = {}
 
 
 def kept(engine: Engine, name: str, make: Callable[[], Made]) -> Made:
-    """Fill the empty tables as ``make`` does; from the second call of that ``name`` on, with the very rows it made.
+    """Add to the tables what ``make`` adds; from the second call of that ``name`` on, the very rows of the first.
 
-    Returns what ``make`` returned the first time, so ``make`` must return nothing that a test changes. A test process
-    asks once in each database.
+    Returns what ``make`` returned the first time, so ``make`` must return nothing that a test changes, and it must
+    change no row that is there already. A test process asks once in each database.
     """
     key = (engine.url.render_as_string(), name)
     if key not in _kept:
+        before, _ = _read(engine)
         value = make()
-        with engine.begin() as connection:
-            number = connection.exec_driver_sql("SELECT last FROM invoice_numbers").scalar_one()
-            _kept[key] = value, _read(connection), number
+        after, number = _read(engine)
+        _kept[key] = value, _added(before, after), number
         return value
     value, rows, number = _kept[key]
     with engine.begin() as connection:
         _write(connection, rows)
-        connection.exec_driver_sql(f"UPDATE invoice_numbers SET last = {number} WHERE last <> {number}")
+        if number:
+            connection.exec_driver_sql(f"UPDATE invoice_numbers SET last = {number} WHERE last <> {number}")
     made: Made = value
     return made
 
 
-def _read(connection: Connection) -> dict[str, bytes]:
-    """The rows of each table that has any, as COPY writes them."""
+def _read(engine: Engine) -> tuple[dict[str, list[bytes]], int]:
+    """The rows of each table, as COPY writes them, and the last number of an invoice."""
     found = {}
-    for name in _TABLES_IN_ORDER:
-        with _driver(connection).cursor().copy(f'COPY "{name}" TO STDOUT') as copy:
-            rows = b"".join(copy)
-        if rows:
-            found[name] = rows
-    return found
+    with engine.connect() as connection:
+        for name in _TABLES_IN_ORDER:
+            with _driver(connection).cursor().copy(f'COPY "{name}" TO STDOUT') as copy:
+                found[name] = b"".join(copy).splitlines(keepends=True)
+        return found, connection.exec_driver_sql("SELECT last FROM invoice_numbers").scalar_one()
+
+
+def _added(before: dict[str, list[bytes]], after: dict[str, list[bytes]]) -> dict[str, bytes]:
+    """The new rows of each table that has any."""
+    added = {}
+    for name, rows in after.items():
+        there = set(before[name])
+        assert there <= set(rows), f"a row of {name} was changed, which cannot be done again by adding rows"
+        if new := b"".join(row for row in rows if row not in there):
+            added[name] = new
+    return added
 
 
 def _write(connection: Connection, rows: dict[str, bytes]) -> None:
