@@ -71,6 +71,18 @@ def test_what_makes_recorded_usage_dearer_is_to_be_meant(house: House) -> None:
     assert total(house) == 20
 
 
+@pytest.mark.parametrize("own", [{}, {"own": "s"}])
+def test_a_minimum_that_is_to_come_makes_no_recorded_usage_dearer(house: House, own: dict[str, str]) -> None:
+    house.plan("a")
+    house.quota("a", "0", UNIT)
+    house.subscribe()
+    house.use(10, at=day(6))
+    refused(house, "would_reprice", "a", "0", UNIT | {"minimumAmount": "31"}, at=day(15), effective=day(7), **own)
+    house.quota("a", "0", UNIT | {"minimumAmount": "31"}, at=day(15), effective=day(25), **own)
+    house.bill(day(1, month=2) + LATER)
+    assert total(house) == 10 + 7 + 31  # February has begun
+
+
 def test_an_instant_within_a_period_divides_no_usage(house: House) -> None:
     house.plan("a")
     house.quota("a", "0", TWO)

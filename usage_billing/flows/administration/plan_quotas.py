@@ -117,7 +117,8 @@ def _next_version(session: Session, new: NewQuota, *, now: datetime, lock: bool)
     since, alter = EVER if effective == Effective.START else at or now, with_version(quota, now=now)
     if isinstance(effective, datetime):
         check_undivided(session, scope, at=effective, repriced=new.reprice_usage, alter=alter)
-    if quota.version > 1 and quota.effective not in {Effective.NEXT_PERIOD, Effective.NOW}:
+    comes = isinstance(effective, datetime) and effective >= now
+    if quota.version > 1 and quota.effective not in {Effective.NEXT_PERIOD, Effective.NOW} and not comes:
         check_price(session, scope, since=since, repriced=new.reprice_usage, alter=alter)
     return quota, since
 
