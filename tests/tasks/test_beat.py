@@ -40,7 +40,7 @@ class Beat:
     def end(self) -> int:
         """End it in order; returns its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @contextmanager
