@@ -49,7 +49,7 @@ def test_large_things_make_more_pages(
 
 LISTS = (
     *("/api/customers", "/api/plans", "/api/usage-types", "/api/quotas", "/api/subscriptions", "/api/api-keys"),
-    *("/api/invoices", "/api/billing-runs", "/api/quarantine", RECORDS),
+    *("/api/invoices", "/api/billing-runs", "/api/quarantine", "/api/tax-rates", RECORDS),
 )
 
 
@@ -68,6 +68,9 @@ def test_a_page_has_one_thing_at_least_and_none_is_lost(
     billed: Billed, admin: FlaskClient, keys: Keys, engine: Engine, now: Any, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     keys.of("usage:read")
+    for country in ("DE", "FR"):
+        rate = {"country": country, "category": "S", "rate": "20", "effectiveFrom": "2021-01-01"}
+        assert admin.post("/api/tax-rates", json=rate).status_code == 201
     with transaction(engine) as session:
         record(session, *(make_recording(now=now, subscription="nobody") for _ in range(3)))
     caught_up(engine)
