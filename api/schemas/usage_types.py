@@ -1,31 +1,33 @@
 """Usage types and meters on the wire."""
 
+from enum import StrEnum
 from typing import Any
 
 import marshmallow as ma
 
 from api.schemas.base import ChangesSchema, CodedText, Field, Schema, ValueSchema, wrong
-from api.schemas.fields import Choice, Identifier, Instant, Mapping, NewIdentifier, Text, Whole
+from api.schemas.fields import Choice, Flag, Identifier, Instant, Mapping, NewIdentifier, Text, Whole
 from usage_billing.catalog.service import NewUsageType
 from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.flows.administration.manage_meters import UsageTypeChanges
 from usage_billing.meters.asked import MeterChanges, NewMeter
-from usage_billing.meters.definition import MAX_SERIES, Function
+from usage_billing.meters.definition import MAX_SERIES, Function, Mode, Per
 from usage_billing.rating.tax.categories import TaxCategory
 from usage_billing.reports.evaluations import EvaluationRequest
 
 # The expression itself says, with the place, when it is too long.
 _EXPRESSION = 4096
 _METERS = ("value", "where", "dimensions", "series_limit")
+_FIXED = ("mode", "per", "carry", "since")
 _ITS_OWN = CodedText("is a meter's: `of` names the usage type that it counts", "contradiction")
 
 
-class Aggregation(Text):
-    """How recordings become one quantity; the domain refuses what it does not offer."""
+class OneOf(Text):
+    """One of some words; the domain refuses what it does not offer."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.openapi = {"type": "string", "enum": list(Function)}
+    def __init__(self, words: type[StrEnum], **options: Any) -> None:
+        super().__init__(maximum=16, **options)
+        self.openapi = {"type": "string", "enum": list(words)}
 
 
 class Dimension(Field):
@@ -53,22 +55,25 @@ class NewUsageTypeSchema(ValueSchema):
     """A usage type as it is created; with ``of`` a meter, which counts recordings of that other type once more.
 
     ``aggregation`` makes one quantity of the recordings' ``value``, an expression over metadata, or without one their
-    quantities; ``unique_count`` needs one, and ``count`` takes none. ``where`` is the condition of those that count.
-    ``dimensions`` tell its series apart, at most ``seriesLimit`` for a subscription and period. It counts what occurred
-    ``since``, or from now on. Charges for it are taxed by ``taxCategory``: a category of EN 16931, or AA for a lower
-    rate.
+    quantities; ``unique_count`` needs one, and ``count`` takes none. A ``level`` has a ``mode``, counts ``per`` time,
+    and may ``carry`` on into the next period. ``where`` is the condition of those that count. ``dimensions`` tell its
+    series apart, at most ``seriesLimit`` for a subscription and period. It counts what occurred ``since``, or from now
+    on. Charges for it are taxed by ``taxCategory``: a category of EN 16931, or AA for a lower rate.
     """
 
     builds: type[Any] = NewUsageType
 
     id = NewIdentifier(required=True)
     unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
-    aggregation = Aggregation(maximum=16, load_default="sum")
+    aggregation = OneOf(Function, load_default="sum")
     of = Identifier(load_default=None)
     value = Text(maximum=_EXPRESSION)
     where = Text(maximum=_EXPRESSION)
     dimensions = ma.fields.List(Dimension())
     series_limit = Whole(minimum=1, maximum=MAX_SERIES)
+    mode = OneOf(Mode)
+    per = OneOf(Per)
+    carry = Flag()
     since = Instant()
     tax_category = Choice(*TaxCategory, load_default=TaxCategory.STANDARD)
 
@@ -77,7 +82,7 @@ class NewUsageTypeSchema(ValueSchema):
         """The plain type or the meter."""
         if data["of"] is not None:
             return NewMeter(**data)
-        for name in (*_METERS, "since"):
+        for name in (*_METERS, *_FIXED):
             if name in data:
                 raise ma.ValidationError({self.fields[name].data_key or name: [_ITS_OWN]})
         return NewUsageType(**data)
@@ -123,10 +128,13 @@ class EvaluationSchema(ValueSchema):
 
     builds = EvaluationRequest
 
-    aggregation = Aggregation(maximum=16, load_default="sum")
+    aggregation = OneOf(Function, load_default="sum")
     value = Text(maximum=_EXPRESSION, load_default=None)
     where = Text(maximum=_EXPRESSION, load_default=None)
     dimensions = ma.fields.List(Dimension(), load_default=())
+    mode = OneOf(Mode, load_default=None)
+    per = OneOf(Per, load_default=None)
+    carry = Flag(load_default=None)
     metadata = Mapping(load_default=None)
     subscription_id = Identifier(load_default=None)
     of = Identifier(load_default=None)

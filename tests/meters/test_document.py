@@ -42,7 +42,7 @@ def examples() -> list[tuple[dict[str, Any], list[dict[str, str]], str]]:
 
 
 def test_there_are_examples() -> None:
-    assert (len(examples()), list(prices())) == (7, ["tokens"])
+    assert (len(examples()), list(prices())) == (9, ["tokens"])
 
 
 @pytest.mark.parametrize(("meter", "rows", "total"), examples(), ids=lambda value: str(value)[:40])
@@ -57,15 +57,16 @@ def test_an_example_holds(
     with transaction(world) as session:
         make_usage_type(session, id="llm-call")
     assert admin.post("/api/usage-types", json=meter).status_code == 201
-    terms = {name: meter[name] for name in ("aggregation", "value", "where", "dimensions") if name in meter}
+    terms = {name: given for name, given in meter.items() if name not in {"id", "of", "unitName", "since"}}
     for row in rows:
         metadata = json.loads(row.pop("metadata").strip("`"))
         tried = admin.post("/api/usage-types/evaluate", json=terms | {"metadata": metadata}).json["data"][0]
+        at = {"timestamp": row.pop("at")} if "at" in row else {}
         counts = {"does not count": False, "skipped": None}.get(row["value"], True)
         assert (tried["counts"], tried["value"]) == (counts, row.pop("value") if counts else None)
         assert tried["dimensions"] == {name: value for name, value in row.items() if name != "value"}
         body = {"userId": "user123", "subscriptionId": "sub456", "usageType": "llm-call", "quantity": 1}
-        assert admin.post("/api/usage/record", json=body | {"metadata": metadata}).status_code == 202
+        assert admin.post("/api/usage/record", json=body | at | {"metadata": metadata}).status_code == 202
     quota, charged = prices().get(meter["id"], ({}, []))
     if quota:
         assert admin.post("/api/quotas", json=quota).status_code == 201

@@ -114,7 +114,8 @@ class UsageType(Base):
     __tablename__ = "usage_types"
     __table_args__ = (
         CheckConstraint(
-            "aggregation IN ('sum', 'count', 'max', 'min', 'latest', 'unique_count', 'average')", name="aggregation"
+            "aggregation IN ('sum', 'count', 'max', 'min', 'latest', 'unique_count', 'average', 'level')",
+            name="aggregation",
         ),
         CheckConstraint(_TAX_CATEGORY, name="tax_category"),
     )

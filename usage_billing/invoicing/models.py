@@ -165,7 +165,8 @@ class UsageInvoiceItem(Base):
     In a period that is cut, segments of one price are charged as one quantity: ``before_quantity``,
     ``before_recordings`` and ``before_amount`` are those of the earlier ones, and ``rated_price`` is the price with the
     period's parts of minimum, flat amounts and maximum in their places (null: the price as it is). A meter's item has
-    ``sources``: the summaries whose recordings it counts, ``{"summary", "events", "voids"}``, and no hash of its own.
+    ``sources``: the summaries whose recordings it counts, ``{"summary", "events", "voids"}``, of a level also
+    ``"until"``, as of when it is reckoned, in microseconds since the epoch; and no hash of its own.
     How it is taxed (``rating.tax``) is kept when its invoice becomes final; null where no tax was reckoned.
     """
 

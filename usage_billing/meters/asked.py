@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from usage_billing.core.errors import InvalidInput
 from usage_billing.meters.definition import Definition, read_definition
 from usage_billing.rating.tax.categories import TaxCategory
 
@@ -25,6 +26,9 @@ class NewMeter:
     where: str | None = None
     dimensions: Sequence[str | Mapping[str, Any]] = ()
     series_limit: int | None = None
+    mode: str | None = None
+    per: str | None = None
+    carry: bool | None = None
     since: datetime | None = None
 
     def definition(self) -> Definition:
@@ -35,6 +39,9 @@ class NewMeter:
             where=self.where,
             dimensions=self.dimensions,
             series_limit=self.series_limit,
+            mode=self.mode,
+            per=self.per,
+            carry=self.carry,
         )
 
 
@@ -55,6 +62,13 @@ class MeterChanges:
             "value": before.value,
             "where": before.where,
             "dimensions": [one.fields() for one in before.dimensions],
-            "series_limit": before.series_limit,
+            "series_limit": None if before.is_set else before.series_limit,
         }
-        return read_definition(function=before.function, **{**fields, **self.given})
+        level = before.level
+        if level is not None:
+            fields |= {"mode": level.mode, "per": level.per, "carry": level.carry}
+        after = read_definition(function=before.function, **{**fields, **self.given})
+        if level is not None and level.carry and after.dimensions != before.dimensions:
+            message = "a level that is carried keeps its dimensions, for its series go on"
+            raise InvalidInput.field("/dimensions", message, code="contradiction")
+        return after

@@ -245,4 +245,5 @@ def _one_spelling(value: str) -> str:
 
 
 def _added(extreme: Extreme) -> str:
-    return f"{extreme.aggregate}({extreme.each}) FILTER (WHERE m.sign > 0)"
+    filtered = "" if extreme.is_sum else " FILTER (WHERE m.sign > 0)"
+    return f"{extreme.aggregate}({extreme.each}){filtered}"

@@ -31,6 +31,7 @@ class Function(StrEnum):
     LATEST = "latest"
     UNIQUE_COUNT = "unique_count"
     AVERAGE = "average"
+    LEVEL = "level"
 
     @property
     def adds_up(self) -> bool:
@@ -41,6 +42,22 @@ class Function(StrEnum):
     def is_divided(self) -> bool:
         """Whether the segments of a billing period share its value by their time."""
         return not self.adds_up and self not in {Function.MAX, Function.UNIQUE_COUNT}
+
+
+class Mode(StrEnum):
+    """What a recording says of a level."""
+
+    CHANGE = "change"
+    SET = "set"
+
+
+class Per(StrEnum):
+    """The time by which a level counts: a unit for so long, or the mean of a billing period."""
+
+    SECOND = "second"
+    HOUR = "hour"
+    DAY = "day"
+    PERIOD = "period"
 
 
 @dataclass(frozen=True)
@@ -60,12 +77,21 @@ class Dimension:
         return {"as": self.name, "value": self.value}
 
 
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How a level is made and counted. With ``carry`` a billing period begins at the level of the one before."""
+
+    mode: Mode
+    per: Per
+    carry: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Definition:
     """A checked definition. ``value`` None is the recording's quantity; ``where`` None counts all recordings.
 
-    ``named`` are the values that cells of prices name, by dimension: series that meet them keep their own whatever
-    ``series_limit`` says.
+    ``level`` is given for the function of that name, and for no other. ``named`` are the values that cells of prices
+    name, by dimension: series that meet them keep their own whatever ``series_limit`` says.
     """
 
     function: Function
@@ -73,6 +99,7 @@ class Definition:
     where: str | None = None
     dimensions: tuple[Dimension, ...] = ()
     series_limit: int = DEFAULT_SERIES
+    level: Level | None = None
     named: tuple[Mapping[str, Sequence[Any]], ...] = ()
 
     @cached_property
@@ -84,6 +111,16 @@ class Definition:
         if self.value is None:
             return None
         return expression.scalar(self.value) if self.is_of_any_kind else expression.number(self.value)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether recordings say what a level is, not by how much it changes."""
+        return self.level is not None and self.level.mode == Mode.SET
+
+    @property
+    def lumps_beyond(self) -> int:
+        """Beyond so many series new ones are counted as one. Levels that are set are none together: all are kept."""
+        return 2**31 if self.is_set else self.series_limit
 
     @property
     def is_of_any_kind(self) -> bool:
@@ -103,6 +140,9 @@ def read_definition(
     where: str | None,
     dimensions: Sequence[str | Mapping[str, Any]],
     series_limit: int | None,
+    mode: str | None = None,
+    per: str | None = None,
+    carry: bool | None = None,
 ) -> Definition:
     """The definition that a caller gives; raises InvalidInput with a pointer to what is wrong with it."""
     if function not in set(Function):
@@ -113,6 +153,10 @@ def read_definition(
     if function == Function.UNIQUE_COUNT and value is None:
         message = f"{function} needs a value: the expression of what is told apart"
         raise InvalidInput.field("/value", message, code="required")
+    level = _level(function, mode, per, carry)
+    if level is not None and level.mode == Mode.SET and series_limit is not None:
+        message = "levels that are set keep all their series: leave it out"
+        raise InvalidInput.field("/seriesLimit", message, code="contradiction")
     _check("/value", value, expression.scalar if function == Function.UNIQUE_COUNT else expression.number)
     _check("/where", where, expression.condition)
     limit = DEFAULT_SERIES if series_limit is None else series_limit
@@ -124,7 +168,24 @@ def read_definition(
         where=where,
         dimensions=_dimensions(dimensions),
         series_limit=limit,
+        level=level,
     )
+
+
+def _level(function: str, mode: str | None, per: str | None, carry: bool | None) -> Level | None:
+    if function != Function.LEVEL:
+        for name, given in (("mode", mode), ("per", per), ("carry", carry)):
+            if given is not None:
+                message = f"is of a level, and the aggregation is {function}"
+                raise InvalidInput.field(f"/{name}", message, code="contradiction")
+        return None
+    for name, given, choices in (("mode", mode, Mode), ("per", per, Per)):
+        if given is None:
+            message = f"a level needs it: {', '.join(choices)}"
+            raise InvalidInput.field(f"/{name}", message, code="required")
+        if given not in set(choices):
+            raise InvalidInput.field(f"/{name}", f"must be one of: {', '.join(choices)}", code="not_supported")
+    return Level(Mode(str(mode)), Per(str(per)), bool(carry))
 
 
 def stored_dimensions(stored: Sequence[Mapping[str, str]]) -> tuple[Dimension, ...]:

@@ -36,15 +36,25 @@ _FIRST_SEEN = text("""
     LEFT JOIN firsts AS f USING (place)
     GROUP BY p.id
 """)
-# Where values do not add up, a segment has its part of what all recordings of the billing period come to.
+# Where values do not add up, a segment has its part of what all recordings of the billing period come to; a level that
+# is carried comes from all recordings before it ends.
 _SOURCES = text("""
-    SELECT s.id AS summary, f.source_summary_id AS source, f.folded, f.folded_voids
+    SELECT s.id AS summary, f.source_summary_id AS source, f.folded, f.folded_voids,
+        CAST(extract(epoch FROM (
+            SELECT max(l.upto)
+            FROM usage_summaries AS n
+            JOIN meter_levels AS l ON l.summary_id = n.id
+            WHERE n.subscription_id = s.subscription_id AND n.usage_type_id = s.usage_type_id
+                AND n.bills_at = s.bills_at
+        )) * 1000000 AS bigint) AS until
     FROM usage_summaries AS s
     JOIN usage_types AS t ON t.id = s.usage_type_id
+    JOIN meter_definitions AS d ON d.usage_type_id = t.id AND d.version = 1
     JOIN usage_summaries AS o ON o.subscription_id = s.subscription_id AND o.usage_type_id = t.of
     JOIN meter_folds AS f ON f.source_summary_id = o.id AND f.usage_type_id = s.usage_type_id
     WHERE s.id = ANY(CAST(:ids AS bigint[])) AND (
         s.id = ANY(f.summaries)
+        OR (d.carry AND o.period_start < s.period_end)
         OR (t.aggregation NOT IN ('sum', 'count') AND o.period_start < s.bills_at AND s.period_start < o.bills_at)
     )
     ORDER BY f.source_summary_id
@@ -52,10 +62,14 @@ _SOURCES = text("""
 
 
 def sources_of(session: Session, summary_ids: Collection[int]) -> dict[int, list[dict[str, int]]]:
-    """By summary of a meter: the summaries whose recordings it counts, and how far, ``{summary, events, voids}``."""
+    """By summary of a meter: the summaries whose recordings it counts, and how far, ``{summary, events, voids}``.
+
+    Of a level ``until`` is added: as of when it is reckoned, in microseconds since the epoch.
+    """
     found: dict[int, list[dict[str, int]]] = {id: [] for id in summary_ids}
     for row in session.execute(_SOURCES, {"ids": list(summary_ids)}):
-        found[row.summary].append({"summary": row.source, "events": row.folded, "voids": row.folded_voids})
+        source = {"summary": row.source, "events": row.folded, "voids": row.folded_voids}
+        found[row.summary].append(source if row.until is None else source | {"until": row.until})
     return found
 
 

@@ -8,30 +8,34 @@ from usage_billing.meters.definition import Definition, Function
 
 @dataclass(frozen=True, slots=True)
 class Extreme:
-    """A column of buckets and totals that holds the greatest or the least of something.
+    """A column of buckets and totals that holds the greatest or the least of something, or a sum.
 
     ``each`` is what a row of ``measured`` (named ``m``) puts in; ``aggregate`` takes the extreme of rows, ``pick`` that
-    of two columns, one of which may be null.
+    of two columns, one of which may be null. From what ``is_sum``, what is taken back is subtracted.
     """
 
     column: str
     each: str
     aggregate: str
     pick: str
+    is_sum: bool = False
 
 
+MICROSECONDS = "extract(epoch FROM m.occurred_at) * 1000000"
+"""When a row of ``measured`` occurred, since the epoch: an exact number."""
 _EXTREMES = {
     Function.MAX: Extreme("maximum", "m.value", "max", "greatest"),
     Function.MIN: Extreme("minimum", "m.value", "min", "least"),
     # Arrays are compared element by element: the later instant, then the higher ordinal.
-    Function.LATEST: Extreme(
-        "latest", "ARRAY[extract(epoch FROM m.occurred_at) * 1000000, m.ordinal, m.value]", "max", "greatest"
-    ),
+    Function.LATEST: Extreme("latest", f"ARRAY[{MICROSECONDS}, m.ordinal, m.value]", "max", "greatest"),
 }
+_WEIGHTED = Extreme("weighted", f"m.sign * m.value * {MICROSECONDS}", "sum", "numeric_add", is_sum=True)
 
 
 def extreme_of(definition: Definition) -> Extreme | None:
-    """What a meter of this function keeps; None if sums suffice."""
+    """What a meter of this function keeps; None if sums suffice, or as of levels that are set, buckets are remade."""
+    if definition.level is not None:
+        return None if definition.is_set else _WEIGHTED
     return _EXTREMES.get(definition.function)
 
 

@@ -30,6 +30,8 @@ from usage_billing.db.columns import Identifier, Instant, Total
 class MeterDefinition(Base):
     """A version of what a meter counts; never edited. It holds for recordings of the periods that begin in its time.
 
+    ``mode``, ``per`` and ``carry`` are a level's.
+
     ``value`` and ``condition`` are expressions over metadata: a null ``value`` is the recording's quantity, a null
     ``condition`` counts all. ``dimensions`` is ``[{"as": name, "value": expression}, ...]``.
     """
@@ -38,7 +40,12 @@ class MeterDefinition(Base):
     __table_args__ = (
         CheckConstraint("series_limit BETWEEN 1 AND 100000", name="series_limit"),
         CheckConstraint(
-            "function IN ('sum', 'count', 'max', 'min', 'latest', 'unique_count', 'average')", name="function"
+            "function IN ('sum', 'count', 'max', 'min', 'latest', 'unique_count', 'average', 'level')", name="function"
+        ),
+        CheckConstraint(
+            "CASE function WHEN 'level' THEN mode IN ('change', 'set') AND per IN ('second', 'hour', 'day', 'period')"
+            " ELSE mode IS NULL AND per IS NULL AND NOT carry END",
+            name="level",
         ),
     )
 
@@ -49,6 +56,9 @@ class MeterDefinition(Base):
     condition: Mapped[str | None] = mapped_column(Text)
     dimensions: Mapped[list[dict[str, str]]] = mapped_column(JSONB)
     series_limit: Mapped[int] = mapped_column(Integer)
+    mode: Mapped[str | None] = mapped_column(String(8))
+    per: Mapped[str | None] = mapped_column(String(8))
+    carry: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     effective_from: Mapped[Instant]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
@@ -108,8 +118,10 @@ class MeterFold(Base):
 class MeterTotal(Base):
     """What a series has come to in a summary; ``events`` is the number of recordings that count in it.
 
-    ``total`` is the sum of their values. ``maximum``, ``minimum`` and ``latest`` are kept for the function that wants
-    them, and null without recordings; ``latest`` is {microseconds since the epoch, ordinal, value}. So are
+    ``total`` is the sum of their values. Of a level that changes, ``weighted`` is the sum of each change times the
+    microseconds from the epoch to it. Of one that is set, ``first`` is as ``latest`` is, and ``weighted`` is that sum
+    over the changes from one value to the next. ``maximum``, ``minimum`` and ``latest`` are kept for the function that
+    wants them, and null without recordings; ``latest`` is {microseconds since the epoch, ordinal, value}. So are
     ``distinct_values``. Where a meter has dimensions, the row of ``counting.WHOLE`` has those of all series together,
     and no events.
     """
@@ -124,6 +136,8 @@ class MeterTotal(Base):
     maximum: Mapped[Total | None]
     minimum: Mapped[Total | None]
     latest: Mapped[list[Decimal] | None] = mapped_column(ARRAY(Numeric))
+    first: Mapped[list[Decimal] | None] = mapped_column(ARRAY(Numeric))
+    weighted: Mapped[Decimal | None] = mapped_column(Numeric)
     distinct_values: Mapped[int | None] = mapped_column(BigInteger)
 
 
@@ -144,6 +158,8 @@ class MeterBucket(Base):
     maximum: Mapped[Total | None]
     minimum: Mapped[Total | None]
     latest: Mapped[list[Decimal] | None] = mapped_column(ARRAY(Numeric))
+    first: Mapped[list[Decimal] | None] = mapped_column(ARRAY(Numeric))
+    weighted: Mapped[Decimal | None] = mapped_column(Numeric)
 
 
 class MeterValue(Base):
@@ -159,3 +175,19 @@ class MeterValue(Base):
     series: Mapped[UUID] = mapped_column(primary_key=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     n: Mapped[int] = mapped_column(BigInteger)
+
+
+class MeterLevel(Base):
+    """Until when the level of a summary is reckoned in: its ``area`` from its start ``upto`` then, and where it stands.
+
+    The area is in units times microseconds, and exact. A level goes on costing: the summary's total is that of
+    ``upto``, and has to be reckoned anew until it is the segment's end.
+    """
+
+    __tablename__ = "meter_levels"
+    __table_args__ = ({"postgresql_with": {"fillfactor": "70"}},)
+
+    summary_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    upto: Mapped[Instant]
+    area: Mapped[Decimal] = mapped_column(Numeric)
+    level: Mapped[Decimal] = mapped_column(Numeric)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import UsageType
 from usage_billing.db.rows import read_rows
 from usage_billing.meters.cells import named_values
-from usage_billing.meters.definition import Definition, Function, stored_dimensions
+from usage_billing.meters.definition import Definition, Function, Level, Mode, Per, stored_dimensions
 from usage_billing.meters.models import Meter, MeterDefinition
 
 EVER = datetime(1900, 1, 1, tzinfo=UTC)
@@ -77,6 +77,11 @@ class ActiveMeter:
     def function(self) -> Function:
         """How values become one quantity; it is the same in every definition."""
         return self.definitions[0][1].function
+
+    @property
+    def level(self) -> Level | None:
+        """How a level is made and counted, which no definition changes; None of every other function."""
+        return self.definitions[0][1].level
 
     def definition_of(self, period_start: datetime) -> Definition:
         """The definition for a period that begins at ``period_start``."""
@@ -156,6 +161,7 @@ def definition_of(row: MeterDefinition) -> Definition:
         where=row.condition,
         dimensions=stored_dimensions(row.dimensions),
         series_limit=row.series_limit,
+        level=Level(Mode(row.mode), Per(row.per), row.carry) if row.mode and row.per else None,
     )
 
 

@@ -1,12 +1,12 @@
-"""The SQL that finds the extremes of a bucket again, from the recordings, where one of them was taken back. Pure."""
+"""The SQL that counts a bucket anew from the recordings: extremes of which one was taken back, and levels. Pure."""
 
 from usage_billing.expressions.sql import SqlCompiler
 from usage_billing.meters.counting import OTHER_SERIES, measured_of, values_in_sql
 from usage_billing.meters.definition import Definition
-from usage_billing.meters.measures import Extreme, extreme_of
+from usage_billing.meters.measures import MICROSECONDS, Extreme, extreme_of
 
 # Recordings are found by their place in time; the marks of folds, which have moved on by now, say which are counted.
-_REMAKE = """
+_RECORDED = """
     WITH spoilt AS MATERIALIZED (
         SELECT *
         FROM unnest(CAST(:summaries AS bigint[]), CAST(:buckets AS timestamptz[]), CAST(:subscriptions AS text[]),
@@ -40,7 +40,8 @@ _REMAKE = """
         SELECT m.summary, m.bucket, CAST(md5(CAST({values} AS text)) AS uuid) AS series, {each} AS found
         FROM measured AS m
         WHERE m.met AND m.value IS NOT NULL
-    ), remade AS MATERIALIZED (
+    )"""
+_REMAKE = """, remade AS MATERIALIZED (
         SELECT k.summary, k.bucket, coalesce(t.series, CAST(:other AS uuid)) AS series, {aggregate}(k.found) AS found
         FROM keyed AS k
         LEFT JOIN meter_totals AS t ON t.summary_id = k.summary AND t.series = k.series
@@ -62,25 +63,68 @@ _ADD_UP = """
     )
     WHERE t.summary_id = ANY(CAST(:summaries AS bigint[]))
 """
+# A level that is set changes from each value to the next; what it changes by at the first one, its reader knows.
+_REMAKE_LEVEL = """, walked AS (
+        SELECT *, found[3] - lag(found[3]) OVER (PARTITION BY summary, bucket, series ORDER BY found) AS change
+        FROM keyed
+    ), remade AS MATERIALIZED (
+        SELECT summary, bucket, series, min(found) AS first, max(found) AS latest,
+            coalesce(sum(change * found[1]), 0) AS weighted
+        FROM walked
+        GROUP BY 1, 2, 3
+    )
+    UPDATE meter_buckets AS b
+    SET (first, latest, weighted) = (
+        SELECT r.first, r.latest, r.weighted
+        FROM remade AS r
+        WHERE r.summary = b.summary_id AND r.bucket = b.bucket_start AND r.series = b.series
+    )
+    FROM spoilt AS s
+    WHERE b.summary_id = s.summary AND b.bucket_start = s.bucket
+"""
+_ADD_UP_LEVEL = """
+    UPDATE meter_totals AS t
+    SET (first, latest, weighted) = (
+        SELECT min(b.first), max(b.latest), sum(b.weighted + b.change * b.first[1])
+        FROM (
+            SELECT *, coalesce(first[3] - lag(latest[3]) OVER (ORDER BY bucket_start), 0) AS change
+            FROM meter_buckets
+            WHERE summary_id = t.summary_id AND series = t.series AND latest IS NOT NULL
+        ) AS b
+    )
+    FROM (
+        SELECT DISTINCT b.summary_id, b.series
+        FROM unnest(CAST(:summaries AS bigint[]), CAST(:buckets AS timestamptz[])) AS s (summary, bucket)
+        JOIN meter_buckets AS b ON b.summary_id = s.summary AND b.bucket_start = s.bucket
+    ) AS s
+    WHERE t.summary_id = s.summary_id AND t.series = s.series
+"""
 
 
 def remaking(definition: Definition) -> tuple[str, dict[str, str | list[str]]]:
-    """The statement that finds the extremes of the buckets ``:buckets`` of ``:summaries`` again; and its parameters."""
-    compiler, extreme = SqlCompiler("metadata"), _extreme(definition)
-    statement = _REMAKE.format(
-        **measured_of(definition, compiler),
-        values=values_in_sql(definition)[0],
-        each=extreme.each,
-        aggregate=extreme.aggregate,
-        column=extreme.column,
-    )
+    """The statement that counts the buckets ``:buckets`` of ``:summaries`` again; and its parameters."""
+    compiler = SqlCompiler("metadata")
+    each, rest = f"ARRAY[{MICROSECONDS}, m.ordinal, m.value]", _REMAKE_LEVEL
+    if not definition.is_set:
+        extreme = _extreme(definition)
+        each, rest = extreme.each, _REMAKE.format(aggregate=extreme.aggregate, column=extreme.column)
+    values = values_in_sql(definition)[0]
+    statement = _RECORDED.format(**measured_of(definition, compiler), values=values, each=each) + rest
     return statement, {**compiler.parameters, "other": OTHER_SERIES}
 
 
 def adding_up(definition: Definition) -> str:
-    """The statement that takes the extremes of ``:summaries`` from their buckets."""
+    """The statement that adds the buckets of ``:summaries`` up; of levels, the series in ``:buckets`` of them."""
+    if definition.is_set:
+        return _ADD_UP_LEVEL
     extreme = _extreme(definition)
     return _ADD_UP.format(column=extreme.column, aggregate=extreme.aggregate)
+
+
+def is_remade(definition: Definition, *, taken: bool) -> bool:
+    """Whether a bucket that gained recordings, or from which some were ``taken``, is counted again."""
+    extreme = extreme_of(definition)
+    return definition.is_set or (taken and extreme is not None and not extreme.is_sum)
 
 
 def _extreme(definition: Definition) -> Extreme:

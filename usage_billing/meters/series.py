@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from usage_billing.core.periods import Period
 from usage_billing.db.rows import read_rows
 from usage_billing.meters.counting import gained_by
-from usage_billing.meters.definition import Definition
+from usage_billing.meters.definition import Definition, Level, Mode
 from usage_billing.meters.measures import extreme_of
 from usage_billing.meters.queries import ActiveMeter
 from usage_billing.meters.storing import SourceFold, work_of
@@ -38,6 +38,28 @@ _STORED = text("""
     GROUP BY place, s.period_start, x.dimensions
     HAVING sum(b.events) <> 0
 """)
+# The changes of a level from bucket to bucket; those before the first window, of place 0, say where it stands then.
+_CHANGES = """
+    SELECT place, period_start, dimensions, bills_at, CAST(sum(events) AS bigint) AS events, sum(total) AS total,
+        sum(weighted) AS weighted
+    FROM (
+        SELECT width_bucket(greatest(b.bucket_start, s.period_start), CAST(:starts AS timestamptz[])) AS place,
+            min(s.period_start) OVER (PARTITION BY s.bills_at) AS period_start, s.bills_at,
+            CAST(x.dimensions AS text) AS dimensions, b.events, {change} AS total, {weighted} AS weighted
+        FROM usage_summaries AS s
+        JOIN meter_buckets AS b ON b.summary_id = s.id AND greatest(b.bucket_start, s.period_start) < :end
+        JOIN meter_series AS x
+            ON x.subscription_id = s.subscription_id AND x.usage_type_id = s.usage_type_id AND x.series = b.series
+        WHERE s.subscription_id = :subscription AND s.usage_type_id = :meter AND s.period_start < :end
+            AND (:carry OR s.bills_at > :start) AND b.events <> 0
+        WINDOW before AS (
+            PARTITION BY b.series, CASE WHEN :carry THEN NULL ELSE s.bills_at END
+            ORDER BY b.bucket_start, s.period_start
+        )
+    ) AS changes
+    GROUP BY 1, 2, 3, 4
+"""
+_BEFORE = "coalesce(lag(b.latest[3]) OVER before, 0)"
 _LEFT = text("""
     SELECT s.id AS source, s.period_start, s.events, s.voids, x.folded, x.folded_voids, f.starts, f.summaries
     FROM usage_types AS t
@@ -68,6 +90,7 @@ _WHOLE = text("""
     WHERE subscription_id = :subscription AND usage_type_id = :usage_type
         AND period_start >= :start AND period_start < :end
 """)
+_NOTHING = Decimal(0)
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -112,6 +135,24 @@ def stored_states(session: Session, subscription_id: str, meter: str, windows: S
     """What folds have counted in these windows."""
     rows = session.execute(_STORED, {"subscription": subscription_id, "meter": meter, **_asked(windows)})
     return [WindowState(row.place, row.period_start, _decoder.decode(row.dimensions), _state(row)) for row in rows]
+
+
+def stored_changes(
+    session: Session, subscription_id: str, meter: str, windows: Sequence[Period], *, level: Level
+) -> list[tuple[WindowState, datetime]]:
+    """What folds have counted of a level in these windows, each with the end of its billing period.
+
+    Place 0 has where it stands at the first window, and no place in time. ``period_start`` is that of the period.
+    """
+    change, weighted = "b.total", "b.weighted"
+    if level.mode == Mode.SET:
+        change, weighted = f"b.latest[3] - {_BEFORE}", f"b.weighted + (b.first[3] - {_BEFORE}) * b.first[1]"
+    asked = {"subscription": subscription_id, "meter": meter, "carry": level.carry, **_asked(windows)}
+    rows = session.execute(text(_CHANGES.format(change=change, weighted=weighted)), asked)
+    return [
+        (WindowState(row.place, row.period_start, _decoder.decode(row.dimensions), _state(row)), row.bills_at)
+        for row in rows
+    ]
 
 
 def whole_states(
@@ -161,7 +202,7 @@ def tail_states(
         **_asked(windows),
         "since": meter.since,
         "retired": meter.retired_at,
-        "series_limit": definition.series_limit,
+        "series_limit": definition.lumps_beyond,
     }
     extreme = extreme_of(definition)
     column = "" if extreme is None else f", {extreme.aggregate}(g.{extreme.column}) AS {extreme.column}"
@@ -177,6 +218,7 @@ def _state(row: Any) -> State:
         maximum=getattr(row, "maximum", None),
         minimum=getattr(row, "minimum", None),
         latest=None if latest is None else tuple(latest),
+        weighted=getattr(row, "weighted", _NOTHING),
     )
 
 

@@ -62,6 +62,9 @@ def add_definition(
         condition=definition.where,
         dimensions=[one.fields() for one in definition.dimensions],
         series_limit=definition.series_limit,
+        mode=None if definition.level is None else definition.level.mode,
+        per=None if definition.level is None else definition.level.per,
+        carry=definition.level is not None and definition.level.carry,
         effective_from=effective_from,
     )
     session.add(added)

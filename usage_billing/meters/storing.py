@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from usage_billing.meters.counting import gained_by, is_unfit
 from usage_billing.meters.definition import Definition
 from usage_billing.meters.measures import extreme_of
-from usage_billing.meters.remaking import adding_up, remaking
+from usage_billing.meters.remaking import adding_up, is_remade, remaking
 
 _STORE = """
     WITH {gained}, new_series AS (
@@ -44,7 +44,7 @@ _STORE = """
     UNION ALL
     SELECT DISTINCT 'bucket', summary, 0, 0, bucket
     FROM gained
-    WHERE taken > 0
+    WHERE {spoils}
 """
 _TOTALS = """
         SELECT summary, series, sum(events), sum(total){greatest}
@@ -124,7 +124,7 @@ def count_into(
             "meter": meter,
             "since": since,
             "retired": retired_at,
-            "series_limit": definition.series_limit,
+            "series_limit": definition.lumps_beyond,
         },
     ).all()
     by_source = {row.id: (int(row.one), int(row.other)) for row in rows if row.what == "source"}
@@ -140,7 +140,7 @@ def count_into(
         },
     )
     spoilt = [(row.id, row.bucket) for row in rows if row.what == "bucket"]
-    if spoilt and extreme_of(definition) is not None:
+    if spoilt and is_remade(definition, taken=True):
         _remake(session, meter, definition, work, spoilt, since=since, retired_at=retired_at)
     return Gained(
         {row.id: (int(row.one), int(row.other)) for row in rows if row.what == "summary"},
@@ -163,6 +163,7 @@ def _store(definition: Definition) -> tuple[str, dict[str, str | list[str]]]:
     statement = _STORE.format(
         gained=gained + (_TURNED if tells else ""),
         unfit=is_unfit(definition),
+        spoils="true" if is_remade(definition, taken=False) else "taken > 0",
         column=column,
         pick_b=picks["b"],
         pick_t=picks["t"],
@@ -183,7 +184,7 @@ def _remake(
     since: datetime,
     retired_at: datetime | None,
 ) -> None:
-    """Find the extremes of these buckets, of which recordings were taken back, again; then those of their totals."""
+    """Count these buckets again, then add them up."""
     places = {summary: one for one in work for _, summary in one.places}
     statement, parameters = remaking(definition)
     session.execute(
@@ -199,7 +200,8 @@ def _remake(
             "retired": retired_at,
         },
     )
-    session.execute(text(adding_up(definition)), {"summaries": sorted({summary for summary, _ in spoilt})})
+    again = {"summaries": [summary for summary, _ in spoilt], "buckets": [bucket for _, bucket in spoilt]}
+    session.execute(text(adding_up(definition)), again)
 
 
 def work_of(work: Sequence[SourceFold]) -> dict[str, list[int] | list[str] | list[datetime]]:

@@ -16,7 +16,8 @@ _NOTHING = Decimal(0)
 class State:
     """What is kept of recordings that count: their number, the sum of their values, extremes, distinct values.
 
-    ``latest`` is (microseconds since the epoch, ordinal, value). The extremes are None without recordings, or where
+    ``latest`` is (microseconds since the epoch, ordinal, value). Of a level, ``total`` and ``weighted`` are those of
+    ``levels.Change``. The extremes are None without recordings, or where
     the meter's function has no use for them.
     """
 
@@ -26,6 +27,7 @@ class State:
     minimum: Decimal | None = None
     latest: tuple[Decimal, ...] | None = None
     distinct_values: int = 0
+    weighted: Decimal = _NOTHING
 
 
 def together(states: Iterable[State]) -> State:
@@ -38,6 +40,7 @@ def together(states: Iterable[State]) -> State:
         minimum=min((one.minimum for one in found if one.minimum is not None), default=None),
         latest=max((one.latest for one in found if one.latest is not None), default=None),
         distinct_values=sum(one.distinct_values for one in found),
+        weighted=sum_of(one.weighted for one in found),
     )
 
 
@@ -58,6 +61,8 @@ def value_of(function: Function, state: State) -> Decimal | None:  # noqa: PLR09
             return Decimal(state.distinct_values)
         case Function.AVERAGE:
             return _mean(state.total, state.events) if state.events else None
+        case Function.LEVEL:
+            raise LookupError("a level is reckoned from when its changes were, by levels.py")
 
 
 def values_of_segments(function: Function, states: Sequence[State], lengths: Sequence[int]) -> list[Decimal]:

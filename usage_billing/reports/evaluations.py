@@ -33,6 +33,9 @@ class EvaluationRequest:
     value: str | None = None
     where: str | None = None
     dimensions: Sequence[str | Mapping[str, Any]] = ()
+    mode: str | None = None
+    per: str | None = None
+    carry: bool | None = None
     metadata: Mapping[str, Any] | None = None
     subscription_id: str | None = None
     of: str | None = None
@@ -50,6 +53,9 @@ def evaluate(session: Session, asked: EvaluationRequest) -> list[Trial]:
         where=asked.where,
         dimensions=asked.dimensions,
         series_limit=None,
+        mode=asked.mode,
+        per=asked.per,
+        carry=asked.carry,
     )
     if asked.metadata is not None:
         for name, given in (("subscriptionId", asked.subscription_id), ("of", asked.of), ("last", asked.last)):

@@ -52,6 +52,8 @@ def _of_source(
     name = summary.subscription_id
     definition = definition_for(session, meter, subscription_id=name, at=summary.period_start)
     counts = [Usage.occurred_at >= meter.since, *_met(definition), *_of_cell(definition, item)]
+    if meter.level is None:  # a level is what all recordings before made of it
+        counts.append(Usage.occurred_at >= item.period_start)
     if meter.retired_at is not None:
         counts.append(Usage.recorded_at < meter.retired_at)
     return list(
@@ -61,7 +63,6 @@ def _of_source(
                 Usage.summary_id == source["summary"],
                 Usage.ordinal > after,
                 Usage.ordinal <= source["events"],
-                Usage.occurred_at >= item.period_start,
                 Usage.occurred_at < item.period_end,
                 ~exists().where(and_(UsageVoid.usage_id == Usage.id, UsageVoid.ordinal <= source["voids"])),
                 *counts,

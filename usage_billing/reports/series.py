@@ -1,10 +1,11 @@
 """Usage over time: what was counted in each window, by dimensions, for one subscription or a customer's all."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,7 +17,8 @@ from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import Period, is_time_zone
 from usage_billing.meters.definition import Definition, Function
 from usage_billing.meters.queries import ActiveMeter, counts_itself, folded_types
-from usage_billing.reports.piles import Pile
+from usage_billing.reports.level_states import levels_in
+from usage_billing.reports.piles import LevelWindows, Pile
 from usage_billing.reports.series_states import definition_at, states_in, values_in
 from usage_billing.reports.series_windows import CHOICES, MAX_NUMBERS, PERIOD, too_much, windows_over
 from usage_billing.subscriptions.queries import Contract
@@ -116,7 +118,9 @@ def usage_series(
     zone = asked.zone or contracts[0].timeline.zone
     lines = [contract.timeline for contract in contracts]
     windows = windows_over(lines, start=asked.start, end=asked.end, by=asked.by, zone=zone, now=now)
-    piles: dict[tuple[str, ...], Pile] = defaultdict(lambda: Pile(meter.function))
+    course = None if meter.level is None else LevelWindows(meter.level.per, windows, now)
+    new_pile = partial(Pile, meter.function, course)
+    piles: dict[tuple[str, ...], Pile] = defaultdict(new_pile)
     shown: dict[tuple[str, ...], dict[str, Any]] = {}
     behind = 0
 
@@ -134,12 +138,17 @@ def usage_series(
                 if (pile := pile_of(_named(definition, told.dimensions))) is not None:
                     pile.tell(told.place, told.digest)
             continue
-        found, left = states_in(session, contract, meter, windows, by=asked.by)
+        if meter.level is not None:
+            found, left = levels_in(session, contract, meter, windows, by=asked.by, now=now)
+        else:
+            found, left = states_in(session, contract, meter, windows, by=asked.by)
         behind += left
         for one in found:
             if (pile := pile_of(_named(definition_at(meter, contract, one.period_start), one.dimensions))) is not None:
                 pile.add(one.place, one.state)
-    return _answer(asked, usage_type, piles, shown, windows, zone=zone, behind=behind, now=now, kept=kept_by_time)
+    return _answer(
+        asked, usage_type, piles, shown, windows, new_pile, zone=zone, behind=behind, now=now, kept=kept_by_time
+    )
 
 
 def _answer(
@@ -148,15 +157,16 @@ def _answer(
     piles: dict[tuple[str, ...], Pile],
     shown: Mapping[tuple[str, ...], dict[str, Any]],
     windows: Sequence[Period],
+    new_pile: Callable[[], Pile],
     *,
     zone: str,
     behind: int,
     now: datetime,
     kept: ActiveMeter | None,
 ) -> UsageSeries:
-    function, number = Function(usage_type.aggregation), len(windows)
-    other = piles.pop(_LUMPED, Pile(function))
-    whole = Pile(function)
+    number = len(windows)
+    other = piles.pop(_LUMPED, new_pile())
+    whole = new_pile()
     whole.add_all([other, *piles.values()])
     totals = {key: pile.total for key, pile in piles.items()}
     order = sorted(piles, key=lambda key: (totals[key] is None, -(totals[key] or 0), repr(shown[key])))

@@ -12,6 +12,7 @@ from usage_billing.core.periods import period_at
 from usage_billing.core.spans import Span
 from usage_billing.customers.queries import get_customer
 from usage_billing.invoicing.estimates import PeriodOfType, SegmentOfType, reckon
+from usage_billing.invoicing.levels_now import LevelNow, levels_now
 from usage_billing.metering.queries import PeriodTotal, totals_of
 from usage_billing.rating.pricing.by_dimension import is_by_dimension
 from usage_billing.subscriptions.lifecycle import Timeline
@@ -83,14 +84,20 @@ def usage_under(
     spans = {contract.id: span or _present_period(contract.timeline, now) for contract in contracts}
     whole = {contract.id: _whole_periods(contract.timeline, spans[contract.id]) for contract in contracts}
     found: dict[str, list[PeriodTotal]] = {contract.id: [] for contract in contracts}
+    levels = list(levels_now(session, {one.id: one.timeline for one in contracts}, quotas, now=now))
+    by_now = {one.id: one.total for one in levels if one.id}
     for counted in totals_of(session, whole):
+        counted.total = by_now.get(counted.id, counted.total)
         found[counted.subscription_id].append(counted)
+    for level in levels:
+        if not level.id and _overlaps(level.part.start, level.part.end, spans[level.subscription_id]):
+            found[level.subscription_id].append(_begun_by(level))
     lines: list[UsageLine] = []
     for contract in contracts:
         begun = _begun(contract.timeline, spans[contract.id], now) if span is None else None
         periods = reckon(session, contract, quotas, found[contract.id], present=begun)
         listed = [line for period in periods for line in _lines(period, contract, begun)]
-        listed = [line for line in listed if _overlaps(line, spans[contract.id])]
+        listed = [line for line in listed if _overlaps(line.period_start, line.period_end, spans[contract.id])]
         lines += sorted(listed, key=lambda line: (line.period_start, line.usage_type))
     return lines
 
@@ -119,8 +126,27 @@ def _begun(timeline: Timeline, present: Span, now: datetime) -> datetime:
     return begins if now < begins and (present.end is None or begins < present.end) else now
 
 
-def _overlaps(line: UsageLine, span: Span) -> bool:
-    return (span.start is None or line.period_end > span.start) and (span.end is None or line.period_start < span.end)
+def _overlaps(start: datetime, end: datetime, span: Span) -> bool:
+    return (span.start is None or end > span.start) and (span.end is None or start < span.end)
+
+
+def _begun_by(level: LevelNow) -> PeriodTotal:
+    """A segment in which a level goes on, and which has no summary yet."""
+    return PeriodTotal(
+        id=0,
+        subscription_id=level.subscription_id,
+        usage_type=level.usage_type,
+        unit_name=level.unit_name,
+        period_start=level.part.start,
+        period_end=level.part.end,
+        total=level.total,
+        beyond_limit=_NOTHING,
+        beyond_events=0,
+        events=0,
+        allowance=None,
+        boundary=None,
+        frozen=False,
+    )
 
 
 def _lines(period: PeriodOfType, contract: Contract, begun: datetime | None) -> Iterator[UsageLine]:
@@ -128,7 +154,12 @@ def _lines(period: PeriodOfType, contract: Contract, begun: datetime | None) -> 
     for segment in period.segments:
         part = segment.part
         runs = begun is not None and part.start <= begun < part.end
-        if not (segment.counted.id or runs or (begun is not None and part.start <= begun and segment.bears_minimum)):
+        if not (
+            segment.counted.id
+            or segment.counted.total
+            or runs
+            or (begun is not None and part.start <= begun and segment.bears_minimum)
+        ):
             continue
         division = segment.division
         yield replace(

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import get_named
 from usage_billing.core.errors import Conflict
-from usage_billing.meters.definition import Dimension, stored_dimensions
+from usage_billing.meters.definition import Dimension, Level, stored_dimensions
 from usage_billing.meters.models import MeterDefinition
 from usage_billing.meters.progress import FoldState, fold_states
-from usage_billing.meters.queries import definitions_where, meters_by_id
+from usage_billing.meters.queries import definition_of, definitions_where, meters_by_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,8 @@ class DefinitionView:
     value: str | None
     where: str | None
     dimensions: tuple[Dimension, ...]
-    series_limit: int
+    series_limit: int | None
+    level: Level | None
     effective_from: datetime
     created_at: datetime
 
@@ -83,12 +84,14 @@ def fold_state(session: Session, usage_type_id: str) -> FoldState:
 
 def definition_view(row: MeterDefinition) -> DefinitionView:
     """A definition as it is shown."""
+    definition = definition_of(row)
     return DefinitionView(
         version=row.version,
         value=row.value,
         where=row.condition,
         dimensions=stored_dimensions(row.dimensions),
-        series_limit=row.series_limit,
+        series_limit=None if definition.is_set else row.series_limit,
+        level=definition.level,
         effective_from=row.effective_from,
         created_at=row.created_at,
     )

@@ -78,7 +78,7 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
         raise InvalidInput.field("/plan", f"there is no plan {question.plan_id}", code="unknown_plan")
     found: dict[tuple[str, str], Comparison] = {}
     span, meters = Period(question.start, question.end), _meters(session, question)
-    functions = {name: meter.function for name, meter in meters.items()}
+    counted = {name: meter.definitions[0][1] for name, meter in meters.items()}
     for subscription in _subscriptions(session, question):
         line = timelines_of(session, [subscription.id])[subscription.id]
         stays = plan is not None and plan.currency != session.get_one(Plan, subscription.plan_id).currency
@@ -94,7 +94,7 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
             comparison = found.setdefault(key, Comparison(subscription.customer_id, currency))
             frozen = {} if asked else frozen_allowances(session, subscription.id)
             since = _since(timeline, span)
-            history = History(subscription.id, timeline, quotas, events, prices, currency, since, frozen, functions)
+            history = History(subscription.id, timeline, quotas, events, prices, currency, since, frozen, counted)
             usage = EXACT.subtract(charged_until(history, span.end), charged_until(history, span.start))
             amount = EXACT.add(usage, _fees(timeline, fees, subscription.id, currency, span))
             if asked:

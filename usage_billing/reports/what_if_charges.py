@@ -13,10 +13,11 @@ from usage_billing.invoicing.by_cell import Measured
 from usage_billing.invoicing.reckoning import charge_period
 from usage_billing.metering.budget import divide
 from usage_billing.metering.split import beyond_of_next
-from usage_billing.meters.definition import Function
+from usage_billing.meters.definition import Definition
 from usage_billing.meters.values import State, values_of_segments
 from usage_billing.rating.engine import rate, stored_price
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
+from usage_billing.reports.what_if_levels import level_in
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
 from usage_billing.subscriptions.lifecycle import Timeline
 
@@ -31,8 +32,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class History:
     """The events of a subscription from ``since`` on, in the order recorded, and the terms to charge them by.
 
-    ``meters`` are the usage types that count the recordings of others, by which function: their events may be
-    negative. Where values are told apart, each distinct value has a number for its quantity.
+    ``meters`` are the usage types that count the recordings of others: their events may be negative. Where values are
+    told apart, each distinct value has a number for its quantity. Of a level that is carried, events at ``since`` say
+    where it stands then.
 
     ``prices`` replace those of the quotas, by usage type. ``frozen`` has, by usage type and beginning, the allowances
     of segments that keep theirs for ever.
@@ -46,7 +48,7 @@ class History:
     currency: str
     since: datetime
     frozen: Mapping[tuple[str, datetime], Decimal | None] = field(default_factory=dict)
-    meters: Mapping[str, Function] = field(default_factory=dict)
+    meters: Mapping[str, Definition] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -117,7 +119,7 @@ def _charge(period: _Period, history: History, until: datetime) -> Decimal:
     parted = period.used
     if period.usage_type in history.meters:
         # A meter's total is billed, as 0 where it is negative; no price of it looks at single recordings.
-        parted = [[max(value, _NOTHING)] for value in _values(period, history.meters[period.usage_type])]
+        parted = [[max(value, _NOTHING)] for value in _values(period, history, until)]
     # A frozen segment is divided at its own allowance and charged by itself, apart from its period.
     counted = [[] if kept else used for used, kept in zip(parted, frozen, strict=True)]
     divisions = divide(period.agreed, [sum_of(used) for used in counted])
@@ -143,8 +145,12 @@ def _charge(period: _Period, history: History, until: datetime) -> Decimal:
     return sum_of(dues)
 
 
-def _values(period: _Period, function: Function) -> list[Decimal]:
+def _values(period: _Period, history: History, until: datetime) -> list[Decimal]:
     """What falls to each segment of what a meter comes to."""
+    meter = history.meters[period.usage_type]
+    if meter.level is not None:
+        events = [one[1:] for one in history.events if one[0] == period.usage_type and one[1] < until]
+        return level_in(meter.level, events, period.agreed, until=until)
     states: list[State] = []
     seen = set[Decimal]()
     for used, times in zip(period.used, period.times, strict=True):
@@ -164,7 +170,9 @@ def _values(period: _Period, function: Function) -> list[Decimal]:
                 distinct_values=len(new),
             )
         )
-    return values_of_segments(function, states, [(part.end - part.start) // INSTANT for part in period.agreed.parts])
+    return values_of_segments(
+        meter.function, states, [(part.end - part.start) // INSTANT for part in period.agreed.parts]
+    )
 
 
 def _measure(used: Sequence[Decimal], allowance: Decimal | None) -> Measured:

@@ -1,6 +1,7 @@
 """The recorded events of a subscription, and what meters count of each, in the order recorded."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from usage_billing.core.periods import Period
 from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.meters.queries import ActiveMeter
+from usage_billing.meters.running import standing_at
 from usage_billing.meters.trial import counted_value, series_values
 from usage_billing.reports.what_if_charges import Event
 from usage_billing.subscriptions.lifecycle import Timeline
@@ -46,13 +48,25 @@ def events_of(
         .order_by(Usage.summary_id, Usage.ordinal)
         .execution_options(yield_per=_AT_A_TIME)
     )
-    found: list[Event] = []
+    found = list(_standing(session, subscription_id, span.start, meters))
     numbers: dict[Any, Decimal] = {}
     for row in rows:
         found.append((row.usage_type_id, row.occurred_at, row.quantity, {}))
         if row.usage_type_id in metered:
             found += _metered(row, metered[row.usage_type_id], line, numbers)
     return found
+
+
+def _standing(
+    session: Session, subscription_id: str, at: datetime, meters: Mapping[str, ActiveMeter]
+) -> Iterator[Event]:
+    """Where each series of the levels that are carried stands, as if it were reported then."""
+    for name, meter in meters.items():
+        if meter.level is not None and meter.level.carry:
+            stands = standing_at(session, subscription_id, name, at, level=meter.level)
+            dimensions = [one.name for one in meter.definitions[0][1].dimensions]
+            for series, value in stands:
+                yield name, at, value, dict(zip(dimensions, series, strict=True)) if isinstance(series, list) else {}
 
 
 def _metered(row: Any, meters: list[ActiveMeter], line: Timeline, numbers: dict[Any, Decimal]) -> Iterator[Event]:

@@ -7,7 +7,7 @@ from usage_billing.wire.kinds import PLAIN, Choice, Flag, Identifier, Instant, J
 from usage_billing.wire.noun import Field, Many, Noun, attribute_of
 from usage_billing.wire.tax import TAX_CATEGORIES
 
-AGGREGATIONS = ("sum", "count", "max", "min", "latest", "unique_count", "average")
+AGGREGATIONS = ("sum", "count", "max", "min", "latest", "unique_count", "average", "level")
 MAX_SERIES = 100_000
 
 DIMENSION = Noun(
@@ -28,6 +28,27 @@ _COUNTED = (
         Whole(minimum=1, maximum=MAX_SERIES),
         "Series of a subscription in a period beyond this number are counted as one.",
         nullable=True,
+    ),
+    Field(
+        "mode",
+        Choice("change", "set"),
+        "Of a level: recordings say by how much it changes, or what it is.",
+        nullable=True,
+        attribute="level.mode",
+    ),
+    Field(
+        "per",
+        Choice("second", "hour", "day", "period"),
+        "Of a level: it counts a unit for so long; `period`: its mean in the billing period.",
+        nullable=True,
+        attribute="level.per",
+    ),
+    Field(
+        "carry",
+        Flag(),
+        "Of a level: whether a billing period begins at the level of the one before.",
+        nullable=True,
+        attribute="level.carry",
     ),
     Field("version", Whole(), "Which definition this is: 1, 2 and so on.", nullable=True),
     Field("effectiveFrom", Instant(), "It holds for periods that begin from then on.", nullable=True),

@@ -9,7 +9,7 @@ from usage_billing.cli.frame.database import actor, connected, reading, writing
 from usage_billing.cli.frame.listing import example, limit_option
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, tell, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT
-from usage_billing.cli.nouns.meter_terms import definition_options
+from usage_billing.cli.nouns.meter_terms import definition_options, level_options
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
 from usage_billing.wire.usage_type import EVALUATION, FOLDING, METER_DEFINITION, USAGE_TYPE
@@ -48,6 +48,7 @@ def definitions(*, id: str, as_json: bool) -> None:
 )
 @click.option("--aggregation", default="sum", show_default=True, help="How recordings become one quantity.")
 @definition_options
+@level_options
 @click.option("--metadata", type=JSON_OBJECT, help="What to try it on, or:")
 @click.option("--subscription", type=IDENTIFIER, help="Its last recordings,")
 @click.option("--of", type=IDENTIFIER, help="of this usage type,")

@@ -11,7 +11,7 @@ from usage_billing.cli.frame.listing import example, first_rows, limit_option, n
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
 from usage_billing.cli.frame.times import TIME
 from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, TAX_CATEGORY, UNIT
-from usage_billing.cli.nouns.meter_terms import definition_options
+from usage_billing.cli.nouns.meter_terms import definition_options, level_options
 from usage_billing.cli.nouns.meters import METER_COMMANDS
 from usage_billing.core.clock import utc_now
 from usage_billing.core.spans import Span
@@ -42,6 +42,7 @@ def command() -> None:
 @click.option("--aggregation", default="sum", show_default=True, help="How recordings become one quantity.")
 @click.option("--of", type=IDENTIFIER, help="Makes a meter, which counts recordings of that usage type.")
 @definition_options
+@level_options
 @click.option("--since", type=TIME, help="A meter counts what occurred from then on; else from now on.")
 @click.option("--tax-category", type=TAX_CATEGORY, default="S", show_default=True, help="How charges for it are taxed.")
 @json_option

@@ -15,7 +15,9 @@ from usage_billing.flows.billing.books import Agreements, DeskWork
 from usage_billing.flows.billing.foreseen_drafts import ForeseenDrafts
 from usage_billing.flows.billing.foreseen_fees import ForeseenFees
 from usage_billing.flows.billing.open_periods import Opening
+from usage_billing.flows.recording.context import new_summary
 from usage_billing.invoicing.fees import DueFee, read_fees
+from usage_billing.invoicing.levels_now import levels_now
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.invoicing.queries import (
     History,
@@ -31,6 +33,7 @@ from usage_billing.metering.boundary import find_moves, parts_beyond
 from usage_billing.metering.digest import to_bytes
 from usage_billing.metering.rewinding import as_it_stood, parts_beyond_of
 from usage_billing.metering.settling import read_unrated
+from usage_billing.metering.split import beyond
 from usage_billing.metering.summaries import NewSummary, stored_keys
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.cells import series_of
@@ -61,9 +64,13 @@ class ForeseenBooks:
         settled = stored_keys(self.session, [new.key for new in missing]) if missing else set()  # those were not read
         for new in missing:
             if new.key not in settled:
-                made = _empty(next(self._ids), new)
-                self.summaries[made.id] = made
-                self._unsettled.add(made.id)
+                self._unsettled.add(self.make(new).id)
+
+    def make(self, new: NewSummary) -> UnratedSummary:
+        """Keep an empty summary in memory."""
+        made = _empty(next(self._ids), new)
+        self.summaries[made.id] = made
+        return made
 
     def unrated(self, ids: Collection[str], *, as_of: datetime, cut: Collection[str]) -> Sequence[UnratedSummary]:
         """What billing would lock."""
@@ -195,8 +202,21 @@ def foreseen_books(
         gone or {},
     )
     books.drafts.take_in(open_drafts(session, ids))
-    books.rate_anew(marked | again)
+    _go_on(books, agreements, now=now)
+    books.rate_anew(marked | again | {id for id in books.summaries if id < 0})
     return books
+
+
+def _go_on(books: ForeseenBooks, agreements: Agreements, *, now: datetime) -> None:
+    """Let levels come to what they do by now."""
+    for one in levels_now(books.session, agreements.timelines, agreements.quotas, now=now):
+        if not one.id:
+            made = books.make(new_summary(one.subscription_id, one.usage_type, one.agreed, one.part))
+        elif one.id in books.summaries:
+            made = books.summaries[one.id]
+        else:
+            continue
+        made.total, made.beyond_limit = one.total, beyond(one.total, made.allowance)
 
 
 def _take(summary: UnratedSummary, other: UnratedSummary) -> None:

@@ -26,6 +26,7 @@ from usage_billing.meters.cells import series_of
 from usage_billing.meters.kept import sources_of
 from usage_billing.meters.progress import lagging
 from usage_billing.meters.queries import ActiveMeter, true_meters
+from usage_billing.meters.running import growing
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.openings import save_openings
 
@@ -120,6 +121,7 @@ class StoredBooks:
         settle(self.session, summaries)
         reopen(self.session, [summary.id for summary in summaries if summary.id not in self._charged])
         if self.folded:
-            # What was recorded since they were brought up to date is still to be counted.
-            reopen(self.session, lagging(self.session, [summary.id for summary in summaries]))
+            # What was recorded since they were brought up to date is still to be counted, and levels go on.
+            ids = [summary.id for summary in summaries]
+            reopen(self.session, {*lagging(self.session, ids), *growing(self.session, ids)})
         settle_fees(self.session, fees)

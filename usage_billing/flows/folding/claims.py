@@ -53,7 +53,12 @@ class Terms:
     @classmethod
     def of(cls, session: Session, claims: Sequence[Claim]) -> "Terms":
         """Those of the subscriptions of these claims."""
-        timelines = timelines_of(session, {claim.fold.subscription_id for claim in claims})
+        return cls.of_subscriptions(session, {claim.fold.subscription_id for claim in claims})
+
+    @classmethod
+    def of_subscriptions(cls, session: Session, subscription_ids: Collection[str]) -> "Terms":
+        """Those of these subscriptions."""
+        timelines = timelines_of(session, subscription_ids)
         plans = {term.plan_id for line in timelines.values() for term in line.terms}
         return cls(timelines, quotas_of(session, plans, subscription_ids=timelines))
 

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 from usage_billing.core import crash
 from usage_billing.core.periods import Period
 from usage_billing.flows.folding.claims import Claim, Terms, affordable, placed
+from usage_billing.flows.folding.value_levels import Key, ids_to_lock, value_levels
 from usage_billing.flows.folding.value_meters import MeteredPeriod, changed, tell_of_beyond, value_again, values_in
 from usage_billing.metering.counted import lock_counted, move_counted
-from usage_billing.meters.definition import Definition
+from usage_billing.meters.definition import Definition, Function
 from usage_billing.meters.queries import (
     ActiveMeter,
     claimed,
@@ -67,7 +68,8 @@ def fold_pairs(
     terms = Terms.of(session, claims)
     true_claims = [claim for claim in claims if meters[claim.fold.meter].of is not None]
     counted, places = placed(session, true_claims, meters, terms)
-    ids = {summary for found in places.values() for _, summary in found}
+    levels = _levels_since(counted, meters, terms)
+    ids = {summary for found in places.values() for _, summary in found} | ids_to_lock(session, levels)
     totals = lock_counted(session, ids, to_rate_of=to_rate_of, usage_types=true_meters(meters))
     periods = list(_periods_of(counted, meters, terms, places))
     for claim in claims:
@@ -89,8 +91,10 @@ def fold_pairs(
             before = moved.get(summary, (0, 0))
             moved[summary] = (before[0] + added, before[1] + taken)
     crash.point("fold.counted")
+    values = value_levels(session, levels, meters, terms, as_of=None)
     within = {id for period in periods for id in period.summaries if id is not None}
-    passed = move_counted(session, changed(values_in(session, moved.keys() - within, periods), moved, totals))
+    values |= values_in(session, moved.keys() - within - values.keys(), periods)
+    passed = move_counted(session, changed(values, moved, totals))
     tell_of_beyond(session, passed, terms.timelines)
     crash.point("fold.committing")
     return outcome
@@ -106,12 +110,22 @@ def _periods_of(
     found: dict[tuple[str, str, Period], MeteredPeriod] = {}
     for claim in claims:
         fold, function = claim.fold, meters[claim.fold.meter].function
-        agreed = None if function.adds_up else terms.agreed(fold)
+        agreed = None if function.adds_up or function == Function.LEVEL else terms.agreed(fold)
         if agreed is not None:
             ids = dict(places[claim.key])
             key = (fold.subscription_id, fold.meter, agreed.period)
             found[key] = MeteredPeriod(function, agreed, [ids.get(part.start) for part in agreed.parts])
     return found.values()
+
+
+def _levels_since(claims: Sequence[Claim], meters: Mapping[str, ActiveMeter], terms: Terms) -> dict[Key, datetime]:
+    """By level that these claims change: where the first billing period begins that they are in."""
+    found: dict[Key, datetime] = {}
+    for claim in claims:
+        if meters[claim.fold.meter].level is not None:
+            key, begins = (claim.fold.subscription_id, claim.fold.meter), terms.period_start(claim.fold)
+            found[key] = min(begins, found.get(key, begins))
+    return found
 
 
 def _by_definition(

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.queries import quotas_of
 from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Period
+from usage_billing.flows.folding.claims import Terms
+from usage_billing.flows.folding.value_levels import Key, ids_to_lock, value_levels
 from usage_billing.flows.recording.context import new_summary
 from usage_billing.flows.recording.exceeded import exceeded
 from usage_billing.metering.counted import Counted, ids_of, lock_counted, move_counted, to_rate_of_types
@@ -21,7 +22,7 @@ from usage_billing.meters.values import State, fresh, value_of, values_of_segmen
 from usage_billing.outbox.service import tell
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
 from usage_billing.subscriptions.lifecycle import Timeline
-from usage_billing.subscriptions.queries import owner_of, timelines_of
+from usage_billing.subscriptions.queries import owner_of
 
 _NOTHING = Decimal(0)
 
@@ -63,15 +64,16 @@ def value_again(
     """Bring the meters of subscriptions whose terms may have changed to what their segments come to by now.
 
     It concerns summaries to be rated, which a change of terms marks, of meters whose values do not add up. Where values
-    are divided by time, a segment that has begun by ``as_of`` gets its summary. The caller has locked the
-    subscriptions.
+    are divided by time, a segment that has begun by ``as_of`` gets its summary. Levels are reckoned as of then. The
+    caller has locked the subscriptions.
     """
     names = [name for name, meter in meters.items() if not meter.function.adds_up]
-    if not names or not (keys := to_rate_of_types(session, subscription_ids, names)):
+    if not names or not (found := to_rate_of_types(session, subscription_ids, names)):
         return
-    timelines = timelines_of(session, {key.subscription_id for key in keys})
-    plans = {term.plan_id for line in timelines.values() for term in line.terms}
-    quotas = quotas_of(session, plans, subscription_ids=timelines)
+    terms = Terms.of_subscriptions(session, {key.subscription_id for key in found})
+    timelines, quotas = terms.timelines, terms.quotas
+    levels = _levels_since([key for key in found if meters[key.usage_type_id].level is not None], terms)
+    keys = [key for key in found if key[:2] not in levels]
     agreed: dict[tuple[str, str, Period], AgreedPeriod] = {}
     strays = set[SummaryKey]()
     for key in keys:
@@ -103,9 +105,21 @@ def value_again(
         )
         for (subscription, meter, _), period in agreed.items()
     ]
-    totals = lock_counted(session, known.values(), to_rate_of=(), usage_types=())
+    ids = {*known.values(), *ids_to_lock(session, levels)}
+    totals = lock_counted(session, ids, to_rate_of=(), usage_types=())
     values = values_in(session, (), periods) | {known[key]: _NOTHING for key in strays}
+    values |= value_levels(session, levels, meters, terms, as_of=as_of)
     tell_of_beyond(session, move_counted(session, changed(values, {}, totals)), timelines)
+
+
+def _levels_since(keys: Sequence[SummaryKey], terms: Terms) -> dict[Key, datetime]:
+    """By level: where the billing period begins of the first of these summaries."""
+    found: dict[Key, datetime] = {}
+    for key in keys:
+        segment = terms.timelines[key.subscription_id].segment_at(key.period_start)
+        begins = key.period_start if segment is None else segment.period.start
+        found[key[:2]] = min(begins, found.get(key[:2], begins))
+    return found
 
 
 def tell_of_beyond(session: Session, keys: Collection[SummaryKey], timelines: Mapping[str, Timeline]) -> None:
@@ -127,5 +141,5 @@ def changed(
     return {
         id: Counted(values[id], *moved.get(id, (0, 0)))
         for id in sorted(values)
-        if id in moved or max(values[id], _NOTHING) != totals[id]
+        if id in moved or max(values[id], _NOTHING) != totals.get(id, _NOTHING)
     }

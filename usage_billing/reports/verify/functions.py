@@ -45,7 +45,7 @@ class Heap:
         if function == "sum":
             return self.total
         if function == "average" and self.number:
-            return _half_up(self.total / self.number)
+            return half_up(self.total / self.number)
         found = {"max": self.greatest, "min": self.least, "latest": self.last[2] if self.last else None}.get(function)
         return None if found is None else Fraction(found)
 
@@ -74,7 +74,7 @@ def in_segment(function: str, heaps: Sequence[Heap], spans: Sequence[Span], plac
         return exactly(max(with_it, Fraction(0)) - max(before, Fraction(0)))
     whole = max(joined(heaps).result(function) or Fraction(0), Fraction(0))
     times = [(end - start) // timedelta(microseconds=1) for start, end in spans]
-    ends, begins = (_half_up(whole * Fraction(sum(times[:end]), sum(times))) for end in (place + 1, place))
+    ends, begins = (half_up(whole * Fraction(sum(times[:end]), sum(times))) for end in (place + 1, place))
     return exactly(ends - begins)
 
 
@@ -86,7 +86,7 @@ def joined(heaps: Iterable[Heap]) -> Heap:
     return found
 
 
-def _half_up(value: Fraction) -> Fraction:
+def half_up(value: Fraction) -> Fraction:
     """To 12 places, away from zero at the half."""
     size = Fraction(floor(abs(value) * 10**12 + Fraction(1, 2)), 10**12)
     return size if value >= 0 else -size

@@ -14,37 +14,13 @@ from usage_billing.reports.verify.cells import DEFAULT, cell_of, has_cells
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.functions import Heap, Span, exactly, joined
 from usage_billing.reports.verify.measure import Measure, series_text
+from usage_billing.reports.verify.meter_rows import FETCH, USAGE, definition_at, folds_of, meter_of, place_of
 from usage_billing.reports.verify.meter_tally import Kept, MeterTally, kept_in
 from usage_billing.reports.verify.periods import Follows
 from usage_billing.reports.verify.proof import Proof, Sums, shown
 from usage_billing.reports.verify.tally import NOTHING, Tally
 
-_FETCH = 5_000
-_DEFINITION = text("""
-    SELECT *
-    FROM meter_definitions
-    WHERE usage_type_id = :meter AND effective_from <= :start
-    ORDER BY version DESC
-    LIMIT 1
-""")
-_METER = text("SELECT * FROM meters WHERE usage_type_id = :meter")
 _PRICES = text("SELECT price FROM usage_quotas WHERE usage_type_id = :meter AND price ->> 'model' = 'by_dimension'")
-_FOLDS = text("""
-    SELECT f.*, o.period_start, o.period_end
-    FROM meter_folds AS f
-    JOIN usage_summaries AS o ON o.id = f.source_summary_id
-    WHERE o.subscription_id = :subscription AND o.usage_type_id = :of AND f.usage_type_id = :meter
-    ORDER BY f.source_summary_id
-""")
-_USAGE = text("""
-    SELECT u.summary_id, u.ordinal, u.occurred_at, u.recorded_at, u.quantity, CAST(u.metadata AS text) AS metadata,
-        v.ordinal AS void
-    FROM usage AS u
-    LEFT JOIN usage_voids AS v ON v.usage_id = u.id
-    WHERE u.summary_id = ANY(CAST(:sources AS bigint[])) AND u.occurred_at >= :since
-        AND (CAST(:retired AS timestamptz) IS NULL OR u.recorded_at < :retired)
-    ORDER BY u.summary_id, u.ordinal
-""")
 _TOTALS = text("""
     SELECT CAST(x.dimensions AS text) AS dimensions, t.*
     FROM meter_totals AS t
@@ -96,21 +72,20 @@ class MeterProof(Proof):
         summary = self.summary
         start = summary.period_start if follows is None else follows.segment.period[0]
         asked = {"meter": summary.usage_type_id, "of": summary.of, "subscription": summary.subscription_id}
-        definition = session.execute(_DEFINITION, {**asked, "start": start}).one()
-        meter = session.execute(_METER, asked).one()
+        definition, meter = definition_at(session, asked, start), meter_of(session, asked)
         self._function, self._limit = definition.function, definition.series_limit
-        folds = {row.source_summary_id: row for row in session.execute(_FOLDS, asked) if self._is_of(row, follows)}
+        folds = {id: row for id, row in folds_of(session, asked).items() if self._is_of(row, follows)}
         self._tally.sources = {id: (row.folded, row.folded_voids) for id, row in folds.items()}
         self._divide(follows)
         measure = Measure(definition)
         self._read_stored(session, asked, measure)
         rows = session.execute(
-            _USAGE,
+            USAGE,
             {"sources": list(folds), "since": meter.since, "retired": meter.retired_at},
-            execution_options={"yield_per": _FETCH},
+            execution_options={"yield_per": FETCH},
         )
         for row in rows:
-            is_here = _place(folds[row.summary_id], row.occurred_at) == summary.id
+            is_here = place_of(folds[row.summary_id], row.occurred_at) == summary.id
             place = self._tally.place if is_here else self._place_of(row.occurred_at)
             if place is not None and (is_here or place != self._tally.place):
                 self._add(row, measure, place, is_here=is_here)
@@ -228,12 +203,3 @@ class MeterProof(Proof):
     def hash_of(self, tally: Tally) -> bytes | None:  # noqa: ARG002
         """None: it names its sources instead."""
         return None
-
-
-def _place(fold: Any, occurred_at: datetime) -> int | None:
-    """The summary that a recording comes to: that of the last segment which had begun."""
-    found = None
-    for start, summary in zip(fold.starts, fold.summaries, strict=True):
-        if start <= occurred_at:
-            found = summary
-    return found

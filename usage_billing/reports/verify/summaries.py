@@ -1,12 +1,14 @@
 """Summaries and the items that charge them, computed again from the recorded usage, a few summaries at a time."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.by_time import by_time_differences
 from usage_billing.reports.verify.difference import Difference
+from usage_billing.reports.verify.levels import LevelProof
 from usage_billing.reports.verify.meters import MeterProof
 from usage_billing.reports.verify.periods import derive
 from usage_billing.reports.verify.proof import Proof
@@ -15,7 +17,7 @@ from usage_billing.reports.verify.terms import Catalogue, load_agreements
 _FETCH = 5_000
 _SUMMARIES = text(
     """
-    SELECT s.*, q.monthly_limit, q.price, p.currency, y.of FROM usage_summaries AS s
+    SELECT s.*, q.monthly_limit, q.price, p.currency, y.of, y.aggregation FROM usage_summaries AS s
     JOIN usage_types AS y ON y.id = s.usage_type_id
     JOIN subscriptions AS a ON a.id = s.subscription_id JOIN plans AS p ON p.id = a.plan_id
     LEFT JOIN usage_quotas AS q ON q.id = s.quota_id WHERE s.id = ANY(CAST(:ids AS bigint[])) ORDER BY s.id
@@ -42,7 +44,7 @@ _USAGE = text(
 def summary_differences(session: Session, ids: Sequence[int], catalogue: Catalogue) -> Iterator[Difference]:
     """What is wrong with these summaries, their recordings' marks, and the items that charge them."""
     rows = session.execute(_SUMMARIES, {"ids": list(ids)})
-    proofs = {row.id: Proof(row) if row.of is None else MeterProof(row) for row in rows}
+    proofs = {row.id: _proof_of(row) for row in rows}
     for item in session.execute(_ITEMS, {"ids": list(ids)}):
         proofs[item.summary_id].expect(item)
     for row in session.execute(_USAGE, {"ids": list(ids)}, execution_options={"yield_per": _FETCH}):
@@ -50,10 +52,19 @@ def summary_differences(session: Session, ids: Sequence[int], catalogue: Catalog
     agreements = load_agreements(session, {proof.summary.subscription_id for proof in proofs.values()})
     follows = derive(session, [proof.summary for proof in proofs.values()], catalogue, agreements)
     for proof in proofs.values():
-        if isinstance(proof, MeterProof):
+        if isinstance(proof, LevelProof):
+            agreement = agreements.get(proof.summary.subscription_id)
+            proof.goes_on = bool(agreement and catalogue.segment(agreement, proof.summary.period_end))
+        if isinstance(proof, LevelProof | MeterProof):
             proof.count(session, follows.get(proof.summary.id))
     for proof in proofs.values():
         yield from proof.totals()
         yield from proof.terms(follows.get(proof.summary.id))
         yield from proof.charges(follows.get(proof.summary.id))
     yield from by_time_differences(session, ids)
+
+
+def _proof_of(summary: Any) -> Proof:
+    if summary.of is None:
+        return Proof(summary)
+    return LevelProof(summary) if summary.aggregation == "level" else MeterProof(summary)

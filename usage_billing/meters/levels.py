@@ -1,0 +1,97 @@
+"""What a level comes to: it goes on from change to change, so each stretch of time costs what stands in it. Pure.
+
+Areas are in units times microseconds, and exact. With net changes ``total`` and the sum ``weighted`` of each change
+times its microseconds from the epoch, the area of a stretch that begins at level L is L times its length, plus its end
+times ``total``, minus ``weighted``: no recording needs to be looked at again, whatever is late or taken back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from usage_billing.core.decimals import EXACT, PLACES, round_half_up
+from usage_billing.core.instants import INSTANT
+from usage_billing.core.proration import rounded
+from usage_billing.meters.definition import Per
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOTHING = Decimal(0)
+_SECOND = 1_000_000
+_UNITS = {Per.SECOND: _SECOND, Per.HOUR: 3600 * _SECOND, Per.DAY: 86_400 * _SECOND}
+
+
+class Change(NamedTuple):
+    """By how much a level changed in a stretch, and the sum of each change times its microseconds from the epoch."""
+
+    total: Decimal = _NOTHING
+    weighted: Decimal = _NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of time from ``start`` to before ``end``, reckoned in ``upto`` some instant in it; ``level`` is then.
+
+    A part of a billing period, or a window.
+    """
+
+    start: datetime
+    end: datetime
+    upto: datetime
+    area: Decimal
+    level: Decimal
+
+    @property
+    def elapsed(self) -> int:
+        """Microseconds that are reckoned in."""
+        return (self.upto - self.start) // INSTANT
+
+    def at(self, instant: datetime) -> "Stretch":
+        """The stretch as of another instant, if nothing changes until then."""
+        upto = min(max(instant, self.start), self.end)
+        area = EXACT.add(self.area, EXACT.multiply(self.level, Decimal((upto - self.upto) // INSTANT)))
+        return replace(self, upto=upto, area=area)
+
+
+def stretch_of(start: datetime, end: datetime, *, level: Decimal, change: Change, as_of: datetime) -> Stretch:
+    """The stretch that begins at ``level``, and in which ``change`` happened before ``as_of``."""
+    upto = min(max(as_of, start), end)
+    length, moment = Decimal((upto - start) // INSTANT), Decimal((upto - _EPOCH) // INSTANT)
+    stands = EXACT.add(EXACT.multiply(level, length), EXACT.multiply(change.total, moment))
+    return Stretch(start, end, upto, EXACT.subtract(stands, change.weighted), EXACT.add(level, change.total))
+
+
+def values_of_level(per: Per, stretches: Sequence[Stretch]) -> list[Decimal]:
+    """What falls to each stretch of a billing period, in order, as far as they are reckoned in; it may be negative.
+
+    A level in unit-time adds up, and is rounded as it runs on. The mean of the period is divided by time.
+    """
+    area, elapsed, found, running = _NOTHING, 0, list[Decimal](), _NOTHING
+    mean = value_of_level(per, stretches) if per == Per.PERIOD else None
+    whole = sum(one.elapsed for one in stretches)
+    for one in stretches:
+        area, elapsed = EXACT.add(area, one.area), elapsed + one.elapsed
+        if mean is None:
+            now = _quotient(Fraction(area), _UNITS[per])
+        else:
+            now = _quotient(Fraction(mean) * elapsed, whole) if whole else _NOTHING
+        found.append(EXACT.subtract(now, running))
+        running = now
+    return found
+
+
+def value_of_level(per: Per, stretches: Sequence[Stretch]) -> Decimal:
+    """What all of these stretches together come to."""
+    area = _NOTHING
+    for one in stretches:
+        area = EXACT.add(area, one.area)
+    length = sum(one.elapsed for one in stretches) if per == Per.PERIOD else _UNITS[per]
+    return _quotient(Fraction(area), length) if length else _NOTHING
+
+
+def _quotient(area: Fraction, length: int) -> Decimal:
+    """Rounded half up, away from zero, to 12 places."""
+    size = rounded(abs(area) / length, PLACES)
+    return round_half_up(size if area >= 0 else -size, PLACES)

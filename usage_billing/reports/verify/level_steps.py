@@ -1,0 +1,91 @@
+"""Levels once more, from docs/metering.md: stepped through from one recording to the next. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from usage_billing.reports.verify.functions import Span, exactly, half_up
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_INSTANT = timedelta(microseconds=1)
+_MICROSECONDS = {"second": 10**6, "hour": 3600 * 10**6, "day": 86_400 * 10**6}
+
+
+class Step(NamedTuple):
+    """A recording that counts: of two at one instant the higher ordinal comes later."""
+
+    at: datetime
+    ordinal: int
+    value: Decimal
+    series: str
+
+
+@dataclass(slots=True)
+class Course:
+    """A level that is 0 before ``since`` (None: before everything), and what recordings make of it."""
+
+    is_set: bool
+    since: datetime | None = None
+    steps: list[Step] = field(default_factory=list)
+
+    def area(self, start: datetime, end: datetime) -> Fraction:
+        """Units times microseconds from ``start`` to ``end``."""
+        area, stands, at = Fraction(0), Fraction(0), start
+        for moment, level in self._levels():
+            if moment >= end:
+                break
+            if moment > at:
+                area += stands * ((moment - at) // _INSTANT)
+                at = moment
+            stands = level
+        return area + stands * (max(end - at, timedelta(0)) // _INSTANT)
+
+    def level(self, end: datetime) -> Fraction:
+        """What it is just before ``end``."""
+        return next((level for moment, level in reversed(self._levels()) if moment < end), Fraction(0))
+
+    def _levels(self) -> list[tuple[datetime, Fraction]]:
+        """From when on it is what."""
+        now: dict[str, Fraction] = {}
+        found: list[tuple[datetime, Fraction]] = []
+        for step in sorted(self.steps, key=lambda step: (step.at, step.ordinal)):
+            if self.since is None or step.at >= self.since:
+                before = Fraction(0) if self.is_set else now.get(step.series, Fraction(0))
+                now[step.series] = before + Fraction(step.value)
+                found.append((step.at, sum(now.values(), Fraction(0))))
+        return found
+
+
+def in_span(course: Course, per: str, spans: Sequence[Span], place: int, *, upto: datetime) -> Decimal:
+    """What falls to segment number ``place`` of a billing period, reckoned as of ``upto``; it may be negative."""
+    begun = [(start, max(start, min(end, upto))) for start, end in spans]
+    areas = [course.area(*one) for one in begun]
+    times = [(end - start) // _INSTANT for start, end in begun]
+    if per == "period":
+        mean = half_up(sum(areas, Fraction(0)) / sum(times)) if sum(times) else Fraction(0)
+        ends, begins = (half_up(mean * Fraction(sum(times[:end]), sum(times) or 1)) for end in (place + 1, place))
+    else:
+        ends, begins = (half_up(sum(areas[:end], Fraction(0)) / _MICROSECONDS[per]) for end in (place + 1, place))
+    return exactly(ends - begins)
+
+
+def weighted(steps: Sequence[Step], *, is_set: bool) -> Fraction:
+    """The sum of each change times its microseconds from the epoch; of one that is set, without the first."""
+    found, last = Fraction(0), None
+    for step in sorted(steps, key=lambda step: (step.at, step.ordinal)):
+        moment = (step.at - _EPOCH) // _INSTANT
+        if not is_set:
+            found += Fraction(step.value) * moment
+        elif last is not None:
+            found += (Fraction(step.value) - last) * moment
+        last = Fraction(step.value)
+    return found
+
+
+def ends_of(steps: Sequence[Step]) -> tuple[Any, Any]:
+    """The first and the last: microseconds from the epoch, ordinal and value, as the books keep them."""
+    in_order = sorted(((step.at - _EPOCH) // _INSTANT, step.ordinal, step.value) for step in steps)
+    return (in_order[0], in_order[-1]) if in_order else (None, None)

@@ -1,0 +1,167 @@
+"""The summaries of levels, counted again: each from all recordings before it ends, one step after the other."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.reports.verify.difference import Difference
+from usage_billing.reports.verify.functions import Span
+from usage_billing.reports.verify.level_series import series_differ, stored_series
+from usage_billing.reports.verify.level_steps import Course, Step, in_span
+from usage_billing.reports.verify.measure import Measure
+from usage_billing.reports.verify.meter_rows import FETCH, USAGE, definition_at, folds_of, meter_of, place_of
+from usage_billing.reports.verify.periods import Follows
+from usage_billing.reports.verify.proof import Proof, Sums, shown
+from usage_billing.reports.verify.tally import NOTHING, Tally
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LEVELS = text("""
+    SELECT s.id, s.period_start, l.*
+    FROM usage_summaries AS s
+    LEFT JOIN meter_levels AS l ON l.summary_id = s.id
+    WHERE s.subscription_id = :subscription AND s.usage_type_id = :meter
+""")
+
+
+@dataclass(slots=True)
+class LevelTally(Tally):
+    """What recordings come to as far as ``sources`` goes, {summary: (recordings, voids)}, as of ``until``."""
+
+    sources: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    until: datetime = _EPOCH
+    course: Course = field(default_factory=lambda: Course(is_set=False))
+
+    def count(self, row: Any, step: Step, *, is_here: bool) -> bool:
+        """Count a recording, unless it came later or was taken back; returns whether it counts."""
+        events, voids = self.sources.get(row.summary_id, (0, 0))
+        if row.ordinal > events or (row.void is not None and row.void <= voids):
+            return False
+        self.recorded += is_here
+        self.course.steps.append(step)
+        return True
+
+    def close(self, per: str, spans: tuple[Span, ...], place: int) -> None:
+        """Reckon, once everything is counted."""
+        self.total = max(in_span(self.course, per, spans, place, upto=self.until), NOTHING)
+        self.beyond = NOTHING
+        if self.allowance is not None:
+            self.beyond = max(NOTHING, EXACT.subtract(self.total, self.allowance))
+
+
+class LevelProof(Proof):
+    """A level's summary, counted again. ``goes_on``: the subscription has another segment where its own ends."""
+
+    def __init__(self, summary: Any) -> None:
+        super().__init__(summary)
+        self.goes_on = False
+        self._tally = LevelTally(summary.allowance)
+        self._spans: tuple[Span, ...] = ((summary.period_start, summary.period_end),)
+        self._series: dict[str, list[Step]] = {}
+        self._stored: dict[str, Any] = {}
+        self._kept: Any = None
+        self._per, self._is_lost = "", False
+
+    def expect(self, item: Any) -> None:
+        """Count for ``item`` too, as far as it says."""
+        sources = {one["summary"]: (one["events"], one["voids"]) for one in item.sources or ()}
+        until = max((one.get("until", 0) for one in item.sources or ()), default=0)
+        tally = LevelTally(item.allowance, sources=sources, until=_EPOCH + timedelta(microseconds=until))
+        self.items.append((item, tally))
+
+    def count(self, session: Session, follows: Follows | None) -> None:
+        """Read the recordings, and what is stored of the level."""
+        summary = self.summary
+        start = summary.period_start if follows is None else follows.segment.period[0]
+        asked = {"meter": summary.usage_type_id, "of": summary.of, "subscription": summary.subscription_id}
+        definition, meter = definition_at(session, asked, start), meter_of(session, asked)
+        self._per, folds = definition.per, folds_of(session, asked)
+        if follows is not None:
+            self._spans = follows.spans
+        self._read_stored(session, asked, definition, meter)
+        self._tally.sources = {id: (row.folded, row.folded_voids) for id, row in folds.items()}
+        tallies = [self._tally, *(tally for _, tally in self.items if isinstance(tally, LevelTally))]
+        for tally in tallies:
+            tally.course = Course(definition.mode == "set", None if definition.carry else start)
+        rows = session.execute(
+            USAGE,
+            {"sources": list(folds), "since": meter.since, "retired": meter.retired_at},
+            execution_options={"yield_per": FETCH},
+        )
+        measures: dict[datetime, Measure] = {}
+        for row in rows:
+            begins = folds[row.summary_id].period_start
+            if begins not in measures:
+                measures[begins] = Measure(definition_at(session, asked, begins))
+            found = measures[begins].of(row)
+            if found is None:
+                continue
+            step = Step(row.occurred_at, row.ordinal, found[0], found[1])
+            is_here = place_of(folds[row.summary_id], row.occurred_at) == summary.id
+            if self._tally.count(row, step, is_here=is_here) and is_here:
+                self._series.setdefault(found[1], []).append(step)
+            for tally in tallies[1:]:
+                tally.count(row, step, is_here=is_here)
+        for tally in tallies:
+            tally.close(self._per, self._spans, self._place)
+
+    @property
+    def _place(self) -> int:
+        starts = [start for start, _ in self._spans]
+        return starts.index(self.summary.period_start) if self.summary.period_start in starts else 0
+
+    def _read_stored(self, session: Session, asked: dict[str, Any], definition: Any, meter: Any) -> None:
+        rows = session.execute(_LEVELS, asked).all()
+        here = {start for start, _ in self._spans}
+        known = [row.upto for row in rows if row.upto is not None and row.period_start in here]
+        self._tally.until = max(known, default=self.summary.period_start)
+        self._kept = next(row for row in rows if row.id == self.summary.id)
+        self._stored = stored_series(session, {**asked, "summary": self.summary.id})
+        kept, ends = self._kept, self.summary.period_end
+        reaches = kept.level is not None and kept.level != 0 and kept.upto == ends and not self.summary.to_rate
+        goes_on = definition.carry and self.goes_on and (meter.retired_at is None or meter.retired_at > ends)
+        self._is_lost = reaches and goes_on and all(row.period_start != ends for row in rows)
+
+    def totals(self) -> Iterator[Difference]:
+        """What is wrong with what is stored of the level in this summary."""
+        summary, now = self.summary, self._tally
+        is_current = (summary.period_start, summary.period_end) == self._spans[self._place]
+        waits = summary.to_rate and (len(self._spans) > 1 or not is_current)
+        beyond = now.beyond
+        if waits:
+            beyond = max(NOTHING, summary.total - summary.allowance) if summary.allowance is not None else NOTHING
+        for kind, name, stands, should in (
+            ("summary_total", "total", summary.total, summary.total if waits else now.total),
+            ("summary_beyond", "quantity beyond the limit", summary.beyond_limit, beyond),
+            ("summary_events", "number of recordings", summary.events - summary.voids, now.recorded),
+        ):
+            if stands != should:
+                yield self.differs(kind, f"its {name} is {shown(stands)}, its usage gives {shown(should)}")
+        if self._kept.upto is not None and not waits:
+            upto = self._kept.upto
+            gives = now.course.area(summary.period_start, upto), now.course.level(upto)
+            if (Fraction(self._kept.area), Fraction(self._kept.level)) != gives:
+                yield self.differs("meter_level", "it is not reckoned as its usage gives")
+        if self._is_lost:
+            yield self.differs("meter_level", "its level goes on, and the next segment has no summary")
+        for kind, message in series_differ(self._stored, self._series, is_set=now.course.is_set):
+            yield self.differs(kind, message)
+
+    def sums(self, item: Any, tally: Tally) -> Sums:
+        """What an item says of its recordings, unless its segment has been cut anew since."""
+        if len(self._spans) > 1 and item.period_end != self._spans[self._place][1]:
+            return ()
+        return (
+            ("item_events", "number of recordings", item.events - item.voids, tally.recorded),
+            ("item_total", "total", item.total, tally.total),
+            ("item_billable", "quantity beyond the limit", item.billable, tally.beyond),
+        )
+
+    def hash_of(self, tally: Tally) -> bytes | None:  # noqa: ARG002
+        """None: it names its sources instead."""
+        return None
