@@ -124,5 +124,6 @@ beat_schedule = {
     "sweep-inbox": {"task": "usage.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "fold": {"task": "usage.fold", "schedule": 10.0, "options": {"expires": 10}},
     "prune": {"task": "housekeeping.prune", "schedule": 3_600.0, "options": {"expires": 3600}},
+    "documents": {"task": "documents.make_waiting", "schedule": 5.0, "options": {"expires": 5}},
     "relay-outbox": {"task": "outbox.relay", "schedule": 5.0, "options": {"expires": 5}},
 }

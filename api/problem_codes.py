@@ -57,6 +57,7 @@ CODES: dict[str, str] = {
     "idempotency_key_reused": "The Idempotency-Key was used within a day for another request; take a new one.",
     "secret_already_given": "The request was done, and its answer with a secret was given twice; it is not kept.",
     "invoice_status": "An invoice in this status cannot become what was asked.",
+    "document_failed": "The PDF could not be made, and is tried no more; the detail says why.",
     "tax_pending": "The tax of the invoice is not known; the detail says what is missing.",
     "not_a_meter": "The usage type counts its own recordings: it has no definition, no usage over time, no end.",
     "dimension_in_use": "A price names a dimension that the definition would lack; the detail names the quotas.",

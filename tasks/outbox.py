@@ -1,12 +1,18 @@
-"""Relays the outbox's facts after their commit. Today it writes each to the log ``usage_billing.facts``."""
+"""Relays the outbox's facts after their commit: each to the log ``usage_billing.facts``.
+
+What became final is asked for as a PDF in the transaction that notes the fact as relayed.
+"""
 
 import logging
 import time
+from uuid import UUID
 
 from tasks import base
 from tasks.celery import app
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
+from usage_billing.documents.requests import ask_for
+from usage_billing.flows.billing.facts import FINALIZED
 from usage_billing.outbox.service import mark_relayed, waiting
 
 # A large run finalizes as many invoices as there are subscriptions, so a turn has an end. It is shorter than the 5 s
@@ -31,5 +37,6 @@ def _relay_some() -> bool:
         _facts.info(message.topic, extra={"fact": message.payload, "outboxId": message.id})
     if messages:
         with transaction(base.engine()) as session:
+            ask_for(session, [UUID(one.payload["invoiceId"]) for one in messages if one.topic == FINALIZED])
             mark_relayed(session, [message.id for message in messages], now=utc_now())
     return bool(messages)

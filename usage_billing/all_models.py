@@ -11,7 +11,7 @@ from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.customers.models import Customer, SellerVersion
 from usage_billing.db.base import Base
-from usage_billing.documents.models import InvoiceDocument
+from usage_billing.documents.models import DocumentRequest, InvoiceDocument
 from usage_billing.inbox.models import InboxEntry, InboxShard
 from usage_billing.invoicing.models import FeeCharge, Invoice, InvoiceNumber, UsageInvoiceItem
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary, UsageVoid
@@ -32,6 +32,7 @@ __all__ = [
     "CreditBalance",
     "CreditEntry",
     "Customer",
+    "DocumentRequest",
     "FeeCharge",
     "Heartbeat",
     "InboxEntry",

@@ -81,6 +81,7 @@ class NewSellerSchema(ValueSchema):
     email = Email(allow_none=True, load_default=None)
     iban = Iban(allow_none=True, load_default=None)
     registration = Text(allow_none=True, load_default=None)
+    language = Language(allow_none=True, load_default=None)
     taxes = ma.fields.Nested(NewSellerTaxesSchema, load_default=dict, error_messages=_NEEDED)
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:

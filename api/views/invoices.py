@@ -8,36 +8,33 @@ from uuid import UUID
 from flask import Response
 from sqlalchemy.orm import Session
 
-from api import enqueue
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.invoice_documents import as_csv, as_page, as_pdf, there, to_come
 from api.invoices_shown import shown_with_url
-from api.json_provider import json_text
 from api.pagination import BY_ID, BY_NUMBER, BY_PLACE, filters_of, listed, read_cursor
 from api.schemas.billing import DocumentQuery, InvoicesQuery, PaymentSchema
 from api.schemas.paging import PageQuery
-from api.state import state, this_request
+from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import Conflict, NotFound
 from usage_billing.core.limits import MAX_ITEMS
 from usage_billing.db.session import read_only
-from usage_billing.documents.items_csv import items_csv
 from usage_billing.documents.models import DocumentKind
-from usage_billing.documents.page import POLICY, page_of_invoice
-from usage_billing.documents.queries import find_document, read_source
+from usage_billing.documents.queries import find_document
+from usage_billing.documents.requests import ask_again
 from usage_billing.flows.billing import manage_invoices
 from usage_billing.flows.billing.manage_invoices import Payment
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
-from usage_billing.invoicing.numbering import number_text
 from usage_billing.invoicing.queries import get_invoice, invoices_where, items_where
 from usage_billing.invoicing.taxing import show_taxes
 from usage_billing.reports.explain import Explanation, explain
 from usage_billing.reports.invoices import InvoiceView, invoice_view, invoice_views
 from usage_billing.wire.explanation import EXPLANATION
 from usage_billing.wire.invoice import INVOICE, INVOICE_ITEM, INVOICE_ITEMS, PENDING_DOCUMENT
-from usage_billing.wire.noun import page_of, show
+from usage_billing.wire.noun import page_of
 
 Step = Callable[..., Invoice]
 
@@ -125,15 +122,33 @@ def list_items(query: dict[str, Any], invoice_id: UUID) -> dict[str, Any]:
 def show_document(query: dict[str, Any], invoice_id: UUID) -> Response:
     """Show an invoice as a document: a plain `html` page, a `pdf`, or its items as `csv`.
 
-    The PDF of a final invoice is made when it is first asked for, which a 202 says, and is kept as it is for ever; its
-    ETag is its SHA-256. A draft has none.
+    The PDF of a final invoice is made soon after it became final, or at once when it is asked for before, which a 202
+    says. It is kept as it is for ever; its ETag is its SHA-256. A draft has none.
     """
-    write = {"html": _as_page, "pdf": _as_pdf, "csv": _as_csv}[query["format"]]
+    write = {"html": as_page, "pdf": as_pdf, "csv": as_csv}[query["format"]]
     with read_only(state().engine) as session:
         invoice = get_invoice(session, invoice_id)
         _check_seen(invoice)
         written = write(session, invoice)
-    return _to_come(invoice_id) if written is None else written
+    return to_come(invoice_id) if written is None else written
+
+
+@blp.route("/<uuid:invoice_id>/document", methods=["POST"])
+@requires(ADMIN)
+@blp.response(202, PENDING_DOCUMENT)
+@blp.alt_response(200, noun=PENDING_DOCUMENT, description="It is there.")
+def make_document(invoice_id: UUID) -> Response:
+    """Have the PDF of a final invoice made again after a failure; one that is there stays as it is."""
+    with writing() as session:
+        invoice = get_invoice(session, invoice_id)
+        if invoice.status == InvoiceStatus.DRAFT:
+            raise Conflict("a draft can still change, and has no PDF", code="invoice_status")
+        made = find_document(session, invoice_id, DocumentKind.PDF) is not None
+        if not made:
+            ask_again(session, invoice_id)
+    if not made:
+        return to_come(invoice_id)
+    return there(invoice_id)
 
 
 @blp.route("/<uuid:invoice_id>/finalize", methods=["POST"])
@@ -180,45 +195,6 @@ def explain_item(query: dict[str, Any], invoice_id: UUID, item_id: UUID) -> Expl
     with read_only(state().engine) as session:
         _check_seen(get_invoice(session, invoice_id))
         return explain(session, invoice_id, item_id, after=after, limit=query["limit"])
-
-
-def _as_page(session: Session, invoice: Invoice) -> Response:
-    source = read_source(session, invoice.id)
-    response = Response(page_of_invoice(source.invoice, zone=source.zone), mimetype="text/html")
-    response.headers["Content-Security-Policy"] = POLICY
-    return response
-
-
-def _as_csv(session: Session, invoice: Invoice) -> Response:
-    response = Response(items_csv(read_source(session, invoice.id).invoice), mimetype="text/csv")
-    return _to_be_saved(response, invoice, "csv")
-
-
-def _as_pdf(session: Session, invoice: Invoice) -> Response | None:
-    """The PDF that is kept; None where it is still to be made."""
-    if invoice.status == InvoiceStatus.DRAFT:
-        raise Conflict("a draft can still change, and has no PDF; as html it can be looked at", code="invoice_status")
-    kept = find_document(session, invoice.id, DocumentKind.PDF)
-    if kept is None:
-        return None
-    response = _to_be_saved(Response(kept.content, mimetype="application/pdf"), invoice, "pdf")
-    response.set_etag(kept.sha256.hex())
-    response.make_conditional(this_request())
-    return response
-
-
-def _to_come(invoice_id: UUID) -> Response:
-    """Have a worker make the PDF; no transaction is open while the broker is asked."""
-    enqueue.make_document(invoice_id)
-    body = json_text(show(PENDING_DOCUMENT, {"invoice_id": invoice_id, "status": "pending"}))
-    return Response(body, status=202, mimetype="application/json", headers={"Retry-After": "1"})
-
-
-def _to_be_saved(response: Response, invoice: Invoice, ending: str) -> Response:
-    """The answer as a file, named by its invoice."""
-    name = number_text(invoice.number) or f"draft-{invoice.id}"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}.{ending}"'
-    return response
 
 
 def _some_at_a_time(session: Session, invoices: Sequence[Invoice]) -> Iterator[InvoiceView]:

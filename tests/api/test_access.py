@@ -41,6 +41,7 @@ RULES = {
     "GET /api/exports/usage": "admin",
     "GET /api/exports/credits": "admin",
     "GET /api/tax-rates": "admin",
+    "POST /api/invoices/<invoice_id>/document": "admin",
     "POST /api/tax-rates": "admin",
     "GET /api/exports/payments": "admin",
     "GET /api/exports/all": "admin",

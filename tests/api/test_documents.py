@@ -137,6 +137,39 @@ def test_tax_stands_in_every_document(engine: Engine, admin: FlaskClient) -> Non
     assert "Not taxed: supplied to another country." in words_of(pdf_of(engine, house.ids()[1]).content)
 
 
+@pytest.mark.parametrize(
+    ("buyer_s", "seller_s", "code", "says"),
+    [
+        ("de-AT", "fr", "de", ("Rechnung INV-00000001", "Zu zahlen 30,00 USD", "Deutschland", "Leistungszeitraum")),
+        (None, "fr", "fr", ("Facture INV-00000001", "À payer 30,00 USD", "Allemagne", "au-delà du forfait")),
+        ("it", None, "en", ("Invoice INV-00000001", "Amount due 30.00 USD", "Germany", "beyond the allowance")),
+    ],
+)
+def test_a_document_is_in_the_buyer_s_language_else_the_seller_s(
+    billed: Billed,
+    admin: FlaskClient,
+    engine: Engine,
+    clock: Clock,
+    buyer_s: str | None,
+    seller_s: str | None,
+    code: str,
+    says: tuple[str, ...],
+) -> None:
+    clock.now = day(2, month=12)
+    address = {"line1": "Hauptstr. 1", "city": "Berlin", "country": "DE"}
+    admin.put("/api/seller", json={"legalName": "Example GmbH", "address": address, "language": seller_s})
+    admin.patch("/api/customers/user123", json={"language": buyer_s})
+    admin.post(f"/api/invoices/{billed.invoice_id}/finalize")
+    pdf = pdf_of(engine, billed.invoice_id).content
+    page = admin.get(f"/api/invoices/{billed.invoice_id}/document").text
+    said = words_of(pdf)
+    for words in says:
+        assert words in said
+        assert words.removesuffix(" USD") in page.replace('</th><th class="amount">', " ")
+    assert f'<html lang="{code}">' in page
+    assert PdfReader(io.BytesIO(pdf)).trailer["/Root"]["/Lang"] == code
+
+
 def test_the_pdf_is_made_when_asked_for_and_kept(
     final: str, billed: Billed, admin: FlaskClient, engine: Engine, woken: Woken
 ) -> None:

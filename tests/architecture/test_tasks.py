@@ -27,6 +27,7 @@ NAMES = {
     "billing.run_daily",
     "billing.sweep_ticks",
     "documents.make",
+    "documents.make_waiting",
     "housekeeping.prune",
     "outbox.relay",
     "usage.drain",

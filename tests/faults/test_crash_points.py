@@ -21,13 +21,16 @@ ACCEPT = ("accept.appending", "accept.appended", "accept.woken")
 DRAIN = ("drain.taken", "drain.committing", "drain.recorded", "drain.deleted")
 # Tried in tests/meters/test_fold_killed.py.
 FOLD = ("fold.claimed", "fold.counted", "fold.committing")
+# Tried in tests/api/test_documents_ahead.py.
+DOCUMENTS = ("documents.rendered",)
 BILL = ("bill.opened", "bill.planned", "bill.claimed", "bill.committing", "bill.done")
 
 
 def test_these_are_all_the_points() -> None:
     texts = [file.text for file in sources()]
-    assert all(any(f'crash.point("{name}")' in text for text in texts) for name in (*ACCEPT, *DRAIN, *FOLD, *BILL))
-    assert sum(text.count("crash.point(") for text in texts) == len((*ACCEPT, *DRAIN, *FOLD, *BILL))
+    points = (*ACCEPT, *DRAIN, *FOLD, *DOCUMENTS, *BILL)
+    assert all(any(f'crash.point("{name}")' in text for text in texts) for name in points)
+    assert sum(text.count("crash.point(") for text in texts) == len(points)
 
 
 def test_a_death_at_any_point_changes_nothing(home: Path, seed: int, figures: Figures) -> None:

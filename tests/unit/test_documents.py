@@ -45,6 +45,8 @@ def item(description: str = "Calls", *, amount: str = "30.00", **more: Any) -> d
         "unitPrice": "0.0243",
         "amount": amount,
         "description": description,
+        "textKey": None,
+        "textArgs": None,
     }
     return shown | more
 

@@ -50,3 +50,9 @@ class SellerVersion(Base):
         """How its tax is reckoned: ``{"mode": ...}``; not at all where a version before taxes said it."""
         taxes: dict[str, Any] = self.said.get("taxes") or {"mode": "none"}
         return taxes
+
+    @property
+    def language(self) -> str | None:
+        """That of documents for customers who said none."""
+        found: str | None = self.said.get("language")
+        return found

@@ -49,6 +49,7 @@ class Seller:
     """Who bills; ``registration`` is where and under which number it is registered.
 
     ``tax_mode`` is how tax is reckoned: ``none``, or by ``rules`` (``rating.tax``), which need its ``tax_id``.
+    ``language`` is that of documents for customers who said none.
     """
 
     legal_name: str
@@ -58,6 +59,7 @@ class Seller:
     iban: str | None = None
     registration: str | None = None
     tax_mode: str = "none"
+    language: str | None = None
 
     def check_taxes(self) -> None:
         """Raises InvalidInput where rules reckon its tax, and its tax id is missing or none of its country."""
@@ -79,6 +81,7 @@ class Seller:
             "iban": self.iban,
             "registration": self.registration,
             "taxes": {"mode": self.tax_mode},
+            "language": self.language,
         }
 
 

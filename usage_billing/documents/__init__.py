@@ -1,4 +1,4 @@
-"""Owns what an invoice is as a document: ``invoice_documents``, the page, the PDF and the CSV of its items.
+"""Owns what an invoice is as a document, and which are to be made: ``invoice_documents``, ``document_requests``.
 
 Does not own what the invoice says (invoicing) or when its document is made (a flow).
 """

@@ -6,7 +6,8 @@ Every text is escaped; the page has no script and loads nothing.
 from collections.abc import Sequence
 from html import escape
 
-from usage_billing.documents.content import LANGUAGE, Facts, Line, content_of, day_text
+from usage_billing.documents.content import Facts, Line, content_of, day_text, language_of
+from usage_billing.documents.languages import Language
 from usage_billing.wire.noun import Shape
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -38,10 +39,14 @@ _STATUSES = {
 def page_of_invoice(invoice: Shape, *, zone: str = "UTC") -> str:
     """The page of an invoice as ``wire`` shows it; days are those of ``zone``."""
     says = content_of(invoice, zone=zone)
-    since = (("Status", _STATUSES[invoice["status"]]), ("Paid", day_text(invoice["paidAt"], zone) or ""))
+    said = language_of(invoice)
+    since = (
+        (said.text("Status"), said.text(_STATUSES[invoice["status"]])),
+        (said.text("Paid"), day_text(invoice["paidAt"], zone, said) or ""),
+    )
     rows = "".join(_row("td", _what(line), line.amount) for line in says.lines)
-    foot = "".join(_row("th", name, amount) for name, amount in (*says.sums, _left(invoice, says.due)))
-    head = f'<tr><th>What</th><th class="amount">{escape(says.currency)}</th></tr>\n'
+    foot = "".join(_row("th", name, amount) for name, amount in (*says.sums, _left(invoice, says.due, said)))
+    head = f'<tr><th>{escape(says.columns[0])}</th><th class="amount">{escape(says.currency)}</th></tr>\n'
     parts = (
         f"<h1>{escape(says.title)}</h1>\n",
         _party(says.seller, says.seller_facts),
@@ -52,7 +57,7 @@ def page_of_invoice(invoice: Shape, *, zone: str = "UTC") -> str:
         _list(says.payment),
     )
     return (
-        f'<!DOCTYPE html>\n<html lang="{LANGUAGE}">\n<head>\n<meta charset="utf-8">\n'
+        f'<!DOCTYPE html>\n<html lang="{says.language}">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{escape(says.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{''.join(parts)}"
         "</body>\n</html>\n"
     )
@@ -62,9 +67,9 @@ def _what(line: Line) -> str:
     return f"{line.what} ({line.tax})" if line.tax else line.what
 
 
-def _left(invoice: Shape, due: tuple[str, str]) -> tuple[str, str]:
+def _left(invoice: Shape, due: tuple[str, str], said: Language) -> tuple[str, str]:
     """What is left to pay now: nothing of an invoice that is paid or void."""
-    return due if invoice["status"] not in {"paid", "void"} else (due[0], invoice["amountDue"])
+    return due if invoice["status"] not in {"paid", "void"} else (due[0], said.number(invoice["amountDue"]))
 
 
 def _party(lines: Sequence[str], facts: Facts) -> str:

@@ -11,12 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usage_billing.documents.content import LANGUAGE, Content, Line
+from usage_billing.documents.content import Content, Line
 
 if TYPE_CHECKING:
     from typst import Compiler, PDFStandard
 
-TEMPLATE_VERSION = "2"
+TEMPLATE_VERSION = "3"
 """That of ``invoice.typ``; a kept document says by which it was made."""
 
 _FOLDER = Path(__file__).parent
@@ -62,13 +62,13 @@ def _said(content: Content) -> dict[str, object]:
     found: dict[str, object] = {
         "title": content.title,
         "author": content.seller[0] if content.seller else content.title,
-        "language": LANGUAGE,
+        "language": content.language,
         "notice": content.notice,
         "seller": content.seller,
         "seller_facts": content.seller_facts,
         "buyer": content.buyer,
         "facts": content.facts,
-        "columns": _columns(content),
+        "columns": content.columns,
         "lines": [_cells(line, taxed=content.taxed) for line in content.lines],
         "sums": content.sums,
         "due": (content.due[0], f"{content.due[1]} {content.currency}"),
@@ -76,14 +76,9 @@ def _said(content: Content) -> dict[str, object]:
         "closing": content.closing,
         "payment": content.payment,
         "foot": ", ".join((*content.seller[:1], content.title)),
-        "page": ("Page", "of"),
+        "page": content.page,
     }
     return {name: _clean(value) for name, value in found.items()}
-
-
-def _columns(content: Content) -> list[str]:
-    tax = ["Tax"] if content.taxed else []
-    return ["What", "Quantity", "Unit price", *tax, f"Amount {content.currency}"]
 
 
 def _cells(line: Line, *, taxed: bool) -> list[str]:

@@ -4,10 +4,10 @@ The parts are stored beside the sentence, as JSON: quantities and money as plain
 in another language is made of the same parts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from usage_billing.core.instants import INSTANT
@@ -28,6 +28,19 @@ _MONTHS = (
 )
 
 
+class Tongue(Protocol):
+    """How a language says what stands on an invoice."""
+
+    def text(self, english: str) -> str:
+        """A sentence, or a pattern of one, as the language has it."""
+
+    def number(self, plain: str) -> str:
+        """A plain decimal with its thousands separated."""
+
+    def days(self, days: Mapping[str, str]) -> str:
+        """A span of days, both included: ``{"from", "to"}`` as ISO dates."""
+
+
 class Wording(NamedTuple):
     """Which sentence it is, and what stands in it."""
 
@@ -37,7 +50,20 @@ class Wording(NamedTuple):
     @property
     def text(self) -> str:
         """The sentence in English."""
-        return _SENTENCES[self.key](self.args)
+        return sentence(self.key, self.args, _ENGLISH)
+
+
+def sentence(key: str, args: Mapping[str, Any], tongue: Tongue) -> str:
+    """The sentence ``key`` with these parts, as ``tongue`` says it."""
+    parts = {
+        "quantity": tongue.number(args["quantity"]) if "quantity" in args else "",
+        "before": tongue.number(args["before"]) if "before" in args else "",
+        "now": tongue.number(args["now"]) if "now" in args else "",
+        "what": f"{args.get('unit')} ({args['cell']})" if "cell" in args else str(args.get("unit")),
+        "name": args.get("name", ""),
+        "days": tongue.days(args),
+    }
+    return tongue.text(SENTENCES[key]).format_map(parts) + _why(args, tongue)
 
 
 @lru_cache(maxsize=1024)
@@ -68,54 +94,42 @@ def _day(day: date) -> str:
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
-def _usage(args: Mapping[str, Any]) -> str:
-    return f"{grouped(args['quantity'])} {_what(args)} beyond the allowance, {days_text(args)}{_why(args)}"
-
-
-def _usage_adjustment(args: Mapping[str, Any]) -> str:
-    change = f"from {grouped(args['before'])} to {grouped(args['now'])}"
-    return f"Adjustment: {_what(args)} beyond the allowance {change}, {days_text(args)}{_why(args)}"
-
-
-def _whole(args: Mapping[str, Any]) -> str:
-    """What the whole of a price by dimension adds to its cells."""
-    return f"All {args['unit']}, {days_text(args)}{_why(args)}"
-
-
-def _whole_adjustment(args: Mapping[str, Any]) -> str:
-    return f"Adjustment: all {args['unit']}, {days_text(args)}{_why(args)}"
-
-
-def _what(args: Mapping[str, Any]) -> str:
-    """The unit, and the cell of a price by dimension, whose name is data and no pattern."""
-    return f"{args['unit']} ({args['cell']})" if "cell" in args else str(args["unit"])
-
-
-def _fee(args: Mapping[str, Any]) -> str:
-    return f"{args['name']}, {days_text(args)}"
-
-
-def _fee_adjustment(args: Mapping[str, Any]) -> str:
-    return f"Adjustment: {_fee(args)}, from {grouped(args['before'])} to {grouped(args['now'])}"
-
-
-def _why(args: Mapping[str, Any]) -> str:
+def _why(args: Mapping[str, Any], tongue: Tongue) -> str:
     """Why the amount is not the quantity's alone."""
     found = ""
-    if "discountPercent" in args:
-        found += f", less {args['discountPercent']} %"
-    if "minimumAmount" in args:
-        found += f", raised to the minimum of {grouped(args['minimumAmount'])}"
-    if "maximumAmount" in args:
-        found += f", lowered to the maximum of {grouped(args['maximumAmount'])}"
+    for name, pattern in REASONS.items():
+        if name in args:
+            number = args[name] if name == "discountPercent" else tongue.number(args[name])
+            found += tongue.text(pattern).format(number)
     return found
 
 
-_SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "usage": _usage,
-    "usage_adjustment": _usage_adjustment,
-    "whole": _whole,
-    "whole_adjustment": _whole_adjustment,
-    "fee": _fee,
-    "fee_adjustment": _fee_adjustment,
+SENTENCES = {
+    "usage": "{quantity} {what} beyond the allowance, {days}",
+    "usage_adjustment": "Adjustment: {what} beyond the allowance from {before} to {now}, {days}",
+    "whole": "All {what}, {days}",
+    "whole_adjustment": "Adjustment: all {what}, {days}",
+    "fee": "{name}, {days}",
+    "fee_adjustment": "Adjustment: {name}, {days}, from {before} to {now}",
 }
+"""What an item says, by its key. A cell of a price by dimension stands behind the unit; its name is data."""
+
+REASONS = {
+    "discountPercent": ", less {} %",
+    "minimumAmount": ", raised to the minimum of {}",
+    "maximumAmount": ", lowered to the maximum of {}",
+}
+
+
+class _English:
+    def text(self, english: str) -> str:
+        return english
+
+    def number(self, plain: str) -> str:
+        return grouped(plain)
+
+    def days(self, days: Mapping[str, str]) -> str:
+        return days_text(days)
+
+
+_ENGLISH = _English()

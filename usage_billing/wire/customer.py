@@ -89,7 +89,16 @@ _SELLER_FIELDS = (
 INVOICE_SELLER = Noun(
     "InvoiceSeller",
     "Who bills, as it was said when the invoice became final.",
-    tuple(Field(name, kind, says, nullable=none, attribute=name) for name, kind, says, none in _SELLER_FIELDS),
+    (
+        *(Field(name, kind, says, nullable=none, attribute=name) for name, kind, says, none in _SELLER_FIELDS),
+        Field(
+            "language",
+            Text(maximum=MAX_LANGUAGE),
+            "The language of documents for customers who said none; left out where none was said.",
+            optional=True,
+            attribute="language",
+        ),
+    ),
 )
 SELLER = Noun(
     "Seller",
@@ -106,5 +115,12 @@ SELLER = Noun(
             attribute="created_at",
         ),
         Field("taxes", One(SELLER_TAXES), "How tax is reckoned.", attribute="taxes"),
+        Field(
+            "language",
+            Text(maximum=MAX_LANGUAGE),
+            "The language of documents for customers who said none; null: English.",
+            nullable=True,
+            attribute="language",
+        ),
     ),
 )

@@ -165,7 +165,7 @@ PENDING_DOCUMENT = Noun(
     "A document that is being made: ask again after as many seconds as `Retry-After` says.",
     (
         Field("invoiceId", Id(), "The invoice."),
-        Field("status", Choice("pending"), "That it is being made."),
+        Field("status", Choice("pending", "made"), "That it is being made, or is there."),
     ),
 )
 

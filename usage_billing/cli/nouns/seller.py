@@ -7,7 +7,7 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_thing
-from usage_billing.cli.frame.types import EMAIL, IBAN, LEGAL_NAME, NAME, TAX_ID
+from usage_billing.cli.frame.types import EMAIL, IBAN, LANGUAGE, LEGAL_NAME, NAME, TAX_ID
 from usage_billing.cli.nouns.parties import address_options, take_address
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
@@ -36,6 +36,7 @@ def command() -> None:
     show_default=True,
     help="How tax is reckoned; rules need the tax id and rates (usage-billing taxes import).",
 )
+@click.option("--language", type=LANGUAGE, help="That of documents for customers who said none: en, de or fr.")
 @json_option
 def set_seller(*, as_json: bool, **said: Any) -> None:
     """Say who bills from now on, as a whole. Invoices that are final keep the seller that they name."""

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from usage_billing.core import crash
 from usage_billing.db.session import read_only, transaction
 from usage_billing.documents.content import content_of
 from usage_billing.documents.models import DocumentKind
@@ -34,6 +35,7 @@ def pdf_of(engine: Engine, invoice_id: UUID) -> Made:
     content = render(content_of(source.invoice, zone=source.zone))
     if number is None:
         return Made(None, content)
+    crash.point("documents.rendered")
     with transaction(engine) as session:
         keep_document(session, invoice_id, DocumentKind.PDF, content, template_version=TEMPLATE_VERSION)
         kept = find_document(session, invoice_id, DocumentKind.PDF)

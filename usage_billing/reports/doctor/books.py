@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import plain
 from usage_billing.metering.states import QuarantineReason
+from usage_billing.reports.doctor.documents import check_documents
 from usage_billing.reports.doctor.finding import WARN, Finding, fine, listed
 from usage_billing.reports.doctor.meters import check_meters
 from usage_billing.reports.doctor.runs import check_runs
@@ -89,6 +90,7 @@ def check_books(session: Session, *, now: datetime) -> Iterator[Finding]:
     yield from _replayable(session)
     yield from check_meters(session)
     yield from check_taxes(session, now=now)
+    yield from check_documents(session)
     yield from check_runs(session, now=now)
 
 
