@@ -49,17 +49,18 @@ As = Callable[[str], FlaskClient]
 # The files that take longest. ``make test`` hands whole files to three processes; one of these at the end would keep
 # the others waiting for it.
 LONGEST_FIRST = (
+    "e2e/test_founding_document.py",
     "e2e/test_up.py",
     "api/test_fuzz.py",
-    "e2e/test_founding_document.py",
-    "integration/test_simulate.py",
-    "tasks/test_beat.py",
     "integration/test_embedded.py",
-    "migrations/test_dry_run.py",
+    "tasks/test_beat.py",
     "integration/test_billing_kills.py",
     "tasks/test_handed_over.py",
     "tasks/test_billing_chain.py",
+    "api/test_real_server.py",
     "tasks/test_worker.py",
+    "migrations/test_dry_run.py",
+    "integration/test_simulate.py",
 )
 
 
