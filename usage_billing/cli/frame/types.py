@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 
 from usage_billing.cli.frame.kind import Kind
-from usage_billing.core.countries import is_country
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
 from usage_billing.core.identifiers import (
     IDENTIFIER_RULE,
@@ -15,22 +14,7 @@ from usage_billing.core.identifiers import (
     is_new_identifier,
     kept_key,
 )
-from usage_billing.core.limits import (
-    MAX_BUYER_REFERENCE,
-    MAX_CITY,
-    MAX_EMAIL,
-    MAX_IBAN,
-    MAX_KEY_NAME,
-    MAX_LEGAL_NAME,
-    MAX_METHOD,
-    MAX_NAME,
-    MAX_POSTAL_CODE,
-    MAX_TAX_ID,
-    MAX_UNIT_NAME,
-    is_email,
-)
-from usage_billing.customers.parties import COUNTRY_RULE, LANGUAGE_RULE, iban_of, is_language
-from usage_billing.rating.tax.categories import TaxCategory
+from usage_billing.core.limits import MAX_EMAIL, MAX_KEY_NAME, MAX_METHOD, MAX_NAME, MAX_UNIT_NAME, is_email
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FEW = 20  # digits of a whole number that is read as one
@@ -83,55 +67,6 @@ class EmailType(Kind):
         if not is_email(text) or len(text) > MAX_EMAIL or not text.isprintable():
             raise ValueError("is no e-mail address")
         return text
-
-
-class CountryType(Kind):
-    """The ISO 3166 code of a country."""
-
-    name = "country"
-
-    def read(self, text: str) -> str:
-        """The text itself."""
-        if not is_country(text):
-            raise ValueError(COUNTRY_RULE)
-        return text
-
-
-class LanguageType(Kind):
-    """A language, perhaps of a country."""
-
-    name = "language"
-
-    def read(self, text: str) -> str:
-        """The text itself."""
-        if not is_language(text):
-            raise ValueError(LANGUAGE_RULE)
-        return text
-
-
-class TaxCategoryType(Kind):
-    """A category of tax."""
-
-    name = "category"
-
-    def __init__(self, *categories: str) -> None:
-        self._categories = categories
-
-    def read(self, text: str) -> str:
-        """The text itself."""
-        if text not in self._categories:
-            raise ValueError(f"is none of: {', '.join(self._categories)}")
-        return text
-
-
-class IbanType(NameType):
-    """An account."""
-
-    name = "iban"
-
-    def read(self, text: str) -> str:
-        """The IBAN without its spaces."""
-        return iban_of(super().read(text))
 
 
 class DigestType(Kind):
@@ -229,16 +164,6 @@ NAME = REASON = NameType()
 UNIT = NameType(MAX_UNIT_NAME)
 KEY_NAME = NameType(MAX_KEY_NAME)
 EMAIL = EmailType()
-LEGAL_NAME = NameType(MAX_LEGAL_NAME)
-ADDRESS_LINE = NameType()
-POSTAL_CODE = NameType(MAX_POSTAL_CODE)
-CITY = NameType(MAX_CITY)
-COUNTRY = CountryType()
-TAX_ID = NameType(MAX_TAX_ID)
-TAX_CATEGORY = TaxCategoryType(*TaxCategory)
-LANGUAGE = LanguageType()
-BUYER_REFERENCE = NameType(MAX_BUYER_REFERENCE)
-IBAN = IbanType(MAX_IBAN)
 DIGEST = DigestType()
 SOURCE = SourceType()
 JSON_OBJECT = JsonObjectType()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from usage_billing.cli.frame.types import (
+from usage_billing.cli.frame.party_types import (
     ADDRESS_LINE,
     BUYER_REFERENCE,
     CITY,

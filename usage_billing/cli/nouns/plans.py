@@ -9,9 +9,10 @@ from usage_billing.catalog.fees import FeeTiming
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing, wide_option
+from usage_billing.cli.frame.party_types import TAX_CATEGORY
 from usage_billing.cli.frame.rehearsing import careful, check_rehearsal, rehearsable, rehearse
 from usage_billing.cli.frame.times import EFFECTIVE, in_zone
-from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER, PRICE, TAX_CATEGORY
+from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER, PRICE
 from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.clock import utc_now
 from usage_billing.core.limits import MAX_COUNT

@@ -7,7 +7,8 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_thing
-from usage_billing.cli.frame.types import EMAIL, IBAN, LANGUAGE, LEGAL_NAME, NAME, TAX_ID
+from usage_billing.cli.frame.party_types import IBAN, LANGUAGE, LEGAL_NAME, TAX_ID
+from usage_billing.cli.frame.types import EMAIL, NAME
 from usage_billing.cli.nouns.parties import address_options, take_address
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire

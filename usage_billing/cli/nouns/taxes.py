@@ -7,7 +7,7 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_rows, tell, wide_option
-from usage_billing.cli.frame.types import COUNTRY
+from usage_billing.cli.frame.party_types import COUNTRY
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
 from usage_billing.wire.tax import TAX_RATE

@@ -9,8 +9,9 @@ import click
 from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of, span_options
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
+from usage_billing.cli.frame.party_types import TAX_CATEGORY
 from usage_billing.cli.frame.times import TIME
-from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, TAX_CATEGORY, UNIT
+from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, UNIT
 from usage_billing.cli.nouns.meter_terms import definition_options, level_options
 from usage_billing.cli.nouns.meters import METER_COMMANDS
 from usage_billing.core.clock import utc_now

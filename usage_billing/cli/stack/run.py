@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from usage_billing import logs
 from usage_billing.cli.frame.environment import forget_running, write_running
+from usage_billing.cli.stack.console_log import ToConsole
 from usage_billing.cli.stack.first_steps import ADMIN_KEY, SERVICE_KEY, first_steps
 from usage_billing.cli.stack.given import check_given
 from usage_billing.cli.stack.services import FLOWER_USER, services, stack_environment
@@ -109,7 +110,7 @@ class Stack:
 
     def _log(self) -> None:
         logs.configure(self.settings, "up", stderr=False)
-        logging.getLogger().addHandler(_ToConsole(self.console))
+        logging.getLogger().addHandler(ToConsole(self.console))
         logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 
     def _start_servers(self) -> None:
@@ -233,18 +234,3 @@ def _no_port(port: int, wrong: OSError) -> str:
     return (
         f"port {port} on {LOOPBACK} cannot be had, another program has it: stop that one, or give another --port (PORT)"
     )
-
-
-class _ToConsole(logging.Handler):
-    """Prints log records on the console, among the lines of the supervised programs."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__()
-        self._console = console
-        self.setFormatter(logging.Formatter("%(message)s"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print the record. One that cannot be formatted is only in the log file."""
-        with suppress(Exception):
-            for line in redact(self.format(record)).splitlines():
-                self._console.say("up", line)
