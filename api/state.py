@@ -9,13 +9,15 @@ from sqlalchemy import Engine
 
 import usage_billing.all_models  # noqa: F401  what the mapper's tables point to
 from api.key_cache import KeyCache
+from api.making import MakingTypes
 from api.metrics import Metrics
 from api.rates import Rates
 from usage_billing.access.principal import Principal
 from usage_billing.access.service import authenticate
 from usage_billing.access.tokens import TokenRules
+from usage_billing.catalog.quantity_versions import types_that_make_quantities
 from usage_billing.core.clock import utc_now
-from usage_billing.db.session import make_engine, transaction
+from usage_billing.db.session import make_engine, read_only, transaction
 from usage_billing.settings import Settings
 
 _EXTENSION = "usage_billing.api"
@@ -33,6 +35,7 @@ class State:
     clock: Callable[[], datetime]
     keys: KeyCache
     rates: Rates
+    making: MakingTypes
     metrics: Metrics
     token_rules: TokenRules
     public_address: str
@@ -42,6 +45,7 @@ class State:
         self.clock = clock
         self.keys.clear()
         self.rates.clear()
+        self.making.forget()
         self.metrics.database.forget()
 
 
@@ -57,12 +61,17 @@ def init_app(app: Flask, settings: Settings) -> State:
         with transaction(engine) as session:
             return authenticate(session, key, secret=secret, now=made.clock())
 
+    def making() -> frozenset[str]:
+        with read_only(engine) as session:
+            return types_that_make_quantities(session)
+
     made = State(
         settings=settings,
         engine=engine,
         clock=utc_now,
         keys=KeyCache(load, secret=secret, fresh_seconds=settings.key_cache_seconds),
         rates=Rates(),
+        making=MakingTypes(making),
         metrics=Metrics(engine),
         token_rules=TokenRules.of(settings),
         public_address=settings.public_address,

@@ -15,11 +15,13 @@ from tasks import base
 from tasks.celery import app
 from tasks.draining.drain import drain_shard
 from tasks.draining.tuning import TUNING
+from usage_billing.catalog.quantity_versions import types_that_make_quantities
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
 from usage_billing.core.identifiers import is_identifier, new_id
 from usage_billing.db.session import read_only
 from usage_billing.flows.folding.drive_folds import fold_new
+from usage_billing.metering.recording import Recording
 from usage_billing.metering.spelling import parse_recording, read_object
 from usage_billing.meters.queries import has_meters
 
@@ -116,8 +118,7 @@ def record_usage(self: "Task[Any, Any]", body: dict[str, Any]) -> None:
     message that is delivered again counts nothing twice. While the inbox takes nothing, the message goes back to the
     end of its queue. Raises InvalidInput.
     """
-    fields, now = read_object(msgspec.json.encode(body)), utc_now()
-    recording = parse_recording(fields, id=new_id(), received_at=now, default_key=_key_of_task(self.request.id))
+    recording = _recording_of(body, self.request.id)
     try:
         asleep = base.inbox().append([recording])
     except Unavailable as error:
@@ -128,6 +129,21 @@ def record_usage(self: "Task[Any, Any]", body: dict[str, Any]) -> None:
         self.retry(countdown=0)
     for shard in asleep:
         drain.apply_async((shard,))
+
+
+def _recording_of(body: dict[str, Any], task_id: str | None) -> Recording:
+    """The recording of a message; raises InvalidInput."""
+    fields, key = read_object(msgspec.json.encode(body)), _key_of_task(task_id)
+    return parse_recording(fields, id=new_id(), received_at=utc_now(), default_key=key, is_made=_is_made)
+
+
+def _is_made(usage_type: str) -> bool:
+    """Whether the usage type makes quantities; where the database does not answer, the drain decides later."""
+    try:
+        with read_only(base.engine()) as session:
+            return usage_type in types_that_make_quantities(session)
+    except Unavailable:
+        return True
 
 
 def _key_of_task(task_id: str | None) -> str:

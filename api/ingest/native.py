@@ -15,7 +15,7 @@ from api.ingest.text import check_text
 from usage_billing.core.errors import FieldError, InvalidInput
 from usage_billing.core.identifiers import KEY_RULE, kept_key, new_id
 from usage_billing.metering.recording import NOTHING_BESIDE, Beside, Recording
-from usage_billing.metering.spelling import RawFields, parse_recording
+from usage_billing.metering.spelling import IsMade, parse_recording, senders_give_it
 from usage_billing.metering.usual import usual_batch, usual_recording
 
 HEADER = "Idempotency-Key"
@@ -30,7 +30,9 @@ _one = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _batch = msgspec.json.Decoder(dict[str, list[dict[str, msgspec.Raw]]])
 
 
-def recording_from(request: Request, *, now: datetime, beside: Beside = NOTHING_BESIDE) -> Recording:
+def recording_from(
+    request: Request, *, now: datetime, beside: Beside = NOTHING_BESIDE, is_made: IsMade = senders_give_it
+) -> Recording:
     """The one recording of a request; raises InvalidInput with every wrong field."""
     data = json_body_of(request)
     body = read_json(data)
@@ -39,10 +41,19 @@ def recording_from(request: Request, *, now: datetime, beside: Beside = NOTHING_
         raise InvalidInput.field("", "must be an object", code="not_an_object")
     key = _header_key(request, body.get("idempotencyKey"))
     usual = usual_recording(data, now=now, default_key=key, beside=beside)
-    return usual or parse_recording(_one.decode(data), id=new_id(), received_at=now, default_key=key, beside=beside)
+    return usual or parse_recording(
+        _one.decode(data), id=new_id(), received_at=now, default_key=key, beside=beside, is_made=is_made
+    )
 
 
-def batch_from(request: Request, *, now: datetime, max_batch: int, beside: Beside = NOTHING_BESIDE) -> list[Recording]:
+def batch_from(
+    request: Request,
+    *,
+    now: datetime,
+    max_batch: int,
+    beside: Beside = NOTHING_BESIDE,
+    is_made: IsMade = senders_give_it,
+) -> list[Recording]:
     """All recordings of a batch, or InvalidInput with every wrong field of every one."""
     if IN_ENVIRON in request.environ:
         # A header ignored in silence would look like a promise that a batch sent twice counts once.
@@ -53,24 +64,23 @@ def batch_from(request: Request, *, now: datetime, max_batch: int, beside: Besid
     check_text(body, data)
     _check_batch(body, max_batch)
     usual = usual_batch(data, now=now, beside=beside)
-    return usual if usual is not None else _one_by_one(data, now, beside)
+    return usual if usual is not None else _one_by_one(data, now, beside, is_made)
 
 
-def _one_by_one(data: bytes, now: datetime, beside: Beside) -> list[Recording]:
+def _one_by_one(data: bytes, now: datetime, beside: Beside, is_made: IsMade) -> list[Recording]:
     recordings: list[Recording] = []
     errors: list[FieldError] = []
     for index, event in enumerate(_batch.decode(data)["events"]):
         try:
-            recordings.append(_event(event, index, now, beside))
+            where = f"/events/{index}"
+            recordings.append(
+                parse_recording(event, id=new_id(), received_at=now, pointer=where, beside=beside, is_made=is_made)
+            )
         except InvalidInput as error:
             errors += error.fields
     if errors:
         raise InvalidInput("some events have wrong fields; none was accepted", fields=tuple(errors))
     return recordings
-
-
-def _event(fields: RawFields, index: int, now: datetime, beside: Beside = NOTHING_BESIDE) -> Recording:
-    return parse_recording(fields, id=new_id(), received_at=now, pointer=f"/events/{index}", beside=beside)
 
 
 def _header_key(request: Request, given: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas.base import OneFieldSchema, Schema, wrong
+from api.schemas.base import CodedText, OneFieldSchema, Schema, wrong
 from api.schemas.fields import Identifier, Instant, Key, Mapping, Text, Used
 from usage_billing.core.clock import utc_now
 from usage_billing.metering.metadata import MAX_BYTES, MAX_DEPTH, NotMetadata, canonical_metadata
@@ -42,12 +42,15 @@ class Metadata(Mapping):
 
 
 class RecordingSchema(Schema):
-    """A recording. Sent twice with the same ``idempotencyKey`` it is counted once."""
+    """A recording. Sent twice with the same ``idempotencyKey`` it is counted once.
+
+    ``quantity`` is required, unless the usage type makes it from the metadata (``quantityFrom``).
+    """
 
     user_id = Identifier(required=True)
     subscription_id = Identifier(required=True)
     usage_type = Identifier(required=True)
-    quantity = Used(positive=True, required=True)
+    quantity = Used(positive=True)
     metadata = Metadata(allow_none=True)
     timestamp = Occurrence(allow_none=True)
     idempotency_key = Key(allow_none=True)
@@ -56,6 +59,12 @@ class RecordingSchema(Schema):
     def __init__(self, *, now: datetime | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.now = now
+
+    @ma.validates_schema(pass_original=True, skip_on_field_errors=False)
+    def quantity_that_senders_give(self, _: Any, original: Any, **__: Any) -> None:
+        """Refuse a recording without a quantity, as one of a usage type that makes none is."""
+        if isinstance(original, dict) and "quantity" not in original:
+            raise ma.ValidationError({"quantity": [CodedText("is required", "required")]})
 
 
 class BatchSchema(Schema):

@@ -10,6 +10,7 @@ from api.schemas.fields import Choice, Flag, Identifier, Instant, Mapping, NewId
 from usage_billing.catalog.service import NewUsageType
 from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.flows.administration.manage_meters import UsageTypeChanges
+from usage_billing.flows.administration.manage_quantities import QuantityChange
 from usage_billing.meters.asked import MeterChanges, NewMeter
 from usage_billing.meters.definition import MAX_SERIES, Function, Mode, Per
 from usage_billing.rating.tax.categories import TaxCategory
@@ -20,6 +21,8 @@ _EXPRESSION = 4096
 _METERS = ("value", "where", "dimensions", "series_limit")
 _FIXED = ("mode", "per", "carry", "since")
 _ITS_OWN = CodedText("is a meter's: `of` names the usage type that it counts", "contradiction")
+
+_RECORDED = CodedText("is of a usage type that is recorded; a meter has `value`", "contradiction")
 
 
 class OneOf(Text):
@@ -59,6 +62,8 @@ class NewUsageTypeSchema(ValueSchema):
     and may ``carry`` on into the next period. ``where`` is the condition of those that count. ``dimensions`` tell its
     series apart, at most ``seriesLimit`` for a subscription and period. It counts what occurred ``since``, or from now
     on. Charges for it are taxed by ``taxCategory``: a category of EN 16931, or AA for a lower rate.
+
+    ``quantityFrom`` is an expression over metadata that makes the quantity of a recording, where it is no meter's.
     """
 
     builds: type[Any] = NewUsageType
@@ -76,11 +81,14 @@ class NewUsageTypeSchema(ValueSchema):
     carry = Flag()
     since = Instant()
     tax_category = Choice(*TaxCategory, load_default=TaxCategory.STANDARD)
+    quantity_from = Text(maximum=_EXPRESSION)
 
     @ma.post_load
     def build(self, data: dict[str, Any], **_: Any) -> NewUsageType | NewMeter:
         """The plain type or the meter."""
         if data["of"] is not None:
+            if "quantity_from" in data:
+                raise ma.ValidationError({"quantityFrom": [_RECORDED]})
             return NewMeter(**data)
         for name in (*_METERS, *_FIXED):
             if name in data:
@@ -92,7 +100,8 @@ class UsageTypeChangesSchema(ChangesSchema):
     """What may change of a usage type: its unit's name and its tax category; of a meter by a next definition the rest.
 
     What is not given stays as it is; null takes ``value`` or ``where`` away. The definition holds for periods that
-    begin at ``effectiveFrom`` or later, or from now on.
+    begin at ``effectiveFrom`` or later, or from now on. What is no meter takes ``quantityFrom``, which holds for what
+    occurs at ``effectiveFrom`` or later; with null senders give the quantity again.
     """
 
     builds = UsageTypeChanges
@@ -104,27 +113,36 @@ class UsageTypeChangesSchema(ChangesSchema):
     series_limit = Whole(minimum=1, maximum=MAX_SERIES)
     effective_from = Instant()
     tax_category = Choice(*TaxCategory)
+    quantity_from = Text(maximum=_EXPRESSION, allow_none=True)
 
     @ma.validates_schema
     def moment_of_a_definition(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse a moment for no next definition."""
-        if "effective_from" in data and not any(name in data for name in _METERS):
+        """Refuse a moment for no next definition, and definitions of a meter and of none together."""
+        given = [name for name in _METERS if name in data]
+        if "quantity_from" in data and given:
+            raise ma.ValidationError({"quantityFrom": [_RECORDED]})
+        if "effective_from" in data and not given and "quantity_from" not in data:
             message = CodedText("is of a next definition, and none is given", "contradiction")
             raise ma.ValidationError({"effectiveFrom": [message]})
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The two changes."""
-        given = {name: data[name] for name in _METERS if name in data}
-        definition = MeterChanges(given=given, effective_from=data.get("effective_from")) if given else None
+        """Each of the changes."""
+        given, since = {name: data[name] for name in _METERS if name in data}, data.get("effective_from")
         return {
             "unit_name": data.get("unit_name"),
             "tax_category": data.get("tax_category"),
-            "definition": definition,
+            "definition": MeterChanges(given=given, effective_from=since) if given else None,
+            "quantity": QuantityChange(value=data["quantity_from"], effective_from=since)
+            if "quantity_from" in data
+            else None,
         }
 
 
 class EvaluationSchema(ValueSchema):
-    """A definition to try out: on ``metadata``, or on the ``last`` recordings of a subscription of the type ``of``."""
+    """A definition to try out: on ``metadata``, or on the ``last`` recordings of a subscription of the type ``of``.
+
+    With ``quantityFrom`` it is what makes the quantity of a recording, and nothing else of a definition is given.
+    """
 
     builds = EvaluationRequest
 
@@ -139,6 +157,7 @@ class EvaluationSchema(ValueSchema):
     subscription_id = Identifier(load_default=None)
     of = Identifier(load_default=None)
     last = Whole(minimum=1, maximum=100, load_default=None)
+    quantity_from = Text(maximum=_EXPRESSION, load_default=None)
 
 
 class SkippedQuery(Schema):

@@ -42,10 +42,13 @@ def _body(schema: type[Any]) -> dict[str, Any]:
 def record_usage() -> Response:
     """Record a usage event. Accepted means durable: it is counted, or it is visible in quarantine.
 
-    Sent again with the same `idempotencyKey` it is counted once. Without a key every request counts.
+    Sent again with the same `idempotencyKey` it is counted once. Without a key every request counts. The `quantity`
+    may be left out where the usage type makes it (`quantityFrom`).
     """
     here, principal = state(), caller()
-    recording = recording_from(this_request(), now=here.clock(), beside=Beside(by=principal.key_number))
+    recording = recording_from(
+        this_request(), now=here.clock(), beside=Beside(by=principal.key_number), is_made=here.making.asked()
+    )
     with logs.bind(event_id=str(recording.id)):
         enqueue.accept(within_bounds([recording], principal, bound_sources=_bound_sources))
     here.metrics.accepted(1)
@@ -61,7 +64,13 @@ def record_batch() -> Response:
     """Record up to 1,000 usage events: all are accepted or, when one is wrong in shape, none."""
     here, principal = state(), caller()
     beside = Beside(by=principal.key_number)
-    recordings = batch_from(this_request(), now=here.clock(), max_batch=here.settings.max_batch, beside=beside)
+    recordings = batch_from(
+        this_request(),
+        now=here.clock(),
+        max_batch=here.settings.max_batch,
+        beside=beside,
+        is_made=here.making.asked(),
+    )
     enqueue.accept(within_bounds(recordings, principal, bound_sources=_bound_sources))
     here.metrics.accepted(len(recordings))
     ids = [recording.id for recording in recordings]

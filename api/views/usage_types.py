@@ -71,7 +71,7 @@ def list_usage_types(query: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(EvaluationSchema)
 @blp.response(200, EVALUATIONS)
 def evaluate_definition(asked: EvaluationRequest) -> dict[str, Any]:
-    """Say what a meter would make of metadata, or of the last recordings of a subscription; nothing is stored."""
+    """Say what a definition would make of metadata, or of a subscription's last recordings; nothing is stored."""
     with read_only(state().engine) as session:
         return {"data": evaluate(session, asked)}
 
@@ -81,7 +81,7 @@ def evaluate_definition(asked: EvaluationRequest) -> dict[str, Any]:
 @blp.response(200, USAGE_TYPE)
 @tagged
 def show_usage_type(usage_type_id: str) -> UsageTypeView:
-    """Show a usage type; of a meter its latest definition."""
+    """Show a usage type with its latest definition."""
     with read_only(state().engine) as session:
         return usage_type_view(session, get_named(session, UsageType, usage_type_id))
 
@@ -99,7 +99,7 @@ def show_folding(usage_type_id: str) -> FoldState:
 @requires(ADMIN)
 @blp.response(200, METER_DEFINITIONS)
 def list_definitions(usage_type_id: str) -> dict[str, Any]:
-    """List the definitions of a meter, the latest first."""
+    """List the definitions of a meter, or how a usage type makes quantities, the latest first."""
     with read_only(state().engine) as session:
         return {"data": definition_views(session, usage_type_id)}
 
@@ -121,7 +121,7 @@ def list_skipped(query: dict[str, Any], usage_type_id: str) -> dict[str, Any]:
 @tagged
 @takes_if_match
 def change_usage_type(changes: UsageTypeChanges, usage_type_id: str) -> UsageTypeView:
-    """Rename the unit of a usage type, or define anew what a meter counts."""
+    """Rename the unit of a usage type, or define anew what a meter counts or what makes a quantity."""
     with writing() as session:
         check_match(
             USAGE_TYPE,

@@ -39,7 +39,7 @@ _TOLD = re.compile(
     "must (have at most 12 decimal places|be between 1970|lie between 2000|be after from|(not )?be in the future)"
 )
 _INNER = re.compile(
-    "(/events/[0-9]+)?/metadata|(/quotas/[0-9]+)?/price(/|$)|(/series/[0-9]+)?/(where|value|dimensions)(/|$)"
+    "(/events/[0-9]+)?/metadata|(/quotas/[0-9]+)?/price(/|$)|(/series/[0-9]+)?/(where|value|dimensions|quantityFrom)(/|$)"
 )
 # Of several fields one is required.
 _ONE_OF_SEVERAL = frozenset(
@@ -52,7 +52,10 @@ def _is_foreseeable(error: dict[str, Any]) -> bool:
     where, code = error.get("pointer", ""), error["code"]
     if error.get("parameter") == "dimensions":  # a text that has to be JSON
         return False
-    if code in OF_THINGS_THAT_ARE_THERE | IN_WORDS or (re.sub("^/quotas/[0-9]+", "", where), code) in _ONE_OF_SEVERAL:
+    if (
+        code in OF_THINGS_THAT_ARE_THERE | IN_WORDS
+        or (re.sub("^/(quotas|events)/[0-9]+", "", where), code) in _ONE_OF_SEVERAL
+    ):
         return False
     return not (_INNER.match(where) or (code in {"out_of_range", "not_a_decimal"} and _TOLD.match(error["detail"])))
 

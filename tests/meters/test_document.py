@@ -80,3 +80,21 @@ def test_an_example_holds(
         assert [
             [one["cell"], one["quantity"], one["amount"]] for one in items if one["usageType"] == "tokens"
         ] == charged
+
+
+# A usage type that makes quantities, what it makes of metadata, and what that comes to.
+_MADE = re.compile(r"```json\n(\{.*\n \"quantityFrom\".*\n)```\n\n((?:\|.*\n)+)\nThe recordings come to (.+)\.\n")
+
+
+def test_quantities_are_made_as_it_says(world: Engine, admin: FlaskClient, drain: Drain) -> None:
+    [(usage_type, table, total)] = _MADE.findall(TEXT)
+    made = admin.post("/api/usage-types", json=json.loads(usage_type)).json
+    for line in table.splitlines()[2:]:
+        metadata, said = (cell.strip("|` ") for cell in line.split(" | "))
+        body = {"userId": "user123", "subscriptionId": "sub456", "usageType": made["id"]}
+        answer = admin.post("/api/usage/record", json=body | {"metadata": json.loads(metadata)})
+        assert drain() == 1
+        became = admin.get(f"/api/usage/records/{answer.json['id']}").json
+        assert said == (became["reason"] if became["status"] == "quarantined" else became["quantity"])
+    lines = admin.get("/api/usage/subscription/sub456").json["usage"]
+    assert {line["usageType"]: line["used"] for line in lines}[made["id"]] == total

@@ -104,6 +104,13 @@ def test_a_quantity_is_a_number_above_zero(world: Session, refused: Refused, qua
         assert refused(statement) in {"ck_usage_quantity", "ck_usage_beyond_limit"}
 
 
+def test_a_quantity_that_was_made_may_be_zero(world: Session, refused: Refused) -> None:
+    change = "UPDATE usage SET quantity = {}, beyond_limit = 0, made = {} WHERE idempotency_key = 'k1'"
+    world.execute(text(change.format(0, "true")))
+    assert refused(change.format(0, "false")) == refused(change.format(0, "NULL")) == "ck_usage_quantity"
+    assert refused(change.format("'NaN'", "true")) in {"ck_usage_quantity", "ck_usage_beyond_limit"}
+
+
 @pytest.mark.parametrize("beyond", ["'NaN'", "-1", "quantity + 1"])
 def test_what_lies_beyond_is_a_part_of_the_quantity(world: Session, refused: Refused, beyond: str) -> None:
     assert refused(f"UPDATE usage SET beyond_limit = {beyond}") == "ck_usage_beyond_limit"

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     Integer,
     String,
+    Text,
     func,
     text,
 )
@@ -126,6 +127,22 @@ class UsageType(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     of: Mapped[Identifier | None] = mapped_column(ForeignKey("usage_types.id"))
     tax_category: Mapped[str] = mapped_column(String(2), server_default=TaxCategory.STANDARD)
+
+
+class QuantityDefinition(Base):
+    """A version of how a usage type makes the quantity of its recordings; never edited.
+
+    ``value`` is an expression over metadata; with null the sender gives the quantity. It holds for what occurred at
+    ``effective_from`` or later and is recorded at ``made_at`` or later, by the clock of the database.
+    """
+
+    __tablename__ = "quantity_definitions"
+
+    usage_type_id: Mapped[Identifier] = mapped_column(ForeignKey("usage_types.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    value: Mapped[str | None] = mapped_column(Text)
+    effective_from: Mapped[Instant]
+    made_at: Mapped[Instant]
 
 
 class UsageQuota(Base):

@@ -49,13 +49,21 @@ class NewPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewUsageType:
-    """What a caller gives of a usage type. With ``of`` it is a meter, and counts recordings of that other type."""
+    """What a caller gives of a usage type. With ``of`` it is a meter, and counts recordings of that other type.
+
+    ``quantity_from`` is the expression over metadata that makes the quantity of its recordings.
+    """
 
     id: str
     unit_name: str
     aggregation: str = "sum"
     of: str | None = None
     tax_category: str = TaxCategory.STANDARD
+    quantity_from: str | None = None
+
+
+OF_EVERY_USAGE_TYPE = tuple(name for name in NewUsageType.__slots__ if name != "quantity_from")
+"""What of ``NewUsageType`` a meter has as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +126,8 @@ def add_usage_type(session: Session, new: NewUsageType) -> UsageType:
     if new.aggregation != "sum" and new.of is None:
         message = "only sum, unless of says which recordings a meter measures"
         raise InvalidInput.field("/aggregation", message, code="not_supported")
-    added = session.scalars(
-        insert(UsageType)
-        .values(**{name: getattr(new, name) for name in NewUsageType.__slots__})
-        .on_conflict_do_nothing()
-        .returning(UsageType)
-    ).first()
+    values = {name: getattr(new, name) for name in OF_EVERY_USAGE_TYPE}
+    added = session.scalars(insert(UsageType).values(values).on_conflict_do_nothing().returning(UsageType)).first()
     if added is None:
         raise Conflict(f"there is a usage type {new.id} already", code="already_exists")
     return added

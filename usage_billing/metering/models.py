@@ -61,7 +61,8 @@ class Usage(Base):
     """One immutable recorded fact of use (an "event").
 
     ``ordinal`` numbers the recordings of a summary from 1, in the order recorded. The split into within and beyond the
-    limit follows that order. ``recorded_by`` is the number of the API key that it came with.
+    limit follows that order. ``recorded_by`` is the number of the API key that it came with. ``made`` says that its
+    usage type made the quantity from metadata (null: its sender gave it).
 
     ``fingerprint`` (16 bytes) shows whether a repeated key came with other content.
     """
@@ -70,7 +71,7 @@ class Usage(Base):
     __table_args__ = (
         UniqueConstraint("summary_id", "ordinal", name="uq_usage_ordinal"),
         # The upper bound keeps NaN out too: PostgreSQL sorts NaN above every number.
-        CheckConstraint("quantity > 0 AND quantity <= 1e15", name="quantity"),
+        CheckConstraint("quantity > 0 AND quantity <= 1e15 OR (quantity = 0 AND made IS TRUE)", name="quantity"),
         CheckConstraint("beyond_limit >= 0 AND beyond_limit <= quantity", name="beyond_limit"),
         Index("uq_usage_key_digest", text(KEY), unique=True),
         Index("ix_usage_place", text(SUBSCRIPTION_HASH), text(PLACE)),
@@ -91,6 +92,7 @@ class Usage(Base):
     beyond_limit: Mapped[Quantity]
     usage_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
     recorded_by: Mapped[int | None] = mapped_column(Integer)
+    made: Mapped[bool | None] = mapped_column(Boolean)
 
     @property
     def within_limit(self) -> Decimal:

@@ -21,13 +21,18 @@ empty."""
 class Beside(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What a recording has beside what was said of it, by name; a name that a version does not know is passed over.
 
-    ``by`` is the number of the API key that it came with, 0 for none.
+    ``by`` is the number of the API key that it came with, 0 for none. ``made`` says that the quantity is not its
+    sender's: the usage type makes it from metadata, and until then the quantity is ``TO_BE_MADE``.
     """
 
     by: int = 0
+    made: bool = False
 
 
 NOTHING_BESIDE = Beside()
+
+TO_BE_MADE = Decimal(-1)
+"""The quantity of a recording whose sender left it out. A worker that does not know ``made`` cannot store it."""
 
 
 class Recording(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
@@ -61,11 +66,14 @@ class Recording(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=F
         return shard_of(self.subscription_id)
 
     def fingerprint(self) -> bytes:
-        """16 bytes that are equal for equal content, however it was spelled and whenever it was sent."""
+        """16 bytes that are equal for equal content, however it was spelled and whenever it was sent.
+
+        A quantity that is made is no part of it: the metadata are.
+        """
         content = (
             self.customer_id,
             self.usage_type,
-            plain(self.quantity),
+            None if self.beside.made else plain(self.quantity),
             self.metadata,
             self.occurred_at if self.timed else None,
         )

@@ -53,7 +53,7 @@ def as_it_stood(
         if row.id in without:
             continue
         total = EXACT.add(total, row.quantity)
-        beyond_events += allowance is not None and total > allowance
+        beyond_events += allowance is not None and total > allowance and row.quantity > 0
         digest += hash_of(row.id, row.quantity)
     return replace(
         summary,

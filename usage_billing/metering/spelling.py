@@ -18,7 +18,7 @@ from usage_billing.core.errors import FieldError, InvalidInput
 from usage_billing.core.identifiers import IDENTIFIER_RULE, KEY_RULE, is_identifier, kept_key
 from usage_billing.core.instants import decode_instant
 from usage_billing.metering.metadata import EMPTY, NotMetadata, canonical_metadata
-from usage_billing.metering.recording import NOTHING_BESIDE, Beside, Recording
+from usage_billing.metering.recording import NOTHING_BESIDE, TO_BE_MADE, Beside, Recording
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """An earlier time comes from a clock that was never set."""
@@ -43,6 +43,9 @@ _MOST_UNKNOWN = 20
 RawFields = Mapping[str, msgspec.Raw]
 """The members of a JSON object, each still as the text it was sent as."""
 
+IsMade = Callable[[str], bool]
+"""Whether a usage type makes the quantities of its recordings, so that one may come without."""
+
 Value = TypeVar("Value")
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -57,6 +60,11 @@ def read_object(data: bytes) -> RawFields:
         raise InvalidInput(f"must be a JSON object: {error}", code="malformed_json") from None
 
 
+def senders_give_it(_: str) -> bool:
+    """No usage type makes quantities."""
+    return False
+
+
 def parse_recording(
     fields: RawFields,
     *,
@@ -65,17 +73,22 @@ def parse_recording(
     pointer: str = "",
     default_key: str = "",
     beside: Beside = NOTHING_BESIDE,
+    is_made: IsMade = senders_give_it,
 ) -> Recording:
     """Check the shape of one recording; raises InvalidInput with every wrong field, pointing below ``pointer``.
 
-    ``default_key`` becomes the idempotency key when the object holds none.
+    ``default_key`` becomes the idempotency key when the object holds none. ``is_made`` says whether a usage type makes
+    quantities, so that a recording of it may have none.
     """
     reader = _Reader(fields, pointer)
     reader.refuse_unknown()
     customer_id = reader.required("userId", _identifier, "")
     subscription_id = reader.required("subscriptionId", _identifier, "")
     usage_type = reader.required("usageType", _identifier, "")
-    quantity = reader.required("quantity", read_quantity, Decimal(1))
+    if "quantity" in fields or not usage_type or not is_made(usage_type):
+        quantity = reader.required("quantity", read_quantity, Decimal(1))
+    else:
+        quantity, beside = TO_BE_MADE, msgspec.structs.replace(beside, made=True)
     metadata = reader.optional("metadata", canonical_metadata, EMPTY)
     occurred_at = reader.optional("timestamp", lambda raw: _occurred_at(raw, received_at), None)
     key = reader.optional("idempotencyKey", _key, default_key)

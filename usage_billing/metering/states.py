@@ -20,5 +20,8 @@ class QuarantineReason(StrEnum):
     OUTSIDE_SUBSCRIPTION = "outside_subscription"
     SUBSCRIPTION_PAUSED = "subscription_paused"
     CONFLICTING_DUPLICATE = "conflicting_duplicate"
+    NO_VALUE = "no_value"
+    NEGATIVE_QUANTITY = "negative_quantity"
+    QUANTITY_DIFFERS = "quantity_differs"
     BROKEN_PAYLOAD = "broken_payload"
     FAILED = "failed"

@@ -1,8 +1,9 @@
 """What a meter's definition makes of recordings, before it is stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,11 +11,13 @@ from sqlalchemy import String, cast, func, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageType
+from usage_billing.catalog.quantities import NoQuantity, check_expression, quantity_in
 from usage_billing.catalog.queries import get_named
+from usage_billing.core.decimals import plain
 from usage_billing.core.errors import InvalidInput
 from usage_billing.metering.models import Usage
 from usage_billing.meters.counting import skipped_in
-from usage_billing.meters.definition import read_definition
+from usage_billing.meters.definition import Function, read_definition
 from usage_billing.meters.progress import skipping_folds
 from usage_billing.meters.queries import active_meters
 from usage_billing.meters.trial import Trial, try_out
@@ -22,12 +25,17 @@ from usage_billing.reports.meter_terms import definition_for
 from usage_billing.subscriptions.queries import owner_of
 
 _LAST = 10
+Attempt = Callable[..., Trial]
+"""Tries a definition on metadata; ``quantity`` and ``record_id`` are those of a recording."""
 _decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRequest:
-    """A definition, and what to try it on: ``metadata``, or the ``last`` recordings of a subscription."""
+    """A definition, and what to try it on: ``metadata``, or the ``last`` recordings of a subscription.
+
+    ``quantity_from`` is tried instead of a meter's definition.
+    """
 
     aggregation: str = "sum"
     value: str | None = None
@@ -40,6 +48,46 @@ class EvaluationRequest:
     subscription_id: str | None = None
     of: str | None = None
     last: int | None = None
+    quantity_from: str | None = None
+
+    def attempt(self) -> Attempt:
+        """What is tried; raises InvalidInput for a wrong definition."""
+        if self.quantity_from is not None:
+            for name in ("value", "where", "dimensions", "mode", "per", "carry"):
+                if getattr(self, name):
+                    message = "is a meter's, and quantityFrom of a usage type that is none"
+                    raise InvalidInput.field(f"/{name}", message, code="contradiction")
+            if self.aggregation != Function.SUM:
+                message = "must be sum: quantities that are made are added up"
+                raise InvalidInput.field("/aggregation", message, code="contradiction")
+            check_expression(self.quantity_from)
+            return partial(_try_quantity, self.quantity_from)
+        definition = read_definition(
+            function=self.aggregation,
+            value=self.value,
+            where=self.where,
+            dimensions=self.dimensions,
+            series_limit=None,
+            mode=self.mode,
+            per=self.per,
+            carry=self.carry,
+        )
+        return partial(try_out, definition)
+
+
+def _try_quantity(
+    text: str, metadata: Mapping[str, Any], *, quantity: Decimal | None = None, record_id: str | None = None
+) -> Trial:
+    value, refusals = None, list[str]()
+    try:
+        made = quantity_in(text, metadata)
+        value = plain(made)
+        if quantity is not None and quantity != made:
+            refusals.append(f"its quantity is {plain(quantity)}")
+    except NoQuantity as error:
+        refusals.append(str(error))
+    counts = None if value is None else True
+    return Trial(record_id=record_id, counts=counts, value=value, dimensions={}, refusals=refusals)
 
 
 def evaluate(session: Session, asked: EvaluationRequest) -> list[Trial]:
@@ -47,21 +95,12 @@ def evaluate(session: Session, asked: EvaluationRequest) -> list[Trial]:
 
     Raises InvalidInput for a wrong definition or a request for both or neither, NotFound for an unknown subscription.
     """
-    definition = read_definition(
-        function=asked.aggregation,
-        value=asked.value,
-        where=asked.where,
-        dimensions=asked.dimensions,
-        series_limit=None,
-        mode=asked.mode,
-        per=asked.per,
-        carry=asked.carry,
-    )
+    attempt = asked.attempt()
     if asked.metadata is not None:
         for name, given in (("subscriptionId", asked.subscription_id), ("of", asked.of), ("last", asked.last)):
             if given is not None:
                 raise InvalidInput.field(f"/{name}", "give this or metadata, not both", code="contradiction")
-        return [try_out(definition, asked.metadata)]
+        return [attempt(asked.metadata)]
     for name, given in (("subscriptionId", asked.subscription_id), ("of", asked.of)):
         if given is None:
             raise InvalidInput.field(f"/{name}", "is required without metadata", code="required")
@@ -72,9 +111,7 @@ def evaluate(session: Session, asked: EvaluationRequest) -> list[Trial]:
         .order_by(func.usage_place(Usage.occurred_at, Usage.ordinal).desc())
         .limit(asked.last or _LAST)
     )
-    return [
-        try_out(definition, _decoder.decode(row.metadata), quantity=row.quantity, record_id=str(row.id)) for row in rows
-    ]
+    return [attempt(_decoder.decode(row.metadata), quantity=row.quantity, record_id=str(row.id)) for row in rows]
 
 
 def skipped(session: Session, usage_type_id: str, *, limit: int) -> list[Trial]:

@@ -57,7 +57,7 @@ def waiting_status(recording: Recording) -> RecordStatus:
         received_at=recording.received_at,
         subscription_id=recording.subscription_id,
         usage_type=recording.usage_type,
-        quantity=recording.quantity,
+        quantity=None if recording.beside.made else recording.quantity,
         occurred_at=recording.occurred_at,
     )
 

@@ -6,67 +6,53 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import UsageType
+from usage_billing.catalog.models import QuantityDefinition, UsageType
+from usage_billing.catalog.quantity_versions import quantity_definitions_where
 from usage_billing.catalog.queries import get_named
 from usage_billing.core.errors import Conflict
 from usage_billing.meters.definition import Dimension, Level, stored_dimensions
-from usage_billing.meters.models import MeterDefinition
+from usage_billing.meters.models import Meter, MeterDefinition
 from usage_billing.meters.progress import FoldState, fold_states
 from usage_billing.meters.queries import definition_of, definitions_where, meters_by_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionView:
-    """A version of a meter's definition."""
+    """A version of a meter's definition, or of how another usage type makes quantities; then it has no dimensions."""
 
     version: int
-    value: str | None
-    where: str | None
-    dimensions: tuple[Dimension, ...]
-    series_limit: int | None
-    level: Level | None
+    value: str | None = None
+    where: str | None = None
+    dimensions: tuple[Dimension, ...] | None = None
+    series_limit: int | None = None
+    level: Level | None = None
     effective_from: datetime
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterView(DefinitionView):
-    """A meter by its latest definition."""
-
-    since: datetime
-    retired_at: datetime | None
+    quantity_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageTypeView:
-    """A usage type; ``meter`` is None unless it is one."""
+    """A usage type, its latest definition (None: its senders give the quantity), and what else a meter has."""
 
     usage_type: UsageType
-    meter: MeterView | None
+    definition: DefinitionView | None
+    meter: Meter | None
 
 
 def usage_type_views(session: Session, usage_types: Sequence[UsageType]) -> list[UsageTypeView]:
-    """These usage types, in order; the definitions of meters are read at once."""
+    """These usage types, in order; their definitions are read at once."""
     names = [one.id for one in usage_types if one.of is not None]
-    if not names:
-        return [UsageTypeView(usage_type=one, meter=None) for one in usage_types]
-    meters = meters_by_id(session, names)
-    latest: dict[str, MeterDefinition] = {}
-    for row in session.scalars(definitions_where(usage_type_ids=names)):
-        latest.setdefault(row.usage_type_id, row)
-    found: list[UsageTypeView] = []
-    for one in usage_types:
-        meter = meters.get(one.id)
-        view = None
-        if meter is not None:
-            terms = definition_view(latest[one.id])
-            view = MeterView(
-                **{name: getattr(terms, name) for name in DefinitionView.__slots__},
-                since=meter.since,
-                retired_at=meter.retired_at,
-            )
-        found.append(UsageTypeView(usage_type=one, meter=view))
-    return found
+    meters = meters_by_id(session, names) if names else {}
+    latest: dict[str, DefinitionView] = {}
+    for defined in session.scalars(definitions_where(usage_type_ids=names)) if names else ():
+        latest.setdefault(defined.usage_type_id, definition_view(defined))
+    plain = [one.id for one in usage_types if one.of is None]
+    for made in session.scalars(quantity_definitions_where(usage_type_ids=plain)) if plain else ():
+        latest.setdefault(made.usage_type_id, quantity_view(made))
+    return [
+        UsageTypeView(usage_type=one, definition=latest.get(one.id), meter=meters.get(one.id)) for one in usage_types
+    ]
 
 
 def usage_type_view(session: Session, usage_type: UsageType) -> UsageTypeView:
@@ -97,7 +83,16 @@ def definition_view(row: MeterDefinition) -> DefinitionView:
     )
 
 
+def quantity_view(row: QuantityDefinition) -> DefinitionView:
+    """How a usage type makes quantities, as it is shown."""
+    return DefinitionView(
+        version=row.version, quantity_from=row.value, effective_from=row.effective_from, created_at=row.made_at
+    )
+
+
 def definition_views(session: Session, usage_type_id: str) -> list[DefinitionView]:
-    """The definitions of a meter, the latest first; none of a usage type that is no meter. Raises NotFound."""
-    get_named(session, UsageType, usage_type_id)
-    return [definition_view(row) for row in session.scalars(definitions_where(usage_type_ids=[usage_type_id]))]
+    """The definitions of a usage type, the latest first; none if its senders give the quantity. Raises NotFound."""
+    found, names = get_named(session, UsageType, usage_type_id), [usage_type_id]
+    if found.of is None:
+        return [quantity_view(row) for row in session.scalars(quantity_definitions_where(usage_type_ids=names))]
+    return [definition_view(row) for row in session.scalars(definitions_where(usage_type_ids=names))]

@@ -19,6 +19,8 @@ _SENT_AS = {
     "key": "idempotencyKey",
     "source": "source",
 }
+# The quantity of a recording whose sender left it to the usage type to make one.
+_LEFT_OUT = "-1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,8 @@ class AsSent(Json):
         said = {sent: value[name] for name, sent in _SENT_AS.items() if value[name] != ""}
         if not value.get("timed"):
             del said["timestamp"]
+        if said["quantity"] == _LEFT_OUT:
+            del said["quantity"]
         try:
             return said | {"metadata": json.loads(value["metadata"])}
         except ValueError:

@@ -51,12 +51,23 @@ _COUNTED = (
         attribute="level.carry",
     ),
     Field("version", Whole(), "Which definition this is: 1, 2 and so on.", nullable=True),
-    Field("effectiveFrom", Instant(), "It holds for periods that begin from then on.", nullable=True),
+    Field(
+        "effectiveFrom",
+        Instant(),
+        "It holds for periods that begin from then on; where it makes quantities, for what occurs from then on.",
+        nullable=True,
+    ),
+    Field(
+        "quantityFrom",
+        PLAIN,
+        "The expression that makes the quantity of a recording of a type that is no meter; null: its sender gives it.",
+        nullable=True,
+    ),
 )
 
 METER_DEFINITION = Noun(
     "MeterDefinition",
-    "A version of what a meter counts; it never changes.",
+    "A version of what a meter counts, or of how another usage type makes quantities; it never changes.",
     (*_COUNTED, Field("createdAt", Instant(), "When it was made.")),
 )
 
@@ -83,7 +94,10 @@ USAGE_TYPE = Noun(
         Field("aggregation", Choice(*AGGREGATIONS), "How recordings of it become one quantity."),
         Field("createdAt", Instant(), "When it was made."),
         Field("of", Identifier(), "The usage type whose recordings it counts; null for no meter.", nullable=True),
-        *(replace(one, nullable=True, attribute=f"meter.{attribute_of(METER_DEFINITION, one)}") for one in _COUNTED),
+        *(
+            replace(one, nullable=True, attribute=f"definition.{attribute_of(METER_DEFINITION, one)}")
+            for one in _COUNTED
+        ),
         Field("since", Instant(), "It counts what occurred from then on.", nullable=True, attribute="meter.since"),
         Field("retiredAt", Instant(), "From when on it counts nothing.", nullable=True, attribute="meter.retired_at"),
         Field("taxCategory", Choice(*TAX_CATEGORIES), "How it is taxed: a category of EN 16931, or AA."),
@@ -111,6 +125,10 @@ EVALUATIONS = Noun(
 
 METER_DEFINITIONS = Noun(
     "MeterDefinitions",
-    "The versions of what a meter counts.",
-    (Field("data", Many(METER_DEFINITION), "The latest first; none for a usage type that is no meter."),),
+    "The versions of what a meter counts, or of how another usage type makes quantities.",
+    (
+        Field(
+            "data", Many(METER_DEFINITION), "The latest first; none for a usage type whose senders give the quantity."
+        ),
+    ),
 )

@@ -65,7 +65,7 @@ class UsageClient:
         user_id: str,
         subscription_id: str,
         usage_type: str,
-        quantity: Quantity = 1,
+        quantity: Quantity | None = 1,
         metadata: Metadata | None = None,
         *,
         timestamp: datetime | None = None,
@@ -73,8 +73,9 @@ class UsageClient:
     ) -> str | None:
         """Record usage, without waiting for the service. Returns its idempotency key; None if it was not taken.
 
-        ``quantity`` is exact as an int, a Decimal or a str; a float counts as Python prints it. ``timestamp`` is
-        when it happened, now by itself, and must carry an offset. It never raises, except that
+        ``quantity`` is exact as an int, a Decimal or a str; a float counts as Python prints it. With None the usage
+        type makes it from the metadata, if it does so. ``timestamp`` is when it happened, now by itself, and must
+        carry an offset. It never raises, except that
         a ``strict`` client raises for a recording that it cannot write down.
         """
         try:
@@ -107,7 +108,7 @@ class UsageClient:
         user_id: str,
         subscription_id: str,
         usage_type: str,
-        quantity: Quantity = 1,
+        quantity: Quantity | None = 1,
         metadata: Metadata | None = None,
         *,
         timestamp: datetime | None = None,

@@ -36,7 +36,7 @@ def encode(
     user_id: str,
     subscription_id: str,
     usage_type: str,
-    quantity: Quantity,
+    quantity: Quantity | None,
     *,
     metadata: Metadata | None = None,
     timestamp: datetime | None = None,
@@ -45,6 +45,7 @@ def encode(
 ) -> bytes:
     """One recording as a line of JSON, without the line's end.
 
+    Without a ``quantity`` the service makes it from the metadata, if the usage type does so.
     ``timestamp`` is when the usage happened, now if absent. Raises TypeError or ValueError for what cannot be
     written: a wrong type, a number that is none, a time without offset, metadata that JSON has no form for.
     """
@@ -54,7 +55,9 @@ def encode(
     for name, value in names.items():
         if not isinstance(value, str):
             raise TypeError(f"{name} must be a str, not {type(value).__name__}")
-    fields: dict[str, object] = dict(names, quantity=spell_quantity(quantity), timestamp=spell_time(timestamp))
+    fields: dict[str, object] = dict(names, timestamp=spell_time(timestamp))
+    if quantity is not None:
+        fields["quantity"] = spell_quantity(quantity)
     if metadata is not None:
         if not isinstance(metadata, Mapping):
             raise TypeError(f"metadata must be a mapping, not {type(metadata).__name__}")

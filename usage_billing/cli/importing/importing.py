@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from usage_billing.cli.importing.source import BadLines, Checked, Source
     from usage_billing.flows.recording.import_usage import ImportOutcome
+    from usage_billing.metering.spelling import IsMade
 
 
 @click.command(
@@ -60,7 +61,7 @@ def command(
     `-` is standard input.
 
     Fields as on the wire: userId, subscriptionId, usageType, quantity, and if wanted metadata (JSON), timestamp,
-    idempotencyKey, source.
+    idempotencyKey, source. A usage type that makes quantities from metadata needs no quantity.
 
     A row is recorded once. A row without an idempotencyKey is known by its values and by how many equal rows stand
     before it in the file, so the file may be saved anew and grow. A row that has no timestamp either is known by the
@@ -70,6 +71,7 @@ def command(
     """
     from sqlalchemy import text
 
+    from usage_billing.catalog.quantity_versions import types_that_make_quantities
     from usage_billing.cli.importing.opening import opened, size_of
     from usage_billing.db.session import read_only
     from usage_billing.metering.spelling import FIELDS
@@ -79,7 +81,8 @@ def command(
     with connected() as (_, engine), opened(file) as handle:
         with read_only(engine) as session:  # a missing database or table is told before the long check of the file
             session.execute(text("SELECT FROM usage LIMIT 0"))
-        lines = _source(handle, size=size_of(handle), layout=layout, source=source or "")
+            making = types_that_make_quantities(session)
+        lines = _source(handle, size=size_of(handle), layout=layout, source=source or "", is_made=making.__contains__)
         checked = lines.check()
         for number, reason in checked.bad.first:
             tell(f"line {number}: {reason}")
@@ -94,7 +97,7 @@ def command(
         _record(engine, lines, checked, as_json=as_json)
 
 
-def _source(handle: BinaryIO, *, size: int, layout: Layout, source: str) -> Source:
+def _source(handle: BinaryIO, *, size: int, layout: Layout, source: str, is_made: IsMade) -> Source:
     from usage_billing.cli.importing.lines import digest_of
     from usage_billing.cli.importing.source import Source
     from usage_billing.flows.recording.import_usage import FileName
@@ -106,6 +109,7 @@ def _source(handle: BinaryIO, *, size: int, layout: Layout, source: str) -> Sour
         FileName(digest_of(handle)).read_as(*layout.differences(), *([source] if source else [])),
         utc_now(),
         source,
+        is_made,
     )
 
 

@@ -14,7 +14,7 @@ from usage_billing.cli.importing.repeats import Repeats
 from usage_billing.core.errors import InvalidInput
 from usage_billing.flows.recording.import_usage import FileName, key_digest, row_digest, row_key
 from usage_billing.metering.recording import Recording
-from usage_billing.metering.spelling import parse_recording
+from usage_billing.metering.spelling import IsMade, parse_recording, senders_give_it
 
 _LISTED = 20
 
@@ -53,7 +53,7 @@ class Keyed:
 class Source:
     """An open file and how its lines are read at ``now``. It is read twice: checked, then gone through.
 
-    ``source`` is the source of the rows that name none.
+    ``source`` is the source of the rows that name none. ``is_made`` says whose rows may have no quantity.
     """
 
     file: BinaryIO
@@ -62,6 +62,7 @@ class Source:
     name: FileName
     now: datetime
     source: str = ""
+    is_made: IsMade = senders_give_it
     repeats: Repeats = field(default_factory=Repeats)
 
     def check(self) -> Checked:
@@ -100,7 +101,8 @@ class Source:
     def _recording(self, line: Line) -> Recording:
         if line.fields is None:
             raise InvalidInput(line.problem)
-        recording = parse_recording(line.fields, id=self.name.record_id(line.number), received_at=self.now)
+        id = self.name.record_id(line.number)
+        recording = parse_recording(line.fields, id=id, received_at=self.now, is_made=self.is_made)
         return msgspec.structs.replace(recording, source=recording.source or self.source)
 
 

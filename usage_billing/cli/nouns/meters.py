@@ -32,12 +32,12 @@ def folding(*, as_json: bool) -> None:
 @wide_option
 @json_option
 def definitions(*, id: str, as_json: bool) -> None:
-    """List the definitions of the meter ID, the latest first."""
+    """List the definitions of the meter ID, or what made quantities of ID, the latest first."""
     from usage_billing.reports.usage_types import definition_views
 
     with reading() as session:
         rows = [wire.show(METER_DEFINITION, one) for one in definition_views(session, id)]
-    print_rows(rows, as_json=as_json, empty=f"{id} is no meter: it counts its own recordings.")
+    print_rows(rows, as_json=as_json, empty=f"{id} is no meter, and its senders give the quantities.")
 
 
 @click.command(
@@ -49,13 +49,14 @@ def definitions(*, id: str, as_json: bool) -> None:
 @click.option("--aggregation", default="sum", show_default=True, help="How recordings become one quantity.")
 @definition_options
 @level_options
+@click.option("--quantity-from", help="Instead, what makes the quantity of a usage type that is no meter.")
 @click.option("--metadata", type=JSON_OBJECT, help="What to try it on, or:")
 @click.option("--subscription", type=IDENTIFIER, help="Its last recordings,")
 @click.option("--of", type=IDENTIFIER, help="of this usage type,")
 @click.option("--last", type=click.IntRange(1, 100), help="so many; 10 unless given.")
 @json_option
 def evaluate(*, subscription: str | None, series_limit: int | None, as_json: bool, **given: Any) -> None:
-    """Say what a meter would make of recordings; nothing is stored."""
+    """Say what a definition would make of recordings; nothing is stored."""
     from usage_billing.reports.evaluations import EvaluationRequest
     from usage_billing.reports.evaluations import evaluate as try_definition
 

@@ -46,7 +46,7 @@ def command() -> None:
 @click.option("--customer", type=IDENTIFIER, required=True, help="Who used it.")
 @click.option("--subscription", type=IDENTIFIER, required=True, help="Under which subscription.")
 @click.option("--usage-type", type=IDENTIFIER, required=True, help="What was used.")
-@click.option("--quantity", required=True, help="How many units.")
+@click.option("--quantity", help="How many units; needed unless the usage type makes it from the metadata.")
 @click.option("--timestamp", help="When, with its offset; else now.")
 @click.option("--idempotency-key", help="Recorded again with the same key, it counts once.")
 @click.option("--source", type=IDENTIFIER, help="Within which the key is unique.")
@@ -59,6 +59,7 @@ def record(*, metadata: str | None, as_json: bool, **given: str | None) -> None:
     """
     import msgspec
 
+    from usage_billing.catalog.quantity_versions import types_that_make_quantities
     from usage_billing.core.identifiers import new_id
     from usage_billing.flows.recording.record_by_hand import record_by_hand
     from usage_billing.metering.spelling import parse_recording
@@ -69,8 +70,9 @@ def record(*, metadata: str | None, as_json: bool, **given: str | None) -> None:
     fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in texts.items()}
     if metadata is not None:
         fields["metadata"] = msgspec.Raw(metadata.encode("utf-8", "surrogatepass"))
-    recording = parse_recording(fields, id=new_id(), received_at=now)
     with writing() as session:
+        making = types_that_make_quantities(session) if "quantity" not in fields else ()
+        recording = parse_recording(fields, id=new_id(), received_at=now, is_made=making.__contains__)
         record_by_hand(session, recording, actor=actor(), now=now)
         shape = _shape(recording.id, recorded_status(session, recording.id))
     print_thing(shape, as_json=as_json)

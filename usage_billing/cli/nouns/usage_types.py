@@ -35,6 +35,7 @@ def command() -> None:
 @command.command(
     epilog=example(
         "usage-types create assessment --unit-name assessment",
+        "usage-types create llm-call --quantity-from 'input + output'",
         "usage-types create tokens --of llm-call --value 'input + output' --dimension model",
     )
 )
@@ -42,6 +43,7 @@ def command() -> None:
 @click.option("--unit-name", type=UNIT, help="What one of it is called; the id unless given.")
 @click.option("--aggregation", default="sum", show_default=True, help="How recordings become one quantity.")
 @click.option("--of", type=IDENTIFIER, help="Makes a meter, which counts recordings of that usage type.")
+@click.option("--quantity-from", help="The expression that makes the quantity of a recording from its metadata.")
 @definition_options
 @level_options
 @click.option("--since", type=TIME, help="A meter counts what occurred from then on; else from now on.")
@@ -54,6 +56,7 @@ def create(
     aggregation: str,
     of: str | None,
     tax_category: str,
+    quantity_from: str | None,
     as_json: bool,
     **terms: Any,
 ) -> None:
@@ -66,9 +69,11 @@ def create(
     if of is None and given:
         option = next(iter(given)).removesuffix("s").replace("_", "-")
         raise click.UsageError(f"--{option} is a meter's: give --of too.")
+    if of is not None and quantity_from is not None:
+        raise click.UsageError("--quantity-from is of a usage type that is recorded; a meter has --value.")
     unit = unit_name or id[:64]
     shared: dict[str, Any] = {"id": id, "unit_name": unit, "aggregation": aggregation, "tax_category": tax_category}
-    new: NewUsageType | NewMeter = NewUsageType(**shared)
+    new: NewUsageType | NewMeter = NewUsageType(**shared, quantity_from=quantity_from)
     if of is not None:
         from usage_billing.meters.asked import NewMeter
 
@@ -116,10 +121,12 @@ def show(*, id: str, as_json: bool) -> None:
     epilog=example(
         "usage-types change assessment --unit-name 'risk assessment'",
         "usage-types change tokens --where 'status == \"ok\"'",
+        "usage-types change llm-call --quantity-from 'input + 4 * output'",
     )
 )
 @click.argument("id", type=IDENTIFIER)
 @click.option("--unit-name", type=UNIT, help="The new name of one of it.")
+@click.option("--quantity-from", help="What makes the quantity of recordings from their metadata.")
 @definition_options
 @click.option("--effective-from", type=TIME, help="The definition holds for periods that begin then; else from now on.")
 @click.option("--tax-category", type=TAX_CATEGORY, help="How charges for it are taxed from now on.")
@@ -128,29 +135,39 @@ def change(
     *,
     id: str,
     unit_name: str | None,
+    quantity_from: str | None,
     effective_from: datetime | None,
     tax_category: str | None,
     as_json: bool,
     **terms: Any,
 ) -> None:
-    """Rename the unit of the usage type ID, tax it in another way, or define anew what the meter ID counts.
+    """Rename the unit of the usage type ID, tax it in another way, or define anew what is counted.
 
-    Quotas keep the name they were made with. What a meter has counted stays; '' takes --value or --where away.
+    Quotas keep the name they were made with. What a meter has counted stays; '' takes --value or --where away. With
+    --quantity-from '' senders give the quantity again; it holds for what occurs at --effective-from or later.
     """
     from usage_billing.flows.administration.manage_meters import UsageTypeChanges
     from usage_billing.flows.administration.manage_meters import change as change_usage_type
+    from usage_billing.flows.administration.manage_quantities import QuantityChange
     from usage_billing.meters.asked import MeterChanges
     from usage_billing.reports.usage_types import usage_type_view
 
     given = {name: None if value == "" else value for name, value in terms.items() if value not in (None, ())}
-    if unit_name is None and tax_category is None and not given:
-        options = "--unit-name, --tax-category, --value, --where, --dimension or --series-limit"
+    if quantity_from is not None and given:
+        raise click.UsageError("--quantity-from is of a usage type that is recorded; a meter has --value.")
+    if unit_name is None and tax_category is None and quantity_from is None and not given:
+        options = "--unit-name, --tax-category, --quantity-from, --value, --where, --dimension or --series-limit"
         raise click.UsageError(f"Say what to change: {options}.")
-    if effective_from is not None and not given:
-        raise click.UsageError("--effective-from is of a meter's next definition, and none is given.")
+    if effective_from is not None and quantity_from is None and not given:
+        raise click.UsageError("--effective-from is of a next definition, and none is given.")
     definition = MeterChanges(given=given, effective_from=effective_from) if given else None
+    quantity = None
+    if quantity_from is not None:
+        quantity = QuantityChange(value=quantity_from or None, effective_from=effective_from)
     with writing() as session:
-        changes = UsageTypeChanges(unit_name=unit_name, tax_category=tax_category, definition=definition)
+        changes = UsageTypeChanges(
+            unit_name=unit_name, tax_category=tax_category, definition=definition, quantity=quantity
+        )
         changed = change_usage_type(session, id, changes, actor=actor(), now=utc_now())
         shape = wire.show(USAGE_TYPE, usage_type_view(session, changed))
     print_thing(shape, as_json=as_json)

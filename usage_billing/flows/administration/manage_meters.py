@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 from usage_billing.audit.service import note
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import get_named
-from usage_billing.catalog.service import NewUsageType, add_usage_type
+from usage_billing.catalog.service import OF_EVERY_USAGE_TYPE, NewUsageType, add_usage_type
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.db.clock import database_now
 from usage_billing.flows.administration.check_cells import check_dimensions_kept
-from usage_billing.flows.administration.manage_catalog import change_usage_type, create_usage_type
+from usage_billing.flows.administration.manage_catalog import change_usage_type
+from usage_billing.flows.administration.manage_quantities import QuantityChange, create_plain, define_quantity
 from usage_billing.meters.asked import MeterChanges, NewMeter
 from usage_billing.meters.models import Meter, MeterDefinition
 from usage_billing.meters.queries import definition_of, definitions_where, is_folded_from, lock_meter
@@ -21,28 +22,34 @@ from usage_billing.meters.service import add_definition, add_meter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageTypeChanges:
-    """What is to change of a usage type; None stays as it is. ``definition`` is the next one of a meter."""
+    """What is to change of a usage type; None stays as it is.
+
+    ``definition`` is the next one of a meter, ``quantity`` the next way to make quantities of one that is none.
+    """
 
     unit_name: str | None = None
     tax_category: str | None = None
     definition: MeterChanges | None = None
+    quantity: QuantityChange | None = None
 
 
 def create(session: Session, new: NewUsageType | NewMeter, *, actor: str, now: datetime) -> UsageType:
     """Store a usage type or a meter; raises Conflict when the id is taken, InvalidInput for what neither can be."""
     if isinstance(new, NewMeter):
         return create_meter(session, new, actor=actor, now=now)
-    return create_usage_type(session, new, actor=actor, now=now)
+    return create_plain(session, new, actor=actor, now=now)
 
 
 def change(session: Session, usage_type_id: str, changes: UsageTypeChanges, *, actor: str, now: datetime) -> UsageType:
-    """Rename the unit, tax it in another way, define a meter anew, or all of it.
+    """Rename the unit, tax it in another way, define anew what is counted, or all of it.
 
-    Raises NotFound, and what ``change_meter`` raises.
+    Raises NotFound, and what ``change_meter`` and ``define_quantity`` raise.
     """
     found = get_named(session, UsageType, usage_type_id)
     if changes.definition is not None:
         change_meter(session, usage_type_id, changes.definition, actor=actor, now=now)
+    if changes.quantity is not None:
+        define_quantity(session, usage_type_id, changes.quantity, actor=actor, now=now)
     unit_name, tax_category = changes.unit_name, changes.tax_category
     if unit_name is not None or tax_category is not None:
         found = change_usage_type(
@@ -60,7 +67,7 @@ def create_meter(session: Session, new: NewMeter, *, actor: str, now: datetime) 
     if counted.of is not None:
         message = f"{new.of} is a meter itself: name the usage type that it counts, {counted.of}"
         raise InvalidInput.field("/of", message, code="contradiction")
-    shared = {name: getattr(new, name) for name in NewUsageType.__slots__}
+    shared = {name: getattr(new, name) for name in OF_EVERY_USAGE_TYPE}
     made = add_usage_type(session, NewUsageType(**shared))
     add_meter(session, new.id, since=new.since or now, definition=definition)
     note(session, actor=actor, action="meter.created", subject=f"usage-type:{new.id}", at=now, of=new.of)

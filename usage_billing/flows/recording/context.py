@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import select, text
+from sqlalchemy import exists, select, text
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import UsageType
+from usage_billing.catalog.models import QuantityDefinition, UsageType
+from usage_billing.catalog.quantities import QuantityVersion
+from usage_billing.catalog.quantity_versions import quantities_of
 from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.metering.recording import Recording
@@ -33,12 +35,17 @@ _SUMMARY = text(
 
 @dataclass(slots=True)
 class Context:
-    """The subscriptions, usage types and quotas behind one batch. ``meters``: by id, the type that each counts."""
+    """The subscriptions, usage types and quotas behind one batch.
+
+    ``meters``: by id, the type that each counts. ``quantities``: of the types that make quantities, how, the latest
+    version first.
+    """
 
     customers: dict[str, str]
     timelines: dict[str, Timeline]
     usage_types: frozenset[str]
     meters: dict[str, str]
+    quantities: dict[str, list[QuantityVersion]]
     quotas: QuotaBook
     _summaries: dict[tuple[str, str], NewSummary] = field(default_factory=dict)
     _segments: dict[str, tuple[Segment, Sequence[Segment]]] = field(default_factory=dict)
@@ -156,13 +163,16 @@ def load_context(session: Session, recordings: Sequence[Recording]) -> Context:
     names = {recording.subscription_id for recording in recordings}
     rows = session.execute(select(Subscription.id, Subscription.customer_id).where(Subscription.id.in_(names)))
     timelines = timelines_of(session, names)
-    named = select(UsageType.id, UsageType.of).where(UsageType.id.in_({r.usage_type for r in recordings}))
-    types = {row.id: row.of for row in session.execute(named)}
+    defined = exists().where(QuantityDefinition.usage_type_id == UsageType.id)
+    named = select(UsageType.id, UsageType.of, defined.label("makes"))
+    found = session.execute(named.where(UsageType.id.in_({r.usage_type for r in recordings}))).all()
+    types, making = {row.id: row.of for row in found}, [row.id for row in found if row.makes]
     plans = {term.plan_id for timeline in timelines.values() for term in timeline.terms}
     return Context(
         customers={row.id: row.customer_id for row in rows},
         timelines=timelines,
         usage_types=frozenset(id for id, of in types.items() if of is None),
         meters={id: of for id, of in types.items() if of is not None},
+        quantities=quantities_of(session, making) if making else {},
         quotas=quotas_of(session, plans, subscription_ids=timelines),
     )

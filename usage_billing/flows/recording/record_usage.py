@@ -18,6 +18,7 @@ from usage_billing.db.locks import lock_shards
 from usage_billing.flows.recording.context import Context, load_context
 from usage_billing.flows.recording.divide_periods import divide_cut_periods
 from usage_billing.flows.recording.exceeded import exceeded
+from usage_billing.flows.recording.quantified import quantified
 from usage_billing.metering.digest import hash_of
 from usage_billing.metering.queries import KnownRecording, RecordingKey, known_ids, recorded_keys
 from usage_billing.metering.recording import Recording
@@ -90,7 +91,9 @@ def count(session: Session, recordings: Sequence[Recording], *, now: datetime, k
         totals, passed = lock_totals(session, wanted.values()), list[Excess]()
         moved = divide_cut_periods(session, wanted.values(), totals, added=_quantities(fresh, wanted))
         # insert_usage takes the recordings one by one from the generator, while PostgreSQL writes the earlier ones.
-        outcome.recorded = insert_usage(session, _mark(fresh, totals, passed), now=now)
+        outcome.recorded = insert_usage(
+            session, _mark(fresh, totals, passed), now=now, any_made=bool(context.quantities)
+        )
         save_totals(session, [totals[key] for key in sorted(moved | fresh.keys())])
         tell(session, [_fact(key, recording, context) for key, recording in passed])
     insert_duplicates(session, outcome.duplicates)
@@ -111,11 +114,17 @@ def _divide(
     fresh: dict[SummaryKey, list[Recording]] = defaultdict(list)
     wanted: dict[SummaryKey, NewSummary] = {}
     seen: dict[RecordingKey, KnownRecording | Recording] = {**recorded}
-    for recording in recordings:
-        summary = context.place(recording)
+    for sent in recordings:
+        summary, recording = context.place(sent), sent
         if isinstance(summary, RefusedRecording):
             outcome.quarantined.append(summary)
             continue
+        if context.quantities or sent.beside.made:
+            made = quantified(sent, context.quantities)
+            if isinstance(made, RefusedRecording):
+                outcome.quarantined.append(made)
+                continue
+            recording = made
         name = (recording.subscription_id, recording.source, recording.idempotency_key)
         earlier = seen.setdefault(name, recording)
         if earlier is recording:
@@ -126,7 +135,7 @@ def _divide(
         else:
             outcome.quarantined.append(
                 RefusedRecording(
-                    recording,
+                    sent,
                     QuarantineReason.CONFLICTING_DUPLICATE,
                     f"the key was used with other content by {earlier.id}",
                 )

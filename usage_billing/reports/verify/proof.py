@@ -38,6 +38,7 @@ class Proof:
         for kind, wrong in (
             ("usage_mark", row.beyond_limit != mark),
             ("usage_ordinal", row.ordinal != place),
+            ("usage_quantity", row.made and not summary.makes),
             ("summary_boundary", row.void is None and self._is_beyond_wrongly(place, row.quantity, mark)),
             (
                 "usage_period",
@@ -73,6 +74,7 @@ class Proof:
         for kind, what in (
             ("usage_mark", "recordings are not divided at the limit"),
             ("usage_ordinal", "recordings are not numbered from 1 without a gap"),
+            ("usage_quantity", "recordings have a quantity that was made, of a usage type that makes none"),
             ("summary_boundary", "recordings lie on the other side of the boundary that it keeps"),
             ("usage_period", "recordings lie outside its period"),
             ("usage_summary", "recordings are of another subscription or usage type"),

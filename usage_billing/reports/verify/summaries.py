@@ -12,12 +12,15 @@ from usage_billing.reports.verify.levels import LevelProof
 from usage_billing.reports.verify.meters import MeterProof
 from usage_billing.reports.verify.periods import derive
 from usage_billing.reports.verify.proof import Proof
+from usage_billing.reports.verify.quantities import quantity_differences
 from usage_billing.reports.verify.terms import Catalogue, load_agreements
 
 _FETCH = 5_000
 _SUMMARIES = text(
     """
-    SELECT s.*, q.monthly_limit, q.price, p.currency, y.of, y.aggregation FROM usage_summaries AS s
+    SELECT s.*, q.monthly_limit, q.price, p.currency, y.of, y.aggregation,
+        EXISTS (SELECT FROM quantity_definitions AS d WHERE d.usage_type_id = s.usage_type_id) AS makes
+    FROM usage_summaries AS s
     JOIN usage_types AS y ON y.id = s.usage_type_id
     JOIN subscriptions AS a ON a.id = s.subscription_id JOIN plans AS p ON p.id = a.plan_id
     LEFT JOIN usage_quotas AS q ON q.id = s.quota_id WHERE s.id = ANY(CAST(:ids AS bigint[])) ORDER BY s.id
@@ -34,7 +37,7 @@ _ITEMS = text(
 _USAGE = text(
     """
     SELECT u.summary_id, u.id, u.ordinal, u.quantity, u.beyond_limit, u.occurred_at, u.subscription_id,
-        u.usage_type_id, v.ordinal AS void
+        u.usage_type_id, u.made, v.ordinal AS void
     FROM usage AS u LEFT JOIN usage_voids AS v ON v.usage_id = u.id
     WHERE u.summary_id = ANY(CAST(:ids AS bigint[])) ORDER BY u.summary_id, u.ordinal
     """
@@ -62,6 +65,7 @@ def summary_differences(session: Session, ids: Sequence[int], catalogue: Catalog
         yield from proof.terms(follows.get(proof.summary.id))
         yield from proof.charges(follows.get(proof.summary.id))
     yield from by_time_differences(session, ids)
+    yield from quantity_differences(session, ids)
 
 
 def _proof_of(summary: Any) -> Proof:

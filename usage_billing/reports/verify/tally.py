@@ -42,7 +42,7 @@ class Tally:
             return NOTHING
         self.total = EXACT.add(self.total, quantity)
         self.digest += int.from_bytes(sha256(id.bytes + f"{EXACT.normalize(quantity):f}".encode()).digest())
-        if self.allowance is None or self.total <= self.allowance:
+        if self.allowance is None or self.total <= self.allowance or not quantity:
             return NOTHING
         mark = min(quantity, EXACT.subtract(self.total, self.allowance))
         self.beyond = EXACT.add(self.beyond, mark)

@@ -1,0 +1,36 @@
+"""Gives a recording the quantity that its usage type makes from its metadata."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
+from usage_billing.catalog.quantities import NoQuantity, QuantityVersion, expression_at, quantity_of
+from usage_billing.core.decimals import plain
+from usage_billing.metering.recording import TO_BE_MADE, Recording
+from usage_billing.metering.service import RefusedRecording
+from usage_billing.metering.states import QuarantineReason
+
+
+def quantified(
+    recording: Recording, quantities: Mapping[str, Sequence[QuantityVersion]]
+) -> Recording | RefusedRecording:
+    """The recording with its quantity, by the definition that holds when it occurred; or why it has none.
+
+    A quantity that its sender gave has to be the one that is made.
+    """
+    value = expression_at(quantities.get(recording.usage_type, ()), recording.occurred_at)
+    is_given = recording.quantity != TO_BE_MADE
+    if value is None:
+        if is_given:
+            return recording
+        detail = f"it has no quantity, and {recording.usage_type} made none when it occurred"
+        return RefusedRecording(recording, QuarantineReason.NO_VALUE, detail)
+    try:
+        made = quantity_of(value, recording.metadata)
+    except NoQuantity as error:
+        reason = QuarantineReason.NEGATIVE_QUANTITY if error.negative else QuarantineReason.NO_VALUE
+        return RefusedRecording(recording, reason, str(error))
+    if is_given and recording.quantity != made:
+        detail = f"its quantity is {plain(recording.quantity)}, and quantityFrom makes {plain(made)}"
+        return RefusedRecording(recording, QuarantineReason.QUANTITY_DIFFERS, detail)
+    return replace(recording, quantity=made, beside=replace(recording.beside, made=True))
