@@ -435,3 +435,32 @@ BY_VOLUME = {
     "cells": [{"name": "a", "when": {"volume": "a"}, "price": {"model": "per_unit", "unitPrice": "1"}}],
     "default": {"model": "per_unit", "unitPrice": "1"},
 }
+
+
+STEPS = [(0, 2), (1, 3), (1.5, 1), (2, -4), (4, -2), (5, 10), (5.5, -10)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "month", "given", "expected"),
+    [
+        # Published by other systems: a weighted sum of units added and taken away at these hours of a month of 31 days;
+        # the same of what stood before; storage of 100 GB for 10 days and 130 GB for the 20 others.
+        ("change", MAY, STEPS, "0.02218"),
+        ("change", JULY, [(-24, 1000), *STEPS], "1000.02218"),
+        ("change", MAY, [(0, 3), (0, 3)], "6"),
+        ("set", JUNE, [(0, 100), (240, 130)], "120"),
+    ],
+)
+def test_published_cases(
+    engine: Engine, mode: str, month: datetime, given: list[tuple[float, int]], expected: str
+) -> None:
+    with transaction(engine) as session:
+        make_world(session)
+        make_meter(session, id="mean", aggregation="level", value="gb", mode=mode, per="period", carry=True)
+        for hours, gb in given:
+            at = month + timedelta(hours=hours)
+            record(session, make_recording(now=at, metadata=json.dumps({"gb": gb})))
+        fold(session)
+    bill(engine, AUGUST)
+    with read_only(engine) as session:
+        assert stored(session)["mean"][month].quantize(Decimal(expected)) == Decimal(expected)
