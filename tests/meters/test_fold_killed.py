@@ -43,6 +43,9 @@ def test_a_fold_that_is_killed_anywhere_counts_everything_once(engine: Engine, t
     with transaction(engine) as session:
         make_world(session)
         make_meter(session, **TERMS)
+        for mode in ("change", "set"):
+            level = {"aggregation": "level", "mode": mode, "per": "hour", "carry": True, "dimensions": ["model"]}
+            make_meter(session, id=mode, value="input", **level)
         make_quota(session, usage_type="tokens", limit=0, unit_price="0.01")
     for number, point in enumerate(POINTS):
         with transaction(engine) as session:

@@ -11,7 +11,7 @@ from usage_billing.core.periods import Period
 from usage_billing.flows.folding.claims import Claim, Terms, affordable, placed
 from usage_billing.flows.folding.value_levels import Key, ids_to_lock, value_levels
 from usage_billing.flows.folding.value_meters import MeteredPeriod, changed, tell_of_beyond, value_again, values_in
-from usage_billing.metering.counted import lock_counted, move_counted
+from usage_billing.metering.counted import lock_counted, move_counted, to_rate_of_types
 from usage_billing.meters.definition import Definition, Function
 from usage_billing.meters.queries import (
     ActiveMeter,
@@ -20,6 +20,7 @@ from usage_billing.meters.queries import (
     new_to_fold_of,
     true_meters,
 )
+from usage_billing.meters.running import links_of
 from usage_billing.meters.service import claim_folds
 from usage_billing.meters.storing import SourceFold, count_into
 from usage_billing.meters.stretches import minutes_within
@@ -70,6 +71,7 @@ def fold_pairs(
     counted, places = placed(session, true_claims, meters, terms)
     levels = _levels_since(counted, meters, terms)
     ids = {summary for found in places.values() for _, summary in found} | ids_to_lock(session, levels)
+    ids |= _levels_to_rate(session, to_rate_of, meters)
     totals = lock_counted(session, ids, to_rate_of=to_rate_of, usage_types=true_meters(meters))
     periods = list(_periods_of(counted, meters, terms, places))
     for claim in claims:
@@ -116,6 +118,15 @@ def _periods_of(
             key = (fold.subscription_id, fold.meter, agreed.period)
             found[key] = MeteredPeriod(function, agreed, [ids.get(part.start) for part in agreed.parts])
     return found.values()
+
+
+def _levels_to_rate(session: Session, subscription_ids: Collection[str], meters: Mapping[str, ActiveMeter]) -> set[int]:
+    """All summaries of the levels of which one is to be rated: the caller reckons them next, and locks nothing more."""
+    names = [name for name, meter in meters.items() if meter.level is not None]
+    if not names or not subscription_ids:
+        return set()
+    keys = {key[:2] for key in to_rate_of_types(session, subscription_ids, names)}
+    return {link.id for link in links_of(session, keys)}
 
 
 def _levels_since(claims: Sequence[Claim], meters: Mapping[str, ActiveMeter], terms: Terms) -> dict[Key, datetime]:
