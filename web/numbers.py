@@ -1,5 +1,6 @@
 """Numbers, money, days and times as the reader's language writes them; no figure loses a digit."""
 
+import re
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from web.texts import sentences
 
 _MOST_PLACES = 12
 _NO_BREAK = "\u00a0"
+# A code such as KWD stands apart from the number; a symbol does not.
+_BEFORE_DIGIT = re.compile(r"(?<=[A-Za-z])(?=[0-9])")
 _MINUS = "\u2212"
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
@@ -42,7 +45,7 @@ class Writer:
         text = pattern.apply(
             Decimal(value), _locale(self.locale), currency=currency, currency_digits=False, decimal_quantization=False
         )
-        return _minus(text)
+        return _BEFORE_DIGIT.sub(_NO_BREAK, _minus(text))
 
     def percent(self, part: Decimal, whole: Decimal) -> str:
         """Whole, rounded down: 100 % is not shown before it is reached; what is above 0 and below 1 is <1 %."""

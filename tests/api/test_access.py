@@ -18,7 +18,7 @@ from api.state import state_of
 from tests.api.conftest import Billed
 from tests.conftest import As, Clock, MakeToken
 from tests.support.callers import Keys
-from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ, USAGE_WRITE
+from usage_billing.access.principal import ADMIN, BILLING_RUN, PORTAL_OPEN, USAGE_READ, USAGE_WRITE
 
 # What is written down here on purpose: a route that is missing, or whose rule was changed, fails.
 PUBLIC = "public"
@@ -95,6 +95,8 @@ RULES = {
     "POST /api/subscriptions/<subscription_id>/cancel": "admin",
     "DELETE /api/subscriptions/<subscription_id>/scheduled/<change_id>": "admin",
     "GET /api/subscriptions/<subscription_id>/upcoming-invoice": "billing:run usage:read users",
+    "POST /api/portal-sessions": "portal:open",
+    "DELETE /api/portal-sessions/<session_id>": "portal:open",
     "POST /api/api-keys": "admin",
     "GET /api/api-keys": "admin",
     "GET /api/api-keys/<key_id>": "admin",
@@ -152,6 +154,7 @@ def probes(app: Flask, billed: Billed, monkeypatch: pytest.MonkeyPatch) -> list[
         "item_id": billed.item_id,
         "run_id": billed.run_id,
         "key_id": "00000000-0000-7000-8000-000000000000",
+        "session_id": "00000000-0000-7000-8000-000000000000",
         "name": "docs.js",
     }
     found = []
@@ -223,7 +226,7 @@ def wanted(probes: list[Probe], statuses: frozenset[int] | None = None, **caller
     }
 
 
-@pytest.mark.parametrize("scope", [USAGE_WRITE, USAGE_READ, BILLING_RUN, ADMIN])
+@pytest.mark.parametrize("scope", [USAGE_WRITE, USAGE_READ, BILLING_RUN, PORTAL_OPEN, ADMIN])
 def test_a_key_opens_what_its_scope_names(probes: list[Probe], call_as: As, keys: Keys, scope: str) -> None:
     walk(probes, call_as(keys.of(scope)), wanted(probes, scopes=(scope,)))
 

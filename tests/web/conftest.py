@@ -1,18 +1,23 @@
 """The application with its pages, and browsers of customers that are let in."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from tasks.inbox.protocol import Inbox
 from tests.conftest import As, Clock
-from tests.factories import make_world
+from tests.factories import make_recording, make_world, record
 from tests.support.callers import Keys
 from tests.support.kept import kept
-from usage_billing.db.session import transaction
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.billing.drive_run import run_to_end
+from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.settings import Settings
 from web import freshness
 
@@ -74,3 +79,34 @@ def portal(app: Flask, link_for: Callable[..., str]) -> OpenPortal:
         return browser
 
     return make
+
+
+@dataclass(frozen=True)
+class Books:
+    """What is in the books of ``used``: an invoice that is final, one of its items, a recording of this month."""
+
+    invoice_id: UUID
+    item_id: UUID
+    record_id: UUID
+
+
+@pytest.fixture
+def used(engine: Engine, now: datetime) -> Books:
+    """53 assessments in October, which is invoiced, and 52 in November, with a report that has no price."""
+    return kept(engine, "web used", lambda: _use(engine, now))
+
+
+def _use(engine: Engine, now: datetime) -> Books:
+    earlier = now - timedelta(days=20)
+    october = [make_recording(now=now, occurred_at=earlier) for _ in range(53)]
+    november = [make_recording(now=now, key=f"call-{number}") for number in range(52)]
+    with transaction(engine) as session:
+        make_world(session)
+        record(session, *october, *november, make_recording(now=now, usage_type="report", quantity="2.5"))
+        run_id = open_run(session, RunRequest(as_of=now), requested_by="test", now=now).id
+    run_to_end(engine, run_id, settings_grace=timedelta(hours=1), on_progress=lambda _: None)
+    with read_only(engine) as session:
+        invoice_id = session.scalars(text("SELECT id FROM invoices WHERE number IS NOT NULL")).one()
+        statement = text("SELECT id FROM usage_invoice_items WHERE invoice_id = :id")
+        item_id = session.scalars(statement, {"id": invoice_id}).one()
+    return Books(invoice_id=invoice_id, item_id=item_id, record_id=november[0].id)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from tests.factories import make_customer, make_recording, record
 from tests.web.browsing import SCHEMES, Browsing, browsing, needs_chromium, overflows, violations
+from tests.web.conftest import Books
 from usage_billing.db.session import transaction
 from usage_billing.sessions.pages import PAGES
 
@@ -22,7 +23,7 @@ WIDTHS = (320, 390, 760, 1280, 1600)
 
 
 @pytest.fixture
-def real(app: Flask, world: None) -> Iterator[Browsing]:
+def real(app: Flask) -> Iterator[Browsing]:
     """Chromium on the pages."""
     with browsing(app) as found:
         yield found
@@ -52,18 +53,19 @@ def _look(real: Browsing, page: Any, address: str, name: str) -> list[str]:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_each_page_is_for_everybody(
-    real: Browsing, link_for: LinkFor, engine: Engine, now: datetime, scheme: str
+    real: Browsing, used: Books, link_for: LinkFor, engine: Engine, scheme: str
 ) -> None:
     with transaction(engine) as session:
         make_customer(session, id="empty", name="Nothing yet")
-        record(session, *(make_recording(now=now) for _ in range(53)))
+    invoice = f"/portal/invoices/{used.invoice_id}"
+    more = [invoice, f"{invoice}/items/{used.item_id}", f"/portal/records?find={used.record_id}"]
+    more += ["/portal/prices?type=assessment&quantity=x", "/portal/usage?span=hours"]
     wrong: list[str] = []
     for customer in ("user123", "empty"):
         page = real.page(scheme=scheme)
         page.goto(link_for(customer))
-        for address in _addresses():
-            name = f"{customer}{address.replace('/', '-')}-{scheme}"
-            wrong += _look(real, page, address, name)
+        for place, address in enumerate([*_addresses(), *(more if customer == "user123" else [])]):
+            wrong += _look(real, page, address, f"{customer}-{place}-{scheme}")
     for address in ("/", "/portal/nothing"):
         wrong += _look(real, page, address, f"page{address.replace('/', '-')}-{scheme}")
     assert wrong == []
@@ -72,23 +74,26 @@ def test_each_page_is_for_everybody(
     assert real.foreign == []
 
 
-def test_no_page_scrolls_sideways(real: Browsing, link_for: LinkFor, engine: Engine, now: datetime) -> None:
+def test_no_page_scrolls_sideways(
+    real: Browsing, used: Books, link_for: LinkFor, engine: Engine, now: datetime
+) -> None:
     with transaction(engine) as session:
         record(session, *(make_recording(now=now, quantity="123456789.5") for _ in range(3)))
     page = real.page()
     page.goto(link_for())
     wide = []
-    for address in (*_addresses(), "/"):
+    invoice = f"/portal/invoices/{used.invoice_id}"
+    for place, address in enumerate((*_addresses(), "/", invoice, f"{invoice}/items/{used.item_id}")):
         page.goto(address)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
-            _keep(page, f"width-{width}{address.replace('/', '-')}")
+            _keep(page, f"width-{place}-{width}")
             wide += [(address, width)] if overflows(page) else []
     assert wide == []
 
 
 def test_a_recording_made_while_the_page_is_open_appears(
-    real: Browsing, link_for: LinkFor, engine: Engine, now: datetime
+    real: Browsing, world: None, link_for: LinkFor, engine: Engine, now: datetime
 ) -> None:
     page = real.page()
     page.goto(link_for())
@@ -103,7 +108,9 @@ def test_a_recording_made_while_the_page_is_open_appears(
     assert real.said == []
 
 
-def test_a_page_whose_session_ends_says_so(real: Browsing, link_for: LinkFor, engine: Engine, clock: Any) -> None:
+def test_a_page_whose_session_ends_says_so(
+    real: Browsing, world: None, link_for: LinkFor, engine: Engine, clock: Any
+) -> None:
     page = real.page()
     page.goto(link_for(expiresInSeconds=600, refreshUrl="https://app.example.com/again"))
     clock.advance(seconds=600)
@@ -113,7 +120,7 @@ def test_a_page_whose_session_ends_says_so(real: Browsing, link_for: LinkFor, en
     assert violations(page) == []
 
 
-def test_without_script_every_page_is_there(real: Browsing, link_for: LinkFor) -> None:
+def test_without_script_every_page_is_there(real: Browsing, world: None, link_for: LinkFor) -> None:
     page = real.page(script=False)
     page.goto(link_for())
     assert page.locator("[data-used=assessment]").text_content() == "0"
@@ -121,7 +128,7 @@ def test_without_script_every_page_is_there(real: Browsing, link_for: LinkFor) -
     assert page.locator("h1").text_content() == "This page has expired"
 
 
-def test_by_keyboard_alone(real: Browsing, link_for: LinkFor) -> None:
+def test_by_keyboard_alone(real: Browsing, world: None, link_for: LinkFor) -> None:
     page = real.page()
     page.goto(link_for())
     page.keyboard.press("Tab")
@@ -133,3 +140,20 @@ def test_by_keyboard_alone(real: Browsing, link_for: LinkFor) -> None:
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="This page has expired").wait_for()
+
+
+def test_a_chart_is_drawn_of_its_table(real: Browsing, used: Books, link_for: LinkFor) -> None:
+    page = real.page()
+    page.goto(link_for())
+    page.goto("/portal/usage?type=assessment")
+    page.locator("figure.chart canvas").wait_for()
+    page.locator("figure.chart").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("[data-tip]").text_content() == "1 Nov 2026: 0"
+    page.keyboard.press("ArrowLeft")
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    assert page.locator("[data-tip]").text_content() == "15 Nov 2026: 52"
+    page.emulate_media(color_scheme="dark")
+    page.locator("figure.chart canvas").wait_for()
+    assert real.said == []

@@ -1,7 +1,7 @@
 """The pages of the portal, by the names under which a session may be restricted to some of them. Pure."""
 
-PAGES = ("overview",)
-LOCALES = ("en",)
+PAGES = ("overview", "usage", "records", "invoices", "upcoming", "prices")
+LOCALES = ("en", "de", "fr")
 """The languages that the pages speak."""
 OPENS = "/portal/open?code="
 """The path that a code is appended to."""

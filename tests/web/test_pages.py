@@ -1,0 +1,190 @@
+"""Every page shows the API's figures; what is not there, or another's, is told apart by nothing."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+
+from tests.factories import make_customer, make_plan, make_subscription
+from tests.web.conftest import Books, OpenPortal
+from usage_billing.db.session import transaction
+
+
+def _figure(page: str, name: str) -> str:
+    found = re.findall(rf'data-figure="{name}">([^<]*)<', page)
+    assert found, name
+    return unescape(found[0])
+
+
+def _json(client: FlaskClient, address: str) -> Any:
+    answer = client.get(address)
+    assert answer.status_code == 200, address
+    return answer.json
+
+
+def test_an_invoice_is_the_apis(used: Books, portal: OpenPortal, reader: FlaskClient) -> None:
+    invoice = _json(reader, f"/api/invoices/{used.invoice_id}")
+    browser = portal()
+    listed = browser.get("/portal/invoices").text
+    assert invoice["number"] in listed
+    assert f"${invoice['amountDue']}" in listed
+    page = browser.get(f"/portal/invoices/{used.invoice_id}").text
+    assert _figure(page, "due") == f"${invoice['amountDue']}" == "$30.00"
+    assert unescape(page).count(invoice["items"][0]["description"]) == 1
+    assert "1 to 31 October 2026" in page
+
+
+def test_an_item_is_explained_down_to_its_recordings(used: Books, portal: OpenPortal, reader: FlaskClient) -> None:
+    address = f"/invoices/{used.invoice_id}/items/{used.item_id}"
+    said = _json(reader, f"/api{address}/explain?limit=50")
+    browser = portal()
+    page = browser.get(f"/portal{address}").text
+    assert _figure(page, "amount") == f"${said['amount']}"
+    keys = re.findall(r"<td><code>([^<]*)</code></td>", page)
+    assert keys == [event["idempotencyKey"] for event in said["events"]["data"]]
+    more = re.findall(r'href="(/portal/invoices/[^"]*after=50)"', page)
+    assert len(re.findall(r"<td><code>", browser.get(more[0]).text)) == 3
+
+
+def test_the_files_of_an_invoice_are_the_apis(
+    used: Books, portal: OpenPortal, reader: FlaskClient, engine: Engine
+) -> None:
+    browser = portal()
+    csv = browser.get(f"/portal/invoices/{used.invoice_id}/csv")
+    assert csv.data == reader.get(f"/api/invoices/{used.invoice_id}/document?format=csv").data
+    assert "attachment" in csv.headers["Content-Disposition"]
+    pending = browser.get(f"/portal/invoices/{used.invoice_id}/pdf")
+    assert (pending.status_code, pending.headers["Refresh"]) == (200, "2")
+    statement = (
+        "INSERT INTO invoice_documents (invoice_id, kind, content, sha256, template_version)"
+        " VALUES (:id, 'pdf', :content, sha256(:content), '1')"
+    )
+    with transaction(engine) as session:
+        session.execute(text(statement), {"id": used.invoice_id, "content": b"%PDF-1.7 kept"})
+    assert browser.get(f"/portal/invoices/{used.invoice_id}/pdf").data == b"%PDF-1.7 kept"
+
+
+def test_the_upcoming_invoice_is_the_apis(used: Books, portal: OpenPortal, reader: FlaskClient) -> None:
+    said = _json(reader, "/api/subscriptions/sub456/upcoming-invoice")
+    page = portal().get("/portal/upcoming").text
+    assert _figure(page, "due") == f"${said['amountDue']}" == "$20.00"
+
+
+@pytest.mark.parametrize(("span", "total"), [("period", "52"), ("last", "53"), ("hours", "52"), ("months", "105")])
+def test_usage_over_time_is_the_apis(
+    used: Books, portal: OpenPortal, reader: FlaskClient, span: str, total: str
+) -> None:
+    browser = portal()
+    page = browser.get(f"/portal/usage?type=assessment&span={span}").text
+    assert _figure(page, "whole") == total
+    by = {"hours": "hour", "months": "month"}.get(span, "day")
+    values = re.findall(r'<td class="n" data-v="([0-9.]+)">', page)
+    csv = browser.get(f"/portal/usage.csv?type=assessment&span={span}").text.splitlines()
+    asked = {"usageType": "assessment", "by": by, "from": csv[1].split(",")[0], "to": csv[-1].split(",")[1]}
+    series = reader.get("/api/usage/subscription/sub456/series", query_string=asked).json
+    assert series is not None
+    assert series["total"] == total
+    assert values == series["series"][0]["values"][::-1][:100]
+    assert [line.split(",")[-1] for line in csv[1:]] == series["series"][0]["values"]
+
+
+def test_recordings_are_listed_and_found(used: Books, portal: OpenPortal) -> None:
+    browser = portal()
+    page = browser.get("/portal/records").text
+    assert page.count("/portal/records?find=") == 50
+    older = unescape(re.findall(r'href="(/portal/records\?after=[^"]*)"', page)[0])
+    assert browser.get(older).text.count("/portal/records?find=") == 50
+    for looked in (str(used.record_id), "call-0"):
+        assert str(used.record_id) in browser.get("/portal/records", query_string={"find": looked}).text
+    assert "Nothing with this id or key" in browser.get("/portal/records?find=call-99").text
+    day = browser.get("/portal/records?day=2026-10-26").text
+    assert day.count("/portal/records?find=") == 50
+    assert browser.get("/portal/records?day=2026-10-27").text.count("/portal/records?find=") == 0
+
+
+def test_a_quantity_is_reckoned_by_the_price_agreed(used: Books, portal: OpenPortal, reader: FlaskClient) -> None:
+    browser = portal()
+    page = browser.get("/portal/prices?type=assessment&quantity=1234.5").text
+    body = {"price": {"model": "per_unit", "unitPrice": "10.00"}, "currency": "USD", "quantity": "1184.5"}
+    said = reader.post("/api/prices/preview", json=body).json
+    assert said is not None
+    assert _figure(page, "preview").replace(",", "") == f"${said['amount']}" == "$11845.00"
+    wrong = browser.get("/portal/prices?type=assessment&quantity=1e5x").text
+    assert 'aria-invalid="true"' in wrong
+    assert 'value="1e5x"' in wrong
+
+
+BAD = [
+    "/portal/usage?type=nothing",
+    "/portal/usage?span=century",
+    "/portal/usage?dimension=model",
+    "/portal/records?after=x",
+    "/portal/records?day=yesterday",
+    "/portal/records?after=99999999999999999999999.01890a5d-ac96-774b-bcce-b302099a8057",
+    "/portal/invoices?before=-1",
+    "/portal/upcoming?page=2",
+]
+
+
+@pytest.mark.parametrize("address", BAD)
+def test_what_an_address_says_and_no_page_knows_is_refused(used: Books, portal: OpenPortal, address: str) -> None:
+    assert portal().get(address).status_code == 422
+
+
+def test_another_customers_are_not_there(used: Books, portal: OpenPortal, engine: Engine) -> None:
+    with transaction(engine) as session:
+        make_customer(session, id="other", name="Other")
+        make_plan(session, id="other", name="Other")
+        make_subscription(session, id="other", customer="other", plan="other")
+    browser = portal("other")
+    for rule in browser.application.url_map.iter_rules():
+        if rule.endpoint.startswith("portal.") and rule.arguments >= {"invoice_id"}:
+            address = rule.rule.replace("<uuid:invoice_id>", str(used.invoice_id))
+            address = address.replace("<uuid:item_id>", str(used.item_id))
+            assert browser.get(address).status_code == 404, address
+    for page in ("", "/usage", "/records", "/upcoming", "/prices", "/overview/live", "/usage/live", "/upcoming/live"):
+        assert browser.get(f"/portal{page}?subscription=sub456").status_code == 404, page
+        assert browser.get(f"/portal{page}").status_code == 200, page
+    assert str(used.record_id) not in browser.get("/portal/records").text
+    assert "Nothing with this" in browser.get(f"/portal/records?find={used.record_id}").text
+
+
+def test_a_draft_is_no_invoice(used: Books, portal: OpenPortal, engine: Engine) -> None:
+    with transaction(engine) as session:
+        draft = session.scalars(text("SELECT id FROM invoices WHERE number IS NULL")).first()
+    assert draft is not None
+    assert portal().get(f"/portal/invoices/{draft}").status_code == 404
+
+
+def test_a_session_for_some_pages_sees_no_other(used: Books, portal: OpenPortal) -> None:
+    browser = portal(pages=["overview", "prices"])
+    page = browser.get("/portal").text
+    assert re.findall(r'<a href="/portal[^"]*"[^>]*>([A-Z][a-z]+)</a>', page)[:2] == ["Overview", "Prices"]
+    assert "/portal/invoices" not in page
+    for name, status in (("prices", 200), ("usage", 404), ("invoices", 404), ("upcoming/live", 404)):
+        assert browser.get(f"/portal/{name}").status_code == status
+
+
+def test_what_does_not_move_is_not_sent_again(used: Books, portal: OpenPortal, engine: Engine) -> None:
+    browser = portal()
+    for name in ("overview", "usage", "upcoming"):
+        first = browser.get(f"/portal/{name}/live")
+        tag = {"If-None-Match": first.headers["ETag"]}
+        assert browser.get(f"/portal/{name}/live", headers=tag).status_code == 304
+        with transaction(engine) as session:
+            session.execute(text("UPDATE subscriptions SET version = version + 1"))
+        assert browser.get(f"/portal/{name}/live", headers=tag).status_code == 200
+
+
+def test_days_are_the_subscriptions_and_times_the_readers(portal: OpenPortal, used: Books, engine: Engine) -> None:
+    with transaction(engine) as session:
+        make_customer(session, id="tokyo", name="Tokyo")
+        make_plan(session, id="tokyo", name="Tokyo")
+        make_subscription(session, id="tokyo", customer="tokyo", plan="tokyo", timezone="Asia/Tokyo")
+    assert "Days and times are Asia/Tokyo." in portal("tokyo").get("/portal").text
+    page = portal("tokyo", timezone="America/New_York").get("/portal").text
+    assert "Days and times are America/New_York." in page
+    assert "days are Asia/Tokyo." in page
