@@ -19,12 +19,13 @@ from sqlalchemy.orm import Session
 from tests.factories import make_plan, make_quota, make_recording, make_world, record
 from tests.factories.meters import fold, make_meter
 from tests.meters.test_fold import fold_and_undo
-from tests.support.billing import bill
+from tests.support.billing import bill, driven
 from usage_billing.core.spans import Span
 from usage_billing.db.session import read_only, rolled_back, transaction
 from usage_billing.flows.administration.change_subscription import change_plan, pause, resume
 from usage_billing.flows.administration.manage_meters import retire_meter
 from usage_billing.flows.administration.situation import When
+from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.reports.usage import usage_of_customer
@@ -225,6 +226,19 @@ def test_a_level_goes_on_costing_without_any_recording(storage: Engine) -> None:
     with transaction(storage) as session:
         assert not session.scalar(text("SELECT count(*) FROM usage_summaries WHERE to_rate"))
         assert session.scalar(text("SELECT count(*) FROM usage_summaries WHERE usage_type_id = 'gb-hours'")) == 3
+
+
+def test_a_run_that_is_held_to_a_dry_run_reckons_as_of_the_same_moment(storage: Engine) -> None:
+    put(storage, "10", MAY)
+    moment = JUNE + timedelta(hours=2)
+    shown = bill(storage, moment, dry_run=True)
+    put(storage, "0", JUNE + timedelta(hours=3))
+    with transaction(storage) as session:
+        request = RunRequest(as_of=moment, expected_digest=shown.digest)
+        run = open_run(session, request, requested_by="test", now=JUNE + timedelta(hours=4))
+    assert driven(storage, run).digest == shown.digest
+    assert [one[1:] for one in items(storage)] == [(MAY, 7340, Decimal("73.40"))]
+    check(storage)
 
 
 def test_a_late_change_adjusts_all_that_came_after(storage: Engine) -> None:
