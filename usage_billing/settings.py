@@ -88,6 +88,7 @@ class Settings:
     cors_origins: str = _setting("USAGE_BILLING_CORS_ORIGINS", "")
     portal_origins: str = _setting("USAGE_BILLING_PORTAL_ORIGINS", "")
     metrics_token: str = _setting("USAGE_BILLING_METRICS_TOKEN", "", secret=True)
+    invoice_template: str = _setting("USAGE_BILLING_INVOICE_TEMPLATE", "")
     task_events: bool = _setting("USAGE_BILLING_TASK_EVENTS", False)
     development: bool = _setting("USAGE_BILLING_DEVELOPMENT", False)
 
@@ -116,6 +117,11 @@ class Settings:
         settings.public_address  # noqa: B018  likewise
         settings.framing_origins  # noqa: B018  likewise
         return settings
+
+    @property
+    def own_template(self) -> Path | None:
+        """The operator's own template of invoices, if there is one."""
+        return Path(self.invoice_template).absolute() if self.invoice_template else None
 
     @property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -257,6 +257,10 @@ def test_all_of_a_span_are_written_into_a_folder(
     assert (done.code, done.err) == (0, "PDFs written into a/b: 1\n")
     assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["INV-00000001.pdf"]
     assert (tmp_path / "a/b/INV-00000001.pdf").read_bytes() == pdf_of(engine, billed.invoice_id).content
+    assert cli("invoices", "documents", "--month", "2026-12", "--out", "c").err == "PDFs written into c: 1\n"
+    assert cli("invoices", "documents", "--month", "2026-11", "--out", "c").err == "PDFs written into c: 0\n"
+    for wrong in (("--month", "2026-13"), ("--month", "2026-12", *month)):
+        assert cli("invoices", "documents", *wrong, "--out", "d").code == 2
     assert cli("invoices", "documents", "--to", "2026-12-01", "--out", "none").err == "PDFs written into none: 0\n"
     (tmp_path / "file").touch()
     assert cli("invoices", "documents", "--out", "file").code == 2

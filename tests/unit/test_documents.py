@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import time
 from typing import Any
 
 import pytest
@@ -145,6 +146,16 @@ def test_three_hundred_items_are_on_pages_with_a_head_each() -> None:
     assert all("Unit price" in page for page in pages[:-1])
     whole = "\n".join(pages)
     assert all(f"Line {n} 1,234.5 0.0243 {n}.00" in whole for n in range(300))
+
+
+def test_ten_thousand_items_take_less_than_five_seconds() -> None:
+    says = content_of(invoice(*(item(f"Line {n}", amount=f"{n}.00") for n in range(10_000))))
+    began = time.process_time()
+    made = render(says)
+    assert time.process_time() - began < 5
+    last = PdfReader(io.BytesIO(made)).pages[-1].extract_text()
+    assert "Line 9999 1,234.5 0.0243 9,999.00" in last
+    assert "Amount due" in last
 
 
 def test_equal_content_is_equal_bytes_and_a_cent_is_not() -> None:

@@ -4,6 +4,7 @@ typst is 84 MB of code: it is imported only where a document is made. A compiler
 process and a command have one.
 """
 
+import hashlib
 import json
 import logging
 import re
@@ -20,6 +21,9 @@ TEMPLATE_VERSION = "3"
 """That of ``invoice.typ``; a kept document says by which it was made."""
 
 _FOLDER = Path(__file__).parent
+TEMPLATE = _FOLDER / "invoice.typ"
+"""That of the release."""
+
 # Archived for good (PDF/A-3) and readable by everybody (PDF/UA); the first lets files be attached later.
 _STANDARDS: "list[PDFStandard]" = ["a-3a", "ua-1"]
 _NO_GLYPH = "could not be displayed with font"
@@ -29,8 +33,8 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 _log = logging.getLogger(__name__)
 
 
-def render(content: Content) -> bytes:
-    """The PDF of an invoice: PDF/A-3a and PDF/UA-1.
+def render(content: Content, template: Path = TEMPLATE) -> bytes:
+    """The PDF of an invoice by a template: PDF/A-3a and PDF/UA-1.
 
     Where a text has a character that the font lacks, the PDF is of no such standard, and the character an empty box.
     """
@@ -38,23 +42,35 @@ def render(content: Content) -> bytes:
 
     says = {"says": json.dumps(_said(content), ensure_ascii=False)}
     made_at = int(content.final_at.timestamp())
+    compiler = _compiler(template)
     try:
-        return _pdf(_compiler().compile(sys_inputs=says, format="pdf", timestamp=made_at, pdf_standards=_STANDARDS))
+        return _pdf(compiler.compile(sys_inputs=says, format="pdf", timestamp=made_at, pdf_standards=_STANDARDS))
     except TypstError as error:
         if _NO_GLYPH not in str(error):
             raise
         _log.warning("a document has a character that no font has: %s", content.title)
-        return _pdf(_compiler().compile(sys_inputs=says, format="pdf", timestamp=made_at, pdf_standards=[]))
+        return _pdf(compiler.compile(sys_inputs=says, format="pdf", timestamp=made_at, pdf_standards=[]))
+
+
+def version_of(template: Path = TEMPLATE) -> str:
+    """What a kept document says by which template it was made: a number, or of an own one a part of its SHA-256."""
+    if template == TEMPLATE:
+        return TEMPLATE_VERSION
+    return f"own {hashlib.sha256(template.read_bytes()).hexdigest()[:12]}"
 
 
 @lru_cache(maxsize=1)
-def _compiler() -> "Compiler":
-    """The compiler of this process, with our fonts alone: others would make other bytes on another machine."""
+def _compiler(template: Path) -> "Compiler":
+    """The compiler of this process, with our fonts alone: others would make other bytes on another machine.
+
+    An own template may have fonts and pictures in its folder.
+    """
     import typst
 
-    fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[_FOLDER / "fonts"])
+    folders = [_FOLDER / "fonts", *([] if template == TEMPLATE else [template.parent])]
+    fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=folders)
     # A path, for a template given as bytes is forgotten after the first document.
-    return typst.Compiler(_FOLDER / "invoice.typ", font_paths=fonts, ignore_system_fonts=True)
+    return typst.Compiler(template, root=template.parent, font_paths=fonts, ignore_system_fonts=True)
 
 
 def _said(content: Content) -> dict[str, object]:

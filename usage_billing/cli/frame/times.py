@@ -6,12 +6,14 @@ from typing import Any
 
 from usage_billing.cli.frame.kind import Kind
 from usage_billing.core.choices import Effective
+from usage_billing.core.spans import Span
 from usage_billing.subscriptions.moments import NOW, PERIOD_END
 
 NEVER = "never"
 """The word for no end."""
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MONTH = re.compile(r"[12]\d{3}-(0[1-9]|1[0-2])")
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -28,6 +30,20 @@ class TimeType(Kind):
             return _aware(instant).astimezone(UTC)
         except (ValueError, OverflowError):
             raise ValueError("is no time such as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+
+
+class MonthType(Kind):
+    """A month of the calendar in UTC."""
+
+    name = "month"
+
+    def read(self, text: str) -> Span:
+        """Its time, the end excluded."""
+        if _MONTH.fullmatch(text) is None:
+            raise ValueError("is no month such as 2026-11")
+        year, month = int(text[:4]), int(text[5:])
+        following = (year + month // 12, month % 12 + 1)
+        return Span(start=datetime(year, month, 1, tzinfo=UTC), end=datetime(*following, 1, tzinfo=UTC))
 
 
 class TimeOrNeverType(TimeType):
@@ -119,3 +135,4 @@ SPAN = SpanType()
 SINCE = SinceType()
 MOMENT = MomentType(NOW, PERIOD_END)
 EFFECTIVE = MomentType(*(word.value for word in Effective if word != Effective.INSTANT))
+MONTH = MonthType()

@@ -11,7 +11,9 @@ import click
 from usage_billing.cli.frame.database import connected
 from usage_billing.cli.frame.listing import example, span_options
 from usage_billing.cli.frame.output import tell
+from usage_billing.cli.frame.times import MONTH
 from usage_billing.core.errors import NotFound
+from usage_billing.core.spans import ALWAYS
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from usage_billing.core.spans import Span
     from usage_billing.invoicing.models import Invoice
+    from usage_billing.settings import Settings
 
 _FORMATS = ("html", "pdf", "csv")
 
@@ -32,29 +35,33 @@ def document(*, invoice: str, kind: str, out: Path | None) -> None:
 
     The PDF of a final invoice is made once and kept as it is; that of a draft says that it is one.
     """
-    with connected() as (_, engine):
-        content = _written(engine, invoice, kind)
+    with connected() as (settings, engine):
+        content = _written(engine, invoice, kind, settings)
     if out is not None:
         out.write_bytes(content)
         return
     click.echo(content, nl=False)
 
 
-@click.command(epilog=example("invoices documents --from 2026-11-01 --to 2026-12-01 --out november"))
+@click.command(epilog=example("invoices documents --month 2026-11 --out november"))
 @span_options("those that became final")
+@click.option("--month", type=MONTH, help="Only those that became final in this month (UTC), such as 2026-11.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder.")
-def documents(*, span: Span, out: Path) -> None:
+def documents(*, span: Span, month: Span | None, out: Path) -> None:
     """Write the PDFs of final invoices into a folder, named by their numbers; those not made yet are made now."""
     from usage_billing.db.session import read_only
     from usage_billing.documents.queries import finals_in
     from usage_billing.flows.documents.drive_document import pdf_of
 
+    if month is not None and span != ALWAYS:
+        raise click.UsageError("--month and --from or --to contradict each other.")
     out.mkdir(parents=True, exist_ok=True)
-    with connected() as (_, engine):
+    with connected() as (settings, engine):
+        template = _template(settings)
         with read_only(engine) as session:
-            ids = finals_in(session, span)
+            ids = finals_in(session, month or span)
         for invoice_id in ids:
-            made = pdf_of(engine, invoice_id)
+            made = pdf_of(engine, invoice_id, template=template)
             (out / f"{made.number}.pdf").write_bytes(made.content)
     tell(f"PDFs written into {out}: {len(ids)}")
 
@@ -80,7 +87,18 @@ def find_invoice(session: Session, invoice: str) -> Invoice:
     return found
 
 
-def _written(engine: Engine, invoice: str, kind: str) -> bytes:
+def _template(settings: Settings) -> Path:
+    from usage_billing.documents.own_template import check_template
+    from usage_billing.documents.pdf import TEMPLATE
+
+    own = settings.own_template
+    if own is None:
+        return TEMPLATE
+    check_template(own)
+    return own
+
+
+def _written(engine: Engine, invoice: str, kind: str, settings: Settings) -> bytes:
     from usage_billing.db.session import read_only
     from usage_billing.documents.items_csv import items_csv
     from usage_billing.documents.page import page_of_invoice
@@ -95,4 +113,4 @@ def _written(engine: Engine, invoice: str, kind: str) -> bytes:
         return items_csv(source.invoice).encode()
     from usage_billing.flows.documents.drive_document import pdf_of
 
-    return pdf_of(engine, invoice_id).content
+    return pdf_of(engine, invoice_id, template=_template(settings)).content

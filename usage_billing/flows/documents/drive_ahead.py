@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -12,6 +13,7 @@ from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound, Unavailable
 from usage_billing.db.session import transaction
 from usage_billing.db.words import plain_words
+from usage_billing.documents.pdf import TEMPLATE
 from usage_billing.documents.requests import claim, note_failure
 from usage_billing.flows.documents.drive_document import pdf_of
 
@@ -20,7 +22,13 @@ _AT_A_TIME = 10
 _log = logging.getLogger(__name__)
 
 
-def make_waiting(engine: Engine, *, turn: timedelta, stopping: Callable[[], bool] = lambda: False) -> int:
+def make_waiting(
+    engine: Engine,
+    *,
+    turn: timedelta,
+    template: Path = TEMPLATE,
+    stopping: Callable[[], bool] = lambda: False,
+) -> int:
     """Make PDFs that wait, the oldest first, for about a ``turn``; returns how many were made.
 
     One that cannot be made is noted, and the others are made.
@@ -31,17 +39,17 @@ def make_waiting(engine: Engine, *, turn: timedelta, stopping: Callable[[], bool
             ids = claim(session, at_most=_AT_A_TIME, now=utc_now())
         if not ids:
             break
-        made += sum(make_one(engine, id, claimed=True) for id in ids)
+        made += sum(make_one(engine, id, template=template, claimed=True) for id in ids)
     return made
 
 
-def make_one(engine: Engine, invoice_id: UUID, *, claimed: bool = False) -> bool:
+def make_one(engine: Engine, invoice_id: UUID, *, template: Path = TEMPLATE, claimed: bool = False) -> bool:
     """Make the PDF of a final invoice and keep it, unless it is kept already; whether that could be done.
 
     Why it could not is noted. Raises NotFound, and Unavailable.
     """
     try:
-        pdf_of(engine, invoice_id)
+        pdf_of(engine, invoice_id, template=template)
     except (NotFound, Unavailable):
         raise
     except Exception as error:
