@@ -6,6 +6,7 @@ from uuid import UUID
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.idempotency import answers_with_a_secret
+from api.locations import makes
 from api.schemas.portal_sessions import NewPortalSessionSchema
 from api.state import state
 from api.transactions import writing
@@ -26,6 +27,7 @@ blp = Blueprint(
 @blp.arguments(NewPortalSessionSchema)
 @blp.response(201, ISSUED_PORTAL_SESSION)
 @answers_with_a_secret
+@makes("/api/portal-sessions")
 def create_portal_session(new: NewPortalSession) -> dict[str, Any]:
     """Make a link to a customer's pages. It opens them once, within 60 seconds."""
     here = state()

@@ -4,6 +4,7 @@ from typing import Any
 
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.locations import makes
 from api.pagination import BY_NUMBER, filters_of, listed
 from api.schemas.taxes import NewTaxRateSchema, TaxRatesQuery
 from api.state import state
@@ -24,6 +25,7 @@ blp = Blueprint("tax-rates", __name__, url_prefix="/api/tax-rates", description=
 @requires(ADMIN)
 @blp.arguments(NewTaxRateSchema)
 @blp.response(201, TAX_RATE)
+@makes("/api/tax-rates", named=None)
 def say_rate(new: NewTaxRate) -> TaxRate:
     """Say a rate. Invoices that are final keep theirs; drafts go by it from now on."""
     with writing() as session:

@@ -13,10 +13,11 @@ from tests.support.statements import statements_of
 from usage_billing.db.session import transaction
 from usage_billing.metering.recording import Recording
 
+# Of usage: contracts, quotas, levels that go on, totals.
 USAGE_AND_RECORDS = [
-    ("user/user123", 3),
-    ("user/user123?from=2026-10-01T00:00:00Z", 3),
-    ("subscription/sub456", 3),
+    ("user/user123", 4),
+    ("user/user123?from=2026-10-01T00:00:00Z", 4),
+    ("subscription/sub456", 4),
     ("subscription/sub456/records?limit=2", 2),
 ]
 
