@@ -21,7 +21,7 @@ class Address(Text):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(maximum=MAX_URL, **options)
-        self.openapi |= {"pattern": f"^{_ADDRESS}$"}
+        self.openapi |= {"description": "An address of http or https, such as https://app.example.com/account."}
 
     def _deserialize(self, value: Any, *arguments: Any, **named: Any) -> str:
         text: str = super()._deserialize(value, *arguments, **named)

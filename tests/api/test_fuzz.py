@@ -30,7 +30,7 @@ OF_THINGS_THAT_ARE_THERE = frozenset(
 # Of what the document allows, some is refused for a reason that a schema cannot tell.
 IN_WORDS = frozenset(
     {
-        *("unknown_currency", "unknown_zone", "unknown_country", "not_a_language", "not_an_iban"),
+        *("unknown_currency", "unknown_zone", "unknown_country", "not_a_language", "not_an_iban", "not_an_address"),
         *("bad_cursor", "not_supported"),
     }
 )
