@@ -74,7 +74,12 @@ class Instant(Field):
 class Day(Field):
     """A day of the calendar."""
 
-    openapi = {"type": "string", "format": "date", "examples": ["2026-01-31"]}
+    openapi = {
+        "type": "string",
+        "format": "date",
+        "pattern": r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$",
+        "examples": ["2026-01-31"],
+    }
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
         try:
