@@ -20,6 +20,8 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("path", "run_id"): _ID,
     ("path", "key_id"): _ID,
     ("path", "session_id"): _ID,
+    ("path", "wallet_id"): "w-acme",
+    ("path", "grant_id"): _ID,
     ("query", "from"): "2020-01-01T00:00:00Z",
     ("query", "to"): "2040-01-01T00:00:00Z",
     ("query", "limit"): 50,
@@ -50,6 +52,9 @@ BODIES: dict[str, dict[str, Any]] = {
         "reason": "two hours without service",
         "idempotencyKey": "ticket-4711",
     },
+    "create_wallet": {"id": "w-acme", "userId": "acme", "unit": {"unitName": "pages", "usageTypes": ["page"]}},
+    "make_grant": {"amount": "1000", "cost": "80.00", "costCurrency": "USD", "idempotencyKey": "order-4711"},
+    "void_grant": {"used": True},
     "set_seller": {
         "legalName": "Example GmbH",
         "address": {"line1": "Hauptstr. 1", "postalCode": "10115", "city": "Berlin", "country": "DE"},

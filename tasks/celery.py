@@ -43,7 +43,14 @@ app.config_from_object("celeryconfig")
 # sweeps take the work up again.
 app.Task.throws = (UsageBillingError,)
 give_pulse(app)
-app.conf.include = ["tasks.usage", "tasks.billing", "tasks.outbox", "tasks.documents", "tasks.housekeeping"]
+app.conf.include = [
+    "tasks.usage",
+    "tasks.billing",
+    "tasks.outbox",
+    "tasks.documents",
+    "tasks.housekeeping",
+    "tasks.wallets",
+]
 
 
 @setup_logging.connect

@@ -21,6 +21,7 @@ from usage_billing.processes.models import Heartbeat, WorkCounter
 from usage_billing.sessions.models import PortalSession
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
 from usage_billing.taxes.models import TaxRate
+from usage_billing.wallets.models import CoveredSummary, Grant, Transfer, Wallet, WalletDraw, WalletScope
 
 __all__ = [
     "AdminRequest",
@@ -29,11 +30,13 @@ __all__ = [
     "Base",
     "BillingRun",
     "BillingRunSlice",
+    "CoveredSummary",
     "CreditBalance",
     "CreditEntry",
     "Customer",
     "DocumentRequest",
     "FeeCharge",
+    "Grant",
     "Heartbeat",
     "InboxEntry",
     "InboxShard",
@@ -55,6 +58,7 @@ __all__ = [
     "SubscriptionChange",
     "SubscriptionTerm",
     "TaxRate",
+    "Transfer",
     "Usage",
     "UsageDuplicate",
     "UsageInvoiceItem",
@@ -62,5 +66,8 @@ __all__ = [
     "UsageSummary",
     "UsageType",
     "UsageVoid",
+    "Wallet",
+    "WalletDraw",
+    "WalletScope",
     "WorkCounter",
 ]

@@ -22,6 +22,7 @@ from api.views import (
     tax_rates,
     usage,
     usage_types,
+    wallets,
 )
 
 BLUEPRINTS = (
@@ -40,6 +41,7 @@ BLUEPRINTS = (
     quotas.blp,
     prices.blp,
     subscriptions.blp,
+    wallets.blp,
     exports.blp,
     portal_sessions.blp,
     api_keys.blp,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,8 @@ from tests.support.kept import kept
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.billing.drive_run import run_to_end
 from usage_billing.flows.billing.open_run import RunRequest, open_run
+from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
+from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
 
 EVENT: dict[str, Any] = {
     "userId": "user123",
@@ -52,6 +55,7 @@ class Billed:
     item_id: UUID
     key_id: UUID
     quota_id: int
+    grant_id: UUID
 
 
 @pytest.fixture
@@ -70,6 +74,11 @@ def _make_billed(engine: Engine, bill: Bill, now: datetime) -> Billed:
         make_world(session)
         record(session, *recordings, stray)
     run_id = bill()
+    with transaction(engine) as session:
+        wallet = NewWallet(id="w", customer_id="user123", unit_name="report", usage_types=["report"])
+        create_wallet(session, wallet, actor="test", now=now)
+        new = NewGrant(amount=Decimal(5), idempotency_key="k")
+        grant, _ = make_grant(session, "w", new, actor="test", now=now, grace=timedelta(hours=1))
     with read_only(engine) as session:
         return Billed(
             record_id=recordings[0].id,
@@ -79,6 +88,7 @@ def _make_billed(engine: Engine, bill: Bill, now: datetime) -> Billed:
             item_id=session.execute(text("SELECT id FROM usage_invoice_items")).scalar_one(),
             key_id=UUID(int=0),
             quota_id=session.execute(text("SELECT id FROM usage_quotas")).scalar_one(),
+            grant_id=grant.id,
         )
 
 

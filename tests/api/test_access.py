@@ -59,6 +59,13 @@ RULES = {
     "GET /api/quarantine/<record_id>": "admin",
     "POST /api/quarantine/<record_id>/replay": "admin",
     "POST /api/quarantine/<record_id>/discard": "admin",
+    "POST /api/wallets": "admin",
+    "GET /api/wallets": "usage:read users",
+    "GET /api/wallets/<wallet_id>": "usage:read users",
+    "GET /api/wallets/<wallet_id>/entries": "usage:read users",
+    "POST /api/wallets/<wallet_id>/grants": "admin",
+    "GET /api/grants/<grant_id>": "usage:read users",
+    "POST /api/grants/<grant_id>/void": "admin",
     "POST /api/customers": "admin",
     "GET /api/customers": "admin",
     "GET /api/customers/<customer_id>": "admin users",
@@ -151,6 +158,8 @@ def probes(app: Flask, billed: Billed, monkeypatch: pytest.MonkeyPatch) -> list[
         "quota_id": billed.quota_id,
         "change_id": "0",
         "invoice_id": billed.invoice_id,
+        "wallet_id": "w",
+        "grant_id": billed.grant_id,
         "item_id": billed.item_id,
         "run_id": billed.run_id,
         "key_id": "00000000-0000-7000-8000-000000000000",
@@ -281,7 +290,7 @@ def test_a_user_sees_its_own_and_no_other(probes: list[Probe], call_as: As, make
     caller = call_as(make_token(user))
     want = wanted(probes, user=user)
     # The lists of an unknown customer's things are no secret: they are empty.
-    for url in ("GET /api/invoices", "GET /api/subscriptions", "GET /api/quotas"):
+    for url in ("GET /api/invoices", "GET /api/subscriptions", "GET /api/quotas", "GET /api/wallets"):
         want[url] = frozenset({200})
     # A price that is tried out belongs to no customer.
     want["POST /api/prices/preview"] = LET_IN

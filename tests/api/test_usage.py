@@ -49,6 +49,8 @@ def test_overage_is_what_lies_beyond_the_limit(engine: Engine, reader: FlaskClie
             "limit": "50",
             "remaining": "0",
             "overage": "3",
+            "covered": "0",
+            "charged": "3",
             "estimatedCharge": "30.00",
             "currency": "USD",
             "periodStart": NOVEMBER[0],

@@ -34,6 +34,7 @@ NAMES = {
     "usage.fold",
     "usage.record_usage",
     "usage.sweep",
+    "wallets.close_grants",
 }
 QUEUES = {
     "billing": "billing",
@@ -42,6 +43,7 @@ QUEUES = {
     "outbox": "messages",
     "usage": "usage",
     "usage.fold": "folding",
+    "wallets": "billing",
 }
 WORKER = re.compile(r"celery -A tasks\.celery worker .*-Q (\S+)")
 

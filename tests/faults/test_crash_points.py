@@ -23,14 +23,16 @@ DRAIN = ("drain.taken", "drain.committing", "drain.recorded", "drain.deleted")
 FOLD = ("fold.claimed", "fold.counted", "fold.committing")
 # Tried in tests/api/test_documents_ahead.py.
 DOCUMENTS = ("documents.rendered",)
+# Tried in tests/prepaid/test_killed.py.
+PREPAID = ("prepaid.posted", "prepaid.closing")
 BILL = ("bill.opened", "bill.planned", "bill.claimed", "bill.committing", "bill.done")
+EVERY = (*ACCEPT, *DRAIN, *FOLD, *DOCUMENTS, *PREPAID, *BILL)
 
 
 def test_these_are_all_the_points() -> None:
     texts = [file.text for file in sources()]
-    points = (*ACCEPT, *DRAIN, *FOLD, *DOCUMENTS, *BILL)
-    assert all(any(f'crash.point("{name}")' in text for text in texts) for name in points)
-    assert sum(text.count("crash.point(") for text in texts) == len(points)
+    assert all(any(f'crash.point("{name}")' in text for text in texts) for name in EVERY)
+    assert sum(text.count("crash.point(") for text in texts) == len(EVERY)
 
 
 def test_a_death_at_any_point_changes_nothing(home: Path, seed: int, figures: Figures) -> None:

@@ -283,3 +283,83 @@ def test_credit_by_hand_has_a_reason_and_no_invoice_and_its_key_is_there_once(
         assert refused(give, **{**right, **wrong}) == constraint, wrong
     twice = f"{give}, ('user123', 'USD', :kind, 1, :reason, :key, :invoice)"
     assert refused(twice, **right) == "uq_credit_entries_customer_key"
+
+
+@pytest.fixture
+def granted(world: Session) -> Session:
+    """A wallet for assessments with a grant of 10 for 5.00, of which 3 are posted."""
+    summary = world.execute(text("SELECT id FROM usage_summaries")).scalar_one()
+    for statement in (
+        "INSERT INTO wallets (id, customer_id, unit_name) VALUES ('w', 'user123', 'assessment')",
+        "INSERT INTO wallet_scopes (wallet_id, usage_type_id, customer_id) VALUES ('w', 'assessment', 'user123')",
+        "INSERT INTO wallet_grants (id, wallet_id, key, category, priority, amount, effective_at, expires_at,"
+        " closes_at, cost, cost_currency, posted) VALUES (gen_random_uuid(), 'w', 'k', 'purchased', 50, 10,"
+        " '2026-01-01Z', '2027-01-01Z', '2027-01-01Z', 5, 'USD', 3)",
+        f"INSERT INTO wallet_draws SELECT {summary}, '2026-11-01Z', id, 'w', 3 FROM wallet_grants",
+        "INSERT INTO wallet_transfers (wallet_id, grant_id, kind, debit, credit, amount, cost)"
+        " SELECT 'w', id, 'sold', 'grant', 'sold', 10, 5 FROM wallet_grants",
+    ):
+        world.execute(text(statement))
+    return world
+
+
+@pytest.mark.parametrize(
+    ("changes", "constraint"),
+    [
+        ("'key', 'k'", "uq_wallet_grants_wallet_id_key"),
+        ("'amount', 0", "ck_wallet_grants_amount"),
+        ("'amount', 'NaN'", "ck_wallet_grants_amount"),
+        ("'priority', 101", "ck_wallet_grants_priority"),
+        ("'expires_at', '2026-01-01Z'", "ck_wallet_grants_expires_at"),
+        ("'covers_since', '2026-01-02Z'", "ck_wallet_grants_covers_since"),
+        ("'closes_at', '2026-12-31Z'", "ck_wallet_grants_closes_at"),
+        ("'closes_at', null", "ck_wallet_grants_closes_at"),
+        ("'cost', -1", "ck_wallet_grants_cost"),
+        ("'cost_currency', null", "ck_wallet_grants_cost"),
+        ("'category', 'promotional'", "ck_wallet_grants_cost_of_category"),
+        ("'category', 'rollover'", "ck_wallet_grants_category"),
+        ("'posted', 11", "ck_wallet_grants_out"),
+        ("'posted', 'NaN'", "ck_wallet_grants_out"),
+        ("'expired', -1", "ck_wallet_grants_out"),
+        ("'status', 'closed'", "ck_wallet_grants_nothing_left"),
+        ("'status', 'lost', 'posted', 10", "ck_wallet_grants_status"),
+    ],
+)
+def test_a_grant_gives_no_more_than_it_has(granted: Session, refused: Refused, changes: str, constraint: str) -> None:
+    other = "" if "'key'" in changes else ", 'key', 'other'"
+    copy = copy_of("wallet_grants", f"'id', gen_random_uuid(), {changes}{other}")
+    assert refused(copy) == constraint
+    assert granted.execute(text("SELECT count(*) FROM wallet_grants")).scalar_one() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "constraint"),
+    [
+        ("'debit', 'sold'", "ck_wallet_transfers_accounts"),
+        ("'credit', 'given', 'debit', 'used'", "ck_wallet_transfers_accounts"),
+        ("'amount', 0", "ck_wallet_transfers_amount"),
+        ("'amount', 'NaN'", "ck_wallet_transfers_amount"),
+        ("'cost', -1", "ck_wallet_transfers_cost"),
+        ("'kind', 'used'", "ck_wallet_transfers_summary"),
+        ("'kind', 'lost'", "ck_wallet_transfers_kind"),
+        ("'events', 1", "ck_wallet_transfers_known"),
+    ],
+)
+def test_a_transfer_is_balanced(granted: Session, refused: Refused, changes: str, constraint: str) -> None:
+    assert refused(copy_of("wallet_transfers", f"'id', 99, {changes}")) == constraint
+    assert granted.execute(text("SELECT count(*) FROM wallet_transfers")).scalar_one() == 1
+
+
+@pytest.mark.parametrize("statement", ["UPDATE wallet_transfers SET cost = 0", "DELETE FROM wallet_transfers"])
+def test_the_ledger_of_wallets_is_only_added_to(granted: Session, refused: Refused, statement: str) -> None:
+    assert refused(statement) == RESTRICT_VIOLATION
+    assert granted.execute(text("SELECT count(*) FROM wallet_transfers")).scalar_one() == 1
+
+
+def test_one_wallet_pays_for_a_type_and_nothing_is_posted_below_zero(granted: Session, refused: Refused) -> None:
+    granted.execute(text("INSERT INTO wallets (id, customer_id, unit_name) VALUES ('v', 'user123', 'assessment')"))
+    scope = "INSERT INTO wallet_scopes (wallet_id, usage_type_id, customer_id) VALUES ('v', 'assessment', 'user123')"
+    assert refused(scope) == "uq_wallet_scopes_overlap"
+    assert refused("UPDATE wallet_draws SET posted = 0") == "ck_wallet_draws_posted"
+    cover = "INSERT INTO covered_summaries SELECT id, 'NaN' FROM usage_summaries"
+    assert refused(cover) == "ck_covered_summaries_covered"

@@ -155,6 +155,9 @@ class Memory:
         """What of each recording lies beyond."""
         return {summary.id: self._beyond(summary) for summary in summaries}
 
+    def covered(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Decimal]:
+        return {}
+
     def series(self, summaries: Mapping[int, datetime]) -> Mapping[int, Sequence[SeriesTotal]]:
         """No usage type here is a meter."""
         return dict.fromkeys(summaries, ())

@@ -27,6 +27,7 @@ COMMANDS = {
     "keys": ("nouns.keys:command", "API keys and development tokens."),
     "customers": ("nouns.customers:command", "Who is billed."),
     "credits": ("nouns.credits:command", "What customers have in hand."),
+    "wallets": ("nouns.wallets:command", "What customers paid for beforehand."),
     "seller": ("nouns.seller:command", "Who bills."),
     "taxes": ("nouns.taxes:command", "What tax costs."),
     "plans": ("nouns.plans:command", "What is sold."),

@@ -89,17 +89,18 @@ def charge_for(
 ) -> Charge | None:
     """The charge that brings what was charged for a summary to what is due; None when nothing is left to charge.
 
-    Without an allowance nothing is ever due. ``basis`` says what is due if other segments have a part in it. An
+    Without an allowance nothing is ever due. Usage that was paid for beforehand has an item even if nothing else of it
+    is charged. ``basis`` says what is due if other segments have a part in it. An
     adjustment by nothing is left out: the next one with an amount tells the quantity of both. Its text names days in
     ``zone``, and the ``cell`` that it charges.
     """
     due, billable, lines = _NOTHING, _NOTHING, list[Line]()
     if tariff is not None and summary.allowance is not None:
-        billable = summary.beyond_limit
+        billable = summary.billable
         due, lines = _due(summary, tariff, basis)
     quantity = EXACT.subtract(billable, before.quantity)
     amount = EXACT.subtract(due, before.amount)
-    if not amount and (kind == ItemKind.ADJUSTMENT or not quantity):
+    if not amount and (kind == ItemKind.ADJUSTMENT or not (quantity or summary.covered)):
         return None
     args = {"unit": tariff.unit_name if tariff else summary.usage_type_id}
     if cell:
@@ -127,7 +128,7 @@ def _due(summary: UnratedSummary, tariff: Tariff, basis: Basis | None) -> tuple[
     price = stored_price(tariff.price if basis is None else basis.price)
     if basis is not None and price.reads_each:
         return basis.due, []
-    quantity, count = summary.beyond_limit, summary.beyond_events
+    quantity, count = summary.billable, summary.beyond_events
     if basis is not None:
         quantity, count = EXACT.add(basis.before_quantity, quantity), basis.before_recordings + count
     rated = rate(price, quantity, recordings=count, currency=tariff.currency)

@@ -1,6 +1,6 @@
 """The billing periods of a subscription, each usage type reckoned over all its segments, by the rules that bill."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import get_named
 from usage_billing.catalog.quotas import QuotaBook
+from usage_billing.core.decimals import EXACT
 from usage_billing.invoicing.by_cell import CellOfSegment, Measured
 from usage_billing.invoicing.reckoning import carries_minimum, charge_period, has_cells
 from usage_billing.metering.boundary import find_moves, parts_beyond
@@ -26,7 +27,10 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class SegmentOfType:
-    """A segment with its running total, how that is divided, and what it is charged, with ``cells`` by dimension."""
+    """A segment with its running total, how that is divided, and what it is charged, with ``cells`` by dimension.
+
+    ``covered`` units of what lies beyond were paid for beforehand.
+    """
 
     part: AgreedSegment
     counted: PeriodTotal
@@ -34,6 +38,7 @@ class SegmentOfType:
     charge: Decimal
     bears_minimum: bool
     cells: Sequence[CellOfSegment] = ()
+    covered: Decimal = _NOTHING
 
 
 @dataclass(slots=True)
@@ -51,10 +56,11 @@ def reckon(
     counted: Sequence[PeriodTotal],
     *,
     present: datetime | None,
+    covered: Mapping[int, Decimal] | None = None,
 ) -> Iterator[PeriodOfType]:
     """Every period that a summary of ``counted`` is in; and the one around ``present`` for each type with a quota.
 
-    ``counted`` has the summaries of whole periods.
+    ``counted`` has the summaries of whole periods, and ``covered`` how many units of them were paid for beforehand.
     """
     strays = PeriodOfType()
     periods: dict[tuple[str, datetime, datetime], tuple[AgreedPeriod, dict[datetime, PeriodTotal]]] = {}
@@ -74,7 +80,7 @@ def reckon(
                 periods.setdefault((usage_type, agreed.period.start, agreed.period.end), (agreed, {}))
     for (usage_type, _, _), (agreed, by_start) in periods.items():
         totals = [_at(session, part, by_start, usage_type) for part in agreed.parts]
-        yield _reckon_one(session, contract, agreed, totals)
+        yield _reckon_one(session, contract, agreed, totals, covered or {})
     yield strays
 
 
@@ -102,26 +108,34 @@ def _at(session: Session, part: AgreedSegment, by_start: dict[datetime, PeriodTo
 
 
 def _reckon_one(
-    session: Session, contract: Contract, agreed: AgreedPeriod, totals: Sequence[PeriodTotal]
+    session: Session,
+    contract: Contract,
+    agreed: AgreedPeriod,
+    totals: Sequence[PeriodTotal],
+    covered: Mapping[int, Decimal],
 ) -> PeriodOfType:
     divisions = divide(agreed, [_NOTHING if total.frozen else total.total for total in totals])
     divisions = [_frozen(total) if total.frozen else one for total, one in zip(totals, divisions, strict=True)]
+    paid = [min(covered.get(t.id, _NOTHING), one.beyond) for t, one in zip(totals, divisions, strict=True)]
     series = series_of(session, {t.id: agreed.period.start for t in totals if t.id}) if has_cells(agreed) else {}
     measured = [
         Measured()
         if total.frozen
         else replace(
-            _measure(session, part, total, division), allowance=division.allowance, series=series.get(total.id, ())
+            _measure(session, part, total, division, covered=beforehand),
+            allowance=division.allowance,
+            series=series.get(total.id, ()),
         )
-        for part, total, division in zip(agreed.parts, totals, divisions, strict=True)
+        for part, total, division, beforehand in zip(agreed.parts, totals, divisions, paid, strict=True)
     ]
     charges = charge_period(agreed, measured, currency=contract.currency)
     found = PeriodOfType()
-    for part, total, division, charge in zip(agreed.parts, totals, divisions, charges, strict=True):
+    for part, total, division, charge, beforehand in zip(agreed.parts, totals, divisions, charges, paid, strict=True):
         due = charge.due
         if total.frozen and part.price is not None:
             due = amount_for(part.price, division.beyond, recordings=total.beyond_events, currency=contract.currency)
-        found.segments.append(SegmentOfType(part, total, division, due, carries_minimum(agreed, part), charge.cells))
+        bears = carries_minimum(agreed, part)
+        found.segments.append(SegmentOfType(part, total, division, due, bears, charge.cells, beforehand))
     return found
 
 
@@ -132,7 +146,9 @@ def _frozen(total: PeriodTotal) -> Division:
     return Division(budget=total.allowance, before=_NOTHING, within=within, beyond=over, allowance=total.allowance)
 
 
-def _measure(session: Session, part: AgreedSegment, total: PeriodTotal, division: Division) -> Measured:
+def _measure(
+    session: Session, part: AgreedSegment, total: PeriodTotal, division: Division, *, covered: Decimal
+) -> Measured:
     """How many recordings lie beyond: as they are marked, or would be where billing has not seen the terms yet."""
     if not total.id:
         return Measured()
@@ -141,4 +157,4 @@ def _measure(session: Session, part: AgreedSegment, total: PeriodTotal, division
     if part.price is not None and stored_price(part.price).reads_each:
         marks = parts_beyond(session, [total.id])[total.id]
         each = [quantity for quantity in (marks | move.marks).values() if quantity]
-    return Measured(division.beyond, move.beyond_events, each)
+    return Measured(EXACT.subtract(division.beyond, covered), move.beyond_events, each)

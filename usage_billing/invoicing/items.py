@@ -1,4 +1,4 @@
-"""Writes the items of drafts, many in one statement."""
+"""Writes the items of drafts, many in one statement, and says what they charge."""
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, text
+from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.clock import as_text
@@ -38,6 +38,7 @@ class NewItem(NamedTuple):
     charged_before: Decimal
     amount: Decimal
     allowance: Decimal | None
+    covered: Decimal
     events: int
     billable_events: int
     voids: int
@@ -71,6 +72,7 @@ _COLUMNS = {
     "charged_before": "numeric",
     "amount": "numeric",
     "allowance": "numeric",
+    "covered": "numeric",
     "events": "int8",
     "billable_events": "int8",
     "voids": "int8",
@@ -126,6 +128,15 @@ def remove_items(session: Session, item_ids: Collection[UUID]) -> None:
         session.execute(delete(UsageInvoiceItem).where(UsageInvoiceItem.id.in_(item_ids)))
 
 
+def summaries_on(session: Session, invoice_ids: Collection[UUID]) -> dict[int, UUID]:
+    """The summaries that items of these invoices charge, each with the invoice."""
+    statement = select(UsageInvoiceItem.summary_id, UsageInvoiceItem.invoice_id)
+    found = session.execute(
+        statement.where(UsageInvoiceItem.invoice_id.in_(invoice_ids), UsageInvoiceItem.summary_id.is_not(None))
+    )
+    return {row.summary_id: row.invoice_id for row in found}
+
+
 def usage_item(
     id: UUID,
     invoice_id: UUID,
@@ -150,11 +161,12 @@ def usage_item(
         period_start=as_text(summary.period_start),
         period_end=as_text(summary.period_end),
         total=summary.total,
-        billable=summary.beyond_limit,
+        billable=summary.billable,
         quantity=charge.quantity,
         charged_before=charge.charged_before,
         amount=charge.amount,
         allowance=summary.allowance,
+        covered=summary.covered,
         events=summary.events,
         billable_events=summary.beyond_events,
         voids=summary.voids,
@@ -190,6 +202,7 @@ def fee_item(id: UUID, invoice_id: UUID, charge: Charge, *, fee: DueFee) -> NewI
         charged_before=charge.charged_before,
         amount=charge.amount,
         allowance=None,
+        covered=_NOTHING,
         events=0,
         billable_events=0,
         voids=0,

@@ -161,13 +161,14 @@ class UsageInvoiceItem(Base):
     """One charge: what is due of a summary or a base fee so far, minus what earlier invoices charged of it.
 
     ``quantity`` is what this item charges for. ``billable`` is all that lay beyond the limit when the item was written,
-    in ``billable_events`` recordings. ``events`` is the ordinal of the last recording that the item takes into account.
-    In a period that is cut, segments of one price are charged as one quantity: ``before_quantity``,
-    ``before_recordings`` and ``before_amount`` are those of the earlier ones, and ``rated_price`` is the price with the
-    period's parts of minimum, flat amounts and maximum in their places (null: the price as it is). A meter's item has
-    ``sources``: the summaries whose recordings it counts, ``{"summary", "events", "voids"}``, of a level also
-    ``"until"``, as of when it is reckoned, in microseconds since the epoch; and no hash of its own.
-    How it is taxed (``rating.tax``) is kept when its invoice becomes final; null where no tax was reckoned.
+    in ``billable_events`` recordings, but for the ``covered`` units that were paid for beforehand. ``events`` is the
+    ordinal of the last recording that the item takes into account. In a period that is cut, segments of one price are
+    charged as one quantity: ``before_quantity``, ``before_recordings`` and ``before_amount`` are those of the earlier
+    ones, and ``rated_price`` is the price with the period's parts of minimum, flat amounts and maximum in their places
+    (null: the price as it is). A meter's item has ``sources``: the summaries whose recordings it counts, ``{"summary",
+    "events", "voids"}``, of a level also ``"until"``, as of when it is reckoned, in microseconds since the epoch; and
+    no hash of its own. How it is taxed (``rating.tax``) is kept when its invoice becomes final; null where no tax was
+    reckoned.
     """
 
     __tablename__ = "usage_invoice_items"

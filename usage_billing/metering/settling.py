@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from usage_billing.db.rows import read_rows
@@ -22,20 +22,33 @@ _IN_ORDER = """
     ORDER BY subscription_id, usage_type_id, period_start
     FOR UPDATE
 """
-_LOCK = text(f"{_COLUMNS} AND to_rate {_IN_ORDER}")
-# Segments of one billing period are invoiced at one moment: from the beginning of each to that moment they overlap.
-_LOCK_WITH_NEIGHBOURS = text(f"""
-    {_COLUMNS}
-        AND (to_rate OR (
-            subscription_id = ANY(CAST(:cut AS text[]))
-            AND EXISTS (
-                SELECT FROM usage_summaries AS o
-                WHERE o.to_rate AND o.subscription_id = s.subscription_id AND o.usage_type_id = s.usage_type_id
-                    AND o.period_start < s.bills_at AND s.period_start < o.bills_at
-            )
-        ))
-    {_IN_ORDER}
-""")
+_MARKS, _MARKS_OR = "{0}to_rate", "({0}to_rate OR {0}id = ANY(CAST(:also AS bigint[])))"
+
+
+def _locking(marks: str) -> tuple[TextClause, TextClause]:
+    """What locks the summaries to rate, and what locks them with their neighbours."""
+    return (
+        text(f"{_COLUMNS} AND {marks.format('')} {_IN_ORDER}"),
+        # Segments of one billing period are invoiced at one moment: from the beginning of each to that moment they
+        # overlap.
+        text(f"""
+            {_COLUMNS}
+                AND ({marks.format("")} OR (
+                    subscription_id = ANY(CAST(:cut AS text[]))
+                    AND EXISTS (
+                        SELECT FROM usage_summaries AS o
+                        WHERE {marks.format("o.")} AND o.subscription_id = s.subscription_id
+                            AND o.usage_type_id = s.usage_type_id
+                            AND o.period_start < s.bills_at AND s.period_start < o.bills_at
+                    )
+                ))
+            {_IN_ORDER}
+        """),
+    )
+
+
+_LOCK, _LOCK_WITH_NEIGHBOURS = _locking(_MARKS)
+_LOCK_ALSO, _LOCK_ALSO_WITH_NEIGHBOURS = _locking(_MARKS_OR)
 # What billing would lock if all that ends after an instant were to be rated, with what may be its neighbours.
 _READ = text(f"""
     {_WHAT}
@@ -101,14 +114,23 @@ _REOPEN_FOR_QUOTA = text(
 
 
 def lock_unrated(
-    session: Session, subscription_ids: Collection[str], *, as_of: datetime, cut: Collection[str] = ()
+    session: Session,
+    subscription_ids: Collection[str],
+    *,
+    as_of: datetime,
+    cut: Collection[str] = (),
+    also: Collection[int] = (),
 ) -> list[UnratedSummary]:
-    """Lock what is to be rated, in the order that recordings lock in too.
+    """Lock what is to be rated, in the order that recordings lock in too; the summaries ``also`` are so as well.
 
     Of the subscriptions of ``cut``, whose periods may be cut, the other segments of the same periods come along.
     """
-    asked = {"subscriptions": list(subscription_ids), "as_of": as_of}
-    rows = session.execute(_LOCK_WITH_NEIGHBOURS, asked | {"cut": list(cut)}) if cut else session.execute(_LOCK, asked)
+    asked: dict[str, object] = {"subscriptions": list(subscription_ids), "as_of": as_of}
+    alone, together = (_LOCK, _LOCK_WITH_NEIGHBOURS)
+    if also:
+        asked["also"] = list(also)
+        alone, together = (_LOCK_ALSO, _LOCK_ALSO_WITH_NEIGHBOURS)
+    rows = session.execute(together, asked | {"cut": list(cut)}) if cut else session.execute(alone, asked)
     return read_rows(rows, UnratedSummary)
 
 

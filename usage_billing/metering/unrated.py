@@ -13,6 +13,7 @@ class UnratedSummary:
     ``changed`` says that billing changed its span, its quota, or its division at the allowance, in memory.
     ``boundary`` is the ordinal of the first recording beyond. With ``frozen`` the allowance stays for ever. ``sources``
     are, for a meter's summary, those whose recordings it counts: ``{"summary": id, "events": ..., "voids": ...}``.
+    ``covered`` units of what lies beyond were paid for beforehand.
     """
 
     id: int
@@ -33,6 +34,12 @@ class UnratedSummary:
     frozen: bool
     changed: bool = False
     sources: Sequence[Mapping[str, int]] | None = None
+    covered: Decimal = Decimal(0)
+
+    @property
+    def billable(self) -> Decimal:
+        """What lies beyond and was not paid for beforehand."""
+        return self.beyond_limit - self.covered if self.covered else self.beyond_limit
 
     @property
     def key(self) -> tuple[str, str, datetime]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.queries import quotas_of
+from usage_billing.core.decimals import EXACT
 from usage_billing.core.periods import period_at
 from usage_billing.core.spans import Span
 from usage_billing.customers.queries import get_customer
@@ -17,6 +18,7 @@ from usage_billing.metering.queries import PeriodTotal, totals_of
 from usage_billing.rating.pricing.by_dimension import is_by_dimension
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.queries import Contract, contracts_of
+from usage_billing.wallets.coverage import allocations, covered_by
 
 _NOTHING = Decimal(0)
 
@@ -41,6 +43,7 @@ class UsageLine:
 
     ``limit`` is the budget of the whole period as it stands under the segment's terms, of which ``used_before`` was
     used by earlier segments; None: nothing is ever charged. ``cells`` is None unless the price is by dimension.
+    ``covered`` units of the overage were paid for beforehand.
     """
 
     subscription_id: str
@@ -57,6 +60,12 @@ class UsageLine:
     period_start: datetime
     period_end: datetime
     cells: Sequence[UsageCell] | None = None
+    covered: Decimal = _NOTHING
+
+    @property
+    def charged(self) -> Decimal:
+        """What lies beyond and was not paid for beforehand."""
+        return EXACT.subtract(self.overage, self.covered)
 
 
 def usage_of_customer(session: Session, customer_id: str, *, now: datetime, span: Span | None) -> list[UsageLine]:
@@ -92,10 +101,11 @@ def usage_under(
     for level in levels:
         if not level.id and _overlaps(level.part.start, level.part.end, spans[level.subscription_id]):
             found[level.subscription_id].append(_begun_by(level))
+    covered = covered_by(allocations(session, {contract.customer_id for contract in contracts}))
     lines: list[UsageLine] = []
     for contract in contracts:
         begun = _begun(contract.timeline, spans[contract.id], now) if span is None else None
-        periods = reckon(session, contract, quotas, found[contract.id], present=begun)
+        periods = reckon(session, contract, quotas, found[contract.id], present=begun, covered=covered)
         listed = [line for period in periods for line in _lines(period, contract, begun)]
         listed = [line for line in listed if _overlaps(line.period_start, line.period_end, spans[contract.id])]
         lines += sorted(listed, key=lambda line: (line.period_start, line.usage_type))
@@ -170,6 +180,7 @@ def _lines(period: PeriodOfType, contract: Contract, begun: datetime | None) -> 
             limit=division.budget,
             remaining=division.remaining,
             overage=division.beyond,
+            covered=segment.covered,
             estimated_charge=segment.charge,
             period_end=part.end,
             cells=_cells(segment) if part.price is not None and is_by_dimension(part.price) else None,

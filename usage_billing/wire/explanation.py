@@ -74,7 +74,8 @@ EXPLANATION = Noun(
         Field("price", Price(), "The price that was charged by; null for a fee.", nullable=True),
         Field("allowance", Quantity(), "Units that are free in this period; null never charges.", nullable=True),
         Field("total", Quantity(), "All units that were used."),
-        Field("billable", Quantity(), "The units of them beyond the allowance."),
+        Field("billable", Quantity(), "The units of them beyond the allowance that were not paid for beforehand."),
+        Field("covered", Quantity(), "The units of them beyond it that were."),
         Field("quantity", Quantity(), "The units that this item charges for."),
         Field(
             "recordings",

@@ -32,7 +32,11 @@ INVOICE_ITEM = Noun(
         Field("periodStart", Instant(), "When the period that it charges for begins."),
         Field("periodEnd", Instant(), "When that ends, exclusive."),
         Field("quantity", Quantity(), "What this item charges for, in units."),
-        Field("billable", Quantity(), "All units beyond the allowance so far; earlier items charged the rest."),
+        Field(
+            "billable",
+            Quantity(),
+            "All units beyond the allowance so far that were not paid for beforehand; earlier items charged the rest.",
+        ),
         Field("allowance", Quantity(), "Units that are free in this period; null never charges.", nullable=True),
         Field(
             "unitPrice",

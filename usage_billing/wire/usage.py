@@ -28,6 +28,8 @@ USAGE_LINE = Noun(
         Field("limit", Quantity(), "The allowance of the whole period, in units; null is unlimited.", nullable=True),
         Field("remaining", Quantity(), "The units that are left of it; null is unlimited.", nullable=True),
         Field("overage", Quantity(), "The units beyond it."),
+        Field("covered", Quantity(), "The units of those that were paid for beforehand."),
+        Field("charged", Quantity(), "The units of those that were not, and are charged."),
         Field("estimatedCharge", Money(), "What those would cost if the period ended now."),
         Field("currency", Currency(), "The currency of the charge."),
         Field("periodStart", Instant(), "When the period begins."),

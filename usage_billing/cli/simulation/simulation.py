@@ -161,9 +161,9 @@ class Simulation:
         ]
         charged = sum((Decimal(item["amount"]) for item in mine), Decimal(0))
         quantity = sum((Decimal(item["quantity"]) for item in mine), Decimal(0))
-        if (quantity, charged) != (Decimal(usage["overage"]), Decimal(usage["estimatedCharge"])):
+        if (quantity, charged) != (Decimal(usage["charged"]), Decimal(usage["estimatedCharge"])):
             raise SimulationFailed(
-                f"{usage['overage']} beyond the limit cost {usage['estimatedCharge']}, but the invoice charges"
+                f"{usage['charged']} beyond the limit cost {usage['estimatedCharge']}, but the invoice charges"
                 f" {charged} for {quantity}: run `usage-billing verify`"
             )
 

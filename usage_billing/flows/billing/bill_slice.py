@@ -18,6 +18,7 @@ from usage_billing.flows.billing.agreements import lock_agreements
 from usage_billing.flows.billing.finalize_invoices import finalize_invoices
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.run_outcome import SliceOutcome
+from usage_billing.wallets.service import lock_wallets
 
 ITS_OWN_FAULT = (
     DataError,
@@ -87,6 +88,7 @@ def bill_apart(session: Session, work: SliceWork, ids: Sequence[str]) -> SliceOu
     if work.finalizes:
         plans = agreements.plans
         found = (one for one in agreements.subscriptions.values() if one.plan_id in plans)
+        lock_wallets(session, {one.customer_id for one in agreements.subscriptions.values()})
         lock_balances(session, ((one.customer_id, plans[one.plan_id].currency) for one in found))
     return _bill_halves(session, work, ids)
 

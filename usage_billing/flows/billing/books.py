@@ -91,6 +91,10 @@ class Books(Protocol):
         """What each series of these summaries of meters came to, given where the billing period of each begins."""
         ...
 
+    def covered(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Decimal]:
+        """How many units beyond in these summaries were paid for beforehand, by summary id; none has no entry."""
+        ...
+
     def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
         """What was charged and drafted for these causes."""
         ...

@@ -98,7 +98,7 @@ def _reckon(period: _Period, parts: ReadParts, series: ReadSeries, bases: Bases)
         counted = series({summary.id: agreed.period.start for summary in period.summaries.values()})
     measured = [
         Measured(
-            summary.beyond_limit,
+            summary.billable,
             summary.beyond_events,
             each.get(summary.id, ()),
             summary.allowance,

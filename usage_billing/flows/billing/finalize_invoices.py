@@ -12,12 +12,15 @@ from sqlalchemy.orm import Session
 from usage_billing.audit.service import note_all
 from usage_billing.balances.queries import balances_of
 from usage_billing.balances.service import apply, grant, holders_of_credit, lock_balances
+from usage_billing.core import crash
 from usage_billing.core.decimals import EXACT
 from usage_billing.flows.billing.facts import read_for_facts
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import unrated_of
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
+from usage_billing.flows.prepaid.post_draws import post_summaries
+from usage_billing.invoicing.items import summaries_on
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import take_numbers
 from usage_billing.invoicing.queries import DueDraft, lock_due_drafts
@@ -27,6 +30,9 @@ from usage_billing.invoicing.taxing import tax_stored
 from usage_billing.outbox.service import tell
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.openings import lock_to_bill
+from usage_billing.wallets.coverage import allocations
+from usage_billing.wallets.models import Wallet
+from usage_billing.wallets.service import lock_wallets
 
 TAX_PENDING = "tax_pending"
 """The code of what waits as a draft because its tax is not known."""
@@ -67,14 +73,14 @@ def finalize_invoices(
     A draft on which nothing has an amount becomes no invoice: it goes. One whose tax is not known stays, with a
     warning. Unless it ``rates_again``, the drafts become final as they are.
     """
-    lock_to_bill(session, ids)
+    customers = {one.customer_id for one in lock_to_bill(session, ids).values()}
+    wallets = lock_wallets(session, customers)
     unrated = unrated_of(session, ids, as_of=as_of) if rates_again else []
     outcome = invoice_subscriptions(session, unrated, as_of=as_of, adjust_within=adjust_within)
     drafts = lock_due_drafts(session, ids, as_of=as_of, grace=grace)
     if doubtful := [draft.id for draft in drafts if not draft.is_whole]:
         add_up(session, doubtful)
         drafts = lock_due_drafts(session, ids, as_of=as_of, grace=grace)
-    remove_drafts(session, [draft.id for draft in drafts if not draft.charges])
     charging = [draft for draft in drafts if draft.charges]
     taxations = tax_stored(session, charging, lock=True)
     ready: list[DueDraft] = []
@@ -84,6 +90,10 @@ def finalize_invoices(
             outcome.warn(draft.subscription_id, TAX_PENDING, taxation.pending)
         else:
             ready.append(draft)
+    going = [draft for draft in drafts if not draft.charges]
+    if wallets and (ready or going):
+        post_draws(session, customers, wallets, [*ready, *going])
+    remove_drafts(session, [draft.id for draft in going])
     finalize_drafts(session, ready, taxations, now=now, actor=actor)
     for draft in ready:
         taxation = taxations.of(draft.id)
@@ -92,6 +102,17 @@ def finalize_invoices(
             draft.subscription_id, draft.kind, draft.closes_at, total=draft.total, tax=tax, currency=draft.currency
         )
     return outcome
+
+
+def post_draws(
+    session: Session, customer_ids: Collection[str], wallets: Sequence[Wallet], drafts: Sequence[DueDraft | Invoice]
+) -> None:
+    """Post what grants of these locked wallets pay for on these drafts, which become final or, uncharged, go."""
+    of_drafts = summaries_on(session, [draft.id for draft in drafts])
+    stay = {draft.id for draft in drafts if not isinstance(draft, DueDraft) or draft.charges}
+    invoices = {id: draft if draft in stay else None for id, draft in of_drafts.items()}
+    post_summaries(session, allocations(session, customer_ids, wallets=wallets), invoices)
+    crash.point("prepaid.posted")
 
 
 def finalize_drafts(

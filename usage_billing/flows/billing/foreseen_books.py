@@ -14,6 +14,7 @@ from usage_billing.flows.billing.apply_terms import SummaryTerms
 from usage_billing.flows.billing.books import Agreements, DeskWork
 from usage_billing.flows.billing.foreseen_drafts import ForeseenDrafts
 from usage_billing.flows.billing.foreseen_fees import ForeseenFees
+from usage_billing.flows.billing.foreseen_summary import empty_summary
 from usage_billing.flows.billing.open_periods import Opening
 from usage_billing.flows.recording.context import new_summary
 from usage_billing.invoicing.fees import DueFee, read_fees
@@ -30,7 +31,6 @@ from usage_billing.invoicing.queries import (
     summary_cause,
 )
 from usage_billing.metering.boundary import find_moves, parts_beyond
-from usage_billing.metering.digest import to_bytes
 from usage_billing.metering.rewinding import as_it_stood, parts_beyond_of
 from usage_billing.metering.settling import read_unrated
 from usage_billing.metering.split import beyond
@@ -38,6 +38,8 @@ from usage_billing.metering.summaries import NewSummary, stored_keys
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.cells import series_of
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
+from usage_billing.wallets.coverage import allocations, coverage_changes, covered_by
+from usage_billing.wallets.models import Wallet
 
 _NOTHING = Decimal(0)
 
@@ -51,6 +53,7 @@ class ForeseenBooks:
     drafts: ForeseenDrafts
     summaries: dict[int, UnratedSummary]
     gone: Mapping[int, frozenset[UUID]]
+    wallets: Sequence[Wallet] = ()
     _unsettled: set[int] = field(default_factory=set)
     _marks: dict[int, dict[UUID, Decimal]] = field(default_factory=dict)
     _ids: Iterator[int] = field(default_factory=lambda: count(-1, -1))
@@ -68,7 +71,7 @@ class ForeseenBooks:
 
     def make(self, new: NewSummary) -> UnratedSummary:
         """Keep an empty summary in memory."""
-        made = _empty(next(self._ids), new)
+        made = empty_summary(next(self._ids), new)
         self.summaries[made.id] = made
         return made
 
@@ -126,6 +129,14 @@ class ForeseenBooks:
     def series(self, summaries: Mapping[int, datetime]) -> Mapping[int, Sequence[SeriesTotal]]:
         """As folds have counted them."""
         return series_of(self.session, summaries)
+
+    def covered(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Decimal]:
+        """By the grants of this moment and the usage in memory."""
+        if not self.wallets:
+            return {}
+        customers = {wallet.customer_id for wallet in self.wallets}
+        seen = {summary.id: summary.beyond_limit for summary in (*self.summaries.values(), *summaries)}
+        return covered_by(allocations(self.session, customers, beyond=seen, wallets=self.wallets))
 
     def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
         """What final invoices charged, and what stands on the drafts in memory."""
@@ -189,8 +200,14 @@ def foreseen_books(
     """
     since = since or {}
     ids = list(agreements.subscriptions)
-    found, marked = read_unrated(session, {id: since.get(id) for id in ids})
+    prepaid = coverage_changes(session, {one.customer_id for one in agreements.subscriptions.values()})
+    stale = [usage for usage in prepaid.changed if usage.subscription_id in agreements.subscriptions]
+    read: dict[str, datetime | None] = {id: since.get(id) for id in ids}
+    for usage in stale:
+        read[usage.subscription_id] = min(read[usage.subscription_id] or usage.period_start, usage.period_start)
+    found, marked = read_unrated(session, read)
     again = {one.id for one in found if one.subscription_id in since and one.period_end > since[one.subscription_id]}
+    again |= {usage.id for usage in stale}
     books = ForeseenBooks(
         session,
         ForeseenFees(
@@ -200,6 +217,7 @@ def foreseen_books(
         ForeseenDrafts(now),
         {summary.id: summary for summary in found},
         gone or {},
+        prepaid.wallets,
     )
     books.drafts.take_in(open_drafts(session, ids))
     _go_on(books, agreements, now=now)
@@ -222,24 +240,3 @@ def _go_on(books: ForeseenBooks, agreements: Agreements, *, now: datetime) -> No
 def _take(summary: UnratedSummary, other: UnratedSummary) -> None:
     summary.total, summary.allowance, summary.beyond_limit = other.total, other.allowance, other.beyond_limit
     summary.beyond_events, summary.events_hash = other.beyond_events, other.events_hash
-
-
-def _empty(id: int, new: NewSummary) -> UnratedSummary:
-    return UnratedSummary(
-        id=id,
-        subscription_id=new.key.subscription_id,
-        usage_type_id=new.key.usage_type_id,
-        period_start=new.key.period_start,
-        period_end=new.period_end,
-        bills_at=new.bills_at,
-        quota_id=new.quota_id,
-        allowance=new.allowance,
-        total=_NOTHING,
-        beyond_limit=_NOTHING,
-        events=0,
-        beyond_events=0,
-        voids=0,
-        events_hash=to_bytes(0),
-        boundary=None,
-        frozen=False,
-    )

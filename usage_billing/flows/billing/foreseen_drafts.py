@@ -133,6 +133,5 @@ def _item(new: NewItem, now: datetime) -> UsageInvoiceItem:
         **new._asdict()
         | {name: datetime.fromisoformat(getattr(new, name)) for name in times}
         | {"kind": str(new.kind), "events_hash": None},
-        covered=_NOTHING,
         created_at=now,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -22,6 +23,9 @@ from usage_billing.flows.folding.fold_meters import fold_subscriptions
 from usage_billing.invoicing.builder import Tariff
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.subscriptions.openings import BilledSubscription
+from usage_billing.wallets.coverage import coverage_changes
+
+_NOTHING = Decimal(0)
 
 
 def invoice_subscriptions(
@@ -44,7 +48,9 @@ def invoice_subscriptions(
         return SliceOutcome()
     agreements = lock_agreements(session, ids)
     folded = fold_subscriptions(session, agreements.subscriptions.keys(), as_of=as_of)
-    books = StoredBooks(session, held_to, folded)
+    prepaid = coverage_changes(session, {one.customer_id for one in agreements.subscriptions.values()})
+    stale = [usage.id for usage in prepaid.changed if usage.subscription_id in agreements.subscriptions]
+    books = StoredBooks(session, held_to, folded, prepaid.wallets, stale)
     return charge_subscriptions(books, agreements, as_of=as_of, adjust_within=adjust_within)
 
 
@@ -62,6 +68,9 @@ def charge_subscriptions(
     currencies = agreements.currencies
     terms = aggregate(summaries, move=books.move, timelines=timelines, quotas=quotas)
     seen = books.seen(summaries, terms)
+    covered = books.covered(seen)
+    for summary in seen:
+        summary.covered = covered.get(summary.id, _NOTHING)
     zones = {name: line.zone for name, line in timelines.items()}
     periods = {id: found.agreed for id, found in terms.items()}
     bases = bases_of(seen, periods, currencies, parts=books.parts, series=books.series)

@@ -1,5 +1,6 @@
 """What an admin does to a single invoice: finalize it before its time, mark it as paid, void it, or give it up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,9 +15,10 @@ from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.money import money_text
 from usage_billing.db import clock
 from usage_billing.flows.billing.facts import PAID, UNCOLLECTIBLE, VOIDED, tell_invoice
-from usage_billing.flows.billing.finalize_invoices import TAX_PENDING, finalize_drafts
+from usage_billing.flows.billing.finalize_invoices import TAX_PENDING, finalize_drafts, post_draws
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
+from usage_billing.flows.prepaid.post_draws import unpost_summaries
 from usage_billing.invoicing.fees import charge_fees_again
 from usage_billing.invoicing.lifecycle import InvoiceStatus, check_step
 from usage_billing.invoicing.models import Invoice
@@ -25,6 +27,9 @@ from usage_billing.invoicing.taxing import tax_stored
 from usage_billing.metering.settling import reopen
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.service import lock_subscription
+from usage_billing.wallets.coverage import allocations
+from usage_billing.wallets.models import Wallet
+from usage_billing.wallets.service import lock_wallets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,7 @@ def finalize_invoice(
     its tax is not known; Unavailable when ``now``, by this machine's clock, is too far from the database's.
     """
     now = clock.agreed_now(session, now)
+    wallets: Sequence[Wallet] = _lock_wallets(session, invoice_id)
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, InvoiceStatus.FINALIZED)
     if invoice.closes_at > now:
@@ -63,6 +69,8 @@ def finalize_invoice(
     taxation = taxations.of(invoice_id)
     if taxation is not None and taxation.pending is not None:
         raise Conflict(f"the tax of the invoice is not known: {taxation.pending}", code=TAX_PENDING)
+    if wallets:
+        post_draws(session, [invoice.customer_id], wallets, [invoice])
     finalize_drafts(session, [invoice], taxations, now=now, actor=actor)
     session.refresh(invoice)
     return invoice
@@ -110,13 +118,18 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
 
     Raises NotFound, and Conflict when it is a draft, paid or void, or when credit that it granted is spent.
     """
+    wallets = _lock_wallets(session, invoice_id)
     invoice = _lock(session, invoice_id)
     if (
         invoice.status != InvoiceStatus.PAID or invoice.credit_applied != invoice.total_with_tax
     ):  # else credit paid it, and comes back
         check_step(invoice.status, InvoiceStatus.VOID)
     items = items_of(session, invoice_id)
-    reopen(session, sorted(item.summary_id for item in items if item.summary_id is not None))
+    charged = {item.summary_id for item in items if item.summary_id is not None}
+    reopen(session, sorted(charged))
+    if wallets:
+        found = allocations(session, [invoice.customer_id], wallets=wallets)
+        unpost_summaries(session, found, charged, invoice_id=invoice_id)
     charge_fees_again(session, [item.fee_id for item in items if item.fee_id is not None])
     invoice.status, invoice.voided_at = InvoiceStatus.VOID, now
     session.flush()
@@ -132,6 +145,14 @@ def _check_owed(invoice: Invoice) -> None:
 
 def _nothing_due() -> Conflict:
     return Conflict("nothing on the invoice is due any more; the next run takes it away", code="nothing_due")
+
+
+def _lock_wallets(session: Session, invoice_id: UUID) -> Sequence[Wallet]:
+    """Lock the subscription of an invoice and then its customer's wallets, as billing does; raises NotFound."""
+    found = get_invoice(session, invoice_id)
+    if found.subscription_id is not None:
+        lock_subscription(session, found.subscription_id)
+    return lock_wallets(session, [found.customer_id])
 
 
 def _lock(session: Session, invoice_id: UUID) -> Invoice:

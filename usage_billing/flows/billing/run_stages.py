@@ -42,6 +42,11 @@ _UNRATED = """
         SELECT id
         FROM subscriptions
         WHERE opens_at <= :as_of
+        UNION
+        SELECT s.id
+        FROM wallets AS w
+        JOIN subscriptions AS s ON s.customer_id = w.customer_id
+        WHERE s.started_at <= :as_of AND (w.subscription_id IS NULL OR w.subscription_id = s.id)
     ) AS unrated
     WHERE CAST(:only AS text) IS NULL OR id = :only
 """

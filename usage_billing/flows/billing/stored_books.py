@@ -29,6 +29,11 @@ from usage_billing.meters.queries import ActiveMeter, true_meters
 from usage_billing.meters.running import growing
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.openings import save_openings
+from usage_billing.wallets.coverage import allocations, covered_by
+from usage_billing.wallets.models import Wallet
+from usage_billing.wallets.service import save_covered
+
+_NOTHING = Decimal(0)
 
 
 @dataclass(slots=True)
@@ -37,13 +42,18 @@ class StoredBooks:
 
     Locks, in this order: the summaries to rate, their fees. One that is ``held_to`` a dry run charges of usage only
     the recordings that the dry run rated. ``folded`` is what was brought up to date before, meters among it.
+    ``wallets`` are those of the subscriptions' customers, and ``stale`` the summaries of which they pay for more or
+    less than billing has rated.
     """
 
     session: Session
     held_to: UUID | None = None
     folded: Mapping[str, ActiveMeter] = field(default_factory=dict)
+    wallets: Sequence[Wallet] = ()
+    stale: Sequence[int] = ()
     _charged: set[int] = field(default_factory=set)
     _rewound: dict[int, UnratedSummary] = field(default_factory=dict)
+    _covered: dict[int, Decimal] = field(default_factory=dict)
 
     def open(self, opening: Opening) -> None:
         """Store fees, empty summaries, and from when on billing is to look again."""
@@ -55,7 +65,7 @@ class StoredBooks:
 
     def unrated(self, ids: Collection[str], *, as_of: datetime, cut: Collection[str]) -> Sequence[UnratedSummary]:
         """Lock what is to be rated; a meter's summary says whose recordings it counts."""
-        found = lock_unrated(self.session, ids, as_of=as_of, cut=cut)
+        found = lock_unrated(self.session, ids, as_of=as_of, cut=cut, also=self.stale)
         meters = true_meters(self.folded)
         counted = [summary for summary in found if summary.usage_type_id in meters]
         sources = sources_of(self.session, [summary.id for summary in counted]) if counted else {}
@@ -96,6 +106,16 @@ class StoredBooks:
         """As folds have counted them."""
         return series_of(self.session, summaries)
 
+    def covered(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Decimal]:
+        """By the grants and the usage of this moment."""
+        if not self.wallets:
+            return {}
+        customers = {wallet.customer_id for wallet in self.wallets}
+        seen = {summary.id: summary.beyond_limit for summary in summaries}
+        paid = covered_by(allocations(self.session, customers, beyond=seen, wallets=self.wallets))
+        self._covered = {id: paid.get(id, _NOTHING) for id in seen}
+        return self._covered
+
     def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
         """As it is stored."""
         return history_of(self.session, summary_ids=summary_ids, fee_ids=fee_ids)
@@ -124,4 +144,5 @@ class StoredBooks:
             # What was recorded since they were brought up to date is still to be counted, and levels go on.
             ids = [summary.id for summary in summaries]
             reopen(self.session, {*lagging(self.session, ids), *growing(self.session, ids)})
+        save_covered(self.session, self._covered)
         settle_fees(self.session, fees)

@@ -14,6 +14,7 @@ from usage_billing.reports.verify.strays import stray_differences
 from usage_billing.reports.verify.summaries import summary_differences
 from usage_billing.reports.verify.taxes import tax_differences
 from usage_billing.reports.verify.terms import load_catalogue
+from usage_billing.reports.verify.wallets import wallet_differences
 
 # How many recordings, and how many summaries, one statement reads at most.
 _RECORDINGS, _SUMMARIES = 100_000, 2_000
@@ -61,6 +62,7 @@ def find_differences(
     yield from invoice_differences(session, subscription_id)
     yield from credit_differences(session, subscription_id)
     yield from tax_differences(session, subscription_id)
+    yield from wallet_differences(session, subscription_id)
 
 
 def count_books(session: Session, *, subscription_id: str | None = None) -> tuple[int, int]:

@@ -21,8 +21,9 @@ NOTHING = Decimal(0)
 
 _NEIGHBOURS = text("""
     SELECT s.id, s.subscription_id, s.usage_type_id, s.period_start, s.total, s.beyond_limit, s.beyond_events,
-        s.frozen, s.to_rate
+        s.frozen, s.to_rate, coalesce(c.covered, 0) AS covered
     FROM usage_summaries AS s
+    LEFT JOIN covered_summaries AS c ON c.summary_id = s.id
     JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[])) AS k (subscription_id, usage_type_id)
         USING (subscription_id, usage_type_id)
 """)
@@ -166,7 +167,7 @@ def _cell(session: Session, segment: Segment, quota: Any | None, row: Any) -> Ch
         price=price,
         method=segment.plan.proration,
         edges=segment.plan.prorates_edges,
-        quantity=NOTHING if row is None else row.beyond_limit,
+        quantity=NOTHING if row is None else row.beyond_limit - row.covered,
         recordings=0 if row is None else row.beyond_events,
         each=each,
     )

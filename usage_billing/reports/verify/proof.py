@@ -114,7 +114,7 @@ class Proof:
         for item, tally in self.items:
             yield from self.item(item, tally)
             ledger = ledgers.setdefault(item.cell, Ledger(stale))
-            yield from ledger.enter(item, billable=tally.beyond, due=due_of(item, tally))
+            yield from ledger.enter(item, billable=tally.beyond - item.covered, due=due_of(item, tally))
         try:
             owed = self._owed(follows)
         except UNREADABLE as error:
@@ -130,7 +130,7 @@ class Proof:
             ("item_events", "last recording", item.events, tally.recorded),
             ("item_events", "number taken back", item.voids, tally.taken_back),
             ("item_total", "total", item.total, tally.total),
-            ("item_billable", "quantity beyond the limit", item.billable, tally.beyond),
+            ("item_billable", "quantity beyond the limit", item.billable + item.covered, tally.beyond),
             ("item_billable", "number of recordings beyond", item.billable_events, tally.beyond_events),
         )
 
@@ -146,6 +146,9 @@ class Proof:
                 yield Difference(kind, subject, f"its {name} is {shown(stands)}, its usage gives {shown(should)}")
         if (None if item.events_hash is None else bytes(item.events_hash)) != self.hash_of(tally):
             yield Difference("item_hash", subject, "its fingerprint is not that of its recordings")
+        if not 0 <= item.covered <= tally.beyond:
+            message = f"{shown(item.covered)} units of it were paid for beforehand, {shown(tally.beyond)} lie beyond"
+            yield Difference("item_covered", subject, message)
         if item.price != item.quota_price:
             yield Difference("item_price", subject, "its price is not that of its quota")
         elif due_of(item, tally) is None and not (tally.each is not None and item.before_recordings):
@@ -169,7 +172,8 @@ class Proof:
             return NOTHING
         if follows is not None and follows.due is not None:
             return follows.due.amount
-        return due(summary.price, summary.beyond_limit, summary.beyond_events, currency=summary.currency)
+        billable = summary.beyond_limit - summary.covered
+        return due(summary.price, billable, summary.beyond_events, currency=summary.currency)
 
     def differs(self, kind: str, message: str) -> Difference:
         """A difference of the summary, which the message begins with."""
@@ -187,7 +191,7 @@ def due_of(item: Any, tally: Tally) -> Decimal | None:
         return NOTHING
     if tally.each is not None and item.before_recordings:
         return None
-    quantity, count = item.before_quantity + tally.beyond, item.before_recordings + tally.beyond_events
+    quantity, count = item.before_quantity + tally.beyond - item.covered, item.before_recordings + tally.beyond_events
     try:
         price = item.rated_price or item.quota_price
         come_to = due(price, quantity, count, currency=item.currency, each=tally.each or ())

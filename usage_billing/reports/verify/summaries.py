@@ -19,8 +19,10 @@ _FETCH = 5_000
 _SUMMARIES = text(
     """
     SELECT s.*, q.monthly_limit, q.price, p.currency, y.of, y.aggregation,
-        EXISTS (SELECT FROM quantity_definitions AS d WHERE d.usage_type_id = s.usage_type_id) AS makes
+        EXISTS (SELECT FROM quantity_definitions AS d WHERE d.usage_type_id = s.usage_type_id) AS makes,
+        coalesce(c.covered, 0) AS covered
     FROM usage_summaries AS s
+    LEFT JOIN covered_summaries AS c ON c.summary_id = s.id
     JOIN usage_types AS y ON y.id = s.usage_type_id
     JOIN subscriptions AS a ON a.id = s.subscription_id JOIN plans AS p ON p.id = a.plan_id
     LEFT JOIN usage_quotas AS q ON q.id = s.quota_id WHERE s.id = ANY(CAST(:ids AS bigint[])) ORDER BY s.id

@@ -1,0 +1,81 @@
+"""Wallets and grants on the wire."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from api.schemas.base import NOT_NULL, REQUIRED, Schema, ValueSchema
+from api.schemas.fields import (
+    Amount,
+    Choice,
+    CurrencyCode,
+    Flag,
+    Identifier,
+    Instant,
+    Key,
+    NewIdentifier,
+    Text,
+    Whole,
+)
+from api.schemas.paging import PageQuery
+from usage_billing.core.decimals import MAX_PRICE
+from usage_billing.core.limits import MAX_UNIT_NAME
+from usage_billing.flows.prepaid.manage_grants import MAX_PRIORITY, USUAL_PRIORITY, NewGrant
+from usage_billing.flows.prepaid.manage_wallets import NewWallet
+from usage_billing.wallets.models import GrantCategory
+
+_NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}
+
+
+class NewUnitSchema(Schema):
+    """What a wallet holds: units of usage types that are counted in them."""
+
+    unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
+    usage_types = ma.fields.List(Identifier(), required=True, error_messages=_NEEDED)
+
+
+class NewWalletSchema(ValueSchema):
+    """A wallet as it is made; without a subscription it is for all of the customer's."""
+
+    builds = NewWallet
+
+    id = NewIdentifier(required=True)
+    customer_id = Identifier(data_key="userId", required=True)
+    subscription_id = Identifier(allow_none=True, load_default=None)
+    unit = ma.fields.Nested(NewUnitSchema, required=True, error_messages=_NEEDED)
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """In the words of the domain."""
+        unit = data.pop("unit")
+        return {**data, **unit}
+
+
+class NewGrantSchema(ValueSchema):
+    """A grant as it is made; the ``idempotencyKey`` makes it once, for ever."""
+
+    builds = NewGrant
+
+    amount = Amount(positive=True, required=True)
+    idempotency_key = Key(required=True)
+    category = Choice(*GrantCategory, allow_none=True, load_default=None)
+    cost = Amount(maximum=MAX_PRICE, allow_none=True, load_default=None)
+    cost_currency = CurrencyCode(allow_none=True, load_default=None)
+    priority = Whole(maximum=MAX_PRIORITY, load_default=USUAL_PRIORITY)
+    usage_types = ma.fields.List(Identifier(), allow_none=True, load_default=None)
+    subscription_ids = ma.fields.List(Identifier(), allow_none=True, load_default=None)
+    effective_at = Instant(allow_none=True, load_default=None)
+    expires_at = Instant(allow_none=True, load_default=None)
+    covers_since = Instant(allow_none=True, load_default=None)
+
+
+class VoidGrantSchema(Schema):
+    """With ``used`` also what the grant pays for and is not posted is taken back."""
+
+    used = Flag(load_default=False)
+    body_optional = True
+
+
+class WalletsQuery(PageQuery):
+    """Which wallets."""
+
+    customer_id = Identifier(data_key="userId", load_default=None)

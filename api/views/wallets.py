@@ -1,0 +1,143 @@
+"""Wallets: what customers paid for beforehand, and what of it is left."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+
+from api.arguments import Blueprint
+from api.auth import caller, requires
+from api.json_provider import json_response
+from api.locations import makes
+from api.pagination import BY_NAME, BY_NUMBER, filters_of, listed
+from api.schemas.paging import PageQuery
+from api.schemas.wallets import NewGrantSchema, NewWalletSchema, VoidGrantSchema, WalletsQuery
+from api.state import state
+from api.transactions import writing
+from usage_billing.access.principal import ADMIN, USAGE_READ
+from usage_billing.core.errors import NotFound
+from usage_billing.db.session import read_only
+from usage_billing.flows.prepaid import manage_grants, manage_wallets
+from usage_billing.flows.prepaid.manage_grants import NewGrant
+from usage_billing.flows.prepaid.manage_wallets import NewWallet
+from usage_billing.reports.wallets import GrantView, WalletView, units_of, wallet_view
+from usage_billing.wallets.models import Transfer, Wallet
+from usage_billing.wallets.queries import get_grant, get_wallet, transfers_of, wallets_where
+from usage_billing.wire.noun import page_of, show
+from usage_billing.wire.wallet import GRANT, TRANSFER, WALLET, WALLET_BALANCE
+
+blp = Blueprint("wallets", __name__, url_prefix="/api", description="What is paid for beforehand.")
+
+
+@blp.route("/wallets", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(NewWalletSchema)
+@blp.response(201, WALLET)
+@makes("/api/wallets")
+def create_wallet(new: NewWallet) -> dict[str, object]:
+    """Make a wallet for units of usage types; for each subscription and type one wallet pays."""
+    with writing() as session:
+        made = manage_wallets.create_wallet(session, new, actor=caller().actor, now=state().clock())
+        (shown,) = units_of(session, [made])
+    return shown
+
+
+@blp.route("/wallets", methods=["GET"])
+@requires(USAGE_READ, users=True)
+@blp.arguments(WalletsQuery, location="query")
+@blp.response(200, page_of(WALLET))
+def list_wallets(query: dict[str, Any]) -> dict[str, Any]:
+    """List wallets by id, without their balances. A user sees its own."""
+    if query["customer_id"] is not None and not caller().may_see(query["customer_id"]):
+        return {"data": [], "next_cursor": None}
+    query["customer_id"] = query["customer_id"] or caller().customer_id
+    with read_only(state().engine) as session:
+        return listed(
+            session,
+            wallets_where(**filters_of(query)),
+            query,
+            noun=WALLET,
+            by=[Wallet.id],
+            kind=BY_NAME,
+            viewed=lambda rows: units_of(session, rows),
+        )
+
+
+@blp.route("/wallets/<identifier:wallet_id>", methods=["GET"])
+@requires(USAGE_READ, users=True)
+@blp.response(200, WALLET_BALANCE)
+def show_wallet(wallet_id: str) -> WalletView:
+    """Show a wallet and its balance, which counts all that is in the books. A user sees its own."""
+    with read_only(state().engine) as session:
+        return _seen(wallet_view(session, wallet_id, now=state().clock()))
+
+
+@blp.route("/wallets/<identifier:wallet_id>/entries", methods=["GET"])
+@requires(USAGE_READ, users=True)
+@blp.arguments(PageQuery, location="query")
+@blp.response(200, page_of(TRANSFER))
+def list_entries(query: dict[str, Any], wallet_id: str) -> dict[str, Any]:
+    """List what moved in a wallet, the newest first; what is not posted yet is in the balance alone."""
+    with read_only(state().engine) as session:
+        _check_seen(get_wallet(session, wallet_id))
+        return listed(
+            session,
+            transfers_of(wallet_id),
+            query,
+            noun=TRANSFER,
+            by=[Transfer.id],
+            kind=BY_NUMBER,
+            newest_first=True,
+        )
+
+
+@blp.route("/wallets/<identifier:wallet_id>/grants", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(NewGrantSchema)
+@blp.response(201, GRANT)
+@blp.alt_response(200, noun=GRANT, description="The key has made it before; nothing changed.", success=True)
+@makes("/api/grants")
+def make_grant(new: NewGrant, wallet_id: str) -> Response:
+    """Put an amount into a wallet, from when until when, for what, and at what cost."""
+    now, grace = state().clock(), timedelta(seconds=state().settings.grace_seconds)
+    with writing() as session:
+        grant, is_new = manage_grants.make_grant(session, wallet_id, new, actor=caller().actor, now=now, grace=grace)
+        shown = show(GRANT, _view_of(wallet_view(session, wallet_id, now=now), grant.id))
+    return json_response(shown, status=201 if is_new else 200)
+
+
+@blp.route("/grants/<uuid:grant_id>", methods=["GET"])
+@requires(USAGE_READ, users=True)
+@blp.response(200, GRANT)
+def show_grant(grant_id: UUID) -> GrantView:
+    """Show a grant and what became of it. A user sees its own."""
+    with read_only(state().engine) as session:
+        wallet_id = get_grant(session, grant_id).wallet_id
+        return _view_of(_seen(wallet_view(session, wallet_id, now=state().clock())), grant_id)
+
+
+@blp.route("/grants/<uuid:grant_id>/void", methods=["POST"])
+@requires(ADMIN)
+@blp.arguments(VoidGrantSchema)
+@blp.response(200, GRANT)
+def void_grant(asked: dict[str, Any], grant_id: UUID) -> GrantView:
+    """Take back what is left of a grant that was a mistake; with `used` also what it pays for and is not posted."""
+    now = state().clock()
+    with writing() as session:
+        grant = manage_grants.void_grant(session, grant_id, used=asked["used"], actor=caller().actor, now=now)
+        return _view_of(wallet_view(session, grant.wallet_id, now=now), grant_id)
+
+
+def _seen(view: WalletView) -> WalletView:
+    _check_seen(view.wallet)
+    return view
+
+
+def _check_seen(wallet: Wallet) -> None:
+    if not caller().may_see(wallet.customer_id):
+        raise NotFound(f"there is no wallet {wallet.id}")
+
+
+def _view_of(view: WalletView, grant_id: UUID) -> GrantView:
+    return next(one for one in view.grants if one.grant.id == grant_id)

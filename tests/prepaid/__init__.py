@@ -1,0 +1,1 @@
+"""Wallets, from the grant to the ledger."""

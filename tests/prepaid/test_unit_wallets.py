@@ -1,0 +1,135 @@
+"""Unit wallets end to end: what grants pay for, on reads, drafts and final invoices."""
+
+from datetime import timedelta
+
+from tests.prepaid.conftest import JULY, JUNE, House
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+def test_a_grant_lowers_what_is_charged_and_is_posted_with_the_invoice(house: House) -> None:
+    house.use(25, at=JUNE + DAY)
+    assert house.wallet() == {}
+    house.grant(8, cost="12.00")
+    assert house.wallet() == {"granted": "8", "provisional": "8"}
+    upcoming = house.ok("GET", "/api/subscriptions/s/upcoming-invoice")
+    assert (upcoming["total"], upcoming["items"][0]["covered"]) == ("14.00", "8")
+    house.bill(JULY + HOUR / 2)
+    assert house.invoices() == [("draft", "14.00", [("7", "8", "14.00")])]
+    house.verified()
+    house.bill(JULY + 2 * HOUR)
+    assert house.invoices() == [("finalized", "14.00", [("7", "8", "14.00")])]
+    assert house.wallet() == {"granted": "8", "posted": "8"}
+    kinds = [(one["kind"], one["amount"]) for one in house.ok("GET", "/api/wallets/w/entries")["data"]]
+    assert kinds == [("used", "8"), ("sold", "8")]
+    house.verified()
+
+
+def test_what_is_covered_whole_makes_no_invoice_and_is_posted_all_the_same(house: House) -> None:
+    house.grant(20)
+    house.use(25, at=JUNE + DAY)
+    house.bill(JULY + 2 * HOUR)
+    assert house.invoices() == []
+    assert house.wallet() == {"granted": "20", "posted": "15", "left": "5"}
+    house.verified()
+    house.bill(JULY + 3 * HOUR)
+    assert house.wallet() == {"granted": "20", "posted": "15", "left": "5"}
+
+
+def test_a_recording_taken_back_leaves_the_grant_as_if_it_had_never_been(house: House) -> None:
+    house.grant(20)
+    kept, mistake = house.use(15, at=JUNE + DAY), house.use(9, at=JUNE + DAY)
+    assert kept
+    assert house.wallet() == {"granted": "20", "provisional": "14", "left": "6"}
+    house.ok("POST", f"/api/usage/records/{mistake}/void", {"reason": "twice"})
+    assert house.wallet() == {"granted": "20", "provisional": "5", "left": "15"}
+
+
+def test_what_was_posted_goes_back_when_the_usage_is_taken_back_later(house: House) -> None:
+    house.grant(12, cost="10.00")
+    house.use(12, at=JUNE + DAY)
+    mistake = house.use(20, at=JUNE + DAY)
+    house.bill(JULY + 2 * HOUR)
+    assert house.invoices() == [("finalized", "20.00", [("10", "12", "20.00")])]
+    house.ok("POST", f"/api/usage/records/{mistake}/void", {"reason": "twice"})
+    assert house.wallet() == {"granted": "12", "posted": "12", "provisional": "-10", "left": "10"}
+    house.clock.now = JULY + 2 * DAY
+    house.use(11, at=JULY + DAY)
+    house.bill(JULY + 3 * DAY)
+    house.bill(JULY + timedelta(days=31, hours=2))
+    assert [line for _, _, lines in house.invoices()[1:] for line in lines] == [
+        ("0", "2", "-20.00"),
+        ("0", "1", "0.00"),
+    ]
+    assert house.wallet() == {"granted": "12", "posted": "3", "left": "9"}
+    house.verified()
+
+
+def test_a_void_invoice_makes_its_draws_provisional_again(house: House) -> None:
+    house.grant(5)
+    house.use(17, at=JUNE + DAY)
+    house.bill(JULY + 2 * HOUR)
+    (invoice,) = house.ok("GET", "/api/invoices?subscriptionId=s")["data"]
+    house.ok("POST", f"/api/invoices/{invoice['id']}/void")
+    assert house.wallet() == {"granted": "5", "provisional": "5"}
+    house.verified()
+    house.bill(JULY + 3 * HOUR)
+    assert house.invoices()[-1] == ("finalized", "4.00", [("2", "5", "4.00")])
+    assert house.wallet() == {"granted": "5", "posted": "5"}
+    house.verified()
+
+
+def test_a_grant_pays_for_what_occurred_while_it_held(house: House) -> None:
+    """It begins and ends within the month, so the month is divided there."""
+    begins, ends = JUNE + 10 * DAY, JUNE + 20 * DAY
+    house.grant(100, effectiveAt=begins.isoformat(), expiresAt=ends.isoformat())
+    house.clock.now = JUNE + 25 * DAY
+    for day, quantity in ((1, 12), (12, 7), (22, 30)):
+        house.use(quantity, at=JUNE + day * DAY)
+    assert house.wallet()["provisional"] == "7"
+    house.use(4, at=ends - HOUR)  # late, but in time
+    assert house.wallet()["provisional"] == "11"
+    assert house.close() == 1
+    assert house.wallet() == {"granted": "100", "posted": "11", "expired": "89"}
+    house.bill(JULY + 2 * HOUR)
+    assert house.invoices() == [("finalized", "64.00", [("32", "11", "64.00")])]
+    house.verified()
+
+
+def test_a_grant_reaches_back_as_an_adjustment_on_the_next_invoice(house: House) -> None:
+    house.use(25, at=JUNE + DAY)
+    house.bill(JULY + 2 * HOUR)
+    house.clock.now = JULY + DAY
+    house.grant(9, effectiveAt=(JULY + DAY).isoformat(), coversSince=JUNE.isoformat())
+    assert house.wallet() == {"granted": "9", "provisional": "9"}
+    house.bill(JULY + 2 * DAY)
+    house.use(11, at=JULY + 2 * DAY)
+    house.bill(JULY + 31 * DAY + 2 * HOUR)
+    lines = [line for _, _, items in house.invoices()[1:] for line in items]
+    assert lines == [("7", "8", "-16.00"), ("0", "1", "0.00")]  # what it holds for comes first
+    assert house.wallet() == {"granted": "9", "posted": "9"}
+    house.verified()
+
+
+def test_two_subscriptions_share_a_wallet_in_the_order_of_windows(house: House) -> None:
+    house.grant(10)
+    house.use(16, at=JUNE + DAY, subscription="t")
+    house.use(18, at=JUNE + DAY)
+    house.bill(JULY + 2 * HOUR)
+    assert house.invoices("s") == []
+    assert house.invoices("t") == [("finalized", "8.00", [("4", "2", "8.00")])]
+    assert house.wallet() == {"granted": "10", "posted": "10"}
+    house.verified()
+
+
+def test_other_usage_that_moves_what_is_covered_is_charged_by_the_next_run(house: House) -> None:
+    """The draft of t rests on units that s needs by then; nothing of t itself has changed."""
+    house.grant(10)
+    house.use(16, at=JUNE + DAY, subscription="t")
+    house.use(14, at=JUNE + DAY)
+    house.bill(JUNE + 12 * DAY)
+    assert house.invoices("t") == []  # on its draft nothing has an amount
+    house.use(5, at=JUNE + 2 * DAY)
+    house.bill(JULY + 2 * HOUR)
+    assert house.invoices("t") == [("finalized", "10.00", [("5", "1", "10.00")])]
+    house.verified()

@@ -1,0 +1,1 @@
+"""Wallets: making them, granting, which grant pays for what, posting that, and closing grants."""

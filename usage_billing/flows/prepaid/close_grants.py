@@ -1,0 +1,42 @@
+"""Closes grants that are over: what they paid for is posted, and the rest of them expires."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from usage_billing.core import crash
+from usage_billing.core.decimals import EXACT
+from usage_billing.flows.prepaid.post_draws import post_grant
+from usage_billing.prepaid.ledger import TransferKind
+from usage_billing.wallets.coverage import allocations
+from usage_billing.wallets.models import Grant, GrantStatus
+from usage_billing.wallets.service import lock_wallet, move
+
+
+def wallets_to_close(session: Session, *, now: datetime, limit: int = 1000) -> list[str]:
+    """The wallets that have a grant to be closed, by id."""
+    statement = select(Grant.wallet_id).where(Grant.status == GrantStatus.ACTIVE, Grant.closes_at <= now)
+    return list(session.scalars(statement.distinct().order_by(Grant.wallet_id).limit(limit)))
+
+
+def close_grants(session: Session, wallet_id: str, *, now: datetime) -> int:
+    """Close the grants of one wallet that are over; returns how many. The ledger has each movement."""
+    wallet = lock_wallet(session, wallet_id)
+    if wallet is None:
+        return 0
+    (book,) = allocations(session, [wallet.customer_id], wallets=[wallet])
+    over = [
+        grant
+        for grant in book.grants
+        if grant.status == GrantStatus.ACTIVE and grant.closes_at is not None and grant.closes_at <= now
+    ]
+    for grant in over:
+        post_grant(session, book, grant)
+        crash.point("prepaid.closing")
+        rest = EXACT.subtract(grant.amount, grant.out)
+        if rest:
+            move(session, grant, TransferKind.EXPIRED, rest)
+        grant.status = GrantStatus.CLOSED
+        session.flush()
+    return len(over)

@@ -1,0 +1,240 @@
+"""Grants: an amount put into a wallet, once for each key, and taken back where that was a mistake."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from usage_billing.audit.service import note
+from usage_billing.core.decimals import EXACT, MAX_QUANTITY, plain
+from usage_billing.core.errors import Conflict, InvalidInput, NotFound
+from usage_billing.core.identifiers import new_id
+from usage_billing.core.money import round_to_minor_unit
+from usage_billing.prepaid.ledger import TransferKind
+from usage_billing.rating.currency import is_currency, minor_unit
+from usage_billing.wallets.coverage import allocations, provisional_of
+from usage_billing.wallets.models import Grant, GrantCategory, GrantStatus, Wallet
+from usage_billing.wallets.queries import get_grant, get_wallet, scopes_of
+from usage_billing.wallets.service import add_grant, lock_wallet, move
+
+USUAL_PRIORITY, MAX_PRIORITY = 50, 100
+_NOTHING = Decimal(0)
+_CURRENCIES = text("""
+    SELECT DISTINCT p.currency
+    FROM subscriptions AS s
+    JOIN plans AS p ON p.id = s.plan_id
+    WHERE s.customer_id = :customer
+""")
+# A posted window must stay in one piece: from where it begins to the next cut of its wallet.
+_CUTS_POSTED = text("""
+    SELECT u.usage_type_id, d.window_start
+    FROM wallet_draws AS d
+    JOIN usage_summaries AS u ON u.id = d.summary_id
+    WHERE d.wallet_id = :wallet AND d.window_start < :cut AND u.period_end > :cut
+        AND NOT EXISTS (
+            SELECT
+            FROM wallet_grants AS g
+            CROSS JOIN unnest(ARRAY[g.effective_at, g.expires_at, g.covers_since]) AS c (cut)
+            WHERE g.wallet_id = d.wallet_id AND g.id <> :grant AND c.cut > d.window_start AND c.cut <= :cut
+        )
+    ORDER BY d.window_start, u.usage_type_id
+    LIMIT 1
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewGrant:
+    """A grant to be made: ``amount`` units, from ``effective_at`` (None: now) to before ``expires_at`` (None: ever).
+
+    ``cost`` is in ``cost_currency``, or else in the one currency of the customer's plans. The ``category`` is
+    ``purchased`` with a cost, and ``promotional`` without one, unless it is ``adjustment``.
+    """
+
+    amount: Decimal
+    idempotency_key: str
+    category: str | None = None
+    cost: Decimal | None = None
+    cost_currency: str | None = None
+    priority: int = USUAL_PRIORITY
+    usage_types: Sequence[str] | None = None
+    subscription_ids: Sequence[str] | None = None
+    effective_at: datetime | None = None
+    expires_at: datetime | None = None
+    covers_since: datetime | None = None
+
+
+def make_grant(
+    session: Session, wallet_id: str, new: NewGrant, *, actor: str, now: datetime, grace: timedelta
+) -> tuple[Grant, bool]:
+    """Store ``new``; returns the grant, and False when its key has made it before.
+
+    Raises NotFound; InvalidInput; Conflict with the code ``conflicting_grant`` when the key has made another one, and
+    with ``cuts_posted`` where it would divide usage of which what was paid for is final.
+    """
+    wallet = _locked(session, wallet_id)
+    made = _grant_of(session, wallet, new, now=now, grace=grace)
+    added = add_grant(session, made)
+    if added is None:
+        there = session.scalars(select(Grant).where(Grant.wallet_id == wallet_id, Grant.key == made["key"])).one()
+        if not _is_same(there, new, made):
+            raise Conflict("the key has made another grant of this wallet", code="conflicting_grant")
+        return there, False
+    _check_cuts(session, added)
+    kind = TransferKind.SOLD if added.category == GrantCategory.PURCHASED else TransferKind.GIVEN
+    move(session, added, kind, added.amount)
+    note(
+        session,
+        actor=actor,
+        action="wallet.granted",
+        subject=f"wallet:{wallet_id}",
+        at=now,
+        grant=str(added.id),
+        amount=plain(added.amount),
+        category=added.category,
+    )
+    session.flush()
+    return added, True
+
+
+def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now: datetime) -> Grant:
+    """Take back what is left of a grant; with ``used`` also what it pays for and is not posted.
+
+    Raises NotFound; Conflict with ``already_void``, ``grant_closed``, or ``grant_used`` when a part of it is posted.
+    """
+    wallet = _locked(session, get_grant(session, grant_id).wallet_id)
+    grant = get_grant(session, grant_id)
+    if grant.status == GrantStatus.VOID:
+        raise Conflict("the grant is void already", code="already_void")
+    if grant.status == GrantStatus.CLOSED or (grant.closes_at is not None and grant.closes_at <= now):
+        raise Conflict("the grant is closed: what it did not pay for has expired", code="grant_closed")
+    if grant.posted:
+        raise Conflict("a part of the grant paid for what is final", code="grant_used")
+    left = EXACT.subtract(grant.amount, grant.out)
+    if not used:
+        (book,) = allocations(session, [wallet.customer_id], wallets=[wallet])
+        left = EXACT.subtract(left, provisional_of(book, grant))
+    if left:
+        move(session, grant, TransferKind.TAKEN_BACK, left)
+    if grant.out == grant.amount:
+        grant.status = GrantStatus.VOID
+    note(
+        session,
+        actor=actor,
+        action="wallet.grant_voided",
+        subject=f"wallet:{wallet.id}",
+        at=now,
+        grant=str(grant.id),
+        amount=plain(left),
+    )
+    session.flush()
+    return grant
+
+
+def _locked(session: Session, wallet_id: str) -> Wallet:
+    get_wallet(session, wallet_id)
+    wallet = lock_wallet(session, wallet_id)
+    if wallet is None:
+        raise NotFound(f"there is no wallet {wallet_id}")
+    return wallet
+
+
+def _grant_of(session: Session, wallet: Wallet, new: NewGrant, *, now: datetime, grace: timedelta) -> dict[str, object]:
+    """The row of a grant; raises InvalidInput."""
+    if not 0 < new.amount <= MAX_QUANTITY:
+        raise InvalidInput.field("/amount", f"must be more than 0 and at most {MAX_QUANTITY:f}", code="out_of_range")
+    if not 0 <= new.priority <= MAX_PRIORITY:
+        raise InvalidInput.field("/priority", f"must be from 0 to {MAX_PRIORITY}", code="out_of_range")
+    effective = new.effective_at or now
+    if new.expires_at is not None and new.expires_at <= effective:
+        raise InvalidInput.field("/expiresAt", "must be after the grant takes effect", code="out_of_range")
+    if new.covers_since is not None and new.covers_since > effective:
+        raise InvalidInput.field("/coversSince", "must not be after the grant takes effect", code="out_of_range")
+    _check_scope(session, wallet, new)
+    cost, currency, category = _cost_of(session, wallet, new)
+    return {
+        "id": new_id(),
+        "wallet_id": wallet.id,
+        "key": new.idempotency_key,
+        "category": category,
+        "priority": new.priority,
+        "usage_types": None if new.usage_types is None else sorted(new.usage_types),
+        "subscription_ids": None if new.subscription_ids is None else sorted(new.subscription_ids),
+        "amount": new.amount,
+        "effective_at": effective,
+        "expires_at": new.expires_at,
+        "covers_since": new.covers_since,
+        # One that is made after its own expiry pays for what occurred while it held, until then.
+        "closes_at": None if new.expires_at is None else max(new.expires_at, now) + grace,
+        "cost": cost,
+        "cost_currency": currency,
+    }
+
+
+def _check_scope(session: Session, wallet: Wallet, new: NewGrant) -> None:
+    known = {scope.usage_type_id for scope in scopes_of(session, [wallet.id])}
+    for index, name in enumerate(new.usage_types or ()):
+        if name not in known:
+            raise InvalidInput.field(f"/usageTypes/{index}", "is none of the wallet's", code="unknown_usage_type")
+    owned = set(
+        session.scalars(text("SELECT id FROM subscriptions WHERE customer_id = :id"), {"id": wallet.customer_id})
+    )
+    if wallet.subscription_id is not None:
+        owned &= {wallet.subscription_id}
+    for index, name in enumerate(new.subscription_ids or ()):
+        if name not in owned:
+            message = "is no subscription that the wallet pays for"
+            raise InvalidInput.field(f"/subscriptionIds/{index}", message, code="unknown_subscription")
+    for pointer, names in (("/usageTypes", new.usage_types), ("/subscriptionIds", new.subscription_ids)):
+        if names is not None and not names:
+            raise InvalidInput.field(pointer, "must name at least one, or be left out", code="out_of_range")
+
+
+def _cost_of(session: Session, wallet: Wallet, new: NewGrant) -> tuple[Decimal, str | None, str]:
+    """What a grant cost, in which currency, and its category."""
+    cost = new.cost or _NOTHING
+    usual = GrantCategory.PURCHASED if cost else GrantCategory.PROMOTIONAL
+    category = new.category or usual
+    if category not in (usual, GrantCategory.ADJUSTMENT) or (cost and category == GrantCategory.ADJUSTMENT):
+        message = "is purchased with a cost, and promotional or adjustment without one"
+        raise InvalidInput.field("/category", message, code="contradiction")
+    if not cost:
+        if new.cost_currency is not None:
+            raise InvalidInput.field("/costCurrency", "needs a cost", code="contradiction")
+        return _NOTHING, None, category
+    currency = new.cost_currency
+    if currency is None:
+        found = list(session.scalars(_CURRENCIES, {"customer": wallet.customer_id}))
+        if len(found) != 1:
+            message = "is required where the customer's plans have not just one currency"
+            raise InvalidInput.field("/costCurrency", message, code="required")
+        currency = str(found[0])
+    if not is_currency(currency):
+        message = "must be an ISO 4217 currency code such as USD"
+        raise InvalidInput.field("/costCurrency", message, code="unknown_currency")
+    if round_to_minor_unit(cost, minor_unit(currency)) != cost:
+        message = f"must have at most {minor_unit(currency)} decimal places in {currency}"
+        raise InvalidInput.field("/cost", message, code="not_a_decimal")
+    return cost, currency, category
+
+
+def _is_same(there: Grant, new: NewGrant, made: dict[str, object]) -> bool:
+    """Whether a key asks for the grant that it made; without ``effective_at`` it was the moment of the first."""
+    known = {"id", "closes_at", *(() if new.effective_at is not None else ("effective_at",))}
+    return all(getattr(there, name) == value for name, value in made.items() if name not in known)
+
+
+def _check_cuts(session: Session, grant: Grant) -> None:
+    for cut in (grant.covers_since, grant.effective_at, grant.expires_at):
+        if cut is None:
+            continue
+        asked = {"wallet": grant.wallet_id, "grant": grant.id, "cut": cut}
+        row = session.execute(_CUTS_POSTED, asked).first()
+        if row is not None:
+            raise Conflict(
+                f"what was paid for of {row.usage_type_id} around {cut:%Y-%m-%dT%H:%MZ} is final and is not divided",
+                code="cuts_posted",
+            )

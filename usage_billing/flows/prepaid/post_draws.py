@@ -1,0 +1,63 @@
+"""Posts what grants paid for: transfers that say so, and the sums of it on draws and grants. Wallets are locked."""
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.prepaid.burn_down import DrawKey
+from usage_billing.prepaid.ledger import TransferKind
+from usage_billing.wallets.coverage import Allocation
+from usage_billing.wallets.models import Grant, GrantStatus
+from usage_billing.wallets.service import move, set_draw
+
+_NOTHING = Decimal(0)
+
+
+def post_summaries(session: Session, found: Sequence[Allocation], invoices: Mapping[int, UUID | None]) -> None:
+    """Post every draw of these summaries; ``invoices`` has the invoice of each that becomes final, or None."""
+    for book in found:
+        grants = {grant.id: grant for grant in book.grants}
+        for key, change in list(book.changes()):
+            id = key.need.summary_id
+            if id in invoices:
+                _post(session, book, grants[key.grant_id], key, change, invoice_id=invoices[id])
+    session.flush()
+
+
+def post_grant(session: Session, book: Allocation, grant: Grant) -> None:
+    """Post every draw of one grant."""
+    for key, change in list(book.changes()):
+        if key.grant_id == grant.id:
+            _post(session, book, grant, key, change, invoice_id=None)
+    session.flush()
+
+
+def unpost_summaries(
+    session: Session, found: Sequence[Allocation], summary_ids: Collection[int], *, invoice_id: UUID
+) -> None:
+    """Make what was posted of these summaries provisional again, but for grants that are closed."""
+    for book in found:
+        for grant in book.grants:
+            if grant.status != GrantStatus.ACTIVE:
+                continue
+            for key, posted in list(book.posted.items()):
+                if key.grant_id == grant.id and key.need.summary_id in summary_ids:
+                    _post(session, book, grant, key, -posted, invoice_id=invoice_id)
+    session.flush()
+
+
+def _post(
+    session: Session, book: Allocation, grant: Grant, key: DrawKey, change: Decimal, *, invoice_id: UUID | None
+) -> None:
+    drawn = book.drawn(key.need)
+    kind = TransferKind.USED if change > 0 else TransferKind.RETURNED
+    move(session, grant, kind, abs(change), drawn=drawn, invoice_id=invoice_id)
+    if change < 0 and grant.status == GrantStatus.CLOSED:
+        # What comes back to a closed grant expires at once.
+        move(session, grant, TransferKind.EXPIRED, -change)
+    posted = EXACT.add(book.posted.get(key, _NOTHING), change)
+    set_draw(session, grant, drawn, posted)
+    book.posted[key] = posted

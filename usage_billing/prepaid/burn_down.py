@@ -1,0 +1,159 @@
+"""Which grant of a wallet pays for what: a pure function of needs, grants and what is posted. Pure.
+
+Draws follow from usage, grants and what is closed, never from when a reader looked. What is posted stays while the
+need is that large; where it is not, it goes back, the grant first that comes last in the burn order. The other needs
+take, in the order of their windows, from the grants that hold then, and what is left of them from grants that reach
+back.
+
+Source: docs/prepaid.md, "Which grant pays".
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+from uuid import UUID
+
+from usage_billing.core.decimals import EXACT, sum_of
+
+_NOTHING = Decimal(0)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class NeedKey(NamedTuple):
+    """A summary, and where the window of it begins whose usage wants to be paid for."""
+
+    summary_id: int
+    window_start: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What lies beyond the allowance in a window of a summary, in units."""
+
+    key: NeedKey
+    subscription_id: str
+    usage_type_id: str
+    quantity: Decimal
+
+    @property
+    def order(self) -> tuple[datetime, str, str, int]:
+        """Needs take in this order."""
+        return self.key.window_start, self.subscription_id, self.usage_type_id, self.key.summary_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawable:
+    """A grant as needs see it: ``amount`` units, for ``usage_types`` and ``subscriptions`` (None: for all).
+
+    It pays for windows that begin from ``effective_at`` to before ``expires_at`` (None: never); after all others it
+    pays for those from ``covers_since`` on. One that is not ``is_open`` keeps what is posted and pays for nothing else.
+    ``unit_cost`` is what one unit of it cost.
+    """
+
+    id: UUID
+    amount: Decimal
+    priority: int
+    effective_at: datetime
+    expires_at: datetime | None = None
+    covers_since: datetime | None = None
+    usage_types: frozenset[str] | None = None
+    subscriptions: frozenset[str] | None = None
+    unit_cost: Fraction = Fraction(0)
+    is_open: bool = True
+
+    @property
+    def burn_order(self) -> tuple[int, int, datetime, Fraction, datetime, UUID]:
+        """Priority, narrower scope, earlier expiry (never last), lower cost of a unit, earlier start, id."""
+        narrow = (self.usage_types is not None) + (self.subscriptions is not None)
+        expiry = self.expires_at or _NEVER
+        return self.priority, -narrow, expiry, self.unit_cost, self.effective_at, self.id
+
+    def fits(self, need: Need) -> bool:
+        """Whether it is for usage of that kind, whenever it was."""
+        return (self.usage_types is None or need.usage_type_id in self.usage_types) and (
+            self.subscriptions is None or need.subscription_id in self.subscriptions
+        )
+
+    def holds_at(self, instant: datetime) -> bool:
+        """Whether it pays for a window that begins then."""
+        return self.effective_at <= instant and self._before_expiry(instant)
+
+    def reaches_back_to(self, instant: datetime) -> bool:
+        """Whether it pays for a window that begins then, once all needs have taken from what holds."""
+        return self.covers_since is not None and self.covers_since <= instant and self._before_expiry(instant)
+
+    def _before_expiry(self, instant: datetime) -> bool:
+        return self.expires_at is None or instant < self.expires_at
+
+
+class DrawKey(NamedTuple):
+    """A need and the grant that pays for a part of it."""
+
+    need: NeedKey
+    grant_id: UUID
+
+
+Draws = dict[DrawKey, Decimal]
+"""How many units each grant pays of each need, above 0."""
+
+
+def allocate(needs: Iterable[Need], grants: Iterable[Drawable], posted: Mapping[DrawKey, Decimal]) -> Draws:
+    """Every draw, posted or not. What of ``posted`` is missing in it goes back; what is more in it is provisional.
+
+    ``grants`` has every grant of ``posted``.
+    """
+    ordered = sorted(grants, key=lambda grant: grant.burn_order)
+    in_turn = sorted(needs, key=lambda need: need.order)
+    draws = _kept({need.key: need.quantity for need in in_turn}, ordered, posted)
+    taken = dict.fromkeys((grant.id for grant in ordered), _NOTHING)
+    open_needs = {need.key: need.quantity for need in in_turn}
+    for key, quantity in draws.items():
+        taken[key.grant_id] = EXACT.add(taken[key.grant_id], quantity)
+        open_needs[key.need] = EXACT.subtract(open_needs[key.need], quantity)
+    free = {grant.id: EXACT.subtract(grant.amount, taken[grant.id]) for grant in ordered if grant.is_open}
+    for may_pay in (Drawable.holds_at, Drawable.reaches_back_to):
+        for need in in_turn:
+            for grant in ordered:
+                if not open_needs[need.key]:
+                    break
+                if free.get(grant.id, _NOTHING) <= 0 or not grant.fits(need):
+                    continue
+                if not may_pay(grant, need.key.window_start):
+                    continue
+                quantity = min(free[grant.id], open_needs[need.key])
+                free[grant.id] = EXACT.subtract(free[grant.id], quantity)
+                open_needs[need.key] = EXACT.subtract(open_needs[need.key], quantity)
+                key = DrawKey(need.key, grant.id)
+                draws[key] = EXACT.add(draws.get(key, _NOTHING), quantity)
+    return draws
+
+
+def _kept(
+    quantities: Mapping[NeedKey, Decimal], ordered: Sequence[Drawable], posted: Mapping[DrawKey, Decimal]
+) -> Draws:
+    """What of ``posted`` stays: of each need as much as it still wants, first in the burn order first."""
+    kept: Draws = {}
+    left = dict(quantities)
+    for grant in ordered:
+        for key in sorted(key for key in posted if key.grant_id == grant.id):
+            stays = min(posted[key], left.get(key.need, _NOTHING))
+            if stays > 0:
+                kept[key] = stays
+                left[key.need] = EXACT.subtract(left[key.need], stays)
+    return kept
+
+
+def windows_of(start: datetime, end: datetime, cuts: Iterable[datetime]) -> list[datetime]:
+    """Where each window of a summary from ``start`` to ``end`` begins, given all the cuts of its wallet."""
+    return [start, *sorted({cut for cut in cuts if start < cut < end})]
+
+
+def covered_of(draws: Mapping[DrawKey, Decimal]) -> dict[int, Decimal]:
+    """How many units of each summary are paid for, by summary id."""
+    found: dict[int, list[Decimal]] = {}
+    for key, quantity in draws.items():
+        found.setdefault(key.need.summary_id, []).append(quantity)
+    return {id: sum_of(parts) for id, parts in found.items()}

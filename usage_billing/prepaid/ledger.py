@@ -1,0 +1,59 @@
+"""The ledger of wallets: what moves from which account to which, and what of a grant's cost moves with it. Pure.
+
+A transfer has a debit, a credit and one positive amount, so it cannot be out of balance. The parts of a grant's cost
+are differences of one running, rounded sum: whatever goes out and comes back, they add up to the cost.
+
+Source: docs/prepaid.md, "The ledger".
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.core.proration import rounded
+
+
+class Account(StrEnum):
+    """The accounts of a wallet; ``grant`` has a balance for each grant."""
+
+    SOLD = "sold"
+    GIVEN = "given"
+    GRANT = "grant"
+    USED = "used"
+    EXPIRED = "expired"
+    TAKEN_BACK = "taken_back"
+
+
+class TransferKind(StrEnum):
+    """Why an amount moves."""
+
+    SOLD = "sold"
+    GIVEN = "given"
+    USED = "used"
+    RETURNED = "returned"
+    EXPIRED = "expired"
+    TAKEN_BACK = "taken_back"
+
+
+ACCOUNTS: dict[TransferKind, tuple[Account, Account]] = {
+    TransferKind.SOLD: (Account.GRANT, Account.SOLD),
+    TransferKind.GIVEN: (Account.GRANT, Account.GIVEN),
+    TransferKind.USED: (Account.USED, Account.GRANT),
+    TransferKind.RETURNED: (Account.GRANT, Account.USED),
+    TransferKind.EXPIRED: (Account.EXPIRED, Account.GRANT),
+    TransferKind.TAKEN_BACK: (Account.TAKEN_BACK, Account.GRANT),
+}
+"""(debit, credit) of each kind."""
+
+
+def cost_moved(cost: Decimal, amount: Decimal, *, before: Decimal, after: Decimal, places: int) -> Decimal:
+    """What of ``cost`` moves when ``after`` instead of ``before`` of a grant's ``amount`` are out of it, from 0.
+
+    10.00 for 3 units: 3.33, 3.34, 3.33.
+    """
+    return abs(EXACT.subtract(_cost_of(cost, amount, after, places), _cost_of(cost, amount, before, places)))
+
+
+def _cost_of(cost: Decimal, amount: Decimal, out: Decimal, places: int) -> Decimal:
+    return rounded(Fraction(cost) * Fraction(out) / Fraction(amount), places)

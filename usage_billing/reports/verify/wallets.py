@@ -1,0 +1,118 @@
+"""Wallets: grants and draws are the sums of the ledger, costs add up, and nothing was paid for out of scope or time."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+from iso4217 import Currency
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.reports.verify.difference import Difference
+
+_OF = (
+    "CAST(:only AS text) IS NULL OR EXISTS (SELECT FROM subscriptions WHERE id = :only AND customer_id = w.customer_id)"
+)
+_GRANTS = text(
+    f"""
+    SELECT g.id, g.posted, g.expired, g.taken_back, g.amount, g.cost, t.* FROM wallet_grants AS g
+    JOIN wallets AS w ON w.id = g.wallet_id
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE kind IN ('sold', 'given')) AS openings,
+            coalesce(sum(amount) FILTER (WHERE kind IN ('sold', 'given')), 0) AS granted,
+            coalesce(sum(cost) FILTER (WHERE kind IN ('sold', 'given')), 0) AS paid,
+            coalesce(sum(CASE kind WHEN 'used' THEN amount WHEN 'returned' THEN -amount END), 0) AS used,
+            coalesce(sum(amount) FILTER (WHERE kind = 'expired'), 0) AS gone,
+            coalesce(sum(amount) FILTER (WHERE kind = 'taken_back'), 0) AS back
+        FROM wallet_transfers WHERE grant_id = g.id AND wallet_id = g.wallet_id
+    ) AS t
+    WHERE {_OF}
+    """  # noqa: S608
+)
+_DRAWS = text(
+    f"""
+    SELECT coalesce(d.grant_id, t.grant_id) AS grant_id, coalesce(d.summary_id, t.summary_id) AS summary_id,
+        coalesce(d.posted, 0) AS posted, coalesce(t.used, 0) AS used
+    FROM wallet_draws AS d FULL JOIN (
+        SELECT grant_id, summary_id, window_start,
+            sum(CASE kind WHEN 'used' THEN amount WHEN 'returned' THEN -amount END) AS used
+        FROM wallet_transfers WHERE summary_id IS NOT NULL GROUP BY 1, 2, 3
+    ) AS t ON (t.grant_id, t.summary_id, t.window_start) = (d.grant_id, d.summary_id, d.window_start)
+    JOIN wallet_grants AS g ON g.id = coalesce(d.grant_id, t.grant_id) JOIN wallets AS w ON w.id = g.wallet_id
+    WHERE coalesce(d.posted, 0) <> coalesce(t.used, 0) AND ({_OF})
+    """  # noqa: S608
+)
+_ASTRAY = text(
+    f"""
+    SELECT d.grant_id, d.summary_id FROM wallet_draws AS d
+    JOIN wallet_grants AS g ON g.id = d.grant_id JOIN wallets AS w ON w.id = g.wallet_id
+    JOIN usage_summaries AS s ON s.id = d.summary_id JOIN subscriptions AS a ON a.id = s.subscription_id
+    WHERE ({_OF}) AND NOT (
+        d.wallet_id = w.id AND a.customer_id = w.customer_id AND coalesce(w.subscription_id, a.id) = a.id
+        AND s.usage_type_id IN (SELECT usage_type_id FROM wallet_scopes WHERE wallet_id = w.id)
+        AND (g.usage_types IS NULL OR s.usage_type_id = ANY (g.usage_types))
+        AND (g.subscription_ids IS NULL OR a.id = ANY (g.subscription_ids))
+        AND d.window_start >= s.period_start AND d.window_start < s.period_end
+        AND d.window_start >= coalesce(g.covers_since, g.effective_at)
+        AND (g.expires_at IS NULL OR d.window_start < g.expires_at)
+    )
+    """  # noqa: S608
+)
+_BOUGHT = text(
+    f"""
+    SELECT t.id, t.grant_id, t.kind, t.amount, t.cost, g.cost AS whole, g.amount AS units, g.cost_currency
+    FROM wallet_transfers AS t JOIN wallet_grants AS g ON g.id = t.grant_id JOIN wallets AS w ON w.id = g.wallet_id
+    WHERE {_OF} ORDER BY t.grant_id, t.id
+    """  # noqa: S608
+)
+_NOTHING = Fraction(0)
+
+
+def wallet_differences(session: Session, only: str | None) -> Iterator[Difference]:
+    """What is wrong with wallets; of one subscription with those of its customer."""
+    for row in session.execute(_GRANTS, {"only": only}):
+        yield from _grant(row)
+    for row in session.execute(_DRAWS, {"only": only}):
+        message = f"{row.posted} of summary {row.summary_id} is posted, its transfers give {row.used}"
+        yield Difference("wallet_draw", f"grant:{row.grant_id}", message)
+    for row in session.execute(_ASTRAY, {"only": only}):
+        message = f"it paid for summary {row.summary_id}, which it is not for, or not then"
+        yield Difference("wallet_scope", f"grant:{row.grant_id}", message)
+    yield from _costs(session, only)
+
+
+def _grant(row: Any) -> Iterator[Difference]:
+    if (row.openings, row.granted, row.paid) != (1, row.amount, row.cost):
+        message = f"it has {row.amount} for {row.cost}, {row.openings} transfers gave {row.granted} for {row.paid}"
+        yield Difference("wallet_grant", f"grant:{row.id}", message)
+    for name, stands, should in (
+        ("posted", row.posted, row.used),
+        ("expired", row.expired, row.gone),
+        ("taken back", row.taken_back, row.back),
+    ):
+        if stands != should:
+            message = f"{stands} of it is {name}, its transfers give {should}"
+            yield Difference("wallet_grant", f"grant:{row.id}", message)
+
+
+def _costs(session: Session, only: str | None) -> Iterator[Difference]:
+    """Each transfer moves what the rounded running cost of its grant changes by."""
+    grant, out = None, _NOTHING
+    for row in session.execute(_BOUGHT, {"only": only}):
+        if row.grant_id != grant:
+            grant, out = row.grant_id, _NOTHING
+        if row.kind in ("sold", "given"):
+            continue
+        after = out + (-1 if row.kind == "returned" else 1) * Fraction(row.amount)
+        should = abs(_cost(row, after) - _cost(row, out))
+        out = after
+        if Fraction(row.cost) != should:
+            message = f"it moves a cost of {row.cost}, not {Decimal(should.numerator) / Decimal(should.denominator)}"
+            yield Difference("wallet_cost", f"transfer:{row.id}", message)
+
+
+def _cost(row: Any, out: Fraction) -> Fraction:
+    places = (Currency(row.cost_currency).exponent or 0) if row.cost_currency else 0
+    return Fraction(floor(Fraction(row.whole) * out / Fraction(row.units) * 10**places + Fraction(1, 2)), 10**places)

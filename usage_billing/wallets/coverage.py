@@ -1,0 +1,250 @@
+"""Which grants pay for the usage of some customers as the books are: computed when asked, and not stored.
+
+Needs are read without locks. Those of a summary that cuts of its wallet divide come from its recordings' marks.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.core.decimals import EXACT, sum_of
+from usage_billing.db.rows import read_rows
+from usage_billing.prepaid.burn_down import Drawable, DrawKey, Draws, Need, NeedKey, allocate, covered_of, windows_of
+from usage_billing.rating.engine import stored_price
+from usage_billing.wallets.models import Grant, GrantStatus, Wallet
+from usage_billing.wallets.queries import covered_before, draws_of, grants_of, scopes_of, wallets_of
+from usage_billing.wallets.service import DrawnFrom
+
+_NOTHING = Decimal(0)
+_SUMMARIES = text("""
+    SELECT s.id, c.customer_id, s.subscription_id, s.usage_type_id, s.period_start, s.period_end, s.beyond_limit,
+        s.events, s.voids, s.frozen, q.price
+    FROM subscriptions AS c
+    JOIN usage_summaries AS s ON s.subscription_id = c.id
+    LEFT JOIN usage_quotas AS q ON q.id = s.quota_id
+    WHERE c.customer_id = ANY(CAST(:customers AS text[])) AND s.usage_type_id = ANY(CAST(:types AS text[]))
+        AND s.period_end > :since
+""")
+_BY_WINDOW = text("""
+    SELECT u.summary_id, width_bucket(u.occurred_at, CAST(:cuts AS timestamptz[])) AS place,
+        sum(u.beyond_limit) AS beyond
+    FROM usage AS u
+    WHERE u.summary_id = ANY(CAST(:ids AS bigint[])) AND u.beyond_limit > 0
+        AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)
+    GROUP BY 1, 2
+""")
+
+
+@dataclass(slots=True)
+class CoveredUsage:
+    """A summary that a wallet may pay for."""
+
+    id: int
+    customer_id: str
+    subscription_id: str
+    usage_type_id: str
+    period_start: datetime
+    period_end: datetime
+    beyond_limit: Decimal
+    events: int
+    voids: int
+    frozen: bool
+    price: Mapping[str, object] | None
+
+    @property
+    def wants(self) -> Decimal:
+        """What of it grants may pay for: nothing where a price has a rule for each recording or for each cell."""
+        if self.frozen or self.price is None or not pays_for(self.price):
+            return _NOTHING
+        return self.beyond_limit
+
+
+@dataclass(slots=True)
+class Allocation:
+    """A wallet, its grants by id in the order they were made, and every draw; ``posted`` is what of them is final."""
+
+    wallet: Wallet
+    usage_types: list[str]
+    grants: list[Grant]
+    posted: Draws
+    draws: Draws = field(default_factory=dict)
+    usage: dict[int, CoveredUsage] = field(default_factory=dict)
+
+    def changes(self) -> Iterator[tuple[DrawKey, Decimal]]:
+        """What posting all of it would change: the draw, and by how much."""
+        for key in sorted({*self.draws, *self.posted}):
+            change = EXACT.subtract(self.draws.get(key, _NOTHING), self.posted.get(key, _NOTHING))
+            if change:
+                yield key, change
+
+    def drawn(self, key: NeedKey) -> DrawnFrom:
+        """The window, with what is known of its summary."""
+        usage = self.usage[key.summary_id]
+        return DrawnFrom(summary_id=usage.id, window_start=key.window_start, events=usage.events, voids=usage.voids)
+
+
+def pays_for(price: Mapping[str, object]) -> bool:
+    """Whether grants pay for usage at a price: not where each recording or each cell is charged by itself."""
+    read = stored_price(price)
+    return not read.reads_each and price.get("model") != "by_dimension"
+
+
+def allocations(
+    session: Session,
+    customer_ids: Collection[str],
+    *,
+    beyond: Mapping[int, Decimal] | None = None,
+    wallets: Sequence[Wallet] | None = None,
+) -> list[Allocation]:
+    """The wallets of these customers, by id, each with its draws; nothing is read where there are none.
+
+    ``beyond`` is what lies beyond the allowance of summaries that the caller sees otherwise than they are stored.
+    """
+    found = wallets_of(session, customer_ids) if wallets is None else wallets
+    if not found:
+        return []
+    ids = [wallet.id for wallet in found]
+    books = {wallet.id: Allocation(wallet, [], [], {}) for wallet in found}
+    for scope in scopes_of(session, ids):
+        books[scope.wallet_id].usage_types.append(scope.usage_type_id)
+    for grant in grants_of(session, ids):
+        books[grant.wallet_id].grants.append(grant)
+    for draw in draws_of(session, ids):
+        key = DrawKey(NeedKey(draw.summary_id, draw.window_start), draw.grant_id)
+        books[draw.wallet_id].posted[key] = draw.posted
+    _read_usage(session, books, beyond or {})
+    for book in books.values():
+        _allocate(session, book)
+    return list(books.values())
+
+
+class CoverageChanges(NamedTuple):
+    """The wallets of some customers, and the summaries of which more or less is paid for than billing has rated."""
+
+    wallets: Sequence[Wallet] = ()
+    changed: Sequence[CoveredUsage] = ()
+
+
+def coverage_changes(session: Session, customer_ids: Collection[str]) -> CoverageChanges:
+    """What billing has to rate again because other usage, a grant or a closing moved what is paid for."""
+    found = allocations(session, customer_ids)
+    if not found:
+        return CoverageChanges()
+    covered = covered_by(found)
+    usage = {id: one for book in found for id, one in book.usage.items()}
+    rated = covered_before(session, list(usage))
+    changed = [one for id, one in sorted(usage.items()) if covered.get(id, _NOTHING) != rated.get(id, _NOTHING)]
+    return CoverageChanges([book.wallet for book in found], changed)
+
+
+def covered_by(found: Sequence[Allocation]) -> dict[int, Decimal]:
+    """How many units of each summary are paid for, by id."""
+    covered: dict[int, Decimal] = {}
+    for book in found:
+        covered |= covered_of(book.draws)
+    return covered
+
+
+def provisional_of(book: Allocation, grant: Grant) -> Decimal:
+    """What a grant pays for that is not posted; below 0 where more is posted than usage wants by now."""
+    drawn = sum_of(quantity for key, quantity in book.draws.items() if key.grant_id == grant.id)
+    return EXACT.subtract(drawn, grant.posted)
+
+
+def drawable(grant: Grant) -> Drawable:
+    """A grant as the rule sees it."""
+    return Drawable(
+        id=grant.id,
+        amount=EXACT.subtract(grant.amount, EXACT.add(grant.expired, grant.taken_back)),
+        priority=grant.priority,
+        effective_at=grant.effective_at,
+        expires_at=grant.expires_at,
+        covers_since=grant.covers_since,
+        usage_types=None if grant.usage_types is None else frozenset(grant.usage_types),
+        subscriptions=None if grant.subscription_ids is None else frozenset(grant.subscription_ids),
+        unit_cost=Fraction(grant.cost) / Fraction(grant.amount),
+        is_open=grant.status == GrantStatus.ACTIVE,
+    )
+
+
+def _read_usage(session: Session, books: Mapping[str, Allocation], beyond: Mapping[int, Decimal]) -> None:
+    begins = [grant.covers_since or grant.effective_at for book in books.values() for grant in book.grants]
+    if not begins:
+        return
+    asked = {
+        "customers": sorted({book.wallet.customer_id for book in books.values()}),
+        "types": sorted({name for book in books.values() for name in book.usage_types}),
+        "since": min(begins),
+    }
+    places = {
+        (book.wallet.customer_id, book.wallet.subscription_id, name): book
+        for book in books.values()
+        for name in book.usage_types
+    }
+    for usage in read_rows(session.execute(_SUMMARIES, asked), CoveredUsage):
+        usage.beyond_limit = beyond.get(usage.id, usage.beyond_limit)
+        own = (usage.customer_id, usage.subscription_id, usage.usage_type_id)
+        book = places.get(own) or places.get((usage.customer_id, None, usage.usage_type_id))
+        if book is not None:
+            book.usage[usage.id] = usage
+
+
+def _allocate(session: Session, book: Allocation) -> None:
+    edges = [(grant.effective_at, grant.expires_at, grant.covers_since) for grant in book.grants]
+    cuts = sorted({cut for edge in edges for cut in edge if cut is not None})
+    windows = {id: windows_of(one.period_start, one.period_end, cuts) for id, one in book.usage.items()}
+    cut = [id for id, starts in windows.items() if len(starts) > 1 and book.usage[id].wants]
+    parts = _by_window(session, cut, cuts)
+    needs: list[Need] = []
+    for id, usage in book.usage.items():
+        starts = windows[id]
+        divided = [usage.wants] if len(starts) == 1 else _divided(usage, starts, parts.get(id, {}))
+        needs += [
+            Need(
+                key=NeedKey(id, start),
+                subscription_id=usage.subscription_id,
+                usage_type_id=usage.usage_type_id,
+                quantity=quantity,
+            )
+            for start, quantity in zip(starts, divided, strict=True)
+        ]
+    book.draws = allocate(needs, [drawable(grant) for grant in book.grants], book.posted)
+
+
+def _by_window(
+    session: Session, ids: Sequence[int], cuts: Sequence[datetime]
+) -> dict[int, dict[datetime | None, Decimal]]:
+    """What lies beyond in each summary since each cut (None: before all of them)."""
+    found: dict[int, dict[datetime | None, Decimal]] = {}
+    if ids:
+        for row in session.execute(_BY_WINDOW, {"ids": list(ids), "cuts": list(cuts)}):
+            since = cuts[row.place - 1] if row.place else None
+            found.setdefault(row.summary_id, {})[since] = row.beyond
+    return found
+
+
+def _divided(
+    usage: CoveredUsage, starts: Sequence[datetime], parts: Mapping[datetime | None, Decimal]
+) -> list[Decimal]:
+    """What each window wants. The first has all that is marked before the second begins.
+
+    Where the caller sees more or less beyond than is marked, the last windows have the difference.
+    """
+    later = [parts.get(start, _NOTHING) for start in starts[1:]]
+    marked = sum_of(parts.values())
+    divided = [EXACT.subtract(marked, sum_of(later)), *later]
+    surplus = EXACT.subtract(usage.wants, marked)
+    if surplus >= 0:
+        divided[-1] = EXACT.add(divided[-1], surplus)
+        return divided
+    for index in reversed(range(len(divided))):
+        taken = min(divided[index], -surplus)
+        divided[index] = EXACT.subtract(divided[index], taken)
+        surplus = EXACT.add(surplus, taken)
+    return divided

@@ -1,0 +1,182 @@
+"""The tables of wallets."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from usage_billing.core.identifiers import new_id
+from usage_billing.core.limits import MAX_UNIT_NAME
+from usage_billing.db.base import Base
+from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
+
+
+class GrantCategory(StrEnum):
+    """Where a grant comes from: it was bought, given, or corrects another."""
+
+    PURCHASED = "purchased"
+    PROMOTIONAL = "promotional"
+    ADJUSTMENT = "adjustment"
+
+
+class GrantStatus(StrEnum):
+    """``active`` until it is ``closed`` after its expiry, or ``void``."""
+
+    ACTIVE = "active"
+    CLOSED = "closed"
+    VOID = "void"
+
+
+class Wallet(Base):
+    """What a customer holds in one unit: for one subscription, or for all that have no wallet of their own."""
+
+    __tablename__ = "wallets"
+
+    id: Mapped[Identifier] = mapped_column(primary_key=True)
+    customer_id: Mapped[Identifier] = mapped_column(ForeignKey("customers.id"), index=True)
+    subscription_id: Mapped[Identifier | None] = mapped_column(ForeignKey("subscriptions.id"))
+    unit_name: Mapped[str] = mapped_column(String(MAX_UNIT_NAME))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class WalletScope(Base):
+    """A usage type that a wallet pays for. For each subscription ('': all others of the customer) it is in one."""
+
+    __tablename__ = "wallet_scopes"
+    __table_args__ = (
+        UniqueConstraint("customer_id", "subscription_id", "usage_type_id", name="uq_wallet_scopes_overlap"),
+    )
+
+    wallet_id: Mapped[Identifier] = mapped_column(ForeignKey("wallets.id"), primary_key=True)
+    usage_type_id: Mapped[Identifier] = mapped_column(ForeignKey("usage_types.id"), primary_key=True)
+    customer_id: Mapped[Identifier]
+    subscription_id: Mapped[Identifier] = mapped_column(server_default="")
+
+
+class Grant(Base):
+    """An amount in a wallet, from when until when, for what, and at what cost.
+
+    ``closes_at`` is when what it did not pay for expires: its expiry and the grace time of invoices. ``posted``,
+    ``expired`` and ``taken_back`` are what of ``amount`` is out of it for good.
+    """
+
+    __tablename__ = "wallet_grants"
+    __table_args__ = (
+        UniqueConstraint("wallet_id", "key"),
+        CheckConstraint("category IN ('purchased', 'promotional', 'adjustment')", name="category"),
+        CheckConstraint("status IN ('active', 'closed', 'void')", name="status"),
+        CheckConstraint("priority BETWEEN 0 AND 100", name="priority"),
+        CheckConstraint("amount > 0 AND amount <= 1e15", name="amount"),
+        CheckConstraint("expires_at > effective_at", name="expires_at"),
+        CheckConstraint("covers_since <= effective_at", name="covers_since"),
+        CheckConstraint("(expires_at IS NULL) = (closes_at IS NULL) AND closes_at >= expires_at", name="closes_at"),
+        CheckConstraint("(cost > 0) = (cost_currency IS NOT NULL) AND cost >= 0 AND cost <= 1e15", name="cost"),
+        CheckConstraint("(category = 'purchased') = (cost > 0)", name="cost_of_category"),
+        CheckConstraint(
+            "posted >= 0 AND expired >= 0 AND taken_back >= 0 AND posted + expired + taken_back <= amount", name="out"
+        ),
+        CheckConstraint("status = 'active' OR posted + expired + taken_back = amount", name="nothing_left"),
+        Index("ix_wallet_grants_closing", "closes_at", postgresql_where=text("status = 'active'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    wallet_id: Mapped[Identifier] = mapped_column(ForeignKey("wallets.id"))
+    key: Mapped[Identifier]
+    category: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16), server_default=GrantStatus.ACTIVE)
+    priority: Mapped[int] = mapped_column(Integer)
+    usage_types: Mapped[list[str] | None] = mapped_column(ARRAY(String(128, collation="C")))
+    subscription_ids: Mapped[list[str] | None] = mapped_column(ARRAY(String(128, collation="C")))
+    amount: Mapped[Quantity]
+    effective_at: Mapped[Instant]
+    expires_at: Mapped[Instant | None]
+    covers_since: Mapped[Instant | None]
+    closes_at: Mapped[Instant | None]
+    cost: Mapped[Money] = mapped_column(server_default="0")
+    cost_currency: Mapped[str | None] = mapped_column(String(3))
+    posted: Mapped[Total] = mapped_column(server_default="0")
+    expired: Mapped[Total] = mapped_column(server_default="0")
+    taken_back: Mapped[Total] = mapped_column(server_default="0")
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    @property
+    def out(self) -> Decimal:
+        """What is out of it for good."""
+        return self.posted + self.expired + self.taken_back
+
+
+class WalletDraw(Base):
+    """What a grant paid for of a window of a summary, once that is final."""
+
+    __tablename__ = "wallet_draws"
+    __table_args__ = (
+        CheckConstraint("posted > 0 AND posted <= 1e27", name="posted"),
+        Index("ix_wallet_draws_grant", "grant_id"),
+    )
+
+    summary_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("usage_summaries.id"), primary_key=True)
+    window_start: Mapped[Instant] = mapped_column(primary_key=True)
+    grant_id: Mapped[UUID] = mapped_column(ForeignKey("wallet_grants.id"), primary_key=True)
+    wallet_id: Mapped[Identifier] = mapped_column(ForeignKey("wallets.id"), index=True)
+    posted: Mapped[Total]
+
+
+class Transfer(Base):
+    """One movement of units, and of what they cost, between two accounts of a wallet; only ever added to.
+
+    ``invoice_id`` is the invoice that became final, or void. ``events`` and ``voids`` say what of the summary's
+    recordings was known.
+    """
+
+    __tablename__ = "wallet_transfers"
+    __table_args__ = (
+        CheckConstraint("kind IN ('sold', 'given', 'used', 'returned', 'expired', 'taken_back')", name="kind"),
+        CheckConstraint("debit <> credit AND 'grant' IN (debit, credit)", name="accounts"),
+        CheckConstraint("amount > 0 AND amount <= 1e27", name="amount"),
+        CheckConstraint("cost >= 0 AND cost <= 1e27", name="cost"),
+        CheckConstraint("(kind IN ('used', 'returned')) = (summary_id IS NOT NULL)", name="summary"),
+        CheckConstraint("num_nulls(summary_id, window_start, events, voids) IN (0, 4)", name="known"),
+        Index("ix_wallet_transfers_wallet", "wallet_id", "id"),
+        Index("ix_wallet_transfers_grant", "grant_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    wallet_id: Mapped[Identifier] = mapped_column(ForeignKey("wallets.id"))
+    grant_id: Mapped[UUID] = mapped_column(ForeignKey("wallet_grants.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    debit: Mapped[str] = mapped_column(String(16))
+    credit: Mapped[str] = mapped_column(String(16))
+    amount: Mapped[Total]
+    cost: Mapped[Money]
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    invoice_id: Mapped[UUID | None] = mapped_column(ForeignKey("invoices.id"))
+    summary_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("usage_summaries.id"))
+    window_start: Mapped[Instant | None]
+    events: Mapped[int | None] = mapped_column(BigInteger)
+    voids: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class CoveredSummary(Base):
+    """How many units of a summary grants paid for when billing rated it last; without a row: none."""
+
+    __tablename__ = "covered_summaries"
+    __table_args__ = (CheckConstraint("covered > 0 AND covered <= 1e27", name="covered"),)
+
+    summary_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("usage_summaries.id"), primary_key=True)
+    covered: Mapped[Total]

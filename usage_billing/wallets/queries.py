@@ -1,0 +1,69 @@
+"""Reads wallets, their grants, and what is posted."""
+
+from collections.abc import Collection, Sequence
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from usage_billing.core.errors import NotFound
+from usage_billing.db.filters import equal
+from usage_billing.wallets.models import CoveredSummary, Grant, Transfer, Wallet, WalletDraw, WalletScope
+
+
+def get_wallet(session: Session, wallet_id: str) -> Wallet:
+    """The wallet; raises NotFound."""
+    found = session.get(Wallet, wallet_id)
+    if found is None:
+        raise NotFound(f"there is no wallet {wallet_id}")
+    return found
+
+
+def get_grant(session: Session, grant_id: UUID) -> Grant:
+    """The grant; raises NotFound."""
+    found = session.get(Grant, grant_id, populate_existing=True)
+    if found is None:
+        raise NotFound(f"there is no grant {grant_id}")
+    return found
+
+
+def wallets_where(*, customer_id: str | None = None) -> Select[Wallet]:
+    """The statement that lists wallets, of one customer if that is given."""
+    return equal(select(Wallet), {Wallet.customer_id: customer_id})
+
+
+def wallets_of(session: Session, customer_ids: Collection[str]) -> Sequence[Wallet]:
+    """The wallets of these customers, by id."""
+    statement = select(Wallet).where(Wallet.customer_id.in_(customer_ids)).order_by(Wallet.id)
+    return session.scalars(statement).all()
+
+
+def scopes_of(session: Session, wallet_ids: Collection[str]) -> Sequence[WalletScope]:
+    """The usage types that these wallets pay for."""
+    statement = select(WalletScope).where(WalletScope.wallet_id.in_(wallet_ids))
+    return session.scalars(statement.order_by(WalletScope.wallet_id, WalletScope.usage_type_id)).all()
+
+
+def grants_of(session: Session, wallet_ids: Collection[str]) -> Sequence[Grant]:
+    """All grants of these wallets, the first made first, as they are stored now."""
+    statement = select(Grant).where(Grant.wallet_id.in_(wallet_ids)).order_by(Grant.id)
+    return session.scalars(statement, execution_options={"populate_existing": True}).all()
+
+
+def draws_of(session: Session, wallet_ids: Collection[str]) -> Sequence[WalletDraw]:
+    """What is posted in these wallets."""
+    statement = select(WalletDraw).where(WalletDraw.wallet_id.in_(wallet_ids))
+    return session.scalars(statement, execution_options={"populate_existing": True}).all()
+
+
+def covered_before(session: Session, summary_ids: Collection[int]) -> dict[int, Decimal]:
+    """How many units of these summaries were paid for when billing rated them last, by id; none has no entry."""
+    statement = select(CoveredSummary.summary_id, CoveredSummary.covered)
+    found = session.execute(statement.where(CoveredSummary.summary_id.in_(summary_ids)))
+    return {row.summary_id: row.covered for row in found}
+
+
+def transfers_of(wallet_id: str) -> Select[Transfer]:
+    """The statement that lists the transfers of a wallet."""
+    return select(Transfer).where(Transfer.wallet_id == wallet_id)

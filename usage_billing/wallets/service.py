@@ -1,0 +1,126 @@
+"""Writes wallets: their grants, what is posted, and the transfers that say so. The caller has locked the wallet."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import delete, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.core.errors import Conflict
+from usage_billing.prepaid.ledger import ACCOUNTS, TransferKind, cost_moved
+from usage_billing.rating.currency import minor_unit
+from usage_billing.wallets.models import CoveredSummary, Grant, Transfer, Wallet, WalletDraw
+
+_NOTHING = Decimal(0)
+_COVER = text("""
+    INSERT INTO covered_summaries (summary_id, covered)
+    SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:covered AS numeric[]))
+    ON CONFLICT (summary_id) DO UPDATE SET covered = excluded.covered
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnFrom:
+    """The window of a summary that a transfer is of, and how many recordings and voids of it were known."""
+
+    summary_id: int
+    window_start: datetime
+    events: int
+    voids: int
+
+
+def add_wallet(session: Session, wallet: Mapping[str, object]) -> Wallet:
+    """Store a wallet; raises Conflict when the id is taken."""
+    row = insert(Wallet).values(wallet).on_conflict_do_nothing()
+    added = session.scalars(row.returning(Wallet)).first()
+    if added is None:
+        raise Conflict(f"there is a wallet {wallet['id']} already", code="already_exists")
+    return added
+
+
+def add_grant(session: Session, grant: Mapping[str, object]) -> Grant | None:
+    """Store a grant; None where its key has made one of its wallet before."""
+    row = insert(Grant).values(grant).on_conflict_do_nothing(index_elements=["wallet_id", "key"])
+    return session.scalars(row.returning(Grant)).first()
+
+
+def lock_wallets(session: Session, customer_ids: Collection[str]) -> Sequence[Wallet]:
+    """Lock the wallets of these customers until the transaction ends, by id; nothing where there are none."""
+    statement = select(Wallet).where(Wallet.customer_id.in_(customer_ids)).order_by(Wallet.id)
+    return session.scalars(statement.with_for_update()).all()
+
+
+def lock_wallet(session: Session, wallet_id: str) -> Wallet | None:
+    """Lock one wallet until the transaction ends; None where there is none."""
+    return session.scalars(select(Wallet).where(Wallet.id == wallet_id).with_for_update()).first()
+
+
+def move(
+    session: Session,
+    grant: Grant,
+    kind: TransferKind,
+    amount: Decimal,
+    *,
+    drawn: DrawnFrom | None = None,
+    invoice_id: UUID | None = None,
+) -> None:
+    """Move ``amount`` of a grant between the accounts of ``kind``, with its part of the cost."""
+    debit, credit = ACCOUNTS[kind]
+    before = grant.out
+    cost = grant.cost
+    if kind not in (TransferKind.SOLD, TransferKind.GIVEN):
+        if kind == TransferKind.USED:
+            grant.posted = EXACT.add(grant.posted, amount)
+        elif kind == TransferKind.RETURNED:
+            grant.posted = EXACT.subtract(grant.posted, amount)
+        elif kind == TransferKind.EXPIRED:
+            grant.expired = EXACT.add(grant.expired, amount)
+        else:
+            grant.taken_back = EXACT.add(grant.taken_back, amount)
+        places = minor_unit(grant.cost_currency) if grant.cost_currency else 0
+        cost = cost_moved(grant.cost, grant.amount, before=before, after=grant.out, places=places)
+    session.add(
+        Transfer(
+            wallet_id=grant.wallet_id,
+            grant_id=grant.id,
+            kind=kind,
+            debit=debit,
+            credit=credit,
+            amount=amount,
+            cost=cost,
+            invoice_id=invoice_id,
+            summary_id=None if drawn is None else drawn.summary_id,
+            window_start=None if drawn is None else drawn.window_start,
+            events=None if drawn is None else drawn.events,
+            voids=None if drawn is None else drawn.voids,
+        )
+    )
+
+
+def set_draw(session: Session, grant: Grant, drawn: DrawnFrom, posted: Decimal) -> None:
+    """Let ``posted`` be what a grant paid for of a window; 0 takes the row away."""
+    key = {"summary_id": drawn.summary_id, "window_start": drawn.window_start, "grant_id": grant.id}
+    if posted:
+        row = insert(WalletDraw).values(**key, wallet_id=grant.wallet_id, posted=posted)
+        session.execute(
+            row.on_conflict_do_update(
+                index_elements=["summary_id", "window_start", "grant_id"], set_={"posted": row.excluded.posted}
+            )
+        )
+    else:
+        session.execute(delete(WalletDraw).filter_by(**key))
+
+
+def save_covered(session: Session, covered: Mapping[int, Decimal]) -> None:
+    """Store how many units of each of these summaries are paid for, as billing rated them."""
+    paid = {id: quantity for id, quantity in covered.items() if quantity}
+    none = [id for id in covered if id not in paid]
+    if none:
+        session.execute(delete(CoveredSummary).where(CoveredSummary.summary_id.in_(none)))
+    if paid:
+        session.execute(_COVER, {"ids": list(paid), "covered": list(paid.values())})

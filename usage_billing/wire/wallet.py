@@ -1,0 +1,98 @@
+"""How wallets, grants and their ledger look. Pure."""
+
+from usage_billing.core.limits import MAX_BIGINT, MAX_UNIT_NAME
+from usage_billing.wire.kinds import Choice, Currency, Id, Identifier, Instant, Json, Money, Quantity, Text, Whole
+from usage_billing.wire.noun import Field, Many, Noun, One
+
+_NAMES = Json({"type": "array", "items": {"type": "string"}})
+
+UNIT = Noun(
+    "WalletUnit",
+    "What a wallet holds: units of usage types.",
+    (
+        Field("unitName", Text(maximum=MAX_UNIT_NAME), "What one unit is called."),
+        Field("usageTypes", _NAMES, "The usage types that it pays for."),
+    ),
+)
+_WALLET = (
+    Field("id", Identifier(), "Its id."),
+    Field("userId", Identifier(), "The customer.", attribute="wallet.customer_id"),
+    Field(
+        "subscriptionId",
+        Identifier(),
+        "The subscription that it is for; null: for all of the customer's.",
+        nullable=True,
+    ),
+    Field("unit", One(UNIT), "What it holds.", attribute="unit"),
+    Field("createdAt", Instant(), "When it was made."),
+)
+WALLET = Noun("Wallet", "What a customer paid for beforehand, in one unit.", _WALLET, row="wallet")
+
+_GRANT = (
+    Field("id", Id(), "Its id."),
+    Field("walletId", Identifier(), "The wallet that it is in."),
+    Field("category", Choice("purchased", "promotional", "adjustment"), "Whether it was bought, given, or corrects."),
+    Field("priority", Whole(maximum=100), "Grants of a lower one pay first."),
+    Field("usageTypes", _NAMES, "The usage types that it is for; null: all of the wallet.", nullable=True),
+    Field("subscriptionIds", _NAMES, "The subscriptions that it is for; null: all of the wallet.", nullable=True),
+    Field("amount", Quantity(), "How many units it had."),
+    Field("effectiveAt", Instant(), "From when on it pays."),
+    Field("expiresAt", Instant(), "Until when, exclusive; null: for ever.", nullable=True),
+    Field(
+        "coversSince",
+        Instant(),
+        "It also pays for what was used since then and nothing else paid for; null: for nothing earlier.",
+        nullable=True,
+    ),
+    Field("closesAt", Instant(), "When what it did not pay for expires; null: never.", nullable=True),
+    Field("cost", Money(), "What it cost; null for given ones.", nullable=True, attribute="cost"),
+    Field("posted", Quantity(), "The units that it paid for on final invoices, or until it was closed."),
+    Field("takenBack", Quantity(), "The units that were taken back."),
+    Field("createdAt", Instant(), "When it was made."),
+    Field("status", Choice("active", "closed", "void"), "What it is.", attribute="status"),
+    Field("provisional", Quantity(), "The units that it pays for at this moment.", attribute="provisional"),
+    Field("expired", Quantity(), "The units that paid for nothing in time.", attribute="expired"),
+    Field("left", Quantity(), "The units that are left.", attribute="left"),
+)
+GRANT = Noun(
+    "Grant",
+    "An amount in a wallet, and what became of it.",
+    (Field("costCurrency", Currency(), "The currency of the cost; null without one.", nullable=True), *_GRANT),
+    row="grant",
+)
+WALLET_BALANCE = Noun(
+    "WalletBalance",
+    "A wallet with its grants and its balance as the books are, provisional draws included.",
+    (
+        *_WALLET,
+        Field("asOf", Instant(), "The moment of the balance.", attribute="as_of"),
+        Field("granted", Quantity(), "The units of all grants.", attribute="granted"),
+        Field("posted", Quantity(), "The units that were paid for on final invoices.", attribute="posted"),
+        Field("provisional", Quantity(), "The units that usage draws at this moment.", attribute="provisional"),
+        Field("expired", Quantity(), "The units that paid for nothing in time.", attribute="expired"),
+        Field("takenBack", Quantity(), "The units that were taken back.", attribute="taken_back"),
+        Field("left", Quantity(), "The units that are left.", attribute="left"),
+        Field("available", Quantity(), "The units that are left of grants that hold now.", attribute="available"),
+        Field("grants", Many(GRANT), "The grants, the first made first.", attribute="grants"),
+    ),
+    row="wallet",
+)
+
+TRANSFER = Noun(
+    "WalletTransfer",
+    "One movement of units between two accounts of a wallet.",
+    (
+        Field("id", Whole(maximum=MAX_BIGINT), "Its number among all transfers."),
+        Field("grantId", Id(), "The grant."),
+        Field(
+            "kind",
+            Choice("sold", "given", "used", "returned", "expired", "taken_back"),
+            "Why the units moved.",
+        ),
+        Field("debit", Text(), "The account that they went to."),
+        Field("credit", Text(), "The account that they came from."),
+        Field("amount", Quantity(), "How many units."),
+        Field("at", Instant(), "When."),
+        Field("invoiceId", Id(), "The invoice that became final or void; null without one.", nullable=True),
+    ),
+)
