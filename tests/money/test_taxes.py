@@ -171,6 +171,20 @@ def test_what_was_charged_without_tax_is_corrected_without(engine: Engine) -> No
     assert house.balance() == Decimal("89.30")
 
 
+def test_what_came_to_nothing_at_first_is_taxed_when_it_is_charged(engine: Engine) -> None:
+    house = taxed(engine)
+    house.use("0.04", at=day(3))
+    house.bill(day(9, month=2))  # beside the fee, 0.00 for 0.04 calls
+    house.use(1000, at=day(4))
+    house.bill(day(10, month=2))
+    house.bill(day(9, month=3))
+    with engine.connect() as connection:
+        first, second = connection.execute(text("SELECT total, tax FROM invoices ORDER BY number LIMIT 2")).all()
+    assert (first.total, first.tax) == (Decimal(10), Decimal("0.70"))
+    assert (second.total, second.tax) == (Decimal(110), Decimal("19.70"))
+    check_everything(engine)
+
+
 @pytest.mark.parametrize(("currency", "price", "tax"), [("JPY", "11", "210"), ("KWD", "1.234", "23.446")])
 def test_tax_has_the_places_of_its_currency(
     engine: Engine, admin: FlaskClient, currency: str, price: str, tax: str

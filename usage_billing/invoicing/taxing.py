@@ -49,13 +49,14 @@ _CATEGORIES = text("""
     UNION ALL
     SELECT 'fee', id, tax_category FROM plans WHERE id = ANY(CAST(:plans AS text[]))
 """)
-# Of each cause how the latest final invoice that stands taxed it: null where that has no tax.
+# Of each cause how the latest final invoice that stands taxed it: null where that has no tax. What came to nothing
+# was not taxed at all.
 _BEFORE = text("""
     SELECT DISTINCT ON (t.summary_id, t.fee_id) t.summary_id, t.fee_id, t.tax_category, t.tax_country, t.tax_rate
     FROM usage_invoice_items AS t
     JOIN invoices AS i ON i.id = t.invoice_id
     WHERE (t.summary_id = ANY(CAST(:summaries AS bigint[])) OR t.fee_id = ANY(CAST(:fees AS bigint[])))
-        AND i.status NOT IN ('draft', 'void')
+        AND t.amount <> 0 AND i.status NOT IN ('draft', 'void')
     ORDER BY t.summary_id, t.fee_id, i.number DESC
 """)
 
@@ -132,11 +133,13 @@ class _Rules:
         taxed: dict[UUID, ItemTax] = {}
         amounts: list[tuple[ItemTax, Decimal]] = []
         for item in items:
+            if not item.amount:
+                continue
             try:
                 tax = self._tax(item, buyer)
             except TaxUnknown as unknown:
                 return Taxation(pending=str(unknown))
-            if tax is not None and item.amount:
+            if tax is not None:
                 taxed[item.id] = tax
                 amounts.append((tax, item.amount))
         return Taxation(tax_lines(amounts, digits=minor_unit(currency)), taxed)
