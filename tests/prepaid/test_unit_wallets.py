@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+from tests.factories import make_quota, make_usage_type
 from tests.prepaid.conftest import JULY, JUNE, House
+from usage_billing.db.session import transaction
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -62,6 +64,28 @@ def test_what_was_posted_goes_back_when_the_usage_is_taken_back_later(house: Hou
         ("0", "1", "0.00"),
     ]
     assert house.wallet() == {"granted": "12", "posted": "3", "left": "9"}
+    house.verified()
+
+
+def test_units_that_come_back_without_an_adjustment_pay_for_the_next_month(house: House) -> None:
+    """June is final, with another charge on it; nothing of its money changes when covered usage is taken back."""
+    with transaction(house.engine) as session:
+        make_usage_type(session, id="mails")
+        make_quota(session, plan="p", usage_type="mails", limit=0, unit_price="1")
+    mails = {"userId": "ann", "subscriptionId": "s", "usageType": "mails", "quantity": 3}
+    house.ok("POST", "/api/usage/record", mails | {"timestamp": (JUNE + DAY).isoformat()})
+    house.grant(15, cost="30.00")
+    house.use(15, at=JUNE + DAY)
+    mistake = house.use(10, at=JUNE + DAY)
+    house.bill(JULY + 2 * HOUR)
+    assert house.wallet() == {"granted": "15", "posted": "15"}
+    house.ok("POST", f"/api/usage/records/{mistake}/void", {"reason": "twice"})
+    house.clock.now = JULY + 2 * DAY
+    house.use(22, at=JULY + DAY)
+    house.bill(JULY + timedelta(days=31, hours=2))
+    assert house.invoices()[1:] == [("finalized", "4.00", [("2", "10", "4.00")])]
+    kinds = [(one["kind"], one["amount"]) for one in house.ok("GET", "/api/wallets/w/entries")["data"]]
+    assert kinds == [("used", "10"), ("returned", "10"), ("used", "15"), ("sold", "15")]
     house.verified()
 
 

@@ -17,19 +17,22 @@ _NOTHING = Decimal(0)
 
 
 def post_summaries(session: Session, found: Sequence[Allocation], invoices: Mapping[int, UUID | None]) -> None:
-    """Post every draw of these summaries; ``invoices`` has the invoice of each that becomes final, or None."""
+    """Post every draw of these summaries; ``invoices`` has the invoice of each that becomes final, or None.
+
+    What any usage wants no more goes back with it, as a draw may rest on that.
+    """
     for book in found:
         grants = {grant.id: grant for grant in book.grants}
-        for key, change in list(book.changes()):
+        for key, change in _returns_first(book):
             id = key.need.summary_id
-            if id in invoices:
-                _post(session, book, grants[key.grant_id], key, change, invoice_id=invoices[id])
+            if change < 0 or id in invoices:
+                _post(session, book, grants[key.grant_id], key, change, invoice_id=invoices.get(id))
     session.flush()
 
 
 def post_grant(session: Session, book: Allocation, grant: Grant) -> None:
     """Post every draw of one grant."""
-    for key, change in list(book.changes()):
+    for key, change in _returns_first(book):
         if key.grant_id == grant.id:
             _post(session, book, grant, key, change, invoice_id=None)
     session.flush()
@@ -47,6 +50,11 @@ def unpost_summaries(
                 if key.grant_id == grant.id and key.need.summary_id in summary_ids:
                     _post(session, book, grant, key, -posted, invoice_id=invoice_id)
     session.flush()
+
+
+def _returns_first(book: Allocation) -> list[tuple[DrawKey, Decimal]]:
+    """The changes, in an order in which no grant ever pays for more than it has."""
+    return sorted(book.changes(), key=lambda one: one[1] > 0)
 
 
 def _post(
