@@ -19,7 +19,7 @@ from tests.integration.conftest import cli
 from tests.support.books import rows, scalars
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import read_only, transaction
-from usage_billing.documents.requests import ask_for, claim
+from usage_billing.documents.requests import ask_for, claim, note_failure
 from usage_billing.flows.documents import drive_document
 from usage_billing.flows.documents.drive_ahead import make_one, make_waiting
 from usage_billing.reports.doctor.documents import check_documents
@@ -86,7 +86,7 @@ make_waiting(make_engine(sys.argv[1]), turn=timedelta(seconds=20))
 def test_what_cannot_be_made_is_told_and_tried_again_when_asked(
     relayed: str, billed: Billed, admin: FlaskClient, engine: Engine, woken: Woken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: Any) -> bytes:
+    def broken(*_: Any) -> bytes:
         raise ValueError("no such font")
 
     with read_only(engine) as session:
@@ -116,6 +116,24 @@ def test_what_cannot_be_made_is_told_and_tried_again_when_asked(
     assert (there.status_code, there.json["status"]) == (200, "made")
     assert admin.get(f"{relayed}/document?format=pdf").data == made.data
     assert woken == [str(billed.invoice_id)]
+
+
+def test_one_that_ended_its_workers_is_told(relayed: str, billed: Billed, engine: Engine) -> None:
+    now = utc_now()
+    for minutes in (30, 20, 10):
+        with transaction(engine) as session:
+            assert claim(session, at_most=1, now=now - timedelta(minutes=minutes)) == [billed.invoice_id]
+    with read_only(engine) as session:
+        (finding,) = check_documents(session)
+    assert "its worker ended meanwhile" in finding.message
+    assert make_one(engine, billed.invoice_id)
+    with transaction(engine) as session:  # another process, which failed, was slower
+        note_failure(session, billed.invoice_id, "too late", claimed=False, now=now)
+    assert make_waiting(engine, turn=TURN) == 0
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE document_requests SET tried_at = :then"), {"then": now - timedelta(minutes=6)})
+    assert make_waiting(engine, turn=TURN) == 1
+    assert scalars(engine, "SELECT count(*) FROM document_requests") == [0]
 
 
 def test_a_draft_is_not_asked_for(billed: Billed, admin: FlaskClient, engine: Engine) -> None:

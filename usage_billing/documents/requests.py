@@ -39,6 +39,7 @@ _CLAIM = text("""
     WHERE r.invoice_id = free.invoice_id
     RETURNING r.invoice_id
 """)
+_FORGET = text("DELETE FROM document_requests WHERE invoice_id = :id")
 _FAIL = text("""
     INSERT INTO document_requests AS r (invoice_id, tried_at, attempts, error)
     VALUES (:id, :now, 1, :error)
@@ -46,10 +47,12 @@ _FAIL = text("""
     SET error = excluded.error, tried_at = excluded.tried_at, attempts = r.attempts + CAST(:counts AS int)
 """)
 _FAILED = text("""
-    SELECT r.error, count(*) OVER () AS all_of_them, i.number, r.attempts
+    SELECT coalesce(r.error, 'its worker ended meanwhile') AS error, count(*) OVER () AS all_of_them, i.number,
+        r.attempts
     FROM document_requests AS r
     JOIN invoices AS i ON i.id = r.invoice_id
-    WHERE r.attempts >= :most AND r.error IS NOT NULL AND (CAST(:id AS uuid) IS NULL OR r.invoice_id = :id)
+    WHERE r.attempts >= :most AND (r.error IS NOT NULL OR r.tried_at < now() - interval '5 minutes')
+        AND (CAST(:id AS uuid) IS NULL OR r.invoice_id = :id)
     ORDER BY i.number
     LIMIT 1
 """)
@@ -79,6 +82,11 @@ def claim(session: Session, *, at_most: int, now: datetime) -> Sequence[UUID]:
     """Take some of the oldest that no other worker has, for five minutes."""
     asked = {"now": now, "expired": now - _LEASE, "most": MOST_ATTEMPTS, "size": at_most}
     return [row.invoice_id for row in session.execute(_CLAIM, asked)]
+
+
+def forget(session: Session, invoice_id: UUID) -> None:
+    """Ask for a PDF that is kept no more."""
+    session.execute(_FORGET, {"id": invoice_id})
 
 
 def note_failure(session: Session, invoice_id: UUID, error: str, *, claimed: bool, now: datetime) -> None:

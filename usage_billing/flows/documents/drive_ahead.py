@@ -14,10 +14,8 @@ from usage_billing.core.errors import NotFound, Unavailable
 from usage_billing.db.session import transaction
 from usage_billing.db.words import plain_words
 from usage_billing.documents.pdf import TEMPLATE
-from usage_billing.documents.requests import claim, note_failure
+from usage_billing.documents.requests import claim, forget, note_failure
 from usage_billing.flows.documents.drive_document import pdf_of
-
-_AT_A_TIME = 10
 
 _log = logging.getLogger(__name__)
 
@@ -35,11 +33,12 @@ def make_waiting(
     """
     ends, made = time.monotonic() + turn.total_seconds(), 0
     while time.monotonic() < ends and not stopping():
+        # One at a time: a long one passes the turn alone, and one that ends its worker uses up no other's attempts.
         with transaction(engine) as session:
-            ids = claim(session, at_most=_AT_A_TIME, now=utc_now())
+            ids = claim(session, at_most=1, now=utc_now())
         if not ids:
             break
-        made += sum(make_one(engine, id, template=template, claimed=True) for id in ids)
+        made += make_one(engine, ids[0], template=template, claimed=True)
     return made
 
 
@@ -57,4 +56,6 @@ def make_one(engine: Engine, invoice_id: UUID, *, template: Path = TEMPLATE, cla
         with transaction(engine) as session:
             note_failure(session, invoice_id, plain_words(error), claimed=claimed, now=utc_now())
         return False
+    with transaction(engine) as session:
+        forget(session, invoice_id)  # what came too late: asked, or failed, while another kept the PDF
     return True
