@@ -18,6 +18,7 @@ from usage_billing.flows.billing.agreements import lock_agreements
 from usage_billing.flows.billing.finalize_invoices import finalize_invoices
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.run_outcome import SliceOutcome
+from usage_billing.subscriptions.openings import lock_to_bill
 from usage_billing.wallets.service import lock_wallets
 
 ITS_OWN_FAULT = (
@@ -62,6 +63,8 @@ class SliceWork:
 def bill_together(session: Session, work: SliceWork, ids: Sequence[str]) -> SliceOutcome:
     """Bill all of these subscriptions; raises what the first fails of that cannot be billed."""
     outcome = SliceOutcome()
+    if work.rates and work.finalizes:  # wallets come before the summaries that rating locks
+        lock_wallets(session, {one.customer_id for one in lock_to_bill(session, ids).values()})
     if work.rates:
         within = work.windows.adjust_within
         outcome = invoice_subscriptions(session, ids, as_of=work.as_of, adjust_within=within, held_to=work.held_to)

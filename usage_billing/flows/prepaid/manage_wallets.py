@@ -42,7 +42,8 @@ def create_wallet(session: Session, new: NewWallet, *, actor: str, now: datetime
         if owner != new.customer_id:
             raise InvalidInput.field("/subscriptionId", "is another customer's", code="unknown_subscription")
     _check_types(session, new)
-    # One wallet of a customer is made at a time.
+    # One wallet of a customer is made at a time. Finalizing locks wallets first, and their customer for its taxes then.
+    lock_wallets(session, [new.customer_id])
     session.execute(_LOCK_CUSTOMER, {"id": new.customer_id})
     _check_overlap(session, new)
     added = add_wallet(
@@ -86,7 +87,6 @@ def _check_types(session: Session, new: NewWallet) -> None:
 
 def _check_overlap(session: Session, new: NewWallet) -> None:
     """A subscription's own wallet comes before that for all, so what that paid for it would lose its wallet."""
-    lock_wallets(session, [new.customer_id])
     statement = select(WalletScope).where(
         WalletScope.customer_id == new.customer_id,
         WalletScope.usage_type_id.in_(new.usage_types),
