@@ -28,6 +28,7 @@ from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.flows.recording.void_usage import void_usage
+from usage_billing.meters.running import last_recorded
 from usage_billing.reports.usage import usage_of_customer
 from usage_billing.reports.verify.books import find_differences
 from usage_billing.reports.what_if import Question, what_if
@@ -226,6 +227,15 @@ def test_a_level_goes_on_costing_without_any_recording(storage: Engine) -> None:
     with transaction(storage) as session:
         assert not session.scalar(text("SELECT count(*) FROM usage_summaries WHERE to_rate"))
         assert session.scalar(text("SELECT count(*) FROM usage_summaries WHERE usage_type_id = 'gb-hours'")) == 3
+
+
+def test_the_last_recording_is_looked_for_after_what_is_reckoned(storage: Engine) -> None:
+    put(storage, "10", JUNE)
+    with read_only(storage) as session:
+        of = session.scalar(text("SELECT of FROM usage_types WHERE id = 'gb-hours'"))
+        assert last_recorded(session, "sub456", of) == JUNE
+        assert last_recorded(session, "sub456", of, after=JUNE) == JUNE
+        assert last_recorded(session, "sub456", of, after=JUNE + _US) is None
 
 
 def test_a_run_that_is_held_to_a_dry_run_reckons_as_of_the_same_moment(storage: Engine) -> None:

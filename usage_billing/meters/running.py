@@ -47,6 +47,7 @@ _LAST_OCCURRED = text("""
     FROM usage AS u
     WHERE hashtextextended(u.subscription_id, 0) = hashtextextended(:subscription, 0)
         AND u.subscription_id = :subscription AND u.usage_type_id = :of
+        AND usage_place(u.occurred_at, u.ordinal) >= usage_place(CAST(:after AS timestamptz), 0)
     ORDER BY usage_place(u.occurred_at, u.ordinal) DESC
     LIMIT 1
 """)
@@ -141,9 +142,15 @@ def changes_in(session: Session, groups: Mapping[int, int], level: Level) -> dic
     return {row.id: Change(row.total, row.weighted) for row in rows}
 
 
-def last_recorded(session: Session, subscription_id: str, usage_type_id: str | None) -> datetime | None:
-    """When the last recording of a usage type occurred, taken back or not; None if there is none."""
-    found: datetime | None = session.scalar(_LAST_OCCURRED, {"subscription": subscription_id, "of": usage_type_id})
+def last_recorded(
+    session: Session, subscription_id: str, usage_type_id: str | None, *, after: datetime | None = None
+) -> datetime | None:
+    """When the last recording of a usage type occurred, taken back or not; None if there is none.
+
+    With ``after`` it looks at nothing before then: other usage types may have recorded millions since the last of this.
+    """
+    asked = {"subscription": subscription_id, "of": usage_type_id, "after": after or EVER}
+    found: datetime | None = session.scalar(_LAST_OCCURRED, asked)
     return found
 
 

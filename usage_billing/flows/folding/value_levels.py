@@ -94,9 +94,9 @@ def _until(
     session: Session, key: Key, links: Sequence[Link], meter: ActiveMeter, *, as_of: datetime | None
 ) -> datetime:
     """As of when the level is reckoned; what is retired stands still."""
-    known = [as_of] if as_of is not None else [link.upto for link in links]
-    instants = [last_recorded(session, key[0], meter.of), *known]
-    until = max([one for one in instants if one is not None], default=links[0].period_start)
+    instants = [as_of] if as_of is not None else [link.upto for link in links]
+    known = max((one for one in instants if one is not None), default=None)
+    until = last_recorded(session, key[0], meter.of, after=known) or known or links[0].period_start
     return until if meter.retired_at is None else min(until, meter.retired_at)
 
 
