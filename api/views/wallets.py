@@ -113,8 +113,10 @@ def make_grant(new: NewGrant, wallet_id: str) -> Response:
 def show_grant(grant_id: UUID) -> GrantView:
     """Show a grant and what became of it. A user sees its own."""
     with read_only(state().engine) as session:
-        wallet_id = get_grant(session, grant_id).wallet_id
-        return _view_of(_seen(wallet_view(session, wallet_id, now=state().clock())), grant_id)
+        view = wallet_view(session, get_grant(session, grant_id).wallet_id, now=state().clock())
+        if not caller().may_see(view.wallet.customer_id):
+            raise NotFound(f"there is no grant {grant_id}")
+        return _view_of(view, grant_id)
 
 
 @blp.route("/grants/<uuid:grant_id>/void", methods=["POST"])

@@ -46,6 +46,7 @@ def test_a_customer_reads_its_own_wallets(house: House, call_as: As, make_token:
     for path in ("/api/wallets/w", "/api/wallets/w/entries", f"/api/grants/{id}"):
         assert own.get(path).status_code == 200
         assert stranger.get(path).status_code == 404
+    assert stranger.get(f"/api/grants/{id}").json["detail"] == f"there is no grant {id}"
     assert [one["id"] for one in own.get("/api/wallets").json["data"]] == ["w"]
     assert stranger.get("/api/wallets?userId=ann").json["data"] == stranger.get("/api/wallets").json["data"] == []
     assert own.post(GRANTS, json=GRANT).status_code == 403
@@ -61,10 +62,14 @@ def test_the_same_key_makes_one_grant(house: House, app: Flask, call_as: As, key
     assert len({answer.json["id"] for answer in done}) == 1
     house.clock.now += DAY
     assert house.ok("POST", GRANTS, GRANT)["id"] == done[0].json["id"]
+    brief = GRANT | {"idempotencyKey": "brief", "expiresAt": (house.clock.now + DAY).isoformat()}
+    made = house.ok("POST", GRANTS, brief)
+    house.clock.now += 2 * DAY
+    assert house.ok("POST", GRANTS, brief)["id"] == made["id"]
     for other in ({"amount": "101"}, {"cost": "1"}, {"expiresAt": "2027-01-01T00:00:00Z"}, {"priority": 1}):
         assert house.refused(GRANTS, GRANT | other) == (409, "conflicting_grant")
-    assert rows(house.engine, "SELECT amount FROM wallet_grants") == [(100,)]
-    assert scalars(house.engine, "SELECT count(*) FROM wallet_transfers") == [1]
+    assert rows(house.engine, "SELECT amount FROM wallet_grants") == [(100,), (100,)]
+    assert scalars(house.engine, "SELECT count(*) FROM wallet_transfers") == [2]
 
 
 @pytest.mark.parametrize(

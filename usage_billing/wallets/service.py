@@ -43,10 +43,9 @@ def add_wallet(session: Session, wallet: Mapping[str, object]) -> Wallet:
     return added
 
 
-def add_grant(session: Session, grant: Mapping[str, object]) -> Grant | None:
-    """Store a grant; None where its key has made one of its wallet before."""
-    row = insert(Grant).values(grant).on_conflict_do_nothing(index_elements=["wallet_id", "key"])
-    return session.scalars(row.returning(Grant)).first()
+def add_grant(session: Session, grant: Mapping[str, object]) -> Grant:
+    """Store a grant, whose key has made none of its wallet."""
+    return session.scalars(insert(Grant).values(grant).returning(Grant)).one()
 
 
 def lock_wallets(session: Session, customer_ids: Collection[str]) -> Sequence[Wallet]:

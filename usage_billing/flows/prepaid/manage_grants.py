@@ -76,13 +76,14 @@ def make_grant(
     with ``cuts_posted`` where it would divide usage of which what was paid for is final.
     """
     wallet = _locked(session, wallet_id)
-    made = _grant_of(session, wallet, new, now=now, grace=grace)
-    added = add_grant(session, made)
-    if added is None:
-        there = session.scalars(select(Grant).where(Grant.wallet_id == wallet_id, Grant.key == made["key"])).one()
+    there = session.scalars(select(Grant).where(Grant.wallet_id == wallet_id, Grant.key == new.idempotency_key)).first()
+    # One that is asked for again is looked at as of when it was made: it may have expired since.
+    made = _grant_of(session, wallet, new, now=now if there is None else there.effective_at, grace=grace)
+    if there is not None:
         if not _is_same(there, new, made):
             raise Conflict("the key has made another grant of this wallet", code="conflicting_grant")
         return there, False
+    added = add_grant(session, made)
     _check_cuts(session, added)
     kind = TransferKind.SOLD if added.category == GrantCategory.PURCHASED else TransferKind.GIVEN
     move(session, added, kind, added.amount)
