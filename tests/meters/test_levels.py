@@ -22,7 +22,7 @@ from tests.meters.test_fold import fold_and_undo
 from tests.support.billing import bill, driven
 from usage_billing.core.spans import Span
 from usage_billing.db.session import read_only, rolled_back, transaction
-from usage_billing.flows.administration.change_subscription import change_plan, pause, resume
+from usage_billing.flows.administration.change_subscription import cancel, change_plan, pause, resume
 from usage_billing.flows.administration.manage_meters import retire_meter
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.open_run import RunRequest, open_run
@@ -406,6 +406,38 @@ def test_nothing_stands_in_a_pause_and_it_goes_on_after_it(engine: Engine, admin
         assert max(Decimal(answer["total"]), Decimal(0)) == sum(
             total for start, total in found[name_of(kind)].items() if start < october
         ), kind
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_what_stood_before_a_pause_that_runs_went_by_is_billed_after_it(storage: Engine, planned: bool) -> None:
+    put(storage, "10", MAY)
+    begins, ends = MAY + timedelta(days=9, hours=3), JUNE + timedelta(days=10)
+    with transaction(storage) as session:
+        pause(session, "sub456", when=When(moment=begins), actor="a test", now=begins)
+    if planned:
+        with transaction(storage) as session:
+            resume(session, "sub456", when=When(moment=ends), actor="a test", now=begins)
+    bill(storage, JUNE + timedelta(days=9))
+    check(storage)
+    if not planned:
+        with transaction(storage) as session:
+            resume(session, "sub456", when=When(moment=ends), actor="a test", now=ends)
+    bill(storage, JULY + timedelta(days=9))
+    assert items(storage)[1:] == [
+        ("finalized", ends, Decimal("4733.333333333333"), Decimal("47.33")),
+        ("draft", JULY, Decimal(2060), Decimal("20.60")),
+    ]
+    check(storage)
+
+
+def test_what_stands_at_the_end_of_a_subscription_is_looked_at_no_more(storage: Engine) -> None:
+    put(storage, "10", MAY)
+    ends = MAY + timedelta(days=9)
+    with transaction(storage) as session:
+        cancel(session, "sub456", when=When(moment=ends), actor="a test", now=ends)
+    bill(storage, JULY)
+    with read_only(storage) as session:
+        assert not session.scalar(text("SELECT count(*) FROM usage_summaries WHERE to_rate"))
 
 
 LEVEL: dict[str, Any] = {"aggregation": "level", "value": "gb", "mode": "change", "per": "hour"}

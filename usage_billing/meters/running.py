@@ -75,7 +75,21 @@ _FROM = """
     JOIN meters AS m ON m.usage_type_id = s.usage_type_id
     JOIN meter_definitions AS d ON d.usage_type_id = s.usage_type_id AND d.version = 1
 """
-_GROWING = text(f"SELECT s.id {_FROM} WHERE s.id = ANY(CAST(:ids AS bigint[])) AND {_GROWS}")
+# What stands when a pause begins goes on when it ends, whenever that is.
+_GOES_ON = """
+    m.retired_at IS NULL
+    AND (d.carry AND l.level <> 0 OR s.period_end < s.bills_at AND (l.level <> 0 OR d.per = 'period'))
+    AND NOT EXISTS (
+        SELECT FROM usage_summaries AS n
+        WHERE n.subscription_id = s.subscription_id AND n.usage_type_id = s.usage_type_id
+            AND n.period_start > s.period_start
+    )
+    AND EXISTS (
+        SELECT FROM subscriptions AS u
+        WHERE u.id = s.subscription_id AND (u.ended_at IS NULL OR u.ended_at > s.period_end)
+    )
+"""
+_GROWING = text(f"SELECT s.id {_FROM} WHERE s.id = ANY(CAST(:ids AS bigint[])) AND ({_GROWS} OR {_GOES_ON})")
 _STANDING = text(f"""
     SELECT s.id, s.subscription_id, s.usage_type_id, t.unit_name, s.period_start, s.period_end, l.upto, l.area, l.level,
         d.mode, d.per, d.carry, {_GROWS} AS grows, d.carry AND m.retired_at IS NULL AS goes_on
