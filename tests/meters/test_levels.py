@@ -213,6 +213,7 @@ def test_a_level_goes_on_costing_without_any_recording(storage: Engine) -> None:
         found = upcoming(session, "sub456", now=JUNE + timedelta(hours=11))
         assert found is not None
         assert [(item.period_start, item.total) for item in found[1]] == [(JUNE, 110)]
+    assert used(storage, JUNE + timedelta(hours=11))[JUNE] == (110, Decimal("0.10"))
     bill(storage, JUNE + timedelta(hours=2))
     assert items(storage) == [("finalized", MAY, 140, Decimal("1.40"))]
     assert used(storage, JUNE + timedelta(hours=5))[JUNE] == (50, 0)

@@ -150,8 +150,8 @@ def _measure(
     session: Session, part: AgreedSegment, total: PeriodTotal, division: Division, *, covered: Decimal
 ) -> Measured:
     """How many recordings lie beyond: as they are marked, or would be where billing has not seen the terms yet."""
-    if not total.id:
-        return Measured()
+    if not total.id:  # empty, or a level that goes on
+        return Measured(EXACT.subtract(division.beyond, covered))
     (move,) = find_moves(session, [(total, division.allowance)])
     each: Sequence[Decimal] = ()
     if part.price is not None and stored_price(part.price).reads_each:
