@@ -53,6 +53,7 @@ CODES: dict[str, str] = {
     "already_void": "The grant is void already.",
     "conflicting_grant": "The idempotencyKey has made another grant of this wallet.",
     "cuts_posted": "The grant would divide usage of which what was paid for is final; the detail names the moment.",
+    "draws_posted": "What a closed grant paid for of the usage that would move is final; the start stays.",
     "grant_closed": "The grant is closed: what it did not pay for has expired.",
     "grant_used": "A part of the grant paid for what is final; it cannot be taken back.",
     "overlapping_wallet": "Another wallet pays for the usage type already; the detail names it.",

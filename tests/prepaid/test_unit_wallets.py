@@ -7,6 +7,7 @@ from tests.prepaid.conftest import JULY, JUNE, House
 from usage_billing.db.session import transaction
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+START = JUNE + 2 * DAY
 
 
 def test_a_grant_lowers_what_is_charged_and_is_posted_with_the_invoice(house: House) -> None:
@@ -156,4 +157,18 @@ def test_other_usage_that_moves_what_is_covered_is_charged_by_the_next_run(house
     house.use(5, at=JUNE + 2 * DAY)
     house.bill(JULY + 2 * HOUR)
     assert house.invoices("t") == [("finalized", "10.00", [("5", "1", "10.00")])]
+    house.verified()
+
+
+def test_a_start_stays_where_a_closed_grant_paid_for_usage_since(house: House) -> None:
+    house.ok("POST", "/api/subscriptions", {"id": "u", "userId": "ann", "planId": "p", "startedAt": START.isoformat()})
+    house.grant(20, expiresAt=(JUNE + 12 * DAY).isoformat())
+    house.use(30, at=JUNE + 6 * DAY, subscription="u")
+    to = {"startedAt": (JUNE + 4 * DAY).isoformat()}
+    house.clock.now = JUNE + 13 * DAY
+    assert house.close() == 1
+    posted = house.wallet()
+    answer = house.admin.patch("/api/subscriptions/u", json=to)
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "draws_posted")
+    assert house.wallet() == posted == {"granted": "20", "posted": "20"}
     house.verified()

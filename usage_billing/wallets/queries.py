@@ -1,15 +1,23 @@
 """Reads wallets, their grants, and what is posted."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
 from usage_billing.db.filters import equal
 from usage_billing.wallets.models import CoveredSummary, Grant, Transfer, Wallet, WalletDraw, WalletScope
+
+_DRAWN_AT = text("""
+    SELECT FROM usage_summaries AS s
+    JOIN wallet_draws AS d ON d.summary_id = s.id
+    WHERE s.subscription_id = :subscription AND s.usage_type_id = :type AND s.period_start = :since
+    LIMIT 1
+""")
 
 
 def get_wallet(session: Session, wallet_id: str) -> Wallet:
@@ -55,6 +63,12 @@ def draws_of(session: Session, wallet_ids: Collection[str]) -> Sequence[WalletDr
     """What is posted in these wallets."""
     statement = select(WalletDraw).where(WalletDraw.wallet_id.in_(wallet_ids))
     return session.scalars(statement, execution_options={"populate_existing": True}).all()
+
+
+def is_drawn_at(session: Session, subscription_id: str, usage_type_id: str, *, since: datetime) -> bool:
+    """Whether anything is posted of the summary that begins at ``since``."""
+    names = {"subscription": subscription_id, "type": usage_type_id, "since": since}
+    return session.execute(_DRAWN_AT, names).first() is not None
 
 
 def covered_before(session: Session, summary_ids: Collection[int]) -> dict[int, Decimal]:

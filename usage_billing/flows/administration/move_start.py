@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.service import move_own_quotas
+from usage_billing.core.clock import instant_text
 from usage_billing.core.errors import Conflict
 from usage_billing.db.locks import lock_folds
 from usage_billing.flows.administration.agree import AgreedChange, Precaution, enter, note_change, reckon_anew
@@ -20,6 +21,8 @@ from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
+from usage_billing.wallets.queries import is_drawn_at
+from usage_billing.wallets.service import lock_wallets
 
 _ALWAYS = datetime(1700, 1, 1, tzinfo=UTC)
 OFFERED = 100
@@ -32,12 +35,14 @@ def move_start(
     """Let a subscription have started at another instant; quotas of its own that held from its start move with it.
 
     Recordings in quarantine that now fit are named, to be replayed. Raises NotFound; Conflict when an invoice of it is
-    final (``already_invoiced``), when usage counts that the move would leave out or divide anew (``usage_before``), and
-    when a change or its end lies before the new start.
+    final (``already_invoiced``), when usage counts that the move would leave out or divide anew (``usage_before``),
+    when a closed grant has paid for usage of what moves (``draws_posted``), and when a change or its end lies before
+    the new start.
     """
     # A fold goes by the terms that it read, and makes summaries of meters where those say that a segment begins.
     lock_folds(session)
     subscription = enter(session, subscription_id, Precaution())
+    lock_wallets(session, [subscription.customer_id])  # what is posted stays as it is read here
     before = subscription.started_at
     if started_at == before:
         return AgreedChange(subscription=subscription, effective_at=before, changed=False)
@@ -72,7 +77,7 @@ def _move_summaries(
 ) -> None:
     """Let what was ``counted`` in the segments around ``at`` count in those there now, while the period is the same.
 
-    Summaries are named after the beginning of their segment.
+    Summaries are named after the beginning of their segment, and so is what is posted of their first window.
     """
     line = timelines_of(session, [subscription_id])[subscription_id]
     segment, then = line.segment_at(at), before.segment_at(at)
@@ -81,6 +86,9 @@ def _move_summaries(
     for usage_type, begins in _segments_at(session, subscription_id, at=at).items():
         since = counted.get(usage_type, begins)
         if since != begins:
+            if is_drawn_at(session, subscription_id, usage_type, since=since):
+                message = f"what was paid for beforehand of {usage_type} since {instant_text(since)} is final"
+                raise Conflict(message, code="draws_posted")
             move_summary(session, subscription_id, usage_type, since=since, to=begins)
 
 
