@@ -171,6 +171,30 @@ def test_what_was_charged_without_tax_is_corrected_without(engine: Engine) -> No
     assert house.balance() == Decimal("89.30")
 
 
+def test_what_was_charged_with_tax_is_corrected_with_it_when_rules_no_longer_hold(engine: Engine) -> None:
+    house = taxed(engine)
+    first, second = house.use(600, at=day(3)), house.use(400, at=day(3))
+    house.bill(day(9, month=2))
+    sell(engine, "none")
+    house.void(first, at=day(10, month=2))
+    house.bill(day(11, month=2))
+    house.bill(day(9, month=3))
+    sell(engine)
+    house.void(second, at=day(10, month=3))
+    house.bill(day(11, month=3))
+    house.bill(day(9, month=4))
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT total, tax FROM invoices WHERE number IS NOT NULL ORDER BY number"))
+        # The fee of February has no tax, that of March has 0.70.
+        assert found.all() == [
+            (Decimal(110), Decimal("19.70")),
+            (Decimal(-50), Decimal("-11.40")),
+            (Decimal(-30), Decimal("-6.90")),
+        ]
+    assert house.balance() == Decimal("98.30")
+    check_everything(engine)
+
+
 def test_what_came_to_nothing_at_first_is_taxed_when_it_is_charged(engine: Engine) -> None:
     house = taxed(engine)
     house.use("0.04", at=day(3))

@@ -36,6 +36,7 @@ _ITEMS = text("""
     LEFT JOIN subscriptions AS s ON s.id = i.subscription_id
     LEFT JOIN fee_charges AS f ON f.id = t.fee_id
     WHERE t.invoice_id = ANY(CAST(:ids AS uuid[])) AND t.amount <> 0
+        AND (:by_rules OR t.kind = 'adjustment')
     ORDER BY t.period_start, t.usage_type_id, t.id
 """)
 _BUYERS = """
@@ -66,9 +67,9 @@ _Cause = tuple[int | None, int | None]
 def tax_stored(session: Session, drafts: Sequence[TaxedDraft], *, lock: bool = False) -> Taxations:
     """The tax of stored drafts; with ``lock`` their customers stay as they are until the transaction ends."""
     seller = find_seller(session)
-    if not drafts or not by_rules(seller):
+    if not drafts or seller is None:
         return Taxations(seller)
-    rows = session.execute(_ITEMS, {"ids": [draft.id for draft in drafts]})
+    rows = session.execute(_ITEMS, {"ids": [draft.id for draft in drafts], "by_rules": by_rules(seller)})
     return tax_drafts(session, drafts, read_rows(rows, TaxableItem), seller=seller, lock=lock)
 
 
@@ -101,16 +102,20 @@ def tax_drafts(
     seller: SellerVersion | None,
     lock: bool = False,
 ) -> Taxations:
-    """The tax of ``drafts`` with these items."""
-    if seller is None or not by_rules(seller):
+    """The tax of ``drafts`` with these items; without rules, of those that put right what was taxed."""
+    if seller is None:
         return Taxations(seller)
-    buyers = _buyers(session, {draft.customer_id for draft in drafts}, lock=lock)
-    at = TaxedParty(country=seller.said["address"]["country"], tax_id=seller.said["taxId"])
-    countries = {party.country for party in (at, *buyers.values()) if party.country is not None}
-    rules = _Rules(at, read_rates(session, countries), _categories(session, items), _before(session, items))
+    before = _before(session, items)
     by_draft: dict[UUID, list[TaxableItem]] = {}
     for item in items:
         by_draft.setdefault(item.invoice_id, []).append(item)
+    if not by_rules(seller):
+        kept = {draft.id: _kept(by_draft.get(draft.id, ()), before, draft.currency) for draft in drafts}
+        return Taxations(seller, {id: taxation for id, taxation in kept.items() if taxation.items})
+    buyers = _buyers(session, {draft.customer_id for draft in drafts}, lock=lock)
+    at = TaxedParty(country=seller.said["address"]["country"], tax_id=seller.said["taxId"])
+    countries = {party.country for party in (at, *buyers.values()) if party.country is not None}
+    rules = _Rules(at, read_rates(session, countries), _categories(session, items), before)
     return Taxations(
         seller,
         {
@@ -159,6 +164,18 @@ class _Rules:
         if rate is None:
             raise TaxUnknown(f"no rate of {found.country} for {found.category} holds on {day}")
         return item_tax(found.category, found.country, rate)
+
+
+def _kept(items: Iterable[TaxableItem], before: Mapping[_Cause, ItemTax | None], currency: str) -> Taxation:
+    """The tax of what puts right what was taxed; anything else has none."""
+    taxed: dict[UUID, ItemTax] = {}
+    amounts: list[tuple[ItemTax, Decimal]] = []
+    for item in items:
+        tax = before.get((item.summary_id, item.fee_id)) if item.kind == ItemKind.ADJUSTMENT and item.amount else None
+        if tax is not None:
+            taxed[item.id] = tax
+            amounts.append((tax, item.amount))
+    return Taxation(tax_lines(amounts, digits=minor_unit(currency)), taxed)
 
 
 def _buyers(session: Session, ids: Iterable[str], *, lock: bool) -> dict[str, TaxedParty]:
