@@ -21,7 +21,7 @@ from usage_billing.metering.recording import SHARDS
 class QuantityChange:
     """What makes the quantity of recordings that occur at ``effective_from`` or later; None: their senders give it.
 
-    ``effective_from`` None is from now on.
+    ``effective_from`` None is from now on; it may be in the past, for what is recorded later or replayed.
     """
 
     value: str | None
@@ -57,8 +57,6 @@ def define_quantity(
         check_expression(change.value)
     last = session.scalars(quantity_definitions_where(usage_type_ids=[usage_type_id]).limit(1)).first()
     since = change.effective_from or now
-    if since < now:
-        raise InvalidInput.field("/effectiveFrom", "must not be in the past", code="out_of_range")
     if last is not None and since < last.effective_from:
         message = f"must not be before that of version {last.version}"
         raise InvalidInput.field("/effectiveFrom", message, code="out_of_range")
