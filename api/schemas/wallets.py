@@ -25,13 +25,14 @@ from usage_billing.flows.prepaid.manage_wallets import NewWallet
 from usage_billing.wallets.models import GrantCategory
 
 _NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}
+_NAMES: Any = {"minItems": 1, "uniqueItems": True}  # for the document; the flows check it
 
 
 class NewUnitSchema(Schema):
     """What a wallet holds: units of usage types that are counted in them."""
 
     unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
-    usage_types = ma.fields.List(Identifier(), required=True, error_messages=_NEEDED)
+    usage_types = ma.fields.List(Identifier(), required=True, error_messages=_NEEDED, metadata=_NAMES)
 
 
 class NewWalletSchema(ValueSchema):
@@ -61,8 +62,8 @@ class NewGrantSchema(ValueSchema):
     cost = Amount(maximum=MAX_PRICE, allow_none=True, load_default=None)
     cost_currency = CurrencyCode(allow_none=True, load_default=None)
     priority = Whole(maximum=MAX_PRIORITY, load_default=USUAL_PRIORITY)
-    usage_types = ma.fields.List(Identifier(), allow_none=True, load_default=None)
-    subscription_ids = ma.fields.List(Identifier(), allow_none=True, load_default=None)
+    usage_types = ma.fields.List(Identifier(), allow_none=True, load_default=None, metadata=_NAMES)
+    subscription_ids = ma.fields.List(Identifier(), allow_none=True, load_default=None, metadata=_NAMES)
     effective_at = Instant(allow_none=True, load_default=None)
     expires_at = Instant(allow_none=True, load_default=None)
     covers_since = Instant(allow_none=True, load_default=None)

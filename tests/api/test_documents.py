@@ -218,7 +218,7 @@ def test_what_is_kept_never_changes(
 def test_of_two_that_make_it_at_once_both_get_the_first(
     final: str, billed: Billed, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def made_meanwhile(_: Any) -> bytes:
+    def made_meanwhile(*_: Any) -> bytes:
         with transaction(engine) as session:
             keep_document(session, billed.invoice_id, DocumentKind.PDF, b"the first", template_version="1")
         return b"the second"

@@ -15,6 +15,7 @@ from usage_billing.db.session import transaction
 
 MIB = 1024 * 1024
 RECORDS = "/api/usage/subscription/sub456/records"
+ENTRIES = "/api/wallets/w/entries"
 
 
 def pages(client: FlaskClient, url: str, *, limit: int = 200) -> list[Any]:
@@ -49,7 +50,7 @@ def test_large_things_make_more_pages(
 
 LISTS = (
     *("/api/customers", "/api/plans", "/api/usage-types", "/api/quotas", "/api/subscriptions", "/api/api-keys"),
-    *("/api/invoices", "/api/billing-runs", "/api/quarantine", "/api/tax-rates", RECORDS),
+    *("/api/invoices", "/api/billing-runs", "/api/quarantine", "/api/tax-rates", "/api/wallets", RECORDS, ENTRIES),
 )
 
 
@@ -60,7 +61,8 @@ def test_the_lists_are_all_there_are(client: FlaskClient) -> None:
         for path, item in paths.items()
         if "Page" in str(item.get("get", {}).get("responses", {}).get("200", {}).get("content", ""))
     }
-    assert lists == {*LISTS, "/api/usage/subscription/{subscription_id}/records"} - {RECORDS}
+    records, entries = "/api/usage/subscription/{subscription_id}/records", "/api/wallets/{wallet_id}/entries"
+    assert lists == {*LISTS, records, entries} - {RECORDS, ENTRIES}
 
 
 @pytest.mark.parametrize("url", LISTS)
@@ -71,6 +73,10 @@ def test_a_page_has_one_thing_at_least_and_none_is_lost(
     for country in ("DE", "FR"):
         rate = {"country": country, "category": "S", "rate": "20", "effectiveFrom": "2021-01-01"}
         assert admin.post("/api/tax-rates", json=rate).status_code == 201
+    wallet = {"id": "w2", "userId": "user123", "unit": {"unitName": "page", "usageTypes": ["page"]}}
+    assert admin.post("/api/usage-types", json={"id": "page", "unitName": "page"}).status_code == 201
+    assert admin.post("/api/wallets", json=wallet).status_code == 201
+    assert admin.post("/api/wallets/w/grants", json={"amount": "5", "idempotencyKey": "more"}).status_code == 201
     with transaction(engine) as session:
         record(session, *(make_recording(now=now, subscription="nobody") for _ in range(3)))
     caught_up(engine)

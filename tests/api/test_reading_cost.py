@@ -13,11 +13,11 @@ from tests.support.statements import statements_of
 from usage_billing.db.session import transaction
 from usage_billing.metering.recording import Recording
 
-# Of usage: contracts, quotas, levels that go on, totals.
+# Of usage: contracts, quotas, levels that go on, totals, wallets.
 USAGE_AND_RECORDS = [
-    ("user/user123", 4),
-    ("user/user123?from=2026-10-01T00:00:00Z", 4),
-    ("subscription/sub456", 4),
+    ("user/user123", 5),
+    ("user/user123?from=2026-10-01T00:00:00Z", 5),
+    ("subscription/sub456", 5),
     ("subscription/sub456/records?limit=2", 2),
 ]
 

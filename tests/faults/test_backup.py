@@ -96,10 +96,10 @@ class HeldDump:
         self._begun, self._go = folder / "begun", folder / "go"
         folder.mkdir()
         script = folder / "pg_dump"
-        wait = f"touch {self._begun}; while [ ! -e {self._go} ]; do sleep 0.05; done"
+        wait = f"touch '{self._begun}'; while [ ! -e '{self._go}' ]; do sleep 0.05; done"
         script.write_text(f"""#!/bin/sh
 [ "$1" = --version ] || {{ {wait}; }}
-exec {find_tool("pg_dump", server=18)} "$@"
+exec "{find_tool("pg_dump", server=18)}" "$@"
 """)
         script.chmod(0o755)
 

@@ -166,8 +166,8 @@ def slow_dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     tool.parent.mkdir()
     tool.write_text(
         f"""#!/bin/sh
-[ "$1" = --version ] && exec {find_tool("pg_dump", server=18)} --version
-echo "$@" > {tmp_path}/words
+[ "$1" = --version ] && exec "{find_tool("pg_dump", server=18)}" --version
+echo "$@" > "{tmp_path}/words"
 for word in "$@"; do case $word in --file=*) echo half > "${{word#--file=}}";; esac; done
 echo 'pg_dump: error: the disk is full' >&2
 exit 1

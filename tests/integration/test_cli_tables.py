@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,23 +14,28 @@ from tests.integration.test_cli_frame import ALL
 from usage_billing.cli.frame.table import field_lines, table_lines
 
 LISTS = [names for names in ALL if names[-1] == "list"]
-CUSTOMER, SUBSCRIPTION, PLAN, KIND = (f"{kind}-{'x' * 100}-of-{kind}" for kind in ("customer", "sub", "plan", "type"))
+NOUNS = ("customer", "sub", "plan", "type", "wallet")
+CUSTOMER, SUBSCRIPTION, PLAN, KIND, WALLET = (f"{kind}-{'x' * 100}-of-{kind}" for kind in NOUNS)
 NAME = "A company with a name of many words that no table has room for, and Söhne"
 
 
 @pytest.fixture
-def long_ids(cli: Cli, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def long_ids(cli: Cli, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Something in every list, under ids of more than 100 characters, on a terminal of 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
     quota = ("quotas", "create", "--plan", PLAN, "--usage-type", KIND, "--limit", "50", "--unit-price", "10.123456789")
     record = ("usage", "record", "--customer", CUSTOMER, "--usage-type", KIND, "--quantity", "53.000000000001")
+    rates = tmp_path / "rates.csv"
+    rates.write_text("country,category,rate,effectiveFrom\nDE,S,19,2021-01-01\n")
     for command in (
+        ("taxes", "import", str(rates)),
         ("customers", "create", CUSTOMER, "--name", NAME, "--email", f"{'a' * 50}@example.com"),
         ("plans", "create", PLAN, "--name", NAME, "--currency", "KWD", "--base-fee", "99999.999"),
         ("usage-types", "create", KIND, "--unit-name", "u" * 60),
         quota,
         ("subscriptions", "create", SUBSCRIPTION, "--customer", CUSTOMER, "--plan", PLAN, "--started", "2026-01-01"),
         (*quota, "--subscription", SUBSCRIPTION, "--currency", "KWD"),
+        ("wallets", "create", WALLET, "--customer", CUSTOMER, "--unit", "u" * 60, "--usage-type", KIND),
         (*record, "--subscription", SUBSCRIPTION, "--idempotency-key", "k" * 200),
         ("keys", "create", "--name", NAME, "--scope", "usage:write", "--scope", "usage:read", "--scope", "billing:run"),
     ):

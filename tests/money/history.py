@@ -275,6 +275,7 @@ class History:
             timelines={NAME: self.timeline()},
             usage_types=frozenset(TYPES),
             meters={},
+            quantities={},
             quotas=self.quotas(),
         )
         for name, quantity, hours in uses:

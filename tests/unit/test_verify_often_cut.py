@@ -38,6 +38,7 @@ class Row(msgspec.Struct, kw_only=True):
     paused: bool = False
     total: Decimal = Decimal(7)
     beyond_limit: Decimal = Decimal(2)
+    covered: Decimal = Decimal(0)
     beyond_events: int = 1
     frozen: bool = False
     to_rate: bool = False

@@ -12,7 +12,7 @@ from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
 from usage_billing.wire.tax import TAX_RATE
 
-_COLUMNS = ("country", "category", "rate", "effectiveFrom", "createdAt")
+_COLUMNS = ("country", "category", "rate", "effectiveFrom", "createdAt", "id")
 
 
 @click.group(epilog=example("taxes list --country DE"))
@@ -56,4 +56,5 @@ def list_rates(*, country: str | None, limit: int, as_json: bool) -> None:
     with reading() as session:
         rows = [wire.show(TAX_RATE, row) for row in first_rows(session, statement, limit=limit)]
     empty = none_of("rates", hint="usage-billing taxes import --help", country=country)
-    print_rows(rows if as_json else [pick(row, *_COLUMNS) for row in rows], as_json=as_json, empty=empty)
+    shown = rows if as_json else [pick(row, *_COLUMNS) for row in rows]
+    print_rows(shown, as_json=as_json, empty=empty, wide_only={"id"})

@@ -26,6 +26,7 @@ from usage_billing.wire import noun as wire
 from usage_billing.wire.wallet import GRANT, TRANSFER, WALLET, WALLET_BALANCE
 
 _COLUMNS = ("id", "category", "status", "amount", "posted", "provisional", "left", "expiresAt")
+_LISTED = ("id", "userId", "subscriptionId", "unitName", "usageTypes", "createdAt")
 _WIDE_ONLY = {"invoiceId", "debit", "credit"}
 _CATEGORIES = ("purchased", "promotional", "adjustment")
 _EXAMPLE = "wallets grant w-acme --amount 1000 --cost 80.00 --key order-4711 --expires 2027-01-01T00:00Z"
@@ -57,6 +58,7 @@ def create(*, as_json: bool, **said: Any) -> None:
 @command.command(name="list", epilog=example("wallets list --customer acme"))
 @click.option("--customer", "customer_id", type=IDENTIFIER, help="Only those of this customer.")
 @limit_option
+@wide_option
 @json_option
 def list_wallets(*, customer_id: str | None, limit: int, as_json: bool) -> None:
     """List wallets by id, without their balances."""
@@ -67,7 +69,8 @@ def list_wallets(*, customer_id: str | None, limit: int, as_json: bool) -> None:
     with reading() as session:
         rows = first_rows(session, wallets_where(customer_id=customer_id).order_by(Wallet.id), limit=limit)
         shapes = [wire.show(WALLET, one) for one in units_of(session, rows)]
-    print_rows(shapes, as_json=as_json, empty=none_of("wallets", hint="usage-billing wallets create --help"))
+    rows_shown = shapes if as_json else [pick(one | one["unit"], *_LISTED) for one in shapes]
+    print_rows(rows_shown, as_json=as_json, empty=none_of("wallets", hint="usage-billing wallets create --help"))
 
 
 @command.command(epilog=example("wallets show w-acme"))
