@@ -231,6 +231,47 @@ WRONG = [
 ]
 
 
+WRONG_PUT_RIGHT = [
+    # All of it as if February's rate held: 20.00 come back.
+    """UPDATE usage_invoice_items SET tax_rate = 20 WHERE kind = 'adjustment';
+    UPDATE invoices SET tax = -19.3, taxes = jsonb_set(jsonb_set(taxes, '{0,rate}', '"20"'), '{0,amount}', '"-20.00"')
+    WHERE total < 0""",
+    # Nothing of it.
+    """UPDATE usage_invoice_items SET tax_category = NULL, tax_country = NULL, tax_rate = NULL
+    WHERE kind = 'adjustment';
+    UPDATE invoices SET tax = 0.7, taxes = taxes - 0 WHERE total < 0""",
+    # A fee.
+    """UPDATE usage_invoice_items SET tax_category = NULL, tax_country = NULL, tax_rate = NULL
+    WHERE kind = 'fee' AND period_start >= '2026-02-01';
+    UPDATE invoices SET tax = -19, taxes = taxes - 1 WHERE total < 0""",
+]
+
+
+def test_verify_finds_tax_of_a_correction_that_is_wrong_and_what_was_left_out(engine: Engine) -> None:
+    house = taxed(engine)
+    first = house.use(1000, at=day(3))
+    house.bill(day(9, month=2))
+    rate(engine, "20", since="2026-02-01")
+    house.void(first, at=day(10, month=2))
+    house.bill(day(11, month=2))
+    house.bill(day(9, month=3))
+    assert wrong(engine, "SELECT 1") == set()
+    for change in WRONG_PUT_RIGHT:
+        assert wrong(engine, change) == {"item_tax"}, change
+
+
+def wrong(engine: Engine, change: str) -> set[str]:
+    """What verify finds about tax if the books are changed so."""
+    with engine.connect() as connection, Session(connection, join_transaction_mode="create_savepoint") as session:
+        for table in ("invoices", "usage_invoice_items"):
+            session.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+        for one in change.split(";"):
+            session.execute(text(one.replace(":", r"\:")))
+        found = {one.kind for one in find_differences(session) if "tax" in one.kind}
+        session.rollback()
+        return found
+
+
 def test_verify_finds_tax_that_is_wrong(engine: Engine) -> None:
     house = taxed(engine)
     house.use(1003, at=day(3))

@@ -27,21 +27,39 @@ _INVOICES = text(
     ORDER BY i.id
     """
 )
-# A charge of its own goes by the buyer's country and a rate that holds on its last day. What is put right goes by how
-# it was taxed before.
+# A charge of its own is taxed if the seller's tax goes by rules, by the buyer's country and a rate that holds on its
+# last day. What is put right goes by how its cause was taxed before: as the latest earlier item that stands, or a later
+# one whose invoice is void by now, for it may have stood then.
 _RATES = text(
     """
-    SELECT t.id, t.tax_category, t.tax_country, t.tax_rate, i.buyer -> 'address' ->> 'country' AS buyer
+    SELECT t.id, t.tax_category, t.tax_country, t.tax_rate, i.buyer -> 'address' ->> 'country' AS buyer, was.stands
     FROM usage_invoice_items AS t JOIN invoices AS i ON i.id = t.invoice_id
     LEFT JOIN subscriptions AS s ON s.id = i.subscription_id
-    WHERE t.tax_category IS NOT NULL AND t.kind <> 'adjustment'
+    CROSS JOIN LATERAL (
+        SELECT coalesce(bool_or(j.status <> 'void'), false) AS stands, coalesce(bool_or(
+            (e.tax_category, e.tax_country, e.tax_rate) IS NOT DISTINCT FROM (t.tax_category, t.tax_country, t.tax_rate)
+        ), false) AS same
+        FROM usage_invoice_items AS e JOIN invoices AS j ON j.id = e.invoice_id
+        WHERE t.kind = 'adjustment' AND (e.summary_id = t.summary_id OR e.fee_id = t.fee_id)
+            AND e.amount <> 0 AND j.number < i.number
+            AND NOT EXISTS (
+                SELECT FROM usage_invoice_items AS l JOIN invoices AS k ON k.id = l.invoice_id
+                WHERE (l.summary_id = t.summary_id OR l.fee_id = t.fee_id) AND l.amount <> 0
+                    AND k.status <> 'void' AND k.number > j.number AND k.number < i.number)
+    ) AS was
+    WHERE (t.tax_category IS NOT NULL OR t.amount <> 0 AND (i.taxes IS NOT NULL
+            OR t.kind = 'adjustment' AND EXISTS (SELECT FROM invoices WHERE taxes IS NOT NULL)))
         AND (CAST(:only AS text) IS NULL OR i.subscription_id = :only)
-        AND CASE WHEN t.tax_category <> 'S' THEN t.tax_rate <> 0 OR t.tax_country IS NOT NULL
+        AND NOT was.same
+        AND (was.stands OR CASE
+            WHEN (t.tax_category IS NOT NULL) <> (coalesce(i.seller -> 'taxes' ->> 'mode', '') = 'rules') THEN true
+            WHEN t.tax_category IS NULL THEN false
+            WHEN t.tax_category <> 'S' THEN t.tax_rate <> 0 OR t.tax_country IS NOT NULL
             ELSE t.tax_country IS DISTINCT FROM i.buyer -> 'address' ->> 'country' OR NOT EXISTS (
                 SELECT FROM tax_rates AS r WHERE r.country = t.tax_country AND r.rate = t.tax_rate
                     AND r.effective_from <=
                         CAST((t.period_end - interval '1 microsecond') AT TIME ZONE coalesce(s.timezone, 'UTC') AS date)
-            ) END
+            ) END)
     """
 )
 
@@ -60,10 +78,12 @@ def tax_differences(session: Session, only: str | None) -> Iterator[Difference]:
         if Fraction(row.tax) != sum((line[-1] for line in stands), Fraction(0)):
             yield Difference("tax_total", subject, f"its tax is {row.tax}, its lines are {_told(stands)}")
     for row in session.execute(_RATES, {"only": only}):
-        message = (
-            f"it is taxed as {row.tax_category} at {row.tax_rate} of {row.tax_country}, its buyer is in {row.buyer},"
-            " and no such rate holds"
-        )
+        taxed = f"taxed as {row.tax_category} at {row.tax_rate} of {row.tax_country}"
+        if row.tax_category is None:
+            taxed = "not taxed"
+        message = f"it is {taxed}, its buyer is in {row.buyer}, and no such rate holds"
+        if row.stands:
+            message = f"it is {taxed}, and what it puts right was taxed otherwise"
         yield Difference("item_tax", f"item:{row.id}", message)
 
 
