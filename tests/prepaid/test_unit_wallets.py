@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from tests.factories import make_quota, make_usage_type
 from tests.prepaid.conftest import JULY, JUNE, House
 from usage_billing.db.session import transaction
@@ -171,4 +173,19 @@ def test_a_start_stays_where_a_closed_grant_paid_for_usage_since(house: House) -
     answer = house.admin.patch("/api/subscriptions/u", json=to)
     assert (answer.status_code, answer.get_json()["code"]) == (409, "draws_posted")
     assert house.wallet() == posted == {"granted": "20", "posted": "20"}
+    house.verified()
+
+
+@pytest.mark.parametrize(("granted", "total"), [(9, "1.02"), (10, "1.00")])
+def test_fees_for_recordings_are_charged_also_where_all_is_covered(house: House, granted: int, total: str) -> None:
+    fee = {"model": "percentage", "rate": "0.02", "fixedFee": "0.10"}
+    house.ok("POST", "/api/plans", {"id": "f", "name": "F", "currency": "USD"})
+    house.ok("POST", "/api/quotas", {"planId": "f", "usageType": "calls", "monthlyLimit": "0", "price": fee})
+    house.ok("POST", "/api/subscriptions", {"id": "u", "userId": "ann", "planId": "f", "startedAt": JUNE.isoformat()})
+    house.grant(granted)
+    for _ in range(10):
+        house.use(1, at=JUNE + DAY, subscription="u")
+    assert house.ok("GET", "/api/usage/subscription/u")["totals"] == {"USD": total}
+    house.bill(JULY + 2 * HOUR)
+    assert [(status, due) for status, due, _ in house.invoices("u")] == [("finalized", total)]
     house.verified()

@@ -87,7 +87,9 @@ def prices(draw: st.DrawFn, *names: str) -> Fields:
 
 def truth(price: Fields, quantity: Decimal, recordings: int) -> Fraction:
     """What ``price`` asks for, by its definition alone."""
-    exact = RULES[price["model"]][1](price, Fraction(quantity), recordings) if quantity else Fraction(0)
+    exact = Fraction(price.get("fixedFee", "0")) * recordings  # what is paid for beforehand has its fees
+    if quantity:
+        exact = RULES[price["model"]][1](price, Fraction(quantity), recordings)
     exact -= exact * Fraction(price.get("discountPercent", "0")) / 100
     exact = max(exact, Fraction(price.get("minimumAmount", "0")))
     return min(exact, Fraction(price["maximumAmount"])) if "maximumAmount" in price else exact

@@ -11,6 +11,7 @@ from usage_billing.rating.pricing import MODELS
 from usage_billing.rating.pricing.base import Fields, Line, PricingModel, read_price, total_of
 from usage_billing.rating.pricing.by_dimension import ByDimension, nested_prices
 from usage_billing.rating.pricing.per_unit import PerUnit
+from usage_billing.rating.pricing.percentage import Percentage
 from usage_billing.rating.rounding import QuantityRounding
 
 DISCOUNT = "discount of {} %"
@@ -56,10 +57,14 @@ class Price:
     def lines(self, quantity: Decimal, *, recordings: int, each: Sequence[Decimal] = ()) -> list[Line]:
         """Every step from ``quantity`` to the exact amount. Nothing used costs nothing, but for a minimum.
 
+        Nor does what is paid for beforehand, which has recordings and no quantity, but for their fees.
+
         ``each``: what of the quantity is whose recording's, in the order recorded, for a price that ``reads_each``.
         """
         counted = quantity if self.rounding is None else self.rounding.apply(quantity)
-        is_due = counted or isinstance(self.model, ByDimension)  # a cell may have a minimum
+        # A cell may have a minimum; and what recordings report may be paid for beforehand, which their fees are not.
+        fees = not quantity and recordings and isinstance(self.model, Percentage) and not self.reads_each
+        is_due = counted or fees or isinstance(self.model, ByDimension)
         found = self.model.lines(counted, recordings=recordings, each=each) if is_due else []
         if counted != quantity:
             found.insert(0, Line("{} counted as {}", _NOTHING, _NOTHING, (quantity, counted)))

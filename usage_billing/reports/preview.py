@@ -79,7 +79,7 @@ def preview(trial: Trial) -> Preview:
     else:
         count = len(quantities)
     each = [one for one in quantities if one]
-    rated = rate(parsed, sum_of(quantities), recordings=count, currency=currency, each=each)
+    rated = rate(parsed, sum_of(quantities), recordings=count if each else 0, currency=currency, each=each)
     return Preview(amount=rated.amount, exact=rated.exact, currency=currency, breakdown=tuple(rated.lines))
 
 

@@ -28,6 +28,8 @@ def due(
 def _unrounded(price: Mapping[str, Any], quantity: Fraction, recordings: int, each: Sequence[Decimal]) -> Fraction:
     if price["model"] == "by_dimension":  # what has no dimensions meets no cell
         amount = _unrounded(price["default"], quantity, 0, ())
+    elif price["model"] == "percentage" and not quantity and not by_recording(price):
+        amount = recordings * _number(price.get("fixedFee"))  # grants pay for no fees
     else:
         amount = _exact(price, _counted(price, quantity), recordings, each)
     amount -= amount * _number(price.get("discountPercent")) / 100
