@@ -189,3 +189,18 @@ def test_fees_for_recordings_are_charged_also_where_all_is_covered(house: House,
     house.bill(JULY + 2 * HOUR)
     assert [(status, due) for status, due, _ in house.invoices("u")] == [("finalized", total)]
     house.verified()
+
+
+def test_an_adjustment_that_is_void_leaves_what_the_invoice_before_it_paid_for(house: House) -> None:
+    house.grant(5)
+    house.use(17, at=JUNE + DAY)
+    house.bill(JULY + 2 * HOUR)
+    house.clock.now = JULY + DAY
+    house.use(3, at=JUNE + DAY)
+    house.bill(JULY + 2 * DAY)
+    house.bill(JULY + 31 * DAY + 2 * HOUR)
+    adjustment = house.ok("GET", "/api/invoices?subscriptionId=s")["data"][0]
+    assert adjustment["total"] == "6.00"
+    house.ok("POST", f"/api/invoices/{adjustment['id']}/void")
+    assert house.wallet() == {"granted": "5", "posted": "5"}
+    house.verified()

@@ -18,6 +18,12 @@ _DRAWN_AT = text("""
     WHERE s.subscription_id = :subscription AND s.usage_type_id = :type AND s.period_start = :since
     LIMIT 1
 """)
+_POSTED_WITH = text("""
+    SELECT summary_id, window_start, grant_id, sum(CASE kind WHEN 'used' THEN amount ELSE -amount END) AS posted
+    FROM wallet_transfers
+    WHERE wallet_id = ANY(CAST(:wallets AS text[])) AND invoice_id = :invoice AND summary_id IS NOT NULL
+    GROUP BY 1, 2, 3
+""")
 
 
 def get_wallet(session: Session, wallet_id: str) -> Wallet:
@@ -76,6 +82,14 @@ def covered_before(session: Session, summary_ids: Collection[int]) -> dict[int, 
     statement = select(CoveredSummary.summary_id, CoveredSummary.covered)
     found = session.execute(statement.where(CoveredSummary.summary_id.in_(summary_ids)))
     return {row.summary_id: row.covered for row in found}
+
+
+def posted_with(
+    session: Session, wallet_ids: Collection[str], invoice_id: UUID
+) -> dict[tuple[int, datetime, UUID], Decimal]:
+    """What was posted in these wallets with an invoice and has not gone back with it, by summary, window and grant."""
+    found = session.execute(_POSTED_WITH, {"wallets": list(wallet_ids), "invoice": invoice_id})
+    return {(row.summary_id, row.window_start, row.grant_id): row.posted for row in found}
 
 
 def transfers_of(wallet_id: str) -> Select[Transfer]:

@@ -11,6 +11,7 @@ from usage_billing.prepaid.burn_down import DrawKey
 from usage_billing.prepaid.ledger import TransferKind
 from usage_billing.wallets.coverage import Allocation
 from usage_billing.wallets.models import Grant, GrantStatus
+from usage_billing.wallets.queries import posted_with
 from usage_billing.wallets.service import move, set_draw
 
 _NOTHING = Decimal(0)
@@ -41,14 +42,19 @@ def post_grant(session: Session, book: Allocation, grant: Grant) -> None:
 def unpost_summaries(
     session: Session, found: Sequence[Allocation], summary_ids: Collection[int], *, invoice_id: UUID
 ) -> None:
-    """Make what was posted of these summaries provisional again, but for grants that are closed."""
+    """Make what this invoice posted of these summaries provisional again, but for grants that are closed.
+
+    What other invoices posted of them, which may be final still, stays.
+    """
+    by_invoice = posted_with(session, [book.wallet.id for book in found], invoice_id)
     for book in found:
         for grant in book.grants:
             if grant.status != GrantStatus.ACTIVE:
                 continue
             for key, posted in list(book.posted.items()):
-                if key.grant_id == grant.id and key.need.summary_id in summary_ids:
-                    _post(session, book, grant, key, -posted, invoice_id=invoice_id)
+                goes = min(posted, by_invoice.get((*key.need, grant.id), _NOTHING))
+                if key.grant_id == grant.id and key.need.summary_id in summary_ids and goes > 0:
+                    _post(session, book, grant, key, -goes, invoice_id=invoice_id)
     session.flush()
 
 
