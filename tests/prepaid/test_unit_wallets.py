@@ -204,3 +204,22 @@ def test_an_adjustment_that_is_void_leaves_what_the_invoice_before_it_paid_for(h
     house.ok("POST", f"/api/invoices/{adjustment['id']}/void")
     assert house.wallet() == {"granted": "5", "posted": "5"}
     house.verified()
+
+
+def test_late_usage_that_is_covered_whole_is_posted_with_what_becomes_final_next(house: House) -> None:
+    with transaction(house.engine) as session:
+        make_usage_type(session, id="mails")
+        make_quota(session, plan="p", usage_type="mails", limit=0, unit_price="1")
+    mails = {"userId": "ann", "subscriptionId": "s", "usageType": "mails", "quantity": 3}
+    house.ok("POST", "/api/usage/record", mails | {"timestamp": (JUNE + DAY).isoformat()})
+    house.grant(20)
+    house.use(17, at=JUNE + DAY)
+    house.bill(JULY + 2 * HOUR)
+    house.clock.now = JULY + DAY
+    house.use(3, at=JUNE + DAY)
+    house.use(11, at=JULY + DAY / 2)
+    house.bill(JULY + 2 * DAY)
+    assert house.wallet() == {"granted": "20", "posted": "7", "provisional": "4", "left": "9"}
+    house.bill(JULY + 31 * DAY + 2 * HOUR)
+    assert house.wallet() == {"granted": "20", "posted": "11", "left": "9"}
+    house.verified()

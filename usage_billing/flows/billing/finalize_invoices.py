@@ -19,7 +19,7 @@ from usage_billing.flows.billing.invoice_subscriptions import invoice_subscripti
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import unrated_of
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
-from usage_billing.flows.prepaid.post_draws import post_summaries
+from usage_billing.flows.prepaid.post_draws import drawn_without_draft, post_summaries
 from usage_billing.invoicing.items import summaries_on
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import take_numbers
@@ -92,7 +92,7 @@ def finalize_invoices(
             ready.append(draft)
     going = [draft for draft in drafts if not draft.charges]
     if wallets and (ready or going):
-        post_draws(session, customers, wallets, [*ready, *going])
+        post_draws(session, customers, wallets, [*ready, *going], late=(ids, as_of - grace))
     remove_drafts(session, [draft.id for draft in going])
     finalize_drafts(session, ready, taxations, now=now, actor=actor)
     for draft in ready:
@@ -105,13 +105,23 @@ def finalize_invoices(
 
 
 def post_draws(
-    session: Session, customer_ids: Collection[str], wallets: Sequence[Wallet], drafts: Sequence[DueDraft | Invoice]
+    session: Session,
+    customer_ids: Collection[str],
+    wallets: Sequence[Wallet],
+    drafts: Sequence[DueDraft | Invoice],
+    *,
+    late: tuple[Collection[str], datetime] | None = None,
 ) -> None:
-    """Post what grants of these locked wallets pay for on these drafts, which become final or, uncharged, go."""
+    """Post what grants of these locked wallets pay for on these drafts, which become final or, uncharged, go.
+
+    ``late``: also what they pay for of these locked subscriptions in periods that ended until then, without a draft.
+    """
     of_drafts = summaries_on(session, [draft.id for draft in drafts])
     stay = {draft.id for draft in drafts if not isinstance(draft, DueDraft) or draft.charges}
     invoices = {id: draft if draft in stay else None for id, draft in of_drafts.items()}
-    post_summaries(session, allocations(session, customer_ids, wallets=wallets), invoices)
+    found = allocations(session, customer_ids, wallets=wallets)
+    unposted = [] if late is None else drawn_without_draft(session, found, late[0], ended_before=late[1])
+    post_summaries(session, found, dict.fromkeys(unposted) | invoices)
     crash.point("prepaid.posted")
 
 

@@ -1,9 +1,11 @@
 """Posts what grants paid for: transfers that say so, and the sums of it on draws and grants. Wallets are locked."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
@@ -15,6 +17,30 @@ from usage_billing.wallets.queries import posted_with
 from usage_billing.wallets.service import move, set_draw
 
 _NOTHING = Decimal(0)
+_WITHOUT_DRAFT = text("""
+    SELECT s.id
+    FROM usage_summaries AS s
+    WHERE s.id = ANY(CAST(:ids AS bigint[])) AND s.subscription_id = ANY(CAST(:subscriptions AS text[]))
+        AND s.bills_at <= :ended_before AND NOT s.to_rate
+        AND NOT EXISTS (
+            SELECT
+            FROM usage_invoice_items AS i
+            JOIN invoices AS v ON v.id = i.invoice_id
+            WHERE i.summary_id = s.id AND v.status = 'draft'
+        )
+""")
+
+
+def drawn_without_draft(
+    session: Session, found: Sequence[Allocation], subscription_ids: Collection[str], *, ended_before: datetime
+) -> list[int]:
+    """The summaries of these subscriptions that are over, have draws to be posted, and are on no draft.
+
+    They are rated, and came to no other amount.
+    """
+    ids = {key.need.summary_id for book in found for key, _ in book.changes()}
+    asked = {"ids": list(ids), "subscriptions": list(subscription_ids), "ended_before": ended_before}
+    return list(session.scalars(_WITHOUT_DRAFT, asked)) if ids else []
 
 
 def post_summaries(session: Session, found: Sequence[Allocation], invoices: Mapping[int, UUID | None]) -> None:
