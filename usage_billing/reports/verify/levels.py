@@ -55,11 +55,11 @@ class LevelTally(Tally):
 
 
 class LevelProof(Proof):
-    """A level's summary, counted again. ``goes_on``: the subscription has another segment where its own ends."""
+    """A level's summary, counted again. ``next_start``: when the subscription runs again once its segment ended."""
 
     def __init__(self, summary: Any) -> None:
         super().__init__(summary)
-        self.goes_on = False
+        self.next_start: datetime | None = None
         self._tally = LevelTally(summary.allowance)
         self._spans: tuple[Span, ...] = ((summary.period_start, summary.period_end),)
         self._series: dict[str, list[Step]] = {}
@@ -124,8 +124,10 @@ class LevelProof(Proof):
         self._stored = stored_series(session, {**asked, "summary": self.summary.id})
         kept, ends = self._kept, self.summary.period_end
         reaches = kept.level is not None and kept.level != 0 and kept.upto == ends and not self.summary.to_rate
-        goes_on = definition.carry and self.goes_on and (meter.retired_at is None or meter.retired_at > ends)
-        self._is_lost = reaches and goes_on and all(row.period_start != ends for row in rows)
+        # Of a meter that was retired in a pause, or after one, nothing may have been left to count.
+        stays = meter.retired_at is None or (meter.retired_at > ends == self.next_start)
+        goes_on = definition.carry and self.next_start is not None and stays
+        self._is_lost = reaches and goes_on and all(row.period_start != self.next_start for row in rows)
 
     def totals(self) -> Iterator[Difference]:
         """What is wrong with what is stored of the level in this summary."""

@@ -59,7 +59,7 @@ def summary_differences(session: Session, ids: Sequence[int], catalogue: Catalog
     for proof in proofs.values():
         if isinstance(proof, LevelProof):
             agreement = agreements.get(proof.summary.subscription_id)
-            proof.goes_on = bool(agreement and catalogue.segment(agreement, proof.summary.period_end))
+            proof.next_start = None if agreement is None else agreement.runs_at(proof.summary.period_end)
         if isinstance(proof, LevelProof | MeterProof):
             proof.count(session, follows.get(proof.summary.id))
     for proof in proofs.values():

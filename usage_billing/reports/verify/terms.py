@@ -70,6 +70,14 @@ class Agreement:
         """How its periods follow each other on a plan."""
         return Rhythm(self.zone, plan.interval, plan.interval_count, self.anchor, self.day)
 
+    def runs_at(self, at: datetime) -> datetime | None:
+        """The first moment at or after ``at`` at which the subscription runs and is not paused."""
+        for term in self.terms:
+            start: datetime = max(term.starts_at, at)
+            if not term.paused and (term.ends_at is None or start < term.ends_at):
+                return start
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
