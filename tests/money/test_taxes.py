@@ -144,6 +144,18 @@ def test_an_invoice_whose_tax_is_not_known_waits_and_says_why(engine: Engine, ad
         assert [one.state for one in check_taxes(session, now=day(10, month=2))] == ["ok"]
 
 
+def test_doctor_says_how_far_it_looked(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = taxed(engine)
+    for name in ("b", "c"):
+        house.subscribe(name)
+    bill(engine, day(1, month=2))
+    for most, told in ((1000, "the tax of every invoice"), (2, "the tax of the 2 invoices that are due the longest")):
+        monkeypatch.setattr("usage_billing.reports.doctor.taxes._MOST", most)
+        with read_only(engine) as session:
+            (finding,) = check_taxes(session, now=day(9, month=2))
+        assert finding.message.startswith(told)
+
+
 def test_the_rate_of_the_last_day_holds_in_the_zone_of_the_subscription(engine: Engine, admin: FlaskClient) -> None:
     house = taxed(engine)
     house.subscribe("b", timezone="America/New_York")

@@ -1,4 +1,4 @@
-"""A check of tax: which invoices wait as drafts because their tax is not known."""
+"""A check of tax: which of the invoices that are due the longest wait as drafts because their tax is not known."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -26,7 +26,10 @@ def check_taxes(session: Session, *, now: datetime) -> Iterator[Finding]:
         if taxation is not None and taxation.pending is not None:
             waiting.setdefault(taxation.pending, []).append(draft.customer_id)
     if not waiting:
-        yield fine("taxes", "the tax of every invoice that is due is known")
+        known = "the tax of every invoice that is due is known"
+        if len(drafts) == _MOST:
+            known = f"the tax of the {_MOST:,} invoices that are due the longest is known"
+        yield fine("taxes", known)
         return
     what = [f"{len(customers)} ({customers[0]}): {reason}" for reason, customers in waiting.items()]
     yield Finding(
