@@ -12,6 +12,7 @@ from usage_billing.core.errors import Conflict
 from usage_billing.db.session import transaction
 from usage_billing.flows.administration.own_quotas import end_own_quota
 from usage_billing.flows.folding.drive_folds import fold_all
+from usage_billing.meters.counted_in import folded_after
 
 ONE, TWO = ({"model": "per_unit", "unitPrice": str(price)} for price in (1, 2))
 LATER = timedelta(hours=2)
@@ -52,6 +53,18 @@ def test_what_a_meter_has_not_counted_yet_is_counted_by_the_new_terms(metered: H
     metered.use(5, at=day(12))
     metered.quota("a", "0", ONE, own="s", at=day(20), effective="period", reprice=True, of="units")
     assert charged(metered) == [10]
+
+
+def test_what_was_recorded_in_a_segment_that_ended_is_not_read_again(metered: House) -> None:
+    """A price of the calls divides their January at its tenth day, and not the meter's."""
+    metered.quota("a", "0", ONE)
+    metered.use(5, at=day(3))
+    metered.quota("a", "0", TWO, at=day(10), effective="now")
+    metered.use(5, at=day(12))
+    metered.bill(day(13))
+    with transaction(metered.engine) as session:
+        for since, first in ((day(9), day(3)), (day(10), day(12))):
+            assert folded_after(session, "s", "units", since=since) == [(day(1), first, day(12))]
 
 
 def test_an_end_does_not_divide_what_a_meter_counted_together(metered: House) -> None:

@@ -17,7 +17,7 @@ _FOLDED = text("""
         JOIN meter_folds AS f ON f.source_summary_id = r.id AND f.usage_type_id = :type
         CROSS JOIN unnest(f.starts, f.summaries) AS p (starts, summary)
         WHERE r.subscription_id = :subscription
-            AND r.usage_type_id = (SELECT of FROM usage_types WHERE id = :type)
+            AND r.usage_type_id = (SELECT of FROM usage_types WHERE id = :type) AND r.period_end > :since
     ) AS f
     JOIN usage_summaries AS s ON s.id = f.summary
     JOIN usage AS u ON u.summary_id = f.source AND u.ordinal <= f.folded
@@ -31,7 +31,8 @@ _FOLDED = text("""
 def folded_after(session: Session, subscription_id: str, usage_type_id: str, *, since: datetime) -> list[Used]:
     """The summaries of a subscription and meter that end after ``since`` and in which a recording counts.
 
-    The times are those of all recordings that folds looked at for a summary, also of those that the meter leaves out.
+    The times are those of recordings that folds looked at for a summary, also of those that the meter leaves out; not
+    those in summaries of what is recorded that end by ``since``, for no change from then on reaches them.
     None for a usage type that is no meter.
     """
     asked = {"subscription": subscription_id, "type": usage_type_id, "since": since}
