@@ -85,6 +85,8 @@ def test_the_same_key_makes_one_grant(house: House, app: Flask, call_as: As, key
         ({"expiresAt": "2027-01-01T00:00:00"}, "/expiresAt"),
         ({"usageTypes": ["pages"]}, "/usageTypes/0"),
         ({"usageTypes": []}, "/usageTypes"),
+        ({"usageTypes": ["calls", "calls"]}, "/usageTypes/1"),
+        ({"subscriptionIds": ["t", "s", "t"]}, "/subscriptionIds/2"),
         ({"subscriptionIds": ["other"]}, "/subscriptionIds/0"),
         ({"priority": 101}, "/priority"),
         ({"priority": -1}, "/priority"),

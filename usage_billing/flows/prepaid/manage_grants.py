@@ -192,6 +192,9 @@ def _check_scope(session: Session, wallet: Wallet, new: NewGrant) -> None:
     for pointer, names in (("/usageTypes", new.usage_types), ("/subscriptionIds", new.subscription_ids)):
         if names is not None and not names:
             raise InvalidInput.field(pointer, "must name at least one, or be left out", code="out_of_range")
+        for index, name in enumerate(names or ()):
+            if names is not None and name in names[:index]:
+                raise InvalidInput.field(f"{pointer}/{index}", "is named twice", code="repeated")
 
 
 def _cost_of(session: Session, wallet: Wallet, new: NewGrant) -> tuple[Decimal, str | None, str]:
