@@ -202,3 +202,17 @@ def test_at_a_terminal(house: House, cli: Cli) -> None:
     assert cli("wallets", "entries", "w", "--json").json[0]["kind"] == "sold"
     assert cli("wallets", "void", id, "--json").json["status"] == "void"
     assert cli("wallets", "void", id).code != 0
+
+
+def test_units_come_back_from_a_period_that_came_to_end_before_the_grant_began(house: House) -> None:
+    begins, ends = JUNE + 8 * DAY, JUNE + 10 * DAY
+    house.grant(20, effectiveAt=begins.isoformat(), expiresAt=ends.isoformat())
+    house.use(12, at=JUNE + DAY)
+    house.use(9, at=JUNE + 9 * DAY)
+    house.clock.now = ends + DAY
+    assert house.close() == 1
+    assert house.wallet() == {"granted": "20", "posted": "9", "expired": "11"}
+    house.ok("POST", "/api/subscriptions/s/cancel", {"at": (JUNE + 4 * DAY).isoformat(), "laterUsage": "void"})
+    house.bill(JULY + DAY)
+    assert house.wallet() == {"granted": "20", "expired": "20"}
+    house.verified()

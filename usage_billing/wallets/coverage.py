@@ -25,11 +25,10 @@ _NOTHING = Decimal(0)
 _SUMMARIES = text("""
     SELECT s.id, c.customer_id, s.subscription_id, s.usage_type_id, s.period_start, s.period_end, s.beyond_limit,
         s.events, s.voids, s.frozen, q.price
-    FROM subscriptions AS c
-    JOIN usage_summaries AS s ON s.subscription_id = c.id
+    FROM subscriptions AS c JOIN usage_summaries AS s ON s.subscription_id = c.id
     LEFT JOIN usage_quotas AS q ON q.id = s.quota_id
     WHERE c.customer_id = ANY(CAST(:customers AS text[])) AND s.usage_type_id = ANY(CAST(:types AS text[]))
-        AND s.period_end > :since
+        AND (s.period_end > :since OR s.id = ANY(CAST(:posted AS bigint[])))
 """)
 _BY_WINDOW = text("""
     SELECT u.summary_id, width_bucket(u.occurred_at, CAST(:cuts AS timestamptz[])) AS place,
@@ -181,6 +180,7 @@ def _read_usage(session: Session, books: Mapping[str, Allocation], beyond: Mappi
         "customers": sorted({book.wallet.customer_id for book in books.values()}),
         "types": sorted({name for book in books.values() for name in book.usage_types}),
         "since": min(begins),
+        "posted": sorted({key.need.summary_id for book in books.values() for key in book.posted}),
     }
     places = {
         (book.wallet.customer_id, book.wallet.subscription_id, name): book
