@@ -188,6 +188,6 @@ def test_without_anybody_to_bill_it_stops_waiting_and_says_so(simulate: Cli, wor
     ("url", "code", "said"), [("http://127.0.0.1:1", 4, "does not answer"), ("file:///etc/passwd", 2, "--url")]
 )
 def test_without_an_api_it_says_how_to_start_one(program: Cli, url: str, code: int, said: str) -> None:
-    answer = program("simulate", "--url", url, USAGE_BILLING_ADMIN_KEY="a-key-that-nobody-looks-at")
+    answer = program("simulate", "--url", url, USAGE_BILLING_ADMIN_KEY="a-key-that-is-not-looked-at")
     assert answer.code == code
     assert said in answer.err.splitlines()[-1]

@@ -69,13 +69,13 @@ def test_neither_code_nor_cookie_is_stored(app: Flask, world: None, link_for: Li
 def test_a_cookie_of_the_senders_choice_is_never_taken(app: Flask, world: None, link_for: LinkFor) -> None:
     """Fixation: the session that a link opens has a cookie of its own."""
     browser = app.test_client()
-    browser.set_cookie("__Host-portal", "chosen-by-somebody-else")
+    browser.set_cookie("__Host-portal", "chosen-by-another")
     browser.get(link_for())
     cookie = browser.get_cookie("__Host-portal")
     assert cookie is not None
-    assert cookie.value != "chosen-by-somebody-else"
+    assert cookie.value != "chosen-by-another"
     other = app.test_client()
-    other.set_cookie("__Host-portal", "chosen-by-somebody-else")
+    other.set_cookie("__Host-portal", "chosen-by-another")
     assert other.get("/portal").status_code == 401
 
 

@@ -51,7 +51,7 @@ _FAILED = text("""
         r.attempts
     FROM document_requests AS r
     JOIN invoices AS i ON i.id = r.invoice_id
-    WHERE r.attempts >= :most AND (r.error IS NOT NULL OR r.tried_at < now() - interval '5 minutes')
+    WHERE r.attempts >= :most AND (r.error IS NOT NULL OR r.tried_at < now() - CAST(:lease AS interval))
         AND (CAST(:id AS uuid) IS NULL OR r.invoice_id = :id)
     ORDER BY i.number
     LIMIT 1
@@ -97,5 +97,5 @@ def note_failure(session: Session, invoice_id: UUID, error: str, *, claimed: boo
 
 def find_failed(session: Session, invoice_id: UUID | None = None) -> FailedDocuments | None:
     """The PDFs that are tried no more, or only that of one invoice; None where there is none."""
-    row = session.execute(_FAILED, {"most": MOST_ATTEMPTS, "id": invoice_id}).first()
+    row = session.execute(_FAILED, {"most": MOST_ATTEMPTS, "lease": _LEASE, "id": invoice_id}).first()
     return None if row is None else FailedDocuments(count=row.all_of_them, number=row.number, error=row.error)

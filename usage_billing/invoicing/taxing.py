@@ -3,10 +3,11 @@
 Drafts that are shown, what is upcoming, rehearsals and what becomes final are taxed here alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -110,7 +111,8 @@ def tax_drafts(
     for item in items:
         by_draft.setdefault(item.invoice_id, []).append(item)
     if not by_rules(seller):
-        kept = {draft.id: _kept(by_draft.get(draft.id, ()), before, draft.currency) for draft in drafts}
+        taxed_before = partial(_as_before, before)
+        kept = {draft.id: _taxation(by_draft.get(draft.id, ()), taxed_before, draft.currency) for draft in drafts}
         return Taxations(seller, {id: taxation for id, taxation in kept.items() if taxation.items})
     buyers = _buyers(session, {draft.customer_id for draft in drafts}, lock=lock)
     at = TaxedParty(country=seller.said["address"]["country"], tax_id=seller.said["taxId"])
@@ -119,8 +121,8 @@ def tax_drafts(
     return Taxations(
         seller,
         {
-            draft.id: rules.taxation(
-                by_draft.get(draft.id, ()), buyer=buyers[draft.customer_id], currency=draft.currency
+            draft.id: _taxation(
+                by_draft.get(draft.id, ()), partial(rules.tax, buyer=buyers[draft.customer_id]), draft.currency
             )
             for draft in drafts
         },
@@ -134,22 +136,7 @@ class _Rules:
     categories: Mapping[tuple[str, str], str]
     before: Mapping[_Cause, ItemTax | None]
 
-    def taxation(self, items: Iterable[TaxableItem], *, buyer: TaxedParty, currency: str) -> Taxation:
-        taxed: dict[UUID, ItemTax] = {}
-        amounts: list[tuple[ItemTax, Decimal]] = []
-        for item in items:
-            if not item.amount:
-                continue
-            try:
-                tax = self._tax(item, buyer)
-            except TaxUnknown as unknown:
-                return Taxation(pending=str(unknown))
-            if tax is not None:
-                taxed[item.id] = tax
-                amounts.append((tax, item.amount))
-        return Taxation(tax_lines(amounts, digits=minor_unit(currency)), taxed)
-
-    def _tax(self, item: TaxableItem, buyer: TaxedParty) -> ItemTax | None:
+    def tax(self, item: TaxableItem, *, buyer: TaxedParty) -> ItemTax | None:
         """How an item is taxed; None where what it puts right was charged without tax. Raises TaxUnknown."""
         cause = (item.summary_id, item.fee_id)
         if item.kind == ItemKind.ADJUSTMENT and cause in self.before:
@@ -166,12 +153,21 @@ class _Rules:
         return item_tax(found.category, found.country, rate)
 
 
-def _kept(items: Iterable[TaxableItem], before: Mapping[_Cause, ItemTax | None], currency: str) -> Taxation:
+def _as_before(before: Mapping[_Cause, ItemTax | None], item: TaxableItem) -> ItemTax | None:
     """The tax of what puts right what was taxed; anything else has none."""
+    return before.get((item.summary_id, item.fee_id)) if item.kind == ItemKind.ADJUSTMENT else None
+
+
+def _taxation(items: Iterable[TaxableItem], tax_of: Callable[[TaxableItem], ItemTax | None], currency: str) -> Taxation:
     taxed: dict[UUID, ItemTax] = {}
     amounts: list[tuple[ItemTax, Decimal]] = []
     for item in items:
-        tax = before.get((item.summary_id, item.fee_id)) if item.kind == ItemKind.ADJUSTMENT and item.amount else None
+        if not item.amount:
+            continue
+        try:
+            tax = tax_of(item)
+        except TaxUnknown as unknown:
+            return Taxation(pending=str(unknown))
         if tax is not None:
             taxed[item.id] = tax
             amounts.append((tax, item.amount))

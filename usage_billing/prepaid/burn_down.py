@@ -137,8 +137,11 @@ def _kept(
     """What of ``posted`` stays: of each need as much as it still wants, first in the burn order first."""
     kept: Draws = {}
     left = dict(quantities)
+    by_grant: dict[UUID, list[DrawKey]] = {}
+    for key in sorted(posted):
+        by_grant.setdefault(key.grant_id, []).append(key)
     for grant in ordered:
-        for key in sorted(key for key in posted if key.grant_id == grant.id):
+        for key in by_grant.get(grant.id, ()):
             stays = min(posted[key], left.get(key.need, _NOTHING))
             if stays > 0:
                 kept[key] = stays

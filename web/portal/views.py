@@ -147,7 +147,7 @@ def show_upcoming(visit: Visit) -> Response:
 @blp.get("/upcoming/live")
 @visiting("upcoming")
 def show_living_upcoming(visit: Visit) -> Response:
-    """The same without its frame; 304 while it does not move."""
+    """The part of the upcoming invoice's page that moves, without its frame; 304 while it does not."""
     return shown.as_before(visit) or shown.part(visit, "upcoming_live", one=_upcoming(visit))
 
 

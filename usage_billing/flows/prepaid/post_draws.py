@@ -74,13 +74,12 @@ def unpost_summaries(
     """
     by_invoice = posted_with(session, [book.wallet.id for book in found], invoice_id)
     for book in found:
-        for grant in book.grants:
-            if grant.status != GrantStatus.ACTIVE:
-                continue
-            for key, posted in list(book.posted.items()):
-                goes = min(posted, by_invoice.get((*key.need, grant.id), _NOTHING))
-                if key.grant_id == grant.id and key.need.summary_id in summary_ids and goes > 0:
-                    _post(session, book, grant, key, -goes, invoice_id=invoice_id)
+        active = {grant.id: grant for grant in book.grants if grant.status == GrantStatus.ACTIVE}
+        for key, posted in list(book.posted.items()):
+            grant = active.get(key.grant_id)
+            goes = min(posted, by_invoice.get((*key.need, key.grant_id), _NOTHING))
+            if grant is not None and key.need.summary_id in summary_ids and goes > 0:
+                _post(session, book, grant, key, -goes, invoice_id=invoice_id)
     session.flush()
 
 
