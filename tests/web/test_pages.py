@@ -8,9 +8,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
+from tests.conftest import Clock
 from tests.factories import make_customer, make_plan, make_subscription
 from tests.web.conftest import Books, OpenPortal
 from usage_billing.db.session import transaction
+from usage_billing.rating.pricing import MODELS
 
 
 def _figure(page: str, name: str) -> str:
@@ -115,6 +117,30 @@ def test_a_quantity_is_reckoned_by_the_price_agreed(used: Books, portal: OpenPor
     wrong = browser.get("/portal/prices?type=assessment&quantity=1e5x").text
     assert 'aria-invalid="true"' in wrong
     assert 'value="1e5x"' in wrong
+
+
+TIERS = [{"upTo": "10", "unitPrice": "2.50"}, {"upTo": None, "unitPrice": "1.25", "flatFee": "7.00"}]
+TOLD: dict[str, tuple[dict[str, Any], str]] = {
+    "per_unit": ({"unitPrice": "0.001"}, "$0.001 each"),
+    "graduated": ({"tiers": TIERS}, "$1.25 each, and $7.00 once"),
+    "volume": ({"tiers": TIERS}, "$1.25 each, and $7.00 once"),
+    "package": ({"packageSize": "100", "packagePrice": "5.00"}, "100"),
+    "percentage": ({"rate": "0.029", "fixedFee": "0.30"}, "0.029"),
+    "flat": ({"amount": "9.5"}, "9.5"),
+}
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "by_dimension"])
+def test_a_price_of_every_model_is_told(
+    model: str, used: Books, portal: OpenPortal, admin: FlaskClient, clock: Clock
+) -> None:
+    price, words = TOLD[model]
+    quota = {"planId": "business", "subscriptionId": "sub456", "usageType": "assessment", "monthlyLimit": 50}
+    quota |= {"unitName": "assessment", "price": {"model": model, **price}, "effective": "now"}
+    made = admin.post("/api/quotas", json=quota)
+    assert made.status_code == 201, made.text
+    clock.advance(seconds=1)
+    assert words in unescape(portal().get("/portal/prices").text)
 
 
 BAD = [

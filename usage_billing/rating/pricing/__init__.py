@@ -1,4 +1,4 @@
-"""The pricing models, one file each; ``MODELS`` is the one line elsewhere that a new model touches."""
+"""The pricing models, one file each. Reading, storing and rating a price find its model in ``MODELS``."""
 
 from usage_billing.rating.pricing.base import PricingModel
 from usage_billing.rating.pricing.by_dimension import ByDimension

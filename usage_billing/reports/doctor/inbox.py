@@ -6,12 +6,11 @@ from datetime import UTC, datetime, timedelta
 from usage_billing.core.clock import utc_now
 from usage_billing.embedded.probe import knock
 from usage_billing.embedded.resp import ErrorReply, Redis, open_redis
+from usage_billing.inbox.redis_keys import stream
 from usage_billing.metering.recording import SHARDS
 from usage_billing.reports.doctor.clocks import compare_with_ours
 from usage_billing.reports.doctor.finding import FAIL, WARN, Finding, fine
 
-# The name of a shard's stream. tasks/inbox/redis_inbox.py appends to it; a test compares the two names.
-STREAM = "usage-billing:inbox:{}"
 _LATE_SECONDS = 60
 _CREDENTIALS = ("WRONGPASS", "NOAUTH", "NOPERM", "ERR invalid password")
 _WANTED = {
@@ -107,7 +106,7 @@ def _clock(redis: Redis) -> Finding:
 def _waiting(redis: Redis, now: datetime) -> Finding:
     oldest: datetime | None = None
     for shard in range(SHARDS):
-        entries = redis.ask("XRANGE", STREAM.format(shard), "-", "+", "COUNT", "1")
+        entries = redis.ask("XRANGE", stream(shard), "-", "+", "COUNT", "1")
         if isinstance(entries, list) and entries and isinstance(entries[0], list):
             first = entries[0][0]
             if isinstance(first, bytes):
