@@ -110,12 +110,15 @@ def test_a_grant_pays_for_what_occurred_while_it_held(house: House) -> None:
     """It begins and ends within the month, so the month is divided there."""
     begins, ends = JUNE + 10 * DAY, JUNE + 20 * DAY
     house.grant(100, effectiveAt=begins.isoformat(), expiresAt=ends.isoformat())
-    house.clock.now = JUNE + 25 * DAY
-    for day, quantity in ((1, 12), (12, 7), (22, 30)):
+    for day, quantity in ((1, 12), (12, 7)):
+        house.clock.now = max(house.clock.now, JUNE + day * DAY)
         house.use(quantity, at=JUNE + day * DAY)
     assert house.wallet()["provisional"] == "7"
+    house.clock.now = ends + HOUR / 2
     house.use(4, at=ends - HOUR)  # late, but in time
     assert house.wallet()["provisional"] == "11"
+    house.clock.now = JUNE + 25 * DAY
+    house.use(30, at=JUNE + 22 * DAY)
     assert house.close() == 1
     assert house.wallet() == {"granted": "100", "posted": "11", "expired": "89"}
     house.bill(JULY + 2 * HOUR)
@@ -164,8 +167,8 @@ def test_other_usage_that_moves_what_is_covered_is_charged_by_the_next_run(house
 
 def test_a_start_stays_where_a_closed_grant_paid_for_usage_since(house: House) -> None:
     house.ok("POST", "/api/subscriptions", {"id": "u", "userId": "ann", "planId": "p", "startedAt": START.isoformat()})
-    house.grant(20, expiresAt=(JUNE + 12 * DAY).isoformat())
     house.use(30, at=JUNE + 6 * DAY, subscription="u")
+    house.grant(20, expiresAt=(JUNE + 12 * DAY).isoformat())
     to = {"startedAt": (JUNE + 4 * DAY).isoformat()}
     house.clock.now = JUNE + 13 * DAY
     assert house.close() == 1
@@ -222,4 +225,36 @@ def test_late_usage_that_is_covered_whole_is_posted_with_what_becomes_final_next
     assert house.wallet() == {"granted": "20", "posted": "7", "provisional": "4", "left": "9"}
     house.bill(JULY + 31 * DAY + 2 * HOUR)
     assert house.wallet() == {"granted": "20", "posted": "11", "left": "9"}
+    house.verified()
+
+
+def test_what_arrives_after_its_time_is_not_paid_for_by_a_grant_that_is_not_closed_yet(house: House) -> None:
+    """The clock's word counts: whether the closing task runs in time, late, or never, ends alike."""
+    ends = JUNE + 20 * DAY
+    house.grant(100, expiresAt=ends.isoformat())
+    house.clock.now = JUNE + 14 * DAY
+    house.use(15, at=JUNE + 12 * DAY)
+    house.clock.now = ends + 2 * HOUR
+    house.use(6, at=ends - HOUR)  # too late
+    in_time = {"granted": "100", "provisional": "5", "expired": "95"}
+    assert house.wallet() == in_time
+    assert house.ok("GET", "/api/subscriptions/s/upcoming-invoice")["total"] == "12.00"
+    house.close()
+    assert house.wallet() == {"granted": "100", "posted": "5", "expired": "95"}
+    house.bill(JULY + 2 * HOUR)
+    assert house.invoices() == [("finalized", "12.00", [("6", "5", "12.00")])]
+    house.verified()
+
+
+def test_what_is_taken_back_after_its_time_leaves_a_grant_that_is_not_closed_yet(house: House) -> None:
+    ends = JUNE + 20 * DAY
+    house.grant(100, expiresAt=ends.isoformat())
+    house.clock.now = JUNE + 14 * DAY
+    house.use(15, at=JUNE + 12 * DAY)
+    mistake = house.use(3, at=JUNE + 13 * DAY)
+    house.clock.now = ends + 2 * HOUR
+    house.ok("POST", f"/api/usage/records/{mistake}/void", {"reason": "twice"})
+    assert house.wallet() == {"granted": "100", "provisional": "5", "expired": "95"}
+    house.close()
+    assert house.wallet() == {"granted": "100", "posted": "5", "expired": "95"}
     house.verified()

@@ -9,7 +9,7 @@ Source: docs/prepaid.md, "Which grant pays".
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -129,6 +129,29 @@ def allocate(needs: Iterable[Need], grants: Iterable[Drawable], posted: Mapping[
                 key = DrawKey(need.key, grant.id)
                 draws[key] = EXACT.add(draws.get(key, _NOTHING), quantity)
     return draws
+
+
+class Closing(NamedTuple):
+    """Grants whose time to close came at one moment, and what was wanted by what had arrived until then."""
+
+    grant_ids: frozenset[UUID]
+    needs: Sequence[Need]
+
+
+def allocate_after(
+    closings: Iterable[Closing], needs: Iterable[Need], grants: Iterable[Drawable], posted: Mapping[DrawKey, Decimal]
+) -> Draws:
+    """Every draw where the time of some open grants came before they were closed; ``closings`` in their order.
+
+    Such a grant pays for what it would have paid for, had it been closed in time, as far as that is wanted still.
+    """
+    open_grants, kept = list(grants), dict(posted)
+    for closing in closings:
+        for key, quantity in allocate(closing.needs, open_grants, kept).items():
+            if key.grant_id in closing.grant_ids:
+                kept[key] = max(kept.get(key, _NOTHING), quantity)
+        open_grants = [replace(one, is_open=False) if one.id in closing.grant_ids else one for one in open_grants]
+    return allocate(needs, open_grants, kept)
 
 
 def _kept(

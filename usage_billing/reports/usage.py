@@ -101,7 +101,7 @@ def usage_under(
     for level in levels:
         if not level.id and _overlaps(level.part.start, level.part.end, spans[level.subscription_id]):
             found[level.subscription_id].append(_begun_by(level))
-    covered = covered_by(allocations(session, {contract.customer_id for contract in contracts}))
+    covered = covered_by(allocations(session, {contract.customer_id for contract in contracts}, now=now))
     lines: list[UsageLine] = []
     for contract in contracts:
         begun = _begun(contract.timeline, spans[contract.id], now) if span is None else None

@@ -59,7 +59,7 @@ class WalletView:
 def wallet_view(session: Session, wallet_id: str, *, now: datetime) -> WalletView:
     """A wallet as the books are, and as the clock says; raises NotFound."""
     wallet = get_wallet(session, wallet_id)
-    (book,) = allocations(session, [wallet.customer_id], wallets=[wallet])
+    (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
     grants = [grant_view(book, grant, now=now) for grant in book.grants]
     return WalletView(
         wallet=wallet,

@@ -3,19 +3,30 @@
 Needs are read without locks. Those of a summary that cuts of its wallet divide come from its recordings' marks.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.db.rows import read_rows
-from usage_billing.prepaid.burn_down import Drawable, DrawKey, Draws, Need, NeedKey, allocate, covered_of, windows_of
+from usage_billing.prepaid.burn_down import (
+    Closing,
+    Drawable,
+    DrawKey,
+    Draws,
+    Need,
+    NeedKey,
+    allocate_after,
+    covered_of,
+    windows_of,
+)
 from usage_billing.rating.engine import stored_price
 from usage_billing.wallets.models import Grant, GrantStatus, Wallet
 from usage_billing.wallets.queries import covered_before, draws_of, grants_of, scopes_of, wallets_of
@@ -35,6 +46,7 @@ _BY_WINDOW = text("""
         sum(u.beyond_limit) AS beyond
     FROM usage AS u
     WHERE u.summary_id = ANY(CAST(:ids AS bigint[])) AND u.beyond_limit > 0
+        AND (CAST(:until AS timestamptz) IS NULL OR u.received_at < :until)
         AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)
     GROUP BY 1, 2
 """)
@@ -98,11 +110,13 @@ def allocations(
     session: Session,
     customer_ids: Collection[str],
     *,
+    now: datetime,
     beyond: Mapping[int, Decimal] | None = None,
     wallets: Sequence[Wallet] | None = None,
 ) -> list[Allocation]:
     """The wallets of these customers, by id, each with its draws; nothing is read where there are none.
 
+    A grant whose time to close has come by ``now`` pays for what had arrived until then, whether it is closed or not.
     ``beyond`` is what lies beyond the allowance of summaries that the caller sees otherwise than they are stored.
     """
     found = wallets_of(session, customer_ids) if wallets is None else wallets
@@ -119,7 +133,7 @@ def allocations(
         books[draw.wallet_id].posted[key] = draw.posted
     _read_usage(session, books, beyond or {})
     for book in books.values():
-        _allocate(session, book)
+        _allocate(session, book, now=now)
     return list(books.values())
 
 
@@ -130,9 +144,9 @@ class CoverageChanges(NamedTuple):
     changed: Sequence[CoveredUsage] = ()
 
 
-def coverage_changes(session: Session, customer_ids: Collection[str]) -> CoverageChanges:
+def coverage_changes(session: Session, customer_ids: Collection[str], *, now: datetime) -> CoverageChanges:
     """What billing has to rate again because other usage, a grant or a closing moved what is paid for."""
-    found = allocations(session, customer_ids)
+    found = allocations(session, customer_ids, now=now)
     if not found:
         return CoverageChanges()
     covered = covered_by(found)
@@ -195,35 +209,74 @@ def _read_usage(session: Session, books: Mapping[str, Allocation], beyond: Mappi
             book.usage[usage.id] = usage
 
 
-def _allocate(session: Session, book: Allocation) -> None:
+def _allocate(session: Session, book: Allocation, *, now: datetime) -> None:
     edges = [(grant.effective_at, grant.expires_at, grant.covers_since) for grant in book.grants]
     cuts = sorted({cut for edge in edges for cut in edge if cut is not None})
     windows = {id: windows_of(one.period_start, one.period_end, cuts) for id, one in book.usage.items()}
     cut = [id for id, starts in windows.items() if len(starts) > 1 and book.usage[id].wants]
     parts = _by_window(session, cut, cuts)
-    needs: list[Need] = []
-    for id, usage in book.usage.items():
-        starts = windows[id]
-        divided = [usage.wants] if len(starts) == 1 else _divided(usage, starts, parts.get(id, {}))
-        needs += [
-            Need(
-                key=NeedKey(id, start),
-                subscription_id=usage.subscription_id,
-                usage_type_id=usage.usage_type_id,
-                quantity=quantity,
-            )
-            for start, quantity in zip(starts, divided, strict=True)
-        ]
-    book.draws = allocate(needs, [drawable(grant) for grant in book.grants], book.posted)
+    wanted = {
+        id: [one.wants] if len(windows[id]) == 1 else _divided(one, windows[id], parts.get(id, {}))
+        for id, one in book.usage.items()
+    }
+    closings = [
+        Closing(ids, _needs(book, windows, _wanted_until(session, book, windows, cuts, until=until)))
+        for until, ids in _overdue(book.grants, now).items()
+    ]
+    grants = [drawable(grant) for grant in book.grants]
+    book.draws = allocate_after(closings, _needs(book, windows, wanted), grants, book.posted)
+
+
+def _overdue(grants: Iterable[Grant], now: datetime) -> dict[datetime, frozenset[UUID]]:
+    """The grants that are still to be closed by the time that they should have been, the earliest first."""
+    found: dict[datetime, set[UUID]] = {}
+    for grant in grants:
+        if grant.status == GrantStatus.ACTIVE and grant.closes_at is not None and grant.closes_at <= now:
+            found.setdefault(grant.closes_at, set()).add(grant.id)
+    return {closes_at: frozenset(found[closes_at]) for closes_at in sorted(found)}
+
+
+def _wanted_until(
+    session: Session,
+    book: Allocation,
+    windows: Mapping[int, Sequence[datetime]],
+    cuts: Sequence[datetime],
+    *,
+    until: datetime,
+) -> dict[int, list[Decimal]]:
+    """What each window of each summary wants by what had arrived before ``until`` and counts still."""
+    wanting = [id for id, one in book.usage.items() if one.wants]
+    parts = _by_window(session, wanting, cuts, until=until)
+    found: dict[int, list[Decimal]] = {}
+    for id, starts in windows.items():
+        arrived = parts.get(id, {})
+        later = [arrived.get(start, _NOTHING) for start in starts[1:]]
+        found[id] = [EXACT.subtract(sum_of(arrived.values()), sum_of(later)), *later]
+    return found
+
+
+def _needs(
+    book: Allocation, windows: Mapping[int, Sequence[datetime]], wanted: Mapping[int, Sequence[Decimal]]
+) -> list[Need]:
+    return [
+        Need(
+            key=NeedKey(id, start),
+            subscription_id=usage.subscription_id,
+            usage_type_id=usage.usage_type_id,
+            quantity=quantity,
+        )
+        for id, usage in book.usage.items()
+        for start, quantity in zip(windows[id], wanted[id], strict=True)
+    ]
 
 
 def _by_window(
-    session: Session, ids: Sequence[int], cuts: Sequence[datetime]
+    session: Session, ids: Sequence[int], cuts: Sequence[datetime], *, until: datetime | None = None
 ) -> dict[int, dict[datetime | None, Decimal]]:
-    """What lies beyond in each summary since each cut (None: before all of them)."""
+    """What lies beyond in each summary since each cut (None: before all of them), of what arrived before ``until``."""
     found: dict[int, dict[datetime | None, Decimal]] = {}
     if ids:
-        for row in session.execute(_BY_WINDOW, {"ids": list(ids), "cuts": list(cuts)}):
+        for row in session.execute(_BY_WINDOW, {"ids": list(ids), "cuts": list(cuts), "until": until}):
             since = cuts[row.place - 1] if row.place else None
             found.setdefault(row.summary_id, {})[since] = row.beyond
     return found

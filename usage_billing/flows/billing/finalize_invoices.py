@@ -92,7 +92,7 @@ def finalize_invoices(
             ready.append(draft)
     going = [draft for draft in drafts if not draft.charges]
     if wallets and (ready or going):
-        post_draws(session, customers, wallets, [*ready, *going], late=(ids, as_of - grace))
+        post_draws(session, customers, wallets, [*ready, *going], now=as_of, late=(ids, as_of - grace))
     remove_drafts(session, [draft.id for draft in going])
     finalize_drafts(session, ready, taxations, now=now, actor=actor)
     for draft in ready:
@@ -110,6 +110,7 @@ def post_draws(
     wallets: Sequence[Wallet],
     drafts: Sequence[DueDraft | Invoice],
     *,
+    now: datetime,
     late: tuple[Collection[str], datetime] | None = None,
 ) -> None:
     """Post what grants of these locked wallets pay for on these drafts, which become final or, uncharged, go.
@@ -119,7 +120,7 @@ def post_draws(
     of_drafts = summaries_on(session, [draft.id for draft in drafts])
     stay = {draft.id for draft in drafts if not isinstance(draft, DueDraft) or draft.charges}
     invoices = {id: draft if draft in stay else None for id, draft in of_drafts.items()}
-    found = allocations(session, customer_ids, wallets=wallets)
+    found = allocations(session, customer_ids, now=now, wallets=wallets)
     unposted = [] if late is None else drawn_without_draft(session, found, late[0], ended_before=late[1])
     post_summaries(session, found, dict.fromkeys(unposted) | invoices)
     crash.point("prepaid.posted")

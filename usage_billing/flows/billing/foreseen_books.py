@@ -136,7 +136,7 @@ class ForeseenBooks:
             return {}
         customers = {wallet.customer_id for wallet in self.wallets}
         seen = {summary.id: summary.beyond_limit for summary in (*self.summaries.values(), *summaries)}
-        return covered_by(allocations(self.session, customers, beyond=seen, wallets=self.wallets))
+        return covered_by(allocations(self.session, customers, now=self.drafts.now, beyond=seen, wallets=self.wallets))
 
     def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
         """What final invoices charged, and what stands on the drafts in memory."""
@@ -200,7 +200,7 @@ def foreseen_books(
     """
     since = since or {}
     ids = list(agreements.subscriptions)
-    prepaid = coverage_changes(session, {one.customer_id for one in agreements.subscriptions.values()})
+    prepaid = coverage_changes(session, {one.customer_id for one in agreements.subscriptions.values()}, now=now)
     stale = [usage for usage in prepaid.changed if usage.subscription_id in agreements.subscriptions]
     read: dict[str, datetime | None] = {id: since.get(id) for id in ids}
     for usage in stale:

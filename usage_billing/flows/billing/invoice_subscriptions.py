@@ -48,9 +48,9 @@ def invoice_subscriptions(
         return SliceOutcome()
     agreements = lock_agreements(session, ids)
     folded = fold_subscriptions(session, agreements.subscriptions.keys(), as_of=as_of)
-    prepaid = coverage_changes(session, {one.customer_id for one in agreements.subscriptions.values()})
+    prepaid = coverage_changes(session, {one.customer_id for one in agreements.subscriptions.values()}, now=as_of)
     stale = [usage.id for usage in prepaid.changed if usage.subscription_id in agreements.subscriptions]
-    books = StoredBooks(session, held_to, folded, prepaid.wallets, stale)
+    books = StoredBooks(session, as_of, held_to, folded, prepaid.wallets, stale)
     return charge_subscriptions(books, agreements, as_of=as_of, adjust_within=adjust_within)
 
 

@@ -70,7 +70,7 @@ def finalize_invoice(
     if taxation is not None and taxation.pending is not None:
         raise Conflict(f"the tax of the invoice is not known: {taxation.pending}", code=TAX_PENDING)
     if wallets:
-        post_draws(session, [invoice.customer_id], wallets, [invoice])
+        post_draws(session, [invoice.customer_id], wallets, [invoice], now=now)
     finalize_drafts(session, [invoice], taxations, now=now, actor=actor)
     session.refresh(invoice)
     return invoice
@@ -128,7 +128,7 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
     charged = {item.summary_id for item in items if item.summary_id is not None}
     reopen(session, sorted(charged))
     if wallets:
-        found = allocations(session, [invoice.customer_id], wallets=wallets)
+        found = allocations(session, [invoice.customer_id], now=now, wallets=wallets)
         unpost_summaries(session, found, charged, invoice_id=invoice_id)
     charge_fees_again(session, [item.fee_id for item in items if item.fee_id is not None])
     invoice.status, invoice.voided_at = InvoiceStatus.VOID, now

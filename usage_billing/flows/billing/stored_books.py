@@ -40,13 +40,14 @@ _NOTHING = Decimal(0)
 class StoredBooks:
     """Implements ``Books`` on locked subscriptions.
 
-    Locks, in this order: the summaries to rate, their fees. One that is ``held_to`` a dry run charges of usage only
+    Locks, in this order: the summaries to rate, their fees. Grants pay for them as they do ``as_of`` an instant. One that is ``held_to`` a dry run charges of usage only
     the recordings that the dry run rated. ``folded`` is what was brought up to date before, meters among it.
     ``wallets`` are those of the subscriptions' customers, and ``stale`` the summaries of which they pay for more or
     less than billing has rated.
     """
 
     session: Session
+    as_of: datetime
     held_to: UUID | None = None
     folded: Mapping[str, ActiveMeter] = field(default_factory=dict)
     wallets: Sequence[Wallet] = ()
@@ -112,7 +113,7 @@ class StoredBooks:
             return {}
         customers = {wallet.customer_id for wallet in self.wallets}
         seen = {summary.id: summary.beyond_limit for summary in summaries}
-        paid = covered_by(allocations(self.session, customers, beyond=seen, wallets=self.wallets))
+        paid = covered_by(allocations(self.session, customers, now=self.as_of, beyond=seen, wallets=self.wallets))
         self._covered = {id: paid.get(id, _NOTHING) for id in seen}
         return self._covered
 

@@ -25,7 +25,7 @@ def close_grants(session: Session, wallet_id: str, *, now: datetime) -> int:
     wallet = lock_wallet(session, wallet_id)
     if wallet is None:
         return 0
-    (book,) = allocations(session, [wallet.customer_id], wallets=[wallet])
+    (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
     over = [
         grant
         for grant in book.grants

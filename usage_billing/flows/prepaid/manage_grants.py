@@ -116,7 +116,7 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
         raise Conflict("a part of the grant paid for what is final", code="grant_used")
     left = EXACT.subtract(grant.amount, grant.out)
     if not used:
-        (book,) = allocations(session, [wallet.customer_id], wallets=[wallet])
+        (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
         left = EXACT.subtract(left, provisional_of(book, grant))
     if left:
         move(session, grant, TransferKind.TAKEN_BACK, left)
