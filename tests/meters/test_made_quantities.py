@@ -99,6 +99,40 @@ def test_it_is_counted_once_however_it_is_sent_again(tokens: FlaskClient, engine
     assert [reason for reason, _ in reasons(engine)] == ["conflicting_duplicate"]
 
 
+@pytest.mark.parametrize("later", ["2 * input", None, "missing", "input - 1000", "input - cached + 4 * output"])
+@pytest.mark.parametrize("first", ["input - cached + 4 * output", None])
+def test_it_is_counted_once_though_the_definition_changed_meanwhile(
+    engine: Engine, world: Engine, admin: FlaskClient, drain: Drain, first: str | None, later: str | None
+) -> None:
+    """A sender that sends again has the answer lost, and knows nothing of definitions."""
+    assert admin.post("/api/usage-types", json=TOKENS | {"quantityFrom": "input"}).status_code == 201
+    since = "2026-01-05T00:00:00Z"
+
+    def define(value: str | None) -> None:
+        asked = {"quantityFrom": value, "effectiveFrom": since}
+        assert admin.patch("/api/usage-types/tokens", json=asked).status_code == 200
+
+    define(first)
+    given = {"metadata": metadata(), "idempotencyKey": "a", "timestamp": "2026-01-06T00:00:00Z"}
+    bare = {} if first else {"quantity": 100}
+    assert send(admin, **given, **bare).status_code == 202
+    drain()
+    define(later)
+    # As it was, with the quantity that it had, in a batch with itself, and beside what is new.
+    for more in (bare, {"quantity": 100}, bare):
+        batch = [CALL | given | more, CALL | given | more, CALL | {"usageType": "report", "quantity": 3}]
+        assert admin.post("/api/usage/record/batch", json={"events": batch}).status_code == 202
+        drain()
+    assert recorded(engine) == [("100", True if first else None), *[("3", None)] * 3]
+    assert reasons(engine) == []
+    # What has other content is none.
+    send(admin, **(given | {"metadata": metadata(input=7000)}), **bare)
+    send(admin, **given, quantity=101)
+    drain()
+    assert len(reasons(engine)) == 2
+    assert differences(engine) == set()
+
+
 @pytest.mark.parametrize(
     ("fields", "reason", "words"),
     [

@@ -50,7 +50,7 @@ _RECORDED_KEYS = text("""
     SELECT u.*
     FROM unnest(string_to_array(:names, chr(30))) AS name
     CROSS JOIN LATERAL (
-        SELECT subscription_id, source, idempotency_key, id, fingerprint
+        SELECT subscription_id, source, idempotency_key, id, fingerprint, quantity
         FROM usage
         WHERE subscription_id = split_part(name, chr(31), 1)
             AND source = split_part(name, chr(31), 2)
@@ -80,6 +80,7 @@ class KnownRecording(NamedTuple):
 
     id: UUID
     content: bytes
+    quantity: Decimal
 
     def fingerprint(self) -> bytes:
         """That of its content, as ``Recording`` has it."""
@@ -128,7 +129,9 @@ def recorded_keys(session: Session, keys: Sequence[RecordingKey]) -> dict[Record
         _RECORDED_KEYS, {"names": _RECORD_SEPARATOR.join([_UNIT_SEPARATOR.join(key) for key in keys])}
     )
     return {
-        (row.subscription_id, row.source, row.idempotency_key): KnownRecording(row.id, bytes(row.fingerprint))
+        (row.subscription_id, row.source, row.idempotency_key): KnownRecording(
+            row.id, bytes(row.fingerprint), row.quantity
+        )
         for row in rows
     }
 

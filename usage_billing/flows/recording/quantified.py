@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from usage_billing.catalog.quantities import NoQuantity, QuantityVersion, expression_at, quantity_of
 from usage_billing.core.decimals import plain
+from usage_billing.metering.queries import KnownRecording
 from usage_billing.metering.recording import TO_BE_MADE, Recording
 from usage_billing.metering.service import RefusedRecording
 from usage_billing.metering.states import QuarantineReason
@@ -34,3 +35,16 @@ def quantified(
         detail = f"its quantity is {plain(recording.quantity)}, and quantityFrom makes {plain(made)}"
         return RefusedRecording(recording, QuarantineReason.QUANTITY_DIFFERS, detail)
     return replace(recording, quantity=made, beside=replace(recording.beside, made=True))
+
+
+def repeats(sent: Recording, made: Recording | RefusedRecording, earlier: KnownRecording | Recording) -> bool:
+    """Whether ``sent`` is what is recorded under its key, whatever its usage type made of it then and makes of it now.
+
+    ``made`` is ``sent`` as ``quantified`` gives it by the definition of now. What was recorded without a quantity of
+    its sender's is known by its metadata: a quantity that is given now has to be the one recorded.
+    """
+    metadata_alone = replace(sent, beside=replace(sent.beside, made=True))
+    if earlier.fingerprint() == metadata_alone.fingerprint():
+        return sent.quantity in {TO_BE_MADE, earlier.quantity}
+    whole = sent if isinstance(made, RefusedRecording) else made
+    return earlier.fingerprint() == replace(whole, beside=replace(whole.beside, made=False)).fingerprint()

@@ -18,7 +18,7 @@ from usage_billing.db.locks import lock_shards
 from usage_billing.flows.recording.context import Context, load_context
 from usage_billing.flows.recording.divide_periods import divide_cut_periods
 from usage_billing.flows.recording.exceeded import exceeded
-from usage_billing.flows.recording.quantified import quantified
+from usage_billing.flows.recording.quantified import quantified, repeats
 from usage_billing.metering.digest import hash_of
 from usage_billing.metering.queries import KnownRecording, RecordingKey, known_ids, recorded_keys
 from usage_billing.metering.recording import Recording
@@ -36,6 +36,11 @@ from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKe
 from usage_billing.outbox.service import Fact, tell
 
 _MAX_DETAIL = 2000
+_WITHOUT_QUANTITY = {
+    QuarantineReason.NO_VALUE,
+    QuarantineReason.NEGATIVE_QUANTITY,
+    QuarantineReason.QUANTITY_DIFFERS,
+}
 
 
 @dataclass(slots=True)
@@ -87,6 +92,8 @@ def count(session: Session, recordings: Sequence[Recording], *, now: datetime, k
     context = load_context(session, recordings)
     keyed = () if keys_are_new else [(r.subscription_id, r.source, r.key) for r in recordings if r.key]
     fresh, wanted = _divide(recordings, context, recorded_keys(session, keyed), outcome)
+    if keys_are_new:
+        _look_again(session, outcome)
     if fresh:
         totals, passed = lock_totals(session, wanted.values()), list[Excess]()
         moved = divide_cut_periods(session, wanted.values(), totals, added=_quantities(fresh, wanted))
@@ -119,13 +126,16 @@ def _divide(
         if isinstance(summary, RefusedRecording):
             outcome.quarantined.append(summary)
             continue
+        name = (sent.subscription_id, sent.source, sent.idempotency_key)
         if context.quantities or sent.beside.made:
             made = quantified(sent, context.quantities)
+            if (known := seen.get(name)) is not None and repeats(sent, made, known):
+                outcome.duplicates.append(RepeatedRecording(sent, known.id))
+                continue
             if isinstance(made, RefusedRecording):
                 outcome.quarantined.append(made)
                 continue
             recording = made
-        name = (recording.subscription_id, recording.source, recording.idempotency_key)
         earlier = seen.setdefault(name, recording)
         if earlier is recording:
             wanted[summary.key] = summary
@@ -141,6 +151,24 @@ def _divide(
                 )
             )
     return fresh, wanted
+
+
+def _look_again(session: Session, outcome: Outcome) -> None:
+    """Find those of the refused that are recorded already: when they were, their usage type made a quantity of them."""
+    doubtful = [one for one in outcome.quarantined if one.reason in _WITHOUT_QUANTITY and one.recording.key]
+    if not doubtful:
+        return
+    names = {
+        one.recording.id: (one.recording.subscription_id, one.recording.source, one.recording.key) for one in doubtful
+    }
+    recorded = recorded_keys(session, list(names.values()))
+    repeated: dict[UUID, RepeatedRecording] = {}
+    for one in doubtful:
+        known = recorded.get(names[one.recording.id])
+        if known is not None and repeats(one.recording, one, known):
+            repeated[one.recording.id] = RepeatedRecording(one.recording, known.id)
+    outcome.quarantined = [one for one in outcome.quarantined if one.recording.id not in repeated]
+    outcome.duplicates += repeated.values()
 
 
 def _quantities(
