@@ -46,14 +46,6 @@ def try_lock_folds(session: Session) -> bool:
     return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:space, 0)"), {"space": _FOLDS}))
 
 
-def lock_folds(session: Session) -> None:
-    """Wait until no other transaction folds in the background, and keep them from it until this one ends.
-
-    A transaction takes it before every other lock: one that folds waits for the locks of others.
-    """
-    session.execute(text("SELECT pg_advisory_xact_lock(:space, 0)"), {"space": _FOLDS})
-
-
 def try_lock_request(session: Session, name: str) -> bool:
     """Become the only one who answers the request called ``name`` until the transaction ends; False if another does.
 

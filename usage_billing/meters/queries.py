@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
@@ -17,7 +18,7 @@ EVER = datetime(1900, 1, 1, tzinfo=UTC)
 """Before any usage."""
 
 _PENDING = """
-    SELECT s.id AS source, m.usage_type_id AS meter
+    SELECT s.id AS source, m.usage_type_id AS meter, s.subscription_id AS subscription
     FROM meters AS m
     JOIN usage_types AS t ON t.id = m.usage_type_id
     JOIN usage_summaries AS s ON s.usage_type_id = coalesce(t.of, t.id) AND s.period_end > m.since
@@ -57,6 +58,14 @@ _FOLDED_LATER = text("""
     WHERE f.usage_type_id = :meter AND s.period_start >= :since
     LIMIT 1
 """)
+
+
+class Pair(NamedTuple):
+    """A summary of recordings, by its id, and a meter that has not counted all of it; and whose recordings they are."""
+
+    source: int
+    meter: str
+    subscription: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,24 +180,24 @@ def definitions_where(*, usage_type_ids: Collection[str] | None = None) -> Selec
     return statement if usage_type_ids is None else statement.where(MeterDefinition.usage_type_id.in_(usage_type_ids))
 
 
-def new_to_fold(session: Session, *, size: int, meter: str | None = None) -> list[tuple[int, str]]:
-    """Up to ``size`` pairs of a summary and a meter that has not counted all of it; in no order."""
+def new_to_fold(session: Session, *, size: int, meter: str | None = None) -> list[Pair]:
+    """Up to ``size`` pairs, whichever are found first."""
     return _pairs(session, _NEW, {"size": size, "meter": meter})
 
 
-def new_to_fold_of(session: Session, subscription_ids: Collection[str]) -> list[tuple[int, str]]:
+def new_to_fold_of(session: Session, subscription_ids: Collection[str]) -> list[Pair]:
     """All such pairs of these subscriptions."""
     return _pairs(session, _NEW_OF, {"subscriptions": list(subscription_ids), "meter": None})
 
 
-def old_to_fold(session: Session, meter: str, *, size: int) -> list[tuple[int, str]]:
+def old_to_fold(session: Session, meter: str, *, size: int) -> list[Pair]:
     """Up to ``size`` pairs of a meter that has not looked back yet, the newest periods first."""
     return _pairs(session, _OLD, {"size": size, "meter": meter})
 
 
-def claimed(session: Session, pairs: Sequence[tuple[int, str]]) -> list[ClaimedFold]:
+def claimed(session: Session, pairs: Sequence[Pair]) -> list[ClaimedFold]:
     """How far claimed pairs are, and how far their recordings go by now; in the order of their ids."""
-    asked = {"sources": [source for source, _ in pairs], "meters": [meter for _, meter in pairs]}
+    asked = {"sources": [pair.source for pair in pairs], "meters": [pair.meter for pair in pairs]}
     return read_rows(session.execute(_CLAIMED, asked), ClaimedFold)
 
 
@@ -202,9 +211,9 @@ def lock_meter(session: Session, usage_type_id: str) -> Meter | None:
     return session.scalars(select(Meter).where(Meter.usage_type_id == usage_type_id).with_for_update()).first()
 
 
-def _pairs(session: Session, statement: object, asked: dict[str, object]) -> list[tuple[int, str]]:
+def _pairs(session: Session, statement: object, asked: dict[str, object]) -> list[Pair]:
     rows = session.execute(statement, asked)  # type: ignore[call-overload]
-    return sorted((row.source, row.meter) for row in rows)
+    return sorted(read_rows(rows, Pair))
 
 
 def has_meters(session: Session) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.meters.definition import Definition
 from usage_billing.meters.models import Meter, MeterDefinition
-from usage_billing.meters.queries import EVER
+from usage_billing.meters.queries import EVER, Pair
 
 BEFORE_ALL_PERIODS = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 """From when the first definition of a meter holds."""
@@ -72,12 +72,12 @@ def add_definition(
     return added
 
 
-def claim_folds(session: Session, pairs: Sequence[tuple[int, str]]) -> None:
+def claim_folds(session: Session, pairs: Sequence[Pair]) -> None:
     """Become the only transaction that counts these summaries into these meters, until it ends.
 
     The lock has a statement of its own: one that waited and then read would see the books as they were before.
     """
-    asked = {"sources": [source for source, _ in pairs], "meters": [meter for _, meter in pairs]}
+    asked = {"sources": [pair.source for pair in pairs], "meters": [pair.meter for pair in pairs]}
     session.execute(_CLAIM, asked)
     session.execute(_LOCK, asked).all()
 

@@ -17,6 +17,7 @@ _THESE = """
 """
 _READ = text(_THESE)
 _LOCK = text(f"{_THESE} FOR NO KEY UPDATE")
+_LOCK_FREE = text(f"{_THESE} FOR NO KEY UPDATE SKIP LOCKED")
 _SAVE = text("""
     UPDATE subscriptions AS s
     SET opens_at = v.opens_at
@@ -53,6 +54,11 @@ class BilledSubscription:
     customer_id: str
     plan_id: str
     opens_at: datetime | None
+
+
+def lock_free(session: Session, ids: Collection[str]) -> set[str]:
+    """Lock those of these subscriptions that no other transaction has locked, and return their ids; nothing waits."""
+    return {row.id for row in session.execute(_LOCK_FREE, {"ids": list(ids)})}
 
 
 def lock_to_bill(session: Session, ids: Collection[str]) -> dict[str, BilledSubscription]:

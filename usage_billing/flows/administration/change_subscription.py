@@ -10,7 +10,6 @@ from usage_billing.catalog.models import Plan
 from usage_billing.catalog.own_terms import OwnEnds
 from usage_billing.core.choices import Own
 from usage_billing.core.errors import InvalidInput
-from usage_billing.db.locks import lock_folds
 from usage_billing.flows.administration.agree import PLAIN, AgreedChange, Precaution, agree, enter, lock, withdraw
 from usage_billing.flows.administration.decide import DesiredChange
 from usage_billing.flows.administration.situation import When
@@ -40,8 +39,6 @@ def change(
 
     Raises InvalidInput for an unknown plan or one in another currency, Conflict where the change does not fit.
     """
-    if desired.ends.quotas and not precaution.dry_run:
-        lock_folds(session)  # see ``quota_effects.keep_from_folding``
     subscription = enter(session, subscription_id, precaution)
     if desired.plan_id is not None:
         _check_plan(session, subscription.plan_id, desired.plan_id)

@@ -9,7 +9,6 @@ from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.service import move_own_quotas
 from usage_billing.core.clock import instant_text
 from usage_billing.core.errors import Conflict
-from usage_billing.db.locks import lock_folds
 from usage_billing.flows.administration.agree import AgreedChange, Precaution, enter, note_change, reckon_anew
 from usage_billing.invoicing.queries import is_invoiced
 from usage_billing.metering.queries import quarantined_within
@@ -39,8 +38,6 @@ def move_start(
     when a closed grant has paid for usage of what moves (``draws_posted``), and when a change or its end lies before
     the new start.
     """
-    # A fold goes by the terms that it read, and makes summaries of meters where those say that a segment begins.
-    lock_folds(session)
     subscription = enter(session, subscription_id, Precaution())
     lock_wallets(session, [subscription.customer_id])  # what is posted stays as it is read here
     before = subscription.started_at

@@ -28,7 +28,6 @@ from usage_billing.flows.administration.quota_effects import (
     check_price,
     check_stays_counted,
     check_undivided,
-    keep_from_folding,
     note_quota,
     reckon_quota_anew,
     with_end,
@@ -159,8 +158,6 @@ def foresee_end(
 
 
 def _next_own(session: Session, new: NewQuota, owner: str, *, precaution: Precaution, now: datetime) -> _Version:
-    if not precaution.dry_run:
-        keep_from_folding(session, new.usage_type)
     try:
         subscription = enter(session, owner, precaution)
     except NotFound as error:
@@ -192,8 +189,6 @@ def _end_of(
     if owner is None:
         message = f"quota {quota_id} is the plan's; a plan's quota is replaced by its next version"
         raise Conflict(message, code="plan_quota")
-    if not precaution.dry_run:
-        keep_from_folding(session, quota.usage_type_id)
     subscription = enter(session, owner, precaution)
     session.refresh(quota)
     scope = Scope(plan_id=quota.plan_id, usage_type=quota.usage_type_id, subscription_id=owner)

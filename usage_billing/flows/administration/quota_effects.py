@@ -17,7 +17,6 @@ from usage_billing.core.errors import Conflict
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.core.money import money_text
 from usage_billing.core.spans import Used
-from usage_billing.db.locks import lock_folds
 from usage_billing.flows.administration.dearer import Alter, dearer_by
 from usage_billing.flows.administration.effect import Scope, check_nothing_is_divided
 from usage_billing.metering.settling import reopen_for_quota, reopen_from
@@ -63,6 +62,7 @@ def check_stays_counted(session: Session, owner: str, usage_type: str, *, since:
     """Raises Conflict (``usage_later``) where usage would lie in another segment than that it was counted in.
 
     So it does where a version of a subscription's own hides what divided its periods, or where what it hid comes back.
+    The caller has locked the subscription: what it finds is all there is, for folds lock it too before they read terms.
     """
     contract = contracts_by_id(session, [owner])[0]
     plans = {term.plan_id for term in contract.timeline.terms}
@@ -98,16 +98,6 @@ def check_ends_fit(
 
     for usage_type in sorted({quota.usage_type_id for quota in own}):
         check_stays_counted(session, owner, usage_type, since=until, alter=alter)
-
-
-def keep_from_folding(session: Session, usage_type: str) -> None:
-    """For a meter: wait until no background fold is under way, and keep new ones off until the transaction ends.
-
-    A fold goes by the terms that it read. So what ``check_stays_counted`` finds is all there is. It comes before every
-    other lock.
-    """
-    if _is_meter(session, usage_type):
-        lock_folds(session)
 
 
 def _is_meter(session: Session, usage_type: str | None) -> bool:

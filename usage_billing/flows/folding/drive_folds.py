@@ -6,6 +6,7 @@ What is new goes before history, so a meter that looks back over millions of rec
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -13,8 +14,9 @@ from sqlalchemy.orm import Session
 from usage_billing.db.locks import try_lock_folds
 from usage_billing.db.session import transaction
 from usage_billing.flows.folding.fold_meters import FoldOutcome, fold_pairs
-from usage_billing.meters.queries import ActiveMeter, folded_types, new_to_fold, old_to_fold
+from usage_billing.meters.queries import ActiveMeter, Pair, folded_types, new_to_fold, old_to_fold
 from usage_billing.meters.service import has_looked_back
+from usage_billing.subscriptions.openings import lock_free
 
 PIECE = 20_000
 """About how many recordings are counted in one transaction: some tenths of a second of PostgreSQL's time."""
@@ -27,12 +29,13 @@ _log = logging.getLogger(__name__)
 def fold_new(engine: Engine, *, seconds: int, stopping: Callable[[], bool] = lambda: False) -> bool:
     """Fold for up to about so many seconds; returns whether something is left. Raises Unavailable.
 
-    While another process folds, this one does nothing: the other looks again before it rests.
+    While another process folds, this one does nothing: the other looks again before it rests. What is left of
+    subscriptions that are billed or changed meanwhile waits for the next fold.
     """
     ends = time.monotonic() + seconds
     while not stopping():
         done = _piece(engine)
-        if done is None or not done.more:
+        if done is None or not done.more or done.waits:
             return False
         if time.monotonic() >= ends:
             return True
@@ -44,7 +47,7 @@ def fold_all(engine: Engine, *, on_progress: Callable[[int], None] = lambda _: N
     total = FoldOutcome()
     while True:
         done = _piece(engine)
-        if done is None:
+        if done is None or done.waits:
             time.sleep(_WAIT_SECONDS)
             continue
         total.recordings += done.outcome.recordings
@@ -54,12 +57,16 @@ def fold_all(engine: Engine, *, on_progress: Callable[[int], None] = lambda _: N
             return total
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Piece:
-    """A piece that was folded, and whether there may be another."""
+    """A piece that was folded, and whether there may be another.
 
-    def __init__(self, outcome: FoldOutcome, *, more: bool) -> None:
-        self.outcome = outcome
-        self.more = more
+    ``waits``: other transactions have locked all subscriptions of which something is left.
+    """
+
+    outcome: FoldOutcome
+    more: bool = False
+    waits: bool = False
 
 
 def _piece(engine: Engine) -> _Piece | None:
@@ -68,17 +75,20 @@ def _piece(engine: Engine) -> _Piece | None:
         if not try_lock_folds(session):
             return None
         meters = folded_types(session, hold=True)
-        if not meters:
-            return _Piece(FoldOutcome(), more=False)
-        pairs = new_to_fold(session, size=_PAIRS) or _history(session, meters)
+        pairs = (new_to_fold(session, size=_PAIRS) or _history(session, meters)) if meters else []
         if not pairs:
-            return _Piece(FoldOutcome(), more=False)
+            return _Piece(outcome=FoldOutcome())
+        # Those who bill or change a subscription fold it themselves, or are done soon: nothing waits for them here.
+        free = lock_free(session, {pair.subscription for pair in pairs})
+        pairs = [pair for pair in pairs if pair.subscription in free]
+        if not pairs:
+            return _Piece(outcome=FoldOutcome(), more=True, waits=True)
         outcome = fold_pairs(session, pairs, meters, at_most=PIECE)
     _log.info("folded %d recordings, %d without a value", outcome.recordings, outcome.skipped)
-    return _Piece(outcome, more=True)
+    return _Piece(outcome=outcome, more=True)
 
 
-def _history(session: Session, meters: dict[str, ActiveMeter]) -> list[tuple[int, str]]:
+def _history(session: Session, meters: dict[str, ActiveMeter]) -> list[Pair]:
     """What a meter has to look back on, the newest periods first."""
     for name, meter in meters.items():
         if not meter.looked_back:

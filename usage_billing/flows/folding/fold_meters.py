@@ -15,6 +15,7 @@ from usage_billing.metering.counted import lock_counted, move_counted, to_rate_o
 from usage_billing.meters.definition import Definition, Function
 from usage_billing.meters.queries import (
     ActiveMeter,
+    Pair,
     claimed,
     folded_types,
     new_to_fold_of,
@@ -24,6 +25,7 @@ from usage_billing.meters.running import links_of
 from usage_billing.meters.service import claim_folds
 from usage_billing.meters.storing import SourceFold, count_into
 from usage_billing.meters.stretches import minutes_within
+from usage_billing.subscriptions.openings import lock_to_bill
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ def fold_subscriptions(
 
 def fold_pairs(
     session: Session,
-    pairs: Sequence[tuple[int, str]],
+    pairs: Sequence[Pair],
     meters: Mapping[str, ActiveMeter],
     *,
     to_rate_of: Collection[str] = (),
@@ -61,8 +63,10 @@ def fold_pairs(
 ) -> FoldOutcome:
     """Count these summaries of recordings into these meters; with ``at_most``, about so many recordings.
 
-    Locks, in this order: how far each pair is, then the meters' summaries.
+    Locks, in this order: the subscriptions, how far each pair is, then the meters' summaries. A fold makes summaries
+    between them, and of a level also later; so two folds never work on one subscription at the same time.
     """
+    lock_to_bill(session, {pair.subscription for pair in pairs})
     claim_folds(session, pairs)
     crash.point("fold.claimed")
     claims = list(affordable(claimed(session, pairs), at_most))

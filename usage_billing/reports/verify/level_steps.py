@@ -43,9 +43,10 @@ class Course:
             stands = level
         return area + stands * (max(end - at, timedelta(0)) // _INSTANT)
 
-    def level(self, end: datetime) -> Fraction:
-        """What it is just before ``end``."""
-        return next((level for moment, level in reversed(self._levels()) if moment < end), Fraction(0))
+    def level(self, at: datetime, *, ends: bool) -> Fraction:
+        """What it is at an instant, or just before one at which a segment ``ends``."""
+        found = (level for moment, level in reversed(self._levels()) if moment < at or (moment == at and not ends))
+        return next(found, Fraction(0))
 
     def _levels(self) -> list[tuple[datetime, Fraction]]:
         """From when on it is what."""

@@ -146,7 +146,8 @@ class LevelProof(Proof):
                 yield self.differs(kind, f"its {name} is {shown(stands)}, its usage gives {shown(should)}")
         if self._kept.upto is not None and not waits:
             upto = self._kept.upto
-            gives = now.course.area(summary.period_start, upto), now.course.level(upto)
+            ends = upto == summary.period_end
+            gives = now.course.area(summary.period_start, upto), now.course.level(upto, ends=ends)
             if (Fraction(self._kept.area), Fraction(self._kept.level)) != gives:
                 yield self.differs("meter_level", "it is not reckoned as its usage gives")
         if self._is_lost:
