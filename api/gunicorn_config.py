@@ -30,6 +30,7 @@ from api.gunicorn_problems import write_problem
 from api.metrics_folder import fold_the_dead, make_folder
 from usage_billing import logs
 from usage_billing.access.tokens import check_public_key
+from usage_billing.brand.reading import read_brand
 from usage_billing.core.errors import ConfigurationError
 from usage_billing.db.pooling import refuse_lossy_session
 from usage_billing.settings import settings_of_service
@@ -41,6 +42,7 @@ try:
     _settings.require_database()
     if _settings.inbox == "redis":
         _settings.require_redis()
+    read_brand(_settings.brand_file)
     make_folder()
 except ConfigurationError as error:
     raise SystemExit(f"usage-billing: {error.message}") from None

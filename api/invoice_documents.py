@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from api import enqueue
 from api.json_provider import json_text
-from api.state import this_request
+from api.state import state, this_request
 from usage_billing.core.errors import Conflict
 from usage_billing.documents.items_csv import items_csv
 from usage_billing.documents.models import DocumentKind
@@ -24,7 +24,7 @@ from usage_billing.wire.noun import show
 def as_page(session: Session, invoice: Invoice) -> Response:
     """The page of an invoice."""
     source = read_source(session, invoice.id)
-    response = Response(page_of_invoice(source.invoice, zone=source.zone), mimetype="text/html")
+    response = Response(page_of_invoice(source.invoice, zone=source.zone, brand=state().brand), mimetype="text/html")
     response.headers["Content-Security-Policy"] = POLICY
     return response
 

@@ -15,6 +15,8 @@ from api.rates import Rates
 from usage_billing.access.principal import Principal
 from usage_billing.access.service import authenticate
 from usage_billing.access.tokens import TokenRules
+from usage_billing.brand.identity import Brand
+from usage_billing.brand.reading import read_brand
 from usage_billing.catalog.quantity_versions import types_that_make_quantities
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import make_engine, read_only, transaction
@@ -39,6 +41,7 @@ class State:
     metrics: Metrics
     token_rules: TokenRules
     public_address: str
+    brand: Brand
 
     def start_over(self, *, clock: Callable[[], datetime]) -> None:
         """Forget what was cached or counted, and go by another clock: for tests."""
@@ -50,7 +53,7 @@ class State:
 
 
 def init_app(app: Flask, settings: Settings) -> State:
-    """Make the state of ``app``; nothing is connected yet."""
+    """Make the state of ``app``; nothing is connected yet. Raises ConfigurationError."""
     pool_size = min(settings.api_threads, _MAX_POOL)
     engine = make_engine(
         settings.require_database(), pooled=settings.pooled, pool_size=pool_size, answer_timeout=_ANSWER_TIMEOUT
@@ -75,6 +78,7 @@ def init_app(app: Flask, settings: Settings) -> State:
         metrics=Metrics(engine),
         token_rules=TokenRules.of(settings),
         public_address=settings.public_address,
+        brand=read_brand(settings.brand_file),
     )
     app.extensions[_EXTENSION] = made
     return made

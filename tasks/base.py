@@ -9,6 +9,7 @@ import usage_billing.all_models  # noqa: F401  the mapper needs every table that
 from tasks.inbox.factory import open_inbox
 from tasks.inbox.protocol import Inbox
 from usage_billing.db.session import make_engine
+from usage_billing.documents.layout import Layout, layout_of
 from usage_billing.settings import Settings
 
 # A prefork process runs one task at a time. A drain and a dry run hold two connections.
@@ -36,6 +37,15 @@ def engine() -> Engine:
 def inbox() -> Inbox:
     """The durable inbox of this process, opened at the first call."""
     return open_inbox(settings(), timeout=_INBOX_TIMEOUT)
+
+
+@lru_cache(maxsize=1)
+def layout() -> Layout:
+    """How documents look. Looked at first in a worker's main process, which its processes have it from.
+
+    Raises ConfigurationError.
+    """
+    return layout_of(settings())
 
 
 def after_fork() -> None:

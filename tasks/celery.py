@@ -28,7 +28,6 @@ from tasks.pulse import give_pulse
 from usage_billing import logs
 from usage_billing.core.errors import ConfigurationError, UsageBillingError
 from usage_billing.db.pooling import refuse_lossy_session
-from usage_billing.documents.own_template import check_template
 
 # Allocations between two garbage collections. A batch makes tens of thousands of objects and hardly any cycles.
 _GC_EVERY = 50_000
@@ -98,14 +97,13 @@ def _forget_inherited_connections(**_: Any) -> None:
 
 @worker_init.connect
 def _refuse_what_could_not_work(**_: Any) -> None:
-    """End the worker at once if it has no database, no inbox or a broken template: its tasks would fail."""
+    """End the worker at once if it has no database, no inbox or a broken template or brand: its tasks would fail."""
     try:
         refuse_lossy_session(base.settings().require_database(), pooled=base.settings().pooled)
         if base.settings().inbox == "redis":
             base.settings().require_redis()
-        template = base.settings().own_template
-        if template is not None:
-            check_template(template)
+        for note in base.layout().brand.notes:
+            _log.warning("%s", note)
     except ConfigurationError as error:
         sys.stderr.write(f"usage-billing worker: {error.message}\n")
         # Celery logs an Exception of a signal's receiver and goes on.

@@ -1,13 +1,11 @@
 """Makes the PDFs of invoices."""
 
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 from tasks import base
 from tasks.celery import app
 from usage_billing.core.errors import NotFound
-from usage_billing.documents.pdf import TEMPLATE
 from usage_billing.flows.documents.drive_ahead import make_one
 from usage_billing.flows.documents.drive_ahead import make_waiting as make_those_that_wait
 
@@ -15,15 +13,11 @@ from usage_billing.flows.documents.drive_ahead import make_waiting as make_those
 _TURN = timedelta(seconds=4)
 
 
-def _template() -> Path:
-    return base.settings().own_template or TEMPLATE
-
-
 @app.task(name="documents.make")
 def make(invoice_id: str) -> None:
     """Make the PDF of a final invoice and keep it, unless it is kept already."""
     try:
-        make_one(base.engine(), UUID(invoice_id), template=_template())
+        make_one(base.engine(), UUID(invoice_id), layout=base.layout())
     except NotFound:
         return  # a draft that went since it was asked for
 
@@ -31,4 +25,4 @@ def make(invoice_id: str) -> None:
 @app.task(name="documents.make_waiting")
 def make_waiting() -> None:
     """Make PDFs of invoices that became final, the oldest first, until none waits or the turn is over."""
-    make_those_that_wait(base.engine(), turn=_TURN, template=_template(), stopping=base.stopping)
+    make_those_that_wait(base.engine(), turn=_TURN, layout=base.layout(), stopping=base.stopping)

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from usage_billing.core.errors import ConfigurationError
+from usage_billing.core.schedule import Schedule, parse_schedule
 
 _MOST_DIGITS = 18
 # The scheme and the host in small letters, as browsers send an origin.
@@ -60,6 +61,16 @@ def read_public_address(name: str, text: str) -> str:
     if text and (_PUBLIC.fullmatch(text) is None or not _is_address(text)):
         raise ConfigurationError(f"{name} must be a URL like https://billing.example.com, not {text[:100]!r}")
     return text.rstrip("/")
+
+
+def read_schedule(name: str, text: str) -> Schedule:
+    """When a daily chain starts; raises ConfigurationError."""
+    try:
+        return parse_schedule(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{name} must be a crontab schedule such as '0 0 * * *': {text[:100]!r} {error}"
+        ) from None
 
 
 def check_address(name: str, url: str) -> None:

@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 from usage_billing.core.errors import ConfigurationError
 from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, is_key
 from usage_billing.core.limits import MAX_RATE
-from usage_billing.core.schedule import Schedule, parse_schedule
+from usage_billing.core.schedule import Schedule
 from usage_billing.setting_values import (
     check_address,
     postgres_url,
     read_networks,
     read_origins,
     read_public_address,
+    read_schedule,
     read_value,
 )
 
@@ -89,6 +90,7 @@ class Settings:
     portal_origins: str = _setting("USAGE_BILLING_PORTAL_ORIGINS", "")
     metrics_token: str = _setting("USAGE_BILLING_METRICS_TOKEN", "", secret=True)
     invoice_template: str = _setting("USAGE_BILLING_INVOICE_TEMPLATE", "")
+    brand: str = _setting("USAGE_BILLING_BRAND", "")
     task_events: bool = _setting("USAGE_BILLING_TASK_EVENTS", False)
     development: bool = _setting("USAGE_BILLING_DEVELOPMENT", False)
 
@@ -124,6 +126,11 @@ class Settings:
         return Path(self.invoice_template).absolute() if self.invoice_template else None
 
     @property
+    def brand_file(self) -> Path | None:
+        """The file that says whose pages and documents these are, if there is one."""
+        return Path(self.brand).absolute() if self.brand else None
+
+    @property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks of gateways whose X-Forwarded-For is believed; raises ConfigurationError for what is none."""
         return read_networks("USAGE_BILLING_TRUSTED_PROXIES", self.trusted_proxies)
@@ -146,13 +153,7 @@ class Settings:
     @property
     def daily_schedule(self) -> Schedule:
         """When beat starts the daily chain; raises ConfigurationError for what is no schedule."""
-        try:
-            return parse_schedule(self.schedule)
-        except ValueError as error:
-            raise ConfigurationError(
-                f"USAGE_BILLING_SCHEDULE must be a crontab schedule such as '0 0 * * *':"
-                f" {self.schedule[:100]!r} {error}"
-            ) from None
+        return read_schedule("USAGE_BILLING_SCHEDULE", self.schedule)
 
     @property
     def adjust_within(self) -> timedelta:

@@ -1,14 +1,20 @@
 """Puts the pages onto the API's application: one process, one port, one gate."""
 
+import logging
+
 from flask import Flask
 
 from api.app import create_app as create_api
 from api.auth import check_every_view_has_a_rule
+from api.state import state_of
 from usage_billing.settings import Settings
 from web import assets, front
+from web.brand import brand_files
 from web.portal import entrance, views  # noqa: F401  they add their views to the blueprint
 from web.portal.blueprint import blp as portal
 from web.portal.gate import check_every_page_has_a_gate
+
+_log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -17,7 +23,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises ConfigurationError when a setting is missing or wrong; LookupError for a page without a gate.
     """
     app = create_api(settings)
-    app.register_blueprint(assets.blp)
+    brand = state_of(app).brand
+    assets.init_app(app, brand_files(brand))
+    for note in brand.notes:
+        _log.warning("%s", note)
     front.init_app(app)
     app.register_blueprint(portal)
     check_every_page_has_a_gate(app, portal.name)

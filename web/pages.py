@@ -7,9 +7,11 @@ from typing import Any
 from flask import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from api.state import this_request
+from api.state import state, this_request
+from usage_billing.brand.identity import Brand
 from web.assets import url_of
 from web.bars import meter_bar
+from web.brand import STYLESHEET, logo_name, logo_size
 from web.numbers import Writer
 from web.texts import sentences
 
@@ -66,7 +68,18 @@ def guard(response: Response, *, framed_by: frozenset[str] = frozenset()) -> Res
 
 def render(template: str, writer: Writer, **context: Any) -> str:
     """The text that a template makes."""
-    return _environment(writer.locale).get_template(template).render(lang=writer.locale, **writer.helpers, **context)
+    brand = state().brand
+    logo = brand.logo and {
+        "url": url_of(logo_name(brand.logo)),
+        "size": logo_size(brand.logo),
+        "alone": brand.logo.says_the_name,
+    }
+    known = {"lang": writer.locale, "brand": brand, "logo": logo, "brand_style": STYLESHEET if _coloured(brand) else ""}
+    return _environment(writer.locale).get_template(template).render(**known, **writer.helpers, **context)
+
+
+def _coloured(brand: Brand) -> bool:
+    return brand.light is not None or brand.dark is not None
 
 
 def tag_of(*parts: object) -> str:

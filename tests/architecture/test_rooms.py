@@ -16,7 +16,7 @@ DOMAIN = ROOT / "usage_billing"
 OTHERS = {"core", "db", "flows", "reports", "cli", "embedded", "supervisor"}
 ROOMS = sorted(p.name for p in DOMAIN.iterdir() if (p / "__init__.py").is_file() and p.name not in OTHERS)
 # Pure ones, and one that only reads.
-WITHOUT_TABLES = {"exports", "expressions", "prepaid", "rating", "wire"}
+WITHOUT_TABLES = {"brand", "exports", "expressions", "prepaid", "rating", "wire"}
 # What makes an engine, and what else it has imported by then.
 DOORS = {
     "api": "import api.app",

@@ -13,7 +13,8 @@ from usage_billing.core.csv_text import csv_line, text_cell
 from usage_billing.documents.content import content_of
 from usage_billing.documents.items_csv import COLUMNS, items_csv
 from usage_billing.documents.page import page_of_invoice
-from usage_billing.documents.pdf import _FOLDER, render
+from usage_billing.documents.pdf import render
+from usage_billing.documents.template import FOLDER
 
 BERLIN = {"line1": "Hauptstr. 1", "line2": None, "postalCode": "10115", "city": "Berlin", "country": "DE"}
 FONTS = {
@@ -165,7 +166,7 @@ def test_equal_content_is_equal_bytes_and_a_cent_is_not() -> None:
 
 
 def test_the_fonts_are_those_of_the_release() -> None:
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (_FOLDER / "fonts").glob("*.ttf")}
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (FOLDER / "fonts").glob("*.ttf")}
     assert found == FONTS
 
 

@@ -1,4 +1,4 @@
-"""Looks at an operator's own template before the first invoice needs it: ``python -m`` this with its path.
+"""Looks at an operator's own template and brand before the first invoice needs them: ``python -m`` this with paths.
 
 In a process of its own, for a worker that has used typst cannot be forked any more.
 """
@@ -8,8 +8,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from usage_billing.brand.reading import VARIABLE as BRAND_VARIABLE
+from usage_billing.brand.reading import read_brand
 from usage_billing.core.errors import ConfigurationError
 from usage_billing.documents.content import Content, Line
+from usage_billing.documents.template import TEMPLATE
 
 VARIABLE = "USAGE_BILLING_INVOICE_TEMPLATE"
 _SECONDS = 60
@@ -35,12 +38,16 @@ _SAMPLE = Content(
 )
 
 
-def check_template(template: Path) -> None:
-    """Make a sample of an invoice by an own template; raises ConfigurationError with what is wrong, in one line."""
-    if not template.is_file():
+def check_layout(template: Path | None, brand: Path | None) -> None:
+    """Make a sample of an invoice by an own template, or ours, with a brand, or ours.
+
+    Raises ConfigurationError with what is wrong, in one line.
+    """
+    if template is not None and not template.is_file():
         raise ConfigurationError(f"{VARIABLE}: there is no file {template}")
+    paths = [str(template or TEMPLATE), *([str(brand)] if brand else [])]
     done = subprocess.run(
-        [sys.executable, "-m", "usage_billing.documents.own_template", str(template)],
+        [sys.executable, "-m", "usage_billing.documents.own_template", *paths],
         capture_output=True,
         text=True,
         timeout=_SECONDS,
@@ -49,14 +56,15 @@ def check_template(template: Path) -> None:
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         reason = lines[-1] if lines else "no reason given"
-        raise ConfigurationError(f"{VARIABLE}: {template} makes no invoice: {reason}")
+        named = f"{VARIABLE}: {template}" if template else f"{BRAND_VARIABLE}: {brand}"
+        raise ConfigurationError(f"{named} makes no invoice: {reason}")
 
 
-def _main(template: Path) -> int:
+def _main(template: Path, brand: Path | None = None) -> int:
     from usage_billing.documents.pdf import render
 
     try:
-        render(_SAMPLE, template)
+        render(_SAMPLE, template, read_brand(brand))
     except Exception as error:
         sys.stderr.write(" ".join(str(error).split()) + "\n")
         return 1
@@ -64,4 +72,4 @@ def _main(template: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(Path(sys.argv[1])))
+    sys.exit(_main(*(Path(given) for given in sys.argv[1:])))

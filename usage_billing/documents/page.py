@@ -3,14 +3,19 @@
 Every text is escaped; the page has no script and loads nothing.
 """
 
+from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
+from usage_billing.brand.identity import OURS, Brand
 from usage_billing.documents.content import Facts, Line, content_of, day_text, language_of
 from usage_billing.documents.languages import Language
 from usage_billing.wire.noun import Shape
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 """The Content-Security-Policy under which the page is complete."""
 
 _STYLE = """
@@ -26,7 +31,9 @@ td { overflow-wrap: anywhere; }
 td.amount, th.amount { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 tfoot th { font-weight: 600; }
 @media print { body { margin: 0; } }
+footer { color: #555; font-size: .8rem; }
 """
+_LOGO_HEIGHT = 40
 _STATUSES = {
     "draft": "Draft, not final yet",
     "finalized": "Final",
@@ -36,8 +43,8 @@ _STATUSES = {
 }
 
 
-def page_of_invoice(invoice: Shape, *, zone: str = "UTC") -> str:
-    """The page of an invoice as ``wire`` shows it; days are those of ``zone``."""
+def page_of_invoice(invoice: Shape, *, zone: str = "UTC", brand: Brand = OURS) -> str:
+    """The page of an invoice as ``wire`` shows it, with a brand; days are those of ``zone``."""
     says = content_of(invoice, zone=zone)
     said = language_of(invoice)
     since = (
@@ -48,6 +55,7 @@ def page_of_invoice(invoice: Shape, *, zone: str = "UTC") -> str:
     foot = "".join(_row("th", name, amount) for name, amount in (*says.sums, _left(invoice, says.due, said)))
     head = f'<tr><th>{escape(says.columns[0])}</th><th class="amount">{escape(says.currency)}</th></tr>\n'
     parts = (
+        _logo(brand),
         f"<h1>{escape(says.title)}</h1>\n",
         _party(says.seller, says.seller_facts),
         _party(says.buyer, ()),
@@ -55,12 +63,22 @@ def page_of_invoice(invoice: Shape, *, zone: str = "UTC") -> str:
         f"<table>\n<thead>\n{head}</thead>\n<tbody>\n{rows}</tbody>\n<tfoot>\n{foot}</tfoot>\n</table>\n",
         "".join(f"<p>{escape(note)}</p>\n" for note in (*says.notes, says.closing) if note),
         _list(says.payment),
+        f"<footer>{escape(brand.legal)}</footer>\n" if brand.legal else "",
     )
     return (
         f'<!DOCTYPE html>\n<html lang="{says.language}">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{escape(says.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{''.join(parts)}"
         "</body>\n</html>\n"
     )
+
+
+def _logo(brand: Brand) -> str:
+    if brand.logo is None:
+        return ""
+    kind = {"svg": "image/svg+xml", "png": "image/png"}[brand.logo.kind]
+    source = f"data:{kind};base64,{b64encode(brand.logo.content).decode()}"
+    size = f'width="{brand.logo.width_at(_LOGO_HEIGHT)}" height="{_LOGO_HEIGHT}"'
+    return f'<p><img src="{source}" alt="{escape(brand.name)}" {size}></p>\n'
 
 
 def _what(line: Line) -> str:

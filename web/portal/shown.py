@@ -9,7 +9,6 @@ from api.state import state, this_request
 from usage_billing.core.errors import FieldError, InvalidInput
 from usage_billing.reports.moved import moved
 from usage_billing.sessions.pages import PAGES
-from web.brand import BRAND
 from web.freshness import behind_since
 from web.numbers import Writer
 from web.pages import page, tag_of, unchanged
@@ -30,7 +29,6 @@ def framed(visit: Visit, name: str, template: str, **context: Any) -> Response:
     """The page ``name`` of ``template``, with its tabs, and what its foot says of time zones."""
     zone, reader = visit.writer.zone, visit.clock.zone
     context |= _known(visit) | {
-        "brand": BRAND,
         "tabs": _tabs(visit, name),
         "customer_name": visit.customer_name,
         "return_url": visit.return_url,

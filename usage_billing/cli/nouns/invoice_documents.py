@@ -50,6 +50,7 @@ def document(*, invoice: str, kind: str, out: Path | None) -> None:
 def documents(*, span: Span, month: Span | None, out: Path) -> None:
     """Write the PDFs of final invoices into a folder, named by their numbers; those not made yet are made now."""
     from usage_billing.db.session import read_only
+    from usage_billing.documents.layout import layout_of
     from usage_billing.documents.queries import finals_in
     from usage_billing.flows.documents.drive_document import pdf_of
 
@@ -57,11 +58,11 @@ def documents(*, span: Span, month: Span | None, out: Path) -> None:
         raise click.UsageError("--month and --from or --to contradict each other.")
     out.mkdir(parents=True, exist_ok=True)
     with connected() as (settings, engine):
-        template = _template(settings)
+        layout = layout_of(settings)
         with read_only(engine) as session:
             ids = finals_in(session, month or span)
         for invoice_id in ids:
-            made = pdf_of(engine, invoice_id, template=template)
+            made = pdf_of(engine, invoice_id, layout=layout)
             (out / f"{made.number}.pdf").write_bytes(made.content)
     tell(f"PDFs written into {out}: {len(ids)}")
 
@@ -87,18 +88,8 @@ def find_invoice(session: Session, invoice: str) -> Invoice:
     return found
 
 
-def _template(settings: Settings) -> Path:
-    from usage_billing.documents.own_template import check_template
-    from usage_billing.documents.pdf import TEMPLATE
-
-    own = settings.own_template
-    if own is None:
-        return TEMPLATE
-    check_template(own)
-    return own
-
-
 def _written(engine: Engine, invoice: str, kind: str, settings: Settings) -> bytes:
+    from usage_billing.brand.reading import read_brand
     from usage_billing.db.session import read_only
     from usage_billing.documents.items_csv import items_csv
     from usage_billing.documents.page import page_of_invoice
@@ -108,9 +99,10 @@ def _written(engine: Engine, invoice: str, kind: str, settings: Settings) -> byt
         invoice_id = find_invoice(session, invoice).id
         source = read_source(session, invoice_id)
     if kind == "html":
-        return page_of_invoice(source.invoice, zone=source.zone).encode()
+        return page_of_invoice(source.invoice, zone=source.zone, brand=read_brand(settings.brand_file)).encode()
     if kind == "csv":
         return items_csv(source.invoice).encode()
+    from usage_billing.documents.layout import layout_of
     from usage_billing.flows.documents.drive_document import pdf_of
 
-    return pdf_of(engine, invoice_id, template=_template(settings)).content
+    return pdf_of(engine, invoice_id, layout=layout_of(settings)).content

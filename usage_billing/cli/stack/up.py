@@ -19,6 +19,7 @@ def up(*, port: int | None, home: Path | None, no_seed: bool, with_flower: bool,
 
     DATABASE_URL, REDIS_URL and CELERY_BROKER_URL, in the environment or in .env, replace the embedded parts.
     """
+    from usage_billing.brand.reading import read_brand
     from usage_billing.cli.stack.run import Stack
     from usage_billing.settings import Settings
 
@@ -30,4 +31,5 @@ def up(*, port: int | None, home: Path | None, no_seed: bool, with_flower: bool,
         home=(home or given.home).absolute(),
         logs=given.logs.absolute(),
     )
+    read_brand(settings.brand_file)  # what is wrong with it ends the start before anything runs
     Stack(settings, seed=not no_seed, with_flower=with_flower, with_web=not without_web).run()

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -13,7 +12,7 @@ from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import NotFound, Unavailable
 from usage_billing.db.session import transaction
 from usage_billing.db.words import plain_words
-from usage_billing.documents.pdf import TEMPLATE
+from usage_billing.documents.layout import OUR_LAYOUT, Layout
 from usage_billing.documents.requests import claim, forget, note_failure
 from usage_billing.flows.documents.drive_document import pdf_of
 
@@ -24,7 +23,7 @@ def make_waiting(
     engine: Engine,
     *,
     turn: timedelta,
-    template: Path = TEMPLATE,
+    layout: Layout = OUR_LAYOUT,
     stopping: Callable[[], bool] = lambda: False,
 ) -> int:
     """Make PDFs that wait, the oldest first, for about a ``turn``; returns how many were made.
@@ -38,17 +37,17 @@ def make_waiting(
             ids = claim(session, at_most=1, now=utc_now())
         if not ids:
             break
-        made += make_one(engine, ids[0], template=template, claimed=True)
+        made += make_one(engine, ids[0], layout=layout, claimed=True)
     return made
 
 
-def make_one(engine: Engine, invoice_id: UUID, *, template: Path = TEMPLATE, claimed: bool = False) -> bool:
+def make_one(engine: Engine, invoice_id: UUID, *, layout: Layout = OUR_LAYOUT, claimed: bool = False) -> bool:
     """Make the PDF of a final invoice and keep it, unless it is kept already; whether that could be done.
 
     Why it could not is noted. Raises NotFound, and Unavailable.
     """
     try:
-        pdf_of(engine, invoice_id, template=template)
+        pdf_of(engine, invoice_id, layout=layout)
     except (NotFound, Unavailable):
         raise
     except Exception as error:
