@@ -20,6 +20,23 @@ class Bar:
     mark: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandBar:
+    """What is in hand, from 0 to ``WIDTH``: up to ``left`` it is left, up to ``drawn`` it is used and not posted."""
+
+    left: int
+    drawn: int
+
+
+def hand_bar(*, left: Decimal, drawn: Decimal, whole: Decimal) -> HandBar:
+    """A bar of ``whole``, the rest of which is used up; nothing where there is nothing."""
+    if whole <= 0:
+        return HandBar(left=0, drawn=0)
+    first = min(max(left, Decimal(0)), whole)
+    second = min(first + max(drawn, Decimal(0)), whole)
+    return HandBar(left=int(first * WIDTH // whole), drawn=int(second * WIDTH // whole))
+
+
 def meter_bar(*, used: Decimal, limit: Decimal | None, estimate: Decimal) -> Bar:
     """A bar from 0 to the largest of the three."""
     whole = max(used, estimate, Decimal(0) if limit is None else limit)

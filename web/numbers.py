@@ -5,7 +5,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,6 +44,14 @@ class Writer:
         pattern = _money_pattern(self.locale, minor_unit(currency))
         text = pattern.apply(
             Decimal(value), _locale(self.locale), currency=currency, currency_digits=False, decimal_quantization=False
+        )
+        return _BEFORE_DIGIT.sub(_NO_BREAK, _minus(text))
+
+    def about(self, value: Decimal, currency: str) -> str:
+        """An estimate: whole units alone, ``€950``, so that it looks like no sum that is owed."""
+        whole = value.to_integral_value(ROUND_HALF_UP)
+        text = _money_pattern(self.locale, 0).apply(
+            whole, _locale(self.locale), currency=currency, currency_digits=False
         )
         return _BEFORE_DIGIT.sub(_NO_BREAK, _minus(text))
 
@@ -131,7 +139,19 @@ class Writer:
     @property
     def helpers(self) -> dict[str, Callable[..., str]]:
         """What templates call, by name."""
-        names = ("number", "money", "percent", "change", "day", "short_day", "month", "time", "exact_time", "span")
+        names = (
+            "number",
+            "money",
+            "about",
+            "percent",
+            "change",
+            "day",
+            "short_day",
+            "month",
+            "time",
+            "exact_time",
+            "span",
+        )
         return {name: getattr(self, name) for name in (*names, "window", "left")}
 
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from api.state import state, this_request
 from usage_billing.brand.identity import Brand
 from web.assets import url_of
-from web.bars import meter_bar
+from web.bars import hand_bar, meter_bar
 from web.brand import STYLESHEET, logo_name, logo_size
 from web.numbers import Writer
 from web.texts import sentences
@@ -108,5 +108,5 @@ def _environment(locale: str) -> Environment:
     )
     spoken = sentences(locale)
     made.install_gettext_callables(spoken.gettext, spoken.ngettext, newstyle=True)  # type: ignore[attr-defined]
-    made.globals |= {"asset": url_of, "meter_bar": meter_bar}
+    made.globals |= {"asset": url_of, "meter_bar": meter_bar, "hand_bar": hand_bar}
     return made

@@ -28,6 +28,7 @@ def _routes(app: Flask) -> Iterator[tuple[str, str]]:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("portal.") and "_address" not in rule.arguments and rule.rule != "/portal/open":
             filled = re.sub(r"<[^>]*uuid[^>]*>", "01890a5d-ac96-774b-bcce-b302099a8057", rule.rule)
+            filled = re.sub(r"<identifier:[^>]*>", "nowhere", filled)
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
                 yield method, filled
 

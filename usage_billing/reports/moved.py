@@ -1,5 +1,7 @@
 """Whether anything that a customer's pages show may have moved: numbers that differ whenever it did."""
 
+from datetime import datetime
+
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -16,11 +18,20 @@ _MOVED = text("""
             FROM invoices WHERE customer_id = :customer),
         (SELECT sum(balance) FROM credit_balances WHERE customer_id = :customer),
         (SELECT max(id) FROM usage_quotas),
-        (SELECT max(id) FROM plan_versions)
+        (SELECT max(id) FROM plan_versions),
+        (SELECT concat_ws(' ', count(*), sum(g.amount), sum(g.taken_back), sum(g.posted), sum(g.expired),
+                count(*) FILTER (WHERE g.effective_at <= :now), count(*) FILTER (WHERE g.expires_at <= :now),
+                count(*) FILTER (WHERE g.closes_at <= :now))
+            FROM wallets AS w JOIN wallet_grants AS g ON g.wallet_id = w.id
+            WHERE w.customer_id = :customer),
+        (SELECT max(id) FROM credit_entries WHERE customer_id = :customer)
     )
 """)
 
 
-def moved(session: Session, customer_id: str) -> str:
-    """A text that is another whenever usage, terms, prices, invoices or credit of the customer changed."""
-    return str(session.scalar(_MOVED, {"customer": customer_id}))
+def moved(session: Session, customer_id: str, *, now: datetime) -> str:
+    """A text that is another whenever usage, terms, prices, invoices, wallets or credit of the customer changed.
+
+    Grants begin and end by the clock, which ``now`` says.
+    """
+    return str(session.scalar(_MOVED, {"customer": customer_id, "now": now}))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT, sum_of
-from usage_billing.wallets.coverage import Allocation, allocations, provisional_of
+from usage_billing.wallets.coverage import Allocation, allocations, drawable, provisional_of
 from usage_billing.wallets.models import Grant, GrantStatus, Wallet
 from usage_billing.wallets.queries import get_wallet, scopes_of
 
@@ -60,10 +60,31 @@ def wallet_view(session: Session, wallet_id: str, *, now: datetime) -> WalletVie
     """A wallet as the books are, and as the clock says; raises NotFound."""
     wallet = get_wallet(session, wallet_id)
     (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
+    return _view(book, now=now)
+
+
+def wallets_in_hand(session: Session, customer_id: str, *, now: datetime) -> list[WalletView]:
+    """All wallets of a customer, by id, each as ``wallet_view`` has it."""
+    return [_view(book, now=now) for book in allocations(session, [customer_id], now=now)]
+
+
+def open_grants(view: WalletView) -> list[GrantView]:
+    """The grants of a wallet that may pay still, in the order in which they do."""
+    found = [one for one in view.grants if one.status == GrantStatus.ACTIVE]
+    return sorted(found, key=lambda one: drawable(one.grant).burn_order)
+
+
+def next_to_expire(view: WalletView) -> GrantView | None:
+    """The grant with something left that holds now and expires first; None where nothing expires."""
+    holding = [one for one in view.grants if one.left > 0 and one.grant.expires_at and _holds(one.grant, view.as_of)]
+    return min(holding, key=lambda one: (one.grant.expires_at, one.grant.id), default=None)
+
+
+def _view(book: Allocation, *, now: datetime) -> WalletView:
     grants = [grant_view(book, grant, now=now) for grant in book.grants]
     return WalletView(
-        wallet=wallet,
-        unit=WalletUnit(unit_name=wallet.unit_name, usage_types=book.usage_types),
+        wallet=book.wallet,
+        unit=WalletUnit(unit_name=book.wallet.unit_name, usage_types=book.usage_types),
         as_of=now,
         granted=sum_of(one.grant.amount for one in grants),
         posted=sum_of(one.grant.posted for one in grants),

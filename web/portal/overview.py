@@ -1,6 +1,6 @@
 """What the overview shows: allowances and their bars, what is charged so far, the next invoice, the last ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.state import state
 from usage_billing.catalog.models import Plan, UsageType
-from usage_billing.core.decimals import plain
+from usage_billing.core.decimals import EXACT, plain, sum_of
 from usage_billing.db.keyset import page_of
 from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.invoicing.lifecycle import InvoiceStatus
@@ -23,12 +23,13 @@ from usage_billing.subscriptions.queries import Contract
 from usage_billing.wire.invoice import INVOICE
 from usage_billing.wire.noun import Shape, show
 from usage_billing.wire.usage import USAGE_LINE
+from web.portal.ahead import at_this_rate, growth
+from web.portal.prices import quotas_in_force
 from web.portal.visit import Visit
+from web.portal.wallets import available
 
 _ADDS_UP = frozenset({"sum", "count"})
 _LAST_INVOICES = 3
-# Parts of the period that must be over before its rate says something.
-_EARLY = 20
 
 
 def overview(visit: Visit) -> dict[str, Any]:
@@ -40,6 +41,8 @@ def overview(visit: Visit) -> dict[str, Any]:
     lines = usage_under(visit.session, [contract], now=visit.now, span=None)
     term = contract.timeline.term_at(visit.now)
     plan = visit.session.get(Plan, contract.timeline.plan_at(visit.now))
+    shown = _with_bars(visit.session, lines, visit.now)
+    totals = page_of_lines(lines, after=0).totals
     return {
         "contract": contract.id,
         "plan": plan.name if plan else "",
@@ -48,9 +51,12 @@ def overview(visit: Visit) -> dict[str, Any]:
         "period_start": period.start,
         "period_end": period.end,
         "time_left": period.end - visit.now,
-        "lines": _with_bars(visit.session, lines, visit.now),
-        "totals": page_of_lines(lines, after=0).totals,
+        "lines": shown,
+        "totals": totals,
+        "currency": contract.currency,
+        "estimate": _estimate(visit, contract, shown, totals),
         "next": next_invoice(visit.session, contract, visit.now),
+        "wallets": available(visit) if "wallets" in visit.pages else [],
         "invoices": last_invoices(visit),
     }
 
@@ -84,19 +90,27 @@ def _with_bars(session: Session, lines: Sequence[UsageLine], now: datetime) -> l
     for line in lines:
         kind = kinds[line.usage_type]
         adds_up = kind is not None and kind.aggregation in _ADDS_UP
-        ahead = _at_this_rate(line, now) if adds_up else None
+        ahead = at_this_rate(line, now) if adds_up else None
         shape = show(USAGE_LINE, line) | {"estimate": None if ahead is None else plain(ahead)}
-        shown.append({"line": shape, "of": line, "ahead": line.used if ahead is None else ahead})
+        bar_ends = line.used if ahead is None else ahead
+        shown.append({"line": shape, "of": line, "ahead": bar_ends, "estimated": ahead})
     return sorted(shown, key=lambda one: (-one["of"].estimated_charge, -_fullness(one["of"]), one["of"].usage_type))
 
 
-def _at_this_rate(line: UsageLine, now: datetime) -> Decimal | None:
-    """What the period comes to if it goes on as it went so far, in whole units; None where it is too early to say."""
-    whole, gone = line.period_end - line.period_start, now - line.period_start
-    if not line.used or gone * _EARLY < whole or now >= line.period_end:
-        return None
-    seconds = Decimal(int(whole.total_seconds())) / Decimal(max(1, int(gone.total_seconds())))
-    return max(line.used, (line.used * seconds).to_integral_value())
+def _estimate(
+    visit: Visit, contract: Contract, shown: Sequence[dict[str, Any]], totals: Mapping[str, str]
+) -> Decimal | None:
+    """What use costs by the end of the period at this rate; None where that cannot be said, or is what it is now."""
+    grown = _charges_ahead(visit, contract, shown)
+    return EXACT.add(Decimal(totals.get(contract.currency, "0")), grown) if grown else None
+
+
+def _charges_ahead(visit: Visit, contract: Contract, shown: Sequence[dict[str, Any]]) -> Decimal | None:
+    """What use would cost beyond what it costs now, at the end of the period; None where that cannot be said."""
+    agreed = {one["usageType"]: one["price"] for one in quotas_in_force(visit, contract)}
+    grown = [growth(one["of"], one["estimated"], agreed.get(one["of"].usage_type)) for one in shown]
+    found = [one for one in grown if one is not None]
+    return sum_of(found) if found and len(found) == len(grown) else None
 
 
 def _fullness(line: UsageLine) -> Decimal:

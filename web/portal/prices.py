@@ -18,7 +18,7 @@ from web.portal.visit import Visit
 
 def prices(visit: Visit, contract: Contract, query: dict[str, str]) -> dict[str, Any]:
     """The quotas in force, and what a quantity would cost by one of them, if one is asked for."""
-    agreed = _in_force(visit, contract)
+    agreed = quotas_in_force(visit, contract)
     plan = visit.session.get(Plan, contract.timeline.plan_at(visit.now))
     tried = _tried(agreed, contract, query)
     return {
@@ -32,7 +32,7 @@ def prices(visit: Visit, contract: Contract, query: dict[str, str]) -> dict[str,
     }
 
 
-def _in_force(visit: Visit, contract: Contract) -> list[Shape]:
+def quotas_in_force(visit: Visit, contract: Contract) -> list[Shape]:
     """The quotas that hold for the subscription now, as the API shows them, by usage type."""
     book = quotas_of(visit.session, [contract.timeline.plan_at(visit.now)], subscription_ids=[contract.id])
     found = []

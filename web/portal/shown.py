@@ -21,6 +21,7 @@ _WORDS = {
     "records": "Records",
     "invoices": "Invoices",
     "upcoming": "Upcoming",
+    "wallets": "In hand",
     "prices": "Prices",
 }
 
@@ -71,7 +72,7 @@ def live_tag(visit: Visit) -> str:
     late = behind_since()
     # One that is behind says by how many minutes.
     minute = visit.now.replace(second=0, microsecond=0) if late else None
-    seen = moved(visit.session, visit.customer_id)
+    seen = moved(visit.session, visit.customer_id, now=visit.now)
     return tag_of(seen, hour, minute, late, visit.writer, visit.clock, visit.chosen and visit.chosen.id)
 
 

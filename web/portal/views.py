@@ -11,7 +11,7 @@ from usage_billing.invoicing.numbering import number_text
 from usage_billing.reports.series_csv import series_csv
 from usage_billing.wire.noun import Shape
 from web.pages import guard
-from web.portal import invoices, overview, prices, records, shown, usage
+from web.portal import invoices, overview, prices, records, shown, usage, wallets
 from web.portal.blueprint import blp
 from web.portal.gate import visiting
 from web.portal.visit import Visit
@@ -158,6 +158,38 @@ def show_prices(visit: Visit) -> Response:
     query = shown.query_of("type", "quantity")
     context = {"quotas": []} if visit.chosen is None else prices.prices(visit, visit.chosen, query)
     return shown.framed(visit, "prices", "prices", **context)
+
+
+@blp.get("/wallets")
+@visiting("wallets")
+def show_wallets(visit: Visit) -> Response:
+    """What the customer has in hand: wallets with their grants, and the balance."""
+    shown.query_of()
+    return shown.framed(visit, "wallets", "wallets", **wallets.in_hand(visit))
+
+
+@blp.get("/wallets/live")
+@visiting("wallets")
+def show_living_wallets(visit: Visit) -> Response:
+    """The part of that page that moves; 304 while it does not."""
+    shown.query_of()
+    return shown.as_before(visit) or shown.part(visit, "wallets_live", **wallets.in_hand(visit))
+
+
+@blp.get("/wallets/of/<identifier:wallet_id>")
+@visiting("wallets")
+def show_wallet(visit: Visit, wallet_id: str) -> Response:
+    """What moved in one wallet, newest first."""
+    before = invoices.number_from(shown.query_of("before").get("before"))
+    return shown.framed(visit, "wallets", "wallet", **wallets.movements(visit, wallet_id, before))
+
+
+@blp.get("/wallets/balance")
+@visiting("wallets")
+def show_balance(visit: Visit) -> Response:
+    """What moved in the customer's balance, newest first."""
+    before = invoices.number_from(shown.query_of("before").get("before"))
+    return shown.framed(visit, "wallets", "balance", **wallets.balance(visit, before))
 
 
 def _upcoming(visit: Visit) -> Shape | None:
