@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Raw
 
 from api.json_provider import json_text
+from usage_billing.core.giving_way import in_turns
 from usage_billing.wire.noun import Noun, Written, show
 
 MOST_BYTES = 1024 * 1024
@@ -29,7 +30,7 @@ def fitted(
     """
     fitting: list[Written] = []
     left = MOST_BYTES - _AROUND
-    for thing in things:
+    for thing in in_turns(things):
         text = json_text(show(noun, thing, currency=currency))
         left -= len(text) + 1
         if fitting and left < 0:

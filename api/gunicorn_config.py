@@ -25,13 +25,14 @@ import gunicorn.http.wsgi  # type: ignore[import-untyped]
 import gunicorn.util  # type: ignore[import-untyped]
 from gunicorn.systemd import sd_notify  # type: ignore[import-untyped]
 
-from api import processes, stopping
+from api import green, processes, stopping
 from api.gunicorn_problems import write_problem
 from api.metrics_folder import fold_the_dead, make_folder
 from usage_billing import logs
 from usage_billing.access.tokens import check_public_key
 from usage_billing.brand.reading import read_brand
 from usage_billing.core.errors import ConfigurationError
+from usage_billing.core.giving_way import let_others_go
 from usage_billing.db.pooling import refuse_lossy_session
 from usage_billing.settings import settings_of_service
 
@@ -100,8 +101,9 @@ def child_exit(_server: Any, _worker: Any) -> None:
 
 
 def post_fork(_server: Any, _worker: Any) -> None:
-    """Give the forked process an event loop of its own."""
+    """Give the forked process an event loop of its own, and let its green threads give way when they compute long."""
     gevent.reinit()
+    let_others_go(green.give_way)
 
 
 def when_ready(server: Any) -> None:

@@ -10,6 +10,7 @@ from usage_billing.catalog.fees import FeeBook, FeeVersion
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.errors import NotFound
+from usage_billing.core.giving_way import in_turns
 from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.db.filters import equal, within
 from usage_billing.db.rows import reader
@@ -52,7 +53,7 @@ def quotas_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: It
     own: dict[tuple[str, str], list[QuotaVersion]] = {}
     rows = session.execute(_QUOTAS, {"plans": list(set(plan_ids)), "owners": list(set(subscription_ids))})
     version = reader(rows, QuotaVersion)
-    for row in rows:
+    for row in in_turns(rows):
         if row.subscription_id is None:
             listed.setdefault((row.plan_id, row.usage_type_id), []).append(version(row))
         else:

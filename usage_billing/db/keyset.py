@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from usage_billing.db.rows import things_of
+
 Row = TypeVar("Row")
 
 
@@ -36,7 +38,7 @@ def page_of(
         key: ColumnElement[Any] = tuple_(*by)
         statement = statement.where(key < after if newest_first else key > after)
     order = [column.desc() if newest_first else column.asc() for column in by]
-    rows = list(session.scalars(statement.order_by(*order).limit(limit + 1)))
+    rows = list(things_of(session, statement.order_by(*order).limit(limit + 1)))
     shown = rows[:limit]
     keys = [tuple(getattr(row, column.key) for column in by) for row in shown]
     return Page(shown, keys[-1] if len(rows) > limit else None, keys)

@@ -1,7 +1,7 @@
 """The billing periods of a subscription, each usage type reckoned over all its segments, by the rules that bill."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,6 +11,8 @@ from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import get_named
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.core.decimals import EXACT
+from usage_billing.core.giving_way import in_turns
+from usage_billing.core.periods import Period
 from usage_billing.invoicing.by_cell import CellOfSegment, Measured
 from usage_billing.invoicing.reckoning import carries_minimum, charge_period, has_cells
 from usage_billing.metering.boundary import find_moves, parts_beyond
@@ -19,7 +21,9 @@ from usage_billing.metering.queries import PeriodTotal
 from usage_billing.metering.split import beyond
 from usage_billing.meters.cells import series_of
 from usage_billing.rating.engine import amount_for, stored_price
-from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_period
+from usage_billing.rating.pricing.by_dimension import SeriesTotal
+from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_over
+from usage_billing.subscriptions.lifecycle import Segment
 from usage_billing.subscriptions.queries import Contract
 
 _NOTHING = Decimal(0)
@@ -63,25 +67,52 @@ def reckon(
     ``counted`` has the summaries of whole periods, and ``covered`` how many units of them were paid for beforehand.
     """
     strays = PeriodOfType()
-    periods: dict[tuple[str, datetime, datetime], tuple[AgreedPeriod, dict[datetime, PeriodTotal]]] = {}
-    for total in counted:
-        agreed = agreed_period(contract.timeline, quotas, contract.id, total.usage_type, total.period_start)
+    known = _Periods(contract, quotas)
+    periods: dict[tuple[str, Period], tuple[AgreedPeriod, dict[datetime, PeriodTotal]]] = {}
+    for total in in_turns(counted):
+        agreed = known.around(total.usage_type, total.period_start)
         part = None if agreed is None else agreed.part_at(total.period_start)
         if agreed is None or part is None or part.start != total.period_start:
             strays.strays.append(total)
             continue
-        key = (total.usage_type, agreed.period.start, agreed.period.end)
-        periods.setdefault(key, (agreed, {}))[1][total.period_start] = total
+        periods.setdefault((total.usage_type, agreed.period), (agreed, {}))[1][total.period_start] = total
     running = None if present is None else contract.timeline.segment_at(present)
     if running is not None and present is not None:
-        for usage_type in quotas.usage_types_of(running.plan_id, contract.id):
-            agreed = agreed_period(contract.timeline, quotas, contract.id, usage_type, present)
+        for usage_type in in_turns(quotas.usage_types_of(running.plan_id, contract.id)):
+            agreed = known.around(usage_type, present)
             if agreed is not None:
-                periods.setdefault((usage_type, agreed.period.start, agreed.period.end), (agreed, {}))
-    for (usage_type, _, _), (agreed, by_start) in periods.items():
+                periods.setdefault((usage_type, agreed.period), (agreed, {}))
+    for (usage_type, _), (agreed, by_start) in in_turns(periods.items()):
         totals = [_at(session, part, by_start, usage_type) for part in agreed.parts]
         yield _reckon_one(session, contract, agreed, totals, covered or {})
     yield strays
+
+
+@dataclass(frozen=True, slots=True)
+class _Periods:
+    """The billing periods of a contract's usage types; where a period is cut by terms is found once for all types."""
+
+    contract: Contract
+    quotas: QuotaBook
+    _agreed: dict[tuple[str, Period], AgreedPeriod] = field(default_factory=dict)
+    _segments: dict[datetime, tuple[Period, Sequence[Segment]] | None] = field(default_factory=dict)
+
+    def around(self, usage_type: str, instant: datetime) -> AgreedPeriod | None:
+        """The period of a usage type around ``instant``; None when nothing runs then."""
+        if instant not in self._segments:
+            running = self.contract.timeline.segment_at(instant)
+            beside = None if running is None else self.contract.timeline.segments_beside(running)
+            self._segments[instant] = None if running is None or beside is None else (running.period, beside)
+        place = self._segments[instant]
+        if place is None:
+            return None
+        period, segments = place
+        key = (usage_type, period)
+        agreed = self._agreed.get(key)
+        if agreed is None:
+            line, name = self.contract.timeline, self.contract.id
+            agreed = self._agreed[key] = agreed_over(line, self.quotas, name, usage_type, period, segments)
+        return agreed
 
 
 def _at(session: Session, part: AgreedSegment, by_start: dict[datetime, PeriodTotal], usage_type: str) -> PeriodTotal:
@@ -121,11 +152,7 @@ def _reckon_one(
     measured = [
         Measured()
         if total.frozen
-        else replace(
-            _measure(session, part, total, division, covered=beforehand),
-            allowance=division.allowance,
-            series=series.get(total.id, ()),
-        )
+        else _measure(session, part, total, division, covered=beforehand, series=series.get(total.id, ()))
         for part, total, division, beforehand in zip(agreed.parts, totals, divisions, paid, strict=True)
     ]
     charges = charge_period(agreed, measured, currency=contract.currency)
@@ -147,14 +174,21 @@ def _frozen(total: PeriodTotal) -> Division:
 
 
 def _measure(
-    session: Session, part: AgreedSegment, total: PeriodTotal, division: Division, *, covered: Decimal
+    session: Session,
+    part: AgreedSegment,
+    total: PeriodTotal,
+    division: Division,
+    *,
+    covered: Decimal,
+    series: Sequence[SeriesTotal],
 ) -> Measured:
     """How many recordings lie beyond: as they are marked, or would be where billing has not seen the terms yet."""
     if not total.id:  # empty, or a level that goes on
-        return Measured(EXACT.subtract(division.beyond, covered))
+        return Measured(EXACT.subtract(division.beyond, covered), allowance=division.allowance, series=series)
     (move,) = find_moves(session, [(total, division.allowance)])
     each: Sequence[Decimal] = ()
     if part.price is not None and stored_price(part.price).reads_each:
         marks = parts_beyond(session, [total.id])[total.id]
         each = [quantity for quantity in (marks | move.marks).values() if quantity]
-    return Measured(EXACT.subtract(division.beyond, covered), move.beyond_events, each)
+    charged = EXACT.subtract(division.beyond, covered)
+    return Measured(charged, move.beyond_events, each, division.allowance, series)

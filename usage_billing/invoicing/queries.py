@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from usage_billing.core.errors import NotFound
 from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.db.filters import equal, within
-from usage_billing.db.rows import read_rows
+from usage_billing.db.rows import read_rows, things_of
 from usage_billing.invoicing.builder import EarlierCharge
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
@@ -179,11 +179,12 @@ def open_drafts(session: Session, subscription_ids: Collection[str]) -> list[tup
         .execution_options(populate_existing=True)
     ).all()
     items: dict[UUID, list[UsageInvoiceItem]] = {draft.id: [] for draft in drafts}
-    for item in session.scalars(
+    for item in things_of(
+        session,
         select(UsageInvoiceItem)
         .where(UsageInvoiceItem.invoice_id.in_(items))
         .order_by(UsageInvoiceItem.period_start, UsageInvoiceItem.id)
-        .execution_options(populate_existing=True)
+        .execution_options(populate_existing=True),
     ):
         items[item.invoice_id].append(item)
     return [(draft, items[draft.id]) for draft in drafts]

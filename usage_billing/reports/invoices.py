@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Select, select, true
 from sqlalchemy.orm import Session, aliased
 
+from usage_billing.db.rows import things_of
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.numbering import number_text
 from usage_billing.invoicing.queries import AS_SHOWN, get_invoice
@@ -49,7 +50,7 @@ def upcoming_page(found: tuple[Invoice, Sequence[UsageInvoiceItem]], *, most: in
 def invoice_views(session: Session, invoices: Sequence[Invoice], *, items: int | None = None) -> list[InvoiceView]:
     """These invoices with their items, or with up to ``items`` of each, read at once."""
     found: dict[UUID, list[UsageInvoiceItem]] = {}
-    for item in session.scalars(_items_of([invoice.id for invoice in invoices], most=items)):
+    for item in things_of(session, _items_of([invoice.id for invoice in invoices], most=items)):
         found.setdefault(item.invoice_id, []).append(item)
     show_taxes(session, [(invoice, found.get(invoice.id, [])) for invoice in invoices])
     return [_view(invoice, found.get(invoice.id, []), items) for invoice in invoices]

@@ -1,7 +1,7 @@
 """Usage as it is shown: used, allowed, left, beyond and its cost; read from running totals, never from events."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -171,22 +171,31 @@ def _lines(period: PeriodOfType, contract: Contract, begun: datetime | None) -> 
             or (begun is not None and part.start <= begun and segment.bears_minimum)
         ):
             continue
-        division = segment.division
-        yield replace(
-            _line(segment.counted, contract),
-            unit_name=part.quota.unit_name if part.quota else segment.counted.unit_name,
-            has_quota=part.quota is not None,
-            used_before=division.before,
-            limit=division.budget,
-            remaining=division.remaining,
-            overage=division.beyond,
-            covered=segment.covered,
-            estimated_charge=segment.charge,
-            period_end=part.end,
-            cells=_cells(segment) if part.price is not None and is_by_dimension(part.price) else None,
-        )
+        yield _line_of(segment, contract)
     for counted in period.strays:
         yield _line(counted, contract)
+
+
+def _line_of(segment: SegmentOfType, contract: Contract) -> UsageLine:
+    """What was used in a segment, under the terms of that."""
+    part, counted, division = segment.part, segment.counted, segment.division
+    return UsageLine(
+        subscription_id=contract.id,
+        usage_type=counted.usage_type,
+        unit_name=part.quota.unit_name if part.quota else counted.unit_name,
+        has_quota=part.quota is not None,
+        used=counted.total,
+        used_before=division.before,
+        limit=division.budget,
+        remaining=division.remaining,
+        overage=division.beyond,
+        estimated_charge=segment.charge,
+        currency=contract.currency,
+        period_start=counted.period_start,
+        period_end=part.end,
+        cells=_cells(segment) if part.price is not None and is_by_dimension(part.price) else None,
+        covered=segment.covered,
+    )
 
 
 def _cells(segment: SegmentOfType) -> list[UsageCell]:

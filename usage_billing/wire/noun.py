@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from usage_billing.core.giving_way import in_turns
 from usage_billing.wire.kinds import Currency, Cursor, Kind
 
 Shape = dict[str, Any]
 """A thing as JSON has it: texts, numbers, flags, null, lists and objects of those."""
 
 _Read = Callable[[Any], Any]
-_Step = tuple[str, _Read, Callable[[Any, str], Any], bool]
+_Step = tuple[str, _Read, Callable[[Any, str], Any] | None, bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,9 @@ class Many(Kind):
 
     def show(self, value: Any, currency: str) -> list[Any]:
         """The things in their order."""
-        return [one.json if isinstance(one, Written) else show(self.noun, one, currency=currency) for one in value]
+        return [
+            one.json if isinstance(one, Written) else show(self.noun, one, currency=currency) for one in in_turns(value)
+        ]
 
 
 def show(noun: Noun, thing: Any, *, currency: str = "") -> Shape:
@@ -86,7 +89,7 @@ def show(noun: Noun, thing: Any, *, currency: str = "") -> Shape:
     for name, read, render, optional in steps:
         value = read(thing)
         if value is not None:
-            shape[name] = render(value, code)
+            shape[name] = value if render is None else render(value, code)
         elif not optional:
             shape[name] = None
     return shape
@@ -118,10 +121,15 @@ def _compiled(noun: Noun) -> tuple[_Read | None, tuple[_Step, ...]]:
     """What reads the currency of a thing, and its fields."""
     own = next((_reader(attribute_of(noun, one)) for one in noun.fields if isinstance(one.kind, Currency)), None)
     steps = (
-        (one.name, _reader(attribute_of(noun, one), optional=one.optional), one.kind.show, one.optional)
+        (one.name, _reader(attribute_of(noun, one), optional=one.optional), _render_of(one.kind), one.optional)
         for one in noun.fields
     )
     return own, tuple(steps)
+
+
+def _render_of(kind: Kind) -> Callable[[Any, str], Any] | None:
+    """How a value of ``kind`` is written; None where that is as it is."""
+    return None if type(kind).show is Kind.show else kind.show
 
 
 def _of(thing: Any, name: str, *, optional: bool) -> Any:
@@ -133,6 +141,8 @@ def _of(thing: Any, name: str, *, optional: bool) -> Any:
 def _reader(attribute: str, *, optional: bool = False) -> _Read:
     """What reads ``attribute`` of a thing; an ``optional`` one need not be in a mapping."""
     first, *rest = attribute.split(".")
+    if not rest and not optional:  # nearly all
+        return lambda thing: thing[first] if isinstance(thing, dict) else getattr(thing, first)
 
     def read(thing: Any) -> Any:
         value = _of(thing, first, optional=optional)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
+from usage_billing.core.giving_way import in_turns
 from usage_billing.core.periods import Period
 from usage_billing.metering.budget import budgets_of, divide
 from usage_billing.metering.unrated import UnratedSummary
@@ -60,9 +61,9 @@ def aggregate(
     Of a period that is cut, the summaries of all its segments are among ``summaries``.
     """
     terms = _Terms(timelines, quotas)
-    places = {summary.id: terms.find(summary) for summary in summaries}
+    places = {summary.id: terms.find(summary) for summary in in_turns(summaries)}
     _divide_all(move, summaries, places)
-    return {summary.id: _settle_terms(summary, places[summary.id], quotas) for summary in summaries}
+    return {summary.id: _settle_terms(summary, places[summary.id], quotas) for summary in in_turns(summaries)}
 
 
 def may_be_cut(timelines: Mapping[str, Timeline], quotas: QuotaBook) -> list[str]:
@@ -135,7 +136,7 @@ def _divide_all(move: MoveBoundaries, summaries: Sequence[UnratedSummary], place
     """Bring each summary to its allowance; a frozen one has it for ever."""
     cut: dict[tuple[str, str, Period], tuple[AgreedPeriod, dict[datetime, UnratedSummary]]] = {}
     allowances: list[tuple[UnratedSummary, Decimal | None]] = []
-    for summary in summaries:
+    for summary in in_turns(summaries):
         place = places[summary.id]
         if place is None:
             allowances.append((summary, None))

@@ -7,6 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from usage_billing.core.decimals import sum_of
+from usage_billing.core.giving_way import in_turns
 from usage_billing.core.periods import Period
 from usage_billing.flows.billing.books import DeskWork
 from usage_billing.invoicing.items import NewItem
@@ -72,7 +73,7 @@ class ForeseenDrafts:
         for draft in self.drafts.values():
             for id in work.removed:
                 draft.items.pop(id, None)
-        for item in (*work.changed, *work.added):
+        for item in in_turns((*work.changed, *work.added)):
             self.drafts[item.invoice_id].items[item.id] = _item(item, self.now)
         for id in [id for id in work.touched if not self.drafts[id].items]:
             del self.drafts[id]

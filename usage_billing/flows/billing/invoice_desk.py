@@ -12,6 +12,7 @@ from uuid import UUID
 
 from usage_billing.core.clock import as_text
 from usage_billing.core.decimals import EXACT
+from usage_billing.core.giving_way import in_turns
 from usage_billing.core.identifiers import new_id
 from usage_billing.core.instants import INSTANT
 from usage_billing.flows.billing.books import DeskWork
@@ -147,7 +148,7 @@ class Desk:
 def earliest_closings(claims: Sequence[Claim], as_of: datetime) -> dict[str, datetime]:
     """By subscription id, from which closing on a desk needs to know the invoices to settle these claims."""
     since: dict[str, datetime] = {}
-    for claim in claims:
+    for claim in in_turns(claims):
         name = claim.subscription.id
         since[name] = min(since.get(name, as_of), claim.slot.closes_at)
     return since

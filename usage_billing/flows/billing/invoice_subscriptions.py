@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.billing_runs.pin import Pin
 from usage_billing.catalog.quotas import QuotaVersion
+from usage_billing.core.giving_way import in_turns
 from usage_billing.flows.billing.agreements import lock_agreements
 from usage_billing.flows.billing.apply_terms import SummaryTerms, aggregate, may_be_cut
 from usage_billing.flows.billing.books import Agreements, Books
@@ -81,7 +82,7 @@ def charge_subscriptions(
         claims.append(FeeClaim(subscriptions[name], currencies[name], timelines[name], prices, fee))
     invoices = books.standing(earliest_closings(claims, as_of))
     desk = Desk(as_of, adjust_within, timelines, history, invoices)
-    for claim in claims:
+    for claim in in_turns(claims):
         desk.settle(claim)
     books.write(desk.work)
     books.settle(summaries, fees)
@@ -104,7 +105,7 @@ def _usage_claims(
 ) -> list[UsageClaim]:
     claims: list[UsageClaim] = []
     tariffs: dict[tuple[int, str], Tariff] = {}
-    for summary in summaries:
+    for summary in in_turns(summaries):
         subscription, under = subscriptions[summary.subscription_id], terms[summary.id]
         currency = currencies[subscription.id]
         tariff = None if under.quota is None else _tariff(under.quota, currency, tariffs)

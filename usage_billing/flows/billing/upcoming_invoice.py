@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from usage_billing.core.giving_way import in_turns
 from usage_billing.customers.queries import find_seller
 from usage_billing.flows.billing.agreements import read_agreements
 from usage_billing.flows.billing.finalize_invoices import apply_credit
@@ -57,7 +58,7 @@ def _tax(
     items = [
         taxable(item, plan_id=None if item.fee_id is None else plans.get(item.fee_id), zone=zone)
         for _, lines in drafts
-        for item in lines
+        for item in in_turns(lines)
     ]
     taxations = tax_drafts(session, [draft for draft, _ in drafts], items, seller=seller)
     for draft, lines in drafts:
