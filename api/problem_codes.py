@@ -66,6 +66,7 @@ CODES: dict[str, str] = {
     "invoice_status": "An invoice in this status cannot become what was asked.",
     "document_failed": "The PDF could not be made, and is tried no more; the detail says why.",
     "tax_pending": "The tax of the invoice is not known; the detail says what is missing.",
+    "meter_behind": "A meter has too much of the subscription's usage to count; folds in the background do so.",
     "not_a_meter": "The usage type counts its own recordings: it has no definition, no usage over time, no end.",
     "dimension_in_use": "A price names a dimension that the definition would lack; the detail names the quotas.",
     "meter_retired": "The meter is retired, and changes no more.",

@@ -30,6 +30,22 @@ _LAG = text("""
     GROUP BY m.usage_type_id
     ORDER BY m.usage_type_id
 """)
+_FAR_BEHIND = text("""
+    SELECT subscription_id, CAST(sum(recordings) AS bigint) AS recordings,
+        (array_agg(meter ORDER BY recordings DESC, meter))[1] AS meter
+    FROM (
+        SELECT s.subscription_id, m.usage_type_id AS meter,
+            sum(s.events - coalesce(f.folded, 0) + s.voids - coalesce(f.folded_voids, 0)) AS recordings
+        FROM meters AS m
+        JOIN usage_types AS t ON t.id = m.usage_type_id
+        JOIN usage_summaries AS s ON s.usage_type_id = t.of AND s.period_end > m.since
+        LEFT JOIN meter_folds AS f ON f.source_summary_id = s.id AND f.usage_type_id = m.usage_type_id
+        WHERE (s.to_rate OR NOT m.looked_back) AND s.subscription_id = ANY(CAST(:subscriptions AS text[]))
+        GROUP BY 1, 2
+    ) AS behind
+    GROUP BY subscription_id
+    HAVING sum(recordings) > :more_than
+""")
 _SKIPPING = text("""
     SELECT f.source_summary_id AS source, f.folded, s.subscription_id, s.period_start
     FROM meter_folds AS f
@@ -74,12 +90,27 @@ class FoldState:
     looked_back: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """How many recordings, or what was taken back, meters have to count; and the meter that lacks most."""
+
+    recordings: int
+    meter: str
+
+
 def fold_states(session: Session, *, meter: str | None = None) -> list[FoldState]:
     """How far every meter is, or the one that is named, by id."""
     rows = session.execute(_BEHIND, {"meter": meter})
     return [
         FoldState(row.meter, int(row.recordings), int(row.skipped), int(row.unfit), row.looked_back) for row in rows
     ]
+
+
+def far_behind(session: Session, subscription_ids: Collection[str], *, more_than: int) -> dict[str, Behind]:
+    """Those of these subscriptions of which meters have to count more than so many recordings, history included."""
+    asked = {"subscriptions": list(subscription_ids), "more_than": more_than}
+    rows = session.execute(_FAR_BEHIND, asked)
+    return {row.subscription_id: Behind(row.recordings, row.meter) for row in rows}
 
 
 def skipping_folds(session: Session, meter: str) -> list[SkippingFold]:

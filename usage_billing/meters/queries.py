@@ -32,9 +32,11 @@ _NEW = text(f"""
         AND s.to_rate AND (s.events > coalesce(f.folded, 0) OR s.voids > coalesce(f.folded_voids, 0))
     LIMIT :size
 """)
+# Also what a meter has to look back on: billing is not to make final what lacks it.
 _NEW_OF = text(f"""
     {_PENDING}
-        AND s.to_rate AND (s.events > coalesce(f.folded, 0) OR s.voids > coalesce(f.folded_voids, 0))
+        AND (s.to_rate OR NOT m.looked_back)
+        AND (s.events > coalesce(f.folded, 0) OR s.voids > coalesce(f.folded_voids, 0))
         AND s.subscription_id = ANY(CAST(:subscriptions AS text[]))
 """)
 _OLD = text(f"""

@@ -19,6 +19,7 @@ from usage_billing.flows.billing.invoice_subscriptions import invoice_subscripti
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import unrated_of
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
+from usage_billing.flows.folding.fold_meters import left_behind
 from usage_billing.flows.prepaid.post_draws import drawn_without_draft, post_summaries
 from usage_billing.invoicing.items import summaries_on
 from usage_billing.invoicing.models import Invoice
@@ -27,6 +28,7 @@ from usage_billing.invoicing.queries import DueDraft, lock_due_drafts
 from usage_billing.invoicing.service import Finalization, add_up, finalize, keep_taxes, remove_drafts
 from usage_billing.invoicing.taxable import Taxation, Taxations
 from usage_billing.invoicing.taxing import tax_stored
+from usage_billing.meters.progress import Behind, far_behind
 from usage_billing.outbox.service import tell
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.openings import lock_to_bill
@@ -36,6 +38,9 @@ from usage_billing.wallets.service import lock_wallets
 
 TAX_PENDING = "tax_pending"
 """The code of what waits as a draft because its tax is not known."""
+
+METER_BEHIND = "meter_behind"
+"""The code of what waits as a draft because a meter has too much to count."""
 
 _NOTHING = Decimal(0)
 # Those of the plan that holds at the end of what the invoice shows, of a change those of the plan after it.
@@ -71,12 +76,19 @@ def finalize_invoices(
     """Finalize the due drafts of these subscriptions, with whatever was recorded since they were rated.
 
     A draft on which nothing has an amount becomes no invoice: it goes. One whose tax is not known stays, with a
-    warning. Unless it ``rates_again``, the drafts become final as they are.
+    warning; so do those of a subscription of which a meter has too much to count. Unless it ``rates_again``, the
+    drafts become final as they are.
     """
     customers = {one.customer_id for one in lock_to_bill(session, ids).values()}
     wallets = lock_wallets(session, customers)
-    unrated = unrated_of(session, ids, as_of=as_of) if rates_again else []
-    outcome = invoice_subscriptions(session, unrated, as_of=as_of, adjust_within=adjust_within)
+    unrated: set[str] = set()
+    if rates_again:  # also what a new meter has to look back on, which nothing marks as to be rated
+        unrated = {*unrated_of(session, ids, as_of=as_of), *far_behind(session, ids, more_than=0)}
+    outcome = invoice_subscriptions(session, sorted(unrated), as_of=as_of, adjust_within=adjust_within)
+    behind = left_behind(session, ids)
+    for name, one in sorted(behind.items()):
+        outcome.warn(name, METER_BEHIND, behind_words(one))
+    ids = [id for id in ids if id not in behind]
     drafts = lock_due_drafts(session, ids, as_of=as_of, grace=grace)
     if doubtful := [draft.id for draft in drafts if not draft.is_whole]:
         add_up(session, doubtful)
@@ -102,6 +114,11 @@ def finalize_invoices(
             draft.subscription_id, draft.kind, draft.closes_at, total=draft.total, tax=tax, currency=draft.currency
         )
     return outcome
+
+
+def behind_words(behind: Behind) -> str:
+    """What is to be waited for, as a sentence."""
+    return f"{behind.meter} has not counted all usage yet: {behind.recordings} recordings are left to count"
 
 
 def post_draws(

@@ -15,9 +15,16 @@ from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.money import money_text
 from usage_billing.db import clock
 from usage_billing.flows.billing.facts import PAID, UNCOLLECTIBLE, VOIDED, tell_invoice
-from usage_billing.flows.billing.finalize_invoices import TAX_PENDING, finalize_drafts, post_draws
+from usage_billing.flows.billing.finalize_invoices import (
+    METER_BEHIND,
+    TAX_PENDING,
+    behind_words,
+    finalize_drafts,
+    post_draws,
+)
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
+from usage_billing.flows.folding.fold_meters import left_behind
 from usage_billing.flows.prepaid.post_draws import unpost_summaries
 from usage_billing.invoicing.fees import charge_fees_again
 from usage_billing.invoicing.lifecycle import InvoiceStatus, check_step
@@ -48,8 +55,9 @@ def finalize_invoice(
 ) -> Invoice:
     """Make a draft final that is due, without waiting for the grace time.
 
-    Raises NotFound; Conflict when the invoice is no draft, its period is not over, nothing on it is due any more, or
-    its tax is not known; Unavailable when ``now``, by this machine's clock, is too far from the database's.
+    Raises NotFound; Conflict when the invoice is no draft, its period is not over, nothing on it is due any more, its
+    tax is not known, or a meter has too much to count; Unavailable when ``now``, by this machine's clock, is too far
+    from the database's.
     """
     now = clock.agreed_now(session, now)
     wallets: Sequence[Wallet] = _lock_wallets(session, invoice_id)
@@ -59,6 +67,8 @@ def finalize_invoice(
         raise Conflict("the period of the invoice is not over yet", code="period_open")
     if invoice.subscription_id is not None:
         invoice_subscriptions(session, [invoice.subscription_id], as_of=now, adjust_within=adjust_within)
+        for behind in left_behind(session, [invoice.subscription_id]).values():
+            raise Conflict(behind_words(behind), code=METER_BEHIND)
     try:
         invoice = get_invoice(session, invoice_id, lock=True)
     except NotFound:

@@ -1,6 +1,7 @@
 """Drives folding: piece by piece, each in a transaction of its own, until nothing is left or its turn is over.
 
-What is new goes before history, so a meter that looks back over millions of recordings holds up no other.
+What is new goes first, and between its pieces one of history: a meter that looks back over millions of recordings
+holds up no other, and gets there in the end.
 """
 
 import logging
@@ -34,7 +35,7 @@ def fold_new(engine: Engine, *, seconds: int, stopping: Callable[[], bool] = lam
     """
     ends = time.monotonic() + seconds
     while not stopping():
-        done = _piece(engine)
+        done = _round(engine)
         if done is None or not done.more or done.waits:
             return False
         if time.monotonic() >= ends:
@@ -46,8 +47,8 @@ def fold_all(engine: Engine, *, on_progress: Callable[[int], None] = lambda _: N
     """Fold until nothing is left, beside another process that folds; ``on_progress`` is told of recordings so far."""
     total = FoldOutcome()
     while True:
-        done = _piece(engine)
-        if done is None or done.waits:
+        done = _round(engine)
+        if done is None or (done.waits and not done.outcome.recordings):
             time.sleep(_WAIT_SECONDS)
             continue
         total.recordings += done.outcome.recordings
@@ -59,9 +60,9 @@ def fold_all(engine: Engine, *, on_progress: Callable[[int], None] = lambda _: N
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Piece:
-    """A piece that was folded, and whether there may be another.
+    """What was folded, and whether there may be more.
 
-    ``waits``: other transactions have locked all subscriptions of which something is left.
+    ``waits``: of what is left, other transactions have locked the subscriptions.
     """
 
     outcome: FoldOutcome
@@ -69,13 +70,31 @@ class _Piece:
     waits: bool = False
 
 
-def _piece(engine: Engine) -> _Piece | None:
-    """Fold one piece; None while another process folds."""
+def _round(engine: Engine) -> _Piece | None:
+    """Fold a piece of what is new, and then, unless more than that is new, one of history; None while another folds.
+
+    Something is new at any moment while usage comes, and history is not to wait for ever.
+    """
+    new = _piece(engine, _new)
+    if new is None or new.outcome.recordings >= PIECE:
+        return new
+    old = _piece(engine, _history)
+    if old is None:
+        return new
+    found = FoldOutcome(
+        recordings=new.outcome.recordings + old.outcome.recordings, skipped=new.outcome.skipped + old.outcome.skipped
+    )
+    goes_on = (new.more and not new.waits) or (old.more and not old.waits)
+    return _Piece(outcome=found, more=new.more or old.more, waits=(new.waits or old.waits) and not goes_on)
+
+
+def _piece(engine: Engine, find: Callable[[Session, dict[str, ActiveMeter]], list[Pair]]) -> _Piece | None:
+    """Fold one piece of what ``find`` finds; None while another process folds."""
     with transaction(engine) as session:
         if not try_lock_folds(session):
             return None
         meters = folded_types(session, hold=True)
-        pairs = (new_to_fold(session, size=_PAIRS) or _history(session, meters)) if meters else []
+        pairs = find(session, meters) if meters else []
         if not pairs:
             return _Piece(outcome=FoldOutcome())
         # Those who bill or change a subscription fold it themselves, or are done soon: nothing waits for them here.
@@ -86,6 +105,11 @@ def _piece(engine: Engine) -> _Piece | None:
         outcome = fold_pairs(session, pairs, meters, at_most=PIECE)
     _log.info("folded %d recordings, %d without a value", outcome.recordings, outcome.skipped)
     return _Piece(outcome=outcome, more=True)
+
+
+def _new(session: Session, _: dict[str, ActiveMeter]) -> list[Pair]:
+    """What was recorded or taken back since folds looked last."""
+    return new_to_fold(session, size=_PAIRS)
 
 
 def _history(session: Session, meters: dict[str, ActiveMeter]) -> list[Pair]:

@@ -13,6 +13,7 @@ from usage_billing.flows.folding.value_levels import Key, ids_to_lock, value_lev
 from usage_billing.flows.folding.value_meters import MeteredPeriod, changed, tell_of_beyond, value_again, values_in
 from usage_billing.metering.counted import lock_counted, move_counted, to_rate_of_types
 from usage_billing.meters.definition import Definition, Function
+from usage_billing.meters.progress import Behind, far_behind
 from usage_billing.meters.queries import (
     ActiveMeter,
     Pair,
@@ -26,6 +27,9 @@ from usage_billing.meters.service import claim_folds
 from usage_billing.meters.storing import SourceFold, count_into
 from usage_billing.meters.stretches import minutes_within
 from usage_billing.subscriptions.openings import lock_to_bill
+
+AT_ONCE = 200_000
+"""So many recordings of one subscription are counted at once for all its meters: about half a second of PostgreSQL."""
 
 
 @dataclass(slots=True)
@@ -42,15 +46,23 @@ def fold_subscriptions(
 ) -> Mapping[str, ActiveMeter]:
     """Count all that is new of these subscriptions, whose rows the caller has locked; returns what is folded, by id.
 
-    The summaries of meters that are to be rated stay locked: the caller rates them next.
+    What is ``AT_ONCE`` behind waits for the folds in the background. The summaries of meters that are to be rated stay
+    locked: the caller rates them next.
     """
     meters = folded_types(session, hold=True)
+    behind = left_behind(session, subscription_ids) if meters else {}
     pairs = new_to_fold_of(session, subscription_ids) if meters else []
+    pairs = [pair for pair in pairs if pair.subscription not in behind]
     if pairs:
         fold_pairs(session, pairs, meters, to_rate_of=subscription_ids)
     if meters:
         value_again(session, subscription_ids, true_meters(meters), as_of=as_of)
     return meters
+
+
+def left_behind(session: Session, subscription_ids: Collection[str]) -> Mapping[str, Behind]:
+    """Those of these subscriptions that ``fold_subscriptions`` leaves to the folds in the background, by id."""
+    return far_behind(session, subscription_ids, more_than=AT_ONCE)
 
 
 def fold_pairs(
