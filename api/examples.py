@@ -55,6 +55,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "create_wallet": {"id": "w-acme", "userId": "acme", "unit": {"unitName": "pages", "usageTypes": ["page"]}},
     "make_grant": {"amount": "1000", "cost": "80.00", "costCurrency": "USD", "idempotencyKey": "order-4711"},
     "void_grant": {"used": True},
+    "refund_grant": {"amount": "100", "idempotencyKey": "ticket-4711"},
     "set_seller": {
         "legalName": "Example GmbH",
         "address": {"line1": "Hauptstr. 1", "postalCode": "10115", "city": "Berlin", "country": "DE"},

@@ -20,6 +20,7 @@ from api.schemas.fields import (
 from api.schemas.paging import PageQuery
 from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.limits import MAX_UNIT_NAME
+from usage_billing.flows.prepaid.grant_life import Refund
 from usage_billing.flows.prepaid.manage_grants import MAX_PRIORITY, USUAL_PRIORITY, NewGrant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet
 from usage_billing.wallets.models import GrantCategory
@@ -67,12 +68,23 @@ class NewGrantSchema(ValueSchema):
     effective_at = Instant(allow_none=True, load_default=None)
     expires_at = Instant(allow_none=True, load_default=None)
     covers_since = Instant(allow_none=True, load_default=None)
+    pending_until_paid = Flag(load_default=False)
 
 
 class VoidGrantSchema(Schema):
     """With ``used`` also what the grant pays for and is not posted is taken back."""
 
     used = Flag(load_default=False)
+    body_optional = True
+
+
+class RefundSchema(ValueSchema):
+    """How many units are refunded; without an amount all that is left. With one, the ``idempotencyKey`` is required."""
+
+    builds = Refund
+
+    amount = Amount(positive=True, allow_none=True, load_default=None)
+    idempotency_key = Key(allow_none=True, load_default=None)
     body_optional = True
 
 

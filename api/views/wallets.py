@@ -12,26 +12,28 @@ from api.json_provider import json_response
 from api.locations import makes
 from api.pagination import BY_NAME, BY_NUMBER, filters_of, listed
 from api.schemas.paging import PageQuery
-from api.schemas.wallets import NewGrantSchema, NewWalletSchema, VoidGrantSchema, WalletsQuery
+from api.schemas.wallets import NewGrantSchema, NewWalletSchema, RefundSchema, VoidGrantSchema, WalletsQuery
 from api.state import state
 from api.transactions import writing
-from usage_billing.access.principal import ADMIN, USAGE_READ
+from usage_billing.access.principal import USAGE_READ, WALLETS_WRITE
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
-from usage_billing.flows.prepaid import manage_grants, manage_wallets
+from usage_billing.flows.prepaid import grant_life, manage_grants, manage_wallets
+from usage_billing.flows.prepaid.grant_life import Refund
 from usage_billing.flows.prepaid.manage_grants import NewGrant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet
-from usage_billing.reports.wallets import GrantView, WalletView, units_of, wallet_view
+from usage_billing.reports.wallets import WalletView, units_of, wallet_view
 from usage_billing.wallets.models import Transfer, Wallet
 from usage_billing.wallets.queries import get_grant, get_wallet, transfers_of, wallets_where
+from usage_billing.wallets.views import GrantView, RefundView
 from usage_billing.wire.noun import page_of, show
-from usage_billing.wire.wallet import GRANT, TRANSFER, WALLET, WALLET_BALANCE
+from usage_billing.wire.wallet import GRANT, REFUND, TRANSFER, WALLET, WALLET_BALANCE
 
 blp = Blueprint("wallets", __name__, url_prefix="/api", description="What is paid for beforehand.")
 
 
 @blp.route("/wallets", methods=["POST"])
-@requires(ADMIN)
+@requires(WALLETS_WRITE)
 @blp.arguments(NewWalletSchema)
 @blp.response(201, WALLET)
 @makes("/api/wallets")
@@ -93,7 +95,7 @@ def list_entries(query: dict[str, Any], wallet_id: str) -> dict[str, Any]:
 
 
 @blp.route("/wallets/<identifier:wallet_id>/grants", methods=["POST"])
-@requires(ADMIN)
+@requires(WALLETS_WRITE)
 @blp.arguments(NewGrantSchema)
 @blp.response(201, GRANT)
 @blp.alt_response(200, noun=GRANT, description="The key has made it before; nothing changed.", success=True)
@@ -120,15 +122,37 @@ def show_grant(grant_id: UUID) -> GrantView:
 
 
 @blp.route("/grants/<uuid:grant_id>/void", methods=["POST"])
-@requires(ADMIN)
+@requires(WALLETS_WRITE)
 @blp.arguments(VoidGrantSchema)
 @blp.response(200, GRANT)
 def void_grant(asked: dict[str, Any], grant_id: UUID) -> GrantView:
     """Take back what is left of a grant that was a mistake; with `used` also what it pays for and is not posted."""
     now = state().clock()
     with writing() as session:
-        grant = manage_grants.void_grant(session, grant_id, used=asked["used"], actor=caller().actor, now=now)
+        grant = grant_life.void_grant(session, grant_id, used=asked["used"], actor=caller().actor, now=now)
         return _view_of(wallet_view(session, grant.wallet_id, now=now), grant_id)
+
+
+@blp.route("/grants/<uuid:grant_id>/activate", methods=["POST"])
+@requires(WALLETS_WRITE)
+@blp.response(200, GRANT)
+def activate_grant(grant_id: UUID) -> GrantView:
+    """Let a grant that waited to be paid pay for usage, from now on unless it has a start of its own."""
+    now, grace = state().clock(), timedelta(seconds=state().settings.grace_seconds)
+    with writing() as session:
+        grant = grant_life.activate_grant(session, grant_id, actor=caller().actor, now=now, grace=grace)
+        return _view_of(wallet_view(session, grant.wallet_id, now=now), grant_id)
+
+
+@blp.route("/grants/<uuid:grant_id>/refund", methods=["POST"])
+@requires(WALLETS_WRITE)
+@blp.arguments(RefundSchema)
+@blp.response(200, REFUND)
+def refund_grant(asked: Refund, grant_id: UUID) -> RefundView:
+    """Refund what is left of a bought grant, or a part: the answer and an event say how much money goes back."""
+    with writing() as session:
+        made = grant_life.refund_grant(session, grant_id, asked, actor=caller().actor, now=state().clock())
+        return RefundView(transfer=made, currency=get_grant(session, grant_id).cost_currency)
 
 
 def _seen(view: WalletView) -> WalletView:

@@ -18,7 +18,14 @@ from api.state import state_of
 from tests.api.conftest import Billed
 from tests.conftest import As, Clock, MakeToken
 from tests.support.callers import Keys
-from usage_billing.access.principal import ADMIN, BILLING_RUN, PORTAL_OPEN, USAGE_READ, USAGE_WRITE
+from usage_billing.access.principal import (
+    ADMIN,
+    BILLING_RUN,
+    PORTAL_OPEN,
+    USAGE_READ,
+    USAGE_WRITE,
+    WALLETS_WRITE,
+)
 
 # What is written down here on purpose: a route that is missing, or whose rule was changed, fails.
 PUBLIC = "public"
@@ -59,13 +66,15 @@ RULES = {
     "GET /api/quarantine/<record_id>": "admin",
     "POST /api/quarantine/<record_id>/replay": "admin",
     "POST /api/quarantine/<record_id>/discard": "admin",
-    "POST /api/wallets": "admin",
+    "POST /api/wallets": "wallets:write",
     "GET /api/wallets": "usage:read users",
     "GET /api/wallets/<wallet_id>": "usage:read users",
     "GET /api/wallets/<wallet_id>/entries": "usage:read users",
-    "POST /api/wallets/<wallet_id>/grants": "admin",
+    "POST /api/wallets/<wallet_id>/grants": "wallets:write",
     "GET /api/grants/<grant_id>": "usage:read users",
-    "POST /api/grants/<grant_id>/void": "admin",
+    "POST /api/grants/<grant_id>/activate": "wallets:write",
+    "POST /api/grants/<grant_id>/void": "wallets:write",
+    "POST /api/grants/<grant_id>/refund": "wallets:write",
     "POST /api/customers": "admin",
     "GET /api/customers": "admin",
     "GET /api/customers/<customer_id>": "admin users",
@@ -235,7 +244,7 @@ def wanted(probes: list[Probe], statuses: frozenset[int] | None = None, **caller
     }
 
 
-@pytest.mark.parametrize("scope", [USAGE_WRITE, USAGE_READ, BILLING_RUN, PORTAL_OPEN, ADMIN])
+@pytest.mark.parametrize("scope", [USAGE_WRITE, USAGE_READ, BILLING_RUN, PORTAL_OPEN, WALLETS_WRITE, ADMIN])
 def test_a_key_opens_what_its_scope_names(probes: list[Probe], call_as: As, keys: Keys, scope: str) -> None:
     walk(probes, call_as(keys.of(scope)), wanted(probes, scopes=(scope,)))
 

@@ -48,13 +48,17 @@ def test_an_example_holds(lines: list[str], admin: FlaskClient, engine: Engine, 
         make_usage_type(session, id="calls")
     answer: Any = None
     compared = 0
+    named: dict[str, str] = {}
     for line in lines:
-        if line.startswith("=> "):
+        if found := re.fullmatch(r"=> (\S+) as ([A-Z]+)", line):
+            named[found[2]] = told(answer, found[1])
+        elif line.startswith("=> "):
             path, figure = line.removeprefix("=> ").split(": ")
             assert told(answer, path) == figure, line
             compared += 1
         elif found := re.fullmatch(r"(GET|POST) (\S+)(?: (.+))?", line):
             method, path, body = found.groups()
+            path = "/".join(named.get(part, part) for part in path.split("/"))
             sent = admin.open(path, method=method, json=json.loads(body) if body else None)
             assert sent.status_code < 300, (line, sent.json)
             answer = sent.json

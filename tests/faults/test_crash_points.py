@@ -23,8 +23,8 @@ DRAIN = ("drain.taken", "drain.committing", "drain.recorded", "drain.deleted")
 FOLD = ("fold.claimed", "fold.counted", "fold.committing")
 # Tried in tests/api/test_documents_ahead.py.
 DOCUMENTS = ("documents.rendered",)
-# Tried in tests/prepaid/test_killed.py.
-PREPAID = ("prepaid.posted", "prepaid.closing")
+# Tried in tests/prepaid/.
+PREPAID = ("prepaid.posted", "prepaid.closing", "prepaid.activated", "prepaid.refunded")
 BILL = ("bill.opened", "bill.planned", "bill.claimed", "bill.committing", "bill.done")
 EVERY = (*ACCEPT, *DRAIN, *FOLD, *DOCUMENTS, *PREPAID, *BILL)
 

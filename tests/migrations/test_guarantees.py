@@ -322,6 +322,12 @@ def granted(world: Session) -> Session:
         ("'posted', 'NaN'", "ck_wallet_grants_out"),
         ("'expired', -1", "ck_wallet_grants_out"),
         ("'status', 'closed'", "ck_wallet_grants_nothing_left"),
+        ("'refunded', 8", "ck_wallet_grants_out"),
+        ("'refunded', -1", "ck_wallet_grants_out"),
+        ("'refunded', 1, 'category', 'promotional', 'cost', 0, 'cost_currency', null", "ck_wallet_grants_refunded"),
+        ("'activated_at', null", "ck_wallet_grants_activated_at"),
+        ("'status', 'pending'", "ck_wallet_grants_activated_at"),
+        ("'status', 'pending', 'activated_at', null", "ck_wallet_grants_activated_at"),
         ("'status', 'lost', 'posted', 10", "ck_wallet_grants_status"),
     ],
 )
@@ -343,11 +349,21 @@ def test_a_grant_gives_no_more_than_it_has(granted: Session, refused: Refused, c
         ("'kind', 'used'", "ck_wallet_transfers_summary"),
         ("'kind', 'lost'", "ck_wallet_transfers_kind"),
         ("'events', 1", "ck_wallet_transfers_known"),
+        ("'key', 'k'", "ck_wallet_transfers_key"),
     ],
 )
 def test_a_transfer_is_balanced(granted: Session, refused: Refused, changes: str, constraint: str) -> None:
     assert refused(copy_of("wallet_transfers", f"'id', 99, {changes}")) == constraint
     assert granted.execute(text("SELECT count(*) FROM wallet_transfers")).scalar_one() == 1
+
+
+def test_a_key_refunds_once(granted: Session, refused: Refused) -> None:
+    refund = (
+        "INSERT INTO wallet_transfers (wallet_id, grant_id, kind, debit, credit, amount, cost, key)"
+        " SELECT 'w', id, 'refunded', 'refunded', 'grant', 1, 0.5, 'k' FROM wallet_grants"
+    )
+    granted.execute(text(refund))
+    assert refused(refund) == "uq_wallet_transfers_key"
 
 
 @pytest.mark.parametrize("statement", ["UPDATE wallet_transfers SET cost = 0", "DELETE FROM wallet_transfers"])

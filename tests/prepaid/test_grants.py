@@ -97,7 +97,6 @@ def test_the_same_key_makes_one_grant(house: House, app: Flask, call_as: As, key
         ({"category": "purchased"}, "/category"),
         ({"category": "promotional", "cost": "1"}, "/category"),
         ({"category": "rollover"}, "/category"),
-        ({"pendingUntilPaid": True}, "/pendingUntilPaid"),
         ({"packageId": "p"}, "/packageId"),
         ({"idempotencyKey": None}, "/idempotencyKey"),
     ],

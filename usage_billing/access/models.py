@@ -36,7 +36,8 @@ class ApiKey(Base):
     __tablename__ = "api_keys"
     __table_args__ = (
         CheckConstraint(
-            "scopes <@ ARRAY['usage:write', 'usage:read', 'billing:run', 'admin', 'portal:open']::varchar[]",
+            "scopes <@ ARRAY['usage:write', 'usage:read', 'billing:run', 'admin', 'portal:open',"
+            " 'wallets:write']::varchar[]",
             name="scopes",
         ),
         CheckConstraint("cardinality(scopes) > 0", name="some_scope"),

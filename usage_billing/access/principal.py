@@ -9,8 +9,9 @@ USAGE_WRITE = "usage:write"
 USAGE_READ = "usage:read"
 BILLING_RUN = "billing:run"
 PORTAL_OPEN = "portal:open"
+WALLETS_WRITE = "wallets:write"
 ADMIN = "admin"
-SCOPES = (USAGE_WRITE, USAGE_READ, BILLING_RUN, PORTAL_OPEN, ADMIN)
+SCOPES = (USAGE_WRITE, USAGE_READ, BILLING_RUN, PORTAL_OPEN, WALLETS_WRITE, ADMIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ class Account(StrEnum):
     USED = "used"
     EXPIRED = "expired"
     TAKEN_BACK = "taken_back"
+    REFUNDED = "refunded"
 
 
 class TransferKind(StrEnum):
@@ -34,6 +35,7 @@ class TransferKind(StrEnum):
     RETURNED = "returned"
     EXPIRED = "expired"
     TAKEN_BACK = "taken_back"
+    REFUNDED = "refunded"
 
 
 ACCOUNTS: dict[TransferKind, tuple[Account, Account]] = {
@@ -43,6 +45,7 @@ ACCOUNTS: dict[TransferKind, tuple[Account, Account]] = {
     TransferKind.RETURNED: (Account.GRANT, Account.USED),
     TransferKind.EXPIRED: (Account.EXPIRED, Account.GRANT),
     TransferKind.TAKEN_BACK: (Account.TAKEN_BACK, Account.GRANT),
+    TransferKind.REFUNDED: (Account.REFUNDED, Account.GRANT),
 }
 """(debit, credit) of each kind."""
 

@@ -7,28 +7,12 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from usage_billing.core.decimals import EXACT, sum_of
-from usage_billing.wallets.coverage import Allocation, allocations, drawable, provisional_of
+from usage_billing.core.decimals import sum_of
+from usage_billing.wallets.coverage import Allocation, allocations
+from usage_billing.wallets.drawable import drawable
 from usage_billing.wallets.models import Grant, GrantStatus, Wallet
 from usage_billing.wallets.queries import get_wallet, scopes_of
-
-_NOTHING = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantView:
-    """A grant with what it pays for at this moment: ``provisional`` until that is posted. ``left`` is the rest."""
-
-    grant: Grant
-    status: str
-    provisional: Decimal
-    expired: Decimal
-    left: Decimal
-
-    @property
-    def cost(self) -> Decimal | None:
-        """What it cost; None for one that was given."""
-        return self.grant.cost if self.grant.cost_currency else None
+from usage_billing.wallets.views import GrantView, grant_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +25,18 @@ class WalletUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletView:
-    """A wallet; ``available`` is what is left of grants that hold at ``as_of``."""
+    """A wallet; ``available`` is what is left of grants that hold at ``as_of``. ``pending`` is in no other sum."""
 
     wallet: Wallet
     unit: WalletUnit
     as_of: datetime
     granted: Decimal
+    pending: Decimal
     posted: Decimal
     provisional: Decimal
     expired: Decimal
     taken_back: Decimal
+    refunded: Decimal
     left: Decimal
     available: Decimal
     grants: Sequence[GrantView]
@@ -76,35 +62,29 @@ def open_grants(view: WalletView) -> list[GrantView]:
 
 def next_to_expire(view: WalletView) -> GrantView | None:
     """The grant with something left that holds now and expires first; None where nothing expires."""
-    holding = [one for one in view.grants if one.left > 0 and one.grant.expires_at and _holds(one.grant, view.as_of)]
+    counted = [one for one in view.grants if one.grant.counts]
+    holding = [one for one in counted if one.left > 0 and one.grant.expires_at and _holds(one.grant, view.as_of)]
     return min(holding, key=lambda one: (one.grant.expires_at, one.grant.id), default=None)
 
 
 def _view(book: Allocation, *, now: datetime) -> WalletView:
     grants = [grant_view(book, grant, now=now) for grant in book.grants]
+    counted = [one for one in grants if one.grant.counts]
     return WalletView(
         wallet=book.wallet,
         unit=WalletUnit(unit_name=book.wallet.unit_name, usage_types=book.usage_types),
         as_of=now,
-        granted=sum_of(one.grant.amount for one in grants),
-        posted=sum_of(one.grant.posted for one in grants),
-        provisional=sum_of(one.provisional for one in grants),
-        expired=sum_of(one.expired for one in grants),
-        taken_back=sum_of(one.grant.taken_back for one in grants),
-        left=sum_of(one.left for one in grants),
-        available=sum_of(one.left for one in grants if _holds(one.grant, now)),
+        granted=sum_of(one.grant.amount for one in counted),
+        pending=sum_of(one.left for one in grants if one.status == GrantStatus.PENDING),
+        posted=sum_of(one.grant.posted for one in counted),
+        provisional=sum_of(one.provisional for one in counted),
+        expired=sum_of(one.expired for one in counted),
+        taken_back=sum_of(one.grant.taken_back for one in counted),
+        refunded=sum_of(one.grant.refunded for one in counted),
+        left=sum_of(one.left for one in counted),
+        available=sum_of(one.left for one in counted if _holds(one.grant, now)),
         grants=grants,
     )
-
-
-def grant_view(book: Allocation, grant: Grant, *, now: datetime) -> GrantView:
-    """One grant of a wallet. Once its time to close has come its rest has expired, whether or not that is posted."""
-    provisional = provisional_of(book, grant)
-    left = EXACT.subtract(EXACT.subtract(grant.amount, grant.out), provisional)
-    expired, status = grant.expired, grant.status
-    if grant.status == GrantStatus.ACTIVE and grant.closes_at is not None and grant.closes_at <= now:
-        left, expired, status = _NOTHING, EXACT.add(expired, left), GrantStatus.CLOSED
-    return GrantView(grant=grant, status=status, provisional=provisional, expired=expired, left=left)
 
 
 def units_of(session: Session, wallets: Sequence[Wallet]) -> list[dict[str, object]]:

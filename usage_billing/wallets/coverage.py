@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,7 +17,6 @@ from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.db.rows import read_rows
 from usage_billing.prepaid.burn_down import (
     Closing,
-    Drawable,
     DrawKey,
     Draws,
     Need,
@@ -28,9 +26,11 @@ from usage_billing.prepaid.burn_down import (
     windows_of,
 )
 from usage_billing.rating.engine import stored_price
+from usage_billing.wallets.drawable import drawable
 from usage_billing.wallets.models import Grant, GrantStatus, Wallet
 from usage_billing.wallets.queries import covered_before, draws_of, grants_of, scopes_of, wallets_of
 from usage_billing.wallets.service import DrawnFrom
+from usage_billing.wallets.windows import by_window, divided
 
 _NOTHING = Decimal(0)
 _SUMMARIES = text("""
@@ -40,15 +40,6 @@ _SUMMARIES = text("""
     LEFT JOIN usage_quotas AS q ON q.id = s.quota_id
     WHERE c.customer_id = ANY(CAST(:customers AS text[])) AND s.usage_type_id = ANY(CAST(:types AS text[]))
         AND (s.period_end > :since OR s.id = ANY(CAST(:posted AS bigint[])))
-""")
-_BY_WINDOW = text("""
-    SELECT u.summary_id, width_bucket(u.occurred_at, CAST(:cuts AS timestamptz[])) AS place,
-        sum(u.beyond_limit) AS beyond
-    FROM usage AS u
-    WHERE u.summary_id = ANY(CAST(:ids AS bigint[])) AND u.beyond_limit > 0
-        AND (CAST(:until AS timestamptz) IS NULL OR u.received_at < :until)
-        AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)
-    GROUP BY 1, 2
 """)
 
 
@@ -170,24 +161,10 @@ def provisional_of(book: Allocation, grant: Grant) -> Decimal:
     return EXACT.subtract(drawn, grant.posted)
 
 
-def drawable(grant: Grant) -> Drawable:
-    """A grant as the rule sees it."""
-    return Drawable(
-        id=grant.id,
-        amount=EXACT.subtract(grant.amount, EXACT.add(grant.expired, grant.taken_back)),
-        priority=grant.priority,
-        effective_at=grant.effective_at,
-        expires_at=grant.expires_at,
-        covers_since=grant.covers_since,
-        usage_types=None if grant.usage_types is None else frozenset(grant.usage_types),
-        subscriptions=None if grant.subscription_ids is None else frozenset(grant.subscription_ids),
-        unit_cost=Fraction(grant.cost) / Fraction(grant.amount),
-        is_open=grant.status == GrantStatus.ACTIVE,
-    )
-
-
 def _read_usage(session: Session, books: Mapping[str, Allocation], beyond: Mapping[int, Decimal]) -> None:
-    begins = [grant.covers_since or grant.effective_at for book in books.values() for grant in book.grants]
+    begins = [
+        grant.covers_since or grant.effective_at for book in books.values() for grant in book.grants if grant.counts
+    ]
     if not begins:
         return
     asked = {
@@ -210,13 +187,13 @@ def _read_usage(session: Session, books: Mapping[str, Allocation], beyond: Mappi
 
 
 def _allocate(session: Session, book: Allocation, *, now: datetime) -> None:
-    edges = [(grant.effective_at, grant.expires_at, grant.covers_since) for grant in book.grants]
+    edges = [(grant.effective_at, grant.expires_at, grant.covers_since) for grant in book.grants if grant.counts]
     cuts = sorted({cut for edge in edges for cut in edge if cut is not None})
     windows = {id: windows_of(one.period_start, one.period_end, cuts) for id, one in book.usage.items()}
     cut = [id for id, starts in windows.items() if len(starts) > 1 and book.usage[id].wants]
-    parts = _by_window(session, cut, cuts)
+    parts = by_window(session, cut, cuts)
     wanted = {
-        id: [one.wants] if len(windows[id]) == 1 else _divided(one, windows[id], parts.get(id, {}))
+        id: [one.wants] if len(windows[id]) == 1 else divided(one.wants, windows[id], parts.get(id, {}))
         for id, one in book.usage.items()
     }
     closings = [
@@ -246,7 +223,7 @@ def _wanted_until(
 ) -> dict[int, list[Decimal]]:
     """What each window of each summary wants by what had arrived before ``until`` and counts still."""
     wanting = [id for id, one in book.usage.items() if one.wants]
-    parts = _by_window(session, wanting, cuts, until=until)
+    parts = by_window(session, wanting, cuts, until=until)
     found: dict[int, list[Decimal]] = {}
     for id, starts in windows.items():
         arrived = parts.get(id, {})
@@ -268,36 +245,3 @@ def _needs(
         for id, usage in book.usage.items()
         for start, quantity in zip(windows[id], wanted[id], strict=True)
     ]
-
-
-def _by_window(
-    session: Session, ids: Sequence[int], cuts: Sequence[datetime], *, until: datetime | None = None
-) -> dict[int, dict[datetime | None, Decimal]]:
-    """What lies beyond in each summary since each cut (None: before all of them), of what arrived before ``until``."""
-    found: dict[int, dict[datetime | None, Decimal]] = {}
-    if ids:
-        for row in session.execute(_BY_WINDOW, {"ids": list(ids), "cuts": list(cuts), "until": until}):
-            since = cuts[row.place - 1] if row.place else None
-            found.setdefault(row.summary_id, {})[since] = row.beyond
-    return found
-
-
-def _divided(
-    usage: CoveredUsage, starts: Sequence[datetime], parts: Mapping[datetime | None, Decimal]
-) -> list[Decimal]:
-    """What each window wants. The first has all that is marked before the second begins.
-
-    Where the caller sees more or less beyond than is marked, the last windows have the difference.
-    """
-    later = [parts.get(start, _NOTHING) for start in starts[1:]]
-    marked = sum_of(parts.values())
-    divided = [EXACT.subtract(marked, sum_of(later)), *later]
-    surplus = EXACT.subtract(usage.wants, marked)
-    if surplus >= 0:
-        divided[-1] = EXACT.add(divided[-1], surplus)
-        return divided
-    for index in reversed(range(len(divided))):
-        taken = min(divided[index], -surplus)
-        divided[index] = EXACT.subtract(divided[index], taken)
-        surplus = EXACT.add(surplus, taken)
-    return divided

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     DateTime,
     ForeignKey,
@@ -26,6 +27,8 @@ from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
 
+_OUT = "posted + expired + taken_back + refunded"
+
 
 class GrantCategory(StrEnum):
     """Where a grant comes from: it was bought, given, or corrects another."""
@@ -36,8 +39,9 @@ class GrantCategory(StrEnum):
 
 
 class GrantStatus(StrEnum):
-    """``active`` until it is ``closed`` after its expiry, or ``void``."""
+    """``pending`` until it is paid, ``active`` until it is ``closed`` after its expiry, or ``void``."""
 
+    PENDING = "pending"
     ACTIVE = "active"
     CLOSED = "closed"
     VOID = "void"
@@ -73,14 +77,15 @@ class Grant(Base):
     """An amount in a wallet, from when until when, for what, and at what cost.
 
     ``closes_at`` is when what it did not pay for expires: its expiry and the grace time of invoices. ``posted``,
-    ``expired`` and ``taken_back`` are what of ``amount`` is out of it for good.
+    ``expired``, ``taken_back`` and ``refunded`` are what of ``amount`` is out of it for good. ``activated_at`` is null
+    while it waits to be paid, and for ever where it is void before; one that ``starts_when_paid`` begins then.
     """
 
     __tablename__ = "wallet_grants"
     __table_args__ = (
         UniqueConstraint("wallet_id", "key"),
         CheckConstraint("category IN ('purchased', 'promotional', 'adjustment')", name="category"),
-        CheckConstraint("status IN ('active', 'closed', 'void')", name="status"),
+        CheckConstraint("status IN ('pending', 'active', 'closed', 'void')", name="status"),
         CheckConstraint("priority BETWEEN 0 AND 100", name="priority"),
         CheckConstraint("amount > 0 AND amount <= 1e15", name="amount"),
         CheckConstraint("expires_at > effective_at", name="expires_at"),
@@ -88,10 +93,14 @@ class Grant(Base):
         CheckConstraint("(expires_at IS NULL) = (closes_at IS NULL) AND closes_at >= expires_at", name="closes_at"),
         CheckConstraint("(cost > 0) = (cost_currency IS NOT NULL) AND cost >= 0 AND cost <= 1e15", name="cost"),
         CheckConstraint("(category = 'purchased') = (cost > 0)", name="cost_of_category"),
+        CheckConstraint(f"least(posted, expired, taken_back, refunded) >= 0 AND {_OUT} <= amount", name="out"),
+        CheckConstraint(f"status IN ('pending', 'active') OR {_OUT} = amount", name="nothing_left"),
+        CheckConstraint("refunded = 0 OR cost > 0", name="refunded"),
         CheckConstraint(
-            "posted >= 0 AND expired >= 0 AND taken_back >= 0 AND posted + expired + taken_back <= amount", name="out"
+            "CASE WHEN activated_at IS NULL THEN status IN ('pending', 'void') AND posted + expired + refunded = 0"
+            " ELSE status <> 'pending' END",
+            name="activated_at",
         ),
-        CheckConstraint("status = 'active' OR posted + expired + taken_back = amount", name="nothing_left"),
         Index("ix_wallet_grants_closing", "closes_at", postgresql_where=text("status = 'active'")),
     )
 
@@ -113,12 +122,21 @@ class Grant(Base):
     posted: Mapped[Total] = mapped_column(server_default="0")
     expired: Mapped[Total] = mapped_column(server_default="0")
     taken_back: Mapped[Total] = mapped_column(server_default="0")
+    refunded: Mapped[Total] = mapped_column(server_default="0")
+    activated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    pending_until_paid: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    starts_when_paid: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     @property
     def out(self) -> Decimal:
         """What is out of it for good."""
-        return self.posted + self.expired + self.taken_back
+        return self.posted + self.expired + self.taken_back + self.refunded
+
+    @property
+    def counts(self) -> bool:
+        """Whether it was ever active; one that was not neither pays nor divides usage, and is in no balance."""
+        return self.activated_at is not None
 
 
 class WalletDraw(Base):
@@ -141,17 +159,21 @@ class Transfer(Base):
     """One movement of units, and of what they cost, between two accounts of a wallet; only ever added to.
 
     ``invoice_id`` is the invoice that became final, or void. ``events`` and ``voids`` say what of the summary's
-    recordings was known.
+    recordings was known. ``key`` makes a refund once.
     """
 
     __tablename__ = "wallet_transfers"
     __table_args__ = (
-        CheckConstraint("kind IN ('sold', 'given', 'used', 'returned', 'expired', 'taken_back')", name="kind"),
+        CheckConstraint(
+            "kind IN ('sold', 'given', 'used', 'returned', 'expired', 'taken_back', 'refunded')", name="kind"
+        ),
         CheckConstraint("debit <> credit AND 'grant' IN (debit, credit)", name="accounts"),
         CheckConstraint("amount > 0 AND amount <= 1e27", name="amount"),
         CheckConstraint("cost >= 0 AND cost <= 1e27", name="cost"),
         CheckConstraint("(kind IN ('used', 'returned')) = (summary_id IS NOT NULL)", name="summary"),
         CheckConstraint("num_nulls(summary_id, window_start, events, voids) IN (0, 4)", name="known"),
+        CheckConstraint("key IS NULL OR kind = 'refunded'", name="key"),
+        Index("uq_wallet_transfers_key", "grant_id", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
         Index("ix_wallet_transfers_wallet", "wallet_id", "id"),
         Index("ix_wallet_transfers_grant", "grant_id", "id"),
     )
@@ -170,6 +192,7 @@ class Transfer(Base):
     window_start: Mapped[Instant | None]
     events: Mapped[int | None] = mapped_column(BigInteger)
     voids: Mapped[int | None] = mapped_column(BigInteger)
+    key: Mapped[Identifier | None]
 
 
 class CoveredSummary(Base):

@@ -67,7 +67,8 @@ def move(
     *,
     drawn: DrawnFrom | None = None,
     invoice_id: UUID | None = None,
-) -> None:
+    key: str | None = None,
+) -> Transfer:
     """Move ``amount`` of a grant between the accounts of ``kind``, with its part of the cost."""
     debit, credit = ACCOUNTS[kind]
     before = grant.out
@@ -79,26 +80,29 @@ def move(
             grant.posted = EXACT.subtract(grant.posted, amount)
         elif kind == TransferKind.EXPIRED:
             grant.expired = EXACT.add(grant.expired, amount)
+        elif kind == TransferKind.REFUNDED:
+            grant.refunded = EXACT.add(grant.refunded, amount)
         else:
             grant.taken_back = EXACT.add(grant.taken_back, amount)
         places = minor_unit(grant.cost_currency) if grant.cost_currency else 0
         cost = cost_moved(grant.cost, grant.amount, before=before, after=grant.out, places=places)
-    session.add(
-        Transfer(
-            wallet_id=grant.wallet_id,
-            grant_id=grant.id,
-            kind=kind,
-            debit=debit,
-            credit=credit,
-            amount=amount,
-            cost=cost,
-            invoice_id=invoice_id,
-            summary_id=None if drawn is None else drawn.summary_id,
-            window_start=None if drawn is None else drawn.window_start,
-            events=None if drawn is None else drawn.events,
-            voids=None if drawn is None else drawn.voids,
-        )
+    transfer = Transfer(
+        wallet_id=grant.wallet_id,
+        grant_id=grant.id,
+        kind=kind,
+        debit=debit,
+        credit=credit,
+        amount=amount,
+        cost=cost,
+        invoice_id=invoice_id,
+        summary_id=None if drawn is None else drawn.summary_id,
+        window_start=None if drawn is None else drawn.window_start,
+        events=None if drawn is None else drawn.events,
+        voids=None if drawn is None else drawn.voids,
+        key=key,
     )
+    session.add(transfer)
+    return transfer
 
 
 def set_draw(session: Session, grant: Grant, drawn: DrawnFrom, posted: Decimal) -> None:

@@ -40,10 +40,10 @@ _NOTHING = Decimal(0)
 class StoredBooks:
     """Implements ``Books`` on locked subscriptions.
 
-    Locks, in this order: the summaries to rate, their fees. Grants pay for them as they do ``as_of`` an instant. One that is ``held_to`` a dry run charges of usage only
-    the recordings that the dry run rated. ``folded`` is what was brought up to date before, meters among it.
-    ``wallets`` are those of the subscriptions' customers, and ``stale`` the summaries of which they pay for more or
-    less than billing has rated.
+    Locks, in this order: the summaries to rate, their fees. Grants pay for them as they do ``as_of`` an instant. One
+    that is ``held_to`` a dry run charges of usage only the recordings that the dry run rated. ``folded`` is what was
+    brought up to date before, meters among it. ``wallets`` are those of the subscriptions' customers, and ``stale`` the
+    summaries of which they pay for more or less than billing has rated.
     """
 
     session: Session

@@ -1,25 +1,25 @@
-"""Grants: an amount put into a wallet, once for each key, and taken back where that was a mistake."""
+"""Grants: an amount put into a wallet, once for each key."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from uuid import UUID
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.core.decimals import EXACT, MAX_QUANTITY, plain
-from usage_billing.core.errors import Conflict, InvalidInput, NotFound
+from usage_billing.core.decimals import MAX_QUANTITY, plain
+from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.identifiers import new_id
 from usage_billing.core.money import round_to_minor_unit
+from usage_billing.flows.prepaid.facts import tell_activated
+from usage_billing.flows.prepaid.open_wallet import open_wallet
 from usage_billing.prepaid.ledger import TransferKind
 from usage_billing.rating.currency import is_currency, minor_unit
-from usage_billing.wallets.coverage import allocations, provisional_of
 from usage_billing.wallets.models import Grant, GrantCategory, GrantStatus, Wallet
-from usage_billing.wallets.queries import get_grant, get_wallet, scopes_of
-from usage_billing.wallets.service import add_grant, lock_wallet, move
+from usage_billing.wallets.queries import scopes_of
+from usage_billing.wallets.service import add_grant, move
 
 USUAL_PRIORITY, MAX_PRIORITY = 50, 100
 _NOTHING = Decimal(0)
@@ -39,7 +39,8 @@ _CUTS_POSTED = text("""
             SELECT
             FROM wallet_grants AS g
             CROSS JOIN unnest(ARRAY[g.effective_at, g.expires_at, g.covers_since]) AS c (cut)
-            WHERE g.wallet_id = d.wallet_id AND g.id <> :grant AND c.cut > d.window_start AND c.cut <= :cut
+            WHERE g.wallet_id = d.wallet_id AND g.id <> :grant AND g.activated_at IS NOT NULL
+                AND c.cut > d.window_start AND c.cut <= :cut
         )
     ORDER BY d.window_start, u.usage_type_id
     LIMIT 1
@@ -51,7 +52,8 @@ class NewGrant:
     """A grant to be made: ``amount`` units, from ``effective_at`` (None: now) to before ``expires_at`` (None: ever).
 
     ``cost`` is in ``cost_currency``, or else in the one currency of the customer's plans. The ``category`` is
-    ``purchased`` with a cost, and ``promotional`` without one, unless it is ``adjustment``.
+    ``purchased`` with a cost, and ``promotional`` without one, unless it is ``adjustment``. One that is
+    ``pending_until_paid`` pays for nothing until it is activated, and begins then if no other start is given.
     """
 
     amount: Decimal
@@ -65,6 +67,7 @@ class NewGrant:
     effective_at: datetime | None = None
     expires_at: datetime | None = None
     covers_since: datetime | None = None
+    pending_until_paid: bool = False
 
 
 def make_grant(
@@ -75,7 +78,7 @@ def make_grant(
     Raises NotFound; InvalidInput; Conflict with the code ``conflicting_grant`` when the key has made another one, and
     with ``cuts_posted`` where it would divide usage of which what was paid for is final.
     """
-    wallet = _locked(session, wallet_id)
+    wallet = open_wallet(session, wallet_id)
     there = session.scalars(select(Grant).where(Grant.wallet_id == wallet_id, Grant.key == new.idempotency_key)).first()
     # One that is asked for again is looked at as of when it was made: it may have expired since.
     made = _grant_of(session, wallet, new, now=now if there is None else there.effective_at, grace=grace)
@@ -84,9 +87,10 @@ def make_grant(
             raise Conflict("the key has made another grant of this wallet", code="conflicting_grant")
         return there, False
     added = add_grant(session, made)
-    _check_cuts(session, added)
-    kind = TransferKind.SOLD if added.category == GrantCategory.PURCHASED else TransferKind.GIVEN
-    move(session, added, kind, added.amount)
+    if added.counts:
+        check_cuts(session, added)
+        kind = TransferKind.SOLD if added.category == GrantCategory.PURCHASED else TransferKind.GIVEN
+        move(session, added, kind, added.amount)
     note(
         session,
         actor=actor,
@@ -96,51 +100,12 @@ def make_grant(
         grant=str(added.id),
         amount=plain(added.amount),
         category=added.category,
+        pending=new.pending_until_paid,
     )
     session.flush()
+    if added.counts:
+        tell_activated(session, wallet, added, now=now)
     return added, True
-
-
-def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now: datetime) -> Grant:
-    """Take back what is left of a grant; with ``used`` also what it pays for and is not posted.
-
-    Raises NotFound; Conflict with ``already_void``, ``grant_closed``, or ``grant_used`` when a part of it is posted.
-    """
-    wallet = _locked(session, get_grant(session, grant_id).wallet_id)
-    grant = get_grant(session, grant_id)
-    if grant.status == GrantStatus.VOID:
-        raise Conflict("the grant is void already", code="already_void")
-    if grant.status == GrantStatus.CLOSED or (grant.closes_at is not None and grant.closes_at <= now):
-        raise Conflict("the grant is closed: what it did not pay for has expired", code="grant_closed")
-    if grant.posted:
-        raise Conflict("a part of the grant paid for what is final", code="grant_used")
-    left = EXACT.subtract(grant.amount, grant.out)
-    if not used:
-        (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
-        left = EXACT.subtract(left, provisional_of(book, grant))
-    if left:
-        move(session, grant, TransferKind.TAKEN_BACK, left)
-    if grant.out == grant.amount:
-        grant.status = GrantStatus.VOID
-    note(
-        session,
-        actor=actor,
-        action="wallet.grant_voided",
-        subject=f"wallet:{wallet.id}",
-        at=now,
-        grant=str(grant.id),
-        amount=plain(left),
-    )
-    session.flush()
-    return grant
-
-
-def _locked(session: Session, wallet_id: str) -> Wallet:
-    get_wallet(session, wallet_id)
-    wallet = lock_wallet(session, wallet_id)
-    if wallet is None:
-        raise NotFound(f"there is no wallet {wallet_id}")
-    return wallet
 
 
 def _grant_of(session: Session, wallet: Wallet, new: NewGrant, *, now: datetime, grace: timedelta) -> dict[str, object]:
@@ -156,6 +121,8 @@ def _grant_of(session: Session, wallet: Wallet, new: NewGrant, *, now: datetime,
         raise InvalidInput.field("/coversSince", "must not be after the grant takes effect", code="out_of_range")
     _check_scope(session, wallet, new)
     cost, currency, category = _cost_of(session, wallet, new)
+    if new.pending_until_paid and not cost:
+        raise InvalidInput.field("/pendingUntilPaid", "needs a cost, which is to be paid", code="contradiction")
     return {
         "id": new_id(),
         "wallet_id": wallet.id,
@@ -172,6 +139,10 @@ def _grant_of(session: Session, wallet: Wallet, new: NewGrant, *, now: datetime,
         "closes_at": None if new.expires_at is None else max(new.expires_at, now) + grace,
         "cost": cost,
         "cost_currency": currency,
+        "status": GrantStatus.PENDING if new.pending_until_paid else GrantStatus.ACTIVE,
+        "pending_until_paid": new.pending_until_paid,
+        "starts_when_paid": new.pending_until_paid and new.effective_at is None,
+        "activated_at": None if new.pending_until_paid else now,
     }
 
 
@@ -227,11 +198,12 @@ def _cost_of(session: Session, wallet: Wallet, new: NewGrant) -> tuple[Decimal, 
 
 def _is_same(there: Grant, new: NewGrant, made: dict[str, object]) -> bool:
     """Whether a key asks for the grant that it made; without ``effective_at`` it was the moment of the first."""
-    known = {"id", "closes_at", *(() if new.effective_at is not None else ("effective_at",))}
+    known = {"id", "closes_at", "status", "activated_at", *(() if new.effective_at is not None else ("effective_at",))}
     return all(getattr(there, name) == value for name, value in made.items() if name not in known)
 
 
-def _check_cuts(session: Session, grant: Grant) -> None:
+def check_cuts(session: Session, grant: Grant) -> None:
+    """Raises Conflict ``cuts_posted`` where the grant divides usage of which what was paid for is final."""
     for cut in (grant.covers_since, grant.effective_at, grant.expires_at):
         if cut is None:
             continue

@@ -65,6 +65,14 @@ def post_grant(session: Session, book: Allocation, grant: Grant) -> None:
     session.flush()
 
 
+def return_unwanted(session: Session, book: Allocation, grant: Grant) -> None:
+    """Let come back to one grant what of its posted draws no usage wants any more."""
+    for key, change in list(book.changes()):
+        if key.grant_id == grant.id and change < 0:
+            _post(session, book, grant, key, change, invoice_id=None)
+    session.flush()
+
+
 def unpost_summaries(
     session: Session, found: Sequence[Allocation], summary_ids: Collection[int], *, invoice_id: UUID
 ) -> None:

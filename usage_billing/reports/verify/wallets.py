@@ -17,7 +17,8 @@ _OF = (
 )
 _GRANTS = text(
     f"""
-    SELECT g.id, g.posted, g.expired, g.taken_back, g.amount, g.cost, t.* FROM wallet_grants AS g
+    SELECT g.id, g.posted, g.expired, g.taken_back, g.refunded, g.amount, g.cost, g.status, g.activated_at, t.*
+    FROM wallet_grants AS g
     JOIN wallets AS w ON w.id = g.wallet_id
     CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE kind IN ('sold', 'given')) AS openings,
@@ -25,7 +26,8 @@ _GRANTS = text(
             coalesce(sum(cost) FILTER (WHERE kind IN ('sold', 'given')), 0) AS paid,
             coalesce(sum(CASE kind WHEN 'used' THEN amount WHEN 'returned' THEN -amount END), 0) AS used,
             coalesce(sum(amount) FILTER (WHERE kind = 'expired'), 0) AS gone,
-            coalesce(sum(amount) FILTER (WHERE kind = 'taken_back'), 0) AS back
+            coalesce(sum(amount) FILTER (WHERE kind = 'taken_back'), 0) AS back,
+            coalesce(sum(amount) FILTER (WHERE kind = 'refunded'), 0) AS returned
         FROM wallet_transfers WHERE grant_id = g.id AND wallet_id = g.wallet_id
     ) AS t
     WHERE {_OF}
@@ -84,13 +86,15 @@ def wallet_differences(session: Session, only: str | None) -> Iterator[Differenc
 
 
 def _grant(row: Any) -> Iterator[Difference]:
-    if (row.openings, row.granted, row.paid) != (1, row.amount, row.cost):
+    counts = row.activated_at is not None
+    if (row.openings, row.granted, row.paid) != ((1, row.amount, row.cost) if counts else (0, 0, 0)):
         message = f"it has {row.amount} for {row.cost}, {row.openings} transfers gave {row.granted} for {row.paid}"
         yield Difference("wallet_grant", f"grant:{row.id}", message)
     for name, stands, should in (
         ("posted", row.posted, row.used),
         ("expired", row.expired, row.gone),
-        ("taken back", row.taken_back, row.back),
+        ("taken back", row.taken_back, row.back if counts or row.status == "pending" else row.amount),
+        ("refunded", row.refunded, row.returned),
     ):
         if stands != should:
             message = f"{stands} of it is {name}, its transfers give {should}"

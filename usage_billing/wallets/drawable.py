@@ -1,0 +1,23 @@
+"""Grants as the rule of the burn order sees them."""
+
+from fractions import Fraction
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.prepaid.burn_down import Drawable
+from usage_billing.wallets.models import Grant, GrantStatus
+
+
+def drawable(grant: Grant) -> Drawable:
+    """A grant as the rule sees it."""
+    return Drawable(
+        id=grant.id,
+        amount=EXACT.subtract(grant.amount, EXACT.subtract(grant.out, grant.posted)),
+        priority=grant.priority,
+        effective_at=grant.effective_at,
+        expires_at=grant.expires_at,
+        covers_since=grant.covers_since,
+        usage_types=None if grant.usage_types is None else frozenset(grant.usage_types),
+        subscriptions=None if grant.subscription_ids is None else frozenset(grant.subscription_ids),
+        unit_cost=Fraction(grant.cost) / Fraction(grant.amount),
+        is_open=grant.status == GrantStatus.ACTIVE,
+    )

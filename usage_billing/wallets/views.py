@@ -1,0 +1,45 @@
+"""Grants as they are shown and told: with what they pay for at a moment."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.wallets.coverage import Allocation, provisional_of
+from usage_billing.wallets.models import Grant, GrantStatus, Transfer
+
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantView:
+    """A grant with what it pays for at this moment: ``provisional`` until that is posted. ``left`` is the rest."""
+
+    grant: Grant
+    status: str
+    provisional: Decimal
+    expired: Decimal
+    left: Decimal
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What it cost; None for one that was given."""
+        return self.grant.cost if self.grant.cost_currency else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundView:
+    """A refund, and the currency of the money that goes back."""
+
+    transfer: Transfer
+    currency: str | None
+
+
+def grant_view(book: Allocation, grant: Grant, *, now: datetime) -> GrantView:
+    """One grant of a wallet. Once its time to close has come its rest has expired, whether or not that is posted."""
+    provisional = provisional_of(book, grant)
+    left = EXACT.subtract(EXACT.subtract(grant.amount, grant.out), provisional)
+    expired, status = grant.expired, grant.status
+    if grant.status == GrantStatus.ACTIVE and grant.closes_at is not None and grant.closes_at <= now:
+        left, expired, status = _NOTHING, EXACT.add(expired, left), GrantStatus.CLOSED
+    return GrantView(grant=grant, status=status, provisional=provisional, expired=expired, left=left)
