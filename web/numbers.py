@@ -123,8 +123,9 @@ class Writer:
         return said[0] if len(said) == 1 else self.say("%(first)s and %(second)s", first=said[0], second=said[1])
 
     def say(self, sentence: str, **parts: Any) -> str:
-        """A sentence in the reader's language, with its parts in place."""
-        return sentences(self.locale).gettext(sentence) % parts
+        """A sentence in the reader's language, with its parts in place; without parts it may have per cent signs."""
+        said = sentences(self.locale).gettext(sentence)
+        return said % parts if parts else said
 
     def say_n(self, one: str, many: str, number: int) -> str:
         """A sentence for a number of things, which it calls ``n``."""

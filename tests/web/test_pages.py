@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from tests.conftest import Clock
 from tests.factories import make_customer, make_plan, make_subscription
+from tests.factories.meters import make_meter
 from tests.web.conftest import Books, OpenPortal
 from usage_billing.db.session import transaction
 from usage_billing.rating.pricing import MODELS
@@ -124,9 +125,9 @@ TOLD: dict[str, tuple[dict[str, Any], str]] = {
     "per_unit": ({"unitPrice": "0.001"}, "$0.001 each"),
     "graduated": ({"tiers": TIERS}, "$1.25 each, and $7.00 once"),
     "volume": ({"tiers": TIERS}, "$1.25 each, and $7.00 once"),
-    "package": ({"packageSize": "100", "packagePrice": "5.00"}, "100"),
-    "percentage": ({"rate": "0.029", "fixedFee": "0.30"}, "0.029"),
-    "flat": ({"amount": "9.5"}, "9.5"),
+    "package": ({"packageSize": "100", "packagePrice": "5.00"}, "$5.00 for each begun package of 100"),
+    "percentage": ({"rate": "0.029", "fixedFee": "0.30"}, "0.029 times the quantity, and $0.30 for each recording"),
+    "flat": ({"amount": "9.5", "discountPercent": "10"}, "$9.50 once, however much is used"),
 }
 
 
@@ -141,6 +142,72 @@ def test_a_price_of_every_model_is_told(
     assert made.status_code == 201, made.text
     clock.advance(seconds=1)
     assert words in unescape(portal().get("/portal/prices").text)
+
+
+MORE = [
+    {"model": "per_unit", "unitPrice": "3", "roundQuantity": {"to": "10", "mode": "up"}, "minimumAmount": "99999"},
+    {"model": "graduated", "tiers": TIERS, "discountPercent": "12.5", "maximumAmount": "20"},
+    {"model": "package", "packageSize": "100", "packagePrice": "5.00", "freeUnits": "7"},
+    {
+        "model": "percentage",
+        "rate": "0.1",
+        "fixedFee": "0.3",
+        "freeUnits": "2",
+        "minimumPerRecording": "1000",
+    },
+]
+ENGLISH = re.compile(
+    r"\b(tier|each|once|packages?|flat|amount|recordings?|counted|discount|minimum|maximum|least|most|less|up to|"
+    r"rounded|without|charge|first|default|beyond|allowance|adjustment|all)\b",
+    re.IGNORECASE,
+)
+
+
+def _words(page: str) -> str:
+    """What stands on a page, without its marks."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", page.partition("<main")[2])))
+
+
+@pytest.mark.parametrize("price", [{"model": name, **one} for name, (one, _) in TOLD.items()] + MORE, ids=str)
+def test_the_steps_of_a_price_are_the_apis_and_in_the_readers_language(
+    price: dict[str, Any], used: Books, portal: OpenPortal, admin: FlaskClient, clock: Clock
+) -> None:
+    quota = {"planId": "business", "subscriptionId": "sub456", "usageType": "assessment", "monthlyLimit": 50}
+    made = admin.post("/api/quotas", json=quota | {"unitName": "assessment", "price": price, "effective": "now"})
+    assert made.status_code == 201, made.text
+    clock.advance(seconds=1)
+    address = "/portal/prices?type=assessment&quantity=1234.5"
+    said = admin.post("/api/prices/preview", json={"price": price, "currency": "USD", "quantity": "1184.5"}).json
+    assert said is not None
+    page = portal().get(address).text
+    shown = [unescape(step).replace(",", "") for step in re.findall(r"<dt><bdi>([^<]*)</bdi></dt>", page)]
+    assert shown == [step["label"] for step in said["breakdown"]]
+    for locale in ("de", "fr"):
+        assert ENGLISH.findall(_words(portal(locale=locale).get(address).text)) == []
+
+
+def test_prices_by_dimension_are_told(used: Books, portal: OpenPortal, admin: FlaskClient, engine: Engine) -> None:
+    with transaction(engine) as session:
+        make_meter(session, value="tokens", dimensions=["model"])
+    cells = [{"name": "<{}> %s", "when": {"model": "l"}, "price": {"model": "per_unit", "unitPrice": "2"}}]
+    price = {"model": "by_dimension", "cells": cells, "default": {"model": "flat", "amount": "3"}}
+    quota = {"planId": "business", "usageType": "tokens", "monthlyLimit": 5, "price": price}
+    made = admin.post("/api/quotas", json=quota)
+    assert made.status_code == 201, made.text
+    page = _words(portal(locale="de").get("/portal/prices?type=tokens&quantity=10").text)
+    assert "<{}> %s : je 2,00 $" in page
+    assert "alles andere: 3,00 $ einmal, gleich wie viel genutzt wird" in page
+
+
+def test_items_are_in_the_readers_language(used: Books, portal: OpenPortal) -> None:
+    for address in (f"/portal/invoices/{used.invoice_id}", "/portal/upcoming"):
+        assert "über das Kontingent hinaus" in portal(locale="de").get(address).text
+        assert "beyond the allowance" in portal().get(address).text
+    address = f"/portal/invoices/{used.invoice_id}/items/{used.item_id}"
+    german = portal(locale="de").get(address).text
+    assert "3 assessment über das Kontingent hinaus, 1.\u201331. Okt. 2026" in german
+    assert "<bdi>3 \u00d7 10</bdi>" in german
+    assert ENGLISH.findall(_words(portal(locale="fr").get(address).text)) == []
 
 
 BAD = [

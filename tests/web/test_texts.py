@@ -12,12 +12,13 @@ from jinja2.ext import babel_extract
 
 from tests.architecture.sources import ROOT, sources
 from tests.web.conftest import Books, OpenPortal
+from usage_billing.rating import price
 from usage_billing.sessions.pages import LOCALES
 from web.numbers import Writer
 from web.portal import entrance, shown, usage
 
 OTHERS = LOCALES[1:]
-PARTS = re.compile(r"%\([a-z]+\)s|\{[a-z]+\}|%%")
+PARTS = re.compile(r"%\([a-z]+\)s|\{[a-z]*\}|%%")
 
 
 def _sentences() -> Iterator[str]:
@@ -30,10 +31,22 @@ def _sentences() -> Iterator[str]:
             says = isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("say", "say_n"))
             if says and node.args and isinstance(node.args[0], ast.Constant):
                 yield str(node.args[0].value)
+    yield from _steps()
     yield from shown._WORDS.values()
     yield from (span.word for span in usage.SPANS.values())
     for pair in [*entrance._SENTENCES.values(), entrance._UNEXPECTED]:
         yield from pair
+
+
+def _steps() -> Iterator[str]:
+    """The wordings of all steps of prices, as they stand where steps are made: a text, or a name in capitals."""
+    for source in [*sources("usage_billing/rating"), *sources("usage_billing/reports")]:
+        for node in ast.walk(source.tree):
+            if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "Line" and node.args):
+                continue
+            wording = ast.unparse(node.args[0])
+            if wording != "self.item.description":  # of a fee, whose step is its own sentence
+                yield str(getattr(price, wording) if wording.isupper() else ast.literal_eval(wording))
 
 
 @pytest.mark.parametrize("locale", OTHERS)

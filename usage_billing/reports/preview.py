@@ -111,9 +111,10 @@ def _by_dimension(price: Price, trial: Trial, given: Sequence[TriedSeries]) -> P
     for name, cell in model.prices.items():
         beyond = max(_NOTHING, EXACT.subtract(totals[name], allowances[name]))
         rated = rate(cell, beyond, recordings=0, currency=currency)
-        lines += [line._replace(wording=f"{name}: {line.label}", figures=()) for line in rated.lines]
+        lines += [line._replace(cell=name) for line in rated.lines]
         if rated.amount != rated.exact:
-            lines.append(Line(f"{name}: rounded", _NOTHING, EXACT.subtract(rated.amount, rated.exact)))
+            rest = EXACT.subtract(rated.amount, rated.exact)
+            lines.append(Line("rounded", _NOTHING, rest, cell=name))
         money = EXACT.add(money, rated.amount)
     whole = price.of_the_whole
     if whole is not None:

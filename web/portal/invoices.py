@@ -22,6 +22,7 @@ from usage_billing.wire.explanation import EXPLANATION
 from usage_billing.wire.noun import Shape, show
 from web.portal.overview import invoice_shape
 from web.portal.visit import Visit
+from web.wording import item_text, steps, with_texts
 
 PAGE = 50
 _SOON = "2"
@@ -49,14 +50,21 @@ def own(visit: Visit, invoice_id: UUID) -> Invoice:
 def invoice(visit: Visit, invoice_id: UUID) -> Shape:
     """One with up to 1,000 of its items, as the API shows it."""
     own(visit, invoice_id)
-    return invoice_shape(invoice_view(visit.session, invoice_id, items=MAX_ITEMS), visit.now)
+    shape = invoice_shape(invoice_view(visit.session, invoice_id, items=MAX_ITEMS), visit.now)
+    return with_texts(shape, visit.writer)
 
 
 def explanation(visit: Visit, invoice_id: UUID, item_id: UUID, after: int) -> Shape:
     """How an item came to its amount, with a page of the recordings behind it; ``next`` is where the next begins."""
     own(visit, invoice_id)
     found = explain(visit.session, invoice_id, item_id, after=after, limit=PAGE)
-    return show(EXPLANATION, found) | {"next": found.events.next}
+    item = found.item
+    parts = {"description": item.description, "textKey": item.text_key, "textArgs": item.text_args}
+    text = item_text(parts, visit.writer)
+    told = steps(found.breakdown, visit.writer)
+    if found.rated is None:  # of a fee the only step is what it is
+        told = [told[0] | {"text": text}]
+    return show(EXPLANATION, found) | {"next": found.events.next, "text": text, "steps": told}
 
 
 def as_csv(visit: Visit, invoice_id: UUID) -> Response:

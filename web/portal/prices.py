@@ -14,13 +14,14 @@ from usage_billing.wire.noun import Shape, show
 from usage_billing.wire.preview import PREVIEW
 from usage_billing.wire.quota import QUOTA
 from web.portal.visit import Visit
+from web.wording import steps
 
 
 def prices(visit: Visit, contract: Contract, query: dict[str, str]) -> dict[str, Any]:
     """The quotas in force, and what a quantity would cost by one of them, if one is asked for."""
     agreed = quotas_in_force(visit, contract)
     plan = visit.session.get(Plan, contract.timeline.plan_at(visit.now))
-    tried = _tried(agreed, contract, query)
+    tried = _tried(visit, agreed, contract, query=query)
     return {
         "plan": plan.name if plan else "",
         "currency": contract.currency,
@@ -44,7 +45,7 @@ def quotas_in_force(visit: Visit, contract: Contract) -> list[Shape]:
     return found
 
 
-def _tried(agreed: list[Shape], contract: Contract, query: dict[str, str]) -> dict[str, Any]:
+def _tried(visit: Visit, agreed: list[Shape], contract: Contract, *, query: dict[str, str]) -> dict[str, Any]:
     """What the quantity of the address would cost, with what of it is free; ``wrong`` says what is wrong with it."""
     nothing = {"preview": None, "wrong": "", "beyond": None}
     quota = next((one for one in agreed if one["usageType"] == query.get("type")), None)
@@ -60,4 +61,5 @@ def _tried(agreed: list[Shape], contract: Contract, query: dict[str, str]) -> di
         found = preview(Trial(price=quota["price"], currency=contract.currency, quantity=beyond))
     except InvalidInput:
         return nothing | {"wrong": "This price depends on more than a quantity, and cannot be tried here."}
-    return nothing | {"preview": show(PREVIEW, found), "beyond": plain(beyond)}
+    told = show(PREVIEW, found) | {"steps": steps(found.breakdown, visit.writer)}
+    return nothing | {"preview": told, "beyond": plain(beyond)}

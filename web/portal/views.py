@@ -15,6 +15,7 @@ from web.portal import invoices, overview, prices, records, shown, usage, wallet
 from web.portal.blueprint import blp
 from web.portal.gate import visiting
 from web.portal.visit import Visit
+from web.wording import with_texts
 
 
 @blp.get("/")
@@ -195,4 +196,5 @@ def show_balance(visit: Visit) -> Response:
 def _upcoming(visit: Visit) -> Shape | None:
     if visit.chosen is None:
         return None
-    return overview.next_invoice(visit.session, visit.chosen, visit.now, items=MAX_ITEMS)
+    found = overview.next_invoice(visit.session, visit.chosen, visit.now, items=MAX_ITEMS)
+    return None if found is None else with_texts(found, visit.writer)

@@ -18,18 +18,21 @@ class Line(NamedTuple):
     """One step of the arithmetic: ``quantity`` of what ``label`` says costs ``amount``, exactly.
 
     ``wording`` has a ``{}`` for each of its ``figures``. They are put together only when a person reads the step: a run
-    never does that.
+    never does that. The wording is one of few, so that it can be said in other languages; ``cell`` is the name of the
+    cell that the step is for, and stands before it.
     """
 
     wording: str
     quantity: Decimal
     amount: Decimal
     figures: tuple[Decimal, ...] = ()
+    cell: str = ""
 
     @property
     def label(self) -> str:
         """The wording of the step with its figures filled in."""
-        return self.wording.format(*map(plain, self.figures)) if self.figures else self.wording
+        said = self.wording.format(*map(plain, self.figures)) if self.figures else self.wording
+        return f"{self.cell}: {said}" if self.cell else said
 
 
 class PricingModel(Protocol):

@@ -42,6 +42,6 @@ class Graduated(ReadsSums):
             reached = quantity if tier.up_to is None else min(quantity, tier.up_to)
             if reached <= floor:
                 break
-            found += tier.lines(EXACT.subtract(reached, floor), f"tier {number}")
+            found += tier.lines(EXACT.subtract(reached, floor), number)
             floor = reached
         return found

@@ -22,12 +22,12 @@ class Tier:
     unit_price: Decimal
     flat_fee: Decimal
 
-    def lines(self, quantity: Decimal, where: str) -> list[Line]:
-        """What ``quantity`` (> 0) of this tier costs."""
-        amount = EXACT.multiply(quantity, self.unit_price)
-        found = [Line(f"{where}: {{}} x {{}}", quantity, amount, (quantity, self.unit_price))]
+    def lines(self, quantity: Decimal, number: int) -> list[Line]:
+        """What ``quantity`` (> 0) of this tier costs, the tier with this ``number``."""
+        amount, which = EXACT.multiply(quantity, self.unit_price), Decimal(number)
+        found = [Line("tier {}: {} x {}", quantity, amount, (which, quantity, self.unit_price))]
         if self.flat_fee:
-            found.append(Line(f"{where}: flat fee", _NOTHING, self.flat_fee))
+            found.append(Line("tier {}: flat fee", _NOTHING, self.flat_fee, (which,)))
         return found
 
     def divided(self, part: Callable[[Decimal], Decimal]) -> Self:

@@ -37,5 +37,5 @@ class Volume(ReadsSums):
         """The steps of the one tier."""
         for number, tier in enumerate(self.tiers, start=1):
             if tier.up_to is None or quantity <= tier.up_to:
-                return tier.lines(quantity, f"tier {number}")
+                return tier.lines(quantity, number)
         raise AssertionError("the last tier has no end")
