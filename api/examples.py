@@ -22,6 +22,7 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("path", "session_id"): _ID,
     ("path", "wallet_id"): "w-acme",
     ("path", "grant_id"): _ID,
+    ("path", "event_id"): "evt_01890a5dac96774bbcceb302099a8057",
     ("query", "from"): "2020-01-01T00:00:00Z",
     ("query", "to"): "2040-01-01T00:00:00Z",
     ("query", "limit"): 50,

@@ -9,7 +9,7 @@ from flask_smorest.utils import prepare_response  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
-from api import etags, examples, idempotency, locations, problems
+from api import etags, event_schemas, examples, idempotency, locations, problems
 from api.auth import rule_of
 from api.ingest.native import HEADER
 from api.problem_codes import MEDIA_TYPE
@@ -104,7 +104,9 @@ def init_app(app: Flask) -> ProblemApi:
 
 def document(app: Flask, api: ProblemApi) -> dict[str, Any]:
     """The whole document, with what each operation asks of its caller."""
+    event_schemas.register(api)
     found: dict[str, Any] = api.spec.to_dict()
+    found["webhooks"] = event_schemas.webhooks(found["components"]["schemas"])
     for rule in app.url_map.iter_rules():
         path = "/".join(f"{{{part.split(':')[-1][:-1]}}}" if "<" in part else part for part in rule.rule.split("/"))
         access = rule_of(app, rule.endpoint)

@@ -128,6 +128,8 @@ CODES: dict[str, str] = {
     "unknown_country": "No country by ISO 3166: two capital letters, such as DE.",
     "unknown_currency": "No ISO 4217 currency that an invoice can be in.",
     "unknown_customer": "There is no such customer.",
+    "unknown_event": "There is no such event.",
+    "unknown_event_type": "There is no such type of event.",
     "unknown_plan": "There is no such plan.",
     "unknown_scope": "There is no such scope.",
     "unknown_subscription": "There is no such subscription.",

@@ -16,7 +16,7 @@ from usage_billing.inbox.models import InboxEntry, InboxShard
 from usage_billing.invoicing.models import FeeCharge, Invoice, InvoiceNumber, UsageInvoiceItem
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary, UsageVoid
 from usage_billing.meters.models import Meter, MeterBucket, MeterDefinition, MeterFold, MeterSeries, MeterTotal
-from usage_billing.outbox.models import OutboxMessage
+from usage_billing.outbox.models import EventBody, OutboxMessage
 from usage_billing.processes.models import Heartbeat, WorkCounter
 from usage_billing.sessions.models import PortalSession
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
@@ -35,6 +35,7 @@ __all__ = [
     "CreditEntry",
     "Customer",
     "DocumentRequest",
+    "EventBody",
     "FeeCharge",
     "Grant",
     "Heartbeat",

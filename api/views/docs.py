@@ -7,8 +7,10 @@ from flask import Blueprint, Response, current_app
 from werkzeug.exceptions import NotFound
 
 from api.auth import public
+from api.event_schemas import schema_of
 from api.json_provider import json_response
 from api.problem_codes import CODES
+from usage_billing.wire.event_type import EventType
 
 blp = Blueprint("docs", __name__, url_prefix="/api")
 
@@ -50,6 +52,16 @@ def problems() -> Response:
     """What each ``code`` of a problem means."""
     rows = "".join(_ROW.substitute(code=code, meaning=CODES[code]) for code in sorted(CODES))
     return _page(Template((_OURS / "problems.html").read_text()).substitute(rows=rows))
+
+
+@blp.get("/docs/events/<name>")
+@public
+def event_schema(name: str) -> Response:
+    """The JSON schema of a type of event."""
+    if name not in set(EventType):
+        raise NotFound
+    components = current_app.extensions["usage_billing.openapi"]["components"]["schemas"]
+    return json_response(schema_of(EventType(name), components))
 
 
 @blp.get("/docs/assets/<name>")

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import Engine
 from werkzeug.routing import Rule as Route
 
 from api.auth import Rule, check_every_view_has_a_rule, requires, rule_of
@@ -18,14 +19,11 @@ from api.state import state_of
 from tests.api.conftest import Billed
 from tests.conftest import As, Clock, MakeToken
 from tests.support.callers import Keys
-from usage_billing.access.principal import (
-    ADMIN,
-    BILLING_RUN,
-    PORTAL_OPEN,
-    USAGE_READ,
-    USAGE_WRITE,
-    WALLETS_WRITE,
-)
+from tests.support.events import relayed
+from usage_billing.access.principal import ADMIN, SCOPES
+from usage_billing.db.session import read_only
+from usage_billing.outbox.queries import events_where
+from usage_billing.outbox.rendering import event_id
 
 # What is written down here on purpose: a route that is missing, or whose rule was changed, fails.
 PUBLIC = "public"
@@ -111,6 +109,8 @@ RULES = {
     "POST /api/subscriptions/<subscription_id>/cancel": "admin",
     "DELETE /api/subscriptions/<subscription_id>/scheduled/<change_id>": "admin",
     "GET /api/subscriptions/<subscription_id>/upcoming-invoice": "billing:run usage:read users",
+    "GET /api/events": "webhooks:manage",
+    "GET /api/events/<event_id>": "webhooks:manage",
     "POST /api/portal-sessions": "portal:open",
     "DELETE /api/portal-sessions/<session_id>": "portal:open",
     "POST /api/api-keys": "admin",
@@ -126,6 +126,7 @@ RULES = {
     "GET /api/openapi.json": PUBLIC,
     "GET /api/docs": PUBLIC,
     "GET /api/docs/problems": PUBLIC,
+    "GET /api/docs/events/<name>": PUBLIC,
     "GET /api/docs/assets/<name>": PUBLIC,
 }
 # A POST without a body: what a caller who is let in meets.
@@ -155,8 +156,17 @@ def described(rule: Rule) -> str:
     return " ".join([*rule.scopes, *(["users"] if rule.users else [])]) or PUBLIC
 
 
+def relayed_event(engine: Engine) -> str:
+    """The id of an event."""
+    relayed(engine)
+    with read_only(engine) as session:
+        event = session.scalars(events_where().limit(1)).one()
+    assert event.public_id is not None
+    return event_id(event.public_id)
+
+
 @pytest.fixture
-def probes(app: Flask, billed: Billed, monkeypatch: pytest.MonkeyPatch) -> list[Probe]:
+def probes(app: Flask, billed: Billed, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[Probe]:
     """Every route, aimed at user123's things. One address may fail at all of them within a minute."""
     monkeypatch.setattr(state_of(app).rates, "failures_per_minute", 1000)
     ids = {
@@ -174,12 +184,13 @@ def probes(app: Flask, billed: Billed, monkeypatch: pytest.MonkeyPatch) -> list[
         "key_id": "00000000-0000-7000-8000-000000000000",
         "session_id": "00000000-0000-7000-8000-000000000000",
         "name": "docs.js",
+        "event_id": relayed_event(engine),
     }
     found = []
     with app.test_request_context():
         for method, readable, route in routes(app):
             record_id = billed.quarantined_id if "quarantine" in readable else billed.record_id
-            known = ids | {"record_id": record_id}
+            known = ids | {"record_id": record_id} | ({"name": "run.failed"} if "events" in readable else {})
             values = {name: known[name] for name in route.arguments}
             url = app.url_map.bind("localhost").build(route.endpoint, values)
             query = "?usageType=assessment" if readable.endswith("/series") else ""
@@ -244,7 +255,7 @@ def wanted(probes: list[Probe], statuses: frozenset[int] | None = None, **caller
     }
 
 
-@pytest.mark.parametrize("scope", [USAGE_WRITE, USAGE_READ, BILLING_RUN, PORTAL_OPEN, WALLETS_WRITE, ADMIN])
+@pytest.mark.parametrize("scope", SCOPES)
 def test_a_key_opens_what_its_scope_names(probes: list[Probe], call_as: As, keys: Keys, scope: str) -> None:
     walk(probes, call_as(keys.of(scope)), wanted(probes, scopes=(scope,)))
 

@@ -11,6 +11,7 @@ from tests.api.conftest import Billed
 from tests.api.test_invoice_lists import caught_up
 from tests.factories import make_recording, make_usage_type, record
 from tests.support.callers import Keys
+from tests.support.events import relayed
 from usage_billing.db.session import transaction
 
 MIB = 1024 * 1024
@@ -50,7 +51,16 @@ def test_large_things_make_more_pages(
 
 LISTS = (
     *("/api/customers", "/api/plans", "/api/usage-types", "/api/quotas", "/api/subscriptions", "/api/api-keys"),
-    *("/api/invoices", "/api/billing-runs", "/api/quarantine", "/api/tax-rates", "/api/wallets", RECORDS, ENTRIES),
+    *(
+        "/api/invoices",
+        "/api/billing-runs",
+        "/api/quarantine",
+        "/api/tax-rates",
+        "/api/wallets",
+        "/api/events",
+        RECORDS,
+        ENTRIES,
+    ),
 )
 
 
@@ -80,6 +90,7 @@ def test_a_page_has_one_thing_at_least_and_none_is_lost(
     with transaction(engine) as session:
         record(session, *(make_recording(now=now, subscription="nobody") for _ in range(3)))
     caught_up(engine)
+    relayed(engine)
     (whole,) = pages(admin, url)
     assert len(whole.json["data"]) > 1 or url in ("/api/usage-types", "/api/quotas")
     monkeypatch.setattr(fitted, "MOST_BYTES", 0)

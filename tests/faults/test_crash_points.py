@@ -25,8 +25,10 @@ FOLD = ("fold.claimed", "fold.counted", "fold.committing")
 DOCUMENTS = ("documents.rendered",)
 # Tried in tests/prepaid/.
 PREPAID = ("prepaid.posted", "prepaid.closing", "prepaid.activated", "prepaid.refunded")
+# Tried in tests/integration/test_outbox.py.
+RELAY = ("relay.numbered", "relay.before_commit")
 BILL = ("bill.opened", "bill.planned", "bill.claimed", "bill.committing", "bill.done")
-EVERY = (*ACCEPT, *DRAIN, *FOLD, *DOCUMENTS, *PREPAID, *BILL)
+EVERY = (*ACCEPT, *DRAIN, *FOLD, *DOCUMENTS, *PREPAID, *RELAY, *BILL)
 
 
 def test_these_are_all_the_points() -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from tests.integration.conftest import Cli
 from tests.integration.test_cli_frame import ALL
+from tests.support.events import relayed
 from usage_billing.cli.frame.table import field_lines, table_lines
 
 LISTS = [names for names in ALL if names[-1] == "list"]
@@ -42,6 +43,7 @@ def long_ids(cli: Cli, engine: Engine, tmp_path: Path, monkeypatch: pytest.Monke
         assert cli(*command).code == 0, command
     assert cli(*record, "--subscription", SUBSCRIPTION + "y").code == 1
     assert cli("bill").code == 0
+    relayed(engine)
     return cli
 
 

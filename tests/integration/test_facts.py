@@ -70,7 +70,11 @@ def test_every_step_of_an_invoice_and_the_end_of_a_run_are_told(house: House) ->
     after = len(facts(house))
     house.bill(day(1, month=2) + timedelta(hours=2))
     (*finals, run) = [one for one in facts(house, after) if one[0] != "quota.exceeded"]
-    assert [topic for topic, _ in finals] == ["invoice.finalized"] * 3
+    assert sorted(topic for topic, _ in finals) == ["invoice.created"] * 6 + ["invoice.finalized"] * 3
+    drafts = [fact["invoice"] for topic, fact in finals if topic == "invoice.created"]
+    assert {(draft["status"], draft["number"]) for draft in drafts} == {("draft", None)}
+    assert sorted(draft["total"] for draft in drafts) == ["30.00", "30.00", "30.00", "31.00", "32.00", "33.00"]
+    finals = [one for one in finals if one[0] == "invoice.finalized"]
     assert (run[0], run[1]["run"]["status"], run[1]["run"]["finalized"]) == ("run.finished", "completed", 3)
     body = finals[0][1]["invoice"]
     assert (body["status"], body["number"]) == ("finalized", "INV-00000001")

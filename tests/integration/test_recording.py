@@ -240,7 +240,8 @@ def test_the_allowance_is_told_once_when_it_is_first_exceeded(world: Engine, now
         "userId": "user123",
         "subscriptionId": "sub456",
         "usageType": "assessment",
-        "periodStart": "2026-11-01T00:00:00+00:00",
+        "periodStart": "2026-11-01T00:00:00Z",
+        "periodEnd": "2026-12-01T00:00:00Z",
         "recordId": str(over.id),
     }
 

@@ -14,6 +14,7 @@ from tests.factories import make_recording, make_world, record
 from usage_billing.core.identifiers import new_id
 from usage_billing.flows.billing.finalize_invoices import finalize_invoices
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.delivering.relay_events import relay_events
 
 Refused = Callable[..., str]
 RESTRICT_VIOLATION = "23001"
@@ -253,6 +254,19 @@ def test_a_fact_is_told_once(world: Session, refused: Refused) -> None:
     assert world.execute(text("SELECT topic FROM outbox_messages")).scalars().all() == ["quota.exceeded"]
     copy = copy_of("outbox_messages", "'id', -1")
     assert refused(copy) == "uq_outbox_messages_dedupe_key"
+
+
+def test_events_have_numbers_of_their_own_that_never_change(world: Session, refused: Refused, now: datetime) -> None:
+    relay_events(world, now=now)
+    other = "'id', -1, 'dedupe_key', 'x'"
+    own = {"position": "'position', 9", "sequence": "'sequence', 9", "public_id": "'public_id', gen_random_uuid()"}
+    for column in own:
+        changes = ", ".join(value for name, value in own.items() if name != column)
+        assert refused(copy_of("outbox_messages", f"{other}, {changes}")) == f"uq_outbox_messages_{column}"
+    for change in ("position = 9", "sequence = 9", "payload = '{}'", "public_id = NULL", "relayed_at = NULL"):
+        assert refused(f"UPDATE outbox_messages SET {change}") == RESTRICT_VIOLATION
+    assert refused("UPDATE event_bodies SET body = ''") == RESTRICT_VIOLATION
+    assert refused(copy_of("event_bodies", "'body', '\\x00'")) == "pk_event_bodies"
 
 
 def test_the_example_is_charged_right(draft: UUID, world: Session) -> None:

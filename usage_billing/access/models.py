@@ -37,7 +37,7 @@ class ApiKey(Base):
     __table_args__ = (
         CheckConstraint(
             "scopes <@ ARRAY['usage:write', 'usage:read', 'billing:run', 'admin', 'portal:open',"
-            " 'wallets:write']::varchar[]",
+            " 'wallets:write', 'webhooks:manage']::varchar[]",
             name="scopes",
         ),
         CheckConstraint("cardinality(scopes) > 0", name="some_scope"),

@@ -10,8 +10,9 @@ USAGE_READ = "usage:read"
 BILLING_RUN = "billing:run"
 PORTAL_OPEN = "portal:open"
 WALLETS_WRITE = "wallets:write"
+WEBHOOKS_MANAGE = "webhooks:manage"
 ADMIN = "admin"
-SCOPES = (USAGE_WRITE, USAGE_READ, BILLING_RUN, PORTAL_OPEN, WALLETS_WRITE, ADMIN)
+SCOPES = (USAGE_WRITE, USAGE_READ, BILLING_RUN, PORTAL_OPEN, WALLETS_WRITE, WEBHOOKS_MANAGE, ADMIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

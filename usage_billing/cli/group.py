@@ -41,6 +41,7 @@ COMMANDS = {
     "what-if": ("nouns.what_if:command", "What history would have cost on another plan or price."),
     "runs": ("nouns.runs:command", "The logbook of billing."),
     "quarantine": ("nouns.quarantine:command", "Recordings that could not be counted."),
+    "events": ("nouns.events:command", "What happened, as others are told."),
     "backup": ("backup.save:command", "Copy the inbox and the database into a folder."),
     "restore": ("backup.restore:command", "Put a backup into empty servers."),
     "docs": ("docs:command", "The pages of this documentation."),

@@ -13,6 +13,7 @@ _SHARDS = 0x5542_0001  # the first of a lock's two keys; the second is the shard
 _FIRST_START = 0x5542_0002
 _DRAINS = 0x5542_0004
 _FOLDS = 0x5542_0005
+_RELAY = 0x5542_0006
 # PostgreSQL reads the array in order, and so takes the locks in order; it looks at the clock once it has each.
 _LOCK_SHARDS = text("""
     SELECT pg_advisory_xact_lock(:space, shard), clock_timestamp() AS now
@@ -52,3 +53,8 @@ def try_lock_request(session: Session, name: str) -> bool:
     Its lock is one number of 64 bits: those of one number are none of those of two.
     """
     return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}))
+
+
+def try_lock_relay(session: Session) -> bool:
+    """Make this transaction the only one that numbers events until it ends; False when another is it already."""
+    return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:space, 0)"), {"space": _RELAY}))

@@ -20,9 +20,9 @@ from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicat
 from usage_billing.metering.recording import TO_BE_MADE, Recording
 from usage_billing.metering.states import QuarantineReason
 from usage_billing.outbox.service import Fact, tell
-
-QUARANTINED = "recording.quarantined"
-"""The fact that recordings could not be counted."""
+from usage_billing.wire.event import QUARANTINE_TOLD
+from usage_billing.wire.event_type import EventType
+from usage_billing.wire.noun import show
 
 _COPY = """\
 COPY usage (
@@ -148,10 +148,12 @@ def _quarantined(refused: Sequence[RefusedRecording]) -> list[Fact]:
     by_reason: dict[str, list[RefusedRecording]] = {}
     for row in refused:
         by_reason.setdefault(row.reason, []).append(row)
-    return [
-        (QUARANTINED, f"{QUARANTINED}:{rows[0].recording.id}", {"reason": reason, "count": len(rows)})
-        for reason, rows in by_reason.items()
-    ]
+    return [_told(rows[0].recording.id, reason, count=len(rows)) for reason, rows in by_reason.items()]
+
+
+def _told(id: UUID, reason: str, *, count: int) -> Fact:
+    topic = EventType.RECORDING_QUARANTINED
+    return Fact(topic, f"{topic}:{id}", show(QUARANTINE_TOLD, {"reason": reason, "count": count}))
 
 
 def _name(text: str) -> str | None:
@@ -181,7 +183,7 @@ def quarantine_broken(session: Session, *, id: UUID, data: bytes, detail: str, n
         },
     )
     reason = QuarantineReason.BROKEN_PAYLOAD
-    tell(session, [(QUARANTINED, f"{QUARANTINED}:{id}", {"reason": reason, "count": 1})])
+    tell(session, [_told(id, reason, count=1)])
 
 
 def add_void(

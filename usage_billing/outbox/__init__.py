@@ -1,4 +1,5 @@
-"""Owns facts to tell others: ``outbox_messages``, written in the same transaction as what they tell of.
+"""Owns facts to tell others, and the bodies of the events that they become: ``outbox_messages``, ``event_bodies``.
 
-Does not own the telling: a task relays them after the commit.
+A fact is written in the same transaction as what it tells of. Does not own the telling: the relay numbers events after
+the commit, and ``webhooks`` sends them.
 """

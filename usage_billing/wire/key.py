@@ -3,7 +3,7 @@
 from usage_billing.wire.kinds import PLAIN, Choice, Id, Instant, Json, Text, Whole, Words
 from usage_billing.wire.noun import Field, Noun
 
-SCOPES = Choice("usage:write", "usage:read", "billing:run", "portal:open", "wallets:write", "admin")
+SCOPES = Choice("usage:write", "usage:read", "billing:run", "portal:open", "wallets:write", "webhooks:manage", "admin")
 
 _NAMES = {"type": "array", "items": {"type": "string"}}
 _FIELDS = (

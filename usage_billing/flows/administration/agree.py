@@ -14,7 +14,7 @@ from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.periods import Period
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.administration.decide import DesiredChange, check_free, decide, reckoned_from
-from usage_billing.flows.administration.facts import CHANGED, tell_subscription
+from usage_billing.flows.administration.facts import tell_subscription
 from usage_billing.flows.administration.situation import Situation
 from usage_billing.flows.billing.foresee import Foreseen, TermsChange, foresee
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
@@ -34,6 +34,7 @@ from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange
 from usage_billing.subscriptions.queries import get_subscription, timelines_of
 from usage_billing.subscriptions.service import lock_subscription
+from usage_billing.wire.event_type import EventType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +54,11 @@ class Precaution:
             raise InvalidInput.field("/expectedDigest", message, code="contradiction")
 
 
+_CHANGED = EventType.SUBSCRIPTION_CHANGED
 _TOPICS = {
-    "subscription.paused": "subscription.paused",
-    "subscription.resumed": "subscription.resumed",
-    "subscription.ended": "subscription.cancelled",
+    "subscription.paused": EventType.SUBSCRIPTION_PAUSED,
+    "subscription.resumed": EventType.SUBSCRIPTION_RESUMED,
+    "subscription.ended": EventType.SUBSCRIPTION_CANCELLED,
 }
 
 PLAIN = Precaution()
@@ -202,7 +204,7 @@ def note_change(
 
     What is planned, or taken back, tells ``subscription.changed``: the subscription says what is to come.
     """
-    topic = _TOPICS.get(action, CHANGED) if at <= now else CHANGED
+    topic = _TOPICS.get(action, _CHANGED) if at <= now else _CHANGED
     tell_subscription(session, subscription, topic, at=at, now=now)
     subject = f"subscription:{subscription.id}"
     note(session, actor=actor, action=action, subject=subject, at=now, effectiveAt=at.isoformat(), **more)

@@ -4,19 +4,19 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from usage_billing.core.clock import instant_text
-from usage_billing.outbox.service import tell
+from usage_billing.outbox.service import Fact, tell
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.views import subscription_view
+from usage_billing.wire.event import SUBSCRIPTION_TOLD
+from usage_billing.wire.event_type import EventType
 from usage_billing.wire.noun import show
-from usage_billing.wire.subscription import SUBSCRIPTION
-
-CREATED, CHANGED = "subscription.created", "subscription.changed"
 
 
-def tell_subscription(session: Session, subscription: Subscription, topic: str, *, at: datetime, now: datetime) -> None:
+def tell_subscription(
+    session: Session, subscription: Subscription, topic: EventType, *, at: datetime, now: datetime
+) -> None:
     """Tell what became of a locked subscription, which counts its changes: one fact for each."""
     session.flush()
-    body = show(SUBSCRIPTION, subscription_view(session, subscription, now=now))
-    fact = {"subscription": body, "effectiveAt": instant_text(at)}
-    tell(session, [(topic, f"{topic}:{subscription.id}:{subscription.version}", fact)])
+    told = {"subscription": subscription_view(session, subscription, now=now), "effective_at": at}
+    key = f"{topic}:{subscription.id}:{subscription.version}"
+    tell(session, [Fact(topic, key, show(SUBSCRIPTION_TOLD, told), subscription.customer_id)])

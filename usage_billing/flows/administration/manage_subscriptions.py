@@ -9,7 +9,7 @@ from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import fees_of, get_named, quotas_of
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import periods_between
-from usage_billing.flows.administration.facts import CREATED, tell_subscription
+from usage_billing.flows.administration.facts import tell_subscription
 from usage_billing.flows.administration.own_quotas import give_own_quotas
 from usage_billing.flows.administration.plan_versions import give_own_fee
 from usage_billing.settings import MAX_FIRST_INVOICES
@@ -17,6 +17,7 @@ from usage_billing.subscriptions import service
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import terms_on
 from usage_billing.subscriptions.service import NewSubscription
+from usage_billing.wire.event_type import EventType
 
 
 def create_subscription(
@@ -50,7 +51,7 @@ def create_subscription(
         planId=new.plan_id,
         startedAt=new.started_at.isoformat(),
     )
-    tell_subscription(session, subscription, CREATED, at=subscription.started_at, now=now)
+    tell_subscription(session, subscription, EventType.SUBSCRIPTION_CREATED, at=subscription.started_at, now=now)
     return subscription
 
 

@@ -13,11 +13,9 @@ from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.numbering import number_text
 from usage_billing.invoicing.queries import copy_of
 from usage_billing.outbox.service import Fact, tell
-from usage_billing.wire.billing_run import RUN
-from usage_billing.wire.invoice import INVOICE_FACT
+from usage_billing.wire.event import INVOICE_TOLD, RUN_TOLD
+from usage_billing.wire.event_type import EventType
 from usage_billing.wire.noun import show
-
-FINALIZED, PAID, VOIDED, UNCOLLECTIBLE = "invoice.finalized", "invoice.paid", "invoice.voided", "invoice.uncollectible"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,21 +30,22 @@ class InvoiceFacts:
         for id, values in got.items():
             for name, value in values.items():
                 setattr(self.invoices[id], name, value)
-        return [self.fact(FINALIZED, self.invoices[id]) for id in got]
+        return [self.fact(EventType.INVOICE_FINALIZED, self.invoices[id]) for id in got]
 
-    def fact(self, topic: str, invoice: Invoice) -> Fact:
+    def fact(self, topic: EventType, invoice: Invoice) -> Fact:
         """What became of an invoice; each of it is told once for an invoice."""
         number = number_text(invoice.number)
-        shape = show(
-            INVOICE_FACT,
-            {
+        told = {
+            "invoice_id": invoice.id,
+            "number": number,
+            "invoice": {
                 "invoice": invoice,
                 "number": number,
                 "item_count": self.counts.get(invoice.id, 0),
                 "items_url": f"/api/invoices/{invoice.id}/items",
             },
-        )
-        return topic, f"{topic}:{invoice.id}", {"invoiceId": str(invoice.id), "number": number, "invoice": shape}
+        }
+        return Fact(topic, f"{topic}:{invoice.id}", show(INVOICE_TOLD, told), invoice.customer_id)
 
 
 def read_for_facts(session: Session, ids: Collection[UUID]) -> InvoiceFacts:
@@ -62,7 +61,14 @@ def read_for_facts(session: Session, ids: Collection[UUID]) -> InvoiceFacts:
     )
 
 
-def tell_invoice(session: Session, topic: str, invoice: Invoice) -> None:
+def tell_drafts(session: Session, ids: Collection[UUID]) -> None:
+    """Tell that these drafts were made."""
+    if ids:
+        read = read_for_facts(session, ids)
+        tell(session, [read.fact(EventType.INVOICE_CREATED, read.invoices[id]) for id in ids if id in read.invoices])
+
+
+def tell_invoice(session: Session, topic: EventType, invoice: Invoice) -> None:
     """Tell what became of one invoice."""
     session.flush()
     tell(session, [read_for_facts(session, [invoice.id]).fact(topic, invoice)])
@@ -71,7 +77,6 @@ def tell_invoice(session: Session, topic: str, invoice: Invoice) -> None:
 def tell_run(session: Session, run: BillingRun) -> None:
     """Tell that a run ended; a dry run, which changed nothing, is not told."""
     if not run.dry_run:
-        topic = "run.failed" if run.status == RunStatus.FAILED else "run.finished"
+        topic = EventType.RUN_FAILED if run.status == RunStatus.FAILED else EventType.RUN_FINISHED
         session.flush()
-        body: dict[str, Any] = {"run": show(RUN, run)}
-        tell(session, [(topic, f"{topic}:{run.id}", body)])
+        tell(session, [Fact(topic, f"{topic}:{run.id}", show(RUN_TOLD, {"run": run}))])

@@ -14,7 +14,7 @@ from usage_billing.core.clock import instant_text
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.money import money_text
 from usage_billing.db import clock
-from usage_billing.flows.billing.facts import PAID, UNCOLLECTIBLE, VOIDED, tell_invoice
+from usage_billing.flows.billing.facts import tell_invoice
 from usage_billing.flows.billing.finalize_invoices import (
     METER_BEHIND,
     TAX_PENDING,
@@ -37,6 +37,7 @@ from usage_billing.subscriptions.service import lock_subscription
 from usage_billing.wallets.coverage import allocations
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.service import lock_wallets
+from usage_billing.wire.event_type import EventType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ def pay_invoice(
         raise InvalidInput.field("/paidAt", f"must not be before {start}, when its period began", code="out_of_range")
     invoice.status, invoice.paid_at = InvoiceStatus.PAID, payment.paid_at or now
     invoice.payment_reference, invoice.payment_method = payment.reference, payment.method
-    return _noted(session, invoice, PAID, actor, now)
+    return _noted(session, invoice, EventType.INVOICE_PAID, actor, now)
 
 
 def give_up_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
@@ -120,7 +121,7 @@ def give_up_invoice(session: Session, invoice_id: UUID, *, actor: str, now: date
     check_step(invoice.status, InvoiceStatus.UNCOLLECTIBLE)
     _check_owed(invoice)
     invoice.status = InvoiceStatus.UNCOLLECTIBLE
-    return _noted(session, invoice, UNCOLLECTIBLE, actor, now)
+    return _noted(session, invoice, EventType.INVOICE_UNCOLLECTIBLE, actor, now)
 
 
 def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetime) -> Invoice:
@@ -145,7 +146,7 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
     session.flush()
     balance = lock_balances(session, [(invoice.customer_id, invoice.currency)])[invoice.customer_id, invoice.currency]
     undo(session, balance, invoice_id=invoice_id)
-    return _noted(session, invoice, VOIDED, actor, now)
+    return _noted(session, invoice, EventType.INVOICE_VOIDED, actor, now)
 
 
 def _check_owed(invoice: Invoice) -> None:
@@ -173,7 +174,7 @@ def _lock(session: Session, invoice_id: UUID) -> Invoice:
     return get_invoice(session, invoice_id, lock=True)
 
 
-def _noted(session: Session, invoice: Invoice, action: str, actor: str, now: datetime) -> Invoice:
+def _noted(session: Session, invoice: Invoice, action: EventType, actor: str, now: datetime) -> Invoice:
     session.flush()
     note(session, actor=actor, action=action, subject=f"invoice:{invoice.id}", at=now)
     tell_invoice(session, action, invoice)

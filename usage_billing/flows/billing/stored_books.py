@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from usage_billing.billing_runs.pins import pins_of
 from usage_billing.flows.billing.apply_terms import SummaryTerms
 from usage_billing.flows.billing.books import DeskWork
+from usage_billing.flows.billing.facts import tell_drafts
 from usage_billing.flows.billing.open_periods import Opening
 from usage_billing.flows.billing.pinned import as_pinned
 from usage_billing.invoicing.fees import DueFee, drop_other_fees, lock_uncharged, put_fees, settle_fees
@@ -136,6 +137,7 @@ class StoredBooks:
         add_up(self.session, before)
         if work.removed:
             remove_empty(self.session, before)
+        tell_drafts(self.session, [draft.id for draft in work.drafts])
 
     def settle(self, summaries: Sequence[UnratedSummary], fees: Sequence[DueFee]) -> None:
         """Note that billing has seen them; what a held run left, or charged only in part, stays to be rated."""

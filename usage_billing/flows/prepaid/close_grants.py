@@ -7,11 +7,13 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core import crash
 from usage_billing.core.decimals import EXACT
+from usage_billing.flows.prepaid.facts import tell_grant
 from usage_billing.flows.prepaid.post_draws import post_grant
 from usage_billing.prepaid.ledger import TransferKind
 from usage_billing.wallets.coverage import allocations
 from usage_billing.wallets.models import Grant, GrantStatus
 from usage_billing.wallets.service import lock_wallet, move
+from usage_billing.wire.event_type import EventType
 
 
 def wallets_to_close(session: Session, *, now: datetime, limit: int = 1000) -> list[str]:
@@ -39,4 +41,5 @@ def close_grants(session: Session, wallet_id: str, *, now: datetime) -> int:
             move(session, grant, TransferKind.EXPIRED, rest)
         grant.status = GrantStatus.CLOSED
         session.flush()
+        tell_grant(session, wallet, grant, EventType.GRANT_EXPIRED, now=now)
     return len(over)

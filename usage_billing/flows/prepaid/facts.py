@@ -1,32 +1,43 @@
-"""Facts about grants for the outbox, each with the thing as the API shows it."""
+"""Facts about wallets and their grants for the outbox, each with the thing as the API shows it."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
-from usage_billing.outbox.service import tell
+from usage_billing.outbox.service import Fact, tell
 from usage_billing.wallets.coverage import allocations
 from usage_billing.wallets.models import Grant, Transfer, Wallet
 from usage_billing.wallets.views import RefundView, grant_view
+from usage_billing.wire.event import GRANT_TOLD, REFUND_TOLD, WALLET_TOLD
+from usage_billing.wire.event_type import EventType
 from usage_billing.wire.noun import show
-from usage_billing.wire.wallet import GRANT, REFUND
-
-ACTIVATED, REFUNDED = "wallet.grant_activated", "wallet.grant_refunded"
 
 
-def tell_activated(session: Session, wallet: Wallet, grant: Grant, *, now: datetime) -> None:
-    """Tell that a grant pays from now on; once for each."""
+def tell_wallet(session: Session, wallet: Wallet, usage_types: list[str]) -> None:
+    """Tell that a wallet was made."""
+    topic = EventType.WALLET_CREATED
+    unit = {"unit_name": wallet.unit_name, "usage_types": usage_types}
+    told = show(WALLET_TOLD, {"wallet": {"wallet": wallet, "unit": unit}})
+    tell(session, [Fact(topic, f"{topic}:{wallet.id}", told, wallet.customer_id)])
+
+
+def tell_grant(
+    session: Session, wallet: Wallet, grant: Grant, topic: EventType, *, now: datetime, part: str = ""
+) -> None:
+    """Tell what became of a grant of a locked wallet, once for each ``part`` of it."""
     (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
-    body = _body(wallet, {"grant": show(GRANT, grant_view(book, grant, now=now))})
-    tell(session, [(ACTIVATED, f"{ACTIVATED}:{grant.id}", body)])
+    told = show(GRANT_TOLD, {**_whose(wallet), "grant": grant_view(book, grant, now=now)})
+    key = f"{topic}:{grant.id}:{part}" if part else f"{topic}:{grant.id}"
+    tell(session, [Fact(topic, key, told, wallet.customer_id)])
 
 
 def tell_refunded(session: Session, wallet: Wallet, refund: Transfer, grant: Grant) -> None:
     """Tell that money goes back to the customer; once for each refund."""
-    body = _body(wallet, {"refund": show(REFUND, RefundView(transfer=refund, currency=grant.cost_currency))})
-    tell(session, [(REFUNDED, f"{REFUNDED}:{refund.id}", body)])
+    topic = EventType.GRANT_REFUNDED
+    view = RefundView(transfer=refund, currency=grant.cost_currency)
+    told = show(REFUND_TOLD, {**_whose(wallet), "refund": view})
+    tell(session, [Fact(topic, f"{topic}:{refund.id}", told, wallet.customer_id)])
 
 
-def _body(wallet: Wallet, body: dict[str, Any]) -> dict[str, Any]:
-    return {"userId": wallet.customer_id, "walletId": wallet.id, **body}
+def _whose(wallet: Wallet) -> dict[str, object]:
+    return {"customer_id": wallet.customer_id, "wallet_id": wallet.id}

@@ -12,7 +12,7 @@ from usage_billing.audit.service import note
 from usage_billing.core import crash
 from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.errors import Conflict, InvalidInput
-from usage_billing.flows.prepaid.facts import tell_activated, tell_refunded
+from usage_billing.flows.prepaid.facts import tell_grant, tell_refunded
 from usage_billing.flows.prepaid.manage_grants import check_cuts
 from usage_billing.flows.prepaid.open_wallet import open_wallet
 from usage_billing.flows.prepaid.post_draws import return_unwanted
@@ -21,6 +21,7 @@ from usage_billing.wallets.coverage import allocations, provisional_of
 from usage_billing.wallets.models import Grant, GrantStatus, Transfer, Wallet
 from usage_billing.wallets.queries import get_grant
 from usage_billing.wallets.service import move
+from usage_billing.wire.event_type import EventType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def activate_grant(session: Session, grant_id: UUID, *, actor: str, now: datetim
     _note(session, wallet, grant, "wallet.grant_activated", grant.amount, actor=actor, now=now)
     session.flush()
     crash.point("prepaid.activated")
-    tell_activated(session, wallet, grant, now=now)
+    tell_grant(session, wallet, grant, EventType.GRANT_ACTIVATED, now=now)
     return grant
 
 
@@ -83,6 +84,7 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
         grant.status = GrantStatus.VOID
     _note(session, wallet, grant, "wallet.grant_voided", left, actor=actor, now=now)
     session.flush()
+    tell_grant(session, wallet, grant, EventType.GRANT_VOIDED, now=now, part=plain(grant.taken_back))
     return grant
 
 

@@ -13,13 +13,14 @@ from usage_billing.core.decimals import MAX_QUANTITY, plain
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.identifiers import new_id
 from usage_billing.core.money import round_to_minor_unit
-from usage_billing.flows.prepaid.facts import tell_activated
+from usage_billing.flows.prepaid.facts import tell_grant
 from usage_billing.flows.prepaid.open_wallet import open_wallet
 from usage_billing.prepaid.ledger import TransferKind
 from usage_billing.rating.currency import is_currency, minor_unit
 from usage_billing.wallets.models import Grant, GrantCategory, GrantStatus, Wallet
 from usage_billing.wallets.queries import scopes_of
 from usage_billing.wallets.service import add_grant, move
+from usage_billing.wire.event_type import EventType
 
 USUAL_PRIORITY, MAX_PRIORITY = 50, 100
 _NOTHING = Decimal(0)
@@ -104,7 +105,7 @@ def make_grant(
     )
     session.flush()
     if added.counts:
-        tell_activated(session, wallet, added, now=now)
+        tell_grant(session, wallet, added, EventType.GRANT_ACTIVATED, now=now)
     return added, True
 
 

@@ -11,6 +11,7 @@ from usage_billing.audit.service import note
 from usage_billing.catalog.models import UsageType
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.customers.queries import get_customer
+from usage_billing.flows.prepaid.facts import tell_wallet
 from usage_billing.meters.models import Meter
 from usage_billing.subscriptions.queries import get_subscription
 from usage_billing.wallets.models import Wallet, WalletScope
@@ -65,6 +66,7 @@ def create_wallet(session: Session, new: NewWallet, *, actor: str, now: datetime
         for name in new.usage_types
     )
     session.flush()
+    tell_wallet(session, added, list(new.usage_types))
     note(session, actor=actor, action="wallet.created", subject=f"wallet:{new.id}", at=now, userId=new.customer_id)
     return added
 

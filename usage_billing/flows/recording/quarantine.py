@@ -18,6 +18,10 @@ from usage_billing.metering.models import QuarantinedUsage
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import from_payload
 from usage_billing.metering.states import QuarantineStatus
+from usage_billing.outbox.service import Fact, tell
+from usage_billing.wire.event import RESOLVED_TOLD
+from usage_billing.wire.event_type import EventType
+from usage_billing.wire.noun import show
 
 
 class ReplayOutcome(StrEnum):
@@ -51,6 +55,7 @@ def replay(session: Session, quarantined_id: UUID, *, actor: str, now: datetime)
         raise Conflict(f"it still cannot be counted: {refused.detail} ({refused.reason})", code="still_refused")
     became = ReplayOutcome.RECORDED if outcome.recorded else ReplayOutcome.DUPLICATE
     _resolve(session, row, status=QuarantineStatus.REPLAYED, actor=actor, now=now)
+    _tell(session, row, EventType.RECORDING_REPLAYED)
     _note(session, row, action="quarantine.replayed", actor=actor, now=now, outcome=became)
     return Replay(row=row, outcome=became)
 
@@ -62,6 +67,7 @@ def discard(session: Session, quarantined_id: UUID, *, actor: str, now: datetime
     """
     row = _lock_open(session, quarantined_id)
     _resolve(session, row, status=QuarantineStatus.DISCARDED, actor=actor, now=now)
+    _tell(session, row, EventType.RECORDING_DISCARDED)
     _note(session, row, action="quarantine.discarded", actor=actor, now=now)
     return row
 
@@ -108,6 +114,11 @@ def _resolve(session: Session, row: QuarantinedUsage, *, status: QuarantineStatu
     row.resolved_at = now
     row.resolved_by = actor[:MAX_ACTOR]
     session.flush()
+
+
+def _tell(session: Session, row: QuarantinedUsage, topic: EventType) -> None:
+    told = show(RESOLVED_TOLD, {"record_id": row.id, "reason": row.reason})
+    tell(session, [Fact(topic, f"{topic}:{row.id}", told, row.customer_id)])
 
 
 def _note(session: Session, row: QuarantinedUsage, *, action: str, actor: str, now: datetime, **detail: str) -> None:

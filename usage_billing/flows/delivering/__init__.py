@@ -1,0 +1,1 @@
+"""Telling others: facts become events, and events become deliveries."""
