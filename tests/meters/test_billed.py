@@ -81,7 +81,8 @@ def test_a_meters_allowance_that_is_used_up_is_told_once(metered: Engine) -> Non
         "userId": "user123",
         "subscriptionId": "sub456",
         "usageType": "tokens",
-        "periodStart": "2026-06-01T00:00:00+00:00",
+        "periodStart": "2026-06-01T00:00:00Z",
+        "periodEnd": "2026-07-01T00:00:00Z",
         "recordId": None,
     }
 
