@@ -41,6 +41,14 @@ _PRICE = {"model": "graduated", "tiers": [{"upTo": "100", "unitPrice": "0.50"}, 
 
 BODIES: dict[str, dict[str, Any]] = {
     "record_usage": _EVENT | {"idempotencyKey": "report-abc123"},
+    "record_cloudevents": {
+        "specversion": "1.0",
+        "id": "report-abc123",
+        "source": "assessment-service",
+        "type": "assessment",
+        "subject": "user123",
+        "data": {"reportId": "abc123"},
+    },
     "record_batch": {"events": [_EVENT, _EVENT | {"quantity": "2.5"}]},
     "void_record": {"reason": "reported twice"},
     "process_billing": {"dryRun": True},

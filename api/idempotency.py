@@ -1,7 +1,7 @@
 """``Idempotency-Key`` on requests that change something: a request that is sent twice is done once.
 
-Around every view of a POST, PATCH, PUT or DELETE but those that record usage, where the key is the recording's. The
-answer is kept in the transaction of the effect, and given again for a day to the same credential.
+Around every view of a POST, PATCH, PUT or DELETE but those that record usage, where the key is the recording's and is
+kept for ever. The answer is kept in the transaction of the effect, and given again for a day to the same credential.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from api.auth import caller, rule_of
 from api.errors import InProgress
 from api.ingest.body import hold_body
 from api.ingest.native import HEADER, IN_ENVIRON
+from api.ingest.routes import RECORDING_ROUTES
 from api.state import state, this_request
 from api.transactions import HeldTransaction, held_open
 from usage_billing.access.admin_requests import AdminAnswer, KeyedRequest, answer_given, is_alone, keep_answer
@@ -22,8 +23,6 @@ from usage_billing.db.session import transaction
 
 View = TypeVar("View", bound=Callable[..., Any])
 METHODS = frozenset({"POST", "PATCH", "PUT", "DELETE"})
-# In these the key belongs to the recording, and is kept for ever.
-RECORDING = frozenset({"/api/usage/record", "/api/usage/record/batch"})
 REPLAYED = "Idempotent-Replayed"
 LONGEST = 255
 _SECRET = "answers_with_a_secret"  # noqa: S105  the name of an attribute
@@ -45,7 +44,7 @@ def init_app(app: Flask) -> None:
 
 def is_keyed(rule: str, methods: Any) -> bool:
     """Whether a route takes the key of an administrator's request."""
-    return bool(METHODS & set(methods)) and rule not in RECORDING
+    return bool(METHODS & set(methods)) and rule not in RECORDING_ROUTES
 
 
 def _keyed(view: Callable[..., Any]) -> Callable[..., Any]:

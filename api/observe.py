@@ -7,14 +7,13 @@ import time
 from flask import Flask, Response, g
 
 from api.headers import REQUEST_ID
+from api.ingest.routes import RECORDING_ROUTES
 from api.state import state, this_request
 from usage_billing import logs
 from usage_billing.core.identifiers import new_text_id
 from usage_billing.redaction import redact
 
 _SANE_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
-# Thousands a second: a line each in the day's file, and none on the terminal unless something went wrong.
-_RECORDING = frozenset({"/api/usage/record", "/api/usage/record/batch"})
 # Asked by machines every few seconds: their answers say nothing unless they are bad.
 _CHECKS = frozenset({"/health/live", "/health/ready", "/metrics"})
 _ERROR = 400
@@ -69,7 +68,8 @@ def _tell(method: str, route: str, status: int, *, milliseconds: float) -> None:
         "milliseconds": milliseconds,
         "actor": principal.actor if principal else None,
     }
-    if well and route in _RECORDING:
+    # Thousands a second: a line each in the day's file, and none on the terminal unless something went wrong.
+    if well and route in RECORDING_ROUTES:
         logs.write_line(_log.name, f"{method} {route}", fields)
     else:
         _log.log(level, "%s %s %s", method, route, status, extra=fields)

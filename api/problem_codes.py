@@ -35,6 +35,7 @@ CODES: dict[str, str] = {
     "missing_scope": "The credential lacks the scope that this needs, or is a customer's where only services may ask.",
     # 404, 405
     "not_found": "No such thing, or not one of yours.",
+    "not_served": "A call of another program that is not served here; docs/integrations.md lists those that are.",
     "nothing_upcoming": "There is nothing to invoice next; of an ended subscription the last invoice is final.",
     "method_not_allowed": "This address does not take this method; Allow says which.",
     # 409: contradicts what is stored

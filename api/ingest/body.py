@@ -1,6 +1,7 @@
 """Reading the body of a request: its type, its size, its JSON."""
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flask import Request, current_app, g
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -9,7 +10,7 @@ from api.errors import TooLarge, Unreadable, UnsupportedMediaType
 from api.ingest.strict_json import read_json
 from api.ingest.text import check_text
 
-_JSON = "application/json"
+_JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
 MOST_OF_A_REQUEST = 64 * 1024
 """Bytes of any body but a batch's."""
 
@@ -37,6 +38,20 @@ def json_or_nothing_of(request: Request) -> Any:
         return {}
     _check_type(request)
     return _decoded(data)
+
+
+def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form in the body; raises UnsupportedMediaType, TooLarge, or Unreadable (400)."""
+    if request.mimetype != _FORM:
+        raise UnsupportedMediaType(f"the body must be sent as Content-Type: {_FORM}")
+    try:
+        pairs = parse_qsl(body_of(request).decode(), keep_blank_values=True, strict_parsing=True, errors="strict")
+    except ValueError as error:
+        raise Unreadable("the body is not a form in UTF-8") from error
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Unreadable("a field is in the form twice", code="repeated_name")
+    return found
 
 
 def json_body_of(request: Request, *, batch: bool = False) -> bytes:

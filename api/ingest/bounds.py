@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from msgspec.structs import replace
 
-from usage_billing.access.bounds import not_for_this_key
+from usage_billing.access.bounds import Bounds, not_for_this_key
 from usage_billing.access.principal import Principal
 from usage_billing.metering.recording import Recording
 
@@ -25,8 +25,15 @@ def within_bounds(
     for one in recordings:
         if one.source in foreign:
             raise not_for_this_key(f"the source {one.source} is another key's")
-        if bounds is not None:
-            bounds.check(usage_type=one.usage_type, user_id=one.customer_id, source=one.source)
-    if bounds is None or bounds.source is None:
-        return recordings
-    return [one if one.source else replace(one, source=bounds.source) for one in recordings]
+        if bounds is not None and not one.beside.unread:
+            bounds.check(usage_type=one.usage_type, user_id=one.customer_id or one.beside.whose, source=one.source)
+    return recordings if bounds is None else [_bound(one, bounds) for one in recordings]
+
+
+def _bound(one: Recording, bounds: Bounds) -> Recording:
+    """``one`` with the key's source, and with the customer that a key for certain customers let in by its name."""
+    if bounds.source is not None and not one.source:
+        one = replace(one, source=bounds.source)
+    if bounds.user_ids is not None and one.beside.whose:
+        one = replace(one, customer_id=one.beside.whose)
+    return one

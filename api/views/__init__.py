@@ -3,12 +3,14 @@
 from api.views import (
     api_keys,
     billing_runs,
+    cloud_events,
     customers,
     docs,
     events,
     exports,
     health,
     invoices,
+    lago,
     plans,
     portal_sessions,
     prices,
@@ -19,6 +21,7 @@ from api.views import (
     root,
     seller,
     series,
+    stripe,
     subscriptions,
     tax_rates,
     usage,
@@ -28,6 +31,7 @@ from api.views import (
 
 BLUEPRINTS = (
     recording.blp,
+    cloud_events.blp,
     records.blp,
     usage.blp,
     series.blp,
@@ -49,5 +53,5 @@ BLUEPRINTS = (
     api_keys.blp,
     health.blp,
 )
-PLAIN_BLUEPRINTS = (docs.blp, root.blp)
+PLAIN_BLUEPRINTS = (docs.blp, root.blp, cloud_events.openmeter, lago.blp, stripe.at_the_root, stripe.below_a_prefix)
 """Those that the OpenAPI document does not describe."""

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from api.auth import rule_of
 from tests.api.conftest import EVENT
 from tests.conftest import As
-from tests.support.callers import Keys
+from tests.support.callers import FOREIGN, Keys
 
 pytestmark = pytest.mark.usefixtures("world")
 ID = "01a20414-889a-718b-8ca0-84ba671558f5"
@@ -19,7 +19,8 @@ def routes(app: Flask) -> list[tuple[str, str]]:
     """Every method and address that needs a credential, with something in each place."""
     found = []
     for rule in app.url_map.iter_rules():
-        if rule_of(app, rule.endpoint).public:
+        # Whatever an event of another program's holds, it is accepted: what cannot be read is seen in quarantine.
+        if rule_of(app, rule.endpoint).public or rule.endpoint.startswith((*FOREIGN, "cloud_events.")):
             continue
         path = re.sub(r"<uuid:[^>]*>", ID, rule.rule)
         path = re.sub(r"<(int|number)[^>]*>", "1", path)

@@ -58,6 +58,15 @@ def test_a_recording_goes_through_and_is_counted(gateway: str, engine: Engine, k
         assert session.scalar(text("SELECT beyond_limit FROM usage_summaries")) == 3
 
 
+@pytest.mark.parametrize(
+    "path", ["/openmeter/api/v1/x", "/lago/api/v1/x", "/stripe/v1/billing/x", "/v1/billing/x", "/v2/billing/x"]
+)
+def test_what_other_programs_call_goes_through(gateway: str, path: str) -> None:
+    answer = call(f"{gateway}{path}", b"{}")
+    assert answer.status == 404
+    assert b"docs/integrations.md" in answer.body
+
+
 def test_the_request_id_of_the_caller_is_kept(gateway: str) -> None:
     assert call(f"{gateway}/health/live", X_Request_Id="order-4711-a").headers["X-Request-Id"] == "order-4711-a"
 

@@ -14,6 +14,9 @@ from usage_billing.access.service import issue_key, revoke_key
 from usage_billing.db.session import transaction
 from usage_billing.settings import Settings
 
+FOREIGN = ("openmeter.", "lago.", "stripe.", "stripe_below.")
+"""What the endpoints begin with at which other programs send; their documents describe them, not ours."""
+
 
 class Keys:
     """API keys, issued when first asked for: ``keys.writer``, ``keys.admin`` ..."""

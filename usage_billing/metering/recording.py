@@ -23,10 +23,16 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
     ``by`` is the number of the API key that it came with, 0 for none. ``made`` says that the quantity is not its
     sender's: the usage type makes it from metadata, and until then the quantity is ``TO_BE_MADE``.
+
+    ``whose`` is the name by which a sender said whose usage it is: a subscription's, or a customer's whose subscription
+    the drain shall find. It is empty where the sender named both. ``unread`` says why the event could not be read;
+    such a recording holds the event in its metadata, is never counted, and goes to quarantine.
     """
 
     by: int = 0
     made: bool = False
+    whose: str = ""
+    unread: str = ""
 
 
 NOTHING_BESIDE = Beside()

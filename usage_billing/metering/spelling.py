@@ -74,18 +74,22 @@ def parse_recording(
     default_key: str = "",
     beside: Beside = NOTHING_BESIDE,
     is_made: IsMade = senders_give_it,
+    names_one: bool = False,
 ) -> Recording:
     """Check the shape of one recording; raises InvalidInput with every wrong field, pointing below ``pointer``.
 
     ``default_key`` becomes the idempotency key when the object holds none. ``is_made`` says whether a usage type makes
-    quantities, so that a recording of it may have none.
+    quantities, so that a recording of it may have none. With ``names_one`` there is no ``userId``, ``subscriptionId``
+    is the name of a subscription or of a customer, and the quantity may be left out of every usage type.
     """
     reader = _Reader(fields, pointer)
     reader.refuse_unknown()
-    customer_id = reader.required("userId", _identifier, "")
+    customer_id = "" if names_one else reader.required("userId", _identifier, "")
     subscription_id = reader.required("subscriptionId", _identifier, "")
+    if names_one:
+        beside = msgspec.structs.replace(beside, whose=subscription_id)
     usage_type = reader.required("usageType", _identifier, "")
-    if "quantity" in fields or not usage_type or not is_made(usage_type):
+    if "quantity" in fields or not (names_one or (usage_type and is_made(usage_type))):
         quantity = reader.required("quantity", read_quantity, Decimal(1))
     else:
         quantity, beside = TO_BE_MADE, msgspec.structs.replace(beside, made=True)

@@ -16,6 +16,7 @@ class QuarantineReason(StrEnum):
 
     UNKNOWN_SUBSCRIPTION = "unknown_subscription"
     UNKNOWN_USAGE_TYPE = "unknown_usage_type"
+    AMBIGUOUS_SUBSCRIPTION = "ambiguous_subscription"
     WRONG_CUSTOMER = "wrong_customer"
     OUTSIDE_SUBSCRIPTION = "outside_subscription"
     SUBSCRIPTION_PAUSED = "subscription_paused"

@@ -53,10 +53,10 @@ def waiting_status(recording: Recording) -> RecordStatus:
     return RecordStatus(
         id=recording.id,
         status=RecordState.ACCEPTED,
-        customer_id=recording.customer_id,
+        customer_id=recording.customer_id or None,
         received_at=recording.received_at,
-        subscription_id=recording.subscription_id,
-        usage_type=recording.usage_type,
+        subscription_id=None if recording.beside.whose else recording.subscription_id or None,
+        usage_type=recording.usage_type or None,
         quantity=None if recording.beside.made else recording.quantity,
         occurred_at=recording.occurred_at,
     )

@@ -31,7 +31,7 @@ class AsSent(Json):
         """What its sender said: times, keys and sources that the service added are left out."""
         import json  # the help of a command does not need it
 
-        if not _SENT_AS.keys() <= value.keys():
+        if not _SENT_AS.keys() <= value.keys() or value.get("beside", {}).get("unread"):
             return None
         said = {sent: value[name] for name, sent in _SENT_AS.items() if value[name] != ""}
         if not value.get("timed"):
@@ -55,7 +55,7 @@ QUARANTINED = Noun(
         Field(
             "recording",
             AsSent(),
-            "What was sent, as `POST /api/usage/record` takes it; null where it cannot be read.",
+            "What was sent, in the words of `POST /api/usage/record`; null where it cannot be read.",
             nullable=True,
             attribute="payload",
         ),

@@ -1,6 +1,7 @@
 """Gives a recording the quantity that its usage type makes from its metadata."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from msgspec.structs import replace
 
@@ -11,19 +12,24 @@ from usage_billing.metering.recording import TO_BE_MADE, Recording
 from usage_billing.metering.service import RefusedRecording
 from usage_billing.metering.states import QuarantineReason
 
+_ONE = Decimal(1)
+
 
 def quantified(
     recording: Recording, quantities: Mapping[str, Sequence[QuantityVersion]]
 ) -> Recording | RefusedRecording:
     """The recording with its quantity, by the definition that holds when it occurred; or why it has none.
 
-    A quantity that its sender gave has to be the one that is made.
+    A quantity that its sender gave has to be the one that is made. An event of another program's, which has none, is
+    one unit where the usage type makes no quantity.
     """
     value = expression_at(quantities.get(recording.usage_type, ()), recording.occurred_at)
     is_given = recording.quantity != TO_BE_MADE
     if value is None:
         if is_given:
             return recording
+        if recording.beside.whose:
+            return _one_unit(recording)
         detail = f"it has no quantity, and {recording.usage_type} made none when it occurred"
         return RefusedRecording(recording, QuarantineReason.NO_VALUE, detail)
     try:
@@ -37,6 +43,10 @@ def quantified(
     return replace(recording, quantity=made, beside=replace(recording.beside, made=True))
 
 
+def _one_unit(event: Recording) -> Recording:
+    return replace(event, quantity=_ONE, beside=replace(event.beside, made=False))
+
+
 def repeats(sent: Recording, made: Recording | RefusedRecording, earlier: KnownRecording | Recording) -> bool:
     """Whether ``sent`` is what is recorded under its key, whatever its usage type made of it then and makes of it now.
 
@@ -46,5 +56,7 @@ def repeats(sent: Recording, made: Recording | RefusedRecording, earlier: KnownR
     metadata_alone = replace(sent, beside=replace(sent.beside, made=True))
     if earlier.fingerprint() == metadata_alone.fingerprint():
         return sent.quantity in {TO_BE_MADE, earlier.quantity}
+    if sent.beside.whose and sent.quantity == TO_BE_MADE:
+        return earlier.fingerprint() == _one_unit(sent).fingerprint()
     whole = sent if isinstance(made, RefusedRecording) else made
     return earlier.fingerprint() == replace(whole, beside=replace(whole.beside, made=False)).fingerprint()

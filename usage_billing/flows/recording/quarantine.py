@@ -14,6 +14,7 @@ from usage_billing.core.errors import Conflict, NotFound
 from usage_billing.core.limits import MAX_ACTOR
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.recording.record_usage import count
+from usage_billing.flows.recording.whose import find_subscriptions, shards_of
 from usage_billing.metering.models import QuarantinedUsage
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import from_payload
@@ -45,13 +46,12 @@ def replay(session: Session, quarantined_id: UUID, *, actor: str, now: datetime)
     Raises NotFound; Conflict with the code ``already_resolved``, ``broken_payload``, or ``still_refused`` when the
     reason is not gone. A failed replay changes nothing.
     """
-    recording = _recording(_find(session, quarantined_id))
+    placed = find_subscriptions(session, [_recording(_find(session, quarantined_id))])
     # Every writer of usage locks the shard before any row.
-    locked_at = lock_shards(session, [recording.shard])
+    locked_at = lock_shards(session, shards_of([*placed.recordings, *(row.recording for row in placed.refused)]))
     row = _lock_open(session, quarantined_id)
-    outcome = count(session, [recording], now=locked_at)
-    if outcome.quarantined:
-        refused = outcome.quarantined[0]
+    outcome = count(session, placed.recordings, now=locked_at, beside=placed.beside)
+    for refused in (*placed.refused, *outcome.quarantined):
         raise Conflict(f"it still cannot be counted: {refused.detail} ({refused.reason})", code="still_refused")
     became = ReplayOutcome.RECORDED if outcome.recorded else ReplayOutcome.DUPLICATE
     _resolve(session, row, status=QuarantineStatus.REPLAYED, actor=actor, now=now)

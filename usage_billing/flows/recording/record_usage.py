@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -19,6 +20,7 @@ from usage_billing.flows.recording.context import Context, load_context
 from usage_billing.flows.recording.divide_periods import divide_cut_periods
 from usage_billing.flows.recording.exceeded import exceeded
 from usage_billing.flows.recording.quantified import quantified, repeats
+from usage_billing.flows.recording.whose import find_subscriptions, shards_of
 from usage_billing.metering.digest import hash_of
 from usage_billing.metering.queries import KnownRecording, RecordingKey, known_ids, recorded_keys
 from usage_billing.metering.recording import Recording
@@ -66,32 +68,46 @@ def record_batch(session: Session, recordings: Sequence[Recording], *, keys_are_
     if not recordings:
         return Outcome()
     find_by_index(session)
-    now = lock_shards(session, (recording.shard for recording in recordings))
+    placed = find_subscriptions(session, recordings)
+    now = lock_shards(session, shards_of([*placed.recordings, *(row.recording for row in placed.refused)]))
     known = known_ids(session, (recording.id for recording in recordings))
-    unknown = _first_of_each_id(recordings, known)
-    outcome = count(session, unknown, now=now, keys_are_new=keys_are_new)
-    outcome.known = len(recordings) - len(unknown)
+    unknown = _first_of_each_id(placed.recordings, known)
+    outcome = count(session, unknown, now=now, keys_are_new=keys_are_new, beside=placed.beside)
+    outcome.quarantined += [row for row in placed.refused if row.recording.id not in known]
+    outcome.known = len(recordings) - len(unknown) - len(placed.refused)
     quarantine(session, outcome.quarantined)
     return outcome
 
 
 def set_aside(session: Session, recording: Recording, *, detail: str) -> bool:
     """Put a recording into quarantine unless it is in the books; returns whether it was put there."""
-    lock_shards(session, [recording.shard])
+    lock_shards(session, shards_of([recording]))
     if known_ids(session, [recording.id]):
         return False
     quarantine(session, [RefusedRecording(recording, QuarantineReason.FAILED, detail[:_MAX_DETAIL])])
     return True
 
 
-def count(session: Session, recordings: Sequence[Recording], *, now: datetime, keys_are_new: bool = False) -> Outcome:
-    """Count recordings whose ids are new. The caller holds the locks of their shards, and stores the refusals."""
+def count(
+    session: Session,
+    recordings: Sequence[Recording],
+    *,
+    now: datetime,
+    keys_are_new: bool = False,
+    beside: Mapping[UUID, Sequence[str]] = MappingProxyType({}),
+) -> Outcome:
+    """Count recordings whose ids are new. The caller holds the locks of their shards, and stores the refusals.
+
+    ``beside`` has, by recording, other subscriptions in which its key counts as used; they are always looked up.
+    """
     outcome = Outcome()
     if not recordings:
         return outcome
     context = load_context(session, recordings)
-    keyed = () if keys_are_new else [(r.subscription_id, r.source, r.key) for r in recordings if r.key]
-    fresh, wanted = _divide(recordings, context, recorded_keys(session, keyed), outcome)
+    keyed = [] if keys_are_new else [(r.subscription_id, r.source, r.key) for r in recordings if r.key]
+    if beside:
+        keyed += [(other, r.source, r.key) for r in recordings if r.key for other in beside.get(r.id, ())]
+    fresh, wanted = _divide(recordings, context, recorded_keys(session, keyed), outcome, beside=beside)
     if keys_are_new:
         _look_again(session, outcome)
     if fresh:
@@ -112,7 +128,12 @@ def _first_of_each_id(recordings: Iterable[Recording], known: set[UUID]) -> list
 
 
 def _divide(
-    recordings: Sequence[Recording], context: Context, recorded: Mapping[RecordingKey, KnownRecording], outcome: Outcome
+    recordings: Sequence[Recording],
+    context: Context,
+    recorded: Mapping[RecordingKey, KnownRecording],
+    outcome: Outcome,
+    *,
+    beside: Mapping[UUID, Sequence[str]],
 ) -> tuple[dict[SummaryKey, list[Recording]], dict[SummaryKey, NewSummary]]:
     """Note refusals and repeats in ``outcome``; return the fresh recordings by summary, and those summaries.
 
@@ -127,6 +148,8 @@ def _divide(
             outcome.quarantined.append(summary)
             continue
         name = (sent.subscription_id, sent.source, sent.idempotency_key)
+        if beside and sent.id in beside:
+            name = _used_name(sent, beside[sent.id], seen)
         if context.quantities or sent.beside.made:
             made = quantified(sent, context.quantities)
             if (known := seen.get(name)) is not None and repeats(sent, made, known):
@@ -169,6 +192,14 @@ def _look_again(session: Session, outcome: Outcome) -> None:
             repeated[one.recording.id] = RepeatedRecording(one.recording, known.id)
     outcome.quarantined = [one for one in outcome.quarantined if one.recording.id not in repeated]
     outcome.duplicates += repeated.values()
+
+
+def _used_name(
+    recording: Recording, others: Sequence[str], seen: Mapping[RecordingKey, KnownRecording | Recording]
+) -> RecordingKey:
+    """The name under which the key of ``recording`` was used, in its own subscription or another; else its own."""
+    names = [(id, recording.source, recording.idempotency_key) for id in (recording.subscription_id, *others)]
+    return next((name for name in names if name in seen), names[0])
 
 
 def _quantities(

@@ -1,0 +1,157 @@
+"""Events as other programs send them: each becomes the recording that our own format would make of it.
+
+A format's module turns the members of one event into our words, each still as its JSON text. An event that cannot be
+read is accepted all the same, and goes to quarantine with its place in the request and why: its sender may drop a whole
+batch for one refused event.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+from msgspec.structs import replace
+
+from api.errors import Unreadable
+from api.ingest.strict_json import read_json
+from api.ingest.text import check_text
+from usage_billing.core.decimals import EXACT
+from usage_billing.core.errors import InvalidInput
+from usage_billing.core.identifiers import new_id
+from usage_billing.metering.recording import Beside, Recording
+from usage_billing.metering.spelling import RawFields, parse_recording
+
+MOST_EVENTS = 1000
+"""Events that one request may have."""
+
+_EPOCH, _MILLION = datetime(1970, 1, 1, tzinfo=UTC), Decimal(1_000_000)
+_SECONDS = re.compile(rb"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?")
+
+Translate = Callable[[RawFields], dict[str, msgspec.Raw]]
+"""From the members of an event to those of a recording; raises InvalidInput."""
+
+_objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_list = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a format's events become recordings. ``names`` are its words for ours, for what is said of a wrong field."""
+
+    translate: Translate
+    names: Mapping[str, str]
+
+
+def raw(value: object) -> msgspec.Raw:
+    """``value`` as JSON text."""
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def text_of(found: RawFields, name: str) -> str:
+    """The text in a member; raises InvalidInput where it is absent, empty or no text."""
+    try:
+        text = msgspec.json.decode(bytes(found[name]), type=str) if name in found else ""
+    except msgspec.MsgspecError:
+        raise InvalidInput.field(f"/{name}", "must be a text", code="not_a_text") from None
+    if not text:
+        raise InvalidInput.field(f"/{name}", "is required", code="required")
+    return text
+
+
+def moment(found: RawFields, name: str) -> msgspec.Raw:
+    """A time in a member as an RFC 3339 text: it may be seconds since 1970, as number or text, or such a text itself.
+
+    Raises InvalidInput, code ``out_of_range``, for seconds that no calendar has: milliseconds are not guessed.
+    """
+    spelled = bytes(found[name]).strip(b'"')
+    if _SECONDS.fullmatch(spelled) is None:
+        return found[name]
+    try:
+        return raw(_EPOCH + timedelta(microseconds=int(EXACT.multiply(Decimal(spelled.decode()), _MILLION))))
+    except (ArithmeticError, OverflowError, ValueError):
+        raise InvalidInput.field(f"/{name}", "must be in seconds since 1970", code="out_of_range") from None
+
+
+def is_given(found: RawFields, name: str) -> bool:
+    """Whether a member is there and not null."""
+    return name in found and bytes(found[name]) != b"null"
+
+
+def members_of(data: bytes) -> RawFields:
+    """The members of the object that is a body; raises Unreadable for a body that is none."""
+    body = read_json(data)
+    if not isinstance(body, dict):
+        raise Unreadable("the body must be a JSON object", code="not_an_object")
+    return _objects.decode(data)
+
+
+def elements_of(data: bytes) -> list[bytes]:
+    """The elements of the list that is a body, each as its JSON text; raises Unreadable for a body that is none."""
+    try:
+        found = _list.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        read_json(data)  # says where the text goes wrong
+        raise Unreadable("the body must be a JSON list of events", code="not_json") from None
+    if len(found) > MOST_EVENTS:
+        raise InvalidInput.field("", f"must be at most {MOST_EVENTS} events", code="out_of_range")
+    return [bytes(one) for one in found]
+
+
+def recordings_of(
+    events: Iterable[bytes], form: Format, *, now: datetime, beside: Beside, default_key: str = ""
+) -> list[Recording]:
+    """A recording for each event, in their order; ``default_key`` is the key of one that has none."""
+    return [
+        _recording(data, form, index=index, now=now, beside=beside, default_key=default_key)
+        for index, data in enumerate(events)
+    ]
+
+
+def _recording(data: bytes, form: Format, *, index: int, now: datetime, beside: Beside, default_key: str) -> Recording:
+    try:
+        value = read_json(data)
+        if not isinstance(value, dict):
+            raise InvalidInput.field("", "must be an object", code="not_an_object")
+        check_text(value, data)
+        said = form.translate(_objects.decode(data))
+        return parse_recording(
+            said, id=new_id(), received_at=now, default_key=default_key, beside=beside, names_one=True
+        )
+    except InvalidInput as error:
+        return unread(data, f"event {index}: {_why(error, form.names)}", now=now, beside=beside)
+    except Unreadable as error:
+        return unread(data, f"event {index}: {error.message}", now=now, beside=beside)
+
+
+def unread(data: bytes, why: str, *, now: datetime, beside: Beside) -> Recording:
+    """What is kept of an event that cannot be read: all of it, until an operator has seen it in quarantine."""
+    kept = msgspec.json.encode({"event": data.decode("utf-8", "backslashreplace")}).decode()
+    return Recording(
+        id=new_id(),
+        customer_id="",
+        subscription_id="",
+        usage_type="",
+        quantity=Decimal(1),
+        metadata=kept,
+        occurred_at=now,
+        received_at=now,
+        timed=False,
+        beside=replace(beside, unread=why),
+    )
+
+
+def _why(error: InvalidInput, names: Mapping[str, str]) -> str:
+    """Each wrong field by the sender's own name for it."""
+    return "; ".join(f"{_said(field.pointer, names)} {field.message}".strip() for field in error.fields)
+
+
+def _said(pointer: str, names: Mapping[str, str]) -> str:
+    first, *rest = pointer.removeprefix("/").split("/")
+    return "/".join((names.get(first, first), *rest))
+
+
+def all_read(recordings: Sequence[Recording]) -> bool:
+    """Whether none of ``recordings`` is kept unread."""
+    return not any(one.beside.unread for one in recordings)

@@ -1,0 +1,74 @@
+"""Stripe's meter events, as its clients send them and read the answer."""
+
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response
+
+from api.auth import requires
+from api.foreign_errors import speak, stripe_form
+from api.foreign_events import accept_events
+from api.honoured import reads
+from api.ingest.body import form_of, json_body_of
+from api.ingest.foreign import members_of
+from api.ingest.native import IN_ENVIRON
+from api.ingest.stripe import STRIPE, event_from_form
+from api.json_provider import json_response
+from api.state import this_request
+from usage_billing.access.principal import USAGE_WRITE
+from usage_billing.core.clock import instant_text
+from usage_billing.core.identifiers import kept_key
+from usage_billing.metering.recording import Recording
+
+
+@requires(USAGE_WRITE)
+@reads("json")
+def create_meter_event() -> Response:
+    """Take the meter event of a form."""
+    kept = _accept(event_from_form(form_of(this_request())))
+    created, used = int(kept.received_at.timestamp()), int(kept.occurred_at.timestamp())
+    return json_response(_shown(kept) | {"object": "billing.meter_event", "created": created, "timestamp": used})
+
+
+@requires(USAGE_WRITE)
+@reads("json")
+def create_meter_event_v2() -> Response:
+    """Take the meter event of a JSON body."""
+    data = json_body_of(this_request())
+    members_of(data)
+    kept = _accept(data)
+    created, used = instant_text(kept.received_at), instant_text(kept.occurred_at)
+    return json_response(_shown(kept) | {"object": "v2.billing.meter_event", "created": created, "timestamp": used})
+
+
+def _accept(event: bytes) -> Recording:
+    """The event's recording. Without an identifier its key is the header that the clients send again with a retry."""
+    header = this_request().environ.get(IN_ENVIRON, "")
+    return accept_events([event], STRIPE, default_key=kept_key(header) or "")[0]
+
+
+def _shown(recording: Recording) -> dict[str, Any]:
+    """Both versions' members of a meter event; of one that could not be read, an empty payload."""
+    if recording.beside.unread:
+        payload: dict[str, Any] = {}
+    else:
+        payload = msgspec.json.decode(recording.metadata, type=dict[str, msgspec.Raw])
+        payload |= {"stripe_customer_id": recording.beside.whose, "value": recording.quantity}
+    return {
+        "event_name": recording.usage_type,
+        "identifier": recording.key or str(recording.id),
+        "livemode": True,
+        "payload": payload,
+    }
+
+
+def _made(name: str, prefix: str) -> Blueprint:
+    """The views below ``prefix``. Stripe's npm client takes a host and no path, so they also stand at the root."""
+    made = Blueprint(name, __name__, url_prefix=prefix)
+    made.add_url_rule("/v1/billing/meter_events", view_func=create_meter_event, methods=["POST"])
+    made.add_url_rule("/v2/billing/meter_events", view_func=create_meter_event_v2, methods=["POST"])
+    speak(made, stripe_form, below=("/v1/billing", "/v2/billing"))
+    return made
+
+
+at_the_root, below_a_prefix = _made("stripe", ""), _made("stripe_below", "/stripe")

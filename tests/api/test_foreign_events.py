@@ -1,0 +1,160 @@
+"""Events as other programs send them, recorded as our own format would record them."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+
+from usage_billing.db.session import read_only
+
+pytestmark = pytest.mark.usefixtures("world")
+
+ONE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+EVENT: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "e1",
+    "source": "svc",
+    "type": "assessment",
+    "subject": "user123",
+    "time": "2026-11-01T12:00:00.123456Z",
+    "data": {"tokens": 15, "cost": 0.1},
+}
+
+
+def in_the_books(engine: Engine) -> list[Any]:
+    """What is recorded, oldest first."""
+    statement = "SELECT subscription_id, usage_type_id, source, idempotency_key, quantity, metadata, occurred_at"
+    with read_only(engine) as session:
+        return list(session.execute(text(f"{statement} FROM usage ORDER BY id")).mappings())
+
+
+def quarantined(engine: Engine) -> list[tuple[str, str]]:
+    """Reason and detail of what is in quarantine."""
+    with read_only(engine) as session:
+        rows = session.execute(text("SELECT reason, detail FROM quarantined_usage ORDER BY id"))
+        return [(row.reason, row.detail) for row in rows]
+
+
+def test_a_cloudevent_is_the_recording_of_its_facts(
+    writer: FlaskClient, drain: Callable[[], Any], engine: Engine
+) -> None:
+    answer = writer.post("/api/ingest/cloudevents", data=json.dumps(EVENT), content_type=ONE)
+    assert (answer.status_code, answer.json["accepted"]) == (202, 1)  # type: ignore[index]
+    drain()
+    [row] = in_the_books(engine)
+    assert (row["subscription_id"], row["usage_type_id"], row["quantity"]) == ("sub456", "assessment", 1)
+    assert (row["source"], row["idempotency_key"]) == ("svc", "e1")
+    assert row["metadata"] == {"cost": 0.1, "tokens": 15}
+    assert row["occurred_at"] == datetime.fromisoformat("2026-11-01T12:00:00.123456+00:00")
+
+
+def test_sent_again_it_counts_once(writer: FlaskClient, drain: Callable[[], Any], engine: Engine) -> None:
+    for _ in range(2):
+        writer.post("/openmeter/api/v1/events", data=json.dumps([EVENT, EVENT]), content_type=BATCH)
+        drain()
+    assert len(in_the_books(engine)) == 1
+    assert quarantined(engine) == []
+
+
+def test_a_batch_with_bad_events_keeps_the_good(writer: FlaskClient, drain: Callable[[], Any], engine: Engine) -> None:
+    bad = [{**EVENT, "id": "e2", "time": "yesterday"}, 7, {"id": "e3"}]
+    answer = writer.post("/openmeter/api/v1/events", json=[EVENT, *bad])
+    assert (answer.status_code, answer.data) == (204, b"")
+    drain()
+    assert len(in_the_books(engine)) == 1
+    assert quarantined(engine) == [
+        ("broken_payload", "event 1: time must be an RFC 3339 time such as 2026-01-31T12:00:00Z"),
+        ("broken_payload", "event 2: must be an object"),
+        ("broken_payload", "event 3: specversion is required"),
+    ]
+
+
+def test_attributes_may_be_headers(writer: FlaskClient, drain: Callable[[], Any], engine: Engine) -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "e%201", "ce-source": "svc", "ce-type": "assessment"}
+    headers |= {"ce-subject": "sub456", "ce-time": "2026-11-01T14:00:00+02:00"}
+    answer = writer.post("/api/ingest/cloudevents", data=b'{"tokens": 1e-07}', headers=headers)
+    assert answer.status_code == 202, answer.text
+    drain()
+    [row] = in_the_books(engine)
+    assert (row["idempotency_key"], row["subscription_id"]) == ("e 1", "sub456")
+    assert row["occurred_at"] == datetime.fromisoformat("2026-11-01T12:00:00+00:00")
+
+
+@pytest.mark.parametrize("timestamp", ["1762000000", 1762000000, "1762000000.5", None, "2026-11-01T12:00:00Z"])
+def test_lagos_events(writer: FlaskClient, drain: Callable[[], Any], engine: Engine, timestamp: Any) -> None:
+    event = {"transaction_id": "t1", "external_subscription_id": "sub456", "code": "assessment"}
+    event |= {"timestamp": timestamp, "precise_total_amount_cents": None, "properties": {"gb": 10}}
+    answer = writer.post("/lago/api/v1/events", json={"event": event})
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert answer.json["event"]["transaction_id"] == "t1"
+    batch = writer.post("/lago/api/v1/events/batch", json={"events": [event, {**event, "transaction_id": "t2"}]})
+    assert batch.status_code == 200
+    drain()
+    keys = [row["idempotency_key"] for row in in_the_books(engine)]
+    assert keys == (["t1", "t2"])
+    assert quarantined(engine) == []
+
+
+def test_milliseconds_are_not_guessed(writer: FlaskClient, drain: Callable[[], Any], engine: Engine) -> None:
+    event = {"transaction_id": "t1", "external_subscription_id": "sub456", "code": "assessment"}
+    answer = writer.post("/lago/api/v1/events", json={"event": event | {"timestamp": "1762000000000"}})
+    assert (answer.status_code, answer.json) == (200, {})
+    drain()
+    [(reason, detail)] = quarantined(engine)
+    assert (reason, detail) == ("broken_payload", "event 0: timestamp must be in seconds since 1970")
+
+
+def test_stripes_meter_events(writer: FlaskClient, drain: Callable[[], Any], engine: Engine) -> None:
+    form = {"event_name": "assessment", "payload[value]": "1E+1", "payload[stripe_customer_id]": "user123"}
+    form |= {"payload[model]": "gpt", "identifier": "id-1", "timestamp": "1793966400"}
+    for prefix in ("", "/stripe"):
+        answer = writer.post(f"{prefix}/v1/billing/meter_events", data=form)
+        assert answer.status_code == 200, answer.text
+        assert answer.json is not None
+        assert (answer.json["object"], answer.json["payload"]["value"]) == ("billing.meter_event", "10")
+    v2 = {"event_name": "assessment", "payload": {"value": "2.5", "stripe_customer_id": "user123"}}
+    for _ in range(2):
+        again = writer.post("/v2/billing/meter_events", json=v2, headers={"Idempotency-Key": "k-7"})
+        assert again.status_code == 200, again.text
+    drain()
+    rows = in_the_books(engine)
+    assert [(row["idempotency_key"], row["quantity"]) for row in rows] == [("id-1", 10), ("k-7", Decimal("2.5"))], (
+        quarantined(engine)
+    )
+    assert rows[0]["metadata"] == {"model": "gpt"}
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [("/openmeter/api/v1/nothing", "problem"), ("/lago/api/v1/nothing", "lago"), ("/stripe/v1/billing/x", "stripe")],
+)
+def test_what_is_not_served_is_said_in_their_form(writer: FlaskClient, path: str, form: str) -> None:
+    answer = writer.get(path)
+    assert answer.status_code == 404
+    assert answer.json is not None
+    code = {"problem": "code", "lago": "code", "stripe": "error"}[form]
+    assert code in answer.json
+    assert "Retry-After" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/openmeter/api/v1/events", "["), ("/lago/api/v1/events", "{"), ("/v2/billing/meter_events", "")],
+)
+def test_only_an_unreadable_body_is_refused(writer: FlaskClient, path: str, body: str) -> None:
+    answer = writer.post(path, data=body, content_type="application/json")
+    assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize("path", ["/openmeter/api/v1/events", "/lago/api/v1/events", "/stripe/v1/billing/meter_events"])
+def test_a_wrong_key_is_told_in_their_form(app: Any, path: str) -> None:
+    answer = app.test_client().post(path, json={}, headers={"Authorization": "Bearer nothing-of-ours"})
+    assert answer.status_code == 401
+    told = {"openmeter": "code", "lago": "error", "stripe": "error"}[path.split("/")[1]]
+    assert told in answer.json
