@@ -18,7 +18,7 @@ from usage_billing.expressions import expression
 from usage_billing.expressions.check import Kind
 from usage_billing.expressions.errors import ExpressionError
 from usage_billing.expressions.expression import Expression, number_in_sql
-from usage_billing.expressions.sql import SqlCompiler
+from usage_billing.expressions.sql import ReadOnce, SqlCompiler
 from usage_billing.expressions.values import NULL
 from usage_billing.metering.metadata import NotMetadata, canonical_metadata
 
@@ -38,10 +38,10 @@ def test_both_give_the_same(session: Session) -> None:
             refused.append(str(error))
             continue
         metadata = [_canonical(random) for _ in range(_METADATA)]
-        by_sql = _by_sql(session, compiled, metadata)
-        for one, found in zip(metadata, by_sql, strict=True):
+        by_sql, read_once = (_by_sql(session, compiled, metadata, compiler) for compiler in (SqlCompiler, ReadOnce))
+        for one, found, once in zip(metadata, by_sql, read_once, strict=True):
             expected = _by_python(compiled, one)
-            assert found == expected, (spelled, one)
+            assert found == once == expected, (spelled, one)
             tried += 1
             values += expected is not None
     # The generator keeps to the language: only what can become too long is refused.
@@ -69,13 +69,16 @@ def _canonical(random: Random) -> str:
             continue
 
 
-def _by_sql(session: Session, compiled: Expression, metadata: list[str]) -> list[Any]:
-    compiler = SqlCompiler("m.value")
-    found = compiled.sql(compiler)
+def _by_sql(session: Session, compiled: Expression, metadata: list[str], new_compiler: type[SqlCompiler]) -> list[Any]:
+    compiler = new_compiler("value")
+    found, rows_of = compiled.sql(compiler), "given"
+    if isinstance(compiler, ReadOnce):
+        rows_of = compiler.beside(rows_of)
     as_json = f"CAST({found} AS text)" if compiled.want == Kind.FIELD else f"CAST(to_jsonb({found}) AS text)"
     statement = text(
-        f"SELECT {as_json} AS found"
-        " FROM jsonb_array_elements(CAST(:metadata AS jsonb)) WITH ORDINALITY AS m (value, place) ORDER BY place"
+        "WITH given AS ("
+        " SELECT * FROM jsonb_array_elements(CAST(:metadata AS jsonb)) WITH ORDINALITY AS m (value, place)"
+        f") SELECT {as_json} AS found FROM {rows_of} AS m ORDER BY place"
     )
     rows = session.execute(statement, {"metadata": f"[{','.join(metadata)}]", **compiler.parameters})
     return [None if row.found is None else _typed(_read(row.found)) for row in rows]

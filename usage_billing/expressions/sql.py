@@ -145,5 +145,40 @@ class SqlCompiler:
         return f":{self._named[value]}"
 
 
+class ReadOnce(SqlCompiler):
+    """Takes each field out of ``column`` once, however often expressions name it, and makes a number of it once.
+
+    What it compiles stands over the rows of ``beside``.
+    """
+
+    def __init__(self, column: str, *, prefix: str = "e") -> None:
+        super().__init__(column, prefix=prefix)
+        self._fields: dict[str, str] = {}
+        self._numbers: dict[str, str] = {}
+
+    def beside(self, rows: str) -> str:
+        """``rows``, a name or a subquery in parentheses, with all fields that were compiled so far beside each row."""
+        for taken in (self._fields, self._numbers):
+            if taken:
+                columns = "".join(f", {found} AS {name}" for found, name in taken.items())
+                # Without OFFSET 0, PostgreSQL would put each column back in every place where it is named.
+                rows = f"(SELECT rows.*{columns} FROM {rows} AS rows OFFSET 0)"  # noqa: S608  made of names of our own
+        return rows
+
+    def _field(self, node: Field) -> str:
+        return self._fields.setdefault(super()._field(node), f"field{len(self._fields)}")
+
+    def _read(self, field: str, want: Kind | None) -> str:
+        if want != Kind.NUMBER:
+            return super()._read(field, want)
+        text = f"({field} #>> '{{}}')"
+        spelled = (
+            f"CASE jsonb_typeof({field}) WHEN 'number' THEN CAST({field} AS numeric)"
+            f" WHEN 'string' THEN CASE WHEN {text} ~ '^({NUMERAL})$' THEN CAST({text} AS numeric) END END"
+        )
+        number = self._numbers.setdefault(spelled, f"number{len(self._numbers)}")
+        return f"(CASE WHEN {_fits(number)} THEN {number} END)"
+
+
 def _fits(number: str) -> str:
-    return f"abs({number}) <= {_MOST} AND min_scale({number}) <= {MAX_PLACES}"
+    return f"{number} BETWEEN -{_MOST} AND {_MOST} AND min_scale({number}) <= {MAX_PLACES}"

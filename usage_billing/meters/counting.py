@@ -10,7 +10,7 @@ taken back by void number ``voids``, and minus those counted before that voids a
 
 import msgspec
 
-from usage_billing.expressions.sql import SqlCompiler
+from usage_billing.expressions.sql import ReadOnce, SqlCompiler
 from usage_billing.meters.definition import MAX_DIMENSION, Definition
 from usage_billing.meters.measures import Extreme, digest_in_sql, extreme_of, value_in_sql
 
@@ -20,7 +20,7 @@ WHOLE = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 _WORK = """
     work AS MATERIALIZED (
-        SELECT *
+        SELECT *, make_interval(mins => minutes) AS width
         FROM unnest(CAST(:sources AS bigint[]), CAST(:folded AS bigint[]), CAST(:upto AS bigint[]),
             CAST(:folded_voids AS bigint[]), CAST(:voids AS bigint[]), CAST(:minutes AS int[]))
             AS w (source, folded, upto, folded_voids, voids, minutes)
@@ -35,7 +35,7 @@ _WORK = """
 # ordinals, and the few voids by their key.
 _SEEN = """
     seen AS (
-        SELECT w.source, w.minutes, u.*, 1 AS sign
+        SELECT w.source, w.width, u.*, 1 AS sign
         FROM work AS w
         CROSS JOIN LATERAL (
             SELECT u.occurred_at, u.ordinal, u.quantity, u.metadata
@@ -48,7 +48,7 @@ _SEEN = """
             OFFSET 0
         ) AS u
         UNION ALL
-        SELECT w.source, w.minutes, u.*, -1
+        SELECT w.source, w.width, u.*, -1
         FROM work AS w
         CROSS JOIN LATERAL (
             SELECT u.occurred_at, u.ordinal, u.quantity, u.metadata
@@ -62,25 +62,25 @@ _SEEN = """
     )"""
 _MEASURED = """
     counted AS (
-        SELECT source, minutes, occurred_at, ordinal, sign, {condition} AS met, {value} AS raw{dimensions}
-        FROM seen
+        SELECT source, width, occurred_at, ordinal, sign, {condition} AS met, {value} AS raw{dimensions}
+        FROM {seen} AS seen
         OFFSET 0
     ), measured AS MATERIALIZED (
         SELECT *, {rounded} AS value{digest}{fits}
         FROM counted
     ), grouped AS MATERIALIZED (
-        SELECT p.summary, p.subscription_id, {values} AS dims,
-            date_bin(make_interval(mins => m.minutes), m.occurred_at, 'epoch') AS bucket, sum(m.sign) AS events,
+        SELECT p.summary, {values} AS dims, date_bin(m.width, m.occurred_at, 'epoch') AS bucket,
             sum(CASE WHEN m.sign > 0 THEN m.value ELSE - m.value END) AS total,
             count(*) FILTER (WHERE m.sign > 0) AS added, count(*) FILTER (WHERE m.sign < 0) AS taken,
             min(m.ordinal) AS first{extreme}
         FROM measured AS m
         JOIN parts AS p ON p.source = m.source AND m.occurred_at >= p.starts AND m.occurred_at < p.ends
         WHERE m.met AND m.value IS NOT NULL
-        GROUP BY p.summary, p.subscription_id, bucket{keys}
+        GROUP BY p.summary, bucket{keys}
     ), keyed AS MATERIALIZED (
-        SELECT *, CAST(md5(CAST(dims AS text)) AS uuid) AS series
-        FROM grouped
+        SELECT g.*, p.subscription_id, CAST(md5(CAST(g.dims AS text)) AS uuid) AS series
+        FROM grouped AS g
+        JOIN (SELECT DISTINCT summary, subscription_id FROM parts) AS p USING (summary)
     ), fresh AS (
         SELECT k.summary, k.series, row_number() OVER (PARTITION BY k.summary ORDER BY min(k.first), k.series) AS place
         FROM keyed AS k
@@ -100,7 +100,8 @@ _MEASURED = """
     ), gained AS MATERIALIZED (
         SELECT k.summary, k.subscription_id, k.bucket, s.series,
             CASE WHEN l.series IS NULL THEN k.dims ELSE CAST('{{"other": true}}' AS jsonb) END AS dims,
-            sum(k.events) AS events, sum(k.total) AS total, sum(k.added) AS added, sum(k.taken) AS taken{greatest}
+            sum(k.added) - sum(k.taken) AS events, sum(k.total) AS total, sum(k.added) AS added,
+            sum(k.taken) AS taken{greatest}
         FROM keyed AS k
         LEFT JOIN lumped AS l USING (summary, series)
         CROSS JOIN LATERAL (
@@ -148,7 +149,7 @@ def gained_by(definition: Definition) -> tuple[str, dict[str, str | list[str]]]:
     and so on: whether a dimension's value fits. Where distinct values are counted, ``told`` has (summary, series,
     digest, n): by how many recordings each value gained or lost.
     """
-    compiler = SqlCompiler("metadata")
+    compiler = ReadOnce("metadata")
     extreme = extreme_of(definition)
     values, keys = values_in_sql(definition)
     named, numbers = _named(definition), range(len(definition.dimensions))
@@ -168,16 +169,18 @@ def gained_by(definition: Definition) -> tuple[str, dict[str, str | list[str]]]:
     return f"{_WORK}, {_SEEN}, {statement}", parameters
 
 
-def measured_of(definition: Definition, compiler: SqlCompiler) -> dict[str, str]:
-    """What of ``_MEASURED`` and of ``remaking`` is the definition's, from metadata to a number."""
+def measured_of(definition: Definition, compiler: ReadOnce) -> dict[str, str]:
+    """What of ``_MEASURED`` and of ``remaking`` is the definition's, from the metadata of ``seen`` to a number."""
     value = "quantity" if definition.value_expression is None else definition.value_expression.sql(compiler)
-    dimensions = enumerate(definition.dimensions)
+    condition = "true" if definition.condition is None else definition.condition.sql(compiler)
+    dimensions = "".join(f", {one.expression.sql(compiler)} AS d{i}" for i, one in enumerate(definition.dimensions))
     return {
-        "condition": "true" if definition.condition is None else definition.condition.sql(compiler),
+        "seen": compiler.beside("seen"),
+        "condition": condition,
         "value": value,
         "rounded": value_in_sql(definition),
         "digest": f", {digest_in_sql('raw')} AS digest" if definition.is_of_any_kind else "",
-        "dimensions": "".join(f", {one.expression.sql(compiler)} AS d{index}" for index, one in dimensions),
+        "dimensions": dimensions,
         "fits": "".join(f", {_fits(f'd{index}')} AS f{index}" for index in range(len(definition.dimensions))),
     }
 

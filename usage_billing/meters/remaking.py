@@ -1,6 +1,6 @@
 """The SQL that counts a bucket anew from the recordings: extremes of which one was taken back, and levels. Pure."""
 
-from usage_billing.expressions.sql import SqlCompiler
+from usage_billing.expressions.sql import ReadOnce
 from usage_billing.meters.counting import OTHER_SERIES, measured_of, values_in_sql
 from usage_billing.meters.definition import Definition
 from usage_billing.meters.measures import MICROSECONDS, Extreme, extreme_of
@@ -31,7 +31,7 @@ _RECORDED = """
         ) AS u
     ), counted AS (
         SELECT summary, bucket, occurred_at, ordinal, {condition} AS met, {value} AS raw{dimensions}
-        FROM seen
+        FROM {seen} AS seen
         OFFSET 0
     ), measured AS MATERIALIZED (
         SELECT *, {rounded} AS value{fits}
@@ -103,7 +103,7 @@ _ADD_UP_LEVEL = """
 
 def remaking(definition: Definition) -> tuple[str, dict[str, str | list[str]]]:
     """The statement that counts the buckets ``:buckets`` of ``:summaries`` again; and its parameters."""
-    compiler = SqlCompiler("metadata")
+    compiler = ReadOnce("metadata")
     each, rest = f"ARRAY[{MICROSECONDS}, m.ordinal, m.value]", _REMAKE_LEVEL
     if not definition.is_set:
         extreme = _extreme(definition)

@@ -10,25 +10,25 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.periods import Period
-from usage_billing.expressions.sql import SqlCompiler
+from usage_billing.expressions.sql import ReadOnce
 from usage_billing.meters.counting import measured_of, values_in_sql
 from usage_billing.meters.definition import Definition
 from usage_billing.meters.queries import ActiveMeter
 
 _TOLD = """
-    WITH counted AS (
+    WITH seen AS (
+        SELECT u.occurred_at, u.metadata
+        FROM usage AS u
+        WHERE hashtextextended(u.subscription_id, 0) = hashtextextended(:subscription, 0)
+            AND usage_place(u.occurred_at, u.ordinal) >= usage_place(greatest(:start, :since), 0)
+            AND usage_place(u.occurred_at, u.ordinal) < usage_place(:end, 0)
+            AND u.subscription_id = :subscription AND u.usage_type_id = :of
+            AND (CAST(:retired AS timestamptz) IS NULL OR u.recorded_at < :retired)
+            AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)
+        OFFSET 0
+    ), counted AS (
         SELECT occurred_at, {condition} AS met, {value} AS raw{dimensions}
-        FROM (
-            SELECT u.occurred_at, u.metadata
-            FROM usage AS u
-            WHERE hashtextextended(u.subscription_id, 0) = hashtextextended(:subscription, 0)
-                AND usage_place(u.occurred_at, u.ordinal) >= usage_place(greatest(:start, :since), 0)
-                AND usage_place(u.occurred_at, u.ordinal) < usage_place(:end, 0)
-                AND u.subscription_id = :subscription AND u.usage_type_id = :of
-                AND (CAST(:retired AS timestamptz) IS NULL OR u.recorded_at < :retired)
-                AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)
-            OFFSET 0
-        ) AS seen
+        FROM {seen} AS seen
         OFFSET 0
     ), measured AS MATERIALIZED (
         SELECT *, {rounded} AS value{digest}{fits}
@@ -63,7 +63,7 @@ def values_told(
     limit: int,
 ) -> list[WindowValue]:
     """Up to ``limit`` distinct values of each window and series, from the recordings that occurred ``within``."""
-    compiler = SqlCompiler("metadata")
+    compiler = ReadOnce("metadata")
     statement = _TOLD.format(**measured_of(definition, compiler), values=values_in_sql(definition)[0])
     asked = {
         **compiler.parameters,
