@@ -20,6 +20,7 @@ from usage_billing.brand.reading import read_brand
 from usage_billing.catalog.quantity_versions import types_that_make_quantities
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import make_engine, read_only, transaction
+from usage_billing.flows.folding.drive_reads import look_again
 from usage_billing.settings import Settings
 
 _EXTENSION = "usage_billing.api"
@@ -50,6 +51,7 @@ class State:
         self.rates.clear()
         self.making.forget()
         self.metrics.database.forget()
+        look_again(self.engine)
 
 
 def init_app(app: Flask, settings: Settings) -> State:

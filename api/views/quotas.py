@@ -15,10 +15,10 @@ from api.pagination import BY_NUMBER, filters_of, listed
 from api.rehearsals import precaution, rehearsed
 from api.schemas.catalog import AskedEnd, AskedQuota, EndQuotaSchema, NewQuotaSchema, QuotasQuery
 from api.state import state
-from api.transactions import writing
+from api.transactions import looking, writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageQuota
-from usage_billing.catalog.queries import quotas_where
+from usage_billing.catalog.queries import get_quota, quotas_where
 from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only
@@ -58,7 +58,9 @@ def define_quota(asked: AskedQuota) -> DefinedQuota | Response:
     careful, now = precaution(dry_run=asked.dry_run, expected_digest=asked.expected_digest), state().clock()
     new, actor = asked.new, caller().actor
     if careful.dry_run and new.subscription_id is not None:
-        return _looked(partial(foresee_own, new=new, owner=new.subscription_id, precaution=careful))
+        return _looked(
+            new.subscription_id, partial(foresee_own, new=new, owner=new.subscription_id, precaution=careful)
+        )
     if careful.dry_run:
         return rehearsed(partial(rehearse_for_plan, new=new, actor=actor, now=now))
     with writing() as session:
@@ -98,14 +100,16 @@ def end_quota(asked: AskedEnd, quota_id: int) -> Response:
     careful = precaution(dry_run=asked.dry_run, expected_digest=asked.expected_digest)
     end = partial(end_own_quota, quota_id=quota_id, effective=asked.effective, reprice_usage=asked.reprice_usage)
     if careful.dry_run:
-        return _looked(partial(foresee_end, *end.args, **end.keywords, precaution=careful))
+        with read_only(state().engine) as session:
+            owner = get_quota(session, quota_id).subscription_id or ""
+        return _looked(owner, partial(foresee_end, *end.args, **end.keywords, precaution=careful))
     with writing() as session:
         return json_response(show(QUOTA, end(session, actor=caller().actor, now=state().clock(), precaution=careful)))
 
 
-def _looked(look: Callable[..., AgreedChange]) -> Response:
+def _looked(subscription_id: str, look: Callable[..., AgreedChange]) -> Response:
     """The answer of a dry run."""
     now = state().clock()
-    with read_only(state().engine) as session:
+    with looking(subscription_id) as session:
         view = changed_view(session, look(session, now=now), now=now)
     return json_response(show(CHANGED_SUBSCRIPTION, view))

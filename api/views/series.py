@@ -11,7 +11,8 @@ from api.schemas.series import SeriesQuery
 from api.state import state, this_request
 from usage_billing.access.principal import USAGE_READ
 from usage_billing.core.errors import FieldError, InvalidInput, NotFound
-from usage_billing.db.session import read_only, transaction
+from usage_billing.db.session import transaction
+from usage_billing.flows.folding.drive_reads import counted
 from usage_billing.flows.folding.keep_by_time import keep_usage_by_time
 from usage_billing.reports.series import SeriesRequest, UsageSeries, usage_series
 from usage_billing.reports.series_csv import series_csv
@@ -37,7 +38,7 @@ def show_subscription_series(
 
     With `Accept: text/csv` it is a table, a line for each series in each window.
     """
-    with read_only(state().engine) as session:
+    with counted(state().engine, subscription_id=subscription_id) as (session, _):
         agreed = get_contract(session, subscription_id)
         if not caller().may_see(agreed.customer_id):
             raise NotFound(f"there is no subscription {subscription_id}")
@@ -57,7 +58,7 @@ def show_user_series(asked: SeriesRequest, customer_id: str) -> Response | tuple
     """
     if not caller().may_see(customer_id):
         raise NotFound(f"there is no customer {customer_id}")
-    with read_only(state().engine) as session:
+    with counted(state().engine, customer_id=customer_id) as (session, _):
         contracts = contracts_of(session, customer_id)
         if not contracts:
             raise NotFound(f"there is no subscription of a customer {customer_id}")

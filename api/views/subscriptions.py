@@ -22,7 +22,7 @@ from api.schemas.customers import (
 )
 from api.schemas.paging import CursorQuery
 from api.state import state
-from api.transactions import writing
+from api.transactions import looking, writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT, MAX_ITEMS
@@ -33,6 +33,7 @@ from usage_billing.flows.administration.decide import AskedChange, AskedSpan
 from usage_billing.flows.administration.move_start import move_start
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.upcoming_invoice import upcoming
+from usage_billing.flows.folding.drive_reads import counted
 from usage_billing.reports.invoices import upcoming_page
 from usage_billing.reports.subscriptions import ChangedSubscriptionView, changed_view
 from usage_billing.subscriptions.changes import ChangeKind
@@ -174,13 +175,13 @@ def show_upcoming_invoice(query: dict[str, Any], subscription_id: str) -> dict[s
     It shows up to 1,000 of its items; `nextCursor` brings the next. Each page is made anew from the books.
     """
     (after,) = read_cursor(query["cursor"], BY_NUMBER) or (0,)
-    with read_only(state().engine) as session:
+    with counted(state().engine, subscription_id=subscription_id) as (session, behind):
         if not caller().may_see(get_subscription(session, subscription_id).customer_id):
             raise NotFound(f"there is no subscription {subscription_id}")
         found = upcoming(session, subscription_id, now=state().clock(), adjust_within=state().settings.adjust_within)
         if found is None:
             raise NotFound("nothing is to be invoiced", code="nothing_upcoming")
-        return shown(upcoming_page(found, most=MAX_ITEMS, after=after), after=after)
+        return shown(upcoming_page(found, most=MAX_ITEMS, after=after), after=after) | {"behind": behind}
 
 
 def _changed(kind: ChangeKind, subscription_id: str, asked: AskedChange) -> ChangedSubscriptionView:
@@ -191,7 +192,7 @@ def _changed(kind: ChangeKind, subscription_id: str, asked: AskedChange) -> Chan
         expected_digest=asked.expected_digest,
         adjust_within=state().settings.adjust_within,
     )
-    with read_only(state().engine) if precaution.dry_run else writing() as session:
+    with looking(subscription_id) if precaution.dry_run else writing() as session:
         _check_match(session, subscription_id, precaution, now=now)
         done = change_subscription.change(
             session, subscription_id, desired, actor=actor, now=now, precaution=precaution

@@ -12,7 +12,7 @@ from api.state import state
 from usage_billing.access.principal import USAGE_READ
 from usage_billing.core.errors import NotFound
 from usage_billing.core.spans import Span
-from usage_billing.db.session import read_only
+from usage_billing.flows.folding.drive_reads import counted
 from usage_billing.reports.usage import UsageLine, usage_of_customer, usage_under
 from usage_billing.reports.usage_page import page_of_lines
 from usage_billing.subscriptions.queries import get_contract
@@ -29,9 +29,9 @@ def show_user_usage(query: dict[str, Any], customer_id: str) -> dict[str, Any]:
     """Show what a user used, by subscription and usage type, in the present period or in those of a span."""
     if not caller().may_see(customer_id):
         raise NotFound(f"there is no customer {customer_id}")
-    with read_only(state().engine) as session:
+    with counted(state().engine, customer_id=customer_id) as (session, behind):
         lines = usage_of_customer(session, customer_id, now=state().clock(), span=_span(query))
-    return {"customer_id": customer_id, "page": _page(lines, query)}
+    return {"customer_id": customer_id, "behind": behind, "page": _page(lines, query)}
 
 
 @blp.route("/subscription/<identifier:subscription_id>", methods=["GET"])
@@ -40,14 +40,14 @@ def show_user_usage(query: dict[str, Any], customer_id: str) -> dict[str, Any]:
 @blp.response(200, SUBSCRIPTION_USAGE)
 def show_subscription_usage(query: dict[str, Any], subscription_id: str) -> dict[str, Any]:
     """Show what was used under a subscription, by usage type, in the present period or in those of a span."""
-    with read_only(state().engine) as session:
+    with counted(state().engine, subscription_id=subscription_id) as (session, behind):
         agreed = get_contract(session, subscription_id)
         if not caller().may_see(agreed.customer_id):
             raise NotFound(f"there is no subscription {subscription_id}")
         now = state().clock()
         lines = usage_under(session, [agreed], now=now, span=_span(query))
     plan_id = agreed.timeline.plan_at(now)
-    shown = {"subscription_id": agreed.id, "customer_id": agreed.customer_id, "plan_id": plan_id}
+    shown = {"subscription_id": agreed.id, "customer_id": agreed.customer_id, "plan_id": plan_id, "behind": behind}
     return shown | {"page": _page(lines, query)}
 
 

@@ -11,6 +11,7 @@ from api.state import state_of
 from tests.factories import make_quota, make_recording, make_subscription, make_usage_type, make_world, record
 from tests.support.statements import statements_of
 from usage_billing.db.session import transaction
+from usage_billing.flows.folding import drive_reads
 from usage_billing.metering.recording import Recording
 
 # Of usage: contracts, quotas, levels that go on, totals, wallets.
@@ -20,6 +21,12 @@ USAGE_AND_RECORDS = [
     ("subscription/sub456", 5),
     ("subscription/sub456/records?limit=2", 2),
 ]
+
+
+@pytest.fixture(autouse=True)
+def no_meters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether there are meters by now is asked once a second; here once."""
+    monkeypatch.setattr(drive_reads, "LOOK_EVERY_SECONDS", 3600)
 
 
 def many_recordings(now: datetime) -> list[Recording]:

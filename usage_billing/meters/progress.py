@@ -30,7 +30,7 @@ _LAG = text("""
     GROUP BY m.usage_type_id
     ORDER BY m.usage_type_id
 """)
-_FAR_BEHIND = text("""
+_LEFT_OF = """
     SELECT subscription_id, CAST(sum(recordings) AS bigint) AS recordings,
         (array_agg(meter ORDER BY recordings DESC, meter))[1] AS meter
     FROM (
@@ -40,12 +40,14 @@ _FAR_BEHIND = text("""
         JOIN usage_types AS t ON t.id = m.usage_type_id
         JOIN usage_summaries AS s ON s.usage_type_id = t.of AND s.period_end > m.since
         LEFT JOIN meter_folds AS f ON f.source_summary_id = s.id AND f.usage_type_id = m.usage_type_id
-        WHERE (s.to_rate OR NOT m.looked_back) AND s.subscription_id = ANY(CAST(:subscriptions AS text[]))
+        WHERE (s.to_rate OR NOT m.looked_back) AND s.subscription_id {these}
         GROUP BY 1, 2
     ) AS behind
     GROUP BY subscription_id
     HAVING sum(recordings) > :more_than
-""")
+"""
+_FAR_BEHIND = text(_LEFT_OF.format(these="= ANY(CAST(:subscriptions AS text[]))"))
+_LEFT_OF_CUSTOMER = text(_LEFT_OF.format(these="IN (SELECT id FROM subscriptions WHERE customer_id = :customer)"))
 _SKIPPING = text("""
     SELECT f.source_summary_id AS source, f.folded, s.subscription_id, s.period_start
     FROM meter_folds AS f
@@ -110,6 +112,16 @@ def far_behind(session: Session, subscription_ids: Collection[str], *, more_than
     """Those of these subscriptions of which meters have to count more than so many recordings, history included."""
     asked = {"subscriptions": list(subscription_ids), "more_than": more_than}
     rows = session.execute(_FAR_BEHIND, asked)
+    return {row.subscription_id: Behind(row.recordings, row.meter) for row in rows}
+
+
+def behind_of(
+    session: Session, *, customer_id: str | None = None, subscription_id: str | None = None
+) -> dict[str, Behind]:
+    """What meters have left of one subscription, or of all of a customer's, by subscription; history included."""
+    if customer_id is None:
+        return far_behind(session, [] if subscription_id is None else [subscription_id], more_than=0)
+    rows = session.execute(_LEFT_OF_CUSTOMER, {"customer": customer_id, "more_than": 0})
     return {row.subscription_id: Behind(row.recordings, row.meter) for row in rows}
 
 

@@ -17,6 +17,7 @@ from usage_billing.wire.kinds import (
 )
 from usage_billing.wire.noun import Field, Many, Noun, One
 from usage_billing.wire.tax import TAX_CATEGORIES, TAX_LINE
+from usage_billing.wire.usage import BEHIND
 
 STATUSES = ("draft", "finalized", "paid", "void", "uncollectible")
 ITEM_KINDS = ("usage", "adjustment", "fee", "purchase")
@@ -142,6 +143,7 @@ UPCOMING_INVOICE = Noun(
     "The next invoice of a subscription as billing would make it; its amounts are those of all items, on every page.",
     (
         *INVOICE.fields,
+        BEHIND,
         Field(
             "nextCursor",
             Cursor(),

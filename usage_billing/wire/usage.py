@@ -1,6 +1,6 @@
 """How usage looks: used, allowed, left, beyond. Pure."""
 
-from usage_billing.wire.kinds import Currency, Cursor, Flag, Identifier, Instant, Json, Money, Quantity, Text
+from usage_billing.wire.kinds import Currency, Cursor, Flag, Identifier, Instant, Json, Money, Quantity, Text, Whole
 from usage_billing.wire.noun import Field, Many, Noun
 
 USAGE_CELL = Noun(
@@ -38,7 +38,15 @@ USAGE_LINE = Noun(
     ),
 )
 
+BEHIND = Field(
+    "behind",
+    Whole(),
+    "How many recordings meters have not counted yet; 0 unless they are more than 20,000, or another writer holds them.",
+    attribute="behind",
+)
+
 _REST = (
+    BEHIND,
     Field(
         "totals",
         Json({"type": "object", "additionalProperties": {"type": "string"}}),

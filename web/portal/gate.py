@@ -14,6 +14,7 @@ from api.state import state, this_request
 from usage_billing.core.errors import NotAuthenticated, NotFound
 from usage_billing.customers.queries import get_customer
 from usage_billing.db.session import read_only
+from usage_billing.flows.folding.drive_reads import catch_up, left_to_count
 from usage_billing.sessions.models import PortalSession
 from usage_billing.sessions.pages import PAGES
 from usage_billing.sessions.queries import session_of_cookie
@@ -53,7 +54,13 @@ def visiting(name: str) -> Callable[[Callable[..., Response]], Callable[..., Res
                 visit = _enter(session)
                 if name not in visit.pages:
                     raise NotFound("there is nothing at this address")
-                response = view(visit, **arguments)
+                behind = left_to_count(session, customer_id=visit.customer_id)
+                if not behind:
+                    response = view(visit, **arguments)
+            if behind:
+                catch_up(state().engine, behind)
+                with read_only(state().engine) as session:
+                    response = view(replace(visit, session=session), **arguments)
             for do in visit.later:
                 do()
             return response

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from usage_billing.settings import Settings
 
 
+_FOLD_SECONDS = 10
+
+
 def load_settings() -> Settings:
     """The settings of the environment, of ``.env``, and of an ``up`` that runs from the same home."""
     from usage_billing.settings import Settings
@@ -44,6 +47,22 @@ def reading() -> Iterator[Session]:
 
     with connected() as (_, engine), read_only(engine) as session:
         yield session
+
+
+@contextmanager
+def counting(*, customer_id: str | None = None, subscription_id: str | None = None) -> Iterator[Session]:
+    """As ``reading``, after meters have counted what is left of a subscription, or of a customer's all.
+
+    With neither, what is left of all is counted, for some seconds at most.
+    """
+    from usage_billing.flows.folding.drive_folds import fold_new
+    from usage_billing.flows.folding.drive_reads import counted
+
+    with connected() as (_, engine):
+        if customer_id is None and subscription_id is None:
+            fold_new(engine, seconds=_FOLD_SECONDS)
+        with counted(engine, customer_id=customer_id, subscription_id=subscription_id) as (session, _):
+            yield session
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from usage_billing.cli.frame.database import reading, writing
+from usage_billing.cli.frame.database import counting, writing
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_rows, print_thing, tell, wide_option
 from usage_billing.cli.frame.times import TIME
@@ -56,7 +56,8 @@ def series(
     if as_csv and as_json:
         raise click.UsageError("--csv and --json contradict each other.")
     wanted = {} if dimensions is None else read_wanted(dimensions)
-    with reading() as session:
+    whose = {"customer_id" if is_user else "subscription_id": subscription}
+    with counting(**whose) as session:
         contracts = contracts_of(session, subscription) if is_user else [get_contract(session, subscription)]
         if not contracts:
             raise NotFound(f"there is no subscription of a customer {subscription}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from usage_billing.cli.frame.database import reading
+from usage_billing.cli.frame.database import counting
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_json, print_rows, wide_option
 from usage_billing.cli.frame.times import TIME
@@ -61,7 +61,7 @@ def command(
         raise click.UsageError("Say what is to be other: --plan or --price.")
     other = {name: parse_price(price, pointer=f"/price/{name}").fields() for name, price in prices}
     question = Question(start=start, end=end, plan_id=plan_id, prices=other, customer_id=customer_id)
-    with reading() as session:
+    with counting(customer_id=customer_id) as session:
         for name in other:
             get_named(session, UsageType, name)
         if customer_id is not None:
