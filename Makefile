@@ -8,7 +8,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-faults test-rabbitmq test-pooler bench browser gateway lock clean environment test-environment
+.PHONY: help run test check test-faults test-rabbitmq test-pooler test-clients bench browser gateway lock clean environment test-environment
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -47,6 +47,9 @@ bench: test-environment ## Measure against yardsticks and write docs/performance
 
 browser: test-environment ## The pages in a real Chromium
 	@$(TEST) -m browser $(ARGS)
+
+test-clients: test-environment ## The unmodified clients of OpenMeter, Lago, Stripe and CloudEvents, in environments of their own
+	@$(TEST) -m clients tests/foreign $(ARGS)
 
 gateway: test-environment ## The gateway's configuration on a real nginx
 	@$(TEST) -m gateway $(ARGS)
