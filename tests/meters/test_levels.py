@@ -20,6 +20,7 @@ from tests.factories import make_plan, make_quota, make_recording, make_world, r
 from tests.factories.meters import fold, make_meter
 from tests.meters.test_fold import fold_and_undo
 from tests.support.billing import bill, driven
+from tests.support.statements import statements_of
 from usage_billing.core.spans import Span
 from usage_billing.db.session import read_only, rolled_back, transaction
 from usage_billing.flows.administration.change_subscription import cancel, change_plan, pause, resume
@@ -528,3 +529,18 @@ def test_published_cases(
     bill(engine, AUGUST)
     with read_only(engine) as session:
         assert stored(session)["mean"][month].quantize(Decimal(expected)) == Decimal(expected)
+
+
+def test_verify_reads_the_recordings_of_a_level_once_for_all_its_periods(engine: Engine) -> None:
+    """A level that is carried goes on from all recordings before, of which there may be many, in many periods."""
+    with transaction(engine) as session:
+        make_world(session, limit=None)
+        make_meter(session, id="gb", aggregation="level", value="gb", mode="change", per="hour", carry=True)
+        make_quota(session, usage_type="gb", limit=0, unit_price="1")
+        record(session, *(make_recording(now=MAY, occurred_at=MAY, metadata=f'{{"gb":{n}}}') for n in (5, 2, 4)))
+    for month in (JUNE, JULY, AUGUST, *AUTUMN):
+        bill(engine, month + timedelta(days=1))
+    with statements_of(engine) as sent, read_only(engine) as session:
+        assert list(find_differences(session)) == []
+    reading = [one for one in sent if "AS void" in one and "metadata" in one]
+    assert len(reading) == 1

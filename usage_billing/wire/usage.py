@@ -41,7 +41,8 @@ USAGE_LINE = Noun(
 BEHIND = Field(
     "behind",
     Whole(),
-    "How many recordings meters have not counted yet; 0 unless they are more than 20,000, or another writer holds them.",
+    "How many recordings meters have not counted yet; 0 unless they are more than 20,000, or another writer holds"
+    " them.",
     attribute="behind",
 )
 

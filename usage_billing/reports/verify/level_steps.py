@@ -1,7 +1,7 @@
 """Levels once more, from docs/metering.md: stepped through from one recording to the next. Pure."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -23,41 +23,36 @@ class Step(NamedTuple):
     series: str
 
 
-@dataclass(slots=True)
 class Course:
-    """A level that is 0 before ``since`` (None: before everything), and what recordings make of it."""
+    """A level that is 0 before these steps, and what they make of it; they are in order."""
 
-    is_set: bool
-    since: datetime | None = None
-    steps: list[Step] = field(default_factory=list)
+    def __init__(self, steps: Sequence[Step], *, is_set: bool) -> None:
+        self.is_set = is_set
+        self._moments: list[datetime] = []
+        self._levels: list[Fraction] = []
+        now: dict[str, Fraction] = {}
+        stands = Fraction(0)
+        for step in steps:
+            before = now.get(step.series, Fraction(0))
+            now[step.series] = Fraction(step.value) + (0 if is_set else before)
+            stands += now[step.series] - before
+            self._moments.append(step.at)
+            self._levels.append(stands)
 
     def area(self, start: datetime, end: datetime) -> Fraction:
         """Units times microseconds from ``start`` to ``end``."""
-        area, stands, at = Fraction(0), Fraction(0), start
-        for moment, level in self._levels():
-            if moment >= end:
-                break
-            if moment > at:
-                area += stands * ((moment - at) // _INSTANT)
-                at = moment
-            stands = level
+        place = bisect_right(self._moments, start)
+        area, stands, at = Fraction(0), self._levels[place - 1] if place else Fraction(0), start
+        while place < len(self._moments) and self._moments[place] < end:
+            area += stands * ((self._moments[place] - at) // _INSTANT)
+            at, stands = self._moments[place], self._levels[place]
+            place += 1
         return area + stands * (max(end - at, timedelta(0)) // _INSTANT)
 
     def level(self, at: datetime, *, ends: bool) -> Fraction:
         """What it is at an instant, or just before one at which a segment ``ends``."""
-        found = (level for moment, level in reversed(self._levels()) if moment < at or (moment == at and not ends))
-        return next(found, Fraction(0))
-
-    def _levels(self) -> list[tuple[datetime, Fraction]]:
-        """From when on it is what."""
-        now: dict[str, Fraction] = {}
-        found: list[tuple[datetime, Fraction]] = []
-        for step in sorted(self.steps, key=lambda step: (step.at, step.ordinal)):
-            if self.since is None or step.at >= self.since:
-                before = Fraction(0) if self.is_set else now.get(step.series, Fraction(0))
-                now[step.series] = before + Fraction(step.value)
-                found.append((step.at, sum(now.values(), Fraction(0))))
-        return found
+        place = (bisect_left if ends else bisect_right)(self._moments, at)
+        return self._levels[place - 1] if place else Fraction(0)
 
 
 def in_span(course: Course, per: str, spans: Sequence[Span], place: int, *, upto: datetime) -> Decimal:

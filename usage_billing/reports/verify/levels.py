@@ -1,4 +1,4 @@
-"""The summaries of levels, counted again: each from all recordings before it ends, one step after the other."""
+"""The summaries of levels, counted again: from one recording to the next, and never by the sums that are stored."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from usage_billing.core.decimals import EXACT
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.functions import Span
+from usage_billing.reports.verify.level_books import LevelBooks, by_series
 from usage_billing.reports.verify.level_series import series_differ, stored_series
 from usage_billing.reports.verify.level_steps import Course, Step, in_span
-from usage_billing.reports.verify.measure import Measure
-from usage_billing.reports.verify.meter_rows import FETCH, USAGE, definition_at, folds_of, meter_of, place_of
+from usage_billing.reports.verify.meter_rows import definition_at
 from usage_billing.reports.verify.periods import Follows
 from usage_billing.reports.verify.proof import Proof, Sums, shown
 from usage_billing.reports.verify.tally import NOTHING, Tally
@@ -35,16 +35,7 @@ class LevelTally(Tally):
 
     sources: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     until: datetime = _EPOCH
-    course: Course = field(default_factory=lambda: Course(is_set=False))
-
-    def count(self, row: Any, step: Step, *, is_here: bool) -> bool:
-        """Count a recording, unless it came later or was taken back; returns whether it counts."""
-        events, voids = self.sources.get(row.summary_id, (0, 0))
-        if row.ordinal > events or (row.void is not None and row.void <= voids):
-            return False
-        self.recorded += is_here
-        self.course.steps.append(step)
-        return True
+    course: Course = field(default_factory=lambda: Course((), is_set=False))
 
     def close(self, per: str, spans: tuple[Span, ...], place: int) -> None:
         """Reckon, once everything is counted."""
@@ -74,41 +65,27 @@ class LevelProof(Proof):
         tally = LevelTally(item.allowance, sources=sources, until=_EPOCH + timedelta(microseconds=until))
         self.items.append((item, tally))
 
-    def count(self, session: Session, follows: Follows | None) -> None:
-        """Read the recordings, and what is stored of the level."""
+    def count(self, session: Session, follows: Follows | None, books: LevelBooks) -> None:
+        """Take what was recorded, and read what is stored of the level."""
         summary = self.summary
         start = summary.period_start if follows is None else follows.segment.period[0]
         asked = {"meter": summary.usage_type_id, "of": summary.of, "subscription": summary.subscription_id}
-        definition, meter = definition_at(session, asked, start), meter_of(session, asked)
-        self._per, folds = definition.per, folds_of(session, asked)
+        definition, level = definition_at(session, asked, start), books.of(asked)
+        self._per = definition.per
         if follows is not None:
             self._spans = follows.spans
-        self._read_stored(session, asked, definition, meter)
-        self._tally.sources = {id: (row.folded, row.folded_voids) for id, row in folds.items()}
-        tallies = [self._tally, *(tally for _, tally in self.items if isinstance(tally, LevelTally))]
-        for tally in tallies:
-            tally.course = Course(definition.mode == "set", None if definition.carry else start)
-        rows = session.execute(
-            USAGE,
-            {"sources": list(folds), "since": meter.since, "retired": meter.retired_at},
-            execution_options={"yield_per": FETCH},
-        )
-        measures: dict[datetime, Measure] = {}
-        for row in rows:
-            begins = folds[row.summary_id].period_start
-            if begins not in measures:
-                measures[begins] = Measure(definition_at(session, asked, begins))
-            found = measures[begins].of(row)
-            if found is None:
-                continue
-            step = Step(row.occurred_at, row.ordinal, found[0], found[1])
-            is_here = place_of(folds[row.summary_id], row.occurred_at) == summary.id
-            if self._tally.count(row, step, is_here=is_here) and is_here:
-                self._series.setdefault(found[1], []).append(step)
-            for tally in tallies[1:]:
-                tally.count(row, step, is_here=is_here)
-        for tally in tallies:
-            tally.close(self._per, self._spans, self._place)
+        self._read_stored(session, asked, definition, level.meter)
+        here = level.recorded_in(summary.id)
+        self._tally.recorded, self._series = len(here), by_series(here)
+        since, end = None if definition.carry else start, self._spans[-1][1]
+        self._tally.course = level.course() if since is None else level.course(since=since, end=end)
+        self._tally.close(self._per, self._spans, self._place)
+        for _, tally in self.items:
+            if isinstance(tally, LevelTally):
+                tally.recorded = len(level.recorded_in(summary.id, tally.sources))
+                tally.course = level.course(tally.sources, since=since, end=end)
+                tally.close(self._per, self._spans, self._place)
+                tally.course = Course((), is_set=False)  # let go of it: each item has one
 
     @property
     def _place(self) -> int:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.by_time import by_time_differences
 from usage_billing.reports.verify.difference import Difference
+from usage_billing.reports.verify.level_books import LevelBooks
 from usage_billing.reports.verify.levels import LevelProof
 from usage_billing.reports.verify.meters import MeterProof
 from usage_billing.reports.verify.periods import derive
@@ -56,11 +57,14 @@ def summary_differences(session: Session, ids: Sequence[int], catalogue: Catalog
         proofs[row.summary_id].add(row)
     agreements = load_agreements(session, {proof.summary.subscription_id for proof in proofs.values()})
     follows = derive(session, [proof.summary for proof in proofs.values()], catalogue, agreements)
+    levels, books = [proof for proof in proofs.values() if isinstance(proof, LevelProof)], LevelBooks(session)
+    # One level after the other: the recordings of each are read once for all its summaries.
+    for level in sorted(levels, key=lambda level: (level.summary.subscription_id, level.summary.usage_type_id)):
+        agreement = agreements.get(level.summary.subscription_id)
+        level.next_start = None if agreement is None else agreement.runs_at(level.summary.period_end)
+        level.count(session, follows.get(level.summary.id), books)
     for proof in proofs.values():
-        if isinstance(proof, LevelProof):
-            agreement = agreements.get(proof.summary.subscription_id)
-            proof.next_start = None if agreement is None else agreement.runs_at(proof.summary.period_end)
-        if isinstance(proof, LevelProof | MeterProof):
+        if isinstance(proof, MeterProof):
             proof.count(session, follows.get(proof.summary.id))
     for proof in proofs.values():
         yield from proof.totals()

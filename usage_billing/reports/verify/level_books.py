@@ -1,0 +1,108 @@
+"""What was recorded of a level, read once for all its summaries: each goes on from all recordings before it."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from usage_billing.reports.verify.level_steps import Course, Step
+from usage_billing.reports.verify.measure import Measure
+from usage_billing.reports.verify.meter_rows import FETCH, USAGE, definition_at, folds_of, meter_of, place_of
+
+FAR = datetime.max.replace(tzinfo=UTC)
+Sources = Mapping[int, tuple[int, int]]
+"""How far summaries of recordings count: {summary: (recordings, voids)}."""
+
+
+class Recorded(NamedTuple):
+    """A recording that has a value: where it stands, what took it back, the level's summary that it came to."""
+
+    source: int
+    ordinal: int
+    void: int | None
+    summary: int | None
+    step: Step
+
+    def counts(self, sources: Sources) -> bool:
+        """Whether it counts as far as ``sources`` goes: it did not come later, and was not taken back by then."""
+        events, voids = sources.get(self.source, (0, 0))
+        return self.ordinal <= events and (self.void is None or self.void > voids)
+
+
+class LevelOfSubscription:
+    """The recordings of one level, in the order in which they occurred."""
+
+    def __init__(self, session: Session, asked: dict[str, Any]) -> None:
+        self.meter, folds = meter_of(session, asked), folds_of(session, asked)
+        self._is_set = definition_at(session, asked, FAR).mode == "set"  # as in every definition of it
+        self._sources: Sources = {id: (row.folded, row.folded_voids) for id, row in folds.items()}
+        rows = session.execute(
+            USAGE,
+            {"sources": list(folds), "since": self.meter.since, "retired": self.meter.retired_at},
+            execution_options={"yield_per": FETCH},
+        )
+        measures: dict[datetime, Measure] = {}
+        self._all: list[Recorded] = []
+        for row in rows:
+            fold = folds[row.summary_id]
+            if fold.period_start not in measures:
+                measures[fold.period_start] = Measure(definition_at(session, asked, fold.period_start))
+            found = measures[fold.period_start].of(row)
+            if found is not None:
+                step = Step(row.occurred_at, row.ordinal, found[0], found[1])
+                place = place_of(fold, row.occurred_at)
+                self._all.append(Recorded(row.summary_id, row.ordinal, row.void, place, step))
+        self._all.sort(key=lambda one: one.step[:2])
+        self._moments = [one.step.at for one in self._all]
+        self._by_summary: dict[int | None, list[Recorded]] = defaultdict(list)
+        for one in self._all:
+            self._by_summary[one.summary].append(one)
+        self._whole: Course | None = None
+
+    def recorded_in(self, summary: int, sources: Sources | None = None) -> list[Step]:
+        """What came to a summary, as far as ``sources`` goes; without, as far as folds have counted."""
+        known = self._sources if sources is None else sources
+        return [one.step for one in self._by_summary.get(summary, ()) if one.counts(known)]
+
+    def course(
+        self, sources: Sources | None = None, *, since: datetime | None = None, end: datetime | None = None
+    ) -> Course:
+        """What recordings from ``since`` to ``end`` make of the level, as far as ``sources`` goes.
+
+        Without any of these it is the whole one, which is made once.
+        """
+        if sources is None and since is None:
+            if self._whole is None:
+                self._whole = self._made(self._all, self._sources)
+            return self._whole
+        begins = 0 if since is None else bisect_left(self._moments, since)
+        ends = len(self._all) if end is None else bisect_left(self._moments, end)
+        return self._made(self._all[begins:ends], self._sources if sources is None else sources)
+
+    def _made(self, recorded: Iterable[Recorded], sources: Sources) -> Course:
+        return Course([one.step for one in recorded if one.counts(sources)], is_set=self._is_set)
+
+
+class LevelBooks:
+    """Keeps the level that was asked for last."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._last: tuple[dict[str, Any], LevelOfSubscription] | None = None
+
+    def of(self, asked: dict[str, Any]) -> LevelOfSubscription:
+        """The recordings of a level: ``meter``, the usage type ``of`` that it counts, ``subscription``."""
+        if self._last is None or self._last[0] != asked:
+            self._last = (asked, LevelOfSubscription(self._session, asked))
+        return self._last[1]
+
+
+def by_series(steps: Iterable[Step]) -> dict[str, list[Step]]:
+    """Steps by their series, each in order."""
+    found: dict[str, list[Step]] = {}
+    for step in steps:
+        found.setdefault(step.series, []).append(step)
+    return found
