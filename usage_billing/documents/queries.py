@@ -15,7 +15,7 @@ from usage_billing.documents.models import DocumentKind, InvoiceDocument
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import number_text
-from usage_billing.invoicing.queries import get_invoice, items_as_shown
+from usage_billing.invoicing.queries import items_as_shown
 from usage_billing.invoicing.taxing import show_taxes
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.wire.customer import CUSTOMER, SELLER
@@ -42,11 +42,17 @@ def finals_in(session: Session, span: Span) -> Sequence[UUID]:
 
 
 def read_source(session: Session, invoice_id: UUID) -> DocumentSource:
-    """What the documents of an invoice are made of; raises NotFound.
+    """What the documents of an invoice are made of; its days are UTC where it has no subscription. Raises NotFound.
 
     A draft, and an invoice that was final before parties were kept, names the seller and the customer as they are now.
     """
-    invoice = get_invoice(session, invoice_id)
+    statement = select(Invoice, Subscription.timezone).outerjoin(
+        Subscription, Invoice.subscription_id == Subscription.id
+    )
+    found = session.execute(statement.where(Invoice.id == invoice_id)).one_or_none()
+    if found is None:
+        raise NotFound(f"there is no invoice {invoice_id}")
+    invoice, zone = found
     items = items_as_shown(session, invoice_id)
     show_taxes(session, [(invoice, items)])
     shape = show(
@@ -55,7 +61,7 @@ def read_source(session: Session, invoice_id: UUID) -> DocumentSource:
     if invoice.buyer is None:
         shape["buyer"] = show(CUSTOMER, get_customer(session, invoice.customer_id))
         shape["seller"] = _seller_now(session)
-    return DocumentSource(shape, _zone_of(session, invoice))
+    return DocumentSource(shape, zone or "UTC")
 
 
 def _seller_now(session: Session) -> Shape | None:
@@ -63,9 +69,3 @@ def _seller_now(session: Session) -> Shape | None:
         return show(SELLER, get_seller(session))
     except NotFound:
         return None
-
-
-def _zone_of(session: Session, invoice: Invoice) -> str:
-    """The time zone of an invoice's days: its subscription's, UTC without one."""
-    statement = select(Subscription.timezone).where(Subscription.id == invoice.subscription_id)
-    return session.scalar(statement) or "UTC"

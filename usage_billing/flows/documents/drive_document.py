@@ -4,6 +4,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from usage_billing.core import crash
 from usage_billing.db.session import read_only, transaction
@@ -13,6 +14,8 @@ from usage_billing.documents.models import DocumentKind
 from usage_billing.documents.pdf import render, version_of
 from usage_billing.documents.queries import find_document, read_source
 from usage_billing.documents.service import keep_document
+from usage_billing.invoicing.numbering import number_text
+from usage_billing.invoicing.queries import get_invoice
 
 
 class Made(NamedTuple):
@@ -29,15 +32,26 @@ def pdf_of(engine: Engine, invoice_id: UUID, *, layout: Layout = OUR_LAYOUT) -> 
     """
     with read_only(engine) as session:
         kept = find_document(session, invoice_id, DocumentKind.PDF)
-        source = read_source(session, invoice_id)
-    number = source.invoice["number"]
-    if kept is not None:
-        return Made(number, kept.content)
-    content = render(content_of(source.invoice, zone=source.zone), layout.template, layout.brand)
-    if number is None:
-        return Made(None, content)
-    crash.point("documents.rendered")
+        if kept is not None:
+            return Made(number_text(get_invoice(session, invoice_id).number), kept.content)
+    made = make_pdf(engine, invoice_id, layout=layout)
+    if made.number is None:
+        return made
     with transaction(engine) as session:
-        keep_document(session, invoice_id, DocumentKind.PDF, content, template_version=version_of(layout.template))
+        keep_pdf(session, invoice_id, made.content, layout=layout)
         kept = find_document(session, invoice_id, DocumentKind.PDF)
-    return Made(number, content if kept is None else kept.content)
+    return made if kept is None else Made(made.number, kept.content)
+
+
+def make_pdf(engine: Engine, invoice_id: UUID, *, layout: Layout) -> Made:
+    """The PDF of an invoice as it is made now, whether or not one is kept. Raises NotFound."""
+    with read_only(engine) as session:
+        source = read_source(session, invoice_id)
+    made = render(content_of(source.invoice, zone=source.zone), layout.template, layout.brand)
+    crash.point("documents.rendered")
+    return Made(source.invoice["number"], made)
+
+
+def keep_pdf(session: Session, invoice_id: UUID, content: bytes, *, layout: Layout) -> None:
+    """Keep the PDF of a final invoice, unless one is kept already; it is asked for no more."""
+    keep_document(session, invoice_id, DocumentKind.PDF, content, template_version=version_of(layout.template))
