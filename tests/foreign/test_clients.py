@@ -71,7 +71,7 @@ def _runner(name: str) -> list[str]:
     folder, mark = KEPT / name, KEPT / name / "installed.txt"
     if not mark.exists() or mark.read_text() != pins:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=INSTALL_SECONDS)
-        install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
+        install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
         done = subprocess.run(
             [*install, "-r", str(PROGRAMS / f"{name}.txt")],
             capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False,
@@ -159,6 +159,18 @@ def test_stripe_for_python(send: Send, books: Callable[[], list[Any]], engine: E
     assert quantities == {"one": 25, "two": Decimal("0.1"), "three": Decimal("1E-7"), "four": 25}
     assert json.loads(found[0].metadata) == {"model": "gpt"}
     assert _refused(engine) == ["event 0: payload[value] is required"]
+
+
+def test_litellm_reports_a_model_call_to_both(send: Send, books: Callable[[], list[Any]], engine: Engine) -> None:
+    """The customer is all that it names, also where Lago has a subscription; a model without a price costs null."""
+    send("send_litellm")
+    found = books()
+    assert _refused(engine) == []
+    assert sorted(row.type for row in found) == ["calls", "calls", "tokens", "tokens"]
+    assert {row.subscription_id for row in found} == {"sub456"}
+    reports = [json.loads(row.metadata, parse_float=Decimal) for row in found if row.type == "tokens"]
+    assert {report["total_tokens"] for report in reports} == {30}
+    assert {report["cost"] for report in reports} == {Decimal("0.0000135"), None}
 
 
 @pytest.mark.parametrize("version", [1, 2])
