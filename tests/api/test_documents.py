@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from api.state import state_of
 from tests.api.conftest import Billed
 from tests.conftest import As, Clock, MakeToken
+from tests.factories import make_recording, make_usage_type, record
 from tests.integration.conftest import Cli, cli
 from tests.money.house import House, day, make_house
 from tests.money.taxed import at, buyer, taxed
@@ -91,6 +93,47 @@ def test_page_pdf_and_csv_have_the_figures_of_the_api(
             applied = f"Credit applied -{grouped(one['creditApplied'])}"
             assert (applied in facts) == bool(one["creditApplied"].strip("0."))
             assert f"Amount due {grouped(one['amountDue'])}" in facts
+
+
+UNITS = (
+    'calls <&" \u20ac',
+    '#import "/etc/passwd": * $x^2$ *b* _i_ `r` @ref',
+    "\u05e9\u05dc\u05d5\u05dd",
+    "w" * 64,
+    "{0} %s {{ x }}",
+)
+
+
+def test_three_hundred_items_of_any_name_are_those_of_the_api(app: object, engine: Engine, admin: FlaskClient) -> None:
+    house = make_house(engine)
+    house.plan("a")
+    types = [f"t{number:03d}" for number in range(300)]
+    with transaction(engine) as session:
+        for number, name in enumerate(types):
+            make_usage_type(session, id=name, unit_name=UNITS[number % len(UNITS)])
+    for name in types:
+        house.quota("a", "0", {"model": "per_unit", "unitPrice": "0.333"}, of=name)
+    house.subscribe()
+    at_noon = day(3)
+    with transaction(engine) as session:
+        used = (
+            make_recording(now=at_noon, customer="ann", subscription="s", usage_type=name, quantity=1000 + number)
+            for number, name in enumerate(types)
+        )
+        record(session, *used)
+    house.bill(day(2, month=2))
+    (invoice,) = house.ids()
+    one = admin.get(f"/api/invoices/{invoice}").json
+    letters = words_of(pdf_of(engine, invoice).content).replace("\u200b", "").replace(" ", "")
+    assert len(one["items"]) == 300
+    figures = Counter(f"{grouped(item['quantity'])}0.333{grouped(item['amount'])}" for item in one["items"])
+    assert [figure for figure, number in figures.items() if letters.count(figure) < number] == []
+    for item in one["items"]:
+        # What is written from right to left comes out of a PDF in the order in which it is seen.
+        words = [word for word in item["description"].split() if word.isascii()]
+        assert [word for word in words if word not in letters] == []
+    assert f"Total{grouped(one['total'])}" in letters
+    assert f"Amountdue{grouped(one['amountDue'])}USD" in letters
 
 
 @pytest.fixture
