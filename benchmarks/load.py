@@ -15,11 +15,12 @@ import socket
 import struct
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+_WITHOUT_BODY = frozenset({204, 304})
 _SIZE = struct.Struct("<I")
 
 
@@ -34,7 +35,13 @@ def request(path: str, body: bytes, *, key: str) -> bytes:
 
 def get(path: str, *, key: str) -> bytes:
     """A GET as it goes over the wire."""
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\n\r\n".encode()
+    return look(path, {"X-API-Key": key})
+
+
+def look(path: str, headers: Mapping[str, str]) -> bytes:
+    """A GET with these headers as it goes over the wire."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}\r\n".encode()
 
 
 def save(file: Path, requests: Iterable[bytes]) -> None:
@@ -64,10 +71,13 @@ class _Connection:
         end = self.answer.find(b"\r\n\r\n")
         if end < 0:
             return None
+        status = int(self.answer[9:12])
+        if status in _WITHOUT_BODY:
+            return status
         length = _LENGTH.search(self.answer, 0, end + 2)
         if length is None or len(self.answer) < end + 4 + int(length[1]):
             return None
-        return int(self.answer[9:12])
+        return status
 
 
 @dataclass

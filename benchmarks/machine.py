@@ -48,10 +48,16 @@ class Machine(System):
     """PostgreSQL and Valkey that fsync, API, worker and beat, on free ports; gone when the block ends."""
 
     def __init__(
-        self, home: Path, *, api: int = 2, processes: int = 2, environment: dict[str, str] | None = None
+        self,
+        home: Path,
+        *,
+        api: int = 2,
+        processes: int = 2,
+        environment: dict[str, str] | None = None,
+        serves: str = "web:create_app()",
     ) -> None:
         more = {"USAGE_BILLING_WORKER_PROCESSES": str(processes), "USAGE_BILLING_API_THREADS": str(16 // api)}
-        super().__init__(home, environment=more | (environment or {}))
+        super().__init__(home, environment=more | (environment or {}), api=serves)
         self.api = api
 
     def settings(self) -> Settings:
@@ -138,11 +144,20 @@ class Machine(System):
 
 
 @contextmanager
-def machine(*, api: int = 2, processes: int = 2, environment: dict[str, str] | None = None) -> Iterator[Machine]:
-    """A machine that serves: ``api`` processes of the API with 16 threads together, ``processes`` of the worker."""
+def machine(
+    *,
+    api: int = 2,
+    processes: int = 2,
+    environment: dict[str, str] | None = None,
+    serves: str = "web:create_app()",
+) -> Iterator[Machine]:
+    """A machine that serves: ``api`` processes of the API with 16 threads together, ``processes`` of the worker.
+
+    ``serves`` is the application: with pages, or ``api:create_app()`` without.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="usage-billing-bench-") as place,
-        Machine(Path(place) / "home", api=api, processes=processes, environment=environment) as made,
+        Machine(Path(place) / "home", api=api, processes=processes, environment=environment, serves=serves) as made,
     ):
         yield made.begin()
 
