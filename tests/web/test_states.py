@@ -217,9 +217,10 @@ def hostile(request: pytest.FixtureRequest, engine: Engine, admin: FlaskClient, 
         make_usage_type(session, id="calls", unit_name=name[:64])
         make_subscription(session, id="odd", customer="odd", plan="odd")
         make_meter(session, value="tokens", dimensions=["model"])
-    cells = [{"name": name.replace("\u202e", "")[:64], "when": {"model": "l"}, "price": {"model": "per_unit", "unitPrice": "2"}}]
+    each = {"model": "per_unit", "unitPrice": "2"}
+    cells = [{"name": name.replace("\u202e", "")[:64], "when": {"model": "l"}, "price": each}]
     price = {"model": "by_dimension", "cells": cells, "default": {"model": "flat", "amount": "3"}}
-    for usage_type, priced in (("calls", {"model": "per_unit", "unitPrice": "2"}), ("tokens", price)):
+    for usage_type, priced in (("calls", each), ("tokens", price)):
         quota = {"planId": "odd", "usageType": usage_type, "monthlyLimit": "1", "price": priced}
         made = admin.post("/api/quotas", json=quota)
         assert made.status_code == 201, made.text
