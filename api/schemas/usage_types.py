@@ -13,13 +13,14 @@ from usage_billing.flows.administration.manage_meters import UsageTypeChanges
 from usage_billing.flows.administration.manage_quantities import QuantityChange
 from usage_billing.meters.asked import MeterChanges, NewMeter
 from usage_billing.meters.definition import MAX_SERIES, Function, Mode, Per
+from usage_billing.meters.windowing import Across, Empty, Every, Rate
 from usage_billing.rating.tax.categories import TaxCategory
 from usage_billing.reports.evaluations import EvaluationRequest
 
 # The expression itself says, with the place, when it is too long.
 _EXPRESSION = 4096
 _METERS = ("value", "where", "dimensions", "series_limit")
-_FIXED = ("mode", "per", "carry", "since")
+_FIXED = ("mode", "per", "carry", "window", "since")
 _ITS_OWN = CodedText("is a meter's: `of` names the usage type that it counts", "contradiction")
 
 _RECORDED = CodedText("is of a usage type that is recorded; a meter has `value`", "contradiction")
@@ -54,14 +55,37 @@ class Dimension(Field):
         return value
 
 
+class Window(Field):
+    """The windows in which a meter's function applies, and how they become one quantity; the domain checks them."""
+
+    openapi: dict[str, Any] = {
+        "type": "object",
+        "required": ["every", "across"],
+        "properties": {
+            "every": {"type": "string", "enum": list(Every)},
+            "across": {"type": "string", "enum": list(Across)},
+            "percent": {"type": ["number", "string"], "description": "Of a percentile: above 0, at most 100."},
+            "empty": {"type": "string", "enum": list(Empty)},
+            "rate": {"type": "string", "enum": list(Rate)},
+        },
+        "additionalProperties": False,
+    }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not isinstance(value, dict):
+            raise wrong("must be an object with `every` and `across`", "not_an_object")
+        return value
+
+
 class NewUsageTypeSchema(ValueSchema):
     """A usage type as it is created; with ``of`` a meter, which counts recordings of that other type once more.
 
     ``aggregation`` makes one quantity of the recordings' ``value``, an expression over metadata, or without one their
     quantities; ``unique_count`` needs one, and ``count`` takes none. A ``level`` has a ``mode``, counts ``per`` time,
-    and may ``carry`` on into the next period. ``where`` is the condition of those that count. ``dimensions`` tell its
-    series apart, at most ``seriesLimit`` for a subscription and period. It counts what occurred ``since``, or from now
-    on. Charges for it are taxed by ``taxCategory``: a category of EN 16931, or AA for a lower rate.
+    and may ``carry`` on into the next period. With ``window`` the function applies ``every`` five minutes, hour or day,
+    and ``across`` them they become one quantity. ``where`` is the condition of those that count. ``dimensions`` tell
+    its series apart, at most ``seriesLimit`` for a subscription and period. It counts what occurred ``since``, or from
+    now on. Charges for it are taxed by ``taxCategory``: a category of EN 16931, or AA for a lower rate.
 
     ``quantityFrom`` is an expression over metadata that makes the quantity of a recording, where it is no meter's.
     """
@@ -79,6 +103,7 @@ class NewUsageTypeSchema(ValueSchema):
     mode = OneOf(Mode)
     per = OneOf(Per)
     carry = Flag()
+    window = Window()
     since = Instant()
     tax_category = Choice(*TaxCategory, load_default=TaxCategory.STANDARD)
     quantity_from = Text(maximum=_EXPRESSION)
@@ -153,6 +178,7 @@ class EvaluationSchema(ValueSchema):
     mode = OneOf(Mode, load_default=None)
     per = OneOf(Per, load_default=None)
     carry = Flag(load_default=None)
+    window = Window(load_default=None)
     metadata = Mapping(load_default=None)
     subscription_id = Identifier(load_default=None)
     of = Identifier(load_default=None)

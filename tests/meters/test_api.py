@@ -111,7 +111,40 @@ def test_recordings_are_counted_and_read_as_any_usage(
         ({"dimensions": [{"as": "x", "value": "x", "y": 1}]}, "/dimensions/0/y", "unknown", ""),
         ({"dimensions": [7]}, "/dimensions/0", "invalid", ""),
         ({"dimensions": "model"}, "/dimensions", "invalid", ""),
-        ({"window": {"every": "day"}}, "/window", "unknown", ""),
+        ({"window": {"every": "day"}}, "/window/across", "required", ""),
+        ({"window": {"across": "max"}}, "/window/every", "required", ""),
+        ({"window": {"every": "7m", "across": "max"}}, "/window/every", "not_supported", "5m, hour, day"),
+        ({"window": {"every": 5, "across": "max"}}, "/window/every", "not_supported", ""),
+        ({"window": {"every": "day", "across": "median"}}, "/window/across", "not_supported", "percentile"),
+        ({"window": {"every": "day", "across": "percentile"}}, "/window/percent", "required", "95"),
+        ({"window": {"every": "day", "across": "max", "percent": 95}}, "/window/percent", "contradiction", ""),
+        (
+            {"window": {"every": "day", "across": "percentile", "percent": 0}},
+            "/window/percent",
+            "out_of_range",
+            "above 0",
+        ),
+        ({"window": {"every": "day", "across": "percentile", "percent": 101}}, "/window/percent", "not_a_decimal", ""),
+        ({"window": {"every": "day", "across": "percentile", "percent": -5}}, "/window/percent", "not_a_decimal", ""),
+        ({"window": {"every": "day", "across": "percentile", "percent": True}}, "/window/percent", "not_a_decimal", ""),
+        ({"window": {"every": "day", "across": "max", "empty": "null"}}, "/window/empty", "not_supported", "skip"),
+        ({"window": {"every": "day", "across": "max", "rate": "week"}}, "/window/rate", "not_supported", ""),
+        (
+            {"aggregation": "max", "window": {"every": "day", "across": "max", "rate": "hour"}},
+            "/window/rate",
+            "contradiction",
+            "adds up",
+        ),
+        ({"window": {"every": "day", "across": "max", "size": 1}}, "/window/size", "unknown", ""),
+        ({"window": "day"}, "/window", "not_an_object", "every"),
+        (
+            {"aggregation": "level", "mode": "set", "per": "hour", "window": {"every": "day", "across": "max"}}
+            | {"seriesLimit": None},
+            "/window",
+            "contradiction",
+            "no windows",
+        ),
+        ({"of": None, "value": None, "window": {"every": "day", "across": "max"}}, "/where", "contradiction", ""),
     ],
 )
 def test_a_wrong_definition_is_refused_where_it_is_wrong(
@@ -240,3 +273,26 @@ def test_a_wrong_trial_is_refused(meters: FlaskClient, body: Any, status: int, p
     assert answer.status_code == status, answer.json
     if pointer is not None:
         assert [error["pointer"] for error in answer.json["errors"]] == [pointer]
+
+
+def test_windows_are_shown_and_no_later_definition_changes_them(meters: FlaskClient) -> None:
+    window = {"every": "5m", "across": "percentile", "percent": 95, "rate": "second"}
+    made = define(meters, window=window)
+    assert made.status_code == 201, made.json
+    shown = {"every": "5m", "across": "percentile", "percent": "95", "empty": "zero", "rate": "second"}
+    assert made.json["window"] == shown
+    for change in ({"window": {"every": "day", "across": "max"}}, {"window": None}):
+        refused = meters.patch("/api/usage-types/tokens-by-model", json=change)
+        assert (refused.status_code, refused.json["errors"][0]["pointer"]) == (422, "/window")
+    later = {"where": None, "effectiveFrom": "2027-01-01T00:00:00Z"}
+    assert meters.patch("/api/usage-types/tokens-by-model", json=later).json["window"] == shown
+    tried = {"value": "n", "window": window, "metadata": {"n": 3}}
+    assert meters.post("/api/usage-types/evaluate", json=tried).json["data"][0]["value"] == "3"
+    wrong = meters.post("/api/usage-types/evaluate", json=tried | {"window": {"every": "day"}})
+    assert wrong.json["errors"][0]["pointer"] == "/window/across"
+    price = {"model": "by_dimension", "cells": [], "default": {"model": "per_unit", "unitPrice": "1"}}
+    cells = [{"name": "GPT", "when": {"model": "gpt"}, "price": {"model": "per_unit", "unitPrice": "2"}}]
+    quota = {"planId": "business", "usageType": "tokens-by-model", "monthlyLimit": 0, "unitName": "token"}
+    answer = meters.post("/api/quotas", json=quota | {"price": price | {"allowance": "in_order", "cells": cells}})
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (422, "not_supported")
+    assert "windows" in answer.json["errors"][0]["detail"]

@@ -98,3 +98,32 @@ def test_nothing_to_fold(cli: Cli, world: Engine) -> None:
     assert cli("usage-types", "fold", "--json").json == {"recordings": 0, "skipped": 0}
     assert "no meters" in cli("usage-types", "folding").out
     assert cli("usage-types", "definitions", "assessment").code == 0
+
+
+def test_windows_are_options(cli: Cli, world: Engine, now: datetime) -> None:
+    of = ("--of", "assessment", "--value", "n", "--since", "2026-01-01")
+    made = cli(
+        "usage-types", "create", "peaks", *of, "--aggregation", "max", "--every", "day", "--across", "sum", "--json"
+    )
+    assert made.code == 0, made.err
+    assert made.json["window"] == {"every": "day", "across": "sum", "percent": None, "empty": "zero", "rate": None}
+    window = ("--every", "5m", "--across", "percentile", "--percent", "99.9", "--empty", "skip", "--rate", "second")
+    made = cli("usage-types", "create", "bandwidth", *of, *window, "--json")
+    assert made.json["window"] == dict(zip((one[2:] for one in window[::2]), window[1::2], strict=True))
+    with transaction(world) as session:
+        record(session, *(make_recording(now=now, metadata=json.dumps({"n": n})) for n in (3, 9, 4)))
+    assert cli("usage-types", "fold").code == 0
+    drawn = cli("usage", "series", "sub456", "peaks", "--from", "2026-01-01", "--to", "2027-01-01", "--by", "month")
+    assert (drawn.code, "9" in drawn.out) == (0, True)
+    for wrong in (
+        ("create", "x", *of, "--every", "7m", "--across", "max"),
+        ("create", "x", *of, "--every", "day"),
+        ("create", "x", *of, "--percent", "95"),
+        ("create", "x", "--every", "day"),
+        ("evaluate", "--value", "n", "--rate", "hour", "--metadata", "{}"),
+    ):
+        refused = cli("usage-types", *wrong)
+        assert (refused.code, refused.out) == (2, ""), refused.err
+        assert "every" in refused.err or "across" in refused.err
+    shown = cli("usage-types", "show", "bandwidth")
+    assert "99.9" in shown.out

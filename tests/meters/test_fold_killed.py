@@ -34,6 +34,10 @@ BRUTE: dict[str, Callable[[Sequence[int]], Decimal]] = {
     "average": lambda values: (Decimal(sum(values)) / len(values)).quantize(Decimal("1e-12"), ROUND_HALF_UP),
 }
 """What each function comes to over values in the order in which they occurred."""
+WINDOWED = {
+    "unique_count": {"every": "hour", "across": "sum"},
+    "max": {"every": "hour", "across": "percentile", "percent": 90, "empty": "skip"},
+}
 
 
 def folding(home: Path, *, expected: int) -> None:
@@ -62,6 +66,8 @@ def test_a_fold_that_is_killed_anywhere_counts_everything_once(engine: Engine, t
         make_quota(session, usage_type="tokens", limit=0, unit_price="0.01")
         for function in BRUTE:
             make_meter(session, id=function, aggregation=function, value="input", dimensions=["model"])
+        for function, window in WINDOWED.items():
+            make_meter(session, id=f"hourly-{function}", aggregation=function, value="input", window=window)
     for number, point in enumerate(POINTS):
         with transaction(engine) as session:
             for place in range(20):
@@ -92,6 +98,8 @@ def test_a_fold_that_is_killed_anywhere_counts_everything_once(engine: Engine, t
     values = [call.metadata["input"] for call in counting]
     brute = {function: reckon(values) for function, reckon in BRUTE.items()}
     assert {name: totals(engine)[name] for name in BRUTE} == brute
+    hourly = come_to_by_hour([(times[call.id][0], call.metadata["input"]) for call in counting])
+    assert {name: totals(engine)[f"hourly-{name}"] for name in WINDOWED} == hourly
     bill(engine, _next_month(now), now=_next_month(now))
     # A meter that looks back on what is billed, and is killed as it does so, goes on.
     with transaction(engine) as session:
@@ -103,6 +111,15 @@ def test_a_fold_that_is_killed_anywhere_counts_everything_once(engine: Engine, t
     bill(engine, _next_month(now), now=_next_month(now))
     with read_only(engine) as session:
         assert list(find_differences(session)) == []
+
+
+def come_to_by_hour(counted: Sequence[tuple[datetime, int]]) -> dict[str, int]:
+    """What the meters with windows come to."""
+    hours: dict[datetime, list[int]] = {}
+    for at, value in counted:
+        hours.setdefault(at.replace(minute=0, second=0, microsecond=0), []).append(value)
+    greatest = sorted(map(max, hours.values()))
+    return {"unique_count": sum(len(set(found)) for found in hours.values()), "max": greatest[-(len(hours) // 10) - 1]}
 
 
 def totals(engine: Engine) -> dict[str, Decimal]:

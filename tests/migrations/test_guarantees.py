@@ -269,6 +269,28 @@ def test_events_have_numbers_of_their_own_that_never_change(world: Session, refu
     assert refused(copy_of("event_bodies", "'body', '\\x00'")) == "pk_event_bodies"
 
 
+@pytest.mark.parametrize(
+    ("function", "windowing"),
+    [
+        ("level", '{"every": "day", "across": "max", "empty": "zero"}'),
+        ("sum", '{"every": "week", "across": "max", "empty": "zero"}'),
+        ("sum", '{"every": "day", "across": "percentile", "empty": "zero"}'),
+        ("sum", '{"every": "day", "across": "max", "percent": "5", "empty": "zero"}'),
+        ("sum", '{"every": "day", "across": "max"}'),
+        ("sum", "{}"),
+        ("sum", "null"),
+    ],
+)
+def test_windows_of_a_meter_are_of_a_kind(world: Session, refused: Refused, function: str, windowing: str) -> None:
+    mode, per = ("'set'", "'hour'") if function == "level" else ("NULL", "NULL")
+    insert = (
+        "INSERT INTO meter_definitions (usage_type_id, version, function, dimensions, series_limit, mode, per,"
+        f" windowing, effective_from) VALUES ('assessment', 1, '{function}', '[]', 10, {mode}, {per},"
+        f" CAST('{windowing}' AS jsonb), now())"
+    )
+    assert refused(insert.replace(":", "\\:")) == "ck_meter_definitions_windowing"
+
+
 def test_the_example_is_charged_right(draft: UUID, world: Session) -> None:
     """So that the tables above are tried with rows that mean something."""
     row = world.execute(text("SELECT quantity, amount FROM usage_invoice_items")).one()

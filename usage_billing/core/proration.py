@@ -10,7 +10,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from usage_billing.core.choices import BY_DAYS
-from usage_billing.core.decimals import EXACT
+from usage_billing.core.decimals import EXACT, PLACES
 from usage_billing.core.money import round_to_minor_unit
 from usage_billing.core.periods import Period
 
@@ -49,6 +49,12 @@ def rounded(exact: Fraction, places: int) -> Decimal:
     scaled = exact * 10**places
     halves = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
     return EXACT.scaleb(Decimal(halves), -places)
+
+
+def quotient(whole: Fraction, number: int) -> Decimal:
+    """``whole`` by ``number``, of either sign, rounded half up, away from zero, to the places of a quantity."""
+    size = rounded(abs(whole) / number, PLACES)
+    return size if whole >= 0 else EXACT.minus(size)
 
 
 def _running(whole: Decimal, share: Fraction, places: int) -> Decimal:

@@ -1,7 +1,7 @@
 """What a caller asks of a meter. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ class NewMeter:
     mode: str | None = None
     per: str | None = None
     carry: bool | None = None
+    window: Mapping[str, Any] | None = None
     since: datetime | None = None
 
     def definition(self) -> Definition:
@@ -42,6 +43,7 @@ class NewMeter:
             mode=self.mode,
             per=self.per,
             carry=self.carry,
+            window=self.window,
         )
 
 
@@ -67,7 +69,9 @@ class MeterChanges:
         level = before.level
         if level is not None:
             fields |= {"mode": level.mode, "per": level.per, "carry": level.carry}
-        after = read_definition(function=before.function, **{**fields, **self.given})
+        after = replace(
+            read_definition(function=before.function, **{**fields, **self.given}), windowing=before.windowing
+        )
         if level is not None and level.carry and after.dimensions != before.dimensions:
             message = "a level that is carried keeps its dimensions, for its series go on"
             raise InvalidInput.field("/dimensions", message, code="contradiction")

@@ -82,9 +82,10 @@ def check_named(
     if not definitions:
         message = f"{usage_type} is no meter, and has no dimensions"
         raise InvalidInput.field(f"{pointer}/model", message, code="not_supported")
-    function = definitions[0][1].function
-    if not function.adds_up:
-        message = f"{usage_type} is a meter with {function}, whose series do not add up to what it comes to"
+    latest = definitions[0][1]
+    if not latest.adds_up:
+        kind = latest.function if latest.windowing is None else "windows"
+        message = f"{usage_type} is a meter with {kind}, whose series do not add up to what it comes to"
         raise InvalidInput.field(f"{pointer}/model", message, code="not_supported")
     for begins, definition in definitions:
         known = {one.name for one in definition.dimensions}

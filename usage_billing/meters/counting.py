@@ -11,8 +11,10 @@ taken back by void number ``voids``, and minus those counted before that voids a
 import msgspec
 
 from usage_billing.expressions.sql import ReadOnce, SqlCompiler
-from usage_billing.meters.definition import MAX_DIMENSION, Definition
+from usage_billing.meters.definition import Definition
+from usage_billing.meters.dimensions import MAX_DIMENSION
 from usage_billing.meters.measures import Extreme, digest_in_sql, extreme_of, value_in_sql
+from usage_billing.meters.telling import told_by
 
 OTHER_SERIES = "00000000-0000-0000-0000-000000000000"
 WHOLE = "ffffffff-ffff-ffff-ffff-ffffffffffff"
@@ -109,29 +111,6 @@ _MEASURED = """
         ) AS s
         GROUP BY 1, 2, 3, 4, 5
     )"""
-# Of each value, how many recordings came and went; the values of all series together where there are several.
-_TOLD = """
-    valued AS MATERIALIZED (
-        SELECT p.summary, CAST(md5(CAST({values} AS text)) AS uuid) AS series, m.digest, sum(m.sign) AS n
-        FROM measured AS m
-        JOIN parts AS p ON p.source = m.source AND m.occurred_at >= p.starts AND m.occurred_at < p.ends
-        WHERE m.met AND m.value IS NOT NULL
-        GROUP BY 1, 2, 3
-    ), told AS MATERIALIZED (
-        SELECT summary, series, digest, sum(n) AS n
-        FROM (
-            SELECT v.summary, CASE WHEN l.series IS NULL THEN v.series ELSE CAST(:other AS uuid) END, v.digest, v.n
-            FROM valued AS v
-            LEFT JOIN lumped AS l USING (summary, series)
-            UNION ALL
-            SELECT summary, CAST(:whole AS uuid), digest, n
-            FROM valued
-            WHERE {has_dimensions}
-        ) AS v (summary, series, digest, n)
-        GROUP BY 1, 2, 3
-        HAVING sum(n) <> 0
-    )"""
-
 # A series that a cell of a price names is never lumped: its cell's total would be wrong.
 _UNNAMED = """ AND NOT EXISTS (
             SELECT
@@ -147,7 +126,8 @@ def gained_by(definition: Definition) -> tuple[str, dict[str, str | list[str]]]:
     ``gained`` has (summary, subscription_id, bucket, series, dims, events, total, added, taken), and the column of
     ``measures.extreme_of`` of what was added; ``measured`` has (source, sign, met, value) of each recording, and ``f0``
     and so on: whether a dimension's value fits. Where distinct values are counted, ``told`` has (summary, series,
-    digest, n): by how many recordings each value gained or lost.
+    digest, n): by how many recordings each value gained or lost; and with windows ``windowed`` has (summary,
+    window_start, digest, n), for statements with the slots of ``storing.work_of``.
     """
     compiler = ReadOnce("metadata")
     extreme = extreme_of(definition)
@@ -161,8 +141,7 @@ def gained_by(definition: Definition) -> tuple[str, dict[str, str | list[str]]]:
         keys=keys,
         unnamed=_UNNAMED.format(met=" AND ".join(map(_is_named, numbers))) if named else "",
     )
-    if definition.is_of_any_kind:
-        statement += "," + _TOLD.format(values=values, has_dimensions=str(bool(definition.dimensions)).lower())
+    statement += told_by(definition, values)
     parameters = {**compiler.parameters, "other": OTHER_SERIES, "whole": WHOLE}
     if named:
         parameters["named"] = named

@@ -1,6 +1,6 @@
 """What a meter counts: function, value, condition, dimensions; read from what a caller gives. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -8,17 +8,12 @@ from typing import Any
 
 from usage_billing.core.errors import InvalidInput
 from usage_billing.expressions import expression
-from usage_billing.expressions.errors import ExpressionError
 from usage_billing.expressions.expression import Expression
-from usage_billing.expressions.tree import Field
+from usage_billing.meters.dimensions import Dimension, check_expression, read_dimensions
+from usage_billing.meters.windowing import Across, Windowing, read_windowing
 
-MAX_DIMENSIONS = 4
-MAX_DIMENSION = 128
-"""Characters of a dimension's name, and of a value of it."""
 MAX_SERIES = 100_000
 DEFAULT_SERIES = 1000
-OTHER = "other"
-"""The name under which the series beyond the limit are lumped; no dimension can have it."""
 
 
 class Function(StrEnum):
@@ -60,23 +55,6 @@ class Per(StrEnum):
     PERIOD = "period"
 
 
-@dataclass(frozen=True)
-class Dimension:
-    """What a series is told apart by: a name, and the expression of its value."""
-
-    name: str
-    value: str
-
-    @cached_property
-    def expression(self) -> Expression:
-        """The value's expression: it gives anything; what is no scalar counts as null."""
-        return expression.anything(self.value)
-
-    def fields(self) -> dict[str, str]:
-        """As it is stored and shown."""
-        return {"as": self.name, "value": self.value}
-
-
 @dataclass(frozen=True, slots=True)
 class Level:
     """How a level is made and counted. With ``carry`` a billing period begins at the level of the one before."""
@@ -90,7 +68,8 @@ class Level:
 class Definition:
     """A checked definition. ``value`` None is the recording's quantity; ``where`` None counts all recordings.
 
-    ``level`` is given for the function of that name, and for no other. ``named`` are the values that cells of prices
+    ``level`` is given for the function of that name, and for no other. With ``windowing`` the function applies in each
+    window, and their values become one. ``named`` are the values that cells of prices
     name, by dimension: series that meet them keep their own whatever ``series_limit`` says.
     """
 
@@ -100,6 +79,7 @@ class Definition:
     dimensions: tuple[Dimension, ...] = ()
     series_limit: int = DEFAULT_SERIES
     level: Level | None = None
+    windowing: Windowing | None = None
     named: tuple[Mapping[str, Sequence[Any]], ...] = ()
 
     @cached_property
@@ -111,6 +91,17 @@ class Definition:
         if self.value is None:
             return None
         return expression.scalar(self.value) if self.is_of_any_kind else expression.number(self.value)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the values of parts, added up, are the value of the whole."""
+        return self.function.adds_up and self.windowing is None
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether the segments of a billing period share its value, or that of a window, by their time."""
+        across = None if self.windowing is None else self.windowing.across
+        return across in {Across.AVERAGE, Across.PERCENTILE} or (across != Across.MAX and self.function.is_divided)
 
     @property
     def is_set(self) -> bool:
@@ -126,6 +117,11 @@ class Definition:
     def is_of_any_kind(self) -> bool:
         """Whether its values need not be numbers."""
         return self.function == Function.UNIQUE_COUNT
+
+    @property
+    def tells_by_window(self) -> bool:
+        """Whether distinct values are kept of each window."""
+        return self.is_of_any_kind and self.windowing is not None
 
     @cached_property
     def condition(self) -> Expression | None:
@@ -143,6 +139,7 @@ def read_definition(
     mode: str | None = None,
     per: str | None = None,
     carry: bool | None = None,
+    window: Mapping[str, Any] | None = None,
 ) -> Definition:
     """The definition that a caller gives; raises InvalidInput with a pointer to what is wrong with it."""
     if function not in set(Function):
@@ -154,11 +151,14 @@ def read_definition(
         message = f"{function} needs a value: the expression of what is told apart"
         raise InvalidInput.field("/value", message, code="required")
     level = _level(function, mode, per, carry)
+    if level is not None and window is not None:
+        message = "a level counts by the time that it stands, and has no windows"
+        raise InvalidInput.field("/window", message, code="contradiction")
     if level is not None and level.mode == Mode.SET and series_limit is not None:
         message = "levels that are set keep all their series: leave it out"
         raise InvalidInput.field("/seriesLimit", message, code="contradiction")
-    _check("/value", value, expression.scalar if function == Function.UNIQUE_COUNT else expression.number)
-    _check("/where", where, expression.condition)
+    check_expression("/value", value, expression.scalar if function == Function.UNIQUE_COUNT else expression.number)
+    check_expression("/where", where, expression.condition)
     limit = DEFAULT_SERIES if series_limit is None else series_limit
     if not 1 <= limit <= MAX_SERIES:
         raise InvalidInput.field("/seriesLimit", f"must be from 1 to {MAX_SERIES}", code="out_of_range")
@@ -166,9 +166,10 @@ def read_definition(
         function=Function(function),
         value=value,
         where=where,
-        dimensions=_dimensions(dimensions),
+        dimensions=read_dimensions(dimensions),
         series_limit=limit,
         level=level,
+        windowing=None if window is None else read_windowing(window, adds_up=Function(function).adds_up),
     )
 
 
@@ -186,54 +187,3 @@ def _level(function: str, mode: str | None, per: str | None, carry: bool | None)
         if given not in set(choices):
             raise InvalidInput.field(f"/{name}", f"must be one of: {', '.join(choices)}", code="not_supported")
     return Level(Mode(str(mode)), Per(str(per)), bool(carry))
-
-
-def stored_dimensions(stored: Sequence[Mapping[str, str]]) -> tuple[Dimension, ...]:
-    """The dimensions that ``Dimension.fields`` wrote."""
-    return tuple(Dimension(one["as"], one["value"]) for one in stored)
-
-
-def _dimensions(given: Sequence[str | Mapping[str, Any]]) -> tuple[Dimension, ...]:
-    if len(given) > MAX_DIMENSIONS:
-        message = f"a meter has at most {MAX_DIMENSIONS} dimensions"
-        raise InvalidInput.field("/dimensions", message, code="out_of_range")
-    found: list[Dimension] = []
-    for index, one in enumerate(given):
-        dimension = _dimension(one, f"/dimensions/{index}")
-        if dimension.name in {OTHER, *(earlier.name for earlier in found)}:
-            message = f"the name {dimension.name} is taken"
-            raise InvalidInput.field(f"/dimensions/{index}", message, code="contradiction")
-        found.append(dimension)
-    return tuple(found)
-
-
-def _dimension(given: str | Mapping[str, Any], pointer: str) -> Dimension:
-    if isinstance(given, str):
-        read = _check(pointer, given, expression.anything)
-        if read is None or not isinstance(read.node, Field):
-            message = 'an expression needs a name: {"as": "name", "value": "expression"}'
-            raise InvalidInput.field(pointer, message, code="required")
-        return Dimension(_name(".".join(read.node.path), pointer), given)
-    for unknown in sorted(given.keys() - {"as", "value"}):
-        raise InvalidInput.field(f"{pointer}/{unknown}", "is not a field of a dimension", code="unknown")
-    for name in ("as", "value"):
-        if not isinstance(given.get(name), str):
-            raise InvalidInput.field(f"{pointer}/{name}", "must be a text", code="not_a_text")
-    _check(f"{pointer}/value", given["value"], expression.anything)
-    return Dimension(_name(given["as"], f"{pointer}/as"), given["value"])
-
-
-def _name(name: str, pointer: str) -> str:
-    if not 1 <= len(name) <= MAX_DIMENSION or not name.isprintable():
-        message = f"a dimension's name has 1 to {MAX_DIMENSION} printable characters"
-        raise InvalidInput.field(pointer, message, code="bad_text")
-    return name
-
-
-def _check(pointer: str, text: str | None, read: Callable[[str], Expression]) -> Expression | None:
-    if text is None:
-        return None
-    try:
-        return read(text)
-    except ExpressionError as error:
-        raise InvalidInput.field(pointer, str(error), code="not_an_expression") from error

@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.core.periods import Period
 from usage_billing.meters.counting import WHOLE
-from usage_billing.meters.values import State
+from usage_billing.meters.values import State, fresh
 
 _STATES = text("""
     SELECT summary_id, CAST(sum(events) AS bigint) AS events, sum(total) AS total, max(maximum) AS maximum,
@@ -36,6 +37,28 @@ _FIRST_SEEN = text("""
     LEFT JOIN firsts AS f USING (place)
     GROUP BY p.id
 """)
+# Buckets are never longer than windows; one that a segment's edge cuts is in the window of what the segment has of it.
+_BY_WINDOW = text("""
+    SELECT s.id, width_bucket(greatest(b.bucket_start, s.period_start), CAST(:starts AS timestamptz[])) - 1 AS place,
+        CAST(sum(b.events) AS bigint) AS events, sum(b.total) AS total, max(b.maximum) AS maximum,
+        min(b.minimum) AS minimum, max(b.latest) AS latest
+    FROM usage_summaries AS s
+    JOIN meter_buckets AS b ON b.summary_id = s.id
+    WHERE s.id = ANY(CAST(:ids AS bigint[]))
+    GROUP BY 1, 2
+    HAVING sum(b.events) <> 0
+""")
+# Each value of a window in the first of these summaries that has it.
+_FIRST_SEEN_BY_WINDOW = text("""
+    SELECT id, width_bucket(window_start, CAST(:starts AS timestamptz[])) - 1 AS place, count(*) AS n
+    FROM (
+        SELECT v.window_start, (array_agg(s.id ORDER BY s.place))[1] AS id
+        FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS s (id, place)
+        JOIN meter_window_values AS v ON v.summary_id = s.id AND v.n > 0
+        GROUP BY v.window_start, v.digest
+    ) AS firsts
+    GROUP BY 1, 2
+""")
 # Where values do not add up, a segment has its part of what all recordings of the billing period come to; a level that
 # is carried comes from all recordings before it ends.
 _SOURCES = text("""
@@ -55,7 +78,10 @@ _SOURCES = text("""
     WHERE s.id = ANY(CAST(:ids AS bigint[])) AND (
         s.id = ANY(f.summaries)
         OR (d.carry AND o.period_start < s.period_end)
-        OR (t.aggregation NOT IN ('sum', 'count') AND o.period_start < s.bills_at AND s.period_start < o.bills_at)
+        OR (
+            (t.aggregation NOT IN ('sum', 'count') OR d.windowing IS NOT NULL)
+            AND o.period_start < s.bills_at AND s.period_start < o.bills_at
+        )
     )
     ORDER BY f.source_summary_id
 """)
@@ -86,6 +112,25 @@ def states_of(session: Session, summary_ids: Collection[int]) -> dict[int, State
         )
         for row in session.execute(_STATES, {"ids": list(summary_ids), "whole": WHOLE})
     }
+
+
+def states_by_window(
+    session: Session, summary_ids: Sequence[int], windows: Sequence[Period], *, tells: bool
+) -> dict[int, dict[int, State]]:
+    """By summary id and by the place of the window, from 0: what is kept of recordings; ids are in order of time.
+
+    With ``tells``, ``distinct_values`` are those that no earlier summary has in the same window.
+    """
+    asked = {"ids": list(summary_ids), "starts": [window.start for window in windows]}
+    found: dict[int, dict[int, State]] = {id: {} for id in summary_ids}
+    for row in session.execute(_BY_WINDOW, asked):
+        latest = None if row.latest is None else tuple(row.latest)
+        found[row.id][row.place] = State(
+            events=row.events, total=row.total, maximum=row.maximum, minimum=row.minimum, latest=latest
+        )
+    for row in session.execute(_FIRST_SEEN_BY_WINDOW, asked) if tells else ():
+        found[row.id][row.place] = fresh(found[row.id][row.place], row.n)
+    return found
 
 
 def first_seen(session: Session, summary_ids: Sequence[int]) -> dict[int, int]:

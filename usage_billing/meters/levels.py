@@ -12,9 +12,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
-from usage_billing.core.decimals import EXACT, PLACES, round_half_up
+from usage_billing.core.decimals import EXACT
 from usage_billing.core.instants import INSTANT
-from usage_billing.core.proration import rounded
+from usage_billing.core.proration import quotient
 from usage_billing.meters.definition import Per
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,9 +74,9 @@ def values_of_level(per: Per, stretches: Sequence[Stretch]) -> list[Decimal]:
     for one in stretches:
         area, elapsed = EXACT.add(area, one.area), elapsed + one.elapsed
         if mean is None:
-            now = _quotient(Fraction(area), _UNITS[per])
+            now = quotient(Fraction(area), _UNITS[per])
         else:
-            now = _quotient(Fraction(mean) * elapsed, whole) if whole else _NOTHING
+            now = quotient(Fraction(mean) * elapsed, whole) if whole else _NOTHING
         found.append(EXACT.subtract(now, running))
         running = now
     return found
@@ -88,10 +88,4 @@ def value_of_level(per: Per, stretches: Sequence[Stretch]) -> Decimal:
     for one in stretches:
         area = EXACT.add(area, one.area)
     length = sum(one.elapsed for one in stretches) if per == Per.PERIOD else _UNITS[per]
-    return _quotient(Fraction(area), length) if length else _NOTHING
-
-
-def _quotient(area: Fraction, length: int) -> Decimal:
-    """Rounded half up, away from zero, to 12 places."""
-    size = rounded(abs(area) / length, PLACES)
-    return round_half_up(size if area >= 0 else -size, PLACES)
+    return quotient(Fraction(area), length) if length else _NOTHING

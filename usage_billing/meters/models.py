@@ -30,7 +30,7 @@ from usage_billing.db.columns import Identifier, Instant, Total
 class MeterDefinition(Base):
     """A version of what a meter counts; never edited. It holds for recordings of the periods that begin in its time.
 
-    ``mode``, ``per`` and ``carry`` are a level's.
+    ``mode``, ``per`` and ``carry`` are a level's. ``windowing`` is ``Windowing.fields``; null without windows.
 
     ``value`` and ``condition`` are expressions over metadata: a null ``value`` is the recording's quantity, a null
     ``condition`` counts all. ``dimensions`` is ``[{"as": name, "value": expression}, ...]``.
@@ -47,6 +47,13 @@ class MeterDefinition(Base):
             " ELSE mode IS NULL AND per IS NULL AND NOT carry END",
             name="level",
         ),
+        CheckConstraint(
+            "windowing IS NULL OR (function <> 'level' AND windowing ->> 'every' IN ('5m', 'hour', 'day')"
+            " AND windowing ->> 'across' IN ('max', 'sum', 'average', 'percentile')"
+            " AND windowing ->> 'empty' IN ('zero', 'skip')"
+            " AND (windowing ->> 'across' = 'percentile') = (windowing ->> 'percent' IS NOT NULL)) IS TRUE",
+            name="windowing",
+        ),
     )
 
     usage_type_id: Mapped[Identifier] = mapped_column(ForeignKey(UsageType.id), primary_key=True)
@@ -59,6 +66,7 @@ class MeterDefinition(Base):
     mode: Mapped[str | None] = mapped_column(String(8))
     per: Mapped[str | None] = mapped_column(String(8))
     carry: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    windowing: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     effective_from: Mapped[Instant]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
@@ -173,6 +181,21 @@ class MeterValue(Base):
 
     summary_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     series: Mapped[UUID] = mapped_column(primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    n: Mapped[int] = mapped_column(BigInteger)
+
+
+class MeterWindowValue(Base):
+    """How many recordings in a window of a summary have a value; of all series together.
+
+    ``window_start`` is where the whole window begins, also where the summary's segment begins within it.
+    """
+
+    __tablename__ = "meter_window_values"
+    __table_args__ = ({"postgresql_with": {"fillfactor": "70"}},)
+
+    summary_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    window_start: Mapped[Instant] = mapped_column(primary_key=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     n: Mapped[int] = mapped_column(BigInteger)
 

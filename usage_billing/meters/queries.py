@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import UsageType
 from usage_billing.db.rows import read_rows
 from usage_billing.meters.cells import named_values
-from usage_billing.meters.definition import Definition, Function, Level, Mode, Per, stored_dimensions
+from usage_billing.meters.definition import Definition, Function, Level, Mode, Per
+from usage_billing.meters.dimensions import stored_dimensions
 from usage_billing.meters.models import Meter, MeterDefinition
+from usage_billing.meters.windowing import Windowing, stored_windowing
 
 EVER = datetime(1900, 1, 1, tzinfo=UTC)
 """Before any usage."""
@@ -94,6 +96,21 @@ class ActiveMeter:
         """How a level is made and counted, which no definition changes; None of every other function."""
         return self.definitions[0][1].level
 
+    @property
+    def windowing(self) -> Windowing | None:
+        """Its windows, which no definition changes; None if it looks at billing periods whole."""
+        return self.definitions[0][1].windowing
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the values of parts, added up, are the value of the whole."""
+        return self.definitions[0][1].adds_up
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether the segments of a billing period share its value, or that of a window, by their time."""
+        return self.definitions[0][1].is_divided
+
     def definition_of(self, period_start: datetime) -> Definition:
         """The definition for a period that begins at ``period_start``."""
         return next(found for since, found in self.definitions if since <= period_start)
@@ -173,6 +190,7 @@ def definition_of(row: MeterDefinition) -> Definition:
         dimensions=stored_dimensions(row.dimensions),
         series_limit=row.series_limit,
         level=Level(Mode(row.mode), Per(row.per), row.carry) if row.mode and row.per else None,
+        windowing=None if row.windowing is None else stored_windowing(row.windowing),
     )
 
 

@@ -65,6 +65,7 @@ def add_definition(
         mode=None if definition.level is None else definition.level.mode,
         per=None if definition.level is None else definition.level.per,
         carry=definition.level is not None and definition.level.carry,
+        windowing=None if definition.windowing is None else definition.windowing.fields(),
         effective_from=effective_from,
     )
     session.add(added)

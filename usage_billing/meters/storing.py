@@ -66,6 +66,13 @@ _TURNED = """
         JOIN new_values AS v ON v.summary_id = t.summary AND v.series = t.series AND v.digest = t.digest
         GROUP BY t.summary, t.series
     )"""
+_WINDOWED = """
+    , new_window_values AS (
+        INSERT INTO meter_window_values AS v (summary_id, window_start, digest, n)
+        SELECT summary, window_start, digest, n
+        FROM windowed
+        ON CONFLICT (summary_id, window_start, digest) DO UPDATE SET n = v.n + excluded.n
+    )"""
 _TOTALS_OF_VALUES = """
         SELECT summary, series, coalesce(events, 0), coalesce(total, 0), coalesce(distinct_values, 0)
         FROM (SELECT summary, series, sum(events) AS events, sum(total) AS total FROM gained GROUP BY 1, 2) AS g
@@ -85,6 +92,7 @@ class SourceFold:
     """A summary of recordings that is counted into a meter: from where, up to where, and into which summaries.
 
     ``places`` are (start of the meter's segment, id of its summary), in order. ``minutes`` is the length of a bucket.
+    ``windows`` are where the windows begin that it touches, of a meter that tells values apart by window.
     """
 
     source: int
@@ -95,6 +103,7 @@ class SourceFold:
     voids: int
     minutes: int
     places: Sequence[tuple[datetime, int]]
+    windows: Sequence[datetime] = ()
 
 
 @dataclass(slots=True)
@@ -161,7 +170,7 @@ def _store(definition: Definition) -> tuple[str, dict[str, str | list[str]]]:
     }
     greatest = "" if extreme is None else f", {extreme.aggregate}({extreme.column})"
     statement = _STORE.format(
-        gained=gained + (_TURNED if tells else ""),
+        gained=gained + (_TURNED if tells else "") + (_WINDOWED if definition.tells_by_window else ""),
         unfit=is_unfit(definition),
         spoils="true" if is_remade(definition, taken=False) else "taken > 0",
         column=column,
@@ -218,4 +227,6 @@ def work_of(work: Sequence[SourceFold]) -> dict[str, list[int] | list[str] | lis
         "part_starts": [start for _, start, _ in parts],
         "part_subscriptions": [one.subscription_id for one, _, _ in parts],
         "part_summaries": [summary for _, _, summary in parts],
+        "slot_sources": [one.source for one in work for _ in one.windows],
+        "slot_starts": [start for one in work for start in one.windows],
     }

@@ -7,7 +7,8 @@ from typing import Any
 
 from usage_billing.core.decimals import plain
 from usage_billing.expressions.values import NULL
-from usage_billing.meters.definition import MAX_DIMENSION, Definition, Function
+from usage_billing.meters.definition import Definition, Function
+from usage_billing.meters.dimensions import MAX_DIMENSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from usage_billing.core.decimals import EXACT, PLACES, round_half_up, sum_of
-from usage_billing.core.proration import part_of, rounded
+from usage_billing.core.decimals import EXACT, PLACES, sum_of
+from usage_billing.core.proration import part_of, quotient
 from usage_billing.meters.definition import Function
 
 _NOTHING = Decimal(0)
@@ -60,7 +60,7 @@ def value_of(function: Function, state: State) -> Decimal | None:  # noqa: PLR09
         case Function.UNIQUE_COUNT:
             return Decimal(state.distinct_values)
         case Function.AVERAGE:
-            return _mean(state.total, state.events) if state.events else None
+            return quotient(Fraction(state.total), state.events) if state.events else None
         case Function.LEVEL:
             raise LookupError("a level is reckoned from when its changes were, by levels.py")
 
@@ -81,19 +81,20 @@ def values_of_segments(function: Function, states: Sequence[State], lengths: Seq
         reached = [max(value or _NOTHING, _NOTHING) for value in so_far]
         return [EXACT.subtract(now, before) for before, now in zip([_NOTHING, *reached], reached, strict=False)]
     whole = max(value_of(function, together(states)) or _NOTHING, _NOTHING)
+    return shared_by_time(whole, lengths)
+
+
+def shared_by_time(whole: Decimal, lengths: Sequence[int]) -> list[Decimal]:
+    """``whole``, which may be negative, divided by running shares of time, rounded to 12 places."""
     all_time, running, found = sum(lengths), 0, list[Decimal]()
+    size = whole.copy_abs()
     for length in lengths:
         start, running = running, running + length
-        found.append(part_of(whole, Fraction(start, all_time), Fraction(running, all_time), places=PLACES))
+        part = part_of(size, Fraction(start, all_time), Fraction(running, all_time), places=PLACES)
+        found.append(part if whole >= 0 else EXACT.minus(part))
     return found
 
 
 def fresh(state: State, distinct_values: int) -> State:
     """The state with another number of distinct values."""
     return replace(state, distinct_values=distinct_values)
-
-
-def _mean(total: Decimal, number: int) -> Decimal:
-    """Rounded half up, away from zero, to 12 places."""
-    mean = rounded(Fraction(total.copy_abs()) / number, PLACES)
-    return round_half_up(mean.copy_sign(total), PLACES)

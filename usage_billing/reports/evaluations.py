@@ -44,6 +44,7 @@ class EvaluationRequest:
     mode: str | None = None
     per: str | None = None
     carry: bool | None = None
+    window: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] | None = None
     subscription_id: str | None = None
     of: str | None = None
@@ -53,7 +54,7 @@ class EvaluationRequest:
     def attempt(self) -> Attempt:
         """What is tried; raises InvalidInput for a wrong definition."""
         if self.quantity_from is not None:
-            for name in ("value", "where", "dimensions", "mode", "per", "carry"):
+            for name in ("value", "where", "dimensions", "mode", "per", "carry", "window"):
                 if getattr(self, name):
                     message = "is a meter's, and quantityFrom of a usage type that is none"
                     raise InvalidInput.field(f"/{name}", message, code="contradiction")
@@ -71,6 +72,7 @@ class EvaluationRequest:
             mode=self.mode,
             per=self.per,
             carry=self.carry,
+            window=self.window,
         )
         return partial(try_out, definition)
 

@@ -1,14 +1,16 @@
 """What one series, or several together, come to in windows and in all of them, by the meter's function. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from usage_billing.core.periods import Period
+from usage_billing.meters.across import value_across
 from usage_billing.meters.definition import Function, Per
 from usage_billing.meters.levels import Change, Stretch, stretch_of, value_of_level
 from usage_billing.meters.values import State, together, value_of
+from usage_billing.reports.series_pieces import Pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,14 @@ class LevelWindows:
 
 @dataclass(slots=True)
 class Pile:
-    """Piles up what is kept of recordings, window by window; or, where values are told apart, their digests."""
+    """Piles up what is kept of recordings, window by window; or, where values are told apart, their digests.
+
+    Of a meter with windows of its own it is ``pieces`` by which they are piled up.
+    """
 
     function: Function
     level: LevelWindows | None = None
+    pieces: Pieces | None = None
     states: dict[int, State] = field(default_factory=dict)
     digests: dict[int, set[bytes]] = field(default_factory=dict)
 
@@ -49,6 +55,8 @@ class Pile:
         """The value of each window; None where the function has none without recordings."""
         if self.level is not None:
             return [value_of_level(self.level.per, [one]) for one in self._stretches(self.level)]
+        if self.pieces is not None:
+            return self._across_each(self.pieces)
         return [self._value([place]) for place in range(1, windows + 1)]
 
     @property
@@ -56,7 +64,38 @@ class Pile:
         """The function over all windows together, which is not the sum of their values."""
         if self.level is not None:
             return value_of_level(self.level.per, self._stretches(self.level))
+        if self.pieces is not None:
+            return self._across(self.pieces, {place: found[2] for place, found in self._found(self.pieces)})
         return self._value(self.states.keys() | self.digests.keys())
+
+    def _found(self, pieces: Pieces) -> Iterator[tuple[int, tuple[int, int, int]]]:
+        """The pieces, from 1, in which there is something, and where they are."""
+        for place in self.states.keys() | self.digests.keys():
+            found = pieces.places[place - 1]
+            if found is not None:
+                yield place, found
+
+    def _across_each(self, pieces: Pieces) -> list[Decimal | None]:
+        inside: list[dict[int, int]] = [{} for _ in pieces.asked]
+        for place, (number, window, _) in self._found(pieces):
+            inside[number - 1][place] = window
+        return [self._across(pieces, found, windows) for found, windows in zip(inside, pieces.asked, strict=True)]
+
+    def _across(
+        self, pieces: Pieces, places: Mapping[int, int], windows: Sequence[Period] | None = None
+    ) -> Decimal | None:
+        """What windows come to; ``places`` has by piece the window that it is in."""
+        together_in: dict[int, list[int]] = {}
+        for place, window in places.items():
+            together_in.setdefault(window, []).append(place)
+        states = {window: self._state(found) for window, found in together_in.items()}
+        return value_across(self.function, pieces.windowing, states, pieces.windows if windows is None else windows)
+
+    def _state(self, places: Sequence[int]) -> State:
+        if self.function != Function.UNIQUE_COUNT:
+            return together(self.states.get(place, State()) for place in places)
+        number = len(set[bytes]().union(*(self.digests.get(place, ()) for place in places)))
+        return State(events=number, distinct_values=number)
 
     def _stretches(self, level: LevelWindows) -> list[Stretch]:
         found, stands = list[Stretch](), Decimal(0)

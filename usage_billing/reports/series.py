@@ -19,6 +19,7 @@ from usage_billing.meters.definition import Definition, Function
 from usage_billing.meters.queries import ActiveMeter, counts_itself, folded_types
 from usage_billing.reports.level_states import levels_in
 from usage_billing.reports.piles import LevelWindows, Pile
+from usage_billing.reports.series_pieces import pieces_of
 from usage_billing.reports.series_states import definition_at, states_in, values_in
 from usage_billing.reports.series_windows import CHOICES, MAX_NUMBERS, PERIOD, too_much, windows_over
 from usage_billing.subscriptions.queries import Contract
@@ -119,7 +120,9 @@ def usage_series(
     lines = [contract.timeline for contract in contracts]
     windows = windows_over(lines, start=asked.start, end=asked.end, by=asked.by, zone=zone, now=now)
     course = None if meter.level is None else LevelWindows(meter.level.per, windows, now)
-    new_pile = partial(Pile, meter.function, course)
+    pieces = None if meter.windowing is None else pieces_of(meter.windowing, lines, windows)
+    cut = windows if pieces is None else pieces.pieces
+    new_pile = partial(Pile, meter.function, course, pieces)
     piles: dict[tuple[str, ...], Pile] = defaultdict(new_pile)
     shown: dict[tuple[str, ...], dict[str, Any]] = {}
     behind = 0
@@ -134,14 +137,14 @@ def usage_series(
 
     for contract in contracts:
         if meter.function == Function.UNIQUE_COUNT:
-            for definition, told in values_in(session, contract, meter, windows):
+            for definition, told in values_in(session, contract, meter, cut):
                 if (pile := pile_of(_named(definition, told.dimensions))) is not None:
                     pile.tell(told.place, told.digest)
             continue
         if meter.level is not None:
             found, left = levels_in(session, contract, meter, windows, by=asked.by, now=now)
         else:
-            found, left = states_in(session, contract, meter, windows, by=asked.by)
+            found, left = states_in(session, contract, meter, cut, by=asked.by)
         behind += left
         for one in found:
             if (pile := pile_of(_named(definition_at(meter, contract, one.period_start), one.dimensions))) is not None:

@@ -19,8 +19,9 @@ from usage_billing.meters.series import (
     tail_states,
     whole_states,
 )
-from usage_billing.meters.stretches import minutes_within
+from usage_billing.meters.stretches import minutes_for
 from usage_billing.meters.told import WindowValue, values_told
+from usage_billing.meters.windowing import Every
 from usage_billing.meters.windows import FIVE_MINUTES
 from usage_billing.reports.series_windows import ANEW, PERIOD, too_much
 from usage_billing.subscriptions.queries import Contract
@@ -35,7 +36,8 @@ def states_in(
     """What is stored of a subscription, and what no fold has counted; or how many recordings are missing."""
     if by == PERIOD and meter.of is None:
         return whole_states(session, contract.id, meter.usage_type_id, windows), 0
-    anew = by == ANEW
+    is_kept = meter.windowing is not None and meter.windowing.every == Every.FIVE_MINUTES
+    anew = by == ANEW and not is_kept
     found = [] if anew else stored_states(session, contract.id, meter.usage_type_id, windows)
     left = left_to_count(session, contract.id, meter, windows, anew=anew)
     missing = sum(one.recordings for one in left)
@@ -62,11 +64,12 @@ def _tail(
 ) -> list[WindowState]:
     segment = contract.timeline.segment_at(left.period_start)
     ends = left.period_start if segment is None else segment.end
-    minutes = minutes_within(contract.timeline.zone, left.period_start, ends)
+    definition = definition_at(meter, contract, left.period_start)
+    minutes = minutes_for(definition, contract.timeline.zone, left.period_start, ends)
     return tail_states(
         session,
         contract.id,
-        definition_at(meter, contract, left.period_start),
+        definition,
         left,
         windows,
         meter=meter,

@@ -10,10 +10,12 @@ from usage_billing.catalog.models import QuantityDefinition, UsageType
 from usage_billing.catalog.quantity_versions import quantity_definitions_where
 from usage_billing.catalog.queries import get_named
 from usage_billing.core.errors import Conflict
-from usage_billing.meters.definition import Dimension, Level, stored_dimensions
+from usage_billing.meters.definition import Level
+from usage_billing.meters.dimensions import Dimension, stored_dimensions
 from usage_billing.meters.models import Meter, MeterDefinition
 from usage_billing.meters.progress import FoldState, fold_states
 from usage_billing.meters.queries import definition_of, definitions_where, meters_by_id
+from usage_billing.meters.windowing import Windowing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,7 @@ class DefinitionView:
     dimensions: tuple[Dimension, ...] | None = None
     series_limit: int | None = None
     level: Level | None = None
+    windowing: Windowing | None = None
     effective_from: datetime
     created_at: datetime
     quantity_from: str | None = None
@@ -78,6 +81,7 @@ def definition_view(row: MeterDefinition) -> DefinitionView:
         dimensions=stored_dimensions(row.dimensions),
         series_limit=None if definition.is_set else row.series_limit,
         level=definition.level,
+        windowing=definition.windowing,
         effective_from=row.effective_from,
         created_at=row.created_at,
     )

@@ -1,5 +1,7 @@
 """What usage comes to up to an instant, under any terms: whole periods, reckoned by the rules that bill. Pure."""
 
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -9,10 +11,12 @@ from typing import Any
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.core.instants import INSTANT
+from usage_billing.core.periods import Period
 from usage_billing.invoicing.by_cell import Measured
 from usage_billing.invoicing.reckoning import charge_period
 from usage_billing.metering.budget import divide
 from usage_billing.metering.split import beyond_of_next
+from usage_billing.meters.across import values_across_segments, windows_in
 from usage_billing.meters.definition import Definition
 from usage_billing.meters.values import State, values_of_segments
 from usage_billing.rating.engine import rate, stored_price
@@ -21,6 +25,8 @@ from usage_billing.reports.what_if_levels import level_in
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
 from usage_billing.subscriptions.lifecycle import Timeline
 
+Reported = tuple[datetime, Decimal]
+"""(when, quantity)"""
 Event = tuple[str, datetime, Decimal, Mapping[str, Any]]
 """(usage type, when it occurred, quantity, what it is by the dimensions of a meter)."""
 
@@ -151,27 +157,38 @@ def _values(period: _Period, history: History, until: datetime) -> list[Decimal]
     if meter.level is not None:
         events = [one[1:] for one in history.events if one[0] == period.usage_type and one[1] < until]
         return level_in(meter.level, events, period.agreed, until=until)
-    states: list[State] = []
-    seen = set[Decimal]()
-    for used, times in zip(period.used, period.times, strict=True):
-        new = set(used) - seen
-        seen |= new
-        latest = (
-            (Decimal((at - _EPOCH) // INSTANT), Decimal(place), value)
-            for place, (at, value) in enumerate(zip(times, used, strict=True))
-        )
-        states.append(
-            State(
-                events=len(used),
-                total=sum_of(used),
-                maximum=max(used, default=None),
-                minimum=min(used, default=None),
-                latest=max(latest, default=None),
-                distinct_values=len(new),
-            )
-        )
-    return values_of_segments(
-        meter.function, states, [(part.end - part.start) // INSTANT for part in period.agreed.parts]
+    parts = period.agreed.parts
+    counted = [list(zip(*one, strict=True)) for one in zip(period.times, period.used, strict=True)]
+    if meter.windowing is None:
+        seen = set[Decimal]()
+        states = [_state(used, seen) for used in counted]
+        return values_of_segments(meter.function, states, [(part.end - part.start) // INSTANT for part in parts])
+    spans = tuple(Period(part.start, part.end) for part in parts)
+    windows = windows_in(meter.windowing.every, spans, zone=period.agreed.zone)
+    starts = [window.start for window in windows]
+    told = defaultdict[int, set[Decimal]](set)
+    by_window: list[dict[int, State]] = []
+    for used in counted:
+        here = defaultdict[int, list[Reported]](list)
+        for at, value in used:
+            here[bisect_right(starts, at) - 1].append((at, value))
+        by_window.append({place: _state(found, told[place]) for place, found in here.items()})
+    return values_across_segments(meter.function, meter.windowing, by_window, windows, spans=spans)
+
+
+def _state(used: Sequence[Reported], seen: set[Decimal]) -> State:
+    """What is kept of events; ``seen`` are values that count elsewhere already, and gets theirs."""
+    values = [value for _, value in used]
+    new = set(values) - seen
+    seen |= new
+    latest = ((Decimal((at - _EPOCH) // INSTANT), Decimal(place), value) for place, (at, value) in enumerate(used))
+    return State(
+        events=len(used),
+        total=sum_of(values),
+        maximum=max(values, default=None),
+        minimum=min(values, default=None),
+        latest=max(latest, default=None),
+        distinct_values=len(new),
     )
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from usage_billing.core.limits import MAX_BIGINT
-from usage_billing.wire.kinds import PLAIN, Choice, Flag, Identifier, Instant, Json, Text, Whole
-from usage_billing.wire.noun import Field, Many, Noun, attribute_of
+from usage_billing.wire.kinds import PLAIN, Choice, Flag, Identifier, Instant, Json, Quantity, Text, Whole
+from usage_billing.wire.noun import Field, Many, Noun, One, attribute_of
 from usage_billing.wire.tax import TAX_CATEGORIES
 
 AGGREGATIONS = ("sum", "count", "max", "min", "latest", "unique_count", "average", "level")
@@ -16,6 +16,23 @@ DIMENSION = Noun(
     (
         Field("as", PLAIN, "Its name.", attribute="name"),
         Field("value", PLAIN, "The expression of its value."),
+    ),
+)
+
+WINDOW = Noun(
+    "MeterWindow",
+    "The windows in which a meter's function applies, and how they become one quantity.",
+    (
+        Field("every", Choice("5m", "hour", "day"), "How long one is, on the subscription's clock."),
+        Field("across", Choice("max", "sum", "average", "percentile"), "How they become the period's quantity."),
+        Field("percent", Quantity(), "Of a percentile, by nearest rank.", nullable=True),
+        Field("empty", Choice("zero", "skip"), "One without recordings is 0, or is left out."),
+        Field(
+            "rate",
+            Choice("second", "minute", "hour", "day"),
+            "What came together in one is divided by so much of its time; null: it is not divided.",
+            nullable=True,
+        ),
     ),
 )
 
@@ -49,6 +66,13 @@ _COUNTED = (
         "Of a level: whether a billing period begins at the level of the one before.",
         nullable=True,
         attribute="level.carry",
+    ),
+    Field(
+        "window",
+        One(WINDOW),
+        "The windows in which the function applies; null: to the billing period as a whole.",
+        nullable=True,
+        attribute="windowing",
     ),
     Field("version", Whole(), "Which definition this is: 1, 2 and so on.", nullable=True),
     Field(

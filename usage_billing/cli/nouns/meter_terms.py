@@ -33,6 +33,26 @@ def definition_options(function: Function) -> Function:
     return function
 
 
+def window_options(function: Function) -> Function:
+    """The options of windows, which no later definition changes; ``window_of`` takes them together."""
+    for option in (
+        click.option("--rate", help="What is in a window is divided: so much in a second, minute, hour or day of it."),
+        click.option("--empty", help="A window without recordings is zero, unless given, or skip."),
+        click.option("--percent", help="Of the percentile, such as 95."),
+        click.option("--across", help="The windows become one quantity: max, sum, average or percentile."),
+        click.option("--every", help="The function applies in windows of 5m, an hour or a day."),
+    ):
+        function = option(function)
+    return function
+
+
+def window_of(given: dict[str, Any]) -> dict[str, Any] | None:
+    """Take the options of windows out of ``given``: the window as a request has it; None if there is none."""
+    names = ("every", "across", "percent", "empty", "rate")
+    found = {name: value for name in names if (value := given.pop(name)) is not None}
+    return found or None
+
+
 def level_options(function: Function) -> Function:
     """The options of what no later definition changes."""
     for option in (

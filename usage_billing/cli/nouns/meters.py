@@ -9,7 +9,7 @@ from usage_billing.cli.frame.database import actor, connected, reading, writing
 from usage_billing.cli.frame.listing import example, limit_option
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, tell, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER, JSON_OBJECT
-from usage_billing.cli.nouns.meter_terms import definition_options, level_options
+from usage_billing.cli.nouns.meter_terms import definition_options, level_options, window_of, window_options
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
 from usage_billing.wire.usage_type import EVALUATION, FOLDING, METER_DEFINITION, USAGE_TYPE
@@ -49,6 +49,7 @@ def definitions(*, id: str, as_json: bool) -> None:
 @click.option("--aggregation", default="sum", show_default=True, help="How recordings become one quantity.")
 @definition_options
 @level_options
+@window_options
 @click.option("--quantity-from", help="Instead, what makes the quantity of a usage type that is no meter.")
 @click.option("--metadata", type=JSON_OBJECT, help="What to try it on, or:")
 @click.option("--subscription", type=IDENTIFIER, help="Its last recordings,")
@@ -62,6 +63,7 @@ def evaluate(*, subscription: str | None, series_limit: int | None, as_json: boo
 
     if series_limit is not None:
         raise click.UsageError("--series-limit changes nothing of what is tried.")
+    given["window"] = window_of(given)
     with reading() as session:
         trials = try_definition(session, EvaluationRequest(subscription_id=subscription, **given))
     _print_trials([wire.show(EVALUATION, trial) for trial in trials], as_json=as_json, empty="no recordings.")

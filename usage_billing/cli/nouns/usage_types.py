@@ -12,7 +12,7 @@ from usage_billing.cli.frame.output import json_option, pick, print_rows, print_
 from usage_billing.cli.frame.party_types import TAX_CATEGORY
 from usage_billing.cli.frame.times import TIME
 from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, UNIT
-from usage_billing.cli.nouns.meter_terms import definition_options, level_options
+from usage_billing.cli.nouns.meter_terms import definition_options, level_options, window_of, window_options
 from usage_billing.cli.nouns.meters import METER_COMMANDS
 from usage_billing.core.clock import utc_now
 from usage_billing.core.spans import Span
@@ -37,6 +37,7 @@ def command() -> None:
         "usage-types create assessment --unit-name assessment",
         "usage-types create llm-call --quantity-from 'input + output'",
         "usage-types create tokens --of llm-call --value 'input + output' --dimension model",
+        "usage-types create seat-days --of seats --aggregation max --value seats --every day --across sum",
     )
 )
 @click.argument("id", type=NEW_IDENTIFIER)
@@ -46,6 +47,7 @@ def command() -> None:
 @click.option("--quantity-from", help="The expression that makes the quantity of a recording from its metadata.")
 @definition_options
 @level_options
+@window_options
 @click.option("--since", type=TIME, help="A meter counts what occurred from then on; else from now on.")
 @click.option("--tax-category", type=TAX_CATEGORY, default="S", show_default=True, help="How charges for it are taxed.")
 @json_option
@@ -65,9 +67,10 @@ def create(
     from usage_billing.flows.administration.manage_meters import create as create_usage_type
     from usage_billing.reports.usage_types import usage_type_view
 
+    window = window_of(terms)
     given = {name: value for name, value in terms.items() if value not in (None, ())}
-    if of is None and given:
-        option = next(iter(given)).removesuffix("s").replace("_", "-")
+    if of is None and (given or window):
+        option = next(iter([*given, *(window or ())])).removesuffix("s").replace("_", "-")
         raise click.UsageError(f"--{option} is a meter's: give --of too.")
     if of is not None and quantity_from is not None:
         raise click.UsageError("--quantity-from is of a usage type that is recorded; a meter has --value.")
@@ -77,7 +80,7 @@ def create(
     if of is not None:
         from usage_billing.meters.asked import NewMeter
 
-        new = NewMeter(**shared, of=of, **given)
+        new = NewMeter(**shared, of=of, window=window, **given)
     with writing() as session:
         made = create_usage_type(session, new, actor=actor(), now=utc_now())
         shape = wire.show(USAGE_TYPE, usage_type_view(session, made))

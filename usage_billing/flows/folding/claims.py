@@ -91,9 +91,7 @@ def placed(
 
     What came to a segment that is gone by now, and is taken back, leaves it first; what is new waits for that.
     """
-    wanted = {
-        claim.key: terms.segments(claim.fold, beside=not meters[claim.fold.meter].function.adds_up) for claim in claims
-    }
+    wanted = {claim.key: terms.segments(claim.fold, beside=not meters[claim.fold.meter].adds_up) for claim in claims}
     known = ids_of(session, list({new.key for found in wanted.values() for new in found}))
     if missing := _missing(session, claims, terms, known):
         create_summaries(session, [missing[key] for key in sorted(missing)])

@@ -12,7 +12,8 @@ from usage_billing.flows.folding.claims import Claim, Terms, affordable, placed
 from usage_billing.flows.folding.value_levels import Key, ids_to_lock, value_levels
 from usage_billing.flows.folding.value_meters import MeteredPeriod, changed, tell_of_beyond, value_again, values_in
 from usage_billing.metering.counted import lock_counted, move_counted, to_rate_of_types
-from usage_billing.meters.definition import Definition, Function
+from usage_billing.meters.across import windows_in
+from usage_billing.meters.definition import Definition
 from usage_billing.meters.progress import Behind, far_behind
 from usage_billing.meters.queries import (
     ActiveMeter,
@@ -25,7 +26,7 @@ from usage_billing.meters.queries import (
 from usage_billing.meters.running import links_of
 from usage_billing.meters.service import claim_folds
 from usage_billing.meters.storing import SourceFold, count_into
-from usage_billing.meters.stretches import minutes_within
+from usage_billing.meters.stretches import minutes_for
 from usage_billing.subscriptions.openings import lock_to_bill
 
 AT_ONCE = 200_000
@@ -127,12 +128,12 @@ def _periods_of(
     """The billing periods that these claims are in, of meters whose values do not add up."""
     found: dict[tuple[str, str, Period], MeteredPeriod] = {}
     for claim in claims:
-        fold, function = claim.fold, meters[claim.fold.meter].function
-        agreed = None if function.adds_up or function == Function.LEVEL else terms.agreed(fold)
+        fold, meter = claim.fold, meters[claim.fold.meter]
+        agreed = None if meter.adds_up or meter.level is not None else terms.agreed(fold)
         if agreed is not None:
             ids = dict(places[claim.key])
             key = (fold.subscription_id, fold.meter, agreed.period)
-            found[key] = MeteredPeriod(function, agreed, [ids.get(part.start) for part in agreed.parts])
+            found[key] = MeteredPeriod(meter, agreed, [ids.get(part.start) for part in agreed.parts])
     return found.values()
 
 
@@ -166,6 +167,7 @@ def _by_definition(
     for claim in claims:
         fold, meter = claim.fold, meters[claim.fold.meter]
         definition = meter.definition_of(terms.period_start(fold))
+        span, zone = Period(fold.period_start, fold.period_end), terms.timelines[fold.subscription_id].zone
         work = SourceFold(
             source=fold.source,
             subscription_id=fold.subscription_id,
@@ -173,8 +175,16 @@ def _by_definition(
             upto=claim.upto,
             folded_voids=fold.folded_voids,
             voids=fold.voids,
-            minutes=minutes_within(terms.timelines[fold.subscription_id].zone, fold.period_start, fold.period_end),
+            minutes=minutes_for(definition, zone, span.start, span.end),
             places=places[claim.key],
+            windows=_windows(definition, span, zone),
         )
         found.setdefault((fold.meter, id(definition)), (meter, definition, []))[2].append(work)
     return found.values()
+
+
+def _windows(definition: Definition, span: Period, zone: str) -> list[datetime]:
+    """Where the windows begin in which values are told apart."""
+    if definition.windowing is None or not definition.tells_by_window:
+        return []
+    return [window.start for window in windows_in(definition.windowing.every, (span,), zone=zone)]

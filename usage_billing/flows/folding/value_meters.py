@@ -15,10 +15,12 @@ from usage_billing.flows.recording.context import new_summary
 from usage_billing.flows.recording.exceeded import exceeded
 from usage_billing.metering.counted import Counted, ids_of, lock_counted, move_counted, to_rate_of_types
 from usage_billing.metering.summaries import SummaryKey, create_summaries
+from usage_billing.meters.across import values_across_segments, windows_in
 from usage_billing.meters.definition import Function
-from usage_billing.meters.kept import first_seen, states_of
+from usage_billing.meters.kept import first_seen, states_by_window, states_of
 from usage_billing.meters.queries import ActiveMeter
 from usage_billing.meters.values import State, fresh, value_of, values_of_segments
+from usage_billing.meters.windowing import Windowing
 from usage_billing.outbox.service import tell
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
 from usage_billing.subscriptions.lifecycle import Timeline
@@ -31,7 +33,7 @@ _NOTHING = Decimal(0)
 class MeteredPeriod:
     """A billing period of a meter, with the summaries of all its segments, in order; None of one that has none."""
 
-    function: Function
+    meter: ActiveMeter
     agreed: AgreedPeriod
     summaries: Sequence[int | None]
 
@@ -48,14 +50,27 @@ def values_in(session: Session, alone: Collection[int], periods: Sequence[Metere
 
 
 def _divided(session: Session, period: MeteredPeriod, states: Mapping[int, State]) -> list[Decimal]:
+    function, windowing = period.meter.function, period.meter.windowing
+    if windowing is not None:
+        return _by_window(session, period, windowing)
     here = [State() if id is None else states.get(id, State()) for id in period.summaries]
     if len(here) == 1:
-        return [value_of(period.function, here[0]) or _NOTHING]
-    if period.function == Function.UNIQUE_COUNT:
+        return [value_of(function, here[0]) or _NOTHING]
+    if function == Function.UNIQUE_COUNT:
         new = first_seen(session, [id for id in period.summaries if id is not None])
         here = [State() if id is None else fresh(states.get(id, State()), new[id]) for id in period.summaries]
     lengths = [(part.end - part.start) // INSTANT for part in period.agreed.parts]
-    return values_of_segments(period.function, here, lengths)
+    return values_of_segments(function, here, lengths)
+
+
+def _by_window(session: Session, period: MeteredPeriod, windowing: Windowing) -> list[Decimal]:
+    spans = tuple(Period(part.start, part.end) for part in period.agreed.parts)
+    windows = windows_in(windowing.every, spans, zone=period.agreed.zone)
+    ids = [id for id in period.summaries if id is not None]
+    function = period.meter.function
+    known = states_by_window(session, ids, windows, tells=function == Function.UNIQUE_COUNT)
+    states = [{} if id is None else known[id] for id in period.summaries]
+    return values_across_segments(function, windowing, states, windows, spans=spans)
 
 
 def value_again(
@@ -67,7 +82,7 @@ def value_again(
     are divided by time, a segment that has begun by ``as_of`` gets its summary. Levels are reckoned as of then. The
     caller has locked the subscriptions.
     """
-    names = [name for name, meter in meters.items() if not meter.function.adds_up]
+    names = [name for name, meter in meters.items() if not meter.adds_up]
     if not names or not (found := to_rate_of_types(session, subscription_ids, names)):
         return
     terms = Terms.of_subscriptions(session, {key.subscription_id for key in found})
@@ -92,14 +107,14 @@ def value_again(
     missing = sorted(
         key
         for key in wanted.keys() - known.keys()
-        if key.period_start <= as_of and meters[key.usage_type_id].function.is_divided
+        if key.period_start <= as_of and meters[key.usage_type_id].is_divided
     )
     if missing:
         create_summaries(session, [wanted[key] for key in missing])
         known |= ids_of(session, missing)
     periods = [
         MeteredPeriod(
-            meters[meter].function,
+            meters[meter],
             period,
             [known.get(SummaryKey(subscription, meter, part.start)) for part in period.parts],
         )

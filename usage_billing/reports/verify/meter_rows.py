@@ -26,6 +26,7 @@ _DEFINITION = text("""
     LIMIT 1
 """)
 _METER = text("SELECT * FROM meters WHERE usage_type_id = :meter")
+_ZONE = text("SELECT timezone FROM subscriptions WHERE id = :subscription")
 _FOLDS = text("""
     SELECT f.*, o.period_start, o.period_end
     FROM meter_folds AS f
@@ -43,6 +44,11 @@ def definition_at(session: Session, asked: Mapping[str, Any], start: datetime) -
 def meter_of(session: Session, asked: Mapping[str, Any]) -> Any:
     """The meter's row."""
     return session.execute(_METER, asked).one()
+
+
+def zone_of(session: Session, asked: Mapping[str, Any]) -> str:
+    """The subscription's time zone."""
+    return str(session.execute(_ZONE, asked).scalar_one())
 
 
 def folds_of(session: Session, asked: Mapping[str, Any]) -> dict[int, Any]:

@@ -10,6 +10,7 @@ from usage_billing.core.decimals import EXACT
 from usage_billing.reports.verify.cells import cell_of
 from usage_billing.reports.verify.functions import Heap, Span, in_segment
 from usage_billing.reports.verify.tally import NOTHING, Tally
+from usage_billing.reports.verify.windows import Cut, in_windows
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Kept = tuple[int, Decimal, Any]
@@ -21,7 +22,8 @@ class MeterTally(Tally):
     """What the recordings come to as far as ``sources`` goes: {summary: (recordings, voids)}.
 
     ``heaps`` has those of each segment of the billing period; ``place`` is the segment that this is of. With a
-    ``price`` by dimension it is what those come to that meet one ``cell`` of it.
+    ``price`` by dimension it is what those come to that meet one ``cell`` of it. ``cut`` says of a meter with windows
+    how its period is cut into them; then ``windows`` has the recordings of each segment by window.
     """
 
     sources: Mapping[int, tuple[int, int]] = field(default_factory=dict)
@@ -29,6 +31,8 @@ class MeterTally(Tally):
     place: int = 0
     price: Mapping[str, Any] | None = None
     cell: str = ""
+    cut: Cut | None = None
+    windows: list[dict[Span, Heap]] = field(default_factory=lambda: [{}])
 
     def count(self, row: Any, value: Any, place: int, values: Mapping[str, Any]) -> bool:
         """Count a recording of segment ``place``, unless it came later or was taken back; returns whether it counts."""
@@ -38,11 +42,17 @@ class MeterTally(Tally):
         self.recorded += place == self.place
         if self.price is None or cell_of(self.price, values) == self.cell:
             self.heaps[place].add(row.occurred_at, row.ordinal, value)
+            if self.cut is not None:
+                here = self.windows[place].setdefault(self.cut.window_of(row.occurred_at), Heap())
+                here.add(row.occurred_at, row.ordinal, value)
         return True
 
     def close(self, function: str, spans: Sequence[Span]) -> None:
         """Add up, once everything is counted."""
-        self.total = in_segment(function, self.heaps, spans, self.place)
+        if self.cut is None:
+            self.total = in_segment(function, self.heaps, spans, self.place)
+        else:
+            self.total = in_windows(function, self.cut, self.windows, spans, self.place)
         self.beyond = NOTHING
         if self.allowance is not None:
             self.beyond = max(NOTHING, EXACT.subtract(self.total, self.allowance))

@@ -14,11 +14,12 @@ from usage_billing.reports.verify.cells import DEFAULT, cell_of, has_cells
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.functions import Heap, Span, exactly, joined
 from usage_billing.reports.verify.measure import Measure, series_text
-from usage_billing.reports.verify.meter_rows import FETCH, USAGE, definition_at, folds_of, meter_of, place_of
+from usage_billing.reports.verify.meter_rows import FETCH, USAGE, definition_at, folds_of, meter_of, place_of, zone_of
 from usage_billing.reports.verify.meter_tally import Kept, MeterTally, kept_in
 from usage_billing.reports.verify.periods import Follows
 from usage_billing.reports.verify.proof import Proof, Sums, shown
 from usage_billing.reports.verify.tally import NOTHING, Tally
+from usage_billing.reports.verify.windows import Cut
 
 _PRICES = text("SELECT price FROM usage_quotas WHERE usage_type_id = :meter AND price ->> 'model' = 'by_dimension'")
 _TOTALS = text("""
@@ -37,6 +38,7 @@ _BUCKETS = text("""
 _VALUES = text("""
     SELECT count(DISTINCT digest) FROM meter_values WHERE summary_id = :summary AND n > 0
 """)
+_WINDOW_VALUES = text("SELECT count(*) FROM meter_window_values WHERE summary_id = :summary AND n > 0")
 _any = msgspec.json.Decoder(float_hook=Decimal)
 _ADDS_UP = ("sum", "count")
 _WHOLE = "ffffffff-ffff-ffff-ffff-ffffffffffff"  # the series that stands for all together
@@ -49,12 +51,14 @@ class MeterProof(Proof):
     def __init__(self, summary: Any) -> None:
         super().__init__(summary)
         self._tally = MeterTally(summary.allowance)
-        self._function = ""
+        self._function, self._adds_up = "", False
+        self._cut: Cut | None = None
         self._spans: tuple[Span, ...] = ((summary.period_start, summary.period_end),)
         self._series: dict[str, Heap] = {}
         self._stored: dict[str, Kept] = {}
         self._in_buckets: Kept = (0, NOTHING, None)
         self._in_values: int | None = None
+        self._in_windows: int | None = None
         self._limit = 0
         self._kept: set[str] | None = None
         self._unnamed: set[str] = set()
@@ -74,6 +78,9 @@ class MeterProof(Proof):
         asked = {"meter": summary.usage_type_id, "of": summary.of, "subscription": summary.subscription_id}
         definition, meter = definition_at(session, asked, start), meter_of(session, asked)
         self._function, self._limit = definition.function, definition.series_limit
+        if definition.windowing is not None:
+            self._cut = Cut(definition.windowing, zone_of(session, asked))
+        self._adds_up = definition.windowing is None and self._function in _ADDS_UP
         folds = {id: row for id, row in folds_of(session, asked).items() if self._is_of(row, follows)}
         self._tally.sources = {id: (row.folded, row.folded_voids) for id, row in folds.items()}
         self._divide(follows)
@@ -94,18 +101,21 @@ class MeterProof(Proof):
 
     def _is_of(self, fold: Any, follows: Follows | None) -> bool:
         """Whether the recordings of a fold concern this summary: where values do not add up, all of the period do."""
-        if follows is None or self._function in _ADDS_UP:
+        if follows is None or self._adds_up:
             return self.summary.id in fold.summaries
         start, end = follows.segment.period
         return bool(fold.period_start < end and fold.period_end > start)
 
     def _divide(self, follows: Follows | None) -> None:
-        if follows is None or self._function in _ADDS_UP:
+        if self._adds_up:
             return
-        self._spans = follows.spans
-        place = [start for start, _ in self._spans].index(self.summary.period_start)
+        place = 0
+        if follows is not None:
+            self._spans = follows.spans
+            place = [start for start, _ in self._spans].index(self.summary.period_start)
         for tally in (self._tally, *(tally for _, tally in self.items)):
             tally.place, tally.heaps = place, [Heap() for _ in self._spans]  # type: ignore[attr-defined]
+            tally.cut, tally.windows = self._cut, [{} for _ in self._spans]  # type: ignore[attr-defined]
 
     def _place_of(self, at: datetime) -> int | None:
         return next((place for place, (start, end) in enumerate(self._spans) if start <= at < end), None)
@@ -139,13 +149,15 @@ class MeterProof(Proof):
         self._in_buckets = kept_in(self._function, buckets)
         if self._function == "unique_count":
             self._in_values = session.scalar(_VALUES, asked)
+            if self._cut is not None:
+                self._in_windows = session.scalar(_WINDOW_VALUES, asked)
 
     def totals(self) -> Iterator[Difference]:
         """What is wrong with what is stored of the meter in this summary."""
         summary, now = self.summary, self._tally
         own = now.heaps[now.place]
         # Where the period is cut, billing brings a summary that is to be rated up to date.
-        waits = summary.to_rate and (len(self._spans) > 1 or not self._is_current) and self._function not in _ADDS_UP
+        waits = summary.to_rate and (len(self._spans) > 1 or not self._is_current) and not self._adds_up
         for kind, name, stands, should in (
             ("summary_total", "total", summary.total, summary.total if waits else now.total),
             ("summary_beyond", "quantity beyond the limit", summary.beyond_limit, self._beyond(waits=waits)),
@@ -159,6 +171,10 @@ class MeterProof(Proof):
             yield self.differs("meter_buckets", "its buckets do not have what its usage gives")
         if self._in_values not in {None, own.kept(self._function)}:
             yield self.differs("meter_values", f"it has {self._in_values} values, its usage gives {len(own.values)}")
+        by_window = sum(len(heap.values) for heap in now.windows[now.place].values())
+        if self._in_windows not in {None, by_window}:
+            message = f"it has {self._in_windows} values in its windows, its usage gives {by_window}"
+            yield self.differs("meter_values", message)
         yield from self._series_differ()
 
     @property
