@@ -22,7 +22,7 @@ _MISSING, _TOO_MANY, _BAD = 404, 429, 400
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _ABOUT = "this call is not served here; docs/integrations.md lists those that are"
 _STRIPE_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-_LAGO_CODES = {404: "not_found", 422: "validation_errors"}
+_LAGO_CODES = {422: "validation_errors"}
 
 
 def speak(blueprint: Blueprint, form: Form, *, below: Sequence[str]) -> None:

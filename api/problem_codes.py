@@ -16,6 +16,8 @@ CODES: dict[str, str] = {
     "number_too_long": "A number in the body has more than 128 characters or an exponent of five digits.",
     "repeated_name": "One object of the body has the same name twice.",
     "too_deep": "The body is nested too deep to be read.",
+    "resource_missing": "There is no meter event with this identifier.",
+    "resource_ambiguous": "Several customers have a meter event with this identifier.",
     # 401: who are you?
     "not_authenticated": "No credential, or none in a form that is understood.",
     "contradicting_credentials": "x-api-key and Authorization name different callers.",
@@ -35,6 +37,7 @@ CODES: dict[str, str] = {
     "missing_scope": "The credential lacks the scope that this needs, or is a customer's where only services may ask.",
     # 404, 405
     "not_found": "No such thing, or not one of yours.",
+    "event_not_found": "No recorded event of this transaction; one that was just accepted may wait to be counted.",
     "not_served": "A call of another program that is not served here; docs/integrations.md lists those that are.",
     "nothing_upcoming": "There is nothing to invoice next; of an ended subscription the last invoice is final.",
     "method_not_allowed": "This address does not take this method; Allow says which.",
@@ -47,6 +50,7 @@ CODES: dict[str, str] = {
     "already_paused": "No longer sent: a pause of what is paused changes nothing (200, changed false).",
     "already_resolved": "The quarantined recording was replayed or discarded already.",
     "broken_payload": "The quarantined entry is no readable recording and cannot be replayed.",
+    "still_waiting": "Recordings wait to be counted, and the one that is named may be among them; ask again.",
     "key_ended": "The key was rotated or ended already.",
     "already_voided": "The recording was taken back already.",
     "change_happened": "The change is no longer planned: it has happened, and is not taken back.",

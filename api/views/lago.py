@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response
 
-from api.auth import requires
+from api.auth import caller, requires
 from api.foreign_errors import lago_form, speak
 from api.foreign_events import accept_events
 from api.honoured import reads
@@ -13,11 +13,14 @@ from api.ingest.body import json_body_of
 from api.ingest.foreign import elements_of, is_given, members_of
 from api.ingest.lago import AMOUNT, LAGO
 from api.json_provider import json_response
-from api.state import this_request
-from usage_billing.access.principal import USAGE_WRITE
+from api.state import state, this_request
+from usage_billing.access.principal import USAGE_READ, USAGE_WRITE
 from usage_billing.core.clock import instant_text
-from usage_billing.core.errors import InvalidInput
+from usage_billing.core.errors import InvalidInput, NotFound
+from usage_billing.core.identifiers import kept_key
+from usage_billing.db.session import read_only
 from usage_billing.metering.recording import Recording
+from usage_billing.reports.by_key import Keyed, recordings_with_key
 
 blp = Blueprint("lago", __name__, url_prefix="/lago")
 
@@ -43,6 +46,20 @@ def create_events() -> Response:
     return json_response({"events": [_shown(one) for one in kept if not one.beside.unread]})
 
 
+@blp.get("/api/v1/events/<path:transaction_id>")
+@requires(USAGE_WRITE, USAGE_READ)
+def find_event(transaction_id: str) -> Response:
+    """The recorded event of a transaction; raises NotFound while it waits, or for another caller's."""
+    bounds, key = caller().bounds, kept_key(transaction_id)
+    with read_only(state().engine) as session:
+        source = "" if bounds is None else bounds.source or ""
+        found = recordings_with_key(session, key, source=source) if key else []
+    mine = [one for one in found if bounds is None or bounds.user_ids is None or one.customer_id in bounds.user_ids]
+    if len(mine) != 1:
+        raise NotFound("there is no recorded event of this transaction, or several", code="event_not_found")
+    return json_response({"event": _recorded(mine[0], transaction_id)})
+
+
 def _member(name: str, *, batch: bool = False) -> bytes:
     """The one member of the body, as its JSON text; raises InvalidInput for a body with others, or without it."""
     found = members_of(json_body_of(this_request(), batch=batch))
@@ -54,18 +71,26 @@ def _member(name: str, *, batch: bool = False) -> bytes:
     return bytes(found[name])
 
 
-def _shown(recording: Recording) -> dict[str, Any]:
+def _shown(accepted: Recording) -> dict[str, Any]:
+    properties, subscription = msgspec.Raw(accepted.metadata.encode()), accepted.beside.whose
+    return _event(accepted, accepted.key) | {"external_subscription_id": subscription, "properties": properties}
+
+
+def _recorded(found: Keyed, transaction_id: str) -> dict[str, Any]:
+    subscription = found.subscription_id
+    return _event(found, transaction_id) | {"external_subscription_id": subscription, "properties": found.metadata}
+
+
+def _event(of: Recording | Keyed, transaction_id: str) -> dict[str, Any]:
     return {
-        "lago_id": recording.id,
-        "transaction_id": recording.key,
+        "lago_id": of.id,
+        "transaction_id": transaction_id,
         "lago_customer_id": None,
         "lago_subscription_id": None,
-        "external_subscription_id": recording.beside.whose,
-        "code": recording.usage_type,
-        "timestamp": instant_text(recording.occurred_at),
+        "code": of.usage_type,
+        "timestamp": instant_text(of.occurred_at),
         "precise_total_amount_cents": None,
-        "properties": msgspec.Raw(recording.metadata.encode()),
-        "created_at": instant_text(recording.received_at),
+        "created_at": instant_text(of.received_at),
     }
 
 

@@ -15,6 +15,7 @@ from api.ingest.native import IN_ENVIRON
 from api.ingest.stripe import STRIPE, event_from_form
 from api.json_provider import json_response
 from api.state import this_request
+from api.views.stripe_adjustments import cancel_meter_event, cancel_meter_event_v2
 from usage_billing.access.principal import USAGE_WRITE
 from usage_billing.core.clock import instant_text
 from usage_billing.core.identifiers import kept_key
@@ -67,6 +68,8 @@ def _made(name: str, prefix: str) -> Blueprint:
     made = Blueprint(name, __name__, url_prefix=prefix)
     made.add_url_rule("/v1/billing/meter_events", view_func=create_meter_event, methods=["POST"])
     made.add_url_rule("/v2/billing/meter_events", view_func=create_meter_event_v2, methods=["POST"])
+    for version, view in (("v1", cancel_meter_event), ("v2", cancel_meter_event_v2)):
+        made.add_url_rule(f"/{version}/billing/meter_event_adjustments", view_func=view, methods=["POST"])
     speak(made, stripe_form, below=("/v1/billing", "/v2/billing"))
     return made
 

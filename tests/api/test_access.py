@@ -34,7 +34,12 @@ RULES = {
     "POST /openmeter/api/v1/events": "usage:write",
     "POST /lago/api/v1/events": "usage:write",
     "POST /lago/api/v1/events/batch": "usage:write",
+    "GET /lago/api/v1/events/<transaction_id>": "usage:write usage:read",
     "POST /v1/billing/meter_events": "usage:write",
+    "POST /v1/billing/meter_event_adjustments": "usage:write",
+    "POST /v2/billing/meter_event_adjustments": "usage:write",
+    "POST /stripe/v1/billing/meter_event_adjustments": "usage:write",
+    "POST /stripe/v2/billing/meter_event_adjustments": "usage:write",
     "POST /v2/billing/meter_events": "usage:write",
     "POST /stripe/v1/billing/meter_events": "usage:write",
     "POST /stripe/v2/billing/meter_events": "usage:write",
@@ -194,6 +199,7 @@ def probes(app: Flask, billed: Billed, engine: Engine, monkeypatch: pytest.Monke
         "key_id": "00000000-0000-7000-8000-000000000000",
         "session_id": "00000000-0000-7000-8000-000000000000",
         "name": "docs.js",
+        "transaction_id": "nothing",
         "event_id": relayed_event(engine),
     }
     found = []

@@ -158,3 +158,37 @@ def test_a_wrong_key_is_told_in_their_form(app: Any, path: str) -> None:
     assert answer.status_code == 401
     told = {"openmeter": "code", "lago": "error", "stripe": "error"}[path.split("/")[1]]
     assert told in answer.json
+
+
+def test_a_cancelled_meter_event_is_taken_back_once(
+    writer: FlaskClient, drain: Callable[[], Any], engine: Engine
+) -> None:
+    event = {"event_name": "assessment", "payload": {"value": "5", "stripe_customer_id": "user123"}}
+    writer.post("/v2/billing/meter_events", json=event | {"identifier": "id-1"})
+    form = {"event_name": "assessment", "type": "cancel", "cancel[identifier]": "id-1"}
+    waiting = writer.post("/v1/billing/meter_event_adjustments", data=form)
+    assert (waiting.status_code, waiting.json["error"]["code"]) == (409, "still_waiting")  # type: ignore[index]
+    drain()
+    for _ in range(2):
+        answer = writer.post("/stripe/v1/billing/meter_event_adjustments", data=form)
+        assert answer.status_code == 200, answer.text
+        assert answer.json is not None
+        assert (answer.json["status"], answer.json["cancel"]) == ("complete", {"identifier": "id-1"})
+    with read_only(engine) as session:
+        assert session.scalars(text("SELECT total FROM usage_summaries")).all() == [0]
+        assert session.scalars(text("SELECT count(*) FROM usage_voids")).one() == 1
+    missing = writer.post("/v1/billing/meter_event_adjustments", data=form | {"cancel[identifier]": "id-2"})
+    assert (missing.status_code, missing.json["error"]["code"]) == (400, "resource_missing")  # type: ignore[index]
+    other = writer.post("/v1/billing/meter_event_adjustments", data=form | {"event_name": "report"})
+    assert other.status_code == 400
+
+
+def test_lagos_client_finds_its_event(writer: FlaskClient, drain: Callable[[], Any]) -> None:
+    event = {"transaction_id": "t1", "external_subscription_id": "user123", "code": "assessment"}
+    writer.post("/lago/api/v1/events", json={"event": event | {"properties": {"gb": 1.5}}})
+    before = writer.get("/lago/api/v1/events/t1")
+    assert (before.status_code, before.json["code"]) == (404, "event_not_found")  # type: ignore[index]
+    drain()
+    found = writer.get("/lago/api/v1/events/t1").json
+    assert found is not None
+    assert (found["event"]["external_subscription_id"], found["event"]["properties"]) == ("sub456", {"gb": 1.5})
