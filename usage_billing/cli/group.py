@@ -24,6 +24,7 @@ COMMANDS = {
     "bill": ("bill:command", "Run billing now."),
     "import": ("importing.importing:command", "Record usage from a CSV or JSON Lines file."),
     "portal-link": ("nouns.portal_link:command", "A link to a customer's pages."),
+    "connect": ("nouns.connect:command", "What a program of others is given."),
     "keys": ("nouns.keys:command", "API keys and development tokens."),
     "customers": ("nouns.customers:command", "Who is billed."),
     "credits": ("nouns.credits:command", "What customers have in hand."),
