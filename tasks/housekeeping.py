@@ -5,6 +5,7 @@ from tasks.celery import app
 from usage_billing.access.admin_requests import prune_requests
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
+from usage_billing.sessions.operators import prune_operator_sessions
 from usage_billing.sessions.service import prune_sessions
 
 
@@ -14,3 +15,4 @@ def prune() -> None:
     with transaction(base.engine()) as session:
         prune_requests(session, now=utc_now())
         prune_sessions(session, now=utc_now())
+        prune_operator_sessions(session, now=utc_now())

@@ -18,7 +18,7 @@ from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicat
 from usage_billing.meters.models import Meter, MeterBucket, MeterDefinition, MeterFold, MeterSeries, MeterTotal
 from usage_billing.outbox.models import EventBody, OutboxMessage
 from usage_billing.processes.models import Heartbeat, WorkCounter
-from usage_billing.sessions.models import PortalSession
+from usage_billing.sessions.models import OperatorSession, PortalSession
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
 from usage_billing.taxes.models import TaxRate
 from usage_billing.wallets.models import CoveredSummary, Grant, Transfer, Wallet, WalletDraw, WalletScope
@@ -50,6 +50,7 @@ __all__ = [
     "MeterFold",
     "MeterSeries",
     "MeterTotal",
+    "OperatorSession",
     "OutboxMessage",
     "Plan",
     "PortalSession",

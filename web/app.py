@@ -9,10 +9,12 @@ from api.auth import check_every_view_has_a_rule
 from api.state import state_of
 from usage_billing.settings import Settings
 from web import assets, front
+from web.admin import views as _desk  # noqa: F401  it adds its views to the blueprint
+from web.admin.blueprint import blp as desk
 from web.brand import brand_files
+from web.gates import check_every_page_has_a_gate
 from web.portal import entrance, views  # noqa: F401  they add their views to the blueprint
 from web.portal.blueprint import blp as portal
-from web.portal.gate import check_every_page_has_a_gate
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         _log.warning("%s", note)
     front.init_app(app)
     app.register_blueprint(portal)
-    check_every_page_has_a_gate(app, portal.name)
+    app.register_blueprint(desk)
+    for pages in (portal, desk):
+        check_every_page_has_a_gate(app, pages.name)
     check_every_view_has_a_rule(app)
     return app

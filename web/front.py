@@ -15,9 +15,11 @@ from usage_billing.core.errors import NotFound, Unavailable
 from usage_billing.customers.models import Customer
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.administration.first_start import EXAMPLE_CUSTOMER, EXAMPLE_NAME
+from usage_billing.flows.administration.manage_operators import follow_link, make_link
 from usage_billing.flows.administration.manage_portal import create_portal_session
 from usage_billing.sessions.pages import OPENS
 from usage_billing.sessions.service import NewPortalSession
+from web.admin.entrance import enter
 from web.cross_site import check_change, token_of
 from web.numbers import Writer
 from web.pages import page, see_other
@@ -47,6 +49,21 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(blp)
 
 
+@blp.post("/example-admin")
+@public
+def open_admin() -> Response:
+    """Open the admin pages, on a developer's own machine alone."""
+    check_change(_HELD)
+    if not _is_at_home():
+        raise NotFound("there is nothing at this address")
+    here = state()
+    secret, now = here.settings.require_secret(), here.clock()
+    with transaction(here.engine) as session:
+        link = make_link(session, secret=secret, actor=_ACTOR, now=now)
+        opened = follow_link(session, link.code, secret=secret, now=now)
+    return enter(opened)
+
+
 @blp.post("/example-portal")
 @public
 def open_example() -> Response:
@@ -70,6 +87,7 @@ def _show() -> Response:
         "version": __version__,
         "address": address,
         "body": json.dumps(RECORDING),
+        "at_home": _is_at_home(),
         "example": _has_example(),
         "token": token_of(_HELD),
     }
@@ -78,15 +96,20 @@ def _show() -> Response:
     return response
 
 
-def _has_example() -> bool:
-    """Whether the pages of the example may be opened from here: `up` made the secrets, and the browser is at home."""
+def _is_at_home() -> bool:
+    """Whether `up` made the secrets, and the browser is on the machine that it runs on."""
     here, asked = state(), this_request()
     at_home = client_address(asked, here.settings.trusted_networks) in _LOOPBACK
     named = urlsplit(f"//{asked.host}").hostname in _NAMES
-    if not (here.settings.development and at_home and named):
+    return here.settings.development and at_home and named
+
+
+def _has_example() -> bool:
+    """Whether the pages of the example may be opened from here."""
+    if not _is_at_home():
         return False
     try:
-        with read_only(here.engine) as session:
+        with read_only(state().engine) as session:
             customer = session.get(Customer, EXAMPLE_CUSTOMER)
             return customer is not None and customer.name == EXAMPLE_NAME
     except Unavailable:

@@ -80,6 +80,11 @@ class Writer:
         """``November 2026``."""
         return format_skeleton("yMMMM", self._local(instant), locale=_tag(self.locale))
 
+    def month_of(self, instant: str | datetime) -> str:
+        """``Nov``, for the axis of a picture; of the first month of a year ``Jan 2027``."""
+        local = self._local(instant)
+        return format_skeleton("yMMM" if local.month == 1 else "MMM", local, locale=_tag(self.locale))
+
     def time(self, instant: str | datetime) -> str:
         """``14:32``."""
         return format_time(self._local(instant), "HH:mm", locale=_tag(self.locale))
@@ -153,7 +158,7 @@ class Writer:
             "exact_time",
             "span",
         )
-        return {name: getattr(self, name) for name in (*names, "window", "left")}
+        return {name: getattr(self, name) for name in (*names, "window", "left", "month_of")}
 
 
 # English of the pages puts the day first, as invoices do.

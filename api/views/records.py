@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from api import enqueue
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.finding import find_record
 from api.fitted import fitted
 from api.pagination import BY_PLACE, read_cursor
 from api.schemas.recordings import VoidSchema
@@ -16,7 +16,7 @@ from usage_billing.access.principal import ADMIN, USAGE_READ
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
 from usage_billing.flows.recording.void_usage import void_usage
-from usage_billing.reports.record_status import RecordStatus, recorded_status, waiting_status
+from usage_billing.reports.record_status import RecordStatus, recorded_status
 from usage_billing.reports.records import records_of
 from usage_billing.subscriptions.queries import owner_of
 from usage_billing.wire.noun import page_of
@@ -24,16 +24,13 @@ from usage_billing.wire.recording import RECORD, RECORD_STATUS
 
 blp = Blueprint("records", __name__, url_prefix="/api/usage", description="What became of recordings.")
 
-# The version of our ids, and the times in them in milliseconds since 1970.
-_VERSION, _YEAR_2001, _YEAR_6429 = 7, 10**12, 2**47
-
 
 @blp.route("/records/<uuid:record_id>", methods=["GET"])
 @requires(USAGE_READ, users=True)
 @blp.response(200, RECORD_STATUS)
 def show_record(record_id: UUID) -> RecordStatus:
     """Show what became of a recording: accepted, recorded, duplicate, quarantined or voided."""
-    found = _find(record_id)
+    found = find_record(record_id)
     if found is None or (caller().customer_id is not None and caller().customer_id != found.customer_id):
         raise NotFound(f"there is no recording {record_id}")
     return found
@@ -66,29 +63,3 @@ def list_records(query: dict[str, Any], subscription_id: str) -> dict[str, Any]:
         page = records_of(session, subscription_id, after=after, **query)
     data, last = fitted(RECORD, page.rows, positions=page.keys, last=page.last)
     return {"data": data, "next_cursor": last}
-
-
-def _find(record_id: UUID) -> RecordStatus | None:
-    """Look in the books, then in the inbox, then in the books again: a drain may have moved the recording meanwhile."""
-    for look in (_in_the_books, _among_the_waiting, _in_the_books):
-        found = look(record_id)
-        if found is not None:
-            return found
-    return None
-
-
-def _in_the_books(record_id: UUID) -> RecordStatus | None:
-    with read_only(state().engine) as session:
-        return recorded_status(session, record_id)
-
-
-def _among_the_waiting(record_id: UUID) -> RecordStatus | None:
-    if not _is_one_of_ours(record_id):
-        return None
-    recording = enqueue.find_waiting(record_id)
-    return None if recording is None else waiting_status(recording)
-
-
-def _is_one_of_ours(record_id: UUID) -> bool:
-    """Whether the id has a time that the inbox can search by; a made-up id may have a time outside every calendar."""
-    return record_id.version == _VERSION and _YEAR_2001 < record_id.int >> 80 < _YEAR_6429

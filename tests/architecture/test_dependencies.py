@@ -30,6 +30,7 @@ COMES_WITH = {
     "jinja2": "flask",
     "jsonschema": "openapi-spec-validator",
     "kombu": "celery",
+    "markupsafe": "flask",
     "psycopg-binary": "psycopg",
     "psycopg-pool": "psycopg",
     "webargs": "flask-smorest",

@@ -415,3 +415,37 @@ def test_one_wallet_pays_for_a_type_and_nothing_is_posted_below_zero(granted: Se
     assert refused("UPDATE wallet_draws SET posted = 0") == "ck_wallet_draws_posted"
     cover = "INSERT INTO covered_summaries SELECT id, 'NaN' FROM usage_summaries"
     assert refused(cover) == "ck_covered_summaries_covered"
+
+
+_OPERATOR = (
+    "INSERT INTO operator_sessions (id, actor, code_hash, code_until, cookie_hash, opened_at, seen_at, expires_at)"
+    " VALUES (gen_random_uuid(), 'cli:ann', CAST(:code AS bytea), CAST(:until AS timestamptz),"
+    " CAST(:cookie AS bytea), CAST(:opened AS timestamptz), CAST(:seen AS timestamptz), now())"
+)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "constraint"),
+    [
+        ({"code": b"short"}, "code_hash"),
+        ({"cookie": b"short"}, "cookie_hash"),
+        ({"until": None}, "code"),
+        ({"opened": None}, "opened"),
+        ({"seen": None}, "opened"),
+        ({"code": None, "until": None, "cookie": None, "opened": None, "seen": None}, "way_in"),
+    ],
+)
+def test_an_operators_session_has_a_way_in_and_says_when_it_was_used(
+    refused: Refused, now: datetime, wrong: dict[str, object], constraint: str
+) -> None:
+    whole = {"code": b"x" * 32, "until": now, "cookie": b"y" * 32, "opened": now, "seen": now}
+    assert refused(_OPERATOR, **(whole | wrong)) == f"ck_operator_sessions_{constraint}"
+
+
+def test_a_code_and_a_cookie_of_operators_open_one_session_each(
+    session: Session, refused: Refused, now: datetime
+) -> None:
+    whole = {"code": b"x" * 32, "until": now, "cookie": b"y" * 32, "opened": now, "seen": now}
+    session.execute(text(_OPERATOR), whole)
+    assert refused(_OPERATOR, **(whole | {"cookie": b"z" * 32})) == "uq_operator_sessions_code_hash"
+    assert refused(_OPERATOR, **(whole | {"code": b"z" * 32})) == "uq_operator_sessions_cookie_hash"

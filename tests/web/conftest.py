@@ -1,5 +1,6 @@
 """The application with its pages, and browsers of customers that are let in."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
+from werkzeug.test import TestResponse
 
 from tasks.inbox.protocol import Inbox
 from tests.conftest import As, Clock
@@ -20,6 +22,7 @@ from usage_billing.flows.billing.drive_run import run_to_end
 from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.settings import Settings
 from web import freshness
+from web.admin import today
 
 OpenPortal = Callable[..., FlaskClient]
 
@@ -41,6 +44,7 @@ def app(_pages: Flask, engine: Engine, inbox: Inbox, clock: Clock) -> Flask:
 
     state_of(_pages).start_over(clock=clock)
     freshness.forget()
+    today.forget()
     return _pages
 
 
@@ -79,6 +83,49 @@ def portal(app: Flask, link_for: Callable[..., str]) -> OpenPortal:
         return browser
 
     return make
+
+
+ORIGIN = {"Origin": "http://localhost"}
+"""What a browser says with a form of a page of the application."""
+
+
+def token_in(page: str) -> str:
+    """The token of the forms of a page."""
+    return re.findall(r'name="token" value="([0-9a-f]{64})"', page)[0]
+
+
+class DeskBrowser:
+    """A browser of an operator: it looks at pages, and sends their forms."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def see(self, address: str) -> str:
+        """The text of a page that is there."""
+        answer = self.client.get(address)
+        assert answer.status_code == 200, (address, answer.status_code, answer.text)
+        return answer.text
+
+    def send(self, address: str, **fields: object) -> TestResponse:
+        """The answer to a form with these fields."""
+        token = token_in(self.see("/admin"))
+        return self.client.post(address, data={"token": token, **fields}, headers=ORIGIN)
+
+    def change(self, address: str, **fields: object) -> str:
+        """Send a form that does what it says; returns the page that is shown then."""
+        answer = self.send(address, **fields)
+        assert answer.status_code == 303, (answer.status_code, answer.text)
+        return self.see(answer.headers["Location"])
+
+
+@pytest.fixture
+def desk(app: Flask, keys: Keys) -> DeskBrowser:
+    """A browser of an operator that signed in with an admin key."""
+    browser = app.test_client()
+    token = token_in(browser.get("/admin/login").text)
+    answer = browser.post("/admin/login", data={"token": token, "credential": keys.admin}, headers=ORIGIN)
+    assert answer.status_code == 303, answer.text
+    return DeskBrowser(browser)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,11 @@ def get_key(session: Session, key_id: UUID, *, lock: bool = False) -> ApiKey:
     return found
 
 
+def key_id_of_number(session: Session, number: int) -> UUID | None:
+    """The id of the key that has this number in the books; None when there is none."""
+    return session.scalar(select(ApiKey.id).where(ApiKey.number == number))
+
+
 def bound_sources(session: Session) -> set[str]:
     """The sources that keys are bound to, of those that were not revoked; a rotated key's is its successor's."""
     statement = select(ApiKey.source).where(ApiKey.source.is_not(None), ApiKey.revoked_at.is_(None))

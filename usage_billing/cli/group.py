@@ -25,6 +25,7 @@ COMMANDS = {
     "import": ("importing.importing:command", "Record usage from a CSV or JSON Lines file."),
     "portal-link": ("nouns.portal_link:command", "A link to a customer's pages."),
     "connect": ("nouns.connect:command", "What a program of others is given."),
+    "admin-link": ("nouns.admin_link:command", "A link to the admin pages."),
     "keys": ("nouns.keys:command", "API keys and development tokens."),
     "customers": ("nouns.customers:command", "Who is billed."),
     "credits": ("nouns.credits:command", "What customers have in hand."),

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from usage_billing.core.errors import NotFound
 from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.customers.models import Customer, SellerVersion
-from usage_billing.db.filters import within
+from usage_billing.db.filters import begins_with, within
 
 
 def get_customer(session: Session, customer_id: str, *, lock: bool = False) -> Customer:
@@ -18,9 +18,9 @@ def get_customer(session: Session, customer_id: str, *, lock: bool = False) -> C
     return found
 
 
-def customers_where(*, span: Span = ALWAYS) -> Select[Customer]:
-    """The statement for a list of customers that were made in ``span``."""
-    return within(select(Customer), Customer.created_at, span)
+def customers_where(*, span: Span = ALWAYS, prefix: str = "") -> Select[Customer]:
+    """The statement for a list of customers that were made in ``span``, and whose ids begin with ``prefix``."""
+    return within(begins_with(select(Customer), Customer.id, prefix), Customer.created_at, span)
 
 
 def find_seller(session: Session) -> SellerVersion | None:

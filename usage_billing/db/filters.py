@@ -25,3 +25,11 @@ def equal(statement: Select[Row], asked: dict[InstrumentedAttribute[Any], Any]) 
         if value is not None:
             statement = statement.where(column == value)
     return statement
+
+
+def begins_with(statement: Select[Row], column: InstrumentedAttribute[Any], prefix: str) -> Select[Row]:
+    """Only rows whose ``column``, an identifier, begins with ``prefix``: a range of its index. All rows for none."""
+    if not prefix:
+        return statement
+    # Identifiers are compared as bytes, and none has a character after the tilde.
+    return statement.where(column >= prefix, column < f"{prefix}\x7f")

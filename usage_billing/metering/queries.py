@@ -7,13 +7,14 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.db.filters import equal, within
 from usage_billing.db.rows import read_rows
 from usage_billing.metering.models import QuarantinedUsage, UsageSummary
+from usage_billing.metering.states import QuarantineStatus
 
 RecordingKey = tuple[str, str, str]
 """(subscription id, source, idempotency key)."""
@@ -152,6 +153,23 @@ def quarantined_where(
         QuarantinedUsage.customer_id: customer_id,
     }
     return within(equal(select(QuarantinedUsage), asked), QuarantinedUsage.received_at, span)
+
+
+def open_by_reason(session: Session) -> dict[str, int]:
+    """How many recordings are open in quarantine, by reason, the most first."""
+    number = func.count()
+    still = QuarantinedUsage.status == QuarantineStatus.OPEN
+    statement = select(QuarantinedUsage.reason, number.label("recordings")).where(still)
+    grouped = statement.group_by(QuarantinedUsage.reason).order_by(number.desc(), QuarantinedUsage.reason)
+    return {row.reason: row.recordings for row in session.execute(grouped)}
+
+
+def open_ids(session: Session, *, reason: str | None, after: UUID | None, at_most: int) -> list[UUID]:
+    """The ids of recordings that are open in quarantine, the oldest first; those that come after one, of a reason."""
+    statement = quarantined_where(status=QuarantineStatus.OPEN, reason=reason).with_only_columns(QuarantinedUsage.id)
+    if after is not None:
+        statement = statement.where(QuarantinedUsage.id > after)
+    return list(session.scalars(statement.order_by(QuarantinedUsage.id).limit(at_most)))
 
 
 def quarantined_within(

@@ -4,4 +4,6 @@ PAGES = ("overview", "usage", "records", "invoices", "upcoming", "wallets", "pri
 LOCALES = ("en", "de", "fr")
 """The languages that the pages speak."""
 OPENS = "/portal/open?code="
-"""The path that a code is appended to."""
+"""The path that the code of a customer is appended to."""
+OPENS_ADMIN = "/admin/open?code="
+"""The path that the code of an operator is appended to."""

@@ -14,7 +14,7 @@ from usage_billing.core.choices import OnDowngrade
 from usage_billing.core.errors import NotFound
 from usage_billing.core.periods import Cadence
 from usage_billing.core.spans import ALWAYS, Span
-from usage_billing.db.filters import equal, within
+from usage_billing.db.filters import begins_with, equal, within
 from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.changes import Span as TermSpan
 from usage_billing.subscriptions.lifecycle import Term, Terms, Timeline
@@ -62,8 +62,9 @@ def subscriptions_where(
     plan_id: str | None = None,
     status: str | None = None,
     span: Span = ALWAYS,
+    prefix: str = "",
 ) -> Select[Subscription]:
-    """The statement for a list of subscriptions that start in ``span``.
+    """The statement for a list of subscriptions that start in ``span``, and whose ids begin with ``prefix``.
 
     ``plan_id`` is the plan at ``now``: before the start the first one, after the end the last. ``status``, one of
     STATUSES, is that of ``now``; a subscription that is yet to start has none of them.
@@ -71,6 +72,7 @@ def subscriptions_where(
     statement = within(
         equal(select(Subscription), {Subscription.customer_id: customer_id}), Subscription.started_at, span
     )
+    statement = begins_with(statement, Subscription.id, prefix)
     over = and_(Subscription.ended_at.is_not(None), Subscription.ended_at <= now)
     if plan_id is not None:
         statement = statement.where(or_(_is_on(plan_id, now), and_(over, Subscription.plan_id == plan_id)))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import Flask, Response
+from flask import Response
 from sqlalchemy.orm import Session
 
 from api.addresses import client_address
@@ -20,6 +20,7 @@ from usage_billing.sessions.pages import PAGES
 from usage_billing.sessions.queries import session_of_cookie
 from usage_billing.subscriptions.queries import Contract, contracts_of
 from web.cross_site import token_of
+from web.gates import gated
 from web.numbers import Writer
 from web.portal.door import cookie_of
 from web.portal.visit import Visit
@@ -29,8 +30,6 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 REQUESTS_A_MINUTE = 600
 """Of one session. A page that is open asks twenty times a minute."""
-
-_GATE = "gate_of_the_portal"
 
 
 class SessionOver(NotAuthenticated):
@@ -72,15 +71,7 @@ def visiting(name: str) -> Callable[[Callable[..., Response]], Callable[..., Res
 
 def ungated(view: View) -> View:
     """Mark a view of the portal that is no page of a customer, or that looks at the session itself."""
-    setattr(view, _GATE, True)
-    return public(view)
-
-
-def check_every_page_has_a_gate(app: Flask, blueprint: str) -> None:
-    """Raises LookupError, which stops the start, for a view of the blueprint without one."""
-    for endpoint, view in app.view_functions.items():
-        if endpoint.startswith(f"{blueprint}.") and not getattr(view, _GATE, False):
-            raise LookupError(f"the page {endpoint} says neither @visiting nor @ungated")
+    return public(gated(view))
 
 
 def row_of_browser(session: Session) -> PortalSession:

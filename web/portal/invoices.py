@@ -20,8 +20,8 @@ from usage_billing.reports.explain import explain
 from usage_billing.reports.invoices import InvoiceView, invoice_view
 from usage_billing.wire.explanation import EXPLANATION
 from usage_billing.wire.noun import Shape, show
-from web.portal.overview import invoice_shape
 from web.portal.visit import Visit
+from web.shapes import invoice_shape
 from web.wording import item_text, steps, with_texts
 
 PAGE = 50

@@ -8,27 +8,26 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.state import state
-from usage_billing.catalog.models import Plan, UsageType
-from usage_billing.core.decimals import EXACT, plain, sum_of
+from usage_billing.catalog.models import Plan
+from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.db.keyset import page_of
 from usage_billing.flows.billing.upcoming_invoice import upcoming
-from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.queries import invoices_where
 from usage_billing.reports.invoices import InvoiceView, upcoming_page
 from usage_billing.reports.series_windows import billing_period
-from usage_billing.reports.usage import UsageLine, usage_under
+from usage_billing.reports.usage import usage_under
 from usage_billing.reports.usage_page import page_of_lines
 from usage_billing.subscriptions.queries import Contract
 from usage_billing.wire.invoice import INVOICE
 from usage_billing.wire.noun import Shape, show
-from usage_billing.wire.usage import USAGE_LINE
-from web.portal.ahead import at_this_rate, growth
+from web.allowances import with_bars
+from web.portal.ahead import growth
 from web.portal.prices import quotas_in_force
 from web.portal.visit import Visit
 from web.portal.wallets import available
+from web.shapes import invoice_shape
 
-_ADDS_UP = frozenset({"sum", "count"})
 _LAST_INVOICES = 3
 
 
@@ -41,7 +40,7 @@ def overview(visit: Visit) -> dict[str, Any]:
     lines = usage_under(visit.session, [contract], now=visit.now, span=None)
     term = contract.timeline.term_at(visit.now)
     plan = visit.session.get(Plan, contract.timeline.plan_at(visit.now))
-    shown = _with_bars(visit.session, lines, visit.now)
+    shown = with_bars(visit.session, lines, visit.now)
     totals = page_of_lines(lines, after=0).totals
     return {
         "contract": contract.id,
@@ -76,27 +75,6 @@ def last_invoices(visit: Visit) -> list[Shape]:
     return [invoice_shape(InvoiceView(invoice=invoice, items=()), visit.now) for invoice in page.rows]
 
 
-def invoice_shape(view: InvoiceView, now: datetime) -> Shape:
-    """An invoice as the API shows it, and whether it is ``overdue``."""
-    invoice = view.invoice
-    late = invoice.status == InvoiceStatus.FINALIZED and invoice.due_at is not None and invoice.due_at < now
-    return show(INVOICE, view) | {"overdue": late}
-
-
-def _with_bars(session: Session, lines: Sequence[UsageLine], now: datetime) -> list[dict[str, Any]]:
-    """Each line as the API shows it, with what it comes to at this rate; the largest charge first, then the fullest."""
-    kinds = {name: session.get(UsageType, name) for name in {line.usage_type for line in lines}}
-    shown = []
-    for line in lines:
-        kind = kinds[line.usage_type]
-        adds_up = kind is not None and kind.aggregation in _ADDS_UP
-        ahead = at_this_rate(line, now) if adds_up else None
-        shape = show(USAGE_LINE, line) | {"estimate": None if ahead is None else plain(ahead)}
-        bar_ends = line.used if ahead is None else ahead
-        shown.append({"line": shape, "of": line, "ahead": bar_ends, "estimated": ahead})
-    return sorted(shown, key=lambda one: (-one["of"].estimated_charge, -_fullness(one["of"]), one["of"].usage_type))
-
-
 def _estimate(
     visit: Visit, contract: Contract, shown: Sequence[dict[str, Any]], totals: Mapping[str, str]
 ) -> Decimal | None:
@@ -111,7 +89,3 @@ def _charges_ahead(visit: Visit, contract: Contract, shown: Sequence[dict[str, A
     grown = [growth(one["of"], one["estimated"], agreed.get(one["of"].usage_type)) for one in shown]
     found = [one for one in grown if one is not None]
     return sum_of(found) if found and len(found) == len(grown) else None
-
-
-def _fullness(line: UsageLine) -> Decimal:
-    return line.used / line.limit if line.limit else line.used and Decimal(1)

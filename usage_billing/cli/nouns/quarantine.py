@@ -160,20 +160,13 @@ def _one(engine: Engine, decide: Callable[[Session, UUID], str], id: UUID, *, al
 
 def _open_ids(engine: Engine, reason: str | None) -> Iterator[UUID]:
     """The ids of all open recordings, read a page at a time; a recording that stays open is visited once."""
-    from sqlalchemy import select
-
     from usage_billing.db.session import read_only
-    from usage_billing.metering.models import QuarantinedUsage
+    from usage_billing.metering.queries import open_ids
 
     last: UUID | None = None
     while True:
-        statement = select(QuarantinedUsage.id).where(QuarantinedUsage.status == QuarantineStatus.OPEN)
-        if reason:
-            statement = statement.where(QuarantinedUsage.reason == reason)
-        if last:
-            statement = statement.where(QuarantinedUsage.id > last)
         with read_only(engine) as session:
-            page = session.scalars(statement.order_by(QuarantinedUsage.id).limit(_PAGE)).all()
+            page = open_ids(session, reason=reason or None, after=last, at_most=_PAGE)
         if not page:
             return
         yield from page

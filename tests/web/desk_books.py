@@ -1,0 +1,85 @@
+"""Books in which each admin page has something to show, and the addresses of those pages."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from tests.factories import make_plan, make_quota, make_recording, record
+from tests.web.conftest import Books
+from usage_billing.access.models import ApiKey
+from usage_billing.db.session import transaction
+from usage_billing.flows.administration.manage_meters import UsageTypeChanges, change, create
+from usage_billing.flows.billing.drive_run import run_to_end
+from usage_billing.flows.billing.open_run import RunRequest, open_run
+from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
+from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
+from usage_billing.meters.asked import MeterChanges, NewMeter
+
+
+@dataclass(frozen=True)
+class Desks:
+    """Addresses of pages of single things, all of which are there."""
+
+    addresses: tuple[str, ...]
+
+
+def desks(engine: Engine, used: Books, now: datetime) -> Desks:
+    """Add to the books of ``used`` what is odd, planned and prepaid."""
+    with transaction(engine) as session:
+        make_plan(session, id="gold", name="Gold")
+        make_quota(session, plan="gold", unit_price="1.00")
+        lost = [make_recording(now=now, subscription="none", key=f"lost-{number}") for number in range(3)]
+        record(session, *lost)
+        run_id = open_run(session, RunRequest(as_of=now), requested_by="test", now=now).id
+    run_to_end(engine, run_id, settings_grace=timedelta(hours=1), on_progress=lambda _: None)
+    with transaction(engine) as session:
+        grant_id, wallet = _prepaid(session, now)
+        key_id = session.scalars(select(ApiKey.id)).first()
+    more = [f"/admin/wallets/{wallet}", f"/admin/wallets/{wallet}/grant", f"/admin/keys/{key_id}"]
+    more += [f"/admin/grants/{grant_id}/{what}" for what in ("activate", "void", "refund")]
+    more += [f"/admin/keys/{key_id}/{what}" for what in ("change", "rotate", "revoke")]
+    return Desks(addresses=(*_addresses(used, lost[0].id, run_id), *more))
+
+
+def _addresses(used: Books, lost: UUID, run_id: UUID) -> Iterator[str]:
+    yield "/admin/customers/user123"
+    yield from (f"/admin/customers/user123/{what}" for what in ("change", "credit"))
+    yield "/admin/customers/new"
+    yield "/admin/subscriptions/sub456"
+    yield from (f"/admin/subscriptions/sub456/{what}" for what in ("change-plan", "pause", "resume", "cancel"))
+    yield "/admin/subscriptions/sub456/move-start"
+    yield "/admin/subscriptions/new"
+    yield f"/admin/records/{used.record_id}"
+    yield from ("/admin/records?subscription=sub456", "/admin/records?find=none", "/admin/records/new")
+    yield f"/admin/records/{used.record_id}/take-back"
+    yield f"/admin/invoices/{used.invoice_id}"
+    yield from (f"/admin/invoices/{used.invoice_id}/{what}" for what in ("pay", "void", "uncollectible", "finalize"))
+    yield f"/admin/invoices/{used.invoice_id}/items/{used.item_id}"
+    yield from ("/admin/runs/new", f"/admin/runs/{run_id}")
+    yield from (f"/admin/plans/{what}" for what in ("new", "business", "what-if", "try-a-price"))
+    yield from (f"/admin/plans/business/{what}" for what in ("change", "base-fee", "quota"))
+    yield "/admin/subscriptions/sub456/quota"
+    yield from (f"/admin/usage-types/{what}" for what in ("new", "new-meter", "try", "tokens", "assessment"))
+    yield from (f"/admin/usage-types/tokens/{what}" for what in ("change", "retire"))
+    yield from ("/admin/seller/change", "/admin/seller/rates")
+    yield from ("/admin/keys/new", "/admin/wallets/new", "/admin/audit?actor=test")
+    yield "/admin/quarantine?reason=unknown_subscription"
+    yield from (f"/admin/quarantine/{lost}{more}" for more in ("", "/replay", "/discard"))
+
+
+def _prepaid(session: Session, now: datetime) -> tuple[UUID, str]:
+    """A wallet with a grant, and a meter with two definitions; returns the grant's id and the wallet's."""
+    new = NewMeter(id="tokens", unit_name="tokens", of="assessment", value="tokens", dimensions=["model"])
+    create(session, new, actor="test", now=now)
+    changes = UsageTypeChanges(definition=MeterChanges(given={"value": "input"}, effective_from=None))
+    change(session, "tokens", changes, actor="test", now=now)
+    wanted = NewWallet(id="w-1", customer_id="user123", unit_name="assessment", usage_types=["assessment"])
+    wallet = create_wallet(session, wanted, actor="test", now=now)
+    asked = NewGrant(amount=Decimal(1000), idempotency_key="one", cost=Decimal("80.00"))
+    grant, _ = make_grant(session, wallet.id, asked, actor="test", now=now, grace=timedelta(hours=1))
+    return grant.id, wallet.id

@@ -1,0 +1,64 @@
+"""Kinds of text that forms read and commands do not: several things in one field, one a line."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from usage_billing.cli.frame.kind import Kind
+from usage_billing.cli.frame.types import IDENTIFIER, PRICE_OF
+from usage_billing.core.limits import MAX_COUNT, MAX_RATE
+from usage_billing.wire.usage_type import MAX_SERIES
+
+_DIGITS = 12
+
+
+class WholeKind(Kind):
+    """A whole number within bounds."""
+
+    def __init__(self, least: int, most: int) -> None:
+        self._least, self._most = least, most
+
+    def read(self, text: str) -> int:
+        """The number."""
+        plain = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+        if not plain or not self._least <= int(text) <= self._most:
+            raise ValueError(f"must be a whole number from {self._least} to {self._most}")
+        return int(text)
+
+
+class IdentifiersKind(Kind):
+    """Identifiers, one a line."""
+
+    def read(self, text: str) -> tuple[str, ...]:
+        """The identifiers, in order."""
+        return tuple(IDENTIFIER.read(line.strip()) for line in text.splitlines() if line.strip())
+
+
+class DimensionsKind(Kind):
+    """Dimensions of a meter, one a line: a field, or NAME=EXPRESSION."""
+
+    def read(self, text: str) -> tuple[str | Mapping[str, Any], ...]:
+        """The dimensions as a request has them."""
+        found: list[str | Mapping[str, Any]] = []
+        for line in filter(None, (line.strip() for line in text.splitlines())):
+            name, equals, expression = line.partition("=")
+            found.append({"as": name.strip(), "value": expression.strip()} if equals else line)
+        return tuple(found)
+
+
+class PricesKind(Kind):
+    """Usage types with their prices, TYPE=JSON, one a line."""
+
+    def read(self, text: str) -> list[tuple[str, dict[str, Any]]]:
+        """Each usage type and its price."""
+        return [PRICE_OF.read(line.strip()) for line in text.splitlines() if line.strip()]
+
+
+RATE = WholeKind(1, MAX_RATE)
+COUNT = WholeKind(1, MAX_COUNT)
+DAYS = WholeKind(0, MAX_COUNT)
+PRIORITY = WholeKind(0, 100)
+LAST = WholeKind(1, 100)
+SERIES = WholeKind(1, MAX_SERIES)
+IDENTIFIERS = IdentifiersKind()
+DIMENSIONS = DimensionsKind()
+PRICES = PricesKind()
