@@ -1,0 +1,103 @@
+"""One fact through every door is one recording: key, content and fingerprint are those of our own format."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from api.ingest.cloud_events import CLOUD_EVENTS
+from api.ingest.foreign import Format, recordings_of
+from api.ingest.lago import LAGO
+from api.ingest.stripe import STRIPE, event_from_form
+from tests.support.properties import any_quantities, examples
+from tests.unit.test_usual import metadata
+from usage_billing.core.identifiers import new_id
+from usage_billing.flows.recording.quantified import quantified
+from usage_billing.metering.recording import NOTHING_BESIDE, Recording, decode_recordings, encode_recordings
+from usage_billing.metering.spelling import parse_recording, read_object
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+names = st.from_regex(r"\A[A-Za-z0-9_.:-]{1,40}\Z")
+keys = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=40)
+times = st.none() | st.datetimes(datetime(2000, 1, 2), datetime(2026, 11, 21), timezones=st.just(UTC))
+facts = st.fixed_dictionaries(
+    {"subscription": names, "type": names, "key": keys, "metadata": metadata, "time": times, "quantity": any_quantities}
+)
+
+
+def _native(fact: dict[str, Any], *, quantity: Decimal, source: str = "") -> Recording:
+    body = {"userId": "customer", "subscriptionId": fact["subscription"], "usageType": fact["type"]}
+    body |= {"quantity": f"{quantity:f}", "metadata": fact["metadata"], "idempotencyKey": fact["key"]}
+    if source:
+        body["source"] = source
+    if fact["time"] is not None:
+        body["timestamp"] = fact["time"].isoformat()
+    return parse_recording(read_object(json.dumps(body).encode()), id=new_id(), received_at=NOW)
+
+
+def _through(event: bytes, form: Format) -> Recording:
+    """The recording of an event, as the drain counts it: with its customer, and with a quantity."""
+    [accepted] = recordings_of([event], form, now=NOW, beside=NOTHING_BESIDE)
+    assert not accepted.beside.unread
+    [travelled] = decode_recordings(encode_recordings([accepted]))
+    assert travelled == accepted
+    counted = quantified(replace(travelled, customer_id="customer"), {})
+    assert isinstance(counted, Recording)
+    return counted
+
+
+def _assert_equal(found: Recording, native: Recording) -> None:
+    assert found.fingerprint() == native.fingerprint()
+    alike = replace(found, id=native.id, beside=native.beside)
+    assert msgspec.structs.asdict(alike) == msgspec.structs.asdict(native)
+
+
+@given(facts, keys)
+@examples(200)
+def test_a_cloudevent(fact: dict[str, Any], source: str) -> None:
+    event = {"specversion": "1.0", "id": fact["key"], "source": source, "type": fact["type"]}
+    event |= {"subject": fact["subscription"], "data": fact["metadata"]}
+    if fact["time"] is not None:
+        event["time"] = fact["time"].isoformat()
+    native = _native(fact, quantity=Decimal(1), source=source)
+    _assert_equal(_through(json.dumps(event).encode(), CLOUD_EVENTS), native)
+
+
+@given(facts, st.booleans())
+@examples(200)
+def test_an_event_of_lagos(fact: dict[str, Any], as_text: bool) -> None:
+    seconds = None if fact["time"] is None else _seconds(fact["time"])
+    event = {"transaction_id": fact["key"], "external_subscription_id": fact["subscription"], "code": fact["type"]}
+    sent = json.dumps(event | {"properties": fact["metadata"]})[:-1]
+    timestamp = "null" if seconds is None else json.dumps(seconds) if as_text else seconds
+    native = _native(fact, quantity=Decimal(1))
+    _assert_equal(_through(f'{sent}, "timestamp": {timestamp}}}'.encode(), LAGO), native)
+
+
+@given(facts, st.dictionaries(st.from_regex(r"\A[a-z_]{1,8}\Z"), names, max_size=3))
+@examples(200)
+def test_a_meter_event_of_stripes(fact: dict[str, Any], rest: dict[str, str]) -> None:
+    rest = {name: value for name, value in rest.items() if name not in {"value", "stripe_customer_id"}}
+    fact |= {"metadata": rest}
+    native = _native(fact, quantity=fact["quantity"])
+    payload = rest | {"value": f"{fact['quantity']:f}", "stripe_customer_id": fact["subscription"]}
+    event: dict[str, Any] = {"event_name": fact["type"], "identifier": fact["key"]}
+    if fact["time"] is not None:
+        event["timestamp"] = _seconds(fact["time"])
+    form = event | {f"payload[{name}]": value for name, value in payload.items()}
+    received = dict(parse_qsl(urlencode(form), keep_blank_values=True, strict_parsing=True))
+    _assert_equal(_through(event_from_form(received), STRIPE), native)
+    _assert_equal(_through(json.dumps(event | {"payload": payload}).encode(), STRIPE), native)
+
+
+def _seconds(instant: datetime) -> str:
+    """Seconds since 1970 as a decimal, to the microsecond."""
+    gone = instant - datetime(1970, 1, 1, tzinfo=UTC)
+    return f"{gone.days * 86400 + gone.seconds}.{gone.microseconds:06d}"
