@@ -20,7 +20,7 @@ from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import Conflict
 from usage_billing.core.instants import read_instant
 from usage_billing.db.session import transaction
-from usage_billing.flows.administration import held_change, plan_quotas, plan_versions
+from usage_billing.flows.administration import plan_quotas, plan_versions
 from usage_billing.flows.administration.agree import Precaution
 from usage_billing.flows.billing import reckoned_ahead
 
@@ -226,20 +226,40 @@ def test_what_is_recorded_while_a_change_is_compared_is_compared_too(
     assert scalars(few.engine, "SELECT count(*) FROM usage_quotas") == [1 if refused else 2]
 
 
-def test_a_plan_that_moves_faster_than_it_is_compared_is_refused(few: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("refused", [False, True])
+def test_all_that_moved_before_the_locks_is_reckoned_until_something_differs(
+    few: House, monkeypatch: pytest.MonkeyPatch, *, refused: bool
+) -> None:
+    """On a plan on which very much is recorded a change that comes to the same is made all the same."""
+    for name in ("s0", "s4"):
+        few.subscribe(name)
+        few.use(400, at=day(3), name=name)
     new = quota("100", DOLLAR, "period")
-    run = rehearse(few, new)
-    monkeypatch.setattr(held_change, "AT_A_TIME", 0)
-    lock = plan_quotas.lock_shards
+    run, looked = rehearse(few, new), list[str]()
+    reckon, lock, moving = reckoned_ahead.foresee_plan, plan_quotas.lock_shards, ["s0", "s1", "s4"]
+    monkeypatch.setattr(reckoned_ahead, "AT_A_TIME", 1)
+    monkeypatch.setattr(reckoned_ahead, "_FEW", 0)
+
+    def reckon_beside(session: Any, change: Any, ids: Any, **more: Any) -> Any:
+        found = reckon(session, change, ids, **more)
+        looked.extend(ids)
+        if "locked" not in looked and ids[0] in moving:
+            few.use(1, at=day(10), name=ids[0])
+        return found
 
     def lock_beside(*shards: Any) -> Any:
-        few.use(1, at=day(10), name="s1")
+        if refused:
+            few.use(1, at=day(10), name="s2")
+        looked.append("locked")
         return lock(*shards)
 
+    monkeypatch.setattr(reckoned_ahead, "foresee_plan", reckon_beside)
     monkeypatch.setattr(plan_quotas, "lock_shards", lock_beside)
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(Conflict) if refused else nullcontext():
         make(few, new, digest=run.digest)
-    assert refused.value.code == "digest_changed"
+    rounds = ["s0", "s1", "s2", "s3", "s4", *moving, "locked"]
+    assert looked == [*rounds, *(["s0", "s1", "s2"] if refused else moving)]
+    assert scalars(few.engine, "SELECT count(*) FROM usage_quotas") == [1 if refused else 2]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import Conflict
 from usage_billing.flows.administration.agree import Precaution
-from usage_billing.flows.billing.plan_change import AT_A_TIME, PlanChange
+from usage_billing.flows.billing.plan_change import PlanChange
 from usage_billing.flows.billing.reckoned_ahead import ReckonedAhead, reckon_ahead
 
 
@@ -24,13 +24,12 @@ def reckon_expected(session: Session, change: PlanChange, precaution: Precaution
 def check_digest(session: Session, change: PlanChange, ahead: ReckonedAhead, precaution: Precaution) -> None:
     """Raises Conflict (``digest_changed``) where ``change`` would not do what was expected of it.
 
-    All that it is reckoned from is locked. What has changed since ``ahead`` was reckoned is reckoned anew, and refused
-    where that would keep recordings waiting for long.
+    All that it is reckoned from is locked. What has changed since ``ahead`` was reckoned is reckoned anew, however
+    much that is: no more than changed while the last round before the locks was reckoned, so it takes about as long as
+    that. It ends at the first slice that differs.
     """
-    moved = ahead.moved(session)
-    if change != ahead.change or len(moved) > AT_A_TIME:
+    if change != ahead.change or not ahead.comes_to_the_same(session, ahead.moved(session)):
         raise _differs()
-    ahead.reckon(session, moved)
     _compare(ahead, precaution)
 
 

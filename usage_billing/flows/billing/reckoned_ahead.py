@@ -16,7 +16,7 @@ from usage_billing.flows.billing.foresee_plan import foresee_plan, ids_on_plan
 from usage_billing.flows.billing.plan_change import AT_A_TIME, PlanChange
 from usage_billing.flows.billing.run_outcome import DIGESTS
 
-_ROUNDS = 4
+# After a round that found no more, what comes next is done under the locks: another round would bring little.
 _FEW = 10
 # A row that is written has another xmin. A recording writes its summary, a fold that of its meter, and a run its items.
 _MARKS = text("""
@@ -89,10 +89,22 @@ class ReckonedAhead:
     def reckon(self, session: Session, ids: Sequence[str]) -> None:
         """Reckon these, a slice at a time."""
         for start in range(0, len(ids), AT_A_TIME):
+            self._reckon_slice(session, ids[start : start + AT_A_TIME])
+
+    def comes_to_the_same(self, session: Session, ids: Sequence[str]) -> bool:
+        """Reckon these, up to the first slice of which anything has come to something else; whether none has."""
+        for start in range(0, len(ids), AT_A_TIME):
             part = ids[start : start + AT_A_TIME]
-            self.marks |= _marks(session, part)
-            found = foresee_plan(session, self.change, part, now=self.now, adjust_within=self.adjust_within)
-            self.digests |= dict.fromkeys(part, 0) | found.digests
+            before = [self.digests.get(id, 0) for id in part]
+            self._reckon_slice(session, part)
+            if before != [self.digests[id] for id in part]:
+                return False
+        return True
+
+    def _reckon_slice(self, session: Session, ids: Sequence[str]) -> None:
+        self.marks |= _marks(session, ids)
+        found = foresee_plan(session, self.change, ids, now=self.now, adjust_within=self.adjust_within)
+        self.digests |= dict.fromkeys(ids, 0) | found.digests
 
     def digest_text(self) -> str:
         """The digest of a rehearsal that finds the same."""
@@ -100,14 +112,19 @@ class ReckonedAhead:
 
 
 def reckon_ahead(session: Session, change: PlanChange, *, now: datetime, adjust_within: timedelta) -> ReckonedAhead:
-    """Reckon every subscription of the plan, and some rounds of what moves meanwhile; nothing is locked or written."""
+    """Reckon every subscription of the plan, and rounds of what moves meanwhile; nothing is locked or written.
+
+    The rounds end when little moves, or when a round is not half of the one before: by then as much moves as is
+    reckoned.
+    """
     ahead = ReckonedAhead(change=change, now=now, adjust_within=adjust_within)
-    for _ in range(_ROUNDS):
+    at_most: int | None = None
+    while True:
         moved = ahead.moved(session)
         ahead.reckon(session, moved)
-        if len(moved) <= _FEW:
-            break
-    return ahead
+        if len(moved) <= _FEW or (at_most is not None and len(moved) > at_most):
+            return ahead
+        at_most = len(moved) // 2
 
 
 def _marks(session: Session, ids: Collection[str]) -> dict[str, str]:
