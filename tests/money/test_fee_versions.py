@@ -11,6 +11,7 @@ from tests.money.test_versions import LATER, TWO, UNIT
 from tests.support.books import scalars
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.db.session import transaction
+from usage_billing.flows.administration import plan_versions
 from usage_billing.flows.administration.change_subscription import take_back
 from usage_billing.flows.administration.own_quotas import end_own_quota
 
@@ -80,6 +81,28 @@ def test_a_fee_that_is_dearer_for_the_past_is_to_be_meant(house: House) -> None:
     house.version("a", "40", at=day(11), effective="period", reprice=True)
     house.bill(day(1, month=2) + LATER)
     assert sum(final(house)) == 40
+
+
+def test_what_fees_would_cost_is_looked_at_before_the_locks(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the locks it is looked at once more only where something changed meanwhile."""
+    house.plan("a", fee="31")
+    for name in ("s", "t"):
+        house.subscribe(name)
+    looked, due, lock = list[str](), plan_versions._due, plan_versions.lock_to_open
+
+    def due_seen(line: Any, fees: Any, name: str, *more: Any) -> Decimal:
+        looked.append(name)
+        return due(line, fees, name, *more)
+
+    def lock_beside(session: Any, **more: Any) -> None:
+        house.change("pause", at=day(10), name="t")
+        looked.append("locks")
+        lock(session, **more)
+
+    monkeypatch.setattr(plan_versions, "_due", due_seen)
+    monkeypatch.setattr(plan_versions, "lock_to_open", lock_beside)
+    house.version("a", "30", at=day(11), effective="period")
+    assert looked == ["s", "s", "t", "t", "locks", "t", "t"]  # by what holds, and by what would
 
 
 def test_without_division_a_fee_at_once_waits_for_the_next_period(house: House) -> None:

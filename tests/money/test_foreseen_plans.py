@@ -23,6 +23,7 @@ from usage_billing.db.session import transaction
 from usage_billing.flows.administration import plan_quotas, plan_versions
 from usage_billing.flows.administration.agree import Precaution
 from usage_billing.flows.billing import reckoned_ahead
+from usage_billing.flows.billing.marks import Marks
 
 NOW = day(11)
 SOON = NOW + timedelta(minutes=1)
@@ -279,7 +280,7 @@ def test_whatever_is_written_that_is_reckoned_with_has_it_reckoned_anew(few: Hou
     few.version("a", "5", at=day(5), effective="now")
     few.bill(day(6))
     with transaction(few.engine) as session:
-        version, _ = plan_quotas._next_version(session, quota("9", DOLLAR, None), now=NOW, lock=False)
+        version, _ = plan_quotas._next_version(session, quota("9", DOLLAR, None), now=NOW, lock=False, known=Marks())
         change = plan_quotas._change(session, version, now=NOW)
         ahead = reckoned_ahead.reckon_ahead(session, change, now=NOW, adjust_within=timedelta(days=31))
         assert ahead.moved(session) == []

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from tests.money.house import House, day, make_house
 from usage_billing.core.errors import Conflict
 from usage_billing.db.session import transaction
+from usage_billing.flows.administration import dearer, plan_quotas
 from usage_billing.flows.administration.own_quotas import end_own_quota
 
 LATER = timedelta(hours=2)
@@ -69,6 +70,32 @@ def test_what_makes_recorded_usage_dearer_is_to_be_meant(house: House) -> None:
     house.quota("a", "0", TWO, at=day(17), effective=day(1), reprice=True)
     house.bill(day(1, month=2) + LATER)
     assert total(house) == 20
+
+
+def test_what_usage_would_cost_is_looked_at_before_the_locks(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the locks it is looked at once more only where something was recorded meanwhile."""
+    house.plan("a")
+    house.quota("a", "0", TWO)
+    for name in ("s", "t", "u"):
+        house.subscribe(name)
+        house.use(10, at=day(6), name=name)
+    looked, reckon, lock = list[list[str]](), dearer._dearer, plan_quotas.lock_shards
+
+    def reckon_seen(session: Any, scope: Any, ids: Any, *more: Any) -> Decimal:
+        looked.append(list(ids))
+        return reckon(session, scope, ids, *more)
+
+    def lock_beside(*shards: Any) -> Any:
+        house.use(1, at=day(7), name="t")
+        looked.append(["locks"])
+        return lock(*shards)
+
+    monkeypatch.setattr(dearer, "_dearer", reckon_seen)
+    monkeypatch.setattr(plan_quotas, "lock_shards", lock_beside)
+    refused(house, "would_reprice", "a", "0", THREE, at=day(15), effective=day(1))
+    assert looked == [["s", "t", "u"]]
+    house.quota("a", "0", UNIT, at=day(15), effective=day(1))
+    assert looked == [["s", "t", "u"], ["s", "t", "u"], ["locks"], ["t"]]
 
 
 @pytest.mark.parametrize("own", [{}, {"own": "s"}])

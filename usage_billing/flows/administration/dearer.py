@@ -14,6 +14,7 @@ from usage_billing.core.periods import period_at
 from usage_billing.core.spans import Span
 from usage_billing.flows.administration.cut_usage import cut_charges
 from usage_billing.flows.administration.effect import Scope
+from usage_billing.flows.billing.marks import Marks
 from usage_billing.invoicing.estimates import reckon
 from usage_billing.metering.queries import PeriodTotal, totals_of
 from usage_billing.subscriptions.lifecycle import Timeline
@@ -36,13 +37,23 @@ _USERS = text("""
 """)
 
 
-def dearer_by(session: Session, scope: Scope, *, since: datetime, alter: Alter, cut: datetime | None = None) -> Decimal:
+def dearer_by(
+    session: Session,
+    scope: Scope,
+    *,
+    since: datetime,
+    alter: Alter,
+    cut: datetime | None = None,
+    known: Marks | None = None,
+) -> Decimal:
     """How much more recorded usage costs, in periods that bill after ``since``, in the plan's currency.
 
     What becomes cheaper is not set against it, and usage that had no price before does not become dearer. Of the period
-    around ``cut`` the recordings are reckoned one by one, each by what would hold when it occurred.
+    around ``cut`` the recordings are reckoned one by one, each by what would hold when it occurred. Subscriptions that
+    are as they were when they were ``known`` to cost no more are passed over.
     """
     found = list(session.scalars(_USERS, scope.asked(since)))
+    found = found if known is None else known.changed(session, found)
     slices = (found[start : start + _AT_A_TIME] for start in range(0, len(found), _AT_A_TIME))
     return sum_of(_dearer(session, scope, ids, since, alter, cut) for ids in slices)
 

@@ -31,6 +31,7 @@ from usage_billing.flows.administration.quota_effects import (
     unstored,
     with_version,
 )
+from usage_billing.flows.billing.marks import Marks
 from usage_billing.flows.billing.open_run import open_rehearsal
 from usage_billing.flows.billing.plan_change import PlanChange
 from usage_billing.flows.billing.reckoned_ahead import ReckonedAhead
@@ -72,10 +73,15 @@ class DefinedQuota:
 def define_for_plan(
     session: Session, new: NewQuota, *, actor: str, now: datetime, precaution: Precaution = PLAIN
 ) -> DefinedQuota:
-    """Store a version of a plan's quota; raises as ``define_quota`` does."""
+    """Store a version of a plan's quota; raises as ``define_quota`` does.
+
+    What takes long, and what it is refused for, is looked at before anything is locked: what usage would cost, of each
+    subscription of the plan. Under the locks that is done again only where something has changed.
+    """
     ahead: ReckonedAhead | None = None
+    known = Marks()
+    foreseen, _ = _next_version(session, new, now=now, lock=False, known=known)
     if precaution.expected_digest is not None:
-        foreseen, _ = _next_version(session, new, now=now, lock=False)
         ahead = reckon_expected(session, _change(session, foreseen, now=now), precaution, now=now)
     if new.effective == Effective.NOW or isinstance(new.effective, datetime) or ahead is not None:
         # It may cut a period. While the shards are locked no worker records on either side of the cut, nor while what
@@ -83,7 +89,7 @@ def define_for_plan(
         lock_shards(session, range(SHARDS))
     if has_minimum(new.price):
         lock_to_open(session, plan_id=new.plan_id)
-    quota, since = _next_version(session, new, now=now, lock=True)
+    quota, since = _next_version(session, new, now=now, lock=True, known=known)
     if ahead is not None:
         check_digest(session, _change(session, quota, now=now), ahead, precaution)
     service.store_quota_version(session, new, quota)
@@ -97,11 +103,13 @@ def rehearse_for_plan(session: Session, new: NewQuota, *, actor: str, now: datet
 
     Raises as ``define_quota`` does. Nothing but the run is stored.
     """
-    quota, _ = _next_version(session, new, now=now, lock=False)
+    quota, _ = _next_version(session, new, now=now, lock=False, known=Marks())
     return open_rehearsal(session, _change(session, quota, now=now), requested_by=actor, now=now)
 
 
-def _next_version(session: Session, new: NewQuota, *, now: datetime, lock: bool) -> tuple[UsageQuota, datetime]:
+def _next_version(
+    session: Session, new: NewQuota, *, now: datetime, lock: bool, known: Marks
+) -> tuple[UsageQuota, datetime]:
     """The version that would be stored, and from when on it may change what is owed."""
     scope, effective = Scope(plan_id=new.plan_id, usage_type=new.usage_type), new.effective
     at: datetime | None = None
@@ -119,7 +127,7 @@ def _next_version(session: Session, new: NewQuota, *, now: datetime, lock: bool)
         check_undivided(session, scope, at=effective, repriced=new.reprice_usage, alter=alter)
     comes = isinstance(effective, datetime) and effective >= now
     if quota.version > 1 and quota.effective not in {Effective.NEXT_PERIOD, Effective.NOW} and not comes:
-        check_price(session, scope, since=since, repriced=new.reprice_usage, alter=alter)
+        check_price(session, scope, since=since, repriced=new.reprice_usage, alter=alter, known=known)
     return quota, since
 
 

@@ -27,6 +27,7 @@ from usage_billing.db.locks import lock_shards
 from usage_billing.flows.administration.agree import PLAIN, Precaution
 from usage_billing.flows.administration.effect import EVER, Scope, check_not_invoiced
 from usage_billing.flows.administration.held_change import check_digest, reckon_expected
+from usage_billing.flows.billing.marks import Marks
 from usage_billing.flows.billing.open_run import open_rehearsal
 from usage_billing.flows.billing.plan_change import PlanChange
 from usage_billing.flows.billing.reckoned_ahead import ReckonedAhead
@@ -66,13 +67,14 @@ def define_plan_version(
     """
     get_named(session, Plan, new.plan_id)
     ahead: ReckonedAhead | None = None
+    known = Marks()
+    foreseen, _ = _next_version(session, new, now=now, lock=False, known=known)
     if precaution.expected_digest is not None:
-        foreseen, _ = _next_version(session, new, now=now, lock=False)
         ahead = reckon_expected(session, _change(session, foreseen, now=now), precaution, now=now)
         # While what it would charge is compared with what was expected no worker records.
         lock_shards(session, range(SHARDS))
     lock_to_open(session, plan_id=new.plan_id)
-    version, since = _next_version(session, new, now=now, lock=True)
+    version, since = _next_version(session, new, now=now, lock=True, known=known)
     if ahead is not None:
         check_digest(session, _change(session, version, now=now), ahead, precaution)
     store_plan_version(session, version)
@@ -86,12 +88,17 @@ def rehearse_plan_version(session: Session, new: NewPlanVersion, *, actor: str, 
 
     Raises as ``define_plan_version`` does. Nothing but the run is stored.
     """
-    version, _ = _next_version(session, new, now=now, lock=False)
+    version, _ = _next_version(session, new, now=now, lock=False, known=Marks())
     return open_rehearsal(session, _change(session, version, now=now), requested_by=actor, now=now)
 
 
-def _next_version(session: Session, new: NewPlanVersion, *, now: datetime, lock: bool) -> tuple[PlanVersion, datetime]:
-    """The version that would be stored, and from when on it may change what is owed."""
+def _next_version(
+    session: Session, new: NewPlanVersion, *, now: datetime, lock: bool, known: Marks
+) -> tuple[PlanVersion, datetime]:
+    """The version that would be stored, and from when on it may change what is owed.
+
+    Subscriptions whose fees an earlier call found to be no more are ``known``, until something of them changes.
+    """
     effective = new.effective
     at = now if effective == Effective.NOW else effective if isinstance(effective, datetime) else None
     since = EVER if effective == Effective.START else at or now
@@ -101,7 +108,7 @@ def _next_version(session: Session, new: NewPlanVersion, *, now: datetime, lock:
         _check_in_advance(session, new.plan_id, since=since, running=effective == Effective.PERIOD)
     version = next_plan_version(session, new, now=now, holds_from=at, lock=lock)
     if not new.reprice_usage and effective not in {Effective.NEXT_PERIOD, Effective.NOW} and since <= now:
-        _check_dearer(session, version, since=since, now=now)
+        _check_dearer(session, version, since=since, now=now, known=known)
     return version, since
 
 
@@ -153,11 +160,11 @@ def _check_in_advance(session: Session, plan_id: str, *, since: datetime, runnin
         raise Conflict(message, code="already_invoiced")
 
 
-def _check_dearer(session: Session, version: PlanVersion, *, since: datetime, now: datetime) -> None:
+def _check_dearer(session: Session, version: PlanVersion, *, since: datetime, now: datetime, known: Marks) -> None:
     """Raises Conflict (``would_reprice``) where fees of segments that have begun become dearer."""
     plan = get_named(session, Plan, version.plan_id)
     statement = select(SubscriptionTerm.subscription_id).where(SubscriptionTerm.plan_id == plan.id).distinct()
-    ids, more = sorted(session.scalars(statement)), _NOTHING
+    ids, more = known.changed(session, sorted(session.scalars(statement))), _NOTHING
     for start in range(0, len(ids), _AT_A_TIME):
         lines = timelines_of(session, ids[start : start + _AT_A_TIME])
         plans = {term.plan_id for line in lines.values() for term in line.terms}

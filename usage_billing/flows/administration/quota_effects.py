@@ -19,6 +19,7 @@ from usage_billing.core.money import money_text
 from usage_billing.core.spans import Used
 from usage_billing.flows.administration.dearer import Alter, dearer_by
 from usage_billing.flows.administration.effect import Scope, check_nothing_is_divided
+from usage_billing.flows.billing.marks import Marks
 from usage_billing.metering.settling import reopen_for_quota, reopen_from
 from usage_billing.metering.voids import used_after
 from usage_billing.meters.counted_in import folded_after
@@ -29,11 +30,16 @@ from usage_billing.subscriptions.openings import open_again
 from usage_billing.subscriptions.queries import contracts_by_id
 
 
-def check_price(session: Session, scope: Scope, *, since: datetime, repriced: bool, alter: Alter) -> None:
-    """Raises Conflict (``would_reprice``) where recorded usage becomes dearer and that is not said to be meant."""
+def check_price(
+    session: Session, scope: Scope, *, since: datetime, repriced: bool, alter: Alter, known: Marks | None = None
+) -> None:
+    """Raises Conflict (``would_reprice``) where recorded usage becomes dearer and that is not said to be meant.
+
+    What an earlier call found to cost no more is ``known``: it is looked at again only where it has changed since.
+    """
     if repriced:
         return
-    more = dearer_by(session, scope, since=since, alter=alter)
+    more = dearer_by(session, scope, since=since, alter=alter, known=known)
     if more:
         message = f"recorded usage would cost {_money(session, scope, more)} more; say repriceUsage if that is meant"
         raise Conflict(message, code="would_reprice")
