@@ -52,6 +52,7 @@ def test_what_is_in_hand_is_the_apis(wallet: dict[str, Any], portal: OpenPortal,
     assert badges == ["given", "correction", "bought"]
     assert "expire on" not in page
     assert "$80.00" in page
+    assert f"{said['provisional']} paid for beforehand" in portal().get("/portal").text
     assert f'data-in-hand="w!">{said["available"]} left' in portal().get("/portal").text
 
 
