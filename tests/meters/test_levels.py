@@ -30,6 +30,7 @@ from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.meters.running import last_recorded
+from usage_billing.reports import level_changes
 from usage_billing.reports.usage import usage_of_customer
 from usage_billing.reports.verify.books import find_differences
 from usage_billing.reports.what_if import Question, what_if
@@ -348,8 +349,13 @@ def test_a_series_is_the_area_of_each_window_and_of_all_of_them(
             fold(session)
     bill(engine, now)
     for kind in kinds:
-        for by, since in (("day", "2026-10-20"), ("month", "2026-09-01"), ("period", "2026-10-01")):
-            asked = f"usageType={name_of(kind)}&by={by}&from={since}T00:00:00Z&to=2026-11-20T00:00:00Z&groupBy=volume"
+        for by, since, ends in (
+            ("day", "2026-10-20T00:00:00Z", "2026-11-20T00:00:00Z"),
+            ("month", "2026-09-01T00:00:00Z", "2026-11-20T00:00:00Z"),
+            ("period", "2026-10-01T00:00:00Z", "2026-11-20T00:00:00Z"),
+            ("5m", "2026-10-26T13:25:00Z", "2026-11-04T00:00:00Z"),
+        ):
+            asked = f"usageType={name_of(kind)}&by={by}&from={since}&to={ends}&groupBy=volume"
             answer = admin.get(f"/api/usage/subscription/sub456/series?{asked}")
             assert answer.status_code == 200, answer.json
             windows = [
@@ -364,6 +370,21 @@ def test_a_series_is_the_area_of_each_window_and_of_all_of_them(
                     assert Decimal(value) == rounded(area / (PERS.get(kind[1], length) or 1)), (kind, by)
                 whole = sum(areas, Fraction(0)) / PERS.get(kind[1], sum(lengths, Fraction(0)))
                 assert Decimal(one["total"]) == rounded(whole)
+
+
+def test_by_five_minutes_no_more_is_counted_than_a_read_may(
+    storage: Engine, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(storage, "10", MAY)
+    put(storage, "5", JUNE + timedelta(minutes=31))
+    put(storage, "-1", JUNE + timedelta(minutes=37, seconds=30))
+    asked = "usageType=gb-hours&by=5m&from=2026-06-01T00:30:00Z&to=2026-06-01T00:45:00Z"
+    answer = admin.get(f"/api/usage/subscription/sub456/series?{asked}").json
+    expected = [10 * 60 + 15 * 240, 15 * 150 + 14 * 150, 14 * 300]
+    assert answer["series"][0]["values"] == [format(rounded(Fraction(one, 3600)).normalize(), "f") for one in expected]
+    monkeypatch.setattr(level_changes, "MAX_TAIL", 1)
+    refused = admin.get(f"/api/usage/subscription/sub456/series?{asked}")
+    assert (refused.status_code, refused.json["errors"][0]["code"]) == (422, "too_fine")
 
 
 def windowed(
@@ -491,8 +512,6 @@ def test_a_level_is_shown_and_keeps_how_it_is_counted(world: Engine, admin: Flas
     quota = {"planId": "business", "usageType": "gb-hours", "monthlyLimit": 0, "price": BY_VOLUME}
     refused = admin.post("/api/quotas", json=quota)
     assert (refused.status_code, refused.json["errors"][0]["pointer"]) == (422, "/price/model")
-    series = admin.get("/api/usage/subscription/sub456/series?usageType=gb-hours&by=5m")
-    assert (series.status_code, series.json["errors"][0]["code"]) == (422, "too_fine")
 
 
 BY_VOLUME = {

@@ -10,7 +10,6 @@ from itertools import pairwise
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
-from usage_billing.core.errors import InvalidInput
 from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Period
 from usage_billing.meters.definition import Level
@@ -18,6 +17,7 @@ from usage_billing.meters.queries import EVER, ActiveMeter
 from usage_billing.meters.running import standing_at
 from usage_billing.meters.series import WindowState, left_to_count, stored_changes
 from usage_billing.meters.values import State
+from usage_billing.reports.level_changes import changes_anew
 from usage_billing.reports.series_windows import ANEW
 from usage_billing.subscriptions.queries import Contract
 
@@ -36,10 +36,11 @@ def levels_in(
     level = meter.level
     if level is None:
         raise LookupError(f"{meter.usage_type_id} is no level")
-    if by == ANEW:
-        raise InvalidInput.field("/by", "a level is kept by the hour", code="too_fine")
     left = left_to_count(session, contract.id, meter, windows, anew=False)
-    stored = stored_changes(session, contract.id, meter.usage_type_id, windows, level=level)
+    if by == ANEW:
+        stored = changes_anew(session, contract, meter, windows, level=level)
+    else:
+        stored = stored_changes(session, contract.id, meter.usage_type_id, windows, level=level)
     start = windows[0].start
     found = [one if one.place else _moved(one, 1, start) for one, _ in stored]
     if not level.carry:

@@ -81,12 +81,8 @@ def values_in(
     session: Session, contract: Contract, meter: ActiveMeter, windows: Sequence[Period]
 ) -> Iterator[tuple[Definition, WindowValue]]:
     """The distinct values of each series and window, from the recordings: folds keep those of whole periods."""
-    ends, count = windows[-1].end, 0
-    for since, definition in meter.definitions:
-        begins = max(_first_period(contract, since), windows[0].start)
-        if begins >= ends:
-            continue
-        within = Period(begins, ends)
+    count = 0
+    for definition, within in parts_by_definition(contract, meter, Period(windows[0].start, windows[-1].end)):
         found = values_told(
             session, contract.id, meter, definition, windows, within=within, limit=MAX_VALUES + 1 - count
         )
@@ -95,7 +91,16 @@ def values_in(
             too_much(f"more than {MAX_VALUES} values to be told apart", "a shorter span")
         for one in found:
             yield definition, one
-        ends = begins
+
+
+def parts_by_definition(contract: Contract, meter: ActiveMeter, span: Period) -> Iterator[tuple[Definition, Period]]:
+    """Which definition holds in which part of a span, the latest first."""
+    ends = span.end
+    for since, definition in meter.definitions:
+        begins = max(_first_period(contract, since), span.start)
+        if begins < ends:
+            yield definition, Period(begins, ends)
+            ends = begins
 
 
 def _first_period(contract: Contract, since: datetime) -> datetime:
