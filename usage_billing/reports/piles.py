@@ -37,7 +37,8 @@ class Pile:
 
     def add(self, place: int, state: State) -> None:
         """Add recordings of the window ``place``."""
-        self.states[place] = together([self.states.get(place, State()), state])
+        before = self.states.get(place)
+        self.states[place] = state if before is None else together((before, state))
 
     def tell(self, place: int, digest: bytes) -> None:
         """Add a value of the window ``place``."""

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import UsageType
 from usage_billing.core.decimals import plain
 from usage_billing.core.errors import InvalidInput
+from usage_billing.core.giving_way import in_turns
 from usage_billing.core.periods import Period, is_time_zone
 from usage_billing.meters.definition import Definition, Function
 from usage_billing.meters.queries import ActiveMeter, counts_itself, folded_types
@@ -146,8 +147,9 @@ def usage_series(
         else:
             found, left = states_in(session, contract, meter, cut, by=asked.by)
         behind += left
-        for one in found:
-            if (pile := pile_of(_named(definition_at(meter, contract, one.period_start), one.dimensions))) is not None:
+        definitions = {since: definition_at(meter, contract, since) for since in {one.period_start for one in found}}
+        for one in in_turns(found):
+            if (pile := pile_of(_named(definitions[one.period_start], one.dimensions))) is not None:
                 pile.add(one.place, one.state)
     return _answer(
         asked, usage_type, piles, shown, windows, new_pile, zone=zone, behind=behind, now=now, kept=kept_by_time
