@@ -12,6 +12,7 @@ from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.customers.models import Customer, SellerVersion
 from usage_billing.db.base import Base
 from usage_billing.documents.models import DocumentRequest, InvoiceDocument
+from usage_billing.drawing.models import PrepaidItem
 from usage_billing.inbox.models import InboxEntry, InboxShard
 from usage_billing.invoicing.models import FeeCharge, Invoice, InvoiceNumber, UsageInvoiceItem
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary, UsageVoid
@@ -54,6 +55,7 @@ __all__ = [
     "OutboxMessage",
     "Plan",
     "PortalSession",
+    "PrepaidItem",
     "QuarantinedUsage",
     "SellerVersion",
     "Subscription",

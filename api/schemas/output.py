@@ -87,6 +87,8 @@ _FIELDS: dict[type[kinds.Kind], Any] = {
     kinds.Day: _plain(Day),
     kinds.Quantity: _plain(Quantity),
     kinds.Money: _plain(Money),
+    kinds.MoneyOf: _plain(Money),
+    kinds.Held: _plain(Quantity),
     kinds.Id: _plain(ma.fields.UUID),
     kinds.Ids: lambda _, **options: ma.fields.List(ma.fields.UUID(), **options),
     kinds.Price: _passthrough(PRICE),

@@ -30,14 +30,18 @@ _NAMES: Any = {"minItems": 1, "uniqueItems": True}  # for the document; the flow
 
 
 class NewUnitSchema(Schema):
-    """What a wallet holds: units of usage types that are counted in them."""
+    """What a wallet holds: units of usage types that are counted in them, or money in a currency."""
 
-    unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
-    usage_types = ma.fields.List(Identifier(), required=True, error_messages=_NEEDED, metadata=_NAMES)
+    unit_name = Text(maximum=MAX_UNIT_NAME)
+    usage_types = ma.fields.List(Identifier(), metadata=_NAMES)
+    currency = CurrencyCode()
 
 
 class NewWalletSchema(ValueSchema):
-    """A wallet as it is made; without a subscription it is for all of the customer's."""
+    """A wallet as it is made; without a subscription it is for all of the customer's.
+
+    One in money pays charges in its currency, and with ``fees`` base fees too.
+    """
 
     builds = NewWallet
 
@@ -45,6 +49,7 @@ class NewWalletSchema(ValueSchema):
     customer_id = Identifier(data_key="userId", required=True)
     subscription_id = Identifier(allow_none=True, load_default=None)
     unit = ma.fields.Nested(NewUnitSchema, required=True, error_messages=_NEEDED)
+    fees = Flag(load_default=False)
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
         """In the words of the domain."""

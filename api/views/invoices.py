@@ -24,12 +24,12 @@ from usage_billing.db.session import read_only
 from usage_billing.documents.models import DocumentKind
 from usage_billing.documents.queries import find_document
 from usage_billing.documents.requests import ask_again
+from usage_billing.drawing.shown import show_what_is_due
 from usage_billing.flows.billing import manage_invoices
 from usage_billing.flows.billing.manage_invoices import Payment
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.queries import get_invoice, invoices_where, items_where
-from usage_billing.invoicing.taxing import show_taxes
 from usage_billing.reports.explain import Explanation, explain
 from usage_billing.reports.invoices import InvoiceView, invoice_view, invoice_views
 from usage_billing.wire.explanation import EXPLANATION
@@ -204,7 +204,7 @@ def _some_at_a_time(session: Session, invoices: Sequence[Invoice]) -> Iterator[I
 
 
 def _taxed(session: Session, invoice: Invoice, items: Sequence[UsageInvoiceItem]) -> Sequence[UsageInvoiceItem]:
-    show_taxes(session, [(invoice, items)])
+    show_what_is_due(session, [(invoice, items)])
     return items
 
 

@@ -22,12 +22,12 @@ from usage_billing.flows.prepaid import grant_life, manage_grants, manage_wallet
 from usage_billing.flows.prepaid.grant_life import Refund
 from usage_billing.flows.prepaid.manage_grants import NewGrant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet
-from usage_billing.reports.wallets import WalletView, units_of, wallet_view
+from usage_billing.reports.wallets import WalletView, entries_of, units_of, wallet_view
 from usage_billing.wallets.models import Transfer, Wallet
 from usage_billing.wallets.queries import get_grant, get_wallet, transfers_of, wallets_where
 from usage_billing.wallets.views import GrantView, RefundView
 from usage_billing.wire.noun import page_of, show
-from usage_billing.wire.wallet import GRANT, REFUND, TRANSFER, WALLET, WALLET_BALANCE
+from usage_billing.wire.wallet import GRANT, NEW_WALLET, REFUND, TRANSFER, WALLET, WALLET_BALANCE
 
 blp = Blueprint("wallets", __name__, url_prefix="/api", description="What is paid for beforehand.")
 
@@ -35,13 +35,15 @@ blp = Blueprint("wallets", __name__, url_prefix="/api", description="What is pai
 @blp.route("/wallets", methods=["POST"])
 @requires(WALLETS_WRITE)
 @blp.arguments(NewWalletSchema)
-@blp.response(201, WALLET)
+@blp.response(201, NEW_WALLET)
 @makes("/api/wallets")
 def create_wallet(new: NewWallet) -> dict[str, object]:
-    """Make a wallet for units of usage types; for each subscription and type one wallet pays."""
+    """Make a wallet for units of usage types or for money; for each subscription and type or currency one pays."""
     with writing() as session:
         made = manage_wallets.create_wallet(session, new, actor=caller().actor, now=state().clock())
         (shown,) = units_of(session, [made])
+        if manage_wallets.lacks_plan(session, made):
+            shown["warning"] = f"no plan of the customer charges in {made.currency}"
     return shown
 
 
@@ -91,6 +93,7 @@ def list_entries(query: dict[str, Any], wallet_id: str) -> dict[str, Any]:
             by=[Transfer.id],
             kind=BY_NUMBER,
             newest_first=True,
+            viewed=lambda rows: entries_of(session, rows),
         )
 
 

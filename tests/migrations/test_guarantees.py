@@ -382,7 +382,7 @@ def test_a_grant_gives_no_more_than_it_has(granted: Session, refused: Refused, c
         ("'amount', 0", "ck_wallet_transfers_amount"),
         ("'amount', 'NaN'", "ck_wallet_transfers_amount"),
         ("'cost', -1", "ck_wallet_transfers_cost"),
-        ("'kind', 'used'", "ck_wallet_transfers_summary"),
+        ("'kind', 'used'", "ck_wallet_transfers_cause"),
         ("'kind', 'lost'", "ck_wallet_transfers_kind"),
         ("'events', 1", "ck_wallet_transfers_known"),
         ("'key', 'k'", "ck_wallet_transfers_key"),
@@ -449,3 +449,35 @@ def test_a_code_and_a_cookie_of_operators_open_one_session_each(
     session.execute(text(_OPERATOR), whole)
     assert refused(_OPERATOR, **(whole | {"cookie": b"z" * 32})) == "uq_operator_sessions_code_hash"
     assert refused(_OPERATOR, **(whole | {"code": b"z" * 32})) == "uq_operator_sessions_cookie_hash"
+
+
+def test_a_wallet_holds_one_thing_and_one_pays_in_a_currency(granted: Session, refused: Refused) -> None:
+    add = (
+        "INSERT INTO wallets (id, customer_id, unit_name, currency, fees) VALUES (:id, 'user123', :unit, :money, :fees)"
+    )
+    right = {"id": "m", "unit": None, "money": "USD", "fees": True}
+    assert refused(add, **{**right, "unit": "assessment"}) == "ck_wallets_unit"
+    assert refused(add, **{**right, "money": None, "fees": False}) == "ck_wallets_unit"
+    assert refused(add, **{**right, "unit": "assessment", "money": None}) == "ck_wallets_fees"
+    granted.execute(text(add), right)
+    assert refused(add, **{**right, "id": "n"}) == "uq_wallets_currency"
+
+
+def test_what_was_paid_of_an_invoice_is_said_once_and_stays(
+    finalized: UUID, granted: Session, refused: Refused
+) -> None:
+    say = (
+        "INSERT INTO invoice_prepaid (invoice_id, wallet_id, grant_id, summary_id, amount)"
+        " SELECT :invoice, 'w', g.id, {}, :amount FROM wallet_grants AS g, usage_summaries AS s"
+    )
+    right = {"invoice": finalized, "amount": 1}
+    assert refused(say.format("NULL"), **right) == "ck_invoice_prepaid_cause"
+    assert refused(say.format("s.id"), **{**right, "amount": 0}) == "ck_invoice_prepaid_amount"
+    granted.execute(text(say.format("s.id")), right)
+    assert refused(say.format("s.id"), **right) == "uq_invoice_prepaid_cause"
+    assert refused("UPDATE invoice_prepaid SET amount = 2") == RESTRICT_VIOLATION
+    assert refused("DELETE FROM invoice_prepaid") == RESTRICT_VIOLATION
+    assert refused("UPDATE wallet_draws SET summary_id = NULL") == "ck_wallet_draws_cause"
+    twice = "INSERT INTO wallet_draws (summary_id, window_start, grant_id, wallet_id, posted)"
+    same = f"{twice} SELECT summary_id, window_start, grant_id, wallet_id, 1 FROM wallet_draws"
+    assert refused(same) == "uq_wallet_draws_need"

@@ -12,7 +12,14 @@ from usage_billing.all_models import Base
 from usage_billing.cli.migration.migrate import upgrade
 
 # What refuses deletion for good reason is told to look away, in the transaction that empties the tables.
-GUARDED = ("audit_log", "invoice_documents", "invoices", "usage_invoice_items", "wallet_transfers")
+GUARDED = (
+    "audit_log",
+    "invoice_documents",
+    "invoice_prepaid",
+    "invoices",
+    "usage_invoice_items",
+    "wallet_transfers",
+)
 TABLES = [table.name for table in reversed(Base.metadata.sorted_tables) if table.name != "invoice_numbers"]
 _TRIES = 20
 _EMPTY = ";".join(

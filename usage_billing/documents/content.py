@@ -22,7 +22,7 @@ _REASONS = {
 }
 """Why a category has no tax, as its invoice has to say."""
 
-_CREDIT = "The total is credit, and is used for the next invoices."
+_CREDIT = "What it comes to is credit, and is used for the next invoices."
 _KINDS = {"period": "Invoice", "change": "Invoice of a change", "correction": "Correction", "purchase": "Purchase"}
 
 Facts = tuple[tuple[str, str], ...]
@@ -80,8 +80,11 @@ def content_of(invoice: Shape, *, zone: str = "UTC") -> Content:
     draft = invoice["number"] is None
     taxes, applied = invoice.get("taxes"), invoice["creditApplied"]
     total = invoice["total"] if taxes is None else invoice["totalWithTax"]
-    due = _to_pay(total, applied)
+    prepaid = invoice["prepaidApplied"]
+    due = _to_pay(total, prepaid, applied)
     sums = [*_tax_sums(invoice["total"], taxes or (), said), (said.text("Total"), said.number(total))]
+    if _is_money(prepaid):
+        sums.append((said.text("Paid from prepaid credit"), said.number(_negative(prepaid))))
     if _is_money(applied):
         sums.append((said.text("Credit applied"), said.number(f"-{applied}")))
     tax = (said.text("Tax"),) if taxes is not None else ()
@@ -101,7 +104,7 @@ def content_of(invoice: Shape, *, zone: str = "UTC") -> Content:
         sums=tuple(sums),
         due=(said.text("Amount due"), said.number(due)),
         notes=tuple(said.text(_REASONS[line["category"]]) for line in taxes or () if line["category"] in _REASONS),
-        closing=said.text(_CREDIT) if total.startswith("-") else "",
+        closing=said.text(_CREDIT) if Decimal(total) < Decimal(prepaid) else "",
         payment=_payment(invoice, seller, due, said),
         page=(said.text("Page"), said.text("of")),
         final_at=datetime.fromisoformat(invoice["finalizedAt"] or invoice["periodEnd"]),
@@ -185,9 +188,14 @@ def _payment(invoice: Shape, seller: Mapping[str, Any], due: str, said: Language
     return _facts({"Account (IBAN)": _in_fours(seller.get("iban")), "Reference": invoice["number"]}, said)
 
 
-def _to_pay(total: str, applied: str) -> str:
+def _negative(amount: str) -> str:
+    return amount.removeprefix("-") if amount.startswith("-") else f"-{amount}"
+
+
+def _to_pay(total: str, prepaid: str, applied: str) -> str:
     """What was to be paid when the invoice became final, with the places of its currency."""
-    left = EXACT.subtract(max(Decimal(total), Decimal(0)), Decimal(applied))
+    payable = EXACT.subtract(Decimal(total), Decimal(prepaid))
+    left = EXACT.subtract(max(payable, Decimal(0)), Decimal(applied))
     return f"{left.quantize(Decimal(total), context=EXACT):f}"
 
 

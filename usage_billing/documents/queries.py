@@ -12,11 +12,11 @@ from usage_billing.core.spans import Span
 from usage_billing.customers.queries import get_customer, get_seller
 from usage_billing.db.filters import within
 from usage_billing.documents.models import DocumentKind, InvoiceDocument
+from usage_billing.drawing.shown import show_what_is_due
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import number_text
 from usage_billing.invoicing.queries import items_as_shown
-from usage_billing.invoicing.taxing import show_taxes
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.wire.customer import CUSTOMER, SELLER
 from usage_billing.wire.invoice import INVOICE
@@ -54,7 +54,7 @@ def read_source(session: Session, invoice_id: UUID) -> DocumentSource:
         raise NotFound(f"there is no invoice {invoice_id}")
     invoice, zone = found
     items = items_as_shown(session, invoice_id)
-    show_taxes(session, [(invoice, items)])
+    show_what_is_due(session, [(invoice, items)])
     shape = show(
         INVOICE, {"invoice": invoice, "number": number_text(invoice.number), "items": items, "items_url": None}
     )

@@ -11,7 +11,7 @@ _INVOICE = """
     i.id, 'INV-' || lpad(CAST(i.number AS text), greatest(8, length(CAST(i.number AS text))), '0'), i.customer_id,
     i.subscription_id, i.status, i.currency
 """
-_DUE = "greatest(i.total + i.tax, 0) - i.credit_applied"
+_DUE = "greatest(i.total + i.tax - i.prepaid_applied, 0) - i.credit_applied"
 # Final invoices alone: a draft can still change, and is nothing for the books.
 _FINAL = """
     FROM invoices AS i

@@ -21,6 +21,7 @@ from usage_billing.metering.queries import PeriodTotal
 from usage_billing.metering.split import beyond
 from usage_billing.meters.cells import series_of
 from usage_billing.rating.engine import amount_for, stored_price
+from usage_billing.rating.groups import CellCharge
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_over
 from usage_billing.subscriptions.lifecycle import Segment
@@ -33,7 +34,8 @@ _NOTHING = Decimal(0)
 class SegmentOfType:
     """A segment with its running total, how that is divided, and what it is charged, with ``cells`` by dimension.
 
-    ``covered`` units of what lies beyond were paid for beforehand.
+    ``covered`` units of what lies beyond, which ``recordings`` came with, were paid for beforehand. ``rated`` is how it
+    is charged with its group at a plain price.
     """
 
     part: AgreedSegment
@@ -43,6 +45,13 @@ class SegmentOfType:
     bears_minimum: bool
     cells: Sequence[CellOfSegment] = ()
     covered: Decimal = _NOTHING
+    recordings: int = 0
+    rated: CellCharge | None = None
+
+    @property
+    def charged(self) -> Decimal:
+        """The units beyond that are charged."""
+        return EXACT.subtract(self.division.beyond, self.covered)
 
 
 @dataclass(slots=True)
@@ -135,6 +144,7 @@ def _at(session: Session, part: AgreedSegment, by_start: dict[datetime, PeriodTo
         allowance=None,
         boundary=None,
         frozen=False,
+        voids=0,
     )
 
 
@@ -157,12 +167,16 @@ def _reckon_one(
     ]
     charges = charge_period(agreed, measured, currency=contract.currency)
     found = PeriodOfType()
-    for part, total, division, charge, beforehand in zip(agreed.parts, totals, divisions, charges, paid, strict=True):
+    for part, total, division, charge, beforehand, counts in zip(
+        agreed.parts, totals, divisions, charges, paid, measured, strict=True
+    ):
         due = charge.due
         if total.frozen and part.price is not None:
             due = amount_for(part.price, division.beyond, recordings=total.beyond_events, currency=contract.currency)
         bears = carries_minimum(agreed, part)
-        found.segments.append(SegmentOfType(part, total, division, due, bears, charge.cells, beforehand))
+        found.segments.append(
+            SegmentOfType(part, total, division, due, bears, charge.cells, beforehand, counts.recordings, charge.charge)
+        )
     return found
 
 

@@ -58,6 +58,11 @@ _READ = text("""
     JOIN plans AS p ON p.id = f.plan_id
     ORDER BY f.subscription_id, f.period_start
 """)
+_WANTING = text("""
+    SELECT id, subscription_id, period_start, amount
+    FROM fee_charges
+    WHERE subscription_id = ANY(CAST(:subscriptions AS text[])) AND period_end > :since AND amount > 0
+""")
 _SETTLE = text("UPDATE fee_charges SET to_charge = false WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
@@ -100,6 +105,15 @@ class StoredFee(NamedTuple):
     description: str
     to_charge: bool
     frozen: bool
+
+
+class WantingFee(NamedTuple):
+    """What is due of a fee, whose segment begins at ``period_start``."""
+
+    id: int
+    subscription_id: str
+    period_start: datetime
+    amount: Decimal
 
 
 class BilledSpan(NamedTuple):
@@ -155,6 +169,12 @@ def read_fees(session: Session, since: Mapping[str, datetime | None]) -> list[St
     """The fees of these subscriptions that are to charge, or whose segments end after the instant given."""
     asked = {"subscriptions": list(since), "since": list(since.values())}
     return read_rows(session.execute(_READ, asked), StoredFee)
+
+
+def fees_wanting(session: Session, subscription_ids: Collection[str], *, since: datetime) -> list[WantingFee]:
+    """What is due of the fees of these subscriptions whose segments go on beyond ``since``."""
+    asked = {"subscriptions": list(subscription_ids), "since": since}
+    return read_rows(session.execute(_WANTING, asked), WantingFee)
 
 
 def settle_fees(session: Session, fees: Sequence[DueFee]) -> None:

@@ -1,8 +1,9 @@
 """The tables of invoicing."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -43,9 +44,11 @@ class Invoice(Base):
     ``closes_at`` is when it is due to be finalized; with subscription and kind it is the invoice's key. The invoice
     shows ``period_start`` to ``period_end``. One of the kind ``purchase`` may have no subscription. ``total`` is the
     sum of its items, in units of the currency, and ``tax`` what comes on top when it becomes final: that of ``taxes``,
-    which is null where no tax was reckoned. A negative total becomes credit. ``credit_applied`` is the credit that
+    which is null where no tax was reckoned. ``prepaid_applied`` is what grants of wallets in money paid of it, below 0
+    where more went back to them. What is below 0 after that becomes credit. ``credit_applied`` is the credit that
     this invoice uses, and ``amount_due`` is what is left to pay. ``seller`` and ``buyer`` are who billed whom when it
-    became final, as the customers' room keeps them. ``tax_pending`` is not stored: why the tax of a draft is not known.
+    became final, as the customers' room keeps them. Not stored here: ``tax_pending``, why the tax of a draft is not
+    known, and ``prepaid``, which grants paid what.
     """
 
     __tablename__ = "invoices"
@@ -54,7 +57,10 @@ class Invoice(Base):
         CheckConstraint("(status = 'draft') = (number IS NULL)", name="number_when_finalized"),
         CheckConstraint("(status = 'draft') = (finalized_at IS NULL)", name="finalized_at"),
         CheckConstraint("period_end > period_start", name="period"),
-        CheckConstraint("credit_applied >= 0 AND credit_applied <= greatest(total + tax, 0)", name="credit_applied"),
+        CheckConstraint(
+            "credit_applied >= 0 AND credit_applied <= greatest(total + tax - prepaid_applied, 0)",
+            name="credit_applied",
+        ),
         UniqueConstraint("number"),
         CheckConstraint("kind IN ('period', 'change', 'correction', 'purchase')", name="kind"),
         CheckConstraint("subscription_id IS NOT NULL OR kind = 'purchase'", name="subscription"),
@@ -104,9 +110,11 @@ class Invoice(Base):
     buyer: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     tax: Mapped[Money] = mapped_column(server_default="0")
     taxes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    prepaid_applied: Mapped[Money] = mapped_column(server_default="0")
     place: Mapped[int] = column_property(func.coalesce(number, literal_column(str(MAX_BIGINT))))
 
     tax_pending = cast("str | None", None)
+    prepaid = cast("Sequence[PrepaidPart]", ())
 
     @property
     def tax_lines(self) -> list[TaxLine] | None:
@@ -124,11 +132,16 @@ class Invoice(Base):
         return None if self.taxes is None else self.total_with_tax
 
     @property
+    def payable(self) -> Decimal:
+        """What it comes to after what grants of wallets paid; what is below 0 is credit."""
+        return EXACT.subtract(self.total_with_tax, self.prepaid_applied)
+
+    @property
     def amount_due(self) -> Decimal:
-        """What the customer has left to pay: 0 of a paid or void invoice, and for a negative total, which is credit."""
+        """What the customer has left to pay: 0 of a paid or void invoice, and where it comes to credit."""
         if self.status in (InvoiceStatus.PAID, InvoiceStatus.VOID):
             return Decimal(0)
-        return EXACT.subtract(max(self.total_with_tax, Decimal(0)), self.credit_applied)
+        return EXACT.subtract(max(self.payable, Decimal(0)), self.credit_applied)
 
 
 class FeeCharge(Base):
@@ -216,6 +229,14 @@ class UsageInvoiceItem(Base):
     tax_category: Mapped[str | None] = mapped_column(String(2))
     tax_country: Mapped[str | None] = mapped_column(String(2))
     tax_rate: Mapped[Rate | None]
+
+
+class PrepaidPart(NamedTuple):
+    """What one grant of a wallet paid of an invoice, below 0 where more went back to it."""
+
+    wallet_id: str
+    grant_id: UUID
+    amount: Decimal
 
 
 class InvoiceNumber(Base):

@@ -39,9 +39,10 @@ _REMOVE = text("DELETE FROM invoices WHERE id = ANY(CAST(:ids AS uuid[])) AND st
 _FINALIZE = text("""
     UPDATE invoices AS i
     SET number = v.number, finalized_at = :now, credit_applied = v.credit, tax = v.tax, taxes = CAST(v.taxes AS jsonb),
-        status = CASE WHEN v.credit = i.total + v.tax THEN 'paid' ELSE 'finalized' END,
-        paid_at = CASE WHEN v.credit = i.total + v.tax THEN CAST(:now AS timestamptz) END,
-        due_at = CASE WHEN v.credit < i.total + v.tax THEN v.due_at END,
+        prepaid_applied = v.prepaid,
+        status = CASE WHEN v.credit = i.total + v.tax - v.prepaid THEN 'paid' ELSE 'finalized' END,
+        paid_at = CASE WHEN v.credit = i.total + v.tax - v.prepaid THEN CAST(:now AS timestamptz) END,
+        due_at = CASE WHEN v.credit < i.total + v.tax - v.prepaid THEN v.due_at END,
         seller = (SELECT said FROM sellers WHERE id = :seller),
         buyer = (
             SELECT jsonb_build_object('userId', c.id, 'name', c.name, 'legalName', c.legal_name, 'address', c.address,
@@ -51,11 +52,11 @@ _FINALIZE = text("""
             WHERE c.id = i.customer_id
         )
     FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS bigint[]), CAST(:dues AS timestamptz[]),
-        CAST(:credits AS numeric[]), CAST(:tax AS numeric[]), CAST(:taxes AS text[]))
-        AS v (id, number, due_at, credit, tax, taxes)
+        CAST(:credits AS numeric[]), CAST(:tax AS numeric[]), CAST(:taxes AS text[]), CAST(:prepaid AS numeric[]))
+        AS v (id, number, due_at, credit, tax, taxes, prepaid)
     WHERE i.id = v.id AND i.status = 'draft'
     RETURNING i.id, i.number, i.status, i.finalized_at, i.paid_at, i.due_at, i.credit_applied, i.tax, i.taxes,
-        i.seller, i.buyer
+        i.prepaid_applied, i.seller, i.buyer
 """)
 
 
@@ -96,7 +97,10 @@ _DRAFT_COLUMNS = {
 
 
 class Finalization(NamedTuple):
-    """What a draft gets when it becomes final; ``taxes`` as it is kept, None where no tax was reckoned."""
+    """What a draft gets when it becomes final; ``taxes`` as it is kept, None where no tax was reckoned.
+
+    ``prepaid`` is what grants in money pay of it.
+    """
 
     id: UUID
     number: int
@@ -104,6 +108,7 @@ class Finalization(NamedTuple):
     credit_applied: Decimal
     tax: Decimal
     taxes: list[dict[str, Any]] | None
+    prepaid: Decimal
 
 
 def add_drafts(session: Session, drafts: Sequence[NewDraft], *, totals: Mapping[UUID, Decimal]) -> None:
@@ -203,6 +208,7 @@ def finalize(
             "dues": [final.due_at for final in finals],
             "credits": [final.credit_applied for final in finals],
             "tax": [final.tax for final in finals],
+            "prepaid": [final.prepaid for final in finals],
             "taxes": [None if final.taxes is None else msgspec.json.encode(final.taxes).decode() for final in finals],
             "seller": seller_id,
         },

@@ -19,8 +19,9 @@ from usage_billing.customers.queries import find_seller
 from usage_billing.db.rows import read_rows
 from usage_billing.invoicing.builder import ItemKind
 from usage_billing.invoicing.lifecycle import InvoiceStatus
-from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
-from usage_billing.invoicing.taxable import TaxableItem, Taxation, Taxations, TaxedDraft, by_rules, last_day, put_tax
+from usage_billing.invoicing.models import Invoice
+from usage_billing.invoicing.prepaid import PrepaidLines, taxable_prepaid
+from usage_billing.invoicing.taxable import TaxableItem, Taxation, Taxations, TaxedDraft, by_rules, last_day
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.tax.categories import TaxCategory, TaxedParty, TaxUnknown, treat
 from usage_billing.rating.tax.sums import ItemTax, item_tax, tax_lines
@@ -65,13 +66,19 @@ _BEFORE = text("""
 _Cause = tuple[int | None, int | None]
 
 
-def tax_stored(session: Session, drafts: Sequence[TaxedDraft], *, lock: bool = False) -> Taxations:
-    """The tax of stored drafts; with ``lock`` their customers stay as they are until the transaction ends."""
+def tax_stored(
+    session: Session, drafts: Sequence[TaxedDraft], *, prepaid: PrepaidLines | None = None, lock: bool = False
+) -> Taxations:
+    """The tax of stored drafts, of what ``prepaid`` leaves of them.
+
+    With ``lock`` their customers stay as they are until the transaction ends.
+    """
     seller = find_seller(session)
     if not drafts or seller is None:
         return Taxations(seller)
     rows = session.execute(_ITEMS, {"ids": [draft.id for draft in drafts], "by_rules": by_rules(seller)})
-    return tax_drafts(session, drafts, read_rows(rows, TaxableItem), seller=seller, lock=lock)
+    items = read_rows(rows, TaxableItem)
+    return tax_drafts(session, drafts, [*items, *taxable_prepaid(items, prepaid or {})], seller=seller, lock=lock)
 
 
 def tax_due(session: Session, now: datetime, *, at_most: int) -> tuple[Sequence[Invoice], Taxations]:
@@ -79,20 +86,6 @@ def tax_due(session: Session, now: datetime, *, at_most: int) -> tuple[Sequence[
     due = select(Invoice).where(Invoice.status == InvoiceStatus.DRAFT, Invoice.closes_at <= now)
     drafts = session.scalars(due.order_by(Invoice.closes_at, Invoice.id).limit(at_most)).all()
     return drafts, tax_stored(session, drafts)
-
-
-def show_taxes(session: Session, shown: Sequence[tuple[Invoice, Sequence[UsageInvoiceItem]]]) -> None:
-    """Put the tax on those of these stored invoices that are drafts; they and their items leave the session."""
-    drafts = [(invoice, items) for invoice, items in shown if invoice.status == InvoiceStatus.DRAFT]
-    if not drafts:
-        return
-    taxations = tax_stored(session, [invoice for invoice, _ in drafts])
-    for invoice, items in drafts:
-        taxation = taxations.of(invoice.id)
-        if taxation is not None:
-            for one in (invoice, *items):
-                session.expunge(one)
-            put_tax(taxation, invoice, items)
 
 
 def tax_drafts(

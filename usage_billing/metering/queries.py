@@ -66,7 +66,7 @@ _RECORDED_KEYS = text("""
 _RECORD_SEPARATOR, _UNIT_SEPARATOR = "\x1e", "\x1f"
 _TOTALS = text("""
     SELECT s.id, s.subscription_id, s.usage_type_id AS usage_type, t.unit_name, s.period_start, s.period_end, s.total,
-        s.beyond_limit, s.beyond_events, s.events, s.allowance, s.boundary, s.frozen
+        s.beyond_limit, s.beyond_events, s.events, s.allowance, s.boundary, s.frozen, s.voids
     FROM unnest(CAST(:ids AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]))
         AS asked (id, starts, ends)
     JOIN usage_summaries AS s ON s.subscription_id = asked.id
@@ -105,6 +105,7 @@ class PeriodTotal:
     allowance: Decimal | None
     boundary: int | None
     frozen: bool
+    voids: int
 
 
 def totals_of(session: Session, spans: Mapping[str, Span]) -> list[PeriodTotal]:

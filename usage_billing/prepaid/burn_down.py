@@ -22,16 +22,29 @@ _NOTHING = Decimal(0)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
+class Cause(NamedTuple):
+    """What wants to be paid for: a summary, or else a base fee; the other is 0."""
+
+    summary_id: int
+    fee_id: int
+
+
 class NeedKey(NamedTuple):
-    """A summary, and where the window of it begins whose usage wants to be paid for."""
+    """A summary, and where the window of it begins that wants to be paid for; or a fee, then ``summary_id`` is 0."""
 
     summary_id: int
     window_start: datetime
+    fee_id: int = 0
+
+    @property
+    def cause(self) -> Cause:
+        """What it is of."""
+        return Cause(self.summary_id, self.fee_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What lies beyond the allowance in a window of a summary, in units."""
+    """What lies beyond the allowance in a window of a summary, in units; in money what it or a fee has to charge."""
 
     key: NeedKey
     subscription_id: str

@@ -8,10 +8,10 @@ from sqlalchemy import Select, select, true
 from sqlalchemy.orm import Session, aliased
 
 from usage_billing.db.rows import things_of
+from usage_billing.drawing.shown import show_what_is_due
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.numbering import number_text
 from usage_billing.invoicing.queries import AS_SHOWN, get_invoice
-from usage_billing.invoicing.taxing import show_taxes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ def invoice_views(session: Session, invoices: Sequence[Invoice], *, items: int |
     found: dict[UUID, list[UsageInvoiceItem]] = {}
     for item in things_of(session, _items_of([invoice.id for invoice in invoices], most=items)):
         found.setdefault(item.invoice_id, []).append(item)
-    show_taxes(session, [(invoice, found.get(invoice.id, [])) for invoice in invoices])
+    show_what_is_due(session, [(invoice, found.get(invoice.id, [])) for invoice in invoices])
     return [_view(invoice, found.get(invoice.id, []), items) for invoice in invoices]
 
 

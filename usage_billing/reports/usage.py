@@ -13,12 +13,13 @@ from usage_billing.core.periods import period_at
 from usage_billing.core.spans import Span
 from usage_billing.customers.queries import get_customer
 from usage_billing.invoicing.estimates import PeriodOfType, SegmentOfType, reckon
-from usage_billing.invoicing.levels_now import LevelNow, levels_now
-from usage_billing.metering.queries import PeriodTotal, totals_of
+from usage_billing.invoicing.totals_now import overlaps, totals_now
+from usage_billing.metering.queries import PeriodTotal
 from usage_billing.rating.pricing.by_dimension import is_by_dimension
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.queries import Contract, contracts_of
-from usage_billing.wallets.coverage import allocations, covered_by
+from usage_billing.wallets.allocation import covered_by
+from usage_billing.wallets.coverage import allocations
 
 _NOTHING = Decimal(0)
 
@@ -91,23 +92,14 @@ def usage_under(
     plans = {term.plan_id for contract in contracts for term in contract.timeline.terms}
     quotas = quotas_of(session, plans, subscription_ids=[contract.id for contract in contracts])
     spans = {contract.id: span or _present_period(contract.timeline, now) for contract in contracts}
-    whole = {contract.id: _whole_periods(contract.timeline, spans[contract.id]) for contract in contracts}
-    found: dict[str, list[PeriodTotal]] = {contract.id: [] for contract in contracts}
-    levels = list(levels_now(session, {one.id: one.timeline for one in contracts}, quotas, now=now))
-    by_now = {one.id: one.total for one in levels if one.id}
-    for counted in totals_of(session, whole):
-        counted.total = by_now.get(counted.id, counted.total)
-        found[counted.subscription_id].append(counted)
-    for level in levels:
-        if not level.id and _overlaps(level.part.start, level.part.end, spans[level.subscription_id]):
-            found[level.subscription_id].append(_begun_by(level))
+    found = totals_now(session, contracts, quotas, spans, now=now)
     covered = covered_by(allocations(session, {contract.customer_id for contract in contracts}, now=now))
     lines: list[UsageLine] = []
     for contract in contracts:
         begun = _begun(contract.timeline, spans[contract.id], now) if span is None else None
         periods = reckon(session, contract, quotas, found[contract.id], present=begun, covered=covered)
         listed = [line for period in periods for line in _lines(period, contract, begun)]
-        listed = [line for line in listed if _overlaps(line.period_start, line.period_end, spans[contract.id])]
+        listed = [line for line in listed if overlaps(line.period_start, line.period_end, spans[contract.id])]
         lines += sorted(listed, key=lambda line: (line.period_start, line.usage_type))
     return lines
 
@@ -119,44 +111,10 @@ def _present_period(timeline: Timeline, now: datetime) -> Span:
     return Span(start=period.start, end=period.end)
 
 
-def _whole_periods(timeline: Timeline, span: Span) -> Span:
-    """``span`` widened to the beginning and the end of every billing period that overlaps it."""
-    start, end = span.start, span.end
-    for cadence in {term.terms.cadence for term in timeline.terms}:
-        if span.start is not None and start is not None:
-            start = min(start, period_at(span.start, zone=timeline.zone, cadence=cadence).start)
-        if span.end is not None and end is not None:
-            end = max(end, period_at(span.end, zone=timeline.zone, cadence=cadence).end)
-    return Span(start=start, end=end)
-
-
 def _begun(timeline: Timeline, present: Span, now: datetime) -> datetime:
     """``now``, or the beginning of a subscription that begins later in the present period."""
     begins = timeline.terms[0].starts_at
     return begins if now < begins and (present.end is None or begins < present.end) else now
-
-
-def _overlaps(start: datetime, end: datetime, span: Span) -> bool:
-    return (span.start is None or end > span.start) and (span.end is None or start < span.end)
-
-
-def _begun_by(level: LevelNow) -> PeriodTotal:
-    """A segment in which a level goes on, and which has no summary yet."""
-    return PeriodTotal(
-        id=0,
-        subscription_id=level.subscription_id,
-        usage_type=level.usage_type,
-        unit_name=level.unit_name,
-        period_start=level.part.start,
-        period_end=level.part.end,
-        total=level.total,
-        beyond_limit=_NOTHING,
-        beyond_events=0,
-        events=0,
-        allowance=None,
-        boundary=None,
-        frozen=False,
-    )
 
 
 def _lines(period: PeriodOfType, contract: Contract, begun: datetime | None) -> Iterator[UsageLine]:

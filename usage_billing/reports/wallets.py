@@ -8,19 +8,21 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import sum_of
-from usage_billing.wallets.coverage import Allocation, allocations
+from usage_billing.drawing.books import all_allocations, allocation_of
+from usage_billing.wallets.allocation import Allocation
 from usage_billing.wallets.drawable import drawable
-from usage_billing.wallets.models import Grant, GrantStatus, Wallet
-from usage_billing.wallets.queries import get_wallet, scopes_of
+from usage_billing.wallets.models import Grant, GrantStatus, Transfer, Wallet
+from usage_billing.wallets.queries import get_wallet, scopes_of, wallets_by_id
 from usage_billing.wallets.views import GrantView, grant_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletUnit:
-    """What a wallet holds."""
+    """What a wallet holds: units of usage types, or money in a currency."""
 
-    unit_name: str
-    usage_types: Sequence[str]
+    unit_name: str | None = None
+    usage_types: Sequence[str] | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +47,12 @@ class WalletView:
 def wallet_view(session: Session, wallet_id: str, *, now: datetime) -> WalletView:
     """A wallet as the books are, and as the clock says; raises NotFound."""
     wallet = get_wallet(session, wallet_id)
-    (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
-    return _view(book, now=now)
+    return _view(allocation_of(session, wallet, now=now), now=now)
 
 
 def wallets_in_hand(session: Session, customer_id: str, *, now: datetime) -> list[WalletView]:
     """All wallets of a customer, by id, each as ``wallet_view`` has it."""
-    return [_view(book, now=now) for book in allocations(session, [customer_id], now=now)]
+    return [_view(book, now=now) for book in all_allocations(session, [customer_id], now=now)]
 
 
 def open_grants(view: WalletView) -> list[GrantView]:
@@ -72,7 +73,7 @@ def _view(book: Allocation, *, now: datetime) -> WalletView:
     counted = [one for one in grants if one.grant.counts]
     return WalletView(
         wallet=book.wallet,
-        unit=WalletUnit(unit_name=book.wallet.unit_name, usage_types=book.usage_types),
+        unit=_unit(book.wallet, book.usage_types),
         as_of=now,
         granted=sum_of(one.grant.amount for one in counted),
         pending=sum_of(one.left for one in grants if one.status == GrantStatus.PENDING),
@@ -93,13 +94,22 @@ def units_of(session: Session, wallets: Sequence[Wallet]) -> list[dict[str, obje
     return [
         {
             "wallet": wallet,
-            "unit": WalletUnit(
-                unit_name=wallet.unit_name,
-                usage_types=[scope.usage_type_id for scope in scopes if scope.wallet_id == wallet.id],
-            ),
+            "unit": _unit(wallet, [scope.usage_type_id for scope in scopes if scope.wallet_id == wallet.id]),
         }
         for wallet in wallets
     ]
+
+
+def entries_of(session: Session, transfers: Sequence[Transfer]) -> list[dict[str, object]]:
+    """These transfers, each with the currency of its wallet."""
+    currencies = {one.id: one.currency for one in wallets_by_id(session, {one.wallet_id for one in transfers})}
+    return [{"transfer": one, "currency": currencies[one.wallet_id]} for one in transfers]
+
+
+def _unit(wallet: Wallet, usage_types: Sequence[str]) -> WalletUnit:
+    if wallet.currency is not None:
+        return WalletUnit(currency=wallet.currency)
+    return WalletUnit(unit_name=wallet.unit_name, usage_types=usage_types)
 
 
 def _holds(grant: Grant, now: datetime) -> bool:

@@ -42,6 +42,17 @@ _CONTRACTS = f"SELECT {_COLUMNS}, s.customer_id, p.currency{_TABLES}{_THESE}"
 _CONTRACT = text(_CONTRACTS % "ARRAY[CAST(:id AS text)]")
 _CONTRACTS_BY_ID = text(_CONTRACTS % "CAST(:ids AS text[])")
 _CONTRACTS_OF_CUSTOMER = text(_CONTRACTS % "ARRAY(SELECT id FROM subscriptions WHERE customer_id = :id)")
+_CONTRACTS_OF_CUSTOMERS = text(
+    _CONTRACTS % "ARRAY(SELECT id FROM subscriptions WHERE customer_id = ANY(CAST(:ids AS text[])))"
+)
+CURRENCIES = text("""
+    SELECT DISTINCT p.currency
+    FROM subscriptions AS s
+    JOIN plans AS p ON p.id = s.plan_id
+    WHERE s.customer_id = :customer
+""")
+"""The currencies of a customer's plans."""
+
 _OWNER = text("SELECT customer_id FROM subscriptions WHERE id = :id")
 
 
@@ -180,6 +191,12 @@ def contracts_of(session: Session, customer_id: str) -> list[Contract]:
     return _contracts(
         session.execute(_CONTRACTS_OF_CUSTOMER, {"id": customer_id, "anniversary": Anchor.ANNIVERSARY}).all()
     )
+
+
+def contracts_of_customers(session: Session, customer_ids: Collection[str]) -> list[Contract]:
+    """The contracts of these customers, ordered by subscription id."""
+    asked = {"ids": list(customer_ids), "anniversary": Anchor.ANNIVERSARY}
+    return _contracts(session.execute(_CONTRACTS_OF_CUSTOMERS, asked).all())
 
 
 def _contracts(rows: Collection[Any]) -> list[Contract]:

@@ -48,15 +48,32 @@ class GrantStatus(StrEnum):
 
 
 class Wallet(Base):
-    """What a customer holds in one unit: for one subscription, or for all that have no wallet of their own."""
+    """What a customer holds in one unit: for one subscription, or for all that have no wallet of their own.
+
+    It holds units of usage types, or money: then it pays charges in its ``currency``, and with ``fees`` base fees too.
+    """
 
     __tablename__ = "wallets"
+    __table_args__ = (
+        CheckConstraint("(unit_name IS NULL) <> (currency IS NULL)", name="unit"),
+        CheckConstraint("currency IS NOT NULL OR NOT fees", name="fees"),
+        Index(
+            "uq_wallets_currency",
+            "customer_id",
+            text("coalesce(subscription_id, '')"),
+            "currency",
+            unique=True,
+            postgresql_where=text("currency IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[Identifier] = mapped_column(primary_key=True)
     customer_id: Mapped[Identifier] = mapped_column(ForeignKey("customers.id"), index=True)
     subscription_id: Mapped[Identifier | None] = mapped_column(ForeignKey("subscriptions.id"))
-    unit_name: Mapped[str] = mapped_column(String(MAX_UNIT_NAME))
+    unit_name: Mapped[str | None] = mapped_column(String(MAX_UNIT_NAME))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    currency: Mapped[str | None] = mapped_column(String(3))
+    fees: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
 
 
 class WalletScope(Base):
@@ -140,23 +157,34 @@ class Grant(Base):
 
 
 class WalletDraw(Base):
-    """What a grant paid for of a window of a summary, once that is final."""
+    """What a grant paid for of a window of a summary, or of a base fee, once that is final."""
 
     __tablename__ = "wallet_draws"
     __table_args__ = (
         CheckConstraint("posted > 0 AND posted <= 1e27", name="posted"),
+        CheckConstraint("num_nonnulls(summary_id, fee_id) = 1", name="cause"),
         Index("ix_wallet_draws_grant", "grant_id"),
+        UniqueConstraint(
+            "summary_id",
+            "window_start",
+            "grant_id",
+            "fee_id",
+            name="uq_wallet_draws_need",
+            postgresql_nulls_not_distinct=True,
+        ),
     )
 
-    summary_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("usage_summaries.id"), primary_key=True)
-    window_start: Mapped[Instant] = mapped_column(primary_key=True)
-    grant_id: Mapped[UUID] = mapped_column(ForeignKey("wallet_grants.id"), primary_key=True)
+    summary_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("usage_summaries.id"))
+    window_start: Mapped[Instant]
+    grant_id: Mapped[UUID] = mapped_column(ForeignKey("wallet_grants.id"))
     wallet_id: Mapped[Identifier] = mapped_column(ForeignKey("wallets.id"), index=True)
     posted: Mapped[Total]
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    fee_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("fee_charges.id"))
 
 
 class Transfer(Base):
-    """One movement of units, and of what they cost, between two accounts of a wallet; only ever added to.
+    """One movement of units or money, and of what it cost, between two accounts of a wallet; only ever added to.
 
     ``invoice_id`` is the invoice that became final, or void. ``events`` and ``voids`` say what of the summary's
     recordings was known. ``key`` makes a refund once.
@@ -170,8 +198,14 @@ class Transfer(Base):
         CheckConstraint("debit <> credit AND 'grant' IN (debit, credit)", name="accounts"),
         CheckConstraint("amount > 0 AND amount <= 1e27", name="amount"),
         CheckConstraint("cost >= 0 AND cost <= 1e27", name="cost"),
-        CheckConstraint("(kind IN ('used', 'returned')) = (summary_id IS NOT NULL)", name="summary"),
-        CheckConstraint("num_nulls(summary_id, window_start, events, voids) IN (0, 4)", name="known"),
+        CheckConstraint(
+            "(kind IN ('used', 'returned')) = (num_nonnulls(summary_id, fee_id) = 1)"
+            " AND num_nonnulls(summary_id, fee_id) < 2",
+            name="cause",
+        ),
+        CheckConstraint(
+            "num_nonnulls(window_start, events, voids) = 3 * num_nonnulls(summary_id, fee_id)", name="known"
+        ),
         CheckConstraint("key IS NULL OR kind = 'refunded'", name="key"),
         Index("uq_wallet_transfers_key", "grant_id", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
         Index("ix_wallet_transfers_wallet", "wallet_id", "id"),
@@ -193,6 +227,7 @@ class Transfer(Base):
     events: Mapped[int | None] = mapped_column(BigInteger)
     voids: Mapped[int | None] = mapped_column(BigInteger)
     key: Mapped[Identifier | None]
+    fee_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("fee_charges.id"))
 
 
 class CoveredSummary(Base):

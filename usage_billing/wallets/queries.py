@@ -53,6 +53,11 @@ def wallets_of(session: Session, customer_ids: Collection[str]) -> Sequence[Wall
     return session.scalars(statement).all()
 
 
+def wallets_by_id(session: Session, wallet_ids: Collection[str]) -> Sequence[Wallet]:
+    """These wallets, by id."""
+    return session.scalars(select(Wallet).where(Wallet.id.in_(wallet_ids)).order_by(Wallet.id)).all()
+
+
 def scopes_of(session: Session, wallet_ids: Collection[str]) -> Sequence[WalletScope]:
     """The usage types that these wallets pay for."""
     statement = select(WalletScope).where(WalletScope.wallet_id.in_(wallet_ids))

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import Conflict
+from usage_billing.prepaid.burn_down import NeedKey
 from usage_billing.prepaid.ledger import ACCOUNTS, TransferKind, cost_moved
 from usage_billing.rating.currency import minor_unit
 from usage_billing.wallets.models import CoveredSummary, Grant, Transfer, Wallet, WalletDraw
@@ -26,12 +26,20 @@ _COVER = text("""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnFrom:
-    """The window of a summary that a transfer is of, and how many recordings and voids of it were known."""
+    """The window of a summary, or the fee, that a transfer is of; how many recordings and voids of it were known."""
 
-    summary_id: int
-    window_start: datetime
+    need: NeedKey
     events: int
     voids: int
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """What names it in a row."""
+        return {
+            "summary_id": self.need.summary_id or None,
+            "fee_id": self.need.fee_id or None,
+            "window_start": self.need.window_start,
+        }
 
 
 def add_wallet(session: Session, wallet: Mapping[str, object]) -> Wallet:
@@ -95,11 +103,8 @@ def move(
         amount=amount,
         cost=cost,
         invoice_id=invoice_id,
-        summary_id=None if drawn is None else drawn.summary_id,
-        window_start=None if drawn is None else drawn.window_start,
-        events=None if drawn is None else drawn.events,
-        voids=None if drawn is None else drawn.voids,
         key=key,
+        **({} if drawn is None else drawn.columns | {"events": drawn.events, "voids": drawn.voids}),
     )
     session.add(transfer)
     return transfer
@@ -107,13 +112,11 @@ def move(
 
 def set_draw(session: Session, grant: Grant, drawn: DrawnFrom, posted: Decimal) -> None:
     """Let ``posted`` be what a grant paid for of a window; 0 takes the row away."""
-    key = {"summary_id": drawn.summary_id, "window_start": drawn.window_start, "grant_id": grant.id}
+    key = drawn.columns | {"grant_id": grant.id}
     if posted:
         row = insert(WalletDraw).values(**key, wallet_id=grant.wallet_id, posted=posted)
         session.execute(
-            row.on_conflict_do_update(
-                index_elements=["summary_id", "window_start", "grant_id"], set_={"posted": row.excluded.posted}
-            )
+            row.on_conflict_do_update(constraint="uq_wallet_draws_need", set_={"posted": row.excluded.posted})
         )
     else:
         session.execute(delete(WalletDraw).filter_by(**key))

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from usage_billing.core.decimals import EXACT
-from usage_billing.wallets.coverage import Allocation, provisional_of
+from usage_billing.wallets.allocation import Allocation, provisional_of
 from usage_billing.wallets.models import Grant, GrantStatus, Transfer
 
 _NOTHING = Decimal(0)
@@ -16,15 +16,16 @@ class GrantView:
     """A grant with what it pays for at this moment: ``provisional`` until that is posted. ``left`` is the rest."""
 
     grant: Grant
+    currency: str | None
     status: str
     provisional: Decimal
     expired: Decimal
     left: Decimal
 
     @property
-    def cost(self) -> Decimal | None:
-        """What it cost; None for one that was given."""
-        return self.grant.cost if self.grant.cost_currency else None
+    def cost(self) -> tuple[Decimal, str] | None:
+        """What it cost, and its currency; None for one that was given."""
+        return (self.grant.cost, self.grant.cost_currency) if self.grant.cost_currency else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,4 +43,11 @@ def grant_view(book: Allocation, grant: Grant, *, now: datetime) -> GrantView:
     expired, status = grant.expired, grant.status
     if grant.status == GrantStatus.ACTIVE and grant.closes_at is not None and grant.closes_at <= now:
         left, expired, status = _NOTHING, EXACT.add(expired, left), GrantStatus.CLOSED
-    return GrantView(grant=grant, status=status, provisional=provisional, expired=expired, left=left)
+    return GrantView(
+        grant=grant,
+        currency=book.wallet.currency,
+        status=status,
+        provisional=provisional,
+        expired=expired,
+        left=left,
+    )

@@ -1,8 +1,9 @@
-"""What the windows of a summary want: its recordings beyond the allowance, divided by when they occurred."""
+"""How the recordings of a summary lie in time: what lies beyond in each stretch between the cuts of a wallet."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -10,9 +11,9 @@ from sqlalchemy.orm import Session
 from usage_billing.core.decimals import EXACT, sum_of
 
 _NOTHING = Decimal(0)
-_BY_WINDOW = text("""
+_BY_STRETCH = text("""
     SELECT u.summary_id, width_bucket(u.occurred_at, CAST(:cuts AS timestamptz[])) AS place,
-        sum(u.beyond_limit) AS beyond
+        sum(u.beyond_limit) AS beyond, count(*) AS recordings
     FROM usage AS u
     WHERE u.summary_id = ANY(CAST(:ids AS bigint[])) AND u.beyond_limit > 0
         AND (CAST(:until AS timestamptz) IS NULL OR u.received_at < :until)
@@ -21,27 +22,45 @@ _BY_WINDOW = text("""
 """)
 
 
-def by_window(
-    session: Session, ids: Sequence[int], cuts: Sequence[datetime], *, until: datetime | None = None
-) -> dict[int, dict[datetime | None, Decimal]]:
-    """What lies beyond in each summary since each cut (None: before all of them), of what arrived before ``until``."""
-    found: dict[int, dict[datetime | None, Decimal]] = {}
-    if ids:
-        for row in session.execute(_BY_WINDOW, {"ids": list(ids), "cuts": list(cuts), "until": until}):
+class Stretch(NamedTuple):
+    """What lies beyond the allowance between two neighbouring cuts, and in how many recordings."""
+
+    beyond: Decimal = _NOTHING
+    recordings: int = 0
+
+
+Stretches = Mapping[datetime | None, Stretch]
+"""By the cut where each begins; None: before all cuts."""
+
+NONE = Stretch()
+
+
+def stretches_of(
+    session: Session, summary_ids: Sequence[int], cuts: Sequence[datetime], *, until: datetime | None = None
+) -> dict[int, dict[datetime | None, Stretch]]:
+    """The stretches of each summary by its recordings' marks, of those that had arrived before ``until``."""
+    found: dict[int, dict[datetime | None, Stretch]] = {}
+    if summary_ids:
+        for row in session.execute(_BY_STRETCH, {"ids": list(summary_ids), "cuts": list(cuts), "until": until}):
             since = cuts[row.place - 1] if row.place else None
-            found.setdefault(row.summary_id, {})[since] = row.beyond
+            found.setdefault(row.summary_id, {})[since] = Stretch(row.beyond, row.recordings)
     return found
 
 
-def divided(wants: Decimal, starts: Sequence[datetime], parts: Mapping[datetime | None, Decimal]) -> list[Decimal]:
-    """What each window wants. The first has all that is marked before the second begins.
+def marked(starts: Sequence[datetime], stretches: Stretches) -> list[Stretch]:
+    """What each window has that begins at one of ``starts``; the first has all from before the second begins."""
+    later = [stretches.get(start, NONE) for start in starts[1:]]
+    first = Stretch(
+        EXACT.subtract(sum_of(one.beyond for one in stretches.values()), sum_of(one.beyond for one in later)),
+        sum(one.recordings for one in stretches.values()) - sum(one.recordings for one in later),
+    )
+    return [first, *later]
 
-    Where the caller sees more or less beyond than is marked, the last windows have the difference.
-    """
-    later = [parts.get(start, _NOTHING) for start in starts[1:]]
-    marked = sum_of(parts.values())
-    found = [EXACT.subtract(marked, sum_of(later)), *later]
-    surplus = EXACT.subtract(wants, marked)
+
+def divided(wants: Decimal, marks: Sequence[Decimal]) -> list[Decimal]:
+    """``wants`` by window, as it is marked; where that is more or less in all, the last windows have the difference."""
+    found = list(marks)
+    surplus = EXACT.subtract(wants, sum_of(found))
     if surplus >= 0:
         found[-1] = EXACT.add(found[-1], surplus)
         return found

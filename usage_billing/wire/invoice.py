@@ -65,6 +65,16 @@ INVOICE_ITEM = Noun(
     ),
 )
 
+PREPAID_PART = Noun(
+    "PrepaidPart",
+    "What one grant of a wallet in money paid of an invoice.",
+    (
+        Field("walletId", Identifier(), "The wallet."),
+        Field("grantId", Id(), "The grant."),
+        Field("amount", Money(), "What it paid, in the invoice's currency; negative where more went back to it."),
+    ),
+)
+
 INVOICE = Noun(
     "Invoice",
     "What a subscription owes for a period, with its items, which add up to its total.",
@@ -84,7 +94,7 @@ INVOICE = Noun(
         Field("periodStart", Instant(), "When the period that it is for begins."),
         Field("periodEnd", Instant(), "When that ends, exclusive."),
         Field("closesAt", Instant(), "When it is due to become final; all but a `change` wait for the grace time too."),
-        Field("total", Money(), "The sum of its items; a negative one becomes credit."),
+        Field("total", Money(), "The sum of its items; what is negative of it after wallets becomes credit."),
         Field(
             "taxes",
             Many(TAX_LINE),
@@ -105,7 +115,13 @@ INVOICE = Noun(
             "Why the tax of a draft is not known; it stays a draft until it is. Left out otherwise.",
             optional=True,
         ),
-        Field("creditApplied", Money(), "What of the total, with tax, was paid with credit."),
+        Field(
+            "prepaidApplied",
+            Money(),
+            "What wallets in money paid of the total, with tax; negative where more went back to them.",
+        ),
+        Field("prepaid", Many(PREPAID_PART), "Which of their grants paid what.", attribute="invoice.prepaid"),
+        Field("creditApplied", Money(), "What of the rest was paid with credit."),
         Field("amountDue", Money(), "What is left to pay; 0 once it is paid or void."),
         Field("dueAt", Instant(), "Until when it is to be paid; null for drafts and if nothing is.", nullable=True),
         Field("createdAt", Instant(), "When the draft was made."),

@@ -153,6 +153,23 @@ class Money(Kind):
         return money_text(value, minor_unit(currency))
 
 
+class MoneyOf(Kind):
+    """An amount with a currency of its own, beside amounts in another."""
+
+    def show(self, value: tuple[Decimal, str], currency: str) -> str:  # noqa: ARG002
+        """With all digits of its currency's minor unit."""
+        amount, code = value
+        return money_text(amount, minor_unit(code))
+
+
+class Held(Kind):
+    """What a wallet holds: money if the thing that holds it has a currency, and units otherwise."""
+
+    def show(self, value: Decimal, currency: str) -> str:
+        """As ``Money`` or as ``Quantity`` is written."""
+        return money_text(value, minor_unit(currency)) if currency else plain(value)
+
+
 class Hash(Kind):
     """A hash of 32 bytes."""
 

@@ -38,13 +38,15 @@ class Noun:
     """How a kind of thing looks: its fields in their order.
 
     ``row`` is for a thing that has its row as an attribute of this name, beside what else is shown of it: a field is
-    read from the row, and one with an ``attribute`` of its own from the thing.
+    read from the row, and one with an ``attribute`` of its own from the thing. ``money`` is where the currency of its
+    amounts is, if no field tells.
     """
 
     name: str
     says: str
     fields: tuple[Field, ...]
     row: str = field(default="", kw_only=True)
+    money: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +122,8 @@ def attribute_of(noun: Noun, described: Field) -> str:
 def _compiled(noun: Noun) -> tuple[_Read | None, tuple[_Step, ...]]:
     """What reads the currency of a thing, and its fields."""
     own = next((_reader(attribute_of(noun, one)) for one in noun.fields if isinstance(one.kind, Currency)), None)
+    if noun.money:
+        own = _reader(noun.money)
     steps = (
         (one.name, _reader(attribute_of(noun, one), optional=one.optional), _render_of(one.kind), one.optional)
         for one in noun.fields

@@ -1,17 +1,32 @@
 """How wallets, grants and their ledger look. Pure."""
 
 from usage_billing.core.limits import MAX_BIGINT, MAX_UNIT_NAME
-from usage_billing.wire.kinds import Choice, Currency, Id, Identifier, Instant, Json, Money, Quantity, Text, Whole
+from usage_billing.wire.kinds import (
+    Choice,
+    Currency,
+    Flag,
+    Held,
+    Id,
+    Identifier,
+    Instant,
+    Json,
+    Money,
+    MoneyOf,
+    Quantity,
+    Text,
+    Whole,
+)
 from usage_billing.wire.noun import Field, Many, Noun, One
 
 _NAMES = Json({"type": "array", "items": {"type": "string"}})
 
 UNIT = Noun(
     "WalletUnit",
-    "What a wallet holds: units of usage types.",
+    "What a wallet holds: units of usage types, or money.",
     (
-        Field("unitName", Text(maximum=MAX_UNIT_NAME), "What one unit is called."),
-        Field("usageTypes", _NAMES, "The usage types that it pays for."),
+        Field("unitName", Text(maximum=MAX_UNIT_NAME), "What one unit is called; left out for money.", optional=True),
+        Field("usageTypes", _NAMES, "The usage types whose units it pays; left out for money.", optional=True),
+        Field("currency", Currency(), "The currency of its money; left out for units.", optional=True),
     ),
 )
 _WALLET = (
@@ -24,9 +39,25 @@ _WALLET = (
         nullable=True,
     ),
     Field("unit", One(UNIT), "What it holds.", attribute="unit"),
+    Field("fees", Flag(), "Whether its money pays base fees too."),
     Field("createdAt", Instant(), "When it was made."),
 )
 WALLET = Noun("Wallet", "What a customer paid for beforehand, in one unit.", _WALLET, row="wallet")
+NEW_WALLET = Noun(
+    "MadeWallet",
+    "A wallet that was made.",
+    (
+        *_WALLET,
+        Field(
+            "warning",
+            Text(),
+            "What may be wrong with it: no plan of the customer has its currency. Left out otherwise.",
+            optional=True,
+            attribute="warning",
+        ),
+    ),
+    row="wallet",
+)
 
 _GRANT = (
     Field("id", Id(), "Its id."),
@@ -35,7 +66,7 @@ _GRANT = (
     Field("priority", Whole(maximum=100), "Grants of a lower one pay first."),
     Field("usageTypes", _NAMES, "The usage types that it is for; null: all of the wallet.", nullable=True),
     Field("subscriptionIds", _NAMES, "The subscriptions that it is for; null: all of the wallet.", nullable=True),
-    Field("amount", Quantity(), "How many units it had."),
+    Field("amount", Held(), "How much it had, in units or in the wallet's currency, as all of its amounts."),
     Field("effectiveAt", Instant(), "From when on it pays."),
     Field("expiresAt", Instant(), "Until when, exclusive; null: for ever.", nullable=True),
     Field(
@@ -45,22 +76,23 @@ _GRANT = (
         nullable=True,
     ),
     Field("closesAt", Instant(), "When what it did not pay for expires; null: never.", nullable=True),
-    Field("cost", Money(), "What it cost; null for given ones.", nullable=True, attribute="cost"),
-    Field("posted", Quantity(), "The units that it paid for on final invoices, or until it was closed."),
-    Field("takenBack", Quantity(), "The units that were taken back."),
-    Field("refunded", Quantity(), "The units for which money went back."),
+    Field("cost", MoneyOf(), "What it cost; null for given ones.", nullable=True, attribute="cost"),
+    Field("posted", Held(), "What it paid for on final invoices, or until it was closed."),
+    Field("takenBack", Held(), "What was taken back."),
+    Field("refunded", Held(), "That for which money went back."),
     Field("activatedAt", Instant(), "Since when it counts; null while it waits to be paid.", nullable=True),
     Field("createdAt", Instant(), "When it was made."),
     Field("status", Choice("pending", "active", "closed", "void"), "What it is.", attribute="status"),
-    Field("provisional", Quantity(), "The units that it pays for at this moment.", attribute="provisional"),
-    Field("expired", Quantity(), "The units that paid for nothing in time.", attribute="expired"),
-    Field("left", Quantity(), "The units that are left.", attribute="left"),
+    Field("provisional", Held(), "What it pays for at this moment, until that is posted.", attribute="provisional"),
+    Field("expired", Held(), "What paid for nothing in time.", attribute="expired"),
+    Field("left", Held(), "What is left.", attribute="left"),
 )
 GRANT = Noun(
     "Grant",
     "An amount in a wallet, and what became of it.",
     (Field("costCurrency", Currency(), "The currency of the cost; null without one.", nullable=True), *_GRANT),
     row="grant",
+    money="currency",
 )
 WALLET_BALANCE = Noun(
     "WalletBalance",
@@ -68,37 +100,40 @@ WALLET_BALANCE = Noun(
     (
         *_WALLET,
         Field("asOf", Instant(), "The moment of the balance.", attribute="as_of"),
-        Field("granted", Quantity(), "The units of all grants.", attribute="granted"),
-        Field("pending", Quantity(), "The units that wait to be paid, and are in no other sum.", attribute="pending"),
-        Field("posted", Quantity(), "The units that were paid for on final invoices.", attribute="posted"),
-        Field("provisional", Quantity(), "The units that usage draws at this moment.", attribute="provisional"),
-        Field("expired", Quantity(), "The units that paid for nothing in time.", attribute="expired"),
-        Field("takenBack", Quantity(), "The units that were taken back.", attribute="taken_back"),
-        Field("refunded", Quantity(), "The units for which money went back.", attribute="refunded"),
-        Field("left", Quantity(), "The units that are left.", attribute="left"),
-        Field("available", Quantity(), "The units that are left of grants that hold now.", attribute="available"),
+        Field("granted", Held(), "What all grants had, in units or its currency, as all amounts.", attribute="granted"),
+        Field("pending", Held(), "What waits to be paid, and is in no other sum.", attribute="pending"),
+        Field("posted", Held(), "What was paid for on final invoices.", attribute="posted"),
+        Field("provisional", Held(), "What usage draws at this moment, until it is posted.", attribute="provisional"),
+        Field("expired", Held(), "What paid for nothing in time.", attribute="expired"),
+        Field("takenBack", Held(), "What was taken back.", attribute="taken_back"),
+        Field("refunded", Held(), "That for which money went back.", attribute="refunded"),
+        Field("left", Held(), "What is left.", attribute="left"),
+        Field("available", Held(), "What is left of grants that hold now.", attribute="available"),
         Field("grants", Many(GRANT), "The grants, the first made first.", attribute="grants"),
     ),
     row="wallet",
+    money="wallet.currency",
 )
 
 TRANSFER = Noun(
     "WalletTransfer",
-    "One movement of units between two accounts of a wallet.",
+    "One movement of units, or of money, between two accounts of a wallet.",
     (
         Field("id", Whole(maximum=MAX_BIGINT), "Its number among all transfers."),
         Field("grantId", Id(), "The grant."),
         Field(
             "kind",
             Choice("sold", "given", "used", "returned", "expired", "taken_back", "refunded"),
-            "Why the units moved.",
+            "Why it moved.",
         ),
-        Field("debit", Text(), "The account that they went to."),
-        Field("credit", Text(), "The account that they came from."),
-        Field("amount", Quantity(), "How many units."),
+        Field("debit", Text(), "The account that it went to."),
+        Field("credit", Text(), "The account that it came from."),
+        Field("amount", Held(), "How much, in units or in the wallet's currency."),
         Field("at", Instant(), "When."),
         Field("invoiceId", Id(), "The invoice that became final or void; null without one.", nullable=True),
     ),
+    row="transfer",
+    money="currency",
 )
 
 REFUND = Noun(
@@ -108,7 +143,7 @@ REFUND = Noun(
         Field("id", Whole(maximum=MAX_BIGINT), "The number of its transfer."),
         Field("walletId", Identifier(), "The wallet."),
         Field("grantId", Id(), "The grant."),
-        Field("amount", Quantity(), "How many units left the grant."),
+        Field("amount", Quantity(), "How much left the grant."),
         Field("currency", Currency(), "The currency of the money.", attribute="currency"),
         Field("money", Money(), "What goes back to the customer: their part of the cost.", attribute="transfer.cost"),
         Field("at", Instant(), "When."),

@@ -1,4 +1,4 @@
-"""What a customer has in hand: units in wallets, grant by grant, and money in the balance; and what moved in either."""
+"""What a customer has in hand: units and money in wallets, grant by grant, money in the balance; what moved in each."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.keyset import Page, Row, page_of
 from usage_billing.reports.wallets import WalletView, next_to_expire, open_grants, units_of, wallets_in_hand
+from usage_billing.reports.wallets import entries_of as moved_in
 from usage_billing.wallets.models import Transfer
 from usage_billing.wallets.queries import get_wallet, transfers_of
 from usage_billing.wire.credit import BALANCE, CREDIT_ENTRY
@@ -41,7 +42,8 @@ def movements(visit: Visit, wallet_id: str, before: int | None) -> dict[str, Any
         raise NotFound(f"there is no wallet {wallet_id}")
     (unit,) = units_of(visit.session, [wallet])
     page = _page(visit, transfers_of(wallet_id), Transfer, before)
-    return {"wallet": show(WALLET, unit), "rows": [show(TRANSFER, one) for one in page.rows], "before": _last(page)}
+    rows = [show(TRANSFER, one) for one in moved_in(visit.session, page.rows)]
+    return {"wallet": show(WALLET, unit), "rows": rows, "before": _last(page)}
 
 
 def balance(visit: Visit, before: int | None) -> dict[str, Any]:

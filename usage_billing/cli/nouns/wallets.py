@@ -21,10 +21,11 @@ from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, UNIT
 from usage_billing.cli.nouns.wallet_grants import EXAMPLE, activate, grant, refund, void
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
-from usage_billing.wire.wallet import TRANSFER, WALLET, WALLET_BALANCE
+from usage_billing.wire.wallet import NEW_WALLET, TRANSFER, WALLET, WALLET_BALANCE
 
 _COLUMNS = ("id", "category", "status", "amount", "posted", "provisional", "left", "expiresAt")
-_LISTED = ("id", "userId", "subscriptionId", "unitName", "usageTypes", "createdAt")
+_LISTED = ("id", "userId", "subscriptionId", "unitName", "usageTypes", "currency", "createdAt")
+_NONE: dict[str, Any] = {"unitName": None, "usageTypes": None, "currency": None}
 _WIDE_ONLY = {"invoiceId", "debit", "credit"}
 
 
@@ -41,17 +42,23 @@ for one in (grant, activate, void, refund):
 @click.argument("id", type=NEW_IDENTIFIER)
 @click.option("--customer", "customer_id", type=IDENTIFIER, required=True, help="Whose it is.")
 @click.option("--subscription", "subscription_id", type=IDENTIFIER, help="For this subscription alone.")
-@click.option("--unit", "unit_name", type=UNIT, required=True, help="The unit that it holds.")
-@click.option("--usage-type", "usage_types", type=IDENTIFIER, required=True, multiple=True, help="Repeatable.")
+@click.option("--unit", "unit_name", type=UNIT, help="The unit that it holds.")
+@click.option("--usage-type", "usage_types", type=IDENTIFIER, multiple=True, help="Counted in the unit; repeatable.")
+@click.option("--currency", help="It holds money in this currency instead of units.")
+@click.option("--fees", is_flag=True, help="Its money pays base fees too.")
 @json_option
-def create(*, as_json: bool, **said: Any) -> None:
-    """Make the wallet ID, which pays for usage types."""
-    from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
+def create(*, as_json: bool, usage_types: tuple[str, ...], **said: Any) -> None:
+    """Make the wallet ID, which pays for usage types in units, or for charges in money."""
+    from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet, lacks_plan
     from usage_billing.reports.wallets import units_of
 
+    new = NewWallet(**said, usage_types=usage_types or None)
     with writing() as session:
-        made = create_wallet(session, NewWallet(**said), actor=actor(), now=utc_now())
-        (shape,) = (wire.show(WALLET, one) for one in units_of(session, [made]))
+        made = create_wallet(session, new, actor=actor(), now=utc_now())
+        (one,) = units_of(session, [made])
+        if lacks_plan(session, made):
+            one["warning"] = f"no plan of the customer charges in {made.currency}"
+        shape = wire.show(NEW_WALLET, one)
     print_thing(shape, as_json=as_json)
 
 
@@ -69,7 +76,7 @@ def list_wallets(*, customer_id: str | None, limit: int, as_json: bool) -> None:
     with reading() as session:
         rows = first_rows(session, wallets_where(customer_id=customer_id).order_by(Wallet.id), limit=limit)
         shapes = [wire.show(WALLET, one) for one in units_of(session, rows)]
-    rows_shown = shapes if as_json else [pick(one | one["unit"], *_LISTED) for one in shapes]
+    rows_shown = shapes if as_json else [pick(_NONE | one | one["unit"], *_LISTED) for one in shapes]
     print_rows(rows_shown, as_json=as_json, empty=none_of("wallets", hint="usage-billing wallets create --help"))
 
 
@@ -97,11 +104,12 @@ def show(*, id: str, as_json: bool) -> None:
 @json_option
 def entries(*, id: str, limit: int, as_json: bool) -> None:
     """List what moved in the wallet ID, the newest first."""
+    from usage_billing.reports.wallets import entries_of
     from usage_billing.wallets.models import Transfer
     from usage_billing.wallets.queries import get_wallet, transfers_of
 
     with reading() as session:
         get_wallet(session, id)
         found = first_rows(session, transfers_of(id).order_by(Transfer.id.desc()), limit=limit)
-        rows = [wire.show(TRANSFER, one) for one in found]
+        rows = [wire.show(TRANSFER, one) for one in entries_of(session, found)]
     print_rows(rows, as_json=as_json, empty="Nothing has moved yet.", wide_only=_WIDE_ONLY)

@@ -14,26 +14,30 @@ from usage_billing.balances.queries import balances_of
 from usage_billing.balances.service import apply, grant, holders_of_credit, lock_balances
 from usage_billing.core import crash
 from usage_billing.core.decimals import EXACT
+from usage_billing.drawing.applied import keep_prepaid
+from usage_billing.drawing.books import all_allocations
+from usage_billing.drawing.planning import Prepayment, in_money, plan_stored
 from usage_billing.flows.billing.facts import read_for_facts
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import unrated_of
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.flows.folding.fold_meters import left_behind
-from usage_billing.flows.prepaid.post_draws import drawn_without_draft, post_summaries
+from usage_billing.flows.prepaid.post_draws import drawn_without_draft, post_causes
 from usage_billing.invoicing.items import summaries_on
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import take_numbers
+from usage_billing.invoicing.prepaid import applied_of
 from usage_billing.invoicing.queries import DueDraft, lock_due_drafts
 from usage_billing.invoicing.service import Finalization, add_up, finalize, keep_taxes, remove_drafts
 from usage_billing.invoicing.taxable import Taxation, Taxations
 from usage_billing.invoicing.taxing import tax_stored
 from usage_billing.meters.progress import Behind, far_behind
 from usage_billing.outbox.service import tell
+from usage_billing.prepaid.burn_down import Cause
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.openings import lock_to_bill
-from usage_billing.wallets.coverage import allocations
-from usage_billing.wallets.models import Wallet
+from usage_billing.wallets.allocation import Allocation
 from usage_billing.wallets.service import lock_wallets
 
 TAX_PENDING = "tax_pending"
@@ -94,7 +98,9 @@ def finalize_invoices(
         add_up(session, doubtful)
         drafts = lock_due_drafts(session, ids, as_of=as_of, grace=grace)
     charging = [draft for draft in drafts if draft.charges]
-    taxations = tax_stored(session, charging, lock=True)
+    found = all_allocations(session, customers, now=as_of, wallets=wallets) if wallets and drafts else []
+    prepaid = plan_stored(session, found, charging, ended_before=as_of - grace)
+    taxations = tax_stored(session, charging, prepaid=prepaid.lines, lock=True)
     ready: list[DueDraft] = []
     for draft in charging:
         taxation = taxations.of(draft.id)
@@ -103,10 +109,10 @@ def finalize_invoices(
         else:
             ready.append(draft)
     going = [draft for draft in drafts if not draft.charges]
-    if wallets and (ready or going):
-        post_draws(session, customers, wallets, [*ready, *going], now=as_of, late=(ids, as_of - grace))
+    if found and (ready or going):
+        post_draws(session, found, [*ready, *going], prepaid, late=(ids, as_of - grace))
     remove_drafts(session, [draft.id for draft in going])
-    finalize_drafts(session, ready, taxations, now=now, actor=actor)
+    finalize_drafts(session, ready, taxations, prepaid, now=now, actor=actor)
     for draft in ready:
         taxation = taxations.of(draft.id)
         tax = None if taxation is None else taxation.tax
@@ -123,36 +129,51 @@ def behind_words(behind: Behind) -> str:
 
 def post_draws(
     session: Session,
-    customer_ids: Collection[str],
-    wallets: Sequence[Wallet],
+    found: Sequence[Allocation],
     drafts: Sequence[DueDraft | Invoice],
+    prepaid: Prepayment,
     *,
-    now: datetime,
     late: tuple[Collection[str], datetime] | None = None,
 ) -> None:
     """Post what grants of these locked wallets pay for on these drafts, which become final or, uncharged, go.
 
-    ``late``: also what they pay for of these locked subscriptions in periods that ended until then, without a draft.
+    ``late``: also what grants in units pay for of these locked subscriptions in periods that ended until then, without
+    a draft. What grants in money pay for is posted with the invoice that says so.
     """
+    units = [book for book in found if book.wallet.currency is None]
     of_drafts = summaries_on(session, [draft.id for draft in drafts])
     stay = {draft.id for draft in drafts if not isinstance(draft, DueDraft) or draft.charges}
-    invoices = {id: draft if draft in stay else None for id, draft in of_drafts.items()}
-    found = allocations(session, customer_ids, now=now, wallets=wallets)
-    unposted = [] if late is None else drawn_without_draft(session, found, late[0], ended_before=late[1])
-    post_summaries(session, found, dict.fromkeys(unposted) | invoices)
+    invoices = {Cause(id, 0): draft if draft in stay else None for id, draft in of_drafts.items()}
+    unposted = [] if late is None else drawn_without_draft(session, units, late[0], ended_before=late[1])
+    post_causes(session, units, {Cause(id, 0): None for id in unposted} | invoices)
+    post_causes(session, in_money(found), prepaid.posted_with(stay))
     crash.point("prepaid.posted")
 
 
 def finalize_drafts(
-    session: Session, drafts: Sequence[DueDraft | Invoice], taxations: Taxations, *, now: datetime, actor: str
+    session: Session,
+    drafts: Sequence[DueDraft | Invoice],
+    taxations: Taxations,
+    prepaid: Prepayment,
+    *,
+    now: datetime,
+    actor: str,
 ) -> None:
-    """Tax these locked drafts, settle credit for them, and number them: what gives back first, then the oldest."""
+    """Tax these locked drafts, settle what is paid beforehand and credit for them, and number them.
+
+    What gives back comes first, then the oldest.
+    """
     if not drafts:
         return
-    totals = {draft.id: EXACT.add(draft.total, taxations.tax(draft.id)) for draft in drafts}
+    lines = prepaid.of({draft.id for draft in drafts})
+    paid = {draft.id: applied_of(lines.get(draft.id, ())) for draft in drafts}
+    totals = {
+        draft.id: EXACT.subtract(EXACT.add(draft.total, taxations.tax(draft.id)), paid[draft.id]) for draft in drafts
+    }
     drafts = sorted(drafts, key=lambda one: (totals[one.id] >= 0, one.closes_at, one.subscription_id or "", one.kind))
     for taxation in taxations.by_draft.values():
         keep_taxes(session, taxation.items)
+    keep_prepaid(session, lines, taxations)
     applied = _settle_credit(session, drafts, totals)
     days = _payment_days(session, drafts)
     note_all(session, actor=actor, action="invoice.finalize", subjects=[f"invoice:{draft.id}" for draft in drafts])
@@ -166,6 +187,7 @@ def finalize_drafts(
             due_at=now + days[draft.id],
             credit_applied=applied.get(draft.id, _NOTHING),
             tax=taxations.tax(draft.id),
+            prepaid=paid[draft.id],
             taxes=_kept(taxations.of(draft.id), draft.currency),
         )
         for draft, number in zip(drafts, numbers, strict=True)
@@ -182,8 +204,8 @@ def _kept(taxation: Taxation | None, currency: str) -> list[dict[str, Any]] | No
 def apply_credit(session: Session, drafts: Sequence[Invoice]) -> None:
     """Show on these drafts of one customer what credit would pay of them, were they made final together."""
     in_hand = {balance.currency: balance.balance for balance in balances_of(session, drafts[0].customer_id)}
-    for draft in sorted(drafts, key=lambda draft: (draft.total_with_tax >= 0, draft.closes_at)):
-        total = draft.total_with_tax
+    for draft in sorted(drafts, key=lambda draft: (draft.payable >= 0, draft.closes_at)):
+        total = draft.payable
         left = EXACT.subtract(in_hand.get(draft.currency, _NOTHING), min(total, _NOTHING))
         draft.credit_applied = min(left, max(total, _NOTHING))
         in_hand[draft.currency] = EXACT.subtract(left, draft.credit_applied)
@@ -194,8 +216,8 @@ def _settle_credit(
 ) -> dict[UUID, Decimal]:
     """Grant the credit of negative drafts, and apply to the other drafts the credit that their customers have.
 
-    ``totals`` are with tax. Returns the credit applied, by invoice id. A customer who has no credit and is granted none
-    needs no balance, and no lock on it.
+    ``totals`` are with tax, less what grants pay. Returns the credit applied, by invoice id. A customer who has no
+    credit and is granted none needs no balance, and no lock on it.
     """
     holders = {(draft.customer_id, draft.currency) for draft in drafts if totals[draft.id] < 0}
     holders |= holders_of_credit(session, (draft.customer_id for draft in drafts))

@@ -38,7 +38,8 @@ from usage_billing.metering.summaries import NewSummary, stored_keys
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.cells import series_of
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
-from usage_billing.wallets.coverage import allocations, coverage_changes, covered_by
+from usage_billing.wallets.allocation import covered_by
+from usage_billing.wallets.coverage import allocations, coverage_changes
 from usage_billing.wallets.models import Wallet
 
 _NOTHING = Decimal(0)

@@ -124,6 +124,7 @@ def _draft(new: NewDraft, now: datetime) -> Invoice:
         status=InvoiceStatus.DRAFT,
         credit_applied=_NOTHING,
         tax=_NOTHING,
+        prepaid_applied=_NOTHING,
         created_at=now,
     )
 

@@ -14,6 +14,9 @@ from usage_billing.core.clock import instant_text
 from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.money import money_text
 from usage_billing.db import clock
+from usage_billing.drawing.applied import paid_with
+from usage_billing.drawing.books import all_allocations
+from usage_billing.drawing.planning import in_money, plan_stored
 from usage_billing.flows.billing.facts import tell_invoice
 from usage_billing.flows.billing.finalize_invoices import (
     METER_BEHIND,
@@ -25,7 +28,7 @@ from usage_billing.flows.billing.finalize_invoices import (
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.flows.folding.fold_meters import left_behind
-from usage_billing.flows.prepaid.post_draws import unpost_summaries
+from usage_billing.flows.prepaid.post_draws import unpost_money, unpost_summaries
 from usage_billing.invoicing.fees import charge_fees_again
 from usage_billing.invoicing.lifecycle import InvoiceStatus, check_step
 from usage_billing.invoicing.models import Invoice
@@ -34,7 +37,6 @@ from usage_billing.invoicing.taxing import tax_stored
 from usage_billing.metering.settling import reopen
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.service import lock_subscription
-from usage_billing.wallets.coverage import allocations
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.service import lock_wallets
 from usage_billing.wire.event_type import EventType
@@ -76,13 +78,15 @@ def finalize_invoice(
         raise _nothing_due() from None
     if not any(item.amount for item in items_of(session, invoice_id)):
         raise _nothing_due()
-    taxations = tax_stored(session, [invoice], lock=True)
+    found = all_allocations(session, [invoice.customer_id], now=now, wallets=wallets) if wallets else []
+    prepaid = plan_stored(session, found, [invoice], ended_before=invoice.closes_at)
+    taxations = tax_stored(session, [invoice], prepaid=prepaid.lines, lock=True)
     taxation = taxations.of(invoice_id)
     if taxation is not None and taxation.pending is not None:
         raise Conflict(f"the tax of the invoice is not known: {taxation.pending}", code=TAX_PENDING)
-    if wallets:
-        post_draws(session, [invoice.customer_id], wallets, [invoice], now=now)
-    finalize_drafts(session, [invoice], taxations, now=now, actor=actor)
+    if found:
+        post_draws(session, found, [invoice], prepaid)
+    finalize_drafts(session, [invoice], taxations, prepaid, now=now, actor=actor)
     session.refresh(invoice)
     return invoice
 
@@ -132,15 +136,17 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
     wallets = _lock_wallets(session, invoice_id)
     invoice = _lock(session, invoice_id)
     if (
-        invoice.status != InvoiceStatus.PAID or invoice.credit_applied != invoice.total_with_tax
+        invoice.status != InvoiceStatus.PAID or invoice.credit_applied != invoice.payable
     ):  # else credit paid it, and comes back
         check_step(invoice.status, InvoiceStatus.VOID)
     items = items_of(session, invoice_id)
     charged = {item.summary_id for item in items if item.summary_id is not None}
     reopen(session, sorted(charged))
     if wallets:
-        found = allocations(session, [invoice.customer_id], now=now, wallets=wallets)
-        unpost_summaries(session, found, charged, invoice_id=invoice_id)
+        found = all_allocations(session, [invoice.customer_id], now=now, wallets=wallets)
+        units = [book for book in found if book.wallet.currency is None]
+        unpost_summaries(session, units, charged, invoice_id=invoice_id)
+        unpost_money(session, in_money(found), paid_with(session, invoice_id), invoice_id=invoice_id)
     charge_fees_again(session, [item.fee_id for item in items if item.fee_id is not None])
     invoice.status, invoice.voided_at = InvoiceStatus.VOID, now
     session.flush()

@@ -30,7 +30,8 @@ from usage_billing.meters.queries import ActiveMeter, true_meters
 from usage_billing.meters.running import growing
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.openings import save_openings
-from usage_billing.wallets.coverage import allocations, covered_by
+from usage_billing.wallets.allocation import covered_by
+from usage_billing.wallets.coverage import allocations
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.service import save_covered
 
@@ -41,7 +42,7 @@ _NOTHING = Decimal(0)
 class StoredBooks:
     """Implements ``Books`` on locked subscriptions.
 
-    Locks, in this order: the summaries to rate, their fees. Grants pay for them as they do ``as_of`` an instant. One
+    Locks, in this order: the summaries to rate, their fees. Grants pay for usage as they do ``as_of`` an instant. One
     that is ``held_to`` a dry run charges of usage only the recordings that the dry run rated. ``folded`` is what was
     brought up to date before, meters among it. ``wallets`` are those of the subscriptions' customers, and ``stale`` the
     summaries of which they pay for more or less than billing has rated.

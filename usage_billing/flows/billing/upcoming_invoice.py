@@ -2,20 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from usage_billing.core.giving_way import in_turns
 from usage_billing.customers.queries import find_seller
+from usage_billing.drawing.books import all_allocations
+from usage_billing.drawing.planning import in_money, plan
+from usage_billing.drawing.shown import put_prepaid
 from usage_billing.flows.billing.agreements import read_agreements
 from usage_billing.flows.billing.finalize_invoices import apply_credit
-from usage_billing.flows.billing.foreseen_books import foreseen_books
+from usage_billing.flows.billing.foreseen_books import ForeseenBooks, foreseen_books
 from usage_billing.flows.billing.invoice_subscriptions import charge_subscriptions
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN, running_slot
+from usage_billing.invoicing.fees import WantingFee
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
+from usage_billing.invoicing.prepaid import PayableCause, PrepaidLines, taxable_prepaid
 from usage_billing.invoicing.taxable import put_tax, taxable
 from usage_billing.invoicing.taxing import tax_drafts
+from usage_billing.prepaid.burn_down import Cause
 
 
 def upcoming(
@@ -42,7 +49,9 @@ def upcoming(
         wanted = [one for one in charging if one[0].kind == InvoiceKind.PERIOD][-1:]
     if not wanted:
         return None
-    _tax(session, charging, books.fees.plans(), timeline.zone)
+    customer = agreements.subscriptions[subscription_id].customer_id
+    prepaid = _prepaid(session, customer, charging, books, now=now)
+    _tax(session, charging, books.fees.plans(), timeline.zone, prepaid)
     apply_credit(session, [draft for draft, _ in charging if draft.closes_at <= wanted[0][0].closes_at])
     return wanted[0]
 
@@ -52,14 +61,59 @@ def _tax(
     drafts: Sequence[tuple[Invoice, Sequence[UsageInvoiceItem]]],
     plans: Mapping[int, str],
     zone: str,
+    prepaid: PrepaidLines,
 ) -> None:
-    """Put the tax on drafts in memory, by the rules and rates of now; ``plans`` are those of fees by their ids."""
+    """Put on drafts in memory what grants pay of them, and the tax by the rules and rates of now.
+
+    ``plans`` are those of fees by their ids.
+    """
     seller = find_seller(session)
     items = [
         taxable(item, plan_id=None if item.fee_id is None else plans.get(item.fee_id), zone=zone)
         for _, lines in drafts
         for item in in_turns(lines)
     ]
+    items += taxable_prepaid(items, prepaid)
     taxations = tax_drafts(session, [draft for draft, _ in drafts], items, seller=seller)
     for draft, lines in drafts:
         put_tax(taxations.of(draft.id), draft, lines)
+        put_prepaid(draft, prepaid.get(draft.id, ()))
+
+
+def _prepaid(
+    session: Session,
+    customer_id: str,
+    drafts: Sequence[tuple[Invoice, Sequence[UsageInvoiceItem]]],
+    books: ForeseenBooks,
+    *,
+    now: datetime,
+) -> PrepaidLines:
+    """What grants in money would pay of drafts in memory, of fees that are not stored too."""
+    plans = books.fees.plans()
+    fees = [
+        WantingFee(item.fee_id, draft.subscription_id or "", item.period_start, item.amount)
+        for draft, items in drafts
+        for item in items
+        if item.fee_id is not None and item.fee_id < 0
+    ]
+    found = in_money(all_allocations(session, [customer_id], now=now, fees=fees))
+    if not found:
+        return {}
+    starts = {key: cause for book in found for key, cause in book.unstored.items()}
+    placed: dict[Cause, tuple[PayableCause, UUID]] = {}
+    for draft, items in drafts:
+        for item in items:
+            summary_id, fee_id = item.summary_id or 0, item.fee_id or 0
+            if summary_id < 0:
+                summary_id = starts.get((draft.subscription_id or "", item.usage_type_id or "", item.period_start), 0)
+            of = PayableCause(
+                summary_id=summary_id,
+                fee_id=fee_id,
+                invoice_id=draft.id,
+                subscription_id=draft.subscription_id or "",
+                usage_type_id=item.usage_type_id,
+                plan_id=plans.get(fee_id),
+                period_end=item.period_end,
+            )
+            placed[of.cause] = (of, draft.id)
+    return plan(session, found, placed)

@@ -7,10 +7,10 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core import crash
 from usage_billing.core.decimals import EXACT
+from usage_billing.drawing.books import allocation_of
 from usage_billing.flows.prepaid.facts import tell_grant
 from usage_billing.flows.prepaid.post_draws import post_grant
 from usage_billing.prepaid.ledger import TransferKind
-from usage_billing.wallets.coverage import allocations
 from usage_billing.wallets.models import Grant, GrantStatus
 from usage_billing.wallets.service import lock_wallet, move
 from usage_billing.wire.event_type import EventType
@@ -23,15 +23,22 @@ def wallets_to_close(session: Session, *, now: datetime, limit: int = 1000) -> l
 
 
 def close_grants(session: Session, wallet_id: str, *, now: datetime) -> int:
-    """Close the grants of one wallet that are over; returns how many. The ledger has each movement."""
+    """Close the grants of one wallet that are over; returns how many. The ledger has each movement.
+
+    One that pays a minimum of a period for which no run has made a summary yet is closed after that run.
+    """
     wallet = lock_wallet(session, wallet_id)
     if wallet is None:
         return 0
-    (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
+    book = allocation_of(session, wallet, now=now)
+    waiting = {key.grant_id for key in book.draws if key.need.summary_id < 0}
     over = [
         grant
         for grant in book.grants
-        if grant.status == GrantStatus.ACTIVE and grant.closes_at is not None and grant.closes_at <= now
+        if grant.status == GrantStatus.ACTIVE
+        and grant.closes_at is not None
+        and grant.closes_at <= now
+        and grant.id not in waiting
     ]
     for grant in over:
         post_grant(session, book, grant)

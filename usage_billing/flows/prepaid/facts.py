@@ -1,11 +1,12 @@
 """Facts about wallets and their grants for the outbox, each with the thing as the API shows it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from usage_billing.drawing.books import allocation_of
 from usage_billing.outbox.service import Fact, tell
-from usage_billing.wallets.coverage import allocations
 from usage_billing.wallets.models import Grant, Transfer, Wallet
 from usage_billing.wallets.views import RefundView, grant_view
 from usage_billing.wire.event import GRANT_TOLD, REFUND_TOLD, WALLET_TOLD
@@ -13,10 +14,11 @@ from usage_billing.wire.event_type import EventType
 from usage_billing.wire.noun import show
 
 
-def tell_wallet(session: Session, wallet: Wallet, usage_types: list[str]) -> None:
+def tell_wallet(session: Session, wallet: Wallet, usage_types: Sequence[str]) -> None:
     """Tell that a wallet was made."""
     topic = EventType.WALLET_CREATED
-    unit = {"unit_name": wallet.unit_name, "usage_types": usage_types}
+    names = None if wallet.unit_name is None else list(usage_types)
+    unit = {"unit_name": wallet.unit_name, "usage_types": names, "currency": wallet.currency}
     told = show(WALLET_TOLD, {"wallet": {"wallet": wallet, "unit": unit}})
     tell(session, [Fact(topic, f"{topic}:{wallet.id}", told, wallet.customer_id)])
 
@@ -25,7 +27,7 @@ def tell_grant(
     session: Session, wallet: Wallet, grant: Grant, topic: EventType, *, now: datetime, part: str = ""
 ) -> None:
     """Tell what became of a grant of a locked wallet, once for each ``part`` of it."""
-    (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
+    book = allocation_of(session, wallet, now=now)
     told = show(GRANT_TOLD, {**_whose(wallet), "grant": grant_view(book, grant, now=now)})
     key = f"{topic}:{grant.id}:{part}" if part else f"{topic}:{grant.id}"
     tell(session, [Fact(topic, key, told, wallet.customer_id)])

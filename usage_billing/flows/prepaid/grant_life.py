@@ -12,12 +12,14 @@ from usage_billing.audit.service import note
 from usage_billing.core import crash
 from usage_billing.core.decimals import EXACT, plain
 from usage_billing.core.errors import Conflict, InvalidInput
+from usage_billing.drawing.books import allocation_of
+from usage_billing.flows.prepaid.amounts import check_places
 from usage_billing.flows.prepaid.facts import tell_grant, tell_refunded
 from usage_billing.flows.prepaid.manage_grants import check_cuts
 from usage_billing.flows.prepaid.open_wallet import open_wallet
 from usage_billing.flows.prepaid.post_draws import return_unwanted
 from usage_billing.prepaid.ledger import TransferKind
-from usage_billing.wallets.coverage import allocations, provisional_of
+from usage_billing.wallets.allocation import provisional_of
 from usage_billing.wallets.models import Grant, GrantStatus, Transfer, Wallet
 from usage_billing.wallets.queries import get_grant
 from usage_billing.wallets.service import move
@@ -76,7 +78,7 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
         grant.taken_back = left
     else:
         if not used:
-            (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
+            book = allocation_of(session, wallet, now=now)
             left = EXACT.subtract(left, provisional_of(book, grant))
         if left:
             move(session, grant, TransferKind.TAKEN_BACK, left)
@@ -105,10 +107,11 @@ def refund_grant(session: Session, grant_id: UUID, asked: Refund, *, actor: str,
     if there is not None:
         return there
     _check_refundable(grant, now)
-    (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
+    book = allocation_of(session, wallet, now=now)
     return_unwanted(session, book, grant)
     left = EXACT.subtract(EXACT.subtract(grant.amount, grant.out), provisional_of(book, grant))
     amount = left if asked.amount is None else asked.amount
+    check_places(wallet, amount)
     if amount > left or not left:
         raise Conflict(f"{plain(left)} of the grant is left", code="refund_too_large")
     made = move(session, grant, TransferKind.REFUNDED, amount, key=asked.idempotency_key)

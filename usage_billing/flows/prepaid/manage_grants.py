@@ -9,14 +9,17 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
+from usage_billing.catalog.models import UsageType
 from usage_billing.core.decimals import MAX_QUANTITY, plain
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.identifiers import new_id
 from usage_billing.core.money import round_to_minor_unit
+from usage_billing.flows.prepaid.amounts import check_places
 from usage_billing.flows.prepaid.facts import tell_grant
 from usage_billing.flows.prepaid.open_wallet import open_wallet
 from usage_billing.prepaid.ledger import TransferKind
 from usage_billing.rating.currency import is_currency, minor_unit
+from usage_billing.subscriptions.queries import CURRENCIES
 from usage_billing.wallets.models import Grant, GrantCategory, GrantStatus, Wallet
 from usage_billing.wallets.queries import scopes_of
 from usage_billing.wallets.service import add_grant, move
@@ -24,12 +27,6 @@ from usage_billing.wire.event_type import EventType
 
 USUAL_PRIORITY, MAX_PRIORITY = 50, 100
 _NOTHING = Decimal(0)
-_CURRENCIES = text("""
-    SELECT DISTINCT p.currency
-    FROM subscriptions AS s
-    JOIN plans AS p ON p.id = s.plan_id
-    WHERE s.customer_id = :customer
-""")
 # A posted window must stay in one piece: from where it begins to the next cut of its wallet.
 _CUTS_POSTED = text("""
     SELECT u.usage_type_id, d.window_start
@@ -113,6 +110,7 @@ def _grant_of(session: Session, wallet: Wallet, new: NewGrant, *, now: datetime,
     """The row of a grant; raises InvalidInput."""
     if not 0 < new.amount <= MAX_QUANTITY:
         raise InvalidInput.field("/amount", f"must be more than 0 and at most {MAX_QUANTITY:f}", code="out_of_range")
+    check_places(wallet, new.amount)
     if not 0 <= new.priority <= MAX_PRIORITY:
         raise InvalidInput.field("/priority", f"must be from 0 to {MAX_PRIORITY}", code="out_of_range")
     effective = new.effective_at or now
@@ -150,7 +148,10 @@ def _grant_of(session: Session, wallet: Wallet, new: NewGrant, *, now: datetime,
 def _check_scope(session: Session, wallet: Wallet, new: NewGrant) -> None:
     known = {scope.usage_type_id for scope in scopes_of(session, [wallet.id])}
     for index, name in enumerate(new.usage_types or ()):
-        if name not in known:
+        if wallet.currency is not None and session.get(UsageType, name) is None:
+            message = f"there is no usage type {name}"
+            raise InvalidInput.field(f"/usageTypes/{index}", message, code="unknown_usage_type")
+        if wallet.currency is None and name not in known:
             raise InvalidInput.field(f"/usageTypes/{index}", "is none of the wallet's", code="unknown_usage_type")
     owned = set(
         session.scalars(text("SELECT id FROM subscriptions WHERE customer_id = :id"), {"id": wallet.customer_id})
@@ -181,9 +182,9 @@ def _cost_of(session: Session, wallet: Wallet, new: NewGrant) -> tuple[Decimal, 
         if new.cost_currency is not None:
             raise InvalidInput.field("/costCurrency", "needs a cost", code="contradiction")
         return _NOTHING, None, category
-    currency = new.cost_currency
+    currency = new.cost_currency or wallet.currency
     if currency is None:
-        found = list(session.scalars(_CURRENCIES, {"customer": wallet.customer_id}))
+        found = list(session.scalars(CURRENCIES, {"customer": wallet.customer_id}))
         if len(found) != 1:
             message = "is required where the customer's plans have not just one currency"
             raise InvalidInput.field("/costCurrency", message, code="required")

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
-from usage_billing.prepaid.burn_down import DrawKey
+from usage_billing.prepaid.burn_down import Cause, DrawKey
 from usage_billing.prepaid.ledger import TransferKind
-from usage_billing.wallets.coverage import Allocation
+from usage_billing.wallets.allocation import Allocation
 from usage_billing.wallets.models import Grant, GrantStatus
 from usage_billing.wallets.queries import posted_with
 from usage_billing.wallets.service import move, set_draw
@@ -43,17 +43,17 @@ def drawn_without_draft(
     return list(session.scalars(_WITHOUT_DRAFT, asked)) if ids else []
 
 
-def post_summaries(session: Session, found: Sequence[Allocation], invoices: Mapping[int, UUID | None]) -> None:
-    """Post every draw of these summaries; ``invoices`` has the invoice of each that becomes final, or None.
+def post_causes(session: Session, found: Sequence[Allocation], invoices: Mapping[Cause, UUID | None]) -> None:
+    """Post every draw of these causes; ``invoices`` has the invoice of each that becomes final, or None.
 
     What any usage wants no more goes back with it, as a draw may rest on that.
     """
     for book in found:
         grants = {grant.id: grant for grant in book.grants}
         for key, change in _returns_first(book):
-            id = key.need.summary_id
-            if change < 0 or id in invoices:
-                _post(session, book, grants[key.grant_id], key, change, invoice_id=invoices.get(id))
+            cause = key.need.cause
+            if change < 0 or cause in invoices:
+                _post(session, book, grants[key.grant_id], key, change, invoice_id=invoices.get(cause))
     session.flush()
 
 
@@ -82,13 +82,33 @@ def unpost_summaries(
     """
     by_invoice = posted_with(session, [book.wallet.id for book in found], invoice_id)
     for book in found:
-        active = {grant.id: grant for grant in book.grants if grant.status == GrantStatus.ACTIVE}
+        active = _active(book)
         for key, posted in list(book.posted.items()):
             grant = active.get(key.grant_id)
-            goes = min(posted, by_invoice.get((*key.need, key.grant_id), _NOTHING))
-            if grant is not None and key.need.summary_id in summary_ids and goes > 0:
+            need = key.need
+            goes = min(posted, by_invoice.get((need.summary_id, need.window_start, key.grant_id), _NOTHING))
+            if grant is not None and need.summary_id in summary_ids and goes > 0:
                 _post(session, book, grant, key, -goes, invoice_id=invoice_id)
     session.flush()
+
+
+def unpost_money(
+    session: Session, found: Sequence[Allocation], paid: Mapping[tuple[Cause, UUID], Decimal], *, invoice_id: UUID
+) -> None:
+    """Make what grants in money paid of an invoice provisional again, the last windows first, but for closed grants."""
+    for book in found:
+        active, left = _active(book), dict(paid)
+        for key in sorted(book.posted, reverse=True):
+            grant, place = active.get(key.grant_id), (key.need.cause, key.grant_id)
+            goes = min(book.posted[key], left.get(place, _NOTHING))
+            if grant is not None and goes > 0:
+                left[place] = EXACT.subtract(left[place], goes)
+                _post(session, book, grant, key, -goes, invoice_id=invoice_id)
+    session.flush()
+
+
+def _active(book: Allocation) -> dict[UUID, Grant]:
+    return {grant.id: grant for grant in book.grants if grant.status == GrantStatus.ACTIVE}
 
 
 def _returns_first(book: Allocation) -> list[tuple[DrawKey, Decimal]]:

@@ -10,6 +10,7 @@ from usage_billing.reports.verify.credit import credit_differences
 from usage_billing.reports.verify.difference import Difference, OnProgress, quiet
 from usage_billing.reports.verify.fees import fee_differences
 from usage_billing.reports.verify.invoices import invoice_differences
+from usage_billing.reports.verify.prepaid import prepaid_differences
 from usage_billing.reports.verify.strays import stray_differences
 from usage_billing.reports.verify.summaries import summary_differences
 from usage_billing.reports.verify.taxes import tax_differences
@@ -63,6 +64,7 @@ def find_differences(
     yield from credit_differences(session, subscription_id)
     yield from tax_differences(session, subscription_id)
     yield from wallet_differences(session, subscription_id)
+    yield from prepaid_differences(session, subscription_id)
 
 
 def count_books(session: Session, *, subscription_id: str | None = None) -> tuple[int, int]:

@@ -23,19 +23,21 @@ _INVOICES = text(
     """
     SELECT i.id, coalesce(e.entries, 0) AS entries,
         CASE WHEN i.status IN ('draft', 'void') THEN 0
-            WHEN i.total + i.tax < 0 THEN -i.total - i.tax ELSE -i.credit_applied END AS due
+            WHEN i.total + i.tax - i.prepaid_applied < 0 THEN i.prepaid_applied - i.total - i.tax
+            ELSE -i.credit_applied END AS due
     FROM invoices AS i LEFT JOIN (
         SELECT invoice_id, sum(amount) AS entries FROM credit_entries GROUP BY 1
     ) AS e ON e.invoice_id = i.id
     WHERE (CAST(:only AS text) IS NULL OR i.subscription_id = :only) AND coalesce(e.entries, 0) <>
         CASE WHEN i.status IN ('draft', 'void') THEN 0
-            WHEN i.total + i.tax < 0 THEN -i.total - i.tax ELSE -i.credit_applied END
+            WHEN i.total + i.tax - i.prepaid_applied < 0 THEN i.prepaid_applied - i.total - i.tax
+            ELSE -i.credit_applied END
     """
 )
 _APPLIED = text(
     """
-    SELECT id, credit_applied, total + tax AS total FROM invoices
-    WHERE (credit_applied < 0 OR credit_applied > greatest(total + tax, 0))
+    SELECT id, credit_applied, total + tax - prepaid_applied AS total FROM invoices
+    WHERE (credit_applied < 0 OR credit_applied > greatest(total + tax - prepaid_applied, 0))
         AND (CAST(:only AS text) IS NULL OR subscription_id = :only)
     """
 )
@@ -52,5 +54,5 @@ def credit_differences(session: Session, only: str | None) -> Iterator[Differenc
         message = f"its entries of credit add up to {row.entries}, {row.due} follows from it"
         yield Difference("credit_entries", f"invoice:{row.id}", message)
     for row in session.execute(_APPLIED, {"only": only}):
-        message = f"credit of {row.credit_applied} is applied to its total of {row.total}"
+        message = f"credit of {row.credit_applied} is applied to the {row.total} that it comes to"
         yield Difference("credit_applied", f"invoice:{row.id}", message)

@@ -16,8 +16,12 @@ _INVOICES = text(
     SELECT i.id, i.currency, i.status, i.tax, i.taxes, (
         SELECT jsonb_agg(jsonb_build_array(g.tax_category, g.tax_country, g.tax_rate::text, g.amount::text))
         FROM (
-            SELECT tax_category, tax_country, tax_rate, sum(amount) AS amount FROM usage_invoice_items
-            WHERE invoice_id = i.id AND tax_category IS NOT NULL GROUP BY 1, 2, 3
+            SELECT tax_category, tax_country, tax_rate, sum(amount) AS amount FROM (
+                SELECT tax_category, tax_country, tax_rate, amount FROM usage_invoice_items WHERE invoice_id = i.id
+                UNION ALL
+                SELECT tax_category, tax_country, tax_rate, -amount FROM invoice_prepaid WHERE invoice_id = i.id
+            ) AS taxed
+            WHERE tax_category IS NOT NULL GROUP BY 1, 2, 3
         ) AS g
     ) AS sums
     FROM invoices AS i

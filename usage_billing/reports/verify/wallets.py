@@ -36,12 +36,12 @@ _GRANTS = text(
 _DRAWS = text(
     f"""
     SELECT coalesce(d.grant_id, t.grant_id) AS grant_id, coalesce(d.summary_id, t.summary_id) AS summary_id,
-        coalesce(d.posted, 0) AS posted, coalesce(t.used, 0) AS used
-    FROM wallet_draws AS d FULL JOIN (
-        SELECT grant_id, summary_id, window_start,
-            sum(CASE kind WHEN 'used' THEN amount WHEN 'returned' THEN -amount END) AS used
-        FROM wallet_transfers WHERE summary_id IS NOT NULL GROUP BY 1, 2, 3
-    ) AS t ON (t.grant_id, t.summary_id, t.window_start) = (d.grant_id, d.summary_id, d.window_start)
+        coalesce(d.fee_id, t.fee_id) AS fee_id, coalesce(d.posted, 0) AS posted, coalesce(t.used, 0) AS used
+    FROM (SELECT *, coalesce(summary_id, 0) AS summary, coalesce(fee_id, 0) AS fee FROM wallet_draws) AS d FULL JOIN (
+        SELECT grant_id, summary_id, fee_id, coalesce(summary_id, 0) AS summary, coalesce(fee_id, 0) AS fee,
+            window_start, sum(CASE kind WHEN 'used' THEN amount WHEN 'returned' THEN -amount END) AS used
+        FROM wallet_transfers WHERE window_start IS NOT NULL GROUP BY 1, 2, 3, window_start
+    ) AS t ON (t.grant_id, t.summary, t.fee, t.window_start) = (d.grant_id, d.summary, d.fee, d.window_start)
     JOIN wallet_grants AS g ON g.id = coalesce(d.grant_id, t.grant_id) JOIN wallets AS w ON w.id = g.wallet_id
     WHERE coalesce(d.posted, 0) <> coalesce(t.used, 0) AND ({_OF})
     """  # noqa: S608
@@ -53,11 +53,27 @@ _ASTRAY = text(
     JOIN usage_summaries AS s ON s.id = d.summary_id JOIN subscriptions AS a ON a.id = s.subscription_id
     WHERE ({_OF}) AND NOT (
         d.wallet_id = w.id AND a.customer_id = w.customer_id AND coalesce(w.subscription_id, a.id) = a.id
-        AND s.usage_type_id IN (SELECT usage_type_id FROM wallet_scopes WHERE wallet_id = w.id)
+        AND CASE WHEN w.currency IS NULL
+            THEN s.usage_type_id IN (SELECT usage_type_id FROM wallet_scopes WHERE wallet_id = w.id)
+            ELSE w.currency = (SELECT currency FROM plans WHERE id = a.plan_id) END
         AND (g.usage_types IS NULL OR s.usage_type_id = ANY (g.usage_types))
         AND (g.subscription_ids IS NULL OR a.id = ANY (g.subscription_ids))
         AND d.window_start >= s.period_start AND d.window_start < s.period_end
         AND d.window_start >= coalesce(g.covers_since, g.effective_at)
+        AND (g.expires_at IS NULL OR d.window_start < g.expires_at)
+    )
+    """  # noqa: S608
+)
+_FEES_ASTRAY = text(
+    f"""
+    SELECT d.grant_id, d.fee_id FROM wallet_draws AS d
+    JOIN wallet_grants AS g ON g.id = d.grant_id JOIN wallets AS w ON w.id = g.wallet_id
+    JOIN fee_charges AS f ON f.id = d.fee_id JOIN subscriptions AS a ON a.id = f.subscription_id
+    WHERE ({_OF}) AND NOT (
+        d.wallet_id = w.id AND w.fees AND a.customer_id = w.customer_id AND coalesce(w.subscription_id, a.id) = a.id
+        AND w.currency = (SELECT currency FROM plans WHERE id = a.plan_id)
+        AND g.usage_types IS NULL AND (g.subscription_ids IS NULL OR a.id = ANY (g.subscription_ids))
+        AND d.window_start = f.period_start AND d.window_start >= coalesce(g.covers_since, g.effective_at)
         AND (g.expires_at IS NULL OR d.window_start < g.expires_at)
     )
     """  # noqa: S608
@@ -77,10 +93,14 @@ def wallet_differences(session: Session, only: str | None) -> Iterator[Differenc
     for row in session.execute(_GRANTS, {"only": only}):
         yield from _grant(row)
     for row in session.execute(_DRAWS, {"only": only}):
-        message = f"{row.posted} of summary {row.summary_id} is posted, its transfers give {row.used}"
+        of = f"summary {row.summary_id}" if row.fee_id is None else f"fee {row.fee_id}"
+        message = f"{row.posted} of {of} is posted, its transfers give {row.used}"
         yield Difference("wallet_draw", f"grant:{row.grant_id}", message)
     for row in session.execute(_ASTRAY, {"only": only}):
         message = f"it paid for summary {row.summary_id}, which it is not for, or not then"
+        yield Difference("wallet_scope", f"grant:{row.grant_id}", message)
+    for row in session.execute(_FEES_ASTRAY, {"only": only}):
+        message = f"it paid for fee {row.fee_id}, which it is not for, or not then"
         yield Difference("wallet_scope", f"grant:{row.grant_id}", message)
     yield from _costs(session, only)
 

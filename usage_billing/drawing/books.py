@@ -1,0 +1,44 @@
+"""All wallets of some customers, in units and in money, each with its draws at this moment."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from usage_billing.drawing.money import money_allocations
+from usage_billing.invoicing.fees import WantingFee
+from usage_billing.wallets.allocation import Allocation
+from usage_billing.wallets.coverage import allocations
+from usage_billing.wallets.models import Wallet
+from usage_billing.wallets.queries import wallets_of
+
+
+def all_allocations(
+    session: Session,
+    customer_ids: Collection[str],
+    *,
+    now: datetime,
+    wallets: Sequence[Wallet] | None = None,
+    fees: Sequence[WantingFee] = (),
+) -> list[Allocation]:
+    """The wallets of these customers, by id, each with its draws; nothing is read where there are none.
+
+    ``wallets`` are all of theirs, where the caller has read them. ``fees`` want too, and are not stored yet.
+    """
+    found = wallets_of(session, customer_ids) if wallets is None else wallets
+    if not found:
+        return []
+    units = allocations(session, customer_ids, now=now, wallets=found)
+    money = money_allocations(session, found, now=now, units=units, fees=fees)
+    return sorted([*units, *money], key=lambda one: one.wallet.id)
+
+
+def allocation_of(session: Session, wallet: Wallet, *, now: datetime) -> Allocation:
+    """One wallet with its draws."""
+    if wallet.currency is None:
+        (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
+        return book
+    units = allocations(session, [wallet.customer_id], now=now)
+    # The subscription's own wallet pays instead of that for all, so all in money are asked together.
+    found = money_allocations(session, wallets_of(session, [wallet.customer_id]), now=now, units=units)
+    return next(one for one in found if one.wallet.id == wallet.id)

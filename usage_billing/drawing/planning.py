@@ -1,0 +1,102 @@
+"""What grants in money pay of drafts: what they pay of each cause by now, less what final invoices said before."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from usage_billing.core.decimals import EXACT
+from usage_billing.drawing.applied import applied_before, causes_on, settled_causes
+from usage_billing.invoicing.prepaid import PayableCause, PrepaidLine, PrepaidLines
+from usage_billing.prepaid.burn_down import Cause
+from usage_billing.wallets.allocation import Allocation
+
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepayment:
+    """What grants in money pay, by draft; ``placed`` has the draft on which each cause is paid for."""
+
+    lines: PrepaidLines = field(default_factory=dict)
+    placed: Mapping[Cause, UUID] = field(default_factory=dict)
+
+    def of(self, draft_ids: Collection[UUID]) -> PrepaidLines:
+        """Those of some drafts."""
+        return {id: lines for id, lines in self.lines.items() if id in draft_ids}
+
+    def posted_with(self, draft_ids: Collection[UUID]) -> dict[Cause, UUID | None]:
+        """The causes that are paid for when these drafts become final, each with its draft."""
+        return {cause: id for cause, id in self.placed.items() if id in draft_ids}
+
+
+class Draft(Protocol):
+    """A draft, stored or not."""
+
+    @property
+    def id(self) -> UUID:
+        """Its id."""
+
+    @property
+    def subscription_id(self) -> str | None:
+        """Whose it is."""
+
+
+def plan_stored(
+    session: Session, found: Sequence[Allocation], drafts: Sequence[Draft], *, ended_before: datetime
+) -> Prepayment:
+    """What grants pay of these stored drafts, by draft; nothing is read where no wallet is in money.
+
+    On the first draft of a subscription comes too what they pay of its charges that were invoiced before, in periods
+    that ended before ``ended_before``: what reaches back, or goes back, though nothing of its amount changes.
+    """
+    books = in_money(found)
+    if not books or not drafts:
+        return Prepayment()
+    on = causes_on(session, [draft.id for draft in drafts])
+    first: dict[str, UUID] = {}
+    for draft in drafts:
+        first.setdefault(draft.subscription_id or "", draft.id)
+    drawn = {key.need.cause for book in books for key in (*book.draws, *book.posted)}
+    late = settled_causes(session, drawn - {one.cause for one in on}, first, ended_before=ended_before)
+    placed = {one.cause: (one, one.invoice_id or first[one.subscription_id]) for one in (*late, *on)}
+    lines = plan(session, books, placed)
+    return Prepayment(lines=lines, placed={cause: id for cause, (_, id) in placed.items()})
+
+
+def in_money(found: Sequence[Allocation]) -> list[Allocation]:
+    """Those of these wallets that hold money."""
+    return [book for book in found if book.wallet.currency is not None]
+
+
+def plan(
+    session: Session, books: Sequence[Allocation], placed: Mapping[Cause, tuple[PayableCause, UUID]]
+) -> dict[UUID, list[PrepaidLine]]:
+    """What grants pay of these causes, each on the draft beside it."""
+    by_now = drawn_by_cause(books)
+    before = applied_before(session, placed)
+    wallet_of = {grant.id: book.wallet.id for book in books for grant in book.grants}
+    lines: dict[UUID, list[PrepaidLine]] = {}
+    for cause, grant_id in sorted({*by_now, *before}):
+        if cause not in placed or grant_id not in wallet_of:
+            continue
+        amount = EXACT.subtract(by_now.get((cause, grant_id), _NOTHING), before.get((cause, grant_id), _NOTHING))
+        if amount:
+            of, draft_id = placed[cause]
+            line = PrepaidLine(of=of, wallet_id=wallet_of[grant_id], grant_id=grant_id, amount=amount)
+            lines.setdefault(draft_id, []).append(line)
+    return lines
+
+
+def drawn_by_cause(books: Sequence[Allocation]) -> dict[tuple[Cause, UUID], Decimal]:
+    """What each grant pays of each summary and fee."""
+    found: dict[tuple[Cause, UUID], Decimal] = {}
+    for book in books:
+        for key, amount in book.draws.items():
+            place = (key.need.cause, key.grant_id)
+            found[place] = EXACT.add(found.get(place, _NOTHING), amount)
+    return found

@@ -1,0 +1,119 @@
+"""A wallet with its grants, what is posted, and what each grant pays for as the books are."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from usage_billing.core.decimals import EXACT, sum_of
+from usage_billing.prepaid.burn_down import DrawKey, Draws, NeedKey, covered_of
+from usage_billing.rating.engine import stored_price
+from usage_billing.wallets.models import Grant, GrantStatus, Wallet
+from usage_billing.wallets.queries import draws_of, grants_of
+from usage_billing.wallets.service import DrawnFrom
+
+_NOTHING = Decimal(0)
+
+
+def pays_for(price: Mapping[str, object]) -> bool:
+    """Whether grants pay for usage at a price: not where each recording or each cell is charged by itself."""
+    read = stored_price(price)
+    return not read.reads_each and price.get("model") != "by_dimension"
+
+
+@dataclass(slots=True)
+class CoveredUsage:
+    """A summary that a wallet may pay for."""
+
+    id: int
+    customer_id: str
+    subscription_id: str
+    usage_type_id: str
+    period_start: datetime
+    period_end: datetime
+    beyond_limit: Decimal
+    events: int
+    voids: int
+    frozen: bool
+    price: Mapping[str, object] | None
+
+    @property
+    def wants(self) -> Decimal:
+        """What of it grants may pay for: nothing where a price has a rule for each recording or for each cell."""
+        if self.frozen or self.price is None or not pays_for(self.price):
+            return _NOTHING
+        return self.beyond_limit
+
+
+@dataclass(slots=True)
+class Allocation:
+    """A wallet, its grants by id in the order they were made, and every draw; ``posted`` is what of them is final.
+
+    ``usage`` has what wants units, by summary id. ``known`` says how many recordings and voids of each summary count.
+    ``unstored`` has the ids, below 0, of segments without a summary, by subscription, usage type and start.
+    """
+
+    wallet: Wallet
+    usage_types: list[str]
+    grants: list[Grant]
+    posted: Draws
+    draws: Draws = field(default_factory=dict)
+    usage: dict[int, CoveredUsage] = field(default_factory=dict)
+    known: dict[int, tuple[int, int]] = field(default_factory=dict)
+    unstored: dict[tuple[str, str, datetime], int] = field(default_factory=dict)
+
+    def changes(self) -> Iterator[tuple[DrawKey, Decimal]]:
+        """What posting all of it would change: the draw, and by how much."""
+        for key in sorted({*self.draws, *self.posted}):
+            change = EXACT.subtract(self.draws.get(key, _NOTHING), self.posted.get(key, _NOTHING))
+            if change:
+                yield key, change
+
+    def drawn(self, key: NeedKey) -> DrawnFrom:
+        """The window, with what is known of its summary."""
+        events, voids = self.known.get(key.summary_id, (0, 0))
+        return DrawnFrom(need=key, events=events, voids=voids)
+
+
+def read_books(session: Session, wallets: Sequence[Wallet]) -> dict[str, Allocation]:
+    """These wallets by id with their grants and what is posted; nothing is allocated yet."""
+    books = {wallet.id: Allocation(wallet, [], [], {}) for wallet in wallets}
+    if books:
+        for grant in grants_of(session, list(books)):
+            books[grant.wallet_id].grants.append(grant)
+        for draw in draws_of(session, list(books)):
+            need = NeedKey(draw.summary_id or 0, draw.window_start, draw.fee_id or 0)
+            books[draw.wallet_id].posted[DrawKey(need, draw.grant_id)] = draw.posted
+    return books
+
+
+def covered_by(found: Sequence[Allocation]) -> dict[int, Decimal]:
+    """How many units of each summary are paid for, by id."""
+    covered: dict[int, Decimal] = {}
+    for book in found:
+        covered |= covered_of(book.draws)
+    return covered
+
+
+def provisional_of(book: Allocation, grant: Grant) -> Decimal:
+    """What a grant pays for that is not posted; below 0 where more is posted than usage wants by now."""
+    drawn = sum_of(quantity for key, quantity in book.draws.items() if key.grant_id == grant.id)
+    return EXACT.subtract(drawn, grant.posted)
+
+
+def cuts_of(book: Allocation) -> list[datetime]:
+    """Where windows of a wallet begin."""
+    edges = [(grant.effective_at, grant.expires_at, grant.covers_since) for grant in book.grants if grant.counts]
+    return sorted({cut for edge in edges for cut in edge if cut is not None})
+
+
+def overdue(grants: Iterable[Grant], now: datetime) -> dict[datetime, frozenset[UUID]]:
+    """The grants that are still to be closed by the time that they should have been, the earliest first."""
+    found: dict[datetime, set[UUID]] = {}
+    for grant in grants:
+        if grant.status == GrantStatus.ACTIVE and grant.closes_at is not None and grant.closes_at <= now:
+            found.setdefault(grant.closes_at, set()).add(grant.id)
+    return {closes_at: frozenset(found[closes_at]) for closes_at in sorted(found)}
