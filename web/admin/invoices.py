@@ -16,10 +16,10 @@ from usage_billing.core.cursors import cursor_text
 from usage_billing.core.limits import MAX_ITEMS
 from usage_billing.db.session import transaction
 from usage_billing.documents.requests import ask_again
+from usage_billing.drawing.shown import show_what_is_due
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.queries import get_invoice, invoices_where, items_where
-from usage_billing.invoicing.taxing import show_taxes
 from usage_billing.reports.explain import explain
 from usage_billing.reports.invoices import invoice_view
 from usage_billing.subscriptions.queries import get_subscription
@@ -134,7 +134,7 @@ def make_document_again(_operator: Operator, invoice_id: UUID) -> Response:
 
 
 def _taxed(session: Session, invoice: Invoice, items: Sequence[UsageInvoiceItem]) -> Sequence[UsageInvoiceItem]:
-    show_taxes(session, [(invoice, items)])
+    show_what_is_due(session, [(invoice, items)])
     return items
 
 

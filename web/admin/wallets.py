@@ -5,7 +5,7 @@ from functools import partial
 from flask import Response
 
 from api.pagination import BY_NAME, BY_NUMBER
-from usage_billing.reports.wallets import units_of, wallet_view
+from usage_billing.reports.wallets import entries_of, units_of, wallet_view
 from usage_billing.wallets.models import Transfer, Wallet
 from usage_billing.wallets.queries import transfers_of, wallets_where
 from usage_billing.wire.noun import show
@@ -52,6 +52,7 @@ def show_wallet(desk: Desk, wallet_id: str) -> Response:
         kind=BY_NUMBER,
         path=["wallets", wallet_id],
         newest_first=True,
+        viewed=partial(entries_of, desk.session),
     )
     return framed(
         desk,
