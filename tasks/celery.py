@@ -46,6 +46,7 @@ app.conf.include = [
     "tasks.usage",
     "tasks.billing",
     "tasks.outbox",
+    "tasks.webhooks",
     "tasks.documents",
     "tasks.housekeeping",
     "tasks.wallets",

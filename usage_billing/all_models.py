@@ -23,6 +23,7 @@ from usage_billing.sessions.models import OperatorSession, PortalSession
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
 from usage_billing.taxes.models import TaxRate
 from usage_billing.wallets.models import CoveredSummary, Grant, Transfer, Wallet, WalletDraw, WalletScope
+from usage_billing.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookSecret
 
 __all__ = [
     "AdminRequest",
@@ -73,5 +74,9 @@ __all__ = [
     "Wallet",
     "WalletDraw",
     "WalletScope",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookSecret",
     "WorkCounter",
 ]

@@ -91,6 +91,7 @@ class Settings:
     metrics_token: str = _setting("USAGE_BILLING_METRICS_TOKEN", "", secret=True)
     invoice_template: str = _setting("USAGE_BILLING_INVOICE_TEMPLATE", "")
     brand: str = _setting("USAGE_BILLING_BRAND", "")
+    webhook_networks: str = _setting("USAGE_BILLING_WEBHOOK_NETWORKS", "")
     task_events: bool = _setting("USAGE_BILLING_TASK_EVENTS", False)
     development: bool = _setting("USAGE_BILLING_DEVELOPMENT", False)
 
@@ -115,6 +116,7 @@ class Settings:
             )
         settings.trusted_networks  # noqa: B018  read once here, so that a wrong one stops the start
         settings.daily_schedule  # noqa: B018  likewise
+        settings.webhook_networks_allowed  # noqa: B018  likewise
         settings.allowed_origins  # noqa: B018  likewise
         settings.public_address  # noqa: B018  likewise
         settings.framing_origins  # noqa: B018  likewise
@@ -134,6 +136,15 @@ class Settings:
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks of gateways whose X-Forwarded-For is believed; raises ConfigurationError for what is none."""
         return read_networks("USAGE_BILLING_TRUSTED_PROXIES", self.trusted_proxies)
+
+    @property
+    def webhook_networks_allowed(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks beside the public ones that endpoints may be in; loopback too in development.
+
+        Raises ConfigurationError for what is no network.
+        """
+        loopback = "127.0.0.0/8,::1/128" if self.development else ""
+        return read_networks("USAGE_BILLING_WEBHOOK_NETWORKS", f"{self.webhook_networks},{loopback}")
 
     @property
     def allowed_origins(self) -> frozenset[str]:

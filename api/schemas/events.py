@@ -10,6 +10,17 @@ from usage_billing.wire.event_type import EventType
 _TYPES = frozenset(EventType)
 
 
+class EventTypeName(Field):
+    """A type of events, or ``*`` for all; the flow looks whether it is known."""
+
+    openapi = {"type": "string", "enum": ["*", *map(str, EventType)]}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if not isinstance(value, str):
+            raise wrong("must be a text", "not_a_text")
+        return value
+
+
 class Types(Field):
     """Types of events, with commas between them."""
 

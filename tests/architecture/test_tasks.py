@@ -35,6 +35,8 @@ NAMES = {
     "usage.record_usage",
     "usage.sweep",
     "wallets.close_grants",
+    "webhooks.deliver",
+    "webhooks.prune",
 }
 QUEUES = {
     "billing": "billing",
@@ -44,6 +46,7 @@ QUEUES = {
     "usage": "usage",
     "usage.fold": "folding",
     "wallets": "billing",
+    "webhooks": "messages",
 }
 WORKER = re.compile(r"celery -A tasks\.celery worker .*-Q (\S+)")
 

@@ -6,21 +6,23 @@ from hashlib import sha256
 
 from cryptography.fernet import Fernet, InvalidToken
 
-_PURPOSE = b"usage-billing: answers of administrators' requests"
+ANSWERS = b"usage-billing: answers of administrators' requests"
+WEBHOOKS = b"usage-billing: secrets of webhook endpoints"
+"""What is sealed: for each purpose with a key of its own."""
 
 
-def seal(data: bytes, secret: str) -> bytes:
+def seal(data: bytes, secret: str, *, purpose: bytes = ANSWERS) -> bytes:
     """``data`` as only this service's secret opens it."""
-    return _box(secret).encrypt(data)
+    return _box(secret, purpose).encrypt(data)
 
 
-def unseal(sealed: bytes, secret: str) -> bytes | None:
+def unseal(sealed: bytes, secret: str, *, purpose: bytes = ANSWERS) -> bytes | None:
     """What was sealed; None when the service has another secret by now."""
     try:
-        return _box(secret).decrypt(sealed)
+        return _box(secret, purpose).decrypt(sealed)
     except InvalidToken:
         return None
 
 
-def _box(secret: str) -> Fernet:
-    return Fernet(urlsafe_b64encode(hmac.digest(secret.encode(), _PURPOSE, sha256)))
+def _box(secret: str, purpose: bytes) -> Fernet:
+    return Fernet(urlsafe_b64encode(hmac.digest(secret.encode(), purpose, sha256)))

@@ -82,6 +82,19 @@ RESOLVED_TOLD = _told(
     Field("reason", Text(), "A code for why it was there."),
 )
 
+ENDPOINT_DISABLED_TOLD = _told(
+    "EndpointDisabledTold",
+    "That an endpoint is told nothing more.",
+    Field("endpointId", Identifier(), "The endpoint."),
+    Field("url", Text(maximum=2048), "Where it is."),
+    Field("reason", Choice("by_hand", "failing", "gone"), "Whether by hand, after five days of failures, or by a 410."),
+)
+ENDPOINT_TEST_TOLD = _told(
+    "EndpointTestTold",
+    "That an endpoint was to be tried; nothing happened.",
+    Field("endpointId", Identifier(), "The endpoint."),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Described:
@@ -134,6 +147,10 @@ CATALOGUE: Mapping[EventType, Described] = {
     ),
     EventType.RUN_FINISHED: Described("A billing run was completed.", RUN_TOLD),
     EventType.RUN_FAILED: Described("A billing run failed.", RUN_TOLD),
+    EventType.ENDPOINT_DISABLED: Described(
+        "An endpoint was disabled; the others are told.", ENDPOINT_DISABLED_TOLD, "endpoint.disabled"
+    ),
+    EventType.ENDPOINT_TEST: Described("An operator tries an endpoint, which alone is told.", ENDPOINT_TEST_TOLD),
 }
 
 EVENT = Noun(

@@ -27,3 +27,5 @@ class EventType(StrEnum):
     RECORDING_DISCARDED = "recording.discarded"
     RUN_FINISHED = "run.finished"
     RUN_FAILED = "run.failed"
+    ENDPOINT_DISABLED = "endpoint.disabled"
+    ENDPOINT_TEST = "endpoint.test"

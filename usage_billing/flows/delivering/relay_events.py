@@ -11,6 +11,8 @@ from usage_billing.db.locks import try_lock_relay
 from usage_billing.documents.requests import ask_for
 from usage_billing.outbox.rendering import NumberedEvent
 from usage_billing.outbox.service import keep_bodies, number
+from usage_billing.webhooks.deliveries import fan_out
+from usage_billing.webhooks.queries import versions_in_use
 from usage_billing.wire.event import VERSION
 from usage_billing.wire.event_type import EventType
 
@@ -27,7 +29,8 @@ def relay_events(session: Session, *, now: datetime, at_most: int = _AT_ONCE) ->
     events = number(session, now=now, at_most=at_most)
     crash.point("relay.numbered")
     if events:
-        keep_bodies(session, events, {VERSION})
+        keep_bodies(session, events, {VERSION} | versions_in_use(session))
+        fan_out(session, [event.id for event in events], now=now)
         finals = [UUID(one.payload["invoiceId"]) for one in events if one.topic == EventType.INVOICE_FINALIZED]
         ask_for(session, finals)
     return events

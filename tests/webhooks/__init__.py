@@ -1,0 +1,1 @@
+"""Webhooks: real receivers, and what is sent to them."""

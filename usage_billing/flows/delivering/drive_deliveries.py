@@ -1,0 +1,138 @@
+"""Sends what is due: claims deliveries, posts them side by side, and notes what became of each.
+
+No transaction is open while an endpoint is waited for. An endpoint that hangs keeps one thread of its own and delays no
+other; what it still holds when a turn ends is noted in the next turn of the same process, or claimed by another process
+when its lease has run out.
+"""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+
+from usage_billing.core import crash
+from usage_billing.core.clock import utc_now
+from usage_billing.db.session import transaction
+from usage_billing.flows.delivering.note_attempts import note_attempts
+from usage_billing.outbox.rendering import event_id
+from usage_billing.webhooks.addresses import Network
+from usage_billing.webhooks.deliveries import Attempt, ClaimedDelivery, claim, release
+from usage_billing.webhooks.retries import LEAST_JITTER, MOST_JITTER, asked_to_wait
+from usage_billing.webhooks.sending import WHOLE_SECONDS, Exchange, Resolve, resolve
+from usage_billing.webhooks.service import holding_secrets, opened
+from usage_billing.webhooks.signing import headers_of
+
+_AT_ONCE = 32
+_AT_ONCE_OF_ENDPOINT = 8
+_IN_HAND = 128
+_LOOK_SECONDS = 0.05
+_UNREADABLE = "its secrets are sealed under another USAGE_BILLING_SECRET"
+_WAITS_FOR = frozenset({429, 503})
+
+
+@dataclass(slots=True)
+class _Post:
+    """A delivery that is under way since ``started`` by the monotonic clock."""
+
+    delivery: ClaimedDelivery
+    exchange: Exchange
+    started: float
+
+
+@dataclass(slots=True)
+class Courier:
+    """What one process sends; it is kept from turn to turn.
+
+    ``secret`` is the service's own, under which those of endpoints are sealed, and ``allowed`` the networks that an
+    operator opened.
+    """
+
+    engine: Engine
+    secret: str
+    allowed: Sequence[Network] = ()
+    resolve: Resolve = resolve
+    now: Callable[[], datetime] = utc_now
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_AT_ONCE, "webhook"))
+    _queue: list[ClaimedDelivery] = field(default_factory=list)
+    _secrets: dict[str, list[str]] = field(default_factory=dict)
+    _running: dict[Future[Attempt], _Post] = field(default_factory=dict)
+
+    def turn(self, length: timedelta, *, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Send what is due until nothing is left or the turn is over; returns how many tries were noted."""
+        ends, noted = time.monotonic() + length.total_seconds(), 0
+        while True:
+            is_over = stopping() or time.monotonic() >= ends
+            attempts = self._finished()
+            noted += len(attempts)
+            self._store(attempts, take_more=not is_over)
+            if is_over or not (self._queue or self._running):
+                return noted
+            self._start()
+
+    def _store(self, attempts: Sequence[Attempt], *, take_more: bool) -> None:
+        failed = {one.delivery.endpoint_id for one in attempts if not one.is_success}
+        back = [one for one in self._queue if not take_more or one.endpoint_id in failed]
+        room = _IN_HAND - len(self._queue) - len(self._running)
+        if not attempts and not back and (not take_more or room < _IN_HAND // 2):
+            return
+        with transaction(self.engine) as session:
+            note_attempts(session, attempts, jitter=lambda: random.randint(LEAST_JITTER, MOST_JITTER))  # noqa: S311
+            if back:
+                release(session, back)
+                self._queue = [one for one in self._queue if one not in back]
+            crash.point("deliver.noted")
+            if take_more:
+                claimed = claim(session, at_most=room, now=self.now())
+                ids = {one.endpoint_id for one in claimed}
+                holding = holding_secrets(session, ids, now=self.now()) if ids else {}
+                self._secrets |= {id: opened(rows, under=self.secret) for id, rows in holding.items()}
+                self._queue += claimed
+        crash.point("deliver.claimed")
+
+    def _start(self) -> None:
+        """Post what is in hand, as far as there are threads, at most eight of an endpoint at a time."""
+        busy = Counter(post.delivery.endpoint_id for post in self._running.values())
+        left: list[ClaimedDelivery] = []
+        for delivery in self._queue:
+            if len(self._running) < _AT_ONCE and busy[delivery.endpoint_id] < _AT_ONCE_OF_ENDPOINT:
+                busy[delivery.endpoint_id] += 1
+                exchange = Exchange()
+                secrets = self._secrets[delivery.endpoint_id]
+                future = self._pool.submit(self._post, exchange, delivery, secrets)
+                self._running[future] = _Post(delivery, exchange, time.monotonic())
+            else:
+                left.append(delivery)
+        self._queue = left
+
+    def _finished(self) -> list[Attempt]:
+        """Wait a moment for exchanges to end, and cut those that take too long."""
+        if not self._running:
+            return []
+        done, _ = wait(self._running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+        for post in self._running.values():
+            if time.monotonic() - post.started > WHOLE_SECONDS:
+                post.exchange.cut()
+        for future in done:
+            del self._running[future]
+        return [future.result() for future in done]
+
+    def _post(self, exchange: Exchange, delivery: ClaimedDelivery, secrets: Sequence[str]) -> Attempt:
+        at, started = self.now(), time.monotonic()
+        if not secrets:
+            return Attempt(delivery=delivery, at=at, milliseconds=0, error=_UNREADABLE)
+        headers = headers_of(secrets, id=event_id(delivery.public_id), at=at, body=delivery.body)
+        answer = exchange.post(delivery.url, delivery.body, headers, allowed=self.allowed, resolve=self.resolve)
+        return Attempt(
+            delivery=delivery,
+            at=at,
+            milliseconds=round((time.monotonic() - started) * 1000),
+            status=answer.status,
+            error=answer.error,
+            answer=answer.text,
+            wait=asked_to_wait(answer.retry_after, now=at) if answer.status in _WAITS_FOR else None,
+        )
