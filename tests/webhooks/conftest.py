@@ -65,7 +65,7 @@ class World:
 
     def send(self, turn: timedelta = TURN) -> int:
         """One turn of what sends."""
-        return self.courier.turn(turn)
+        return self.courier.turn(turn, patience=turn)
 
     def states(self, endpoint: str = "e") -> list[tuple[str, int]]:
         """State and tries of each delivery to an endpoint, in the order of events."""

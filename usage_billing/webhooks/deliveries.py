@@ -47,8 +47,8 @@ _LEG = """SELECT w.id, w.replay_id IS NOT NULL AS replayed, w.next_at, w.positio
                         AND b.state IN ('waiting', 'held')
                 ))"""
 # One worker claims of an endpoint at a time, and others pass it over. What another worker claimed since this statement
-# began is left out by the conditions of the UPDATE, which PostgreSQL looks at anew. An ordered endpoint gets an event when no earlier
-# one of the customer waits for it.
+# began is left out by the conditions of the UPDATE, which PostgreSQL looks at anew. An ordered endpoint gets an event
+# when no earlier one of the customer waits for it.
 _CLAIM = text(
     """
     WITH open AS MATERIALIZED (
@@ -154,6 +154,11 @@ class Attempt:
     error: str | None = None
     answer: str | None = None
     wait: timedelta | None = None
+
+    @property
+    def ended(self) -> datetime:
+        """When it was over: what comes next is reckoned from then."""
+        return self.at + timedelta(milliseconds=self.milliseconds)
 
     @property
     def is_success(self) -> bool:

@@ -27,6 +27,9 @@ from usage_billing.webhooks.sending import WHOLE_SECONDS, Exchange, Resolve, res
 from usage_billing.webhooks.service import holding_secrets, opened
 from usage_billing.webhooks.signing import headers_of
 
+PATIENCE = timedelta(seconds=1)
+"""For how long a turn waits for endpoints when nothing else is left: a process has other work too."""
+
 _AT_ONCE = 32
 _AT_ONCE_OF_ENDPOINT = 8
 _IN_HAND = 128
@@ -62,17 +65,27 @@ class Courier:
     _secrets: dict[str, list[str]] = field(default_factory=dict)
     _running: dict[Future[Attempt], _Post] = field(default_factory=dict)
 
-    def turn(self, length: timedelta, *, stopping: Callable[[], bool] = lambda: False) -> int:
-        """Send what is due until nothing is left or the turn is over; returns how many tries were noted."""
+    def turn(
+        self, length: timedelta, *, patience: timedelta = PATIENCE, stopping: Callable[[], bool] = lambda: False
+    ) -> int:
+        """Send what is due until nothing is left or the turn is over; returns how many tries were noted.
+
+        It also ends when all that is left are endpoints that have said nothing for longer than ``patience``.
+        """
         ends, noted = time.monotonic() + length.total_seconds(), 0
         while True:
             is_over = stopping() or time.monotonic() >= ends
             attempts = self._finished()
             noted += len(attempts)
             self._store(attempts, take_more=not is_over)
-            if is_over or not (self._queue or self._running):
+            if is_over or not (self._queue or self._answering(patience)):
                 return noted
             self._start()
+
+    def _answering(self, patience: timedelta) -> bool:
+        """Whether an exchange began so lately that its answer may still come soon."""
+        since = time.monotonic() - patience.total_seconds()
+        return any(post.started > since for post in self._running.values())
 
     def _store(self, attempts: Sequence[Attempt], *, take_more: bool) -> None:
         failed = {one.delivery.endpoint_id for one in attempts if not one.is_success}

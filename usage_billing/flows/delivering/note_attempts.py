@@ -56,10 +56,10 @@ def tell_disabled(session: Session, endpoint: WebhookEndpoint, *, now: datetime)
 
 
 def _note_failure(session: Session, endpoint: WebhookEndpoint, attempt: Attempt, *, jitter: int) -> None:
-    at = attempt.at
+    at = attempt.ended
     tries = attempt.delivery.tries + 1
     note_failed(session, attempt, next_at=next_try(tries, jitter=jitter, now=at, wait=attempt.wait))
-    endpoint.failing_since = endpoint.failing_since or at
+    endpoint.failing_since = endpoint.failing_since or attempt.at
     endpoint.failed_tries += 1
     if attempt.wait is not None:
         endpoint.paused_until = max(endpoint.paused_until or at, at + attempt.wait)
