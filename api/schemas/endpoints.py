@@ -51,7 +51,7 @@ class ChangedEndpointSchema(Schema):
     description = Text(allow_none=True)
 
 
-class RotationSchema(Schema):
+class SecretRotationSchema(Schema):
     """For how long the secret before the new one signs too."""
 
     overlap_seconds = Whole(minimum=0, maximum=_WEEK, load_default=86_400)
@@ -65,7 +65,7 @@ class EnablingSchema(Schema):
     body_optional = True
 
 
-class ReplaySchema(ValueSchema):
+class EventSpanSchema(ValueSchema):
     """What is sent again: events from ``since`` to before ``until``, which is now unless given."""
 
     builds = Span
@@ -81,7 +81,7 @@ class ReplaySchema(ValueSchema):
         return {**data, "failed": failed}
 
 
-class ResendSchema(Schema):
+class ResentEventSchema(Schema):
     """To which endpoint; to all that want the event unless given."""
 
     endpoint_id = Identifier(allow_none=True, load_default=None)

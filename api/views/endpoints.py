@@ -18,10 +18,10 @@ from api.schemas.endpoints import (
     DeliveriesQuery,
     EnablingSchema,
     EndpointsQuery,
+    EventSpanSchema,
     NewEndpointSchema,
-    ReplaySchema,
-    ResendSchema,
-    RotationSchema,
+    ResentEventSchema,
+    SecretRotationSchema,
 )
 from api.state import state
 from api.transactions import writing
@@ -130,7 +130,7 @@ def remove_endpoint(endpoint_id: str) -> EndpointView:
 
 @blp.route(f"{_ONE}/rotate", methods=["POST"])
 @requires(WEBHOOKS_MANAGE)
-@blp.arguments(RotationSchema)
+@blp.arguments(SecretRotationSchema)
 @blp.response(200, ISSUED_ENDPOINT)
 @answers_with_a_secret
 def rotate_endpoint_secret(asked: dict[str, Any], endpoint_id: str) -> EndpointView:
@@ -192,7 +192,7 @@ def enable_endpoint(asked: dict[str, Any], endpoint_id: str) -> EndpointView:
 
 @blp.route(f"{_ONE}/replay", methods=["POST"])
 @requires(WEBHOOKS_MANAGE)
-@blp.arguments(ReplaySchema)
+@blp.arguments(EventSpanSchema)
 @blp.response(202, REPLAY)
 def replay_events(span: Span, endpoint_id: str) -> StartedReplay:
     """Send the events of a span again, the oldest first, behind what is new: those that never arrived, or all."""
@@ -231,7 +231,7 @@ def show_delivery(delivery_id: UUID) -> dict[str, Any]:
 
 @blp.route("/events/<identifier:event_id>/resend", methods=["POST"])
 @requires(WEBHOOKS_MANAGE)
-@blp.arguments(ResendSchema)
+@blp.arguments(ResentEventSchema)
 @blp.response(202, ASKED_AGAIN)
 def resend_event(asked: dict[str, Any], event_id: str) -> dict[str, Any]:
     """Send an event again, under its id: to one endpoint, or to all that want it."""

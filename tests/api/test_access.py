@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import wraps
+from uuid import UUID
 
 import jwt
 import pytest
@@ -21,9 +22,13 @@ from tests.conftest import As, Clock, MakeToken
 from tests.support.callers import Keys
 from tests.support.events import relayed
 from usage_billing.access.principal import ADMIN, SCOPES
-from usage_billing.db.session import read_only
+from usage_billing.core.clock import utc_now
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.delivering.manage_endpoints import NewEndpoint, create_endpoint
 from usage_billing.outbox.queries import events_where
 from usage_billing.outbox.rendering import event_id
+from usage_billing.outbox.service import Fact, tell
+from usage_billing.webhooks.queries import deliveries_where
 
 # What is written down here on purpose: a route that is missing, or whose rule was changed, fails.
 PUBLIC = "public"
@@ -122,6 +127,20 @@ RULES = {
     "POST /api/subscriptions/<subscription_id>/cancel": "admin",
     "DELETE /api/subscriptions/<subscription_id>/scheduled/<change_id>": "admin",
     "GET /api/subscriptions/<subscription_id>/upcoming-invoice": "billing:run usage:read users",
+    "POST /api/webhook-endpoints": "webhooks:manage",
+    "GET /api/webhook-endpoints": "webhooks:manage",
+    "GET /api/webhook-endpoints/<endpoint_id>": "webhooks:manage",
+    "PATCH /api/webhook-endpoints/<endpoint_id>": "webhooks:manage",
+    "DELETE /api/webhook-endpoints/<endpoint_id>": "webhooks:manage",
+    "POST /api/webhook-endpoints/<endpoint_id>/rotate": "webhooks:manage",
+    "POST /api/webhook-endpoints/<endpoint_id>/reveal": "webhooks:manage",
+    "POST /api/webhook-endpoints/<endpoint_id>/test": "webhooks:manage",
+    "POST /api/webhook-endpoints/<endpoint_id>/disable": "webhooks:manage",
+    "POST /api/webhook-endpoints/<endpoint_id>/enable": "webhooks:manage",
+    "POST /api/webhook-endpoints/<endpoint_id>/replay": "webhooks:manage",
+    "GET /api/webhook-endpoints/<endpoint_id>/deliveries": "webhooks:manage",
+    "GET /api/deliveries/<delivery_id>": "webhooks:manage",
+    "POST /api/events/<event_id>/resend": "webhooks:manage",
     "GET /api/events": "webhooks:manage",
     "GET /api/events/<event_id>": "webhooks:manage",
     "POST /api/portal-sessions": "portal:open",
@@ -180,6 +199,18 @@ def relayed_event(engine: Engine) -> str:
     return event_id(event.public_id)
 
 
+def delivery_to(endpoint: str, engine: Engine) -> UUID:
+    """The id of a delivery to a new endpoint."""
+    with transaction(engine) as session:
+        new = NewEndpoint(id=endpoint, url="https://example.com", types=["*"])
+        create_endpoint(session, new, under="a-secret-for-tests-of-32-characters-or-more", actor="test", now=utc_now())
+    with transaction(engine) as session:
+        tell(session, [Fact("run.failed", f"to {endpoint}", {})])
+    relayed(engine)
+    with read_only(engine) as session:
+        return session.scalars(deliveries_where(endpoint_id=endpoint)).one().id
+
+
 @pytest.fixture
 def probes(app: Flask, billed: Billed, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[Probe]:
     """Every route, aimed at user123's things. One address may fail at all of them within a minute."""
@@ -201,6 +232,8 @@ def probes(app: Flask, billed: Billed, engine: Engine, monkeypatch: pytest.Monke
         "name": "docs.js",
         "transaction_id": "nothing",
         "event_id": relayed_event(engine),
+        "endpoint_id": "e",
+        "delivery_id": delivery_to("e", engine),
     }
     found = []
     with app.test_request_context():

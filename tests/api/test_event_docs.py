@@ -63,6 +63,11 @@ def test_every_type_is_in_the_catalogue_the_document_and_on_the_page(document: A
 def test_what_is_told_is_as_its_schema_says(document: Any, admin: FlaskClient, engine: Engine) -> None:
     """Every type, told by what the product does, beside its schema."""
     tell_everything(engine)
+    for id in ("gone", "tried"):
+        new = {"id": id, "url": "https://1.1.1.1/hooks", "types": ["*"]}
+        assert admin.post("/api/webhook-endpoints", json=new).status_code == 201
+    assert admin.post("/api/webhook-endpoints/gone/disable").status_code == 200
+    assert admin.post("/api/webhook-endpoints/tried/test").status_code == 202
     relayed(engine)
     events = admin.get("/api/events?limit=200").json["data"]
     assert {event["type"] for event in events} == set(EventType) - NOT_TOLD_HERE

@@ -17,6 +17,7 @@ from usage_billing.db.session import transaction
 MIB = 1024 * 1024
 RECORDS = "/api/usage/subscription/sub456/records"
 ENTRIES = "/api/wallets/w/entries"
+DELIVERIES = "/api/webhook-endpoints/one/deliveries"
 
 
 def pages(client: FlaskClient, url: str, *, limit: int = 200) -> list[Any]:
@@ -58,6 +59,8 @@ LISTS = (
         "/api/tax-rates",
         "/api/wallets",
         "/api/events",
+        "/api/webhook-endpoints",
+        DELIVERIES,
         RECORDS,
         ENTRIES,
     ),
@@ -72,7 +75,8 @@ def test_the_lists_are_all_there_are(client: FlaskClient) -> None:
         if "Page" in str(item.get("get", {}).get("responses", {}).get("200", {}).get("content", ""))
     }
     records, entries = "/api/usage/subscription/{subscription_id}/records", "/api/wallets/{wallet_id}/entries"
-    assert lists == {*LISTS, records, entries} - {RECORDS, ENTRIES}
+    deliveries = "/api/webhook-endpoints/{endpoint_id}/deliveries"
+    assert lists == {*LISTS, records, entries, deliveries} - {RECORDS, ENTRIES, DELIVERIES}
 
 
 @pytest.mark.parametrize("url", LISTS)
@@ -89,6 +93,9 @@ def test_a_page_has_one_thing_at_least_and_none_is_lost(
     assert admin.post("/api/wallets/w/grants", json={"amount": "5", "idempotencyKey": "more"}).status_code == 201
     with transaction(engine) as session:
         record(session, *(make_recording(now=now, subscription="nobody") for _ in range(3)))
+    for name in ("one", "two"):
+        endpoint = {"id": name, "url": "https://1.1.1.1/hooks", "types": ["*"]}
+        assert admin.post("/api/webhook-endpoints", json=endpoint).status_code == 201
     caught_up(engine)
     relayed(engine)
     (whole,) = pages(admin, url)

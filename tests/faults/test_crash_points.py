@@ -27,8 +27,10 @@ DOCUMENTS = ("documents.rendered",)
 PREPAID = ("prepaid.posted", "prepaid.closing", "prepaid.activated", "prepaid.refunded")
 # Tried in tests/integration/test_outbox.py.
 RELAY = ("relay.numbered", "relay.before_commit")
+# Tried in tests/webhooks/test_deliveries.py.
+DELIVER = ("deliver.noted", "deliver.claimed")
 BILL = ("bill.opened", "bill.planned", "bill.claimed", "bill.committing", "bill.done")
-EVERY = (*ACCEPT, *DRAIN, *FOLD, *DOCUMENTS, *PREPAID, *RELAY, *BILL)
+EVERY = (*ACCEPT, *DRAIN, *FOLD, *DOCUMENTS, *PREPAID, *RELAY, *DELIVER, *BILL)
 
 
 def test_these_are_all_the_points() -> None:

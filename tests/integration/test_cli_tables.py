@@ -15,8 +15,8 @@ from tests.support.events import relayed
 from usage_billing.cli.frame.table import field_lines, table_lines
 
 LISTS = [names for names in ALL if names[-1] == "list"]
-NOUNS = ("customer", "sub", "plan", "type", "wallet")
-CUSTOMER, SUBSCRIPTION, PLAN, KIND, WALLET = (f"{kind}-{'x' * 100}-of-{kind}" for kind in NOUNS)
+NOUNS = ("customer", "sub", "plan", "type", "wallet", "endpoint")
+CUSTOMER, SUBSCRIPTION, PLAN, KIND, WALLET, ENDPOINT = (f"{kind}-{'x' * 100}-of-{kind}" for kind in NOUNS)
 NAME = "A company with a name of many words that no table has room for, and Söhne"
 
 
@@ -37,6 +37,7 @@ def long_ids(cli: Cli, engine: Engine, tmp_path: Path, monkeypatch: pytest.Monke
         ("subscriptions", "create", SUBSCRIPTION, "--customer", CUSTOMER, "--plan", PLAN, "--started", "2026-01-01"),
         (*quota, "--subscription", SUBSCRIPTION, "--currency", "KWD"),
         ("wallets", "create", WALLET, "--customer", CUSTOMER, "--unit", "u" * 60, "--usage-type", KIND),
+        ("endpoints", "create", ENDPOINT, "--url", f"https://1.1.1.1/{'x' * 100}", "--customer", CUSTOMER),
         (*record, "--subscription", SUBSCRIPTION, "--idempotency-key", "k" * 200),
         ("keys", "create", "--name", NAME, "--scope", "usage:write", "--scope", "usage:read", "--scope", "billing:run"),
     ):

@@ -44,6 +44,8 @@ COMMANDS = {
     "runs": ("nouns.runs:command", "The logbook of billing."),
     "quarantine": ("nouns.quarantine:command", "Recordings that could not be counted."),
     "events": ("nouns.events:command", "What happened, as others are told."),
+    "endpoints": ("nouns.endpoints:command", "Other systems that are told of events."),
+    "listen": ("nouns.listen:command", "Events as they come, for developers."),
     "backup": ("backup.save:command", "Copy the inbox and the database into a folder."),
     "restore": ("backup.restore:command", "Put a backup into empty servers."),
     "docs": ("docs:command", "The pages of this documentation."),

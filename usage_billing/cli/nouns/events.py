@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from usage_billing.cli.frame.database import reading
+from usage_billing.cli.frame.database import actor, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
 from usage_billing.cli.frame.types import IDENTIFIER
+from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
 from usage_billing.wire.event import CATALOGUE, EVENT
 from usage_billing.wire.event_type import EventType
@@ -18,7 +19,7 @@ _TYPE = click.Choice(list(map(str, EventType)))
 
 @click.group(epilog=example("events list --type invoice.paid"))
 def command() -> None:
-    """List and show what happened."""
+    """List, show and resend what happened."""
 
 
 @command.command(name="list", epilog=example("events list --customer acme --type invoice.paid"))
@@ -56,6 +57,19 @@ def show(*, id: str, as_json: bool) -> None:
     with reading() as session:
         shape = wire.show(EVENT, event_shown(session, id))
     print_thing(shape, as_json=as_json)
+
+
+@command.command(epilog=example("events resend evt_0193b1c2d3e47f8091a2b3c4d5e6f708 --endpoint books"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--endpoint", "endpoint_id", type=IDENTIFIER, help="To this one; to all that want it unless given.")
+@json_option
+def resend(*, id: str, endpoint_id: str | None, as_json: bool) -> None:
+    """Send the event ID again, under its id."""
+    from usage_billing.flows.delivering.send_again import resend_event
+
+    with writing() as session:
+        count = resend_event(session, id, endpoint_id=endpoint_id, actor=actor(), now=utc_now())
+    print_thing({"deliveries": count}, as_json=as_json)
 
 
 @command.command(epilog=example("events types"))
