@@ -20,6 +20,19 @@ _LAST_RUN = text("""
     ORDER BY id DESC
     LIMIT 1
 """)
+_DELIVERIES = text("""
+    SELECT state, count(*) AS deliveries
+    FROM webhook_deliveries
+    WHERE state IN ('waiting', 'held')
+    GROUP BY state
+""")
+_EVENTS_WAITING = text("SELECT count(*) FROM outbox_messages WHERE relayed_at IS NULL")
+_ENDPOINTS = text("""
+    SELECT CASE WHEN status = 'disabled' THEN 'disabled' WHEN failing_since IS NOT NULL THEN 'failing' ELSE 'active' END
+        AS status, count(*) AS endpoints
+    FROM webhook_endpoints
+    GROUP BY 1
+""")
 _UNFINISHED = text("""
     SELECT count(*) AS running, count(*) FILTER (WHERE error IS NOT NULL) AS failing
     FROM billing_runs
@@ -41,7 +54,8 @@ class Figures:
 
     ``quarantine`` is by reason, ``invoices`` by status and currency, ``processes`` (at work) by role. ``unbilled``
     subscriptions are those of which the last run that was to bill them warned. ``meters_behind``: recordings that a
-    meter has not counted yet, by meter.
+    meter has not counted yet, by meter. ``deliveries`` of
+    webhooks are by state, ``endpoints`` by how they do, and ``events_waiting`` are not relayed yet.
     """
 
     quarantine: Mapping[str, int]
@@ -53,6 +67,9 @@ class Figures:
     processes: Mapping[str, int]
     work: list[WorkDone]
     meters_behind: Mapping[str, int]
+    deliveries: Mapping[str, int]
+    endpoints: Mapping[str, int]
+    events_waiting: int
 
 
 def load_figures(session: Session) -> Figures:
@@ -69,4 +86,7 @@ def load_figures(session: Session) -> Figures:
         processes={role.value: len(alive(session, role)) for role in Role},
         work=work_done(session),
         meters_behind=lags(session),
+        deliveries={row.state: row.deliveries for row in session.execute(_DELIVERIES)},
+        endpoints={row.status: row.endpoints for row in session.execute(_ENDPOINTS)},
+        events_waiting=session.execute(_EVENTS_WAITING).scalar_one(),
     )
