@@ -89,7 +89,7 @@ def expected(cases: list[dict[str, Any]]) -> dict[str, bool]:
 
 
 def test_those_of_pypi_verify_what_is_sent(python: str, cases: list[dict[str, Any]]) -> None:
-    assert verdict([python, str(HERE / "verify.py")], cases) == expected(cases)
+    assert verdict([python, str(HERE / "verify.txt")], cases) == expected(cases)
 
 
 def test_those_of_npm_verify_what_is_sent(node: str, cases: list[dict[str, Any]]) -> None:
