@@ -22,7 +22,7 @@ _REASONS = {
 }
 """Why a category has no tax, as its invoice has to say."""
 
-_CREDIT = "What it comes to is credit, and is used for the next invoices."
+_CREDIT = "The total is credit, and is used for the next invoices."
 _KINDS = {"period": "Invoice", "change": "Invoice of a change", "correction": "Correction", "purchase": "Purchase"}
 
 Facts = tuple[tuple[str, str], ...]
