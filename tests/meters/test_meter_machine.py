@@ -91,7 +91,7 @@ CONDITIONS: dict[str | None, Any] = {
 
 
 def way_of(function: str, value: str, where: str | None, named: tuple[str, ...]) -> Way:
-    """The same for the product and for the slow model."""
+    """One way to count, spelled for the product and for the slow model."""
     terms: dict[str, Any] = {"where": where, "dimensions": list(named)}
     if function == "count":
         return Way(terms, CONDITIONS[where], lambda _: 1)

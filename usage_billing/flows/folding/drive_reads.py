@@ -26,7 +26,7 @@ LOOK_EVERY_SECONDS = 1
 """While there are no meters, a process looks as often whether one was made; reads of other books pay nothing else."""
 _A_MOMENT = text("SET LOCAL lock_timeout = '1s'")
 
-_without_meters: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+_without_meters: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 _log = logging.getLogger(__name__)
 
 
@@ -53,10 +53,10 @@ def left_to_count(
 ) -> Mapping[str, Behind]:
     """What meters have not counted of a subscription, or of a customer's all, by subscription."""
     engine = session.get_bind()
-    if time.monotonic() < _without_meters.get(engine, 0):
+    if time.monotonic_ns() < _without_meters.get(engine, 0):
         return {}
     if not has_meters(session):
-        _without_meters[engine] = time.monotonic() + LOOK_EVERY_SECONDS
+        _without_meters[engine] = time.monotonic_ns() + LOOK_EVERY_SECONDS * 10**9
         return {}
     return behind_of(session, customer_id=customer_id, subscription_id=subscription_id)
 
