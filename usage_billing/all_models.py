@@ -18,6 +18,7 @@ from usage_billing.invoicing.models import FeeCharge, Invoice, InvoiceNumber, Us
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary, UsageVoid
 from usage_billing.meters.models import Meter, MeterBucket, MeterDefinition, MeterFold, MeterSeries, MeterTotal
 from usage_billing.outbox.models import EventBody, OutboxMessage
+from usage_billing.packages.models import Package, PackageVersion, Purchase, PurchaseCharge
 from usage_billing.processes.models import Heartbeat, WorkCounter
 from usage_billing.sessions.models import OperatorSession, PortalSession
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
@@ -54,9 +55,13 @@ __all__ = [
     "MeterTotal",
     "OperatorSession",
     "OutboxMessage",
+    "Package",
+    "PackageVersion",
     "Plan",
     "PortalSession",
     "PrepaidItem",
+    "Purchase",
+    "PurchaseCharge",
     "QuarantinedUsage",
     "SellerVersion",
     "Subscription",

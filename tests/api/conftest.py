@@ -15,6 +15,8 @@ from tasks.inbox.protocol import Inbox
 from tests.factories import make_recording, make_world, record
 from tests.support.kept import kept
 from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.administration.buy_package import NewPurchase, buy_package
+from usage_billing.flows.administration.manage_packages import NewPackage, NewPackageVersion, create_package
 from usage_billing.flows.billing.drive_run import run_to_end
 from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
@@ -56,6 +58,7 @@ class Billed:
     key_id: UUID
     quota_id: int
     grant_id: UUID
+    purchase_id: UUID
 
 
 @pytest.fixture
@@ -79,6 +82,13 @@ def _make_billed(engine: Engine, bill: Bill, now: datetime) -> Billed:
         create_wallet(session, wallet, actor="test", now=now)
         new = NewGrant(amount=Decimal(5), idempotency_key="k")
         grant, _ = make_grant(session, "w", new, actor="test", now=now, grace=timedelta(hours=1))
+        first = NewPackageVersion(amount=Decimal(5), price=Decimal(2))
+        pack = NewPackage(
+            id="pack", name="Pack", unit_name="report", usage_types=["report"], currency="USD", first=first
+        )
+        create_package(session, pack, actor="test", now=now)
+        bought = NewPurchase(customer_id="user123", charge="paid", idempotency_key="k")
+        purchase, _ = buy_package(session, "pack", bought, actor="test", now=now, grace=timedelta(hours=1))
     with read_only(engine) as session:
         return Billed(
             record_id=recordings[0].id,
@@ -89,6 +99,7 @@ def _make_billed(engine: Engine, bill: Bill, now: datetime) -> Billed:
             key_id=UUID(int=0),
             quota_id=session.execute(text("SELECT id FROM usage_quotas")).scalar_one(),
             grant_id=grant.id,
+            purchase_id=purchase.id,
         )
 
 

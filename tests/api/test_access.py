@@ -91,6 +91,15 @@ RULES = {
     "POST /api/grants/<grant_id>/activate": "wallets:write",
     "POST /api/grants/<grant_id>/void": "wallets:write",
     "POST /api/grants/<grant_id>/refund": "wallets:write",
+    "GET /api/reports/prepaid": "admin",
+    "POST /api/packages": "admin",
+    "GET /api/packages": "usage:read wallets:write",
+    "GET /api/packages/<package_id>": "usage:read wallets:write",
+    "POST /api/packages/<package_id>/versions": "admin",
+    "GET /api/packages/<package_id>/versions": "usage:read wallets:write",
+    "POST /api/packages/<package_id>/purchases": "wallets:write",
+    "GET /api/purchases": "usage:read users",
+    "GET /api/purchases/<purchase_id>": "usage:read users",
     "POST /api/customers": "admin",
     "GET /api/customers": "admin",
     "GET /api/customers/<customer_id>": "admin users",
@@ -225,6 +234,8 @@ def probes(app: Flask, billed: Billed, engine: Engine, monkeypatch: pytest.Monke
         "invoice_id": billed.invoice_id,
         "wallet_id": "w",
         "grant_id": billed.grant_id,
+        "package_id": "pack",
+        "purchase_id": billed.purchase_id,
         "item_id": billed.item_id,
         "run_id": billed.run_id,
         "key_id": "00000000-0000-7000-8000-000000000000",
@@ -359,8 +370,8 @@ def test_a_user_sees_its_own_and_no_other(probes: list[Probe], call_as: As, make
     caller = call_as(make_token(user))
     want = wanted(probes, user=user)
     # The lists of an unknown customer's things are no secret: they are empty.
-    for url in ("GET /api/invoices", "GET /api/subscriptions", "GET /api/quotas", "GET /api/wallets"):
-        want[url] = frozenset({200})
+    for noun in ("invoices", "subscriptions", "quotas", "wallets", "purchases"):
+        want[f"GET /api/{noun}"] = frozenset({200})
     # A price that is tried out belongs to no customer.
     want["POST /api/prices/preview"] = LET_IN
     walk(probes, caller, want)

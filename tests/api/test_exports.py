@@ -30,8 +30,7 @@ DOCUMENTED = (Path(__file__).parents[2] / "docs" / "billing.md").read_text(encod
 # Twenty thousand items like the first.
 _GROW = """
     INSERT INTO usage_invoice_items
-    SELECT (jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid(), 'summary_id', NULL, 'fee_id', NULL,
-        'quota_id', NULL, 'purchase_id', n))).*
+    SELECT (jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid(), 'cell', 'c' || n))).*
     FROM usage_invoice_items AS t, generate_series(1, 10000) AS n
     WHERE t.id = (
         SELECT x.id FROM usage_invoice_items AS x JOIN invoices AS i ON i.id = x.invoice_id

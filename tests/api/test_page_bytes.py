@@ -64,6 +64,7 @@ LISTS = (
         RECORDS,
         ENTRIES,
     ),
+    *("/api/packages", "/api/purchases"),
 )
 
 
@@ -91,6 +92,10 @@ def test_a_page_has_one_thing_at_least_and_none_is_lost(
     assert admin.post("/api/usage-types", json={"id": "page", "unitName": "page"}).status_code == 201
     assert admin.post("/api/wallets", json=wallet).status_code == 201
     assert admin.post("/api/wallets/w/grants", json={"amount": "5", "idempotencyKey": "more"}).status_code == 201
+    pack = {"id": "pack2", "name": "P", "unit": {"unitName": "page", "usageTypes": ["page"]}, "currency": "USD"}
+    assert admin.post("/api/packages", json=pack | {"amount": "5", "price": "2"}).status_code == 201
+    buy = {"userId": "user123", "charge": "paid", "idempotencyKey": "more"}
+    assert admin.post("/api/packages/pack2/purchases", json=buy).status_code == 201
     with transaction(engine) as session:
         record(session, *(make_recording(now=now, subscription="nobody") for _ in range(3)))
     for name in ("one", "two"):

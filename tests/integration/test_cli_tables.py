@@ -15,8 +15,8 @@ from tests.support.events import relayed
 from usage_billing.cli.frame.table import field_lines, table_lines
 
 LISTS = [names for names in ALL if names[-1] == "list"]
-NOUNS = ("customer", "sub", "plan", "type", "wallet", "endpoint")
-CUSTOMER, SUBSCRIPTION, PLAN, KIND, WALLET, ENDPOINT = (f"{kind}-{'x' * 100}-of-{kind}" for kind in NOUNS)
+NOUNS = ("customer", "sub", "plan", "type", "wallet", "endpoint", "package")
+CUSTOMER, SUBSCRIPTION, PLAN, KIND, WALLET, ENDPOINT, PACKAGE = (f"{kind}-{'x' * 100}-of-{kind}" for kind in NOUNS)
 NAME = "A company with a name of many words that no table has room for, and Söhne"
 
 
@@ -26,6 +26,7 @@ def long_ids(cli: Cli, engine: Engine, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("COLUMNS", "80")
     quota = ("quotas", "create", "--plan", PLAN, "--usage-type", KIND, "--limit", "50", "--unit-price", "10.123456789")
     record = ("usage", "record", "--customer", CUSTOMER, "--usage-type", KIND, "--quantity", "53.000000000001")
+    sold = ("--currency", "KWD", "--amount", "1000000", "--price", "99999.999", "--validity", "12 month")
     rates = tmp_path / "rates.csv"
     rates.write_text("country,category,rate,effectiveFrom\nDE,S,19,2021-01-01\n")
     for command in (
@@ -38,6 +39,7 @@ def long_ids(cli: Cli, engine: Engine, tmp_path: Path, monkeypatch: pytest.Monke
         (*quota, "--subscription", SUBSCRIPTION, "--currency", "KWD"),
         ("wallets", "create", WALLET, "--customer", CUSTOMER, "--unit", "u" * 60, "--usage-type", KIND),
         ("endpoints", "create", ENDPOINT, "--url", f"https://1.1.1.1/{'x' * 100}", "--customer", CUSTOMER),
+        ("packages", "create", PACKAGE, "--name", NAME, "--unit", "u" * 60, "--usage-type", KIND, *sold),
         (*record, "--subscription", SUBSCRIPTION, "--idempotency-key", "k" * 200),
         ("keys", "create", "--name", NAME, "--scope", "usage:write", "--scope", "usage:read", "--scope", "billing:run"),
     ):

@@ -393,6 +393,69 @@ def test_a_transfer_is_balanced(granted: Session, refused: Refused, changes: str
     assert granted.execute(text("SELECT count(*) FROM wallet_transfers")).scalar_one() == 1
 
 
+@pytest.fixture
+def bought(granted: Session) -> Session:
+    """A package of assessments, bought once by the wallet's customer and charged on the next invoice."""
+    for statement in (
+        "INSERT INTO packages (id, name, unit_name, usage_types, currency)"
+        " VALUES ('ten', 'Ten', 'assessment', '{assessment}', 'USD')",
+        "INSERT INTO package_versions (package_id, version, amount, price, priority, tax_category, payment_days,"
+        " effective_from) VALUES ('ten', 1, 10, 5, 50, 'S', 30, '2026-01-01Z')",
+        "INSERT INTO purchase_charges (subscription_id, package_name, count, sold_at, amount, currency,"
+        " tax_category, payment_days, to_charge)"
+        " SELECT id, 'Ten', 1, '2026-01-01Z', 5, 'USD', 'S', 30, true FROM subscriptions",
+        "INSERT INTO purchases (id, customer_id, subscription_id, package_id, version, key, count, charge, wallet_id,"
+        " grant_id, charge_id, at) SELECT gen_random_uuid(), 'user123', c.subscription_id, 'ten', 1, 'k', 1,"
+        " 'next_invoice', 'w', g.id, c.id, '2026-01-01Z' FROM wallet_grants AS g, purchase_charges AS c",
+    ):
+        granted.execute(text(statement))
+    return granted
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "constraint"),
+    [
+        ("packages", "'id', 'x', 'usage_types', '[]'::jsonb", "ck_packages_usage_types"),
+        ("package_versions", "'version', 2", "uq_package_versions_package_id_effective_from"),
+        ("package_versions", "'effective_from', '2027-01-01Z'", "pk_package_versions"),
+        ("package_versions", "'version', 0, 'effective_from', '2027-01-01Z'", "ck_package_versions_version"),
+        ("package_versions", "'version', 2, 'amount', 'NaN'", "ck_package_versions_amount"),
+        ("package_versions", "'version', 2, 'price', 0", "ck_package_versions_price"),
+        ("package_versions", "'version', 2, 'priority', 101", "ck_package_versions_priority"),
+        ("package_versions", "'version', 2, 'validity_count', 1", "ck_package_versions_validity"),
+        (
+            "package_versions",
+            "'version', 2, 'validity_count', 1, 'validity_interval', 'hour'",
+            "ck_package_versions_validity_interval",
+        ),
+        (
+            "package_versions",
+            "'version', 2, 'validity_count', 0, 'validity_interval', 'day'",
+            "ck_package_versions_validity_count",
+        ),
+        ("package_versions", "'version', 2, 'payment_days', -1", "ck_package_versions_payment_days"),
+        ("package_versions", "'version', 2, 'tax_category', 'X'", "ck_package_versions_tax_category"),
+        ("purchase_charges", "'amount', -1", "ck_purchase_charges_amount"),
+        ("purchase_charges", "'count', 0", "ck_purchase_charges_count"),
+        ("purchase_charges", "'subscription_id', null", "ck_purchase_charges_to_charge"),
+        ("purchases", "'grant_id', gen_random_uuid(), 'charge_id', 9", "uq_purchases_customer_id_key"),
+        ("purchases", "'key', 'x', 'charge_id', 9", "uq_purchases_grant_id"),
+        ("purchases", "'key', 'x', 'grant_id', gen_random_uuid()", "uq_purchases_charge_id"),
+        ("purchases", "'key', 'x', 'charge', 'later'", "ck_purchases_charge"),
+        ("purchases", "'key', 'x', 'charge', 'paid'", "ck_purchases_charge_id"),
+        ("purchases", "'key', 'x', 'subscription_id', null", "ck_purchases_next_invoice"),
+        ("purchases", "'key', 'x', 'count', 0", "ck_purchases_count"),
+        ("purchases", "'key', 'x', 'version', 2, 'grant_id', gen_random_uuid(), 'charge_id', 9", "fk_purchases"),
+    ],
+)
+def test_what_is_sold_is_sold_once(
+    bought: Session, refused: Refused, table: str, changes: str, constraint: str
+) -> None:
+    number = {"purchases": "'id', gen_random_uuid(), ", "purchase_charges": "'id', 99, "}.get(table, "")
+    assert (refused(copy_of(table, number + changes)) or "").startswith(constraint)
+    assert bought.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 1
+
+
 def test_a_key_refunds_once(granted: Session, refused: Refused) -> None:
     refund = (
         "INSERT INTO wallet_transfers (wallet_id, grant_id, kind, debit, credit, amount, cost, key)"

@@ -18,21 +18,16 @@ from usage_billing.flows.billing.foreseen_drafts import Draft, ForeseenDrafts
 from usage_billing.flows.billing.foreseen_fees import ForeseenFees
 from usage_billing.flows.billing.open_periods import Opening
 from usage_billing.invoicing.builder import EarlierCharge
+from usage_billing.invoicing.causes import Cause, fee_cause, summary_cause
 from usage_billing.invoicing.fees import DueFee
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.invoicing.models import UsageInvoiceItem
-from usage_billing.invoicing.queries import (
-    Cause,
-    History,
-    InvoiceKey,
-    StandingInvoice,
-    fee_cause,
-    summary_cause,
-)
+from usage_billing.invoicing.queries import History, InvoiceKey, StandingInvoice
 from usage_billing.metering.digest import to_bytes
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.metering.summaries import NewSummary
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.packages.charges import DuePurchase
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
 
 NOTHING = Decimal(0)
@@ -124,6 +119,10 @@ class Memory:
         """All that began."""
         return self.fees.uncharged(ids, as_of=as_of)
 
+    def unpaid(self, ids: Collection[str], *, as_of: datetime) -> Sequence[DuePurchase]:
+        """Nothing is bought here."""
+        return []
+
     def move(self, wanted: Sequence[tuple[UnratedSummary, Decimal | None]]) -> None:
         """Divide each at the allowance beside it."""
         for summary, allowance in wanted:
@@ -162,7 +161,9 @@ class Memory:
         """No usage type here is a meter."""
         return dict.fromkeys(summaries, ())
 
-    def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
+    def history(
+        self, *, summary_ids: Collection[int], fee_ids: Collection[int], purchase_ids: Collection[int]
+    ) -> History:
         """What is on final invoices, and on drafts."""
         causes = [*map(summary_cause, summary_ids), *map(fee_cause, fee_ids)]
         charged: dict[Cause, EarlierCharge] = {}
@@ -186,7 +187,9 @@ class Memory:
         """Change drafts."""
         self.drafts.change(work)
 
-    def settle(self, summaries: Sequence[UnratedSummary], fees: Sequence[DueFee]) -> None:
+    def settle(
+        self, summaries: Sequence[UnratedSummary], fees: Sequence[DueFee], purchases: Sequence[DuePurchase]
+    ) -> None:
         """They are rated again at every run."""
 
     def finalize(self, as_of: datetime) -> None:

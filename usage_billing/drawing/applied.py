@@ -32,7 +32,7 @@ _ON_DRAFTS = text("""
     FROM usage_invoice_items AS t
     JOIN invoices AS i ON i.id = t.invoice_id
     LEFT JOIN fee_charges AS f ON f.id = t.fee_id
-    WHERE t.invoice_id = ANY(CAST(:ids AS uuid[]))
+    WHERE t.invoice_id = ANY(CAST(:ids AS uuid[])) AND t.purchase_id IS NULL
 """)
 # Charged on invoices that are final, and on no draft.
 _SETTLED = text("""

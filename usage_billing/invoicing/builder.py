@@ -25,11 +25,12 @@ _BOUNDS = {MINIMUM: "minimumAmount", MAXIMUM: "maximumAmount"}
 
 
 class ItemKind(StrEnum):
-    """What an item charges: usage, or a base fee; an adjustment corrects either after its invoice became final."""
+    """What an item charges: usage, a base fee or a purchase; an adjustment corrects it after that became final."""
 
     USAGE = "usage"
     ADJUSTMENT = "adjustment"
     FEE = "fee"
+    PURCHASE = "purchase"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +151,28 @@ def charge_for_fee(
         change = {"before": _money(before.amount, currency), "now": _money(due, currency)}
         wording = Wording("fee_adjustment", {**wording.args, **change})
     return Charge(kind, Decimal(1), before.amount, amount, wording)
+
+
+class BoughtPackage(NamedTuple):
+    """What was bought: the package's name, how many times, and on which days."""
+
+    name: str
+    times: int
+    days: Mapping[str, str]
+
+
+def charge_for_purchase(
+    due: Decimal, bought: BoughtPackage, *, currency: str, before: EarlierCharge, kind: ItemKind
+) -> Charge | None:
+    """The charge that brings what was charged of a purchase to ``due``; None when nothing is left to charge."""
+    amount = EXACT.subtract(due, before.amount)
+    if not amount:
+        return None
+    wording = Wording("purchase", {"name": bought.name, "quantity": str(bought.times), **bought.days})
+    if kind == ItemKind.ADJUSTMENT:
+        change = {"before": _money(before.amount, currency), "now": _money(due, currency)}
+        wording = Wording("purchase_adjustment", {**wording.args, **change})
+    return Charge(kind, Decimal(bought.times), before.amount, amount, wording)
 
 
 def _reasons(lines: Iterable[Line], currency: str) -> dict[str, str]:

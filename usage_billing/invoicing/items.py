@@ -52,6 +52,7 @@ class NewItem(NamedTuple):
     price: Mapping[str, Any] | None
     rated_price: Mapping[str, Any] | None
     sources: Sequence[Mapping[str, int]] | None = None
+    purchase_id: int | None = None
 
 
 # In the order of the fields above.
@@ -86,8 +87,9 @@ _COLUMNS = {
     "price": "text",
     "rated_price": "text",
     "sources": "text",
+    "purchase_id": "int8",
 }
-_FIXED = ("id", "invoice_id", "summary_id", "cell", "fee_id")
+_FIXED = ("id", "invoice_id", "summary_id", "cell", "fee_id", "purchase_id")
 _CHANGES = ", ".join(f"{name} = v.{name}" for name in _COLUMNS if name not in _FIXED)
 _CHANGE = text(f"""
     UPDATE usage_invoice_items AS i
@@ -103,12 +105,13 @@ def add_items(session: Session, items: Sequence[NewItem]) -> None:
         prices = {id(item.price): _json(item.price) for item in items}  # many items share few prices
         rows = (
             (
-                *item[:-7],
+                *item[:-8],
                 _json(item.text_args),
-                *item[-6:-3],
+                *item[-7:-4],
                 prices[id(item.price)],
                 _json(item.rated_price),
                 _json(item.sources),
+                item.purchase_id,
             )
             for item in items
         )

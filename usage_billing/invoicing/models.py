@@ -35,6 +35,8 @@ from usage_billing.rating.tax.sums import TaxLine
 
 PLACE = f"coalesce(number, {MAX_BIGINT})"
 """Where an invoice stands in a list: at its number, a draft after all of them."""
+_OPEN_CORRECTION = text("kind = 'correction' AND status = 'draft'")
+_BOUGHT = text("purchase_id IS NOT NULL")
 
 
 class Invoice(Base):
@@ -72,12 +74,7 @@ class Invoice(Base):
             unique=True,
             postgresql_where=text("status <> 'void'"),
         ),
-        Index(
-            "uq_invoices_open_correction",
-            "subscription_id",
-            unique=True,
-            postgresql_where=text("kind = 'correction' AND status = 'draft'"),
-        ),
+        Index("uq_invoices_open_correction", "subscription_id", unique=True, postgresql_where=_OPEN_CORRECTION),
         Index("ix_invoices_drafts_closing", "subscription_id", "closes_at", postgresql_where=text("status = 'draft'")),
         Index("ix_invoices_drafts_customer", "customer_id", "closes_at", postgresql_where=text("status = 'draft'")),
         Index("ix_invoices_place", text(PLACE), "id"),
@@ -188,6 +185,7 @@ class UsageInvoiceItem(Base):
     __table_args__ = (
         UniqueConstraint("summary_id", "cell", "invoice_id"),
         UniqueConstraint("fee_id", "invoice_id"),
+        Index("uq_usage_invoice_items_purchase", "purchase_id", "invoice_id", unique=True, postgresql_where=_BOUGHT),
         CheckConstraint("kind IN ('usage', 'adjustment', 'fee', 'purchase')", name="kind"),
         CheckConstraint("num_nonnulls(summary_id, fee_id, purchase_id) = 1", name="one_cause"),
         CheckConstraint("(summary_id IS NOT NULL) = (quota_id IS NOT NULL)", name="quota"),
@@ -199,7 +197,7 @@ class UsageInvoiceItem(Base):
     summary_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("usage_summaries.id"))
     cell: Mapped[Identifier] = mapped_column(server_default="")
     fee_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("fee_charges.id"))
-    purchase_id: Mapped[int | None] = mapped_column(BigInteger)
+    purchase_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("purchase_charges.id"))
     quota_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("usage_quotas.id"))
     usage_type_id: Mapped[Identifier | None]
     kind: Mapped[str] = mapped_column(String(16))

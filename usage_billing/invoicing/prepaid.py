@@ -72,6 +72,7 @@ def taxable_prepaid(items: Sequence[TaxableItem], prepaid: PrepaidLines) -> list
                     period_end=of.period_end,
                     summary_id=of.summary_id or None,
                     fee_id=of.fee_id or None,
+                    purchase_id=None,
                     usage_type_id=of.usage_type_id,
                     plan_id=of.plan_id,
                     zone="UTC",

@@ -15,29 +15,12 @@ from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.db.filters import equal, within
 from usage_billing.db.rows import read_rows, things_of
 from usage_billing.invoicing.builder import EarlierCharge
+from usage_billing.invoicing.causes import Cause, cause_of
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 
 AS_SHOWN = (UsageInvoiceItem.period_start, UsageInvoiceItem.usage_type_id, UsageInvoiceItem.id)
 """The order in which the items of an invoice are shown."""
-
-
-class Cause(NamedTuple):
-    """What an item charges for: the summary or the fee with this id; of a price by dimension the cell, too."""
-
-    kind: str
-    id: int
-    cell: str = ""
-
-
-def summary_cause(summary_id: int, cell: str = "") -> Cause:
-    """The cause of a usage charge."""
-    return Cause("summary", summary_id, cell)
-
-
-def fee_cause(fee_id: int) -> Cause:
-    """The cause of a base fee."""
-    return Cause("fee", fee_id)
 
 
 class DraftItem(NamedTuple):
@@ -102,10 +85,11 @@ _DRAFT_ITEMS = text("""
     WHERE t.id = ANY(CAST(:ids AS uuid[])) AND i.status = 'draft'
 """)
 _HISTORY = text("""
-    SELECT t.summary_id, t.cell, t.fee_id, i.status, t.id, t.invoice_id, i.kind, t.amount, t.quantity
+    SELECT t.summary_id, t.cell, t.fee_id, t.purchase_id, i.status, t.id, t.invoice_id, i.kind, t.amount, t.quantity
     FROM usage_invoice_items AS t
     JOIN invoices AS i ON i.id = t.invoice_id
-    WHERE (t.summary_id = ANY(CAST(:summaries AS bigint[])) OR t.fee_id = ANY(CAST(:fees AS bigint[])))
+    WHERE (t.summary_id = ANY(CAST(:summaries AS bigint[])) OR t.fee_id = ANY(CAST(:fees AS bigint[]))
+            OR t.purchase_id = ANY(CAST(:purchases AS bigint[])))
         AND i.status <> 'void'
 """)
 _STANDING = text("""
@@ -134,12 +118,15 @@ _LOCK_DUE = text(f"""
 """)  # noqa: S608
 
 
-def history_of(session: Session, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
+def history_of(
+    session: Session, *, summary_ids: Collection[int], fee_ids: Collection[int], purchase_ids: Collection[int] = ()
+) -> History:
     """What was charged and drafted for these causes; items on void invoices are left out."""
     history = History()
-    rows = session.execute(_HISTORY, {"summaries": list(summary_ids), "fees": list(fee_ids)}).all()
+    asked = {"summaries": list(summary_ids), "fees": list(fee_ids), "purchases": list(purchase_ids)}
+    rows = session.execute(_HISTORY, asked).all()
     for row in rows:
-        cause = summary_cause(row.summary_id, row.cell) if row.summary_id is not None else fee_cause(row.fee_id)
+        cause = cause_of(row)
         if row.status == InvoiceStatus.DRAFT:
             history.drafted[cause] = DraftItem(row.id, row.invoice_id, row.kind, row.amount)
         else:

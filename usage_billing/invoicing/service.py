@@ -74,7 +74,7 @@ class NewDraft(NamedTuple):
 
     id: UUID
     customer_id: str
-    subscription_id: str
+    subscription_id: str | None
     kind: str
     currency: str
     period_start: str

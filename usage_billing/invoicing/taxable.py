@@ -37,7 +37,7 @@ class TaxedDraft(Protocol):
 class TaxableItem(NamedTuple):
     """An item of a draft as far as its tax depends on it.
 
-    It charges for usage of a type or for the fee of a plan; ``summary_id`` or ``fee_id`` is its cause.
+    It charges for usage of a type, for the fee of a plan or for a purchase: that is its cause.
     """
 
     id: UUID
@@ -47,6 +47,7 @@ class TaxableItem(NamedTuple):
     period_end: datetime
     summary_id: int | None
     fee_id: int | None
+    purchase_id: int | None
     usage_type_id: str | None
     plan_id: str | None
     zone: str

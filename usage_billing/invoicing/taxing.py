@@ -31,7 +31,8 @@ _NOTHING = Decimal(0)
 
 
 _ITEMS = text("""
-    SELECT t.id, t.invoice_id, t.kind, t.amount, t.period_end, t.summary_id, t.fee_id, t.usage_type_id, f.plan_id,
+    SELECT t.id, t.invoice_id, t.kind, t.amount, t.period_end, t.summary_id, t.fee_id, t.purchase_id, t.usage_type_id,
+        f.plan_id,
         coalesce(s.timezone, 'UTC') AS zone
     FROM usage_invoice_items AS t
     JOIN invoices AS i ON i.id = t.invoice_id
@@ -51,19 +52,23 @@ _CATEGORIES = text("""
     SELECT 'usage' AS kind, id, tax_category FROM usage_types WHERE id = ANY(CAST(:types AS text[]))
     UNION ALL
     SELECT 'fee', id, tax_category FROM plans WHERE id = ANY(CAST(:plans AS text[]))
+    UNION ALL
+    SELECT 'purchase', id::text, tax_category FROM purchase_charges WHERE id = ANY(CAST(:purchases AS bigint[]))
 """)
 # Of each cause how the latest final invoice that stands taxed it: null where that has no tax. What came to nothing
 # was not taxed at all.
 _BEFORE = text("""
-    SELECT DISTINCT ON (t.summary_id, t.fee_id) t.summary_id, t.fee_id, t.tax_category, t.tax_country, t.tax_rate
+    SELECT DISTINCT ON (t.summary_id, t.fee_id, t.purchase_id) t.summary_id, t.fee_id, t.purchase_id, t.tax_category,
+        t.tax_country, t.tax_rate
     FROM usage_invoice_items AS t
     JOIN invoices AS i ON i.id = t.invoice_id
-    WHERE (t.summary_id = ANY(CAST(:summaries AS bigint[])) OR t.fee_id = ANY(CAST(:fees AS bigint[])))
+    WHERE (t.summary_id = ANY(CAST(:summaries AS bigint[])) OR t.fee_id = ANY(CAST(:fees AS bigint[]))
+            OR t.purchase_id = ANY(CAST(:purchases AS bigint[])))
         AND t.amount <> 0 AND i.status NOT IN ('draft', 'void')
-    ORDER BY t.summary_id, t.fee_id, i.number DESC
+    ORDER BY t.summary_id, t.fee_id, t.purchase_id, i.number DESC
 """)
 
-_Cause = tuple[int | None, int | None]
+_Cause = tuple[int | None, int | None, int | None]
 
 
 def tax_stored(
@@ -131,11 +136,10 @@ class _Rules:
 
     def tax(self, item: TaxableItem, *, buyer: TaxedParty) -> ItemTax | None:
         """How an item is taxed; None where what it puts right was charged without tax. Raises TaxUnknown."""
-        cause = (item.summary_id, item.fee_id)
+        cause = _cause(item)
         if item.kind == ItemKind.ADJUSTMENT and cause in self.before:
             return self.before[cause]
-        named = ("fee", item.plan_id or "") if item.usage_type_id is None else ("usage", item.usage_type_id)
-        category = TaxCategory(self.categories.get(named, TaxCategory.STANDARD))
+        category = TaxCategory(self.categories.get(_named(item), TaxCategory.STANDARD))
         found = treat(category, seller=self.seller, buyer=buyer)
         if found.country is None:
             return item_tax(found.category, None, _NOTHING)
@@ -148,7 +152,18 @@ class _Rules:
 
 def _as_before(before: Mapping[_Cause, ItemTax | None], item: TaxableItem) -> ItemTax | None:
     """The tax of what puts right what was taxed; anything else has none."""
-    return before.get((item.summary_id, item.fee_id)) if item.kind == ItemKind.ADJUSTMENT else None
+    return before.get(_cause(item)) if item.kind == ItemKind.ADJUSTMENT else None
+
+
+def _cause(item: Any) -> _Cause:
+    return item.summary_id, item.fee_id, item.purchase_id
+
+
+def _named(item: TaxableItem) -> tuple[str, str]:
+    """What says the category of an item: a usage type, a plan or a purchase."""
+    if item.usage_type_id is not None:
+        return "usage", item.usage_type_id
+    return ("fee", item.plan_id or "") if item.purchase_id is None else ("purchase", str(item.purchase_id))
 
 
 def _taxation(items: Iterable[TaxableItem], tax_of: Callable[[TaxableItem], ItemTax | None], currency: str) -> Taxation:
@@ -178,7 +193,9 @@ def _buyers(session: Session, ids: Iterable[str], *, lock: bool) -> dict[str, Ta
 def _categories(session: Session, items: Sequence[TaxableItem]) -> dict[tuple[str, str], str]:
     types = {item.usage_type_id for item in items if item.usage_type_id is not None}
     plans = {item.plan_id for item in items if item.plan_id is not None}
-    rows = session.execute(_CATEGORIES, {"types": list(types), "plans": list(plans)})
+    purchases = {item.purchase_id for item in items if item.purchase_id is not None}
+    asked = {"types": list(types), "plans": list(plans), "purchases": list(purchases)}
+    rows = session.execute(_CATEGORIES, asked)
     return {(row.kind, row.id): row.tax_category for row in rows}
 
 
@@ -189,9 +206,10 @@ def _before(session: Session, items: Sequence[TaxableItem]) -> dict[_Cause, Item
     asked: dict[str, Any] = {
         "summaries": [item.summary_id for item in adjusted if item.summary_id is not None],
         "fees": [item.fee_id for item in adjusted if item.fee_id is not None],
+        "purchases": [item.purchase_id for item in adjusted if item.purchase_id is not None],
     }
     return {
-        (row.summary_id, row.fee_id): None
+        _cause(row): None
         if row.tax_category is None
         else ItemTax(category=row.tax_category, country=row.tax_country, rate=row.tax_rate)
         for row in session.execute(_BEFORE, asked)

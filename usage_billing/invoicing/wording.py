@@ -111,6 +111,8 @@ SENTENCES = {
     "whole_adjustment": "Adjustment: all {what}, {days}",
     "fee": "{name}, {days}",
     "fee_adjustment": "Adjustment: {name}, {days}, from {before} to {now}",
+    "purchase": "{quantity} x {name}, {days}",
+    "purchase_adjustment": "Adjustment: {quantity} x {name}, {days}, from {before} to {now}",
 }
 """What an item says, by its key. A cell of a price by dimension stands behind the unit; its name is data."""
 

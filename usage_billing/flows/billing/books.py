@@ -21,6 +21,7 @@ from usage_billing.invoicing.items import NewItem
 from usage_billing.invoicing.queries import History, InvoiceKey, StandingInvoice
 from usage_billing.invoicing.service import NewDraft
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.packages.charges import DuePurchase
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import BilledSubscription
@@ -75,6 +76,10 @@ class Books(Protocol):
         """The fees to charge whose segments began by ``as_of``."""
         ...
 
+    def unpaid(self, ids: Collection[str], *, as_of: datetime) -> Sequence[DuePurchase]:
+        """The purchases to charge that were made by ``as_of``."""
+        ...
+
     def move(self, wanted: Sequence[tuple[UnratedSummary, Decimal | None]]) -> None:
         """Divide the recordings of each summary at the allowance beside it, and let the summary say so."""
         ...
@@ -95,7 +100,9 @@ class Books(Protocol):
         """How many units beyond in these summaries were paid for beforehand, by summary id; none has no entry."""
         ...
 
-    def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
+    def history(
+        self, *, summary_ids: Collection[int], fee_ids: Collection[int], purchase_ids: Collection[int]
+    ) -> History:
         """What was charged and drafted for these causes."""
         ...
 
@@ -107,6 +114,8 @@ class Books(Protocol):
         """Take in changes to drafts."""
         ...
 
-    def settle(self, summaries: Sequence[UnratedSummary], fees: Sequence[DueFee]) -> None:
+    def settle(
+        self, summaries: Sequence[UnratedSummary], fees: Sequence[DueFee], purchases: Sequence[DuePurchase]
+    ) -> None:
         """Note that these were charged; ``summaries`` is what ``unrated`` gave."""
         ...

@@ -1,4 +1,4 @@
-"""Claims: what billing wants to charge, the usage of a summary or a base fee."""
+"""Claims: what billing wants to charge, the usage of a summary, a base fee or a purchase."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,15 +9,29 @@ from uuid import UUID
 
 from usage_billing.catalog.fees import FeeBook
 from usage_billing.core.clock import as_text
+from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Period
 from usage_billing.flows.billing.charge_periods import CellCharged
-from usage_billing.flows.billing.slots import Slot, fee_slot, rest_slot, usage_slot
-from usage_billing.invoicing.builder import Basis, Charge, EarlierCharge, ItemKind, Tariff, charge_for, charge_for_fee
+from usage_billing.flows.billing.purchase_items import purchase_item
+from usage_billing.flows.billing.slots import Slot, fee_slot, purchase_slot, rest_slot, usage_slot
+from usage_billing.invoicing.builder import (
+    Basis,
+    BoughtPackage,
+    Charge,
+    EarlierCharge,
+    ItemKind,
+    Tariff,
+    charge_for,
+    charge_for_fee,
+    charge_for_purchase,
+)
+from usage_billing.invoicing.causes import Cause, fee_cause, purchase_cause, summary_cause
 from usage_billing.invoicing.fees import DueFee
 from usage_billing.invoicing.items import NewItem, fee_item, usage_item
-from usage_billing.invoicing.queries import Cause, History, fee_cause, summary_cause
+from usage_billing.invoicing.queries import History
 from usage_billing.invoicing.wording import days_of
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.packages.charges import DuePurchase
 from usage_billing.rating.pricing.priced_cell import WHOLE
 from usage_billing.subscriptions.agreement import fee_parts
 from usage_billing.subscriptions.lifecycle import Timeline
@@ -164,4 +178,44 @@ class FeeClaim:
         return fee_item(id, invoice_id, charge, fee=self.fee)
 
 
-Claim = UsageClaim | FeeClaim
+@dataclass(slots=True)
+class PurchaseClaim:
+    """A claim for a purchase, on the invoice of the billing period in which it was made."""
+
+    kind: ClassVar[ItemKind] = ItemKind.PURCHASE
+
+    subscription: BilledSubscription
+    currency: str
+    timeline: Timeline
+    purchase: DuePurchase
+
+    rest: ClassVar[Slot | None] = None
+
+    @property
+    def slot(self) -> Slot:
+        """The invoice that it belongs on."""
+        return purchase_slot(self.timeline, self.purchase.sold_at)
+
+    @property
+    def cause(self) -> Cause:
+        """The purchase that the claim's items charge for."""
+        return purchase_cause(self.purchase.id)
+
+    @property
+    def label(self) -> tuple[str, ...]:
+        """The texts that stand for the claim in the digest of a run."""
+        return (self.subscription.id, "purchase", str(self.purchase.id))
+
+    def charge(self, kind: ItemKind, before: EarlierCharge) -> Charge | None:
+        """The charge that is left after ``before``; None when nothing is left."""
+        one = self.purchase
+        days = days_of(one.sold_at, one.sold_at + INSTANT, self.timeline.zone)
+        what = BoughtPackage(one.package_name, one.times, days)
+        return charge_for_purchase(one.amount, what, currency=self.currency, before=before, kind=kind)
+
+    def item(self, id: UUID, invoice_id: UUID, charge: Charge) -> NewItem:
+        """The invoice item of a charge of this claim."""
+        return purchase_item(id, invoice_id, charge, purchase=self.purchase)
+
+
+Claim = UsageClaim | FeeClaim | PurchaseClaim

@@ -47,7 +47,8 @@ METER_BEHIND = "meter_behind"
 """The code of what waits as a draft because a meter has too much to count."""
 
 _NOTHING = Decimal(0)
-# Those of the plan that holds at the end of what the invoice shows, of a change those of the plan after it.
+# Those of the plan that holds at the end of what the invoice shows, of a change those of the plan after it. An invoice
+# of a purchase has those of the package.
 _PAYMENT_DAYS = text("""
     SELECT i.id, p.payment_days
     FROM invoices AS i
@@ -63,6 +64,13 @@ _PAYMENT_DAYS = text("""
     ) AS t
     JOIN plans AS p ON p.id = t.plan_id
     WHERE i.id = ANY(CAST(:ids AS uuid[]))
+    UNION ALL
+    SELECT i.id, max(c.payment_days)
+    FROM invoices AS i
+    JOIN usage_invoice_items AS t ON t.invoice_id = i.id
+    JOIN purchase_charges AS c ON c.id = t.purchase_id
+    WHERE i.id = ANY(CAST(:ids AS uuid[])) AND i.subscription_id IS NULL
+    GROUP BY i.id
 """)
 
 
@@ -237,6 +245,6 @@ def _settle_credit(
 
 
 def _payment_days(session: Session, drafts: Sequence[DueDraft | Invoice]) -> dict[UUID, timedelta]:
-    """By invoice: those of the plan that holds at the end of what it shows."""
+    """How long each invoice may wait to be paid, by its id."""
     rows = session.execute(_PAYMENT_DAYS, {"ids": [draft.id for draft in drafts]}).all()
     return {row.id: timedelta(days=row.payment_days) for row in rows}

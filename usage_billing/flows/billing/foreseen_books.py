@@ -14,9 +14,10 @@ from usage_billing.flows.billing.apply_terms import SummaryTerms
 from usage_billing.flows.billing.books import Agreements, DeskWork
 from usage_billing.flows.billing.foreseen_drafts import ForeseenDrafts
 from usage_billing.flows.billing.foreseen_fees import ForeseenFees
-from usage_billing.flows.billing.foreseen_summary import empty_summary
+from usage_billing.flows.billing.foreseen_summary import empty_summary, take_over
 from usage_billing.flows.billing.open_periods import Opening
 from usage_billing.flows.recording.context import new_summary
+from usage_billing.invoicing.causes import fee_cause, purchase_cause, summary_cause
 from usage_billing.invoicing.fees import DueFee, read_fees
 from usage_billing.invoicing.levels_now import levels_now
 from usage_billing.invoicing.lifecycle import InvoiceKind
@@ -24,11 +25,9 @@ from usage_billing.invoicing.queries import (
     History,
     InvoiceKey,
     StandingInvoice,
-    fee_cause,
     history_of,
     open_drafts,
     standing_invoices,
-    summary_cause,
 )
 from usage_billing.metering.boundary import find_moves, parts_beyond
 from usage_billing.metering.rewinding import as_it_stood, parts_beyond_of
@@ -37,6 +36,7 @@ from usage_billing.metering.split import beyond
 from usage_billing.metering.summaries import NewSummary, stored_keys
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.cells import series_of
+from usage_billing.packages.charges import DuePurchase, read_purchases
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.wallets.allocation import covered_by
 from usage_billing.wallets.coverage import allocations, coverage_changes
@@ -56,6 +56,7 @@ class ForeseenBooks:
     gone: Mapping[int, frozenset[UUID]]
     wallets: Sequence[Wallet] = ()
     _unsettled: set[int] = field(default_factory=set)
+    _paid: set[int] = field(default_factory=set)
     _marks: dict[int, dict[UUID, Decimal]] = field(default_factory=dict)
     _ids: Iterator[int] = field(default_factory=lambda: count(-1, -1))
 
@@ -96,12 +97,17 @@ class ForeseenBooks:
         """What billing would lock."""
         return self.fees.uncharged(ids, as_of=as_of)
 
+    def unpaid(self, ids: Collection[str], *, as_of: datetime) -> Sequence[DuePurchase]:
+        """What billing would lock."""
+        found = read_purchases(self.session, ids, as_of=as_of)
+        return [purchase for purchase in found if purchase.id not in self._paid]
+
     def move(self, wanted: Sequence[tuple[UnratedSummary, Decimal | None]]) -> None:
         """Find the marks that billing would write, and keep them."""
         stored = [(summary, allowance) for summary, allowance in wanted if summary.id not in self.gone]
         for summary, allowance in wanted:
             if summary.id in self.gone:
-                _take(summary, self._without(summary, allowance))
+                take_over(summary, self._without(summary, allowance))
         for (summary, allowance), move in zip(stored, find_moves(self.session, stored), strict=True):
             self._marks.setdefault(summary.id, {}).update(move.marks)
             summary.allowance, summary.boundary = allowance, move.boundary
@@ -139,10 +145,13 @@ class ForeseenBooks:
         seen = {summary.id: summary.beyond_limit for summary in (*self.summaries.values(), *summaries)}
         return covered_by(allocations(self.session, customers, now=self.drafts.now, beyond=seen, wallets=self.wallets))
 
-    def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
+    def history(
+        self, *, summary_ids: Collection[int], fee_ids: Collection[int], purchase_ids: Collection[int]
+    ) -> History:
         """What final invoices charged, and what stands on the drafts in memory."""
-        history = history_of(self.session, summary_ids=summary_ids, fee_ids=fee_ids)
-        history.drafted = self.drafts.drafted([*map(summary_cause, summary_ids), *map(fee_cause, fee_ids)])
+        history = history_of(self.session, summary_ids=summary_ids, fee_ids=fee_ids, purchase_ids=purchase_ids)
+        causes = [*map(summary_cause, summary_ids), *map(fee_cause, fee_ids), *map(purchase_cause, purchase_ids)]
+        history.drafted = self.drafts.drafted(causes)
         return history
 
     def standing(self, since: Mapping[str, datetime]) -> dict[InvoiceKey, StandingInvoice]:
@@ -154,8 +163,11 @@ class ForeseenBooks:
         """Change the drafts in memory."""
         self.drafts.change(work)
 
-    def settle(self, summaries: Sequence[UnratedSummary], fees: Sequence[DueFee]) -> None:
+    def settle(
+        self, summaries: Sequence[UnratedSummary], fees: Sequence[DueFee], purchases: Sequence[DuePurchase]
+    ) -> None:
         """Charge them no second time."""
+        self._paid |= {purchase.id for purchase in purchases}
         self._unsettled -= {summary.id for summary in summaries}
         self.fees.settle(fees)
 
@@ -172,7 +184,7 @@ class ForeseenBooks:
         for id in self.gone:
             if id in self.summaries:
                 summary = self.summaries[id]
-                _take(summary, self._without(summary, summary.allowance))
+                take_over(summary, self._without(summary, summary.allowance))
                 self._unsettled.add(id)
 
     def _without(self, summary: UnratedSummary, allowance: Decimal | None) -> UnratedSummary:
@@ -236,8 +248,3 @@ def _go_on(books: ForeseenBooks, agreements: Agreements, *, now: datetime) -> No
         else:
             continue
         made.total, made.beyond_limit = one.total, beyond(one.total, made.allowance)
-
-
-def _take(summary: UnratedSummary, other: UnratedSummary) -> None:
-    summary.total, summary.allowance, summary.beyond_limit = other.total, other.allowance, other.beyond_limit
-    summary.beyond_events, summary.events_hash = other.beyond_events, other.events_hash

@@ -10,18 +10,11 @@ from usage_billing.core.decimals import sum_of
 from usage_billing.core.giving_way import in_turns
 from usage_billing.core.periods import Period
 from usage_billing.flows.billing.books import DeskWork
+from usage_billing.invoicing.causes import Cause, cause_of
 from usage_billing.invoicing.items import NewItem
 from usage_billing.invoicing.lifecycle import InvoiceKind, InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
-from usage_billing.invoicing.queries import (
-    Cause,
-    DraftItem,
-    InvoiceKey,
-    StandingInvoice,
-    copy_of,
-    fee_cause,
-    summary_cause,
-)
+from usage_billing.invoicing.queries import DraftItem, InvoiceKey, StandingInvoice, copy_of
 from usage_billing.invoicing.service import NewDraft
 
 _NOTHING = Decimal(0)
@@ -56,7 +49,7 @@ class ForeseenDrafts:
         """The items that charge for these causes, and for cells of them."""
         wanted = {(cause.kind, cause.id) for cause in causes}
         found = (
-            (_cause(item), DraftItem(item.id, draft.invoice.id, draft.invoice.kind, item.amount))
+            (cause_of(item), DraftItem(item.id, draft.invoice.id, draft.invoice.kind, item.amount))
             for draft in self.drafts.values()
             for item in draft.items.values()
         )
@@ -109,12 +102,6 @@ class ForeseenDrafts:
 
 def _order(item: UsageInvoiceItem) -> tuple[datetime, str, UUID]:
     return item.period_start, item.usage_type_id or "", item.id
-
-
-def _cause(item: UsageInvoiceItem) -> Cause:
-    if item.summary_id is not None:
-        return summary_cause(item.summary_id, item.cell)
-    return fee_cause(item.fee_id or 0)
 
 
 def _draft(new: NewDraft, now: datetime) -> Invoice:

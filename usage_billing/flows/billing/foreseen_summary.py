@@ -29,3 +29,9 @@ def empty_summary(id: int, new: NewSummary) -> UnratedSummary:
         boundary=None,
         frozen=False,
     )
+
+
+def take_over(summary: UnratedSummary, other: UnratedSummary) -> None:
+    """Let a summary come to what another one does."""
+    summary.total, summary.allowance, summary.beyond_limit = other.total, other.allowance, other.beyond_limit
+    summary.beyond_events, summary.events_hash = other.beyond_events, other.events_hash

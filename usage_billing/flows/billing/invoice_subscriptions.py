@@ -14,7 +14,7 @@ from usage_billing.flows.billing.agreements import lock_agreements
 from usage_billing.flows.billing.apply_terms import SummaryTerms, aggregate, may_be_cut
 from usage_billing.flows.billing.books import Agreements, Books
 from usage_billing.flows.billing.charge_periods import Bases, bases_of
-from usage_billing.flows.billing.claims import Claim, FeeClaim, UsageClaim, by_cell
+from usage_billing.flows.billing.claims import Claim, FeeClaim, PurchaseClaim, UsageClaim, by_cell
 from usage_billing.flows.billing.invoice_desk import Desk, earliest_closings
 from usage_billing.flows.billing.open_periods import open_periods
 from usage_billing.flows.billing.run_outcome import SliceOutcome
@@ -43,7 +43,7 @@ def invoice_subscriptions(
     Of usage, a run that is ``held_to`` a dry run charges only the recordings which that rated.
 
     What meters have not counted yet is counted first. Locks, in this order: the subscriptions, their plans, how far
-    meters are, their summaries to rate, their fees.
+    meters are, their summaries to rate, their fees, their purchases.
     """
     if not ids:
         return SliceOutcome()
@@ -63,9 +63,12 @@ def charge_subscriptions(
     books.open(open_periods(agreements, as_of=as_of))
     summaries = books.unrated(subscriptions.keys(), as_of=as_of, cut=may_be_cut(timelines, quotas))
     fees = books.uncharged(subscriptions.keys(), as_of=as_of)
-    if not summaries and not fees:
+    purchases = books.unpaid(subscriptions.keys(), as_of=as_of)
+    if not summaries and not fees and not purchases:
         return SliceOutcome()
-    history = books.history(summary_ids=[s.id for s in summaries], fee_ids=[f.id for f in fees])
+    history = books.history(
+        summary_ids=[s.id for s in summaries], fee_ids=[f.id for f in fees], purchase_ids=[p.id for p in purchases]
+    )
     currencies = agreements.currencies
     terms = aggregate(summaries, move=books.move, timelines=timelines, quotas=quotas)
     seen = books.seen(summaries, terms)
@@ -80,12 +83,15 @@ def charge_subscriptions(
     for fee in fees:
         name = fee.subscription_id
         claims.append(FeeClaim(subscriptions[name], currencies[name], timelines[name], prices, fee))
+    for purchase in purchases:
+        name = purchase.subscription_id
+        claims.append(PurchaseClaim(subscriptions[name], currencies[name], timelines[name], purchase))
     invoices = books.standing(earliest_closings(claims, as_of))
     desk = Desk(as_of, adjust_within, timelines, history, invoices)
     for claim in in_turns(claims):
         desk.settle(claim)
     books.write(desk.work)
-    books.settle(summaries, fees)
+    books.settle(summaries, fees, purchases)
     outcome = desk.outcome
     outcome.invoices = len(desk.work.touched)
     outcome.added = [item.id for item in desk.work.added]

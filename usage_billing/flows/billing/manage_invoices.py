@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
@@ -30,16 +31,26 @@ from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.flows.folding.fold_meters import left_behind
 from usage_billing.flows.prepaid.post_draws import unpost_money, unpost_summaries
 from usage_billing.invoicing.fees import charge_fees_again
-from usage_billing.invoicing.lifecycle import InvoiceStatus, check_step
+from usage_billing.invoicing.lifecycle import InvoiceKind, InvoiceStatus, check_step
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.queries import get_invoice, items_of
 from usage_billing.invoicing.taxing import tax_stored
 from usage_billing.metering.settling import reopen
+from usage_billing.packages.charges import charge_purchases_again
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.service import lock_subscription
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.service import lock_wallets
 from usage_billing.wire.event_type import EventType
+
+_STANDING_GRANT = text("""
+    SELECT
+    FROM usage_invoice_items AS t
+    JOIN purchases AS p ON p.charge_id = t.purchase_id
+    JOIN wallet_grants AS g ON g.id = p.grant_id
+    WHERE t.invoice_id = :invoice AND g.status <> 'void'
+    LIMIT 1
+""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +151,8 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
     ):  # else credit paid it, and comes back
         check_step(invoice.status, InvoiceStatus.VOID)
     items = items_of(session, invoice_id)
+    if invoice.kind == InvoiceKind.PURCHASE:
+        _check_taken_back(session, invoice_id)
     charged = {item.summary_id for item in items if item.summary_id is not None}
     reopen(session, sorted(charged))
     if wallets:
@@ -148,11 +161,18 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
         unpost_summaries(session, units, charged, invoice_id=invoice_id)
         unpost_money(session, in_money(found), paid_with(session, invoice_id), invoice_id=invoice_id)
     charge_fees_again(session, [item.fee_id for item in items if item.fee_id is not None])
+    charge_purchases_again(session, [item.purchase_id for item in items if item.purchase_id is not None])
     invoice.status, invoice.voided_at = InvoiceStatus.VOID, now
     session.flush()
     balance = lock_balances(session, [(invoice.customer_id, invoice.currency)])[invoice.customer_id, invoice.currency]
     undo(session, balance, invoice_id=invoice_id)
     return _noted(session, invoice, EventType.INVOICE_VOIDED, actor, now)
+
+
+def _check_taken_back(session: Session, invoice_id: UUID) -> None:
+    """What was bought on an invoice of its own is charged by no other: its grant goes before the invoice does."""
+    if session.execute(_STANDING_GRANT, {"invoice": invoice_id}).first() is not None:
+        raise Conflict("void the grant of the purchase first", code="purchase_stands")
 
 
 def _check_owed(invoice: Invoice) -> None:

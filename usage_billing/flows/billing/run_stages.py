@@ -39,6 +39,10 @@ _UNRATED = """
         FROM fee_charges
         WHERE to_charge AND period_start <= :as_of
         UNION
+        SELECT subscription_id
+        FROM purchase_charges
+        WHERE to_charge AND sold_at <= :as_of
+        UNION
         SELECT id
         FROM subscriptions
         WHERE opens_at <= :as_of

@@ -62,6 +62,11 @@ def running_slot(timeline: Timeline, as_of: datetime) -> Slot | None:
     return usage_slot(period.start, period.end if ended is None else min(period.end, ended))
 
 
+def purchase_slot(timeline: Timeline, sold_at: datetime) -> Slot:
+    """The invoice of what was bought while a billing period ran; after the subscription's end a correction."""
+    return running_slot(timeline, sold_at) or correction_slot(timeline, sold_at)
+
+
 def correction_slot(timeline: Timeline, as_of: datetime) -> Slot:
     """A correction made at ``as_of``; it shows the period under way, of a subscription that ended its last one."""
     ended = timeline.terms[-1].ends_at

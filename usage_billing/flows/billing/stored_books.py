@@ -28,6 +28,7 @@ from usage_billing.meters.kept import sources_of
 from usage_billing.meters.progress import lagging
 from usage_billing.meters.queries import ActiveMeter, true_meters
 from usage_billing.meters.running import growing
+from usage_billing.packages.charges import DuePurchase, lock_purchases, settle_purchases
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.openings import save_openings
 from usage_billing.wallets.allocation import covered_by
@@ -42,10 +43,10 @@ _NOTHING = Decimal(0)
 class StoredBooks:
     """Implements ``Books`` on locked subscriptions.
 
-    Locks, in this order: the summaries to rate, their fees. Grants pay for usage as they do ``as_of`` an instant. One
-    that is ``held_to`` a dry run charges of usage only the recordings that the dry run rated. ``folded`` is what was
-    brought up to date before, meters among it. ``wallets`` are those of the subscriptions' customers, and ``stale`` the
-    summaries of which they pay for more or less than billing has rated.
+    Locks, in this order: the summaries to rate, their fees, purchases. Grants pay for usage as they do ``as_of`` an
+    instant. One that is ``held_to`` a dry run charges of usage only the recordings that the dry run rated. ``folded``
+    is what was brought up to date before, meters among it. ``wallets`` are those of the subscriptions' customers, and
+    ``stale`` the summaries of which they pay for more or less than billing has rated.
     """
 
     session: Session
@@ -79,6 +80,10 @@ class StoredBooks:
     def uncharged(self, ids: Collection[str], *, as_of: datetime) -> Sequence[DueFee]:
         """Lock what is to be charged."""
         return lock_uncharged(self.session, ids, as_of=as_of)
+
+    def unpaid(self, ids: Collection[str], *, as_of: datetime) -> Sequence[DuePurchase]:
+        """Lock what is to be charged."""
+        return lock_purchases(self.session, ids, as_of=as_of)
 
     def move(self, wanted: Sequence[tuple[UnratedSummary, Decimal | None]]) -> None:
         """Mark the recordings anew."""
@@ -119,9 +124,11 @@ class StoredBooks:
         self._covered = {id: paid.get(id, _NOTHING) for id in seen}
         return self._covered
 
-    def history(self, *, summary_ids: Collection[int], fee_ids: Collection[int]) -> History:
+    def history(
+        self, *, summary_ids: Collection[int], fee_ids: Collection[int], purchase_ids: Collection[int]
+    ) -> History:
         """As it is stored."""
-        return history_of(self.session, summary_ids=summary_ids, fee_ids=fee_ids)
+        return history_of(self.session, summary_ids=summary_ids, fee_ids=fee_ids, purchase_ids=purchase_ids)
 
     def standing(self, since: Mapping[str, datetime]) -> dict[InvoiceKey, StandingInvoice]:
         """As they are stored."""
@@ -140,7 +147,9 @@ class StoredBooks:
             remove_empty(self.session, before)
         tell_drafts(self.session, [draft.id for draft in work.drafts])
 
-    def settle(self, summaries: Sequence[UnratedSummary], fees: Sequence[DueFee]) -> None:
+    def settle(
+        self, summaries: Sequence[UnratedSummary], fees: Sequence[DueFee], purchases: Sequence[DuePurchase]
+    ) -> None:
         """Note that billing has seen them; what a held run left, or charged only in part, stays to be rated."""
         settle(self.session, summaries)
         reopen(self.session, [summary.id for summary in summaries if summary.id not in self._charged])
@@ -150,3 +159,4 @@ class StoredBooks:
             reopen(self.session, {*lagging(self.session, ids), *growing(self.session, ids)})
         save_covered(self.session, self._covered)
         settle_fees(self.session, fees)
+        settle_purchases(self.session, purchases)

@@ -103,6 +103,8 @@ def _prepaid(
     placed: dict[Cause, tuple[PayableCause, UUID]] = {}
     for draft, items in drafts:
         for item in items:
+            if item.purchase_id is not None:  # what is bought beforehand is not paid by it
+                continue
             summary_id, fee_id = item.summary_id or 0, item.fee_id or 0
             if summary_id < 0:
                 summary_id = starts.get((draft.subscription_id or "", item.usage_type_id or "", item.period_start), 0)

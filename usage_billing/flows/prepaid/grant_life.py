@@ -18,6 +18,8 @@ from usage_billing.flows.prepaid.facts import tell_grant, tell_refunded
 from usage_billing.flows.prepaid.manage_grants import check_cuts
 from usage_billing.flows.prepaid.open_wallet import open_wallet
 from usage_billing.flows.prepaid.post_draws import return_unwanted
+from usage_billing.packages.charges import lower_charge
+from usage_billing.packages.queries import purchase_of_grant
 from usage_billing.prepaid.ledger import TransferKind
 from usage_billing.wallets.allocation import provisional_of
 from usage_billing.wallets.models import Grant, GrantStatus, Transfer, Wallet
@@ -65,6 +67,8 @@ def activate_grant(session: Session, grant_id: UUID, *, actor: str, now: datetim
 def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now: datetime) -> Grant:
     """Take back what is left of a grant; with ``used`` also what it pays for and is not posted.
 
+    A purchase that a subscription's invoices charge costs less then by the part of the cost that was taken back.
+
     Raises NotFound; Conflict with ``already_void``, ``grant_closed``, or ``grant_used`` when a part of it is posted.
     """
     wallet, grant = _locked(session, grant_id)
@@ -81,7 +85,8 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
             book = allocation_of(session, wallet, now=now)
             left = EXACT.subtract(left, provisional_of(book, grant))
         if left:
-            move(session, grant, TransferKind.TAKEN_BACK, left)
+            gone = move(session, grant, TransferKind.TAKEN_BACK, left)
+            _charge_less(session, grant, gone)
     if grant.out == grant.amount:
         grant.status = GrantStatus.VOID
     _note(session, wallet, grant, "wallet.grant_voided", left, actor=actor, now=now)
@@ -133,6 +138,12 @@ def _locked(session: Session, grant_id: UUID) -> tuple[Wallet, Grant]:
 def _check_not_void(grant: Grant) -> None:
     if grant.status == GrantStatus.VOID:
         raise Conflict("the grant is void already", code="already_void")
+
+
+def _charge_less(session: Session, grant: Grant, taken_back: Transfer) -> None:
+    purchase = purchase_of_grant(session, grant.id)
+    if purchase is not None and purchase.charge_id is not None:
+        lower_charge(session, purchase.charge_id, by=taken_back.cost)
 
 
 def _is_over(grant: Grant, now: datetime) -> bool:

@@ -8,11 +8,10 @@ from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.catalog.models import UsageType
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.customers.queries import get_customer
+from usage_billing.flows.prepaid.counted import check_types
 from usage_billing.flows.prepaid.facts import tell_wallet
-from usage_billing.meters.models import Meter
 from usage_billing.rating.currency import is_currency
 from usage_billing.subscriptions.queries import CURRENCIES, get_subscription
 from usage_billing.wallets.models import Wallet, WalletScope
@@ -51,7 +50,7 @@ def create_wallet(session: Session, new: NewWallet, *, actor: str, now: datetime
             raise InvalidInput.field("/subscriptionId", "is another customer's", code="unknown_subscription")
     _check_unit(new)
     if new.currency is None:
-        _check_types(session, new)
+        check_types(session, new.usage_types or (), unit_name=new.unit_name or "")
     # One wallet of a customer is made at a time. Finalizing locks wallets first, and their customer for its taxes then.
     lock_wallets(session, [new.customer_id])
     session.execute(_LOCK_CUSTOMER, {"id": new.customer_id})
@@ -104,22 +103,6 @@ def _check_unit(new: NewWallet) -> None:
     if not is_currency(new.currency):
         message = "must be an ISO 4217 currency code such as USD"
         raise InvalidInput.field("/unit/currency", message, code="unknown_currency")
-
-
-def _check_types(session: Session, new: NewWallet) -> None:
-    if not new.usage_types:
-        raise InvalidInput.field("/unit/usageTypes", "must name at least one usage type", code="out_of_range")
-    for index, name in enumerate(new.usage_types or ()):
-        pointer = f"/unit/usageTypes/{index}"
-        found = session.get(UsageType, name)
-        if found is None:
-            raise InvalidInput.field(pointer, f"there is no usage type {name}", code="unknown_usage_type")
-        if found.unit_name != new.unit_name:
-            raise InvalidInput.field(pointer, f"is counted in {found.unit_name}", code="contradiction")
-        if session.get(Meter, name) is not None:
-            raise InvalidInput.field(pointer, "is a meter, which no wallet pays for yet", code="not_supported")
-        if name in (new.usage_types or ())[:index]:
-            raise InvalidInput.field(pointer, "is named twice", code="repeated")
 
 
 def _check_overlap(session: Session, new: NewWallet) -> None:

@@ -13,6 +13,7 @@ from usage_billing.reports.doctor.finding import WARN, Finding, fine, listed
 from usage_billing.reports.doctor.meters import check_meters
 from usage_billing.reports.doctor.runs import check_runs
 from usage_billing.reports.doctor.taxes import check_taxes
+from usage_billing.reports.doctor.wallets import check_wallets
 from usage_billing.reports.doctor.webhooks import check_webhooks
 
 _MISSING_QUOTAS = text(
@@ -91,6 +92,7 @@ def check_books(session: Session, *, now: datetime) -> Iterator[Finding]:
     yield from _replayable(session)
     yield from check_meters(session)
     yield from check_taxes(session, now=now)
+    yield from check_wallets(session, now=now)
     yield from check_documents(session)
     yield from check_webhooks(session)
     yield from check_runs(session, now=now)

@@ -11,6 +11,7 @@ from usage_billing.reports.verify.difference import Difference, OnProgress, quie
 from usage_billing.reports.verify.fees import fee_differences
 from usage_billing.reports.verify.invoices import invoice_differences
 from usage_billing.reports.verify.prepaid import prepaid_differences
+from usage_billing.reports.verify.purchases import purchase_differences
 from usage_billing.reports.verify.strays import stray_differences
 from usage_billing.reports.verify.summaries import summary_differences
 from usage_billing.reports.verify.taxes import tax_differences
@@ -65,6 +66,7 @@ def find_differences(
     yield from tax_differences(session, subscription_id)
     yield from wallet_differences(session, subscription_id)
     yield from prepaid_differences(session, subscription_id)
+    yield from purchase_differences(session, subscription_id)
 
 
 def count_books(session: Session, *, subscription_id: str | None = None) -> tuple[int, int]:

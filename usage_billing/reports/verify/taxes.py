@@ -44,12 +44,13 @@ _RATES = text(
             (e.tax_category, e.tax_country, e.tax_rate) IS NOT DISTINCT FROM (t.tax_category, t.tax_country, t.tax_rate)
         ), false) AS same
         FROM usage_invoice_items AS e JOIN invoices AS j ON j.id = e.invoice_id
-        WHERE t.kind = 'adjustment' AND (e.summary_id = t.summary_id OR e.fee_id = t.fee_id)
+        WHERE t.kind = 'adjustment' AND (e.summary_id = t.summary_id OR e.fee_id = t.fee_id
+                OR e.purchase_id = t.purchase_id)
             AND e.amount <> 0 AND j.number < i.number
             AND NOT EXISTS (
                 SELECT FROM usage_invoice_items AS l JOIN invoices AS k ON k.id = l.invoice_id
-                WHERE (l.summary_id = t.summary_id OR l.fee_id = t.fee_id) AND l.amount <> 0
-                    AND k.status <> 'void' AND k.number > j.number AND k.number < i.number)
+                WHERE (l.summary_id = t.summary_id OR l.fee_id = t.fee_id OR l.purchase_id = t.purchase_id)
+                    AND l.amount <> 0 AND k.status <> 'void' AND k.number > j.number AND k.number < i.number)
     ) AS was
     WHERE (t.tax_category IS NOT NULL OR t.amount <> 0 AND (i.taxes IS NOT NULL
             OR t.kind = 'adjustment' AND EXISTS (SELECT FROM invoices WHERE taxes IS NOT NULL)))

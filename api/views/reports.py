@@ -1,0 +1,44 @@
+"""Reports for finance."""
+
+from typing import Any
+
+from flask import Response
+
+from api.arguments import Blueprint
+from api.auth import requires
+from api.schemas.reports import PrepaidReportQuery
+from api.state import state, this_request
+from usage_billing.access.principal import ADMIN
+from usage_billing.core.errors import FieldError, InvalidInput
+from usage_billing.core.spans import Span
+from usage_billing.db.session import read_only
+from usage_billing.reports.prepaid import MOST_LINES, By, PrepaidReport, prepaid_report
+from usage_billing.reports.prepaid_csv import prepaid_csv
+from usage_billing.wire.prepaid import PREPAID_REPORT
+
+blp = Blueprint("reports", __name__, url_prefix="/api/reports", description="What finance books.")
+
+_JSON, _CSV = "application/json", "text/csv"
+_VARY = {"Vary": "Accept"}
+
+
+@blp.route("/prepaid", methods=["GET"])
+@requires(ADMIN)
+@blp.arguments(PrepaidReportQuery, location="query")
+@blp.response(200, PREPAID_REPORT)
+@blp.also_as(_CSV)
+def show_prepaid(query: dict[str, Any]) -> Response | tuple[PrepaidReport, int, dict[str, str]]:
+    """Show what of prepaid sales was deferred, sold, recognised, breakage and refunded, for any span.
+
+    With `Accept: text/csv` it is a table of the same lines, however many there are.
+    """
+    span = Span(start=query["start"], end=query["end"])
+    with read_only(state().engine) as session:
+        currency, by = query["currency"], By(query["by"])
+        found = prepaid_report(session, span, by=by, currency=currency, now=state().clock())
+    if this_request().accept_mimetypes.best_match([_JSON, _CSV], default=_JSON) == _CSV:
+        return Response(prepaid_csv(found), content_type=f"{_CSV}; charset=utf-8; header=present", headers=_VARY)
+    if len(found.lines) > MOST_LINES:
+        message = f"makes {len(found.lines)} lines, more than {MOST_LINES}: take text/csv, or a currency by day"
+        raise InvalidInput("the report is too long", fields=(FieldError("?by", message, "out_of_range"),))
+    return found, 200, _VARY

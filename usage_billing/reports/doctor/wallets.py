@@ -1,0 +1,69 @@
+"""A check of wallets: what is about to expire, and grants that are over and not closed."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.core.decimals import plain
+from usage_billing.reports.doctor.finding import WARN, Finding, fine, listed
+
+SOON = timedelta(days=7)
+"""What expires within this time is named."""
+
+_LATE = timedelta(minutes=10)  # the task that closes grants comes every minute
+_MOST = 100
+_THERE = text("SELECT EXISTS (SELECT FROM wallet_grants)")
+_OVER = text(
+    "SELECT count(*) AS grants, min(closes_at) AS first FROM wallet_grants"
+    " WHERE status = 'active' AND closes_at < :late"
+)
+_EXPIRING = text("""
+    SELECT w.customer_id
+    FROM wallet_grants AS g
+    JOIN wallets AS w ON w.id = g.wallet_id
+    WHERE g.status = 'active' AND g.expires_at > :now AND g.expires_at <= :soon
+    GROUP BY w.customer_id
+    ORDER BY min(g.expires_at), w.customer_id
+    LIMIT :most
+""")
+
+
+def check_wallets(session: Session, *, now: datetime) -> Iterator[Finding]:
+    """What is to be known of wallets; nothing is said where no grant was ever made."""
+    if not session.execute(_THERE).scalar_one():
+        return
+    over = session.execute(_OVER, {"late": now - _LATE}).one()
+    if over.grants:
+        yield Finding(
+            "wallets",
+            WARN,
+            "grants_not_closed",
+            f"grants are over and not closed: {over.grants}, the first since {over.first:%Y-%m-%dT%H:%MZ}; what they"
+            " paid for is not posted, and what is left of them is not booked as breakage",
+            "start a worker that serves the queue billing, and beat; grants are closed within a minute then",
+        )
+        return
+    what = list(_expiring(session, now))
+    yield fine("wallets", f"expiring within {SOON.days} days: {listed(what)}" if what else "no grant expires soon")
+
+
+def _expiring(session: Session, now: datetime) -> Iterator[str]:
+    """The grants of which something expires soon, the first to expire first."""
+    # Late: a worker that starts looks at its inbox by this room, and needs no wallets for it.
+    from usage_billing.reports.wallets import wallets_in_hand
+
+    asked = {"now": now, "soon": now + SOON, "most": _MOST}
+    found: list[tuple[datetime, str]] = []
+    for customer_id in session.scalars(_EXPIRING, asked).all():
+        for view in wallets_in_hand(session, customer_id, now=now):
+            for one in view.grants:
+                at = one.grant.expires_at
+                if at is not None and now < at <= now + SOON and one.grant.counts and one.left > 0:
+                    wallet = view.wallet
+                    left = (
+                        f"{plain(one.left)} {view.unit.unit_name or view.unit.currency} of {customer_id} in {wallet.id}"
+                    )
+                    found.append((at, f"{left} on {at:%Y-%m-%dT%H:%MZ}"))
+    yield from (words for _, words in sorted(found))
