@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
@@ -247,15 +246,3 @@ def settings_of_service() -> Settings:
         return Settings.from_environment()
     except ConfigurationError as error:
         raise SystemExit(f"usage-billing: {error.message}") from None
-
-
-def misspelt(environment: Mapping[str, str]) -> dict[str, str | None]:
-    """The set variables that begin like a setting of ours and are none, each with the setting it resembles, if any."""
-    known = {str(item.metadata["env"]) for item in fields(Settings)}
-    ends = [name.removeprefix(PREFIX) for name in known if name.startswith(PREFIX)]
-    found: dict[str, str | None] = {}
-    for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known:
-            like = get_close_matches(name.removeprefix(PREFIX), ends, n=1)
-            found[name] = PREFIX + like[0] if like else None
-    return found

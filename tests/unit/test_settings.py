@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from usage_billing.access.tokens import check_public_key
+from usage_billing.cli.frame.misspelt import misspelt
 from usage_billing.core.errors import ConfigurationError
-from usage_billing.settings import Settings, misspelt
+from usage_billing.settings import Settings
 
 
 def test_networks_of_gateways_are_read_once() -> None:

@@ -68,7 +68,7 @@ def _findings() -> Iterator[Finding]:
 
 
 def _misspelt() -> Iterator[Finding]:
-    from usage_billing.settings import misspelt
+    from usage_billing.cli.frame.misspelt import misspelt
 
     for name, meant in misspelt(os.environ).items():
         cure = f"write {meant}" if meant else "see docs/configuration.md for the names, or remove it"

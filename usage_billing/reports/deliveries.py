@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from usage_billing.outbox.models import OutboxMessage
 from usage_billing.outbox.rendering import event_id
-from usage_billing.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
+from usage_billing.webhooks.models import WebhookDelivery, WebhookEndpoint
 from usage_billing.webhooks.queries import attempts_of, counts_of, get_delivery, get_endpoint
+from usage_billing.webhooks.states import DeliveryState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

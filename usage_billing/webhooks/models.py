@@ -1,7 +1,6 @@
 """The tables of webhooks."""
 
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import (
@@ -23,35 +22,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+import usage_billing.outbox.models  # noqa: F401  the table of deliveries points to its table
 from usage_billing.core.identifiers import new_id
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant
 from usage_billing.webhooks.addresses import MAX_URL
-
-
-class EndpointStatus(StrEnum):
-    """Whether an endpoint is told of what happens; what a disabled one misses is held."""
-
-    ACTIVE = "active"
-    DISABLED = "disabled"
-
-
-class DisabledReason(StrEnum):
-    """Why an endpoint is disabled: by hand, because every try failed for days, or because it answered 410."""
-
-    BY_HAND = "by_hand"
-    FAILING = "failing"
-    GONE = "gone"
-
-
-class DeliveryState(StrEnum):
-    """``waiting`` for its next try, ``sent``, ``failed`` for good, ``held`` for a disabled endpoint, or ``dropped``."""
-
-    WAITING = "waiting"
-    SENT = "sent"
-    FAILED = "failed"
-    HELD = "held"
-    DROPPED = "dropped"
+from usage_billing.webhooks.states import EndpointStatus
 
 
 class WebhookEndpoint(Base):

@@ -8,13 +8,8 @@ from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
-from usage_billing.webhooks.models import (
-    DeliveryState,
-    EndpointStatus,
-    WebhookAttempt,
-    WebhookDelivery,
-    WebhookEndpoint,
-)
+from usage_billing.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from usage_billing.webhooks.states import DeliveryState, EndpointStatus
 
 _FOR_REPLAY = text("""
     SELECT o.id

@@ -10,14 +10,8 @@ from sqlalchemy.orm import Session
 
 from usage_billing.access.sealing import WEBHOOKS, seal, unseal
 from usage_billing.core.errors import Conflict, NotFound
-from usage_billing.webhooks.models import (
-    DeliveryState,
-    DisabledReason,
-    EndpointStatus,
-    WebhookDelivery,
-    WebhookEndpoint,
-    WebhookSecret,
-)
+from usage_billing.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookSecret
+from usage_billing.webhooks.states import DeliveryState, DisabledReason, EndpointStatus
 
 _AGAIN = text("""
     INSERT INTO webhook_deliveries AS d (id, event_id, endpoint_id, customer_id, position, state, next_at, replay_id)

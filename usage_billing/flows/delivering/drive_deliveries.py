@@ -33,9 +33,14 @@ PATIENCE = timedelta(seconds=1)
 _AT_ONCE = 32
 _AT_ONCE_OF_ENDPOINT = 8
 _IN_HAND = 128
-_LOOK_SECONDS = 0.05
+_LOOK = timedelta(milliseconds=50)
 _UNREADABLE = "its secrets are sealed under another USAGE_BILLING_SECRET"
 _WAITS_FOR = frozenset({429, 503})
+
+
+def _running_for() -> timedelta:
+    """The monotonic clock."""
+    return timedelta(microseconds=time.monotonic_ns() // 1000)
 
 
 @dataclass(slots=True)
@@ -44,7 +49,7 @@ class _Post:
 
     delivery: ClaimedDelivery
     exchange: Exchange
-    started: float
+    started: timedelta
 
 
 @dataclass(slots=True)
@@ -72,9 +77,9 @@ class Courier:
 
         It also ends when all that is left are endpoints that have said nothing for longer than ``patience``.
         """
-        ends, noted = time.monotonic() + length.total_seconds(), 0
+        ends, noted = _running_for() + length, 0
         while True:
-            is_over = stopping() or time.monotonic() >= ends
+            is_over = stopping() or _running_for() >= ends
             attempts = self._finished()
             noted += len(attempts)
             self._store(attempts, take_more=not is_over)
@@ -84,7 +89,7 @@ class Courier:
 
     def _answering(self, patience: timedelta) -> bool:
         """Whether an exchange began so lately that its answer may still come soon."""
-        since = time.monotonic() - patience.total_seconds()
+        since = _running_for() - patience
         return any(post.started > since for post in self._running.values())
 
     def _store(self, attempts: Sequence[Attempt], *, take_more: bool) -> None:
@@ -117,7 +122,7 @@ class Courier:
                 exchange = Exchange()
                 secrets = self._secrets[delivery.endpoint_id]
                 future = self._pool.submit(self._post, exchange, delivery, secrets)
-                self._running[future] = _Post(delivery, exchange, time.monotonic())
+                self._running[future] = _Post(delivery, exchange, _running_for())
             else:
                 left.append(delivery)
         self._queue = left
@@ -126,16 +131,16 @@ class Courier:
         """Wait a moment for exchanges to end, and cut those that take too long."""
         if not self._running:
             return []
-        done, _ = wait(self._running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+        done, _ = wait(self._running, timeout=_LOOK.total_seconds(), return_when=FIRST_COMPLETED)
         for post in self._running.values():
-            if time.monotonic() - post.started > WHOLE_SECONDS:
+            if _running_for() - post.started > timedelta(seconds=WHOLE_SECONDS):
                 post.exchange.cut()
         for future in done:
             del self._running[future]
         return [future.result() for future in done]
 
     def _post(self, exchange: Exchange, delivery: ClaimedDelivery, secrets: Sequence[str]) -> Attempt:
-        at, started = self.now(), time.monotonic()
+        at, started = self.now(), _running_for()
         if not secrets:
             return Attempt(delivery=delivery, at=at, milliseconds=0, error=_UNREADABLE)
         headers = headers_of(secrets, id=event_id(delivery.public_id), at=at, body=delivery.body)
@@ -143,7 +148,7 @@ class Courier:
         return Attempt(
             delivery=delivery,
             at=at,
-            milliseconds=round((time.monotonic() - started) * 1000),
+            milliseconds=round((_running_for() - started) / timedelta(milliseconds=1)),
             status=answer.status,
             error=answer.error,
             answer=answer.text,

@@ -14,9 +14,10 @@ from usage_billing.customers.queries import get_customer
 from usage_billing.flows.delivering.note_attempts import tell_disabled
 from usage_billing.outbox.service import Fact, tell
 from usage_billing.webhooks import service
-from usage_billing.webhooks.models import DisabledReason, EndpointStatus, WebhookEndpoint
+from usage_billing.webhooks.models import WebhookEndpoint
 from usage_billing.webhooks.queries import count_endpoints
 from usage_billing.webhooks.signing import LEAST_BYTES, MOST_BYTES, is_secret, make_secret
+from usage_billing.webhooks.states import DisabledReason, EndpointStatus
 from usage_billing.wire.event import ENDPOINT_TEST_TOLD, VERSION, VERSIONS
 from usage_billing.wire.event_type import EventType
 from usage_billing.wire.noun import show

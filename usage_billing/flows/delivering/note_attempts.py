@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 from usage_billing.core.clock import instant_text
 from usage_billing.outbox.service import Fact, tell
 from usage_billing.webhooks.deliveries import Attempt, log_attempts, note_failed, note_sent
-from usage_billing.webhooks.models import DisabledReason, EndpointStatus, WebhookEndpoint
+from usage_billing.webhooks.models import WebhookEndpoint
 from usage_billing.webhooks.retries import is_given_up, next_try
 from usage_billing.webhooks.service import disable, lock_endpoints
+from usage_billing.webhooks.states import DisabledReason, EndpointStatus
 from usage_billing.wire.event import ENDPOINT_DISABLED_TOLD
 from usage_billing.wire.event_type import EventType
 from usage_billing.wire.noun import show

@@ -6,8 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.doctor.finding import WARN, Finding, listed
-from usage_billing.webhooks.models import EndpointStatus
 from usage_billing.webhooks.queries import failing_endpoints
+from usage_billing.webhooks.states import EndpointStatus
 
 _UNRELAYED = text("""
     SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) AS seconds
