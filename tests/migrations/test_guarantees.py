@@ -269,6 +269,62 @@ def test_events_have_numbers_of_their_own_that_never_change(world: Session, refu
     assert refused(copy_of("event_bodies", "'body', '\\x00'")) == "pk_event_bodies"
 
 
+@pytest.fixture
+def delivered(world: Session, now: datetime) -> Session:
+    """An endpoint with a secret, told of the first event by one try."""
+    relay_events(world, now=now)
+    for statement in (
+        "INSERT INTO webhook_endpoints (id, url, version) VALUES ('e', 'https://example.com/', '2026-01-01')",
+        "INSERT INTO webhook_secrets (endpoint_id, sealed, starts_at) VALUES ('e', 'sealed', now())",
+        "INSERT INTO webhook_deliveries (id, event_id, endpoint_id, customer_id, position, state, next_at)"
+        " SELECT gen_random_uuid(), id, 'e', customer_id, position, 'waiting', now() FROM outbox_messages",
+        "INSERT INTO webhook_attempts (delivery_id, at, milliseconds) SELECT id, now(), 5 FROM webhook_deliveries",
+    ):
+        world.execute(text(statement))
+    return world
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "constraint"),
+    [
+        ("webhook_endpoints", "'url', 'https://example.org/'", "pk_webhook_endpoints"),
+        ("webhook_endpoints", "'id', 'f', 'status', 'paused'", "ck_webhook_endpoints_status"),
+        ("webhook_endpoints", "'id', 'f', 'status', 'disabled'", "ck_webhook_endpoints_disabled"),
+        ("webhook_endpoints", "'id', 'f', 'disabled_reason', 'gone'", "ck_webhook_endpoints_disabled"),
+        (
+            "webhook_endpoints",
+            "'id', 'f', 'status', 'disabled', 'disabled_reason', 'tired'",
+            "ck_webhook_endpoints_disabled_reason",
+        ),
+        ("webhook_endpoints", "'id', 'f', 'types', '{}'::varchar[]", "ck_webhook_endpoints_types"),
+        ("webhook_endpoints", "'id', 'f', 'rate_per_second', 0", "ck_webhook_endpoints_rate"),
+        ("webhook_secrets", "'id', 99, 'endpoint_id', 'f'", "fk_webhook_secrets_endpoint_id"),
+        ("webhook_deliveries", "'id', gen_random_uuid()", "uq_webhook_deliveries_event"),
+        ("webhook_deliveries", "'endpoint_id', 'f'", "pk_webhook_deliveries"),
+        ("webhook_deliveries", "'id', gen_random_uuid(), 'event_id', -1", "fk_webhook_deliveries_event_id"),
+        ("webhook_deliveries", "'id', gen_random_uuid(), 'endpoint_id', 'f'", "fk_webhook_deliveries_endpoint_id"),
+        ("webhook_deliveries", "'id', gen_random_uuid(), 'state', 'lost'", "ck_webhook_deliveries_state"),
+        ("webhook_attempts", "'id', 99, 'delivery_id', gen_random_uuid()", "fk_webhook_attempts_delivery_id"),
+    ],
+)
+def test_an_event_is_delivered_once_to_an_endpoint_that_is_there(
+    delivered: Session, refused: Refused, table: str, changes: str, constraint: str
+) -> None:
+    assert refused(copy_of(table, changes)) == constraint
+    assert delivered.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 1
+
+
+def test_an_event_that_is_delivered_stays_and_an_endpoint_goes_with_all_it_has(
+    delivered: Session, refused: Refused
+) -> None:
+    delivered.execute(text("DELETE FROM event_bodies"))
+    assert refused("DELETE FROM outbox_messages") == "fk_webhook_deliveries_event_id"
+    delivered.execute(text("DELETE FROM webhook_endpoints"))
+    for table in ("webhook_secrets", "webhook_deliveries", "webhook_attempts"):
+        assert delivered.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0, table
+    assert delivered.execute(text("SELECT count(*) FROM outbox_messages")).scalar_one() == 1
+
+
 @pytest.mark.parametrize(
     ("function", "windowing"),
     [
