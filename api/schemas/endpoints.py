@@ -3,25 +3,31 @@
 from datetime import timedelta
 from typing import Any
 
-import marshmallow as ma
-
-from api.schemas.base import NOT_NULL, REQUIRED, Schema, ValueSchema
-from api.schemas.events import EventTypeName
+from api.schemas.base import Schema, ValueSchema
+from api.schemas.events import some_types, types_or_every
 from api.schemas.fields import Choice, Flag, Identifier, Instant, NewIdentifier, Text, Whole
 from api.schemas.paging import PageQuery
+from usage_billing.core.limits import MAX_URL
 from usage_billing.flows.delivering.manage_endpoints import NewEndpoint
 from usage_billing.flows.delivering.send_again import Span
-from usage_billing.wire.endpoint import MAX_URL, STATES
+from usage_billing.wire.endpoint import STATES
 from usage_billing.wire.event import VERSION, VERSIONS
 
-_NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}
-_NAMES: Any = {"minItems": 1, "uniqueItems": True}  # for the document; the flow checks it
 _WEEK = int(timedelta(days=7).total_seconds())
 _MAX_RATE = 1000
 
 
-def _types(**options: Any) -> Any:
-    return ma.fields.List(EventTypeName(), error_messages=_NEEDED, metadata=_NAMES, **options)
+class EndpointUrl(Text):
+    """Where an endpoint is; the domain refuses what it never calls."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(maximum=MAX_URL, **options)
+        self.openapi |= {
+            "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[!-\[\]-~]+$",
+            "description": "A URL without a user, a password and a fragment, with the usual port or one from 1024. Its"
+            " host is public, and called by https; USAGE_BILLING_WEBHOOK_NETWORKS opens others.",
+            "examples": ["https://app.example.com/hooks"],
+        }
 
 
 class NewEndpointSchema(ValueSchema):
@@ -30,8 +36,8 @@ class NewEndpointSchema(ValueSchema):
     builds = NewEndpoint
 
     id = NewIdentifier(allow_none=True, load_default=None)
-    url = Text(maximum=MAX_URL, required=True)
-    types = _types(required=True)
+    url = EndpointUrl(required=True)
+    types = types_or_every(required=True)
     customer_id = Identifier(data_key="userId", allow_none=True, load_default=None)
     version = Choice(*VERSIONS, load_default=VERSION)
     ordered = Flag(load_default=False)
@@ -43,8 +49,8 @@ class NewEndpointSchema(ValueSchema):
 class ChangedEndpointSchema(Schema):
     """What changes of an endpoint; the rest stays."""
 
-    url = Text(maximum=MAX_URL)
-    types = _types()
+    url = EndpointUrl()
+    types = types_or_every()
     customer_id = Identifier(data_key="userId", allow_none=True)
     ordered = Flag()
     rate_per_second = Whole(minimum=1, maximum=_MAX_RATE, allow_none=True)
@@ -72,7 +78,7 @@ class EventSpanSchema(ValueSchema):
 
     since = Instant(required=True)
     until = Instant(allow_none=True, load_default=None)
-    types = _types(allow_none=True, load_default=None)
+    types = some_types(allow_none=True, load_default=None)
     which = Choice("failed", "all", data_key="only", load_default="failed")
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:

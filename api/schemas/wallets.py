@@ -28,6 +28,8 @@ from usage_billing.wallets.models import GrantCategory
 _NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}
 _NAMES: Any = {"minItems": 1, "uniqueItems": True}  # for the document; the flows check it
 
+_EITHER: Any = {"anyOf": [{"required": ["unitName", "usageTypes"]}, {"required": ["currency"]}]}  # as above
+
 
 class NewUnitSchema(Schema):
     """What a wallet holds: units of usage types that are counted in them, or money in a currency."""
@@ -48,7 +50,7 @@ class NewWalletSchema(ValueSchema):
     id = NewIdentifier(required=True)
     customer_id = Identifier(data_key="userId", required=True)
     subscription_id = Identifier(allow_none=True, load_default=None)
-    unit = ma.fields.Nested(NewUnitSchema, required=True, error_messages=_NEEDED)
+    unit = ma.fields.Nested(NewUnitSchema, required=True, error_messages=_NEEDED, metadata=_EITHER)
     fees = Flag(load_default=False)
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:

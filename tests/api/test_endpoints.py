@@ -151,6 +151,9 @@ def test_what_is_no_endpoint_is_refused_and_nothing_changes(
         ({"since": "2026-01-01T00:00:00Z"}, "out_of_range"),
         ({"since": "2026-11-14T00:00:00"}, "no_offset"),
         ({"since": "2026-11-14T00:00:00Z", "types": ["x"]}, "unknown_event_type"),
+        ({"since": "2026-11-14T00:00:00Z", "types": ["*"]}, "unknown_event_type"),
+        ({"since": "2026-11-14T00:00:00Z", "types": []}, "out_of_range"),
+        ({"since": "2026-11-14T00:00:00Z", "types": ["invoice.paid"] * 2}, "repeated"),
         ({"since": "2026-11-14T00:00:00Z", "only": "some"}, None),
     ],
 )

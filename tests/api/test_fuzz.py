@@ -24,6 +24,7 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "15"))
 OF_THINGS_THAT_ARE_THERE = frozenset(
     {
         *("unknown_customer", "unknown_plan", "unknown_subscription", "unknown_usage_type", "other_plan"),
+        "unknown_event",
         *("other_currency", "contradiction", "out_of_order", "too_far_back", "unbounded"),
     }
 )
@@ -31,7 +32,7 @@ OF_THINGS_THAT_ARE_THERE = frozenset(
 IN_WORDS = frozenset(
     {
         *("unknown_currency", "unknown_zone", "unknown_country", "not_a_language", "not_an_iban", "not_an_address"),
-        *("bad_cursor", "not_supported"),
+        *("address_refused", "bad_cursor", "not_supported"),
     }
 )
 # Bounds of times, places of numbers, what a price, metadata or an expression may hold: the document says them in words.

@@ -39,7 +39,7 @@ MAX_LANGUAGE = 16
 """Characters kept of a language such as ``fr-CH``."""
 
 MAX_URL = 2048
-"""Characters of the address of a page."""
+"""Characters of the address of a page or an endpoint."""
 
 MAX_BUYER_REFERENCE = 128
 """Characters of what a customer wants to find on its invoices."""

@@ -11,9 +11,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from urllib.parse import urlsplit
 
 from usage_billing.core.errors import InvalidInput
+from usage_billing.core.limits import MAX_URL
 
 Network = IPv4Network | IPv6Network
-MAX_URL = 2048
 REFUSED = "address_refused"
 _PORTS = {"https": 443, "http": 80}
 _LEAST_OPEN_PORT = 1024

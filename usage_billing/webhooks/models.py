@@ -24,9 +24,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 import usage_billing.outbox.models  # noqa: F401  the table of deliveries points to its table
 from usage_billing.core.identifiers import new_id
+from usage_billing.core.limits import MAX_URL
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant
-from usage_billing.webhooks.addresses import MAX_URL
 from usage_billing.webhooks.states import EndpointStatus
 
 

@@ -1,14 +1,13 @@
 """How endpoints, deliveries and their attempts look. Pure."""
 
-from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.core.limits import MAX_BIGINT, MAX_URL
 from usage_billing.wire.event import VERSIONS
-from usage_billing.wire.event_type import EventType
+from usage_billing.wire.event_type import EVERY, EventType
 from usage_billing.wire.kinds import Choice, Flag, Id, Identifier, Instant, Json, Text, Whole
 from usage_billing.wire.noun import Field, Many, Noun
 
-MAX_URL = 2048
 STATES = ("waiting", "sent", "failed", "held", "dropped")
-_TYPES = Json({"type": "array", "items": {"type": "string", "enum": ["*", *map(str, EventType)]}})
+_TYPES = Json({"type": "array", "items": {"type": "string", "enum": [EVERY, *map(str, EventType)]}})
 _COUNT = Whole(maximum=MAX_BIGINT)
 _ENDPOINT = (
     Field("id", Identifier(), "Its id."),

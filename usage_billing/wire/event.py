@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.core.limits import MAX_BIGINT, MAX_URL
 from usage_billing.wire.billing_run import RUN
 from usage_billing.wire.event_type import EventType
 from usage_billing.wire.invoice import INVOICE_FACT
@@ -86,7 +86,7 @@ ENDPOINT_DISABLED_TOLD = _told(
     "EndpointDisabledTold",
     "That an endpoint is told nothing more.",
     Field("endpointId", Identifier(), "The endpoint."),
-    Field("url", Text(maximum=2048), "Where it is."),
+    Field("url", Text(maximum=MAX_URL), "Where it is."),
     Field("reason", Choice("by_hand", "failing", "gone"), "Whether by hand, after five days of failures, or by a 410."),
 )
 ENDPOINT_TEST_TOLD = _told(

@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+EVERY = "*"
+"""What stands for all types where an endpoint names those that it wants."""
+
 
 class EventType(StrEnum):
     """What happened: the noun, a dot, and what became of it."""

@@ -19,11 +19,10 @@ from usage_billing.webhooks.queries import count_endpoints
 from usage_billing.webhooks.signing import LEAST_BYTES, MOST_BYTES, is_secret, make_secret
 from usage_billing.webhooks.states import DisabledReason, EndpointStatus
 from usage_billing.wire.event import ENDPOINT_TEST_TOLD, VERSION, VERSIONS
-from usage_billing.wire.event_type import EventType
+from usage_billing.wire.event_type import EVERY, EventType
 from usage_billing.wire.noun import show
 
 MOST_ENDPOINTS = 50
-EVERY = "*"
 DAY = timedelta(days=1)
 _MOST_SECRETS = 2
 
@@ -159,10 +158,13 @@ def check_active(endpoint: WebhookEndpoint) -> None:
 
 def _types(types: Sequence[str]) -> list[str] | None:
     """As they are kept: None for every type."""
-    if list(types) == [EVERY]:
-        return None
+    return None if list(types) == [EVERY] else named_types(types)
+
+
+def named_types(types: Sequence[str]) -> list[str]:
+    """Types of events, each of which is known and named once; raises InvalidInput."""
     if not types:
-        raise InvalidInput.field("/types", 'must name at least one, or be ["*"]', code="out_of_range")
+        raise InvalidInput.field("/types", "must name at least one", code="out_of_range")
     for index, name in enumerate(types):
         if name not in set(EventType):
             raise InvalidInput.field(f"/types/{index}", f"there is no type {name[:64]!r}", code="unknown_event_type")
