@@ -59,6 +59,15 @@ def hang(seconds: float, then: Answer | None = None) -> Answer:
     return answer
 
 
+def hang_until(answered: threading.Event) -> Answer:
+    """Says nothing until the test says so, then closes."""
+
+    def answer(_: BaseHTTPRequestHandler, __: Got) -> None:
+        answered.wait(60)
+
+    return answer
+
+
 def reset(handler: BaseHTTPRequestHandler, _: Got) -> None:
     """Cuts the connection without an answer."""
     handler.connection.setsockopt(1, 13, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # SO_LINGER 0: a reset
@@ -79,6 +88,16 @@ def flood(handler: BaseHTTPRequestHandler, _: Got) -> None:
     handler.end_headers()
     for _number in range(2**14):
         handler.wfile.write(b"x" * 2**16)
+
+
+class _Server(ThreadingHTTPServer):
+    """The kernel keeps as many connections for it as come at once: one that it drops tries again after a second."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing."""
 
 
 @contextmanager
@@ -102,9 +121,7 @@ def receiving(address: str = "127.0.0.1") -> Iterator[Receiver]:
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    server = ThreadingHTTPServer((address, 0), Handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    server = _Server((address, 0), Handler)
     receiver.url = f"http://{address}:{server.server_port}/hooks"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
