@@ -38,6 +38,7 @@ def long_ids(cli: Cli, engine: Engine, tmp_path: Path, monkeypatch: pytest.Monke
         ("subscriptions", "create", SUBSCRIPTION, "--customer", CUSTOMER, "--plan", PLAN, "--started", "2026-01-01"),
         (*quota, "--subscription", SUBSCRIPTION, "--currency", "KWD"),
         ("wallets", "create", WALLET, "--customer", CUSTOMER, "--unit", "u" * 60, "--usage-type", KIND),
+        ("wallets", "create", f"{WALLET}-in-money", "--customer", CUSTOMER, "--currency", "KWD"),
         ("endpoints", "create", ENDPOINT, "--url", f"https://1.1.1.1/{'x' * 100}", "--customer", CUSTOMER),
         ("packages", "create", PACKAGE, "--name", NAME, "--unit", "u" * 60, "--usage-type", KIND, *sold),
         (*record, "--subscription", SUBSCRIPTION, "--idempotency-key", "k" * 200),
