@@ -57,8 +57,6 @@ from usage_billing.subscriptions.service import NewSubscription
 EXAMPLES = int(os.environ.get("METER_EXAMPLES", "3"))
 STEPS = int(os.environ.get("METER_STEPS", "14"))
 SHRINKS = [] if "METER_UNSHRUNK" in os.environ else [Phase.shrink]
-# Off unless asked for: where a price cuts a period, verify and the charge of an average do not always agree.
-PRICES = "METER_PRICES" in os.environ
 START = datetime(2026, 1, 20, 10, tzinfo=UTC)
 POINTS = ("fold.claimed", "fold.counted", "fold.committing")
 FUNCTIONS = ("sum", "count", "max", "min", "latest", "unique_count", "average", "level", "level")
@@ -247,7 +245,7 @@ class Meters(RuleBasedStateMachine):
             self.books.pauses.append([at])
         self.is_paused = not self.is_paused
 
-    @precondition(lambda self: PRICES and self.counters and not self.is_paused)
+    @precondition(lambda self: self.counters and not self.is_paused)
     @rule(
         data=st.data(),
         price=st.sampled_from(("0.5", "3")),

@@ -9,11 +9,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
 from tests.conftest import As, Clock
-from tests.factories import make_plan, make_quota
+from tests.factories import make_plan, make_quota, make_recording, record
+from tests.factories.meters import make_meter
 from tests.support.callers import Keys
 from tests.web.conftest import ORIGIN, Books, DeskBrowser, token_in
 from tests.web.test_admin_today import WRITER, figures
 from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.folding import drive_reads
+from usage_billing.flows.folding.drive_reads import left_to_count
 
 
 @pytest.fixture
@@ -55,6 +58,24 @@ def test_a_subscription_is_the_apis(desk: DeskBrowser, used: Books, api: FlaskCl
     upcoming: Any = api.get("/api/subscriptions/sub456/upcoming-invoice").json
     assert figures(page)["next"] == WRITER.money(upcoming["amountDue"], upcoming["currency"])
     assert f"/admin/invoices/{used.invoice_id}" in page
+
+
+def test_a_subscription_has_what_its_meters_have_not_counted(
+    desk: DeskBrowser, used: Books, engine: Engine, clock: Clock
+) -> None:
+    """The page counts it before it shows it, as the API's usage does; the next invoice has it too."""
+    with transaction(engine) as session:
+        make_meter(session, value="tokens")
+        make_quota(session, usage_type="tokens", plan="business", limit=0, unit_price="1000")
+        drive_reads.look_again(engine)
+    before = figures(desk.see("/admin/subscriptions/sub456"))["next"]
+    with transaction(engine) as session:
+        record(session, make_recording(now=clock(), occurred_at=clock(), metadata='{"tokens": 7}'))
+    page = desk.see("/admin/subscriptions/sub456")
+    assert 'data-used="tokens">7<' in page
+    assert figures(page)["next"] != before
+    with read_only(engine) as session:
+        assert left_to_count(session, subscription_id="sub456") == {}
 
 
 def test_a_customer_is_the_apis(desk: DeskBrowser, used: Books, api: FlaskClient) -> None:

@@ -51,7 +51,7 @@ class NewItem(NamedTuple):
     before_amount: Decimal
     price: Mapping[str, Any] | None
     rated_price: Mapping[str, Any] | None
-    sources: Sequence[Mapping[str, int]] | None = None
+    sources: Sequence[Mapping[str, Any]] | None = None
     purchase_id: int | None = None
 
 

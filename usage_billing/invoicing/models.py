@@ -176,9 +176,10 @@ class UsageInvoiceItem(Base):
     charged as one quantity: ``before_quantity``, ``before_recordings`` and ``before_amount`` are those of the earlier
     ones, and ``rated_price`` is the price with the period's parts of minimum, flat amounts and maximum in their places
     (null: the price as it is). A meter's item has ``sources``: the summaries whose recordings it counts, ``{"summary",
-    "events", "voids"}``, of a level also ``"until"``, as of when it is reckoned, in microseconds since the epoch; and
-    no hash of its own. How it is taxed (``rating.tax``) is kept when its invoice becomes final; null where no tax was
-    reckoned.
+    "events", "voids"}``, of a level also ``"until"``, as of when it is reckoned, in microseconds since the epoch; the
+    first of them has ``"segments"``, how the billing period was divided when the item was written, ``[[start, end]]``
+    in the same unit. It has no hash of its own. How it is taxed (``rating.tax``) is kept when its invoice becomes
+    final; null where no tax was reckoned.
     """
 
     __tablename__ = "usage_invoice_items"
@@ -223,7 +224,7 @@ class UsageInvoiceItem(Base):
     before_quantity: Mapped[Total] = mapped_column(server_default="0")
     before_recordings: Mapped[int] = mapped_column(BigInteger, server_default="0")
     before_amount: Mapped[Money] = mapped_column(server_default="0")
-    sources: Mapped[list[dict[str, int]] | None] = mapped_column(JSONB)
+    sources: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
     tax_category: Mapped[str | None] = mapped_column(String(2))
     tax_country: Mapped[str | None] = mapped_column(String(2))
     tax_rate: Mapped[Rate | None]

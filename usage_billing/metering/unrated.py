@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -12,7 +13,8 @@ class UnratedSummary:
 
     ``changed`` says that billing changed its span, its quota, or its division at the allowance, in memory.
     ``boundary`` is the ordinal of the first recording beyond. With ``frozen`` the allowance stays for ever. ``sources``
-    are, for a meter's summary, those whose recordings it counts: ``{"summary": id, "events": ..., "voids": ...}``.
+    are, for a meter's summary, those whose recordings it counts: ``{"summary": id, "events": ..., "voids": ...}``; the
+    first says also how its billing period is divided.
     ``covered`` units of what lies beyond were paid for beforehand.
     """
 
@@ -33,7 +35,7 @@ class UnratedSummary:
     boundary: int | None
     frozen: bool
     changed: bool = False
-    sources: Sequence[Mapping[str, int]] | None = None
+    sources: Sequence[Mapping[str, Any]] | None = None
     covered: Decimal = Decimal(0)
 
     @property

@@ -1,6 +1,6 @@
 """The recordings behind a meter's invoice item: those of its sources that met the meter's definition."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, and_, exists, false, select, text
@@ -46,7 +46,7 @@ def metered_events(
 
 
 def _of_source(
-    session: Session, item: UsageInvoiceItem, source: dict[str, int], meter: ActiveMeter, *, after: int, limit: int
+    session: Session, item: UsageInvoiceItem, source: dict[str, Any], meter: ActiveMeter, *, after: int, limit: int
 ) -> list[Usage]:
     summary = session.get_one(UsageSummary, source["summary"])
     name = summary.subscription_id

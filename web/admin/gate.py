@@ -1,6 +1,7 @@
 """The gate of the admin pages: a page is made for an operator whose session holds, a change for one of our forms."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from api.auth import public
 from api.state import state, this_request
 from usage_billing.core.errors import NotAuthenticated
 from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.folding.drive_reads import catch_up, left_to_count
 from usage_billing.sessions.operators import is_worth_noting, note_use, operator_of_cookie
 from web.admin.desk import Desk, Operator
 from web.admin.door import cookie_of
@@ -34,6 +36,11 @@ class SignedOut(NotAuthenticated):
 def looking(view: Callable[..., Response]) -> Callable[..., Response]:
     """A page: the view is called with a Desk. Raises SignedOut, TooManyRequests."""
     return _looking(view, counts=True)
+
+
+def looking_at_usage(view: Callable[..., Response]) -> Callable[..., Response]:
+    """A page of a subscription's usage: what its meters have left is counted before the view is called."""
+    return _looking(view, counts=True, folds=True)
 
 
 def polling(view: Callable[..., Response]) -> Callable[..., Response]:
@@ -68,13 +75,20 @@ def look_again(operator: Operator, show: Callable[[Desk], Response]) -> Response
     return response
 
 
-def _looking(view: Callable[..., Response], *, counts: bool) -> Callable[..., Response]:
+def _looking(view: Callable[..., Response], *, counts: bool, folds: bool = False) -> Callable[..., Response]:
     @wraps(view)
     def entered(**arguments: Any) -> Response:
         with read_only(state().engine) as session:
             operator, stale = _enter(session)
+            behind = left_to_count(session, subscription_id=arguments["subscription_id"]) if folds else {}
             desk = Desk(operator=operator, session=session)
-            response = view(desk, **arguments)
+            if not behind:
+                response = view(desk, **arguments)
+        if behind:
+            catch_up(state().engine, behind)
+            with read_only(state().engine) as session:
+                desk = replace(desk, session=session)
+                response = view(desk, **arguments)
         for do in desk.later:
             do()
         _note(operator, stale=counts and stale)

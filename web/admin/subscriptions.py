@@ -27,7 +27,7 @@ from usage_billing.wire.subscription import SUBSCRIPTION
 from web.admin.blueprint import blp
 from web.admin.desk import Desk
 from web.admin.frame import framed, query_of
-from web.admin.gate import looking
+from web.admin.gate import looking, looking_at_usage
 from web.admin.history import last_of
 from web.admin.invoice_lists import last_invoices
 from web.admin.lists import ROWS, listed
@@ -69,7 +69,7 @@ def list_subscriptions(desk: Desk) -> Response:
 
 
 @blp.get("/subscriptions/<identifier:subscription_id>")
-@looking
+@looking_at_usage
 def show_subscription(desk: Desk, subscription_id: str) -> Response:
     """One subscription; its days are those of its own zone."""
     query_of()

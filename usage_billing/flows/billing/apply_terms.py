@@ -7,12 +7,13 @@ recorded.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.giving_way import in_turns
+from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Period
 from usage_billing.metering.budget import budgets_of, divide
 from usage_billing.metering.unrated import UnratedSummary
@@ -20,6 +21,7 @@ from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, a
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
 
 _NOTHING = Decimal(0)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 MoveBoundaries = Callable[[Sequence[tuple[UnratedSummary, Decimal | None]]], None]
 """Divides the recordings of each summary at the allowance beside it, and lets the summary say so."""
@@ -168,4 +170,12 @@ def _settle_terms(summary: UnratedSummary, place: _Place | None, quotas: QuotaBo
     if (summary.period_end, summary.bills_at, summary.quota_id) != (segment.end, segment.bills_at, quota_id):
         summary.period_end, summary.bills_at, summary.quota_id = segment.end, segment.bills_at, quota_id
         summary.changed = True
+    if summary.sources:
+        first, *others = summary.sources
+        summary.sources = [{**first, "segments": _segments(place.agreed)}, *others]
     return SummaryTerms(quota, segment.period.start, place.agreed)
+
+
+def _segments(agreed: AgreedPeriod) -> list[list[int]]:
+    """The segments of a billing period, [start, end] of each, in microseconds since the epoch."""
+    return [[(instant - _EPOCH) // INSTANT for instant in (part.start, part.end)] for part in agreed.parts]

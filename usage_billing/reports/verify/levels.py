@@ -15,7 +15,7 @@ from usage_billing.reports.verify.functions import Span
 from usage_billing.reports.verify.level_books import LevelBooks, by_series
 from usage_billing.reports.verify.level_series import series_differ, stored_series
 from usage_billing.reports.verify.level_steps import Course, Step, in_span
-from usage_billing.reports.verify.meter_rows import definition_at
+from usage_billing.reports.verify.meter_rows import definition_at, spans_of
 from usage_billing.reports.verify.periods import Follows
 from usage_billing.reports.verify.proof import Proof, Sums, shown
 from usage_billing.reports.verify.tally import NOTHING, Tally
@@ -31,18 +31,28 @@ _LEVELS = text("""
 
 @dataclass(slots=True)
 class LevelTally(Tally):
-    """What recordings come to as far as ``sources`` goes, {summary: (recordings, voids)}, as of ``until``."""
+    """What recordings come to as far as ``sources`` goes, {summary: (recordings, voids)}, as of ``until``.
+
+    ``spans`` are the segments of the billing period.
+    """
 
     sources: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    spans: tuple[Span, ...] = ()
     until: datetime = _EPOCH
     course: Course = field(default_factory=lambda: Course((), is_set=False))
 
-    def close(self, per: str, spans: tuple[Span, ...], place: int) -> None:
-        """Reckon, once everything is counted."""
-        self.total = max(in_span(self.course, per, spans, place, upto=self.until), NOTHING)
+    def close(self, per: str, start: datetime) -> None:
+        """Reckon for the segment that begins at ``start``, once everything is counted."""
+        self.total = max(in_span(self.course, per, self.spans, place_in(self.spans, start), upto=self.until), NOTHING)
         self.beyond = NOTHING
         if self.allowance is not None:
             self.beyond = max(NOTHING, EXACT.subtract(self.total, self.allowance))
+
+
+def place_in(spans: tuple[Span, ...], start: datetime) -> int:
+    """Which of these segments begins at ``start``; the first where none does."""
+    starts = [begins for begins, _ in spans]
+    return starts.index(start) if start in starts else 0
 
 
 class LevelProof(Proof):
@@ -62,7 +72,8 @@ class LevelProof(Proof):
         """Count for ``item`` too, as far as it says."""
         sources = {one["summary"]: (one["events"], one["voids"]) for one in item.sources or ()}
         until = max((one.get("until", 0) for one in item.sources or ()), default=0)
-        tally = LevelTally(item.allowance, sources=sources, until=_EPOCH + timedelta(microseconds=until))
+        until_then = _EPOCH + timedelta(microseconds=until)
+        tally = LevelTally(item.allowance, sources=sources, spans=spans_of(item), until=until_then)
         self.items.append((item, tally))
 
     def count(self, session: Session, follows: Follows | None, books: LevelBooks) -> None:
@@ -77,20 +88,21 @@ class LevelProof(Proof):
         self._read_stored(session, asked, definition, level.meter)
         here = level.recorded_in(summary.id)
         self._tally.recorded, self._series = len(here), by_series(here)
-        since, end = None if definition.carry else start, self._spans[-1][1]
-        self._tally.course = level.course() if since is None else level.course(since=since, end=end)
-        self._tally.close(self._per, self._spans, self._place)
+        since, now = None if definition.carry else start, self._tally
+        now.spans = self._spans
+        now.course = level.course() if since is None else level.course(since=since, end=self._spans[-1][1])
+        now.close(self._per, summary.period_start)
         for _, tally in self.items:
             if isinstance(tally, LevelTally):
+                tally.spans = tally.spans or self._spans
                 tally.recorded = len(level.recorded_in(summary.id, tally.sources))
-                tally.course = level.course(tally.sources, since=since, end=end)
-                tally.close(self._per, self._spans, self._place)
+                tally.course = level.course(tally.sources, since=since, end=tally.spans[-1][1])
+                tally.close(self._per, summary.period_start)
                 tally.course = Course((), is_set=False)  # let go of it: each item has one
 
     @property
     def _place(self) -> int:
-        starts = [start for start, _ in self._spans]
-        return starts.index(self.summary.period_start) if self.summary.period_start in starts else 0
+        return place_in(self._spans, self.summary.period_start)
 
     def _read_stored(self, session: Session, asked: dict[str, Any], definition: Any, meter: Any) -> None:
         rows = session.execute(_LEVELS, asked).all()
@@ -133,9 +145,7 @@ class LevelProof(Proof):
             yield self.differs(kind, message)
 
     def sums(self, item: Any, tally: Tally) -> Sums:
-        """What an item says of its recordings, unless its segment has been cut anew since."""
-        if len(self._spans) > 1 and item.period_end != self._spans[self._place][1]:
-            return ()
+        """What an item says of its recordings, by the segments of when it was written."""
         return (
             ("item_events", "number of recordings", item.events - item.voids, tally.recorded),
             ("item_total", "total", item.total, tally.total),

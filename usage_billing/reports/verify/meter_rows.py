@@ -1,13 +1,16 @@
 """What is read to count a meter again: its definitions, how far it is folded, and the recordings."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.reports.verify.functions import Span
+
 FETCH = 5_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 USAGE = text("""
     SELECT u.summary_id, u.ordinal, u.occurred_at, u.recorded_at, u.quantity, CAST(u.metadata AS text) AS metadata,
         v.ordinal AS void
@@ -54,6 +57,14 @@ def zone_of(session: Session, asked: Mapping[str, Any]) -> str:
 def folds_of(session: Session, asked: Mapping[str, Any]) -> dict[int, Any]:
     """How far each summary of recordings is folded into the meter of a subscription, by its id."""
     return {row.source_summary_id: row for row in session.execute(_FOLDS, asked)}
+
+
+def spans_of(item: Any) -> tuple[Span, ...]:
+    """The segments into which the billing period was divided when an item was written; none where it does not say."""
+    segments = next((one["segments"] for one in item.sources or () if "segments" in one), ())
+    return tuple(
+        (_EPOCH + timedelta(microseconds=start), _EPOCH + timedelta(microseconds=end)) for start, end in segments
+    )
 
 
 def place_of(fold: Any, occurred_at: datetime) -> int | None:

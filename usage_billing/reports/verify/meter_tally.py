@@ -21,12 +21,14 @@ Kept = tuple[int, Decimal, Any]
 class MeterTally(Tally):
     """What the recordings come to as far as ``sources`` goes: {summary: (recordings, voids)}.
 
-    ``heaps`` has those of each segment of the billing period; ``place`` is the segment that this is of. With a
+    ``spans`` are the segments of the billing period, ``heaps`` what was recorded in each; ``place`` is the segment that
+    this is of. With a
     ``price`` by dimension it is what those come to that meet one ``cell`` of it. ``cut`` says of a meter with windows
     how its period is cut into them; then ``windows`` has the recordings of each segment by window.
     """
 
     sources: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    spans: Sequence[Span] = ()
     heaps: list[Heap] = field(default_factory=lambda: [Heap()])
     place: int = 0
     price: Mapping[str, Any] | None = None
@@ -47,12 +49,22 @@ class MeterTally(Tally):
                 here.add(row.occurred_at, row.ordinal, value)
         return True
 
-    def close(self, function: str, spans: Sequence[Span]) -> None:
+    def divide(self, start: datetime, cut: Cut | None) -> None:
+        """Make room for what was recorded in each segment; that of this begins at ``start``."""
+        starts = [begins for begins, _ in self.spans]
+        self.place, self.cut = starts.index(start) if start in starts else 0, cut
+        self.heaps, self.windows = [Heap() for _ in starts], [{} for _ in starts]
+
+    def place_at(self, at: datetime) -> int | None:
+        """The segment of an instant; None where the subscription did not run."""
+        return next((place for place, (start, end) in enumerate(self.spans) if start <= at < end), None)
+
+    def close(self, function: str) -> None:
         """Add up, once everything is counted."""
         if self.cut is None:
-            self.total = in_segment(function, self.heaps, spans, self.place)
+            self.total = in_segment(function, self.heaps, self.spans, self.place)
         else:
-            self.total = in_windows(function, self.cut, self.windows, spans, self.place)
+            self.total = in_windows(function, self.cut, self.windows, self.spans, self.place)
         self.beyond = NOTHING
         if self.allowance is not None:
             self.beyond = max(NOTHING, EXACT.subtract(self.total, self.allowance))

@@ -14,7 +14,16 @@ from usage_billing.reports.verify.cells import DEFAULT, cell_of, has_cells
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.functions import Heap, Span, exactly, joined
 from usage_billing.reports.verify.measure import Measure, series_text
-from usage_billing.reports.verify.meter_rows import FETCH, USAGE, definition_at, folds_of, meter_of, place_of, zone_of
+from usage_billing.reports.verify.meter_rows import (
+    FETCH,
+    USAGE,
+    definition_at,
+    folds_of,
+    meter_of,
+    place_of,
+    spans_of,
+    zone_of,
+)
 from usage_billing.reports.verify.meter_tally import Kept, MeterTally, kept_in
 from usage_billing.reports.verify.periods import Follows
 from usage_billing.reports.verify.proof import Proof, Sums, shown
@@ -51,6 +60,7 @@ class MeterProof(Proof):
     def __init__(self, summary: Any) -> None:
         super().__init__(summary)
         self._tally = MeterTally(summary.allowance)
+        self._items: list[MeterTally] = []
         self._function, self._adds_up = "", False
         self._cut: Cut | None = None
         self._spans: tuple[Span, ...] = ((summary.period_start, summary.period_end),)
@@ -69,7 +79,9 @@ class MeterProof(Proof):
         price = item.quota_price if has_cells(item.quota_price) or item.cell else None
         if price is not None and not has_cells(price):
             price = _NO_CELLS
-        self.items.append((item, MeterTally(item.allowance, sources=sources, price=price, cell=item.cell)))
+        tally = MeterTally(item.allowance, sources=sources, spans=spans_of(item), price=price, cell=item.cell)
+        self._items.append(tally)
+        self.items.append((item, tally))
 
     def count(self, session: Session, follows: Follows | None) -> None:
         """Read the recordings, and what is stored of the meter."""
@@ -92,46 +104,48 @@ class MeterProof(Proof):
             execution_options={"yield_per": FETCH},
         )
         for row in rows:
-            is_here = place_of(folds[row.summary_id], row.occurred_at) == summary.id
-            place = self._tally.place if is_here else self._place_of(row.occurred_at)
-            if place is not None and (is_here or place != self._tally.place):
-                self._add(row, measure, place, is_here=is_here)
-        for tally in (self._tally, *(tally for _, tally in self.items)):
-            tally.close(self._function, self._spans)  # type: ignore[attr-defined]
+            self._add(row, measure, is_here=place_of(folds[row.summary_id], row.occurred_at) == summary.id)
+        for tally in (self._tally, *self._items):
+            tally.close(self._function)
 
     def _is_of(self, fold: Any, follows: Follows | None) -> bool:
         """Whether the recordings of a fold concern this summary: where values do not add up, all of the period do."""
-        if follows is None or self._adds_up:
+        if self._adds_up:
             return self.summary.id in fold.summaries
-        start, end = follows.segment.period
+        spans = [span for tally in self._items for span in tally.spans] + list(self._spans)
+        if follows is not None:
+            spans.append(follows.segment.period)
+        start, end = min(start for start, _ in spans), max(end for _, end in spans)
         return bool(fold.period_start < end and fold.period_end > start)
 
     def _divide(self, follows: Follows | None) -> None:
         if self._adds_up:
             return
-        place = 0
         if follows is not None:
             self._spans = follows.spans
-            place = [start for start, _ in self._spans].index(self.summary.period_start)
-        for tally in (self._tally, *(tally for _, tally in self.items)):
-            tally.place, tally.heaps = place, [Heap() for _ in self._spans]  # type: ignore[attr-defined]
-            tally.cut, tally.windows = self._cut, [{} for _ in self._spans]  # type: ignore[attr-defined]
+        for tally in (self._tally, *self._items):
+            tally.spans = tally.spans or self._spans
+            tally.divide(self.summary.period_start, self._cut)
 
-    def _place_of(self, at: datetime) -> int | None:
-        return next((place for place, (start, end) in enumerate(self._spans) if start <= at < end), None)
+    def _place_in(self, tally: MeterTally, at: datetime, *, is_here: bool) -> int | None:
+        """The segment in which a recording counts; what folds have put in this summary is of its own."""
+        if is_here and (self._adds_up or tally is self._tally):
+            return tally.place
+        place = None if self._adds_up else tally.place_at(at)
+        return None if tally is self._tally and place == tally.place else place
 
-    def _add(self, row: Any, measure: Measure, place: int, *, is_here: bool) -> None:
-        found = measure.of(row)
+    def _add(self, row: Any, measure: Measure, *, is_here: bool) -> None:
+        places = [self._place_in(tally, row.occurred_at, is_here=is_here) for tally in (self._tally, *self._items)]
+        found = None if all(place is None for place in places) else measure.of(row)
         if found is None:
             return
         value, series, values = found
         if self._kept is not None and series not in self._kept:
             values = {}  # lumped
-        if self._tally.count(row, value, place, values) and is_here:
-            self._series.setdefault(series, Heap()).add(row.occurred_at, row.ordinal, value)
-        for _, tally in self.items:
-            if isinstance(tally, MeterTally):
-                tally.count(row, value, place, values)
+        for tally, place in zip((self._tally, *self._items), places, strict=True):
+            counts = place is not None and tally.count(row, value, place, values)
+            if counts and is_here and tally is self._tally:
+                self._series.setdefault(series, Heap()).add(row.occurred_at, row.ordinal, value)
 
     def _read_stored(self, session: Session, asked: dict[str, Any], measure: Measure) -> None:
         asked = {**asked, "summary": self.summary.id, "whole": _WHOLE}
@@ -207,9 +221,7 @@ class MeterProof(Proof):
         return heap.number, exactly(heap.total), heap.kept(self._function)
 
     def sums(self, item: Any, tally: Tally) -> Sums:
-        """What an item says of its recordings, unless its segment has been cut anew since."""
-        if len(self._spans) > 1 and item.period_end != self._spans[self._tally.place][1]:
-            return ()
+        """What an item says of its recordings, by the segments of when it was written."""
         return (
             ("item_events", "number of recordings", item.events - item.voids, tally.recorded),
             ("item_total", "total", item.total, tally.total),
