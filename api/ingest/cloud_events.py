@@ -13,7 +13,7 @@ from flask import Request
 
 from api.errors import Unreadable, UnsupportedMediaType
 from api.ingest.body import body_of
-from api.ingest.foreign import Format, elements_of, is_given, members_of, raw, text_of
+from api.ingest.foreign import Format, check_object, elements_of, is_given, raw, text_of
 from api.ingest.strict_json import read_json
 from usage_billing.core.errors import InvalidInput
 from usage_billing.metering.spelling import RawFields
@@ -39,7 +39,7 @@ def events_of(request: Request) -> list[bytes]:
     data = body_of(request, batch=True)
     if kind == _BATCH or (kind == _JSON and data.lstrip()[:1] == b"["):
         return elements_of(data)
-    members_of(data)
+    check_object(data)
     return [data]
 
 
@@ -63,7 +63,10 @@ def _header_text(value: str) -> str:
         plain = value.encode("latin-1").decode()
     except UnicodeDecodeError:
         plain = value
-    return unquote(plain, errors="strict") if "%" in plain else plain
+    try:
+        return unquote(plain, errors="strict")
+    except UnicodeDecodeError:
+        return plain
 
 
 def _translate(found: RawFields) -> dict[str, msgspec.Raw]:

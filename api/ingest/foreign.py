@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from api.errors import Unreadable
+from api.ingest.pieces import pieces_of_list
 from api.ingest.strict_json import read_json
 from api.ingest.text import check_text
 from usage_billing.core.decimals import EXACT
@@ -79,24 +80,24 @@ def is_given(found: RawFields, name: str) -> bool:
     return name in found and bytes(found[name]) != b"null"
 
 
-def members_of(data: bytes) -> RawFields:
-    """The members of the object that is a body; raises Unreadable for a body that is none."""
-    body = read_json(data)
-    if not isinstance(body, dict):
+def check_object(data: bytes) -> None:
+    """Raises Unreadable for a body that is not a JSON object."""
+    if not isinstance(read_json(data), dict):
         raise Unreadable("the body must be a JSON object", code="not_an_object")
-    return _objects.decode(data)
 
 
 def elements_of(data: bytes) -> list[bytes]:
-    """The elements of the list that is a body, each as its JSON text; raises Unreadable for a body that is none."""
+    """The elements of the list that is a body, each as its JSON text; raises Unreadable for a body that is none.
+
+    What is wrong within an element is that element's matter.
+    """
     try:
-        found = _list.decode(data)
+        found = [bytes(one) for one in _list.decode(data)]
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        read_json(data)  # says where the text goes wrong
-        raise Unreadable("the body must be a JSON list of events", code="not_json") from None
+        found = pieces_of_list(data)
     if len(found) > MOST_EVENTS:
         raise InvalidInput.field("", f"must be at most {MOST_EVENTS} events", code="out_of_range")
-    return [bytes(one) for one in found]
+    return found
 
 
 def recordings_of(

@@ -10,7 +10,7 @@ from api.foreign_errors import speak, stripe_form
 from api.foreign_events import accept_events
 from api.honoured import reads
 from api.ingest.body import form_of, json_body_of
-from api.ingest.foreign import members_of
+from api.ingest.foreign import check_object
 from api.ingest.native import IN_ENVIRON
 from api.ingest.stripe import STRIPE, event_from_form
 from api.json_provider import json_response
@@ -36,7 +36,7 @@ def create_meter_event() -> Response:
 def create_meter_event_v2() -> Response:
     """Take the meter event of a JSON body."""
     data = json_body_of(this_request())
-    members_of(data)
+    check_object(data)
     kept = _accept(data)
     created, used = instant_text(kept.received_at), instant_text(kept.occurred_at)
     return json_response(_shown(kept) | {"object": "v2.billing.meter_event", "created": created, "timestamp": used})

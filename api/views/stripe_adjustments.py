@@ -12,7 +12,7 @@ from api.ingest.body import form_of, json_of
 from api.json_provider import json_response
 from api.state import state, this_request
 from api.transactions import writing
-from usage_billing.access.principal import USAGE_WRITE
+from usage_billing.access.principal import ADMIN, USAGE_WRITE
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.identifiers import kept_key
 from usage_billing.flows.recording.void_usage import void_usage
@@ -69,14 +69,10 @@ def _cancel(said: dict[str, Any], *, form: str) -> Response:
 
 
 def _only(found: list[Keyed], *, event_name: object, key: str) -> Keyed:
-    """The one recording that is meant and that the caller's key may record."""
-    bounds = caller().bounds
+    """The one recording that is meant, of those that came with the caller's key; an administrator may mean any."""
+    may_all = caller().may(ADMIN)
     mine = [
-        one
-        for one in found
-        if one.usage_type == event_name
-        and (bounds is None or bounds.user_ids is None or one.customer_id in bounds.user_ids)
-        and (bounds is None or bounds.usage_types is None or one.usage_type in bounds.usage_types)
+        one for one in found if one.usage_type == event_name and (may_all or one.recorded_by == caller().key_number)
     ]
     if len(mine) == 1:
         return mine[0]

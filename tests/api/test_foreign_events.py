@@ -10,6 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
+from tests.api.conftest import EVENT as NATIVE
+from tests.conftest import As
+from tests.support.callers import Keys
 from usage_billing.db.session import read_only
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -192,3 +195,62 @@ def test_lagos_client_finds_its_event(writer: FlaskClient, drain: Callable[[], A
     found = writer.get("/lago/api/v1/events/t1").json
     assert found is not None
     assert (found["event"]["external_subscription_id"], found["event"]["properties"]) == ("sub456", {"gb": 1.5})
+
+
+CUT = '{"specversion": "1.0", "id": "c", "source": "s", "type": "assessment", "subject": "x", "data": {"a": "\\ud83d"}}'
+TWICE = '{"transaction_id": "t", "transaction_id": "u"}'
+
+
+def test_half_a_character_spoils_its_own_event_alone(
+    writer: FlaskClient, drain: Callable[[], Any], engine: Engine
+) -> None:
+    good = json.dumps(EVENT)
+    for path in ("/api/ingest/cloudevents", "/openmeter/api/v1/events"):
+        assert writer.post(path, data=CUT, content_type=ONE).status_code in {202, 204}
+    answer = writer.post("/openmeter/api/v1/events", data=f"[{CUT}, {good}]", content_type=BATCH)
+    assert answer.status_code == 204
+    drain()
+    assert [row["idempotency_key"] for row in in_the_books(engine)] == ["e1"]
+    assert {reason for reason, _ in quarantined(engine)} == {"broken_payload"}
+
+
+def test_a_name_given_twice_spoils_its_own_event_alone(
+    writer: FlaskClient, drain: Callable[[], Any], engine: Engine
+) -> None:
+    good = json.dumps({"transaction_id": "t1", "external_subscription_id": "sub456", "code": "assessment"})
+    body = f'{{"events": [{TWICE}, {good}, {{"code": "\\ud83d"}}]}}'
+    answer = writer.post("/lago/api/v1/events/batch", data=body, content_type="application/json")
+    assert answer.status_code == 200, answer.text
+    one = writer.post("/lago/api/v1/events", data=f'{{"event": {TWICE}}}', content_type="application/json")
+    assert (one.status_code, one.json) == (200, {})
+    drain()
+    assert [row["idempotency_key"] for row in in_the_books(engine)] == ["t1"]
+    assert len(quarantined(engine)) == 3
+
+
+@pytest.mark.parametrize(
+    "body", ['{"events": []', '{"events" []}', '{"events": [1,]}', "[]", '{"events": 1, "events": 2}']
+)
+def test_a_body_that_cannot_be_cut_is_refused(writer: FlaskClient, body: str) -> None:
+    answer = writer.post("/lago/api/v1/events/batch", data=body, content_type="application/json")
+    assert answer.status_code == 400, answer.text
+
+
+def test_a_header_that_is_no_utf_8_is_taken_as_it_is(writer: FlaskClient) -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "e%FF1", "ce-source": "svc", "ce-type": "assessment"}
+    answer = writer.post("/api/ingest/cloudevents", data=b"{}", headers=headers | {"ce-subject": "sub456"})
+    assert answer.status_code == 202, answer.text
+
+
+def test_a_key_takes_back_and_finds_what_came_with_it_alone(
+    writer: FlaskClient, call_as: As, keys: Keys, drain: Callable[[], Any]
+) -> None:
+    writer.post("/api/usage/record", json=NATIVE | {"idempotencyKey": "theirs"})
+    drain()
+    other = call_as(keys.of("usage:write", "billing:run"))
+    form = {"event_name": "assessment", "type": "cancel", "cancel[identifier]": "theirs"}
+    assert other.get("/lago/api/v1/events/theirs").status_code == 404
+    assert other.post("/v1/billing/meter_event_adjustments", data=form).status_code == 400
+    admin = call_as(keys.admin)
+    assert admin.get("/lago/api/v1/events/theirs").status_code == 200
+    assert admin.post("/v1/billing/meter_event_adjustments", data=form).status_code == 200

@@ -47,11 +47,33 @@ def test_a_subscription_or_its_customer_is_named(world: Engine, now: datetime, n
     check_books(world)
 
 
-def test_a_subscription_goes_before_a_customer_of_its_name(world: Engine, now: datetime) -> None:
+def test_a_subscription_goes_before_a_customer_without_one(world: Engine, now: datetime) -> None:
     with transaction(world) as session:
-        make_customer(session, id="other")
-        make_subscription(session, id="user123", customer="other")
-    assert recorded(world, named("user123", now=now)) == [("user123", 1)]
+        make_customer(session, id="lone")
+        make_subscription(session, id="lone")
+    assert recorded(world, named("lone", now=now)) == [("lone", 1)]
+
+
+@pytest.mark.parametrize("customer", ["user123", "other"])
+def test_a_name_that_becomes_a_subscription_counts_nothing_twice(world: Engine, now: datetime, customer: str) -> None:
+    assert recorded(world, named("user123", now=now, key="e1")) == [("sub456", 1)]
+    with transaction(world) as session:
+        if customer == "other":
+            make_customer(session, id="other")
+        make_subscription(session, id="user123", customer=customer)
+    assert recorded(world, named("user123", now=now, key="e1")) == []
+    assert scalars(world, "SELECT count(*) FROM usage") == [1]
+    reasons = [reason for reason, _ in refused(world)]
+    assert reasons == ([] if customer == "user123" else ["ambiguous_subscription"])
+
+
+def test_an_event_that_an_earlier_worker_put_aside_is_replayed(world: Engine, now: datetime) -> None:
+    """It does not know ``whose``: to it the customer is nobody."""
+    event = replace(named("sub456", now=now), quantity=Decimal(1), beside=Beside())
+    assert recorded(world, event) == []
+    assert [reason for reason, _ in refused(world)] == ["wrong_customer"]
+    with transaction(world) as session:
+        assert replay(session, event.id, actor="test", now=now).outcome == "recorded"
 
 
 def test_nothing_of_that_name(world: Engine, now: datetime) -> None:
@@ -88,7 +110,7 @@ def test_what_may_belong_to_several_waits_and_is_replayed(world: Engine, now: da
     event = named("user123", now=now, key="k")
     assert recorded(world, event) == []
     assert refused(world) == [
-        ("ambiguous_subscription", "it may belong to several subscriptions of user123: second, sub456")
+        ("ambiguous_subscription", "by the name user123 it may belong to several subscriptions: second, sub456")
     ]
     assert scalars(world, "SELECT customer_id FROM quarantined_usage") == ["user123"]
     with pytest.raises(Conflict, match="ambiguous_subscription"), transaction(world) as session:
@@ -141,7 +163,7 @@ def test_a_key_for_one_customer_records_for_no_other(world: Engine, now: datetim
         make_subscription(session, id="user123", customer="other")
     bound = replace(named("user123", now=now), customer_id="user123")
     assert recorded(world, bound) == []
-    assert [reason for reason, _ in refused(world)] == ["wrong_customer"]
+    assert [reason for reason, _ in refused(world)] == ["ambiguous_subscription"]
 
 
 def test_what_travels_is_read_by_every_version(now: datetime) -> None:

@@ -219,5 +219,8 @@ def from_payload(payload: dict[str, object]) -> Recording:
         raise msgspec.ValidationError("the payload is no recording")
     found = msgspec.convert(values, Recording)
     if found.quantity == TO_BE_MADE and not found.beside.made:  # kept by a build that does not know ``made``
-        return replace(found, beside=replace(found.beside, made=True))
+        found = replace(found, beside=replace(found.beside, made=True))
+    names_one = not found.customer_id and found.subscription_id and not found.beside.unread
+    if names_one and not found.beside.whose:  # kept by a build that does not know ``whose``
+        found = replace(found, beside=replace(found.beside, whose=found.subscription_id))
     return found

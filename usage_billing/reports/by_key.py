@@ -14,7 +14,8 @@ _BY_KEY = text("""
     SELECT u.*, s.customer_id
     FROM subscriptions AS s
     CROSS JOIN LATERAL (
-        SELECT id, subscription_id, usage_type_id AS usage_type, metadata, occurred_at, received_at
+        SELECT id, subscription_id, usage_type_id AS usage_type, metadata, occurred_at, received_at,
+            recorded_by
         FROM usage
         WHERE subscription_id = s.id
             AND source = :source
@@ -38,6 +39,7 @@ class Keyed:
     metadata: dict[str, object]
     occurred_at: datetime
     received_at: datetime
+    recorded_by: int | None
 
 
 def recordings_with_key(session: Session, key: str, *, source: str = "") -> list[Keyed]:

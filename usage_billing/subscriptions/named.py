@@ -13,9 +13,15 @@ _NAMED = text("""
     FROM subscriptions
     WHERE id = ANY(CAST(:names AS text[]))
     UNION
-    SELECT id, customer_id
-    FROM subscriptions
-    WHERE customer_id = ANY(CAST(:names AS text[]))
+    SELECT s.id, s.customer_id
+    FROM unnest(CAST(:names AS text[])) AS name
+    CROSS JOIN LATERAL (
+        SELECT id, customer_id
+        FROM subscriptions
+        WHERE customer_id = name
+        ORDER BY id
+        LIMIT :most
+    ) AS s
 """)
 
 
@@ -26,6 +32,6 @@ class Owned(NamedTuple):
     customer_id: str
 
 
-def named_subscriptions(session: Session, names: Collection[str]) -> list[Owned]:
-    """The subscriptions that have one of ``names`` as their id, or as their customer's."""
-    return read_rows(session.execute(_NAMED, {"names": list(names)}), Owned)
+def named_subscriptions(session: Session, names: Collection[str], *, most: int) -> list[Owned]:
+    """The subscriptions that have one of ``names`` as their id or as their customer's, ``most`` of a customer."""
+    return read_rows(session.execute(_NAMED, {"names": list(names), "most": most}), Owned)

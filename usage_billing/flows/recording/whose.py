@@ -1,6 +1,7 @@
 """Finds the subscription of each recording whose sender named one thing: a subscription, or a customer.
 
-A subscription with that name goes before a customer with it. Of a customer's subscriptions it is the one that ran when
+A subscription with that name goes before a customer with it, who has to be its own: where another customer with
+subscriptions has the name, it is not guessed. Of a customer's subscriptions it is the one that ran when
 the usage occurred; of several, the one with a quota for the usage type then. Where that leaves none or several, the
 recording goes to quarantine, and a replay looks again.
 """
@@ -75,7 +76,7 @@ class _Finder:
     def __init__(self, session: Session, names: set[str]) -> None:
         self._subscriptions: dict[str, Owned] = {}
         self._customers: dict[str, list[Owned]] = {}
-        for found in named_subscriptions(session, names):
+        for found in named_subscriptions(session, names, most=_MOST_OWNED + 1):
             if found.id in names:
                 self._subscriptions[found.id] = found
             if found.customer_id in names:
@@ -88,11 +89,15 @@ class _Finder:
     def place(self, recording: Recording, placed: Placed) -> None:
         """Add ``recording`` to ``placed``, with its subscription or refused."""
         name = recording.beside.whose
-        named = self._subscriptions.get(name)
-        if named is not None:
+        named, owned = self._subscriptions.get(name), self._customers.get(name)
+        if named is not None and (owned is None or named.customer_id == name):
             placed.recordings.append(_of(recording, named))
+            placed.beside[recording.id] = tuple(one.id for one in owned or () if one != named)
             return
-        owned = self._customers.get(name)
+        if named is not None and owned is not None:
+            unplaced = replace(recording, subscription_id="")
+            placed.refused.append(_refusal(unplaced, [named, *owned], owned))
+            return
         if owned is None:
             detail = f"there is no subscription {name}, and no customer {name} with one"
             placed.refused.append(RefusedRecording(recording, QuarantineReason.UNKNOWN_SUBSCRIPTION, detail))
@@ -131,11 +136,11 @@ def _of(recording: Recording, owned: Owned) -> Recording:
 
 
 def _refusal(recording: Recording, found: Sequence[Owned], owned: Sequence[Owned]) -> RefusedRecording:
-    name = recording.customer_id
+    name = recording.beside.whose
     if not found:
         detail = f"none of the subscriptions of {name} ran when it occurred: {_names(owned)}"
         return RefusedRecording(recording, QuarantineReason.OUTSIDE_SUBSCRIPTION, detail)
-    detail = f"it may belong to several subscriptions of {name}: {_names(found)}"
+    detail = f"by the name {name} it may belong to several subscriptions: {_names(found)}"
     return RefusedRecording(recording, QuarantineReason.AMBIGUOUS_SUBSCRIPTION, detail)
 
 
