@@ -66,6 +66,7 @@ def invoice(*items: dict[str, Any], **more: Any) -> dict[str, Any]:
         "periodStart": "2026-03-01T00:00:00Z",
         "periodEnd": "2026-04-01T00:00:00Z",
         "total": "30.00",
+        "prepaidApplied": "0.00",
         "creditApplied": "0.00",
         "amountDue": "30.00",
         "dueAt": "2026-05-01T00:00:00Z",
@@ -94,7 +95,16 @@ def pdf_text(shape: dict[str, Any]) -> str:
 )
 def test_figures_have_the_places_of_their_currency(currency: str, amount: str, shown: str) -> None:
     none = amount.translate({ord(digit): "0" for digit in "123456789"}).replace("0000000", "0").replace("0000.", "0.")
-    said = pdf_text(invoice(item(amount=amount), currency=currency, total=amount, creditApplied=none, amountDue=amount))
+    said = pdf_text(
+        invoice(
+            item(amount=amount),
+            currency=currency,
+            total=amount,
+            prepaidApplied=none,
+            creditApplied=none,
+            amountDue=amount,
+        )
+    )
     assert f"1,234.5 0.0243 {shown}" in said
     assert f"Total {shown}" in said
     assert f"Amount due {shown} {currency}" in said
@@ -110,6 +120,14 @@ def test_credit_is_taken_off_and_a_credit_is_not_owed() -> None:
     assert "Total -30.00" in back
     assert "Amount due 0.00 USD" in back
     assert "is used for the next invoices" in back
+
+
+def test_what_wallets_paid_is_taken_off_before_credit() -> None:
+    said = pdf_text(invoice(prepaidApplied="10.00", creditApplied="12.50", amountDue="7.50"))
+    assert (
+        said.index("Total 30.00") < said.index("Paid from prepaid credit -10.00") < said.index("Credit applied -12.50")
+    )
+    assert "Amount due 7.50 USD" in said
 
 
 def test_what_became_of_it_since_changes_no_byte_of_the_pdf() -> None:
