@@ -68,7 +68,7 @@ CODES: dict[str, str] = {
     "conflicting_refund": "The idempotencyKey has refunded another amount of this grant.",
     "conflicting_purchase": "The idempotencyKey has bought something else for this customer.",
     "no_invoice": "No running subscription has a next invoice in the package's currency; charge the purchase now.",
-    "purchase_stands": "What was bought on the invoice stands: void its grant first.",
+    "purchase_stands": "What was bought stands: void its grant before its invoice, whole, and refund what was paid.",
     "overlapping_wallet": "Another wallet pays for the usage type already; the detail names it.",
     "conflicting_change": "Another change of that instant contradicts it; take that one back first.",
     "credit_spent": "The credit that the invoice granted has been used; it cannot be taken back.",

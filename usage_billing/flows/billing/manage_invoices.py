@@ -107,12 +107,15 @@ def pay_invoice(
 ) -> Invoice:
     """Note that an invoice was paid, whole.
 
-    Raises NotFound; Conflict unless it is finalized or uncollectible, and for an amount that is not what is due;
+    Raises NotFound; Conflict unless it is finalized or uncollectible, where what was bought on it is taken back, and
+    for an amount that is not what is due;
     InvalidInput for a payment of the future, or from before the period that the invoice charges for.
     """
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, InvoiceStatus.PAID)
     _check_owed(invoice)
+    if invoice.kind == InvoiceKind.PURCHASE and not _stands(session, invoice_id):
+        raise Conflict("the grant of the purchase is void: declare the invoice void", code="nothing_due")
     due = invoice.amount_due
     if payment.amount is not None and payment.amount != due:
         shown = money_text(due, minor_unit(invoice.currency))
@@ -171,8 +174,12 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
 
 def _check_taken_back(session: Session, invoice_id: UUID) -> None:
     """What was bought on an invoice of its own is charged by no other: its grant goes before the invoice does."""
-    if session.execute(_STANDING_GRANT, {"invoice": invoice_id}).first() is not None:
+    if _stands(session, invoice_id):
         raise Conflict("void the grant of the purchase first", code="purchase_stands")
+
+
+def _stands(session: Session, invoice_id: UUID) -> bool:
+    return session.execute(_STANDING_GRANT, {"invoice": invoice_id}).first() is not None
 
 
 def _check_owed(invoice: Invoice) -> None:

@@ -17,6 +17,7 @@ from usage_billing.flows.prepaid.amounts import check_places
 from usage_billing.flows.prepaid.facts import tell_grant, tell_refunded
 from usage_billing.flows.prepaid.manage_grants import check_cuts
 from usage_billing.flows.prepaid.open_wallet import open_wallet
+from usage_billing.flows.prepaid.paid_purchases import check_taken_back_whole
 from usage_billing.flows.prepaid.post_draws import return_unwanted
 from usage_billing.packages.charges import lower_charge
 from usage_billing.packages.queries import purchase_of_grant
@@ -68,8 +69,10 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
     """Take back what is left of a grant; with ``used`` also what it pays for and is not posted.
 
     A purchase that a subscription's invoices charge costs less then by the part of the cost that was taken back.
+    Another purchase goes back whole, or not at all.
 
-    Raises NotFound; Conflict with ``already_void``, ``grant_closed``, or ``grant_used`` when a part of it is posted.
+    Raises NotFound; Conflict with ``already_void``, ``grant_closed``, ``grant_used`` when a part of it is posted, or
+    ``purchase_stands`` where what was paid for it would be kept.
     """
     wallet, grant = _locked(session, grant_id)
     _check_not_void(grant)
@@ -84,6 +87,7 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
         if not used:
             book = allocation_of(session, wallet, now=now)
             left = EXACT.subtract(left, provisional_of(book, grant))
+        check_taken_back_whole(session, grant, left)
         if left:
             gone = move(session, grant, TransferKind.TAKEN_BACK, left)
             _charge_less(session, grant, gone)
