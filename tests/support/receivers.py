@@ -90,6 +90,15 @@ def flood(handler: BaseHTTPRequestHandler, _: Got) -> None:
         handler.wfile.write(b"x" * 2**16)
 
 
+def raw(answer: bytes) -> Answer:
+    """Answers with these bytes, whatever they are."""
+
+    def send(handler: BaseHTTPRequestHandler, _: Got) -> None:
+        handler.wfile.write(answer)
+
+    return send
+
+
 class _Server(ThreadingHTTPServer):
     """The kernel keeps as many connections for it as come at once: one that it drops tries again after a second."""
 

@@ -45,7 +45,7 @@ def asked_to_wait(header: str | None, *, now: datetime) -> timedelta | None:
         return min(timedelta(seconds=int(text[:9])), LONGEST_WAIT)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return None if at.tzinfo is None else min(max(at - now, timedelta(0)), LONGEST_WAIT)
 

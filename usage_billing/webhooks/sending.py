@@ -121,4 +121,5 @@ def _connection(target: Target, address: str) -> Any:
 def _words(error: Exception) -> str:
     """What went wrong, in one line without the names of Python's objects."""
     reason = getattr(error, "reason", None) or error
-    return f"{type(reason).__name__}: {str(reason).rpartition('>: ')[2] or reason}"[:256]
+    words = f"{type(reason).__name__}: {str(reason).rpartition('>: ')[2] or reason}"
+    return words.replace("\x00", "")[:256]  # an error may quote what the endpoint sent

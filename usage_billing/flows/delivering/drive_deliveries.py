@@ -6,26 +6,25 @@ when its lease has run out.
 """
 
 import random
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Engine
 
 from usage_billing.core import crash
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
+from usage_billing.flows.delivering.make_attempt import make_attempt, running_for
 from usage_billing.flows.delivering.note_attempts import note_attempts
-from usage_billing.outbox.rendering import event_id
 from usage_billing.webhooks.addresses import Network
 from usage_billing.webhooks.deliveries import Attempt, ClaimedDelivery, claim, release
-from usage_billing.webhooks.retries import LEAST_JITTER, MOST_JITTER, asked_to_wait
+from usage_billing.webhooks.retries import LEAST_JITTER, MOST_JITTER
 from usage_billing.webhooks.sending import WHOLE_SECONDS, Exchange, Resolve, resolve
 from usage_billing.webhooks.service import holding_secrets, opened
-from usage_billing.webhooks.signing import headers_of
 
 PATIENCE = timedelta(seconds=1)
 """For how long a turn waits for endpoints when nothing else is left: a process has other work too."""
@@ -34,13 +33,6 @@ _AT_ONCE = 32
 _AT_ONCE_OF_ENDPOINT = 8
 _IN_HAND = 128
 _LOOK = timedelta(milliseconds=50)
-_UNREADABLE = "its secrets are sealed under another USAGE_BILLING_SECRET"
-_WAITS_FOR = frozenset({429, 503})
-
-
-def _running_for() -> timedelta:
-    """The monotonic clock."""
-    return timedelta(microseconds=time.monotonic_ns() // 1000)
 
 
 @dataclass(slots=True)
@@ -77,9 +69,9 @@ class Courier:
 
         It also ends when all that is left are endpoints that have said nothing for longer than ``patience``.
         """
-        ends, noted = _running_for() + length, 0
+        ends, noted = running_for() + length, 0
         while True:
-            is_over = stopping() or _running_for() >= ends
+            is_over = stopping() or running_for() >= ends
             attempts = self._finished()
             noted += len(attempts)
             self._store(attempts, take_more=not is_over)
@@ -89,7 +81,7 @@ class Courier:
 
     def _answering(self, patience: timedelta) -> bool:
         """Whether an exchange began so lately that its answer may still come soon."""
-        since = _running_for() - patience
+        since = running_for() - patience
         return any(post.started > since for post in self._running.values())
 
     def _store(self, attempts: Sequence[Attempt], *, take_more: bool) -> None:
@@ -115,14 +107,15 @@ class Courier:
     def _start(self) -> None:
         """Post what is in hand, as far as there are threads, at most eight of an endpoint at a time."""
         busy = Counter(post.delivery.endpoint_id for post in self._running.values())
+        make = partial(make_attempt, now=self.now, allowed=self.allowed, resolve=self.resolve)
         left: list[ClaimedDelivery] = []
         for delivery in self._queue:
             if len(self._running) < _AT_ONCE and busy[delivery.endpoint_id] < _AT_ONCE_OF_ENDPOINT:
                 busy[delivery.endpoint_id] += 1
                 exchange = Exchange()
                 secrets = self._secrets[delivery.endpoint_id]
-                future = self._pool.submit(self._post, exchange, delivery, secrets)
-                self._running[future] = _Post(delivery, exchange, _running_for())
+                future = self._pool.submit(make, exchange, delivery, secrets)
+                self._running[future] = _Post(delivery, exchange, running_for())
             else:
                 left.append(delivery)
         self._queue = left
@@ -133,24 +126,8 @@ class Courier:
             return []
         done, _ = wait(self._running, timeout=_LOOK.total_seconds(), return_when=FIRST_COMPLETED)
         for post in self._running.values():
-            if _running_for() - post.started > timedelta(seconds=WHOLE_SECONDS):
+            if running_for() - post.started > timedelta(seconds=WHOLE_SECONDS):
                 post.exchange.cut()
         for future in done:
             del self._running[future]
         return [future.result() for future in done]
-
-    def _post(self, exchange: Exchange, delivery: ClaimedDelivery, secrets: Sequence[str]) -> Attempt:
-        at, started = self.now(), _running_for()
-        if not secrets:
-            return Attempt(delivery=delivery, at=at, milliseconds=0, error=_UNREADABLE)
-        headers = headers_of(secrets, id=event_id(delivery.public_id), at=at, body=delivery.body)
-        answer = exchange.post(delivery.url, delivery.body, headers, allowed=self.allowed, resolve=self.resolve)
-        return Attempt(
-            delivery=delivery,
-            at=at,
-            milliseconds=round((_running_for() - started) / timedelta(milliseconds=1)),
-            status=answer.status,
-            error=answer.error,
-            answer=answer.text,
-            wait=asked_to_wait(answer.retry_after, now=at) if answer.status in _WAITS_FOR else None,
-        )
