@@ -92,7 +92,7 @@ _SPACE_OUT = text("""
     WHERE id = :id AND rate_per_second IS NOT NULL
 """)
 _READ = text("""
-    SELECT d.id, d.endpoint_id, d.tries, o.public_id, b.body, e.url
+    SELECT d.id, d.endpoint_id, d.tries, o.public_id, b.body, e.url, d.leased_until
     FROM webhook_deliveries AS d
     JOIN webhook_endpoints AS e ON e.id = d.endpoint_id
     JOIN outbox_messages AS o ON o.id = d.event_id
@@ -133,7 +133,7 @@ _FORGET_ATTEMPTS = text("""
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
-    """A delivery that this worker is to make, with all that is sent; ``tries`` were made before."""
+    """A delivery that this worker has until ``leased_until``, with all that is sent; ``tries`` were made before."""
 
     id: UUID
     endpoint_id: str
@@ -141,6 +141,7 @@ class ClaimedDelivery:
     public_id: UUID
     body: bytes
     url: str
+    leased_until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,13 @@ class Courier:
 
         It also ends when all that is left are endpoints that have said nothing for longer than ``patience``.
         """
+        try:
+            return self._drive(length, patience=patience, stopping=stopping)
+        except Exception:
+            self._queue = []  # what is in the books may have changed; leases run out by themselves
+            raise
+
+    def _drive(self, length: timedelta, *, patience: timedelta, stopping: Callable[[], bool]) -> int:
         ends, noted = running_for() + length, 0
         while True:
             is_over = stopping() or running_for() >= ends
@@ -85,6 +92,9 @@ class Courier:
         return any(post.started > since for post in self._running.values())
 
     def _store(self, attempts: Sequence[Attempt], *, take_more: bool) -> None:
+        # A delivery whose lease ends before an exchange would is not begun, nor released: it may be another worker's by now.
+        soon = self.now() + timedelta(seconds=WHOLE_SECONDS)
+        self._queue = [one for one in self._queue if one.leased_until > soon]
         failed = {one.delivery.endpoint_id for one in attempts if not one.is_success}
         back = [one for one in self._queue if not take_more or one.endpoint_id in failed]
         room = _IN_HAND - len(self._queue) - len(self._running)
