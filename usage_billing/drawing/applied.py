@@ -52,18 +52,64 @@ _SETTLED = text("""
             WHERE t.fee_id = f.id AND i.status = 'draft')
 """)
 
+# Of what is charged together with each of these causes: what stands on final invoices and these drafts, and what grants
+# paid of it on final ones.
+_CHARGED = text("""
+    WITH asked AS (
+        SELECT s.id AS summary_id, 0 AS fee_id, s.subscription_id, s.usage_type_id, s.bills_at,
+            ARRAY(SELECT g.id FROM usage_summaries AS g WHERE g.subscription_id = s.subscription_id
+                AND g.usage_type_id = s.usage_type_id AND g.bills_at = s.bills_at) AS summaries,
+            CAST(ARRAY[] AS bigint[]) AS fees
+        FROM usage_summaries AS s
+        WHERE s.id = ANY(CAST(:summaries AS bigint[]))
+        UNION ALL
+        SELECT 0, f.id, f.subscription_id, '', f.period_start, CAST(ARRAY[] AS bigint[]),
+            ARRAY(SELECT g.id FROM fee_charges AS g WHERE g.subscription_id = f.subscription_id
+                AND g.period_start = f.period_start)
+        FROM fee_charges AS f
+        WHERE f.id = ANY(CAST(:fees AS bigint[]))
+    )
+    SELECT a.summary_id, a.fee_id, a.subscription_id, a.usage_type_id, a.bills_at,
+        (SELECT coalesce(sum(t.amount), 0) FROM usage_invoice_items AS t JOIN invoices AS i ON i.id = t.invoice_id
+            WHERE (t.summary_id = ANY(a.summaries) OR t.fee_id = ANY(a.fees))
+                AND (i.status NOT IN ('draft', 'void') OR i.id = ANY(CAST(:drafts AS uuid[]))))
+        - (SELECT coalesce(sum(p.amount), 0) FROM invoice_prepaid AS p JOIN invoices AS i ON i.id = p.invoice_id
+            WHERE (p.summary_id = ANY(a.summaries) OR p.fee_id = ANY(a.fees)) AND i.status <> 'void') AS unpaid
+    FROM asked AS a
+""")
+
 Applied = dict[tuple[Cause, UUID], Decimal]
 """What a grant paid of a cause."""
+
+ChargedTogether = tuple[str, str, datetime]
+"""A subscription, a usage type (of a fee none) and when it is billed: what is charged of that is one charge."""
+
+
+def unpaid_of(
+    session: Session, causes: Collection[Cause], draft_ids: Collection[UUID]
+) -> dict[Cause, tuple[ChargedTogether, Decimal]]:
+    """What each of these causes is charged with, and what of that final invoices did not say to be paid beforehand.
+
+    It is charged on final invoices that stand, and on these drafts.
+    """
+    found = session.execute(_CHARGED, {**_asked(causes), "drafts": list(draft_ids)})
+    return {
+        Cause(row.summary_id, row.fee_id): ((row.subscription_id, row.usage_type_id, row.bills_at), row.unpaid)
+        for row in found
+    }
 
 
 def applied_before(session: Session, causes: Collection[Cause]) -> Applied:
     """What grants paid of these causes on final invoices that stand."""
-    asked = {
-        "summaries": [cause.summary_id for cause in causes if cause.summary_id],
+    found = session.execute(_APPLIED, _asked(causes))
+    return {(Cause(row.summary_id, row.fee_id), row.grant_id): row.amount for row in found}
+
+
+def _asked(causes: Collection[Cause]) -> dict[str, list[int]]:
+    return {
+        "summaries": [cause.summary_id for cause in causes if cause.summary_id > 0],
         "fees": [cause.fee_id for cause in causes if cause.fee_id],
     }
-    found = session.execute(_APPLIED, asked)
-    return {(Cause(row.summary_id, row.fee_id), row.grant_id): row.amount for row in found}
 
 
 def causes_on(session: Session, draft_ids: Collection[UUID]) -> list[PayableCause]:
@@ -75,9 +121,8 @@ def settled_causes(
     session: Session, causes: Collection[Cause], subscription_ids: Collection[str], *, ended_before: datetime
 ) -> list[PayableCause]:
     """Those of these causes that were invoiced, and are on no draft."""
-    asked = {
-        "summaries": [cause.summary_id for cause in causes if cause.summary_id > 0],
-        "fees": [cause.fee_id for cause in causes if cause.fee_id],
+    asked: dict[str, object] = {
+        **_asked(causes),
         "subscriptions": list(subscription_ids),
         "ended_before": ended_before,
     }

@@ -1,7 +1,11 @@
-"""What grants in money pay of drafts: what they pay of each cause by now, less what final invoices said before."""
+"""What grants in money pay of drafts: what they pay of each cause by now, less what final invoices said before.
+
+An invoice says no more than is charged on it and on final ones: what usage wants that came since it was rated is paid
+on the next.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -10,20 +14,25 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
-from usage_billing.drawing.applied import applied_before, causes_on, settled_causes
+from usage_billing.drawing.applied import Applied, applied_before, causes_on, settled_causes, unpaid_of
 from usage_billing.invoicing.prepaid import PayableCause, PrepaidLine, PrepaidLines
 from usage_billing.prepaid.burn_down import Cause
 from usage_billing.wallets.allocation import Allocation
+from usage_billing.wallets.drawable import drawable
 
 _NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepayment:
-    """What grants in money pay, by draft; ``placed`` has the draft on which each cause is paid for."""
+    """What grants in money pay, by draft; ``placed`` has the draft on which each cause is paid for.
+
+    ``before`` is what final invoices said of them.
+    """
 
     lines: PrepaidLines = field(default_factory=dict)
     placed: Mapping[Cause, UUID] = field(default_factory=dict)
+    before: Applied = field(default_factory=dict)
 
     def of(self, draft_ids: Collection[UUID]) -> PrepaidLines:
         """Those of some drafts."""
@@ -32,6 +41,15 @@ class Prepayment:
     def posted_with(self, draft_ids: Collection[UUID]) -> dict[Cause, UUID | None]:
         """The causes that are paid for when these drafts become final, each with its draft."""
         return {cause: id for cause, id in self.placed.items() if id in draft_ids}
+
+    def said_with(self, draft_ids: Collection[UUID]) -> dict[tuple[Cause, UUID], Decimal]:
+        """What invoices say that each grant paid of each cause once these drafts are final."""
+        said = dict(self.before)
+        for lines in self.of(draft_ids).values():
+            for line in lines:
+                place = (line.of.cause, line.grant_id)
+                said[place] = EXACT.add(said.get(place, _NOTHING), line.amount)
+        return said
 
 
 class Draft(Protocol):
@@ -64,8 +82,9 @@ def plan_stored(
     drawn = {key.need.cause for book in books for key in (*book.draws, *book.posted)}
     late = settled_causes(session, drawn - {one.cause for one in on}, first, ended_before=ended_before)
     placed = {one.cause: (one, one.invoice_id or first[one.subscription_id]) for one in (*late, *on)}
-    lines = plan(session, books, placed)
-    return Prepayment(lines=lines, placed={cause: id for cause, (_, id) in placed.items()})
+    before = applied_before(session, placed)
+    lines = _within(session, books, _lines(books, placed, before), drafts)
+    return Prepayment(lines=lines, placed={cause: id for cause, (_, id) in placed.items()}, before=before)
 
 
 def in_money(found: Sequence[Allocation]) -> list[Allocation]:
@@ -76,9 +95,14 @@ def in_money(found: Sequence[Allocation]) -> list[Allocation]:
 def plan(
     session: Session, books: Sequence[Allocation], placed: Mapping[Cause, tuple[PayableCause, UUID]]
 ) -> dict[UUID, list[PrepaidLine]]:
-    """What grants pay of these causes, each on the draft beside it."""
+    """What grants pay of these causes, each on the draft beside it, which charges what they come to at this moment."""
+    return _lines(books, placed, applied_before(session, placed))
+
+
+def _lines(
+    books: Sequence[Allocation], placed: Mapping[Cause, tuple[PayableCause, UUID]], before: Applied
+) -> dict[UUID, list[PrepaidLine]]:
     by_now = drawn_by_cause(books)
-    before = applied_before(session, placed)
     wallet_of = {grant.id: book.wallet.id for book in books for grant in book.grants}
     lines: dict[UUID, list[PrepaidLine]] = {}
     for cause, grant_id in sorted({*by_now, *before}):
@@ -90,6 +114,25 @@ def plan(
             line = PrepaidLine(of=of, wallet_id=wallet_of[grant_id], grant_id=grant_id, amount=amount)
             lines.setdefault(draft_id, []).append(line)
     return lines
+
+
+def _within(
+    session: Session, books: Sequence[Allocation], lines: PrepaidLines, drafts: Sequence[Draft]
+) -> dict[UUID, list[PrepaidLine]]:
+    """Of these lines as much as is charged together with their cause: what goes back first, then the burn order."""
+    causes = {line.of.cause for of_draft in lines.values() for line in of_draft}
+    together = unpaid_of(session, causes, [draft.id for draft in drafts]) if causes else {}
+    left = dict(together.values())
+    order = {grant.id: drawable(grant).burn_order for book in books for grant in book.grants}
+    all_lines = [(id, line) for id, of_draft in lines.items() for line in of_draft]
+    found: dict[UUID, list[PrepaidLine]] = {}
+    for id, line in sorted(all_lines, key=lambda one: (one[1].amount > 0, order[one[1].grant_id], one[1].of.cause)):
+        group = together[line.of.cause][0]
+        amount = min(line.amount, max(left[group], _NOTHING))
+        left[group] = EXACT.subtract(left[group], amount)
+        if amount:
+            found.setdefault(id, []).append(replace(line, amount=amount))
+    return found
 
 
 def drawn_by_cause(books: Sequence[Allocation]) -> dict[tuple[Cause, UUID], Decimal]:

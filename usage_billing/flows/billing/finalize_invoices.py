@@ -23,7 +23,7 @@ from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import unrated_of
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.flows.folding.fold_meters import left_behind
-from usage_billing.flows.prepaid.post_draws import drawn_without_draft, post_causes
+from usage_billing.flows.prepaid.post_draws import drawn_without_draft, post_causes, post_said
 from usage_billing.invoicing.items import summaries_on
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.numbering import take_numbers
@@ -154,7 +154,7 @@ def post_draws(
     invoices = {Cause(id, 0): draft if draft in stay else None for id, draft in of_drafts.items()}
     unposted = [] if late is None else drawn_without_draft(session, units, late[0], ended_before=late[1])
     post_causes(session, units, {Cause(id, 0): None for id in unposted} | invoices)
-    post_causes(session, in_money(found), prepaid.posted_with(stay))
+    post_said(session, in_money(found), prepaid.said_with(stay), prepaid.posted_with(stay))
     crash.point("prepaid.posted")
 
 

@@ -57,6 +57,33 @@ def post_causes(session: Session, found: Sequence[Allocation], invoices: Mapping
     session.flush()
 
 
+def post_said(
+    session: Session,
+    found: Sequence[Allocation],
+    said: Mapping[tuple[Cause, UUID], Decimal],
+    invoices: Mapping[Cause, UUID | None],
+) -> None:
+    """Post of grants in money what invoices say that they paid of these causes, the earliest windows first.
+
+    What any usage wants no more goes back with it.
+    """
+    for book in found:
+        grants = {grant.id: grant for grant in book.grants}
+        left = dict(said)
+        for key, posted in book.posted.items():
+            place = (key.need.cause, key.grant_id)
+            left[place] = EXACT.subtract(left.get(place, _NOTHING), min(posted, book.draws.get(key, _NOTHING)))
+        for key, change in _returns_first(book):
+            cause = key.need.cause
+            place = (cause, key.grant_id)
+            goes = min(change, max(left.get(place, _NOTHING), _NOTHING))
+            if change < 0 or (cause in invoices and goes > 0):
+                _post(session, book, grants[key.grant_id], key, goes, invoice_id=invoices.get(cause))
+            if goes > 0:
+                left[place] = EXACT.subtract(left[place], goes)
+    session.flush()
+
+
 def post_grant(session: Session, book: Allocation, grant: Grant) -> None:
     """Post every draw of one grant."""
     for key, change in _returns_first(book):

@@ -1,0 +1,70 @@
+"""What moves between two steps of billing, in money: an invoice says no more than it and those before it charge."""
+
+import pytest
+
+from tests.prepaid.conftest import JULY, JUNE, House
+from tests.prepaid.test_money_wallets import DAY, HOUR, bills, held, put, rich
+from tests.support.billing import GRACE, bill, driven
+from usage_billing.db.session import transaction
+from usage_billing.flows.billing import finalize_invoices
+from usage_billing.flows.billing.drive_rehearsal import expect
+from usage_billing.flows.billing.open_run import RunRequest, open_run
+
+__all__ = ["rich"]
+
+
+def credit_of(house: House) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = house.ok("GET", "/api/customers/ann/credits")["balances"]
+    return found
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_usage_that_arrives_between_rating_and_finalizing_is_paid_on_the_next_invoice(
+    rich: House, monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    put(rich, "100.00")
+    rich.use(25, at=JUNE + DAY)
+    rich.clock.now = JULY + 2 * HOUR
+    rich.bill(JULY + HOUR / 2)
+    rate, late = finalize_invoices.invoice_subscriptions, []
+
+    def rate_and_wait(*args: object, **said: object) -> object:
+        done = rate(*args, **said)  # type: ignore[arg-type]
+        if not late:
+            late.append(rich.use(20, at=JUNE + 2 * DAY))
+        return done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(finalize_invoices, "invoice_subscriptions", rate_and_wait)
+        rich.bill(JULY + 2 * HOUR)
+    assert bills(rich) == [("paid", "30.00", "30.00", "0.00")]
+    assert held(rich) == {"granted": "100.00", "posted": "30.00", "provisional": "40.00", "left": "30.00"}
+    if back:
+        rich.ok("POST", f"/api/usage/records/{late[0]}/void", {"reason": "twice"})
+    rich.bill(JULY + 3 * HOUR)
+    rich.bill(JULY + 40 * DAY)
+    assert bills(rich)[1:] == ([] if back else [("paid", "40.00", "40.00", "0.00")])
+    assert credit_of(rich) == []
+    rich.verified()
+
+
+def test_usage_that_arrives_after_a_held_rehearsal_is_paid_on_the_next_invoice(rich: House) -> None:
+    put(rich, "20.00")
+    put(rich, "60.00", priority=90)
+    rich.use(25, at=JUNE + DAY)
+    rich.clock.now = now = JULY + 2 * HOUR
+    shown = bill(rich.engine, now, dry_run=True)
+    rich.use(20, at=JUNE + 2 * DAY)
+    request = expect(rich.engine, RunRequest(), shown.digest, grace=GRACE, now=now)
+    with transaction(rich.engine) as session:
+        run = open_run(session, request, requested_by="test", now=now)
+    assert driven(rich.engine, run).status == "completed"
+    assert bills(rich) == [("paid", "30.00", "30.00", "0.00")]
+    parts = rich.ok("GET", "/api/invoices?subscriptionId=s")["data"][0]["prepaid"]
+    assert sorted(part["amount"] for part in parts) == ["10.00", "20.00"]
+    rich.bill(JULY + 3 * HOUR)
+    rich.bill(JULY + 40 * DAY)
+    assert bills(rich)[1:] == [("paid", "40.00", "40.00", "0.00")]
+    assert held(rich) == {"granted": "80.00", "posted": "70.00", "left": "10.00"}
+    assert credit_of(rich) == []
+    rich.verified()
