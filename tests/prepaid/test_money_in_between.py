@@ -68,3 +68,46 @@ def test_usage_that_arrives_after_a_held_rehearsal_is_paid_on_the_next_invoice(r
     assert held(rich) == {"granted": "80.00", "posted": "70.00", "left": "10.00"}
     assert credit_of(rich) == []
     rich.verified()
+
+
+def test_what_came_back_to_a_grant_that_was_refunded_is_owed_with_the_next_invoice(rich: House) -> None:
+    granted = put(rich, "20.00", cost="20.00", effectiveAt=(JUNE + 15 * DAY).isoformat())
+    rich.clock.now = JUNE + 25 * DAY
+    rich.use(10, at=JUNE + DAY)
+    mistake = rich.use(10, at=JUNE + 20 * DAY)
+    rich.bill(JULY + 2 * HOUR)
+    assert bills(rich) == [("paid", "20.00", "20.00", "0.00")]
+    # The charge stays what it was, but not when it was used.
+    rich.clock.now = JULY + 2 * HOUR
+    rich.ok("POST", f"/api/usage/records/{mistake}/void", {"reason": "twice"})
+    rich.use(10, at=JUNE + 2 * DAY)
+    assert rich.ok("POST", f"/api/grants/{granted['id']}/refund")["money"] == "20.00"
+    rich.clock.now = JULY + 5 * DAY
+    rich.use(30, at=JULY + 3 * DAY)
+    rich.bill(JULY + 40 * DAY)
+    assert bills(rich)[1:] == [("finalized", "40.00", "-20.00", "60.00")]
+    assert held(rich) == {"granted": "20.00"}
+    rich.verified()
+
+
+def test_what_the_invoice_of_another_subscription_let_come_back_is_owed_with_the_next(rich: House) -> None:
+    put(rich, "20.00", expiresAt=(JUNE + 15 * DAY).isoformat())
+    mistake = rich.use(20, at=JUNE + DAY)
+    rich.clock.now = JUNE + 16 * DAY
+    assert rich.close() == 1
+    rich.bill(JULY + 2 * HOUR)
+    assert bills(rich) == [("paid", "20.00", "20.00", "0.00")]
+    rich.clock.now = JULY + 2 * DAY
+    rich.ok("POST", f"/api/usage/records/{mistake}/void", {"reason": "twice"})
+    rich.use(20, at=JUNE + 20 * DAY)
+    rich.use(30, at=JULY + DAY, subscription="t")
+    rich.bill(JULY + 31 * DAY + HOUR / 2)
+    (other,) = rich.ok("GET", "/api/invoices?subscriptionId=t")["data"]
+    rich.clock.now = JULY + 31 * DAY + HOUR
+    rich.ok("POST", f"/api/invoices/{other['id']}/finalize")
+    assert held(rich) == {"granted": "20.00", "expired": "20.00"}
+    rich.use(30, at=JULY + DAY)
+    rich.bill(JULY + 33 * DAY)
+    rich.bill(JULY + 65 * DAY)
+    assert bills(rich)[1:] == [("finalized", "40.00", "-20.00", "60.00")]
+    rich.verified()

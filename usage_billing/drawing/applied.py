@@ -52,6 +52,13 @@ _SETTLED = text("""
             WHERE t.fee_id = f.id AND i.status = 'draft')
 """)
 
+_SAID = text("""
+    SELECT coalesce(p.summary_id, 0) AS summary_id, coalesce(p.fee_id, 0) AS fee_id, p.grant_id, sum(p.amount) AS amount
+    FROM invoices AS i JOIN invoice_prepaid AS p ON p.invoice_id = i.id
+    WHERE i.subscription_id = ANY(CAST(:subscriptions AS text[])) AND i.status <> 'void'
+    GROUP BY 1, 2, 3
+    HAVING sum(p.amount) <> 0
+""")
 # Of what is charged together with each of these causes: what stands on final invoices and these drafts, and what grants
 # paid of it on final ones.
 _CHARGED = text("""
@@ -102,6 +109,12 @@ def unpaid_of(
 def applied_before(session: Session, causes: Collection[Cause]) -> Applied:
     """What grants paid of these causes on final invoices that stand."""
     found = session.execute(_APPLIED, _asked(causes))
+    return {(Cause(row.summary_id, row.fee_id), row.grant_id): row.amount for row in found}
+
+
+def applied_to(session: Session, subscription_ids: Collection[str]) -> Applied:
+    """What grants paid on final invoices of these subscriptions that stand."""
+    found = session.execute(_SAID, {"subscriptions": list(subscription_ids)})
     return {(Cause(row.summary_id, row.fee_id), row.grant_id): row.amount for row in found}
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
-from usage_billing.drawing.applied import Applied, applied_before, causes_on, settled_causes, unpaid_of
+from usage_billing.drawing.applied import Applied, applied_before, applied_to, causes_on, settled_causes, unpaid_of
 from usage_billing.invoicing.prepaid import PayableCause, PrepaidLine, PrepaidLines
 from usage_billing.prepaid.burn_down import Cause
 from usage_billing.wallets.allocation import Allocation
@@ -80,6 +80,9 @@ def plan_stored(
     for draft in drafts:
         first.setdefault(draft.subscription_id or "", draft.id)
     drawn = {key.need.cause for book in books for key in (*book.draws, *book.posted)}
+    # What came back by now may stand on no draw any more.
+    by_now = drawn_by_cause(books)
+    drawn |= {place[0] for place, said in applied_to(session, first).items() if by_now.get(place, _NOTHING) != said}
     late = settled_causes(session, drawn - {one.cause for one in on}, first, ended_before=ended_before)
     placed = {one.cause: (one, one.invoice_id or first[one.subscription_id]) for one in (*late, *on)}
     before = applied_before(session, placed)
