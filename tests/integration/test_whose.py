@@ -68,7 +68,7 @@ def test_a_name_that_becomes_a_subscription_counts_nothing_twice(world: Engine, 
 
 
 def test_an_event_that_an_earlier_worker_put_aside_is_replayed(world: Engine, now: datetime) -> None:
-    """It does not know ``whose``: to it the customer is nobody."""
+    """It does not know ``whose``: to it the customer has no name."""
     event = replace(named("sub456", now=now), quantity=Decimal(1), beside=Beside())
     assert recorded(world, event) == []
     assert [reason for reason, _ in refused(world)] == ["wrong_customer"]
@@ -77,9 +77,9 @@ def test_an_event_that_an_earlier_worker_put_aside_is_replayed(world: Engine, no
 
 
 def test_nothing_of_that_name(world: Engine, now: datetime) -> None:
-    assert recorded(world, named("nobody", now=now)) == []
+    assert recorded(world, named("none", now=now)) == []
     assert refused(world) == [
-        ("unknown_subscription", "there is no subscription nobody, and no customer nobody with one")
+        ("unknown_subscription", "there is no subscription none, and no customer none with one")
     ]
 
 
