@@ -69,6 +69,8 @@ CODES: dict[str, str] = {
     "conflicting_purchase": "The idempotencyKey has bought something else for this customer.",
     "no_invoice": "No running subscription has a next invoice in the package's currency; charge the purchase now.",
     "purchase_stands": "What was bought stands: void its grant before its invoice, whole, and refund what was paid.",
+    "purchase_unpaid": "Money did not pay that much of the purchase's invoice, so none goes back: void its grant.",
+    "purchase_taxed": "The purchase's invoice has tax, and a refund gives back none: correct it by hand.",
     "overlapping_wallet": "Another wallet pays for the usage type already; the detail names it.",
     "conflicting_change": "Another change of that instant contradicts it; take that one back first.",
     "credit_spent": "The credit that the invoice granted has been used; it cannot be taken back.",

@@ -1,12 +1,13 @@
 """Purchases that are taken back or refunded: neither keeps a customer's money nor gives away more than was paid."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.prepaid.conftest import House
-from tests.prepaid.test_packages import BUY, PAID, shop
+from tests.prepaid.conftest import JULY, JUNE, House
+from tests.prepaid.test_packages import BUY, NEXT, PAID, shop
 from tests.support.books import scalars
 
 __all__ = ["shop"]
@@ -55,4 +56,61 @@ def test_what_credit_paid_whole_is_taken_back(shop: House) -> None:
     shop.ok("POST", f"{grant}/void")
     shop.ok("POST", f"{invoice}/void")
     assert scalars(shop.engine, "SELECT balance FROM credit_balances") == [Decimal(150)]
+    shop.verified()
+
+
+@pytest.mark.parametrize("step", [None, "uncollectible"])
+def test_what_was_not_paid_is_not_refunded(shop: House, step: str | None) -> None:
+    grant, invoice = bought(shop, NOW)
+    if step is not None:
+        shop.ok("POST", f"{invoice}/{step}")
+    part = {"amount": "50", "idempotencyKey": "r"}
+    for body in (part, None):
+        assert shop.refused(f"{grant}/refund", body) == (409, "purchase_unpaid")
+    assert shop.ok("GET", grant)["refunded"] == "0"
+    shop.ok("POST", f"{invoice}/pay")
+    assert shop.ok("POST", f"{grant}/refund", part)["money"] == "75.00"
+    assert shop.refused(f"{grant}/void") == (409, "purchase_stands")
+    assert shop.refused(f"{invoice}/void")[0] == 409
+    shop.verified()
+
+
+def test_what_the_next_invoice_charges_is_refunded_once_that_is_paid(shop: House) -> None:
+    grant, _ = bought(shop, NEXT)
+    assert shop.refused(f"{grant}/refund") == (409, "purchase_unpaid")
+    shop.bill(JUNE + timedelta(days=20))
+    assert shop.refused(f"{grant}/refund") == (409, "purchase_unpaid")  # it is on a draft
+    shop.bill(JULY + timedelta(days=1))
+    assert shop.refused(f"{grant}/refund") == (409, "purchase_unpaid")
+    (invoice,) = shop.ok("GET", "/api/invoices?subscriptionId=s")["data"]
+    shop.ok("POST", f"/api/invoices/{invoice['id']}/pay")
+    assert shop.ok("POST", f"{grant}/refund", {"amount": "50", "idempotencyKey": "r"})["money"] == "75.00"
+    shop.ok("POST", f"{grant}/void")
+    shop.bill(JULY + timedelta(days=2))
+    assert sum(Decimal(one[1]) for one in shop.invoices()) == 75
+    shop.verified()
+
+
+def test_credit_in_hand_does_not_become_money(shop: House) -> None:
+    credit = {"amount": "100.00", "currency": "USD", "reason": "x", "idempotencyKey": "c"}
+    shop.ok("POST", "/api/customers/ann/credits", credit)
+    grant, invoice = bought(shop, NOW)
+    shop.ok("POST", f"{invoice}/pay")  # 50.00 of it
+    assert shop.refused(f"{grant}/refund") == (409, "purchase_unpaid")
+    assert shop.ok("POST", f"{grant}/refund", {"amount": "20", "idempotencyKey": "1"})["money"] == "30.00"
+    assert shop.refused(f"{grant}/refund", {"amount": "14", "idempotencyKey": "2"}) == (409, "purchase_unpaid")
+    assert shop.ok("POST", f"{grant}/refund", {"amount": "13", "idempotencyKey": "3"})["money"] == "19.50"
+    shop.verified()
+
+
+def test_a_purchase_with_tax_is_not_refunded(shop: House) -> None:
+    address = {"line1": "1", "postalCode": "1", "city": "B", "country": "DE"}
+    shop.ok("POST", "/api/tax-rates", {"country": "DE", "category": "S", "rate": "19", "effectiveFrom": "2020-01-01"})
+    seller = {"legalName": "S", "address": address, "taxId": "DE136695976", "taxes": {"mode": "rules"}}
+    shop.ok("PUT", "/api/seller", seller)
+    shop.ok("PATCH", "/api/customers/ann", {"address": address})
+    grant, invoice = bought(shop, NOW)
+    shop.ok("POST", f"{invoice}/pay")
+    assert shop.refused(f"{grant}/refund") == (409, "purchase_taxed")
+    assert shop.ok("GET", grant)["refunded"] == "0"
     shop.verified()

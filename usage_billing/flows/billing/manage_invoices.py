@@ -48,7 +48,7 @@ _STANDING_GRANT = text("""
     FROM usage_invoice_items AS t
     JOIN purchases AS p ON p.charge_id = t.purchase_id
     JOIN wallet_grants AS g ON g.id = p.grant_id
-    WHERE t.invoice_id = :invoice AND g.status <> 'void'
+    WHERE t.invoice_id = :invoice AND (g.status <> 'void' OR g.refunded > 0)
     LIMIT 1
 """)
 

@@ -17,7 +17,7 @@ from usage_billing.flows.prepaid.amounts import check_places
 from usage_billing.flows.prepaid.facts import tell_grant, tell_refunded
 from usage_billing.flows.prepaid.manage_grants import check_cuts
 from usage_billing.flows.prepaid.open_wallet import open_wallet
-from usage_billing.flows.prepaid.paid_purchases import check_taken_back_whole
+from usage_billing.flows.prepaid.paid_purchases import check_money_paid, check_taken_back_whole
 from usage_billing.flows.prepaid.post_draws import return_unwanted
 from usage_billing.packages.charges import lower_charge
 from usage_billing.packages.queries import purchase_of_grant
@@ -105,7 +105,8 @@ def refund_grant(session: Session, grant_id: UUID, asked: Refund, *, actor: str,
     Who pays the money out is told by ``wallet.grant_refunded``. A repeated key returns the refund that it made.
 
     Raises NotFound; InvalidInput; Conflict with ``already_void``, ``grant_pending``, ``grant_closed``, ``grant_given``,
-    ``refund_too_large``, and ``conflicting_refund`` when the key has made another one.
+    ``refund_too_large``, ``purchase_unpaid`` and ``purchase_taxed`` of a purchase, and ``conflicting_refund`` when the
+    key has made another one.
     """
     if asked.amount is not None and asked.idempotency_key is None:
         raise InvalidInput.field("/idempotencyKey", "is required with an amount", code="required")
@@ -124,6 +125,7 @@ def refund_grant(session: Session, grant_id: UUID, asked: Refund, *, actor: str,
     if amount > left or not left:
         raise Conflict(f"{plain(left)} of the grant is left", code="refund_too_large")
     made = move(session, grant, TransferKind.REFUNDED, amount, key=asked.idempotency_key)
+    check_money_paid(session, grant)
     if grant.out == grant.amount and not grant.posted:
         grant.status = GrantStatus.CLOSED
     _note(session, wallet, grant, "wallet.grant_refunded", amount, actor=actor, now=now)

@@ -1,10 +1,11 @@
-"""What holds for the grant of a purchase that was paid: it goes back whole, before money for it is kept."""
+"""What is checked before the grant of a purchase goes back: no money is kept, and no more given than was paid."""
 
 from decimal import Decimal
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.core.decimals import EXACT
 from usage_billing.core.errors import Conflict
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice
@@ -20,6 +21,13 @@ _STANDING = text("""
     GROUP BY t.invoice_id
     HAVING sum(t.amount) > 0
     ORDER BY t.invoice_id
+""")
+
+_REFUNDED = text("""
+    SELECT coalesce(sum(m.cost), 0)
+    FROM wallet_transfers AS m JOIN purchases AS p ON p.grant_id = m.grant_id
+    WHERE m.kind = 'refunded' AND p.charge_id IN (
+        SELECT purchase_id FROM usage_invoice_items WHERE invoice_id = ANY(:invoices))
 """)
 
 
@@ -44,3 +52,23 @@ def standing_invoices(session: Session, purchase: Purchase) -> list[Invoice]:
     found = session.scalars(_STANDING, {"charge": purchase.charge_id}).all()
     invoices = [get_invoice(session, id, lock=True) for id in found]
     return [one for one in invoices if one.status != InvoiceStatus.VOID]
+
+
+def check_money_paid(session: Session, grant: Grant) -> None:
+    """Money goes back for a purchase only as far as money paid the invoices that charge for it, and without tax.
+
+    Called once the refund is in the ledger. Raises Conflict with ``purchase_unpaid`` and ``purchase_taxed``.
+    """
+    purchase = purchase_of_grant(session, grant.id)
+    if purchase is None or purchase.charge_id is None:
+        return
+    invoices = standing_invoices(session, purchase)
+    if not invoices or any(one.status != InvoiceStatus.PAID for one in invoices):
+        raise Conflict("the purchase is not paid: void its grant", code="purchase_unpaid")
+    if any(one.tax for one in invoices):
+        raise Conflict("the invoice has tax, of which no part goes back", code="purchase_taxed")
+    paid = sum((EXACT.subtract(one.payable, one.credit_applied) for one in invoices), Decimal(0))
+    session.flush()
+    refunded = session.scalars(_REFUNDED, {"invoices": [one.id for one in invoices]}).one()
+    if refunded > paid:
+        raise Conflict("money paid less of the invoice: credit paid the rest", code="purchase_unpaid")
