@@ -9,6 +9,10 @@ import pytest
 from tests.prepaid.conftest import JULY, JUNE, House
 from tests.prepaid.test_packages import BUY, NEXT, PAID, shop
 from tests.support.books import scalars
+from usage_billing.db.session import read_only
+from usage_billing.flows.billing import manage_invoices
+from usage_billing.flows.prepaid import grant_life
+from usage_billing.reports.verify.purchases import purchase_differences
 
 __all__ = ["shop"]
 NOW = PAID | {"charge": "now"}
@@ -114,3 +118,29 @@ def test_a_purchase_with_tax_is_not_refunded(shop: House) -> None:
     assert shop.refused(f"{grant}/refund") == (409, "purchase_taxed")
     assert shop.ok("GET", grant)["refunded"] == "0"
     shop.verified()
+
+
+@pytest.mark.parametrize(
+    ("steps", "kinds"),
+    [
+        (["grant/void"], {"purchase_kept"}),
+        (["invoice/pay", "grant/void"], {"purchase_kept"}),
+        (["grant/refund"], {"purchase_refunded"}),
+        (["grant/refund", "grant/void", "invoice/void"], {"purchase_refunded", "purchase_given"}),
+    ],
+)
+def test_verify_sees_what_a_missing_check_lets_through(
+    shop: House, monkeypatch: pytest.MonkeyPatch, steps: list[str], kinds: set[str]
+) -> None:
+    monkeypatch.setattr(grant_life, "check_taken_back_whole", lambda *_: None)
+    monkeypatch.setattr(grant_life, "check_money_paid", lambda *_: None)
+    monkeypatch.setattr(manage_invoices, "_stands", lambda _session, _id: len(steps) == 2)
+    paths = dict(zip(("grant", "invoice"), bought(shop, NOW), strict=True))
+    if "grant/refund" not in steps:
+        shop.use(30, at=shop.clock.now)
+    for step in steps:
+        noun, act = step.split("/")
+        body = {"amount": "50", "idempotencyKey": "r"} if act == "refund" else None
+        shop.ok("POST", f"{paths[noun]}/{act}", body)
+    with read_only(shop.engine) as session:
+        assert {found.kind for found in purchase_differences(session, None)} == kinds

@@ -41,6 +41,28 @@ _ITEMS = text(
     """  # noqa: S608
 )
 
+_KEPT = text(
+    f"""
+    SELECT p.id, coalesce(m.taken_back, 0) AS taken_back, coalesce(m.refunded, 0) AS refunded,
+        coalesce(t.standing, 0) AS standing, coalesce(t.paid, 0) AS paid, v.price * p.count AS price, p.charge
+    FROM purchases AS p
+    JOIN package_versions AS v ON v.package_id = p.package_id AND v.version = p.version
+    CROSS JOIN LATERAL (
+        SELECT sum(cost) FILTER (WHERE kind = 'taken_back') AS taken_back,
+            sum(cost) FILTER (WHERE kind = 'refunded') AS refunded
+        FROM wallet_transfers WHERE grant_id = p.grant_id
+    ) AS m
+    CROSS JOIN LATERAL (
+        SELECT sum(t.amount) FILTER (WHERE i.status <> 'void') AS standing,
+            sum(t.amount) FILTER (WHERE i.status = 'paid' AND t.amount > 0 AND i.total + i.tax - i.prepaid_applied
+                > i.credit_applied) AS paid
+        FROM usage_invoice_items AS t JOIN invoices AS i ON i.id = t.invoice_id
+        WHERE t.purchase_id = p.charge_id
+    ) AS t
+    WHERE ({_OF}) AND p.charge_id IS NOT NULL
+    """  # noqa: S608
+)
+
 
 def purchase_differences(session: Session, only: str | None) -> Iterator[Difference]:
     """What is wrong with purchases; of one subscription with those that its invoices charge."""
@@ -54,3 +76,20 @@ def purchase_differences(session: Session, only: str | None) -> Iterator[Differe
     for row in session.execute(_ITEMS, {"only": only}):
         message = f"invoices charge {row.charged} for it, {row.amount} is due"
         yield Difference("purchase_charged", f"purchase:{row.id}", message)
+    yield from _money_differences(session, only)
+
+
+def _money_differences(session: Session, only: str | None) -> Iterator[Difference]:
+    """Money that is kept, or given away, of purchases that were taken back or refunded."""
+    for row in session.execute(_KEPT, {"only": only}):
+        if row.refunded > row.paid:
+            message = f"{row.refunded} is refunded for it, of {row.paid} that is paid"
+            yield Difference("purchase_refunded", f"purchase:{row.id}", message)
+        if row.charge == "now":
+            left = row.price - row.taken_back
+            if row.standing < left:
+                message = f"invoices that stand charge {row.standing} for it, {left} is not taken back"
+                yield Difference("purchase_given", f"purchase:{row.id}", message)
+            if row.taken_back and row.standing and (row.paid or left):
+                message = f"{row.taken_back} is taken back of it, {row.standing} stays charged"
+                yield Difference("purchase_kept", f"purchase:{row.id}", message)
