@@ -111,3 +111,24 @@ def test_what_the_invoice_of_another_subscription_let_come_back_is_owed_with_the
     rich.bill(JULY + 65 * DAY)
     assert bills(rich)[1:] == [("finalized", "40.00", "-20.00", "60.00")]
     rich.verified()
+
+
+@pytest.mark.parametrize("begins", [{"coversSince": JUNE.isoformat()}, {"effectiveAt": JUNE.isoformat()}])
+def test_a_grant_that_pays_of_a_final_invoice_is_closed_after_the_invoice_that_says_so(
+    rich: House, begins: dict[str, str]
+) -> None:
+    rich.use(25, at=JUNE + DAY)
+    rich.bill(JULY + 2 * HOUR)
+    rich.clock.now = JULY + DAY
+    ends = {"effectiveAt": (JULY + DAY).isoformat(), "expiresAt": (JULY + 10 * DAY).isoformat()}
+    put(rich, "9.00", **(ends | begins))
+    rich.bill(JULY + 31 * DAY + 2 * HOUR)
+    rich.clock.now = JULY + 32 * DAY
+    assert rich.close() == 0
+    assert held(rich) == {"granted": "9.00", "provisional": "9.00"}
+    rich.use(30, at=JULY + 31 * DAY)
+    rich.bill(JULY + 70 * DAY)
+    assert bills(rich)[1:] == [("finalized", "40.00", "9.00", "31.00")]
+    assert rich.close() == 1
+    assert held(rich) == {"granted": "9.00", "posted": "9.00"}
+    rich.verified()

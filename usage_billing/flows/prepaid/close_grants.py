@@ -1,16 +1,21 @@
 """Closes grants that are over: what they paid for is posted, and the rest of them expires."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from usage_billing.core import crash
 from usage_billing.core.decimals import EXACT
+from usage_billing.drawing.applied import settled_causes
 from usage_billing.drawing.books import allocation_of
+from usage_billing.drawing.planning import in_money
 from usage_billing.flows.prepaid.facts import tell_grant
 from usage_billing.flows.prepaid.post_draws import post_grant
 from usage_billing.prepaid.ledger import TransferKind
+from usage_billing.subscriptions.queries import contracts_of_customers
+from usage_billing.wallets.allocation import Allocation
 from usage_billing.wallets.models import Grant, GrantStatus
 from usage_billing.wallets.service import lock_wallet, move
 from usage_billing.wire.event_type import EventType
@@ -25,13 +30,14 @@ def wallets_to_close(session: Session, *, now: datetime, limit: int = 1000) -> l
 def close_grants(session: Session, wallet_id: str, *, now: datetime) -> int:
     """Close the grants of one wallet that are over; returns how many. The ledger has each movement.
 
-    One that pays a minimum of a period for which no run has made a summary yet is closed after that run.
+    One that pays a minimum of a period for which no run has made a summary yet is closed after that run. One in money
+    that pays of what is final, which no invoice has said yet, is closed after the invoice that says so.
     """
     wallet = lock_wallet(session, wallet_id)
     if wallet is None:
         return 0
     book = allocation_of(session, wallet, now=now)
-    waiting = {key.grant_id for key in book.draws if key.need.summary_id < 0}
+    waiting = {key.grant_id for key in book.draws if key.need.summary_id < 0} | _unsaid(session, book, now=now)
     over = [
         grant
         for grant in book.grants
@@ -50,3 +56,14 @@ def close_grants(session: Session, wallet_id: str, *, now: datetime) -> int:
         session.flush()
         tell_grant(session, wallet, grant, EventType.GRANT_EXPIRED, now=now)
     return len(over)
+
+
+def _unsaid(session: Session, book: Allocation, *, now: datetime) -> set[UUID]:
+    """The grants in money that pay of what is final already, which the next invoice is to say."""
+    more = [key for key, change in book.changes() if change > 0] if in_money([book]) else []
+    if not more:
+        return set()
+    names = [contract.id for contract in contracts_of_customers(session, {book.wallet.customer_id})]
+    settled = settled_causes(session, {key.need.cause for key in more}, names, ended_before=now)
+    final = {one.cause for one in settled}
+    return {key.grant_id for key in more if key.need.cause in final}
