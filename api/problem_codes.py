@@ -144,6 +144,7 @@ CODES: dict[str, str] = {
     "unknown_version": "There is no such version of events.",
     "secret_unreadable": "The secrets are sealed under another USAGE_BILLING_SECRET; rotate them.",
     "endpoint_disabled": "The endpoint is disabled; enable it first.",
+    "other_customer": "The endpoint is for events of another customer.",
     "replay_running": "A replay to the endpoint is under way.",
     "unknown_event": "There is no such event.",
     "unknown_event_type": "There is no such type of event.",

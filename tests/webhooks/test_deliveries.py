@@ -17,6 +17,7 @@ from tests.architecture.sources import ROOT
 from tests.support.books import rows, scalars
 from tests.support.receivers import Receiver, drip, flood, hang, hang_until, receiving, reset, status
 from tests.webhooks.conftest import SECRET, World
+from usage_billing.core.errors import Conflict
 from usage_billing.db.session import transaction
 from usage_billing.flows.delivering.forget_events import forget_events
 from usage_billing.flows.delivering.manage_endpoints import (
@@ -316,6 +317,23 @@ def test_an_event_is_sent_again_and_a_span_is_replayed_behind_what_is_new(world:
     with transaction(world.engine) as session:
         whole = replay(session, "e", Span(since=since), actor="test", now=world.now())
     assert whole.deliveries == 4
+
+
+def test_an_event_of_one_customer_is_never_sent_to_an_endpoint_of_another(world: World, receiver: Receiver) -> None:
+    make_customer(world, "ann")
+    make_customer(world, "bob")
+    world.endpoint(receiver, "anns", customer_id="ann")
+    world.endpoint(receiver, "bobs", customer_id="bob")
+    (id,) = world.tell("ann")
+    (of_none,) = world.tell(None)
+    for event in (id, of_none):
+        with pytest.raises(Conflict, match="another customer") as caught, transaction(world.engine) as session:
+            resend_event(session, event, endpoint_id="bobs", actor="test", now=world.now())
+        assert caught.value.code == "other_customer"
+    with transaction(world.engine) as session:
+        assert resend_event(session, id, endpoint_id="anns", actor="test", now=world.now()) == 1
+    world.send()
+    assert world.states("bobs") == []
 
 
 def test_a_rate_is_kept(world: World, receiver: Receiver) -> None:

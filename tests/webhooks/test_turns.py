@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.support.receivers import Receiver
 from tests.webhooks.conftest import TURN, World
+from usage_billing.db.session import transaction
 from usage_billing.flows.delivering import drive_deliveries
 
 
@@ -52,3 +54,13 @@ def test_what_ran_out_of_its_lease_in_hand_is_neither_posted_nor_taken_from_anot
     assert world.another().turn(TURN) == 2
     world.send()
     assert len(receiver.got) == 2
+
+
+def test_what_has_no_body_any_more_is_dropped_and_the_rest_is_sent(world: World, receiver: Receiver) -> None:
+    world.endpoint(receiver)
+    world.tell("ann")
+    with transaction(world.engine) as session:
+        session.execute(text("DELETE FROM event_bodies"))
+    world.tell("bob")
+    assert world.send() == 1
+    assert world.states() == [("dropped", 0), ("sent", 1)]

@@ -100,6 +100,9 @@ _READ = text("""
     WHERE d.id = ANY (CAST(:ids AS uuid[]))
     ORDER BY d.replay_id IS NOT NULL, d.next_at, d.position
 """)
+_DROP = text(
+    "UPDATE webhook_deliveries SET state = 'dropped', leased_until = NULL WHERE id = ANY (CAST(:ids AS uuid[]))"
+)
 _RELEASE = text("""
     UPDATE webhook_deliveries SET leased_until = NULL
     WHERE id = ANY (CAST(:ids AS uuid[])) AND state = 'waiting'
@@ -174,7 +177,10 @@ def fan_out(session: Session, event_ids: Collection[int], *, now: datetime) -> N
 
 
 def claim(session: Session, *, at_most: int, now: datetime) -> list[ClaimedDelivery]:
-    """Take deliveries that are due and that no other worker has, for 60 s: what is new before what is replayed."""
+    """Take deliveries that are due and that no other worker has, for 60 s: what is new before what is replayed.
+
+    One whose body is forgotten is dropped.
+    """
     asked = {"now": now, "until": now + LEASE, "size": at_most, "most": MOST_OF_ENDPOINT}
     taken = session.execute(_CLAIM, asked).all()
     if not taken:
@@ -184,7 +190,11 @@ def claim(session: Session, *, at_most: int, now: datetime) -> list[ClaimedDeliv
         counts[row.endpoint_id] = counts.get(row.endpoint_id, 0) + 1
     for id in sorted(counts):
         session.execute(_SPACE_OUT, {"id": id, "count": counts[id], "now": now})
-    return read_rows(session.execute(_READ, {"ids": [row.id for row in taken]}), ClaimedDelivery)
+    ids = {row.id for row in taken}
+    claimed = read_rows(session.execute(_READ, {"ids": list(ids)}), ClaimedDelivery)
+    if bodiless := ids - {one.id for one in claimed}:
+        session.execute(_DROP, {"ids": list(bodiless)})
+    return claimed
 
 
 def release(session: Session, deliveries: Iterable[ClaimedDelivery]) -> None:

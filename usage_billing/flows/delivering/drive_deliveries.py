@@ -92,7 +92,7 @@ class Courier:
         return any(post.started > since for post in self._running.values())
 
     def _store(self, attempts: Sequence[Attempt], *, take_more: bool) -> None:
-        # A delivery whose lease ends before an exchange would is not begun, nor released: it may be another worker's by now.
+        # What another worker may claim before an exchange would be over is not begun, nor released.
         soon = self.now() + timedelta(seconds=WHOLE_SECONDS)
         self._queue = [one for one in self._queue if one.leased_until > soon]
         failed = {one.delivery.endpoint_id for one in attempts if not one.is_success}

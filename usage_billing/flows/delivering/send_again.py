@@ -45,6 +45,9 @@ def resend_event(session: Session, event_id: str, *, endpoint_id: str | None, ac
     else:
         endpoints = [lock_endpoint(session, endpoint_id)]
         check_active(endpoints[0])
+        is_its_own = event.payload.get("endpointId") == endpoint_id  # a test of itself
+        if endpoints[0].customer_id not in {None, event.customer_id} and not is_its_own:
+            raise Conflict("the endpoint is for events of another customer", code="other_customer")
     for endpoint in endpoints:
         deliver_again(session, endpoint, [event.id], now=now)
     more = {"endpoints": [one.id for one in endpoints]}
