@@ -78,9 +78,7 @@ def test_an_event_that_an_earlier_worker_put_aside_is_replayed(world: Engine, no
 
 def test_nothing_of_that_name(world: Engine, now: datetime) -> None:
     assert recorded(world, named("none", now=now)) == []
-    assert refused(world) == [
-        ("unknown_subscription", "there is no subscription none, and no customer none with one")
-    ]
+    assert refused(world) == [("unknown_subscription", "there is no subscription none, and no customer none with one")]
 
 
 def test_of_several_the_one_that_ran_then(world: Engine, now: datetime) -> None:

@@ -132,3 +132,20 @@ def test_a_grant_that_pays_of_a_final_invoice_is_closed_after_the_invoice_that_s
     assert rich.close() == 1
     assert held(rich) == {"granted": "9.00", "posted": "9.00"}
     rich.verified()
+
+
+@pytest.mark.parametrize("in_time", [False, True])
+def test_a_grant_pays_for_what_had_arrived_when_it_should_be_closed_also_if_it_is_closed_later(
+    rich: House, in_time: bool
+) -> None:
+    put(rich, "50.00", expiresAt=(JUNE + 12 * DAY).isoformat())
+    rich.use(15, at=JUNE + 2 * DAY)
+    rich.clock.now = JUNE + 13 * DAY
+    if in_time:
+        assert rich.close() == 1
+    rich.use(4, at=JUNE + 3 * DAY)
+    rich.close()
+    assert held(rich) == {"granted": "50.00", "posted": "10.00", "expired": "40.00"}
+    rich.bill(JULY + 2 * HOUR)
+    assert bills(rich) == [("finalized", "18.00", "10.00", "8.00")]
+    rich.verified()

@@ -103,13 +103,13 @@ def _allocate(session: Session, one: _Wanting, units: Sequence[Allocation], *, n
             book.known[segment.counted.id] = segment.counted.events, segment.counted.voids
     needs = _needs(one, windows_of_groups(session, book, one.groups, units))
     closings = [
-        Closing(ids, _needs(one, windows_of_groups(session, book, one.groups, units, until=until)))
+        Closing(ids, _needs(one, windows_of_groups(session, book, one.groups, units, until=until), earlier=True))
         for until, ids in overdue(book.grants, now).items()
     ]
     book.draws = allocate_after(closings, needs, [drawable(grant) for grant in book.grants], book.posted)
 
 
-def _needs(one: _Wanting, windows: Sequence[WindowsOfGroup]) -> list[Need]:
+def _needs(one: _Wanting, windows: Sequence[WindowsOfGroup], *, earlier: bool = False) -> list[Need]:
     found = [
         Need(
             key=NeedKey(0, fee.period_start, fee.id),
@@ -132,7 +132,7 @@ def _needs(one: _Wanting, windows: Sequence[WindowsOfGroup]) -> list[Need]:
                 usage_type_id=group.usage_type,
                 quantity=part.amount,
             )
-            for part in wanted(segments, group.price, currency=group.contract.currency)
+            for part in wanted(segments, group.price, currency=group.contract.currency, earlier=earlier)
         ]
     return found
 

@@ -46,11 +46,14 @@ class WantedMoney(NamedTuple):
     amount: Decimal
 
 
-def wanted(segments: Sequence[ChargedSegment], price: Price | None, *, currency: str) -> list[WantedMoney]:
+def wanted(
+    segments: Sequence[ChargedSegment], price: Price | None, *, currency: str, earlier: bool = False
+) -> list[WantedMoney]:
     """What each window of a group wants, in order.
 
     ``price`` is that by which all of the group comes to the amount of its last segment. Without one, as where each
-    recording or each cell is charged by itself, a segment wants all it adds when it begins.
+    recording or each cell is charged by itself, a segment wants all it adds when it begins. With ``earlier`` the
+    windows have what had arrived by an earlier moment and the amounts are of now: all comes to what it did then.
     """
     last = segments[-1].amount
     if price is None:
@@ -64,6 +67,8 @@ def wanted(segments: Sequence[ChargedSegment], price: Price | None, *, currency:
             quantity, recordings = EXACT.add(quantity, window.quantity), recordings + window.recordings
             amount = rate(plain, quantity, recordings=recordings, currency=currency).amount
             points.append((segment.summary_id, window.start, amount))
+    if earlier:
+        last = rate(price, quantity, recordings=recordings, currency=currency).amount
     found = _rises(points, at_most=min(last, points[-1][2]))
     added = EXACT.subtract(last, points[-1][2])
     if added > 0:
