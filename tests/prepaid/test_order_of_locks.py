@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 from tests.prepaid.conftest import JULY, JUNE, WALLET, House
 from tests.support.billing import bill
 from usage_billing.db.session import transaction
+from usage_billing.flows.billing.bill_slice import SliceWork, Windows, bill_apart
 from usage_billing.wallets.service import lock_wallets
 
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -58,3 +59,28 @@ def test_what_waits_for_a_wallet_holds_nothing_that_comes_after_it(
             session.execute(text(free))
         waiting.result()
     house.verified()
+
+
+def test_billing_one_by_one_comes_to_credit_after_customers_as_a_purchase_does(house: House) -> None:
+    credit = {"amount": "5.00", "currency": "USD", "reason": "sorry", "idempotencyKey": "c"}
+    house.ok("POST", "/api/customers/ann/credits", credit)
+    work = SliceWork(
+        as_of=house.clock.now,
+        windows=Windows(grace=timedelta(hours=1), adjust_within=timedelta(days=92)),
+        held_to=None,
+        actor="test",
+        rates=True,
+        finalizes=True,
+    )
+
+    def bill_one_by_one() -> None:
+        with transaction(house.engine) as session:
+            bill_apart(session, work, ["s"])
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(house.engine) as session:
+            session.execute(text("SELECT FROM customers WHERE id = 'ann' FOR NO KEY UPDATE"))
+            waiting = pool.submit(bill_one_by_one)
+            wait_until_waiting(house.engine)
+            session.execute(text("SELECT FROM credit_balances FOR UPDATE NOWAIT"))
+        waiting.result()

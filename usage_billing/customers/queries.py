@@ -1,5 +1,7 @@
 """Reading customers and the seller."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
@@ -16,6 +18,12 @@ def get_customer(session: Session, customer_id: str, *, lock: bool = False) -> C
     if found is None:
         raise NotFound(f"there is no customer {customer_id}")
     return found
+
+
+def hold_customers(session: Session, ids: Iterable[str]) -> None:
+    """Lock these customers, ordered by id, so that nothing of them changes and none buys until the transaction ends."""
+    held = select(Customer.id).where(Customer.id.in_(set(ids))).order_by(Customer.id).with_for_update(read=True)
+    session.execute(held)
 
 
 def customers_where(*, span: Span = ALWAYS, prefix: str = "") -> Select[Customer]:

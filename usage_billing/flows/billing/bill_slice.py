@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.balances.service import lock_balances
 from usage_billing.core.errors import InvalidInput
+from usage_billing.customers.queries import hold_customers
 from usage_billing.db.clock import database_now
 from usage_billing.db.words import plain_words
 from usage_billing.flows.billing.agreements import lock_agreements
@@ -91,7 +92,9 @@ def bill_apart(session: Session, work: SliceWork, ids: Sequence[str]) -> SliceOu
     if work.finalizes:
         plans = agreements.plans
         found = (one for one in agreements.subscriptions.values() if one.plan_id in plans)
-        lock_wallets(session, {one.customer_id for one in agreements.subscriptions.values()})
+        customers = {one.customer_id for one in agreements.subscriptions.values()}
+        lock_wallets(session, customers)
+        hold_customers(session, customers)  # as a purchase does before it comes to their credit
         lock_balances(session, ((one.customer_id, plans[one.plan_id].currency) for one in found))
     return _bill_halves(session, work, ids)
 
