@@ -68,7 +68,7 @@ def test_a_plan_that_was_made_while_nothing_was_invoiced_is_not_kept(engine: Eng
         name = session.scalar(
             text("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%t.summary_id = ANY%'")
         )
-        plan = session.scalars(text(f"EXPLAIN EXECUTE \"{name}\" ('{{1,2,3}}', '{{}}')")).all()
+        plan = session.scalars(text(f"EXPLAIN EXECUTE \"{name}\" ('{{1,2,3}}', '{{}}', '{{}}')")).all()
     worker.dispose()
     assert "Recheck Cond: ((summary_id = ANY" in "\n".join(plan), plan
 
