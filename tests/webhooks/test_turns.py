@@ -3,12 +3,14 @@
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
+from threading import Event
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from tests.support.receivers import Receiver
+from tests.support.receivers import Got, Receiver, receiving, status
 from tests.webhooks.conftest import TURN, World
 from usage_billing.db.session import transaction
 from usage_billing.flows.delivering import drive_deliveries
@@ -64,3 +66,32 @@ def test_what_has_no_body_any_more_is_dropped_and_the_rest_is_sent(world: World,
     world.tell("bob")
     assert world.send() == 1
     assert world.states() == [("dropped", 0), ("sent", 1)]
+
+
+def test_four_slow_endpoints_hold_up_no_healthy_one_and_a_turn_waits_for_none(world: World, receiver: Receiver) -> None:
+    """What the healthy one is told comes before any slow one has answered."""
+    let, answered = Event(), list[str]()
+
+    def wait(handler: BaseHTTPRequestHandler, got: Got) -> None:
+        let.wait(12)
+        answered.append(got.headers["webhook-id"])
+        status(200)(handler, got)
+
+    with receiving() as slow:
+        slow.answer = wait
+        for number in range(4):
+            world.endpoint(slow, f"slow{number}", types=["invoice.voided"])
+        world.endpoint(receiver, "healthy", types=["invoice.paid"])
+        world.tell(*["ann"] * 40, topic="invoice.voided")
+        patience = timedelta(seconds=0.5)
+        world.courier.turn(timedelta(seconds=0.2), patience=patience)
+        ids = world.tell(*["ann"] * 20)
+        world.courier.turn(timedelta(seconds=8), patience=patience)
+        assert sorted(receiver.ids) == sorted(ids)
+        assert answered == []
+        let.set()
+        for _ in range(30):
+            world.courier.turn(timedelta(seconds=8), patience=patience)
+            if {state for number in range(4) for state, _ in world.states(f"slow{number}")} == {"sent"}:
+                break
+    assert len(answered) == len(set(answered)) * 4 == 160

@@ -55,6 +55,7 @@ _CLAIM = text(
         SELECT id, ordered, rate_per_second, failing_since
         FROM webhook_endpoints
         WHERE status = 'active' AND (paused_until IS NULL OR paused_until <= :now)
+            AND id <> ALL (CAST(:passed_over AS text[]))
         ORDER BY id
         FOR UPDATE SKIP LOCKED
     ), room AS (
@@ -176,12 +177,18 @@ def fan_out(session: Session, event_ids: Collection[int], *, now: datetime) -> N
     session.execute(_FAN_OUT, {"ids": list(event_ids), "now": now})
 
 
-def claim(session: Session, *, at_most: int, now: datetime) -> list[ClaimedDelivery]:
+def claim(session: Session, *, at_most: int, now: datetime, passed_over: Collection[str] = ()) -> list[ClaimedDelivery]:
     """Take deliveries that are due and that no other worker has, for 60 s: what is new before what is replayed.
 
-    One whose body is forgotten is dropped.
+    Endpoints that are ``passed_over`` get none. A delivery whose body is forgotten is dropped.
     """
-    asked = {"now": now, "until": now + LEASE, "size": at_most, "most": MOST_OF_ENDPOINT}
+    asked = {
+        "now": now,
+        "until": now + LEASE,
+        "size": at_most,
+        "most": MOST_OF_ENDPOINT,
+        "passed_over": list(passed_over),
+    }
     taken = session.execute(_CLAIM, asked).all()
     if not taken:
         return []

@@ -7,7 +7,7 @@ when its lease has run out.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,12 +25,11 @@ from usage_billing.webhooks.deliveries import Attempt, ClaimedDelivery, claim, r
 from usage_billing.webhooks.retries import LEAST_JITTER, MOST_JITTER
 from usage_billing.webhooks.sending import WHOLE_SECONDS, Exchange, Resolve, resolve
 from usage_billing.webhooks.service import holding_secrets, opened
+from usage_billing.webhooks.sharing import AT_ONCE, Threads
 
 PATIENCE = timedelta(seconds=1)
 """For how long a turn waits for endpoints when nothing else is left: a process has other work too."""
 
-_AT_ONCE = 32
-_AT_ONCE_OF_ENDPOINT = 8
 _IN_HAND = 128
 _LOOK = timedelta(milliseconds=50)
 
@@ -57,10 +56,11 @@ class Courier:
     allowed: Sequence[Network] = ()
     resolve: Resolve = resolve
     now: Callable[[], datetime] = utc_now
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_AT_ONCE, "webhook"))
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE, "webhook"))
     _queue: list[ClaimedDelivery] = field(default_factory=list)
     _secrets: dict[str, list[str]] = field(default_factory=dict)
     _running: dict[Future[Attempt], _Post] = field(default_factory=dict)
+    _slow: set[str] = field(default_factory=set)
 
     def turn(
         self, length: timedelta, *, patience: timedelta = PATIENCE, stopping: Callable[[], bool] = lambda: False
@@ -79,24 +79,31 @@ class Courier:
         ends, noted = running_for() + length, 0
         while True:
             is_over = stopping() or running_for() >= ends
-            attempts = self._finished()
+            attempts = self._finished(patience)
             noted += len(attempts)
-            self._store(attempts, take_more=not is_over)
-            if is_over or not (self._queue or self._answering(patience)):
+            self._store(attempts, take_more=not is_over, held_up=self._threads(patience).held_up())
+            if is_over or not (self._start(patience) or self._answering(patience)):
+                self._store([], take_more=False)
                 return noted
-            self._start()
+
+    def _threads(self, patience: timedelta) -> Threads:
+        posts, since = self._running.values(), running_for() - patience
+        hanging = {post.delivery.endpoint_id for post in posts if post.started <= since}
+        return Threads(Counter(post.delivery.endpoint_id for post in posts), self._slow | hanging, hanging)
 
     def _answering(self, patience: timedelta) -> bool:
-        """Whether an exchange began so lately that its answer may still come soon."""
+        """Whether an exchange began so lately that its answer may still come soon, with no endpoint that was slow."""
         since = running_for() - patience
-        return any(post.started > since for post in self._running.values())
+        return any(
+            post.started > since and post.delivery.endpoint_id not in self._slow for post in self._running.values()
+        )
 
-    def _store(self, attempts: Sequence[Attempt], *, take_more: bool) -> None:
+    def _store(self, attempts: Sequence[Attempt], *, take_more: bool, held_up: Collection[str] = ()) -> None:
         # What another worker may claim before an exchange would be over is not begun, nor released.
         soon = self.now() + timedelta(seconds=WHOLE_SECONDS)
         self._queue = [one for one in self._queue if one.leased_until > soon]
-        failed = {one.delivery.endpoint_id for one in attempts if not one.is_success}
-        back = [one for one in self._queue if not take_more or one.endpoint_id in failed]
+        not_now = {one.delivery.endpoint_id for one in attempts if not one.is_success} | set(held_up)
+        back = [one for one in self._queue if not take_more or one.endpoint_id in not_now]
         room = _IN_HAND - len(self._queue) - len(self._running)
         if not attempts and not back and (not take_more or room < _IN_HAND // 2):
             return
@@ -107,31 +114,31 @@ class Courier:
                 self._queue = [one for one in self._queue if one not in back]
             crash.point("deliver.noted")
             if take_more:
-                claimed = claim(session, at_most=room, now=self.now())
+                claimed = claim(session, at_most=room, now=self.now(), passed_over=held_up)
                 ids = {one.endpoint_id for one in claimed}
                 holding = holding_secrets(session, ids, now=self.now()) if ids else {}
                 self._secrets |= {id: opened(rows, under=self.secret) for id, rows in holding.items()}
                 self._queue += claimed
         crash.point("deliver.claimed")
 
-    def _start(self) -> None:
-        """Post what is in hand, as far as there are threads, at most eight of an endpoint at a time."""
-        busy = Counter(post.delivery.endpoint_id for post in self._running.values())
+    def _start(self, patience: timedelta) -> bool:
+        """Post what is in hand, as far as endpoints may have threads; returns whether anything was begun."""
+        threads, before = self._threads(patience), len(self._queue)
         make = partial(make_attempt, now=self.now, allowed=self.allowed, resolve=self.resolve)
         left: list[ClaimedDelivery] = []
         for delivery in self._queue:
-            if len(self._running) < _AT_ONCE and busy[delivery.endpoint_id] < _AT_ONCE_OF_ENDPOINT:
-                busy[delivery.endpoint_id] += 1
+            if threads.is_open(delivery.endpoint_id):
+                threads.busy[delivery.endpoint_id] += 1
                 exchange = Exchange()
-                secrets = self._secrets[delivery.endpoint_id]
-                future = self._pool.submit(make, exchange, delivery, secrets)
+                future = self._pool.submit(make, exchange, delivery, self._secrets[delivery.endpoint_id])
                 self._running[future] = _Post(delivery, exchange, running_for())
             else:
                 left.append(delivery)
         self._queue = left
+        return len(left) < before
 
-    def _finished(self) -> list[Attempt]:
-        """Wait a moment for exchanges to end, and cut those that take too long."""
+    def _finished(self, patience: timedelta) -> list[Attempt]:
+        """Wait a moment for exchanges to end, and cut those that take too long. Who took long is remembered."""
         if not self._running:
             return []
         done, _ = wait(self._running, timeout=_LOOK.total_seconds(), return_when=FIRST_COMPLETED)
@@ -140,4 +147,8 @@ class Courier:
                 post.exchange.cut()
         for future in done:
             del self._running[future]
-        return [future.result() for future in done]
+        attempts = [future.result() for future in done]
+        for one in sorted(attempts, key=lambda one: one.ended):
+            is_slow = timedelta(milliseconds=one.milliseconds) > patience
+            (self._slow.add if is_slow else self._slow.discard)(one.delivery.endpoint_id)
+        return attempts

@@ -1,0 +1,34 @@
+"""How endpoints share the threads of a process, so that slow ones hold up no other. Pure."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+AT_ONCE = 32
+"""The threads of a process."""
+
+_OF_ENDPOINT, _OF_HANGING = 8, 2
+_OF_SLOW = AT_ONCE // 2
+_FIRST = 8
+"""So many threads are kept for endpoints that have none."""
+
+
+@dataclass(slots=True)
+class Threads:
+    """How many threads each endpoint has. Of the ``slow`` ones, those in ``hanging`` keep one waiting right now."""
+
+    busy: Counter[str]
+    slow: set[str]
+    hanging: set[str]
+
+    def is_open(self, endpoint_id: str) -> bool:
+        """Whether one more exchange with this endpoint may begin."""
+        own, taken = self.busy[endpoint_id], self.busy.total()
+        if own >= (_OF_HANGING if endpoint_id in self.hanging else _OF_ENDPOINT):
+            return False
+        if taken >= (AT_ONCE - _FIRST if own else AT_ONCE):
+            return False
+        return endpoint_id not in self.slow or sum(self.busy[id] for id in self.slow) < _OF_SLOW
+
+    def held_up(self) -> set[str]:
+        """The slow endpoints with which no exchange may begin now."""
+        return {id for id in self.slow if not self.is_open(id)}
