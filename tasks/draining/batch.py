@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
 from tasks import tally
 from tasks.draining.unpack import unpack
@@ -22,16 +22,13 @@ from usage_billing.core import crash
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.session import transaction
 from usage_billing.db.words import plain_words
-from usage_billing.flows.recording.record_usage import Outcome, record_batch, set_aside
+from usage_billing.flows.recording.record_usage import ITS_OWN_FAULT, Outcome, record_batch, set_aside
 from usage_billing.metering.recording import Recording
 
 # A batch of at most so many recordings logs a line for each.
 _FEW = 20
 # For so many seconds after a repeated key, idempotency keys are looked up before a batch is written.
 WARY_SECONDS = 60
-
-# What a recording's own content can cause. Anything else may be the system's trouble.
-_ITS_OWN_FAULT = (DataError, IntegrityError, ValueError, ArithmeticError, TypeError, KeyError)
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +63,7 @@ def _record(recordings: Sequence[Recording], engine: Engine) -> None:
         outcome = _write(recordings, engine)
     except Unavailable:
         raise
-    except _ITS_OWN_FAULT as error:
+    except ITS_OWN_FAULT as error:
         _divide(recordings, engine, error)
         return
     note(outcome)

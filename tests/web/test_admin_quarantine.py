@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from decimal import Decimal
 from html import unescape
 from typing import Any
 
@@ -16,6 +17,8 @@ from tests.web.conftest import Books, DeskBrowser
 from tests.web.test_admin_subscriptions import audited
 from tests.web.test_admin_today import WRITER, figures
 from usage_billing.db.session import transaction
+from usage_billing.metering.service import RefusedRecording, quarantine
+from usage_billing.metering.states import QuarantineReason
 from web.admin import quarantine_many
 
 
@@ -157,7 +160,13 @@ def test_one_use_is_recorded_by_hand_once(desk: DeskBrowser, world: None, api: F
         assert answer.status_code == 303
     lines: Any = api.get("/api/usage/subscription/sub456").json
     assert [one["used"] for one in lines["usage"] if one["usageType"] == "assessment"] == ["3"]
-    for wrong in ({"quantity": "-1"}, {"quantity": "x"}, {"timestamp": "soon"}, {"metadata": "[1"}, {"userId": "?"}):
+    for wrong in (
+        {"quantity": "-1"},
+        {"quantity": "x"},
+        {"timestamp": "soon"},
+        {"metadata": "[1"},
+        {"userId": "?"},
+    ):
         answer = desk.send("/admin/records/new", **(fields | wrong), idempotencyKey="k")
         assert answer.status_code == 422, wrong
         assert 'aria-invalid="true"' in answer.text
@@ -172,3 +181,19 @@ def test_hostile_texts_stay_texts(desk: DeskBrowser, world: None, engine: Engine
     page = desk.see(f"/admin/quarantine/{made.id}")
     assert "<script>alert" not in page
     assert hostile in unescape(page)
+
+
+def test_one_that_the_books_do_not_take_blocks_no_other(
+    desk: DeskBrowser, world: None, engine: Engine, now: datetime, api: FlaskClient
+) -> None:
+    untaken = make_recording(now=now, quantity=Decimal("1e40"), key="untaken")
+    good = make_recording(now=now, key="good")
+    with transaction(engine) as session:
+        quarantine(session, [RefusedRecording(one, QuarantineReason.FAILED, "it failed") for one in (untaken, good)])
+    answer = desk.send("/admin/quarantine/replay", reason="failed")
+    assert answer.status_code == 200
+    assert "the books do not take what it says" in answer.text
+    left: Any = api.get("/api/quarantine?status=open").json
+    assert [one["id"] for one in left["data"]] == [str(untaken.id)]
+    one: Any = api.post(f"/api/quarantine/{untaken.id}/replay")
+    assert (one.status_code, one.json["code"]) == (409, "still_refused")

@@ -182,14 +182,8 @@ def claim(session: Session, *, at_most: int, now: datetime, passed_over: Collect
 
     Endpoints that are ``passed_over`` get none. A delivery whose body is forgotten is dropped.
     """
-    asked = {
-        "now": now,
-        "until": now + LEASE,
-        "size": at_most,
-        "most": MOST_OF_ENDPOINT,
-        "passed_over": list(passed_over),
-    }
-    taken = session.execute(_CLAIM, asked).all()
+    room = {"size": at_most, "most": MOST_OF_ENDPOINT, "passed_over": list(passed_over)}
+    taken = session.execute(_CLAIM, {"now": now, "until": now + LEASE} | room).all()
     if not taken:
         return []
     counts: dict[str, int] = {}

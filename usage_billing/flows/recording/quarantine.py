@@ -13,7 +13,7 @@ from usage_billing.audit.service import note
 from usage_billing.core.errors import Conflict, NotFound
 from usage_billing.core.limits import MAX_ACTOR
 from usage_billing.db.locks import lock_shards
-from usage_billing.flows.recording.record_usage import count
+from usage_billing.flows.recording.record_usage import ITS_OWN_FAULT, count
 from usage_billing.flows.recording.whose import find_subscriptions, shards_of
 from usage_billing.metering.models import QuarantinedUsage
 from usage_billing.metering.recording import Recording
@@ -23,6 +23,11 @@ from usage_billing.outbox.service import Fact, tell
 from usage_billing.wire.event import RESOLVED_TOLD
 from usage_billing.wire.event_type import EventType
 from usage_billing.wire.noun import show
+
+_UNTAKEN = (
+    "it still cannot be counted: the books do not take what it says; record it again from where it came with what it"
+    " should say, then discard this one"
+)
 
 
 class ReplayOutcome(StrEnum):
@@ -50,7 +55,10 @@ def replay(session: Session, quarantined_id: UUID, *, actor: str, now: datetime)
     # Every writer of usage locks the shard before any row.
     locked_at = lock_shards(session, shards_of([*placed.recordings, *(row.recording for row in placed.refused)]))
     row = _lock_open(session, quarantined_id)
-    outcome = count(session, placed.recordings, now=locked_at, beside=placed.beside)
+    try:
+        outcome = count(session, placed.recordings, now=locked_at, beside=placed.beside)
+    except ITS_OWN_FAULT as error:
+        raise Conflict(_UNTAKEN, code="still_refused") from error
     for refused in (*placed.refused, *outcome.quarantined):
         raise Conflict(f"it still cannot be counted: {refused.detail} ({refused.reason})", code="still_refused")
     became = ReplayOutcome.RECORDED if outcome.recorded else ReplayOutcome.DUPLICATE

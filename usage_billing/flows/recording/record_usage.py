@@ -11,6 +11,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from uuid import UUID
 
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT, sum_of
@@ -36,6 +37,9 @@ from usage_billing.metering.split import beyond_of_next
 from usage_billing.metering.states import QuarantineReason
 from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, lock_totals, save_totals
 from usage_billing.outbox.service import Fact, tell
+
+# What a recording's own content can cause. Anything else may be the system's trouble.
+ITS_OWN_FAULT = (DataError, IntegrityError, ValueError, ArithmeticError, TypeError, KeyError)
 
 _MAX_DETAIL = 2000
 _WITHOUT_QUANTITY = {
