@@ -87,8 +87,13 @@ BODIES: dict[str, dict[str, Any]] = {
         "price": "80.00",
         "validity": {"interval": "year"},
     },
-    "define_package_version": {"amount": "1000", "price": "90.00", "validity": {"interval": "year"}},
-    "buy": {"userId": "user123", "charge": "next_invoice", "idempotencyKey": "order-4711"},
+    "define_package_version": {
+        "amount": "1000",
+        "price": "90.00",
+        "validity": {"interval": "year"},
+        "effectiveFrom": "2027-01-01T00:00:00Z",
+    },
+    "buy": {"userId": "user123", "subscriptionId": "sub456", "charge": "next_invoice", "idempotencyKey": "order-4711"},
     "refund_grant": {"amount": "100", "idempotencyKey": "ticket-4711"},
     "set_seller": {
         "legalName": "Example GmbH",

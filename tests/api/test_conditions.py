@@ -87,7 +87,11 @@ def test_a_condition_that_would_be_passed_over_is_refused(app: Flask, admin: Fla
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (422, "unknown")
     assert admin.get("/api/customers/new").status_code == 404
     takes = {rule.rule for rule in app.url_map.iter_rules() if has(app, rule.endpoint)[1]}
-    patched = {rule.rule for rule in app.url_map.iter_rules() if "PATCH" in (rule.methods or ())}
+    patched = {
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if "PATCH" in (rule.methods or ()) and not rule.endpoint.endswith(".not_served")
+    }
     assert patched <= takes
 
 
