@@ -78,8 +78,10 @@ def test_every_body_and_every_path_has_an_example_of_its_schema(document: dict[s
 
 
 def test_what_is_filled_in_is_done_or_answered_by_a_documented_problem(
-    started: None, document: dict[str, Any], admin: FlaskClient
+    started: None, document: dict[str, Any], admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The address of an endpoint is looked up in the world's names, which a test does not ask.
+    monkeypatch.setattr("api.views.endpoints.judged", lambda *_, **__: None)
     done, met, wrong = set(), {}, []
     for method, path, operation, parameters in operations(document):
         values = {(one["in"], one["name"]): one["example"] for one in parameters if "example" in one}
@@ -93,8 +95,6 @@ def test_what_is_filled_in_is_done_or_answered_by_a_documented_problem(
             done.add(operation["operationId"])
         elif answer.status_code in MAY_MEET and answer.json["code"] in CODES:
             met[operation["operationId"]] = answer.json["code"]
-        elif "address_refused" in answer.text:  # no name is known to a machine without the internet
-            done.add(operation["operationId"])
         else:
             wrong.append((method, url, answer.status_code, answer.text))
     assert wrong == []
@@ -105,7 +105,8 @@ def test_what_is_filled_in_is_done_or_answered_by_a_documented_problem(
         "preview_price",
         *_of(done | met.keys(), "create"),
     }
-    assert done >= {one for one in _of(done | met.keys(), "list") if one != "list_items"}
+    # By then the endpoint of the deliveries is removed, and the invoice of the items is made up.
+    assert done >= _of(done | met.keys(), "list") - {"list_items", "list_deliveries"}
     assert {one for one in met if one.startswith(("create", "change"))} <= {"change_api_key"}
 
 
