@@ -32,7 +32,7 @@ pytestmark = pytest.mark.clients
 
 PROGRAMS = Path(__file__).parent / "programs"
 KEPT = ROOT / ".venv" / "clients"
-INSTALL_SECONDS, SECONDS = 300, 120
+INSTALL_SECONDS, SECONDS = 480, 120
 
 Send = Callable[[str], list[str]]
 
