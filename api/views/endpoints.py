@@ -148,7 +148,7 @@ def reveal_endpoint_secrets(endpoint_id: str) -> dict[str, Any]:
 def test_endpoint(endpoint_id: str) -> dict[str, Any]:
     """Send the event `endpoint.test` to this endpoint alone, within seconds."""
     with writing() as session:
-        manage_endpoints.test_endpoint(session, endpoint_id, now=state().clock())
+        manage_endpoints.test_endpoint(session, endpoint_id, actor=caller().actor, now=state().clock())
     return {"endpoint_id": endpoint_id}
 
 

@@ -18,16 +18,13 @@ from api.schemas.paging import PageQuery
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
-from usage_billing.core.errors import Conflict, NotFound
+from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_ITEMS
 from usage_billing.db.session import read_only
-from usage_billing.documents.models import DocumentKind
-from usage_billing.documents.queries import find_document
-from usage_billing.documents.requests import ask_again
 from usage_billing.drawing.shown import show_what_is_due
 from usage_billing.flows.billing import manage_invoices
 from usage_billing.flows.billing.manage_invoices import Payment
-from usage_billing.invoicing.lifecycle import InvoiceStatus
+from usage_billing.flows.documents.make_again import make_again
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.queries import get_invoice, invoices_where, items_where
 from usage_billing.reports.explain import Explanation, explain
@@ -140,13 +137,8 @@ def show_document(query: dict[str, Any], invoice_id: UUID) -> Response:
 def make_document(invoice_id: UUID) -> Response:
     """Have the PDF of a final invoice made again after a failure; one that is there stays as it is."""
     with writing() as session:
-        invoice = get_invoice(session, invoice_id)
-        if invoice.status == InvoiceStatus.DRAFT:
-            raise Conflict("a draft can still change, and has no PDF", code="invoice_status")
-        made = find_document(session, invoice_id, DocumentKind.PDF) is not None
-        if not made:
-            ask_again(session, invoice_id)
-    if not made:
+        asked = make_again(session, invoice_id, actor=caller().actor, now=state().clock())
+    if asked:
         return to_come(invoice_id)
     return there(invoice_id)
 

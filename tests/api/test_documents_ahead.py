@@ -116,6 +116,8 @@ def test_what_cannot_be_made_is_told_and_tried_again_when_asked(
     assert (there.status_code, there.json["status"]) == (200, "made")
     assert admin.get(f"{relayed}/document?format=pdf").data == made.data
     assert woken == [str(billed.invoice_id)]
+    asked = rows(engine, "SELECT actor, subject FROM audit_log WHERE action = 'invoice.document_asked'")
+    assert [(one.actor[:4], one.subject) for one in asked] == [("key:", f"invoice:{billed.invoice_id}")]
 
 
 def test_one_that_ended_its_workers_is_told(relayed: str, billed: Billed, engine: Engine) -> None:

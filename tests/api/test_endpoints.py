@@ -87,6 +87,7 @@ def test_what_is_held_is_counted_and_goes_out_when_it_is_enabled(
     resent = admin.post(f"/api/events/{delivery['eventId']}/resend")
     assert (resent.status_code, resent.json) == (202, {"deliveries": 1})
     assert admin.post(f"{ONE}/test").status_code == 202
+    assert scalars(engine, "SELECT subject FROM audit_log WHERE action = 'endpoint.tested'") == ["endpoint:books"]
     relayed(engine)
     assert {one["type"] for one in admin.get(f"{ONE}/deliveries").json["data"]} == {"invoice.paid", "endpoint.test"}
     assert admin.get(f"{ONE}/deliveries?status=sent").json["data"] == []

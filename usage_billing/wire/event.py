@@ -150,7 +150,9 @@ CATALOGUE: Mapping[EventType, Described] = {
     EventType.ENDPOINT_DISABLED: Described(
         "An endpoint was disabled; the others are told.", ENDPOINT_DISABLED_TOLD, "endpoint.disabled"
     ),
-    EventType.ENDPOINT_TEST: Described("An operator tries an endpoint, which alone is told.", ENDPOINT_TEST_TOLD),
+    EventType.ENDPOINT_TEST: Described(
+        "An operator tries an endpoint, which alone is told.", ENDPOINT_TEST_TOLD, "endpoint.tested"
+    ),
 }
 
 EVENT = Noun(

@@ -15,8 +15,8 @@ from api.state import state
 from usage_billing.core.cursors import cursor_text
 from usage_billing.core.limits import MAX_ITEMS
 from usage_billing.db.session import transaction
-from usage_billing.documents.requests import ask_again
 from usage_billing.drawing.shown import show_what_is_due
+from usage_billing.flows.documents.make_again import make_again
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.queries import get_invoice, invoices_where, items_where
@@ -125,11 +125,10 @@ def save_document(desk: Desk, invoice_id: UUID, kind: str) -> Response:
 
 @blp.post("/invoices/<uuid:invoice_id>/document")
 @changing
-def make_document_again(_operator: Operator, invoice_id: UUID) -> Response:
+def make_document_again(operator: Operator, invoice_id: UUID) -> Response:
     """Have the PDF made again after a failure; one that is there stays as it is."""
     with transaction(state().engine) as session:
-        get_invoice(session, invoice_id)
-        ask_again(session, invoice_id)
+        make_again(session, invoice_id, actor=operator.actor, now=state().clock())
     return see_other(address("invoices", invoice_id, "pdf"))
 
 

@@ -125,7 +125,7 @@ def test(*, id: str) -> None:
     from usage_billing.flows.delivering.manage_endpoints import test_endpoint
 
     with writing() as session:
-        test_endpoint(session, id, now=utc_now())
+        test_endpoint(session, id, actor=actor(), now=utc_now())
     tell(f"It is sent within some seconds: usage-billing endpoints deliveries {id}")
 
 

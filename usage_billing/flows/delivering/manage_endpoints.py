@@ -141,13 +141,14 @@ def enable_endpoint(session: Session, endpoint_id: str, *, resume: str, actor: s
     return endpoint
 
 
-def test_endpoint(session: Session, endpoint_id: str, *, now: datetime) -> None:
+def test_endpoint(session: Session, endpoint_id: str, *, actor: str, now: datetime) -> None:
     """Tell ``endpoint.test`` to one endpoint alone, whatever its types. Raises NotFound, Conflict."""
     endpoint = service.lock_endpoint(session, endpoint_id)
     check_active(endpoint)
     topic = EventType.ENDPOINT_TEST
     told = show(ENDPOINT_TEST_TOLD, {"endpoint_id": endpoint_id})
     tell(session, [Fact(topic, f"{topic}:{endpoint_id}:{now.isoformat()}:{new_text_id()}", told)])
+    _note(session, endpoint, "tested", actor=actor, now=now)
 
 
 def check_active(endpoint: WebhookEndpoint) -> None:
