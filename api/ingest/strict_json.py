@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from api.errors import Unreadable
 from usage_billing.core.decimals import strip_zeros
+from usage_billing.core.json_names import RepeatedName, once
 
 MAX_NUMBER_LENGTH = 128
 _SMALL_INTEGER = 18  # a number of so many digits always fits 64 bits
@@ -35,17 +36,10 @@ def read_json(data: bytes) -> Any:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise Unreadable(f"the body is not JSON: {error.msg} at {where}", code="not_json") from error
+    except RepeatedName as error:
+        raise Unreadable(f"the body {error}", code="repeated_name") from error
     except RecursionError as error:
         raise Unreadable("the body is nested too deep", code="too_deep") from error
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise Unreadable(f"the name {twice[:64]!r} is in one object twice", code="repeated_name")
-    return found
 
 
 def _integer(text: str) -> int | Decimal:
@@ -64,6 +58,4 @@ def _constant(name: str) -> NoReturn:
     raise Unreadable(f"{name} is not JSON", code="not_json")
 
 
-_decoder = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=_number, parse_int=_integer, parse_constant=_constant
-)
+_decoder = json.JSONDecoder(object_pairs_hook=once, parse_float=_number, parse_int=_integer, parse_constant=_constant)

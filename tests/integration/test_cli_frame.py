@@ -384,7 +384,8 @@ def test_usage_is_recorded_and_listed_by_hand(cli: Cli, world: Engine) -> None:
     assert cli("usage", "list", "sub456", "--limit", "1").err == ""
     assert "No recordings fit --usage-type report" in cli("usage", "list", "sub456", "--usage-type", "report").out
     assert cli("usage", "list", "nothing").code == 3
-    for wrong in (("--quantity", "0"), ("--timestamp", "now"), ("--metadata", "[1]"), ("--idempotency-key", "")):
+    twice = ("--metadata", '{"a": 1, "a": 2}')
+    for wrong in (("--quantity", "0"), ("--timestamp", "now"), ("--metadata", "[1]"), twice, ("--idempotency-key", "")):
         refused = cli("usage", "record", *RECORDED, *wrong)
         assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
     assert scalars(world, "SELECT action FROM audit_log WHERE action = 'usage.recorded'") == ["usage.recorded"] * 3

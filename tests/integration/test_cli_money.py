@@ -176,6 +176,7 @@ def test_what_does_not_fit_is_one_line_and_exits_2_or_3(cli: Cli, final: str, wo
         ((*PREVIEW, "--price", '{"model": "guess"}'), "--price model: must be one of"),
         (("prices", "preview", "--quantity", "1", "--currency", "XXX", "--price", GRADUATED), "currency: must be"),
         ((*PREVIEW, "--price", "[1]"), "must be a JSON object"),
+        ((*PREVIEW, "--price", '{"model": "per_unit", "unitPrice": "1", "unitPrice": "2"}'), "'unitPrice' twice"),
         ((*PREVIEW, "--price", GRADUATED, "--quantity", "1", "--recordings", "2"), "recordings: is not for several"),
         ((*quota, "--unit-price", "1", "--currency", "EUR"), "currency: the plan is in USD"),
         (("subscriptions", "change-plan", "sub456", "--plan", "euro"), "--plan: is in EUR"),

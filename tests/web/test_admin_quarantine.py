@@ -165,6 +165,7 @@ def test_one_use_is_recorded_by_hand_once(desk: DeskBrowser, world: None, api: F
         {"quantity": "x"},
         {"timestamp": "soon"},
         {"metadata": "[1"},
+        {"metadata": '{"a": {"b": 1, "b": 2}}'},
         {"userId": "?"},
     ):
         answer = desk.send("/admin/records/new", **(fields | wrong), idempotencyKey="k")

@@ -17,6 +17,7 @@ from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal
 from usage_billing.core.errors import FieldError, InvalidInput
 from usage_billing.core.identifiers import IDENTIFIER_RULE, KEY_RULE, is_identifier, kept_key
 from usage_billing.core.instants import decode_instant
+from usage_billing.core.json_names import RepeatedName, check_names
 from usage_billing.metering.metadata import EMPTY, NotMetadata, canonical_metadata
 from usage_billing.metering.recording import NOTHING_BESIDE, TO_BE_MADE, Beside, Recording
 
@@ -58,6 +59,24 @@ def read_object(data: bytes) -> RawFields:
         return _object.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise InvalidInput(f"must be a JSON object: {error}", code="malformed_json") from None
+
+
+def typed_in(texts: Mapping[str, str], metadata: str | None) -> RawFields:
+    """The fields of a recording that a person typed in; raises InvalidInput for metadata with a name twice.
+
+    Metadata that is no JSON object is left to ``parse_recording``, which says so beside whatever else is wrong.
+    """
+    fields = {name: msgspec.Raw(msgspec.json.encode(text)) for name, text in texts.items()}
+    if metadata is not None:
+        raw = metadata.encode("utf-8", "surrogatepass")
+        try:
+            check_names(raw)
+        except RepeatedName as error:
+            raise InvalidInput.field("/metadata", str(error), code="repeated_name") from None
+        except (ValueError, RecursionError):
+            pass
+        fields["metadata"] = msgspec.Raw(raw)
+    return fields
 
 
 def senders_give_it(_: str) -> bool:

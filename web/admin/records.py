@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from flask import Response
 from sqlalchemy.orm import Session
 
@@ -17,7 +16,7 @@ from usage_billing.core.identifiers import kept_key, new_id
 from usage_billing.flows.recording.record_by_hand import record_by_hand
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.metering.queries import recorded_keys
-from usage_billing.metering.spelling import parse_recording
+from usage_billing.metering.spelling import parse_recording, typed_in
 from usage_billing.reports.record_status import RecordStatus
 from usage_billing.reports.records import records_of
 from usage_billing.subscriptions.queries import owner_of
@@ -143,9 +142,8 @@ def _by_hand(_session: Session) -> Form:
 
 
 def _record(session: Session, operator: Operator, values: dict[str, Any]) -> Done:
-    fields = {name: msgspec.Raw(msgspec.json.encode(values[name])) for name in _SENT if values[name] is not None}
-    if values["metadata"] is not None:
-        fields["metadata"] = msgspec.Raw(values["metadata"].encode("utf-8", "surrogatepass"))
+    texts = {name: values[name] for name in _SENT if values[name] is not None}
+    fields = typed_in(texts, values["metadata"])
     making = types_that_make_quantities(session) if "quantity" not in fields else frozenset()
     recording = parse_recording(fields, id=new_id(), received_at=operator.now, is_made=making.__contains__)
     record_by_hand(session, recording, actor=operator.actor, now=operator.now)

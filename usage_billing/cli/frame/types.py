@@ -108,8 +108,14 @@ class JsonObjectType(Kind):
         """The JSON object, with its numbers as text."""
         import json  # late, as help needs none
 
+        from usage_billing.core.json_names import RepeatedName, once
+
         try:
-            found = json.loads(text, parse_float=self.number, parse_int=self.number, parse_constant=str)
+            found = json.loads(
+                text, parse_float=self.number, parse_int=self.number, parse_constant=str, object_pairs_hook=once
+            )
+        except RepeatedName:
+            raise
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import msgspec
 
 from usage_billing.cli.importing.formats import Layout
-from usage_billing.cli.importing.json_lines import check_names
+from usage_billing.cli.importing.json_lines import refuse_repeats
 from usage_billing.cli.importing.lines import MAX_LINE, Line, renamed
 from usage_billing.core.errors import InvalidInput
 from usage_billing.metering.spelling import FIELDS, read_object
@@ -141,7 +141,7 @@ def _line(number: int, position: int, columns: Sequence[str], row: Sequence[str]
 def _check_metadata(cell: bytes) -> None:
     if cell.lstrip().startswith(b"{"):  # the reader of recordings refuses what is no object
         read_object(cell)
-        check_names(cell)
+        refuse_repeats(cell)
 
 
 def _raw(name: str, cell: str) -> msgspec.Raw:

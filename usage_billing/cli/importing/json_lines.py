@@ -1,21 +1,16 @@
 """JSON Lines: one object a line, each name in it once."""
 
-import json
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
 from usage_billing.cli.importing.lines import MAX_LINE, Line, renamed
 from usage_billing.core.errors import InvalidInput
+from usage_billing.core.json_names import RepeatedName, check_names
 from usage_billing.metering.spelling import RawFields, read_object
 
 _MARK = b"\xef\xbb\xbf"
-_SHOWN = 64
-
-
-class _RepeatedName(ValueError):
-    """An object has a name twice."""
 
 
 def json_lines(file: BinaryIO, names: Mapping[str, str]) -> Iterator[Line]:
@@ -36,20 +31,10 @@ def json_lines(file: BinaryIO, names: Mapping[str, str]) -> Iterator[Line]:
             yield _line(number, file.tell(), data, names)
 
 
-def check_names(data: bytes) -> None:
-    """Raises InvalidInput if an object in ``data``, which is JSON, has a name twice: which one holds is unclear."""
-    try:
-        _decoder.decode(data.decode("utf-8", "surrogateescape"))
-    except _RepeatedName as error:
-        raise InvalidInput(str(error), code="repeated_name") from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"must be a JSON object: {error}", code="malformed_json") from None
-
-
 def _line(number: int, position: int, data: bytes, names: Mapping[str, str]) -> Line:
     try:
         fields = read_object(data)
-        check_names(data)
+        refuse_repeats(data)
         return Line(number, position, _renamed(fields, names) if names else fields)
     except InvalidInput as error:
         return Line(number, position, None, error.message)
@@ -66,12 +51,11 @@ def _renamed(fields: RawFields, names: Mapping[str, str]) -> RawFields:
     return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> None:
-    seen = set[str]()
-    for name, _ in pairs:
-        if name in seen:
-            raise _RepeatedName(f"has the name {name[:_SHOWN]!r} twice")
-        seen.add(name)
-
-
-_decoder = json.JSONDecoder(object_pairs_hook=_once, parse_float=str, parse_int=str)
+def refuse_repeats(data: bytes) -> None:
+    """Raises InvalidInput for an object in ``data`` that has a name twice, and for what is no JSON."""
+    try:
+        check_names(data)
+    except RepeatedName as error:
+        raise InvalidInput(str(error), code="repeated_name") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"must be a JSON object: {error}", code="malformed_json") from None

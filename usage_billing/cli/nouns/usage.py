@@ -57,19 +57,15 @@ def record(*, metadata: str | None, as_json: bool, **given: str | None) -> None:
 
     Exits 1 if it went to quarantine.
     """
-    import msgspec
-
     from usage_billing.catalog.quantity_versions import types_that_make_quantities
     from usage_billing.core.identifiers import new_id
     from usage_billing.flows.recording.record_by_hand import record_by_hand
-    from usage_billing.metering.spelling import parse_recording
+    from usage_billing.metering.spelling import parse_recording, typed_in
     from usage_billing.reports.record_status import recorded_status
 
     now = utc_now()
     texts = {_FIELDS[name]: value for name, value in given.items() if value is not None}
-    fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in texts.items()}
-    if metadata is not None:
-        fields["metadata"] = msgspec.Raw(metadata.encode("utf-8", "surrogatepass"))
+    fields = typed_in(texts, metadata)
     with writing() as session:
         making = types_that_make_quantities(session) if "quantity" not in fields else ()
         recording = parse_recording(fields, id=new_id(), received_at=now, is_made=making.__contains__)
