@@ -98,6 +98,17 @@ def caller() -> Principal:
     return principal
 
 
+def narrowed(query: dict[str, Any]) -> bool:
+    """Narrow a list's ``query`` to what the caller may see: a user sees its own.
+
+    False when it asks for what is another's.
+    """
+    principal = caller()
+    asked = query["customer_id"]
+    query["customer_id"] = asked or principal.customer_id
+    return asked is None or principal.may_see(asked)
+
+
 def _ruled(rule: Rule) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         setattr(view, _ATTRIBUTE, rule)

@@ -12,6 +12,7 @@ from uuid import UUID
 from flask import Flask, current_app
 
 from api.gather import Gatherer
+from api.green import goes_first
 from api.waker import Waker
 from tasks.celery import app as celery_app
 from tasks.inbox.factory import open_inbox
@@ -52,7 +53,8 @@ def accept(recordings: Sequence[Recording]) -> None:
     """Keep all of ``recordings`` durably; raises Unavailable when that cannot be promised."""
     door = _door()
     crash.point("accept.appending")
-    asleep = door.gatherer.append(recordings)
+    with goes_first():
+        asleep = door.gatherer.append(recordings)
     crash.point("accept.appended")
     for shard in asleep:
         door.waker.wake("usage.drain", shard)

@@ -9,7 +9,7 @@ from flask import Response
 from sqlalchemy.orm import Session
 
 from api.arguments import Blueprint
-from api.auth import caller, requires
+from api.auth import caller, narrowed, requires
 from api.invoice_documents import as_csv, as_page, as_pdf, there, to_come
 from api.invoices_shown import shown_with_url
 from api.pagination import BY_ID, BY_NUMBER, BY_PLACE, filters_of, listed, read_cursor
@@ -62,9 +62,8 @@ def list_invoices(query: dict[str, Any]) -> dict[str, Any]:
 
     Each shows up to 1,000 of its items; `itemsUrl` leads to all where there are more.
     """
-    if query["customer_id"] is not None and not caller().may_see(query["customer_id"]):
+    if not narrowed(query):
         return {"data": [], "next_cursor": None}
-    query["customer_id"] = query["customer_id"] or caller().customer_id
     statement = invoices_where(**filters_of(query))
     with read_only(state().engine) as session:
         return listed(

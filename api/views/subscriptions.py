@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.arguments import Blueprint
-from api.auth import caller, requires
+from api.auth import caller, narrowed, requires
 from api.etags import check_match, tagged, takes_if_match
 from api.invoices_shown import shown
 from api.locations import makes
@@ -72,9 +72,8 @@ def create_subscription(new: NewSubscription) -> SubscriptionView:
 @blp.response(200, page_of(SUBSCRIPTION))
 def list_subscriptions(query: dict[str, Any]) -> dict[str, Any]:
     """List subscriptions by id. A user sees its own."""
-    if query["customer_id"] is not None and not caller().may_see(query["customer_id"]):
+    if not narrowed(query):
         return {"data": [], "next_cursor": None}
-    query["customer_id"] = query["customer_id"] or caller().customer_id
     now = state().clock()
     statement = subscriptions_where(now=now, **filters_of(query))
     with read_only(state().engine) as session:

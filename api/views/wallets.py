@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Response
 
 from api.arguments import Blueprint
-from api.auth import caller, requires
+from api.auth import caller, narrowed, requires
 from api.json_provider import json_response
 from api.locations import makes
 from api.pagination import BY_NAME, BY_NUMBER, filters_of, listed
@@ -53,9 +53,8 @@ def create_wallet(new: NewWallet) -> dict[str, object]:
 @blp.response(200, page_of(WALLET))
 def list_wallets(query: dict[str, Any]) -> dict[str, Any]:
     """List wallets by id, without their balances. A user sees its own."""
-    if query["customer_id"] is not None and not caller().may_see(query["customer_id"]):
+    if not narrowed(query):
         return {"data": [], "next_cursor": None}
-    query["customer_id"] = query["customer_id"] or caller().customer_id
     with read_only(state().engine) as session:
         return listed(
             session,

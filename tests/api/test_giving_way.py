@@ -97,10 +97,27 @@ for method, busy in (("GET", False), ("POST", False), ("GET", True)):
     busy = False
     gevent.sleep(0.01)
     print(method, [thing for thing in order if thing != "other"], order.index("other"))
+
+def appends():
+    with green.goes_first():
+        gevent.sleep(seconds)
+    order.append("appended")
+
+for seconds, green.STANDS_BACK_SECONDS in ((0.5, 10), (60, 0.005)):
+    order.clear()
+    thread = gevent.spawn(appends)
+    gevent.sleep(0)
+    with gevent.Timeout(30):
+        app.test_client().get("/")
+    thread.kill()
+    print(seconds, order)
 """
 
 
-def test_others_go_first_while_a_read_computes_but_not_for_ever_and_not_while_a_write_does() -> None:
+def test_others_go_first_while_a_read_computes_or_they_wait_but_not_for_ever_and_not_while_a_write_does() -> None:
     done = subprocess.run([sys.executable, "-c", GREEN], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["GET [0, 1, 2] 1", "POST [0, 1, 2] 3", "GET [0, 1, 2] 1"]
+    assert done.stdout.splitlines() == [
+        *("GET [0, 1, 2] 1", "POST [0, 1, 2] 3", "GET [0, 1, 2] 1"),
+        *("0.5 [0, 'appended', 1, 2]", "60 [0, 1, 2]"),
+    ]

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def test_what_is_bought_in_error_is_not_charged_or_given_back(shop: House) -> No
     assert [one[:2] for one in shop.invoices()] == [("finalized", "160.00")]
     shop.ok("POST", f"/api/grants/{second['grantId']}/void")
     shop.bill(JULY + 40 * DAY)
-    assert sum(float(one[1]) for one in shop.invoices()) == 10
+    assert sum(Decimal(one[1]) for one in shop.invoices()) == 10
     shop.verified()
 
 

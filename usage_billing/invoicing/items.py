@@ -188,17 +188,34 @@ def usage_item(
 
 def fee_item(id: UUID, invoice_id: UUID, charge: Charge, *, fee: DueFee) -> NewItem:
     """The item of a base fee."""
+    span = as_text(fee.period_start), as_text(fee.period_end)
+    return item_without_usage(id, invoice_id, charge, span=span, fee_id=fee.id)
+
+
+def item_without_usage(
+    id: UUID,
+    invoice_id: UUID,
+    charge: Charge,
+    *,
+    span: tuple[str, str],
+    fee_id: int | None = None,
+    purchase_id: int | None = None,
+) -> NewItem:
+    """The item of a charge that no usage stands behind, of the time from the first instant of ``span`` to the second.
+
+    Its cause is the fee or the purchase.
+    """
     return NewItem(
         id=id,
         invoice_id=invoice_id,
         summary_id=None,
         cell="",
-        fee_id=fee.id,
+        fee_id=fee_id,
         quota_id=None,
         usage_type_id=None,
         kind=charge.kind,
-        period_start=as_text(fee.period_start),
-        period_end=as_text(fee.period_end),
+        period_start=span[0],
+        period_end=span[1],
         total=_NOTHING,
         billable=_NOTHING,
         quantity=charge.quantity,
@@ -218,6 +235,7 @@ def fee_item(id: UUID, invoice_id: UUID, charge: Charge, *, fee: DueFee) -> NewI
         before_amount=_NOTHING,
         price=None,
         rated_price=None,
+        purchase_id=purchase_id,
     )
 
 
