@@ -15,6 +15,8 @@ sys.path.insert(0, str(PACKAGE))  # must stand before the imports of what it fin
 from usage_service import Service
 
 from usage_billing_client import Tuning, UsageClient
+from usage_billing_client._options import spill_folder
+from usage_billing_client._transport import Target
 
 MakeClient = Callable[..., UsageClient]
 
@@ -26,14 +28,27 @@ def service() -> Iterator[Service]:
         yield running
 
 
+def folder_of(base: Path, url: str, *, api_key: str = "test-key", source: str = "") -> Path:
+    """The folder below ``base`` of the clients with this address and key."""
+    found = spill_folder(base, target=Target.read(url), api_key=api_key, source=source)
+    assert found is not None
+    return found
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where clients spill."""
+def base(tmp_path: Path) -> Path:
+    """What clients are told to spill into."""
     return tmp_path / "spill"
 
 
 @pytest.fixture
-def make_client(service: Service, folder: Path) -> Iterator[MakeClient]:
+def folder(base: Path, service: Service) -> Path:
+    """Where the clients of ``service`` with the key ``test-key`` spill."""
+    return folder_of(base, service.url)
+
+
+@pytest.fixture
+def make_client(service: Service, base: Path) -> Iterator[MakeClient]:
     """Clients of the service that are quick to try again; closed at the end."""
     made: list[UsageClient] = []
 
@@ -48,7 +63,7 @@ def make_client(service: Service, folder: Path) -> Iterator[MakeClient]:
             "exit_timeout": 2.0,
             **(tuning or {}),
         }
-        options = {"api_key": "test-key", "spill": folder, **more}
+        options = {"api_key": "test-key", "spill": base, **more}
         client = UsageClient(url or service.url, tuning=Tuning(**numbers), **options)
         made.append(client)
         return client

@@ -145,7 +145,7 @@ def test_the_end_cuts_a_request_that_hangs(service: Service, folder: Path, make_
     assert len(list(folder.glob("spill-*"))) == 1
 
 
-def test_the_end_does_not_wait_for_a_connection_that_never_comes(folder: Path, make_client: MakeClient) -> None:
+def test_the_end_does_not_wait_for_a_connection_that_never_comes(base: Path, make_client: MakeClient) -> None:
     with socket.socket() as full, contextlib.ExitStack() as others:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -160,7 +160,7 @@ def test_the_end_does_not_wait_for_a_connection_that_never_comes(folder: Path, m
         began = time.monotonic()
         client.close(timeout=0.2)
         assert time.monotonic() - began < 3.5
-    assert sum(path.read_bytes().count(b"\n") for path in folder.glob("spill-*")) == 5
+    assert sum(path.read_bytes().count(b"\n") for path in base.glob("*/spill-*")) == 5
     assert client.stats.spilled == 5
 
 
@@ -221,9 +221,9 @@ def test_one_trouble_fills_no_log(service: Service, make_client: MakeClient, cap
     assert len(caplog.records) <= 2
 
 
-def test_the_lines_of_the_readme(service: Service, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lines_of_the_readme(service: Service, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERNAL_API_KEY", "test-key")
-    monkeypatch.setenv("USAGE_BILLING_SPILL", str(folder))
+    monkeypatch.setenv("USAGE_BILLING_SPILL", str(base))
     first, second = re.findall(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
     assert len([line for line in first.splitlines() if line]) == 3
     names: dict[str, Any] = {"os": os}

@@ -194,6 +194,30 @@ def test_what_a_person_must_mend_is_kept_and_said_once(
     assert service.quantities() == ["1", "2", "3", "4", "5"]
 
 
+@pytest.mark.parametrize("answer", ["proxy-413", "proxy-400", "foreign-400", "foreign-422", "proxy-409"])
+def test_what_another_program_answers_refuses_nothing(
+    answer: str, service: Service, make_client: MakeClient, folder: Path
+) -> None:
+    client = make_client(tuning={"linger": 1.0})
+    service.mode = answer
+    record(client, 40)
+    assert not client.flush(0.3)
+    service.mode = "ok"
+    assert client.flush()
+    assert service.quantities() == [str(number) for number in range(1, 41)]
+    assert client.stats.refused == 0
+    assert not (folder / "refused.jsonl").exists()
+
+
+def test_a_proxy_that_takes_small_bodies_gets_them(service: Service, make_client: MakeClient) -> None:
+    client = make_client(tuning={"linger": 1.0})
+    service.max_body = 1500
+    record(client, 40)
+    assert client.flush()
+    assert service.quantities() == [str(number) for number in range(1, 41)]
+    assert client.stats.refused == client.stats.retried == 0
+
+
 def test_flush_says_when_it_was_not_enough(service: Service, client: UsageClient) -> None:
     service.mode = "503"
     record(client, 1)

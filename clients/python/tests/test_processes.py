@@ -38,13 +38,13 @@ Run = Callable[[str], Process]
 
 
 @pytest.fixture
-def run(service: Service, folder: Path) -> Iterator[Run]:
+def run(service: Service, base: Path) -> Iterator[Run]:
     """Start a process with a client of the service."""
     started: list[Process] = []
 
     def start(script: str) -> Process:
         environment = dict(os.environ, PYTHONPATH=str(PACKAGE))
-        command = [sys.executable, "-c", START + script, service.url, str(folder)]
+        command = [sys.executable, "-c", START + script, service.url, str(base)]
         process = subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         started.append(process)
         return process
@@ -343,3 +343,95 @@ while True: client.record("user123", "sub456", "report"); time.sleep(0.001)
     process.send_signal(signal.SIGTERM)
     assert ended(process) == 7
     assert len(service.accepted) >= 30
+
+
+@pytest.mark.parametrize("end", ["terminate", "close"])
+def test_what_a_pool_recorded_is_counted_however_it_ends(end: str, service: Service, run: Run) -> None:
+    script = f"""
+import multiprocessing
+client = make(linger=30.0)
+def work(number):
+    client.record("user123", "sub456", "report", number)
+with multiprocessing.get_context("fork").Pool(4) as pool:
+    pool.map(work, range(1, 101))
+    if {end!r} == "close":
+        pool.close()
+        pool.join()
+"""
+    assert ended(run(script)) == 0
+    assert sorted(map(int, service.quantities())) == list(range(1, 101))
+
+
+def test_a_child_that_is_killed_loses_nothing(service: Service, run: Run) -> None:
+    script = """
+import multiprocessing
+client = make(linger=30.0)
+context = multiprocessing.get_context("fork")
+recorded = context.Event()
+def work():
+    record(client, 50)
+    recorded.set()
+    time.sleep(60)
+child = context.Process(target=work)
+child.start()
+recorded.wait(20)
+child.kill()
+child.join()
+"""
+    assert ended(run(script)) == 0
+    assert sorted(map(int, service.quantities())) == list(range(1, 51))
+
+
+def test_a_pool_of_fresh_processes_keeps_what_it_recorded(service: Service, tmp_path: Path, base: Path) -> None:
+    script = tmp_path / "program.py"
+    main = """
+import multiprocessing
+def work(number):
+    global client
+    if "client" not in globals(): client = make(linger=30.0)
+    client.record("user123", "sub456", "report", number)
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(2) as pool: pool.map(work, range(1, 21))
+    assert make().flush()
+"""
+    script.write_text(START + main)
+    environment = dict(os.environ, PYTHONPATH=str(PACKAGE))
+    done = subprocess.run(
+        [sys.executable, str(script), service.url, str(base)], env=environment, timeout=30, check=False
+    )
+    assert done.returncode == 0
+    assert sorted(map(int, service.quantities())) == list(range(1, 21))
+
+
+def test_a_child_without_a_folder_says_what_it_risks(service: Service, run: Run) -> None:
+    script = """
+import logging
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+client = UsageClient(url, api_key="test-key", spill=False)
+child = os.fork()
+client.record("user123", "sub456", "report")
+client.close()
+if child == 0: os._exit(0)
+os.waitpid(child, 0)
+"""
+    process = run(script)
+    assert "child process without a folder" in said(process)
+    assert ended(process) == 0
+    assert len(service.accepted) == 2
+
+
+def test_flush_waits_for_what_a_dead_process_left(service: Service, folder: Path, run: Run) -> None:
+    service.mode = "503"
+    process = run("client = make(write_ahead=True); record(client, 50); say('recorded'); time.sleep(60)")
+    assert said(process) == "recorded"
+    other = run("client = make(); say('made'); sys.stdin.readline(); say(client.flush())")
+    assert said(other) == "made"
+    process.kill()
+    ended(process)
+    service.mode = "ok"
+    assert other.stdin is not None
+    other.stdin.write("\n")
+    other.stdin.flush()
+    assert said(other) == "True"
+    assert len(service.accepted) == 50
+    assert left(folder) == 0

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import json
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, time, timedelta, timezone
 from decimal import Decimal
-from enum import IntEnum
+from enum import Enum, IntEnum
+from ipaddress import IPv4Address
+from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -112,6 +115,36 @@ def test_metadata_keeps_its_meaning() -> None:
     assert "Zoë".encode() in line
 
 
+class Colour(Enum):
+    """A choice whose value is a number."""
+
+    RED = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (datetime(2026, 1, 31, 12, 0, 1), "2026-01-31T12:00:01"),  # noqa: DTZ001 (naive on purpose)
+        (time(14, 30), "14:30:00"),
+        (timedelta(minutes=90), "1:30:00"),
+        (b"text", "text"),
+        (bytearray("Zoë", "utf-8"), "Zoë"),
+        (float("nan"), "NaN"),
+        ([float("inf"), float("-inf"), 0.5], ["Infinity", "-Infinity", 0.5]),
+        (Decimal("NaN"), "NaN"),
+        (Colour.RED, 1),
+        (Level.THREE, 3),
+        (PurePosixPath("/srv/report.pdf"), "/srv/report.pdf"),
+        (IPv4Address("192.0.2.1"), "192.0.2.1"),
+        ({3, 1, 2}, [1, 2, 3]),
+        (MappingProxyType({"a": Colour.RED}), {"a": 1}),
+        ({Colour.RED: (float("nan"), NOW)}, {"1": ["NaN", "2026-01-31T12:00:00.000000Z"]}),
+    ],
+)
+def test_metadata_that_json_has_no_form_for_is_written_as_what_it_is(value: Any, written: Any) -> None:
+    assert json.loads(encode("u", "s", "t", 1, metadata={"x": value}, key="k"))["metadata"] == {"x": written}
+
+
 def test_half_a_surrogate_pair_is_still_json() -> None:
     line = encode("u", "s", "t", 1, metadata={"file": "caf\udce9"}, key="k")
     assert line.isascii()
@@ -135,9 +168,10 @@ def _deep() -> dict[str, object]:
     "metadata",
     [
         {"x": object()},
-        {"x": float("nan")},
-        {"x": b"bytes"},
-        {"x": {1, 2}},
+        {"x": b"\xff"},
+        {"x": [float("nan"), object()]},
+        {"x": {object(): 1}},
+        {"x": {1: 1, "1": 2, "n": float("nan")}},
         [1],
         "text",
         _circle(),
@@ -236,10 +270,15 @@ def test_a_chunk_ends_where_a_line_ends() -> None:
 
 
 def _answer(status: int, body: Any = b"", **headers: str) -> Answer:
+    """The answer with ``body``; one with a ``code`` comes as a problem of the service, unless there are ``headers``."""
+    if isinstance(body, dict) and "code" in body and not headers:
+        headers = {"content-type": "application/problem+json"}
+        body = {**body, "status": status}
     return Answer(status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
-PROBLEM = {"code": "invalid_request", "detail": "no"}
+PROBLEM = {"code": "invalid_request", "detail": "no", "requestId": "0123456789abcdef"}
+JSON = {"content-type": "application/json"}
 
 
 @pytest.mark.parametrize(
@@ -255,6 +294,9 @@ PROBLEM = {"code": "invalid_request", "detail": "no"}
         (_answer(404, PROBLEM), Kind.KEEP),
         (_answer(415, PROBLEM), Kind.KEEP),
         (_answer(413, b"nginx"), Kind.DIVIDE),
+        (_answer(400, {**PROBLEM, "status": 400}, **JSON), Kind.KEEP),
+        (_answer(400, {"code": "INVALID", "status": 400}), Kind.KEEP),
+        (_answer(422, {**PROBLEM, "status": 400}, **{"content-type": "application/problem+json"}), Kind.KEEP),
         (_answer(400, PROBLEM), Kind.DIVIDE),
         (_answer(422, PROBLEM), Kind.DIVIDE),
         (_answer(422, {**PROBLEM, "errors": [{"pointer": "/events/2/quantity"}]}), Kind.REFUSED),
@@ -272,6 +314,9 @@ def test_what_an_answer_means(answer: Answer, kind: Kind) -> None:
 
 
 def test_what_an_answer_to_one_means() -> None:
+    assert judge_batch(_answer(413, b"nginx"), count=1).kind is Kind.KEEP
+    assert judge_batch(_answer(413, PROBLEM), count=1).kind is Kind.DIVIDE
+    assert judge_single(_answer(413, b"nginx")).kind is Kind.KEEP
     assert judge_single(_answer(202, {"id": "x", "status": "accepted"})).kind is Kind.ACCEPTED
     assert judge_single(_answer(202, {"status": "accepted"})).kind is Kind.KEEP
     assert judge_batch(_answer(503, b"", **{"retry-after": "5"}), count=1).retry_after == 5.0

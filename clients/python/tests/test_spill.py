@@ -9,12 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import MakeClient
+from conftest import MakeClient, folder_of
 from usage_service import Service
 
 from usage_billing_client import UsageClient
+from usage_billing_client._options import spill_folder
 from usage_billing_client._segment import Segment
 from usage_billing_client._spill import Spill
+from usage_billing_client._transport import Target
 
 
 def record(client: UsageClient, amount: int, start: int = 1) -> list[str | None]:
@@ -52,7 +54,7 @@ def test_away_for_a_while(service: Service, folder: Path, make_client: MakeClien
     assert client.stats.spilled == 100, "back in memory once the file is empty"
 
 
-def test_nobody_there_at_all(folder: Path, make_client: MakeClient) -> None:
+def test_nobody_there_at_all(make_client: MakeClient) -> None:
     with Service() as gone:
         url, port = gone.url, gone.port
     client = make_client(url=url)
@@ -136,7 +138,7 @@ def test_without_spill_it_goes_on_trying(service: Service, make_client: MakeClie
 def test_a_folder_that_others_can_write_is_not_used(
     service: Service, folder: Path, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     folder.chmod(0o777)
     record(make_client(), 1)
     assert "another user" in caplog.text
@@ -230,7 +232,7 @@ def test_two_clients_share_a_folder(service: Service, folder: Path, make_client:
 
 
 def test_a_segment_has_one_holder(folder: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     segment = Segment.create(folder)
     segment.append([b"{}"], fsync=False)
     assert Segment.adopt(segment.path) is None
@@ -264,7 +266,7 @@ def test_a_write_that_fails_leaves_no_half_line(folder: Path) -> None:
 
 
 def test_links_are_not_followed(service: Service, folder: Path, tmp_path: Path, make_client: MakeClient) -> None:
-    folder.mkdir(mode=0o700)
+    folder.mkdir(mode=0o700, parents=True)
     (tmp_path / "elsewhere").write_text('{"a":1}\n')
     (folder / "spill-0-1-1.jsonl").symlink_to(tmp_path / "elsewhere")
     client = make_client()
@@ -272,3 +274,59 @@ def test_links_are_not_followed(service: Service, folder: Path, tmp_path: Path, 
     assert client.flush()
     assert service.quantities() == ["1"]
     assert (tmp_path / "elsewhere").exists()
+
+
+def test_what_was_recorded_with_one_key_never_goes_out_with_another(
+    service: Service, base: Path, make_client: MakeClient
+) -> None:
+    service.mode = "503"
+    trial = make_client(api_key="trial-key")
+    record(trial, 3)
+    trial.close()
+    assert len(waiting(folder_of(base, service.url, api_key="trial-key"))) == 3
+    service.mode = "ok"
+    real = make_client(api_key="real-key")
+    record(real, 2, start=10)
+    assert real.flush()
+    assert service.quantities() == ["10", "11"]
+    assert make_client(api_key="trial-key").flush()
+    assert service.quantities() == ["10", "11", "1", "2", "3"]
+    sent = [(headers["x-api-key"], count) for headers, (_, _, count) in zip(service.headers, service.requests)]
+    assert sent[-2:] == [("real-key", 2), ("trial-key", 3)]
+
+
+def test_tests_leave_no_files_unless_they_name_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    target = Target.read("http://payment-service:5003")
+    for name in ("USAGE_BILLING_SPILL", "PYTEST_CURRENT_TEST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTEST_VERSION", "9")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert spill_folder(True, target=target, api_key="key", source="") is None
+    monkeypatch.delenv("PYTEST_VERSION")
+    found = spill_folder(True, target=target, api_key="key", source="")
+    assert found is not None
+    assert found.parent == tmp_path / "usage-billing-client"
+    assert found != spill_folder(True, target=target, api_key="key2", source="")
+    assert found != spill_folder(True, target=Target.read("http://other:5003"), api_key="key", source="")
+    assert found == spill_folder(True, target=Target.read("http://payment-service:5003/"), api_key="key\n", source="")
+    monkeypatch.setenv("USAGE_BILLING_SPILL", "off")
+    assert spill_folder(True, target=target, api_key="key", source="") is None
+
+
+def test_what_cannot_be_honoured_is_refused(service: Service) -> None:
+    with pytest.raises(ValueError, match="write_ahead"):
+        UsageClient(service.url, api_key="key", spill=False, write_ahead=True)
+
+
+def test_files_of_the_version_before_are_named(
+    service: Service, base: Path, folder: Path, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    base.mkdir(mode=0o700)
+    (base / "spill-1-1-1.jsonl").write_text("{}\n")
+    (base / "0123456789ab").mkdir()
+    (base / "0123456789ab" / "spill-1-1-1.jsonl").write_text("{}\n")
+    assert make_client().flush()
+    assert service.requests == []
+    said = [record.getMessage() for record in caplog.records]
+    assert [str(base) in said[0], "0123456789ab" in said[1]] == [True, True]
+    assert all(str(folder) in text for text in said)

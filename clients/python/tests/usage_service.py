@@ -20,10 +20,11 @@ HANG_SECONDS = 20.0
 class Service:
     """Answers each request as the next word of ``script`` says, then as ``mode`` says.
 
-    ``ok`` accepts, as the real one does. ``503``, ``429`` (with ``retry_after``), ``401``, ``403``, ``404``,
-    ``413``, ``500``; ``html``: a page with status 200; ``400``: a problem that names no event. ``hang`` never
-    answers. Accepting, but without a whole answer: ``drop`` closes at once, ``cut`` in the midst of it,
-    ``accept-hang`` hangs before it, ``stall`` in the midst of it. Events of the type ``bad`` get 422 by index.
+    ``ok`` accepts, as the real one does. ``503``, ``429`` (with ``retry_after``), ``401``, ``403``, ``404``, ``413``,
+    ``500``; ``html``: a page with status 200; ``400``: a problem that names no event; ``proxy-413``: a page with that
+    status; ``foreign-400``: JSON with a ``code`` that the service did not write. ``hang`` never answers. Accepting,
+    but without a whole answer: ``drop`` closes at once, ``cut`` in the midst of it, ``accept-hang`` hangs before it,
+    ``stall`` in the midst of it. Events of the type ``bad`` get 422 by index.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -37,6 +38,7 @@ class Service:
         self.headers: list[dict[str, str]] = []
         self.connections = 0
         self.max_events = 1000
+        self.max_body = 10**9
         self.largest = 0
         self._lock = threading.Lock()
         self._released = threading.Event()
@@ -90,6 +92,8 @@ class Service:
             self.requests.append((time.monotonic(), path, count))
             self.headers.append(headers)
             self.largest = max(self.largest, size)
+            if size > self.max_body:
+                return "proxy-413"
             return self.script.popleft() if self.script else self.mode
 
     def accept(self, events: Iterable[dict[str, Any]]) -> list[str]:
@@ -165,6 +169,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._take(events, word, batch=batch)
         elif word == "html":
             self._send(200, b"<html>Welcome</html>", "text/html")
+        elif word.startswith("proxy-"):
+            self._send(int(word[6:]), b"<html><h1>No</h1></html>", "text/html")
+        elif word.startswith("foreign-"):
+            foreign = {"status": int(word[8:]), "code": "INVALID", "detail": "no such route"}
+            self._send(int(word[8:]), json.dumps(foreign).encode(), "application/json")
         elif word == "400":
             self._problem(400, "repeated_name", "a name is in one object twice")
         else:
@@ -203,7 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(202, text)
 
     def _problem(self, status: int, code: str, detail: str, errors: list[dict[str, Any]] | None = None) -> None:
-        body: dict[str, Any] = {"status": status, "code": code, "detail": detail}
+        body: dict[str, Any] = {"type": "about:blank", "title": "Problem", "status": status, "detail": detail}
+        body.update(code=code, requestId="0123456789abcdef")
         if errors:
             body["errors"] = errors
         self._send(status, json.dumps(body).encode(), "application/problem+json")

@@ -12,4 +12,4 @@ from usage_billing_client._options import Tuning
 from usage_billing_client._reporting import Stats
 
 __all__ = ["NotAllowed", "Refused", "Stats", "Tuning", "Undelivered", "UsageClient", "UsageClientError"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,7 +1,7 @@
 """What an answer of the service means for the recordings sent, and when to try again. Pure, except for a random wait.
 
-Only the service's own answers count: a proxy's page with status 200 accepts nothing, and one with status 400 refuses
-nothing. Recordings whose answer is not understood are kept and sent again.
+Only the service's own answers count: a proxy's page with status 200 accepts nothing, and a proxy's 400 or 413 refuses
+nothing, whatever it is written in. Recordings whose answer is not understood are kept and sent again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _DENIED = {
     403: "the key is not allowed to record: it needs the scope usage:write",
 }
 _TOO_LARGE = 413
-_ABOUT_THE_RECORDINGS = {400, 409, 422}
+_ABOUT_THE_RECORDINGS = {400, 409, 413, 422}
+_PROBLEM = "application/problem+json"
 _EVENT = re.compile(r"/events/(0|[1-9][0-9]{0,8})(?:/|$)")
 
 
@@ -85,14 +86,21 @@ def _judge_other(answer: Answer, body: Mapping[str, Any], *, count: int) -> Verd
         return Verdict(Kind.LATER, f"the service answered {status}", status, retry_after=wait, body=body)
     if status in _DENIED:
         return Verdict(Kind.KEEP, f"the service answered {status}: {_DENIED[status]}", status, body=body)
-    if status == _TOO_LARGE:
+    if status == _TOO_LARGE and count > 1:
         return Verdict(Kind.DIVIDE, "too large", status, body=body)
-    if status in _ABOUT_THE_RECORDINGS and isinstance(body.get("code"), str):
+    if status in _ABOUT_THE_RECORDINGS and _is_ours(answer, body):
         refused = _refused(body, count=count)
         kind = Kind.REFUSED if refused else Kind.DIVIDE
         return Verdict(kind, str(body.get("detail") or body["code"]), status, refused=refused, body=body)
     hint = "is the address that of the usage-billing service, with nothing between that answers for it?"
     return Verdict(Kind.KEEP, f"an answer {status} that is not understood: {hint}", status, body=body)
+
+
+def _is_ours(answer: Answer, body: Mapping[str, Any]) -> bool:
+    """Whether the problem is one that the service makes, and not a gateway or another service behind the address."""
+    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    named = isinstance(body.get("code"), str) and isinstance(body.get("requestId"), str)
+    return media_type == _PROBLEM and named and body.get("status") == answer.status
 
 
 def _refused(body: Mapping[str, Any], *, count: int) -> dict[int, list[dict[str, Any]]]:

@@ -88,6 +88,25 @@ class Backlog:
             finally:
                 self._hurry -= 1
 
+    def look_for_leftovers(self) -> bool:
+        """Whether a dead process left recordings in the folder; looks now, and takes the first file over."""
+        with self._lock:
+            spill = self._store.spill
+            if spill is None or self._store.closed:
+                return False
+            spill.look_now()
+            return spill.left_behind() is not None
+
+    def wait_adopted(self, deadline: float, *, until: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until nothing is left of dead processes, and return True; ends early as ``wait_settled`` does."""
+        while self.look_for_leftovers():
+            with self._lock:
+                self._work.notify()
+                if time.monotonic() >= deadline or self._stopped or until():
+                    return False
+                self._progress.wait_change()
+        return True
+
     def stop(self) -> None:
         """Let ``take`` return None from now on."""
         with self._lock:

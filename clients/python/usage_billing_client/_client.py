@@ -19,9 +19,10 @@ class UsageClient:
     """Records usage in the background. Make one for the whole process; it may be used from every thread.
 
     ``spill`` says where recordings are kept that cannot be sent: True for a folder of the user's, False for
-    nowhere, or a folder, which only senders with the same key should share. ``write_ahead`` writes each to the
-    file before ``record`` returns, so that it survives the death of the process; with ``fsync`` what is written
-    survives a power cut too. ``source`` sets this sender's keys apart from others'. ``strict`` makes ``record``
+    nowhere, or a folder; each address and key has a folder of its own in it. ``write_ahead`` writes each to the
+    file before ``record`` returns, so that it survives the death of the process; unless said, children do so that
+    another program may end without a word (of ``multiprocessing``, of Celery, of a fork). With ``fsync`` what is
+    written survives a power cut too. ``source`` sets this sender's keys apart from others'. ``strict`` makes ``record``
     raise TypeError and ValueError for recordings that cannot be written; otherwise they are logged.
 
     Raises ValueError for an address or a key that cannot be one.
@@ -33,7 +34,7 @@ class UsageClient:
         *,
         api_key: str,
         spill: bool | str | os.PathLike[str] = True,
-        write_ahead: bool = False,
+        write_ahead: bool | None = None,
         fsync: bool = False,
         source: str = "",
         strict: bool = False,
@@ -41,10 +42,13 @@ class UsageClient:
         tls: ssl.SSLContext | None = None,
         tuning: Tuning | None = None,
     ) -> None:
+        if write_ahead and spill is False:
+            raise ValueError("write_ahead needs a folder: spill must not be False")
+        target = Target.read(url)
         self._setup = Setup(
-            target=Target.read(url),
+            target=target,
             headers=headers_for(api_key),
-            folder=spill_folder(spill, url=url, source=source),
+            folder=spill_folder(spill, target=target, api_key=api_key, source=source),
             source=source,
             write_ahead=write_ahead,
             fsync=fsync,
@@ -134,7 +138,11 @@ class UsageClient:
         return self._engine.immediate.send(line, key=key, timeout=timeout)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until the service has judged all that was recorded; False if not within ``timeout`` seconds."""
+        """Wait until the service has judged all that was recorded; False if not within ``timeout`` seconds.
+
+        That is all of this process, and what processes that are dead left in the folder. What other processes that
+        live have not sent yet is theirs, and not counted.
+        """
         return self._engine.flush(timeout)
 
     def close(self, timeout: float | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from usage_billing_client import _lifecycle as lifecycle
 from usage_billing_client._backlog import Backlog
 from usage_billing_client._delivery import Delivery
 from usage_billing_client._immediate import Immediate
@@ -12,11 +13,15 @@ from usage_billing_client._options import Setup
 from usage_billing_client._refusals import Refusals
 from usage_billing_client._reporting import Notices, Stats, Tally, log
 from usage_billing_client._sender import Sender
-from usage_billing_client._spill import Spill
+from usage_billing_client._spill import Spill, with_files_of_before
 from usage_billing_client._store import Store
 from usage_billing_client._transport import Transport
 
 _JOIN_SECONDS = 1.0
+_MAY_VANISH = (
+    "usage is recorded in a child process without a folder: what is not sent when the process is terminated is lost "
+    "(name a folder: spill=...)"
+)
 
 
 class Engine:
@@ -25,12 +30,14 @@ class Engine:
     def __init__(self, setup: Setup) -> None:
         tuning = setup.tuning
         self.tally = Tally()
-        notices = Notices()
+        self._notices = notices = Notices()
         self._spill = _open_spill(setup, notices)
         self._transport = Transport(setup.target, setup.headers, tls=setup.tls)
         folder = self._spill.folder if self._spill is not None else None
         refusals = Refusals(folder, fsync=setup.fsync, on_refused=setup.on_refused, tally=self.tally, notices=notices)
-        store = Store(self._spill, tuning, write_ahead=setup.write_ahead, tally=self.tally, notices=notices)
+        ahead = lifecycle.is_child() if setup.write_ahead is None else setup.write_ahead
+        self._may_vanish = ahead and self._spill is None
+        store = Store(self._spill, tuning, write_ahead=ahead, tally=self.tally, notices=notices)
         self._backlog = Backlog(store, tuning)
         self._delivery = Delivery(self._transport, tuning, refusals=refusals, tally=self.tally, notices=notices)
         self._sender = Sender(self._backlog, self._delivery, refusals, notices=notices)
@@ -39,18 +46,29 @@ class Engine:
     def record(self, line: bytes) -> bool:
         """Take in one recording; False if it is lost."""
         self.tally.add("recorded")
+        if self._may_vanish:
+            self._notices.say("vanish", logging.WARNING, "%s", _MAY_VANISH)
         kept = self._backlog.put(line)
         self._sender.start()
         return kept
 
     def flush(self, timeout: float) -> bool:
-        """Wait until everything recorded so far is settled; False if it was not within ``timeout`` seconds."""
-        return self._backlog.wait_settled(time.monotonic() + timeout)
+        """Wait until everything recorded so far is settled, and all that dead processes left.
+
+        Returns False if it was not within ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        if self.has_leftovers:
+            self.start()
+        return self._backlog.wait_settled(deadline) and self._backlog.wait_adopted(deadline)
 
     def close(self, timeout: float) -> None:
         """Send what waits, for ``timeout`` seconds at most; write the rest to the file. Not to be used twice."""
         deadline = time.monotonic() + timeout
-        self._backlog.wait_settled(deadline, until=self._pointless)
+        if self.has_leftovers:  # of children, which have ended by now
+            self.start()
+        if self._backlog.wait_settled(deadline, until=self._pointless):
+            self._backlog.wait_adopted(deadline, until=self._pointless)
         self._sender.stop(within=max(_JOIN_SECONDS, deadline - time.monotonic()))
         lost = self._backlog.rescue()
         if lost:
@@ -69,7 +87,7 @@ class Engine:
     @property
     def has_leftovers(self) -> bool:
         """Whether files of a dead process wait to be sent."""
-        return self._spill is not None and self._spill.left_behind() is not None
+        return self._backlog.look_for_leftovers()
 
     def start(self) -> None:
         """Start sending."""
@@ -89,6 +107,13 @@ def _open_spill(setup: Setup, notices: Notices) -> Spill | None:
     if setup.folder is None:
         return None
     tuning = setup.tuning
+    for folder in with_files_of_before(setup.folder):
+        log.warning(
+            "usage of an earlier version of this client waits in %s, and is not sent: if it was recorded with the key "
+            "of this client, move its spill-* files to %s",
+            folder,
+            setup.folder,
+        )
     try:
         return Spill(
             setup.folder,

@@ -12,10 +12,12 @@ import math
 import operator
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Union
-from uuid import UUID, uuid4
+from uuid import uuid4
+
+from usage_billing_client._metadata import plain_mapping, spell_other
 
 Quantity = Union[int, Decimal, str, float]
 Metadata = Mapping[str, object]
@@ -47,7 +49,7 @@ def encode(
 
     Without a ``quantity`` the service makes it from the metadata, if the usage type does so.
     ``timestamp`` is when the usage happened, now if absent. Raises TypeError or ValueError for what cannot be
-    written: a wrong type, a number that is none, a time without offset, metadata that JSON has no form for.
+    written: a wrong type, a number that is none, a timestamp without offset, metadata that has no plain form.
     """
     names = {"userId": user_id, "subscriptionId": subscription_id, "usageType": usage_type, "idempotencyKey": key}
     if source:
@@ -111,22 +113,19 @@ def _is_short(quantity: Decimal) -> bool:
 def _dump(fields: Mapping[str, object]) -> bytes:
     try:
         try:
-            return _plain.encode(fields).encode()
-        except UnicodeEncodeError:  # half a surrogate pair: escaped it is valid JSON, and the service judges it
-            return _escaped.encode(fields).encode("ascii")
+            return _encoded(fields)
+        except (TypeError, ValueError):  # NaN, or a key that is no text: what JSON's encoder asks no function about
+            return _encoded(plain_mapping(fields))
     except RecursionError:
         raise ValueError("metadata is nested too deep") from None
 
 
-def _spell_other(value: object) -> str:
-    if isinstance(value, datetime):
-        return spell_time(value)
-    if isinstance(value, (Decimal, UUID)):
-        return str(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    raise TypeError(f"metadata cannot hold {type(value).__name__}")
+def _encoded(fields: Mapping[str, object]) -> bytes:
+    try:
+        return _plain.encode(fields).encode()
+    except UnicodeEncodeError:  # half a surrogate pair: escaped it is valid JSON, and the service judges it
+        return _escaped.encode(fields).encode("ascii")
 
 
-_plain = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_spell_other)
-_escaped = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=_spell_other)
+_plain = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=spell_other)
+_escaped = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=spell_other)

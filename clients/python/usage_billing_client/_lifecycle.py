@@ -18,6 +18,7 @@ class Client(Protocol):
 
 _open: list[Client] = []
 _hooked_pid = 0
+_imported_in = os.getpid()
 
 
 def track(client: Client) -> None:
@@ -41,6 +42,17 @@ def on_first_use() -> None:
         from multiprocessing.util import Finalize
 
         Finalize(None, _close_all, exitpriority=10)
+
+
+def is_child() -> bool:
+    """Whether another program started this process as its child, and may end it without a word at any moment.
+
+    Pools of ``multiprocessing`` do so in ``terminate``, Celery when it recycles its processes.
+    """
+    if multiprocessing.parent_process() is not None or os.getpid() != _imported_in:
+        return True
+    billiard = sys.modules.get("billiard.process")  # Celery's own multiprocessing
+    return billiard is not None and billiard.current_process().name != "MainProcess"
 
 
 def _close_all() -> None:

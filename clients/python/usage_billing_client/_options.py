@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import os
 import ssl
 from collections.abc import Mapping
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from usage_billing_client._transport import Target
+
+_PYTEST = {"PYTEST_VERSION", "PYTEST_CURRENT_TEST"}  # what pytest tells its tests, and the programs they start
 
 OnRefused = Callable[[Mapping[str, Any], Mapping[str, Any]], None]
 """Called with the recording as it was sent and with why: ``{status, code, detail, errors}``."""
@@ -54,7 +58,7 @@ class Setup:
     headers: Mapping[str, str]
     folder: Path | None
     source: str = ""
-    write_ahead: bool = False
+    write_ahead: bool | None = None
     fsync: bool = False
     on_refused: OnRefused | None = None
     tls: ssl.SSLContext | None = None
@@ -74,22 +78,32 @@ def headers_for(api_key: str) -> dict[str, str]:
     }
 
 
-def spill_folder(spill: bool | str | os.PathLike[str], *, url: str, source: str) -> Path | None:
+def spill_folder(spill: bool | str | os.PathLike[str], *, target: Target, api_key: str, source: str) -> Path | None:
     """Where recordings are kept that cannot be sent; None for nowhere.
 
-    With ``spill`` True it is a folder for each service and source below ``USAGE_BILLING_SPILL`` or the user's state
-    folder, so that a sender's recordings never go out with another sender's key.
+    It is a folder for each address, key and source, so that a recording never goes out with another key than the one
+    it was made with. It lies below ``spill``; with True below ``USAGE_BILLING_SPILL`` or the user's state folder, but
+    nowhere if that says ``off``, or under pytest: tests leave nothing that a service could find later.
     """
+    base = _spill_base(spill)
+    if base is None:
+        return None
+    sender = json.dumps([dataclasses.astuple(target), api_key.strip(), source])
+    return base.absolute() / hashlib.sha256(sender.encode()).hexdigest()[:16]
+
+
+def _spill_base(spill: bool | str | os.PathLike[str]) -> Path | None:
     if spill is False:
         return None
     if spill is not True:
-        return Path(spill).absolute()
-    base = os.environ.get("USAGE_BILLING_SPILL")
+        return Path(spill)
+    named = os.environ.get("USAGE_BILLING_SPILL")
+    if named:
+        return None if named == "off" else Path(named)
+    if _PYTEST & os.environ.keys():
+        return None
     try:
         state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     except RuntimeError:  # a user without a home
-        state = None
-    if not base and state is None:
         return None
-    mark = hashlib.sha256(f"{url}\n{source}".encode()).hexdigest()[:12]
-    return (Path(base) if base else Path(state or "") / "usage-billing-client").absolute() / mark
+    return Path(state) / "usage-billing-client"

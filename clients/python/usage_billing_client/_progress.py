@@ -79,6 +79,10 @@ class Progress:
         self._ended = True
         self._changed.notify_all()
 
+    def wait_change(self) -> None:
+        """Wait until something was settled, or a tenth of a second."""
+        self._changed.wait(_LOOK_EVERY)
+
     def wait(self, deadline: float, *, until: Callable[[], bool]) -> bool:
         """Wait until everything taken in before the call is settled, and return True.
 

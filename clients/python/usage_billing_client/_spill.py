@@ -14,6 +14,8 @@ from pathlib import Path
 from usage_billing_client import _files as files
 from usage_billing_client._segment import PREFIX, SUFFIX, Segment
 
+_EARLIER_DIGITS = 12  # of the names of folders that version 0.1 made; now they have 16
+
 
 class Spill:
     """Keeps lines in files, in order. Makes its folder; raises OSError if it cannot."""
@@ -66,6 +68,10 @@ class Spill:
                 self._look_at = time.monotonic() + self._adopt_every
         return self._adopted
 
+    def look_now(self) -> None:
+        """Let the next ``left_behind`` look."""
+        self._look_at = 0.0
+
     def settle(self, segment: Segment, length: int, *, lines: int) -> None:
         """Count the first ``length`` waiting bytes of ``segment`` as settled; remove it when nothing waits in it."""
         segment.settle(length, lines=lines)
@@ -100,3 +106,12 @@ class Spill:
                 elif segment is not None:
                     return segment
         return None
+
+
+def with_files_of_before(folder: Path) -> list[Path]:
+    """Folders beside ``folder`` with recordings of versions 0.1, which did not keep the keys apart."""
+    try:
+        places = [folder.parent, *(path for path in folder.parent.iterdir() if len(path.name) == _EARLIER_DIGITS)]
+        return [place for place in places if any(place.glob(f"{PREFIX}*{SUFFIX}"))]
+    except OSError:
+        return []
