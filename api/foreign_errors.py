@@ -18,7 +18,7 @@ from api.state import this_request
 from usage_billing.core.errors import NotFound, UsageBillingError
 
 Form = Callable[[dict[str, Any]], Response]
-_MISSING, _TOO_MANY, _BAD = 404, 429, 400
+_TOO_MANY, _BAD = 429, 400
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _ABOUT = "this call is not served here; docs/integrations.md lists those that are"
 _STRIPE_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -59,7 +59,7 @@ def lago_form(problem: dict[str, Any]) -> Response:
     body["code"] = _LAGO_CODES.get(status, problem["code"])
     details: dict[str, list[str]] = {}
     for field in problem.get("errors", ()):
-        name = field.get("pointer", "").rpartition("/")[2] or "body"
+        name = field.get("parameter") or field.get("pointer", "").rpartition("/")[2] or "body"
         details.setdefault(name, []).append(field["code"])
     return json_response(body | {"error_details": details or {"base": [problem["detail"]]}}, status=status)
 
@@ -71,7 +71,7 @@ def stripe_form(problem: dict[str, Any]) -> Response:
     error["type"] = _STRIPE_TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")  # noqa: PLR2004
     fields = problem.get("errors", ())
     if fields:
-        error["param"] = fields[0].get("pointer", "").removeprefix("/")
+        error["param"] = fields[0].get("parameter") or fields[0].get("pointer", "").removeprefix("/")
         error["message"] = f"{error['param']} {fields[0]['detail']}".strip()
     return json_response({"error": error}, status=status)
 

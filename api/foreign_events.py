@@ -1,25 +1,26 @@
-"""Accepts the events of other programs: durable before the answer, whatever each of them holds."""
+"""Accepts the events of other programs, durable before the answer, whatever each of them holds; and finds them."""
 
 from collections.abc import Iterable
 
+from sqlalchemy.orm import Session
+
 from api import enqueue
 from api.auth import caller
-from api.ingest.bounds import within_bounds
+from api.bound import bound_to_caller
 from api.ingest.foreign import Format, recordings_of
 from api.state import state
 from usage_billing import logs
-from usage_billing.access.queries import bound_sources
-from usage_billing.db.session import read_only
 from usage_billing.metering.recording import Beside, Recording
+from usage_billing.reports.by_key import Keyed, recordings_with_key
 
 
 def accept_events(events: Iterable[bytes], form: Format, *, default_key: str = "") -> list[Recording]:
     """Keep a recording for each event, read or unread; raises Forbidden, or Unavailable when nothing was kept."""
-    here, principal = state(), caller()
+    here = state()
     found = recordings_of(
-        events, form, now=here.clock(), beside=Beside(by=principal.key_number), default_key=default_key
+        events, form, now=here.clock(), beside=Beside(by=caller().key_number), default_key=default_key
     )
-    kept = list(within_bounds(found, principal, bound_sources=_bound_sources))
+    kept = list(bound_to_caller(found))
     if kept:
         with logs.bind(event_id=str(kept[0].id)):
             enqueue.accept(kept)
@@ -27,6 +28,12 @@ def accept_events(events: Iterable[bytes], form: Format, *, default_key: str = "
     return kept
 
 
-def _bound_sources() -> set[str]:
-    with read_only(state().engine) as session:
-        return bound_sources(session)
+def recorded_under(session: Session, key: str, *, seeing_all: bool) -> list[Keyed]:
+    """What is in the books under ``key`` and the source of the caller's key.
+
+    Unless ``seeing_all``, only what came with the caller's own key.
+    """
+    bounds, number = caller().bounds, caller().key_number
+    source = "" if bounds is None else bounds.source or ""
+    found = recordings_with_key(session, key, source=source)
+    return [one for one in found if seeing_all or one.recorded_by == number]

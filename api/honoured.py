@@ -23,7 +23,10 @@ _MOST_NAMES = 20
 
 
 def reads(location: str) -> Callable[[View], View]:
-    """Mark a view that reads ``location``, ``"json"`` or ``"query"``, and refuses what is wrong there itself."""
+    """Mark a view that reads ``location`` and refuses what is wrong there itself.
+
+    It is ``"json"`` or ``"query"``, or ``"lists"``: a query in which a parameter may stand more than once.
+    """
 
     def mark(view: View) -> View:
         setattr(view, _READS, getattr(view, _READS, frozenset()) | {location})
@@ -52,6 +55,8 @@ def _check() -> None:
 
 
 def _check_query(asked: Request, *, read: frozenset[str]) -> None:
+    if "lists" in read:
+        return
     strays = [] if "query" in read else list(asked.args)
     fields = [FieldError(f"?{_shown(name)}", "is not a parameter of this request", "unknown") for name in strays]
     fields += [

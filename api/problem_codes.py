@@ -38,6 +38,11 @@ CODES: dict[str, str] = {
     # 404, 405
     "not_found": "No such thing, or not one of yours.",
     "event_not_found": "No recorded event of this transaction; one that was just accepted may wait to be counted.",
+    "customer_not_found": "There is no such customer.",
+    "subscription_not_found": "There is no such subscription, or it is another customer's.",
+    "wallet_not_found": "There is no such wallet.",
+    "invoice_not_found": "There is no such invoice.",
+    "billable_metric_not_found": "There is no such usage type.",
     "not_served": "A call of another program that is not served here; docs/integrations.md lists those that are.",
     "nothing_upcoming": "There is nothing to invoice next; of an ended subscription the last invoice is final.",
     "method_not_allowed": "This address does not take this method; Allow says which.",
@@ -154,6 +159,8 @@ CODES: dict[str, str] = {
     "unknown_subscription": "There is no such subscription.",
     "unknown_usage_type": "There is no such usage type.",
     "zone_not_aligned": "The windows of this zone cut the hours in which the subscription's usage is kept.",
+    "not_aligned": "The span begins or ends within a window, and what lies beside it would be counted too.",
+    "ambiguous_subject": "The name is a subscription's, and another customer's too.",
     "not_an_address": "No address of a page: http or https, a host, and no blank.",
     "unknown_zone": "No time zone of the IANA database.",
     # 429
@@ -162,6 +169,7 @@ CODES: dict[str, str] = {
     # 500, 503
     "internal_error": "A mistake of ours; the log has it under requestId.",
     "unavailable": "A part that is needed does not answer; nothing was changed, try again.",
+    "still_counting": "Recordings are left out of the figures until they are counted; ask again.",
     "clocks_apart": "This machine's clock and the database's are more than a minute apart: no run is started.",
     "backlog_full": "More recordings wait than may (USAGE_BILLING_MAX_BACKLOG); nothing was accepted, try again.",
     "database_unavailable": "The database does not answer; nothing was changed, try again.",

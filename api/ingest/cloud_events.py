@@ -23,8 +23,10 @@ _HEADER = "HTTP_CE_"
 _ATTRIBUTES = ("id", "source", "specversion", "type", "subject", "time")
 
 
-def events_of(request: Request) -> list[bytes]:
-    """The events of a request, each as its JSON text. Raises Unreadable, UnsupportedMediaType, TooLarge, InvalidInput.
+def events_of(request: Request, *, most: int) -> list[bytes]:
+    """Up to ``most`` events of a request, each as its JSON text.
+
+    Raises Unreadable, UnsupportedMediaType, TooLarge, or InvalidInput for more.
 
     ``application/json`` may be one event or a list of them, as the programs that send it do.
     """
@@ -38,7 +40,7 @@ def events_of(request: Request) -> list[bytes]:
         raise UnsupportedMediaType(f"the body must be sent as {_ONE}, {_BATCH} or {_JSON}")
     data = body_of(request, batch=True)
     if kind == _BATCH or (kind == _JSON and data.lstrip()[:1] == b"["):
-        return elements_of(data)
+        return elements_of(data, most=most)
     check_object(data)
     return [data]
 

@@ -6,7 +6,7 @@ batch for one refused event.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,9 +23,6 @@ from usage_billing.core.errors import InvalidInput
 from usage_billing.core.identifiers import new_id
 from usage_billing.metering.recording import Beside, Recording
 from usage_billing.metering.spelling import RawFields, parse_recording
-
-MOST_EVENTS = 1000
-"""Events that one request may have."""
 
 _EPOCH, _MILLION = datetime(1970, 1, 1, tzinfo=UTC), Decimal(1_000_000)
 _SECONDS = re.compile(rb"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?")
@@ -86,17 +83,18 @@ def check_object(data: bytes) -> None:
         raise Unreadable("the body must be a JSON object", code="not_an_object")
 
 
-def elements_of(data: bytes) -> list[bytes]:
-    """The elements of the list that is a body, each as its JSON text; raises Unreadable for a body that is none.
+def elements_of(data: bytes, *, most: int) -> list[bytes]:
+    """The elements of the list that is a body, each as its JSON text.
 
+    Raises Unreadable for a body that is none, and InvalidInput, code ``out_of_range``, for one of more than ``most``.
     What is wrong within an element is that element's matter.
     """
     try:
         found = [bytes(one) for one in _list.decode(data)]
     except (msgspec.MsgspecError, ValueError, RecursionError):
         found = pieces_of_list(data)
-    if len(found) > MOST_EVENTS:
-        raise InvalidInput.field("", f"must be at most {MOST_EVENTS} events", code="out_of_range")
+    if len(found) > most:
+        raise InvalidInput.field("", f"must be at most {most} events", code="out_of_range")
     return found
 
 
@@ -151,8 +149,3 @@ def _why(error: InvalidInput, names: Mapping[str, str]) -> str:
 def _said(pointer: str, names: Mapping[str, str]) -> str:
     first, *rest = pointer.removeprefix("/").split("/")
     return "/".join((names.get(first, first), *rest))
-
-
-def all_read(recordings: Sequence[Recording]) -> bool:
-    """Whether none of ``recordings`` is kept unread."""
-    return not any(one.beside.unread for one in recordings)

@@ -83,11 +83,11 @@ def _one_by_one(data: bytes, now: datetime, beside: Beside, is_made: IsMade) -> 
     return recordings
 
 
-def _header_key(request: Request, given: object) -> str:
-    """The key in the header, as it is kept, or nothing; ``given`` is the key in the body, which must not be another."""
+def key_of(request: Request) -> tuple[str, str]:
+    """The key in the header, as it was sent and as it is kept, or empty texts without one; raises InvalidInput."""
     sent = request.environ.get(IN_ENVIRON)
     if sent is None:
-        return ""
+        return "", ""
     try:
         text = sent.encode("latin-1").decode()  # HTTP's bytes, as WSGI hands them over
     except UnicodeDecodeError:
@@ -95,7 +95,13 @@ def _header_key(request: Request, given: object) -> str:
     kept = kept_key(text)
     if kept is None:
         raise InvalidInput.field("", f"the header {HEADER} {KEY_RULE}", code="not_a_key")
-    if given is not None and given != text:
+    return text, kept
+
+
+def _header_key(request: Request, given: object) -> str:
+    """The key in the header, as it is kept, or nothing; ``given`` is the key in the body, which must not be another."""
+    text, kept = key_of(request)
+    if kept and given is not None and given != text:
         message = f"differs from the header {HEADER}"
         raise InvalidInput.field("/idempotencyKey", message, code="contradiction")
     return kept

@@ -13,6 +13,9 @@ from api.views import (
     health,
     invoices,
     lago,
+    lago_invoices,
+    lago_reads,
+    openmeter,
     packages,
     plans,
     portal_sessions,
@@ -61,5 +64,14 @@ BLUEPRINTS = (
     api_keys.blp,
     health.blp,
 )
-PLAIN_BLUEPRINTS = (docs.blp, root.blp, cloud_events.openmeter, lago.blp, stripe.at_the_root, stripe.below_a_prefix)
+PLAIN_BLUEPRINTS = (
+    docs.blp,
+    root.blp,
+    openmeter.blp,
+    lago.blp,
+    lago_reads.blp,
+    lago_invoices.blp,
+    stripe.at_the_root,
+    stripe.below_a_prefix,
+)
 """Those that the OpenAPI document does not describe."""

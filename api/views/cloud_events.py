@@ -1,24 +1,21 @@
-"""CloudEvents, in our own answer; and the same events as OpenMeter's clients send them."""
+"""CloudEvents, in our own answer."""
 
 from typing import Any
 
-from flask import Blueprint as PlainBlueprint
 from flask import Response
 
 from api.arguments import Blueprint
 from api.auth import requires
-from api.foreign_errors import openmeter_form, speak
 from api.foreign_events import accept_events
 from api.honoured import reads
 from api.ingest.cloud_events import CLOUD_EVENTS, events_of
 from api.ingest.routes import CLOUD_EVENTS as ROUTE
 from api.json_provider import json_response
-from api.state import this_request
+from api.state import state, this_request
 from usage_billing.access.principal import USAGE_WRITE
 from usage_billing.wire.recording import ACCEPTED_BATCH
 
 blp = Blueprint("cloud_events", __name__, description="Record the events of other programs.")
-openmeter = PlainBlueprint("openmeter", __name__, url_prefix="/openmeter")
 
 # Any object is accepted: one that is no event is to be seen in quarantine.
 _EVENT: dict[str, Any] = {"schema": {"type": "object"}}
@@ -37,17 +34,5 @@ def record_cloudevents() -> Response:
     `source` with `id` the idempotency key. The quantity is what the usage type makes of the metadata, else 1. An event
     that cannot be read is accepted too, and goes to quarantine.
     """
-    kept = accept_events(events_of(this_request()), CLOUD_EVENTS)
+    kept = accept_events(events_of(this_request(), most=state().settings.max_batch), CLOUD_EVENTS)
     return json_response({"accepted": len(kept), "ids": [one.id for one in kept]}, status=202)
-
-
-@openmeter.post("/api/v1/events")
-@requires(USAGE_WRITE)
-@reads("json")
-def ingest() -> Response:
-    """Take events as OpenMeter does: 204, and nothing else."""
-    accept_events(events_of(this_request()), CLOUD_EVENTS)
-    return Response(status=204)
-
-
-speak(openmeter, openmeter_form, below=("",))

@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from api.auth import caller, requires
 from api.errors import Unreadable
 from api.foreign_errors import lago_form, speak
-from api.foreign_events import accept_events
+from api.foreign_events import accept_events, recorded_under
 from api.honoured import reads
 from api.ingest.body import json_body_of
 from api.ingest.foreign import elements_of
@@ -22,7 +22,7 @@ from usage_billing.core.errors import InvalidInput, NotFound
 from usage_billing.core.identifiers import kept_key
 from usage_billing.db.session import read_only
 from usage_billing.metering.recording import Recording
-from usage_billing.reports.by_key import Keyed, recordings_with_key
+from usage_billing.reports.by_key import Keyed
 
 blp = Blueprint("lago", __name__, url_prefix="/lago")
 
@@ -44,7 +44,7 @@ def create_event() -> Response:
 @reads("json")
 def create_events() -> Response:
     """Take many events; those that could not be read are not told."""
-    kept = accept_events(elements_of(_member("events", batch=True)), LAGO)
+    kept = accept_events(elements_of(_member("events", batch=True), most=state().settings.max_batch), LAGO)
     return json_response({"events": [_shown(one) for one in kept if not one.beside.unread]})
 
 
@@ -55,15 +55,12 @@ def find_event(transaction_id: str) -> Response:
 
     A key that may not read usage finds what came with it alone.
     """
-    bounds, key = caller().bounds, kept_key(transaction_id)
+    key = kept_key(transaction_id)
     with read_only(state().engine) as session:
-        source = "" if bounds is None else bounds.source or ""
-        found = recordings_with_key(session, key, source=source) if key else []
-    may_all = caller().may(USAGE_READ)
-    mine = [one for one in found if may_all or one.recorded_by == caller().key_number]
-    if len(mine) != 1:
+        found = recorded_under(session, key, seeing_all=caller().may(USAGE_READ)) if key else []
+    if len(found) != 1:
         raise NotFound("there is no recorded event of this transaction, or several", code="event_not_found")
-    return json_response({"event": _recorded(mine[0], transaction_id)})
+    return json_response({"event": _recorded(found[0], transaction_id)})
 
 
 def _member(name: str, *, batch: bool = False) -> bytes:

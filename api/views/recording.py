@@ -7,16 +7,14 @@ from flask import Response
 from api import enqueue
 from api.arguments import Blueprint
 from api.auth import caller, requires
+from api.bound import bound_to_caller
 from api.honoured import reads
-from api.ingest.bounds import within_bounds
 from api.ingest.native import batch_from, recording_from
 from api.json_provider import json_response
 from api.schemas.recordings import BatchSchema, RecordingSchema
 from api.state import state, this_request
 from usage_billing import logs
 from usage_billing.access.principal import USAGE_WRITE
-from usage_billing.access.queries import bound_sources
-from usage_billing.db.session import read_only
 from usage_billing.metering.recording import Beside
 from usage_billing.wire.recording import ACCEPTED, ACCEPTED_BATCH
 
@@ -45,12 +43,12 @@ def record_usage() -> Response:
     Sent again with the same `idempotencyKey` it is counted once. Without a key every request counts. The `quantity`
     may be left out where the usage type makes it (`quantityFrom`).
     """
-    here, principal = state(), caller()
+    here = state()
     recording = recording_from(
-        this_request(), now=here.clock(), beside=Beside(by=principal.key_number), is_made=here.making.asked()
+        this_request(), now=here.clock(), beside=Beside(by=caller().key_number), is_made=here.making.asked()
     )
     with logs.bind(event_id=str(recording.id)):
-        enqueue.accept(within_bounds([recording], principal, bound_sources=_bound_sources))
+        enqueue.accept(bound_to_caller([recording]))
     here.metrics.accepted(1)
     return json_response({"id": recording.id, "status": "accepted"}, status=202)
 
@@ -62,8 +60,7 @@ def record_usage() -> Response:
 @blp.response(202, ACCEPTED_BATCH)
 def record_batch() -> Response:
     """Record up to 1,000 usage events: all are accepted or, when one is wrong in shape, none."""
-    here, principal = state(), caller()
-    beside = Beside(by=principal.key_number)
+    here, beside = state(), Beside(by=caller().key_number)
     recordings = batch_from(
         this_request(),
         now=here.clock(),
@@ -71,12 +68,7 @@ def record_batch() -> Response:
         beside=beside,
         is_made=here.making.asked(),
     )
-    enqueue.accept(within_bounds(recordings, principal, bound_sources=_bound_sources))
+    enqueue.accept(bound_to_caller(recordings))
     here.metrics.accepted(len(recordings))
     ids = [recording.id for recording in recordings]
     return json_response({"accepted": len(ids), "ids": ids}, status=202)
-
-
-def _bound_sources() -> set[str]:
-    with read_only(state().engine) as session:
-        return bound_sources(session)

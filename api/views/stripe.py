@@ -11,14 +11,13 @@ from api.foreign_events import accept_events
 from api.honoured import reads
 from api.ingest.body import form_of, json_body_of
 from api.ingest.foreign import check_object
-from api.ingest.native import IN_ENVIRON
+from api.ingest.native import key_of
 from api.ingest.stripe import STRIPE, event_from_form
 from api.json_provider import json_response
 from api.state import this_request
 from api.views.stripe_adjustments import cancel_meter_event, cancel_meter_event_v2
 from usage_billing.access.principal import USAGE_WRITE
 from usage_billing.core.clock import instant_text
-from usage_billing.core.identifiers import kept_key
 from usage_billing.metering.recording import Recording
 
 
@@ -44,8 +43,8 @@ def create_meter_event_v2() -> Response:
 
 def _accept(event: bytes) -> Recording:
     """The event's recording. Without an identifier its key is the header that the clients send again with a retry."""
-    header = this_request().environ.get(IN_ENVIRON, "")
-    return accept_events([event], STRIPE, default_key=kept_key(header) or "")[0]
+    _, kept = key_of(this_request())
+    return accept_events([event], STRIPE, default_key=kept)[0]
 
 
 def _shown(recording: Recording) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from flask import Response
 from api import enqueue
 from api.auth import caller, requires
 from api.errors import Unreadable
+from api.foreign_events import recorded_under
 from api.honoured import reads
 from api.ingest.body import form_of, json_of
 from api.json_provider import json_response
@@ -16,7 +17,7 @@ from usage_billing.access.principal import ADMIN, USAGE_WRITE
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.identifiers import kept_key
 from usage_billing.flows.recording.void_usage import void_usage
-from usage_billing.reports.by_key import Keyed, recordings_with_key
+from usage_billing.reports.by_key import Keyed
 
 _IN_FORM = {"cancel[identifier]": "identifier"}
 _FIELDS = frozenset({"event_name", "type", "cancel"})
@@ -54,11 +55,10 @@ def _cancel(said: dict[str, Any], *, form: str) -> Response:
     key = kept_key(identifier) if isinstance(identifier, str) else None
     if key is None:
         raise InvalidInput.field("/cancel[identifier]", "is required", code="required")
+    waiting = enqueue.backlog() > 0
     with writing() as session:
-        bounds = caller().bounds
-        source = "" if bounds is None else bounds.source or ""
-        found = recordings_with_key(session, key, source=source)
-        one = _only(found, event_name=said.get("event_name"), key=key)
+        found = recorded_under(session, key, seeing_all=caller().may(ADMIN))
+        one = _only(found, event_name=said.get("event_name"), key=key, waiting=waiting)
         try:
             void_usage(session, one.id, reason=_REASON, actor=caller().actor, now=state().clock())
         except Conflict as error:
@@ -68,16 +68,13 @@ def _cancel(said: dict[str, Any], *, form: str) -> Response:
     return json_response(answer | {"livemode": True, "status": "complete"})
 
 
-def _only(found: list[Keyed], *, event_name: object, key: str) -> Keyed:
-    """The one recording that is meant, of those that came with the caller's key; an administrator may mean any."""
-    may_all = caller().may(ADMIN)
-    mine = [
-        one for one in found if one.usage_type == event_name and (may_all or one.recorded_by == caller().key_number)
-    ]
-    if len(mine) == 1:
-        return mine[0]
-    if mine:
+def _only(found: list[Keyed], *, event_name: object, key: str, waiting: bool) -> Keyed:
+    """The one recording that is meant; ``waiting`` says whether any recording waited before the books were read."""
+    named = [one for one in found if one.usage_type == event_name]
+    if len(named) == 1:
+        return named[0]
+    if named:
         raise Unreadable(f"several customers have a meter event {key}", code="resource_ambiguous")
-    if enqueue.backlog():
+    if waiting:
         raise Conflict("recordings wait to be counted, and it may be among them; ask again", code="still_waiting")
     raise Unreadable(f"there is no meter event {key}", code="resource_missing")

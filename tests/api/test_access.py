@@ -37,9 +37,32 @@ RULES = {
     "POST /api/usage/record/batch": "usage:write",
     "POST /api/ingest/cloudevents": "usage:write",
     "POST /openmeter/api/v1/events": "usage:write",
+    "GET /openmeter/api/v1/meters": "usage:read",
+    "GET /openmeter/api/v1/meters/<slug>": "usage:read",
+    "GET /openmeter/api/v1/meters/<slug>/query": "usage:read",
+    "POST /openmeter/api/v1/meters/<slug>/query": "usage:read",
+    "GET /openmeter/api/v1/customers": "admin",
+    "GET /openmeter/api/v1/customers/<customer_id>": "admin",
+    "GET /openmeter/api/v1/subjects": "admin",
+    "GET /openmeter/api/v1/customers/<customer_id>/access": "usage:read",
+    "GET /openmeter/api/v1/customers/<customer_id>/entitlements/<feature>/value": "usage:read",
+    "GET /openmeter/api/v2/customers/<customer_id>/entitlements/<feature>/value": "usage:read",
+    "GET /openmeter/api/v1/subjects/<subject>/entitlements/<feature>/value": "usage:read",
     "POST /lago/api/v1/events": "usage:write",
     "POST /lago/api/v1/events/batch": "usage:write",
     "GET /lago/api/v1/events/<transaction_id>": "usage:write usage:read",
+    "GET /lago/api/v1/customers": "admin",
+    "GET /lago/api/v1/customers/<external_id>": "admin",
+    "GET /lago/api/v1/customers/<external_id>/current_usage": "usage:read",
+    "GET /lago/api/v1/subscriptions": "admin",
+    "GET /lago/api/v1/subscriptions/<external_id>": "admin",
+    "GET /lago/api/v1/wallets": "usage:read",
+    "GET /lago/api/v1/wallets/<lago_id>": "usage:read",
+    "GET /lago/api/v1/invoices": "billing:run usage:read",
+    "GET /lago/api/v1/invoices/<lago_id>": "billing:run usage:read",
+    "POST /lago/api/v1/invoices/<lago_id>/download": "billing:run usage:read",
+    "GET /lago/api/v1/billable_metrics": "usage:read",
+    "GET /lago/api/v1/billable_metrics/<code>": "usage:read",
     "POST /v1/billing/meter_events": "usage:write",
     "POST /v1/billing/meter_event_adjustments": "usage:write",
     "POST /v2/billing/meter_event_adjustments": "usage:write",
@@ -242,6 +265,11 @@ def probes(app: Flask, billed: Billed, engine: Engine, monkeypatch: pytest.Monke
         "session_id": "00000000-0000-7000-8000-000000000000",
         "name": "docs.js",
         "transaction_id": "nothing",
+        "slug": "assessment",
+        "feature": "assessment",
+        "subject": "sub456",
+        "external_id": "user123",
+        "code": "assessment",
         "event_id": relayed_event(engine),
         "endpoint_id": "e",
         "delivery_id": delivery_to("e", engine),
@@ -250,7 +278,12 @@ def probes(app: Flask, billed: Billed, engine: Engine, monkeypatch: pytest.Monke
     with app.test_request_context():
         for method, readable, route in routes(app):
             record_id = billed.quarantined_id if "quarantine" in readable else billed.record_id
-            known = ids | {"record_id": record_id} | ({"name": "run.failed"} if "events" in readable else {})
+            lago_id = "w" if "wallets" in readable else billed.invoice_id
+            known = (
+                ids
+                | {"record_id": record_id, "lago_id": lago_id}
+                | ({"name": "run.failed"} if "events" in readable else {})
+            )
             values = {name: known[name] for name in route.arguments}
             url = app.url_map.bind("localhost").build(route.endpoint, values)
             query = "?usageType=assessment" if readable.endswith("/series") else ""

@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
+from api.state import state_of
 from tests.api.conftest import EVENT as NATIVE
 from tests.conftest import As
 from tests.support.callers import Keys
@@ -254,3 +255,27 @@ def test_a_key_takes_back_and_finds_what_came_with_it_alone(
     admin = call_as(keys.admin)
     assert admin.get("/lago/api/v1/events/theirs").status_code == 200
     assert admin.post("/v1/billing/meter_event_adjustments", data=form).status_code == 200
+
+
+@pytest.mark.parametrize("route", ["/openmeter/api/v1/events", "/api/ingest/cloudevents", "/lago/api/v1/events/batch"])
+def test_a_request_of_more_events_than_are_taken_is_refused_whole(
+    writer: FlaskClient, app: Any, nothing_changed: Callable[[], bool], route: str
+) -> None:
+    most = state_of(app).settings.max_batch
+    events = [7] * (most + 1)
+    answer = writer.post(route, json={"events": events} if "lago" in route else events)
+    assert answer.status_code == (400 if "openmeter" in route else 422)
+    assert f"at most {most} events" in answer.text or "out_of_range" in answer.text
+    assert nothing_changed()
+
+
+@pytest.mark.parametrize("key", ["", "a\tb", "\xff", "x" * 2000])
+def test_a_header_that_is_no_key_is_refused(writer: FlaskClient, nothing_changed: Callable[[], bool], key: str) -> None:
+    event = {"event_name": "assessment", "payload": {"value": "5", "stripe_customer_id": "user123"}}
+    for more in ({}, {"identifier": "id-1"}):
+        environ = {"HTTP_IDEMPOTENCY_KEY": key}
+        answer = writer.post("/v2/billing/meter_events", json=event | more, environ_overrides=environ)
+        assert answer.status_code == 400, answer.text
+        assert answer.json is not None
+        assert answer.json["error"]["message"].startswith("the header Idempotency-Key must be")
+    assert nothing_changed()

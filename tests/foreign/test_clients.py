@@ -5,116 +5,17 @@ books, each fact once, with the digits that it had.
 """
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.architecture.sources import ROOT
-from tests.conftest import Drain
-from tests.factories import make_world
-from tests.factories.catalog import make_quota, make_usage_type
-from tests.gateway.servers import api
-from tests.support.callers import Keys
-from tests.support.programs import cannot
-from usage_billing.db.session import read_only, transaction
-from usage_billing.embedded.ports import free_port
-from usage_billing.settings import Settings
+from tests.foreign.conftest import Send
+from usage_billing.db.session import read_only
 
 pytestmark = pytest.mark.clients
-
-PROGRAMS = Path(__file__).parent / "programs"
-KEPT = ROOT / ".venv" / "clients"
-INSTALL_SECONDS, SECONDS = 480, 120
-
-Send = Callable[[str], list[str]]
-
-
-@pytest.fixture(scope="module")
-def service(settings: Settings) -> Iterator[str]:
-    """The API in a process of its own; ``settings`` has put what it needs into the environment."""
-    port = free_port()
-    with api(port) as address:
-        yield address
-
-
-@pytest.fixture
-def send(service: str, engine: Engine, keys: Keys) -> Send:
-    """Run a program against the service; the lines that it printed. ``tokens`` makes its quantity, ``calls`` none."""
-    with transaction(engine) as session:
-        make_world(session)
-        for usage_type in ("tokens", "calls"):
-            make_usage_type(session, id=usage_type)
-            make_quota(session, usage_type=usage_type)
-
-    def run(name: str) -> list[str]:
-        command = [*_runner(name), service, keys.writer]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=KEPT)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
-
-    return run
-
-
-def _runner(name: str) -> list[str]:
-    """What runs the program ``name``, once its packages are installed; they are kept below ``KEPT``."""
-    if name.endswith(".mjs"):
-        return ["node", str(_npm() / name)]
-    pins = (PROGRAMS / f"{name}.txt").read_text()
-    folder, mark = KEPT / name, KEPT / name / "installed.txt"
-    if not mark.exists() or mark.read_text() != pins:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=INSTALL_SECONDS)
-        install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
-        done = subprocess.run(
-            [*install, "-r", str(PROGRAMS / f"{name}.txt")],
-            capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            cannot(f"pip cannot install {name}: {done.stderr.strip().splitlines()[-1:]}")
-        mark.write_text(pins)
-    return [str(folder / "bin" / "python"), str(PROGRAMS / f"{name}.py")]
-
-
-def _npm() -> Path:
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        cannot("node and npm are not installed")
-    folder, pins = KEPT / "npm", (PROGRAMS / "package-lock.json").read_text()
-    mark = folder / "installed.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "send.mjs"):
-        shutil.copy(PROGRAMS / name, folder)
-    if not mark.exists() or mark.read_text() != pins:
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False, env=os.environ
-        )
-        if done.returncode:
-            cannot(f"npm cannot install: {done.stderr.strip().splitlines()[-1:]}")
-        mark.write_text(pins)
-    return folder
-
-
-@pytest.fixture
-def books(engine: Engine, drain: Drain) -> Callable[[], list[Any]]:
-    """What is recorded, by key; what is in quarantine must be a list of (reason, detail)."""
-
-    def read() -> list[Any]:
-        drain()
-        statement = text(
-            "SELECT idempotency_key AS key, source, usage_type_id AS type, quantity, subscription_id, occurred_at,"
-            " metadata::text AS metadata FROM usage ORDER BY idempotency_key"
-        )
-        with read_only(engine) as session:
-            return list(session.execute(statement))
-
-    return read
 
 
 def _refused(engine: Engine) -> list[str]:

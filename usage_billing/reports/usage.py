@@ -44,7 +44,7 @@ class UsageLine:
 
     ``limit`` is the budget of the whole period as it stands under the segment's terms, of which ``used_before`` was
     used by earlier segments; None: nothing is ever charged. ``cells`` is None unless the price is by dimension.
-    ``covered`` units of the overage were paid for beforehand.
+    ``covered`` units of the overage were paid for beforehand. ``quota_id`` is the version of the quota it goes by.
     """
 
     subscription_id: str
@@ -62,6 +62,7 @@ class UsageLine:
     period_end: datetime
     cells: Sequence[UsageCell] | None = None
     covered: Decimal = _NOTHING
+    quota_id: int | None = None
 
     @property
     def charged(self) -> Decimal:
@@ -153,6 +154,7 @@ def _line_of(segment: SegmentOfType, contract: Contract) -> UsageLine:
         period_end=part.end,
         cells=_cells(segment) if part.price is not None and is_by_dimension(part.price) else None,
         covered=segment.covered,
+        quota_id=part.quota.id if part.quota else None,
     )
 
 

@@ -64,7 +64,7 @@ def open_grants(view: WalletView) -> list[GrantView]:
 def next_to_expire(view: WalletView) -> GrantView | None:
     """The grant with something left that holds now and expires first; None where nothing expires."""
     counted = [one for one in view.grants if one.grant.counts]
-    holding = [one for one in counted if one.left > 0 and one.grant.expires_at and _holds(one.grant, view.as_of)]
+    holding = [one for one in counted if one.left > 0 and one.grant.expires_at and holds(one.grant, view.as_of)]
     return min(holding, key=lambda one: (one.grant.expires_at, one.grant.id), default=None)
 
 
@@ -83,7 +83,7 @@ def _view(book: Allocation, *, now: datetime) -> WalletView:
         taken_back=sum_of(one.grant.taken_back for one in counted),
         refunded=sum_of(one.grant.refunded for one in counted),
         left=sum_of(one.left for one in counted),
-        available=sum_of(one.left for one in counted if _holds(one.grant, now)),
+        available=sum_of(one.left for one in counted if holds(one.grant, now)),
         grants=grants,
     )
 
@@ -112,5 +112,6 @@ def _unit(wallet: Wallet, usage_types: Sequence[str]) -> WalletUnit:
     return WalletUnit(unit_name=wallet.unit_name, usage_types=usage_types)
 
 
-def _holds(grant: Grant, now: datetime) -> bool:
+def holds(grant: Grant, now: datetime) -> bool:
+    """Whether the time of a grant has begun at ``now`` and is not over."""
     return grant.effective_at <= now and (grant.expires_at is None or now < grant.expires_at)
