@@ -95,6 +95,12 @@ class RefundSchema(ValueSchema):
     body_optional = True
 
 
+class EntriesQuery(PageQuery):
+    """With ``provisional`` the page has all that is not posted too."""
+
+    provisional = Flag(load_default=False)
+
+
 class WalletsQuery(PageQuery):
     """Which wallets."""
 

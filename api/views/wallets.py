@@ -11,8 +11,14 @@ from api.auth import caller, narrowed, requires
 from api.json_provider import json_response
 from api.locations import makes
 from api.pagination import BY_NAME, BY_NUMBER, filters_of, listed
-from api.schemas.paging import PageQuery
-from api.schemas.wallets import NewGrantSchema, NewWalletSchema, RefundSchema, VoidGrantSchema, WalletsQuery
+from api.schemas.wallets import (
+    EntriesQuery,
+    NewGrantSchema,
+    NewWalletSchema,
+    RefundSchema,
+    VoidGrantSchema,
+    WalletsQuery,
+)
 from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import USAGE_READ, WALLETS_WRITE
@@ -22,12 +28,13 @@ from usage_billing.flows.prepaid import grant_life, manage_grants, manage_wallet
 from usage_billing.flows.prepaid.grant_life import Refund
 from usage_billing.flows.prepaid.manage_grants import NewGrant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet
-from usage_billing.reports.wallets import WalletView, entries_of, units_of, wallet_view
+from usage_billing.reports.wallet_entries import entries_of, provisional_entries
+from usage_billing.reports.wallets import WalletView, units_of, wallet_view
 from usage_billing.wallets.models import Transfer, Wallet
 from usage_billing.wallets.queries import get_grant, get_wallet, transfers_of, wallets_where
 from usage_billing.wallets.views import GrantView, RefundView
 from usage_billing.wire.noun import page_of, show
-from usage_billing.wire.wallet import GRANT, NEW_WALLET, REFUND, TRANSFER, WALLET, WALLET_BALANCE
+from usage_billing.wire.wallet import ENTRIES, GRANT, NEW_WALLET, REFUND, TRANSFER, WALLET, WALLET_BALANCE
 
 blp = Blueprint("wallets", __name__, url_prefix="/api", description="What is paid for beforehand.")
 
@@ -78,13 +85,14 @@ def show_wallet(wallet_id: str) -> WalletView:
 
 @blp.route("/wallets/<identifier:wallet_id>/entries", methods=["GET"])
 @requires(USAGE_READ, users=True)
-@blp.arguments(PageQuery, location="query")
-@blp.response(200, page_of(TRANSFER))
+@blp.arguments(EntriesQuery, location="query")
+@blp.response(200, ENTRIES)
 def list_entries(query: dict[str, Any], wallet_id: str) -> dict[str, Any]:
-    """List what moved in a wallet, the newest first; what is not posted yet is in the balance alone."""
+    """List what moved in a wallet, the newest first, with the balance after it; `provisional`: what is not posted."""
     with read_only(state().engine) as session:
-        _check_seen(get_wallet(session, wallet_id))
-        return listed(
+        wallet = get_wallet(session, wallet_id)
+        _check_seen(wallet)
+        page = listed(
             session,
             transfers_of(wallet_id),
             query,
@@ -94,6 +102,9 @@ def list_entries(query: dict[str, Any], wallet_id: str) -> dict[str, Any]:
             newest_first=True,
             viewed=lambda rows: entries_of(session, rows),
         )
+        if query["provisional"]:
+            page["provisional"] = provisional_entries(session, wallet, now=state().clock())
+    return page
 
 
 @blp.route("/wallets/<identifier:wallet_id>/grants", methods=["POST"])

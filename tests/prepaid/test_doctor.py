@@ -43,3 +43,15 @@ def test_grants_that_no_task_closes_are_a_trouble(house: House) -> None:
     assert "grants are over and not closed: 1, the first since 2026-06-12T01:00Z" in finding.message
     house.close()
     assert [one.state for one in found(house)] == ["ok"]
+
+
+def test_money_that_no_plan_charges_in_is_named_until_one_does(house: House) -> None:
+    house.ok("POST", "/api/wallets", {"id": "m", "userId": "ann", "unit": {"currency": "EUR"}})
+    assert found(house) == []
+    house.ok("POST", "/api/wallets/m/grants", {"amount": "9.00", "idempotencyKey": "k"})
+    lonely, _ = found(house)
+    assert (lonely.state, lonely.code) == ("warn", "wallets_without_plan")
+    assert "m of ann in EUR" in lonely.message
+    house.ok("POST", "/api/plans", {"id": "e", "name": "E", "currency": "EUR"})
+    house.ok("POST", "/api/subscriptions", {"id": "u", "userId": "ann", "planId": "e", "startedAt": JUNE.isoformat()})
+    assert [one.state for one in found(house)] == ["ok"]

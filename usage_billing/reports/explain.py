@@ -17,6 +17,7 @@ from usage_billing.metering.models import Usage, UsageVoid
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.rating.engine import RatedAmount, rate, stored_price
 from usage_billing.rating.pricing.base import Line
+from usage_billing.reports.explain_prepaid import PaidBeforehand, paid_beforehand
 from usage_billing.reports.metered_events import metered_events
 
 _NOTHING = Decimal(0)
@@ -51,6 +52,7 @@ class Explanation:
     ``rated`` has the steps of the arithmetic; it is None for a base fee, and where nothing is due any more. It is of
     all that the item's price had to charge in the period so far. What came before the item's segment comes to
     ``item.before_amount``; the difference is what was due for the segment.
+    ``beforehand`` has the grants that pay for it.
     """
 
     item: UsageInvoiceItem
@@ -59,6 +61,7 @@ class Explanation:
     amount_due: Decimal
     quota_version: int | None
     events: EventsPage
+    beforehand: PaidBeforehand
 
     @property
     def currency(self) -> str:
@@ -128,6 +131,7 @@ def explain(session: Session, invoice_id: UUID, item_id: UUID, *, after: int = 0
         else EXACT.subtract(rated.amount, item.before_amount),
         quota_version=version,
         events=events_behind(session, item, after=after, limit=limit),
+        beforehand=paid_beforehand(session, invoice, item),
     )
 
 

@@ -11,8 +11,8 @@ from usage_billing.core.decimals import sum_of
 from usage_billing.drawing.books import all_allocations, allocation_of
 from usage_billing.wallets.allocation import Allocation
 from usage_billing.wallets.drawable import drawable
-from usage_billing.wallets.models import Grant, GrantStatus, Transfer, Wallet
-from usage_billing.wallets.queries import get_wallet, scopes_of, wallets_by_id
+from usage_billing.wallets.models import Grant, GrantStatus, Wallet
+from usage_billing.wallets.queries import get_wallet, scopes_of
 from usage_billing.wallets.views import GrantView, grant_view
 
 
@@ -98,12 +98,6 @@ def units_of(session: Session, wallets: Sequence[Wallet]) -> list[dict[str, obje
         }
         for wallet in wallets
     ]
-
-
-def entries_of(session: Session, transfers: Sequence[Transfer]) -> list[dict[str, object]]:
-    """These transfers, each with the currency of its wallet."""
-    currencies = {one.id: one.currency for one in wallets_by_id(session, {one.wallet_id for one in transfers})}
-    return [{"transfer": one, "currency": currencies[one.wallet_id]} for one in transfers]
 
 
 def _unit(wallet: Wallet, usage_types: Sequence[str]) -> WalletUnit:

@@ -1,7 +1,7 @@
 """How an explained invoice item looks. Pure."""
 
 from usage_billing.core.limits import MAX_BIGINT
-from usage_billing.wire.invoice import ITEM_KINDS
+from usage_billing.wire.invoice import ITEM_KINDS, PREPAID_PART
 from usage_billing.wire.kinds import (
     PLAIN,
     Choice,
@@ -57,6 +57,17 @@ CHARGED_ROW = Noun(
     ),
 )
 
+COVERED_WINDOW = Noun(
+    "CoveredWindow",
+    "What a grant in units pays for of a window of usage: from then to the next change of the wallet's grants.",
+    (
+        Field("walletId", Identifier(), "The wallet."),
+        Field("grantId", Id(), "The grant."),
+        Field("windowStart", Instant(), "When the window begins."),
+        Field("quantity", Quantity(), "How many units."),
+    ),
+)
+
 EXPLANATION = Noun(
     "Explanation",
     "Why an invoice item is what it is: the quota, the arithmetic, and the recordings behind it.",
@@ -76,6 +87,12 @@ EXPLANATION = Noun(
         Field("total", Quantity(), "All units that were used."),
         Field("billable", Quantity(), "The units of them beyond the allowance that were not paid for beforehand."),
         Field("covered", Quantity(), "The units of them beyond it that were."),
+        Field(
+            "coveredBy",
+            Many(COVERED_WINDOW),
+            "The grants behind `covered`, window by window; of a draft at this moment.",
+            attribute="beforehand.covered",
+        ),
         Field("quantity", Quantity(), "The units that this item charges for."),
         Field(
             "recordings",
@@ -97,6 +114,12 @@ EXPLANATION = Noun(
         Field("amountDue", Money(), "What is due in all: `exact`, rounded once, half up.", attribute="amount_due"),
         Field("chargedBefore", Money(), "What earlier items charged of it."),
         Field("amount", Money(), "What this item charges: the difference."),
+        Field(
+            "prepaid",
+            Many(PREPAID_PART),
+            "What grants in money pay of this item on its invoice; below 0: gives back.",
+            attribute="beforehand.money",
+        ),
         Field(
             "eventsHash",
             Hash(),

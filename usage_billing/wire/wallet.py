@@ -16,7 +16,7 @@ from usage_billing.wire.kinds import (
     Text,
     Whole,
 )
-from usage_billing.wire.noun import Field, Many, Noun, One
+from usage_billing.wire.noun import Field, Many, Noun, One, page_of
 
 _NAMES = Json({"type": "array", "items": {"type": "string"}})
 
@@ -129,11 +129,33 @@ TRANSFER = Noun(
         Field("debit", Text(), "The account that it went to."),
         Field("credit", Text(), "The account that it came from."),
         Field("amount", Held(), "How much, in units or in the wallet's currency."),
+        Field("balance", Held(), "What is in the wallet after it, before what is not posted yet.", attribute="balance"),
         Field("at", Instant(), "When."),
         Field("invoiceId", Id(), "The invoice that became final or void; null without one.", nullable=True),
     ),
     row="transfer",
     money="currency",
+)
+
+PROVISIONAL = Noun(
+    "ProvisionalDraw",
+    "What a grant pays for at this moment, and is not posted; below 0 it is to go back.",
+    (
+        Field("grantId", Id(), "The grant."),
+        Field("subscriptionId", Identifier(), "The subscription."),
+        Field("usageType", Identifier(), "Of what; null for a fee.", nullable=True, attribute="usage_type_id"),
+        Field("windowStart", Instant(), "From when on it was used, or the fee is for."),
+        Field("amount", Held(), "How much, in units or in the wallet's currency."),
+    ),
+    money="currency",
+)
+ENTRIES = Noun(
+    "WalletEntries",
+    "A page of what moved in a wallet, and, if that is asked for, all that is not posted.",
+    (
+        *page_of(TRANSFER).fields,
+        Field("provisional", Many(PROVISIONAL), "What is not posted; left out unless asked for.", optional=True),
+    ),
 )
 
 REFUND = Noun(

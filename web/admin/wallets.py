@@ -5,7 +5,8 @@ from functools import partial
 from flask import Response
 
 from api.pagination import BY_NAME, BY_NUMBER
-from usage_billing.reports.wallets import entries_of, units_of, wallet_view
+from usage_billing.reports.wallet_entries import entries_of
+from usage_billing.reports.wallets import units_of, wallet_view
 from usage_billing.wallets.models import Transfer, Wallet
 from usage_billing.wallets.queries import transfers_of, wallets_where
 from usage_billing.wire.noun import show

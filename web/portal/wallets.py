@@ -9,8 +9,8 @@ from usage_billing.balances.queries import balances_of, entries_of
 from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.keyset import Page, Row, page_of
+from usage_billing.reports.wallet_entries import entries_of as moved_in
 from usage_billing.reports.wallets import WalletView, next_to_expire, open_grants, units_of, wallets_in_hand
-from usage_billing.reports.wallets import entries_of as moved_in
 from usage_billing.wallets.models import Transfer
 from usage_billing.wallets.queries import get_wallet, transfers_of
 from usage_billing.wire.credit import BALANCE, CREDIT_ENTRY

@@ -130,12 +130,15 @@ def explain(*, invoice: str, item: UUID | None, after: int, events: int, as_json
         print_json(shapes)
         return
     for shape in shapes:
-        apart = {"breakdown", "events", "soFar", "before"}
+        apart = {"breakdown", "events", "soFar", "before", "coveredBy", "prepaid"}
         print_thing({key: value for key, value in shape.items() if key not in apart}, as_json=False)
         if shape["before"]["quantity"] != "0":
             rows = [{"": "so far", **shape["soFar"]}, {"": "before", **shape["before"]}]
             print_rows(rows, as_json=False, empty="")
         print_rows(shape["breakdown"], as_json=False, empty="Nothing is charged for.")
+        for name in ("coveredBy", "prepaid"):
+            if shape[name]:
+                print_rows(shape[name], as_json=False, empty="")
         empty = "No recordings are behind it." if after == 0 else "No more recordings are behind it."
         print_rows(shape["events"]["data"], as_json=False, empty=empty)
         if (following := shape["events"]["next"]) is not None:

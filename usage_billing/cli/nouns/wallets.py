@@ -21,7 +21,7 @@ from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, UNIT
 from usage_billing.cli.nouns.wallet_grants import EXAMPLE, activate, grant, refund, void
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
-from usage_billing.wire.wallet import NEW_WALLET, TRANSFER, WALLET, WALLET_BALANCE
+from usage_billing.wire.wallet import NEW_WALLET, PROVISIONAL, TRANSFER, WALLET, WALLET_BALANCE
 
 _COLUMNS = ("id", "category", "status", "amount", "posted", "provisional", "left", "expiresAt")
 _LISTED = ("id", "userId", "subscriptionId", "unitName", "usageTypes", "currency", "createdAt")
@@ -99,17 +99,22 @@ def show(*, id: str, as_json: bool) -> None:
 
 @command.command(epilog=example("wallets entries w-acme"))
 @click.argument("id", type=IDENTIFIER)
+@click.option("--provisional", is_flag=True, help="What is not posted, instead of what moved.")
 @limit_option
 @wide_option
 @json_option
-def entries(*, id: str, limit: int, as_json: bool) -> None:
-    """List what moved in the wallet ID, the newest first."""
-    from usage_billing.reports.wallets import entries_of
+def entries(*, id: str, provisional: bool, limit: int, as_json: bool) -> None:
+    """List what moved in the wallet ID, the newest first, with the balance after it."""
+    from usage_billing.reports.wallet_entries import entries_of, provisional_entries
     from usage_billing.wallets.models import Transfer
     from usage_billing.wallets.queries import get_wallet, transfers_of
 
     with reading() as session:
-        get_wallet(session, id)
+        wallet = get_wallet(session, id)
+        if provisional:
+            drawn = [wire.show(PROVISIONAL, one) for one in provisional_entries(session, wallet, now=utc_now())]
+            print_rows(drawn, as_json=as_json, empty="All that was drawn is posted.")
+            return
         found = first_rows(session, transfers_of(id).order_by(Transfer.id.desc()), limit=limit)
         rows = [wire.show(TRANSFER, one) for one in entries_of(session, found)]
     print_rows(rows, as_json=as_json, empty="Nothing has moved yet.", wide_only=_WIDE_ONLY)

@@ -9,11 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
+from usage_billing.metering.settling import reopen
 from usage_billing.prepaid.burn_down import Cause, DrawKey
 from usage_billing.prepaid.ledger import TransferKind
-from usage_billing.wallets.allocation import Allocation
+from usage_billing.wallets.allocation import Allocation, covered_by
 from usage_billing.wallets.models import Grant, GrantStatus
-from usage_billing.wallets.queries import posted_with
+from usage_billing.wallets.queries import covered_before, posted_with
 from usage_billing.wallets.service import move, set_draw
 
 _NOTHING = Decimal(0)
@@ -46,7 +47,8 @@ def drawn_without_draft(
 def post_causes(session: Session, found: Sequence[Allocation], invoices: Mapping[Cause, UUID | None]) -> None:
     """Post every draw of these causes; ``invoices`` has the invoice of each that becomes final, or None.
 
-    What any usage wants no more goes back with it, as a draw may rest on that.
+    What any usage wants no more goes back with it, as a draw may rest on that. Where grants pay for more or less by now
+    than billing rated by, the next run rates it again.
     """
     for book in found:
         grants = {grant.id: grant for grant in book.grants}
@@ -55,6 +57,9 @@ def post_causes(session: Session, found: Sequence[Allocation], invoices: Mapping
             if change < 0 or cause in invoices:
                 _post(session, book, grants[key.grant_id], key, change, invoice_id=invoices.get(cause))
     session.flush()
+    covered, ids = covered_by(found), [cause.summary_id for cause in invoices]
+    rated = covered_before(session, ids) if ids else {}
+    reopen(session, [id for id in ids if covered.get(id, _NOTHING) != rated.get(id, _NOTHING)])
 
 
 def post_said(

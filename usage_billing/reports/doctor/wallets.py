@@ -1,4 +1,4 @@
-"""A check of wallets: what is about to expire, and grants that are over and not closed."""
+"""A check of wallets: what is about to expire, grants that are over and not closed, money that no plan charges."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -19,6 +19,17 @@ _OVER = text(
     "SELECT count(*) AS grants, min(closes_at) AS first FROM wallet_grants"
     " WHERE status = 'active' AND closes_at < :late"
 )
+_NO_PLAN = text("""
+    SELECT w.id, w.customer_id, w.currency
+    FROM wallets AS w
+    WHERE w.currency IS NOT NULL AND NOT EXISTS (
+        SELECT FROM subscriptions AS s JOIN plans AS p ON p.id = s.plan_id
+        WHERE s.customer_id = w.customer_id AND p.currency = w.currency AND coalesce(w.subscription_id, s.id) = s.id)
+    AND EXISTS (SELECT FROM wallet_grants AS g WHERE g.wallet_id = w.id AND g.status IN ('pending', 'active')
+            AND g.amount > g.posted + g.expired + g.taken_back + g.refunded)
+    ORDER BY w.id
+    LIMIT 100
+""")
 _EXPIRING = text("""
     SELECT w.customer_id
     FROM wallet_grants AS g
@@ -45,6 +56,14 @@ def check_wallets(session: Session, *, now: datetime) -> Iterator[Finding]:
             "start a worker that serves the queue billing, and beat; grants are closed within a minute then",
         )
         return
+    if lonely := [f"{row.id} of {row.customer_id} in {row.currency}" for row in session.execute(_NO_PLAN)]:
+        yield Finding(
+            "wallets",
+            WARN,
+            "wallets_without_plan",
+            f"wallets hold money in a currency in which no plan of their customer charges: {listed(lonely)}",
+            "agree a plan in that currency, or refund or void their grants; until then they pay for nothing",
+        )
     what = list(_expiring(session, now))
     yield fine("wallets", f"expiring within {SOON.days} days: {listed(what)}" if what else "no grant expires soon")
 

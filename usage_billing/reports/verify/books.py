@@ -16,6 +16,8 @@ from usage_billing.reports.verify.strays import stray_differences
 from usage_billing.reports.verify.summaries import summary_differences
 from usage_billing.reports.verify.taxes import tax_differences
 from usage_billing.reports.verify.terms import load_catalogue
+from usage_billing.reports.verify.wallet_causes import cause_differences
+from usage_billing.reports.verify.wallet_draws import draw_differences
 from usage_billing.reports.verify.wallets import wallet_differences
 
 # How many recordings, and how many summaries, one statement reads at most.
@@ -65,6 +67,8 @@ def find_differences(
     yield from credit_differences(session, subscription_id)
     yield from tax_differences(session, subscription_id)
     yield from wallet_differences(session, subscription_id)
+    yield from draw_differences(session, subscription_id)
+    yield from cause_differences(session, subscription_id)
     yield from prepaid_differences(session, subscription_id)
     yield from purchase_differences(session, subscription_id)
 

@@ -1,0 +1,158 @@
+"""Wallets in units, read anew for their proof: grants, what usage wants in each window, and postings in their order."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from usage_billing.reports.verify.arithmetic import by_recording
+from usage_billing.reports.verify.drawn import NOTHING, Payer, Place, Wants
+
+_WALLETS = text(
+    """
+    SELECT w.id, w.customer_id, w.subscription_id FROM wallets AS w
+    WHERE w.unit_name IS NOT NULL AND (CAST(:only AS text) IS NULL OR EXISTS (
+            SELECT FROM subscriptions WHERE id = :only AND customer_id = w.customer_id))
+        AND EXISTS (SELECT FROM wallet_draws AS d WHERE d.wallet_id = w.id)
+    ORDER BY w.id
+    """
+)
+_GRANTS = text(
+    """
+    SELECT g.*, o.id AS opening
+    FROM wallet_grants AS g
+    JOIN LATERAL (SELECT min(id) AS id FROM wallet_transfers WHERE grant_id = g.id AND kind IN ('sold', 'given')) AS o
+        ON true
+    WHERE g.wallet_id = :wallet AND g.activated_at IS NOT NULL
+    """
+)
+_USAGE = text(
+    """
+    SELECT s.*, q.price, coalesce(c.covered, 0) AS covered,
+        EXISTS (SELECT FROM usage_invoice_items AS t JOIN invoices AS i ON i.id = t.invoice_id
+            WHERE t.summary_id = s.id AND i.status = 'draft') AS drafted
+    FROM subscriptions AS a JOIN usage_summaries AS s ON s.subscription_id = a.id
+    LEFT JOIN usage_quotas AS q ON q.id = s.quota_id LEFT JOIN covered_summaries AS c ON c.summary_id = s.id
+    WHERE a.customer_id = :customer AND coalesce(:subscription, a.id) = a.id
+        AND s.usage_type_id IN (SELECT usage_type_id FROM wallet_scopes WHERE wallet_id = :wallet)
+        AND (CAST(:subscription AS text) IS NOT NULL OR NOT EXISTS (
+            SELECT FROM wallet_scopes AS own WHERE own.customer_id = a.customer_id AND own.subscription_id = a.id
+                AND own.usage_type_id = s.usage_type_id))
+    """
+)
+_MARKS = text(
+    """
+    SELECT u.summary_id, width_bucket(u.occurred_at, CAST(:cuts AS timestamptz[])) AS place,
+        sum(u.beyond_limit) AS beyond
+    FROM usage AS u LEFT JOIN usage_voids AS v ON v.usage_id = u.id
+    WHERE u.summary_id = ANY(CAST(:ids AS bigint[])) AND v.usage_id IS NULL
+        AND u.received_at < coalesce(CAST(:until AS timestamptz), 'infinity')
+    GROUP BY 1, 2
+    """
+)
+_LATEST = text("SELECT max(received_at) FROM usage WHERE summary_id = ANY(CAST(:ids AS bigint[]))")
+_GROSS = text(
+    "SELECT summary_id, sum(quantity) AS units FROM usage WHERE summary_id = ANY(CAST(:ids AS bigint[])) GROUP BY 1"
+)
+_POSTINGS = text(
+    """
+    SELECT t.*, coalesce(i.status, '') AS invoice_status
+    FROM wallet_transfers AS t LEFT JOIN invoices AS i ON i.id = t.invoice_id
+    WHERE t.wallet_id = :wallet ORDER BY t.id
+    """
+)
+
+
+@dataclass(slots=True)
+class WalletBook:
+    """A wallet in units: ``payers`` and the id of each one's first transfer, the rows of its usage, and what it wants.
+
+    ``transfers`` are in the order posted, in groups that were posted together.
+    """
+
+    id: str
+    payers: dict[UUID, Payer] = field(default_factory=dict)
+    openings: dict[UUID, int] = field(default_factory=dict)
+    usage: dict[int, Any] = field(default_factory=dict)
+    cuts: list[datetime] = field(default_factory=list)
+    wants: list[Wants] = field(default_factory=list)
+    transfers: list[list[Any]] = field(default_factory=list)
+
+
+def books(session: Session, only: str | None) -> Iterator[WalletBook]:
+    """Every wallet in units of which something is posted; of one subscription those of its customer."""
+    for row in session.execute(_WALLETS, {"only": only}).all():
+        book = WalletBook(row.id)
+        for grant in session.execute(_GRANTS, {"wallet": row.id}):
+            book.payers[grant.id], book.openings[grant.id] = _payer(grant), grant.opening
+        asked = {"wallet": row.id, "customer": row.customer_id, "subscription": row.subscription_id}
+        book.usage = {one.id: one for one in session.execute(_USAGE, asked)}
+        edges = ((one.since, one.until, one.back_to) for one in book.payers.values())
+        book.cuts = sorted({cut for edge in edges for cut in edge if cut is not None})
+        book.wants = wants_of(session, book)
+        for transfer in session.execute(_POSTINGS, {"wallet": row.id}):
+            if not book.transfers or book.transfers[-1][0].at != transfer.at:
+                book.transfers.append([])
+            book.transfers[-1].append(transfer)
+        yield book
+
+
+def wants_of(session: Session, book: WalletBook, *, until: datetime | None = None) -> list[Wants]:
+    """What each window wants of what had arrived before ``until``, by the marks of its recordings."""
+    asked = {"ids": list(book.usage), "cuts": book.cuts, "until": until}
+    units: dict[Place, Fraction] = {}
+    for row in session.execute(_MARKS, asked):
+        start = book.usage[row.summary_id].period_start
+        since = max(start, book.cuts[row.place - 1]) if row.place else start
+        place = Place(row.summary_id, since)
+        units[place] = units.get(place, NOTHING) + Fraction(row.beyond)
+    return [
+        Wants(place, book.usage[place.summary_id].subscription_id, book.usage[place.summary_id].usage_type_id, wanted)
+        for place, wanted in units.items()
+        if wanted > 0 and is_paid_for(book.usage[place.summary_id])
+    ]
+
+
+def closings_of(session: Session, book: WalletBook) -> list[tuple[datetime, Sequence[Wants]]]:
+    """The moments at which grants that are not closed yet should have been, before the latest recording arrived."""
+    latest = session.execute(_LATEST, {"ids": list(book.usage)}).scalar()
+    moments = {one.closes_at for one in book.payers.values() if one.active and one.closes_at is not None}
+    return [(at, wants_of(session, book, until=at)) for at in sorted(moments) if latest is not None and at <= latest]
+
+
+def gross_of(session: Session, ids: Iterable[int]) -> dict[int, Fraction]:
+    """All that was ever recorded of these summaries, also what was taken back."""
+    return {row.summary_id: Fraction(row.units) for row in session.execute(_GROSS, {"ids": list(ids)})}
+
+
+def latest_of(session: Session, summary_id: int) -> datetime | None:
+    """When the last recording of a summary arrived."""
+    found: datetime | None = session.execute(_LATEST, {"ids": [summary_id]}).scalar()
+    return found
+
+
+def is_paid_for(usage: Any) -> bool:
+    """Whether grants pay for a summary: not where each recording or each cell is charged by itself."""
+    price = usage.price
+    return bool(price) and not usage.frozen and not by_recording(price) and price.get("model") != "by_dimension"
+
+
+def _payer(grant: Any) -> Payer:
+    return Payer(
+        id=grant.id,
+        units=Fraction(grant.amount) - Fraction(grant.expired) - Fraction(grant.taken_back) - Fraction(grant.refunded),
+        priority=grant.priority,
+        since=grant.effective_at,
+        until=grant.expires_at,
+        back_to=grant.covers_since,
+        types=grant.usage_types,
+        subscriptions=grant.subscription_ids,
+        price_of_one=Fraction(grant.cost) / Fraction(grant.amount),
+        closes_at=grant.closes_at,
+        active=grant.status == "active",
+    )
