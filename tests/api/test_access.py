@@ -115,6 +115,7 @@ RULES = {
     "POST /api/grants/<grant_id>/void": "wallets:write",
     "POST /api/grants/<grant_id>/refund": "wallets:write",
     "GET /api/reports/prepaid": "admin",
+    "GET /api/reports/revenue": "admin",
     "POST /api/packages": "admin",
     "GET /api/packages": "usage:read wallets:write",
     "GET /api/packages/<package_id>": "usage:read wallets:write",

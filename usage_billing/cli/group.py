@@ -40,7 +40,7 @@ COMMANDS = {
     "subscriptions": ("nouns.subscriptions:command", "Who is on which plan."),
     "usage": ("nouns.usage:command", "Single recordings, and taking them back."),
     "invoices": ("nouns.invoices:command", "What was charged."),
-    "reports": ("nouns.reports:command", "What finance books of prepaid sales."),
+    "reports": ("nouns.reports:command", "What finance adds up: revenue, prepaid sales."),
     "export": ("nouns.exports:command", "The books as CSV, for finance."),
     "what-if": ("nouns.what_if:command", "What history would have cost on another plan or price."),
     "runs": ("nouns.runs:command", "The logbook of billing."),
