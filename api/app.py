@@ -10,7 +10,7 @@ from api import auth, enqueue, etags, headers, honoured, idempotency, locations,
 from api.json_provider import ExactJson
 from api.views import BLUEPRINTS, PLAIN_BLUEPRINTS
 from usage_billing import logs
-from usage_billing.access.tokens import check_public_key
+from usage_billing.access.tokens import check_public_key, load_what_verifies
 from usage_billing.settings import Settings
 
 
@@ -33,6 +33,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         if not logs.is_configured():
             logs.configure(settings, "api")
     check_public_key(settings.jwt_public_key)
+    load_what_verifies(settings)
     # No static folder: views alone answer, because every view has a rule about who may ask.
     app = _App("api", static_folder=None)
     app.json = ExactJson(app)

@@ -30,9 +30,9 @@ from usage_billing.reports.deliveries import (
     endpoint_view,
     endpoint_views,
 )
+from usage_billing.webhooks.judging import judged
 from usage_billing.webhooks.models import WebhookEndpoint
 from usage_billing.webhooks.queries import endpoints_where
-from usage_billing.webhooks.sending import judged
 from usage_billing.webhooks.service import lock_endpoint
 from usage_billing.wire.endpoint import (
     ENDPOINT,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from usage_billing.core.errors import InvalidInput
 from usage_billing.webhooks.addresses import judge, read_url
+from usage_billing.webhooks.judging import judged
 from usage_billing.webhooks.retries import LADDER, asked_to_wait, is_given_up, next_try
-from usage_billing.webhooks.sending import judged
 from usage_billing.webhooks.signing import headers_of, is_secret, make_secret, signature
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)

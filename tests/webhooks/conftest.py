@@ -17,7 +17,7 @@ from usage_billing.db.session import transaction
 from usage_billing.flows.delivering.drive_deliveries import Courier
 from usage_billing.flows.delivering.manage_endpoints import NewEndpoint, create_endpoint
 from usage_billing.outbox.service import Fact, tell
-from usage_billing.webhooks.sending import resolve
+from usage_billing.webhooks.judging import resolve
 
 SECRET = "a-secret-for-tests-of-32-characters-or-more"
 LOOPBACK = (ip_network("127.0.0.0/8"),)

@@ -5,8 +5,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jwt
-
 from usage_billing.access.principal import ADMIN, USAGE_READ, Principal
 from usage_billing.core.errors import ConfigurationError, NotAuthenticated
 from usage_billing.core.identifiers import is_identifier
@@ -49,6 +47,12 @@ class TokenRules:
         )
 
 
+def load_what_verifies(settings: Settings) -> None:
+    """Load what tokens are verified with, if this service takes any: once, before processes are forked."""
+    if settings.jwt_secret or settings.jwt_public_key:
+        import jwt  # noqa: F401
+
+
 def looks_like_token(text: str) -> bool:
     """Whether a bearer credential has the three parts of a JWT, which no key has."""
     return _COMPACT.fullmatch(text) is not None
@@ -57,6 +61,8 @@ def looks_like_token(text: str) -> bool:
 def verify_token(token: str, rules: TokenRules) -> Principal:
     """The user behind ``token``. Raises NotAuthenticated, whose message gives the reason and no part of the token."""
     key, algorithms = _trusted(rules.secret, rules.public_key)
+    import jwt  # late: with cryptography it takes 8 MiB, and a service without tokens never needs them
+
     try:
         claims = jwt.decode(
             token,

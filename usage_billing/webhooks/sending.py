@@ -1,7 +1,7 @@
 """Sends one delivery: the address that was judged is the address that is called."""
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -11,14 +11,14 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from usage_billing.core.errors import InvalidInput
-from usage_billing.webhooks.addresses import Network, Target, judge, read_url, refused
+from usage_billing.webhooks.addresses import Network, Target
+from usage_billing.webhooks.judging import Resolve, judged, resolve
 
 USER_AGENT = "usage-billing-webhooks/1"
 CONNECT_SECONDS, WHOLE_SECONDS = 3, 15
 """How long a connection may take, and the whole exchange. The caller cuts an exchange that takes longer."""
 
 _KEPT_BYTES = 4096
-Resolve = Callable[[str, int], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,22 +29,6 @@ class Answer:
     text: str | None = None
     retry_after: str | None = None
     error: str | None = None
-
-
-def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, as the system knows them, also of one spelled as a number. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def judged(url: str, *, allowed: Sequence[Network], resolve: Resolve = resolve) -> tuple[Target, str]:
-    """The target of a URL and the address to call; raises InvalidInput, code ``address_refused``."""
-    target = read_url(url)
-    try:
-        addresses = resolve(target.host, target.port)
-    except (OSError, UnicodeError) as error:
-        raise refused("has a host of which no address is known") from error
-    return target, judge(target, addresses, allowed=allowed)
 
 
 @dataclass(slots=True)

@@ -46,7 +46,7 @@ def create(*, id: str | None, url: str, types: tuple[str, ...], as_json: bool, *
     """Tell a URL of events from now on. The secret is shown this once."""
     from usage_billing.db.session import transaction
     from usage_billing.flows.delivering.manage_endpoints import NewEndpoint, create_endpoint
-    from usage_billing.webhooks.sending import judged
+    from usage_billing.webhooks.judging import judged
 
     new = NewEndpoint(id=id, url=url, types=types or ("*",), **said)
     with connected() as (settings, engine):

@@ -22,8 +22,9 @@ from usage_billing.flows.delivering.make_attempt import make_attempt, running_fo
 from usage_billing.flows.delivering.note_attempts import note_attempts
 from usage_billing.webhooks.addresses import Network
 from usage_billing.webhooks.deliveries import Attempt, ClaimedDelivery, claim, release
+from usage_billing.webhooks.judging import Resolve, resolve
 from usage_billing.webhooks.retries import LEAST_JITTER, MOST_JITTER
-from usage_billing.webhooks.sending import WHOLE_SECONDS, Exchange, Resolve, resolve
+from usage_billing.webhooks.sending import WHOLE_SECONDS, Exchange
 from usage_billing.webhooks.service import holding_secrets, opened
 from usage_billing.webhooks.sharing import AT_ONCE, Threads
 

@@ -12,7 +12,8 @@ from usage_billing.db.session import read_only
 from usage_billing.outbox.models import OutboxMessage
 from usage_billing.outbox.queries import bodies_of, events_where
 from usage_billing.outbox.rendering import event_id
-from usage_billing.webhooks.sending import Exchange, judged
+from usage_billing.webhooks.judging import judged
+from usage_billing.webhooks.sending import Exchange
 from usage_billing.webhooks.signing import headers_of
 
 _AT_ONCE = 100

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from usage_billing.outbox.rendering import event_id
 from usage_billing.webhooks.addresses import Network
 from usage_billing.webhooks.deliveries import Attempt, ClaimedDelivery
+from usage_billing.webhooks.judging import Resolve
 from usage_billing.webhooks.retries import asked_to_wait
-from usage_billing.webhooks.sending import Exchange, Resolve
+from usage_billing.webhooks.sending import Exchange
 from usage_billing.webhooks.signing import headers_of
 
 _UNREADABLE = "its secrets are sealed under another USAGE_BILLING_SECRET"
