@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageType
@@ -19,11 +20,11 @@ _ADDS_UP = frozenset({"sum", "count"})
 
 def with_bars(session: Session, lines: Sequence[UsageLine], now: datetime) -> list[dict[str, Any]]:
     """Each line as the API shows it, with what it comes to at this rate; the largest charge first, then the fullest."""
-    kinds = {name: session.get(UsageType, name) for name in {line.usage_type for line in lines}}
+    statement = select(UsageType).where(UsageType.id.in_({line.usage_type for line in lines}))
+    kinds = {kind.id: kind for kind in session.scalars(statement)}
     shown = []
     for line in lines:
-        kind = kinds[line.usage_type]
-        adds_up = kind is not None and kind.aggregation in _ADDS_UP
+        adds_up = kinds[line.usage_type].aggregation in _ADDS_UP
         ahead = at_this_rate(line, now) if adds_up else None
         shape = show(USAGE_LINE, line) | {"estimate": None if ahead is None else plain(ahead)}
         bar_ends = line.used if ahead is None else ahead

@@ -14,6 +14,7 @@ from usage_billing.core.giving_way import in_turns
 from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.db.filters import equal, within
 from usage_billing.db.rows import reader
+from usage_billing.db.session import once
 
 _VERSION = """
     id, plan_id, usage_type_id, subscription_id, monthly_limit AS limit, price, unit_name, effective,
@@ -49,9 +50,14 @@ Named = TypeVar("Named", Plan, UsageType)
 
 def quotas_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: Iterable[str] = ()) -> QuotaBook:
     """Every quota version of these plans, and every version that is one of these subscriptions' own."""
+    plans, owners = frozenset(plan_ids), frozenset(subscription_ids)
+    return once(session, ("quotas", plans, owners), lambda: _quotas_of(session, plans, owners))
+
+
+def _quotas_of(session: Session, plans: frozenset[str], owners: frozenset[str]) -> QuotaBook:
     listed: dict[tuple[str, str], list[QuotaVersion]] = {}
     own: dict[tuple[str, str], list[QuotaVersion]] = {}
-    rows = session.execute(_QUOTAS, {"plans": list(set(plan_ids)), "owners": list(set(subscription_ids))})
+    rows = session.execute(_QUOTAS, {"plans": list(plans), "owners": list(owners)})
     version = reader(rows, QuotaVersion)
     for row in in_turns(rows):
         if row.subscription_id is None:
@@ -76,7 +82,8 @@ def fees_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: Iter
 
 def plans_by_id(session: Session, plan_ids: Iterable[str]) -> dict[str, Plan]:
     """The plans with these ids, by id; an id without a plan is absent."""
-    return {plan.id: plan for plan in session.scalars(_plans(plan_ids))}
+    wanted = frozenset(plan_ids)
+    return once(session, ("plans", wanted), lambda: {plan.id: plan for plan in session.scalars(_plans(wanted))})
 
 
 def hold_plans(session: Session, plan_ids: Iterable[str]) -> dict[str, Plan]:

@@ -3,8 +3,9 @@
 A door opens ``transaction()`` around one flow, so the flow's work is stored as a whole or not at all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar, cast
 
 import psycopg
 from psycopg.types.array import ListBinaryDumper
@@ -16,6 +17,8 @@ from sqlalchemy.orm import Session
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.bounded import BoundedConnection, bounded
 from usage_billing.db.pooling import OUR_SESSION, arguments, set_local
+
+Answer = TypeVar("Answer")
 
 CONNECT_TIMEOUT = 2
 POOL_TIMEOUT = 2
@@ -35,6 +38,7 @@ PING_TIMEOUT = 1
 JUST_NOW = 1
 # psycopg sends these with BEGIN, not in a round trip after it.
 _ONE_MOMENT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+_ANSWERS = "answers"
 
 
 def make_engine(url: str, *, pooled: bool = False, pool_size: int = 5, answer_timeout: int = ANSWER_TIMEOUT) -> Engine:
@@ -114,7 +118,21 @@ def read_only(engine: Engine) -> Iterator[Session]:
     """
     with transaction(engine) as session:
         session.connection(execution_options=_ONE_MOMENT)
+        session.info[_ANSWERS] = {}
         yield session
+
+
+def once(session: Session, key: Hashable, ask: Callable[[], Answer]) -> Answer:
+    """What ``ask`` answers. A session that sees one moment is asked once for ``key``: the answer stays the same there.
+
+    The answer is shared by all who ask: none may change it.
+    """
+    answers = session.info.get(_ANSWERS)
+    if answers is None:
+        return ask()
+    if key not in answers:
+        answers[key] = ask()
+    return cast("Answer", answers[key])
 
 
 @contextmanager

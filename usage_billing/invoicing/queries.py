@@ -165,6 +165,8 @@ def open_drafts(session: Session, subscription_ids: Collection[str]) -> list[tup
         .order_by(Invoice.closes_at)
         .execution_options(populate_existing=True)
     ).all()
+    if not drafts:
+        return []
     items: dict[UUID, list[UsageInvoiceItem]] = {draft.id: [] for draft in drafts}
     for item in things_of(
         session,

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.db.rows import read_rows
+from usage_billing.db.session import once
 from usage_billing.meters.definition import Level, Mode, Per
 from usage_billing.meters.levels import Change, Stretch
 from usage_billing.meters.queries import EVER
@@ -199,6 +200,8 @@ def growing(session: Session, summary_ids: Collection[int]) -> list[int]:
     return list(session.scalars(_GROWING, {"ids": list(summary_ids)}))
 
 
-def standing_levels(session: Session, subscription_ids: Collection[str]) -> list[StandingLevel]:
+def standing_levels(session: Session, subscription_ids: Collection[str]) -> Sequence[StandingLevel]:
     """The summaries of levels of these subscriptions as they were last reckoned, in order of time."""
-    return read_rows(session.execute(_STANDING, {"subscriptions": list(subscription_ids)}), StandingLevel)
+    asked = {"subscriptions": list(subscription_ids)}
+    key = ("standing levels", frozenset(subscription_ids))
+    return once(session, key, lambda: read_rows(session.execute(_STANDING, asked), StandingLevel))

@@ -1,14 +1,15 @@
 """Whether anything that a customer's pages show may have moved: numbers that differ whenever it did."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 # The summaries of one customer are a row for each usage type and period, so all of them are read.
 _MOVED = text("""
-    SELECT concat_ws(' ',
-        (SELECT concat_ws(' ', count(*), sum(version)) FROM subscriptions WHERE customer_id = :customer),
+    SELECT (SELECT concat_ws(' ', count(*), sum(version)) FROM subscriptions WHERE customer_id = :customer) AS terms,
+        concat_ws(' ',
         (SELECT concat_ws(' ', count(*), sum(u.events), sum(u.voids), sum(u.total), sum(u.beyond_limit),
                 sum(u.allowance))
             FROM subscriptions AS s JOIN usage_summaries AS u ON u.subscription_id = s.id
@@ -25,13 +26,21 @@ _MOVED = text("""
             FROM wallets AS w JOIN wallet_grants AS g ON g.wallet_id = w.id
             WHERE w.customer_id = :customer),
         (SELECT max(id) FROM credit_entries WHERE customer_id = :customer)
-    )
+    ) AS figures
 """)
 
 
-def moved(session: Session, customer_id: str, *, now: datetime) -> str:
-    """A text that is another whenever usage, terms, prices, invoices, wallets or credit of the customer changed.
+class Moved(NamedTuple):
+    """A text that is another whenever a subscription changed, and one that is whenever a figure did."""
+
+    terms: str
+    figures: str
+
+
+def moved(session: Session, customer_id: str, *, now: datetime) -> Moved:
+    """What is another whenever usage, terms, prices, invoices, wallets or credit of the customer changed.
 
     Grants begin and end by the clock, which ``now`` says.
     """
-    return str(session.scalar(_MOVED, {"customer": customer_id, "now": now}))
+    row = session.execute(_MOVED, {"customer": customer_id, "now": now}).one()
+    return Moved(row.terms, row.figures)

@@ -1,5 +1,6 @@
 """Reads the sessions of customers on their pages."""
 
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
@@ -7,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.access.keys import hash_key
 from usage_billing.core.errors import NotFound
+from usage_billing.customers.models import Customer
 from usage_billing.sessions.models import PortalSession
 
 
@@ -19,9 +21,18 @@ def get_session(session: Session, session_id: UUID, *, lock: bool = False) -> Po
     return found
 
 
-def session_of_cookie(session: Session, cookie: str, *, secret: str) -> PortalSession | None:
-    """The session that a cookie stands for, also one that is over; None when it stands for none."""
-    return session.scalars(select(PortalSession).where(PortalSession.cookie_hash == hash_key(cookie, secret))).first()
+class Visitor(NamedTuple):
+    """A session on the pages, and its customer."""
+
+    row: PortalSession
+    customer: Customer
+
+
+def visitor_of_cookie(session: Session, cookie: str, *, secret: str) -> Visitor | None:
+    """Whom a cookie stands for, also where the session is over; None when it stands for none."""
+    statement = select(PortalSession, Customer).join(Customer, Customer.id == PortalSession.customer_id)
+    found = session.execute(statement.where(PortalSession.cookie_hash == hash_key(cookie, secret))).first()
+    return None if found is None else Visitor(found.PortalSession, found.Customer)
 
 
 def session_of_code(session: Session, code: str, *, secret: str) -> PortalSession | None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
 from usage_billing.db.filters import equal
+from usage_billing.db.session import once
 from usage_billing.wallets.models import CoveredSummary, Grant, Transfer, Wallet, WalletDraw, WalletScope
 
 _DRAWN_AT = text("""
@@ -50,7 +51,7 @@ def wallets_where(*, customer_id: str | None = None) -> Select[Wallet]:
 def wallets_of(session: Session, customer_ids: Collection[str]) -> Sequence[Wallet]:
     """The wallets of these customers, by id."""
     statement = select(Wallet).where(Wallet.customer_id.in_(customer_ids)).order_by(Wallet.id)
-    return session.scalars(statement).all()
+    return once(session, ("wallets", frozenset(customer_ids)), lambda: session.scalars(statement).all())
 
 
 def wallets_by_id(session: Session, wallet_ids: Collection[str]) -> Sequence[Wallet]:

@@ -14,7 +14,7 @@ from web.cross_site import check_change
 from web.pages import page, see_other
 from web.portal.blueprint import HOME, blp
 from web.portal.door import cookie_of, give_cookie, take_cookie
-from web.portal.gate import SessionOver, row_of_browser, ungated, writer_of
+from web.portal.gate import SessionOver, ungated, visitor_of_browser, writer_of
 from web.portal.shown import query_of
 from web.portal.ways import way_back
 
@@ -59,7 +59,7 @@ def leave() -> Response:
     here = state()
     check_change(cookie_of(this_request()) or "")
     with transaction(here.engine) as session:
-        row = row_of_browser(session)
+        row = visitor_of_browser(session).row
         end_portal_session(session, row.id, actor=f"portal:{row.customer_id}", now=here.clock())
     response = see_other(HOME, framed_by=here.settings.framing_origins)
     take_cookie(response)

@@ -12,16 +12,17 @@ from api.addresses import client_address
 from api.auth import public
 from api.state import state, this_request
 from usage_billing.core.errors import NotAuthenticated, NotFound
-from usage_billing.customers.queries import get_customer
 from usage_billing.db.session import read_only
 from usage_billing.flows.folding.drive_reads import catch_up, left_to_count
+from usage_billing.reports.moved import moved
 from usage_billing.sessions.models import PortalSession
 from usage_billing.sessions.pages import PAGES
-from usage_billing.sessions.queries import session_of_cookie
-from usage_billing.subscriptions.queries import Contract, contracts_of
+from usage_billing.sessions.queries import Visitor, visitor_of_cookie
+from usage_billing.subscriptions.queries import Contract
 from web.cross_site import token_of
 from web.gates import gated
 from web.numbers import Writer
+from web.portal.contracts import contracts_while
 from web.portal.door import cookie_of
 from web.portal.visit import Visit
 from web.texts import locale_for
@@ -59,7 +60,8 @@ def visiting(name: str) -> Callable[[Callable[..., Response]], Callable[..., Res
             if behind:
                 catch_up(state().engine, behind)
                 with read_only(state().engine) as session:
-                    response = view(replace(visit, session=session), **arguments)
+                    seen = moved(session, visit.customer_id, now=visit.now)
+                    response = view(replace(visit, session=session, seen=seen), **arguments)
             for do in visit.later:
                 do()
             return response
@@ -74,19 +76,19 @@ def ungated(view: View) -> View:
     return public(gated(view))
 
 
-def row_of_browser(session: Session) -> PortalSession:
-    """The session of this browser; raises SessionOver for one that is over, and counts a cookie that never was ours."""
+def visitor_of_browser(session: Session) -> Visitor:
+    """Who this browser is; raises SessionOver where its session is over, and counts a cookie that never was ours."""
     here, asked = state(), this_request()
     cookie = cookie_of(asked)
     if cookie is None:
         raise SessionOver(None)
-    row = session_of_cookie(session, cookie, secret=here.settings.require_secret())
-    if row is None:
+    found = visitor_of_cookie(session, cookie, secret=here.settings.require_secret())
+    if found is None:
         here.rates.count_failure(client_address(asked, here.settings.trusted_networks))
-    if row is None or not row.holds(here.clock()):
-        raise SessionOver(row)
-    here.rates.count_request(f"portal:{row.id}", per_minute=REQUESTS_A_MINUTE)
-    return row
+    if found is None or not found.row.holds(here.clock()):
+        raise SessionOver(None if found is None else found.row)
+    here.rates.count_request(f"portal:{found.row.id}", per_minute=REQUESTS_A_MINUTE)
+    return found
 
 
 def writer_of(row: PortalSession | None, language: str | None = None, zone: str = "UTC") -> Writer:
@@ -97,9 +99,10 @@ def writer_of(row: PortalSession | None, language: str | None = None, zone: str 
 
 
 def _enter(session: Session) -> Visit:
-    row = row_of_browser(session)
-    customer = get_customer(session, row.customer_id)
-    contracts = contracts_of(session, customer.id)
+    row, customer = visitor_of_browser(session)
+    now = state().clock()
+    seen = moved(session, customer.id, now=now)
+    contracts = contracts_while(session, customer.id, seen.terms)
     chosen = _chosen(contracts)
     zone = chosen.timeline.zone if chosen else "UTC"
     writer = writer_of(row, customer.language, zone)
@@ -115,7 +118,8 @@ def _enter(session: Session) -> Visit:
         pages=frozenset(PAGES if row.pages is None else row.pages),
         token=token_of(cookie_of(this_request()) or ""),
         return_url=row.return_url,
-        now=state().clock(),
+        now=now,
+        seen=seen,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.state import state
-from usage_billing.catalog.models import Plan
+from usage_billing.catalog.queries import plans_by_id
 from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.db.keyset import page_of
 from usage_billing.flows.billing.upcoming_invoice import upcoming
@@ -23,7 +23,7 @@ from usage_billing.wire.invoice import INVOICE
 from usage_billing.wire.noun import Shape, show
 from web.allowances import with_bars
 from web.portal.ahead import growth
-from web.portal.prices import quotas_in_force
+from web.portal.prices import versions_in_force
 from web.portal.visit import Visit
 from web.portal.wallets import available
 from web.shapes import invoice_shape
@@ -37,9 +37,11 @@ def overview(visit: Visit) -> dict[str, Any]:
     if contract is None:
         return {"contract": None, "invoices": last_invoices(visit)}
     period = billing_period(contract.timeline, visit.now)
+    coming = next_invoice(visit.session, contract, visit.now)
     lines = usage_under(visit.session, [contract], now=visit.now, span=None)
     term = contract.timeline.term_at(visit.now)
-    plan = visit.session.get(Plan, contract.timeline.plan_at(visit.now))
+    plans = plans_by_id(visit.session, {one.plan_id for one in contract.timeline.terms})
+    plan = plans.get(contract.timeline.plan_at(visit.now))
     shown = with_bars(visit.session, lines, visit.now)
     totals = page_of_lines(lines, after=0).totals
     return {
@@ -54,7 +56,7 @@ def overview(visit: Visit) -> dict[str, Any]:
         "totals": totals,
         "currency": contract.currency,
         "estimate": _estimate(visit, contract, shown, totals),
-        "next": next_invoice(visit.session, contract, visit.now),
+        "next": coming,
         "wallets": available(visit) if "wallets" in visit.pages else [],
         "invoices": last_invoices(visit),
     }
@@ -85,7 +87,7 @@ def _estimate(
 
 def _charges_ahead(visit: Visit, contract: Contract, shown: Sequence[dict[str, Any]]) -> Decimal | None:
     """What use would cost beyond what it costs now, at the end of the period; None where that cannot be said."""
-    agreed = {one["usageType"]: one["price"] for one in quotas_in_force(visit, contract)}
+    agreed = {usage_type: version.price for usage_type, version in versions_in_force(visit, contract).items()}
     grown = [growth(one["of"], one["estimated"], agreed.get(one["of"].usage_type)) for one in shown]
     found = [one for one in grown if one is not None]
     return sum_of(found) if found and len(found) == len(grown) else None

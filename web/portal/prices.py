@@ -5,6 +5,7 @@ from typing import Any
 
 from usage_billing.catalog.models import Plan, UsageQuota
 from usage_billing.catalog.queries import quotas_of
+from usage_billing.catalog.quotas import QuotaVersion
 from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal, plain
 from usage_billing.core.errors import InvalidInput
 from usage_billing.reports.preview import Trial, preview
@@ -35,13 +36,20 @@ def prices(visit: Visit, contract: Contract, query: dict[str, str]) -> dict[str,
 
 def quotas_in_force(visit: Visit, contract: Contract) -> list[Shape]:
     """The quotas that hold for the subscription now, as the API shows them, by usage type."""
-    book = quotas_of(visit.session, [contract.timeline.plan_at(visit.now)], subscription_ids=[contract.id])
-    found = []
+    versions = versions_in_force(visit, contract).values()
+    return [show(QUOTA, visit.session.get_one(UsageQuota, version.id)) for version in versions]
+
+
+def versions_in_force(visit: Visit, contract: Contract) -> dict[str, QuotaVersion]:
+    """By usage type, in order, the version of its quota that holds for the subscription now."""
+    plans = {term.plan_id for term in contract.timeline.terms}
+    book = quotas_of(visit.session, plans, subscription_ids=[contract.id])
+    found = {}
     for usage_type in sorted(book.usage_types_of(contract.timeline.plan_at(visit.now), contract.id)):
         agreed = agreed_period(contract.timeline, book, contract.id, usage_type, visit.now)
         part = None if agreed is None else agreed.part_at(visit.now)
         if part is not None and part.quota is not None:
-            found.append(show(QUOTA, visit.session.get_one(UsageQuota, part.quota.id)))
+            found[usage_type] = part.quota
     return found
 
 

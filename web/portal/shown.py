@@ -7,7 +7,6 @@ from flask import Response
 
 from api.state import state, this_request
 from usage_billing.core.errors import FieldError, InvalidInput
-from usage_billing.reports.moved import moved
 from usage_billing.sessions.pages import PAGES
 from web.freshness import behind_since
 from web.numbers import Writer
@@ -72,8 +71,7 @@ def live_tag(visit: Visit) -> str:
     late = behind_since()
     # One that is behind says by how many minutes.
     minute = visit.now.replace(second=0, microsecond=0) if late else None
-    seen = moved(visit.session, visit.customer_id, now=visit.now)
-    return tag_of(seen, hour, minute, late, visit.writer, visit.clock, visit.chosen and visit.chosen.id)
+    return tag_of(visit.seen, hour, minute, late, visit.writer, visit.clock, visit.chosen and visit.chosen.id)
 
 
 def behind(visit: Visit) -> dict[str, Any]:

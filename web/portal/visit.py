@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from usage_billing.reports.moved import Moved
 from usage_billing.subscriptions.queries import Contract
 from web.numbers import Writer
 
@@ -17,7 +18,8 @@ class Visit:
 
     ``contracts`` are all subscriptions of the customer, ``chosen`` the one that pages are about. ``pages`` are those
     that it may see. ``writer`` writes days, which are the subscription's; ``clock`` writes times, in the reader's zone.
-    ``later`` is done once the page is made and the database let go.
+    ``seen`` is another whenever something that pages show has moved. ``later`` is done once the page is made and the
+    database let go.
     """
 
     session: Session
@@ -32,4 +34,5 @@ class Visit:
     token: str
     return_url: str | None
     now: datetime
+    seen: Moved
     later: list[Callable[[], object]] = field(default_factory=list)
