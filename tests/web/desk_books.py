@@ -9,16 +9,27 @@ from uuid import UUID
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from tests.factories import make_plan, make_quota, make_recording, record
+from tests.factories import make_plan, make_quota, make_recording, make_usage_type, record
+from tests.support.events import relayed
 from tests.web.conftest import Books
+from tests.webhooks.conftest import SECRET
 from usage_billing.access.models import ApiKey
 from usage_billing.db.session import transaction
+from usage_billing.flows.administration.buy_package import NewPurchase, buy_package
 from usage_billing.flows.administration.manage_meters import UsageTypeChanges, change, create
+from usage_billing.flows.administration.manage_packages import NewPackage, NewPackageVersion, create_package
 from usage_billing.flows.billing.drive_run import run_to_end
 from usage_billing.flows.billing.open_run import RunRequest, open_run
+from usage_billing.flows.delivering.manage_endpoints import NewEndpoint, create_endpoint, disable_endpoint
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
 from usage_billing.meters.asked import MeterChanges, NewMeter
+from usage_billing.outbox.models import OutboxMessage
+from usage_billing.outbox.rendering import event_id
+from usage_billing.outbox.service import Fact, tell
+from usage_billing.webhooks.models import WebhookAttempt, WebhookDelivery
+
+_OF_ENDPOINT = ("change", "rotate", "reveal", "test", "disable", "enable", "replay", "delete")
 
 
 @dataclass(frozen=True)
@@ -39,10 +50,18 @@ def desks(engine: Engine, used: Books, now: datetime) -> Desks:
     run_to_end(engine, run_id, settings_grace=timedelta(hours=1), on_progress=lambda _: None)
     with transaction(engine) as session:
         grant_id, wallet = _prepaid(session, now)
+        _sold(session, now)
         key_id = session.scalars(select(ApiKey.id)).first()
+    event_id, delivery_id = told(engine, now)
     more = [f"/admin/wallets/{wallet}", f"/admin/wallets/{wallet}/grant", f"/admin/keys/{key_id}"]
     more += [f"/admin/grants/{grant_id}/{what}" for what in ("activate", "void", "refund")]
     more += [f"/admin/keys/{key_id}/{what}" for what in ("change", "rotate", "revoke")]
+    more += [f"/admin/endpoints/books{what}" for what in ("", "?state=failed")]
+    more += [f"/admin/endpoints/books/{what}" for what in _OF_ENDPOINT]
+    more += ["/admin/endpoints/new", "/admin/endpoints/off", f"/admin/deliveries/{delivery_id}"]
+    more += [f"/admin/events/{event_id}", f"/admin/events/{event_id}/resend", "/admin/events?type=invoice.voided"]
+    more += ["/admin/packages/new", *(f"/admin/packages/pages{what}" for what in ("", "/version", "/sell"))]
+    more += [f"/admin/revenue?by={by}" for by in ("plan", "usageType", "customer")]
     return Desks(addresses=(*_addresses(used, lost[0].id, run_id), *more))
 
 
@@ -70,6 +89,44 @@ def _addresses(used: Books, lost: UUID, run_id: UUID) -> Iterator[str]:
     yield from ("/admin/keys/new", "/admin/wallets/new", "/admin/audit?actor=test")
     yield "/admin/quarantine?reason=unknown_subscription"
     yield from (f"/admin/quarantine/{lost}{more}" for more in ("", "/replay", "/discard"))
+
+
+def told(engine: Engine, now: datetime) -> tuple[str, UUID]:
+    """Two endpoints, one of them disabled, an event, and two tries to tell it; returns the event's and a delivery's id.
+
+    The first answered 503, the second not at all.
+    """
+    with transaction(engine) as session:
+        for id in ("books", "off"):
+            new = NewEndpoint(id=id, url=f"https://{id}.example.com/hooks", types=["*"], description="The ledger")
+            create_endpoint(session, new, under=SECRET, actor="test", now=now)
+        disable_endpoint(session, "off", actor="test", now=now)
+        tell(session, [Fact("invoice.paid", "desk", {"invoiceId": "<i>"}, "user123")])
+    relayed(engine)
+    with transaction(engine) as session:
+        delivery = session.scalars(
+            select(WebhookDelivery)
+            .where(WebhookDelivery.endpoint_id == "books")
+            .order_by(WebhookDelivery.position.desc())
+        ).first()
+        assert delivery is not None
+        session.add(WebhookAttempt(delivery_id=delivery.id, at=now, status=503, milliseconds=312, answer="<b>no</b>"))
+        session.add(WebhookAttempt(delivery_id=delivery.id, at=now, milliseconds=15000, error="no answer in 15 s"))
+        delivery.state, delivery.tries = "failed", 2
+        event = session.get(OutboxMessage, delivery.event_id)
+        assert event is not None
+        assert event.public_id is not None
+        return event_id(event.public_id), delivery.id
+
+
+def _sold(session: Session, now: datetime) -> None:
+    """A package that was bought once, for a wallet of its own."""
+    make_usage_type(session, id="page", unit_name="pages")
+    first = NewPackageVersion(amount=Decimal(100), price=Decimal("80.00"))
+    what = {"id": "pages", "name": "100 <pages>", "unit_name": "pages", "usage_types": ["page"], "currency": "USD"}
+    create_package(session, NewPackage(**what, first=first), actor="test", now=now)
+    bought = NewPurchase(customer_id="user123", charge="paid", idempotency_key="one", reference="order 1")
+    buy_package(session, "pages", bought, actor="test", now=now, grace=timedelta(hours=1))
 
 
 def _prepaid(session: Session, now: datetime) -> tuple[UUID, str]:

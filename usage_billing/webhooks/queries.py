@@ -65,9 +65,13 @@ def versions_in_use(session: Session) -> set[str]:
     return set(session.scalars(select(WebhookEndpoint.version).distinct()))
 
 
-def deliveries_where(*, endpoint_id: str | None = None, state: str | None = None) -> Select[WebhookDelivery]:
-    """The deliveries to an endpoint, in one state."""
+def deliveries_where(
+    *, endpoint_id: str | None = None, event_id: int | None = None, state: str | None = None
+) -> Select[WebhookDelivery]:
+    """The deliveries to an endpoint, of an event by its row's id, in one state."""
     statement = select(WebhookDelivery)
+    if event_id is not None:
+        statement = statement.where(WebhookDelivery.event_id == event_id)
     if endpoint_id is not None:
         statement = statement.where(WebhookDelivery.endpoint_id == endpoint_id)
     return statement if state is None else statement.where(WebhookDelivery.state == state)

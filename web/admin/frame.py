@@ -17,8 +17,9 @@ NAVIGATION: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("", (("", "Today"),)),
     ("Customers", (("customers", "Customers"), ("subscriptions", "Subscriptions"))),
     ("Usage", (("records", "Recordings"), ("quarantine", "Quarantine"))),
-    ("Billing", (("runs", "Runs"), ("invoices", "Invoices"), ("wallets", "Wallets"))),
-    ("Catalogue", (("plans", "Plans and quotas"), ("usage-types", "Usage types"))),
+    ("Billing", (("runs", "Runs"), ("invoices", "Invoices"), ("wallets", "Wallets"), ("revenue", "Revenue"))),
+    ("Catalogue", (("plans", "Plans and quotas"), ("usage-types", "Usage types"), ("packages", "Packages"))),
+    ("Connections", (("endpoints", "Endpoints"), ("events", "Events"))),
     ("Service", (("seller", "Seller and taxes"), ("keys", "Keys"), ("audit", "Audit"))),
 )
 """The groups of the side navigation: their name, and the path and the word of each page."""

@@ -27,6 +27,9 @@ _PAGES = {
     "usage_type": "usage-types",
     "wallet": "wallets",
     "key": "keys",
+    "endpoint": "endpoints",
+    "event": "events",
+    "package": "packages",
 }
 
 

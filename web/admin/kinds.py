@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from api.state import state
 from usage_billing.cli.frame.kind import Kind
 from usage_billing.cli.frame.types import IDENTIFIER, PRICE_OF
+from usage_billing.core.errors import InvalidInput
 from usage_billing.core.limits import MAX_COUNT, MAX_RATE
+from usage_billing.webhooks.judging import judged
 from usage_billing.wire.usage_type import MAX_SERIES
 
 _DIGITS = 12
+MAX_SENDS = 1000
 
 
 class WholeKind(Kind):
@@ -53,6 +57,20 @@ class PricesKind(Kind):
         return [PRICE_OF.read(line.strip()) for line in text.splitlines() if line.strip()]
 
 
+class EndpointUrlKind(Kind):
+    """A URL that the service would call; it is judged anew at every try."""
+
+    def read(self, text: str) -> str:
+        """The text itself."""
+        try:
+            judged(text, allowed=state().settings.webhook_networks_allowed)
+        except InvalidInput as error:
+            raise ValueError(error.fields[0].message) from None
+        return text
+
+
+ENDPOINT_URL = EndpointUrlKind()
+SENDS = WholeKind(1, MAX_SENDS)
 RATE = WholeKind(1, MAX_RATE)
 COUNT = WholeKind(1, MAX_COUNT)
 DAYS = WholeKind(0, MAX_COUNT)

@@ -32,15 +32,25 @@ _NO_YES = (("no", "no"), ("yes", "yes"))
 def _new(_: Session) -> Form:
     return Form(
         title="New wallet",
-        says="It holds units, which pay for usage beyond the allowance before anything is charged.",
+        says="It holds units, which pay for usage beyond the allowance, or money, which pays charges of invoices.",
         verb="Make the wallet",
         current="wallets",
         back=address("wallets"),
         boxes=[
             Box(name="id", label="Id", kind=NEW_IDENTIFIER),
             Box(name="userId", label="Customer", kind=IDENTIFIER),
-            Box(name="unitName", label="Unit", kind=UNIT, help="What one of it is called: that of its usage types."),
-            Box(name="usageTypes", label="Usage types", kind=IDENTIFIERS, type="area", rows=3, help="One a line."),
+            Box(name="unitName", label="Unit", kind=UNIT, required=False, help="That of its usage types."),
+            Box(
+                name="usageTypes",
+                label="Usage types",
+                kind=IDENTIFIERS,
+                type="area",
+                rows=3,
+                required=False,
+                help="One a line; of a wallet of units.",
+            ),
+            Box(name="currency", label="Or money in", required=False, help="An ISO 4217 code such as USD."),
+            Box(name="fees", label="Its money pays base fees too", type="choice", choices=_NO_YES, value="no"),
             Box(name="subscriptionId", label="For this subscription alone", kind=IDENTIFIER, required=False),
         ],
     )
@@ -52,6 +62,8 @@ def _create(session: Session, operator: Operator, values: dict[str, Any]) -> Don
         customer_id=values["userId"],
         unit_name=values["unitName"],
         usage_types=values["usageTypes"],
+        currency=values["currency"],
+        fees=values["fees"] == "yes",
         subscription_id=values["subscriptionId"],
     )
     create_wallet(session, new, actor=operator.actor, now=operator.now)
@@ -60,15 +72,16 @@ def _create(session: Session, operator: Operator, values: dict[str, Any]) -> Don
 
 def _granted(session: Session, wallet_id: str) -> Form:
     wallet = get_wallet(session, wallet_id)
+    unit = wallet.unit_name or wallet.currency
     some = partial(Box, kind=IDENTIFIERS, type="area", rows=2, required=False, help="One a line; all, if empty.")
     return Form(
         title=f"Grant into {wallet_id}",
-        says=f"An amount in {wallet.unit_name}, from when until when, for what, and at what cost.",
+        says=f"An amount in {unit}, from when until when, for what, and at what cost.",
         verb="Grant it",
         current="wallets",
         back=address("wallets", wallet_id),
         boxes=[
-            Box(name="amount", label=f"Amount, in {wallet.unit_name}", kind=QUANTITY),
+            Box(name="amount", label=f"Amount, in {unit}", kind=QUANTITY),
             Box(name="cost", label="Cost of all of it", kind=PRICE, required=False, help="If empty, it is given."),
             Box(name="costCurrency", label="Currency of the cost", required=False, help="That of the plans."),
             Box(name="category", label="Category", type="choice", choices=_CATEGORIES, required=False),

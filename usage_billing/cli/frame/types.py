@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from usage_billing.cli.frame.kind import Kind
+from usage_billing.core.choices import INTERVALS
 from usage_billing.core.decimals import MAX_PRICE, MAX_QUANTITY, NotADecimal, parse_decimal
 from usage_billing.core.identifiers import (
     IDENTIFIER_RULE,
@@ -14,7 +15,7 @@ from usage_billing.core.identifiers import (
     is_new_identifier,
     kept_key,
 )
-from usage_billing.core.limits import MAX_EMAIL, MAX_KEY_NAME, MAX_METHOD, MAX_NAME, MAX_UNIT_NAME, is_email
+from usage_billing.core.limits import MAX_COUNT, MAX_EMAIL, MAX_KEY_NAME, MAX_METHOD, MAX_NAME, MAX_UNIT_NAME, is_email
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FEW = 20  # digits of a whole number that is read as one
@@ -145,6 +146,19 @@ class PriceOfType(ExactJsonType):
         return usage_type, super().read(price)
 
 
+class ValidityType(Kind):
+    """How long what is bought holds: ``1 year``, or ``month``."""
+
+    name = "interval"
+
+    def read(self, text: str) -> tuple[int, str]:
+        """The count and the interval."""
+        count, _, interval = text.strip().rpartition(" ")
+        if interval not in INTERVALS or not re.fullmatch("[0-9]{0,3}", count) or not 1 <= int(count or 1) <= MAX_COUNT:
+            raise ValueError(f"is none: say '1 year' or 'month', at most {MAX_COUNT} of {', '.join(INTERVALS)}")
+        return int(count or 1), interval
+
+
 class DecimalType(Kind):
     """An exact decimal, not negative."""
 
@@ -179,3 +193,4 @@ PRICE = DecimalType(maximum=MAX_PRICE)
 METHOD = NameType(MAX_METHOD)
 AMOUNT = QUANTITY = DecimalType(maximum=MAX_QUANTITY)
 LIMIT = DecimalType(maximum=MAX_QUANTITY, none="none")
+VALIDITY = ValidityType()

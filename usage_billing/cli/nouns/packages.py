@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,13 +9,11 @@ from typing import Any
 import click
 
 from usage_billing.cli.frame.database import actor, connected, reading, writing
-from usage_billing.cli.frame.kind import Kind
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
 from usage_billing.cli.frame.party_types import TAX_CATEGORY
 from usage_billing.cli.frame.times import TIME
-from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER, PRICE, QUANTITY, SOURCE, UNIT
-from usage_billing.core.choices import INTERVALS
+from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER, PRICE, QUANTITY, SOURCE, UNIT, VALIDITY
 from usage_billing.core.clock import utc_now
 from usage_billing.core.limits import MAX_COUNT
 from usage_billing.wire import noun as wire
@@ -28,25 +25,12 @@ _EXAMPLE = "packages create pages-1000 --name '1,000 pages' --unit pages --usage
 _BUY = "packages buy pages-1000 --customer acme --charge next_invoice --key order-4711"
 
 
-class _ValidityType(Kind):
-    """How long what is bought holds: ``1 year``, or ``month``."""
-
-    name = "interval"
-
-    def read(self, text: str) -> tuple[int, str]:
-        """The count and the interval."""
-        count, _, interval = text.strip().rpartition(" ")
-        if interval not in INTERVALS or not re.fullmatch("[0-9]{0,3}", count) or not 1 <= int(count or 1) <= MAX_COUNT:
-            raise ValueError(f"is none: say '1 year' or 'month', at most {MAX_COUNT} of {', '.join(INTERVALS)}")
-        return int(count or 1), interval
-
-
 def _version_options(command: Any) -> Any:
     """What a version of a package says."""
     options = (
         click.option("--amount", type=QUANTITY, required=True, help="How many units are sold."),
         click.option("--price", type=PRICE, required=True, help="What they cost together, before tax."),
-        click.option("--validity", type=_ValidityType(), help="How long they hold: '1 year'; for ever unless given."),
+        click.option("--validity", type=VALIDITY, help="How long they hold: '1 year'; for ever unless given."),
         click.option("--priority", type=click.IntRange(0, 100), default=50, show_default=True, help="Lower pay first."),
         click.option("--tax-category", type=TAX_CATEGORY, default="S", show_default=True, help="How it is taxed."),
         click.option("--payment-days", type=click.IntRange(0, MAX_COUNT), default=30, show_default=True),
