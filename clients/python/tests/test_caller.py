@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import logging
 import os
 import re
@@ -224,11 +225,22 @@ def test_one_trouble_fills_no_log(service: Service, make_client: MakeClient, cap
 def test_the_lines_of_the_readme(service: Service, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERNAL_API_KEY", "test-key")
     monkeypatch.setenv("USAGE_BILLING_SPILL", str(base))
-    first, second = re.findall(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
+    first, second, celery, signals = re.findall(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
     assert len([line for line in first.splitlines() if line]) == 3
     names: dict[str, Any] = {"os": os}
     exec((first + second).replace("http://payment-service:5003", service.url), names)
-    names["usage"].close()
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        exec(signals, names)
+        with pytest.raises(SystemExit):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    if importlib.util.find_spec("celery") is None:
+        names["usage"].close()
+    else:
+        exec(celery, names)
+        names["worker_process_shutdown"].send(None)
     assert sorted(map(len, service.accepted.values())) == [6, 7], "the one with metadata, the other without"
 
 

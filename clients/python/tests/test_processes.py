@@ -435,3 +435,48 @@ def test_flush_waits_for_what_a_dead_process_left(service: Service, folder: Path
     assert said(other) == "True"
     assert len(service.accepted) == 50
     assert left(folder) == 0
+
+
+def test_clients_that_are_made_alike_share_one_sender_in_a_child_too(service: Service, run: Run) -> None:
+    script = """
+clients = [make(linger=0.3), make(linger=0.3)]
+for client in clients: record(client, 5)
+child = os.fork()
+if child == 0:
+    before = threading.active_count()
+    for client in clients: record(client, 3, 101)
+    assert clients[1].stats.recorded == 6
+    assert threading.active_count() == before + 1
+    for client in clients: client.close()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert clients[0].flush()
+assert clients[1].stats.accepted == 10
+"""
+    assert ended(run(script)) == 0
+    assert len(service.accepted) == 16
+    assert service.copies == 0
+
+
+def test_a_child_of_celery_writes_ahead(
+    service: Service, folder: Path, tmp_path: Path, make_client: MakeClient
+) -> None:
+    pytest.importorskip("billiard")
+    script = """
+import os, signal, sys
+from billiard import get_context
+def work():
+    from usage_billing_client import Tuning, UsageClient  # in the child alone, as a task may
+    client = UsageClient(sys.argv[1], api_key="test-key", spill=sys.argv[2], tuning=Tuning(linger=60.0))
+    for number in range(20): client.record("user123", "sub456", "report", number + 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+child = get_context("fork").Process(target=work)
+child.start()
+child.join()
+"""
+    environment = dict(os.environ, PYTHONPATH=str(PACKAGE))
+    command = [sys.executable, "-c", script, service.url, str(folder.parent)]
+    subprocess.run(command, env=environment, timeout=60, check=True)
+    assert left(folder) == 20
+    assert make_client().flush()
+    assert sorted(map(int, service.quantities())) == list(range(1, 21))

@@ -28,10 +28,16 @@ from usage_billing_client._answer import (
     read_retry_after,
 )
 from usage_billing_client._batching import fitting, halves, request_body, split_chunk
-from usage_billing_client._event import MAX_EVENT_BYTES, encode, new_key, spell_quantity, spell_time
+from usage_billing_client._event import MAX_EVENT_BYTES, line_of, new_key, spell, spell_quantity, spell_time
 from usage_billing_client._options import headers_for
 from usage_billing_client._progress import Guard
 from usage_billing_client._transport import Target
+
+
+def encode(*names: Any, **more: Any) -> bytes:
+    """The line of a recording."""
+    return line_of(spell(*names, **more))
+
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 
@@ -284,7 +290,7 @@ JSON = {"content-type": "application/json"}
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (_answer(202, {"accepted": 3, "ids": []}), Kind.ACCEPTED),
+        (_answer(202, {"accepted": 3, "ids": ["a", "b", "c"]}), Kind.ACCEPTED),
         (_answer(202, {"accepted": 2}), Kind.KEEP),
         (_answer(200, b"<html>"), Kind.KEEP),
         (_answer(202, b'{"accepted": 3'), Kind.KEEP),
@@ -347,8 +353,8 @@ def test_the_package_needs_the_standard_library_only_and_speaks_python_3_9() -> 
             assert {name.partition(".")[0] for name in names} <= known, path
 
 
-def test_seven_names_are_public_and_every_module_is_private() -> None:
-    names = {"NotAllowed", "Refused", "Stats", "Tuning", "Undelivered", "UsageClient", "UsageClientError"}
+def test_eight_names_are_public_and_every_module_is_private() -> None:
+    names = {"NotAllowed", "Recording", "Refused", "Stats", "Tuning", "Undelivered", "UsageClient", "UsageClientError"}
     assert set(usage_billing_client.__all__) == names
     modules = {path.stem for path in (PACKAGE / "usage_billing_client").glob("*.py")}
     assert [name for name in modules if not name.startswith("_")] == []

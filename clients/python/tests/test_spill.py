@@ -220,7 +220,9 @@ def test_a_file_that_was_cut_is_set_aside(
 
 def test_two_clients_share_a_folder(service: Service, folder: Path, make_client: MakeClient) -> None:
     service.mode = "503"
-    clients = [make_client(), make_client()]
+    clients = [
+        make_client(tuning={"timeout": seconds}) for seconds in (4.0, 5.0)
+    ]  # made alike they would be one sender
     for number, client in enumerate(clients):
         record(client, 100, start=1 + number * 100)
     time.sleep(0.3)

@@ -150,6 +150,14 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
+    def do_GET(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        word = self.server.service.note_request(self.path, headers, 0, 0)
+        if word == "ok":
+            self._send(200, json.dumps({"asked": self.path, "status": "quarantined"}).encode())
+        else:
+            self._answer(word)
+
     def do_POST(self) -> None:
         service = self.server.service
         length = int(self.headers["Content-Length"])
@@ -162,11 +170,16 @@ class _Handler(BaseHTTPRequestHandler):
         events = body["events"] if batch else [body]
         headers = {name.lower(): value for name, value in self.headers.items()}
         word = service.note_request(self.path, headers, len(events), len(data))
-        if word == "hang":
-            service.hang()
-            self.close_connection = True
-        elif word in {"ok", "drop", "cut", "accept-hang", "stall"}:
+        if word in {"ok", "drop", "cut", "accept-hang", "stall"}:
             self._take(events, word, batch=batch)
+        else:
+            self._answer(word)
+
+    def _answer(self, word: str) -> None:
+        """An answer that has nothing to do with what was sent."""
+        if word == "hang":
+            self.server.service.hang()
+            self.close_connection = True
         elif word == "html":
             self._send(200, b"<html>Welcome</html>", "text/html")
         elif word.startswith("proxy-"):

@@ -9,7 +9,8 @@
 from usage_billing_client._client import UsageClient
 from usage_billing_client._errors import NotAllowed, Refused, Undelivered, UsageClientError
 from usage_billing_client._options import Tuning
+from usage_billing_client._recording import Recording
 from usage_billing_client._reporting import Stats
 
-__all__ = ["NotAllowed", "Refused", "Stats", "Tuning", "Undelivered", "UsageClient", "UsageClientError"]
+__all__ = ["NotAllowed", "Recording", "Refused", "Stats", "Tuning", "Undelivered", "UsageClient", "UsageClientError"]
 __version__ = "0.2.0"

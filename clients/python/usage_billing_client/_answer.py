@@ -6,6 +6,7 @@ nothing, whatever it is written in. Recordings whose answer is not understood ar
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import re
@@ -24,7 +25,7 @@ _OK, _REDIRECT, _SERVER_ERROR = 200, 300, 500
 _LATER = {408, 425, 429}
 _DENIED = {
     401: "the key does not hold: check the api_key (INTERNAL_API_KEY of the service)",
-    403: "the key is not allowed to record: it needs the scope usage:write",
+    403: "the key is not allowed to: recording needs the scope usage:write, looking up usage:read",
 }
 _TOO_LARGE = 413
 _ABOUT_THE_RECORDINGS = {400, 409, 413, 422}
@@ -61,12 +62,14 @@ class Verdict:
     retry_after: float | None = None
     refused: Mapping[int, list[dict[str, Any]]] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
+    ours: bool = False
+    """Whether the service itself said no."""
 
 
 def judge_batch(answer: Answer, *, count: int) -> Verdict:
     """The meaning of an answer to a batch of ``count`` recordings."""
     body = _object(answer.body)
-    if _OK <= answer.status < _REDIRECT and body.get("accepted") == count:
+    if _OK <= answer.status < _REDIRECT and body.get("accepted") == count and _has_ids(body, count):
         return Verdict(Kind.ACCEPTED, status=answer.status, body=body)
     return _judge_other(answer, body, count=count)
 
@@ -77,6 +80,14 @@ def judge_single(answer: Answer) -> Verdict:
     if _OK <= answer.status < _REDIRECT and isinstance(body.get("id"), str):
         return Verdict(Kind.ACCEPTED, status=answer.status, body=body)
     return _judge_other(answer, body, count=1)
+
+
+def judge_look_up(answer: Answer) -> Verdict:
+    """The meaning of an answer to a question: only the service's own problems are a no."""
+    body = _object(answer.body)
+    if _OK <= answer.status < _REDIRECT and body:
+        return Verdict(Kind.ACCEPTED, status=answer.status, body=body)
+    return dataclasses.replace(_judge_other(answer, body, count=1), ours=_is_ours(answer, body))
 
 
 def _judge_other(answer: Answer, body: Mapping[str, Any], *, count: int) -> Verdict:
@@ -91,9 +102,14 @@ def _judge_other(answer: Answer, body: Mapping[str, Any], *, count: int) -> Verd
     if status in _ABOUT_THE_RECORDINGS and _is_ours(answer, body):
         refused = _refused(body, count=count)
         kind = Kind.REFUSED if refused else Kind.DIVIDE
-        return Verdict(kind, str(body.get("detail") or body["code"]), status, refused=refused, body=body)
+        return Verdict(kind, str(body.get("detail") or body["code"]), status, refused=refused, body=body, ours=True)
     hint = "is the address that of the usage-billing service, with nothing between that answers for it?"
     return Verdict(Kind.KEEP, f"an answer {status} that is not understood: {hint}", status, body=body)
+
+
+def _has_ids(body: Mapping[str, Any], count: int) -> bool:
+    ids = body.get("ids")
+    return isinstance(ids, list) and len(ids) == count
 
 
 def _is_ours(answer: Answer, body: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Callable
 
 from usage_billing_client._batching import split_chunk
@@ -106,6 +107,12 @@ class Backlog:
                     return False
                 self._progress.wait_change()
         return True
+
+    def move_to(self, folder: Path) -> None:
+        """Take the files along to another folder. Raises OSError."""
+        with self._guard.change():
+            if self._store.spill is not None:
+                self._store.spill.move_to(folder)
 
     def stop(self) -> None:
         """Let ``take`` return None from now on."""

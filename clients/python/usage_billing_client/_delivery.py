@@ -15,6 +15,8 @@ from usage_billing_client._reporting import Notices, Tally
 from usage_billing_client._transport import Lost, Transport
 
 BATCH_PATH = "/api/usage/record/batch"
+_LOOK_SECONDS = 0.2
+"""How long it waits before it looks whether the configuration was mended."""
 _LONG_SECONDS = 2.0
 """Recordings that are only in memory wait no longer than this for another try; then they go to the file."""
 
@@ -51,7 +53,7 @@ class Delivery:
         """
         parts = [lines] if lines else []  # the next one last
         while parts:
-            if self._stop.wait(max(0.0, self._not_before - time.monotonic())):
+            if self._wait_for_turn():
                 break
             part = parts.pop()
             verdict = self._post(part)
@@ -65,9 +67,20 @@ class Delivery:
             parts.extend(self._judged(part, verdict))
         return [line for part in reversed(parts) for line in part]
 
+    def hurry(self) -> None:
+        """Try soon what waits for a person to mend the configuration."""
+        self._not_before = 0.0
+
+    def _wait_for_turn(self) -> bool:
+        """Wait until it is time to try; True if stopped meanwhile."""
+        while (left := self._not_before - time.monotonic()) > 0:
+            if self._stop.wait(min(left, _LOOK_SECONDS)):
+                return True
+        return self._stop.is_set()
+
     def _post(self, part: Sequence[bytes]) -> Verdict | None:
         try:
-            answer = self._transport.post(BATCH_PATH, request_body(part), timeout=self._tuning.timeout)
+            answer = self._transport.ask(BATCH_PATH, request_body(part), timeout=self._tuning.timeout)
         except Lost as error:
             if not self._stop.is_set():
                 self._notices.say("away", logging.WARNING, "usage could not be sent, and will be again: %s", error)
@@ -78,6 +91,7 @@ class Delivery:
         """Note what became of the recordings of a part; returns what is still to be sent, the next one last."""
         if verdict.kind is Kind.ACCEPTED:
             self._tally.add("accepted", len(part))
+            self._refusals.tell_accepted(part, verdict.body.get("ids"))
             return []
         if verdict.kind is Kind.REFUSED:
             fields = refusal_fields(verdict.body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 
 from usage_billing_client import _lifecycle as lifecycle
@@ -29,16 +30,20 @@ class Engine:
 
     def __init__(self, setup: Setup) -> None:
         tuning = setup.tuning
+        self.setup = setup
+        self.users = 0
+        self.pid = os.getpid()
         self.tally = Tally()
         self._notices = notices = Notices()
         self._spill = _open_spill(setup, notices)
         self._transport = Transport(setup.target, setup.headers, tls=setup.tls)
         folder = self._spill.folder if self._spill is not None else None
-        refusals = Refusals(folder, fsync=setup.fsync, on_refused=setup.on_refused, tally=self.tally, notices=notices)
+        refusals = Refusals(folder, setup, tally=self.tally, notices=notices)
         ahead = lifecycle.is_child() if setup.write_ahead is None else setup.write_ahead
         self._may_vanish = ahead and self._spill is None
         store = Store(self._spill, tuning, write_ahead=ahead, tally=self.tally, notices=notices)
         self._backlog = Backlog(store, tuning)
+        self._refusals = refusals
         self._delivery = Delivery(self._transport, tuning, refusals=refusals, tally=self.tally, notices=notices)
         self._sender = Sender(self._backlog, self._delivery, refusals, notices=notices)
         self.immediate = Immediate(setup)
@@ -76,6 +81,19 @@ class Engine:
             log.error("%d recordings are LOST: the service was away at the end, and no file to keep them in", lost)
         self._transport.close()
         self.immediate.close()
+
+    def use_key(self, api_key: str) -> None:
+        """Go on with another key, and take along what waits in the folder of the last one. Raises ValueError."""
+        setup = self.setup.with_key(api_key)
+        self.setup = self.immediate.setup = setup
+        self._transport.headers = setup.headers
+        if self._spill is not None and setup.folder is not None:
+            try:
+                self._backlog.move_to(setup.folder)
+                self._refusals.folder = setup.folder
+            except OSError as error:
+                log.error("what waits stays in %s, the folder of the last key: %s", self._spill.folder, error)
+        self._delivery.hurry()
 
     def abandon(self) -> None:
         """Drop the parent's queue, files and connection untouched, in a child after a fork: the parent uses them."""

@@ -1,10 +1,10 @@
-"""What ``record_now`` raises, drawn as one tree. ``record`` raises none of it.
+"""What the calls that wait raise, drawn as one tree. ``record`` raises none of it.
 
 ::
 
     UsageClientError
-    ├── Refused        the service looked at the recording and does not take it
-    ├── NotAllowed     the key does not hold, or not for recording
+    ├── Refused        the service looked at it and says no
+    ├── NotAllowed     the key does not hold, or not for this
     └── Undelivered    no answer that says either; try again with the same key
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 
 
 class UsageClientError(Exception):
-    """A recording was not accepted; the message says why."""
+    """A call did not succeed; the message says why."""
 
 
 class Refused(UsageClientError):
-    """The service does not take the recording. ``code`` is for programs, ``errors`` names the fields."""
+    """The service says no. ``code`` is for programs, ``errors`` names the fields, ``status`` is that of HTTP."""
 
     def __init__(self, message: str, *, status: int, code: str, errors: Sequence[Any] = ()) -> None:
         super().__init__(message)
@@ -29,12 +29,16 @@ class Refused(UsageClientError):
 
 
 class NotAllowed(UsageClientError):
-    """The key does not hold (401), or not for recording (403)."""
+    """The key does not hold (401), or not for this (403)."""
 
 
 class Undelivered(UsageClientError):
-    """Whether it was recorded is unknown. Recording again with ``key`` as idempotency key counts it once."""
+    """Whether it was recorded is unknown. Recording again with ``keys`` as idempotency keys counts it once.
 
-    def __init__(self, message: str, *, key: str) -> None:
+    ``key`` is that of a single recording; a look-up has none.
+    """
+
+    def __init__(self, message: str, *, keys: Sequence[str]) -> None:
         super().__init__(message)
-        self.key = key
+        self.keys = tuple(keys)
+        self.key = keys[0] if keys else ""

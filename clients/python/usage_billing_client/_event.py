@@ -34,7 +34,7 @@ def new_key() -> str:
     return uuid4().hex
 
 
-def encode(
+def spell(
     user_id: str,
     subscription_id: str,
     usage_type: str,
@@ -44,8 +44,8 @@ def encode(
     timestamp: datetime | None = None,
     key: str,
     source: str = "",
-) -> bytes:
-    """One recording as a line of JSON, without the line's end.
+) -> dict[str, object]:
+    """One recording as the object that is sent; its metadata is the caller's until ``line_of`` writes it.
 
     Without a ``quantity`` the service makes it from the metadata, if the usage type does so.
     ``timestamp`` is when the usage happened, now if absent. Raises TypeError or ValueError for what cannot be
@@ -64,6 +64,11 @@ def encode(
         if not isinstance(metadata, Mapping):
             raise TypeError(f"metadata must be a mapping, not {type(metadata).__name__}")
         fields["metadata"] = dict(metadata)
+    return fields
+
+
+def line_of(fields: Mapping[str, object]) -> bytes:
+    """A recording as a line of JSON, without the line's end. Raises TypeError or ValueError."""
     line = _dump(fields)
     if len(line) > MAX_EVENT_BYTES:
         raise ValueError(f"the recording has {len(line)} bytes, more than {MAX_EVENT_BYTES}; send less metadata")

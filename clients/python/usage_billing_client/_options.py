@@ -19,6 +19,9 @@ _PYTEST = {"PYTEST_VERSION", "PYTEST_CURRENT_TEST"}  # what pytest tells its tes
 OnRefused = Callable[[Mapping[str, Any], Mapping[str, Any]], None]
 """Called with the recording as it was sent and with why: ``{status, code, detail, errors}``."""
 
+OnAccepted = Callable[[Mapping[str, Any], str], None]
+"""Called with a recording as it was sent, and the id under which it can be looked up."""
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -60,9 +63,51 @@ class Setup:
     source: str = ""
     write_ahead: bool | None = None
     fsync: bool = False
+    on_accepted: OnAccepted | None = None
     on_refused: OnRefused | None = None
     tls: ssl.SSLContext | None = None
     tuning: Tuning = Tuning()
+
+    def with_calls(
+        self,
+        *,
+        on_accepted: OnAccepted | None,
+        on_refused: OnRefused | None,
+        tls: ssl.SSLContext | None,
+        tuning: Tuning,
+    ) -> Setup:
+        """The setup with what it calls, how it connects, and its numbers."""
+        return dataclasses.replace(self, on_accepted=on_accepted, on_refused=on_refused, tls=tls, tuning=tuning)
+
+    def with_key(self, api_key: str) -> Setup:
+        """The setup of the same client with another key; raises ValueError for one that cannot be a key."""
+        headers = headers_for(api_key)
+        base = self.folder.parent if self.folder is not None else False
+        folder = spill_folder(base, target=self.target, api_key=api_key, source=self.source)
+        return dataclasses.replace(self, headers=headers, folder=folder)
+
+
+def read_setup(
+    url: str,
+    *,
+    api_key: str,
+    spill: bool | str | os.PathLike[str],
+    source: str,
+    write_ahead: bool | None,
+    fsync: bool,
+) -> Setup:
+    """The setup of a client; raises ValueError for what cannot be."""
+    if write_ahead and spill is False:
+        raise ValueError("write_ahead needs a folder: spill must not be False")
+    target = Target.read(url)
+    return Setup(
+        target=target,
+        headers=headers_for(api_key),
+        folder=spill_folder(spill, target=target, api_key=api_key, source=source),
+        source=source,
+        write_ahead=write_ahead,
+        fsync=fsync,
+    )
 
 
 def headers_for(api_key: str) -> dict[str, str]:

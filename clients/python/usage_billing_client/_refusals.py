@@ -1,4 +1,4 @@
-"""Recordings that the service refuses: they are logged, kept in a file for a person, and told to the caller.
+"""What became of recordings. Those that the service refuses are logged, kept in a file for a person, and told.
 
 The client does not send them again. A person can mend the ``event`` members in the file and import or record them:
 they have their idempotency keys, so that none counts twice.
@@ -16,7 +16,7 @@ from typing import Any
 
 from usage_billing_client import _files as files
 from usage_billing_client._event import spell_time
-from usage_billing_client._options import OnRefused
+from usage_billing_client._options import Setup
 from usage_billing_client._reporting import Notices, Tally, log
 
 FILE_NAME = "refused.jsonl"
@@ -26,12 +26,11 @@ _SHOWN = ("idempotencyKey", "subscriptionId", "usageType")  # of a recording in 
 class Refusals:
     """Takes in refused recordings. For the sending thread; never raises."""
 
-    def __init__(
-        self, folder: Path | None, *, fsync: bool, on_refused: OnRefused | None, tally: Tally, notices: Notices
-    ) -> None:
-        self._path = folder / FILE_NAME if folder is not None else None
-        self._fsync = fsync
-        self._on_refused = on_refused
+    def __init__(self, folder: Path | None, setup: Setup, *, tally: Tally, notices: Notices) -> None:
+        self.folder = folder
+        self._fsync = setup.fsync
+        self._on_accepted = setup.on_accepted
+        self._on_refused = setup.on_refused
         self._tally = tally
         self._notices = notices
 
@@ -49,6 +48,16 @@ class Refusals:
             except Exception:
                 log.exception("on_refused failed for %s", shown)
 
+    def tell_accepted(self, lines: Sequence[bytes], ids: object) -> None:
+        """Tell the caller of accepted recordings and their ids, if it wants to know."""
+        if self._on_accepted is None or not isinstance(ids, list):
+            return
+        for line, identifier in zip(lines, ids):
+            try:
+                self._on_accepted(json.loads(line), str(identifier))
+            except Exception:
+                log.exception("on_accepted failed for %s", identifier)
+
     def add_broken(self, line: bytes) -> None:
         """Take in a line of a spill file that is no recording: half written by a process that died, or rubbish."""
         self._tally.add("refused")
@@ -57,14 +66,13 @@ class Refusals:
         self._keep({"refusedAt": spell_time(None), "status": 0, "code": "unreadable", "text": text})
 
     def _keep(self, entry: Mapping[str, Any]) -> None:
-        if self._path is None:
+        if self.folder is None:
             return
+        path = self.folder / FILE_NAME
         try:
-            self._append(self._path, json.dumps(entry).encode("ascii"))
+            self._append(path, json.dumps(entry).encode("ascii"))
         except OSError as error:
-            self._notices.say(
-                "refused", logging.ERROR, "refused recordings cannot be kept in %s: %s", self._path, error
-            )
+            self._notices.say("refused", logging.ERROR, "refused recordings cannot be kept in %s: %s", path, error)
 
     def _append(self, path: Path, line: bytes) -> None:
         fd = files.open_file(path, create=True)

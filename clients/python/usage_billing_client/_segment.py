@@ -82,6 +82,10 @@ class Segment:
         self.settled += length
         self.lines -= lines
 
+    def move_to(self, folder: Path) -> None:
+        """Move the file to another folder of the same disk, with its lock. Raises OSError."""
+        self.path = self.path.rename(folder / self.path.name)
+
     def remove(self) -> None:
         """Remove the file; while we hold the lock no other process can be reading it."""
         with suppress(OSError):

@@ -84,6 +84,19 @@ class Spill:
         self._forget(segment)
         segment.set_aside()
 
+    def move_to(self, folder: Path) -> None:
+        """Go on in another folder of the same disk, with all that waits in this one and is no living process's."""
+        files.prepare_folder(folder)
+        for segment in [*self._own, *filter(None, [self._adopted])]:
+            segment.move_to(folder)
+        for path in sorted(self.folder.glob(f"{PREFIX}*{SUFFIX}")):
+            left = Segment.adopt(path)
+            if left is not None:
+                left.move_to(folder)
+                left.release()
+        self.folder = folder
+        self.look_now()
+
     def _forget(self, segment: Segment) -> None:
         if segment is self._adopted:
             self._adopted = None

@@ -50,18 +50,21 @@ class Target:
 
 
 class Transport:
-    """Posts to one service over one kept connection; for one thread, but for ``abort``."""
+    """Asks one service over one kept connection; for one thread, but for ``abort`` and ``headers``."""
 
     def __init__(self, target: Target, headers: Mapping[str, str], *, tls: ssl.SSLContext | None = None) -> None:
         self._target = target
-        self._headers = dict(headers)
+        self.headers = headers
         self._tls = tls
         self._connection: http.client.HTTPConnection | None = None
         self._used_at = 0.0
         self._aborted = threading.Event()
 
-    def post(self, path: str, body: bytes, *, timeout: float) -> Answer:
-        """Post and read the whole answer; ``timeout`` seconds for each step, and for reading the body. Raises Lost."""
+    def ask(self, path: str, body: bytes | None, *, timeout: float) -> Answer:
+        """Post ``body``, or get where it is None, and read the whole answer. Raises Lost.
+
+        ``timeout`` is in seconds, for each step, and for reading the body.
+        """
         if self._aborted.is_set():
             raise Lost("closed")
         if self._connection is not None and time.monotonic() - self._used_at > IDLE_SECONDS:
@@ -80,11 +83,12 @@ class Transport:
             self.close()
             raise Lost(f"{type(error).__name__}: {error}") from error
 
-    def _exchange(self, path: str, body: bytes, timeout: float) -> Answer:
+    def _exchange(self, path: str, body: bytes | None, timeout: float) -> Answer:
         connection = self._connection = self._connection or self._connect(timeout)
         if connection.sock is not None:
             connection.sock.settimeout(timeout)
-        connection.request("POST", self._target.prefix + path, body, self._headers)
+        method = "GET" if body is None else "POST"
+        connection.request(method, self._target.prefix + path, body, dict(self.headers))
         response = connection.getresponse()
         data = _read(response, deadline=time.monotonic() + timeout)
         will_close = response.will_close
