@@ -43,6 +43,7 @@ task_routes = {
     "wallets.*": {"queue": str(QueueName.BILLING)},
     "outbox.*": {"queue": str(QueueName.MESSAGES)},
     "webhooks.*": {"queue": str(QueueName.MESSAGES)},
+    "alerts.*": {"queue": str(QueueName.HOUSEKEEPING)},
     "documents.*": {"queue": str(QueueName.MESSAGES)},
     "housekeeping.*": {"queue": str(QueueName.HOUSEKEEPING)},
 }
@@ -128,6 +129,7 @@ beat_schedule = {
     "close-grants": {"task": "wallets.close_grants", "schedule": 60.0, "options": {"expires": 60}},
     "prune": {"task": "housekeeping.prune", "schedule": 3_600.0, "options": {"expires": 3600}},
     "documents": {"task": "documents.make_waiting", "schedule": 5.0, "options": {"expires": 5}},
+    "judge-alerts": {"task": "alerts.judge", "schedule": 5.0, "options": {"expires": 5}},
     "deliver": {"task": "webhooks.deliver", "schedule": 5.0, "options": {"expires": 5}},
     "forget-events": {"task": "webhooks.prune", "schedule": 86_400.0, "options": {"expires": 3600}},
     "relay-outbox": {"task": "outbox.relay", "schedule": 5.0, "options": {"expires": 5}},

@@ -77,6 +77,8 @@ def _families(figures: Figures) -> Iterator[Metric]:
     endpoints = "Webhook endpoints, by how they do: active, failing, disabled."
     yield _by("webhook_endpoints", endpoints, "status", figures.endpoints)
     yield _gauge("events_waiting", "Facts that the relay has not numbered yet.", figures.events_waiting)
+    yield _gauge("alerts", "Alerts that hold.", figures.alerts)
+    yield _gauge("alert_looks_waiting", "Subscriptions to be judged anew by alerts.", figures.alert_looks)
     yield from _work(figures)
 
 

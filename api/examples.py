@@ -23,6 +23,7 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("path", "wallet_id"): "w-acme",
     ("path", "grant_id"): _ID,
     ("path", "endpoint_id"): "books",
+    ("path", "alert_id"): "assessments-80-100",
     ("path", "delivery_id"): _ID,
     ("path", "event_id"): "evt_01890a5dac96774bbcceb302099a8057",
     ("path", "package_id"): "pages-1000",
@@ -77,6 +78,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "rotate_endpoint_secret": {"overlapSeconds": 3600},
     "enable_endpoint": {"resume": "all"},
     "replay_events": {"since": "2026-11-30T00:00:00Z", "only": "failed"},
+    "create_alert": {
+        "id": "assessments-80-100",
+        "scope": {"subscriptionId": "sub456"},
+        "on": "percent",
+        "usageType": "assessment",
+        "thresholds": ["80", "100"],
+    },
+    "change_alert": {"thresholds": ["50", "80", "100"]},
     "resend_event": {"endpointId": "books"},
     "create_package": {
         "id": "pages-1000",

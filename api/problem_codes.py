@@ -148,6 +148,7 @@ CODES: dict[str, str] = {
     "too_many_endpoints": "There are 50 endpoints already.",
     "unknown_version": "There is no such version of events.",
     "secret_unreadable": "The secrets are sealed under another USAGE_BILLING_SECRET; rotate them.",
+    "alert_ended": "The alert has ended; make another one.",
     "endpoint_disabled": "The endpoint is disabled; enable it first.",
     "other_customer": "The endpoint is for events of another customer.",
     "replay_running": "A replay to the endpoint is under way.",

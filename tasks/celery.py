@@ -50,6 +50,7 @@ app.conf.include = [
     "tasks.documents",
     "tasks.housekeeping",
     "tasks.wallets",
+    "tasks.alerts",
 ]
 
 

@@ -5,6 +5,7 @@ does not use otherwise; without that table the mapper fails.
 """
 
 from usage_billing.access.models import AdminRequest, ApiKey
+from usage_billing.alerts.models import AlertFiring, AlertLook, AlertRule
 from usage_billing.audit.models import AuditEntry
 from usage_billing.balances.models import CreditBalance, CreditEntry
 from usage_billing.billing_runs.models import BillingRun, BillingRunSlice
@@ -28,6 +29,9 @@ from usage_billing.webhooks.models import WebhookAttempt, WebhookDelivery, Webho
 
 __all__ = [
     "AdminRequest",
+    "AlertFiring",
+    "AlertLook",
+    "AlertRule",
     "ApiKey",
     "AuditEntry",
     "Base",

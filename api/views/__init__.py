@@ -1,6 +1,7 @@
 """One file per noun. A view states which callers may ask, calls one flow or report, and returns what its noun shows."""
 
 from api.views import (
+    alerts,
     api_keys,
     billing_runs,
     cloud_events,
@@ -58,6 +59,7 @@ BLUEPRINTS = (
     exports.blp,
     events.blp,
     endpoints.blp,
+    alerts.blp,
     deliveries.blp,
     reports.blp,
     portal_sessions.blp,

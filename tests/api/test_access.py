@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import wraps
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from tests.support.events import relayed
 from usage_billing.access.principal import ADMIN, SCOPES
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.alerting.manage_alerts import NewAlert, create_alert
 from usage_billing.flows.delivering.manage_endpoints import NewEndpoint, create_endpoint
 from usage_billing.outbox.queries import events_where
 from usage_billing.outbox.rendering import event_id
@@ -174,6 +176,13 @@ RULES = {
     "GET /api/webhook-endpoints/<endpoint_id>/deliveries": "webhooks:manage",
     "GET /api/deliveries/<delivery_id>": "webhooks:manage",
     "POST /api/events/<event_id>/resend": "webhooks:manage",
+    "POST /api/alerts": "webhooks:manage",
+    "GET /api/alerts": "webhooks:manage",
+    "GET /api/alerts/<alert_id>": "webhooks:manage",
+    "PATCH /api/alerts/<alert_id>": "webhooks:manage",
+    "DELETE /api/alerts/<alert_id>": "webhooks:manage",
+    "GET /api/alerts/<alert_id>/firings": "webhooks:manage",
+    "POST /api/alerts/<alert_id>/test": "webhooks:manage",
     "GET /api/events": "webhooks:manage",
     "GET /api/events/<event_id>": "webhooks:manage",
     "POST /api/portal-sessions": "portal:open",
@@ -244,6 +253,13 @@ def delivery_to(endpoint: str, engine: Engine) -> UUID:
         return session.scalars(deliveries_where(endpoint_id=endpoint)).one().id
 
 
+def alert_of(subscription: str, engine: Engine) -> str:
+    """The id of a new alert."""
+    with transaction(engine) as session:
+        new = NewAlert(id="a", subscription_id=subscription, watches="units", thresholds=[Decimal(5)])
+        return create_alert(session, new, actor="test", now=utc_now()).id
+
+
 @pytest.fixture
 def probes(app: Flask, billed: Billed, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[Probe]:
     """Every route, aimed at user123's things. One address may fail at all of them within a minute."""
@@ -256,6 +272,7 @@ def probes(app: Flask, billed: Billed, engine: Engine, monkeypatch: pytest.Monke
         "quota_id": billed.quota_id,
         "change_id": "0",
         "invoice_id": billed.invoice_id,
+        "alert_id": alert_of("sub456", engine),
         "wallet_id": "w",
         "grant_id": billed.grant_id,
         "package_id": "pack",

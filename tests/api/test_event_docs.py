@@ -19,6 +19,8 @@ from tests.money.house import day, make_house
 from tests.support.books import scalars
 from tests.support.events import relayed
 from usage_billing.db.session import transaction
+from usage_billing.flows.alerting.judge_anew import resolve_over
+from usage_billing.flows.alerting.manage_alerts import NewAlert, create_alert
 from usage_billing.flows.prepaid.close_grants import close_grants
 from usage_billing.flows.prepaid.grant_life import Refund, refund_grant, void_grant
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
@@ -85,6 +87,9 @@ def tell_everything(engine: Engine) -> None:
     house.quota("a", "0", {"model": "per_unit", "unitPrice": "1"})
     for name in ("s", "t", "u", "v"):
         house.subscribe(name)
+        with transaction(engine) as session:
+            new = NewAlert(subscription_id=name, watches="units", thresholds=[Decimal(1)], resolve=True)
+            create_alert(session, new, actor="test", now=day(2))
         house.use(2, at=day(3), name=name)
     house.bill(day(1, month=2) + timedelta(hours=2))
     finals = "SELECT id FROM invoices WHERE status = 'finalized' ORDER BY number"
@@ -112,3 +117,4 @@ def tell_everything(engine: Engine) -> None:
                 refund_grant(session, grant.id, Refund(), actor="test", now=now)
         void_grant(session, grant.id, used=True, actor="test", now=now)
         close_grants(session, "w", now=day(9, month=2))
+        resolve_over(session, now=day(9, month=2))

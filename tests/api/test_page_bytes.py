@@ -13,10 +13,12 @@ from tests.factories import make_recording, make_usage_type, record
 from tests.support.callers import Keys
 from tests.support.events import relayed
 from usage_billing.db.session import transaction
+from usage_billing.flows.alerting.judge_anew import judge_anew
 
 MIB = 1024 * 1024
 RECORDS = "/api/usage/subscription/sub456/records"
 ENTRIES = "/api/wallets/w/entries"
+FIRINGS = "/api/alerts/one/firings"
 DELIVERIES = "/api/webhook-endpoints/one/deliveries"
 
 
@@ -61,6 +63,8 @@ LISTS = (
         "/api/events",
         "/api/webhook-endpoints",
         DELIVERIES,
+        "/api/alerts",
+        FIRINGS,
         RECORDS,
         ENTRIES,
     ),
@@ -77,7 +81,8 @@ def test_the_lists_are_all_there_are(client: FlaskClient) -> None:
     }
     records, entries = "/api/usage/subscription/{subscription_id}/records", "/api/wallets/{wallet_id}/entries"
     deliveries = "/api/webhook-endpoints/{endpoint_id}/deliveries"
-    assert lists == {*LISTS, records, entries, deliveries} - {RECORDS, ENTRIES, DELIVERIES}
+    firings = "/api/alerts/{alert_id}/firings"
+    assert lists == {*LISTS, records, entries, deliveries, firings} - {RECORDS, ENTRIES, DELIVERIES, FIRINGS}
 
 
 @pytest.mark.parametrize("url", LISTS)
@@ -101,6 +106,10 @@ def test_a_page_has_one_thing_at_least_and_none_is_lost(
     for name in ("one", "two"):
         endpoint = {"id": name, "url": "https://1.1.1.1/hooks", "types": ["*"]}
         assert admin.post("/api/webhook-endpoints", json=endpoint).status_code == 201
+        alert = {"id": name, "scope": {"subscriptionId": "sub456"}, "on": "units", "thresholds": ["1", "2"]}
+        assert admin.post("/api/alerts", json=alert).status_code == 201
+    with transaction(engine) as session:
+        judge_anew(session, now=now)
     caught_up(engine)
     relayed(engine)
     (whole,) = pages(admin, url)

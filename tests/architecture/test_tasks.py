@@ -18,6 +18,7 @@ from usage_billing.settings import Settings
 # A message with an old name may be on its way while a new version starts, and operators' scripts hold names too:
 # names are added, never changed.
 NAMES = {
+    "alerts.judge",
     "billing.aggregate",
     "billing.close_run",
     "billing.finalize",
@@ -39,6 +40,7 @@ NAMES = {
     "webhooks.prune",
 }
 QUEUES = {
+    "alerts": "housekeeping",
     "billing": "billing",
     "documents": "messages",
     "housekeeping": "housekeeping",

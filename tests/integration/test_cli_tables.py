@@ -15,8 +15,10 @@ from tests.support.events import relayed
 from usage_billing.cli.frame.table import field_lines, table_lines
 
 LISTS = [names for names in ALL if names[-1] == "list"]
-NOUNS = ("customer", "sub", "plan", "type", "wallet", "endpoint", "package")
-CUSTOMER, SUBSCRIPTION, PLAN, KIND, WALLET, ENDPOINT, PACKAGE = (f"{kind}-{'x' * 100}-of-{kind}" for kind in NOUNS)
+NOUNS = ("customer", "sub", "plan", "type", "wallet", "endpoint", "package", "alert")
+CUSTOMER, SUBSCRIPTION, PLAN, KIND, WALLET, ENDPOINT, PACKAGE, ALERT = (
+    f"{kind}-{'x' * 100}-of-{kind}" for kind in NOUNS
+)
 NAME = "A company with a name of many words that no table has room for, and Söhne"
 
 
@@ -40,6 +42,7 @@ def long_ids(cli: Cli, engine: Engine, tmp_path: Path, monkeypatch: pytest.Monke
         ("wallets", "create", WALLET, "--customer", CUSTOMER, "--unit", "u" * 60, "--usage-type", KIND),
         ("wallets", "create", f"{WALLET}-in-money", "--customer", CUSTOMER, "--currency", "KWD"),
         ("endpoints", "create", ENDPOINT, "--url", f"https://1.1.1.1/{'x' * 100}", "--customer", CUSTOMER),
+        ("alerts", "create", ALERT, "--customer", CUSTOMER, "--usage-type", KIND, "--on", "units", "--at", "50"),
         ("packages", "create", PACKAGE, "--name", NAME, "--unit", "u" * 60, "--usage-type", KIND, *sold),
         (*record, "--subscription", SUBSCRIPTION, "--idempotency-key", "k" * 200),
         ("keys", "create", "--name", NAME, "--scope", "usage:write", "--scope", "usage:read", "--scope", "billing:run"),

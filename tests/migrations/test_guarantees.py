@@ -600,3 +600,56 @@ def test_what_was_paid_of_an_invoice_is_said_once_and_stays(
     twice = "INSERT INTO wallet_draws (summary_id, window_start, grant_id, wallet_id, posted)"
     same = f"{twice} SELECT summary_id, window_start, grant_id, wallet_id, 1 FROM wallet_draws"
     assert refused(same) == "uq_wallet_draws_need"
+
+
+@pytest.fixture
+def fired(world: Session) -> Session:
+    """An alert that told a line."""
+    for statement in (
+        "INSERT INTO alert_rules (id, subscription_id, watches, thresholds, holds_since)"
+        " VALUES ('a', 'sub456', 'units', '{1,2}', now())",
+        "INSERT INTO alert_firings (id, rule_id, subject, period_start, round, threshold, period_end, customer_id,"
+        " value, late, state, fired_at) VALUES (gen_random_uuid(), 'a', 'sub456/x', now(), 0, 1, now(), 'user123',"
+        " 5, false, 'open', now())",
+    ):
+        world.execute(text(statement))
+    return world
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "constraint"),
+    [
+        ("alert_firings", "'id', gen_random_uuid()", "uq_alert_firings_once"),
+        ("alert_firings", "'id', gen_random_uuid(), 'round', 1, 'rule_id', 'b'", "fk_alert_firings_rule_id"),
+        ("alert_firings", "'id', gen_random_uuid(), 'round', -1", "ck_alert_firings_round"),
+        ("alert_firings", "'id', gen_random_uuid(), 'round', 1, 'state', 'back'", "ck_alert_firings_resolved"),
+        ("alert_rules", "'id', 'b', 'plan_id', 'business'", "ck_alert_rules_scope"),
+        ("alert_rules", "'id', 'b', 'every', 5", "ck_alert_rules_lines"),
+        ("alert_rules", "'id', 'b', 'thresholds', '{}'::numeric[]", "ck_alert_rules_thresholds"),
+        ("alert_rules", "'id', 'b', 'thresholds', null, 'every', 'NaN'", "ck_alert_rules_every"),
+        ("alert_rules", "'id', 'b', 'currency', 'USD'", "ck_alert_rules_currency"),
+        ("alert_rules", "'id', 'b', 'basis', 'allowance'", "ck_alert_rules_basis"),
+        ("alert_rules", "'id', 'b', 'told_to', '{}'::text[]", "ck_alert_rules_told_to"),
+        ("alert_rules", "'id', 'b', 'customer_id', 'none', 'subscription_id', null", "fk_alert_rules_customer_id"),
+    ],
+)
+def test_a_line_is_told_once_and_a_rule_is_whole(
+    fired: Session, refused: Refused, table: str, changes: str, constraint: str
+) -> None:
+    assert fired.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 1
+    assert refused(copy_of(table, changes)) == constraint
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM alert_firings",
+        "UPDATE alert_firings SET value = 6",
+        "UPDATE alert_firings SET state = 'told'",
+        "UPDATE alert_firings SET state = 'back', resolved_at = now(), late = true",
+    ],
+)
+def test_what_an_alert_told_stays(fired: Session, refused: Refused, statement: str) -> None:
+    assert refused(statement) == RESTRICT_VIOLATION
+    fired.execute(text("UPDATE alert_firings SET state = 'back', resolved_at = now()"))
+    assert refused("UPDATE alert_firings SET state = 'over'") == RESTRICT_VIOLATION

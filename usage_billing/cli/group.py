@@ -47,6 +47,7 @@ COMMANDS = {
     "quarantine": ("nouns.quarantine:command", "Recordings that could not be counted."),
     "events": ("nouns.events:command", "What happened, as others are told."),
     "endpoints": ("nouns.endpoints:command", "Other systems that are told of events."),
+    "alerts": ("nouns.alerts:command", "What usage is watched for, and that it happened."),
     "listen": ("nouns.listen:command", "Events as they come, for developers."),
     "backup": ("backup.save:command", "Copy the inbox and the database into a folder."),
     "restore": ("backup.restore:command", "Put a backup into empty servers."),

@@ -44,7 +44,8 @@ _MOVE = text("""
     JOIN usage_summaries AS before ON before.id = v.id
     WHERE s.id = v.id
     RETURNING s.subscription_id, s.usage_type_id, s.period_start,
-        s.beyond_limit > 0 AND before.beyond_limit = 0 AS passed
+        s.beyond_limit > 0 AND before.beyond_limit = 0 AS passed,
+        s.next_alert IS NOT NULL AND s.total <> before.total AS watched
 """)
 
 
@@ -54,6 +55,13 @@ class Counted(NamedTuple):
     value: Decimal
     added: int
     taken: int
+
+
+class Moved(NamedTuple):
+    """The summaries of meters that went beyond their allowance, and those whose total changed and alerts look at."""
+
+    passed: list[SummaryKey]
+    watched: list[SummaryKey]
 
 
 def ids_of(session: Session, keys: Sequence[SummaryKey]) -> dict[SummaryKey, int]:
@@ -99,13 +107,13 @@ def to_rate_of_types(
     return read_rows(rows, SummaryKey)
 
 
-def move_counted(session: Session, counted: Mapping[int, Counted]) -> list[SummaryKey]:
-    """Tell locked summaries what they have come to, and return those that thereby went beyond their allowance.
+def move_counted(session: Session, counted: Mapping[int, Counted]) -> Moved:
+    """Tell locked summaries what they have come to, and return what is to be told and judged for it.
 
     A value below 0 counts as 0; billing has to look at them.
     """
     if not counted:
-        return []
+        return Moved([], [])
     rows = session.execute(
         _MOVE,
         {
@@ -115,4 +123,9 @@ def move_counted(session: Session, counted: Mapping[int, Counted]) -> list[Summa
             "taken": [one.taken for one in counted.values()],
         },
     )
-    return [SummaryKey(row.subscription_id, row.usage_type_id, row.period_start) for row in rows if row.passed]
+    found = Moved([], [])
+    for row in rows:
+        key = SummaryKey(row.subscription_id, row.usage_type_id, row.period_start)
+        found.passed.extend([key] * row.passed)
+        found.watched.extend([key] * row.watched)
+    return found

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    Numeric,
     String,
     Text,
     UniqueConstraint,
@@ -159,7 +160,8 @@ class UsageSummary(Base):
     the number of recordings taken back. ``events_hash`` is the sum of the hashes of the recordings that count.
     ``beyond_events`` is the number of recordings of which a part lies beyond the limit, ``boundary`` the ordinal of the
     first of them (null: none, or not known). ``to_rate`` says that billing has not seen the present total yet. With
-    ``frozen`` the allowance stays for ever, whatever the terms say.
+    ``frozen`` the allowance stays for ever, whatever the terms say. ``next_alert`` is the period's total from which on
+    alerts look at it (null: no rule is for it; 0: whether one is has not been looked at yet).
     """
 
     __tablename__ = "usage_summaries"
@@ -193,6 +195,7 @@ class UsageSummary(Base):
     to_rate: Mapped[bool] = mapped_column(Boolean)
     boundary: Mapped[int | None] = mapped_column(BigInteger)
     frozen: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    next_alert: Mapped[Decimal | None] = mapped_column(Numeric, server_default=text("0"))
 
 
 class QuarantinedUsage(Base):

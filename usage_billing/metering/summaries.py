@@ -1,6 +1,6 @@
 """The running totals as recordings see them: locked, read and written as sets, always in one order."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from usage_billing.db.rows import reader
+from usage_billing.db.rows import read_rows, reader
 from usage_billing.metering.budget import CutPeriod, budgets_of
 from usage_billing.metering.digest import from_bytes, to_bytes
 
@@ -26,7 +26,8 @@ class SummaryKey(NamedTuple):
 class RunningTotal:
     """A locked summary in memory. ``digest`` is the sum of the hashes of the recordings that count.
 
-    ``boundary`` is the ordinal of the first recording beyond. With ``frozen`` its allowance stays for ever.
+    ``boundary`` is the ordinal of the first recording beyond. With ``frozen`` its allowance stays for ever. Alerts look
+    at it once its period's total reaches ``next_alert`` (None: never).
     """
 
     id: int
@@ -39,6 +40,7 @@ class RunningTotal:
     boundary: int | None
     frozen: bool
     digest: int
+    next_alert: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class NewSummary:
 # PostgreSQL locks the rows in the order of the sort, so two transactions never wait for each other in a circle.
 _LOCK = text("""
     SELECT s.subscription_id, s.usage_type_id, s.period_start, s.id, s.allowance, s.total, s.beyond_limit,
-        s.events, s.beyond_events, s.voids, s.boundary, s.frozen, s.events_hash
+        s.events, s.beyond_events, s.voids, s.boundary, s.frozen, s.events_hash, s.next_alert
     FROM usage_summaries AS s
     JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]))
         AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)
@@ -107,6 +109,17 @@ _SAVE = text("""
         CAST(:boundaries AS bigint[]), CAST(:allowances AS numeric[]), CAST(:hashes AS bytea[]))
         AS v (id, total, beyond_limit, events, beyond_events, voids, boundary, allowance, events_hash)
     WHERE s.id = v.id
+""")
+_NEXT_ALERTS = text("""
+    UPDATE usage_summaries AS s
+    SET next_alert = v.line
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:lines AS numeric[])) AS v (id, line)
+    WHERE s.id = v.id AND s.next_alert IS DISTINCT FROM v.line
+""")
+_TO_WATCH = text("""
+    SELECT subscription_id, usage_type_id, period_start
+    FROM usage_summaries
+    WHERE subscription_id = ANY(CAST(:subscriptions AS text[])) AND (next_alert IS NOT NULL OR period_end > :now)
 """)
 
 
@@ -162,6 +175,17 @@ def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:
     )
 
 
+def set_next_alerts(session: Session, lines: Mapping[int, Decimal | None]) -> None:
+    """Let alerts look at each of these summaries, by id, once its period's total reaches its line (None: never)."""
+    session.execute(_NEXT_ALERTS, {"ids": list(lines), "lines": list(lines.values())})
+
+
+def keys_to_watch(session: Session, subscription_ids: Collection[str], *, now: datetime) -> list[SummaryKey]:
+    """The summaries of these subscriptions that alerts look at, and those of periods that are not over by ``now``."""
+    asked = {"subscriptions": list(subscription_ids), "now": now}
+    return read_rows(session.execute(_TO_WATCH, asked), SummaryKey)
+
+
 def _lock(session: Session, keys: Sequence[SummaryKey]) -> dict[SummaryKey, RunningTotal]:
     rows = session.execute(_LOCK, _columns(keys))
     key = reader(rows, SummaryKey)
@@ -180,6 +204,7 @@ def _running(row: Row[Any]) -> RunningTotal:
         boundary=row.boundary,
         frozen=row.frozen,
         digest=from_bytes(row.events_hash),
+        next_alert=row.next_alert,
     )
 
 

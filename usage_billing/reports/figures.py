@@ -33,6 +33,10 @@ _ENDPOINTS = text("""
     FROM webhook_endpoints
     GROUP BY 1
 """)
+_ALERTS = text("""
+    SELECT (SELECT count(*) FROM alert_rules WHERE ended_at IS NULL) AS rules,
+        (SELECT count(*) FROM alert_looks) AS waiting
+""")
 _UNFINISHED = text("""
     SELECT count(*) AS running, count(*) FILTER (WHERE error IS NOT NULL) AS failing
     FROM billing_runs
@@ -55,7 +59,8 @@ class Figures:
     ``quarantine`` is by reason, ``invoices`` by status and currency, ``processes`` (at work) by role. ``unbilled``
     subscriptions are those of which the last run that was to bill them warned. ``meters_behind``: recordings that a
     meter has not counted yet, by meter. ``deliveries`` of
-    webhooks are by state, ``endpoints`` by how they do, and ``events_waiting`` are not relayed yet.
+    webhooks are by state, ``endpoints`` by how they do, and ``events_waiting`` are not relayed yet. So many
+    ``alerts`` hold, and so many ``alert_looks`` wait to be judged anew.
     """
 
     quarantine: Mapping[str, int]
@@ -70,12 +75,15 @@ class Figures:
     deliveries: Mapping[str, int]
     endpoints: Mapping[str, int]
     events_waiting: int
+    alerts: int
+    alert_looks: int
 
 
 def load_figures(session: Session) -> Figures:
     """Read all figures. Counting the invoices reads all of them: ask every few seconds at most."""
     last = session.execute(_LAST_RUN).first()
     unfinished = session.execute(_UNFINISHED).one()
+    alerts = session.execute(_ALERTS).one()
     return Figures(
         quarantine={row.reason: row.recordings for row in session.execute(_QUARANTINE)},
         invoices={(row.status, row.currency): row.invoices for row in session.execute(_INVOICES)},
@@ -89,4 +97,6 @@ def load_figures(session: Session) -> Figures:
         deliveries={row.state: row.deliveries for row in session.execute(_DELIVERIES)},
         endpoints={row.status: row.endpoints for row in session.execute(_ENDPOINTS)},
         events_waiting=session.execute(_EVENTS_WAITING).scalar_one(),
+        alerts=alerts.rules,
+        alert_looks=alerts.waiting,
     )

@@ -27,7 +27,10 @@ _FAN_OUT = text("""
     FROM outbox_messages AS o
     JOIN webhook_endpoints AS e ON CASE o.topic
         WHEN 'endpoint.test' THEN o.payload ->> 'endpointId' = e.id
-        ELSE (e.types IS NULL OR o.topic = ANY (e.types))
+        ELSE CASE WHEN o.topic LIKE 'alert.%' AND jsonb_typeof(o.payload -> 'endpointIds') = 'array'
+                THEN jsonb_exists(o.payload -> 'endpointIds', e.id)
+                ELSE e.types IS NULL OR o.topic = ANY (e.types)
+            END
             AND (e.customer_id IS NULL OR e.customer_id = o.customer_id)
             AND (o.topic <> 'endpoint.disabled' OR o.payload ->> 'endpointId' <> e.id)
     END

@@ -21,6 +21,10 @@ _FOR_REPLAY = text("""
         AND EXISTS (SELECT FROM event_bodies AS b WHERE b.event_id = o.id AND b.version = e.version)
         AND CASE WHEN CAST(:types AS text[]) IS NULL THEN e.types IS NULL OR o.topic = ANY (e.types)
             ELSE o.topic = ANY (CAST(:types AS text[])) END
+        AND (
+            o.topic NOT LIKE 'alert.%' OR jsonb_typeof(o.payload -> 'endpointIds') IS DISTINCT FROM 'array'
+            OR jsonb_exists(o.payload -> 'endpointIds', e.id)
+        )
         AND (e.customer_id IS NULL OR e.customer_id = o.customer_id)
         AND (NOT :failed OR d.state IN ('failed', 'dropped') OR d.id IS NULL)
         AND (d.state IS NULL OR d.state NOT IN ('waiting', 'held'))
@@ -30,7 +34,11 @@ _WANTING = text("""
     SELECT e.id
     FROM webhook_endpoints AS e
     JOIN outbox_messages AS o ON o.id = :event
-    WHERE (e.types IS NULL OR o.topic = ANY (e.types)) AND (e.customer_id IS NULL OR e.customer_id = o.customer_id)
+    WHERE CASE WHEN o.topic LIKE 'alert.%' AND jsonb_typeof(o.payload -> 'endpointIds') = 'array'
+            THEN jsonb_exists(o.payload -> 'endpointIds', e.id)
+            ELSE e.types IS NULL OR o.topic = ANY (e.types)
+        END
+        AND (e.customer_id IS NULL OR e.customer_id = o.customer_id)
         AND o.topic NOT IN ('endpoint.test', 'endpoint.disabled')
 """)
 _BACKLOG = text("""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from usage_billing.core.limits import MAX_BIGINT, MAX_URL
+from usage_billing.wire.alert import BASES, WATCHED
 from usage_billing.wire.billing_run import RUN
 from usage_billing.wire.event_type import EventType
 from usage_billing.wire.invoice import INVOICE_FACT
@@ -82,6 +83,55 @@ RESOLVED_TOLD = _told(
     Field("reason", Text(), "A code for why it was there."),
 )
 
+_LINES = Json({"type": "array", "items": {"type": "string"}})
+ALERT_TOLD = _told(
+    "AlertTold",
+    "That usage reached what an alert watches for, or came back from it.",
+    Field("ruleId", Identifier(), "The alert."),
+    Field(
+        "userId",
+        Identifier(),
+        "The customer; null in a test that is about none.",
+        nullable=True,
+        attribute="customer_id",
+    ),
+    Field("subscriptionId", Identifier(), "The subscription; null in a test that is about none.", nullable=True),
+    Field("usageType", Identifier(), "What was used; null: all of the subscription's together.", nullable=True),
+    Field("on", Choice(*WATCHED), "What is compared.", attribute="watches"),
+    Field("basis", Choice(*BASES), "What 100 percent are; null unless it is percent.", nullable=True),
+    Field(
+        "crossed",
+        _LINES,
+        "The thresholds, the highest first: percent, units or money. Empty where each multiple is told.",
+        attribute="crossed",
+    ),
+    Field("from", Text(), "The first multiple; left out with thresholds.", optional=True, attribute="from_line"),
+    Field("to", Text(), "The last multiple; left out with thresholds.", optional=True, attribute="to_line"),
+    Field(
+        "value",
+        Text(),
+        "What was compared with them, in units or money; null when resolved, and in a test.",
+        nullable=True,
+    ),
+    Field("limit", Text(), "What 100 percent are, in units or money; null unless it is percent.", nullable=True),
+    Field("currency", Text(), "The currency of its money; null for units.", nullable=True),
+    Field("periodStart", Instant(), "When the billing period begins; null in a test.", nullable=True),
+    Field("periodEnd", Instant(), "When it ends, exclusive; null in a test.", nullable=True),
+    Field("late", Flag(), "Whether the usage came after the period was over."),
+    Field(
+        "endpointIds",
+        _LINES,
+        "The endpoints that it is told to, whatever types they want; null: those that want it.",
+        nullable=True,
+        attribute="endpoints",
+    ),
+    Field(
+        "test",
+        Flag(),
+        "true where nothing happened, and an operator tries the alert. Left out otherwise.",
+        optional=True,
+    ),
+)
 ENDPOINT_DISABLED_TOLD = _told(
     "EndpointDisabledTold",
     "That an endpoint is told nothing more.",
@@ -138,6 +188,10 @@ CATALOGUE: Mapping[EventType, Described] = {
         "wallet.grant_refunded",
     ),
     EventType.GRANT_VOIDED: Described("What was left of a grant was taken back.", GRANT_TOLD, "wallet.grant_voided"),
+    EventType.ALERT_TRIGGERED: Described("Usage reached what an alert watches for; once a period.", ALERT_TOLD),
+    EventType.ALERT_RESOLVED: Described(
+        "Usage is below what an alert told: by a void, a larger allowance or a new period.", ALERT_TOLD
+    ),
     EventType.RECORDING_QUARANTINED: Described("Recordings could not be counted.", QUARANTINE_TOLD),
     EventType.RECORDING_REPLAYED: Described(
         "A recording in quarantine was counted after all.", RESOLVED_TOLD, "quarantine.replayed"

@@ -25,6 +25,8 @@ class EventType(StrEnum):
     GRANT_EXPIRED = "wallet.grant_expired"
     GRANT_REFUNDED = "wallet.grant_refunded"
     GRANT_VOIDED = "wallet.grant_voided"
+    ALERT_TRIGGERED = "alert.triggered"
+    ALERT_RESOLVED = "alert.resolved"
     RECORDING_QUARANTINED = "recording.quarantined"
     RECORDING_REPLAYED = "recording.replayed"
     RECORDING_DISCARDED = "recording.discarded"

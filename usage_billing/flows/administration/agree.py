@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from usage_billing.alerts.service import look_at
 from usage_billing.audit.service import note
 from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds, end_own_terms, restore_own_terms
 from usage_billing.core.errors import Conflict, InvalidInput
@@ -192,6 +193,7 @@ def reckon_anew(session: Session, subscription: Subscription, *, before: Timelin
     subscription.opens_at = since if subscription.opens_at is None else min(subscription.opens_at, since)
     subscription.version += 1
     reopen_from(session, subscription.id, since=since)
+    look_at(session, [subscription.id])
     if subscription.ended_at == at:
         bring_drafts_forward(session, subscription.id, final=Period(before.period_cut_at(at), at))
     session.flush()

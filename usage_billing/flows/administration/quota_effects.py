@@ -7,6 +7,7 @@ from itertools import chain
 
 from sqlalchemy.orm import Session
 
+from usage_billing.alerts.service import look_at, look_at_plan
 from usage_billing.audit.service import note
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.catalog.queries import get_named, quotas_of
@@ -162,9 +163,11 @@ def reckon_quota_anew(session: Session, quota: UsageQuota, *, since: datetime) -
     """Let billing look again at what a version may change that holds, or ends, from ``since`` on at the earliest."""
     if quota.subscription_id is not None:
         reopen_from(session, quota.subscription_id, since=since)
+        look_at(session, [quota.subscription_id])
     else:
         comes = quota.effective == Effective.NEXT_PERIOD
         reopen_for_quota(session, plan_id=quota.plan_id, usage_type_id=quota.usage_type_id, since=since, comes=comes)
+        look_at_plan(session, quota.plan_id)
     if quota.subscription_id is not None or has_minimum(quota.price):
         open_again(session, plan_id=quota.plan_id, subscription_id=quota.subscription_id, since=since)
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core import crash
 from usage_billing.core.periods import Period
+from usage_billing.flows.alerting.watch_totals import watch_totals
 from usage_billing.flows.folding.claims import Claim, Terms, affordable, placed
 from usage_billing.flows.folding.value_levels import Key, ids_to_lock, value_levels
 from usage_billing.flows.folding.value_meters import MeteredPeriod, changed, tell_of_beyond, value_again, values_in
@@ -113,8 +114,9 @@ def fold_pairs(
     values = value_levels(session, levels, meters, terms, as_of=None)
     within = {id for period in periods for id in period.summaries if id is not None}
     values |= values_in(session, moved.keys() - within - values.keys(), periods)
-    passed = move_counted(session, changed(values, moved, totals))
-    tell_of_beyond(session, passed, terms.timelines)
+    told = move_counted(session, changed(values, moved, totals))
+    tell_of_beyond(session, told.passed, terms.timelines)
+    watch_totals(session, told.watched)
     crash.point("fold.committing")
     return outcome
 

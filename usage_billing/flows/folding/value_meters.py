@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Period
+from usage_billing.flows.alerting.watch_totals import watch_totals
 from usage_billing.flows.folding.claims import Terms
 from usage_billing.flows.folding.value_levels import Key, ids_to_lock, value_levels
 from usage_billing.flows.recording.context import new_summary
@@ -124,7 +125,9 @@ def value_again(
     totals = lock_counted(session, ids, to_rate_of=(), usage_types=())
     values = values_in(session, (), periods) | {known[key]: _NOTHING for key in strays}
     values |= value_levels(session, levels, meters, terms, as_of=as_of)
-    tell_of_beyond(session, move_counted(session, changed(values, {}, totals)), timelines)
+    told = move_counted(session, changed(values, {}, totals))
+    tell_of_beyond(session, told.passed, timelines)
+    watch_totals(session, told.watched)
 
 
 def _levels_since(keys: Sequence[SummaryKey], terms: Terms) -> dict[Key, datetime]:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from usage_billing.alerts.service import look_at_customer
 from usage_billing.drawing.books import allocation_of
 from usage_billing.outbox.service import Fact, tell
 from usage_billing.wallets.models import Grant, Transfer, Wallet
@@ -26,7 +27,11 @@ def tell_wallet(session: Session, wallet: Wallet, usage_types: Sequence[str]) ->
 def tell_grant(
     session: Session, wallet: Wallet, grant: Grant, topic: EventType, *, now: datetime, part: str = ""
 ) -> None:
-    """Tell what became of a grant of a locked wallet, once for each ``part`` of it."""
+    """Tell what became of a grant of a locked wallet, once for each ``part`` of it.
+
+    What is paid for beforehand is a part of what alerts compare usage with.
+    """
+    look_at_customer(session, wallet.customer_id)
     book = allocation_of(session, wallet, now=now)
     told = show(GRANT_TOLD, {**_whose(wallet), "grant": grant_view(book, grant, now=now)})
     key = f"{topic}:{grant.id}:{part}" if part else f"{topic}:{grant.id}"
@@ -34,7 +39,8 @@ def tell_grant(
 
 
 def tell_refunded(session: Session, wallet: Wallet, refund: Transfer, grant: Grant) -> None:
-    """Tell that money goes back to the customer; once for each refund."""
+    """Tell that money goes back to the customer; once for each refund. Alerts look at what is left."""
+    look_at_customer(session, wallet.customer_id)
     topic = EventType.GRANT_REFUNDED
     view = RefundView(transfer=refund, currency=grant.cost_currency)
     told = show(REFUND_TOLD, {**_whose(wallet), "refund": view})

@@ -6,6 +6,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
+from usage_billing.flows.alerting.watch_totals import watch_totals
 from usage_billing.flows.recording.divide_periods import divide_cut_periods
 from usage_billing.metering.boundary import move_boundaries, unmark
 from usage_billing.metering.digest import hash_of
@@ -41,3 +42,4 @@ def take_back(
     moved = divide_cut_periods(session, summaries, totals, added=dict.fromkeys(gone, _NOTHING))
     move_boundaries(session, [(totals[key], totals[key].allowance) for key in gone])
     save_totals(session, [totals[key] for key in sorted(moved | gone.keys())])
+    watch_totals(session, [key for key in gone if totals[key].next_alert is not None])

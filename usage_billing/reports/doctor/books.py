@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import plain
 from usage_billing.metering.states import QuarantineReason
+from usage_billing.reports.doctor.alerts import check_alerts
 from usage_billing.reports.doctor.documents import check_documents
 from usage_billing.reports.doctor.finding import WARN, Finding, fine, listed
 from usage_billing.reports.doctor.meters import check_meters
@@ -95,6 +96,7 @@ def check_books(session: Session, *, now: datetime) -> Iterator[Finding]:
     yield from check_wallets(session, now=now)
     yield from check_documents(session)
     yield from check_webhooks(session)
+    yield from check_alerts(session)
     yield from check_runs(session, now=now)
 
 

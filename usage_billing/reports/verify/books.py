@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.acceptances import acceptance_differences
+from usage_billing.reports.verify.alerts import alert_differences
 from usage_billing.reports.verify.credit import credit_differences
 from usage_billing.reports.verify.difference import Difference, OnProgress, quiet
 from usage_billing.reports.verify.fees import fee_differences
@@ -71,6 +72,7 @@ def find_differences(
     yield from cause_differences(session, subscription_id)
     yield from prepaid_differences(session, subscription_id)
     yield from purchase_differences(session, subscription_id)
+    yield from alert_differences(session, subscription_id)
 
 
 def count_books(session: Session, *, subscription_id: str | None = None) -> tuple[int, int]:

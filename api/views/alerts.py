@@ -1,0 +1,118 @@
+"""Alerts: what usage is watched for, and that it happened."""
+
+from typing import Any
+
+from api.arguments import Blueprint
+from api.auth import caller, requires
+from api.etags import check_match, tagged, takes_if_match
+from api.locations import makes
+from api.pagination import BY_ID, BY_NAME, filters_of, listed
+from api.schemas.alerts import AlertsQuery, ChangedAlertSchema, FiringsQuery, NewAlertSchema
+from api.state import state
+from api.transactions import writing
+from usage_billing.access.principal import WEBHOOKS_MANAGE
+from usage_billing.alerts.models import AlertFiring, AlertRule
+from usage_billing.alerts.queries import firings_of, get_rule, rules_where
+from usage_billing.db.session import read_only
+from usage_billing.flows.alerting import manage_alerts
+from usage_billing.flows.alerting.manage_alerts import NewAlert
+from usage_billing.reports.alerts import AlertView, alert_view, alert_views, firing_views
+from usage_billing.wire.alert import ALERT, ALERT_TESTED, FIRING
+from usage_billing.wire.noun import page_of
+
+blp = Blueprint("alerts", __name__, url_prefix="/api", description="What usage is watched for, and told once.")
+_ONE = "/alerts/<identifier:alert_id>"
+
+
+@blp.route("/alerts", methods=["POST"])
+@requires(WEBHOOKS_MANAGE)
+@blp.arguments(NewAlertSchema)
+@blp.response(201, ALERT)
+@makes("/api/alerts")
+def create_alert(new: NewAlert) -> AlertView:
+    """Watch usage, and tell once a period when it reaches a line. What it has reached already is told in seconds."""
+    with writing() as session:
+        made = manage_alerts.create_alert(session, new, actor=caller().actor, now=state().clock())
+        return alert_view(session, made.id)
+
+
+@blp.route("/alerts", methods=["GET"])
+@requires(WEBHOOKS_MANAGE)
+@blp.arguments(AlertsQuery, location="query")
+@blp.response(200, page_of(ALERT))
+def list_alerts(query: dict[str, Any]) -> dict[str, Any]:
+    """List alerts by id, without warnings."""
+    with read_only(state().engine) as session:
+        return listed(
+            session,
+            rules_where(**filters_of(query)),
+            query,
+            noun=ALERT,
+            by=[AlertRule.id],
+            kind=BY_NAME,
+            viewed=alert_views,
+        )
+
+
+@blp.route(_ONE, methods=["GET"])
+@requires(WEBHOOKS_MANAGE)
+@blp.response(200, ALERT)
+@tagged
+def show_alert(alert_id: str) -> AlertView:
+    """Show an alert, one that has ended too."""
+    with read_only(state().engine) as session:
+        return alert_view(session, alert_id)
+
+
+@blp.route(_ONE, methods=["PATCH"])
+@requires(WEBHOOKS_MANAGE)
+@blp.arguments(ChangedAlertSchema)
+@blp.response(200, ALERT)
+@tagged
+@takes_if_match
+def change_alert(changes: dict[str, Any], alert_id: str) -> AlertView:
+    """Change the lines of an alert, how it comes back, or whom it is told to. What was told stays told."""
+    with writing() as session:
+        check_match(ALERT, lambda: alert_view(session, get_rule(session, alert_id, lock=True).id))
+        manage_alerts.change_alert(session, alert_id, changes, actor=caller().actor, now=state().clock())
+        return alert_view(session, alert_id)
+
+
+@blp.route(_ONE, methods=["DELETE"])
+@requires(WEBHOOKS_MANAGE)
+@blp.response(200, ALERT)
+def end_alert(alert_id: str) -> AlertView:
+    """End an alert: it tells nothing more, and what it told stays to be read."""
+    with writing() as session:
+        manage_alerts.end_alert(session, alert_id, actor=caller().actor, now=state().clock())
+        return alert_view(session, alert_id)
+
+
+@blp.route(f"{_ONE}/firings", methods=["GET"])
+@requires(WEBHOOKS_MANAGE)
+@blp.arguments(FiringsQuery, location="query")
+@blp.response(200, page_of(FIRING))
+def list_alert_firings(query: dict[str, Any], alert_id: str) -> dict[str, Any]:
+    """List what an alert told, the newest first."""
+    with read_only(state().engine) as session:
+        get_rule(session, alert_id)
+        return listed(
+            session,
+            firings_of(alert_id, **filters_of(query)),
+            query,
+            noun=FIRING,
+            by=[AlertFiring.id],
+            kind=BY_ID,
+            newest_first=True,
+            viewed=lambda rows: firing_views(session, rows),
+        )
+
+
+@blp.route(f"{_ONE}/test", methods=["POST"])
+@requires(WEBHOOKS_MANAGE)
+@blp.response(202, ALERT_TESTED)
+def test_alert(alert_id: str) -> dict[str, str]:
+    """Tell an event of the alert that is marked `test`, within seconds; nothing has fired."""
+    with writing() as session:
+        manage_alerts.test_alert(session, alert_id, now=state().clock())
+    return {"alert_id": alert_id}

@@ -1,0 +1,4 @@
+"""Owns what is watched and that it happened: ``alert_rules``, ``alert_firings``, ``alert_looks``.
+
+Does not own the totals, the allowances and the prices that rules look at, nor whom events are sent to (webhooks).
+"""

@@ -1,0 +1,37 @@
+"""Judges subscriptions whose lines may have moved, and resolves what the end of a period brings back."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from usage_billing.alerts.service import claim_looks, end_looks, end_periods
+from usage_billing.db.locks import lock_shards
+from usage_billing.flows.alerting.telling import tell_back
+from usage_billing.flows.alerting.watch_totals import watch_totals
+from usage_billing.metering.recording import shard_of
+from usage_billing.metering.summaries import keys_to_watch
+
+AT_ONCE = 100
+_PERIODS = 500
+
+
+def judge_anew(session: Session, *, now: datetime, at_most: int = AT_ONCE) -> int:
+    """Judge the subscriptions that wait longest for it; returns how many looks are done.
+
+    It locks the shards as a drain does, so no usage comes meanwhile.
+    """
+    looks = claim_looks(session, at_most=at_most)
+    if not looks:
+        return 0
+    names = {look.subscription_id for look in looks}
+    lock_shards(session, {shard_of(name) for name in names})
+    watch_totals(session, keys_to_watch(session, names, now=now))
+    end_looks(session, [look.id for look in looks])
+    return len(looks)
+
+
+def resolve_over(session: Session, *, now: datetime, at_most: int = _PERIODS) -> int:
+    """Resolve firings whose period is over, for the new one begins at nothing; returns how many."""
+    over = end_periods(session, now=now, at_most=at_most)
+    tell_back(session, over)
+    return len(over)
