@@ -5,6 +5,9 @@
 const { judgeBatch, pause, refusalFields } = require('./answer.js');
 const { halves, requestBody } = require('./batching.js');
 
+const TOO_LARGE = 413;
+/** So many recordings are found too large one by one before it waits, if no other gets through. */
+const MOST_HELD = 8;
 const BATCH_PATH = '/api/usage/record/batch';
 /** Recordings that are only in memory wait no longer than this for another try; then they go to the file. */
 const LONG_SECONDS = 2;
@@ -38,16 +41,28 @@ class Delivery {
   }
 
   /**
-   * Send `lines`; resolves with those that are neither accepted nor refused, in order: none, unless it was stopped, or the
-   * service is away and `patient` is false.
+   * Send `lines`; resolves with those that are neither accepted nor refused: none, unless it was stopped, the service is
+   * away and `patient` is false, or something between finds single recordings too large. Those hold up no others.
    */
   async deliver(lines, { patient }) {
     const parts = lines.length ? [lines] : []; // the next one last
+    let held = [];
+    let isJudged = false;
     while (parts.length) {
       await this._waitForTurn();
       if (this._stopped) break;
       const part = parts.pop();
       const verdict = await this._post(part);
+      if (verdict?.status === TOO_LARGE && verdict.kind === 'keep') {
+        held.push(...part);
+        this._notices.say('large', 'error', `a recording is kept and not sent: ${verdict.reason}`);
+        if (held.length < lines.length && (isJudged || held.length < MOST_HELD)) continue;
+        this._fail(verdict); // nothing gets through, or nothing else is here: it would be sent again and again
+        if (!patient || !parts.length) break;
+        parts.unshift(held);
+        held = [];
+        continue;
+      }
       if (verdict === undefined || verdict.kind === 'later' || verdict.kind === 'keep') {
         parts.push(part);
         this._fail(verdict);
@@ -56,9 +71,10 @@ class Delivery {
         continue;
       }
       this._failures = 0;
+      isJudged ||= verdict.kind !== 'divide' || part.length === 1;
       parts.push(...this._judged(part, verdict));
     }
-    return parts.reverse().flat();
+    return [...parts.reverse().flat(), ...held];
   }
 
   async _waitForTurn() {

@@ -105,7 +105,8 @@ class Sender {
       } catch (error) {
         // A mistake of this client must neither end the sending nor lose the parcel under way.
         this._notices.log('error', `a mistake in the client; what was under way is sent again: ${error.stack}`);
-        if (this._underWay) this._close(this._underWay, this._underWay.lines);
+        if (this._underWay?.segment) this._underWay = undefined;
+        else if (this._underWay) this._close(this._underWay, this._underWay.lines);
         await this._pause(AFTER_A_MISTAKE_SECONDS);
       }
     }
@@ -131,11 +132,16 @@ class Sender {
 
   async _send(parcel) {
     const rest = await this._delivery.deliver(parcel.lines, { patient: parcel.segment !== undefined });
-    if (!rest.length) for (const line of parcel.broken) this._refusals.addBroken(line);
+    if (parcel.segment && rest.length && !this._stopped && !this._store.toFile([], rest)) {
+      this._underWay = undefined; // it is read again
+      await this._pause(AFTER_A_MISTAKE_SECONDS);
+      return;
+    }
+    if (!this._stopped) for (const line of parcel.broken) this._refusals.addBroken(line);
     this._close(parcel, rest);
   }
 
-  /** Count what is done of a parcel, and take back `rest`, which could not be delivered. */
+  /** Count what is done of a parcel, and take back `rest`, which could not be delivered; of a file it is behind already. */
   _close(parcel, rest) {
     if (parcel !== this._underWay) return; // rescued meanwhile
     this._underWay = undefined;
@@ -144,10 +150,12 @@ class Sender {
       this._settled += settled;
       if (rest.length && this._store.holdsOwn) this._inOrderFrom = this._taken;
       if (rest.length && !this._store.toFile(rest)) this._store.putBack(rest);
-    } else if (!rest.length) {
-      const lines = parcel.segment.adopted ? 0 : settled + parcel.broken.length;
-      this._settled += lines;
-      this._store.settle(parcel, lines);
+    } else if (!this._stopped) {
+      const { adopted } = parcel.segment;
+      if (adopted) this._taken += rest.length;
+      else this._settled += settled + parcel.broken.length;
+      if (rest.length) this._inOrderFrom = this._taken;
+      this._store.settle(parcel, adopted ? 0 : parcel.lines.length + parcel.broken.length);
     }
   }
 

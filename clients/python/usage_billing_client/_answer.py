@@ -65,6 +65,11 @@ class Verdict:
     ours: bool = False
     """Whether the service itself said no."""
 
+    @property
+    def too_large(self) -> bool:
+        """Whether something between finds the request too large, and not the service."""
+        return self.status == _TOO_LARGE and not self.ours
+
 
 def judge_batch(answer: Answer, *, count: int) -> Verdict:
     """The meaning of an answer to a batch of ``count`` recordings."""

@@ -76,6 +76,21 @@ class Backlog:
         with self._guard.change():
             self._close_parcel(parcel, settled=len(parcel.lines) - len(rest), rest=rest)
 
+    def put_behind(self, parcel: Parcel, rest: Sequence[bytes]) -> bool:
+        """Move ``rest`` of a parcel of a file behind all that waits; its others are settled. False if it cannot be."""
+        store, segment = self._store, parcel.segment
+        with self._guard.change():
+            if segment is None or store.spill is None or store.closed or not store.to_file([], rest):
+                return False
+            if segment.adopted:
+                self._progress.take(len(rest))
+            else:
+                self._progress.settle(len(parcel.lines) + len(parcel.broken) - len(rest))
+            self._progress.disorder()
+            lines = 0 if segment.adopted else len(parcel.lines) + len(parcel.broken)
+            store.spill.settle(segment, parcel.length, lines=lines)
+            return True
+
     def wait_settled(self, deadline: float, *, until: Callable[[], bool] = lambda: False) -> bool:
         """Wait until everything recorded before the call is settled, and return True.
 

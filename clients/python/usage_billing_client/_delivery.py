@@ -17,6 +17,8 @@ from usage_billing_client._transport import Lost, Transport
 BATCH_PATH = "/api/usage/record/batch"
 _LOOK_SECONDS = 0.2
 """How long it waits before it looks whether the configuration was mended."""
+_MOST_HELD = 8
+"""So many recordings are found too large one by one before it waits, if no other gets through."""
 _LONG_SECONDS = 2.0
 """Recordings that are only in memory wait no longer than this for another try; then they go to the file."""
 
@@ -49,14 +51,28 @@ class Delivery:
     def deliver(self, lines: Sequence[bytes], *, patient: bool) -> Sequence[bytes]:
         """Send ``lines``; returns those that are neither accepted nor refused, in order.
 
-        It returns none, unless it was stopped, or the service is away and ``patient`` is false.
+        It returns none, unless it was stopped, the service is away and ``patient`` is false, or something between
+        finds single recordings too large: those hold up no others.
         """
         parts = [lines] if lines else []  # the next one last
+        held: list[bytes] = []
+        judged = False
         while parts:
             if self._wait_for_turn():
                 break
             part = parts.pop()
             verdict = self._post(part)
+            if verdict is not None and verdict.too_large and len(part) == 1:
+                held += part
+                self._notices.say("large", logging.ERROR, "a recording is kept and not sent: %s", verdict.reason)
+                if len(held) == len(lines) or (len(held) >= _MOST_HELD and not judged):
+                    # Nothing gets through, or nothing else is here: it would be sent again and again.
+                    self._fail(verdict)
+                    if not patient or not parts:
+                        break
+                    parts.insert(0, held)
+                    held = []
+                continue
             if verdict is None or verdict.kind in {Kind.LATER, Kind.KEEP}:
                 parts.append(part)
                 self._fail(verdict)
@@ -64,8 +80,9 @@ class Delivery:
                     break
                 continue
             self._failures = 0
+            judged = judged or verdict.kind is not Kind.DIVIDE or len(part) == 1
             parts.extend(self._judged(part, verdict))
-        return [line for part in reversed(parts) for line in part]
+        return [*(line for part in reversed(parts) for line in part), *held]
 
     def hurry(self) -> None:
         """Try soon what waits for a person to mend the configuration."""

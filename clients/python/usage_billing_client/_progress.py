@@ -61,9 +61,9 @@ class Progress:
         """How many are not settled."""
         return self._taken - self._settled
 
-    def take(self) -> None:
-        """Count one more as taken in."""
-        self._taken += 1
+    def take(self, amount: int = 1) -> None:
+        """Count ``amount`` more as taken in."""
+        self._taken += amount
 
     def settle(self, amount: int) -> None:
         """Count ``amount`` more as settled."""

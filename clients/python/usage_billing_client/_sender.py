@@ -73,9 +73,12 @@ class Sender:
 
     def _send(self, parcel: Parcel) -> None:
         rest = self._delivery.deliver(parcel.lines, patient=not parcel.from_memory)
-        if rest:
+        if rest and (parcel.from_memory or self._stopped.is_set()):
             self._backlog.give_back(parcel, rest)
-            return
-        for line in parcel.broken:
-            self._refusals.add_broken(line)
-        self._backlog.settle(parcel)
+        elif rest and not self._backlog.put_behind(parcel, rest):
+            self._stopped.wait(_AFTER_A_MISTAKE)
+        else:
+            for line in parcel.broken:
+                self._refusals.add_broken(line)
+            if not rest:
+                self._backlog.settle(parcel)
