@@ -1,5 +1,6 @@
 """Usage types and meters on the wire."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -12,7 +13,7 @@ from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.flows.administration.manage_meters import UsageTypeChanges
 from usage_billing.flows.administration.manage_quantities import QuantityChange
 from usage_billing.meters.asked import MeterChanges, NewMeter
-from usage_billing.meters.definition import MAX_SERIES, Function, Mode, Per
+from usage_billing.meters.definition import MAX_SERIES, MODES, PERS, Function
 from usage_billing.meters.windowing import Across, Empty, Every, Rate
 from usage_billing.rating.tax.categories import TaxCategory
 from usage_billing.reports.evaluations import EvaluationRequest
@@ -29,7 +30,7 @@ _RECORDED = CodedText("is of a usage type that is recorded; a meter has `value`"
 class OneOf(Text):
     """One of some words; the domain refuses what it does not offer."""
 
-    def __init__(self, words: type[StrEnum], **options: Any) -> None:
+    def __init__(self, words: Iterable[StrEnum], **options: Any) -> None:
         super().__init__(maximum=16, **options)
         self.openapi = {"type": "string", "enum": list(words)}
 
@@ -81,11 +82,12 @@ class NewUsageTypeSchema(ValueSchema):
     """A usage type as it is created; with ``of`` a meter, which counts recordings of that other type once more.
 
     ``aggregation`` makes one quantity of the recordings' ``value``, an expression over metadata, or without one their
-    quantities; ``unique_count`` needs one, and ``count`` takes none. A ``level`` has a ``mode``, counts ``per`` time,
-    and may ``carry`` on into the next period. With ``window`` the function applies ``every`` five minutes, hour or day,
-    and ``across`` them they become one quantity. ``where`` is the condition of those that count. ``dimensions`` tell
-    its series apart, at most ``seriesLimit`` for a subscription and period. It counts what occurred ``since``, or from
-    now on. Charges for it are taxed by ``taxCategory``: a category of EN 16931, or AA for a lower rate.
+    quantities; ``unique_count`` needs one, and ``count`` takes none. A ``level`` has a ``mode`` and counts ``per``
+    time; with ``carry`` it, or the distinct values, go on into the next period. With ``window`` the function applies
+    ``every`` five minutes, hour or day, and ``across`` them they become one quantity. ``where`` is the condition of
+    those that count. ``dimensions`` tell its series apart, at most ``seriesLimit`` for a subscription and period. It
+    counts what occurred ``since``, or from now on. Charges for it are taxed by ``taxCategory``: a category of EN 16931,
+    or AA for a lower rate.
 
     ``quantityFrom`` is an expression over metadata that makes the quantity of a recording, where it is no meter's.
     """
@@ -100,8 +102,8 @@ class NewUsageTypeSchema(ValueSchema):
     where = Text(maximum=_EXPRESSION)
     dimensions = ma.fields.List(Dimension())
     series_limit = Whole(minimum=1, maximum=MAX_SERIES)
-    mode = OneOf(Mode)
-    per = OneOf(Per)
+    mode = OneOf(MODES)
+    per = OneOf(PERS)
     carry = Flag()
     window = Window()
     since = Instant()
@@ -175,8 +177,8 @@ class EvaluationSchema(ValueSchema):
     value = Text(maximum=_EXPRESSION, load_default=None)
     where = Text(maximum=_EXPRESSION, load_default=None)
     dimensions = ma.fields.List(Dimension(), load_default=())
-    mode = OneOf(Mode, load_default=None)
-    per = OneOf(Per, load_default=None)
+    mode = OneOf(MODES, load_default=None)
+    per = OneOf(PERS, load_default=None)
     carry = Flag(load_default=None)
     window = Window(load_default=None)
     metadata = Mapping(load_default=None)

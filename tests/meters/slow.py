@@ -110,6 +110,13 @@ class Books:
         }  # fmt: skip
         return picked[counter.function](values)
 
+    def seen(self, counter: Counter, period: Span, *, now: datetime) -> Fraction:
+        """The distinct values that are carried into a period, and those of it; 0 if it has not run by ``now``."""
+        starts = [max(period[0], self.started), *(pause[1] for pause in self.pauses if len(pause) == 2)]
+        if not any(period[0] <= at < period[1] and at <= now and self.runs(at) for at in starts):
+            return Fraction(0)
+        return self.total(counter, (datetime.min.replace(tzinfo=UTC), period[1]))
+
     def level(self, counter: Counter, period: Span, *, now: datetime) -> tuple[Fraction, bool]:
         """What a level comes to in a period as of ``now``, and whether it ever is below 0 there."""
         steps = self.counted(counter, (datetime.min.replace(tzinfo=UTC) if counter.carry else period[0], period[1]))

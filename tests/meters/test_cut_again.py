@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.factories import make_recording, record
-from tests.factories.meters import make_meter
+from tests.factories.meters import fold, make_meter
 from tests.money.house import House, day, make_house
 from tests.support.books import rows
 from usage_billing.db.session import read_only, rolled_back, transaction
@@ -167,3 +167,23 @@ def test_verify_finds_an_item_that_was_divided_otherwise(engine: Engine) -> None
             )
         )
     assert any("item_total" in found for found in differences(house))
+
+
+def test_late_usage_takes_from_the_budget_of_the_next_segment_once_it_is_billed(engine: Engine) -> None:
+    house = make_house(engine)
+    with transaction(engine) as session:
+        make_meter(session, id="m", of="calls")
+    for plan in "ab":
+        house.plan(plan)
+        house.quota(plan, "10", of="m")
+    house.subscribe()
+    house.use(3, at=day(3))
+    house.change("change_plan", plan_id="b", at=day(11))
+    house.use(4, at=day(12))
+    house.bill(day(13))
+    house.use(5, occurred=day(4), at=day(14))
+    with transaction(engine) as session:
+        fold(session)
+    assert differences(house) == []
+    house.bill(day(15))
+    assert differences(house) == []

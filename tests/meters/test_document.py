@@ -42,7 +42,7 @@ def examples() -> list[tuple[dict[str, Any], list[dict[str, str]], str]]:
 
 
 def test_there_are_examples() -> None:
-    assert (len(examples()), list(prices())) == (12, ["tokens"])
+    assert (len(examples()), list(prices())) == (13, ["tokens"])
 
 
 @pytest.mark.parametrize(("meter", "rows", "total"), examples(), ids=lambda value: str(value)[:40])

@@ -347,6 +347,29 @@ def test_windows_of_a_meter_are_of_a_kind(world: Session, refused: Refused, func
     assert refused(insert.replace(":", "\\:")) == "ck_meter_definitions_windowing"
 
 
+@pytest.mark.parametrize(
+    ("function", "mode", "per", "carry", "windowing"),
+    [
+        ("sum", "NULL", "NULL", "true", "NULL"),
+        ("unique_count", "'change'", "'hour'", "true", "NULL"),
+        ("unique_count", "'seen'", "'end'", "false", "NULL"),
+        ("unique_count", "NULL", "NULL", "true", "NULL"),
+        ("unique_count", "'seen'", "'end'", "true", '\'{"every": "day", "across": "max", "empty": "zero"}\''),
+        ("level", "'seen'", "'end'", "true", "NULL"),
+        ("level", "NULL", "NULL", "false", "NULL"),
+    ],
+)
+def test_what_goes_on_from_period_to_period_says_how(
+    world: Session, refused: Refused, function: str, mode: str, per: str, carry: str, windowing: str
+) -> None:
+    insert = (
+        "INSERT INTO meter_definitions (usage_type_id, version, function, dimensions, series_limit, mode, per, carry,"
+        f" windowing, effective_from) VALUES ('assessment', 1, '{function}', '[]', 10, {mode}, {per}, {carry},"
+        f" CAST({windowing} AS jsonb), now())"
+    )
+    assert refused(insert.replace(":", "\\:")) == "ck_meter_definitions_level"
+
+
 def test_the_example_is_charged_right(draft: UUID, world: Session) -> None:
     """So that the tables above are tried with rows that mean something."""
     row = world.execute(text("SELECT quantity, amount FROM usage_invoice_items")).one()

@@ -68,11 +68,11 @@ class MeterChanges:
         }
         level = before.level
         if level is not None:
-            fields |= {"mode": level.mode, "per": level.per, "carry": level.carry}
+            fields |= {"mode": level.said_mode, "per": level.said_per, "carry": level.carry}
         after = replace(
             read_definition(function=before.function, **{**fields, **self.given}), windowing=before.windowing
         )
         if level is not None and level.carry and after.dimensions != before.dimensions:
-            message = "a level that is carried keeps its dimensions, for its series go on"
+            message = "what is carried keeps its dimensions, for its series go on"
             raise InvalidInput.field("/dimensions", message, code="contradiction")
         return after

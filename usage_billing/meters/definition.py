@@ -40,19 +40,21 @@ class Function(StrEnum):
 
 
 class Mode(StrEnum):
-    """What a recording says of a level."""
+    """What a recording says of a level. ``SEEN``: a value, and the level is the number of distinct ones so far."""
 
     CHANGE = "change"
     SET = "set"
+    SEEN = "seen"
 
 
 class Per(StrEnum):
-    """The time by which a level counts: a unit for so long, or the mean of a billing period."""
+    """The time by which a level counts: a unit for so long, or the mean of a billing period; or where it ends."""
 
     SECOND = "second"
     HOUR = "hour"
     DAY = "day"
     PERIOD = "period"
+    END = "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,30 @@ class Level:
     per: Per
     carry: bool = False
 
+    @property
+    def said_mode(self) -> Mode | None:
+        """As a definition says it; None of distinct values that are carried, which need no mode."""
+        return None if self.mode == Mode.SEEN else self.mode
+
+    @property
+    def said_per(self) -> Per | None:
+        """As a definition says it; None of distinct values that are carried."""
+        return None if self.per == Per.END else self.per
+
+
+DISTINCT = Level(Mode.SEEN, Per.END, carry=True)
+"""Distinct values that are carried: a billing period begins with those of the one before."""
+MODES = (Mode.CHANGE, Mode.SET)
+PERS = (Per.SECOND, Per.HOUR, Per.DAY, Per.PERIOD)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
     """A checked definition. ``value`` None is the recording's quantity; ``where`` None counts all recordings.
 
-    ``level`` is given for the function of that name, and for no other. With ``windowing`` the function applies in each
-    window, and their values become one. ``named`` are the values that cells of prices
-    name, by dimension: series that meet them keep their own whatever ``series_limit`` says.
+    ``level`` is given for the function of that name, and is ``DISTINCT`` for distinct values that are carried. With
+    ``windowing`` the function applies in each window, and their values become one. ``named`` are the values that cells
+    of prices name, by dimension: series that meet them keep their own whatever ``series_limit`` says.
     """
 
     function: Function
@@ -152,7 +170,7 @@ def read_definition(
         raise InvalidInput.field("/value", message, code="required")
     level = _level(function, mode, per, carry)
     if level is not None and window is not None:
-        message = "a level counts by the time that it stands, and has no windows"
+        message = "what goes on from period to period has no windows"
         raise InvalidInput.field("/window", message, code="contradiction")
     if level is not None and level.mode == Mode.SET and series_limit is not None:
         message = "levels that are set keep all their series: leave it out"
@@ -175,15 +193,16 @@ def read_definition(
 
 def _level(function: str, mode: str | None, per: str | None, carry: bool | None) -> Level | None:
     if function != Function.LEVEL:
-        for name, given in (("mode", mode), ("per", per), ("carry", carry)):
+        carried = None if function == Function.UNIQUE_COUNT else carry
+        for name, given in (("mode", mode), ("per", per), ("carry", carried)):
             if given is not None:
                 message = f"is of a level, and the aggregation is {function}"
                 raise InvalidInput.field(f"/{name}", message, code="contradiction")
-        return None
-    for name, given, choices in (("mode", mode, Mode), ("per", per, Per)):
+        return DISTINCT if carry else None
+    for name, given, choices in (("mode", mode, MODES), ("per", per, PERS)):
         if given is None:
             message = f"a level needs it: {', '.join(choices)}"
             raise InvalidInput.field(f"/{name}", message, code="required")
-        if given not in set(choices):
+        if given not in choices:
             raise InvalidInput.field(f"/{name}", f"must be one of: {', '.join(choices)}", code="not_supported")
     return Level(Mode(str(mode)), Per(str(per)), bool(carry))

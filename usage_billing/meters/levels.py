@@ -55,6 +55,11 @@ class Stretch:
         return replace(self, upto=upto, area=area)
 
 
+def without_area(stretch: Stretch) -> Stretch:
+    """The stretch of a level that does not count by time."""
+    return replace(stretch, area=_NOTHING)
+
+
 def stretch_of(start: datetime, end: datetime, *, level: Decimal, change: Change, as_of: datetime) -> Stretch:
     """The stretch that begins at ``level``, and in which ``change`` happened before ``as_of``."""
     upto = min(max(as_of, start), end)
@@ -66,8 +71,12 @@ def stretch_of(start: datetime, end: datetime, *, level: Decimal, change: Change
 def values_of_level(per: Per, stretches: Sequence[Stretch]) -> list[Decimal]:
     """What falls to each stretch of a billing period, in order, as far as they are reckoned in; it may be negative.
 
-    A level in unit-time adds up, and is rounded as it runs on. The mean of the period is divided by time.
+    A level in unit-time adds up, and is rounded as it runs on. The mean of the period is divided by time. Of where the
+    level ends the first stretch has all that it ends at, and each later one what that rose by.
     """
+    if per == Per.END:
+        ends = [one.level for one in stretches]
+        return [EXACT.subtract(now, before) for before, now in zip([_NOTHING, *ends], ends, strict=False)]
     area, elapsed, found, running = _NOTHING, 0, list[Decimal](), _NOTHING
     mean = value_of_level(per, stretches) if per == Per.PERIOD else None
     whole = sum(one.elapsed for one in stretches)

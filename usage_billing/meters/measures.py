@@ -34,7 +34,7 @@ _WEIGHTED = Extreme("weighted", f"m.sign * m.value * {MICROSECONDS}", "sum", "nu
 
 def extreme_of(definition: Definition) -> Extreme | None:
     """What a meter of this function keeps; None if sums suffice, or as of levels that are set, buckets are remade."""
-    if definition.level is not None:
+    if definition.function == Function.LEVEL:
         return None if definition.is_set else _WEIGHTED
     return _EXTREMES.get(definition.function)
 

@@ -30,7 +30,8 @@ from usage_billing.db.columns import Identifier, Instant, Total
 class MeterDefinition(Base):
     """A version of what a meter counts; never edited. It holds for recordings of the periods that begin in its time.
 
-    ``mode``, ``per`` and ``carry`` are a level's. ``windowing`` is ``Windowing.fields``; null without windows.
+    ``mode``, ``per`` and ``carry`` are a level's; of distinct values that are carried, ``seen`` and ``end``.
+    ``windowing`` is ``Windowing.fields``; null without windows.
 
     ``value`` and ``condition`` are expressions over metadata: a null ``value`` is the recording's quantity, a null
     ``condition`` counts all. ``dimensions`` is ``[{"as": name, "value": expression}, ...]``.
@@ -43,8 +44,10 @@ class MeterDefinition(Base):
             "function IN ('sum', 'count', 'max', 'min', 'latest', 'unique_count', 'average', 'level')", name="function"
         ),
         CheckConstraint(
-            "CASE function WHEN 'level' THEN mode IN ('change', 'set') AND per IN ('second', 'hour', 'day', 'period')"
-            " ELSE mode IS NULL AND per IS NULL AND NOT carry END",
+            "(CASE WHEN function = 'level' THEN mode IN ('change', 'set')"
+            " AND per IN ('second', 'hour', 'day', 'period')"
+            " WHEN carry THEN function = 'unique_count' AND mode = 'seen' AND per = 'end' AND windowing IS NULL"
+            " ELSE mode IS NULL AND per IS NULL END) IS TRUE",
             name="level",
         ),
         CheckConstraint(

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from usage_billing.db.rows import read_rows
 from usage_billing.db.session import once
 from usage_billing.meters.definition import Level, Mode, Per
+from usage_billing.meters.kept import first_seen
 from usage_billing.meters.levels import Change, Stretch
 from usage_billing.meters.queries import EVER
 
@@ -152,6 +153,8 @@ def changes_in(session: Session, groups: Mapping[int, int], level: Level) -> dic
 
     ``groups`` has the ids in order of time, each with the number of those in which a level goes on.
     """
+    if level.mode == Mode.SEEN:
+        return {id: Change(Decimal(number)) for id, number in first_seen(session, list(groups)).items()}
     asked = {"ids": list(groups), "groups": list(groups.values())}
     rows = session.execute(_CHANGES_OF_SET if level.mode == Mode.SET else _CHANGES, asked)
     return {row.id: Change(row.total, row.weighted) for row in rows}

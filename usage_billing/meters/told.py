@@ -15,7 +15,7 @@ from usage_billing.meters.counting import measured_of, values_in_sql
 from usage_billing.meters.definition import Definition
 from usage_billing.meters.queries import ActiveMeter
 
-_TOLD = """
+_MEASURED = """
     WITH seen AS (
         SELECT u.occurred_at, u.metadata
         FROM usage AS u
@@ -33,12 +33,18 @@ _TOLD = """
     ), measured AS MATERIALIZED (
         SELECT *, {rounded} AS value{digest}{fits}
         FROM counted
-    )
+    )"""
+_BY_WINDOW = """
     SELECT DISTINCT width_bucket(m.occurred_at, CAST(:starts AS timestamptz[])) AS place,
         CAST({values} AS text) AS dimensions, m.digest
     FROM measured AS m
     WHERE m.met AND m.value IS NOT NULL
     LIMIT :limit
+"""
+_VALUES = """
+    SELECT DISTINCT ON (m.digest) CAST(m.raw AS text) AS value
+    FROM measured AS m
+    WHERE m.met AND m.value IS NOT NULL
 """
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -64,17 +70,31 @@ def values_told(
 ) -> list[WindowValue]:
     """Up to ``limit`` distinct values of each window and series, from the recordings that occurred ``within``."""
     compiler = ReadOnce("metadata")
-    statement = _TOLD.format(**measured_of(definition, compiler), values=values_in_sql(definition)[0])
-    asked = {
+    statement = (_MEASURED + _BY_WINDOW).format(
+        **measured_of(definition, compiler), values=values_in_sql(definition)[0]
+    )
+    asked = {**_asked(compiler, subscription_id, meter, within), "limit": limit}
+    rows = session.execute(text(statement), asked | {"starts": [window.start for window in windows]})
+    return [WindowValue(row.place, _decoder.decode(row.dimensions), bytes(row.digest)) for row in rows]
+
+
+def values_within(
+    session: Session, subscription_id: str, meter: ActiveMeter, definition: Definition, *, within: Period
+) -> list[Any]:
+    """The distinct values, texts, numbers or booleans, of the recordings that occurred ``within``."""
+    compiler = ReadOnce("metadata")
+    statement = (_MEASURED + _VALUES).format(**measured_of(definition, compiler))
+    rows = session.execute(text(statement), _asked(compiler, subscription_id, meter, within))
+    return [_decoder.decode(row.value) for row in rows]
+
+
+def _asked(compiler: ReadOnce, subscription_id: str, meter: ActiveMeter, within: Period) -> dict[str, Any]:
+    return {
         **compiler.parameters,
-        "starts": [window.start for window in windows],
         "start": within.start,
         "end": within.end,
         "subscription": subscription_id,
         "of": meter.of,
         "since": meter.since,
         "retired": meter.retired_at,
-        "limit": limit,
     }
-    rows = session.execute(text(statement), asked)
-    return [WindowValue(row.place, _decoder.decode(row.dimensions), bytes(row.digest)) for row in rows]

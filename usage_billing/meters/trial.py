@@ -70,7 +70,7 @@ def counted_value(definition: Definition, metadata: Mapping[str, Any], quantity:
         return None
     text = _value(definition, metadata, quantity)
     if definition.is_of_any_kind and definition.value_expression is not None:
-        return None if text is None else (type(definition.value_expression.evaluate(metadata)) is str, text)
+        return None if text is None else told_apart(definition.value_expression.evaluate(metadata))
     return None if text is None else Decimal(text)
 
 
@@ -85,6 +85,11 @@ def _value(definition: Definition, metadata: Mapping[str, Any], quantity: Decima
         return None if found is None or found is NULL else _spelled(found)
     number = definition.value_expression.number(metadata)
     return None if number is None else plain(number)
+
+
+def told_apart(value: Any) -> tuple[bool, str]:
+    """What tells a value from others: whether it is a text, and how it is spelled."""
+    return isinstance(value, str), _spelled(value)
 
 
 def _spelled(value: Any) -> str:

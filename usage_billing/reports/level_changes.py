@@ -35,7 +35,7 @@ def changes_anew(
     hour = windows[0].start - (windows[0].start - _EPOCH) % timedelta(hours=1)
     before = stored_changes(session, contract.id, meter.usage_type_id, [Period(hour, hour)], level=level)
     found: list[Reported] = []
-    for definition, within in parts_by_definition(contract, meter, Period(hour, windows[-1].end)):
+    for definition, within in parts_by_definition(contract.timeline, meter, Period(hour, windows[-1].end)):
         limit = MAX_TAIL + 1 - len(found)
         found = reported(session, contract.id, meter, definition, within=within, limit=limit) + found
     if len(found) > MAX_TAIL:

@@ -22,7 +22,7 @@ from usage_billing.reports.series_windows import ANEW
 from usage_billing.subscriptions.queries import Contract
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FOREVER = datetime.max.replace(tzinfo=UTC)
+FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 def levels_in(
@@ -49,12 +49,12 @@ def levels_in(
             for one, ends in stored
             if ends <= now and ends < windows[-1].end
         ]
-    for gap in _gaps(contract, meter, level):
+    for gap in gaps_of(contract, meter, level):
         found += _gap(session, contract, meter, gap, windows, now=now)
     return found, sum(one.recordings for one in left)
 
 
-def _gaps(contract: Contract, meter: ActiveMeter, level: Level) -> Iterator[Period]:
+def gaps_of(contract: Contract, meter: ActiveMeter, level: Level) -> Iterator[Period]:
     """When nothing stands: pauses, and what follows the end. Of what is not carried, until the billing period ends."""
     terms = contract.timeline.terms
     gaps = [(term.starts_at, term.ends_at) for term in terms if term.paused]
@@ -67,9 +67,9 @@ def _gaps(contract: Contract, meter: ActiveMeter, level: Level) -> Iterator[Peri
     for at, resumes in gaps:
         segment = contract.timeline.segment_at(at - INSTANT)
         if level.carry or segment is None:
-            yield Period(at, resumes or _FOREVER)
+            yield Period(at, resumes or FOREVER)
         else:
-            yield Period(at, min(resumes or _FOREVER, segment.bills_at))
+            yield Period(at, min(resumes or FOREVER, segment.bills_at))
 
 
 def _gap(

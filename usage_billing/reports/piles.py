@@ -1,5 +1,6 @@
 """What one series, or several together, come to in windows and in all of them, by the meter's function. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +27,8 @@ class LevelWindows:
 class Pile:
     """Piles up what is kept of recordings, window by window; or, where values are told apart, their digests.
 
-    Of a meter with windows of its own it is ``pieces`` by which they are piled up.
+    Of a meter with windows of its own it is ``pieces`` by which they are piled up. ``turns`` has of values that are
+    carried where each comes (1) and goes (-1).
     """
 
     function: Function
@@ -34,6 +36,7 @@ class Pile:
     pieces: Pieces | None = None
     states: dict[int, State] = field(default_factory=dict)
     digests: dict[int, set[bytes]] = field(default_factory=dict)
+    turns: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
 
     def add(self, place: int, state: State) -> None:
         """Add recordings of the window ``place``."""
@@ -44,6 +47,12 @@ class Pile:
         """Add a value of the window ``place``."""
         self.digests.setdefault(place, set()).add(digest)
 
+    def stand(self, digest: bytes, runs: Iterable[tuple[int, int]]) -> None:
+        """Add a value that stands in these runs of windows: (first, number after the last)."""
+        for start, end in runs:
+            self.turns.setdefault(start, []).append((digest, 1))
+            self.turns.setdefault(end, []).append((digest, -1))
+
     def add_all(self, others: Iterable["Pile"]) -> None:
         """Add what others have piled up."""
         for other in others:
@@ -51,6 +60,8 @@ class Pile:
                 self.add(place, state)
             for place, digests in other.digests.items():
                 self.digests.setdefault(place, set()).update(digests)
+            for place, turns in other.turns.items():
+                self.turns.setdefault(place, []).extend(turns)
 
     def values(self, windows: int) -> list[Decimal | None]:
         """The value of each window; None where the function has none without recordings."""
@@ -58,6 +69,8 @@ class Pile:
             return [value_of_level(self.level.per, [one]) for one in self._stretches(self.level)]
         if self.pieces is not None:
             return self._across_each(self.pieces)
+        if self.turns:
+            return self._standing(windows)
         return [self._value([place]) for place in range(1, windows + 1)]
 
     @property
@@ -67,7 +80,19 @@ class Pile:
             return value_of_level(self.level.per, self._stretches(self.level))
         if self.pieces is not None:
             return self._across(self.pieces, {place: found[2] for place, found in self._found(self.pieces)})
+        if self.turns:
+            return Decimal(len({digest for turns in self.turns.values() for digest, _ in turns}))
         return self._value(self.states.keys() | self.digests.keys())
+
+    def _standing(self, windows: int) -> list[Decimal | None]:
+        stands, found = Counter[bytes](), list[Decimal | None]()
+        for place in range(1, windows + 1):
+            for digest, by in self.turns.get(place, ()):
+                stands[digest] += by
+                if not stands[digest]:
+                    del stands[digest]
+            found.append(Decimal(len(stands)))
+        return found
 
     def _found(self, pieces: Pieces) -> Iterator[tuple[int, tuple[int, int, int]]]:
         """The pieces, from 1, in which there is something, and where they are."""

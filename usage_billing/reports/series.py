@@ -16,10 +16,11 @@ from usage_billing.core.decimals import plain
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.giving_way import in_turns
 from usage_billing.core.periods import Period, is_time_zone
-from usage_billing.meters.definition import Definition, Function
+from usage_billing.meters.definition import DISTINCT, Definition, Function
 from usage_billing.meters.queries import ActiveMeter, counts_itself, folded_types
 from usage_billing.reports.level_states import levels_in
 from usage_billing.reports.piles import LevelWindows, Pile
+from usage_billing.reports.seen_windows import seen_in
 from usage_billing.reports.series_pieces import pieces_of
 from usage_billing.reports.series_states import definition_at, states_in, values_in
 from usage_billing.reports.series_windows import CHOICES, MAX_NUMBERS, PERIOD, too_much, windows_over
@@ -120,7 +121,8 @@ def usage_series(
     zone = asked.zone or contracts[0].timeline.zone
     lines = [contract.timeline for contract in contracts]
     windows = windows_over(lines, start=asked.start, end=asked.end, by=asked.by, zone=zone, now=now)
-    course = None if meter.level is None else LevelWindows(meter.level.per, windows, now)
+    is_seen = meter.level == DISTINCT
+    course = None if meter.level is None or is_seen else LevelWindows(meter.level.per, windows, now)
     pieces = None if meter.windowing is None else pieces_of(meter.windowing, lines, windows)
     cut = windows if pieces is None else pieces.pieces
     new_pile = partial(Pile, meter.function, course, pieces)
@@ -137,6 +139,11 @@ def usage_series(
         return piles[key]
 
     for contract in contracts:
+        if is_seen:
+            for seen in seen_in(session, contract, meter, windows, now=now):
+                if (pile := pile_of(_named(seen.definition, seen.dimensions))) is not None:
+                    pile.stand(seen.digest, seen.runs)
+            continue
         if meter.function == Function.UNIQUE_COUNT:
             for definition, told in values_in(session, contract, meter, cut):
                 if (pile := pile_of(_named(definition, told.dimensions))) is not None:

@@ -24,6 +24,7 @@ from usage_billing.meters.told import WindowValue, values_told
 from usage_billing.meters.windowing import Every
 from usage_billing.meters.windows import FIVE_MINUTES
 from usage_billing.reports.series_windows import ANEW, PERIOD, too_much
+from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.queries import Contract
 
 MAX_VALUES = 200_000
@@ -78,11 +79,19 @@ def _tail(
 
 
 def values_in(
-    session: Session, contract: Contract, meter: ActiveMeter, windows: Sequence[Period]
+    session: Session,
+    contract: Contract,
+    meter: ActiveMeter,
+    windows: Sequence[Period],
+    *,
+    since: datetime | None = None,
 ) -> Iterator[tuple[Definition, WindowValue]]:
-    """The distinct values of each series and window, from the recordings: folds keep those of whole periods."""
-    count = 0
-    for definition, within in parts_by_definition(contract, meter, Period(windows[0].start, windows[-1].end)):
+    """The distinct values of each series and window, from the recordings: folds keep those of whole periods.
+
+    Those from ``since`` to the first window are of place 0.
+    """
+    count, span = 0, Period(since or windows[0].start, windows[-1].end)
+    for definition, within in parts_by_definition(contract.timeline, meter, span):
         found = values_told(
             session, contract.id, meter, definition, windows, within=within, limit=MAX_VALUES + 1 - count
         )
@@ -93,19 +102,19 @@ def values_in(
             yield definition, one
 
 
-def parts_by_definition(contract: Contract, meter: ActiveMeter, span: Period) -> Iterator[tuple[Definition, Period]]:
+def parts_by_definition(timeline: Timeline, meter: ActiveMeter, span: Period) -> Iterator[tuple[Definition, Period]]:
     """Which definition holds in which part of a span, the latest first."""
     ends = span.end
     for since, definition in meter.definitions:
-        begins = max(_first_period(contract, since), span.start)
+        begins = max(_first_period(timeline, since), span.start)
         if begins < ends:
             yield definition, Period(begins, ends)
             ends = begins
 
 
-def _first_period(contract: Contract, since: datetime) -> datetime:
+def _first_period(timeline: Timeline, since: datetime) -> datetime:
     """When the first billing period begins for which a definition holds that is in force from ``since``."""
-    segment = contract.timeline.segment_at(since)
+    segment = timeline.segment_at(since)
     return since if segment is None or segment.period.start == since else segment.period.end
 
 

@@ -11,9 +11,12 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.periods import Period
 from usage_billing.metering.models import Usage, UsageVoid
-from usage_billing.meters.queries import ActiveMeter
+from usage_billing.meters.definition import Mode
+from usage_billing.meters.queries import EVER, ActiveMeter
 from usage_billing.meters.running import standing_at
-from usage_billing.meters.trial import counted_value, series_values
+from usage_billing.meters.told import values_within
+from usage_billing.meters.trial import counted_value, series_values, told_apart
+from usage_billing.reports.series_states import parts_by_definition
 from usage_billing.reports.what_if_charges import Event
 from usage_billing.subscriptions.lifecycle import Timeline
 
@@ -48,8 +51,8 @@ def events_of(
         .order_by(Usage.summary_id, Usage.ordinal)
         .execution_options(yield_per=_AT_A_TIME)
     )
-    found = list(_standing(session, subscription_id, span.start, meters))
     numbers: dict[Any, Decimal] = {}
+    found = list(_standing(session, subscription_id, span.start, meters, line=line, numbers=numbers))
     for row in rows:
         found.append((row.usage_type_id, row.occurred_at, row.quantity, {}))
         if row.usage_type_id in metered:
@@ -58,11 +61,21 @@ def events_of(
 
 
 def _standing(
-    session: Session, subscription_id: str, at: datetime, meters: Mapping[str, ActiveMeter]
+    session: Session,
+    subscription_id: str,
+    at: datetime,
+    meters: Mapping[str, ActiveMeter],
+    *,
+    line: Timeline,
+    numbers: dict[Any, Decimal],
 ) -> Iterator[Event]:
-    """Where each series of the levels that are carried stands, as if it were reported then."""
+    """Where each series of the levels that are carried stands, and each value seen before, as if reported then."""
     for name, meter in meters.items():
-        if meter.level is not None and meter.level.carry:
+        if meter.level is not None and meter.level.mode == Mode.SEEN:
+            for definition, within in parts_by_definition(line, meter, Period(EVER, at)):
+                for value in values_within(session, subscription_id, meter, definition, within=within):
+                    yield name, at, _number_of(told_apart(value), numbers), {}
+        elif meter.level is not None and meter.level.carry:
             stands = standing_at(session, subscription_id, name, at, level=meter.level)
             dimensions = [one.name for one in meter.definitions[0][1].dimensions]
             for series, value in stands:
@@ -79,5 +92,9 @@ def _metered(row: Any, meters: list[ActiveMeter], line: Timeline, numbers: dict[
         definition = meter.definition_of(start)
         value = counted_value(definition, metadata, row.quantity)
         if value is not None:
-            number = value if isinstance(value, Decimal) else numbers.setdefault(value, Decimal(len(numbers)))
+            number = value if isinstance(value, Decimal) else _number_of(value, numbers)
             yield (meter.usage_type_id, row.occurred_at, number, series_values(definition, metadata))
+
+
+def _number_of(value: Any, numbers: dict[Any, Decimal]) -> Decimal:
+    return numbers.setdefault(value, Decimal(len(numbers)))

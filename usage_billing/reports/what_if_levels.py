@@ -14,7 +14,7 @@ from usage_billing.subscriptions.agreement import AgreedPeriod
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTHING = Decimal(0)
 Reported = tuple[datetime, Decimal, Mapping[str, Any]]
-"""(when, by how much a level changed or to what it was set, the series by dimension)"""
+"""(when, by how much a level changed or to what it was set or which value was seen, the series by dimension)"""
 
 
 def level_in(level: Level, events: Iterable[Reported], agreed: AgreedPeriod, *, until: datetime) -> list[Decimal]:
@@ -38,9 +38,17 @@ def level_in(level: Level, events: Iterable[Reported], agreed: AgreedPeriod, *, 
 
 def _changes(level: Level, events: Sequence[Reported]) -> list[tuple[datetime, Decimal]]:
     last: dict[str, Decimal] = {}
+    seen = set[Decimal]()
     found: list[tuple[datetime, Decimal]] = []
     for at, value, series in sorted(events, key=lambda one: one[0]):
         name = repr(sorted(series.items()))
-        found.append((at, EXACT.subtract(value, last.get(name, _NOTHING)) if level.mode == Mode.SET else value))
+        match level.mode:
+            case Mode.SET:
+                found.append((at, EXACT.subtract(value, last.get(name, _NOTHING))))
+            case Mode.SEEN:
+                found.append((at, Decimal(value not in seen)))
+                seen.add(value)
+            case Mode.CHANGE:
+                found.append((at, value))
         last[name] = value
     return found

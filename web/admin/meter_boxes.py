@@ -42,7 +42,7 @@ def level_boxes() -> list[Box]:
     return [
         _choice("mode", "Of a level: recordings", ("change", "set"), "Change it, or set it."),
         _choice("per", "Of a level: a unit for so long counts as one", ("second", "hour", "day", "period")),
-        _choice("carry", "Of a level: it goes on into the next period", ("yes",)),
+        _choice("carry", "Of a level or a unique_count: it goes on into the next period", ("yes",)),
     ]
 
 

@@ -56,7 +56,9 @@ def window_of(given: dict[str, Any]) -> dict[str, Any] | None:
 def level_options(function: Function) -> Function:
     """The options of what no later definition changes."""
     for option in (
-        click.option("--carry", is_flag=True, default=None, help="A level goes on into the next billing period."),
+        click.option(
+            "--carry", is_flag=True, default=None, help="A level, or distinct values, go on into the next period."
+        ),
         click.option("--per", help="A level counts a unit for a second, hour or day, or its mean in the period."),
         click.option("--mode", help="Recordings change a level, or set it."),
     ):

@@ -14,7 +14,7 @@ from usage_billing.flows.recording.context import new_summary
 from usage_billing.metering.counted import lock_counted
 from usage_billing.metering.summaries import NewSummary, create_summaries
 from usage_billing.meters.definition import Level, Per
-from usage_billing.meters.levels import Change, Stretch, stretch_of, values_of_level
+from usage_billing.meters.levels import Change, Stretch, stretch_of, values_of_level, without_area
 from usage_billing.meters.queries import ActiveMeter
 from usage_billing.meters.running import Link, changes_in, last_recorded, links_of, put_levels
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment
@@ -125,7 +125,7 @@ def _walk(
         begins = stands if level.carry else ends.get(agreed.period, _NOTHING)
         change = Change() if id is None else changes.get(id, Change())
         stretch = stretch_of(part.start, part.end, level=begins, change=change, as_of=until)
-        found.append(_Placed(id, agreed, part, stretch))
+        found.append(_Placed(id, agreed, part, without_area(stretch) if level.per == Per.END else stretch))
         stands = EXACT.add(stands, change.total)
         ends[agreed.period] = stretch.level
     return found

@@ -2,8 +2,9 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
@@ -13,18 +14,24 @@ from usage_billing.reports.verify.measure import Measure
 from usage_billing.reports.verify.meter_rows import FETCH, USAGE, definition_at, folds_of, meter_of, place_of
 
 FAR = datetime.max.replace(tzinfo=UTC)
+SEEN = "seen"
+"""The mode of distinct values that are carried."""
 Sources = Mapping[int, tuple[int, int]]
 """How far summaries of recordings count: {summary: (recordings, voids)}."""
 
 
 class Recorded(NamedTuple):
-    """A recording that has a value: where it stands, what took it back, the level's summary that it came to."""
+    """A recording that has a value: where it stands, what took it back, the level's summary that it came to.
+
+    Where distinct values are carried ``told`` is the value, and the step is 1.
+    """
 
     source: int
     ordinal: int
     void: int | None
     summary: int | None
     step: Step
+    told: str = ""
 
     def counts(self, sources: Sources) -> bool:
         """Whether it counts as far as ``sources`` goes: it did not come later, and was not taken back by then."""
@@ -37,7 +44,7 @@ class LevelOfSubscription:
 
     def __init__(self, session: Session, asked: dict[str, Any]) -> None:
         self.meter, folds = meter_of(session, asked), folds_of(session, asked)
-        self._is_set = definition_at(session, asked, FAR).mode == "set"  # as in every definition of it
+        self._mode = definition_at(session, asked, FAR).mode  # as in every definition of it
         self._sources: Sources = {id: (row.folded, row.folded_voids) for id, row in folds.items()}
         rows = session.execute(
             USAGE,
@@ -52,9 +59,10 @@ class LevelOfSubscription:
                 measures[fold.period_start] = Measure(definition_at(session, asked, fold.period_start))
             found = measures[fold.period_start].of(row)
             if found is not None:
-                step = Step(row.occurred_at, row.ordinal, found[0], found[1])
+                value, told = (Decimal(1), found[0]) if self._mode == SEEN else (found[0], "")
+                step = Step(row.occurred_at, row.ordinal, value, found[1])
                 place = place_of(fold, row.occurred_at)
-                self._all.append(Recorded(row.summary_id, row.ordinal, row.void, place, step))
+                self._all.append(Recorded(row.summary_id, row.ordinal, row.void, place, step, told))
         self._all.sort(key=lambda one: one.step[:2])
         self._moments = [one.step.at for one in self._all]
         self._by_summary: dict[int | None, list[Recorded]] = defaultdict(list)
@@ -62,10 +70,10 @@ class LevelOfSubscription:
             self._by_summary[one.summary].append(one)
         self._whole: Course | None = None
 
-    def recorded_in(self, summary: int, sources: Sources | None = None) -> list[Step]:
+    def recorded_in(self, summary: int, sources: Sources | None = None) -> list[Recorded]:
         """What came to a summary, as far as ``sources`` goes; without, as far as folds have counted."""
         known = self._sources if sources is None else sources
-        return [one.step for one in self._by_summary.get(summary, ()) if one.counts(known)]
+        return [one for one in self._by_summary.get(summary, ()) if one.counts(known)]
 
     def course(
         self, sources: Sources | None = None, *, since: datetime | None = None, end: datetime | None = None
@@ -82,8 +90,13 @@ class LevelOfSubscription:
         ends = len(self._all) if end is None else bisect_left(self._moments, end)
         return self._made(self._all[begins:ends], self._sources if sources is None else sources)
 
-    def _made(self, recorded: Iterable[Recorded], sources: Sources) -> Course:
-        return Course([one.step for one in recorded if one.counts(sources)], is_set=self._is_set)
+    def _made(self, recorded: Sequence[Recorded], sources: Sources) -> Course:
+        steps = [one.step for one in recorded if one.counts(sources)]
+        if self._mode == SEEN:
+            # Each distinct value is a level of its own that is set to 1 and stays.
+            told = (one.told for one in recorded if one.counts(sources))
+            steps = [step._replace(series=value) for step, value in zip(steps, told, strict=True)]
+        return Course(steps, is_set=self._mode != "change")
 
 
 class LevelBooks:
@@ -100,9 +113,9 @@ class LevelBooks:
         return self._last[1]
 
 
-def by_series(steps: Iterable[Step]) -> dict[str, list[Step]]:
-    """Steps by their series, each in order."""
-    found: dict[str, list[Step]] = {}
-    for step in steps:
-        found.setdefault(step.series, []).append(step)
+def by_series(recorded: Iterable[Recorded]) -> dict[str, list[Recorded]]:
+    """What was recorded by its series, each in order."""
+    found: dict[str, list[Recorded]] = {}
+    for one in recorded:
+        found.setdefault(one.step.series, []).append(one)
     return found

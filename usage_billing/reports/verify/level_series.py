@@ -9,7 +9,8 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from usage_billing.reports.verify.level_steps import Step, ends_of, weighted
+from usage_billing.reports.verify.level_books import SEEN, Recorded
+from usage_billing.reports.verify.level_steps import ends_of, weighted
 from usage_billing.reports.verify.measure import series_text
 
 _SERIES = text("""
@@ -35,16 +36,18 @@ def stored_series(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def series_differ(
-    stored: Mapping[str, Any], given: Mapping[str, Sequence[Step]], *, is_set: bool
+    stored: Mapping[str, Any], given: Mapping[str, Sequence[Recorded]], *, mode: str
 ) -> Iterator[tuple[str, str]]:
     """The kind of each difference, and what it is. Series that are counted as one are compared with the rest."""
-    there = dict(given)
+    there, is_set, is_seen = dict(given), mode == "set", mode == SEEN
     if _OTHER in stored:
         rest = [name for name in there if name not in stored]
-        there[_OTHER] = [step for name in rest for step in there.pop(name)]
+        there[_OTHER] = [one for name in rest for one in there.pop(name)]
     for name in sorted(stored.keys() | there.keys()):
-        steps, row = there.get(name, ()), stored.get(name)
-        total, moved = sum((Fraction(one.value) for one in steps), Fraction(0)), weighted(steps, is_set=is_set)
+        recorded, row = there.get(name, ()), stored.get(name)
+        steps = [one.step for one in recorded]
+        total = sum((Fraction(one.value) for one in steps), Fraction(0))
+        moved = Fraction(0) if is_seen else weighted(steps, is_set=is_set)
         kept = (0, 0, 0) if row is None else (row.events, Fraction(row.total), Fraction(row.weighted or 0))
         if kept != (len(steps), total, moved):
             yield "meter_series", f"its series {name} is not what its usage gives"
@@ -53,6 +56,8 @@ def series_differ(
         buckets = (row.in_buckets or 0, Fraction(row.sum_of_buckets or 0), Fraction(row.weighted_in_buckets or 0))
         if buckets[:2] != kept[:2] or (not is_set and buckets != kept):
             yield "meter_buckets", f"its buckets of {name} do not add up to it"
+        if is_seen and row.distinct_values != len({one.told for one in recorded}):
+            yield "meter_values", f"its distinct values of {name} are not what its usage gives"
         if is_set and (_point(row.first), _point(row.latest)) != ends_of(steps):
             yield "meter_series", f"its series {name} does not begin and end as its usage does"
 

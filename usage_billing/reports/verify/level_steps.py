@@ -58,6 +58,9 @@ class Course:
 def in_span(course: Course, per: str, spans: Sequence[Span], place: int, *, upto: datetime) -> Decimal:
     """What falls to segment number ``place`` of a billing period, reckoned as of ``upto``; it may be negative."""
     begun = [(start, max(start, min(end, upto))) for start, end in spans]
+    if per == "end":
+        reached = [course.level(end, ends=end == whole) for (_, end), (_, whole) in zip(begun, spans, strict=True)]
+        return exactly(reached[place] - (reached[place - 1] if place else 0)) if spans[place][0] <= upto else Decimal(0)
     areas = [course.area(*one) for one in begun]
     times = [(end - start) // _INSTANT for start, end in begun]
     if per == "period":

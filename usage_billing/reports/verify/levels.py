@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from usage_billing.core.decimals import EXACT
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.functions import Span
-from usage_billing.reports.verify.level_books import LevelBooks, by_series
+from usage_billing.reports.verify.level_books import SEEN, LevelBooks, Recorded, by_series
 from usage_billing.reports.verify.level_series import series_differ, stored_series
-from usage_billing.reports.verify.level_steps import Course, Step, in_span
+from usage_billing.reports.verify.level_steps import Course, in_span
 from usage_billing.reports.verify.meter_rows import definition_at, spans_of
 from usage_billing.reports.verify.periods import Follows
 from usage_billing.reports.verify.proof import Proof, Sums, shown
@@ -27,6 +27,7 @@ _LEVELS = text("""
     LEFT JOIN meter_levels AS l ON l.summary_id = s.id
     WHERE s.subscription_id = :subscription AND s.usage_type_id = :meter
 """)
+_VALUES = text("SELECT count(DISTINCT digest) FROM meter_values WHERE summary_id = :summary AND n > 0")
 
 
 @dataclass(slots=True)
@@ -63,10 +64,11 @@ class LevelProof(Proof):
         self.next_start: datetime | None = None
         self._tally = LevelTally(summary.allowance)
         self._spans: tuple[Span, ...] = ((summary.period_start, summary.period_end),)
-        self._series: dict[str, list[Step]] = {}
+        self._series: dict[str, list[Recorded]] = {}
         self._stored: dict[str, Any] = {}
         self._kept: Any = None
-        self._per, self._is_lost = "", False
+        self._per, self._mode, self._is_lost = "", "", False
+        self._in_values: int | None = None
 
     def expect(self, item: Any) -> None:
         """Count for ``item`` too, as far as it says."""
@@ -82,7 +84,7 @@ class LevelProof(Proof):
         start = summary.period_start if follows is None else follows.segment.period[0]
         asked = {"meter": summary.usage_type_id, "of": summary.of, "subscription": summary.subscription_id}
         definition, level = definition_at(session, asked, start), books.of(asked)
-        self._per = definition.per
+        self._per, self._mode = definition.per, definition.mode
         if follows is not None:
             self._spans = follows.spans
         self._read_stored(session, asked, definition, level.meter)
@@ -111,6 +113,8 @@ class LevelProof(Proof):
         self._tally.until = max(known, default=self.summary.period_start)
         self._kept = next(row for row in rows if row.id == self.summary.id)
         self._stored = stored_series(session, {**asked, "summary": self.summary.id})
+        if self._mode == SEEN:
+            self._in_values = session.scalar(_VALUES, {"summary": self.summary.id})
         kept, ends = self._kept, self.summary.period_end
         reaches = kept.level is not None and kept.level != 0 and kept.upto == ends and not self.summary.to_rate
         # Of a meter that was retired in a pause, or after one, nothing may have been left to count.
@@ -136,12 +140,16 @@ class LevelProof(Proof):
         if self._kept.upto is not None and not waits:
             upto = self._kept.upto
             ends = upto == summary.period_end
-            gives = now.course.area(summary.period_start, upto), now.course.level(upto, ends=ends)
+            area = Fraction(0) if self._mode == SEEN else now.course.area(summary.period_start, upto)
+            gives = area, now.course.level(upto, ends=ends)
             if (Fraction(self._kept.area), Fraction(self._kept.level)) != gives:
                 yield self.differs("meter_level", "it is not reckoned as its usage gives")
         if self._is_lost:
             yield self.differs("meter_level", "its level goes on, and the next segment has no summary")
-        for kind, message in series_differ(self._stored, self._series, is_set=now.course.is_set):
+        told = {one.told for recorded in self._series.values() for one in recorded}
+        if self._in_values not in {None, len(told)}:
+            yield self.differs("meter_values", f"it has {self._in_values} values, its usage gives {len(told)}")
+        for kind, message in series_differ(self._stored, self._series, mode=self._mode):
             yield self.differs(kind, message)
 
     def sums(self, item: Any, tally: Tally) -> Sums:

@@ -102,7 +102,8 @@ class Proof:
         if quota is not None and summary.quota_id != quota.id:
             message = f"it was rated by quota {summary.quota_id}, quota {quota.id if quota else None} is in force"
             yield self.differs("summary_quota", message)
-        if summary.allowance != follows.allowance:
+        # What another segment of the period came to since is taken off its budget when that is rated.
+        if summary.allowance != follows.allowance and not follows.pending:
             message = f"its allowance is {shown(summary.allowance)}, the budget leaves it {shown(follows.allowance)}"
             yield self.differs("summary_allowance", message)
 

@@ -21,6 +21,9 @@ _SUMMARIES = text(
     """
     SELECT s.*, q.monthly_limit, q.price, p.currency, y.of, y.aggregation,
         EXISTS (SELECT FROM quantity_definitions AS d WHERE d.usage_type_id = s.usage_type_id) AS makes,
+        EXISTS (
+            SELECT FROM meter_definitions AS d WHERE d.usage_type_id = s.usage_type_id AND d.per IS NOT NULL
+        ) AS goes_on,
         coalesce(c.covered, 0) AS covered
     FROM usage_summaries AS s
     LEFT JOIN covered_summaries AS c ON c.summary_id = s.id
@@ -77,4 +80,4 @@ def summary_differences(session: Session, ids: Sequence[int], catalogue: Catalog
 def _proof_of(summary: Any) -> Proof:
     if summary.of is None:
         return Proof(summary)
-    return LevelProof(summary) if summary.aggregation == "level" else MeterProof(summary)
+    return LevelProof(summary) if summary.goes_on else MeterProof(summary)
