@@ -68,15 +68,16 @@ PAGES = {
 READS = {
     *(f"{noun} list" for noun in (
         "keys", "customers", "wallets", "packages", "taxes", "plans", "plans versions", "usage-types", "quotas",
-        "subscriptions", "usage", "invoices", "runs", "quarantine", "events", "endpoints",
+        "subscriptions", "usage", "invoices", "runs", "quarantine", "events", "endpoints", "alerts",
     )),
     *(f"{noun} show" for noun in (
         "customers", "credits", "wallets", "packages", "seller", "plans", "usage-types", "quotas", "subscriptions",
-        "usage", "invoices", "runs", "quarantine", "events", "endpoints",
+        "usage", "invoices", "runs", "quarantine", "events", "endpoints", "alerts",
     )),
     *("wallets entries", "packages purchases", "usage-types definitions", "usage-types evaluate"),
     *("usage-types folding", "usage-types skipped", "prices preview", "usage series", "invoices document"),
     *("invoices documents", "invoices explain", "invoices upcoming", "reports prepaid", "reports revenue", "what-if"),
+    "alerts firings",
     *("events types", "endpoints deliveries", "endpoints delivery", "export", "logs", "doctor", "docs", "verify"),
 }  # fmt: skip
 """Commands that change nothing."""
@@ -93,6 +94,7 @@ ONLY_COMMANDS = {
     "admin-link": "it opens the pages",
     "keys token": "it makes tokens for development",
     "usage-types fold": "workers fold by themselves",
+    **dict.fromkeys((f"alerts {what}" for what in ("create", "change", "end", "test")), "alerts have no pages yet"),
 }
 """Commands that change something, and why no page does."""
 

@@ -20,6 +20,7 @@ from tests.web.test_admin_today import figures
 from usage_billing.core.clock import instant_text, utc_now
 from usage_billing.db.session import transaction
 from usage_billing.outbox.service import Fact, tell
+from web.admin import today
 
 URL = "https://1.1.1.1/hooks"
 NEW = {"id": "books", "url": URL, "ordered": "no"}
@@ -100,6 +101,8 @@ def test_what_is_held_is_said_and_goes_out(desk: DeskBrowser, world: None, api: 
     with transaction(engine) as session:
         tell(session, [Fact("invoice.paid", "one", {}, "user123"), Fact("invoice.voided", "two", {}, "user123")])
     relayed(engine)
+    today.forget()
+    assert 'href="/admin/endpoints?status=disabled">See endpoints</a>' in desk.see("/admin")
     page = desk.see(ONE)
     assert (figures(page)["held"], figures(page)["waiting"]) == ("2", "0")
     assert "2 events are held" in page

@@ -6,12 +6,14 @@ from datetime import datetime
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
-from usage_billing.db.rows import read_rows
+from usage_billing.core.giving_way import in_turns
+from usage_billing.db.rows import read_rows, reader
 from usage_billing.metering.unrated import UnratedSummary
 
 _WHAT = """
     SELECT s.id, s.subscription_id, s.usage_type_id, s.period_start, s.period_end, s.bills_at, s.quota_id, s.allowance,
-        s.total, s.beyond_limit, s.events, s.beyond_events, s.voids, s.events_hash, s.boundary, s.frozen
+        s.total, s.beyond_limit, s.events, s.beyond_events, s.voids, s.events_hash, s.boundary, s.frozen,
+        s.to_rate
     FROM usage_summaries AS s
 """
 _COLUMNS = f"""
@@ -62,7 +64,6 @@ _READ = text(f"""
     )
     ORDER BY s.subscription_id, s.usage_type_id, s.period_start
 """)
-_MARKED = text("SELECT id FROM usage_summaries WHERE to_rate AND subscription_id = ANY(CAST(:subscriptions AS text[]))")
 _SETTLE = text("""
     UPDATE usage_summaries AS s
     SET to_rate = false, period_end = v.period_end, bills_at = v.bills_at, quota_id = v.quota_id,
@@ -140,10 +141,15 @@ def read_unrated(session: Session, since: Mapping[str, datetime | None]) -> tupl
     Their neighbours in the same periods come along; the second result has the ids of what is to be rated as it is.
     Nothing is locked.
     """
-    asked = {"subscriptions": list(since), "since": list(since.values())}
-    found = read_rows(session.execute(_READ, asked), UnratedSummary)
-    marked = session.scalars(_MARKED, {"subscriptions": list(since)})
-    return found, set(marked)
+    rows = session.execute(_READ, {"subscriptions": list(since), "since": list(since.values())})
+    read = reader(rows, UnratedSummary)
+    found: list[UnratedSummary] = []
+    marked: set[int] = set()
+    for row in in_turns(rows):
+        found.append(read(row))
+        if row.to_rate:
+            marked.add(row.id)
+    return found, marked
 
 
 def settle(session: Session, summaries: Sequence[UnratedSummary]) -> None:

@@ -15,11 +15,11 @@ from usage_billing.packages.models import PurchaseCharge
 _DUE = """
     SELECT id, subscription_id, package_name, count AS times, sold_at, amount
     FROM purchase_charges
-    WHERE to_charge AND subscription_id = ANY(CAST(:subscriptions AS text[])) AND sold_at <= :as_of
-    ORDER BY subscription_id, id
+    WHERE to_charge AND subscription_id = ANY(CAST(:subscriptions AS text[]))
 """
-_READ = text(_DUE)
-_LOCK = text(f"{_DUE} FOR UPDATE")
+_IN_ORDER = "ORDER BY subscription_id, id"
+_READ = text(f"{_DUE} {_IN_ORDER}")
+_LOCK = text(f"{_DUE} AND sold_at <= :as_of {_IN_ORDER} FOR UPDATE")
 
 
 class DuePurchase(NamedTuple):
@@ -53,9 +53,9 @@ def lock_purchases(session: Session, subscription_ids: Collection[str], *, as_of
     return read_rows(session.execute(_LOCK, {"subscriptions": list(subscription_ids), "as_of": as_of}), DuePurchase)
 
 
-def read_purchases(session: Session, subscription_ids: Collection[str], *, as_of: datetime) -> list[DuePurchase]:
-    """The purchases to charge of these subscriptions that were made by ``as_of``, without locks."""
-    return read_rows(session.execute(_READ, {"subscriptions": list(subscription_ids), "as_of": as_of}), DuePurchase)
+def read_purchases(session: Session, subscription_ids: Collection[str]) -> list[DuePurchase]:
+    """The purchases to charge of these subscriptions, whenever they are made, without locks."""
+    return read_rows(session.execute(_READ, {"subscriptions": list(subscription_ids)}), DuePurchase)
 
 
 def settle_purchases(session: Session, purchases: Sequence[DuePurchase]) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.core.periods import Period
+from usage_billing.db.session import once
 from usage_billing.flows.billing.apply_terms import SummaryTerms
 from usage_billing.flows.billing.books import Agreements, DeskWork
 from usage_billing.flows.billing.foreseen_drafts import ForeseenDrafts
@@ -99,8 +100,9 @@ class ForeseenBooks:
 
     def unpaid(self, ids: Collection[str], *, as_of: datetime) -> Sequence[DuePurchase]:
         """What billing would lock."""
-        found = read_purchases(self.session, ids, as_of=as_of)
-        return [purchase for purchase in found if purchase.id not in self._paid]
+        key = ("purchases to charge", frozenset(ids))
+        found = once(self.session, key, lambda: read_purchases(self.session, ids))
+        return [one for one in found if one.sold_at <= as_of and one.id not in self._paid]
 
     def move(self, wanted: Sequence[tuple[UnratedSummary, Decimal | None]]) -> None:
         """Find the marks that billing would write, and keep them."""
