@@ -22,6 +22,7 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("path", "session_id"): _ID,
     ("path", "wallet_id"): "w-acme",
     ("path", "grant_id"): _ID,
+    ("path", "top_up_id"): _ID,
     ("path", "endpoint_id"): "books",
     ("path", "alert_id"): "assessments-80-100",
     ("path", "delivery_id"): _ID,
@@ -69,6 +70,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "create_wallet": {"id": "w-acme", "userId": "acme", "unit": {"unitName": "pages", "usageTypes": ["page"]}},
     "make_grant": {"amount": "1000", "cost": "80.00", "costCurrency": "USD", "idempotencyKey": "order-4711"},
     "void_grant": {"used": True},
+    "set_top_up_rule": {
+        "below": "100",
+        "amount": "1000",
+        "atMost": {"count": 3, "per": "month"},
+        "cooldownSeconds": 3600,
+    },
+    "answer_paid": {"cost": "80.00", "reference": "pi_3QK"},
+    "answer_failed": {"reason": "the card was declined"},
     "create_endpoint": {
         "id": "books",
         "url": "https://example.com/hooks",

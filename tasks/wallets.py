@@ -1,4 +1,4 @@
-"""Tasks of wallets: what is over is closed. Nothing that a reader is told waits for them."""
+"""Tasks of wallets: what is over is closed, and what is low is found. Nothing that a reader is told waits for them."""
 
 from tasks import base
 from tasks.celery import app
@@ -6,6 +6,7 @@ from usage_billing.core.clock import utc_now
 from usage_billing.db import clock
 from usage_billing.db.session import transaction
 from usage_billing.flows.prepaid.close_grants import close_grants, wallets_to_close
+from usage_billing.flows.prepaid.manage_top_ups import look_again, rules_to_look_at
 
 
 @app.task(name="wallets.close_grants")
@@ -17,3 +18,14 @@ def close() -> None:
     for wallet_id in waiting:
         with transaction(base.engine()) as session:
             close_grants(session, wallet_id, now=now)
+
+
+@app.task(name="wallets.expire_top_ups")
+def expire_top_ups() -> None:
+    """Expire top-ups that were not answered, and let wallets ask that are low by the clock or may ask again by now."""
+    with transaction(base.engine()) as session:
+        now = clock.agreed_now(session, utc_now())
+        waiting = rules_to_look_at(session, now=now)
+    for wallet_id in waiting:
+        with transaction(base.engine()) as session:
+            look_again(session, wallet_id, now=now)

@@ -24,6 +24,7 @@ from usage_billing.processes.models import Heartbeat, WorkCounter
 from usage_billing.sessions.models import OperatorSession, PortalSession
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
 from usage_billing.taxes.models import TaxRate
+from usage_billing.top_ups.models import TopUp, TopUpRule
 from usage_billing.wallets.models import CoveredSummary, Grant, Transfer, Wallet, WalletDraw, WalletScope
 from usage_billing.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookSecret
 
@@ -72,6 +73,8 @@ __all__ = [
     "SubscriptionChange",
     "SubscriptionTerm",
     "TaxRate",
+    "TopUp",
+    "TopUpRule",
     "Transfer",
     "Usage",
     "UsageDuplicate",

@@ -32,16 +32,16 @@ from usage_billing.packages.models import ChargedBy
 from usage_billing.rating.tax.categories import TaxCategory
 
 _NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}
+_EITHER: Any = {"anyOf": [{"required": ["unitName", "usageTypes"]}, {"required": ["currency"]}]}  # the flow checks it
 _FIRST = ("amount", "price", "validity", "priority", "tax_category", "payment_days")
 
 
 class PackageUnitSchema(Schema):
-    """What is sold: units of usage types that are counted in them."""
+    """What is sold: units of usage types that are counted in them, or money in the currency of the price."""
 
-    unit_name = Text(maximum=MAX_UNIT_NAME, required=True)
-    usage_types = ma.fields.List(
-        Identifier(), required=True, error_messages=_NEEDED, metadata={"minItems": 1, "uniqueItems": True}
-    )
+    unit_name = Text(maximum=MAX_UNIT_NAME)
+    usage_types = ma.fields.List(Identifier(), metadata={"minItems": 1, "uniqueItems": True})
+    holds = CurrencyCode(data_key="currency")
 
 
 class ValiditySchema(ValueSchema):
@@ -54,7 +54,7 @@ class ValiditySchema(ValueSchema):
 
 
 class _VersionSchema(ValueSchema):
-    """What is sold: ``amount`` units for ``price``, before tax. Without ``validity`` they hold for ever."""
+    """What is sold: ``amount`` units, or as much money, for ``price``, before tax; without ``validity`` for ever."""
 
     amount = Amount(positive=True, required=True)
     price = Amount(maximum=MAX_PRICE, positive=True, required=True)
@@ -79,7 +79,7 @@ class NewPackageSchema(_VersionSchema):
 
     id = NewIdentifier(required=True)
     name = Text(required=True)
-    unit = ma.fields.Nested(PackageUnitSchema, required=True, error_messages=_NEEDED)
+    unit = ma.fields.Nested(PackageUnitSchema, required=True, error_messages=_NEEDED, metadata=_EITHER)
     currency = CurrencyCode(required=True)
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:

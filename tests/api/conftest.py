@@ -20,6 +20,7 @@ from usage_billing.flows.administration.manage_packages import NewPackage, NewPa
 from usage_billing.flows.billing.drive_run import run_to_end
 from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
+from usage_billing.flows.prepaid.manage_top_ups import NewRule, set_rule
 from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
 
 EVENT: dict[str, Any] = {
@@ -59,6 +60,7 @@ class Billed:
     quota_id: int
     grant_id: UUID
     purchase_id: UUID
+    top_up_id: UUID
 
 
 @pytest.fixture
@@ -89,6 +91,7 @@ def _make_billed(engine: Engine, bill: Bill, now: datetime) -> Billed:
         create_package(session, pack, actor="test", now=now)
         bought = NewPurchase(customer_id="user123", charge="paid", idempotency_key="k")
         purchase, _ = buy_package(session, "pack", bought, actor="test", now=now, grace=timedelta(hours=1))
+        set_rule(session, "w", NewRule(below=Decimal(100), amount=Decimal(50)), actor="test", now=now)
     with read_only(engine) as session:
         return Billed(
             record_id=recordings[0].id,
@@ -100,6 +103,7 @@ def _make_billed(engine: Engine, bill: Bill, now: datetime) -> Billed:
             quota_id=session.execute(text("SELECT id FROM usage_quotas")).scalar_one(),
             grant_id=grant.id,
             purchase_id=purchase.id,
+            top_up_id=session.execute(text("SELECT id FROM wallet_top_ups")).scalar_one(),
         )
 
 

@@ -113,6 +113,13 @@ RULES = {
     "GET /api/wallets/<wallet_id>/entries": "usage:read users",
     "POST /api/wallets/<wallet_id>/grants": "wallets:write",
     "GET /api/grants/<grant_id>": "usage:read users",
+    "POST /api/wallets/<wallet_id>/top-up-rule": "wallets:write",
+    "GET /api/wallets/<wallet_id>/top-up-rule": "usage:read users",
+    "DELETE /api/wallets/<wallet_id>/top-up-rule": "wallets:write",
+    "GET /api/wallets/<wallet_id>/top-ups": "usage:read users",
+    "GET /api/top-ups/<top_up_id>": "usage:read users",
+    "POST /api/top-ups/<top_up_id>/paid": "wallets:write",
+    "POST /api/top-ups/<top_up_id>/failed": "wallets:write",
     "POST /api/grants/<grant_id>/activate": "wallets:write",
     "POST /api/grants/<grant_id>/void": "wallets:write",
     "POST /api/grants/<grant_id>/refund": "wallets:write",
@@ -177,11 +184,11 @@ RULES = {
     "GET /api/deliveries/<delivery_id>": "webhooks:manage",
     "POST /api/events/<event_id>/resend": "webhooks:manage",
     "POST /api/alerts": "webhooks:manage",
-    "GET /api/alerts": "webhooks:manage users",
-    "GET /api/alerts/<alert_id>": "webhooks:manage users",
+    "GET /api/alerts": "webhooks:manage",
+    "GET /api/alerts/<alert_id>": "webhooks:manage",
     "PATCH /api/alerts/<alert_id>": "webhooks:manage",
     "DELETE /api/alerts/<alert_id>": "webhooks:manage",
-    "GET /api/alerts/<alert_id>/firings": "webhooks:manage users",
+    "GET /api/alerts/<alert_id>/firings": "webhooks:manage",
     "POST /api/alerts/<alert_id>/test": "webhooks:manage",
     "GET /api/events": "webhooks:manage",
     "GET /api/events/<event_id>": "webhooks:manage",
@@ -277,6 +284,7 @@ def probes(app: Flask, billed: Billed, engine: Engine, monkeypatch: pytest.Monke
         "grant_id": billed.grant_id,
         "package_id": "pack",
         "purchase_id": billed.purchase_id,
+        "top_up_id": billed.top_up_id,
         "item_id": billed.item_id,
         "run_id": billed.run_id,
         "key_id": "00000000-0000-7000-8000-000000000000",
@@ -421,7 +429,7 @@ def test_a_user_sees_its_own_and_no_other(probes: list[Probe], call_as: As, make
     caller = call_as(make_token(user))
     want = wanted(probes, user=user)
     # The lists of an unknown customer's things are no secret: they are empty.
-    for noun in ("invoices", "subscriptions", "quotas", "wallets", "purchases", "alerts"):
+    for noun in ("invoices", "subscriptions", "quotas", "wallets", "purchases"):
         want[f"GET /api/{noun}"] = frozenset({200})
     # A price that is tried out belongs to no customer.
     want["POST /api/prices/preview"] = LET_IN

@@ -19,11 +19,13 @@ from tests.money.house import day, make_house
 from tests.support.books import scalars
 from tests.support.events import relayed
 from usage_billing.db.session import transaction
+from usage_billing.flows.administration.pay_top_up import Payment, pay_top_up
 from usage_billing.flows.alerting.judge_anew import resolve_over
 from usage_billing.flows.alerting.manage_alerts import NewAlert, create_alert
 from usage_billing.flows.prepaid.close_grants import close_grants
 from usage_billing.flows.prepaid.grant_life import Refund, refund_grant, void_grant
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
+from usage_billing.flows.prepaid.manage_top_ups import NewRule, end_rule, fail_top_up, set_rule
 from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
 from usage_billing.flows.recording.quarantine import discard
 from usage_billing.wire.event import CATALOGUE
@@ -116,5 +118,17 @@ def tell_everything(engine: Engine) -> None:
             if key == "back":
                 refund_grant(session, grant.id, Refund(), actor="test", now=now)
         void_grant(session, grant.id, used=True, actor="test", now=now)
+        for end in ("fail", "pay"):
+            rule = NewRule(below=Decimal(100), amount=Decimal(50))
+            set_rule(session, "w", rule, actor="test", now=now)
+            id = session.execute(text("SELECT id FROM wallet_top_ups WHERE state = 'asked'")).scalar_one()
+            if end == "fail":
+                fail_top_up(session, id, reason=None, actor="test", now=now)
+            else:
+                pay_top_up(session, id, Payment(cost=Decimal(9)), actor="test", now=now, grace=grace)
+        end_rule(session, "w", actor="test", now=now)
+        new_wallet = NewWallet(id="m", customer_id="ann", currency="USD")
+        create_wallet(session, new_wallet, actor="test", now=now)
+        set_rule(session, "m", rule, actor="test", now=now)
         close_grants(session, "w", now=day(9, month=2))
         resolve_over(session, now=day(9, month=2))

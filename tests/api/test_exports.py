@@ -75,7 +75,7 @@ def test_invoices_and_items_are_the_api_s_final_ones(house: House, admin: FlaskC
     lines = exported(admin, "invoices")
     assert [line["number"] for line in lines] == [one["number"] for one in finals]
     for line, one in zip(lines, finals, strict=True):
-        for name in ("userId", "status", "currency", "kind", "total", "creditApplied", "amountDue"):
+        for name in ("userId", "status", "currency", "kind", "total", "creditApplied", "prepaidApplied", "amountDue"):
             assert line[name] == one[name]
         for name in ("periodStart", "periodEnd", "finalizedAt", "dueAt", "paidAt"):
             assert line[f"{name}_utc"] == (one[name] or "")

@@ -12,7 +12,6 @@ from tests.api.test_invoice_lists import caught_up
 from tests.factories import make_recording, make_usage_type, record
 from tests.support.callers import Keys
 from tests.support.events import relayed
-from usage_billing.alerts.service import last_look
 from usage_billing.db.session import transaction
 from usage_billing.flows.alerting.judge_anew import judge_anew
 
@@ -20,6 +19,7 @@ MIB = 1024 * 1024
 RECORDS = "/api/usage/subscription/sub456/records"
 ENTRIES = "/api/wallets/w/entries"
 FIRINGS = "/api/alerts/one/firings"
+TOP_UPS = "/api/wallets/w/top-ups"
 DELIVERIES = "/api/webhook-endpoints/one/deliveries"
 
 
@@ -68,6 +68,7 @@ LISTS = (
         FIRINGS,
         RECORDS,
         ENTRIES,
+        TOP_UPS,
     ),
     *("/api/packages", "/api/purchases"),
 )
@@ -82,8 +83,9 @@ def test_the_lists_are_all_there_are(client: FlaskClient) -> None:
     }
     records, entries = "/api/usage/subscription/{subscription_id}/records", "/api/wallets/{wallet_id}/entries"
     deliveries = "/api/webhook-endpoints/{endpoint_id}/deliveries"
-    firings = "/api/alerts/{alert_id}/firings"
-    assert lists == {*LISTS, records, entries, deliveries, firings} - {RECORDS, ENTRIES, DELIVERIES, FIRINGS}
+    firings, top_ups = "/api/alerts/{alert_id}/firings", "/api/wallets/{wallet_id}/top-ups"
+    named = {RECORDS, ENTRIES, DELIVERIES, FIRINGS, TOP_UPS}
+    assert lists == {*LISTS, records, entries, deliveries, firings, top_ups} - named
 
 
 @pytest.mark.parametrize("url", LISTS)
@@ -98,6 +100,8 @@ def test_a_page_has_one_thing_at_least_and_none_is_lost(
     assert admin.post("/api/usage-types", json={"id": "page", "unitName": "page"}).status_code == 201
     assert admin.post("/api/wallets", json=wallet).status_code == 201
     assert admin.post("/api/wallets/w/grants", json={"amount": "5", "idempotencyKey": "more"}).status_code == 201
+    paid = f"/api/top-ups/{billed.top_up_id}/paid"  # the wallet is low still, and asks again
+    assert admin.post(paid, json={"cost": "1.00"}).status_code == 200
     pack = {"id": "pack2", "name": "P", "unit": {"unitName": "page", "usageTypes": ["page"]}, "currency": "USD"}
     assert admin.post("/api/packages", json=pack | {"amount": "5", "price": "2"}).status_code == 201
     buy = {"userId": "user123", "charge": "paid", "idempotencyKey": "more"}
@@ -110,7 +114,7 @@ def test_a_page_has_one_thing_at_least_and_none_is_lost(
         alert = {"id": name, "scope": {"subscriptionId": "sub456"}, "on": "units", "thresholds": ["1", "2"]}
         assert admin.post("/api/alerts", json=alert).status_code == 201
     with transaction(engine) as session:
-        judge_anew(session, now=now, upto=last_look(session))
+        judge_anew(session, now=now)
     caught_up(engine)
     relayed(engine)
     (whole,) = pages(admin, url)

@@ -36,6 +36,7 @@ NAMES = {
     "usage.record_usage",
     "usage.sweep",
     "wallets.close_grants",
+    "wallets.expire_top_ups",
     "webhooks.deliver",
     "webhooks.prune",
 }

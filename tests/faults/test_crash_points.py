@@ -24,7 +24,15 @@ FOLD = ("fold.claimed", "fold.counted", "fold.committing")
 # Tried in tests/api/test_documents_ahead.py.
 DOCUMENTS = ("documents.rendered",)
 # Tried in tests/prepaid/.
-PREPAID = ("prepaid.posted", "prepaid.closing", "prepaid.activated", "prepaid.refunded", "prepaid.bought")
+PREPAID = (
+    "prepaid.posted",
+    "prepaid.closing",
+    "prepaid.activated",
+    "prepaid.refunded",
+    "prepaid.bought",
+    "prepaid.asked",
+    "prepaid.topped_up",
+)
 # Tried in tests/integration/test_outbox.py.
 RELAY = ("relay.numbered", "relay.before_commit")
 # Tried in tests/webhooks/test_deliveries.py.

@@ -81,6 +81,17 @@ def simulate(app: Flask, worker: Worker, program: Cli, console: Cli, keys: Keys)
         yield call
 
 
+def test_what_is_granted_beforehand_pays_for_a_part(simulate: Cli, engine: Engine) -> None:
+    for time in ("first", "second"):
+        answer = simulate("--prepaid", "--json")
+        assert answer.code == 0, answer.err
+        usage, invoice = answer.json["usage"], answer.json["invoice"]
+        assert (usage["overage"], usage["covered"], usage["charged"]) == ("3", "2", "1"), time
+        assert (invoice["total"], invoice["items"][0]["covered"]) == ("10.00", "2")
+        assert "paid for beforehand: 2, so 1 are charged" in answer.err
+    assert scalars(engine, "SELECT count(*) FROM wallets") == [2]
+
+
 def test_by_itself_it_makes_a_customer_records_53_and_is_billed_30(simulate: Cli, engine: Engine) -> None:
     answer = simulate("--json", alone=True)
     assert answer.code == 0, answer.err

@@ -495,6 +495,7 @@ def bought(granted: Session) -> Session:
     ("table", "changes", "constraint"),
     [
         ("packages", "'id', 'x', 'usage_types', '[]'::jsonb", "ck_packages_usage_types"),
+        ("packages", "'id', 'half', 'unit_name', null", "ck_packages_unit"),
         ("package_versions", "'version', 2", "uq_package_versions_package_id_effective_from"),
         ("package_versions", "'effective_from', '2027-01-01Z'", "pk_package_versions"),
         ("package_versions", "'version', 0, 'effective_from', '2027-01-01Z'", "ck_package_versions_version"),
@@ -533,6 +534,39 @@ def test_what_is_sold_is_sold_once(
     number = {"purchases": "'id', gen_random_uuid(), ", "purchase_charges": "'id', 99, "}.get(table, "")
     assert (refused(copy_of(table, number + changes)) or "").startswith(constraint)
     assert bought.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "constraint"),
+    [
+        ("top_up_rules", "'below', 0", "ck_top_up_rules_below"),
+        ("top_up_rules", "'amount', 0", "ck_top_up_rules_amount"),
+        ("top_up_rules", "'amount', null, 'up_to', 5", "ck_top_up_rules_up_to"),
+        ("top_up_rules", "'up_to', 50", "ck_top_up_rules_one_of"),
+        ("top_up_rules", "'most_count', 1", "ck_top_up_rules_most"),
+        ("top_up_rules", "'most_count', 0, 'most_per', 'day'", "ck_top_up_rules_most"),
+        ("top_up_rules", "'most_count', 1, 'most_per', 'year'", "ck_top_up_rules_most_per"),
+        ("top_up_rules", "'cooldown_seconds', -1", "ck_top_up_rules_counts"),
+        ("wallet_top_ups", "'cycle', 2", "uq_wallet_top_ups_asked"),
+        ("wallet_top_ups", "'state', 'failed', 'answered_at', now()", "uq_wallet_top_ups_wallet_id_cycle"),
+        ("wallet_top_ups", "'state', 'lost', 'answered_at', now()", "ck_wallet_top_ups_state"),
+        ("wallet_top_ups", "'state', 'failed'", "ck_wallet_top_ups_answered_at"),
+        ("wallet_top_ups", "'state', 'paid', 'answered_at', now()", "ck_wallet_top_ups_grant_id"),
+        ("wallet_top_ups", "'amount', 0", "ck_wallet_top_ups_amount"),
+        ("wallet_top_ups", "'cycle', 0", "ck_wallet_top_ups_cycle"),
+        ("wallet_top_ups", "'expires_at', '2026-01-01Z'", "ck_wallet_top_ups_expires_at"),
+    ],
+)
+def test_a_wallet_asks_once(granted: Session, refused: Refused, table: str, changes: str, constraint: str) -> None:
+    for statement in (
+        "INSERT INTO top_up_rules (wallet_id, customer_id, below, amount, cooldown_seconds)"
+        " VALUES ('w', 'user123', 10, 20, 0)",
+        "INSERT INTO wallet_top_ups (id, wallet_id, cycle, state, amount, available, asked_at, expires_at)"
+        " VALUES (gen_random_uuid(), 'w', 1, 'asked', 20, 5, '2026-11-01Z', '2026-11-02Z')",
+    ):
+        granted.execute(text(statement))
+    number = "'id', gen_random_uuid(), " if table == "wallet_top_ups" else ""
+    assert refused(copy_of(table, number + changes)) == constraint
 
 
 def test_a_key_refunds_once(granted: Session, refused: Refused) -> None:

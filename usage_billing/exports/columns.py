@@ -71,6 +71,7 @@ COLUMNS: Mapping[Export, Columns] = {
         "sellerTaxId": As.TEXT,
         "tax": As.MONEY,
         "totalWithTax": As.MONEY,
+        "prepaidApplied": As.MONEY,
     },
     Export.ITEMS: _INVOICE
     | {

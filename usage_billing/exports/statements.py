@@ -33,7 +33,8 @@ STATEMENTS: Mapping[Export, TextClause] = {
             i.finalized_at, i.due_at, i.paid_at, i.voided_at, i.payment_reference, i.payment_method,
             coalesce(i.buyer ->> 'legalName', i.buyer ->> 'name'), i.buyer -> 'address' ->> 'country',
             i.buyer ->> 'taxId', i.buyer ->> 'buyerReference', i.seller ->> 'legalName', i.seller ->> 'taxId',
-            CASE WHEN i.taxes IS NOT NULL THEN i.tax END, CASE WHEN i.taxes IS NOT NULL THEN i.total + i.tax END
+            CASE WHEN i.taxes IS NOT NULL THEN i.tax END, CASE WHEN i.taxes IS NOT NULL THEN i.total + i.tax END,
+            i.prepaid_applied
         {_FINAL}
         WHERE i.status <> 'draft' AND {_in_span("i.finalized_at")}
         ORDER BY i.number

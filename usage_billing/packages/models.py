@@ -38,15 +38,21 @@ class ChargedBy(StrEnum):
 
 
 class Package(Base):
-    """What is sold beforehand: units of usage types, in a currency. How many and for how much, its versions say."""
+    """What is sold beforehand: units of usage types, or without any money in its ``currency``.
+
+    How much of it and for how much in that currency, its versions say.
+    """
 
     __tablename__ = "packages"
-    __table_args__ = (CheckConstraint("cardinality(usage_types) > 0", name="usage_types"),)
+    __table_args__ = (
+        CheckConstraint("cardinality(usage_types) > 0", name="usage_types"),
+        CheckConstraint("num_nulls(unit_name, usage_types) IN (0, 2)", name="unit"),
+    )
 
     id: Mapped[Identifier] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(MAX_NAME))
-    unit_name: Mapped[str] = mapped_column(String(MAX_UNIT_NAME))
-    usage_types: Mapped[list[str]] = mapped_column(ARRAY(String(128, collation="C")))
+    unit_name: Mapped[str | None] = mapped_column(String(MAX_UNIT_NAME))
+    usage_types: Mapped[list[str] | None] = mapped_column(ARRAY(String(128, collation="C")))
     currency: Mapped[str] = mapped_column(String(3))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 

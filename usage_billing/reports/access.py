@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.reports.usage import UsageLine, usage_under
-from usage_billing.reports.wallets import WalletView, holds, wallets_in_hand
+from usage_billing.reports.wallets import WalletView, wallets_in_hand
 from usage_billing.subscriptions.queries import Contract
+from usage_billing.wallets.views import holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

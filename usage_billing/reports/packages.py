@@ -33,7 +33,14 @@ class PackageView:
     @property
     def unit(self) -> WalletUnit:
         """What is sold."""
+        if self.package.unit_name is None:
+            return WalletUnit(currency=self.package.currency)
         return WalletUnit(unit_name=self.package.unit_name, usage_types=self.package.usage_types)
+
+    @property
+    def holds(self) -> str | None:
+        """The currency of what is sold; None: units."""
+        return self.unit.currency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

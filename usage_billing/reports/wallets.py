@@ -1,19 +1,21 @@
 """Wallets as they are shown: what was granted, what is posted, and what the usage of this moment draws."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import sum_of
 from usage_billing.drawing.books import all_allocations, allocation_of
+from usage_billing.top_ups.models import TopUp, TopUpState
 from usage_billing.wallets.allocation import Allocation
 from usage_billing.wallets.drawable import drawable
-from usage_billing.wallets.models import Grant, GrantStatus, Wallet
+from usage_billing.wallets.models import GrantStatus, Wallet
 from usage_billing.wallets.queries import get_wallet, scopes_of
-from usage_billing.wallets.views import GrantView, grant_view
+from usage_billing.wallets.views import GrantView, available_of, grant_view, holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +43,21 @@ class WalletView:
     refunded: Decimal
     left: Decimal
     available: Decimal
+    asked: Decimal
     grants: Sequence[GrantView]
 
 
 def wallet_view(session: Session, wallet_id: str, *, now: datetime) -> WalletView:
     """A wallet as the books are, and as the clock says; raises NotFound."""
     wallet = get_wallet(session, wallet_id)
-    return _view(allocation_of(session, wallet, now=now), now=now)
+    return _view(allocation_of(session, wallet, now=now), _asked(session, [wallet_id], now=now), now=now)
 
 
 def wallets_in_hand(session: Session, customer_id: str, *, now: datetime) -> list[WalletView]:
     """All wallets of a customer, by id, each as ``wallet_view`` has it."""
-    return [_view(book, now=now) for book in all_allocations(session, [customer_id], now=now)]
+    books = all_allocations(session, [customer_id], now=now)
+    asked = _asked(session, [book.wallet.id for book in books], now=now)
+    return [_view(book, asked, now=now) for book in books]
 
 
 def open_grants(view: WalletView) -> list[GrantView]:
@@ -68,7 +73,15 @@ def next_to_expire(view: WalletView) -> GrantView | None:
     return min(holding, key=lambda one: (one.grant.expires_at, one.grant.id), default=None)
 
 
-def _view(book: Allocation, *, now: datetime) -> WalletView:
+def _asked(session: Session, wallet_ids: Sequence[str], *, now: datetime) -> dict[str, Decimal]:
+    """What each of these wallets asked for and waits for, by id."""
+    statement = select(TopUp.wallet_id, TopUp.amount).where(
+        TopUp.wallet_id.in_(wallet_ids), TopUp.state == TopUpState.ASKED, TopUp.expires_at > now
+    )
+    return {row.wallet_id: row.amount for row in session.execute(statement)}
+
+
+def _view(book: Allocation, asked: Mapping[str, Decimal], *, now: datetime) -> WalletView:
     grants = [grant_view(book, grant, now=now) for grant in book.grants]
     counted = [one for one in grants if one.grant.counts]
     return WalletView(
@@ -83,7 +96,8 @@ def _view(book: Allocation, *, now: datetime) -> WalletView:
         taken_back=sum_of(one.grant.taken_back for one in counted),
         refunded=sum_of(one.grant.refunded for one in counted),
         left=sum_of(one.left for one in counted),
-        available=sum_of(one.left for one in counted if holds(one.grant, now)),
+        available=available_of(book, now=now),
+        asked=asked.get(book.wallet.id, Decimal(0)),
         grants=grants,
     )
 
@@ -104,8 +118,3 @@ def _unit(wallet: Wallet, usage_types: Sequence[str]) -> WalletUnit:
     if wallet.currency is not None:
         return WalletUnit(currency=wallet.currency)
     return WalletUnit(unit_name=wallet.unit_name, usage_types=usage_types)
-
-
-def holds(grant: Grant, now: datetime) -> bool:
-    """Whether the time of a grant has begun at ``now`` and is not over."""
-    return grant.effective_at <= now and (grant.expires_at is None or now < grant.expires_at)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from usage_billing.core.decimals import EXACT
+from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.wallets.allocation import Allocation, provisional_of
 from usage_billing.wallets.models import Grant, GrantStatus, Transfer
 
@@ -34,6 +34,17 @@ class RefundView:
 
     transfer: Transfer
     currency: str | None
+
+
+def available_of(book: Allocation, *, now: datetime) -> Decimal:
+    """What is left of the grants of a wallet that hold now."""
+    views = (grant_view(book, grant, now=now) for grant in book.grants if grant.counts and holds(grant, now))
+    return sum_of(one.left for one in views)
+
+
+def holds(grant: Grant, now: datetime) -> bool:
+    """Whether a grant has begun and has not expired."""
+    return grant.effective_at <= now and (grant.expires_at is None or now < grant.expires_at)
 
 
 def grant_view(book: Allocation, grant: Grant, *, now: datetime) -> GrantView:

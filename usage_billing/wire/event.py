@@ -11,6 +11,7 @@ from usage_billing.wire.invoice import INVOICE_FACT
 from usage_billing.wire.kinds import Choice, Flag, Id, Identifier, Instant, Json, Text, Whole
 from usage_billing.wire.noun import Field, Noun, One
 from usage_billing.wire.subscription import SUBSCRIPTION
+from usage_billing.wire.top_up import TOP_UP
 from usage_billing.wire.wallet import GRANT, REFUND, WALLET
 
 VERSION = "2026-12-01"
@@ -69,6 +70,13 @@ REFUND_TOLD = _told(
     "That money is to go back to a customer for what is taken out of a grant.",
     *_WHOSE,
     Field("refund", One(REFUND), "What goes back."),
+)
+DEPLETED_TOLD = _told("WalletDepletedTold", "That nothing is available in a wallet any more.", *_WHOSE)
+TOP_UP_TOLD = _told(
+    "TopUpTold",
+    "That a wallet asks for more, or what became of that.",
+    *_WHOSE,
+    Field("topUp", One(TOP_UP), "What was asked for, as it is after it."),
 )
 QUARANTINE_TOLD = _told(
     "QuarantineTold",
@@ -188,6 +196,15 @@ CATALOGUE: Mapping[EventType, Described] = {
         "wallet.grant_refunded",
     ),
     EventType.GRANT_VOIDED: Described("What was left of a grant was taken back.", GRANT_TOLD, "wallet.grant_voided"),
+    EventType.WALLET_DEPLETED: Described(
+        "Nothing is available any more in a wallet that has a rule for top-ups; again only after there was something.",
+        DEPLETED_TOLD,
+    ),
+    EventType.TOP_UP_REQUESTED: Described("A wallet asks for more, by its rule.", TOP_UP_TOLD),
+    EventType.TOP_UP_PAID: Described(
+        "What a wallet asked for was paid, and is in it.", TOP_UP_TOLD, "wallet.top_up_paid"
+    ),
+    EventType.TOP_UP_FAILED: Described("What a wallet asked for was not paid.", TOP_UP_TOLD, "wallet.top_up_failed"),
     EventType.ALERT_TRIGGERED: Described("Usage reached what an alert watches for; once a period.", ALERT_TOLD),
     EventType.ALERT_RESOLVED: Described(
         "Usage is below what an alert told: by a void, a larger allowance or a new period.", ALERT_TOLD

@@ -19,7 +19,7 @@ VALIDITY = Noun(
 )
 _VERSION = (
     Field("version", Whole(minimum=1), "The number of the version.", attribute="version.version"),
-    Field("amount", Quantity(), "How many units are sold.", attribute="version.amount"),
+    Field("amount", Quantity(), "How many units are sold, or how much money.", attribute="version.amount"),
     Field("price", Money(), "What they cost together, before tax.", attribute="version.price"),
     Field("priority", Whole(maximum=100), "Grants of a lower one pay first.", attribute="version.priority"),
     Field(
@@ -71,7 +71,7 @@ PURCHASE = Noun(
         Field("packageId", Identifier(), "The package."),
         Field("version", Whole(minimum=1), "The version of the package."),
         Field("count", Whole(minimum=1, maximum=MAX_COUNT), "How many times it was bought."),
-        Field("amount", Quantity(), "How many units in all.", attribute="amount"),
+        Field("amount", Quantity(), "How many units in all, or how much money.", attribute="amount"),
         Field("currency", Currency(), "The currency of the price.", attribute="currency"),
         Field("price", Money(), "What all of it cost, before tax.", attribute="price"),
         Field("charge", Choice(*CHARGES), "On which invoice it is charged; `paid`: on none, as it was paid elsewhere."),

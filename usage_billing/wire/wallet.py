@@ -109,6 +109,7 @@ WALLET_BALANCE = Noun(
         Field("refunded", Held(), "That for which money went back.", attribute="refunded"),
         Field("left", Held(), "What is left.", attribute="left"),
         Field("available", Held(), "What is left of grants that hold now.", attribute="available"),
+        Field("asked", Held(), "What it asked for and waits for an answer; it is in no other sum.", attribute="asked"),
         Field("grants", Many(GRANT), "The grants, the first made first.", attribute="grants"),
     ),
     row="wallet",
@@ -150,7 +151,7 @@ PROVISIONAL = Noun(
     money="currency",
 )
 ENTRIES = Noun(
-    "WalletEntries",
+    "WalletEntriesPage",
     "A page of what moved in a wallet, and, if that is asked for, all that is not posted.",
     (
         *page_of(TRANSFER).fields,

@@ -83,15 +83,29 @@ def _version(values: dict[str, Any]) -> NewPackageVersion:
 def _new(_: Session) -> Form:
     return Form(
         title="New package",
-        says="An amount of units that is sold for one price, and paid for before it is used.",
+        says="An amount of units, or of money, that is sold for one price, and paid for before it is used.",
         verb="Make the package",
         current="packages",
         back=address("packages"),
         boxes=[
             Box(name="id", label="Id", kind=NEW_IDENTIFIER),
             Box(name="name", label="Name", kind=NAME, help="What invoices call it."),
-            Box(name="unitName", label="Unit", kind=UNIT, help="That of its usage types."),
-            Box(name="usageTypes", label="Usage types", kind=IDENTIFIERS, type="area", rows=3, help="One a line."),
+            Box(
+                name="unitName",
+                label="Unit",
+                kind=UNIT,
+                required=False,
+                help="That of its types; none: money.",
+            ),
+            Box(
+                name="usageTypes",
+                label="Usage types",
+                kind=IDENTIFIERS,
+                type="area",
+                rows=3,
+                required=False,
+                help="One a line; none for money.",
+            ),
             Box(name="currency", label="Currency", help="An ISO 4217 code such as USD; it never changes."),
             *_version_boxes(),
         ],
@@ -103,7 +117,8 @@ def _create(session: Session, operator: Operator, values: dict[str, Any]) -> Don
         id=values["id"],
         name=values["name"],
         unit_name=values["unitName"],
-        usage_types=values["usageTypes"],
+        usage_types=values["usageTypes"] or None,
+        holds=None if values["unitName"] or values["usageTypes"] else values["currency"],
         currency=values["currency"],
         first=_version(values),
     )

@@ -48,21 +48,34 @@ def command() -> None:
 @command.command(epilog=example(_EXAMPLE))
 @click.argument("id", type=NEW_IDENTIFIER)
 @click.option("--name", type=NAME, required=True, help="What invoices call it.")
-@click.option("--unit", "unit_name", type=UNIT, required=True, help="The unit that is sold.")
-@click.option("--usage-type", "usage_types", type=IDENTIFIER, required=True, multiple=True, help="Repeatable.")
+@click.option("--unit", "unit_name", type=UNIT, help="The unit that is sold; without one it is money.")
+@click.option("--usage-type", "usage_types", type=IDENTIFIER, multiple=True, help="Counted in the unit; repeatable.")
 @click.option("--currency", required=True, help="An ISO 4217 code; it never changes.")
 @_version_options
 @json_option
 def create(
-    *, id: str, name: str, unit_name: str, usage_types: tuple[str, ...], currency: str, as_json: bool, **said: Any
+    *,
+    id: str,
+    name: str,
+    unit_name: str | None,
+    usage_types: tuple[str, ...],
+    currency: str,
+    as_json: bool,
+    **said: Any,
 ) -> None:
-    """Make the package ID."""
+    """Make the package ID, of units of usage types, or of money in its currency."""
     from usage_billing.flows.administration.manage_packages import NewPackage, create_package
     from usage_billing.reports.packages import package_views
 
     now = utc_now()
     new = NewPackage(
-        id=id, name=name, unit_name=unit_name, usage_types=usage_types, currency=currency, first=_version(said)
+        id=id,
+        name=name,
+        unit_name=unit_name,
+        usage_types=usage_types or None,
+        holds=None if unit_name or usage_types else currency,
+        currency=currency,
+        first=_version(said),
     )
     with writing() as session:
         made = create_package(session, new, actor=actor(), now=now)
@@ -183,4 +196,5 @@ def _flat(shape: dict[str, Any]) -> dict[str, Any]:
     """A package with its unit and validity in columns of their own."""
     validity = shape["validity"]
     words = None if validity is None else f"{validity['intervalCount']} {validity['interval']}"
-    return {**shape, **shape["unit"], "validity": words}
+    unit = {"unitName": None, "usageTypes": None, **shape["unit"]}
+    return {**shape, **unit, "validity": words}

@@ -29,10 +29,11 @@ _ITEMS = ("usageType", "quantity", "unitPrice", "amount", "description")
 )
 @click.option("--url", help="Where the API is; else this machine, at PORT.")
 @click.option("--usage-type", type=IDENTIFIER, help="What to record; else the type with the least left.")
+@click.option("--prepaid", is_flag=True, help="Grant units beforehand, and see that they pay for a part.")
 @click.option("--timeout", type=click.IntRange(1, 3600), default=30, show_default=True, help="Seconds to wait.")
 @click.option("--yes", is_flag=True, help="Do not ask, where the API has data of yours.")
 @json_option
-def command(*, url: str | None, usage_type: str | None, timeout: int, yes: bool, as_json: bool) -> None:
+def command(*, url: str | None, usage_type: str | None, prepaid: bool, timeout: int, yes: bool, as_json: bool) -> None:
     """Record usage beyond a limit over HTTP, bill it, bill it again, and show the invoice.
 
     With TEST_USER_ID and TEST_SUBSCRIPTION_ID it is their usage that is recorded, and charged; without them it
@@ -51,10 +52,10 @@ def command(*, url: str | None, usage_type: str | None, timeout: int, yes: bool,
         os.environ.get("TEST_USER_ID", "").strip(), os.environ.get("TEST_SUBSCRIPTION_ID", "").strip()
     )
     client = Client(url or f"http://127.0.0.1:{settings.port or DEFAULT_PORT}", _credential(settings))
-    simulation = Simulation(client, tell, timeout)
+    simulation = Simulation(client, tell, timeout, prepaid)
     tell(f"calling {client.base}")
     try:
-        allow(client, subject, yes=yes)
+        allow(client, subject, yes=yes, prepaid=prepaid)
         if subject is None:
             subject = make_subject(client)
             tell(f"made the customer {subject.user_id} with the subscription {subject.subscription_id}")

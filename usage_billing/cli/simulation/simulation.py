@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from usage_billing.cli.frame.exit_codes import Finding
 from usage_billing.cli.frame.http import Client
+from usage_billing.cli.simulation.prepaid import UNITS, drawn_units, grant_units
 from usage_billing.cli.simulation.simulated import Subject
 from usage_billing.core.errors import NotFound
 
@@ -38,22 +39,26 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """The script against one API. No wait takes longer than ``seconds``."""
+    """The script against one API. No wait takes longer than ``seconds``. ``prepaid``: a part is paid for beforehand."""
 
     client: Client
     say: Say
     seconds: int
+    prepaid: bool = False
 
     def run(self, subject: Subject, usage_type: str | None) -> Outcome:
         """Take all steps; raises SimulationFailed, Refusal, NotFound or Unavailable."""
         before = self._line(subject, usage_type)
         kind = str(before["usageType"])
         quantity = max(Decimal(before["remaining"]), Decimal(0)) + BEYOND
+        grant = grant_units(self.client, subject, kind) if self.prepaid else None
         records = self._record(subject, kind, quantity)
         for record in records:
             self._wait_until_recorded(record)
         after = self._line(subject, kind)
         self._check_usage(before, after, quantity)
+        if grant is not None:
+            self._check_drawn(before, after, grant)
         run_id, invoice = self._bill(subject)
         self._check_invoice(after, invoice)
         again = self._bill(subject)[1]
@@ -130,6 +135,15 @@ class Simulation:
             f"usage: {after['used']} of {after['limit']}, {after['overage']} beyond,"
             f" estimated {after['estimatedCharge']} {after['currency']}"
         )
+
+    def _check_drawn(self, before: Row, after: Row, grant: str) -> None:
+        drawn, covered = drawn_units(self.client, grant), Decimal(after["covered"]) - Decimal(before["covered"])
+        if drawn != UNITS or covered < UNITS:
+            raise SimulationFailed(
+                f"{UNITS} units were granted beforehand, but {drawn:f} of them are drawn and {covered:f} covered:"
+                " run `usage-billing verify`"
+            )
+        self.say(f"paid for beforehand: {after['covered']}, so {after['charged']} are charged")
 
     def _bill(self, subject: Subject) -> tuple[str, Row]:
         run_id = str(

@@ -13,14 +13,14 @@ _FORBIDDEN = 403
 EXAMPLE_CUSTOMER, EXAMPLE_NAME = "user123", "Example customer"
 
 
-def allow(client: Client, subject: Subject | None, *, yes: bool) -> None:
+def allow(client: Client, subject: Subject | None, *, yes: bool, prepaid: bool = False) -> None:
     """Ask whether to go on, unless ``yes`` says so or the API has the example of `usage-billing up`.
 
     Raises Conflict where there is no terminal to ask at, click.Abort when the answer is no.
     """
     if yes or _has_example(client):
         return
-    traces = what_stays(subject)
+    traces = what_stays(subject) + ("; a wallet with units that are granted stays" if prepaid else "")
     if not sys.stdin.isatty():
         raise Conflict(f"{client.base} has no example of `usage-billing up`: give --yes if {traces}")
     tell(f"{client.base} has no example of `usage-billing up`. If you go on, {traces}.")

@@ -144,7 +144,7 @@ def _fill(
             cost=EXACT.multiply(version.price, Decimal(new.count)),
             cost_currency=package.currency,
             priority=version.priority,
-            usage_types=package.usage_types if scope != set(package.usage_types) else None,
+            usage_types=package.usage_types if scope != set(package.usage_types or ()) else None,
             subscription_ids=[new.subscription_id] if narrow and new.subscription_id else None,
             expires_at=version.expiry_from(now, zone=zone),
         ),

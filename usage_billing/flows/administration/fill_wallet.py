@@ -40,6 +40,7 @@ def wallet_for(session: Session, package: Package, new: "NewPurchase", *, actor:
             customer_id=new.customer_id,
             unit_name=package.unit_name,
             usage_types=package.usage_types,
+            currency=package.currency if package.unit_name is None else None,
             subscription_id=new.subscription_id,
         ),
         actor=actor,
@@ -48,6 +49,8 @@ def wallet_for(session: Session, package: Package, new: "NewPurchase", *, actor:
 
 
 def _holds(session: Session, wallet: Wallet, package: Package) -> bool:
-    """Whether a wallet is for all usage types of a package."""
+    """Whether a wallet is for all usage types of a package, or holds its money."""
+    if package.usage_types is None:
+        return wallet.currency == package.currency
     types = {scope.usage_type_id for scope in scopes_of(session, [wallet.id])}
     return wallet.unit_name == package.unit_name and types >= set(package.usage_types)

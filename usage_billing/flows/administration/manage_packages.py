@@ -31,7 +31,7 @@ class Validity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPackageVersion:
-    """What is sold from ``effective_from`` on (None: at once): ``amount`` units for ``price``.
+    """What is sold from ``effective_from`` on (None: at once): ``amount`` units, or as much money, for ``price``.
 
     ``validity`` None is for ever. ``payment_days`` is of an invoice that charges for a purchase at once.
     """
@@ -47,14 +47,18 @@ class NewPackageVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPackage:
-    """A package to be made, with its first version."""
+    """A package to be made, with its first version: of units of ``usage_types``, or of money in ``holds``.
+
+    Money is sold in the currency of the price.
+    """
 
     id: str
     name: str
-    unit_name: str
-    usage_types: Sequence[str]
     currency: str
     first: NewPackageVersion
+    unit_name: str | None = None
+    usage_types: Sequence[str] | None = None
+    holds: str | None = None
 
 
 def create_package(session: Session, new: NewPackage, *, actor: str, now: datetime) -> Package:
@@ -62,15 +66,15 @@ def create_package(session: Session, new: NewPackage, *, actor: str, now: dateti
     if not is_currency(new.currency):
         message = "must be an ISO 4217 currency code such as USD"
         raise InvalidInput.field("/currency", message, code="unknown_currency")
-    check_types(session, new.usage_types, unit_name=new.unit_name)
-    _check_version(new.first, currency=new.currency)
+    _check_unit(session, new)
+    _check_version(new.first, currency=new.currency, is_money=new.holds is not None)
     package = add_package(
         session,
         {
             "id": new.id,
             "name": new.name,
             "unit_name": new.unit_name,
-            "usage_types": sorted(new.usage_types),
+            "usage_types": None if new.usage_types is None else sorted(new.usage_types),
             "currency": new.currency,
         },
     )
@@ -95,7 +99,7 @@ def define_version(
     """
     package = get_package(session, package_id)
     lock_package(session, package_id)
-    _check_version(new, currency=package.currency)
+    _check_version(new, currency=package.currency, is_money=package.unit_name is None)
     last = versions_of(session, [package_id])[-1]
     version = _version_of(package, new, version=last.version + 1, now=now)
     if version.effective_from < now:
@@ -124,9 +128,24 @@ def _version_of(package: Package, new: NewPackageVersion, *, version: int, now: 
     )
 
 
-def _check_version(new: NewPackageVersion, *, currency: str) -> None:
+def _check_unit(session: Session, new: NewPackage) -> None:
+    if new.holds is None:
+        for name, given in (("unitName", new.unit_name), ("usageTypes", new.usage_types)):
+            if given is None:
+                raise InvalidInput.field(f"/unit/{name}", "is required unless money is sold", code="required")
+        check_types(session, new.usage_types or (), unit_name=new.unit_name or "")
+    elif new.unit_name is not None or new.usage_types is not None:
+        raise InvalidInput.field("/unit", "is either units of usage types or a currency", code="contradiction")
+    elif new.holds != new.currency:
+        raise InvalidInput.field("/unit/currency", "must be that of the price", code="contradiction")
+
+
+def _check_version(new: NewPackageVersion, *, currency: str, is_money: bool) -> None:
     if not 0 < new.amount <= MAX_QUANTITY:
         raise InvalidInput.field("/amount", f"must be more than 0 and at most {MAX_QUANTITY:f}", code="out_of_range")
+    if is_money and round_to_minor_unit(new.amount, minor_unit(currency)) != new.amount:
+        message = f"must have at most {minor_unit(currency)} decimal places in {currency}"
+        raise InvalidInput.field("/amount", message, code="not_a_decimal")
     if not 0 < new.price <= MAX_PRICE:
         raise InvalidInput.field("/price", f"must be more than 0 and at most {MAX_PRICE:f}", code="out_of_range")
     if round_to_minor_unit(new.price, minor_unit(currency)) != new.price:

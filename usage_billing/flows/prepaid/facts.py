@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 from usage_billing.alerts.service import look_at_customer
 from usage_billing.drawing.books import allocation_of
 from usage_billing.outbox.service import Fact, tell
+from usage_billing.top_ups.models import TopUp
 from usage_billing.wallets.models import Grant, Transfer, Wallet
 from usage_billing.wallets.views import RefundView, grant_view
-from usage_billing.wire.event import GRANT_TOLD, REFUND_TOLD, WALLET_TOLD
+from usage_billing.wire.event import DEPLETED_TOLD, GRANT_TOLD, REFUND_TOLD, TOP_UP_TOLD, WALLET_TOLD
 from usage_billing.wire.event_type import EventType
 from usage_billing.wire.noun import show
 
@@ -45,6 +46,21 @@ def tell_refunded(session: Session, wallet: Wallet, refund: Transfer, grant: Gra
     view = RefundView(transfer=refund, currency=grant.cost_currency)
     told = show(REFUND_TOLD, {**_whose(wallet), "refund": view})
     tell(session, [Fact(topic, f"{topic}:{refund.id}", told, wallet.customer_id)])
+
+
+def tell_top_up(session: Session, wallet: Wallet, top_up: TopUp, topic: EventType) -> None:
+    """Tell that a wallet asks for more, or what became of that; once each."""
+    view = {"top_up": top_up, "currency": wallet.currency}
+    told = show(TOP_UP_TOLD, {**_whose(wallet), "top_up": view})
+    tell(session, [Fact(topic, f"{topic}:{top_up.id}", told, wallet.customer_id)])
+
+
+def tell_depleted(session: Session, wallet: Wallet, *, times: int) -> None:
+    """Tell that nothing is available in a watched wallet any more, for the ``times``-th time."""
+    topic = EventType.WALLET_DEPLETED
+    tell(
+        session, [Fact(topic, f"{topic}:{wallet.id}:{times}", show(DEPLETED_TOLD, _whose(wallet)), wallet.customer_id)]
+    )
 
 
 def _whose(wallet: Wallet) -> dict[str, object]:

@@ -19,6 +19,7 @@ from usage_billing.flows.prepaid.manage_grants import check_cuts
 from usage_billing.flows.prepaid.open_wallet import open_wallet
 from usage_billing.flows.prepaid.paid_purchases import check_money_paid, check_taken_back_whole
 from usage_billing.flows.prepaid.post_draws import return_unwanted
+from usage_billing.flows.prepaid.watch_wallets import watch
 from usage_billing.packages.charges import lower_charge
 from usage_billing.packages.queries import purchase_of_grant
 from usage_billing.prepaid.ledger import TransferKind
@@ -96,6 +97,7 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
     _note(session, wallet, grant, "wallet.grant_voided", left, actor=actor, now=now)
     session.flush()
     tell_grant(session, wallet, grant, EventType.GRANT_VOIDED, now=now, part=plain(grant.taken_back))
+    watch(session, [wallet.customer_id], now=now)
     return grant
 
 
@@ -132,6 +134,7 @@ def refund_grant(session: Session, grant_id: UUID, asked: Refund, *, actor: str,
     session.flush()
     crash.point("prepaid.refunded")
     tell_refunded(session, wallet, made, grant)
+    watch(session, [wallet.customer_id], now=now)
     return made
 
 

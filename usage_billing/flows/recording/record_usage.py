@@ -18,6 +18,7 @@ from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.db.bulk import find_by_index
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.alerting.watch_totals import reaching, watch_totals
+from usage_billing.flows.prepaid.watch_wallets import watch
 from usage_billing.flows.recording.context import Context, load_context
 from usage_billing.flows.recording.divide_periods import divide_cut_periods
 from usage_billing.flows.recording.exceeded import exceeded
@@ -125,6 +126,7 @@ def count(
         save_totals(session, [totals[key] for key in sorted(moved | fresh.keys())])
         tell(session, [_fact(key, recording, context) for key, recording in passed])
         watch_totals(session, reaching(wanted, totals))
+        watch(session, {recording.customer_id for recording in recordings}, now=now)
     insert_duplicates(session, outcome.duplicates)
     return outcome
 

@@ -30,6 +30,14 @@ _NO_PLAN = text("""
     ORDER BY w.id
     LIMIT 100
 """)
+_ANSWER_SOON = timedelta(hours=1)
+_UNANSWERED = text("""
+    SELECT t.amount, coalesce(w.unit_name, w.currency) AS unit, w.customer_id, t.wallet_id
+    FROM wallet_top_ups AS t JOIN wallets AS w ON w.id = t.wallet_id
+    WHERE t.state = 'asked' AND t.asked_at < :late AND t.expires_at > :now
+    ORDER BY t.asked_at
+    LIMIT 100
+""")
 _EXPIRING = text("""
     SELECT w.customer_id
     FROM wallet_grants AS g
@@ -63,6 +71,16 @@ def check_wallets(session: Session, *, now: datetime) -> Iterator[Finding]:
             "wallets_without_plan",
             f"wallets hold money in a currency in which no plan of their customer charges: {listed(lonely)}",
             "agree a plan in that currency, or refund or void their grants; until then they pay for nothing",
+        )
+    unanswered = session.execute(_UNANSWERED, {"now": now, "late": now - _ANSWER_SOON}).all()
+    if unanswered:
+        what = [f"{plain(row.amount)} {row.unit} of {row.customer_id} in {row.wallet_id}" for row in unanswered]
+        yield Finding(
+            "wallets",
+            WARN,
+            "top_ups_unanswered",
+            f"top-ups that nothing has answered for an hour: {listed(what)}",
+            "see that what takes payments gets the event wallet.top_up_requested, and answers: paid or failed",
         )
     what = list(_expiring(session, now))
     yield fine("wallets", f"expiring within {SOON.days} days: {listed(what)}" if what else "no grant expires soon")
