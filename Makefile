@@ -46,10 +46,10 @@ bench: test-environment ## Measure against yardsticks and write docs/performance
 	@$(PYTHON_IN) -m benchmarks $(ARGS)
 
 browser: test-environment ## The pages in a real Chromium
-	@$(TEST) -m browser $(ARGS)
+	@$(TEST) -m browser -n 2 --dist loadfile $(ARGS)
 
 test-clients: test-environment ## The unmodified clients of OpenMeter, Lago, Stripe and CloudEvents, in environments of their own
-	@$(TEST) -m clients tests/foreign $(ARGS)
+	@$(TEST) -m clients tests/foreign tests/webhooks $(ARGS)
 
 gateway: test-environment ## The gateway's configuration on a real nginx
 	@$(TEST) -m gateway $(ARGS)

@@ -12,7 +12,7 @@ from api.state import state
 from api.transactions import writing
 from usage_billing.access.principal import WEBHOOKS_MANAGE
 from usage_billing.alerts.models import AlertFiring, AlertRule
-from usage_billing.alerts.queries import firings_of, get_rule, rules_where
+from usage_billing.alerts.queries import firings_of, get_rule, get_rule_seen_by, rules_where
 from usage_billing.db.session import read_only
 from usage_billing.flows.alerting import manage_alerts
 from usage_billing.flows.alerting.manage_alerts import NewAlert
@@ -37,15 +37,15 @@ def create_alert(new: NewAlert) -> AlertView:
 
 
 @blp.route("/alerts", methods=["GET"])
-@requires(WEBHOOKS_MANAGE)
+@requires(WEBHOOKS_MANAGE, users=True)
 @blp.arguments(AlertsQuery, location="query")
 @blp.response(200, page_of(ALERT))
 def list_alerts(query: dict[str, Any]) -> dict[str, Any]:
-    """List alerts by id, without warnings."""
+    """List alerts by id, without warnings. A user sees those over itself and over its own subscriptions."""
     with read_only(state().engine) as session:
         return listed(
             session,
-            rules_where(**filters_of(query)),
+            rules_where(**filters_of(query), seen_by=caller().customer_id),
             query,
             noun=ALERT,
             by=[AlertRule.id],
@@ -55,13 +55,13 @@ def list_alerts(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.route(_ONE, methods=["GET"])
-@requires(WEBHOOKS_MANAGE)
+@requires(WEBHOOKS_MANAGE, users=True)
 @blp.response(200, ALERT)
 @tagged
 def show_alert(alert_id: str) -> AlertView:
-    """Show an alert, one that has ended too."""
+    """Show an alert, one that has ended too. A user sees those over itself and over its own subscriptions."""
     with read_only(state().engine) as session:
-        return alert_view(session, alert_id)
+        return alert_view(session, get_rule_seen_by(session, alert_id, caller().customer_id).id)
 
 
 @blp.route(_ONE, methods=["PATCH"])
@@ -89,13 +89,13 @@ def end_alert(alert_id: str) -> AlertView:
 
 
 @blp.route(f"{_ONE}/firings", methods=["GET"])
-@requires(WEBHOOKS_MANAGE)
+@requires(WEBHOOKS_MANAGE, users=True)
 @blp.arguments(FiringsQuery, location="query")
 @blp.response(200, page_of(FIRING))
 def list_alert_firings(query: dict[str, Any], alert_id: str) -> dict[str, Any]:
-    """List what an alert told, the newest first."""
+    """List what an alert told, the newest first. A user sees that of alerts that it may see."""
     with read_only(state().engine) as session:
-        get_rule(session, alert_id)
+        get_rule_seen_by(session, alert_id, caller().customer_id)
         return listed(
             session,
             firings_of(alert_id, **filters_of(query)),

@@ -20,6 +20,7 @@ from tests.factories import (
     record,
 )
 from tests.support.books import rows
+from usage_billing.alerts.service import last_look
 from usage_billing.core.periods import period_at
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.alerting.judge_anew import judge_anew, resolve_over
@@ -58,8 +59,8 @@ class Watched:
     def judge(self) -> None:
         """What beat has done within seconds."""
         with transaction(self.engine) as session:
-            now = datetime.now(UTC)
-            while judge_anew(session, now=now) + resolve_over(session, now=now):
+            now, upto = datetime.now(UTC), last_look(session)
+            while judge_anew(session, now=now, upto=upto) + resolve_over(session, now=now):
                 pass
 
     def use(self, *quantities: int | str, of: str = "calls", by: str = "s", at: datetime | None = None) -> list[UUID]:

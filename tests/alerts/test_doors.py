@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from tests.alerts.conftest import Watched
+from tests.conftest import As, MakeToken
 from tests.integration.conftest import Cli, cli
 from tests.support.books import rows
 from tests.support.events import relayed
@@ -173,3 +174,23 @@ def test_doctor_names_what_waits_to_be_judged(watched: Watched) -> None:
     with read_only(watched.engine) as session:
         figures = load_figures(session)
     assert (figures.alerts, figures.alert_looks) == (1, 1)
+
+
+def test_a_customer_reads_what_is_over_its_own_and_changes_nothing(
+    watched: Watched, admin: FlaskClient, call_as: As, make_token: MakeToken
+) -> None:
+    for id, scope in (("s", {"subscriptionId": "s"}), ("ann", {"userId": "ann"}), ("p", {"planId": "p"})):
+        assert admin.post("/api/alerts", json=PERCENT | {"id": id, "scope": scope}).status_code == 201
+    assert admin.post("/api/alerts", json=PERCENT | {"id": "all", "scope": {"all": True}}).status_code == 201
+    watched.judge()
+    watched.use(8)
+    ann, bob = call_as(make_token("ann")), call_as(make_token("bob"))
+    assert [one["id"] for one in ann.get("/api/alerts").json["data"]] == ["ann", "s"]
+    assert bob.get("/api/alerts").json["data"] == bob.get("/api/alerts?userId=ann").json["data"] == []
+    assert ann.get("/api/alerts/s").json == admin.get("/api/alerts/s").json
+    assert len(ann.get("/api/alerts/ann/firings").json["data"]) == 1
+    for path in ("/api/alerts/p", "/api/alerts/all", "/api/alerts/p/firings"):
+        assert ann.get(path).status_code == 404
+    assert bob.get("/api/alerts/s/firings").status_code == 404
+    assert ann.post("/api/alerts", json=PERCENT).status_code == 403
+    assert ann.delete("/api/alerts/s").status_code == 403

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from tests.alerts.conftest import Watched
 from tests.factories import make_recording, make_subscription, record
 from tests.support.books import rows, scalars
 from tests.support.properties import examples
+from usage_billing.alerts.thresholds import ANY_USAGE
 from usage_billing.core import crash
 from usage_billing.db.session import make_engine, transaction
 
@@ -99,3 +100,17 @@ def test_batches_beside_each_other_tell_a_sum_once(watched: Watched) -> None:
     totals = rows(watched.engine, "SELECT DISTINCT total FROM usage_summaries")
     assert [row.total for row in totals] == [Decimal(80)]
     watched.verified()
+
+
+def test_what_billing_holds_is_not_waited_for_and_judged_again(watched: Watched) -> None:
+    watched.use(1)
+    watched.use(1, of="pages")
+    with watched.engine.connect() as billing:
+        billing.execute(text("SELECT id FROM usage_summaries WHERE usage_type_id = 'calls' FOR UPDATE"))
+        watched.alert("a", at=[3], watches="amount")  # its lines are in both
+        watched.use(1, of="pages")
+        assert watched.lines()["calls"] is None
+    watched.judge()
+    assert watched.lines() == {"calls": ANY_USAGE, "pages": ANY_USAGE}
+    watched.use(1, of="pages")
+    assert watched.crossed() == [["3.00"]]

@@ -184,11 +184,11 @@ RULES = {
     "GET /api/deliveries/<delivery_id>": "webhooks:manage",
     "POST /api/events/<event_id>/resend": "webhooks:manage",
     "POST /api/alerts": "webhooks:manage",
-    "GET /api/alerts": "webhooks:manage",
-    "GET /api/alerts/<alert_id>": "webhooks:manage",
+    "GET /api/alerts": "webhooks:manage users",
+    "GET /api/alerts/<alert_id>": "webhooks:manage users",
     "PATCH /api/alerts/<alert_id>": "webhooks:manage",
     "DELETE /api/alerts/<alert_id>": "webhooks:manage",
-    "GET /api/alerts/<alert_id>/firings": "webhooks:manage",
+    "GET /api/alerts/<alert_id>/firings": "webhooks:manage users",
     "POST /api/alerts/<alert_id>/test": "webhooks:manage",
     "GET /api/events": "webhooks:manage",
     "GET /api/events/<event_id>": "webhooks:manage",
@@ -429,7 +429,7 @@ def test_a_user_sees_its_own_and_no_other(probes: list[Probe], call_as: As, make
     caller = call_as(make_token(user))
     want = wanted(probes, user=user)
     # The lists of an unknown customer's things are no secret: they are empty.
-    for noun in ("invoices", "subscriptions", "quotas", "wallets", "purchases"):
+    for noun in ("invoices", "subscriptions", "quotas", "wallets", "purchases", "alerts"):
         want[f"GET /api/{noun}"] = frozenset({200})
     # A price that is tried out belongs to no customer.
     want["POST /api/prices/preview"] = LET_IN

@@ -12,6 +12,7 @@ from tests.api.test_invoice_lists import caught_up
 from tests.factories import make_recording, make_usage_type, record
 from tests.support.callers import Keys
 from tests.support.events import relayed
+from usage_billing.alerts.service import last_look
 from usage_billing.db.session import transaction
 from usage_billing.flows.alerting.judge_anew import judge_anew
 
@@ -114,7 +115,7 @@ def test_a_page_has_one_thing_at_least_and_none_is_lost(
         alert = {"id": name, "scope": {"subscriptionId": "sub456"}, "on": "units", "thresholds": ["1", "2"]}
         assert admin.post("/api/alerts", json=alert).status_code == 201
     with transaction(engine) as session:
-        judge_anew(session, now=now)
+        judge_anew(session, now=now, upto=last_look(session))
     caught_up(engine)
     relayed(engine)
     (whole,) = pages(admin, url)

@@ -10,14 +10,16 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from tests.factories import make_recording, make_world, record
+from tests.factories import make_quota, make_recording, make_world, record
 from tests.factories.meters import fold, make_meter
 from tests.support.billing import bill
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.administration.manage_meters import retire_meter
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.metering.recording import Recording
+from usage_billing.reports.series import SeriesRequest, usage_series
 from usage_billing.reports.verify.books import find_differences
+from usage_billing.subscriptions.queries import contracts_of
 
 JUNE, JULY = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
 FUNCTIONS = ("sum", "max", "min", "latest", "unique_count")
@@ -148,4 +150,22 @@ def test_a_meter_cannot_be_deleted_and_one_that_is_retired_keeps_what_it_has(
     bill(engine, JULY + timedelta(days=1))
     with read_only(engine) as session:
         assert totals(session) == {"windows": [4]}
+        proven(session)
+
+
+def test_a_level_below_nothing_is_kept_and_shown_and_costs_nothing(engine: Engine) -> None:
+    with transaction(engine) as session:
+        make_world(session, limit=None)
+        make_meter(session, id="gb", aggregation="level", value="gb", mode="change", per="hour", carry=True)
+        make_quota(session, usage_type="gb", limit=0, unit_price="1")
+        record(session, make_recording(now=JUNE, occurred_at=JUNE, metadata='{"gb": -5}'))
+        fold(session)
+    bill(engine, JULY + timedelta(hours=2))
+    with read_only(engine) as session:
+        assert session.scalars(text("SELECT total FROM usage_summaries WHERE usage_type_id = 'gb'")).all()[0] == 0
+        assert session.scalar(text("SELECT level FROM meter_levels LIMIT 1")) == -5
+        assert session.scalar(text("SELECT count(*) FROM usage_invoice_items WHERE usage_type_id = 'gb'")) == 0
+        request = SeriesRequest(usage_type="gb", by="month", start=JUNE, end=JULY)
+        shown = usage_series(session, contracts_of(session, "user123"), request, now=JULY)
+        assert (shown.whole, shown.total) == ([-5 * 24 * 30], -5 * 24 * 30)
         proven(session)

@@ -17,6 +17,8 @@ from tests.webhooks.conftest import SECRET, World
 from usage_billing.db.session import transaction
 from usage_billing.flows.delivering.manage_endpoints import rotate_secret
 
+pytestmark = pytest.mark.clients
+
 HERE = Path(__file__).parent
 PYPI = ("standardwebhooks==1.1.0", "svix==2.9.1")
 NPM = ("standardwebhooks@1.1.1", "svix@2.5.0")

@@ -5,13 +5,14 @@ from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, or_, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.alerts.models import AlertFiring, AlertRule
 from usage_billing.alerts.states import FiringState
 from usage_billing.alerts.thresholds import Past
 from usage_billing.core.errors import NotFound
+from usage_billing.subscriptions.models import Subscription
 
 _ANY = text("SELECT EXISTS (SELECT FROM alert_rules WHERE ended_at IS NULL)")
 # A rule of a plan comes with each subscription that is, was or will be on it: whether it is in a period says the terms.
@@ -72,11 +73,29 @@ def get_rule(session: Session, rule_id: str, *, lock: bool = False) -> AlertRule
     return found
 
 
+def get_rule_seen_by(session: Session, rule_id: str, customer_id: str | None) -> AlertRule:
+    """A rule that a customer may see, None: any; raises NotFound."""
+    found = session.scalars(rules_where(seen_by=customer_id).where(AlertRule.id == rule_id)).first()
+    if found is None:
+        raise NotFound(f"there is no alert {rule_id}")
+    return found
+
+
 def rules_where(
-    *, subscription_id: str | None = None, customer_id: str | None = None, ended: bool | None = None
+    *,
+    subscription_id: str | None = None,
+    customer_id: str | None = None,
+    ended: bool | None = None,
+    seen_by: str | None = None,
 ) -> Select[AlertRule]:
-    """The rules of a subscription or of a customer alone; those that have ended, or those that hold."""
+    """The rules of a subscription or of a customer alone; those that have ended, or those that hold.
+
+    ``seen_by`` is a customer, who sees those over itself and over its own subscriptions.
+    """
     statement = select(AlertRule)
+    if seen_by is not None:
+        own = select(Subscription.id).where(Subscription.customer_id == seen_by)
+        statement = statement.where(or_(AlertRule.customer_id == seen_by, AlertRule.subscription_id.in_(own)))
     if subscription_id is not None:
         statement = statement.where(AlertRule.subscription_id == subscription_id)
     if customer_id is not None:

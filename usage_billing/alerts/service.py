@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from usage_billing.alerts.models import AlertFiring, AlertRule
+from usage_billing.alerts.models import AlertFiring, AlertLook, AlertRule
 from usage_billing.alerts.states import FiringState
 from usage_billing.core.errors import Conflict
 from usage_billing.db.rows import read_rows
@@ -30,6 +30,7 @@ _LOOK_AT_ALL = text(_LOOKS.format("true"))
 _CLAIM = text("""
     SELECT id, subscription_id
     FROM alert_looks
+    WHERE id <= :upto
     ORDER BY id
     LIMIT :size
     FOR UPDATE SKIP LOCKED
@@ -130,9 +131,14 @@ def look_at_scope(session: Session, rule: AlertRule) -> None:
         session.execute(_LOOK_AT_ALL)
 
 
-def claim_looks(session: Session, *, at_most: int) -> list[Look]:
-    """The oldest looks that no other transaction has claimed; they stay locked until this one ends."""
-    return read_rows(session.execute(_CLAIM, {"size": at_most}), Look)
+def last_look(session: Session) -> int:
+    """The number of the last look that was asked for; 0 where none waits."""
+    return session.scalar(select(func.max(AlertLook.id))) or 0
+
+
+def claim_looks(session: Session, *, upto: int, at_most: int) -> list[Look]:
+    """The oldest looks up to a number that no other transaction has claimed; they stay locked until this one ends."""
+    return read_rows(session.execute(_CLAIM, {"size": at_most, "upto": upto}), Look)
 
 
 def end_looks(session: Session, ids: Collection[int]) -> None:

@@ -110,11 +110,30 @@ _SAVE = text("""
         AS v (id, total, beyond_limit, events, beyond_events, voids, boundary, allowance, events_hash)
     WHERE s.id = v.id
 """)
+# Summaries beside those of a batch are not locked by it, and billing or a fold that holds one may wait for the batch.
 _NEXT_ALERTS = text("""
+    WITH wanted AS MATERIALIZED (
+        SELECT *
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:lines AS numeric[])) AS v (id, line)
+    ), free AS MATERIALIZED (
+        SELECT s.id
+        FROM usage_summaries AS s
+        JOIN wanted AS w ON w.id = s.id
+        WHERE s.next_alert IS DISTINCT FROM w.line
+        ORDER BY s.subscription_id, s.usage_type_id, s.period_start
+        FOR UPDATE OF s SKIP LOCKED
+    )
     UPDATE usage_summaries AS s
-    SET next_alert = v.line
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:lines AS numeric[])) AS v (id, line)
-    WHERE s.id = v.id AND s.next_alert IS DISTINCT FROM v.line
+    SET next_alert = w.line
+    FROM free AS f
+    JOIN wanted AS w ON w.id = f.id
+    WHERE s.id = f.id
+""")
+_OTHER_LINES = text("""
+    SELECT DISTINCT s.subscription_id
+    FROM usage_summaries AS s
+    JOIN unnest(CAST(:ids AS bigint[]), CAST(:lines AS numeric[])) AS v (id, line) ON v.id = s.id
+    WHERE s.next_alert IS DISTINCT FROM v.line
 """)
 _TO_WATCH = text("""
     SELECT subscription_id, usage_type_id, period_start
@@ -175,9 +194,14 @@ def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:
     )
 
 
-def set_next_alerts(session: Session, lines: Mapping[int, Decimal | None]) -> None:
-    """Let alerts look at each of these summaries, by id, once its period's total reaches its line (None: never)."""
-    session.execute(_NEXT_ALERTS, {"ids": list(lines), "lines": list(lines.values())})
+def set_next_alerts(session: Session, lines: Mapping[int, Decimal | None]) -> list[str]:
+    """Let alerts look at each of these summaries, by id, once its period's total reaches its line (None: never).
+
+    Those that another transaction has locked stay as they are; returns their subscriptions.
+    """
+    asked = {"ids": list(lines), "lines": list(lines.values())}
+    session.execute(_NEXT_ALERTS, asked)
+    return sorted(session.scalars(_OTHER_LINES, asked))
 
 
 def keys_to_watch(session: Session, subscription_ids: Collection[str], *, now: datetime) -> list[SummaryKey]:

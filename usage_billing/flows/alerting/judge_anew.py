@@ -11,16 +11,17 @@ from usage_billing.flows.alerting.watch_totals import watch_totals
 from usage_billing.metering.recording import shard_of
 from usage_billing.metering.summaries import keys_to_watch
 
-AT_ONCE = 100
+AT_ONCE = 20
+"""Looks of one transaction: it keeps drains of as many shards waiting."""
 _PERIODS = 500
 
 
-def judge_anew(session: Session, *, now: datetime, at_most: int = AT_ONCE) -> int:
-    """Judge the subscriptions that wait longest for it; returns how many looks are done.
+def judge_anew(session: Session, *, now: datetime, upto: int, at_most: int = AT_ONCE) -> int:
+    """Judge the subscriptions that wait longest for it, of the looks up to a number; returns how many are done.
 
-    It locks the shards as a drain does, so no usage comes meanwhile.
+    It locks the shards as a drain does, so no usage comes meanwhile. What billing holds is asked for once more.
     """
-    looks = claim_looks(session, at_most=at_most)
+    looks = claim_looks(session, upto=upto, at_most=at_most)
     if not looks:
         return 0
     names = {look.subscription_id for look in looks}

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.alerts.models import AlertRule
 from usage_billing.alerts.queries import Cycle, any_rules, rules_over, told_in
-from usage_billing.alerts.service import add_firings, lock_alerts, resolve
+from usage_billing.alerts.service import add_firings, lock_alerts, look_at, resolve
 from usage_billing.alerts.states import Basis, Rearm, Watches
 from usage_billing.alerts.thresholds import (
     ANY_USAGE,
@@ -145,12 +145,19 @@ class _Work:
             crash.point("alerts.fired")
             tell_crossings(self.session, crossing, told)
         tell_resolved(self.session, resolve(self.session, self.resolved, now=self.now), self.now)
-        set_next_alerts(self.session, {id: self.lines.get(id) for id in seen})
+        _set_lines(self.session, {id: self.lines.get(id) for id in seen})
 
 
 def forget_alerts(session: Session, keys: Collection[SummaryKey]) -> None:
     """Let no usage of these summaries be looked at: no rule is for them."""
-    set_next_alerts(session, dict.fromkeys(ids_of(session, list(keys)).values()))
+    _set_lines(session, dict.fromkeys(ids_of(session, list(keys)).values()))
+
+
+def _set_lines(session: Session, lines: Mapping[int, Decimal | None]) -> None:
+    """Store from which total on summaries are judged; those that others have locked are judged again soon."""
+    locked = set_next_alerts(session, lines)
+    if locked:
+        look_at(session, locked)
 
 
 def _is_for(rule: AlertRule, figures: PeriodFigures) -> bool:

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.meters.cells import named_values
 from usage_billing.meters.counting import OTHER_SERIES
 from usage_billing.meters.progress import FoldState, fold_states
+from usage_billing.meters.queries import active_meters
 from usage_billing.reports.doctor.finding import WARN, Finding, fine, listed
 
 _BEHIND = 20_000
@@ -22,12 +24,24 @@ _LUMPED = text("""
 """)
 
 
+_UNREAD = 1_000
+"""So many series more than subscriptions cost something; fewer are not worth a word."""
+_SERIES = text("""
+    SELECT usage_type_id AS meter, count(*) - count(DISTINCT subscription_id) AS more
+    FROM meter_series
+    GROUP BY 1
+    HAVING count(*) - count(DISTINCT subscription_id) >= :least
+    ORDER BY 1
+""")
+
+
 def check_meters(session: Session) -> Iterator[Finding]:
     """What is wrong with meters; nothing is said where there are none."""
     states = fold_states(session)
     if not states:
         return
-    found = [finding for finding in (_behind(states), _skipped(states), _unfit(states), _lumped(session)) if finding]
+    looked = (_behind(states), _skipped(states), _unfit(states), _lumped(session), _unread(session))
+    found = [finding for finding in looked if finding]
     yield from found or [fine("meters", "every meter has counted what it should")]
 
 
@@ -65,3 +79,23 @@ def _lumped(session: Session) -> Finding | None:
     message = f"series beyond the limit are counted as one: {listed(what)}"
     cure = "raise the limit for later periods: usage-billing usage-types change METER --series-limit N"
     return Finding("meters", WARN, "meter_series_limit", message, cure)
+
+
+def _unread(session: Session, *, least: int = _UNREAD) -> Finding | None:
+    """Dimensions by which no price tells series apart, where there are many. Who reads /series is not recorded."""
+    rows = session.execute(_SERIES, {"least": least}).all()
+    meters, named = (active_meters(session), named_values(session)) if rows else ({}, {})
+    what = []
+    for row in rows:
+        meter = meters.get(row.meter)
+        if meter is None or meter.retired_at is not None:
+            continue
+        priced = {name for cell in named.get(row.meter, ()) for name in cell}
+        unread = [one.name for one in meter.definitions[0][1].dimensions if one.name not in priced]
+        if unread:
+            what.append(f"{', '.join(unread)} of {row.meter}, {row.more} series more than subscriptions")
+    if not what:
+        return None
+    message = f"no price names these dimensions, and each series costs rows: {listed(what)}"
+    cure = "unless you read usage over time by them, keep others only: usage-billing usage-types change --help"
+    return Finding("meters", WARN, "meter_dimension_unread", message, cure)
