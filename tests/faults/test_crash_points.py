@@ -37,8 +37,10 @@ PREPAID = (
 RELAY = ("relay.numbered", "relay.before_commit")
 # Tried in tests/webhooks/test_deliveries.py.
 DELIVER = ("deliver.noted", "deliver.claimed")
+# Tried in tests/alerts/test_once.py.
+ALERTS = ("alerts.judged", "alerts.fired")
 BILL = ("bill.opened", "bill.planned", "bill.claimed", "bill.committing", "bill.done")
-EVERY = (*ACCEPT, *DRAIN, *FOLD, *DOCUMENTS, *PREPAID, *RELAY, *DELIVER, *BILL)
+EVERY = (*ACCEPT, *DRAIN, *FOLD, *DOCUMENTS, *PREPAID, *RELAY, *DELIVER, *ALERTS, *BILL)
 
 
 def test_these_are_all_the_points() -> None:
