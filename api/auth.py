@@ -120,7 +120,7 @@ def _ruled(rule: Rule) -> Callable[[View], View]:
 def _authenticated(request: Request, rule: Rule, here: State) -> Principal:
     """The caller. A credential that holds is admitted however many failures of its address were counted."""
     try:
-        credential = _credential(request)
+        credential = credential_of(request)
         if looks_like_token(credential):
             return verify_token(credential, here.token_rules)
         return here.keys.find(credential, trusting=rule.scopes == (USAGE_WRITE,))
@@ -129,7 +129,8 @@ def _authenticated(request: Request, rule: Rule, here: State) -> Principal:
         raise
 
 
-def _credential(request: Request) -> str:
+def credential_of(request: Request) -> str:
+    """The key or token that a request brings; raises NotAuthenticated for none, or for two."""
     key = str(request.environ.get("HTTP_X_API_KEY", "")).strip()
     scheme, _, bearer = str(request.environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
     bearer = bearer.strip()

@@ -1,6 +1,6 @@
 """Accepts the events of other programs, durable before the answer, whatever each of them holds; and finds them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sqlalchemy.orm import Session
 
@@ -14,7 +14,9 @@ from usage_billing.metering.recording import Beside, Recording
 from usage_billing.reports.by_key import Keyed, recordings_with_key
 
 
-def accept_events(events: Iterable[bytes], form: Format, *, default_key: str = "") -> list[Recording]:
+def accept_events(
+    events: Iterable[bytes], form: Format, *, default_key: Callable[[int], str] = lambda _: ""
+) -> list[Recording]:
     """Keep a recording for each event, read or unread; raises Forbidden, or Unavailable when nothing was kept."""
     here = state()
     found = recordings_of(

@@ -24,6 +24,7 @@ CODES: dict[str, str] = {
     "key_invalid": "The API key does not hold.",
     "key_expired": "The API key held until its expiry, which is over.",
     "key_revoked": "The API key was revoked.",
+    "billing_meter_event_session_expired": "The session of a stream of meter events is over; make another.",
     "token_invalid": "The token is not one of ours: its signature, algorithm, audience, issuer or subject is wrong.",
     "token_expired": "The token has expired.",
     "link_used": "The link to the pages was used already, is older than a minute, or never was one.",

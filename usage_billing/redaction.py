@@ -13,6 +13,8 @@ _Replace = str | Callable[[re.Match[str]], str]
 _RULES: tuple[tuple[re.Pattern[str], _Replace], ...] = (
     # Our keys. The name in front stays, because it says which key it was.
     (re.compile(r"\b(ub_[A-Za-z0-9]{4,16})_[A-Za-z0-9_-]{8,}"), rf"\1_{HIDDEN}"),
+    # The token of a stream.
+    (re.compile(r"\bubs-[0-9a-f]{1,12}-[0-9a-f-]{8,}"), HIDDEN),
     # A JWT: three parts in base64url, the first of which is an object.
     (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"), HIDDEN),
     # scheme://user:password@host, the password holding anything but space, quote and slash.

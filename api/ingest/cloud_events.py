@@ -6,6 +6,8 @@ Source: cloudevents/spec, v1.0.2, the JSON format and the HTTP protocol binding.
 """
 
 from base64 import b64decode
+from datetime import datetime
+from typing import Literal
 from urllib.parse import unquote
 
 import msgspec
@@ -13,10 +15,13 @@ from flask import Request
 
 from api.errors import Unreadable, UnsupportedMediaType
 from api.ingest.body import body_of
-from api.ingest.foreign import Format, check_object, elements_of, is_given, raw, text_of
+from api.ingest.foreign import NULL, Format, check_object, elements_of, is_given, raw, text_of
 from api.ingest.strict_json import read_json
 from usage_billing.core.errors import InvalidInput
+from usage_billing.core.instants import decode_instant
+from usage_billing.metering.recording import Beside, Recording
 from usage_billing.metering.spelling import RawFields
+from usage_billing.metering.usual import UsualKey, UsualName, named_recording
 
 _ONE, _BATCH, _JSON = "application/cloudevents+json", "application/cloudevents-batch+json", "application/json"
 _HEADER = "HTTP_CE_"
@@ -95,6 +100,39 @@ def _decoded(text: str) -> bytes:
     return data
 
 
+class _Event(msgspec.Struct, gc=False):
+    """The members of an event, under the names and in the types that senders use."""
+
+    id: UsualKey
+    source: UsualKey
+    specversion: Literal["1.0"]
+    type: UsualName
+    subject: UsualName
+    time: msgspec.Raw = NULL
+    data: msgspec.Raw = NULL
+    data_base64: msgspec.Raw = NULL
+
+
+_event = msgspec.json.Decoder(_Event)
+
+
+def _usual(data: bytes, *, now: datetime, default_key: str, beside: Beside) -> Recording:  # noqa: ARG001  it has an id
+    sent = _event.decode(data)
+    if bytes(sent.data_base64) != b"null":
+        raise ValueError("bytes are read by translate")
+    time = bytes(sent.time)
+    return named_recording(
+        name=sent.subject,
+        usage_type=sent.type,
+        metadata=bytes(sent.data),
+        occurred_at=None if time == b"null" else decode_instant(time),
+        now=now,
+        source=sent.source,
+        key=sent.id,
+        beside=beside,
+    )
+
+
 CLOUD_EVENTS = Format(
     _translate,
     {
@@ -104,4 +142,5 @@ CLOUD_EVENTS = Format(
         "timestamp": "time",
         "metadata": "data",
     },
+    _usual,
 )

@@ -7,15 +7,19 @@ batch for one refused event.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Protocol
 
 import msgspec
+from flask import Request
 from msgspec.structs import replace
 
 from api.errors import Unreadable
-from api.ingest.pieces import pieces_of_list
+from api.ingest.body import json_body_of
+from api.ingest.pieces import pieces_of_list, pieces_of_object
 from api.ingest.strict_json import read_json
 from api.ingest.text import check_text
 from usage_billing.core.decimals import EXACT
@@ -27,6 +31,9 @@ from usage_billing.metering.spelling import RawFields, parse_recording
 _EPOCH, _MILLION = datetime(1970, 1, 1, tzinfo=UTC), Decimal(1_000_000)
 _SECONDS = re.compile(rb"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?")
 
+NULL = msgspec.Raw(b"null")
+"""A member that is not there."""
+
 Translate = Callable[[RawFields], dict[str, msgspec.Raw]]
 """From the members of an event to those of a recording; raises InvalidInput."""
 
@@ -34,12 +41,23 @@ _objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 
 
+class Usual(Protocol):
+    """Reads an event in one go when it is spelled as nearly all are: a quicker way to the same recording."""
+
+    def __call__(self, data: bytes, *, now: datetime, default_key: str, beside: Beside) -> Recording:
+        """The recording in ``data``; raises ValueError or ArithmeticError where it is not plainly right."""
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a format's events become recordings. ``names`` are its words for ours, for what is said of a wrong field."""
+    """How a format's events become recordings. ``names`` are its words for ours, for what is said of a wrong field.
+
+    ``usual`` is the quicker way, None without one. A property test compares it with ``translate``.
+    """
 
     translate: Translate
     names: Mapping[str, str]
+    usual: Usual | None = None
 
 
 def raw(value: object) -> msgspec.Raw:
@@ -63,13 +81,22 @@ def moment(found: RawFields, name: str) -> msgspec.Raw:
 
     Raises InvalidInput, code ``out_of_range``, for seconds that no calendar has: milliseconds are not guessed.
     """
-    spelled = bytes(found[name]).strip(b'"')
-    if _SECONDS.fullmatch(spelled) is None:
-        return found[name]
     try:
-        return raw(_EPOCH + timedelta(microseconds=int(EXACT.multiply(Decimal(spelled.decode()), _MILLION))))
-    except (ArithmeticError, OverflowError, ValueError):
+        seconds = read_seconds(bytes(found[name]))
+    except (ArithmeticError, ValueError):  # an OverflowError is an ArithmeticError
         raise InvalidInput.field(f"/{name}", "must be in seconds since 1970", code="out_of_range") from None
+    return found[name] if seconds is None else raw(seconds)
+
+
+def read_seconds(spelled: bytes) -> datetime | None:
+    """The time in a JSON number of seconds since 1970, or in a text of one; None for other texts.
+
+    Raises ArithmeticError or ValueError for what no calendar has.
+    """
+    number = spelled.strip(b'"')
+    if _SECONDS.fullmatch(number) is None:
+        return None
+    return _EPOCH + timedelta(microseconds=int(EXACT.multiply(Decimal(number.decode()), _MILLION)))
 
 
 def is_given(found: RawFields, name: str) -> bool:
@@ -98,12 +125,28 @@ def elements_of(data: bytes, *, most: int) -> list[bytes]:
     return found
 
 
+def one_member(request: Request, name: str, *, batch: bool = False) -> bytes:
+    """The one member of a body, as its JSON text; raises InvalidInput for a body with others, or without it."""
+    found = pieces_of_object(json_body_of(request, batch=batch))
+    strays = [other for other in found if other != name]
+    if strays:
+        raise InvalidInput.field(f"/{strays[0][:64]}", "is not a field of this request", code="unknown")
+    if found.get(name, b"null") == b"null":
+        raise InvalidInput.field(f"/{name}", "is required", code="required")
+    return found[name]
+
+
 def recordings_of(
-    events: Iterable[bytes], form: Format, *, now: datetime, beside: Beside, default_key: str = ""
+    events: Iterable[bytes],
+    form: Format,
+    *,
+    now: datetime,
+    beside: Beside,
+    default_key: Callable[[int], str] = lambda _: "",
 ) -> list[Recording]:
-    """A recording for each event, in their order; ``default_key`` is the key of one that has none."""
+    """A recording for each event, in their order; ``default_key`` gives the key of one that has none, by its place."""
     return [
-        _recording(data, form, index=index, now=now, beside=beside, default_key=default_key)
+        _recording(data, form, index=index, now=now, beside=beside, default_key=default_key(index))
         for index, data in enumerate(events)
     ]
 
@@ -114,6 +157,9 @@ def _recording(data: bytes, form: Format, *, index: int, now: datetime, beside: 
         if not isinstance(value, dict):
             raise InvalidInput.field("", "must be an object", code="not_an_object")
         check_text(value, data)
+        if form.usual is not None:
+            with suppress(ValueError, ArithmeticError):  # msgspec's errors are ValueErrors
+                return form.usual(data, now=now, default_key=default_key, beside=beside)
         said = form.translate(_objects.decode(data))
         return parse_recording(
             said, id=new_id(), received_at=now, default_key=default_key, beside=beside, names_one=True

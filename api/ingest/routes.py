@@ -7,7 +7,7 @@ LAGO = "/lago/api/v1"
 STRIPE = ("", "/stripe")
 """Stripe's npm client takes a host and no path, so its routes also stand at the root."""
 
-STRIPE_EVENTS = ("/v1/billing/meter_events", "/v2/billing/meter_events")
+STRIPE_EVENTS = ("/v1/billing/meter_events", "/v2/billing/meter_events", "/v2/billing/meter_event_stream")
 
 RECORDING_ROUTES = frozenset(
     {

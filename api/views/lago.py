@@ -10,8 +10,7 @@ from api.errors import Unreadable
 from api.foreign_errors import lago_form, speak
 from api.foreign_events import accept_events, recorded_under
 from api.honoured import reads
-from api.ingest.body import json_body_of
-from api.ingest.foreign import elements_of
+from api.ingest.foreign import elements_of, one_member
 from api.ingest.lago import AMOUNT, LAGO
 from api.ingest.pieces import pieces_of_object
 from api.json_provider import json_response
@@ -32,7 +31,7 @@ blp = Blueprint("lago", __name__, url_prefix="/lago")
 @reads("json")
 def create_event() -> Response:
     """Take one event; the answer tells it as it was understood, and nothing of one that could not be read."""
-    event = _member("event")
+    event = one_member(this_request(), "event")
     if _names_an_amount(event):
         raise InvalidInput.field(f"/event/{AMOUNT}", "is not taken: the price is the plan's", code="not_supported")
     kept = accept_events([event], LAGO)[0]
@@ -44,7 +43,8 @@ def create_event() -> Response:
 @reads("json")
 def create_events() -> Response:
     """Take many events; those that could not be read are not told."""
-    kept = accept_events(elements_of(_member("events", batch=True), most=state().settings.max_batch), LAGO)
+    sent = one_member(this_request(), "events", batch=True)
+    kept = accept_events(elements_of(sent, most=state().settings.max_batch), LAGO)
     return json_response({"events": [_shown(one) for one in kept if not one.beside.unread]})
 
 
@@ -61,17 +61,6 @@ def find_event(transaction_id: str) -> Response:
     if len(found) != 1:
         raise NotFound("there is no recorded event of this transaction, or several", code="event_not_found")
     return json_response({"event": _recorded(found[0], transaction_id)})
-
-
-def _member(name: str, *, batch: bool = False) -> bytes:
-    """The one member of the body, as its JSON text; raises InvalidInput for a body with others, or without it."""
-    found = pieces_of_object(json_body_of(this_request(), batch=batch))
-    strays = [other for other in found if other != name]
-    if strays:
-        raise InvalidInput.field(f"/{strays[0][:64]}", "is not a field of this request", code="unknown")
-    if found.get(name, b"null") == b"null":
-        raise InvalidInput.field(f"/{name}", "is required", code="required")
-    return found[name]
 
 
 def _names_an_amount(event: bytes) -> bool:

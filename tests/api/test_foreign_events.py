@@ -279,3 +279,40 @@ def test_a_header_that_is_no_key_is_refused(writer: FlaskClient, nothing_changed
         assert answer.json is not None
         assert answer.json["error"]["message"].startswith("the header Idempotency-Key must be")
     assert nothing_changed()
+
+
+def test_the_collectors_batches_keep_their_good_events(
+    writer: FlaskClient, drain: Callable[[], Any], engine: Engine
+) -> None:
+    """It sends arrays of up to a hundred as plain JSON, all of them again after an error, and none after a refusal."""
+    events: list[Any] = [{**EVENT, "id": f"e{number}"} for number in range(100)]
+    events[50] = {**EVENT, "id": "e50", "type": "no such thing, for it has blanks"}
+    for _ in range(2):
+        answer = writer.post("/openmeter/api/v1/events", json=events)
+        assert (answer.status_code, answer.data) == (204, b"")
+        drain()
+    assert {row["idempotency_key"] for row in in_the_books(engine)} == {f"e{n}" for n in range(100) if n != 50}
+    assert len(in_the_books(engine)) == 99
+    assert {detail.partition(":")[0] for _, detail in quarantined(engine)} == {"event 50"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/openmeter/api/v1/meters", "/lago/api/v1/billable_metrics", "/lago/api/v1/invoices",
+             "/stripe/v2/billing/meter_event_stream"]
+)  # fmt: skip
+def test_a_throttled_caller_is_told_when_to_go_on_in_each_way(call_as: As, keys: Keys, path: str) -> None:
+    caller = call_as(keys.issue("usage:write", "usage:read", rate_limit=1))
+
+    def ask() -> Any:
+        return caller.post(path, json={"events": []}) if "stripe" in path else caller.get(path)
+
+    answers = [ask() for _ in range(3)]
+    answer = answers[-1]
+    assert answer.status_code == 429
+    seconds = int(answer.headers["Retry-After"])
+    assert 1 <= seconds <= 61
+    assert answer.headers["x-ratelimit-limit"] == "1"
+    assert answer.headers["x-ratelimit-remaining"] == "0"
+    assert answer.headers["x-ratelimit-reset"] == str(seconds)
+    assert answer.headers["Stripe-Should-Retry"] == "true"
+    assert answer.headers["Content-Type"] == ("application/problem+json" if "openmeter" in path else "application/json")

@@ -59,11 +59,11 @@ def send(service: str, engine: Engine, keys: Keys) -> Send:
 def _runner(name: str) -> list[str]:
     """What runs the program ``name``, once its packages are installed; they are kept below ``KEPT``.
 
-    A program that reads has the packages of the one that sends.
+    A program that reads, or does something else, has the packages of the one that sends.
     """
     if name.endswith(".mjs"):
         return ["node", str(_npm() / name)]
-    made = name.replace("read_", "send_")
+    made = name if name.startswith("send_") else f"send_{name.partition('_')[2]}"
     pins = (PROGRAMS / f"{made}.txt").read_text()
     folder, mark = KEPT / made, KEPT / made / "installed.txt"
     if not mark.exists() or mark.read_text() != pins:

@@ -57,9 +57,13 @@ def test_stripe_for_python(send: Send, books: Callable[[], list[Any]], engine: E
     assert send("send_stripe") == ["MeterEvent calls one"] * 2 + ["AuthenticationError 401"]
     found = books()
     quantities = {row.key: row.quantity for row in found}
-    assert quantities == {"one": 25, "two": Decimal("0.1"), "three": Decimal("1E-7"), "four": 25}
+    assert quantities == {
+        "one": 25, "two": Decimal("0.1"), "three": Decimal("1E-7"), "four": 25, "five": 25, "six": 25,
+    }  # fmt: skip
     assert json.loads(found[0].metadata) == {"model": "gpt"}
-    assert _refused(engine) == ["event 0: payload[value] is required"]
+    alone, *streamed = _refused(engine)
+    assert alone == "event 0: payload[value] is required"
+    assert all(one.startswith("event 1: ") and "payload[value]" in one for one in streamed)
 
 
 def test_litellm_reports_a_model_call_to_both(send: Send, books: Callable[[], list[Any]], engine: Engine) -> None:
@@ -90,6 +94,7 @@ def test_the_clients_for_node(send: Send, books: Callable[[], list[Any]], engine
     assert [(row.key, row.type, row.quantity) for row in found] == [
         ("ce-1", "tokens", 1), ("ce-2", "tokens", 1), ("la-1", "tokens", 1), ("la-2", "tokens", 1),
         ("om-1", "tokens", 1), ("om-2", "tokens", 1), ("st-1", "calls", 25), ("st-2", "calls", 25),
+        ("st-3", "calls", 25),
     ]  # fmt: skip
     assert lines == [
         "openmeter 401 Not authenticated", "lago la-1", "lago 401 Unauthorized",

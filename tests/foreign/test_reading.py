@@ -59,7 +59,8 @@ def test_openmeters_python_client_reads_our_figures(send: Send, books: Books, ke
     assert told["days"] == [[repr(total), "2026-10-31T23:00:00+00:00", {}]]
     assert [row[0] for row in told["posted"]] == [repr(total)]
     assert told["csv"].splitlines()[1].split(",")[2:] == ["", "7", "0.0000005"]
-    assert (told["meters"], told["meter"]) == (["assessment", "calls", "tiny", "tokens"], "tokens")
+    assert told["meters"] == [one["id"] for one in ours("/api/usage-types")["data"]]
+    assert told["meter"] == "tokens"
     assert (told["customers"], told["subjects"], told["customer"]) == (["user123"], ["user123"], ["user123", "sub456"])
     [used] = [one for one in ours("/api/usage/user/user123")["usage"] if one["usageType"] == "tokens"]
     assert told["left"] == [True, float(used["remaining"]), float(used["used"]), float(used["overage"])]

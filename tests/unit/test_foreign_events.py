@@ -1,5 +1,6 @@
 """One fact through every door is one recording: key, content and fingerprint are those of our own format."""
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -7,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -19,7 +21,7 @@ from tests.support.properties import any_quantities, examples
 from tests.unit.test_usual import metadata
 from usage_billing.core.identifiers import new_id
 from usage_billing.flows.recording.quantified import quantified
-from usage_billing.metering.recording import NOTHING_BESIDE, Recording, decode_recordings, encode_recordings
+from usage_billing.metering.recording import NOTHING_BESIDE, Beside, Recording, decode_recordings, encode_recordings
 from usage_billing.metering.spelling import parse_recording, read_object
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -101,3 +103,46 @@ def _seconds(instant: datetime) -> str:
     """Seconds since 1970 as a decimal, to the microsecond."""
     gone = instant - datetime(1970, 1, 1, tzinfo=UTC)
     return f"{gone.days * 86400 + gone.seconds}.{gone.microseconds:06d}"
+
+
+_odd = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=6) | st.just("user 1") | st.just({"a": [1]})
+_sent = st.fixed_dictionaries({}, optional={"extra": _odd, "data_base64": st.just("e30=") | _odd})
+
+
+def _lago(fact: dict[str, Any]) -> dict[str, Any]:
+    event = {"transaction_id": fact["key"], "external_subscription_id": fact["subscription"], "code": fact["type"]}
+    time = fact["time"]
+    return event | {"properties": fact["metadata"], "timestamp": None if time is None else int(time.timestamp())}
+
+
+def _cloud(fact: dict[str, Any]) -> dict[str, Any]:
+    event = {"specversion": "1.0", "id": fact["key"], "source": "svc", "type": fact["type"]}
+    time = fact["time"]
+    event |= {"subject": fact["subscription"], "data": fact["metadata"]}
+    return event if time is None else event | {"time": time.isoformat()}
+
+
+@given(facts, st.sampled_from([(_lago, LAGO), (_cloud, CLOUD_EVENTS)]), st.data())
+@examples(200)
+def test_the_quicker_way_makes_the_same_recording(
+    fact: dict[str, Any], spelled: tuple[Any, Format], data: st.DataObject
+) -> None:
+    """Whatever stands in one of the members, or beside them."""
+    make, form = spelled
+    event = make(fact)
+    event |= data.draw(_sent)
+    name = data.draw(st.sampled_from([*event, ""]))
+    if name:
+        event[name] = data.draw(_odd)
+    sent = json.dumps(event).encode()
+    [quick] = recordings_of([sent], form, now=NOW, beside=Beside(by=7))
+    [slow] = recordings_of([sent], dataclasses.replace(form, usual=None), now=NOW, beside=Beside(by=7))
+    assert msgspec.structs.asdict(replace(quick, id=slow.id)) == msgspec.structs.asdict(slow)
+
+
+@pytest.mark.parametrize(("make", "form"), [(_lago, LAGO), (_cloud, CLOUD_EVENTS)])
+def test_what_is_plainly_right_goes_the_quicker_way(make: Any, form: Format) -> None:
+    fact = {"key": "k", "subscription": "s", "type": "t", "metadata": {"a": 1}, "time": NOW}
+    assert form.usual is not None
+    found = form.usual(json.dumps(make(fact)).encode(), now=NOW, default_key="", beside=Beside(by=7))
+    assert (found.key, found.beside) == ("k", Beside(by=7, made=True, whose="s"))

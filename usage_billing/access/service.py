@@ -15,6 +15,7 @@ from usage_billing.access.models import ApiKey
 from usage_billing.access.principal import SCOPES, USAGE_WRITE, Principal
 from usage_billing.access.queries import bound_sources, get_key
 from usage_billing.access.rotation import Rotation
+from usage_billing.access.stream_tokens import StreamToken, make_stream_token, read_stream_token
 from usage_billing.core.changes import UNCHANGED, Unchanged, given
 from usage_billing.core.errors import ConfigurationError, Conflict, InvalidInput, NotAuthenticated
 from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGTH, is_key, new_id
@@ -103,13 +104,20 @@ def ensure_key(session: Session, key: str, *, name: str, scopes: Iterable[str], 
 
 
 def authenticate(session: Session, key: str, *, secret: str, now: datetime) -> Principal:
-    """The service behind ``key``; raises NotAuthenticated. Stores when the key was used, to the minute."""
+    """The service behind ``key``, or behind the token of a stream, which may record and nothing else.
+
+    Raises NotAuthenticated. Stores when the key was used, to the minute.
+    """
     wrong = NotAuthenticated("the API key does not hold", code="key_invalid")
     if len(key) > MAXIMUM_KEY_LENGTH:
         raise wrong
-    row = session.scalars(select(ApiKey).where(ApiKey.prefix == prefix_of(key, secret))).first()
-    if row is None or not same_key(key, row.hash, secret):
+    token = read_stream_token(key)
+    prefix = prefix_of(key, secret) if token is None else token.prefix
+    row = session.scalars(select(ApiKey).where(ApiKey.prefix == prefix)).first()
+    if row is None or not (same_key(key, row.hash, secret) if token is None else token.is_signed(row.hash, secret)):
         raise wrong
+    if token is not None and token.expires_at <= now:
+        raise NotAuthenticated("the session is over; make another", code="billing_meter_event_session_expired")
     if row.revoked_at is not None and row.revoked_at <= now:
         raise NotAuthenticated("the API key has been revoked", code="key_revoked")
     if row.expires_at is not None and row.expires_at <= now:
@@ -123,12 +131,20 @@ def authenticate(session: Session, key: str, *, secret: str, now: datetime) -> P
     bounds = row.bounds
     return Principal(
         actor=actor_of(row),
-        scopes=frozenset(row.scopes),
+        scopes=frozenset(row.scopes) if token is None else frozenset({USAGE_WRITE}),
         rate_limit=row.rate_limit,
         key_number=row.number,
         bounds=None if bounds == UNBOUND else bounds,
         foreign_sources=frozenset(bound_sources(session) - {bounds.source}),
     )
+
+
+def open_stream(session: Session, principal: Principal, *, secret: str, now: datetime) -> StreamToken:
+    """A token for the caller's key; raises InvalidInput for a caller without one."""
+    row = session.scalars(select(ApiKey).where(ApiKey.number == principal.key_number)).first()
+    if row is None:
+        raise InvalidInput("a session is made with an API key, and not with a user's token")
+    return make_stream_token(row.prefix, row.hash, secret=secret, now=now)
 
 
 def actor_of(key: ApiKey) -> str:

@@ -14,25 +14,27 @@ from usage_billing.core.identifiers import IDENTIFIER_PATTERN, new_id
 from usage_billing.core.instants import decode_instant
 from usage_billing.core.limits import MAX_IDENTIFIER
 from usage_billing.metering.metadata import EMPTY, canonical_metadata
-from usage_billing.metering.recording import NOTHING_BESIDE, Beside, Recording
+from usage_billing.metering.recording import NOTHING_BESIDE, TO_BE_MADE, Beside, Recording
 from usage_billing.metering.spelling import check_occurred_at, read_quantity
 
-_Name = Annotated[str, msgspec.Meta(pattern=rf"\A{IDENTIFIER_PATTERN}\Z")]
-# A key that is kept as it is.
-_Key = Annotated[str, msgspec.Meta(pattern=rf"\A[ -~]{{1,{MAX_IDENTIFIER}}}\Z")]
+UsualName = Annotated[str, msgspec.Meta(pattern=rf"\A{IDENTIFIER_PATTERN}\Z")]
+"""An identifier."""
+
+UsualKey = Annotated[str, msgspec.Meta(pattern=rf"\A[ -~]{{1,{MAX_IDENTIFIER}}}\Z")]
+"""A key or a source that is kept as it is."""
 
 
 class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """The members of an event, under the names and in the types that senders use."""
 
-    userId: _Name  # noqa: N815
-    subscriptionId: _Name  # noqa: N815
-    usageType: _Name  # noqa: N815
+    userId: UsualName  # noqa: N815
+    subscriptionId: UsualName  # noqa: N815
+    usageType: UsualName  # noqa: N815
     quantity: msgspec.Raw
     metadata: msgspec.Raw = msgspec.Raw(b"null")
     timestamp: msgspec.Raw = msgspec.Raw(b"null")
-    idempotencyKey: _Key | None = None  # noqa: N815
-    source: _Key | None = None
+    idempotencyKey: UsualKey | None = None  # noqa: N815
+    source: UsualKey | None = None
 
 
 class _Batch(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -60,6 +62,37 @@ def usual_batch(data: bytes, *, now: datetime, beside: Beside = NOTHING_BESIDE) 
         return [_recording(event, now, "", beside) for event in _batch.decode(data).events]
     except (ValueError, ArithmeticError, RecursionError):
         return None
+
+
+def named_recording(
+    *,
+    name: str,
+    usage_type: str,
+    metadata: bytes,
+    occurred_at: datetime | None,
+    now: datetime,
+    source: str,
+    key: str,
+    beside: Beside,
+) -> Recording:
+    """A recording of a sender that says no quantity and names one thing, ``name``: a subscription, or a customer.
+
+    Raises ValueError for metadata and times that are refused.
+    """
+    return Recording(
+        id=new_id(),
+        customer_id="",
+        subscription_id=name,
+        usage_type=usage_type,
+        quantity=TO_BE_MADE,
+        metadata=EMPTY if metadata == b"null" else canonical_metadata(metadata),
+        occurred_at=now if occurred_at is None else check_occurred_at(occurred_at, now),
+        received_at=now,
+        timed=occurred_at is not None,
+        source=source,
+        key=key,
+        beside=Beside(by=beside.by, made=True, whose=name),
+    )
 
 
 def _recording(sent: _Event, now: datetime, default_key: str, beside: Beside) -> Recording:

@@ -42,6 +42,10 @@ async function stripe() {
   const told = await client.billing.meterEvents.create({ ...event, identifier: 'st-1', timestamp: 1793534400 })
   console.log('stripe', told.object, told.identifier)
   await client.v2.billing.meterEvents.create({ ...event, identifier: 'st-2', timestamp: '2026-11-01T12:00:00.000Z' })
+  const session = await client.v2.billing.meterEventSession.create()
+  const stream = new Stripe(session.authentication_token, options)
+  const streamed = { ...event, identifier: 'st-3', timestamp: '2026-11-01T12:00:00.000Z' }
+  await stream.v2.billing.meterEventStream.create({ events: [streamed, streamed] })
   try {
     await new Stripe('wrong', options).billing.meterEvents.create(event)
   } catch (error) {

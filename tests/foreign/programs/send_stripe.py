@@ -18,10 +18,21 @@ def main(address, key):
         {"event_name": "calls", "payload": payload, "identifier": "four", "timestamp": "2026-11-01T12:00:00.000Z"}
     )
     client.v1.billing.meter_events.create(one | {"identifier": "bad", "payload": {"stripe_customer_id": "user123"}})
+    stream(client, one, address)
     try:
         stripe.StripeClient("wrong", base_addresses={"api": f"{address}/stripe"}).v1.billing.meter_events.create(one)
     except stripe.AuthenticationError as error:
         print(type(error).__name__, error.http_status)
+
+
+def stream(client, one, address):
+    session = client.v2.billing.meter_event_session.create()
+    base = {"api": f"{address}/stripe", "meter_events": f"{address}/stripe"}
+    streaming = stripe.StripeClient(session.authentication_token, base_addresses=base)
+    event = one | {"timestamp": "2026-11-01T12:00:00.000Z"}
+    events = [event | {"identifier": "five"}, event | {"identifier": "wrong", "payload": {"value": "x"}}]
+    for _ in range(2):
+        streaming.v2.billing.meter_event_stream.create({"events": [*events, event | {"identifier": "six"}]})
 
 
 main(*sys.argv[1:])
