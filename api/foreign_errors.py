@@ -20,7 +20,7 @@ from usage_billing.core.errors import NotFound, UsageBillingError
 Form = Callable[[dict[str, Any]], Response]
 _TOO_MANY, _BAD = 429, 400
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-_ABOUT = "this call is not served here; docs/integrations.md lists those that are"
+_ABOUT = "this call is not served here, see /api/docs/problems#not_served; docs/integrations.md lists those that are"
 _STRIPE_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _LAGO_CODES = {422: "validation_errors"}
 

@@ -63,3 +63,8 @@ def test_if_none_comes_it_says_so(cli: Cli, world: Engine) -> None:
     answer = cli("connect", "lago", *URL, "--wait", "1")
     assert answer.code == 3
     assert "no event came with this key within 1 seconds" in answer.err
+
+
+def test_a_program_that_reads_has_a_key_that_may(cli: Cli, world: Engine) -> None:
+    assert cli("connect", "openmeter", *URL, "--reads").code == 0
+    assert scalars(world, "SELECT scopes FROM api_keys") == [["usage:read", "usage:write"]]

@@ -24,7 +24,10 @@ _LOOK_SECONDS = 0.5
 _SETTINGS = {
     "openmeter": 'Client(endpoint="{url}/openmeter", token="{key}")  # openmeter, from PyPI or npm (baseUrl, apiKey)',
     "lago": 'Client(api_key="{key}", api_url="{url}/lago/")  # lago-python-client; npm: baseUrl "{url}/lago/api/v1"',
-    "stripe": 'StripeClient("{key}", base_addresses={{"api": "{url}/stripe"}})  # stripe; npm: host and port of {url}',
+    "stripe": (
+        'StripeClient("{key}", base_addresses={{"api": "{url}/stripe", "meter_events": "{url}/stripe"}})'
+        "  # stripe; npm: host and port of {url}"
+    ),
     "litellm": (
         "OPENMETER_API_ENDPOINT={url}/openmeter OPENMETER_API_KEY={key} OPENMETER_EVENT_TYPE=tokens  # and, in its"
         ' configuration: litellm_settings: {{callbacks: ["openmeter"]}}'
@@ -41,14 +44,17 @@ _SETTINGS = {
 @click.argument("program", type=click.Choice(list(_SETTINGS)))
 @click.option("--url", help="The address that the program reaches; USAGE_BILLING_PUBLIC_URL unless given.")
 @click.option("--wait", type=click.IntRange(1, 3600), help="Seconds to wait for the first event of the new key.")
+@click.option("--reads", is_flag=True, help="Let the program also read usage, wallets and invoices back.")
 @json_option
-def command(*, program: str, url: str | None, wait: int | None, as_json: bool) -> None:
+def command(*, program: str, url: str | None, wait: int | None, reads: bool, as_json: bool) -> None:
     """Issue a key for a program of others, and print what it is given.
+
+    It may record, and with --reads also read back what was used; lists of customers need a key with the scope admin.
 
     With --wait it then waits until the program's first event is in the books, or in quarantine; if none comes, the exit
     code is 3.
     """
-    from usage_billing.access.principal import USAGE_WRITE
+    from usage_billing.access.principal import USAGE_READ, USAGE_WRITE
     from usage_billing.access.service import NewKey
     from usage_billing.core.identifiers import new_id
     from usage_billing.db.session import transaction
@@ -61,7 +67,7 @@ def command(*, program: str, url: str | None, wait: int | None, as_json: bool) -
             raise ConfigurationError("give --url, or set USAGE_BILLING_PUBLIC_URL: the program needs an address")
         since = new_id()
         with transaction(engine) as session:
-            new = NewKey(name=f"connect {program}", scopes=(USAGE_WRITE,))
+            new = NewKey(name=f"connect {program}", scopes=(USAGE_WRITE, USAGE_READ) if reads else (USAGE_WRITE,))
             issued = create_key(session, new, secret=settings.require_secret(), actor=actor(), now=utc_now())
             number = issued.row.number
         snippet = _SETTINGS[program].format(url=address, key=issued.text)
