@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, g
 
 from api.auth import caller, rule_of
 from api.errors import InProgress
@@ -26,6 +26,7 @@ METHODS = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 REPLAYED = "Idempotent-Replayed"
 LONGEST = 255
 _SECRET = "answers_with_a_secret"  # noqa: S105  the name of an attribute
+_ASKS = "asks_first"
 _ERROR = 400
 
 
@@ -33,6 +34,24 @@ def answers_with_a_secret(view: View) -> View:
     """Mark a view whose answer is stored sealed and given again once."""
     setattr(view, _SECRET, True)
     return view
+
+
+def asks_first(ask: Callable[[], Any]) -> Callable[[View], View]:
+    """Mark a view that needs an answer of another server, which ``asked_first`` gives it.
+
+    It is asked before the transaction of a request with a key begins: none is open while a server is waited for.
+    """
+
+    def mark(view: View) -> View:
+        setattr(view, _ASKS, ask)
+        return view
+
+    return mark
+
+
+def asked_first() -> Any:
+    """What the other server answered, in a view that is marked by ``asks_first``."""
+    return g.asked_first
 
 
 def init_app(app: Flask) -> None:
@@ -48,11 +67,13 @@ def is_keyed(rule: str, methods: Any) -> bool:
 
 
 def _keyed(view: Callable[..., Any]) -> Callable[..., Any]:
-    seals = getattr(view, _SECRET, False)
+    seals, ask = getattr(view, _SECRET, False), getattr(view, _ASKS, None)
 
     @wraps(view)
     def answered(*arguments: Any, **named: Any) -> Any:
         key = this_request().environ.get(IN_ENVIRON)
+        if ask is not None:
+            g.asked_first = ask()
         if key is None:
             return view(*arguments, **named)
         _check(key)

@@ -44,6 +44,7 @@ CODES: dict[str, str] = {
     "wallet_not_found": "There is no such wallet.",
     "invoice_not_found": "There is no such invoice.",
     "billable_metric_not_found": "There is no such usage type.",
+    "charge_not_found": "The subscription has no charge for this usage type in the present period.",
     "not_served": "A call of another program that is not served here; docs/integrations.md lists those that are.",
     "nothing_upcoming": "There is nothing to invoice next; of an ended subscription the last invoice is final.",
     "method_not_allowed": "This address does not take this method; Allow says which.",

@@ -22,7 +22,7 @@ from usage_billing.db.session import read_only
 from usage_billing.flows.folding.drive_reads import counted
 from usage_billing.reports.current_usage import current_usage
 from usage_billing.reports.usage_types import usage_type_views
-from usage_billing.reports.wallets import wallet_view
+from usage_billing.reports.wallets import wallet_view, wallets_in_hand
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import get_contract, get_subscription, subscriptions_where
 from usage_billing.subscriptions.views import subscription_view, subscription_views
@@ -48,6 +48,8 @@ def show_current_usage(external_id: str) -> Response:
         if behind:
             raise Unavailable(f"{behind} recordings are not counted yet; ask again", code="still_counting")
         found = current_usage(session, contract, now=state().clock(), taxed=taxed, usage_types=codes)
+    if codes and not found.charges:
+        raise NotFound(f"there is no charge for {', '.join(codes)}", code="charge_not_found")
     return json_response({"customer_usage": usage_shown(found)})
 
 
@@ -114,7 +116,9 @@ def list_wallets() -> Response:
     with read_only(state().engine) as session:
         statement = wallets_where(customer_id=asked.more.get("external_customer_id"))
         found = paged(session, statement, by=[Wallet.id], asked=asked, counted=True)
-        shown = [wallet_shown(wallet_view(session, one.id, now=now)) for one in found.rows]
+        owners = {one.customer_id for one in found.rows}
+        views = {view.wallet.id: view for owner in owners for view in wallets_in_hand(session, owner, now=now)}
+        shown = [wallet_shown(views[one.id]) for one in found.rows]
     return listed("wallets", shown, found, asked)
 
 
@@ -160,7 +164,10 @@ def _usage_asked(parameters: MultiDict[str, str]) -> tuple[str, bool, set[str]]:
     if not subscription:
         raise InvalidInput.field("?external_subscription_id", "is required", code="required")
     taxed = choice(parameters.get("apply_taxes", "true").lower(), _FLAGS, "apply_taxes")
-    return subscription, taxed, {parameters[n] for n in ("charge_code", "billable_metric_code") if n in parameters}
+    codes = {parameters[n] for n in ("charge_code", "billable_metric_code") if n in parameters}
+    if len(codes) > 1:
+        raise InvalidInput.field("?charge_code", "differs from billable_metric_code", code="contradiction")
+    return subscription, taxed, codes
 
 
 speak(blp, lago_form, below=())

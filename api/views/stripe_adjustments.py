@@ -9,6 +9,7 @@ from api.auth import caller, requires
 from api.errors import Unreadable
 from api.foreign_events import recorded_under
 from api.honoured import reads
+from api.idempotency import asked_first, asks_first
 from api.ingest.body import form_of, json_of
 from api.json_provider import json_response
 from api.state import state, this_request
@@ -26,6 +27,7 @@ _REASON = "cancelled by a meter event adjustment"
 
 @requires(USAGE_WRITE)
 @reads("json")
+@asks_first(enqueue.backlog)
 def cancel_meter_event() -> Response:
     """Cancel the meter event that a form names."""
     form = form_of(this_request())
@@ -36,6 +38,7 @@ def cancel_meter_event() -> Response:
 
 @requires(USAGE_WRITE)
 @reads("json")
+@asks_first(enqueue.backlog)
 def cancel_meter_event_v2() -> Response:
     """Cancel the meter event that a JSON body names."""
     said = json_of(this_request())
@@ -55,7 +58,7 @@ def _cancel(said: dict[str, Any], *, form: str) -> Response:
     key = kept_key(identifier) if isinstance(identifier, str) else None
     if key is None:
         raise InvalidInput.field("/cancel[identifier]", "is required", code="required")
-    waiting = enqueue.backlog() > 0
+    waiting = asked_first() > 0
     with writing() as session:
         found = recorded_under(session, key, seeing_all=caller().may(ADMIN))
         one = _only(found, event_name=said.get("event_name"), key=key, waiting=waiting)

@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
+from api import idempotency
 from api.state import state_of
 from tests.api.conftest import EVENT as NATIVE
 from tests.conftest import As
@@ -316,3 +317,24 @@ def test_a_throttled_caller_is_told_when_to_go_on_in_each_way(call_as: As, keys:
     assert answer.headers["x-ratelimit-reset"] == str(seconds)
     assert answer.headers["Stripe-Should-Retry"] == "true"
     assert answer.headers["Content-Type"] == ("application/problem+json" if "openmeter" in path else "application/json")
+
+
+def test_the_inbox_is_asked_before_a_transaction_begins(
+    writer: FlaskClient, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stripe's clients send a key with each request, whose transaction is open as long as the view."""
+    begun: list[str] = []
+    real = idempotency.transaction
+
+    def transaction_begins(engine: Engine) -> Any:
+        begun.append("transaction")
+        return real(engine)
+
+    monkeypatch.setattr(idempotency, "transaction", transaction_begins)
+    door = app.extensions["usage_billing.enqueue"].inbox
+    monkeypatch.setattr(type(door), "waiting", lambda _: begun.append("inbox") or 0)
+    form = {"event_name": "assessment", "type": "cancel", "cancel[identifier]": "id-1"}
+    answer = writer.post("/v1/billing/meter_event_adjustments", data=form, headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 400
+    assert begun[0] == "inbox"
+    assert "inbox" not in begun[1:]

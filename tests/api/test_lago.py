@@ -89,6 +89,7 @@ def test_current_usage_has_its_tax(reader: FlaskClient, admin: FlaskClient, engi
     [
         {}, {"external_subscription_id": "sub456", "group[model]": "gpt"}, {"full_usage": "true"},
         {"external_subscription_id": "sub456", "apply_taxes": "perhaps"},
+        {"external_subscription_id": "sub456", "charge_code": "a", "billable_metric_code": "b"},
     ],
 )  # fmt: skip
 def test_what_is_not_obeyed_is_refused_in_lagos_form(reader: FlaskClient, asked: dict[str, str]) -> None:
@@ -97,7 +98,7 @@ def test_what_is_not_obeyed_is_refused_in_lagos_form(reader: FlaskClient, asked:
     assert answer.json is not None
     assert (answer.json["status"], answer.json["code"]) == (422, "validation_errors")
     assert answer.json["error_details"].keys() <= {
-        "external_subscription_id", "group[model]", "full_usage", "apply_taxes"
+        "external_subscription_id", "group[model]", "full_usage", "apply_taxes", "charge_code"
     }  # fmt: skip
     assert "Retry-After" not in answer.headers
 
@@ -109,6 +110,7 @@ def test_what_is_not_obeyed_is_refused_in_lagos_form(reader: FlaskClient, asked:
         ("wallets/none", "wallet_not_found"), ("billable_metrics/none", "billable_metric_not_found"),
         ("invoices/01890a5d-ac96-774b-bcce-b302099a8057", "invoice_not_found"), ("plans", "not_served"),
         ("customers/rival/current_usage?external_subscription_id=sub456", "subscription_not_found"),
+        ("customers/user123/current_usage?external_subscription_id=sub456&charge_code=x", "charge_not_found"),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_said_by_lagos_word(admin: FlaskClient, world: object, path: str, code: str) -> None:
