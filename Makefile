@@ -48,7 +48,7 @@ bench: test-environment ## Measure against yardsticks and write docs/performance
 browser: test-environment ## The pages in a real Chromium
 	@$(TEST) -m browser -n 2 --dist loadfile $(ARGS)
 
-test-clients: test-environment ## The unmodified clients of OpenMeter, Lago, Stripe and CloudEvents, in environments of their own
+test-clients: test-environment ## The unmodified clients of OpenMeter, Lago, Stripe and CloudEvents, and our own, on the real service
 	@$(TEST) -m clients tests/foreign tests/webhooks $(ARGS)
 
 gateway: test-environment ## The gateway's configuration on a real nginx
