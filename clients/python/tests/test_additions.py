@@ -177,6 +177,20 @@ def test_another_key_takes_along_what_waits(service: Service, base: Path, make_c
         client.use_key("")
 
 
+def test_what_is_taken_along_is_in_the_folder_of_the_new_key(
+    service: Service, base: Path, make_client: MakeClient
+) -> None:
+    service.mode = "401"
+    client = make_client(write_ahead=True)
+    client.record("u", "s", "t")
+    client.use_key("new-key")
+    assert list(folder_of(base, service.url).iterdir()) == []
+    client.record("u", "s", "t")
+    client.close(0.1)
+    (left,) = folder_of(base, service.url, api_key="new-key").iterdir()
+    assert left.read_bytes().count(b"\n") == 2
+
+
 def test_another_key_takes_along_what_a_dead_process_left(service: Service, make_client: MakeClient) -> None:
     service.mode = "503"
     first = make_client()

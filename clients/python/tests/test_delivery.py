@@ -246,6 +246,23 @@ def test_one_that_a_proxy_finds_too_large_holds_up_no_other(
     assert list(folder.glob("*")) == []
 
 
+def test_flush_counts_one_that_is_too_large_however_many_come_after_it(
+    service: Service, make_client: MakeClient
+) -> None:
+    client = make_client()
+    service.max_body = 1500
+    client.record("user123", "sub456", "report", 1, {"note": "x" * 2000})
+    result: list[bool] = []
+    flusher = threading.Thread(target=lambda: result.append(client.flush(1.0)))
+    flusher.start()
+    for number in range(20):
+        record(client, 1, start=number + 2)
+        time.sleep(0.01)
+    service.wait_for(20)
+    flusher.join()
+    assert result == [False]
+
+
 def test_one_that_is_too_large_and_was_left_by_a_dead_process_waits_too(
     service: Service, make_client: MakeClient
 ) -> None:
