@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
@@ -53,58 +52,49 @@ def test_an_alert_over_its_life(watched: Watched, admin: FlaskClient) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("said", "pointer"),
-    [
-        ({"thresholds": []}, "/thresholds"),
-        ({"thresholds": ["100", "80"]}, "/thresholds/1"),
-        ({"thresholds": ["80", "80"]}, "/thresholds/1"),
-        ({"thresholds": ["-1"]}, "/thresholds/0"),
-        ({"thresholds": ["0"]}, "/thresholds/0"),
-        ({"thresholds": ["NaN"]}, "/thresholds/0"),
-        ({"thresholds": [str(n) for n in range(1, 22)]}, "/thresholds"),
-        ({"thresholds": None}, "/thresholds"),
-        ({"every": "5"}, "/thresholds"),
-        ({"thresholds": None, "every": "0"}, "/every"),
-        ({"thresholds": None, "every": "5", "resolve": True}, "/resolve"),
-        ({"scope": {}}, "/scope"),
-        ({"scope": {"all": False}}, "/scope"),
-        ({"scope": {"all": True, "userId": "ann"}}, "/scope"),
-        ({"on": "everything"}, "/on"),
-        ({"basis": "spend"}, "/amount"),
-        ({"amount": "5"}, "/amount"),
-        ({"on": "units", "basis": "allowance"}, "/basis"),
-        ({"on": "units", "currency": "USD"}, "/currency"),
-        ({"on": "amount", "currency": "EUR"}, "/currency"),
-        ({"on": "amount", "scope": {"all": True}}, "/currency"),
-        ({"on": "amount", "thresholds": ["1.005"]}, "/thresholds/0"),
-        ({"basis": "spend", "amount": "1.005"}, "/amount"),
-        ({"to": []}, "/to"),
-        ({"late": "never"}, "/late"),
-        ({"colour": "red"}, "/colour"),
-    ],
-)
-def test_what_is_wrong_is_refused_and_changes_nothing(
-    watched: Watched, admin: FlaskClient, said: dict[str, Any], pointer: str
-) -> None:
-    answer = admin.post("/api/alerts", json=PERCENT | said)
-    assert answer.status_code == 422, answer.json
-    assert answer.json["errors"][0]["pointer"] == pointer
-    assert rows(watched.engine, "SELECT id FROM alert_rules") == []
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"thresholds": []}, "/thresholds"),
+    ({"thresholds": ["100", "80"]}, "/thresholds/1"),
+    ({"thresholds": ["80", "80"]}, "/thresholds/1"),
+    ({"thresholds": ["-1"]}, "/thresholds/0"),
+    ({"thresholds": ["0"]}, "/thresholds/0"),
+    ({"thresholds": ["NaN"]}, "/thresholds/0"),
+    ({"thresholds": [str(n) for n in range(1, 22)]}, "/thresholds"),
+    ({"thresholds": None}, "/thresholds"),
+    ({"every": "5"}, "/thresholds"),
+    ({"thresholds": None, "every": "0"}, "/every"),
+    ({"thresholds": None, "every": "5", "resolve": True}, "/resolve"),
+    ({"scope": {}}, "/scope"),
+    ({"scope": {"all": False}}, "/scope"),
+    ({"scope": {"all": True, "userId": "ann"}}, "/scope"),
+    ({"on": "everything"}, "/on"),
+    ({"basis": "spend"}, "/amount"),
+    ({"amount": "5"}, "/amount"),
+    ({"on": "units", "basis": "allowance"}, "/basis"),
+    ({"on": "units", "currency": "USD"}, "/currency"),
+    ({"on": "amount", "currency": "EUR"}, "/currency"),
+    ({"on": "amount", "scope": {"all": True}}, "/currency"),
+    ({"on": "amount", "thresholds": ["1.005"]}, "/thresholds/0"),
+    ({"basis": "spend", "amount": "1.005"}, "/amount"),
+    ({"to": []}, "/to"),
+    ({"late": "never"}, "/late"),
+    ({"colour": "red"}, "/colour"),
+]
+ABSENT: list[dict[str, Any]] = [
+    {"scope": {"subscriptionId": "none"}},
+    {"scope": {"userId": "none"}},
+    {"scope": {"planId": "none"}},
+    {"usageType": "none"},
+    {"to": ["none"]},
+]
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        {"scope": {"subscriptionId": "none"}},
-        {"scope": {"userId": "none"}},
-        {"scope": {"planId": "none"}},
-        {"usageType": "none"},
-        {"to": ["none"]},
-    ],
-)
-def test_what_is_not_there_is_not_found(watched: Watched, admin: FlaskClient, said: dict[str, Any]) -> None:
-    assert admin.post("/api/alerts", json=PERCENT | said).status_code == 404
+def test_what_is_wrong_is_refused_and_changes_nothing(watched: Watched, admin: FlaskClient) -> None:
+    for said, pointer in WRONG:
+        answer = admin.post("/api/alerts", json=PERCENT | said)
+        assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer), said
+    for said in ABSENT:
+        assert admin.post("/api/alerts", json=PERCENT | said).status_code == 404, said
     assert rows(watched.engine, "SELECT id FROM alert_rules") == []
 
 
