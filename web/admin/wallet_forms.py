@@ -50,7 +50,14 @@ def _new(_: Session) -> Form:
                 help="One a line; of a wallet of units.",
             ),
             Box(name="currency", label="Or money in", required=False, help="An ISO 4217 code such as USD."),
-            Box(name="fees", label="Its money pays base fees too", type="choice", choices=_NO_YES, value="no"),
+            Box(
+                name="fees",
+                label="Its money pays base fees too",
+                type="choice",
+                choices=_NO_YES,
+                value="no",
+                required=False,
+            ),
             Box(name="subscriptionId", label="For this subscription alone", kind=IDENTIFIER, required=False),
         ],
     )
