@@ -21,6 +21,8 @@ const LEFT = 0; // in place of a process: the owner gave it up
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = fs.constants;
 const PRIVATE_FILE = 0o600;
 
+let lastMade = 0; // microseconds since 1970
+
 class Segment {
   constructor(place, fd, { size, adopted }) {
     Object.assign(this, { path: place, size, adopted, settled: 0, lines: 0 });
@@ -30,7 +32,8 @@ class Segment {
 
   /** Make a new segment; names of segments sort by time. */
   static create(folder) {
-    const place = path.join(folder, nameOf(Date.now() * 1000, process.pid));
+    lastMade = Math.max(Date.now() * 1000, lastMade + 1); // two of one millisecond keep their order
+    const place = path.join(folder, nameOf(lastMade, process.pid));
     return new Segment(place, fs.openSync(place, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW, PRIVATE_FILE), {
       size: 0,
       adopted: false,
