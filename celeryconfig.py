@@ -44,6 +44,7 @@ task_routes = {
     "outbox.*": {"queue": str(QueueName.MESSAGES)},
     "webhooks.*": {"queue": str(QueueName.MESSAGES)},
     "alerts.*": {"queue": str(QueueName.HOUSEKEEPING)},
+    "mail.*": {"queue": str(QueueName.MESSAGES)},
     "documents.*": {"queue": str(QueueName.MESSAGES)},
     "housekeeping.*": {"queue": str(QueueName.HOUSEKEEPING)},
 }
@@ -132,6 +133,7 @@ beat_schedule = {
     "documents": {"task": "documents.make_waiting", "schedule": 5.0, "options": {"expires": 5}},
     "judge-alerts": {"task": "alerts.judge", "schedule": 5.0, "options": {"expires": 5}},
     "deliver": {"task": "webhooks.deliver", "schedule": 5.0, "options": {"expires": 5}},
+    "deliver-mail": {"task": "mail.deliver", "schedule": 5.0, "options": {"expires": 5}},
     "forget-events": {"task": "webhooks.prune", "schedule": 86_400.0, "options": {"expires": 3600}},
     "relay-outbox": {"task": "outbox.relay", "schedule": 5.0, "options": {"expires": 5}},
 }

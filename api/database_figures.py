@@ -74,6 +74,7 @@ def _families(figures: Figures) -> Iterator[Metric]:
         status = {figures.last_run.status: 1}
         yield _by("last_run_status", "1 for the status of the newest run over all subscriptions.", "status", status)
     yield _by("webhook_deliveries", "Events to be sent, by state: waiting, held.", "state", figures.deliveries)
+    yield _by("mails", "Of these, events to be sent by mail, by state: waiting, held.", "state", figures.mails)
     endpoints = "Webhook endpoints, by how they do: active, failing, disabled."
     yield _by("webhook_endpoints", endpoints, "status", figures.endpoints)
     yield _gauge("events_waiting", "Facts that the relay has not numbered yet.", figures.events_waiting)

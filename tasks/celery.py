@@ -47,6 +47,7 @@ app.conf.include = [
     "tasks.billing",
     "tasks.outbox",
     "tasks.webhooks",
+    "tasks.mail",
     "tasks.documents",
     "tasks.housekeeping",
     "tasks.wallets",

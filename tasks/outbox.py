@@ -30,6 +30,8 @@ def relay() -> None:
     if any_told:
         with suppress(OperationalError):  # beat sends one within 5 s
             app.send_task("webhooks.deliver", expires=5)
+            if base.settings().mail_server is not None:
+                app.send_task("mail.deliver", expires=5)
 
 
 def _relay_some() -> bool:

@@ -7,6 +7,7 @@ from tasks import base
 from tasks.celery import app
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
+from usage_billing.flows.delivering.carry_webhooks import WebhookCarrier
 from usage_billing.flows.delivering.drive_deliveries import Courier
 from usage_billing.flows.delivering.forget_events import forget_events
 
@@ -18,7 +19,7 @@ _TURN = timedelta(seconds=4)
 def courier() -> Courier:
     """What this process sends with. It outlives a turn: an endpoint that hangs is waited for beside what comes next."""
     settings = base.settings()
-    return Courier(base.engine(), settings.require_secret(), settings.webhook_networks_allowed)
+    return Courier(base.engine(), WebhookCarrier(settings.require_secret(), settings.webhook_networks_allowed))
 
 
 @app.task(name="webhooks.deliver")

@@ -16,6 +16,7 @@ from usage_billing.documents.models import DocumentRequest, InvoiceDocument
 from usage_billing.drawing.models import PrepaidItem
 from usage_billing.inbox.models import InboxEntry, InboxShard
 from usage_billing.invoicing.models import FeeCharge, Invoice, InvoiceNumber, UsageInvoiceItem
+from usage_billing.mail.models import MailHour, MailRefusal
 from usage_billing.metering.models import QuarantinedUsage, Usage, UsageDuplicate, UsageSummary, UsageVoid
 from usage_billing.meters.models import Meter, MeterBucket, MeterDefinition, MeterFold, MeterSeries, MeterTotal
 from usage_billing.outbox.models import EventBody, OutboxMessage
@@ -52,6 +53,8 @@ __all__ = [
     "Invoice",
     "InvoiceDocument",
     "InvoiceNumber",
+    "MailHour",
+    "MailRefusal",
     "Meter",
     "MeterBucket",
     "MeterDefinition",

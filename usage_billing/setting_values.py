@@ -4,17 +4,64 @@ Every error names the variable, in one line, and repeats no password.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from usage_billing.core.errors import ConfigurationError
+from usage_billing.core.mailboxes import Mailbox, read_mailbox
 from usage_billing.core.schedule import Schedule, parse_schedule
 
 _MOST_DIGITS = 18
 # The scheme and the host in small letters, as browsers send an origin.
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+")
 _PUBLIC = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/-]*)?")
+
+
+_SMTP_PORTS = {"smtps": 465, "smtp": 587}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailServer:
+    """A server of SMTP: by TLS from the first byte, or by STARTTLS, without which nothing is sent.
+
+    Without a ``user`` it is not logged in. Mail is from ``sender``.
+    """
+
+    host: str
+    port: int
+    tls_at_once: bool
+    user: str
+    password: str = field(repr=False)
+    sender: Mailbox
+
+
+def read_mail_server(url_name: str, url: str, from_name: str, sender: str) -> MailServer | None:
+    """The server in ``smtps://user:password@host:465``, or None where neither is given; raises ConfigurationError."""
+    if not url and not sender:
+        return None
+    if not url or not sender:
+        raise ConfigurationError(f"set both {url_name} and {from_name}, or neither")
+    check_address(url_name, url)
+    parts = urlsplit(url)
+    if parts.scheme not in _SMTP_PORTS or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ConfigurationError(
+            f"{url_name} must be smtps://user:password@host, or smtp:// for a server with STARTTLS"
+        )
+    try:
+        mailbox = read_mailbox(sender)
+    except ValueError as error:
+        raise ConfigurationError(f"{from_name} {error}") from None
+    return MailServer(
+        host=parts.hostname,
+        port=parts.port or _SMTP_PORTS[parts.scheme],
+        tls_at_once=parts.scheme == "smtps",
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        sender=mailbox,
+    )
 
 
 def read_value(name: str, text: str, default: object, of: tuple[int, int] | None) -> object:
@@ -35,6 +82,14 @@ def read_value(name: str, text: str, default: object, of: tuple[int, int] | None
     if isinstance(default, Path):
         return Path(text)
     return text
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raises ConfigurationError for what is none of the choices, of which one may be nothing."""
+    if value not in choices:
+        known = [one for one in choices if one]
+        named = known[0] if len(known) == 1 else f"one of {', '.join(known)}"
+        raise ConfigurationError(f"{name} must be {named}{', or not set' if '' in choices else ''}, not {value!r}")
 
 
 def read_networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:

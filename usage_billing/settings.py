@@ -17,8 +17,11 @@ from usage_billing.core.identifiers import MAXIMUM_KEY_LENGTH, MINIMUM_KEY_LENGT
 from usage_billing.core.limits import MAX_RATE
 from usage_billing.core.schedule import Schedule
 from usage_billing.setting_values import (
+    MailServer,
     check_address,
+    check_choice,
     postgres_url,
+    read_mail_server,
     read_networks,
     read_origins,
     read_public_address,
@@ -91,6 +94,8 @@ class Settings:
     invoice_template: str = _setting("USAGE_BILLING_INVOICE_TEMPLATE", "")
     brand: str = _setting("USAGE_BILLING_BRAND", "")
     webhook_networks: str = _setting("USAGE_BILLING_WEBHOOK_NETWORKS", "")
+    smtp_url: str = _setting("USAGE_BILLING_SMTP_URL", "", secret=True)
+    mail_from: str = _setting("USAGE_BILLING_MAIL_FROM", "")
     task_events: bool = _setting("USAGE_BILLING_TASK_EVENTS", False)
     development: bool = _setting("USAGE_BILLING_DEVELOPMENT", False)
 
@@ -107,18 +112,13 @@ class Settings:
             values["jwt_public_key"] = values["jwt_public_key"].replace("\\n", "\n")
         settings = cls(**values)
         settings._check_secrets()
-        if settings.inbox not in INBOXES:
-            raise ConfigurationError(f"USAGE_BILLING_INBOX must be one of {', '.join(INBOXES)}, not {settings.inbox!r}")
-        if settings.pooler not in {"", *POOLERS}:
-            raise ConfigurationError(
-                f"USAGE_BILLING_POOLER must be {' or '.join(POOLERS)}, or not set, not {settings.pooler!r}"
-            )
-        settings.trusted_networks  # noqa: B018  read once here, so that a wrong one stops the start
-        settings.daily_schedule  # noqa: B018  likewise
-        settings.webhook_networks_allowed  # noqa: B018  likewise
-        settings.allowed_origins  # noqa: B018  likewise
-        settings.public_address  # noqa: B018  likewise
-        settings.framing_origins  # noqa: B018  likewise
+        check_choice("USAGE_BILLING_INBOX", settings.inbox, INBOXES)
+        check_choice("USAGE_BILLING_POOLER", settings.pooler, ("", *POOLERS))
+        for name, value in vars(
+            cls
+        ).items():  # what is made of settings is read once, so that a wrong one stops the start
+            if isinstance(value, property):
+                getattr(settings, name)
         return settings
 
     @property
@@ -144,6 +144,11 @@ class Settings:
         """
         loopback = "127.0.0.0/8,::1/128" if self.development else ""
         return read_networks("USAGE_BILLING_WEBHOOK_NETWORKS", f"{self.webhook_networks},{loopback}")
+
+    @property
+    def mail_server(self) -> MailServer | None:
+        """Where mail is handed over; None: no mail is sent. Raises ConfigurationError."""
+        return read_mail_server("USAGE_BILLING_SMTP_URL", self.smtp_url, "USAGE_BILLING_MAIL_FROM", self.mail_from)
 
     @property
     def allowed_origins(self) -> frozenset[str]:
@@ -226,11 +231,8 @@ class Settings:
                 )
             if value and len(value) < MINIMUM_SECRET_LENGTH:
                 raise ConfigurationError(f"{name} must have at least {MINIMUM_SECRET_LENGTH} characters")
-        for name, value in (
-            ("USAGE_BILLING_ADMIN_KEY", self.admin_key),
-            ("INTERNAL_API_KEY", self.internal_api_key),
-            ("USAGE_BILLING_METRICS_TOKEN", self.metrics_token),
-        ):
+        keys = {"USAGE_BILLING_ADMIN_KEY": self.admin_key, "INTERNAL_API_KEY": self.internal_api_key}
+        for name, value in {**keys, "USAGE_BILLING_METRICS_TOKEN": self.metrics_token}.items():
             if value and not is_key(value):
                 raise ConfigurationError(
                     f"{name} must have {MINIMUM_KEY_LENGTH} to {MAXIMUM_KEY_LENGTH} printable ASCII characters;"

@@ -8,7 +8,7 @@ from api.app import create_app as create_api
 from api.auth import check_every_view_has_a_rule
 from api.state import state_of
 from usage_billing.settings import Settings
-from web import assets, front
+from web import assets, front, mail_links
 from web.admin import views as _desk  # noqa: F401  it adds its views to the blueprint
 from web.admin.blueprint import blp as desk
 from web.brand import brand_files
@@ -32,6 +32,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     front.init_app(app)
     app.register_blueprint(portal)
     app.register_blueprint(desk)
+    app.register_blueprint(mail_links.blp)
     for pages in (portal, desk):
         check_every_page_has_a_gate(app, pages.name)
     check_every_view_has_a_rule(app)

@@ -1,28 +1,21 @@
 """Numbers, money, days and times as the reader's language writes them; no figure loses a digit."""
 
-import re
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time
-from babel.numbers import NumberPattern, format_decimal
+from babel.numbers import format_decimal
 
 from usage_billing.core.decimals import plain
 from usage_billing.core.instants import INSTANT
-from usage_billing.rating.currency import minor_unit
+from usage_billing.documents.languages import language
 from web.texts import sentences
 
-_MOST_PLACES = 12
 _NO_BREAK = "\u00a0"
-# A code such as KWD stands apart from the number; a symbol does not.
-_BEFORE_DIGIT = re.compile(r"(?<=[A-Za-z])(?=[0-9])")
 _MINUS = "\u2212"
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
@@ -41,19 +34,11 @@ class Writer:
 
     def money(self, value: str | Decimal, currency: str) -> str:
         """With the currency's minor unit always: ``€240.00``. A unit price keeps all the places that it has."""
-        pattern = _money_pattern(self.locale, minor_unit(currency))
-        text = pattern.apply(
-            Decimal(value), _locale(self.locale), currency=currency, currency_digits=False, decimal_quantization=False
-        )
-        return _BEFORE_DIGIT.sub(_NO_BREAK, _minus(text))
+        return language(self.locale).money(value, currency)
 
     def about(self, value: Decimal, currency: str) -> str:
         """An estimate: whole units alone, ``€950``, so that it looks like no sum that is owed."""
-        whole = value.to_integral_value(ROUND_HALF_UP)
-        text = _money_pattern(self.locale, 0).apply(
-            whole, _locale(self.locale), currency=currency, currency_digits=False
-        )
-        return _BEFORE_DIGIT.sub(_NO_BREAK, _minus(text))
+        return language(self.locale).money(value.to_integral_value(ROUND_HALF_UP), currency, places=0)
 
     def percent(self, part: Decimal, whole: Decimal) -> str:
         """Whole, rounded down: 100 % is not shown before it is reached; what is above 0 and below 1 is <1 %."""
@@ -173,19 +158,6 @@ _TAGS = {"en": "en", "de": "de", "fr": "fr"}
 
 def _tag(locale: str) -> str:
     return _TAGS[locale]
-
-
-@lru_cache
-def _locale(locale: str) -> Locale:
-    return Locale.parse(_tag(locale))
-
-
-@lru_cache
-def _money_pattern(locale: str, digits: int) -> NumberPattern:
-    """The locale's pattern, with the minor unit of ISO 4217: CLDR has fewer places for some currencies."""
-    pattern: NumberPattern = copy(_locale(locale).currency_formats["standard"])
-    pattern.frac_prec = (digits, _MOST_PLACES)
-    return pattern
 
 
 def _minus(text: str) -> str:

@@ -1,15 +1,18 @@
 """Endpoints on the wire."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-from api.schemas.base import Schema, ValueSchema
+from api.schemas.base import Field, Schema, ValueSchema, wrong
 from api.schemas.events import some_types, types_or_every
-from api.schemas.fields import Choice, Flag, Identifier, Instant, NewIdentifier, Text, Whole
+from api.schemas.fields import Choice, Flag, Identifier, Instant, Language, NewIdentifier, Text, Whole
 from api.schemas.paging import PageQuery
 from usage_billing.core.limits import MAX_URL
+from usage_billing.core.mailboxes import MAX_MAILBOX
+from usage_billing.flows.delivering.mail_endpoints import MOST_ADDRESSES
 from usage_billing.flows.delivering.manage_endpoints import NewEndpoint
 from usage_billing.flows.delivering.send_again import Span
+from usage_billing.webhooks.states import TO_CUSTOMER, EndpointKind
 from usage_billing.wire.endpoint import STATES
 from usage_billing.wire.event import VERSION, VERSIONS
 
@@ -30,13 +33,42 @@ class EndpointUrl(Text):
         }
 
 
+class MailTo(Field):
+    """``customer``, or a list of addresses; the flow looks at each."""
+
+    openapi: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            {"type": "string", "const": TO_CUSTOMER},
+            {
+                "type": "array",
+                "items": {"type": "string", "format": "email", "maxLength": MAX_MAILBOX},
+                "minItems": 1,
+                "maxItems": MOST_ADDRESSES,
+                "uniqueItems": True,
+            },
+        ],
+        "description": "The addresses of mail, or `customer` for each customer's own.",
+    }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str | list[str]:
+        if value == TO_CUSTOMER or (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+            return value  # type: ignore[no-any-return]
+        raise wrong('must be "customer", or a list of addresses', "not_a_list")
+
+
 class NewEndpointSchema(ValueSchema):
-    """An endpoint as it is made. Without ``secret`` the service makes one."""
+    """An endpoint as it is made: a webhook has a ``url``, mail goes ``to`` addresses.
+
+    Without ``secret`` the service makes one for a webhook.
+    """
 
     builds = NewEndpoint
 
     id = NewIdentifier(allow_none=True, load_default=None)
-    url = EndpointUrl(required=True)
+    kind = Choice(*EndpointKind, load_default=EndpointKind.WEBHOOK)
+    url = EndpointUrl(allow_none=True, load_default=None)
+    to = MailTo(allow_none=True, load_default=None)
+    language = Language(allow_none=True, load_default=None)
     types = types_or_every(required=True)
     customer_id = Identifier(data_key="userId", allow_none=True, load_default=None)
     version = Choice(*VERSIONS, load_default=VERSION)
@@ -50,6 +82,8 @@ class ChangedEndpointSchema(Schema):
     """What changes of an endpoint; the rest stays."""
 
     url = EndpointUrl()
+    to = MailTo()
+    language = Language(allow_none=True)
     types = types_or_every()
     customer_id = Identifier(data_key="userId", allow_none=True)
     ordered = Flag()

@@ -1,6 +1,6 @@
 """Endpoints: other systems that are told of events, and what became of telling them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from api.transactions import writing
 from usage_billing.access.principal import WEBHOOKS_MANAGE
 from usage_billing.db.session import read_only
 from usage_billing.flows.delivering import manage_endpoints
+from usage_billing.flows.delivering.mail_endpoints import check_mail_goes
 from usage_billing.flows.delivering.manage_endpoints import IssuedSecret, NewEndpoint
 from usage_billing.reports.deliveries import (
     EndpointView,
@@ -34,6 +35,7 @@ from usage_billing.webhooks.judging import judged
 from usage_billing.webhooks.models import WebhookEndpoint
 from usage_billing.webhooks.queries import endpoints_where
 from usage_billing.webhooks.service import lock_endpoint
+from usage_billing.webhooks.states import EndpointKind
 from usage_billing.wire.endpoint import (
     ENDPOINT,
     ISSUED_ENDPOINT,
@@ -53,8 +55,11 @@ _ONE = "/webhook-endpoints/<identifier:endpoint_id>"
 @answers_with_a_secret
 @makes("/api/webhook-endpoints")
 def create_endpoint(new: NewEndpoint) -> EndpointView:
-    """Tell a URL of events from now on. The answer has the secret to verify them with, this once."""
-    _judge(new.url)
+    """Tell a URL, or addresses by mail, of events from now on.
+
+    The answer for a URL has the secret to verify them with, this once.
+    """
+    _judge(new.url, new.to, kind=new.kind)
     return _issued(lambda session, asked: manage_endpoints.create_endpoint(session, new, **asked))
 
 
@@ -94,8 +99,8 @@ def show_endpoint(endpoint_id: str) -> EndpointView:
 @takes_if_match
 def change_endpoint(changes: dict[str, Any], endpoint_id: str) -> EndpointView:
     """Change an endpoint; what is still to be sent goes where it is by then."""
-    if "url" in changes:
-        _judge(changes["url"])
+    kind = EndpointKind.EMAIL if "to" in changes else EndpointKind.WEBHOOK
+    _judge(changes.get("url"), changes.get("to"), kind=kind)
 
     def change(session: Session) -> object:
         check_match(ENDPOINT, lambda: endpoint_views(session, [lock_endpoint(session, endpoint_id)])[0])
@@ -179,9 +184,12 @@ def enable_endpoint(asked: dict[str, Any], endpoint_id: str) -> EndpointView:
     )
 
 
-def _judge(url: str) -> None:
-    """Refuse a URL that would not be called; it is judged anew at every try."""
-    judged(url, allowed=state().settings.webhook_networks_allowed)
+def _judge(url: str | None, to: str | Sequence[str] | None, *, kind: str) -> None:
+    """Refuse a URL that would not be called, which is judged anew at every try, and mail that would not be sent."""
+    if url is not None:
+        judged(url, allowed=state().settings.webhook_networks_allowed)
+    if kind == EndpointKind.EMAIL:
+        check_mail_goes(to, state().settings)
 
 
 def _issued(make: Callable[[Session, dict[str, Any]], IssuedSecret]) -> EndpointView:

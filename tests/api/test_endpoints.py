@@ -116,7 +116,7 @@ BAD: list[tuple[dict[str, Any], str | None]] = [
     ({"url": "https://localhost/"}, "address_refused"),
     ({"url": "https://nothing.invalid/"}, "address_refused"),
     ({"url": "https://1.1.1.1/" + "x" * 3000}, "out_of_range"),
-    ({"url": None}, "not_a_text"),
+    ({"url": None}, "required"),
     ({"types": []}, "out_of_range"),
     ({"types": ["invoice.sent"]}, "unknown_event_type"),
     ({"types": ["*", "invoice.paid"]}, "unknown_event_type"),
@@ -130,7 +130,9 @@ BAD: list[tuple[dict[str, Any], str | None]] = [
     ({"ordered": "yes"}, "not_a_flag"),
     ({"userId": "stranger"}, "404"),
     ({"id": "-x"}, "not_an_identifier"),
-    ({"kind": "email"}, "unknown"),
+    ({"kind": "sms"}, None),
+    ({"to": ["ann@example.com"]}, "other_kind"),
+    ({"language": "de"}, "other_kind"),
 ]
 
 

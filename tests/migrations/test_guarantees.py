@@ -279,6 +279,8 @@ def delivered(world: Session, now: datetime) -> Session:
         "INSERT INTO webhook_deliveries (id, event_id, endpoint_id, customer_id, position, state, next_at)"
         " SELECT gen_random_uuid(), id, 'e', customer_id, position, 'waiting', now() FROM outbox_messages",
         "INSERT INTO webhook_attempts (delivery_id, at, milliseconds) SELECT id, now(), 5 FROM webhook_deliveries",
+        "INSERT INTO mail_hours (address, began_at, mails) VALUES ('a@b.c', now(), 1)",
+        "INSERT INTO mail_refusals (customer_id, what) VALUES ('c', 'invoice.finalized')",
     ):
         world.execute(text(statement))
     return world
@@ -299,7 +301,19 @@ def delivered(world: Session, now: datetime) -> Session:
         ("webhook_endpoints", "'id', 'f', 'types', '{}'::varchar[]", "ck_webhook_endpoints_types"),
         ("webhook_endpoints", "'id', 'f', 'rate_per_second', 0", "ck_webhook_endpoints_rate"),
         ("webhook_secrets", "'id', 99, 'endpoint_id', 'f'", "fk_webhook_secrets_endpoint_id"),
-        ("webhook_deliveries", "'id', gen_random_uuid()", "uq_webhook_deliveries_event"),
+        ("webhook_endpoints", "'id', 'f', 'url', null", "ck_webhook_endpoints_address"),
+        ("webhook_endpoints", "'id', 'f', 'recipients', '{a@b.c}'::varchar[]", "ck_webhook_endpoints_address"),
+        ("webhook_endpoints", "'id', 'f', 'kind', 'email'", "ck_webhook_endpoints_address"),
+        ("webhook_endpoints", "'id', 'f', 'kind', 'sms', 'url', null", "ck_webhook_endpoints_kind"),
+        (
+            "webhook_endpoints",
+            "'id', 'f', 'kind', 'email', 'url', null, 'recipients', '{}'::varchar[]",
+            "ck_webhook_endpoints_recipients",
+        ),
+        ("mail_hours", "'began_at', now()", "pk_mail_hours"),
+        ("mail_hours", "'address', 'b@c.d', 'mails', -1", "ck_mail_hours_mails"),
+        ("mail_refusals", "'created_at', now()", "pk_mail_refusals"),
+        ("webhook_deliveries", "'id', gen_random_uuid()", "uq_webhook_deliveries_recipient"),
         ("webhook_deliveries", "'endpoint_id', 'f'", "pk_webhook_deliveries"),
         ("webhook_deliveries", "'id', gen_random_uuid(), 'event_id', -1", "fk_webhook_deliveries_event_id"),
         ("webhook_deliveries", "'id', gen_random_uuid(), 'endpoint_id', 'f'", "fk_webhook_deliveries_endpoint_id"),

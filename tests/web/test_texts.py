@@ -14,6 +14,7 @@ from tests.architecture.sources import ROOT, sources
 from tests.web.conftest import Books, OpenPortal
 from usage_billing.rating import price
 from usage_billing.sessions.pages import LOCALES
+from web import mail_links
 from web.numbers import Writer
 from web.portal import entrance, shown, usage
 
@@ -31,6 +32,7 @@ def _sentences() -> Iterator[str]:
             says = isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("say", "say_n"))
             if says and node.args and isinstance(node.args[0], ast.Constant):
                 yield str(node.args[0].value)
+    yield from [*mail_links._KINDS.values(), "what happens"]
     yield from _steps()
     yield from shown._WORDS.values()
     yield from (span.word for span in usage.SPANS.values())

@@ -14,6 +14,7 @@ from tests.support.events import relayed
 from tests.support.receivers import Receiver, receiving
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
+from usage_billing.flows.delivering.carry_webhooks import WebhookCarrier
 from usage_billing.flows.delivering.drive_deliveries import Courier
 from usage_billing.flows.delivering.manage_endpoints import NewEndpoint, create_endpoint
 from usage_billing.outbox.service import Fact, tell
@@ -35,7 +36,7 @@ class World:
 
     def another(self) -> Courier:
         """What another process sends with."""
-        return Courier(self.engine, SECRET, LOOPBACK, self.resolve, self.now)
+        return Courier(self.engine, WebhookCarrier(SECRET, LOOPBACK, self.resolve, self.now), self.now)
 
     def resolve(self, host: str, port: int) -> Sequence[str]:
         """The addresses of a host at this moment."""

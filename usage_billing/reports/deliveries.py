@@ -12,7 +12,7 @@ from usage_billing.outbox.models import OutboxMessage
 from usage_billing.outbox.rendering import event_id
 from usage_billing.webhooks.models import WebhookDelivery, WebhookEndpoint
 from usage_billing.webhooks.queries import attempts_of, counts_of, get_delivery, get_endpoint
-from usage_billing.webhooks.states import DeliveryState
+from usage_billing.webhooks.states import TO_CUSTOMER, DeliveryState, EndpointKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,13 @@ class EndpointView:
     def types(self) -> list[str]:
         """The types that it is told."""
         return ["*"] if self.endpoint.types is None else self.endpoint.types
+
+    @property
+    def to(self) -> str | list[str] | None:
+        """The addresses of mail."""
+        if self.endpoint.kind == EndpointKind.WEBHOOK:
+            return None
+        return self.endpoint.recipients or TO_CUSTOMER
 
 
 def endpoint_views(session: Session, endpoints: Sequence[WebhookEndpoint]) -> list[EndpointView]:
@@ -65,4 +72,4 @@ def delivery_shown(session: Session, delivery_id: UUID) -> dict[str, Any]:
 
 def _shown(delivery: WebhookDelivery, event: OutboxMessage) -> dict[str, Any]:
     id = "" if event.public_id is None else event_id(event.public_id)
-    return {"delivery": delivery, "event_id": id, "type": event.topic}
+    return {"delivery": delivery, "event_id": id, "type": event.topic, "recipient": delivery.recipient or None}

@@ -26,6 +26,13 @@ _DELIVERIES = text("""
     WHERE state IN ('waiting', 'held')
     GROUP BY state
 """)
+_MAILS = text("""
+    SELECT d.state, count(*) AS mails
+    FROM webhook_deliveries AS d
+    JOIN webhook_endpoints AS e ON e.id = d.endpoint_id AND e.kind = 'email'
+    WHERE d.state IN ('waiting', 'held')
+    GROUP BY d.state
+""")
 _EVENTS_WAITING = text("SELECT count(*) FROM outbox_messages WHERE relayed_at IS NULL")
 _ENDPOINTS = text("""
     SELECT CASE WHEN status = 'disabled' THEN 'disabled' WHEN failing_since IS NOT NULL THEN 'failing' ELSE 'active' END
@@ -58,9 +65,9 @@ class Figures:
 
     ``quarantine`` is by reason, ``invoices`` by status and currency, ``processes`` (at work) by role. ``unbilled``
     subscriptions are those of which the last run that was to bill them warned. ``meters_behind``: recordings that a
-    meter has not counted yet, by meter. ``deliveries`` of
-    webhooks are by state, ``endpoints`` by how they do, and ``events_waiting`` are not relayed yet. So many
-    ``alerts`` hold, and so many ``alert_looks`` wait to be judged anew.
+    meter has not counted yet, by meter. ``deliveries`` to endpoints, and the ``mails`` among them, are by state,
+    ``endpoints`` by how they do, and ``events_waiting`` are not relayed yet. So many ``alerts`` hold, and so many
+    ``alert_looks`` wait to be judged anew.
     """
 
     quarantine: Mapping[str, int]
@@ -73,6 +80,7 @@ class Figures:
     work: list[WorkDone]
     meters_behind: Mapping[str, int]
     deliveries: Mapping[str, int]
+    mails: Mapping[str, int]
     endpoints: Mapping[str, int]
     events_waiting: int
     alerts: int
@@ -95,6 +103,7 @@ def load_figures(session: Session) -> Figures:
         work=work_done(session),
         meters_behind=lags(session),
         deliveries={row.state: row.deliveries for row in session.execute(_DELIVERIES)},
+        mails={row.state: row.mails for row in session.execute(_MAILS)},
         endpoints={row.status: row.endpoints for row in session.execute(_ENDPOINTS)},
         events_waiting=session.execute(_EVENTS_WAITING).scalar_one(),
         alerts=alerts.rules,

@@ -15,7 +15,6 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Text,
-    UniqueConstraint,
     func,
     text,
 )
@@ -24,17 +23,20 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 import usage_billing.outbox.models  # noqa: F401  the table of deliveries points to its table
 from usage_billing.core.identifiers import new_id
-from usage_billing.core.limits import MAX_URL
+from usage_billing.core.limits import MAX_EMAIL, MAX_LANGUAGE, MAX_URL
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant
-from usage_billing.webhooks.states import EndpointStatus
+from usage_billing.webhooks.states import EndpointKind, EndpointStatus
 
 
 class WebhookEndpoint(Base):
     """Whom to tell: of which types (None: all), about which customer (None: all), by which version.
 
     With ``ordered`` the events of a customer wait for each other. Every try has failed since ``failing_since``, and
-    ``failed_tries`` did. Nothing is sent before ``paused_until``.
+    ``failed_tries`` did. Nothing is sent before ``paused_until``. It wants what it wants since ``chosen_at``.
+
+    A webhook has a ``url``. Mail has ``recipients`` (None: the customer's own address), and a ``language`` for those
+    who said none.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -44,10 +46,17 @@ class WebhookEndpoint(Base):
         CheckConstraint("disabled_reason IN ('by_hand', 'failing', 'gone')", name="disabled_reason"),
         CheckConstraint("cardinality(types) > 0", name="types"),
         CheckConstraint("rate_per_second > 0", name="rate"),
+        CheckConstraint("kind IN ('webhook', 'email')", name="kind"),
+        CheckConstraint(
+            "CASE kind WHEN 'webhook' THEN url IS NOT NULL AND recipients IS NULL AND language IS NULL"
+            " ELSE url IS NULL END",
+            name="address",
+        ),
+        CheckConstraint("cardinality(recipients) > 0", name="recipients"),
     )
 
     id: Mapped[Identifier] = mapped_column(primary_key=True)
-    url: Mapped[str] = mapped_column(String(MAX_URL))
+    url: Mapped[str | None] = mapped_column(String(MAX_URL))
     types: Mapped[list[str] | None] = mapped_column(ARRAY(String(64)))
     customer_id: Mapped[Identifier | None]
     version: Mapped[str] = mapped_column(String(16))
@@ -61,6 +70,15 @@ class WebhookEndpoint(Base):
     failed_tries: Mapped[int] = mapped_column(BigInteger, server_default="0")
     paused_until: Mapped[Instant | None]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    kind: Mapped[str] = mapped_column(String(16), server_default=EndpointKind.WEBHOOK)
+    recipients: Mapped[list[str] | None] = mapped_column(ARRAY(String(MAX_EMAIL)))
+    language: Mapped[str | None] = mapped_column(String(MAX_LANGUAGE))
+    chosen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    @property
+    def has_addresses(self) -> bool:
+        """Whether it is told at addresses of its own, and not each customer at the customer's."""
+        return self.kind == EndpointKind.WEBHOOK or self.recipients is not None
 
 
 class WebhookSecret(Base):
@@ -77,14 +95,15 @@ class WebhookSecret(Base):
 
 
 class WebhookDelivery(Base):
-    """One event for one endpoint, once. ``leased_until`` is how long the worker that claimed it may take.
+    """One event for one endpoint, once; of mail for each recipient, who is '' where it is the customer.
 
-    ``customer_id`` and ``position`` are those of the event. ``replay_id`` names the replay that asked for it again.
+    ``leased_until`` is how long the worker that claimed it may take. ``customer_id`` and ``position`` are those of the
+    event. ``replay_id`` names the replay that asked for it again. ``digest`` mails go out as one.
     """
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
-        UniqueConstraint("event_id", "endpoint_id", name="uq_webhook_deliveries_event"),
+        Index("uq_webhook_deliveries_recipient", "event_id", "endpoint_id", "recipient", unique=True),
         CheckConstraint("state IN ('waiting', 'sent', 'failed', 'held', 'dropped')", name="state"),
         Index("ix_webhook_deliveries_endpoint", "endpoint_id", "position"),
         Index(
@@ -122,6 +141,8 @@ class WebhookDelivery(Base):
     leased_until: Mapped[Instant | None]
     replay_id: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    recipient: Mapped[str] = mapped_column(String(MAX_EMAIL), server_default="")
+    digest: Mapped[bool] = mapped_column(Boolean, server_default="false")
 
 
 class WebhookAttempt(Base):

@@ -15,7 +15,12 @@ _FOR_REPLAY = text("""
     SELECT o.id
     FROM outbox_messages AS o
     JOIN webhook_endpoints AS e ON e.id = :endpoint
-    LEFT JOIN webhook_deliveries AS d ON d.event_id = o.id AND d.endpoint_id = e.id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(bool_or(d.state IN ('waiting', 'held')), false) AS is_open,
+            coalesce(bool_or(d.state IN ('failed', 'dropped')), true) AS is_missing
+        FROM webhook_deliveries AS d
+        WHERE d.event_id = o.id AND d.endpoint_id = e.id
+    ) AS d
     WHERE o.position IS NOT NULL AND o.created_at >= :since AND o.created_at < :until
         AND o.topic NOT IN ('endpoint.test', 'endpoint.disabled')
         AND EXISTS (SELECT FROM event_bodies AS b WHERE b.event_id = o.id AND b.version = e.version)
@@ -26,8 +31,8 @@ _FOR_REPLAY = text("""
             OR jsonb_exists(o.payload -> 'endpointIds', e.id)
         )
         AND (e.customer_id IS NULL OR e.customer_id = o.customer_id)
-        AND (NOT :failed OR d.state IN ('failed', 'dropped') OR d.id IS NULL)
-        AND (d.state IS NULL OR d.state NOT IN ('waiting', 'held'))
+        AND (e.kind = 'webhook' OR e.recipients IS NOT NULL OR o.customer_id IS NOT NULL)
+        AND (NOT :failed OR d.is_missing) AND NOT d.is_open
     ORDER BY o.position
 """)
 _WANTING = text("""
@@ -40,6 +45,7 @@ _WANTING = text("""
         END
         AND (e.customer_id IS NULL OR e.customer_id = o.customer_id)
         AND o.topic NOT IN ('endpoint.test', 'endpoint.disabled')
+        AND (e.kind = 'webhook' OR e.recipients IS NOT NULL OR o.customer_id IS NOT NULL)
 """)
 _BACKLOG = text("""
     SELECT coalesce(extract(epoch FROM :now - min(d.next_at)), 0) AS seconds

@@ -14,13 +14,17 @@ from usage_billing.webhooks.models import WebhookDelivery, WebhookEndpoint, Webh
 from usage_billing.webhooks.states import DeliveryState, DisabledReason, EndpointStatus
 
 _AGAIN = text("""
-    INSERT INTO webhook_deliveries AS d (id, event_id, endpoint_id, customer_id, position, state, next_at, replay_id)
-    SELECT gen_random_uuid(), o.id, :endpoint, o.customer_id, o.position, :state, :now, CAST(:replay AS uuid)
+    INSERT INTO webhook_deliveries AS d
+        (id, event_id, endpoint_id, customer_id, position, state, next_at, replay_id, recipient)
+    SELECT gen_random_uuid(), o.id, :endpoint, o.customer_id, o.position, :state, :now, CAST(:replay AS uuid),
+        r.recipient
     FROM outbox_messages AS o
+    CROSS JOIN unnest(coalesce(CAST(:recipients AS varchar[]), CAST(ARRAY[''] AS varchar[]))) AS r (recipient)
     WHERE o.id = ANY (CAST(:ids AS bigint[]))
-    ON CONFLICT (event_id, endpoint_id) DO UPDATE
+    ON CONFLICT (event_id, endpoint_id, recipient) DO UPDATE
     SET state = excluded.state, next_at = excluded.next_at, replay_id = excluded.replay_id, tries = 0,
-        leased_until = NULL
+        leased_until = NULL, digest = false
+    WHERE NOT :missing OR d.state IN ('failed', 'dropped')
 """)
 
 
@@ -115,12 +119,26 @@ def remove_endpoint(session: Session, endpoint: WebhookEndpoint) -> None:
 
 
 def deliver_again(
-    session: Session, endpoint: WebhookEndpoint, event_ids: Collection[int], *, now: datetime, replay_id: Any = None
+    session: Session,
+    endpoint: WebhookEndpoint,
+    event_ids: Collection[int],
+    *,
+    now: datetime,
+    replay_id: Any = None,
+    missing: bool = False,
 ) -> None:
-    """Send these events to a locked endpoint, whether or not they were sent before; held while it is disabled."""
+    """Send these events to a locked endpoint, held while it is disabled; with ``missing`` what it never took alone."""
     state = DeliveryState.WAITING if endpoint.status == EndpointStatus.ACTIVE else DeliveryState.HELD
     asked = {"endpoint": endpoint.id, "ids": list(event_ids), "state": state, "now": now, "replay": replay_id}
-    session.execute(_AGAIN, asked)
+    session.execute(_AGAIN, asked | {"recipients": endpoint.recipients, "missing": missing})
+
+
+def drop_recipients(session: Session, endpoint: WebhookEndpoint) -> None:
+    """Drop what waits for addresses that a locked endpoint of mail has no more."""
+    kept = endpoint.recipients or [""]
+    of = WebhookDelivery.recipient.not_in(kept)
+    for state in (DeliveryState.WAITING, DeliveryState.HELD):
+        _move(session, endpoint.id, (state,), of, state=DeliveryState.DROPPED)
 
 
 def _move(session: Session, endpoint_id: str, states: tuple[DeliveryState, ...], *more: Any, **values: Any) -> None:

@@ -3,6 +3,17 @@
 from enum import StrEnum
 
 
+class EndpointKind(StrEnum):
+    """How an endpoint is told: by a signed request, or by mail."""
+
+    WEBHOOK = "webhook"
+    EMAIL = "email"
+
+
+TO_CUSTOMER = "customer"
+"""What stands for each customer's own address where the addresses of mail are named."""
+
+
 class EndpointStatus(StrEnum):
     """Whether an endpoint is told of what happens; what a disabled one misses is held."""
 

@@ -1,6 +1,6 @@
 """How endpoints, deliveries and their attempts look. Pure."""
 
-from usage_billing.core.limits import MAX_BIGINT, MAX_URL
+from usage_billing.core.limits import MAX_BIGINT, MAX_EMAIL, MAX_LANGUAGE, MAX_URL
 from usage_billing.wire.event import VERSIONS
 from usage_billing.wire.event_type import EVERY, EventType
 from usage_billing.wire.kinds import Choice, Flag, Id, Identifier, Instant, Json, Text, Whole
@@ -11,7 +11,21 @@ _TYPES = Json({"type": "array", "items": {"type": "string", "enum": [EVERY, *map
 _COUNT = Whole(maximum=MAX_BIGINT)
 _ENDPOINT = (
     Field("id", Identifier(), "Its id."),
-    Field("url", Text(maximum=MAX_URL), "Where it is."),
+    Field("kind", Choice("webhook", "email"), "How it is told: by a signed request, or by mail."),
+    Field("url", Text(maximum=MAX_URL), "Where it is; null for mail.", nullable=True),
+    Field(
+        "to",
+        Json({"oneOf": [{"const": "customer"}, {"type": "array", "items": {"type": "string"}}]}),
+        "The addresses of mail, or `customer` for each customer's own; null for a webhook.",
+        nullable=True,
+        attribute="to",
+    ),
+    Field(
+        "language",
+        Text(maximum=MAX_LANGUAGE),
+        "The language of mail for those who said none; null: the seller's.",
+        nullable=True,
+    ),
     Field("types", _TYPES, 'The types of events that it is told; `["*"]` for all.', attribute="types"),
     Field(
         "userId",
@@ -43,7 +57,16 @@ ENDPOINT = Noun("WebhookEndpoint", "Whom to tell of events.", _ENDPOINT, row="en
 ISSUED_ENDPOINT = Noun(
     "IssuedWebhookEndpoint",
     "An endpoint and its new secret.",
-    (*_ENDPOINT, Field("secret", Text(), "The secret to verify with, shown this once.", attribute="secret")),
+    (
+        *_ENDPOINT,
+        Field(
+            "secret",
+            Text(),
+            "The secret to verify with, shown this once; null for mail.",
+            nullable=True,
+            attribute="secret",
+        ),
+    ),
     row="endpoint",
 )
 SECRETS = Noun(
@@ -68,6 +91,13 @@ _DELIVERY = (
         "The customer of the event; null for none.",
         nullable=True,
         attribute="delivery.customer_id",
+    ),
+    Field(
+        "recipient",
+        Text(maximum=MAX_EMAIL),
+        "The address of a mail; null for a webhook, and where it is the customer's own.",
+        nullable=True,
+        attribute="recipient",
     ),
     Field("state", Choice(*STATES), "What became of it so far."),
     Field("tries", Whole(), "How often it was tried, since it was asked for last."),

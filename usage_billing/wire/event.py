@@ -144,7 +144,8 @@ ENDPOINT_DISABLED_TOLD = _told(
     "EndpointDisabledTold",
     "That an endpoint is told nothing more.",
     Field("endpointId", Identifier(), "The endpoint."),
-    Field("url", Text(maximum=MAX_URL), "Where it is."),
+    Field("url", Text(maximum=MAX_URL), "Where it is; null for mail.", nullable=True),
+    Field("kind", Choice("webhook", "email"), "Whether it is told by a signed request or by mail."),
     Field("reason", Choice("by_hand", "failing", "gone"), "Whether by hand, after five days of failures, or by a 410."),
 )
 ENDPOINT_TEST_TOLD = _told(

@@ -13,6 +13,7 @@ from usage_billing.flows.delivering.manage_endpoints import IssuedSecret, NewEnd
 from usage_billing.flows.delivering.send_again import Span
 from usage_billing.webhooks.models import WebhookEndpoint
 from usage_billing.webhooks.queries import get_endpoint
+from usage_billing.webhooks.states import EndpointKind
 from usage_billing.wire.event_type import EVERY, EventType
 from web.admin.blueprint import address
 from web.admin.desk import Operator
@@ -34,10 +35,11 @@ def _boxes(known: WebhookEndpoint | None = None) -> list[Box]:
     """What is asked of an endpoint, with what is known of it."""
     url, customer, rate, words = ("", None, None, None)
     if known is not None:
-        url, customer, rate, words = known.url, known.customer_id, known.rate_per_second, known.description
+        url, customer, rate, words = known.url or "", known.customer_id, known.rate_per_second, known.description
     help = "None chosen: all of them."
+    where = [Box(name="url", label="URL", kind=ENDPOINT_URL, value=url, help="https://..., of a public host.")]
     return [
-        Box(name="url", label="URL", kind=ENDPOINT_URL, value=url, help="https://..., of a public host."),
+        *(where if known is None or known.kind == EndpointKind.WEBHOOK else ()),
         Box(name="types", label="What it is told", type=MANY, choices=_TYPES, required=False, help=help),
         Box(
             name="userId",
@@ -97,7 +99,7 @@ def _create(session: Session, operator: Operator, values: dict[str, Any]) -> Don
 
 def _issued(issued: IssuedSecret, title: str) -> Done:
     """The page that shows the secret, this once."""
-    return _told(issued.endpoint.id, [issued.secret], title)
+    return _told(issued.endpoint.id, [issued.secret] if issued.secret else [], title)
 
 
 def _told(endpoint_id: str, secrets: list[str], title: str) -> Done:
@@ -106,7 +108,7 @@ def _told(endpoint_id: str, secrets: list[str], title: str) -> Done:
 
 def _about(session: Session, endpoint_id: str, **said: Any) -> Form:
     endpoint = get_endpoint(session, endpoint_id)
-    said["says"] = f"{endpoint.url}: {said['says']}"
+    said["says"] = f"{endpoint.url or 'By mail'}: {said['says']}"
     return Form(current="endpoints", back=address("endpoints", endpoint_id), **said)
 
 
@@ -120,7 +122,7 @@ def _changed(session: Session, endpoint_id: str) -> Form:
 def _change(session: Session, operator: Operator, values: dict[str, Any], endpoint_id: str) -> Done:
     endpoint = get_endpoint(session, endpoint_id)
     wanted = {
-        "url": values["url"],
+        **({"url": values["url"]} if "url" in values else {}),
         "types": values["types"] or [EVERY],
         "customer_id": values["userId"],
         "ordered": values["ordered"] == "yes",

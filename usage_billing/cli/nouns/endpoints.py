@@ -23,39 +23,51 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _TYPE = click.Choice(["*", *map(str, EventType)])
-_COLUMNS = ("id", "url", "types", "userId", "status", "failingSince", "waiting", "held")
+_COLUMNS = ("id", "url", "to", "types", "userId", "status", "failingSince", "waiting", "held")
 _DELIVERIES = ("id", "eventId", "type", "userId", "state", "tries", "nextAt")
 _KEEP = "Keep the secret now: receivers verify with it. `endpoints reveal` shows it again."
 
 
 @click.group(epilog=example("endpoints create --url https://example.com/hooks --type invoice.paid"))
 def command() -> None:
-    """Tell other systems of events by webhooks, and see what became of it."""
+    """Tell others of events by webhooks and mail, and see what became of it."""
 
 
 @command.command(epilog=example("endpoints create --url https://example.com/hooks --type invoice.paid --ordered"))
 @click.argument("id", type=NEW_IDENTIFIER, required=False)
-@click.option("--url", required=True, help="Where it is: https://...")
+@click.option("--url", help="Where it is: https://...")
+@click.option("--email", "to", multiple=True, metavar="ADDRESS", help="Tell this address by mail; repeatable.")
+@click.option("--email-customers", is_flag=True, help="Tell each customer by mail, at its own address.")
+@click.option("--language", help="Of mail to those who said none, such as de.")
 @click.option("--type", "types", type=_TYPE, multiple=True, metavar="TYPE", help="What it is told; all unless given.")
 @click.option("--customer", "customer_id", type=IDENTIFIER, help="Only events about this customer.")
 @click.option("--ordered", is_flag=True, help="The events of a customer wait for each other.")
 @click.option("--rate", "rate_per_second", type=click.IntRange(1, 1000), help="How many a second at most.")
 @click.option("--description", help="What it is, in words.")
 @json_option
-def create(*, id: str | None, url: str, types: tuple[str, ...], as_json: bool, **said: Any) -> None:
-    """Tell a URL of events from now on. The secret is shown this once."""
+def create(*, url: str | None, to: tuple[str, ...], email_customers: bool, as_json: bool, **said: Any) -> None:
+    """Tell a URL, or addresses by mail, of events from now on. The secret of a URL is shown this once."""
     from usage_billing.db.session import transaction
+    from usage_billing.flows.delivering.mail_endpoints import check_mail_goes
     from usage_billing.flows.delivering.manage_endpoints import NewEndpoint, create_endpoint
     from usage_billing.webhooks.judging import judged
+    from usage_billing.webhooks.states import TO_CUSTOMER, EndpointKind
 
-    new = NewEndpoint(id=id, url=url, types=types or ("*",), **said)
+    if bool(url) + bool(to) + email_customers != 1:
+        raise click.UsageError("Give one of --url, --email and --email-customers.")
+    kind = EndpointKind.WEBHOOK if url else EndpointKind.EMAIL
+    whom = TO_CUSTOMER if email_customers else to or None
+    new = NewEndpoint(kind=kind, url=url, to=whom, **{**said, "types": said["types"] or ("*",)})
     with connected() as (settings, engine):
-        judged(url, allowed=settings.webhook_networks_allowed)
+        if url:
+            judged(url, allowed=settings.webhook_networks_allowed)
+        else:
+            check_mail_goes(whom, settings)
         with transaction(engine) as session:
             issued = create_endpoint(session, new, under=settings.require_secret(), actor=actor(), now=utc_now())
             shape = _shape(session, issued.endpoint.id)
     print_thing({**shape, "secret": issued.secret}, as_json=as_json)
-    if not as_json:
+    if not as_json and issued.secret is not None:
         tell(_KEEP)
 
 

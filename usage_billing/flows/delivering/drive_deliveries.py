@@ -1,4 +1,4 @@
-"""Sends what is due: claims deliveries, posts them side by side, and notes what became of each.
+"""Sends what is due: claims deliveries, carries them side by side, and notes what became of each.
 
 No transaction is open while an endpoint is waited for. An endpoint that hangs keeps one thread of its own and delays no
 other; what it still holds when a turn ends is noted in the next turn of the same process, or claimed by another process
@@ -11,21 +11,18 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 
 from sqlalchemy import Engine
 
 from usage_billing.core import crash
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
-from usage_billing.flows.delivering.make_attempt import make_attempt, running_for
+from usage_billing.flows.delivering.make_attempt import running_for
 from usage_billing.flows.delivering.note_attempts import note_attempts
-from usage_billing.webhooks.addresses import Network
-from usage_billing.webhooks.deliveries import Attempt, ClaimedDelivery, claim, release
-from usage_billing.webhooks.judging import Resolve, resolve
+from usage_billing.flows.delivering.parcels import Carrier, Parcel
+from usage_billing.webhooks.claims import claim, release
+from usage_billing.webhooks.deliveries import Attempt
 from usage_billing.webhooks.retries import LEAST_JITTER, MOST_JITTER
-from usage_billing.webhooks.sending import WHOLE_SECONDS, Exchange
-from usage_billing.webhooks.service import holding_secrets, opened
 from usage_billing.webhooks.sharing import AT_ONCE, Threads
 
 PATIENCE = timedelta(seconds=1)
@@ -36,31 +33,15 @@ _LOOK = timedelta(milliseconds=50)
 
 
 @dataclass(slots=True)
-class _Post:
-    """A delivery that is under way since ``started`` by the monotonic clock."""
-
-    delivery: ClaimedDelivery
-    exchange: Exchange
-    started: timedelta
-
-
-@dataclass(slots=True)
 class Courier:
-    """What one process sends; it is kept from turn to turn.
-
-    ``secret`` is the service's own, under which those of endpoints are sealed, and ``allowed`` the networks that an
-    operator opened.
-    """
+    """What one process sends by ``carrier``; it is kept from turn to turn."""
 
     engine: Engine
-    secret: str
-    allowed: Sequence[Network] = ()
-    resolve: Resolve = resolve
+    carrier: Carrier
     now: Callable[[], datetime] = utc_now
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE, "webhook"))
-    _queue: list[ClaimedDelivery] = field(default_factory=list)
-    _secrets: dict[str, list[str]] = field(default_factory=dict)
-    _running: dict[Future[Attempt], _Post] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE, "courier"))
+    _queue: list[Parcel] = field(default_factory=list)
+    _running: dict[Future[Sequence[Attempt]], tuple[Parcel, timedelta]] = field(default_factory=dict)
     _slow: set[str] = field(default_factory=set)
 
     def turn(
@@ -88,22 +69,22 @@ class Courier:
                 return noted
 
     def _threads(self, patience: timedelta) -> Threads:
-        posts, since = self._running.values(), running_for() - patience
-        hanging = {post.delivery.endpoint_id for post in posts if post.started <= since}
-        return Threads(Counter(post.delivery.endpoint_id for post in posts), self._slow | hanging, hanging)
+        running, since = self._running.values(), running_for() - patience
+        hanging = {parcel.endpoint_id for parcel, started in running if started <= since}
+        return Threads(Counter(parcel.endpoint_id for parcel, _ in running), self._slow | hanging, hanging)
 
     def _answering(self, patience: timedelta) -> bool:
         """Whether an exchange began so lately that its answer may still come soon, with no endpoint that was slow."""
         since = running_for() - patience
         return any(
-            post.started > since and post.delivery.endpoint_id not in self._slow for post in self._running.values()
+            started > since and parcel.endpoint_id not in self._slow for parcel, started in self._running.values()
         )
 
     def _store(self, attempts: Sequence[Attempt], *, take_more: bool, held_up: Collection[str] = ()) -> None:
         # What another worker may claim before an exchange would be over is not begun, nor released.
-        soon = self.now() + timedelta(seconds=WHOLE_SECONDS)
+        soon = self.now() + self.carrier.longest
         self._queue = [one for one in self._queue if one.leased_until > soon]
-        not_now = {one.delivery.endpoint_id for one in attempts if not one.is_success} | set(held_up)
+        not_now = {one.delivery.endpoint_id for one in attempts if one.is_endpoints_failure} | set(held_up)
         back = [one for one in self._queue if not take_more or one.endpoint_id in not_now]
         room = _IN_HAND - len(self._queue) - len(self._running)
         if not attempts and not back and (not take_more or room < _IN_HAND // 2):
@@ -111,30 +92,27 @@ class Courier:
         with transaction(self.engine) as session:
             note_attempts(session, attempts, jitter=lambda: random.randint(LEAST_JITTER, MOST_JITTER))  # noqa: S311
             if back:
-                release(session, back)
+                release(session, [delivery for one in back for delivery in one.deliveries])
+                self.carrier.unpacked(session, back)
                 self._queue = [one for one in self._queue if one not in back]
             crash.point("deliver.noted")
-            if take_more:
-                claimed = claim(session, at_most=room, now=self.now(), passed_over=held_up)
-                ids = {one.endpoint_id for one in claimed}
-                holding = holding_secrets(session, ids, now=self.now()) if ids else {}
-                self._secrets |= {id: opened(rows, under=self.secret) for id, rows in holding.items()}
-                self._queue += claimed
+            # Places are given back and taken in transactions of their own, so that no two workers wait for each other.
+            if take_more and not any(one.place for one in back):
+                now = self.now()
+                claimed = claim(session, self.carrier.kind, at_most=room, now=now, passed_over=held_up)
+                self._queue += self.carrier.packed(session, claimed, now=now) if claimed else ()
         crash.point("deliver.claimed")
 
     def _start(self, patience: timedelta) -> bool:
-        """Post what is in hand, as far as endpoints may have threads; returns whether anything was begun."""
+        """Carry what is in hand, as far as endpoints may have threads; returns whether anything was begun."""
         threads, before = self._threads(patience), len(self._queue)
-        make = partial(make_attempt, now=self.now, allowed=self.allowed, resolve=self.resolve)
-        left: list[ClaimedDelivery] = []
-        for delivery in self._queue:
-            if threads.is_open(delivery.endpoint_id):
-                threads.busy[delivery.endpoint_id] += 1
-                exchange = Exchange()
-                future = self._pool.submit(make, exchange, delivery, self._secrets[delivery.endpoint_id])
-                self._running[future] = _Post(delivery, exchange, running_for())
+        left: list[Parcel] = []
+        for parcel in self._queue:
+            if threads.is_open(parcel.endpoint_id):
+                threads.busy[parcel.endpoint_id] += 1
+                self._running[self._pool.submit(parcel.carry)] = (parcel, running_for())
             else:
-                left.append(delivery)
+                left.append(parcel)
         self._queue = left
         return len(left) < before
 
@@ -143,12 +121,12 @@ class Courier:
         if not self._running:
             return []
         done, _ = wait(self._running, timeout=_LOOK.total_seconds(), return_when=FIRST_COMPLETED)
-        for post in self._running.values():
-            if running_for() - post.started > timedelta(seconds=WHOLE_SECONDS):
-                post.exchange.cut()
+        for parcel, started in self._running.values():
+            if running_for() - started > self.carrier.longest:
+                parcel.cut()
         for future in done:
             del self._running[future]
-        attempts = [future.result() for future in done]
+        attempts = [attempt for future in done for attempt in future.result()]
         for one in sorted(attempts, key=lambda one: one.ended):
             is_slow = timedelta(milliseconds=one.milliseconds) > patience
             (self._slow.add if is_slow else self._slow.discard)(one.delivery.endpoint_id)

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from usage_billing.outbox.rendering import event_id
 from usage_billing.webhooks.addresses import Network
-from usage_billing.webhooks.deliveries import Attempt, ClaimedDelivery
+from usage_billing.webhooks.claims import ClaimedDelivery
+from usage_billing.webhooks.deliveries import Attempt
 from usage_billing.webhooks.judging import Resolve
 from usage_billing.webhooks.retries import asked_to_wait
 from usage_billing.webhooks.sending import Exchange
@@ -43,11 +44,11 @@ def make_attempt(
         wait = asked_to_wait(answer.retry_after, now=at) if answer.status in _WAITS_FOR else None
     except Exception as error:
         _log.exception("a delivery to the endpoint %s could not be tried", delivery.endpoint_id)
-        return Attempt(delivery=delivery, at=at, milliseconds=_since(started), error=type(error).__name__)
+        return Attempt(delivery=delivery, at=at, milliseconds=since(started), error=type(error).__name__)
     return Attempt(
         delivery=delivery,
         at=at,
-        milliseconds=_since(started),
+        milliseconds=since(started),
         status=answer.status,
         error=answer.error,
         answer=answer.text,
@@ -55,6 +56,6 @@ def make_attempt(
     )
 
 
-def _since(started: timedelta) -> int:
-    """The milliseconds since then."""
+def since(started: timedelta) -> int:
+    """The milliseconds since then, by the monotonic clock."""
     return round((running_for() - started) / timedelta(milliseconds=1))

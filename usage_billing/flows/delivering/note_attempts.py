@@ -31,35 +31,41 @@ def note_attempts(session: Session, attempts: Sequence[Attempt], *, jitter: Call
     """
     if not attempts:
         return
-    failed = {one.delivery.endpoint_id for one in attempts if not one.is_success}
+    failed = {one.delivery.endpoint_id for one in attempts if one.is_endpoints_failure}
     taken = {one.delivery.endpoint_id for one in attempts if one.is_success}
     concerned = session.scalars(_CONCERNED, {"failed": list(failed), "taken": list(taken)}).all()
     endpoints = lock_endpoints(session, concerned)
     log_attempts(session, attempts)
     note_sent(session, [one for one in attempts if one.is_success])
     for attempt in sorted(attempts, key=lambda one: one.at):
+        if not attempt.is_success:
+            _note_try(session, attempt, jitter=jitter())
         endpoint = endpoints.get(attempt.delivery.endpoint_id)
         if endpoint is None:
             continue
         if attempt.is_success:
             endpoint.failing_since, endpoint.failed_tries = None, 0
-        else:
-            _note_failure(session, endpoint, attempt, jitter=jitter())
+        elif attempt.of_endpoint:
+            _note_failure(session, endpoint, attempt)
     session.flush()
 
 
 def tell_disabled(session: Session, endpoint: WebhookEndpoint, *, now: datetime) -> None:
     """Tell the other endpoints that this one is disabled."""
     topic = EventType.ENDPOINT_DISABLED
-    told = {"endpoint_id": endpoint.id, "url": endpoint.url, "reason": endpoint.disabled_reason}
+    told = {"endpoint_id": endpoint.id, "url": endpoint.url, "kind": endpoint.kind, "reason": endpoint.disabled_reason}
     key = f"{topic}:{endpoint.id}:{instant_text(now)}"
     tell(session, [Fact(topic, key, show(ENDPOINT_DISABLED_TOLD, told))])
 
 
-def _note_failure(session: Session, endpoint: WebhookEndpoint, attempt: Attempt, *, jitter: int) -> None:
-    at = attempt.ended
+def _note_try(session: Session, attempt: Attempt, *, jitter: int) -> None:
     tries = attempt.delivery.tries + 1
-    note_failed(session, attempt, next_at=next_try(tries, jitter=jitter, now=at, wait=attempt.wait))
+    next_at = next_try(tries, jitter=jitter, now=attempt.ended, wait=attempt.wait)
+    note_failed(session, attempt, next_at=None if attempt.is_final else next_at)
+
+
+def _note_failure(session: Session, endpoint: WebhookEndpoint, attempt: Attempt) -> None:
+    at = attempt.ended
     endpoint.failing_since = endpoint.failing_since or attempt.at
     endpoint.failed_tries += 1
     if attempt.wait is not None:

@@ -46,6 +46,8 @@ def resend_event(session: Session, event_id: str, *, endpoint_id: str | None, ac
         endpoints = [lock_endpoint(session, endpoint_id)]
         check_active(endpoints[0])
         is_its_own = event.payload.get("endpointId") == endpoint_id  # a test of itself
+        if event.customer_id is None and not endpoints[0].has_addresses:
+            raise Conflict("the endpoint tells customers, and the event is about none", code="other_customer")
         if endpoints[0].customer_id not in {None, event.customer_id} and not is_its_own:
             raise Conflict("the endpoint is for events of another customer", code="other_customer")
     for endpoint in endpoints:
@@ -75,7 +77,7 @@ def replay(session: Session, endpoint_id: str, span: Span, *, actor: str, now: d
         raise Conflict("a replay to the endpoint is under way; its deliveries are listed", code="replay_running")
     ids = events_to_replay(session, endpoint_id, since=span.since, until=until, types=types, failed=span.failed)
     started = StartedReplay(replay_id=new_id(), deliveries=len(ids))
-    deliver_again(session, endpoint, ids, now=now, replay_id=started.replay_id)
+    deliver_again(session, endpoint, ids, now=now, replay_id=started.replay_id, missing=span.failed)
     note(
         session,
         actor=actor,

@@ -14,6 +14,7 @@ from usage_billing.reports.doctor.finding import FAIL, Finding
 from usage_billing.reports.doctor.inbox import check_broker, check_inbox, waiting_since
 from usage_billing.reports.doctor.inbox import durability_of as durability_of_redis
 from usage_billing.reports.doctor.processes import check_processes
+from usage_billing.reports.doctor.webhooks import check_mail
 from usage_billing.settings import Settings
 
 _CURE = "set it in the environment or in .env; `usage-billing up` sets all of them for commands beside it"
@@ -47,6 +48,7 @@ def _database(settings: Settings, *, head: str, test_token: str, now: datetime) 
                 yield from check_credentials(session, settings, test_token=test_token, now=now)
                 yield from check_processes(session)
                 yield from check_books(session, now=now)
+                yield from check_mail(session, settings)
         finally:
             engine.dispose()
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.doctor.finding import WARN, Finding, listed
+from usage_billing.settings import Settings
+from usage_billing.webhooks.models import WebhookEndpoint
 from usage_billing.webhooks.queries import failing_endpoints
-from usage_billing.webhooks.states import EndpointStatus
+from usage_billing.webhooks.states import EndpointKind, EndpointStatus
 
 _UNRELAYED = text("""
     SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) AS seconds
@@ -15,6 +17,16 @@ _UNRELAYED = text("""
     WHERE relayed_at IS NULL
 """)
 _LATE_SECONDS = 120
+
+
+def check_mail(session: Session, settings: Settings) -> Iterator[Finding]:
+    """Whether what is to be sent by mail can be; nothing is said where no endpoint is told by mail."""
+    kind = (WebhookEndpoint.kind == EndpointKind.EMAIL, WebhookEndpoint.status == EndpointStatus.ACTIVE)
+    ids = session.scalars(select(WebhookEndpoint.id).where(*kind).order_by(WebhookEndpoint.id)).all()
+    if ids and settings.mail_server is None:
+        message = f"mail is not configured, and what these endpoints are told waits: {listed(list(ids))}"
+        cure = "set USAGE_BILLING_SMTP_URL and USAGE_BILLING_MAIL_FROM for the workers"
+        yield Finding("mail", WARN, "mail_not_configured", message, cure)
 
 
 def check_webhooks(session: Session) -> Iterator[Finding]:

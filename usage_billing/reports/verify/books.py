@@ -9,6 +9,7 @@ from usage_billing.reports.verify.acceptances import acceptance_differences
 from usage_billing.reports.verify.alerts import alert_differences
 from usage_billing.reports.verify.credit import credit_differences
 from usage_billing.reports.verify.difference import Difference, OnProgress, quiet
+from usage_billing.reports.verify.events import event_differences
 from usage_billing.reports.verify.fees import fee_differences
 from usage_billing.reports.verify.invoices import invoice_differences
 from usage_billing.reports.verify.prepaid import prepaid_differences
@@ -73,6 +74,9 @@ def find_differences(
     yield from prepaid_differences(session, subscription_id)
     yield from purchase_differences(session, subscription_id)
     yield from alert_differences(session, subscription_id)
+    if subscription_id is None:
+        on_progress("events", done, summaries)
+        yield from event_differences(session)
 
 
 def count_books(session: Session, *, subscription_id: str | None = None) -> tuple[int, int]:
