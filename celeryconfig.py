@@ -129,6 +129,7 @@ beat_schedule = {
     "fold": {"task": "usage.fold", "schedule": 10.0, "options": {"expires": 10}},
     "close-grants": {"task": "wallets.close_grants", "schedule": 60.0, "options": {"expires": 60}},
     "expire-top-ups": {"task": "wallets.expire_top_ups", "schedule": 60.0, "options": {"expires": 60}},
+    "open-occurrences": {"task": "wallets.open_occurrences", "schedule": 60.0, "options": {"expires": 60}},
     "prune": {"task": "housekeeping.prune", "schedule": 3_600.0, "options": {"expires": 3600}},
     "documents": {"task": "documents.make_waiting", "schedule": 5.0, "options": {"expires": 5}},
     "judge-alerts": {"task": "alerts.judge", "schedule": 5.0, "options": {"expires": 5}},

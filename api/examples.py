@@ -23,6 +23,7 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("path", "wallet_id"): "w-acme",
     ("path", "grant_id"): _ID,
     ("path", "top_up_id"): _ID,
+    ("path", "schedule_id"): _ID,
     ("path", "endpoint_id"): "books",
     ("path", "alert_id"): "assessments-80-100",
     ("path", "delivery_id"): _ID,
@@ -78,6 +79,14 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "answer_paid": {"cost": "80.00", "reference": "pi_3QK"},
     "answer_failed": {"reason": "the card was declined"},
+    "reset": {"at": "2020-01-01T00:00:00Z"},
+    "make_schedule": {
+        "amount": "1000",
+        "every": {"interval": "month", "intervalCount": 1},
+        "untilNext": True,
+        "idempotencyKey": "allowance",
+    },
+    "end_schedule": {"at": "2040-01-01T00:00:00Z"},
     "create_endpoint": {
         "id": "books",
         "url": "https://example.com/hooks",

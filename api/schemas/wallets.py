@@ -85,6 +85,13 @@ class VoidGrantSchema(Schema):
     body_optional = True
 
 
+class ResetSchema(Schema):
+    """The instant at which the grants of a wallet end; now unless said."""
+
+    at = Instant(allow_none=True, load_default=None)
+    body_optional = True
+
+
 class RefundSchema(ValueSchema):
     """How many units are refunded; without an amount all that is left. With one, the ``idempotencyKey`` is required."""
 

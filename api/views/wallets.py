@@ -16,6 +16,7 @@ from api.schemas.wallets import (
     NewGrantSchema,
     NewWalletSchema,
     RefundSchema,
+    ResetSchema,
     VoidGrantSchema,
     WalletsQuery,
 )
@@ -24,13 +25,14 @@ from api.transactions import writing
 from usage_billing.access.principal import USAGE_READ, WALLETS_WRITE
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
-from usage_billing.flows.prepaid import grant_life, manage_grants, manage_wallets
+from usage_billing.flows.prepaid import grant_life, manage_grants, manage_wallets, reset_wallet
 from usage_billing.flows.prepaid.grant_life import Refund
 from usage_billing.flows.prepaid.manage_grants import NewGrant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet
 from usage_billing.reports.wallet_entries import entries_of, provisional_entries
 from usage_billing.reports.wallets import WalletView, units_of, wallet_view
 from usage_billing.wallets.models import Transfer, Wallet
+from usage_billing.wallets.occurrences import wallet_of_grant
 from usage_billing.wallets.queries import get_grant, get_wallet, transfers_of, wallets_where
 from usage_billing.wallets.views import GrantView, RefundView
 from usage_billing.wire.noun import page_of, show
@@ -122,13 +124,26 @@ def make_grant(new: NewGrant, wallet_id: str) -> Response:
     return json_response(shown, status=201 if is_new else 200)
 
 
+@blp.route("/wallets/<identifier:wallet_id>/reset", methods=["POST"])
+@requires(WALLETS_WRITE)
+@blp.arguments(ResetSchema)
+@blp.response(200, WALLET_BALANCE)
+def reset(asked: dict[str, Any], wallet_id: str) -> WalletView:
+    """End the grants of a wallet at an instant; what was used before it is paid for still, however late it comes."""
+    now, grace = state().clock(), timedelta(seconds=state().settings.grace_seconds)
+    with writing() as session:
+        reset_wallet.reset_wallet(session, wallet_id, at=asked["at"], actor=caller().actor, now=now, grace=grace)
+        return wallet_view(session, wallet_id, now=now)
+
+
 @blp.route("/grants/<uuid:grant_id>", methods=["GET"])
 @requires(USAGE_READ, users=True)
 @blp.response(200, GRANT)
 def show_grant(grant_id: UUID) -> GrantView:
     """Show a grant and what became of it. A user sees its own."""
     with read_only(state().engine) as session:
-        view = wallet_view(session, get_grant(session, grant_id).wallet_id, now=state().clock())
+        now = state().clock()
+        view = wallet_view(session, wallet_of_grant(session, grant_id, now=now), now=now)
         if not caller().may_see(view.wallet.customer_id):
             raise NotFound(f"there is no grant {grant_id}")
         return _view_of(view, grant_id)

@@ -20,6 +20,7 @@ from usage_billing.flows.administration.manage_packages import NewPackage, NewPa
 from usage_billing.flows.billing.drive_run import run_to_end
 from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
+from usage_billing.flows.prepaid.manage_schedules import Interval, NewSchedule, make_schedule
 from usage_billing.flows.prepaid.manage_top_ups import NewRule, set_rule
 from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
 
@@ -59,6 +60,7 @@ class Billed:
     key_id: UUID
     quota_id: int
     grant_id: UUID
+    schedule_id: UUID
     purchase_id: UUID
     top_up_id: UUID
 
@@ -83,6 +85,10 @@ def _make_billed(engine: Engine, bill: Bill, now: datetime) -> Billed:
         wallet = NewWallet(id="w", customer_id="user123", unit_name="report", usage_types=["report"])
         create_wallet(session, wallet, actor="test", now=now)
         new = NewGrant(amount=Decimal(5), idempotency_key="k")
+        monthly = NewSchedule(
+            amount=Decimal(5), idempotency_key="k", every=Interval(interval="month"), starts_at=now + timedelta(days=1)
+        )
+        schedule, _ = make_schedule(session, "w", monthly, actor="test", now=now, grace=timedelta(hours=1))
         grant, _ = make_grant(session, "w", new, actor="test", now=now, grace=timedelta(hours=1))
         first = NewPackageVersion(amount=Decimal(5), price=Decimal(2))
         pack = NewPackage(
@@ -102,6 +108,7 @@ def _make_billed(engine: Engine, bill: Bill, now: datetime) -> Billed:
             key_id=UUID(int=0),
             quota_id=session.execute(text("SELECT id FROM usage_quotas")).scalar_one(),
             grant_id=grant.id,
+            schedule_id=schedule.id,
             purchase_id=purchase.id,
             top_up_id=session.execute(text("SELECT id FROM wallet_top_ups")).scalar_one(),
         )

@@ -21,6 +21,7 @@ RECORDS = "/api/usage/subscription/sub456/records"
 ENTRIES = "/api/wallets/w/entries"
 FIRINGS = "/api/alerts/one/firings"
 TOP_UPS = "/api/wallets/w/top-ups"
+SCHEDULES = "/api/wallets/w/schedules"
 DELIVERIES = "/api/webhook-endpoints/one/deliveries"
 
 
@@ -70,6 +71,7 @@ LISTS = (
         RECORDS,
         ENTRIES,
         TOP_UPS,
+        SCHEDULES,
     ),
     *("/api/packages", "/api/purchases"),
 )
@@ -85,8 +87,9 @@ def test_the_lists_are_all_there_are(client: FlaskClient) -> None:
     records, entries = "/api/usage/subscription/{subscription_id}/records", "/api/wallets/{wallet_id}/entries"
     deliveries = "/api/webhook-endpoints/{endpoint_id}/deliveries"
     firings, top_ups = "/api/alerts/{alert_id}/firings", "/api/wallets/{wallet_id}/top-ups"
-    named = {RECORDS, ENTRIES, DELIVERIES, FIRINGS, TOP_UPS}
-    assert lists == {*LISTS, records, entries, deliveries, firings, top_ups} - named
+    schedules = "/api/wallets/{wallet_id}/schedules"
+    named = {RECORDS, ENTRIES, DELIVERIES, FIRINGS, TOP_UPS, SCHEDULES}
+    assert lists == {*LISTS, records, entries, deliveries, firings, top_ups, schedules} - named
 
 
 @pytest.mark.parametrize("url", LISTS)
@@ -103,6 +106,8 @@ def test_a_page_has_one_thing_at_least_and_none_is_lost(
     assert admin.post("/api/wallets/w/grants", json={"amount": "5", "idempotencyKey": "more"}).status_code == 201
     paid = f"/api/top-ups/{billed.top_up_id}/paid"  # the wallet is low still, and asks again
     assert admin.post(paid, json={"cost": "1.00"}).status_code == 200
+    recurs = {"amount": "5", "every": {"interval": "day"}, "idempotencyKey": "more"}
+    assert admin.post("/api/wallets/w/schedules", json=recurs).status_code == 201
     pack = {"id": "pack2", "name": "P", "unit": {"unitName": "page", "usageTypes": ["page"]}, "currency": "USD"}
     assert admin.post("/api/packages", json=pack | {"amount": "5", "price": "2"}).status_code == 201
     buy = {"userId": "user123", "charge": "paid", "idempotencyKey": "more"}

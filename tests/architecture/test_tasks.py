@@ -38,6 +38,7 @@ NAMES = {
     "usage.sweep",
     "wallets.close_grants",
     "wallets.expire_top_ups",
+    "wallets.open_occurrences",
     "webhooks.deliver",
     "webhooks.prune",
 }

@@ -32,6 +32,7 @@ PREPAID = (
     "prepaid.bought",
     "prepaid.asked",
     "prepaid.topped_up",
+    "prepaid.opening",
 )
 # Tried in tests/integration/test_outbox.py.
 RELAY = ("relay.numbered", "relay.before_commit")

@@ -436,6 +436,9 @@ def granted(world: Session) -> Session:
     ("changes", "constraint"),
     [
         ("'key', 'k'", "uq_wallet_grants_wallet_id_key"),
+        ("'key', null", "ck_wallet_grants_made_by"),
+        ("'schedule_id', gen_random_uuid()", "ck_wallet_grants_made_by"),
+        ("'key', null, 'schedule_id', gen_random_uuid()", "fk_wallet_grants_schedule_id"),
         ("'amount', 0", "ck_wallet_grants_amount"),
         ("'amount', 'NaN'", "ck_wallet_grants_amount"),
         ("'priority', 101", "ck_wallet_grants_priority"),
@@ -443,6 +446,8 @@ def granted(world: Session) -> Session:
         ("'covers_since', '2026-01-02Z'", "ck_wallet_grants_covers_since"),
         ("'closes_at', '2026-12-31Z'", "ck_wallet_grants_closes_at"),
         ("'closes_at', null", "ck_wallet_grants_closes_at"),
+        ("'reset_at', '2026-01-01Z'", "ck_wallet_grants_reset_at"),
+        ("'reset_at', '2027-01-01Z'", "ck_wallet_grants_reset_at"),
         ("'cost', -1", "ck_wallet_grants_cost"),
         ("'cost_currency', null", "ck_wallet_grants_cost"),
         ("'category', 'promotional'", "ck_wallet_grants_cost_of_category"),
@@ -465,6 +470,46 @@ def test_a_grant_gives_no_more_than_it_has(granted: Session, refused: Refused, c
     copy = copy_of("wallet_grants", f"'id', gen_random_uuid(), {changes}{other}")
     assert refused(copy) == constraint
     assert granted.execute(text("SELECT count(*) FROM wallet_grants")).scalar_one() == 1
+
+
+_SCHEDULE = (
+    "INSERT INTO wallet_schedules (id, wallet_id, key, category, priority, amount, interval, interval_count, timezone,"
+    " starts_at, until_next, grace_seconds, next_at) VALUES (gen_random_uuid(), 'w', 'k', 'promotional', 50, 10,"
+    " 'month', 1, 'UTC', '2026-01-01Z', true, 0, '2026-02-01Z')"
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "constraint"),
+    [
+        ("'amount', 0", "ck_wallet_schedules_amount"),
+        ("'amount', 'NaN'", "ck_wallet_schedules_amount"),
+        ("'priority', -1", "ck_wallet_schedules_priority"),
+        ("'category', 'purchased'", "ck_wallet_schedules_category"),
+        ("'interval', 'hour'", "ck_wallet_schedules_interval"),
+        ("'interval_count', 0", "ck_wallet_schedules_interval"),
+        ("'validity_interval', 'day', 'until_next', false", "ck_wallet_schedules_validity"),
+        ("'validity_interval', 'day', 'validity_count', 1", "ck_wallet_schedules_until_next"),
+        ("'next_at', '2025-12-31Z'", "ck_wallet_schedules_next_at"),
+        ("'ends_at', '2026-01-15Z'", "ck_wallet_schedules_next_at"),
+        ("'grace_seconds', -1", "ck_wallet_schedules_grace_seconds"),
+        ("'key', 'k'", "uq_wallet_schedules_wallet_id_key"),
+    ],
+)
+def test_a_schedule_is_one_that_can_be_kept(granted: Session, refused: Refused, changes: str, constraint: str) -> None:
+    granted.execute(text(_SCHEDULE))
+    other = "" if "'key'" in changes else ", 'key', 'other'"
+    assert refused(copy_of("wallet_schedules", f"'id', gen_random_uuid(), {changes}{other}")) == constraint
+
+
+def test_an_occurrence_makes_one_grant(granted: Session, refused: Refused) -> None:
+    granted.execute(text(_SCHEDULE))
+    made = (
+        "INSERT INTO wallet_grants (id, wallet_id, schedule_id, category, priority, amount, effective_at)"
+        " SELECT gen_random_uuid(), 'w', id, 'promotional', 50, 10, '2026-01-01Z' FROM wallet_schedules"
+    )
+    granted.execute(text(made))
+    assert refused(made) == "uq_wallet_grants_schedule_id_effective_at"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.support.books import rows
 from usage_billing.core import crash
 from usage_billing.db.session import make_engine, transaction
 from usage_billing.flows.prepaid.close_grants import close_grants
+from usage_billing.flows.prepaid.open_wallet import open_wallet
 
 DAY = timedelta(days=1)
 _LEDGER = "SELECT kind, amount, cost FROM wallet_transfers ORDER BY id"
@@ -58,4 +59,24 @@ def test_a_death_while_posting_or_closing_changes_nothing(house: House, tmp_path
     assert house.close() == 1
     assert house.wallet() == {"granted": "7", "posted": "3", "expired": "4"}
     assert sum(row[2] for row in rows(house.engine, _LEDGER)[1:]) == (10 if cost == "10.00" else 0)
+    house.verified()
+
+
+def test_a_death_while_occurrences_are_stored_stores_none_and_the_next_stores_each_once(
+    house: House, tmp_path: Path
+) -> None:
+    body = {"amount": "5", "every": {"interval": "week"}, "idempotencyKey": "weekly", "startsAt": JUNE.isoformat()}
+    house.ok("POST", "/api/wallets/w/schedules", body)
+    house.clock.now = JULY
+    before = rows(house.engine, _LEDGER)
+
+    def store(engine: Engine) -> None:
+        with transaction(engine) as session:
+            open_wallet(session, "w", now=house.clock.now)
+
+    killed_at("prepaid.opening", tmp_path, store, house)
+    assert rows(house.engine, _LEDGER) == before
+    assert house.wallet() == {"granted": "25", "left": "25"}
+    store(house.engine)
+    assert [row[1] for row in rows(house.engine, _LEDGER)] == [5] * 5
     house.verified()

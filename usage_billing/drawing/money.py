@@ -49,7 +49,7 @@ def money_allocations(
     ``units`` are all wallets in units of the same customers: what they pay for is not charged. ``fees`` are
     to come, and want too.
     """
-    books = read_books(session, [wallet for wallet in wallets if wallet.currency is not None])
+    books = read_books(session, [wallet for wallet in wallets if wallet.currency is not None], now=now)
     wanting = _wanting(session, [book for book in books.values() if any(grant.counts for grant in book.grants)])
     if wanting:
         _read_charges(session, wanting, units, fees, now=now)

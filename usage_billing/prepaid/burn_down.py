@@ -62,7 +62,8 @@ class Drawable:
     """A grant as needs see it: ``amount`` units, for ``usage_types`` and ``subscriptions`` (None: for all).
 
     It pays for windows that begin from ``effective_at`` to before ``expires_at`` (None: never); after all others it
-    pays for those from ``covers_since`` on. One that is not ``is_open`` keeps what is posted and pays for nothing else.
+    pays for those from ``covers_since`` on. From ``reset_at`` on it pays for nothing, which leaves the burn order as it
+    is, and so what it pays for before. One that is not ``is_open`` keeps what is posted and pays for nothing else.
     ``unit_cost`` is what one unit of it cost.
     """
 
@@ -72,6 +73,7 @@ class Drawable:
     effective_at: datetime
     expires_at: datetime | None = None
     covers_since: datetime | None = None
+    reset_at: datetime | None = None
     usage_types: frozenset[str] | None = None
     subscriptions: frozenset[str] | None = None
     unit_cost: Fraction = Fraction(0)
@@ -92,14 +94,14 @@ class Drawable:
 
     def holds_at(self, instant: datetime) -> bool:
         """Whether it pays for a window that begins then."""
-        return self.effective_at <= instant and self._before_expiry(instant)
+        return self.effective_at <= instant and self._before_end(instant)
 
     def reaches_back_to(self, instant: datetime) -> bool:
         """Whether it pays for a window that begins then, once all needs have taken from what holds."""
-        return self.covers_since is not None and self.covers_since <= instant and self._before_expiry(instant)
+        return self.covers_since is not None and self.covers_since <= instant and self._before_end(instant)
 
-    def _before_expiry(self, instant: datetime) -> bool:
-        return self.expires_at is None or instant < self.expires_at
+    def _before_end(self, instant: datetime) -> bool:
+        return all(end is None or instant < end for end in (self.expires_at, self.reset_at))
 
 
 class DrawKey(NamedTuple):

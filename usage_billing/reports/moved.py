@@ -21,10 +21,13 @@ _MOVED = text("""
         (SELECT max(id) FROM usage_quotas),
         (SELECT max(id) FROM plan_versions),
         (SELECT concat_ws(' ', count(*), sum(g.amount), sum(g.taken_back), sum(g.posted), sum(g.expired),
-                count(*) FILTER (WHERE g.effective_at <= :now), count(*) FILTER (WHERE g.expires_at <= :now),
+                count(*) FILTER (WHERE g.effective_at <= :now),
+                count(*) FILTER (WHERE least(g.expires_at, g.reset_at) <= :now),
                 count(*) FILTER (WHERE g.closes_at <= :now))
             FROM wallets AS w JOIN wallet_grants AS g ON g.wallet_id = w.id
             WHERE w.customer_id = :customer),
+        (SELECT count(*) FROM wallets AS w JOIN wallet_schedules AS r ON r.wallet_id = w.id
+            WHERE w.customer_id = :customer AND r.next_at <= :now),
         (SELECT max(id) FROM credit_entries WHERE customer_id = :customer)
     ) AS figures
 """)

@@ -69,8 +69,8 @@ def open_grants(view: WalletView) -> list[GrantView]:
 def next_to_expire(view: WalletView) -> GrantView | None:
     """The grant with something left that holds now and expires first; None where nothing expires."""
     counted = [one for one in view.grants if one.grant.counts]
-    holding = [one for one in counted if one.left > 0 and one.grant.expires_at and holds(one.grant, view.as_of)]
-    return min(holding, key=lambda one: (one.grant.expires_at, one.grant.id), default=None)
+    holding = [one for one in counted if one.left > 0 and one.grant.ends_at and holds(one.grant, view.as_of)]
+    return min(holding, key=lambda one: (one.grant.ends_at, one.grant.id), default=None)
 
 
 def _asked(session: Session, wallet_ids: Sequence[str], *, now: datetime) -> dict[str, Decimal]:

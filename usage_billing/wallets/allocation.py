@@ -12,6 +12,7 @@ from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.prepaid.burn_down import DrawKey, Draws, NeedKey, covered_of
 from usage_billing.rating.engine import stored_price
 from usage_billing.wallets.models import Grant, GrantStatus, Wallet
+from usage_billing.wallets.occurrences import grants_due
 from usage_billing.wallets.queries import draws_of, grants_of
 from usage_billing.wallets.service import DrawnFrom
 
@@ -78,11 +79,15 @@ class Allocation:
         return DrawnFrom(need=key, events=events, voids=voids)
 
 
-def read_books(session: Session, wallets: Sequence[Wallet]) -> dict[str, Allocation]:
-    """These wallets by id with their grants and what is posted; nothing is allocated yet."""
+def read_books(session: Session, wallets: Sequence[Wallet], *, now: datetime) -> dict[str, Allocation]:
+    """These wallets by id with their grants and what is posted; nothing is allocated yet.
+
+    The grants of schedules that have come by ``now`` are there, whether they are stored or not.
+    """
     books = {wallet.id: Allocation(wallet, [], [], {}) for wallet in wallets}
     if books:
-        for grant in grants_of(session, list(books)):
+        due = grants_due(session, list(books), now=now)
+        for grant in sorted((*grants_of(session, list(books)), *due), key=lambda one: one.id):
             books[grant.wallet_id].grants.append(grant)
         for draw in draws_of(session, list(books)):
             need = NeedKey(draw.summary_id or 0, draw.window_start, draw.fee_id or 0)
@@ -106,7 +111,7 @@ def provisional_of(book: Allocation, grant: Grant) -> Decimal:
 
 def cuts_of(book: Allocation) -> list[datetime]:
     """Where windows of a wallet begin."""
-    edges = [(grant.effective_at, grant.expires_at, grant.covers_since) for grant in book.grants if grant.counts]
+    edges = [(grant.effective_at, grant.ends_at, grant.covers_since) for grant in book.grants if grant.counts]
     return sorted({cut for edge in edges for cut in edge if cut is not None})
 
 

@@ -58,7 +58,7 @@ def allocations(
     ``beyond`` is what lies beyond the allowance of summaries that the caller sees otherwise than they are stored.
     """
     found = wallets_of(session, customer_ids) if wallets is None else wallets
-    books = read_books(session, [wallet for wallet in found if wallet.currency is None])
+    books = read_books(session, [wallet for wallet in found if wallet.currency is None], now=now)
     if not books:
         return []
     for scope in scopes_of(session, list(books)):

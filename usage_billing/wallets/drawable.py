@@ -16,6 +16,7 @@ def drawable(grant: Grant) -> Drawable:
         effective_at=grant.effective_at,
         expires_at=grant.expires_at,
         covers_since=grant.covers_since,
+        reset_at=grant.reset_at,
         usage_types=None if grant.usage_types is None else frozenset(grant.usage_types),
         subscriptions=None if grant.subscription_ids is None else frozenset(grant.subscription_ids),
         unit_cost=Fraction(grant.cost) / Fraction(grant.amount),

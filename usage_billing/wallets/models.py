@@ -9,7 +9,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
-    DateTime,
     ForeignKey,
     Identity,
     Index,
@@ -28,6 +27,7 @@ from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
 
 _OUT = "posted + expired + taken_back + refunded"
+_END = "least(expires_at, reset_at)"
 
 
 class GrantCategory(StrEnum):
@@ -71,7 +71,7 @@ class Wallet(Base):
     customer_id: Mapped[Identifier] = mapped_column(ForeignKey("customers.id"), index=True)
     subscription_id: Mapped[Identifier | None] = mapped_column(ForeignKey("subscriptions.id"))
     unit_name: Mapped[str | None] = mapped_column(String(MAX_UNIT_NAME))
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    created_at: Mapped[Instant] = mapped_column(server_default=func.now())
     currency: Mapped[str | None] = mapped_column(String(3))
     fees: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
 
@@ -93,21 +93,24 @@ class WalletScope(Base):
 class Grant(Base):
     """An amount in a wallet, from when until when, for what, and at what cost.
 
-    ``closes_at`` is when what it did not pay for expires: its expiry and the grace time of invoices. ``posted``,
-    ``expired``, ``taken_back`` and ``refunded`` are what of ``amount`` is out of it for good. ``activated_at`` is null
-    while it waits to be paid, and for ever where it is void before; one that ``starts_when_paid`` begins then.
+    ``closes_at`` is when what it did not pay for expires: its expiry, or its reset, and the grace time of invoices.
+    ``posted``, ``expired``, ``taken_back``, ``refunded`` are what of ``amount`` is out of it. ``activated_at`` is null
+    while it waits to be paid, and for ever if it is void before; one that ``starts_when_paid`` begins then.
     """
 
     __tablename__ = "wallet_grants"
     __table_args__ = (
         UniqueConstraint("wallet_id", "key"),
+        UniqueConstraint("schedule_id", "effective_at"),
+        CheckConstraint("(key IS NULL) = (schedule_id IS NOT NULL)", name="made_by"),
         CheckConstraint("category IN ('purchased', 'promotional', 'adjustment')", name="category"),
         CheckConstraint("status IN ('pending', 'active', 'closed', 'void')", name="status"),
         CheckConstraint("priority BETWEEN 0 AND 100", name="priority"),
         CheckConstraint("amount > 0 AND amount <= 1e15", name="amount"),
         CheckConstraint("expires_at > effective_at", name="expires_at"),
         CheckConstraint("covers_since <= effective_at", name="covers_since"),
-        CheckConstraint("(expires_at IS NULL) = (closes_at IS NULL) AND closes_at >= expires_at", name="closes_at"),
+        CheckConstraint(f"({_END} IS NULL) = (closes_at IS NULL) AND closes_at >= {_END}", name="closes_at"),
+        CheckConstraint("reset_at > effective_at AND (expires_at IS NULL OR reset_at < expires_at)", name="reset_at"),
         CheckConstraint("(cost > 0) = (cost_currency IS NOT NULL) AND cost >= 0 AND cost <= 1e15", name="cost"),
         CheckConstraint("(category = 'purchased') = (cost > 0)", name="cost_of_category"),
         CheckConstraint(f"least(posted, expired, taken_back, refunded) >= 0 AND {_OUT} <= amount", name="out"),
@@ -123,7 +126,7 @@ class Grant(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     wallet_id: Mapped[Identifier] = mapped_column(ForeignKey("wallets.id"))
-    key: Mapped[Identifier]
+    key: Mapped[Identifier | None]
     category: Mapped[str] = mapped_column(String(16))
     status: Mapped[str] = mapped_column(String(16), server_default=GrantStatus.ACTIVE)
     priority: Mapped[int] = mapped_column(Integer)
@@ -140,15 +143,22 @@ class Grant(Base):
     expired: Mapped[Total] = mapped_column(server_default="0")
     taken_back: Mapped[Total] = mapped_column(server_default="0")
     refunded: Mapped[Total] = mapped_column(server_default="0")
-    activated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    activated_at: Mapped[Instant | None] = mapped_column(server_default=func.now())
     pending_until_paid: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     starts_when_paid: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    created_at: Mapped[Instant] = mapped_column(server_default=func.now())
+    schedule_id: Mapped[UUID | None] = mapped_column(ForeignKey("wallet_schedules.id"))
+    reset_at: Mapped[Instant | None]
 
     @property
     def out(self) -> Decimal:
         """What is out of it for good."""
         return self.posted + self.expired + self.taken_back + self.refunded
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """From when on it pays for nothing: its expiry, or the reset that came before; None: never."""
+        return self.expires_at if self.reset_at is None else self.reset_at
 
     @property
     def counts(self) -> bool:
@@ -220,7 +230,7 @@ class Transfer(Base):
     credit: Mapped[str] = mapped_column(String(16))
     amount: Mapped[Total]
     cost: Mapped[Money]
-    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    at: Mapped[Instant] = mapped_column(server_default=func.now())
     invoice_id: Mapped[UUID | None] = mapped_column(ForeignKey("invoices.id"))
     summary_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("usage_summaries.id"))
     window_start: Mapped[Instant | None]

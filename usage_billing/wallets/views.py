@@ -43,8 +43,8 @@ def available_of(book: Allocation, *, now: datetime) -> Decimal:
 
 
 def holds(grant: Grant, now: datetime) -> bool:
-    """Whether a grant has begun and has not expired."""
-    return grant.effective_at <= now and (grant.expires_at is None or now < grant.expires_at)
+    """Whether a grant has begun and is not over."""
+    return grant.effective_at <= now and (grant.ends_at is None or now < grant.ends_at)
 
 
 def grant_view(book: Allocation, grant: Grant, *, now: datetime) -> GrantView:

@@ -82,6 +82,8 @@ _GRANT = (
     Field("refunded", Held(), "That for which money went back."),
     Field("activatedAt", Instant(), "Since when it counts; null while it waits to be paid.", nullable=True),
     Field("createdAt", Instant(), "When it was made."),
+    Field("scheduleId", Id(), "The schedule of which it is an occurrence; null for others.", nullable=True),
+    Field("resetAt", Instant(), "When a reset ended it, before its expiry; null: none did.", nullable=True),
     Field("status", Choice("pending", "active", "closed", "void"), "What it is.", attribute="status"),
     Field("provisional", Held(), "What it pays for at this moment, until that is posted.", attribute="provisional"),
     Field("expired", Held(), "What paid for nothing in time.", attribute="expired"),

@@ -15,7 +15,7 @@ from usage_billing.cli.frame.times import TIME
 from usage_billing.cli.frame.types import IDENTIFIER, PRICE, QUANTITY, SOURCE
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
-from usage_billing.wire.wallet import GRANT, REFUND
+from usage_billing.wire.wallet import GRANT, REFUND, WALLET_BALANCE
 
 EXAMPLE = "wallets grant w-acme --amount 1000 --cost 80.00 --key order-4711 --expires 2027-01-01T00:00Z"
 _CATEGORIES = ("purchased", "promotional", "adjustment")
@@ -108,6 +108,26 @@ def refund(*, grant_id: UUID, as_json: bool, **said: Any) -> None:
         view = RefundView(transfer=made, currency=get_grant(session, grant_id).cost_currency)
         shape = wire.show(REFUND, view)
     print_thing(shape, as_json=as_json)
+
+
+@click.command(epilog=example("wallets reset w-acme --at 2026-12-01T00:00Z"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--at", type=TIME, help="The instant; now unless given.")
+@json_option
+def reset(*, id: str, at: datetime | None, as_json: bool) -> None:
+    """End the grants of the wallet ID at an instant; what was used before it is paid for still."""
+    from datetime import timedelta
+
+    from usage_billing.db.session import transaction
+    from usage_billing.flows.prepaid.reset_wallet import reset_wallet
+    from usage_billing.reports.wallets import wallet_view
+
+    now = utc_now()
+    with connected() as (settings, engine), transaction(engine) as session:
+        grace = timedelta(seconds=settings.grace_seconds)
+        reset_wallet(session, id, at=at, actor=actor(), now=now, grace=grace)
+        shape = wire.show(WALLET_BALANCE, wallet_view(session, id, now=now))
+    print_thing(shape if as_json else {**shape, "grants": len(shape["grants"])}, as_json=as_json)
 
 
 def _grant_shape(session: Any, grant_id: UUID, *, wallet_id: str, now: datetime) -> dict[str, Any]:

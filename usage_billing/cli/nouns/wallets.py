@@ -18,7 +18,8 @@ from usage_billing.cli.frame.output import (
     wide_option,
 )
 from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, UNIT
-from usage_billing.cli.nouns.wallet_grants import EXAMPLE, activate, grant, refund, void
+from usage_billing.cli.nouns.wallet_grants import EXAMPLE, activate, grant, refund, reset, void
+from usage_billing.cli.nouns.wallet_schedules import end_schedule, recur, schedules
 from usage_billing.cli.nouns.wallet_top_ups import top_up_failed, top_up_paid, top_up_rule, top_ups
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
@@ -35,7 +36,8 @@ def command() -> None:
     """Make wallets, grant into them, and show what is left."""
 
 
-for one in (grant, activate, void, refund, top_up_rule, top_ups, top_up_paid, top_up_failed):
+_RECURRING = (recur, schedules, end_schedule)
+for one in (grant, activate, void, refund, reset, *_RECURRING, top_up_rule, top_ups, top_up_paid, top_up_failed):
     command.add_command(one)
 
 

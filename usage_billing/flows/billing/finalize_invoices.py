@@ -23,6 +23,7 @@ from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.run_stages import unrated_of
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.flows.folding.fold_meters import left_behind
+from usage_billing.flows.prepaid.open_occurrences import hold_wallets
 from usage_billing.flows.prepaid.post_draws import drawn_without_draft, post_causes, post_said
 from usage_billing.invoicing.items import summaries_on
 from usage_billing.invoicing.models import Invoice
@@ -38,7 +39,6 @@ from usage_billing.prepaid.burn_down import Cause
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.openings import lock_to_bill
 from usage_billing.wallets.allocation import Allocation
-from usage_billing.wallets.service import lock_wallets
 
 TAX_PENDING = "tax_pending"
 """The code of what waits as a draft because its tax is not known."""
@@ -92,7 +92,7 @@ def finalize_invoices(
     drafts become final as they are.
     """
     customers = {one.customer_id for one in lock_to_bill(session, ids).values()}
-    wallets = lock_wallets(session, customers)
+    wallets = hold_wallets(session, customers, now=as_of)
     unrated: set[str] = set()
     if rates_again:  # also what a new meter has to look back on, which nothing marks as to be rated
         unrated = {*unrated_of(session, ids, as_of=as_of), *far_behind(session, ids, more_than=0)}

@@ -29,6 +29,7 @@ from usage_billing.flows.billing.finalize_invoices import (
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.flows.folding.fold_meters import left_behind
+from usage_billing.flows.prepaid.open_occurrences import hold_wallets
 from usage_billing.flows.prepaid.post_draws import unpost_money, unpost_summaries
 from usage_billing.invoicing.fees import charge_fees_again
 from usage_billing.invoicing.lifecycle import InvoiceKind, InvoiceStatus, check_step
@@ -40,7 +41,6 @@ from usage_billing.packages.charges import charge_purchases_again
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.service import lock_subscription
 from usage_billing.wallets.models import Wallet
-from usage_billing.wallets.service import lock_wallets
 from usage_billing.wire.event_type import EventType
 
 _STANDING_GRANT = text("""
@@ -74,7 +74,7 @@ def finalize_invoice(
     from the database's.
     """
     now = clock.agreed_now(session, now)
-    wallets: Sequence[Wallet] = _lock_wallets(session, invoice_id)
+    wallets: Sequence[Wallet] = _lock_wallets(session, invoice_id, now=now)
     invoice = _lock(session, invoice_id)
     check_step(invoice.status, InvoiceStatus.FINALIZED)
     if invoice.closes_at > now:
@@ -147,7 +147,7 @@ def void_invoice(session: Session, invoice_id: UUID, *, actor: str, now: datetim
 
     Raises NotFound, and Conflict when it is a draft, paid or void, or when credit that it granted is spent.
     """
-    wallets = _lock_wallets(session, invoice_id)
+    wallets = _lock_wallets(session, invoice_id, now=now)
     invoice = _lock(session, invoice_id)
     if (
         invoice.status != InvoiceStatus.PAID or invoice.credit_applied != invoice.payable
@@ -191,12 +191,12 @@ def _nothing_due() -> Conflict:
     return Conflict("nothing on the invoice is due any more; the next run takes it away", code="nothing_due")
 
 
-def _lock_wallets(session: Session, invoice_id: UUID) -> Sequence[Wallet]:
+def _lock_wallets(session: Session, invoice_id: UUID, *, now: datetime) -> Sequence[Wallet]:
     """Lock the subscription of an invoice and then its customer's wallets, as billing does; raises NotFound."""
     found = get_invoice(session, invoice_id)
     if found.subscription_id is not None:
         lock_subscription(session, found.subscription_id)
-    return lock_wallets(session, [found.customer_id])
+    return hold_wallets(session, [found.customer_id], now=now)
 
 
 def _lock(session: Session, invoice_id: UUID) -> Invoice:

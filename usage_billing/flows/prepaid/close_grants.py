@@ -12,6 +12,7 @@ from usage_billing.drawing.applied import settled_causes
 from usage_billing.drawing.books import allocation_of
 from usage_billing.drawing.planning import in_money
 from usage_billing.flows.prepaid.facts import tell_grant
+from usage_billing.flows.prepaid.open_occurrences import open_occurrences
 from usage_billing.flows.prepaid.post_draws import post_grant
 from usage_billing.prepaid.ledger import TransferKind
 from usage_billing.subscriptions.queries import contracts_of_customers
@@ -36,6 +37,7 @@ def close_grants(session: Session, wallet_id: str, *, now: datetime) -> int:
     wallet = lock_wallet(session, wallet_id)
     if wallet is None:
         return 0
+    open_occurrences(session, [wallet], now=now)
     book = allocation_of(session, wallet, now=now)
     waiting = {key.grant_id for key in book.draws if key.need.summary_id < 0} | _unsaid(session, book, now=now)
     over = [

@@ -28,15 +28,25 @@ def tell_wallet(session: Session, wallet: Wallet, usage_types: Sequence[str]) ->
 def tell_grant(
     session: Session, wallet: Wallet, grant: Grant, topic: EventType, *, now: datetime, part: str = ""
 ) -> None:
-    """Tell what became of a grant of a locked wallet, once for each ``part`` of it.
+    """Tell what became of a grant of a locked wallet, once for each ``part`` of it."""
+    tell_grants(session, wallet, [grant], topic, now=now, part=part)
+
+
+def tell_grants(
+    session: Session, wallet: Wallet, grants: Sequence[Grant], topic: EventType, *, now: datetime, part: str = ""
+) -> None:
+    """Tell what became of each of these grants of a locked wallet, once for each ``part`` of it.
 
     What is paid for beforehand is a part of what alerts compare usage with.
     """
     look_at_customer(session, wallet.customer_id)
     book = allocation_of(session, wallet, now=now)
-    told = show(GRANT_TOLD, {**_whose(wallet), "grant": grant_view(book, grant, now=now)})
-    key = f"{topic}:{grant.id}:{part}" if part else f"{topic}:{grant.id}"
-    tell(session, [Fact(topic, key, told, wallet.customer_id)])
+    facts = []
+    for grant in grants:
+        told = show(GRANT_TOLD, {**_whose(wallet), "grant": grant_view(book, grant, now=now)})
+        key = f"{topic}:{grant.id}:{part}" if part else f"{topic}:{grant.id}"
+        facts.append(Fact(topic, key, told, wallet.customer_id))
+    tell(session, facts)
 
 
 def tell_refunded(session: Session, wallet: Wallet, refund: Transfer, grant: Grant) -> None:

@@ -25,6 +25,7 @@ from usage_billing.packages.queries import purchase_of_grant
 from usage_billing.prepaid.ledger import TransferKind
 from usage_billing.wallets.allocation import provisional_of
 from usage_billing.wallets.models import Grant, GrantStatus, Transfer, Wallet
+from usage_billing.wallets.occurrences import wallet_of_grant
 from usage_billing.wallets.queries import get_grant
 from usage_billing.wallets.service import move
 from usage_billing.wire.event_type import EventType
@@ -47,7 +48,7 @@ def activate_grant(session: Session, grant_id: UUID, *, actor: str, now: datetim
     Raises NotFound; Conflict with ``already_void``, with ``not_pending``, and with ``cuts_posted`` where it would
     divide usage of which what was paid for is final.
     """
-    wallet, grant = _locked(session, grant_id)
+    wallet, grant = _locked(session, grant_id, now=now)
     _check_not_void(grant)
     if grant.status != GrantStatus.PENDING:
         raise Conflict("the grant is not pending: it was activated before", code="not_pending")
@@ -75,7 +76,7 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
     Raises NotFound; Conflict with ``already_void``, ``grant_closed``, ``grant_used`` when a part of it is posted, or
     ``purchase_stands`` where what was paid for it would be kept.
     """
-    wallet, grant = _locked(session, grant_id)
+    wallet, grant = _locked(session, grant_id, now=now)
     _check_not_void(grant)
     if _is_over(grant, now):
         raise Conflict("the grant is closed: what it did not pay for has expired", code="grant_closed")
@@ -114,7 +115,7 @@ def refund_grant(session: Session, grant_id: UUID, asked: Refund, *, actor: str,
         raise InvalidInput.field("/idempotencyKey", "is required with an amount", code="required")
     if asked.amount is not None and asked.amount <= 0:
         raise InvalidInput.field("/amount", "must be more than 0", code="out_of_range")
-    wallet, grant = _locked(session, grant_id)
+    wallet, grant = _locked(session, grant_id, now=now)
     there = _made_before(session, grant, asked)
     if there is not None:
         return there
@@ -138,9 +139,9 @@ def refund_grant(session: Session, grant_id: UUID, asked: Refund, *, actor: str,
     return made
 
 
-def _locked(session: Session, grant_id: UUID) -> tuple[Wallet, Grant]:
+def _locked(session: Session, grant_id: UUID, *, now: datetime) -> tuple[Wallet, Grant]:
     """The locked wallet of a grant, and the grant as it is then."""
-    wallet = open_wallet(session, get_grant(session, grant_id).wallet_id)
+    wallet = open_wallet(session, wallet_of_grant(session, grant_id, now=now), now=now)
     return wallet, get_grant(session, grant_id)
 
 

@@ -1,9 +1,10 @@
 """Grants: an amount put into a wallet, once for each key."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -36,8 +37,8 @@ _CUTS_POSTED = text("""
         AND NOT EXISTS (
             SELECT
             FROM wallet_grants AS g
-            CROSS JOIN unnest(ARRAY[g.effective_at, g.expires_at, g.covers_since]) AS c (cut)
-            WHERE g.wallet_id = d.wallet_id AND g.id <> :grant AND g.activated_at IS NOT NULL
+            CROSS JOIN unnest(ARRAY[g.effective_at, least(g.expires_at, g.reset_at), g.covers_since]) AS c (cut)
+            WHERE g.wallet_id = d.wallet_id AND g.id <> ALL(CAST(:grants AS uuid[])) AND g.activated_at IS NOT NULL
                 AND c.cut > d.window_start AND c.cut <= :cut
         )
     ORDER BY d.window_start, u.usage_type_id
@@ -76,10 +77,10 @@ def make_grant(
     Raises NotFound; InvalidInput; Conflict with the code ``conflicting_grant`` when the key has made another one, and
     with ``cuts_posted`` where it would divide usage of which what was paid for is final.
     """
-    wallet = open_wallet(session, wallet_id)
+    wallet = open_wallet(session, wallet_id, now=now)
     there = session.scalars(select(Grant).where(Grant.wallet_id == wallet_id, Grant.key == new.idempotency_key)).first()
     # One that is asked for again is looked at as of when it was made: it may have expired since.
-    made = _grant_of(session, wallet, new, now=now if there is None else there.effective_at, grace=grace)
+    made = row_of(session, wallet, new, now=now if there is None else there.effective_at, grace=grace)
     if there is not None:
         if not _is_same(there, new, made):
             raise Conflict("the key has made another grant of this wallet", code="conflicting_grant")
@@ -106,7 +107,7 @@ def make_grant(
     return added, True
 
 
-def _grant_of(session: Session, wallet: Wallet, new: NewGrant, *, now: datetime, grace: timedelta) -> dict[str, object]:
+def row_of(session: Session, wallet: Wallet, new: NewGrant, *, now: datetime, grace: timedelta) -> dict[str, object]:
     """The row of a grant; raises InvalidInput."""
     if not 0 < new.amount <= MAX_QUANTITY:
         raise InvalidInput.field("/amount", f"must be more than 0 and at most {MAX_QUANTITY:f}", code="out_of_range")
@@ -200,19 +201,29 @@ def _cost_of(session: Session, wallet: Wallet, new: NewGrant) -> tuple[Decimal, 
 
 def _is_same(there: Grant, new: NewGrant, made: dict[str, object]) -> bool:
     """Whether a key asks for the grant that it made; without ``effective_at`` it was the moment of the first."""
-    known = {"id", "closes_at", "status", "activated_at", *(() if new.effective_at is not None else ("effective_at",))}
+    known = {"id", "closes_at", "status", "activated_at"}
+    if new.effective_at is None:
+        known.add("effective_at")
     return all(getattr(there, name) == value for name, value in made.items() if name not in known)
 
 
-def check_cuts(session: Session, grant: Grant) -> None:
-    """Raises Conflict ``cuts_posted`` where the grant divides usage of which what was paid for is final."""
-    for cut in (grant.covers_since, grant.effective_at, grant.expires_at):
-        if cut is None:
-            continue
-        asked = {"wallet": grant.wallet_id, "grant": grant.id, "cut": cut}
-        row = session.execute(_CUTS_POSTED, asked).first()
-        if row is not None:
-            raise Conflict(
-                f"what was paid for of {row.usage_type_id} around {cut:%Y-%m-%dT%H:%MZ} is final and is not divided",
-                code="cuts_posted",
-            )
+def check_cuts(session: Session, *grants: Grant) -> None:
+    """Raises Conflict ``cuts_posted`` where new grants of one wallet divide usage that is paid for and final."""
+    ids = [grant.id for grant in grants]
+    for grant in grants:
+        for cut in (grant.covers_since, grant.effective_at, grant.expires_at):
+            if cut is not None:
+                check_cut(session, grant.wallet_id, cut, but=ids)
+
+
+def check_cut(session: Session, wallet_id: str, cut: datetime, *, but: Collection[UUID] = ()) -> None:
+    """Raises Conflict ``cuts_posted`` where an instant divides usage of which what was paid for is final.
+
+    It does not where windows of the wallet begin there already, by other grants than ``but``.
+    """
+    row = session.execute(_CUTS_POSTED, {"wallet": wallet_id, "grants": list(but), "cut": cut}).first()
+    if row is not None:
+        raise Conflict(
+            f"what was paid for of {row.usage_type_id} around {cut:%Y-%m-%dT%H:%MZ} is final and is not divided",
+            code="cuts_posted",
+        )

@@ -46,7 +46,7 @@ class NewRule:
 
 def set_rule(session: Session, wallet_id: str, new: NewRule, *, actor: str, now: datetime) -> TopUpRule:
     """Let a wallet ask for more by this rule from now on; it asks at once where it is below. Raises InvalidInput."""
-    wallet = open_wallet(session, wallet_id)
+    wallet = open_wallet(session, wallet_id, now=now)
     _check(session, wallet, new)
     rule = lock_rule(session, wallet_id)
     if rule is None:
@@ -66,7 +66,7 @@ def set_rule(session: Session, wallet_id: str, new: NewRule, *, actor: str, now:
 
 def end_rule(session: Session, wallet_id: str, *, actor: str, now: datetime) -> TopUpRule:
     """Let a wallet ask for nothing more; what it asked for may still be paid. Raises NotFound."""
-    wallet = open_wallet(session, wallet_id)
+    wallet = open_wallet(session, wallet_id, now=now)
     rule = lock_rule(session, wallet_id)
     if rule is None or rule.ended_at is not None:
         raise NotFound(f"wallet {wallet_id} has no rule for top-ups")
@@ -96,7 +96,7 @@ def locked_top_up(session: Session, top_up_id: UUID, *, now: datetime) -> tuple[
     Raises NotFound, and Conflict with ``top_up_answered`` and, by the clock's word, ``top_up_expired``.
     """
     wallet_id = get_top_up(session, top_up_id).wallet_id
-    wallet = open_wallet(session, wallet_id)
+    wallet = open_wallet(session, wallet_id, now=now)
     rule = lock_rule(session, wallet_id)
     top_up = get_top_up(session, top_up_id)
     if rule is None:

@@ -14,6 +14,7 @@ from usage_billing.reports.verify.fees import fee_differences
 from usage_billing.reports.verify.invoices import invoice_differences
 from usage_billing.reports.verify.prepaid import prepaid_differences
 from usage_billing.reports.verify.purchases import purchase_differences
+from usage_billing.reports.verify.schedules import schedule_differences
 from usage_billing.reports.verify.strays import stray_differences
 from usage_billing.reports.verify.summaries import summary_differences
 from usage_billing.reports.verify.taxes import tax_differences
@@ -71,6 +72,7 @@ def find_differences(
     yield from wallet_differences(session, subscription_id)
     yield from draw_differences(session, subscription_id)
     yield from cause_differences(session, subscription_id)
+    yield from schedule_differences(session, subscription_id)
     yield from prepaid_differences(session, subscription_id)
     yield from purchase_differences(session, subscription_id)
     yield from alert_differences(session, subscription_id)

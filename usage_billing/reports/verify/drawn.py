@@ -46,6 +46,7 @@ class Payer:
     priority: int
     since: datetime
     until: datetime | None
+    reset_at: datetime | None
     back_to: datetime | None
     types: Collection[str] | None
     subscriptions: Collection[str] | None
@@ -59,6 +60,11 @@ class Payer:
         scopes = [scope for scope in (self.types, self.subscriptions) if scope is not None]
         return self.priority, -len(scopes), self.until or _NEVER, self.price_of_one, self.since, self.id
 
+    @property
+    def end(self) -> datetime | None:
+        """From when on it pays for nothing: its expiry, or a reset before that."""
+        return min((end for end in (self.until, self.reset_at) if end is not None), default=None)
+
     def is_for(self, wants: Wants) -> bool:
         """Whether it is for that usage, whenever it was."""
         named = self.types is None or wants.usage_type_id in self.types
@@ -67,7 +73,7 @@ class Payer:
     def round_for(self, wants: Wants) -> int | None:
         """In which of the two rounds it may pay for a window: ``HOLDS``, ``REACHES_BACK``; None: in neither."""
         start = wants.place.start
-        if not self.is_for(wants) or (self.until is not None and start >= self.until):
+        if not self.is_for(wants) or (self.end is not None and start >= self.end):
             return None
         if start >= self.since:
             return HOLDS

@@ -92,7 +92,7 @@ def books(session: Session, only: str | None) -> Iterator[WalletBook]:
             book.payers[grant.id], book.openings[grant.id] = _payer(grant), grant.opening
         asked = {"wallet": row.id, "customer": row.customer_id, "subscription": row.subscription_id}
         book.usage = {one.id: one for one in session.execute(_USAGE, asked)}
-        edges = ((one.since, one.until, one.back_to) for one in book.payers.values())
+        edges = ((one.since, one.end, one.back_to) for one in book.payers.values())
         book.cuts = sorted({cut for edge in edges for cut in edge if cut is not None})
         book.wants = wants_of(session, book)
         for transfer in session.execute(_POSTINGS, {"wallet": row.id}):
@@ -149,6 +149,7 @@ def _payer(grant: Any) -> Payer:
         priority=grant.priority,
         since=grant.effective_at,
         until=grant.expires_at,
+        reset_at=grant.reset_at,
         back_to=grant.covers_since,
         types=grant.usage_types,
         subscriptions=grant.subscription_ids,

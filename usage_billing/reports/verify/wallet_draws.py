@@ -135,7 +135,7 @@ class _Replay:
     def _may_want(self, other: Payer, wants: Wants, usage: Any) -> bool:
         row = Wants(Place(usage.id, usage.period_start), usage.subscription_id, usage.usage_type_id, NOTHING)
         earlier = usage.period_start <= wants.place.start or other.round_for(wants) != HOLDS
-        return other.is_for(row) and earlier and (other.until is None or usage.period_start < other.until)
+        return other.is_for(row) and earlier and (other.end is None or usage.period_start < other.end)
 
     def _wanted(self, place: Place) -> Fraction:
         found = self.wants.get(place)

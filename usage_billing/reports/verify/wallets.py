@@ -60,7 +60,7 @@ _ASTRAY = text(
         AND (g.subscription_ids IS NULL OR a.id = ANY (g.subscription_ids))
         AND d.window_start >= s.period_start AND d.window_start < s.period_end
         AND d.window_start >= coalesce(g.covers_since, g.effective_at)
-        AND (g.expires_at IS NULL OR d.window_start < g.expires_at)
+        AND d.window_start < coalesce(least(g.expires_at, g.reset_at), 'infinity')
     )
     """  # noqa: S608
 )
@@ -74,7 +74,7 @@ _FEES_ASTRAY = text(
         AND w.currency = (SELECT currency FROM plans WHERE id = a.plan_id)
         AND g.usage_types IS NULL AND (g.subscription_ids IS NULL OR a.id = ANY (g.subscription_ids))
         AND d.window_start = f.period_start AND d.window_start >= coalesce(g.covers_since, g.effective_at)
-        AND (g.expires_at IS NULL OR d.window_start < g.expires_at)
+        AND d.window_start < coalesce(least(g.expires_at, g.reset_at), 'infinity')
     )
     """  # noqa: S608
 )

@@ -1,0 +1,36 @@
+"""Reads schedules, and finds those of which an occurrence has come."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from usage_billing.core.errors import NotFound
+from usage_billing.schedules.models import Schedule
+
+
+def get_schedule(session: Session, schedule_id: UUID) -> Schedule:
+    """The schedule as it is stored now; raises NotFound."""
+    found = session.get(Schedule, schedule_id, populate_existing=True)
+    if found is None:
+        raise NotFound(f"there is no schedule {schedule_id}")
+    return found
+
+
+def schedules_of(wallet_id: str) -> Select[Schedule]:
+    """The statement that lists the schedules of a wallet."""
+    return select(Schedule).where(Schedule.wallet_id == wallet_id)
+
+
+def due_schedules(session: Session, wallet_ids: Collection[str], *, now: datetime) -> Sequence[Schedule]:
+    """The schedules of these wallets of which an occurrence has come that is not stored, the first made first."""
+    statement = select(Schedule).where(Schedule.wallet_id.in_(wallet_ids), Schedule.next_at <= now)
+    return session.scalars(statement.order_by(Schedule.id), execution_options={"populate_existing": True}).all()
+
+
+def wallets_due(session: Session, *, now: datetime, limit: int = 1000) -> list[str]:
+    """The wallets of which an occurrence has come that is not stored, by id."""
+    statement = select(Schedule.wallet_id).where(Schedule.next_at <= now)
+    return list(session.scalars(statement.distinct().order_by(Schedule.wallet_id).limit(limit)))

@@ -1,0 +1,71 @@
+"""The grants that schedules make: those that have come and are not stored are counted like those that are."""
+
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from usage_billing.core.errors import NotFound
+from usage_billing.schedules.models import Schedule
+from usage_billing.schedules.queries import due_schedules, wallets_due
+from usage_billing.wallets.models import Grant, GrantStatus
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def unstored_grants(schedule: Schedule, *, now: datetime) -> Iterator[dict[str, object]]:
+    """The rows of the grants that have come by ``now`` and are not stored, the earliest first.
+
+    Their ids follow from the schedule and the occurrence, so a reader names a grant as it will be stored.
+    """
+    recurrence = schedule.recurrence
+    for at in recurrence.due(schedule.next_at, now):
+        expires = recurrence.expiry(at)
+        yield {
+            "id": _grant_id(schedule.id, at),
+            "wallet_id": schedule.wallet_id,
+            "schedule_id": schedule.id,
+            "category": schedule.category,
+            "status": GrantStatus.ACTIVE,
+            "priority": schedule.priority,
+            "usage_types": schedule.usage_types,
+            "subscription_ids": schedule.subscription_ids,
+            "amount": schedule.amount,
+            "effective_at": at,
+            "expires_at": expires,
+            "closes_at": None if expires is None else expires + timedelta(seconds=schedule.grace_seconds),
+            **dict.fromkeys(("cost", "posted", "expired", "taken_back", "refunded"), Decimal(0)),
+            "activated_at": at,
+            "pending_until_paid": False,
+            "starts_when_paid": False,
+            "reset_at": None,
+            "created_at": at,
+        }
+
+
+def grants_due(session: Session, wallet_ids: Collection[str], *, now: datetime) -> list[Grant]:
+    """The grants of these wallets that have come by ``now`` and are not stored; they belong to no session."""
+    schedules = due_schedules(session, wallet_ids, now=now)
+    return [Grant(**row) for schedule in schedules for row in unstored_grants(schedule, now=now)]
+
+
+def wallet_of_grant(session: Session, grant_id: UUID, *, now: datetime) -> str:
+    """The id of the wallet that a grant is in, which has come by ``now`` and may not be stored; raises NotFound."""
+    there = session.get(Grant, grant_id)
+    if there is not None:
+        return there.wallet_id
+    for one in grants_due(session, wallets_due(session, now=now), now=now):
+        if one.id == grant_id:
+            return one.wallet_id
+    raise NotFound(f"there is no grant {grant_id}")
+
+
+def _grant_id(schedule_id: UUID, at: datetime) -> UUID:
+    """A version 7 UUID of the occurrence's time, whose other bits are a hash of the schedule and the time."""
+    micros = (at - _EPOCH) // timedelta(microseconds=1)
+    tail = int.from_bytes(sha256(schedule_id.bytes + micros.to_bytes(16, signed=True)).digest()[:10])
+    head = max(micros // 1000, 0) & (1 << 48) - 1
+    return UUID(int=head << 80 | 7 << 76 | (tail >> 64 & 0xFFF) << 64 | 2 << 62 | tail & (1 << 62) - 1)
