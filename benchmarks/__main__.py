@@ -10,7 +10,7 @@ from benchmarks.report import table, write
 NAMES = ("single", "batches", "growth", "reads", "billing", "changes", "meters", "memory", "scale")
 # Run only when named: `builds` measures this build against another one, which the caller must have ready; `beside`
 # needs a machine that nothing else uses; `alerts`, `documents`, `foreign`, `pages` and `prepaid` have no table yet.
-ASKED_FOR = ("alerts", "beside", "builds", "documents", "foreign", "pages", "prepaid")
+ASKED_FOR = ("alerts", "beside", "builds", "documents", "foreign", "pages", "prepaid", "webhooks")
 
 
 def main() -> int:
