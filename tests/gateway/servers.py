@@ -65,7 +65,7 @@ def api(port: int) -> Iterator[str]:
     """The API on ``port``, as it is served in earnest; its settings are those of the environment."""
     command = [
         *(sys.executable, "-m", "gunicorn", "-c", "python:api.gunicorn_config"),
-        *("--bind", f"{LOOPBACK}:{port}", "--threads", "4", "api:create_app()"),
+        *("--bind", f"{LOOPBACK}:{port}", "--threads", "4", "web:create_app()"),
     ]
     with running(command, f"http://{LOOPBACK}:{port}") as address:
         yield address

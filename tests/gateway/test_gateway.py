@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,15 @@ def test_what_other_programs_call_goes_through(gateway: str, path: str) -> None:
     assert b"docs/integrations.md" in answer.body
 
 
+@pytest.mark.parametrize("path", ["/portal", "/portal/", "/portal/invoices", "/mail/off/x"])
+def test_pages_of_customers_go_through(gateway: str, path: str) -> None:
+    answer = call(gateway + path)
+    assert answer.headers["Content-Type"].startswith("text/html")
+    sheet = re.search(r"/static/[^\"]+\.css", answer.body.decode())
+    assert sheet is not None
+    assert call(gateway + sheet.group()).status == 200
+
+
 def test_the_request_id_of_the_caller_is_kept(gateway: str) -> None:
     assert call(f"{gateway}/health/live", X_Request_Id="order-4711-a").headers["X-Request-Id"] == "order-4711-a"
 
@@ -95,7 +105,20 @@ def test_the_services_headers_pass(gateway: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/metrics", "/api", "/health", "/etc/passwd", "/api/../metrics", "//metrics", "/problems/bad_request"]
+    "path",
+    [
+        "/",
+        "/admin",
+        "/admin/",
+        "/portals",
+        "/metrics",
+        "/api",
+        "/health",
+        "/etc/passwd",
+        "/api/../metrics",
+        "//metrics",
+        "/problems/bad_request",
+    ],
 )
 def test_nothing_else_has_a_way_through(gateway: str, path: str) -> None:
     answer = call(gateway + path)

@@ -243,10 +243,7 @@ def foreseen_books(
 def _go_on(books: ForeseenBooks, agreements: Agreements, *, now: datetime) -> None:
     """Let levels come to what they do by now."""
     for one in levels_now(books.session, agreements.timelines, agreements.quotas, now=now):
-        if not one.id:
-            made = books.make(new_summary(one.subscription_id, one.usage_type, one.agreed, one.part))
-        elif one.id in books.summaries:
-            made = books.summaries[one.id]
-        else:
-            continue
-        made.total, made.beyond_limit = one.total, beyond(one.total, made.allowance)
+        new = None if one.id else new_summary(one.subscription_id, one.usage_type, one.agreed, one.part)
+        made = books.summaries.get(one.id) if new is None else books.make(new)
+        if made is not None:
+            made.total, made.beyond_limit = one.total, beyond(one.total, made.allowance)
