@@ -114,3 +114,25 @@ def test_what_billing_holds_is_not_waited_for_and_judged_again(watched: Watched)
     assert watched.lines() == {"calls": ANY_USAGE, "pages": ANY_USAGE}
     watched.use(1, of="pages")
     assert watched.crossed() == [["3.00"]]
+
+
+def test_a_rule_that_cannot_be_judged_keeps_nothing_out_of_the_books(watched: Watched) -> None:
+    """Neither its own usage nor other rules, in a drain as in the task."""
+    for name in ("s", "t"):
+        watched.alert(f"a-{name}", at=[5], watches="units", usage_type="calls", subscription_id=name)
+    with watched.engine.begin() as connection:
+        connection.execute(text("UPDATE alert_rules SET thresholds = '{NaN}' WHERE id = 'a-s'"))
+    used = [
+        make_recording(now=watched.now, quantity=6, customer="ann", subscription=name, usage_type="calls")
+        for name in ("s", "t")
+    ]
+    with transaction(watched.engine) as session:
+        outcome = record(session, *used)
+    assert (outcome.recorded, outcome.quarantined) == (2, [])
+    assert [rule for rule, *_ in watched.firings()] == ["a-t"]
+    watched.alert("b", at=[1], watches="units", customer_id="ann")
+    assert [rule for rule, *_ in watched.firings()] == ["a-t", "b"]
+    with watched.engine.begin() as connection:
+        connection.execute(text("UPDATE alert_rules SET thresholds = '{5}' WHERE id = 'a-s'"))
+    watched.use(1)
+    assert [(rule, subject) for rule, subject, *_ in watched.firings()[2:]] == [("a-s", "s/calls"), ("b", "s/calls")]

@@ -322,3 +322,23 @@ def test_what_contradicts_is_refused_and_a_dead_database_is_told(databases: Data
     assert (unknown.code, unknown.out, unknown.err.count("\n")) == (2, "", 1)
     dead = dry_run("postgresql://u:p@127.0.0.1:1/x")
     assert (dead.code, dead.out, dead.err.count("\n")) == (4, "", 1)
+
+
+def test_there_is_no_way_back_from_what_an_earlier_build_does_not_know(databases: Databases, dry_run: DryRun) -> None:
+    url = databases.migrated()
+
+    def fill(books: EarlierBooks) -> None:
+        books.connection.execute(text("INSERT INTO packages (id, name, currency) VALUES ('m', 'M', 'USD')"))
+
+    _fill(url, fill)
+    refused = dry_run(url, "--to", "0062")
+    assert (refused.code, refused.out) == (2, "")
+    assert "packages of money" in refused.err
+    environment = {"DATABASE_URL": url.replace("+psycopg", "")}
+    with patch.dict(os.environ, environment):
+        assert run(["migrate", "--to", "0062", "--yes"]) == 2
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD
+    engine.dispose()
+    assert dry_run(url, "--to", "0063").code != 2

@@ -235,3 +235,21 @@ def test_how_long_is_waited() -> None:
     assert may_ask_at([], cooldown=HOUR, most_count=1, most_per="day") is None
     assert may_ask_at([JUNE], cooldown=HOUR) == JUNE + HOUR
     assert may_ask_at([JUNE + HOUR, JUNE], cooldown=HOUR, most_count=2, most_per="day") == JUNE + DAY
+
+
+def test_a_rule_that_cannot_be_looked_at_keeps_nothing_out_of_the_books(low: House) -> None:
+    with low.engine.begin() as connection:
+        connection.execute(text("INSERT INTO packages (id, name, currency) VALUES ('none', 'None', 'USD')"))
+        connection.execute(text("UPDATE top_up_rules SET amount = NULL, package_id = 'none'"))
+    low.use(35, at=low.clock.now - HOUR)
+    assert scalars(low.engine, "SELECT quantity FROM usage") == [35]
+    later = datetime.now(UTC) + HOUR
+    with transaction(low.engine) as session:
+        assert look_again(session, "w", now=later) == 0
+    with transaction(low.engine) as session:
+        assert rules_to_look_at(session, now=later) == []  # others are not kept waiting
+    assert asked(low) == []
+    with low.engine.begin() as connection:
+        connection.execute(text("UPDATE top_up_rules SET amount = 50, package_id = NULL"))
+    low.use(1, at=low.clock.now - HOUR)
+    assert [one["amount"] for one in asked(low)] == ["50"]

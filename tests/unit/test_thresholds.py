@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from tests.support.properties import examples
 from usage_billing.alerts.states import FiringState
-from usage_billing.alerts.thresholds import NEVER, Past, judge, least_quantity, multiples, percent_of, percent_reached
+from usage_billing.alerts.thresholds import (
+    NEVER,
+    Past,
+    Run,
+    judge,
+    least_quantity,
+    multiples,
+    percent_of,
+    percent_reached,
+)
 
 LINES = [Decimal(n) for n in (5, 10, 20)]
 
@@ -58,6 +67,14 @@ def test_multiples_are_told_without_gap_whatever_the_batches(values: list[int], 
         assert following == last + every
         told = Decimal(value)
     assert last == told // every * every
+
+
+def test_multiples_after_lines_of_another_step_are_multiples() -> None:
+    """A rule that told 1000 by hundreds tells each 7 from then on: 1001 is the next."""
+    seven, told = Decimal(7), Decimal(1000)
+    assert multiples(seven, Decimal(1000), told=told) == (None, 1001)
+    assert multiples(seven, Decimal(1001), told=told) == (Run(Decimal(1001), Decimal(1001)), 1008)
+    assert multiples(seven, Decimal(-3), told=Decimal(0)) == (None, 7)
 
 
 def test_what_is_resolved_is_resolved_once() -> None:

@@ -77,11 +77,13 @@ class Run:
 def multiples(every: Decimal, value: Decimal, *, told: Decimal) -> tuple[Run | None, Decimal]:
     """The multiples of ``every`` that ``value`` has reached and that were not told, and the next after them.
 
-    ``told`` is the last one that was told in this cycle; 0: none.
+    ``told`` is the last line that was told in this cycle, a multiple or one of earlier lines of the rule; 0: none.
     """
     top = EXACT.multiply(EXACT.divide_int(value, every), every)
-    run = Run(EXACT.add(told, every), top) if top > told else None
-    return run, EXACT.add(max(top, told), every)
+    following = EXACT.multiply(EXACT.add(EXACT.divide_int(told, every), 1), every)
+    if top < following:
+        return None, following
+    return Run(following, top), EXACT.add(top, every)
 
 
 def percent_reached(value: Decimal, whole: Decimal | None, percent: Decimal) -> bool:

@@ -6,11 +6,39 @@ from io import StringIO
 
 from sqlalchemy import Connection, create_engine, inspect, text
 
+from usage_billing.core.errors import Conflict
+
+# What builds before a revision do not know, and cannot be left without: a question, and what it finds.
+_NO_WAY_BACK = {
+    "0061": (
+        "SELECT EXISTS (SELECT FROM meter_definitions WHERE function = 'unique_count' AND carry)",
+        "meters of distinct values that are carried",
+    ),
+    "0063": ("SELECT EXISTS (SELECT FROM packages WHERE unit_name IS NULL)", "packages of money"),
+}
 _COUNTED = 1_000_000
 _TABLE = re.compile(r"^DROP TABLE (?:IF EXISTS )?(\w+)", re.MULTILINE)
 _FILLED = re.compile(r"^INSERT INTO (\w+)", re.MULTILINE)
 _COLUMN = re.compile(r"^ALTER TABLE (\w+) DROP COLUMN (?:IF EXISTS )?(\w+)", re.MULTILINE)
 _RENAMED = re.compile(r"^ALTER TABLE (\w+) RENAME COLUMN (\w+) TO (\w+)", re.MULTILINE)
+
+
+def check_way_back(url: str, *, before: str, target: str) -> None:
+    """Raises Conflict where the books hold what ``target`` has no place for and what is not deleted either.
+
+    Raises OperationalError.
+    """
+    revisions = [one for one in _NO_WAY_BACK if (target == "base" or target < one) and one <= before]
+    if not revisions:
+        return
+    engine = create_engine(url, connect_args={"connect_timeout": 3})
+    try:
+        with engine.connect() as connection:
+            for question, what in (_NO_WAY_BACK[one] for one in revisions):
+                if connection.scalar(text(question)):
+                    raise Conflict(f"there is no way back to {target}, because it does not know {what}")
+    finally:
+        engine.dispose()
 
 
 def find_losses(url: str, *, before: str, target: str) -> dict[str, int]:

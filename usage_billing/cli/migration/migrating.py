@@ -35,6 +35,7 @@ def command(*, target: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     from sqlalchemy.exc import OperationalError
 
     from usage_billing.cli.frame.errors import database_reason
+    from usage_billing.cli.migration.losses import check_way_back
     from usage_billing.cli.migration.migrate import downgrade, upgrade
     from usage_billing.cli.migration.rehearsing import rehearse
 
@@ -48,6 +49,8 @@ def command(*, target: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     wanted = _position(steps, target)
     try:
         before = current_revision(url)
+        if wanted < _position(steps, before):
+            check_way_back(url, before=before, target=target)
         if dry_run:
             _position(steps, before)
             rehearse(settings, steps, before=before, after=steps[wanted], as_json=as_json)

@@ -4,6 +4,7 @@ What was crossed is told once: a unique key of the firings lets it in once, and 
 usage is not judged: a summary's ``next_alert`` says from which total on there is anything to look at.
 """
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,12 +29,15 @@ from usage_billing.alerts.thresholds import (
 )
 from usage_billing.core import crash
 from usage_billing.core.decimals import EXACT, sum_of
+from usage_billing.db.apart import fault_of
 from usage_billing.flows.alerting.figures import PeriodFigures, by_period, charge_of, figures_of, paid_beforehand
 from usage_billing.flows.alerting.telling import Crossing, tell_crossings, tell_resolved
 from usage_billing.metering.counted import ids_of
 from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, set_next_alerts
 
 _NOTHING = Decimal(0)
+
+_log = logging.getLogger(__name__)
 
 
 def reaching(wanted: Mapping[SummaryKey, NewSummary], totals: Mapping[SummaryKey, RunningTotal]) -> list[SummaryKey]:
@@ -52,7 +56,10 @@ def reaching(wanted: Mapping[SummaryKey, NewSummary], totals: Mapping[SummaryKey
 
 
 def watch_totals(session: Session, keys: Collection[SummaryKey]) -> None:
-    """Judge the billing periods that these summaries, whose totals are saved, are in."""
+    """Judge the billing periods that these summaries, whose totals are saved, are in.
+
+    What cannot be judged keeps no usage out of the books: that is logged, and tried again with the next usage.
+    """
     if not keys:
         return
     rules = rules_over(session, {key.subscription_id for key in keys}) if any_rules(session) else {}
@@ -62,8 +69,27 @@ def watch_totals(session: Session, keys: Collection[SummaryKey]) -> None:
     if not rules:
         return
     now = lock_alerts(session, rules)
-    watched = [key for key in keys if key.subscription_id in rules]
-    found = figures_of(session, watched, now=now)
+    _judge_or_leave(session, [key for key in keys if key.subscription_id in rules], rules, now=now)
+
+
+def _judge_or_leave(
+    session: Session, keys: Sequence[SummaryKey], rules: Mapping[str, Sequence[AlertRule]], *, now: datetime
+) -> None:
+    fault = fault_of(session, lambda: _judge_all(session, keys, rules, now=now))
+    if fault is None:
+        return
+    if len(rules) == 1:
+        _log.error("alerts could not be judged", exc_info=fault, extra={"subscription": next(iter(rules))})
+        return
+    for name in sorted(rules):
+        own = [key for key in keys if key.subscription_id == name]
+        _judge_or_leave(session, own, {name: rules[name]}, now=now)
+
+
+def _judge_all(
+    session: Session, keys: Sequence[SummaryKey], rules: Mapping[str, Sequence[AlertRule]], *, now: datetime
+) -> None:
+    found = figures_of(session, keys, now=now)
     starts = {one.period.start for one in found}
     ids = {rule.id for listed in rules.values() for rule in listed}
     work = _Work(session, now, told_in(session, ids, list(rules), starts))

@@ -15,7 +15,15 @@ from usage_billing.core.limits import MAX_COUNT
 from usage_billing.flows.prepaid.amounts import check_places
 from usage_billing.flows.prepaid.facts import tell_top_up
 from usage_billing.flows.prepaid.open_wallet import open_wallet
-from usage_billing.flows.prepaid.watch_wallets import LOOK_AGAIN, expire, hold, lock_rule, look, open_request
+from usage_billing.flows.prepaid.watch_wallets import (
+    LOOK_AGAIN,
+    expire,
+    hold,
+    lock_rule,
+    look,
+    look_or_leave,
+    open_request,
+)
 from usage_billing.packages.queries import get_package
 from usage_billing.prepaid.topping_up import SPANS
 from usage_billing.top_ups.models import TopUp, TopUpRule, TopUpState
@@ -131,7 +139,7 @@ def look_again(session: Session, wallet_id: str, *, now: datetime) -> int:
     there = open_request(session, wallet_id)
     if there is not None and there.expires_at <= now:
         expire(session, rule, there, now=now)
-    return look(session, [rule], now=now)
+    return look_or_leave(session, [rule], now=now)
 
 
 def _check(session: Session, wallet: Wallet, new: NewRule) -> None:

@@ -5,6 +5,7 @@ first did. It comes after summaries in the order of locks, and the wallet's own 
 wallets before summaries.
 """
 
+import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from usage_billing.core import crash
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.identifiers import new_id
+from usage_billing.db.apart import fault_of
 from usage_billing.drawing.books import all_allocations
 from usage_billing.flows.prepaid.facts import tell_depleted, tell_top_up
 from usage_billing.packages.queries import version_at, versions_of
@@ -28,6 +30,8 @@ LOOK_AGAIN = timedelta(minutes=10)
 """How long the task leaves a rule alone, unless something ends sooner: then what the clock alone moved is found."""
 
 _NOTHING = Decimal(0)
+
+_log = logging.getLogger(__name__)
 
 
 def lock_rules(session: Session, customer_ids: Collection[str]) -> list[TopUpRule]:
@@ -46,7 +50,27 @@ def lock_rule(session: Session, wallet_id: str) -> TopUpRule | None:
 def watch(session: Session, customer_ids: Collection[str], *, now: datetime) -> int:
     """Compare what is available in the watched wallets of these customers with their rules; returns how many ask."""
     rules = lock_rules(session, customer_ids)
-    return look(session, rules, now=now) if rules else 0
+    return look_or_leave(session, rules, now=now) if rules else 0
+
+
+def look_or_leave(session: Session, rules: Sequence[TopUpRule], *, now: datetime) -> int:
+    """Look at these locked rules, except those that cannot be: they keep nothing else out of the books.
+
+    Such a one is logged, and looked at again by the task; returns how many wallets ask.
+    """
+    asked = 0
+
+    def work() -> None:
+        nonlocal asked
+        asked = look(session, rules, now=now)
+
+    fault = fault_of(session, work)
+    if fault is None:
+        return asked
+    if len(rules) > 1:
+        return sum(look_or_leave(session, [rule], now=now) for rule in rules)
+    _log.error("a rule for top-ups could not be looked at", exc_info=fault, extra={"wallet": rules[0].wallet_id})
+    return 0
 
 
 def look(session: Session, rules: Sequence[TopUpRule], *, now: datetime) -> int:
