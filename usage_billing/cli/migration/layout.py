@@ -80,7 +80,8 @@ _FILLED = {
         ) AS f ON true""",
     ),
     "usage_summaries": _Filling(
-        {"frozen": "c.final IS TRUE", "to_rate": "c.final IS FALSE"},
+        # What was there before alerts is under none; its default is for what is new.
+        {"frozen": "c.final IS TRUE", "to_rate": "c.final IS FALSE", "next_alert": "CAST(NULL AS numeric)"},
         """
         LEFT JOIN LATERAL (
             SELECT EXISTS (
