@@ -3,6 +3,8 @@
 import http
 from typing import Any
 
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from flask import Flask, Response
 from flask_smorest import Api  # type: ignore[import-untyped]
 from flask_smorest.utils import prepare_response  # type: ignore[import-untyped]
@@ -67,6 +69,19 @@ class IdentifierConverter(BaseConverter):
     part_isolating = True
 
 
+class _Converter(OpenAPIConverter):
+    """Describes schemas with what they say of themselves beside their fields."""
+
+    def schema2jsonschema(self, schema: Any) -> dict[str, Any]:
+        """The JSON Schema of ``schema``."""
+        made: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+        return made | getattr(schema, "openapi", {})
+
+
+class _Plugin(MarshmallowPlugin):
+    Converter = _Converter
+
+
 class ProblemApi(Api):  # type: ignore[misc]
     """flask-smorest with problems for errors."""
 
@@ -95,7 +110,8 @@ def init_app(app: Flask) -> ProblemApi:
     app.url_map.converters["identifier"] = IdentifierConverter
     app.config |= {"API_TITLE": "Usage billing", "API_VERSION": __version__, "OPENAPI_VERSION": "3.1.0"}
     info = {"description": _DESCRIPTION}
-    api = ProblemApi(app, spec_kwargs={"info": info, "components": {"securitySchemes": _SECURITY_SCHEMES}})
+    components = {"securitySchemes": _SECURITY_SCHEMES}
+    api = ProblemApi(app, spec_kwargs={"info": info, "components": components, "marshmallow_plugin": _Plugin()})
     api.ma_plugin.converter.add_attribute_function(describe)
     pattern = {"type": "string", "pattern": f"^{IDENTIFIER_PATTERN}$"}
     api.register_converter(IdentifierConverter, lambda _: pattern)

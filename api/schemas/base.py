@@ -1,7 +1,7 @@
 """What all schemas share: unknown fields are refused, and every message carries a code."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow as ma
 
@@ -47,6 +47,9 @@ class Schema(ma.Schema):
         "unknown": CodedText("is not a field of this request", "unknown"),
         "type": CodedText("must be an object", "not_an_object"),
     }
+
+    openapi: ClassVar[dict[str, Any]] = {}
+    """What the OpenAPI document says of the object beside its fields: which of them need each other."""
 
     class Meta:
         """Unknown fields are refused, and fields keep their order."""

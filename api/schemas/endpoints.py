@@ -50,6 +50,11 @@ class MailTo(Field):
         "description": "The addresses of mail, or `customer` for each customer's own.",
     }
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.allow_none:
+            self.openapi = {**self.openapi, "oneOf": [*self.openapi["oneOf"], {"type": "null"}]}  # type: ignore[misc]
+
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str | list[str]:
         if value == TO_CUSTOMER or (isinstance(value, list) and all(isinstance(one, str) for one in value)):
             return value  # type: ignore[no-any-return]
@@ -63,6 +68,28 @@ class NewEndpointSchema(ValueSchema):
     """
 
     builds = NewEndpoint
+    openapi: ClassVar[dict[str, Any]] = {
+        "anyOf": [
+            {
+                "required": ["url"],
+                "properties": {
+                    "kind": {"const": str(EndpointKind.WEBHOOK)},
+                    "url": {"type": "string"},
+                    "to": {"type": "null"},
+                    "language": {"type": "null"},
+                },
+            },
+            {
+                "required": ["kind", "to"],
+                "properties": {
+                    "kind": {"const": str(EndpointKind.EMAIL)},
+                    "to": {"type": ["string", "array"]},
+                    "url": {"type": "null"},
+                    "secret": {"type": "null"},
+                },
+            },
+        ]
+    }
 
     id = NewIdentifier(allow_none=True, load_default=None)
     kind = Choice(*EndpointKind, load_default=EndpointKind.WEBHOOK)

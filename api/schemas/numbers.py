@@ -14,20 +14,23 @@ class Amount(Field):
 
     default_error_messages = {"null": CodedText("must be a decimal number", "not_a_decimal")}
 
-    def __init__(self, *, positive: bool = False, maximum: Decimal = MAX_QUANTITY, **options: Any) -> None:
+    def __init__(
+        self, *, positive: bool = False, maximum: Decimal = MAX_QUANTITY, places: int = PLACES, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.positive = positive
         self.maximum = maximum
+        self.places = places
         digits = f"[1-9][0-9]{{0,{len(str(int(maximum))) - 2}}}"
-        places = rf"(\.[0-9]{{1,{PLACES}}})?"
-        least = rf"0\.[0-9]{{0,{PLACES - 1}}}[1-9]"
+        behind = rf"(\.[0-9]{{1,{places}}})?"
+        least = rf"0\.[0-9]{{0,{places - 1}}}[1-9]"
         # Exponents are read too, and are left out here: how large such a number is, a pattern cannot tell.
         self.openapi = {
             "type": ["string", "number"],
-            "pattern": f"^({digits}{places}|{least})$" if positive else f"^(0|{digits}){places}$",
-            "minimum": 10**-PLACES if positive else 0,
+            "pattern": f"^({digits}{behind}|{least})$" if positive else f"^(0|{digits}){behind}$",
+            "minimum": 10**-places if positive else 0,
             "maximum": int(maximum),
-            "description": f"Of at most {PLACES} decimal places.",
+            "description": f"Of at most {places} decimal places.",
         }
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Decimal:
@@ -42,7 +45,8 @@ class Amount(Field):
         return amount
 
     def _read(self, value: str | int | Decimal) -> Decimal:
-        return parse_decimal(value if isinstance(value, str) else str(value), maximum=self.maximum)
+        text = value if isinstance(value, str) else str(value)
+        return parse_decimal(text, maximum=self.maximum, places=self.places)
 
 
 class Used(Amount):

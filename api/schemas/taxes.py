@@ -8,12 +8,10 @@ import marshmallow as ma
 from api.schemas.base import CodedText, ValueSchema
 from api.schemas.fields import Amount, Country, Day, Text
 from api.schemas.paging import PageQuery
-from usage_billing.core.decimals import strip_zeros
 from usage_billing.rating.tax.categories import RATED, TaxCategory
 from usage_billing.taxes.service import MAX_RATE_PLACES, NewTaxRate
 
 _WITHOUT = CodedText("has no rate: it is 0 everywhere", "not_supported")
-_LONG = CodedText(f"must have at most {MAX_RATE_PLACES} decimal places", "not_a_decimal")
 
 
 class RatedCategory(Text):
@@ -42,15 +40,8 @@ class NewTaxRateSchema(ValueSchema):
 
     country = Country(required=True)
     category = RatedCategory(required=True)
-    rate = Amount(maximum=Decimal(100), required=True)
+    rate = Amount(maximum=Decimal(100), places=MAX_RATE_PLACES, required=True)
     effective_from = Day(required=True)
-
-    @ma.validates("rate")
-    def of_few_places(self, rate: Decimal, **_: Any) -> None:
-        """Refuse a rate finer than is kept."""
-        exponent = strip_zeros(rate).as_tuple().exponent
-        if isinstance(exponent, int) and -exponent > MAX_RATE_PLACES:
-            raise ma.ValidationError(_LONG)
 
 
 class TaxRatesQuery(PageQuery):

@@ -1,6 +1,6 @@
 """Wallets and grants on the wire."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow as ma
 
@@ -96,6 +96,12 @@ class RefundSchema(ValueSchema):
     """How many units are refunded; without an amount all that is left. With one, the ``idempotencyKey`` is required."""
 
     builds = Refund
+    openapi: ClassVar[dict[str, Any]] = {
+        "anyOf": [
+            {"required": ["idempotencyKey"], "properties": {"idempotencyKey": {"type": "string"}}},
+            {"properties": {"amount": {"type": "null"}}},
+        ]
+    }
 
     amount = Amount(positive=True, allow_none=True, load_default=None)
     idempotency_key = Key(allow_none=True, load_default=None)

@@ -37,14 +37,15 @@ IN_WORDS = frozenset(
 )
 # Bounds of times, places of numbers, what a price, metadata or an expression may hold: the document says them in words.
 _TOLD = re.compile(
-    "must (have at most 12 decimal places|be between 1970|lie between 2000|be after from|(not )?be in the future)"
+    "must (have at most [0-9]+ decimal places|be between 1970|lie between 2000|be after from|(not )?be in the future)"
 )
 _INNER = re.compile(
     "(/events/[0-9]+)?/metadata|(/quotas/[0-9]+)?/price(/|$)|(/series/[0-9]+)?/(where|value|dimensions|quantityFrom)(/|$)"
 )
 # Of several fields one is required; a level needs its own.
 _ONE_OF_SEVERAL = frozenset(
-    (name, "required") for name in ("", "/unitPrice", "/quantity", "/endedAt", "/subscriptionId", "/mode", "/per")
+    (name, "required")
+    for name in ("", "/unitPrice", "/quantity", "/endedAt", "/subscriptionId", "/mode", "/per", "/of")
 )
 
 

@@ -53,6 +53,7 @@ def test_current_usage_is_our_own(reader: FlaskClient) -> None:
     [assessment] = [one for one in found["charges_usage"] if one["billable_metric"]["code"] == "assessment"]
     assert assessment["units"] == str(sum(map(Decimal, _SIZES)))
     assert (assessment["events_count"], assessment["charge"]["charge_model"]) == (3, "standard")
+    assert {one["billable_metric"]["code"]: one["events_count"] for one in found["charges_usage"]}["tokens"] == 3
     assert found["amount_cents"] == sum(one["amount_cents"] for one in found["charges_usage"]) > 0
     assert (found["taxes_amount_cents"], found["total_amount_cents"]) == (0, found["amount_cents"])
     periods = {(line["periodStart"], line["periodEnd"]) for line in lines}

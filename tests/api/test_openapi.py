@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.auth import rule_of
@@ -80,3 +81,27 @@ def test_it_holds_no_secret(client: FlaskClient, settings: Settings) -> None:
         assert secret not in text
     assert "127.0.0.1" not in text
     assert "postgresql://" not in text
+
+
+def test_it_says_how_fine_a_tax_rate_is(document: dict[str, Any]) -> None:
+    rate = document["components"]["schemas"]["NewTaxRate"]["properties"]["rate"]
+    assert re.search(rate["pattern"], "7.123456")
+    assert not re.search(rate["pattern"], "7.1234567")
+    assert "6 decimal places" in rate["description"]
+
+
+@pytest.mark.parametrize(
+    ("body", "holds"),
+    [
+        ({}, True),
+        ({"amount": None}, True),
+        ({"idempotencyKey": "r-1"}, True),
+        ({"amount": "5", "idempotencyKey": "r-1"}, True),
+        ({"amount": "5"}, False),
+        ({"amount": "5", "idempotencyKey": None}, False),
+    ],
+)
+def test_it_says_that_the_refund_of_an_amount_needs_a_key(
+    document: dict[str, Any], body: dict[str, Any], holds: bool
+) -> None:
+    assert Draft202012Validator(document["components"]["schemas"]["Refund"]).is_valid(body) is holds

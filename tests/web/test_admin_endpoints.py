@@ -73,6 +73,16 @@ def test_a_change_touches_what_was_changed(desk: DeskBrowser, world: None, api: 
     assert len(audited(engine, "endpoint:books")) == 2
 
 
+def test_the_form_of_a_change_has_what_it_is_told(desk: DeskBrowser, world: None, api: FlaskClient) -> None:
+    types = ["invoice.paid", "invoice.voided"]
+    desk.send("/admin/endpoints/new", **NEW, types=types)
+    boxes = re.findall(r'<input[^>]*name="types"[^>]*>', desk.see(f"{ONE}/change"))
+    chosen = [re.findall('value="([^"]+)"', box)[0] for box in boxes if "checked" in box]
+    assert chosen == types
+    desk.change(f"{ONE}/change", url=URL, ordered="no", types=chosen, description="The ledger")
+    assert _shown(api)["types"] == types
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

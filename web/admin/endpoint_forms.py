@@ -34,13 +34,22 @@ _RESUMES = (
 def _boxes(known: WebhookEndpoint | None = None) -> list[Box]:
     """What is asked of an endpoint, with what is known of it."""
     url, customer, rate, words = ("", None, None, None)
+    types = [] if known is None else known.types or []
     if known is not None:
         url, customer, rate, words = known.url or "", known.customer_id, known.rate_per_second, known.description
     help = "None chosen: all of them."
     where = [Box(name="url", label="URL", kind=ENDPOINT_URL, value=url, help="https://..., of a public host.")]
     return [
         *(where if known is None or known.kind == EndpointKind.WEBHOOK else ()),
-        Box(name="types", label="What it is told", type=MANY, choices=_TYPES, required=False, help=help),
+        Box(
+            name="types",
+            label="What it is told",
+            type=MANY,
+            choices=_TYPES,
+            chosen=types,
+            required=False,
+            help=help,
+        ),
         Box(
             name="userId",
             label="Only about the customer",

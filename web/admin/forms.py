@@ -33,8 +33,8 @@ _WRONG = 422
 class Box:
     """A field: ``name`` as the API calls it, ``label`` for people, and the ``kind`` that reads its text.
 
-    ``type`` is that of an input, or ``choice``, ``many`` (of the ``choices``) or ``area``. An empty one that is not
-    ``required`` is None.
+    ``type`` is that of an input, or ``choice``, ``many`` (of the ``choices``, at first those ``chosen``) or ``area``.
+    An empty one that is not ``required`` is None.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Box:
     help: str = ""
     required: bool = True
     value: str = ""
+    chosen: Sequence[str] = ()
     rows: int = 8
 
 
@@ -187,7 +188,7 @@ def _takes_many(box: Box | None) -> bool:
 
 
 def _given(form: Form) -> dict[str, Any]:
-    return {box.name: [] if box.type == MANY else box.value for box in form.boxes}
+    return {box.name: list(box.chosen) if box.type == MANY else box.value for box in form.boxes}
 
 
 def _name(error: FieldError) -> str:

@@ -140,7 +140,7 @@ class UsageClient {
     const left = beforeSend(event);
     if (left === null) return null;
     if (typeof left !== 'object') throw new TypeError('beforeSend must return the recording, or null to leave it out');
-    return spell(left, source);
+    return spell({ ...left, quantity: left.quantity ?? null }, source); // without one the usage type makes it
   }
 
   _keep(event) {

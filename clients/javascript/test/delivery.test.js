@@ -207,6 +207,15 @@ test('before it is sent, a recording may be changed or left out', async (t) => {
   assert.equal(make({ beforeSend: () => undefined }).record('u', 's', 't'), null);
 });
 
+test('a look before it is sent makes no quantity where the usage type makes it', async (t) => {
+  const { service, make } = await setUp(t);
+  const client = make({ beforeSend: (event) => event });
+  client.record('u', 's', 'tokens', null, { tokens: 7 });
+  assert.ok(await client.flush());
+  const [sent] = service.accepted.values();
+  assert.deepEqual([sent.quantity, sent.metadata], [undefined, { tokens: 7 }]);
+});
+
 test('recordNow returns the id, through trouble', async (t) => {
   const { service, make } = await setUp(t);
   const client = make();
