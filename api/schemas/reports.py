@@ -8,6 +8,8 @@ from api.schemas.paging import SpanQuery
 from usage_billing.reports.prepaid import By
 from usage_billing.reports.revenue import RevenueBy
 
+_ONCE = "".join(f"(?!.*{one}.*{one})" for one in RevenueBy)
+
 
 class PrepaidReportQuery(SpanQuery):
     """Which span, which currency (all unless given), and what a line is of."""
@@ -21,7 +23,7 @@ class RevenueKeys(Field):
 
     openapi = {
         "type": "string",
-        "pattern": f"^({'|'.join(RevenueBy)})(,({'|'.join(RevenueBy)}))*$",
+        "pattern": f"^{_ONCE}({'|'.join(RevenueBy)})(,({'|'.join(RevenueBy)})){{0,{len(RevenueBy) - 1}}}$",
         "examples": ["month,plan"],
     }
 

@@ -24,6 +24,7 @@ from usage_billing.mail.service import refuse
 from usage_billing.webhooks.retries import LADDER
 
 HOUR = timedelta(hours=1)
+ALERT = {"ruleId": "r", "on": "percent", "crossed": ["80"], "to": None, "used": "1", "amount": None, "currency": None}
 
 
 def test_an_event_goes_to_each_address_once_by_starttls(mail: Mail, postbox: Postbox) -> None:
@@ -194,6 +195,25 @@ def test_a_digest_that_is_not_taken_is_tried_again_as_one(mail: Mail, postbox: P
     assert len(postbox.got) == 21
     assert {state for state, _ in mail.states()} == {"sent"}
     assert "40 messages" in postbox.got[-1].message["Subject"]
+
+
+def test_a_digest_has_nothing_that_was_turned_off_meanwhile(mail: Mail, postbox: Postbox) -> None:
+    mail.customer("ann", "ann@example.com")
+    mail.endpoint()
+    mail.tell(*["ann"] * 20)
+    mail.send()
+    mail.tell("ann", topic="alert.resolved", **ALERT)
+    mail.tell(*["ann"] * 40)
+    for _ in range(3):
+        mail.send()
+    assert Counter(mail.states()) == {("sent", 1): 20, ("waiting", 0): 41}
+    with transaction(mail.engine) as session:
+        refuse(session, "ann", "quota.exceeded")
+    mail.ahead += HOUR + timedelta(seconds=1)
+    for _ in range(3):
+        mail.send()
+    assert Counter(mail.states()) == {("sent", 1): 21, ("dropped", 0): 40}
+    assert "below what was told before" in postbox.got[-1].message["Subject"]
 
 
 def test_a_certificate_that_is_not_believed_and_a_server_without_tls_get_nothing(mail: Mail, postbox: Postbox) -> None:

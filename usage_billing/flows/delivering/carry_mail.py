@@ -92,7 +92,7 @@ def _within_the_hour(
             hour.mails += 1
             others = claim_digest(session, group, now=now) if group[0].digest else []
             bundle.add(session, others)
-            groups.append([*group, *others])
+            groups.append([*group, *_wanted(session, bundle, others)])
         postpone(session, late, until=hour.began_at + HOUR, digest=True)
     session.flush()
     return groups
