@@ -10,8 +10,10 @@ from sqlalchemy import Engine, text
 
 from tests.prepaid.conftest import JULY, JUNE, WALLET, House
 from tests.support.billing import bill
+from tests.support.books import scalars
 from usage_billing.db.session import transaction
 from usage_billing.flows.billing.bill_slice import SliceWork, Windows, bill_apart
+from usage_billing.metering.settling import reopen
 from usage_billing.wallets.service import lock_wallets
 
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -83,4 +85,23 @@ def test_billing_one_by_one_comes_to_credit_after_customers_as_a_purchase_does(h
             waiting = pool.submit(bill_one_by_one)
             wait_until_waiting(house.engine)
             session.execute(text("SELECT FROM credit_balances FOR UPDATE NOWAIT"))
+        waiting.result()
+
+
+def test_what_is_to_be_rated_again_is_locked_in_the_order_of_recordings(house: House) -> None:
+    """A drain that holds the first of two summaries finds the second free, whichever was made first."""
+    for name in ("t", "s"):
+        house.use(17, at=JUNE + timedelta(days=1), subscription=name)
+    later, first = scalars(house.engine, "SELECT id FROM usage_summaries ORDER BY id")
+
+    def again() -> None:
+        with transaction(house.engine) as session:
+            reopen(session, [later, first])
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(house.engine) as session:
+            session.execute(text(f"SELECT FROM usage_summaries WHERE id = {first} FOR UPDATE"))
+            waiting = pool.submit(again)
+            wait_until_waiting(house.engine)
+            session.execute(text(f"SELECT FROM usage_summaries WHERE id = {later} FOR UPDATE NOWAIT"))
         waiting.result()

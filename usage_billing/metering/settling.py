@@ -76,7 +76,13 @@ _SETTLE = text("""
     WHERE s.id = v.id
 """)
 _SETTLE_AS_IS = text("UPDATE usage_summaries SET to_rate = false WHERE id = ANY(CAST(:ids AS bigint[]))")
-_REOPEN = text("UPDATE usage_summaries SET to_rate = true WHERE id = ANY(CAST(:ids AS bigint[]))")
+# Locked in the order of all writers.
+_REOPEN = text("""
+    UPDATE usage_summaries AS s SET to_rate = true FROM (
+        SELECT id FROM usage_summaries WHERE id = ANY(CAST(:ids AS bigint[]))
+        ORDER BY subscription_id, usage_type_id, period_start FOR UPDATE
+    ) AS wanted WHERE s.id = wanted.id
+""")
 _USED_TYPES = text("SELECT DISTINCT usage_type_id FROM usage_summaries WHERE subscription_id = :subscription")
 _AT = text("""
     SELECT period_start, id
@@ -98,8 +104,8 @@ _REOPEN_FROM = text(
     "UPDATE usage_summaries SET to_rate = true WHERE subscription_id = :subscription AND bills_at > :since"
 )
 
-# Locked in the order of all writers. Those marked already are locked too: billing may be clearing the mark at this
-# moment, by the older version.
+# Locked in that order too, with those that are marked already: billing may be clearing the mark at this moment, by the
+# older version.
 _REOPEN_FOR_QUOTA = text(
     """
     UPDATE usage_summaries AS s SET to_rate = true FROM (
