@@ -6,7 +6,7 @@ What is not known is refused: a filter that is passed over would return a larger
 import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from usage_billing.core.errors import InvalidInput
@@ -20,6 +20,8 @@ _FILTER = "filterGroupBy"
 _IN_BRACKETS = re.compile(r"filterGroupBy\[([^\[\]]{1,128})\]")
 _LONGEST, _MOST = 4096, 100
 _FLAGS = {"true": True, "false": False}
+# Well within the times that windows can be made of.
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 Mark = str
 """What a pointer begins with: ``?`` for a parameter, ``/`` for a member of the body."""
@@ -106,6 +108,9 @@ def _moment(value: Any, pointer: str) -> datetime | None:
         found = None
     if found is None or found.tzinfo is None:
         raise InvalidInput.field(pointer, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z", code="not_a_time")
+    if not _EARLIEST <= found <= _LATEST:
+        message = f"must be between {_EARLIEST:%Y-%m-%d} and {_LATEST:%Y-%m-%d}"
+        raise InvalidInput.field(pointer, message, code="out_of_range")
     return found
 
 

@@ -149,7 +149,7 @@ def test_a_filter_is_obeyed_in_every_spelling(reader: FlaskClient, spelled: str)
     [
         "filterGroupBy[colour]=red", "filterGroupBy=model", "filterGroupBy=" + quote("{'model': {'a': 1}}"),
         "filterGroupBy=" + quote("__import__('os')"), "groupBy=colour", "filter=model", "windowSize=MINUTE",
-        "windowTimeZone=Moon", "from=yesterday", "from=2026-11-01T00:30:00Z&windowSize=HOUR",
+        "windowTimeZone=Moon", "from=yesterday", "to=9999-12-31T23:59:59Z", "from=2026-11-01T00:30:00Z&windowSize=HOUR",
         "from=2026-11-01T00:00:01Z", "from=2026-11-01T00:00:00Z&from=2026-11-02T00:00:00Z", "subject=",
         "from=2026-11-02T00:00:00Z&to=2026-11-01T00:00:00Z", "advancedMeterGroupByFilters[a][$eq]=b",
     ],

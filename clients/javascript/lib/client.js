@@ -140,7 +140,9 @@ class UsageClient {
     const left = beforeSend(event);
     if (left === null) return null;
     if (typeof left !== 'object') throw new TypeError('beforeSend must return the recording, or null to leave it out');
-    return spell({ ...left, quantity: left.quantity ?? null }, source); // without one the usage type makes it
+    refuseOthers(left, [...RECORDING, 'source']);
+    // Without a quantity the usage type makes it.
+    return spell({ ...left, quantity: left.quantity ?? null }, left.source ?? source);
   }
 
   _keep(event) {

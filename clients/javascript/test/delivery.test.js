@@ -216,6 +216,15 @@ test('a look before it is sent makes no quantity where the usage type makes it',
   assert.deepEqual([sent.quantity, sent.metadata], [undefined, { tokens: 7 }]);
 });
 
+test('a look before it is sent may say another source, and nothing that no recording has', async (t) => {
+  const { service, make } = await setUp(t);
+  const client = make({ source: 'shop', beforeSend: (event) => ({ ...event, source: 'desk' }) });
+  client.record('u', 's', 't');
+  assert.ok(await client.flush());
+  assert.deepEqual([...service.accepted.values()].map((event) => event.source), ['desk']);
+  assert.equal(make({ beforeSend: (event) => ({ ...event, meta: {} }) }).record('u', 's', 't'), null);
+});
+
 test('recordNow returns the id, through trouble', async (t) => {
   const { service, make } = await setUp(t);
   const client = make();
