@@ -37,7 +37,8 @@ IN_WORDS = frozenset(
 )
 # Bounds of times, places of numbers, what a price, metadata or an expression may hold: the document says them in words.
 _TOLD = re.compile(
-    "must (have at most [0-9]+ decimal places|be between 1970|lie between 2000|be after (from|version [0-9]+ begins)|(not )?be in the future)"
+    "must (have at most [0-9]+ decimal places|be between 1970|lie between 2000|"
+    "be after (from|version [0-9]+ begins)|(not )?be in the future)"
 )
 _INNER = re.compile(
     "(/events/[0-9]+)?/metadata|(/quotas/[0-9]+)?/price(/|$)|(/series/[0-9]+)?/(where|value|dimensions|quantityFrom)(/|$)"
