@@ -15,7 +15,7 @@ import pytest
 from tests.architecture.sources import ROOT
 from tests.mail.conftest import ADDRESS, SENDER, Mail
 from tests.support.books import rows, scalars
-from tests.support.mail_servers import HERE, PASSWORD, USER, Postbox, posting
+from tests.support.mail_servers import HERE, PASSWORD, USER, Postbox, posting, saying
 from usage_billing.db.session import transaction
 from usage_billing.flows.delivering.manage_endpoints import change_endpoint
 from usage_billing.flows.delivering.send_again import Span, replay
@@ -235,6 +235,39 @@ def test_a_certificate_that_is_not_believed_and_a_server_without_tls_get_nothing
     (row,) = rows(mail.engine, "SELECT failing_since, failed_tries FROM webhook_endpoints")
     assert row.failing_since is not None
     assert row.failed_tries == 2
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        (("220 here", "250-here\r\n250 STARTTLS", "250 fine"), None),
+        (("220 here", "250-here\r\n250 STARTTLS", "454 not now"), 454),
+        (("250 here", "250-here\r\n250 STARTTLS"), None),
+        (("554 no service", "250-here\r\n250 STARTTLS"), 554),
+    ],
+)
+def test_a_server_that_says_well_and_takes_no_mail_has_none(
+    mail: Mail, answers: tuple[str, ...], status: int | None
+) -> None:
+    mail.endpoint("ops@example.com")
+    mail.tell("ann")
+    with saying(*answers) as port:
+        mail.url = f"smtp://{HERE}:{port}"
+        mail.courier = mail.another()
+        assert mail.send() == 1
+    assert mail.states() == [("waiting", 1)]
+    (row,) = rows(mail.engine, "SELECT status, error FROM webhook_attempts")
+    assert row.status == status
+    assert row.error
+
+
+def test_a_recipient_that_is_let_in_by_any_2xx_gets_the_mail(mail: Mail, postbox: Postbox) -> None:
+    mail.endpoint("ops@example.com")
+    mail.tell("ann")
+    postbox.rcpt = lambda _: "252 it will be tried"
+    mail.send()
+    assert mail.states() == [("sent", 1)]
+    assert len(postbox.got) == 1
 
 
 def test_with_a_login_and_by_tls_at_once(mail: Mail, certificate: tuple[Path, Path]) -> None:

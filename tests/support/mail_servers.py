@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -93,6 +94,24 @@ def posting(certificate: tuple[Path, Path] | None, *, at_once: bool = False, log
         yield postbox
     finally:
         controller.stop(no_assert=True)
+
+
+@contextmanager
+def saying(*answers: str) -> Iterator[int]:
+    """A server without TLS that greets by the first answer, and has the next one for each line; yields its port."""
+    with socket.create_server((HERE, 0)) as listener:
+
+        def serve() -> None:
+            with listener.accept()[0] as caller, caller.makefile("rwb", buffering=0) as lines:
+                for answer in answers:
+                    lines.write(f"{answer}\r\n".encode())
+                    if not lines.readline():
+                        return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(5)
 
 
 def _check(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:

@@ -16,8 +16,9 @@ from usage_billing.setting_values import MailServer
 CONNECT_SECONDS, WHOLE_SECONDS = 10, 30
 """How long each step of a connection may take, and the whole exchange. The caller cuts one that takes longer."""
 
-_TAKEN = (250, 251)
+_READY = 220
 _WELL, _FOREVER = 2, 5
+_REFUSES = 400
 # The server goes away, wants a login, or refuses ours: that is no word on a recipient.
 _OF_US = frozenset({421, 454, 530, 534, 535, 538})
 _KEPT = 4096
@@ -56,7 +57,9 @@ class Handover:
         """Hand ``message`` over; ``trust`` is whose certificates are believed. No answer of a server raises."""
         self._client = client = _client(server, trust)
         try:
-            client.connect(server.host, server.port)
+            status, text = client.connect(server.host, server.port)
+            if status != _READY:
+                raise smtplib.SMTPConnectError(status, text)
             _secure(client, server, trust)
             return self._hand_over(client, server, recipient=recipient, message=message)
         except (OSError, smtplib.SMTPException, ValueError) as error:
@@ -69,10 +72,12 @@ class Handover:
         if status // 100 != _WELL:
             return _answered(status, text, of_endpoint=True)
         status, text = client.rcpt(recipient)
-        if status in _TAKEN:
+        if status // 100 == _WELL:
             try:
                 status, text = client.data(message)
             except smtplib.SMTPDataError as error:
+                if error.smtp_code < _REFUSES:
+                    raise
                 status, text = error.smtp_code, _bytes(error.smtp_error)
         answered = _answered(status, text, of_endpoint=False)
         with suppress(OSError, smtplib.SMTPException):  # what became of the mail is known
@@ -108,9 +113,12 @@ def _answered(status: int, text: bytes, *, of_endpoint: bool) -> Handed:
 
 
 def _failure(words: str, error: Exception) -> Handed:
-    """What went wrong before the mail was handed over, or after it without an answer."""
+    """What went wrong before the mail was handed over, or after it without an answer.
+
+    What a server says is well where something else had to come (250 to STARTTLS) is no status: nothing was sent.
+    """
     if isinstance(error, smtplib.SMTPResponseException):
-        return Handed(status=error.smtp_code if error.smtp_code > 0 else None, error=words)
+        return Handed(status=error.smtp_code if error.smtp_code >= _REFUSES else None, error=words)
     return Handed(error=words)
 
 
