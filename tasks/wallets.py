@@ -1,14 +1,23 @@
 """Tasks of wallets: what is over is closed, what recurs is stored, what is low is found. No reader waits for them."""
 
+import logging
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.orm import Session
+
 from tasks import base
 from tasks.celery import app
 from usage_billing.core.clock import utc_now
+from usage_billing.core.errors import Unavailable
 from usage_billing.db import clock
+from usage_billing.db.apart import FAULTS
 from usage_billing.db.session import transaction
 from usage_billing.flows.prepaid.close_grants import close_grants, wallets_to_close
 from usage_billing.flows.prepaid.manage_top_ups import look_again, rules_to_look_at
 from usage_billing.flows.prepaid.open_wallet import open_wallet
 from usage_billing.schedules.queries import wallets_due
+
+_log = logging.getLogger(__name__)
 
 
 @app.task(name="wallets.close_grants")
@@ -17,9 +26,7 @@ def close() -> None:
     with transaction(base.engine()) as session:
         now = clock.agreed_now(session, utc_now())
         waiting = wallets_to_close(session, now=now)
-    for wallet_id in waiting:
-        with transaction(base.engine()) as session:
-            close_grants(session, wallet_id, now=now)
+    _each(waiting, lambda session, wallet_id: close_grants(session, wallet_id, now=now))
 
 
 @app.task(name="wallets.expire_top_ups")
@@ -28,9 +35,7 @@ def expire_top_ups() -> None:
     with transaction(base.engine()) as session:
         now = clock.agreed_now(session, utc_now())
         waiting = rules_to_look_at(session, now=now)
-    for wallet_id in waiting:
-        with transaction(base.engine()) as session:
-            look_again(session, wallet_id, now=now)
+    _each(waiting, lambda session, wallet_id: look_again(session, wallet_id, now=now))
 
 
 @app.task(name="wallets.open_occurrences")
@@ -39,6 +44,23 @@ def open_due() -> None:
     with transaction(base.engine()) as session:
         now = clock.agreed_now(session, utc_now())
         waiting = wallets_due(session, now=now)
-    for wallet_id in waiting:
-        with transaction(base.engine()) as session:
-            open_wallet(session, wallet_id, now=now)
+    _each(waiting, lambda session, wallet_id: open_wallet(session, wallet_id, now=now))
+
+
+def _each(wallet_ids: Sequence[str], work: Callable[[Session, str], object]) -> None:
+    """Do ``work`` on each wallet in a transaction; one that fails by its own fault keeps no other waiting.
+
+    Raises the first such fault once all are done, so that the task is seen to have failed.
+    """
+    fault: Exception | None = None
+    for wallet_id in wallet_ids:
+        try:
+            with transaction(base.engine()) as session:
+                work(session, wallet_id)
+        except Unavailable:
+            raise
+        except FAULTS as error:
+            _log.exception("a wallet could not be looked after", extra={"wallet": wallet_id})
+            fault = fault or error
+    if fault is not None:
+        raise fault

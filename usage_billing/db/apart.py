@@ -7,8 +7,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import Unavailable, UsageBillingError
 
-# What data or code can cause. A server's trouble and a time that is over are not among it.
-_FAULTS = (
+FAULTS = (
     DataError,
     IntegrityError,
     InternalError,
@@ -21,6 +20,7 @@ _FAULTS = (
     TypeError,
     ValueError,
 )
+"""What data or code can cause: not a server's trouble (Unavailable is to be raised before), nor a time that is over."""
 
 
 def fault_of(session: Session, work: Callable[[], object]) -> Exception | None:
@@ -33,6 +33,6 @@ def fault_of(session: Session, work: Callable[[], object]) -> Exception | None:
             work()
     except Unavailable:
         raise
-    except _FAULTS as error:
+    except FAULTS as error:
         return error
     return None
