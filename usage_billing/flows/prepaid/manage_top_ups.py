@@ -124,7 +124,7 @@ def get_top_up(session: Session, top_up_id: UUID) -> TopUp:
     return found
 
 
-def rules_to_look_at(session: Session, *, now: datetime, limit: int = 200) -> list[str]:
+def rules_to_look_at(session: Session, *, now: datetime, limit: int = 2000) -> list[str]:
     """The wallets whose rule is to be looked at again by now, those that wait longest first."""
     statement = select(TopUpRule.wallet_id).where(TopUpRule.ended_at.is_(None), TopUpRule.look_at <= now)
     return list(session.scalars(statement.order_by(TopUpRule.look_at, TopUpRule.wallet_id).limit(limit)))
