@@ -73,8 +73,13 @@ def create_session() -> Response:
 def stream_meter_events() -> Response:
     """Take many meter events. One without an identifier has the header's key and its place as its key."""
     events = elements_of(one_member(this_request(), "events", batch=True), most=state().settings.max_batch)
-    sent, _ = key_of(this_request())
-    accept_events(events, STRIPE, default_key=lambda index: (kept_key(f"{sent}:{index}") or "") if sent else "")
+    sent, kept = key_of(this_request())
+
+    def by_place(index: int) -> str:
+        # The longest keys have no room for the place: they go by how they are kept.
+        return (kept_key(f"{sent}:{index}") or f"{kept}:{index}") if sent else ""
+
+    accept_events(events, STRIPE, default_key=by_place)
     return json_response({})
 
 

@@ -64,6 +64,16 @@ def test_events_without_an_identifier_go_by_the_header_and_their_place(
     assert len(found) == 3
 
 
+def test_the_longest_header_keeps_a_repeated_stream_from_counting_twice(
+    writer: FlaskClient, drain: Callable[[], Any], engine: Engine
+) -> None:
+    for _ in range(2):
+        answer = writer.post(STREAM, json={"events": [EVENT, EVENT]}, headers={"Idempotency-Key": "k" * 1024})
+        assert answer.status_code == 200, answer.text
+    drain()
+    assert len({row["idempotency_key"] for row in in_the_books(engine)}) == len(in_the_books(engine)) == 2
+
+
 def test_a_token_is_over_after_its_time(app: Any, writer: FlaskClient, call_as: As, clock: Clock) -> None:
     stream = call_as(opened(writer)["authentication_token"])
     clock.now += timedelta(minutes=14, seconds=59)
