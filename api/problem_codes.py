@@ -66,6 +66,7 @@ CODES: dict[str, str] = {
     "conflicting_grant": "The idempotencyKey has made another grant of this wallet.",
     "conflicting_schedule": "The idempotencyKey has made another schedule of this wallet.",
     "posted_since": "What grants paid for after that moment is final; the detail names the time.",
+    "still_following": "The grant that it carries over from is not closed yet; until then it moves with late usage.",
     "schedule_ended": "The schedule has ended already.",
     "cuts_posted": "The grant would divide usage of which what was paid for is final; the detail names the moment.",
     "draws_posted": "What a closed grant paid for of the usage that would move is final; the start stays.",

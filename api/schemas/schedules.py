@@ -9,7 +9,7 @@ from api.schemas.fields import Amount, Choice, Flag, Identifier, Instant, Key, T
 from usage_billing.core.choices import INTERVALS
 from usage_billing.core.limits import MAX_COUNT
 from usage_billing.flows.prepaid.manage_grants import MAX_PRIORITY, USUAL_PRIORITY
-from usage_billing.flows.prepaid.manage_schedules import Interval, NewSchedule
+from usage_billing.flows.prepaid.manage_schedules import Carrying, Interval, NewSchedule
 from usage_billing.wallets.models import GrantCategory
 
 _NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}
@@ -23,6 +23,16 @@ class NewIntervalSchema(ValueSchema):
 
     interval = Choice(*INTERVALS, required=True)
     interval_count = Whole(minimum=1, maximum=MAX_COUNT, load_default=1)
+
+
+class NewCarryingSchema(ValueSchema):
+    """What of a grant is carried over to the next, and for how many occurrences."""
+
+    builds = Carrying
+
+    max = Amount(positive=True, allow_none=True, load_default=None)
+    max_percent = Whole(minimum=1, maximum=100, allow_none=True, load_default=None)
+    periods = Whole(minimum=1, maximum=MAX_COUNT, load_default=1)
 
 
 class NewScheduleSchema(ValueSchema):
@@ -42,6 +52,7 @@ class NewScheduleSchema(ValueSchema):
     ends_at = Instant(allow_none=True, load_default=None)
     validity = ma.fields.Nested(NewIntervalSchema, allow_none=True, load_default=None)
     until_next = Flag(load_default=False)
+    rollover = ma.fields.Nested(NewCarryingSchema, allow_none=True, load_default=None)
     category = Choice(GrantCategory.PROMOTIONAL, GrantCategory.ADJUSTMENT, allow_none=True, load_default=None)
     priority = Whole(maximum=MAX_PRIORITY, load_default=USUAL_PRIORITY)
     usage_types = ma.fields.List(Identifier(), allow_none=True, load_default=None, metadata=_NAMES)

@@ -451,7 +451,13 @@ def granted(world: Session) -> Session:
         ("'cost', -1", "ck_wallet_grants_cost"),
         ("'cost_currency', null", "ck_wallet_grants_cost"),
         ("'category', 'promotional'", "ck_wallet_grants_cost_of_category"),
-        ("'category', 'rollover'", "ck_wallet_grants_category"),
+        ("'category', 'lent'", "ck_wallet_grants_category"),
+        ("'category', 'rollover', 'cost', 0, 'cost_currency', null", "ck_wallet_grants_rollover"),
+        ("'rollover_max', 1", "ck_wallet_grants_rollover"),
+        ("'rolls_from', gen_random_uuid()", "ck_wallet_grants_made_by"),
+        ("'rolled_over', -1", "ck_wallet_grants_out"),
+        ("'rolled_over', 8", "ck_wallet_grants_out"),
+        ("'rolled_over', 1", "ck_wallet_grants_rolled_over"),
         ("'posted', 11", "ck_wallet_grants_out"),
         ("'posted', 'NaN'", "ck_wallet_grants_out"),
         ("'expired', -1", "ck_wallet_grants_out"),
@@ -490,6 +496,11 @@ _SCHEDULE = (
         ("'interval_count', 0", "ck_wallet_schedules_interval"),
         ("'validity_interval', 'day', 'until_next', false", "ck_wallet_schedules_validity"),
         ("'validity_interval', 'day', 'validity_count', 1", "ck_wallet_schedules_until_next"),
+        ("'rollover_max', 1", "ck_wallet_schedules_rollover"),
+        ("'rollover_periods', 1, 'until_next', false", "ck_wallet_schedules_rollover"),
+        ("'rollover_periods', 0", "ck_wallet_schedules_rollover"),
+        ("'rollover_periods', 1, 'rollover_max', 0", "ck_wallet_schedules_rollover_max"),
+        ("'rollover_periods', 1, 'rollover_percent', 101", "ck_wallet_schedules_rollover_percent"),
         ("'next_at', '2025-12-31Z'", "ck_wallet_schedules_next_at"),
         ("'ends_at', '2026-01-15Z'", "ck_wallet_schedules_next_at"),
         ("'grace_seconds', -1", "ck_wallet_schedules_grace_seconds"),
@@ -510,6 +521,23 @@ def test_an_occurrence_makes_one_grant(granted: Session, refused: Refused) -> No
     )
     granted.execute(text(made))
     assert refused(made) == "uq_wallet_grants_schedule_id_effective_at"
+
+
+def test_what_is_left_of_a_grant_is_carried_over_once(granted: Session, refused: Refused) -> None:
+    granted.execute(text(_SCHEDULE))
+    made = (
+        "INSERT INTO wallet_grants (id, wallet_id, {0}, category, priority, amount, effective_at)"
+        " SELECT gen_random_uuid(), 'w', {1}, {2}, 50, {3}, '2026-01-01Z' FROM {4}"
+    )
+    granted.execute(text(made.format("schedule_id", "id", "'promotional'", "10", "wallet_schedules")))
+    of_one = "wallet_grants WHERE schedule_id IS NOT NULL"
+    carried = made.format("rolls_from", "id", "'rollover'", "0", of_one)
+    assert refused(made.format("rolls_from", "gen_random_uuid()", "'rollover'", "0", of_one)) == (
+        "fk_wallet_grants_rolls_from"
+    )
+    assert refused(made.format("rolls_from", "id", "'promotional'", "1", of_one)) == "ck_wallet_grants_rollover"
+    granted.execute(text(carried))
+    assert refused(carried) == "uq_wallet_grants_rolls_from"
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from usage_billing.drawing.money_needs import ChargedSegment, wanted
 from usage_billing.drawing.stretches import WindowsOfGroup, windows_of_groups
 from usage_billing.invoicing.estimates import SegmentOfType
 from usage_billing.invoicing.fees import WantingFee, fees_wanting
-from usage_billing.prepaid.burn_down import Closing, Need, NeedKey, allocate_after, covered_of
+from usage_billing.prepaid.burn_down import Need, NeedKey, covered_of
+from usage_billing.prepaid.closings import Closing, allocate_after
 from usage_billing.subscriptions.queries import Contract, contracts_of_customers
-from usage_billing.wallets.allocation import Allocation, overdue, read_books
+from usage_billing.wallets.allocation import Allocation, overdue, read_books, rollovers_of
 from usage_billing.wallets.drawable import drawable
 from usage_billing.wallets.models import Wallet
 
@@ -106,7 +107,8 @@ def _allocate(session: Session, one: _Wanting, units: Sequence[Allocation], *, n
         Closing(ids, _needs(one, windows_of_groups(session, book, one.groups, units, until=until), earlier=True))
         for until, ids in overdue(book.grants, now).items()
     ]
-    book.draws = allocate_after(closings, needs, [drawable(grant) for grant in book.grants], book.posted)
+    grants = [drawable(grant) for grant in book.grants]
+    book.put(allocate_after(closings, needs, grants, book.posted, rollovers_of(book)))
 
 
 def _needs(one: _Wanting, windows: Sequence[WindowsOfGroup], *, earlier: bool = False) -> list[Need]:

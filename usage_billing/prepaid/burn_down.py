@@ -9,7 +9,7 @@ Source: docs/prepaid.md, "Which grant pays".
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -17,6 +17,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from usage_billing.core.decimals import EXACT, sum_of
+from usage_billing.prepaid.rollover import Rollover
 
 _NOTHING = Decimal(0)
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -115,58 +116,101 @@ Draws = dict[DrawKey, Decimal]
 """How many units each grant pays of each need, above 0."""
 
 
+class Allocated(NamedTuple):
+    """Every draw, and how much each grant has that carries over, by its id."""
+
+    draws: Draws
+    carried: dict[UUID, Decimal]
+
+
 def allocate(needs: Iterable[Need], grants: Iterable[Drawable], posted: Mapping[DrawKey, Decimal]) -> Draws:
+    """Every draw, posted or not, where nothing is carried over; as ``allocate_all``."""
+    return allocate_all(needs, grants, posted, ()).draws
+
+
+def allocate_all(
+    needs: Iterable[Need],
+    grants: Iterable[Drawable],
+    posted: Mapping[DrawKey, Decimal],
+    rollovers: Iterable[Rollover],
+) -> Allocated:
     """Every draw, posted or not. What of ``posted`` is missing in it goes back; what is more in it is provisional.
 
-    ``grants`` has every grant of ``posted``.
+    ``grants`` has every grant of ``posted``. The grants of ``rollovers`` have, whatever their ``amount``, what their
+    sources have left when they begin: needs of before come first, and so does late usage.
     """
     ordered = sorted(grants, key=lambda grant: grant.burn_order)
     in_turn = sorted(needs, key=lambda need: need.order)
     draws = _kept({need.key: need.quantity for need in in_turn}, ordered, posted)
-    taken = dict.fromkeys((grant.id for grant in ordered), _NOTHING)
-    open_needs = {need.key: need.quantity for need in in_turn}
-    for key, quantity in draws.items():
-        taken[key.grant_id] = EXACT.add(taken[key.grant_id], quantity)
-        open_needs[key.need] = EXACT.subtract(open_needs[key.need], quantity)
-    free = {grant.id: EXACT.subtract(grant.amount, taken[grant.id]) for grant in ordered if grant.is_open}
+    books = _Books(draws, ordered, in_turn, sorted(rollovers, key=lambda one: (one.begins, one.grant_id)))
     for may_pay in (Drawable.holds_at, Drawable.reaches_back_to):
         for need in in_turn:
+            books.carry_over(need.key.window_start)
             for grant in ordered:
-                if not open_needs[need.key]:
+                if not books.wanted[need.key]:
                     break
-                if free.get(grant.id, _NOTHING) <= 0 or not grant.fits(need):
+                if books.free.get(grant.id, _NOTHING) <= 0 or not grant.fits(need):
                     continue
-                if not may_pay(grant, need.key.window_start):
-                    continue
-                quantity = min(free[grant.id], open_needs[need.key])
-                free[grant.id] = EXACT.subtract(free[grant.id], quantity)
-                open_needs[need.key] = EXACT.subtract(open_needs[need.key], quantity)
-                key = DrawKey(need.key, grant.id)
-                draws[key] = EXACT.add(draws.get(key, _NOTHING), quantity)
-    return draws
+                if may_pay(grant, need.key.window_start):
+                    books.take(need.key, grant.id)
+        books.carry_over(_NEVER)
+    return Allocated(draws, books.carried)
 
 
-class Closing(NamedTuple):
-    """Grants whose time to close came at one moment, and what was wanted by what had arrived until then."""
+class _Books:
+    """What is free of each open grant, and wanted of each need, while draws are found."""
 
-    grant_ids: frozenset[UUID]
-    needs: Sequence[Need]
+    def __init__(
+        self, draws: Draws, grants: Sequence[Drawable], needs: Sequence[Need], rollovers: Sequence[Rollover]
+    ) -> None:
+        self.draws, self.carried = draws, dict[UUID, Decimal]()
+        self._waiting = list(rollovers)
+        self._order = {need.key: need.order for need in needs} if rollovers else {}
+        self.wanted = {need.key: need.quantity for need in needs}
+        taken = dict.fromkeys((grant.id for grant in grants), _NOTHING)
+        for key, quantity in draws.items():
+            taken[key.grant_id] = EXACT.add(taken[key.grant_id], quantity)
+            self.wanted[key.need] = EXACT.subtract(self.wanted[key.need], quantity)
+        later = {one.grant_id for one in rollovers}
+        self.free = {
+            grant.id: EXACT.subtract(_NOTHING if grant.id in later else grant.amount, taken[grant.id])
+            for grant in grants
+            if grant.is_open
+        }
 
+    def take(self, need: NeedKey, grant_id: UUID) -> None:
+        """Let a grant pay of a need what it can."""
+        quantity = min(self.free[grant_id], self.wanted[need])
+        self._move(DrawKey(need, grant_id), quantity)
 
-def allocate_after(
-    closings: Iterable[Closing], needs: Iterable[Need], grants: Iterable[Drawable], posted: Mapping[DrawKey, Decimal]
-) -> Draws:
-    """Every draw where the time of some open grants came before they were closed; ``closings`` in their order.
+    def carry_over(self, until: datetime) -> None:
+        """Give the grants that carry over and begin by ``until`` what is left for them.
 
-    Such a grant pays for what it would have paid for, had it been closed in time, as far as that is wanted still.
-    """
-    open_grants, kept = list(grants), dict(posted)
-    for closing in closings:
-        for key, quantity in allocate(closing.needs, open_grants, kept).items():
-            if key.grant_id in closing.grant_ids:
-                kept[key] = max(kept.get(key, _NOTHING), quantity)
-        open_grants = [replace(one, is_open=False) if one.id in closing.grant_ids else one for one in open_grants]
-    return allocate(needs, open_grants, kept)
+        Where more of one is posted than that, the latest of it goes back. One that is closed itself pays no more.
+        """
+        while self._waiting and self._waiting[0].begins <= until:
+            one = self._waiting.pop(0)
+            amount = one.of(max(self.free.get(one.source_id, _NOTHING), _NOTHING))
+            self.carried[one.grant_id] = amount
+            if one.settled is None:
+                self.free[one.source_id] = EXACT.subtract(self.free.get(one.source_id, _NOTHING), amount)
+            if one.grant_id not in self.free:
+                continue
+            self.free[one.grant_id] = EXACT.add(self.free[one.grant_id], amount)
+            drawn = [key for key in self.draws if key.grant_id == one.grant_id]
+            for key in sorted(drawn, key=lambda key: self._order[key.need], reverse=True):
+                back = min(self.draws[key], -self.free[one.grant_id])
+                if back > 0:
+                    self._move(key, -back)
+
+    def _move(self, key: DrawKey, quantity: Decimal) -> None:
+        self.free[key.grant_id] = EXACT.subtract(self.free[key.grant_id], quantity)
+        self.wanted[key.need] = EXACT.subtract(self.wanted[key.need], quantity)
+        drawn = EXACT.add(self.draws.get(key, _NOTHING), quantity)
+        if drawn:
+            self.draws[key] = drawn
+        else:
+            del self.draws[key]
 
 
 def _kept(

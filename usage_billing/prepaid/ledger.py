@@ -24,6 +24,7 @@ class Account(StrEnum):
     EXPIRED = "expired"
     TAKEN_BACK = "taken_back"
     REFUNDED = "refunded"
+    ROLLED_OVER = "rolled_over"
 
 
 class TransferKind(StrEnum):
@@ -36,6 +37,10 @@ class TransferKind(StrEnum):
     EXPIRED = "expired"
     TAKEN_BACK = "taken_back"
     REFUNDED = "refunded"
+    ROLLED_OUT = "rolled_out"
+    ROLLED_BACK = "rolled_back"
+    ROLLED_IN = "rolled_in"
+    ROLLED_OFF = "rolled_off"
 
 
 ACCOUNTS: dict[TransferKind, tuple[Account, Account]] = {
@@ -46,6 +51,10 @@ ACCOUNTS: dict[TransferKind, tuple[Account, Account]] = {
     TransferKind.EXPIRED: (Account.EXPIRED, Account.GRANT),
     TransferKind.TAKEN_BACK: (Account.TAKEN_BACK, Account.GRANT),
     TransferKind.REFUNDED: (Account.REFUNDED, Account.GRANT),
+    TransferKind.ROLLED_OUT: (Account.ROLLED_OVER, Account.GRANT),
+    TransferKind.ROLLED_BACK: (Account.GRANT, Account.ROLLED_OVER),
+    TransferKind.ROLLED_IN: (Account.GRANT, Account.ROLLED_OVER),
+    TransferKind.ROLLED_OFF: (Account.ROLLED_OVER, Account.GRANT),
 }
 """(debit, credit) of each kind."""
 

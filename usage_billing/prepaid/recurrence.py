@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Cadence, period_at
 
 
@@ -52,6 +53,17 @@ class Recurrence:
             return None
         interval, count = self.validity
         return period_at(occurrence, zone=self.zone, cadence=Cadence(interval, count, anchor=occurrence)).end
+
+    def before(self, occurrence: datetime) -> datetime | None:
+        """The occurrence before one; None for the first."""
+        at = period_at(occurrence - INSTANT, zone=self.zone, cadence=self.cadence).start
+        return at if at >= self.starts_at else None
+
+    def nth_after(self, occurrence: datetime, count: int) -> datetime:
+        """Where ``count`` occurrences after one begins, whether or not the schedule has ended by then."""
+        for _ in range(count):
+            occurrence = self._next(occurrence)
+        return occurrence
 
     def _next(self, occurrence: datetime) -> datetime:
         return period_at(occurrence, zone=self.zone, cadence=self.cadence).end

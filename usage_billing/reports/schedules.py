@@ -16,5 +16,7 @@ def schedule_views(session: Session, schedules: Sequence[Schedule], *, now: date
     for one in schedules:
         due = list(one.recurrence.due(one.next_at, now))
         next_at = one.recurrence.after(due[-1]) if due else one.next_at
-        found.append({"schedule": one, "currency": currencies[one.wallet_id], "next_at": next_at})
+        currency = currencies[one.wallet_id]
+        rollover = None if one.rollover is None else one.rollover | {"currency": currency}
+        found.append({"schedule": one, "currency": currency, "next_at": next_at, "rollover": rollover})
     return found

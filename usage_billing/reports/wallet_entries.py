@@ -19,7 +19,7 @@ from usage_billing.wallets.queries import wallets_by_id
 # What is in the wallet now, less what moved later: so the first pages cost least.
 _BALANCE = text("""
     SELECT coalesce((
-        SELECT sum(amount - posted - expired - taken_back - refunded) FROM wallet_grants
+        SELECT sum(amount - posted - expired - taken_back - refunded - rolled_over) FROM wallet_grants
         WHERE wallet_id = :wallet AND activated_at IS NOT NULL), 0)
     - coalesce((
         SELECT sum(CASE debit WHEN 'grant' THEN amount ELSE -amount END) FROM wallet_transfers

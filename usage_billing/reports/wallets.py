@@ -41,6 +41,7 @@ class WalletView:
     expired: Decimal
     taken_back: Decimal
     refunded: Decimal
+    rolled_over: Decimal
     left: Decimal
     available: Decimal
     asked: Decimal
@@ -88,13 +89,14 @@ def _view(book: Allocation, asked: Mapping[str, Decimal], *, now: datetime) -> W
         wallet=book.wallet,
         unit=_unit(book.wallet, book.usage_types),
         as_of=now,
-        granted=sum_of(one.grant.amount for one in counted),
+        granted=sum_of(one.amount for one in counted),
         pending=sum_of(one.left for one in grants if one.status == GrantStatus.PENDING),
         posted=sum_of(one.grant.posted for one in counted),
         provisional=sum_of(one.provisional for one in counted),
         expired=sum_of(one.expired for one in counted),
         taken_back=sum_of(one.grant.taken_back for one in counted),
         refunded=sum_of(one.grant.refunded for one in counted),
+        rolled_over=sum_of(one.rolled_over for one in counted),
         left=sum_of(one.left for one in counted),
         available=available_of(book, now=now),
         asked=asked.get(book.wallet.id, Decimal(0)),

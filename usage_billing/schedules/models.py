@@ -32,7 +32,8 @@ class Schedule(Base):
 
     ``next_at`` is the first occurrence of which no grant is stored; null when there is none to come. Without an
     ``anchor`` occurrences follow the calendar of ``timezone``. What did not pay expires ``grace_seconds`` after a
-    grant does.
+    grant does. With ``rollover_periods`` the next grant is joined by one that has what is left, at most
+    ``rollover_max`` and ``rollover_percent`` of the amount, and holds for so many occurrences.
     """
 
     __tablename__ = "wallet_schedules"
@@ -48,6 +49,13 @@ class Schedule(Base):
             name="validity",
         ),
         CheckConstraint("NOT until_next OR validity_interval IS NULL", name="until_next"),
+        CheckConstraint(
+            "CASE WHEN rollover_periods IS NULL THEN num_nonnulls(rollover_max, rollover_percent) = 0"
+            " ELSE until_next AND rollover_periods BETWEEN 1 AND 366 END",
+            name="rollover",
+        ),
+        CheckConstraint("rollover_max > 0 AND rollover_max <= 1e15", name="rollover_max"),
+        CheckConstraint("rollover_percent BETWEEN 1 AND 100", name="rollover_percent"),
         CheckConstraint("next_at >= starts_at AND (ends_at IS NULL OR next_at < ends_at)", name="next_at"),
         CheckConstraint("grace_seconds >= 0", name="grace_seconds"),
         Index("ix_wallet_schedules_next", "next_at", postgresql_where=text("next_at IS NOT NULL")),
@@ -72,6 +80,9 @@ class Schedule(Base):
     validity_count: Mapped[int | None] = mapped_column(Integer)
     grace_seconds: Mapped[int] = mapped_column(Integer)
     next_at: Mapped[Instant | None]
+    rollover_periods: Mapped[int | None] = mapped_column(Integer)
+    rollover_max: Mapped[Quantity | None]
+    rollover_percent: Mapped[int | None] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     @property
@@ -98,6 +109,13 @@ class Schedule(Base):
         if self.validity_interval is None:
             return None
         return {"interval": self.validity_interval, "intervalCount": self.validity_count}
+
+    @property
+    def rollover(self) -> dict[str, object] | None:
+        """What of a grant is carried over to the next; None: nothing is."""
+        if self.rollover_periods is None:
+            return None
+        return {"max": self.rollover_max, "maxPercent": self.rollover_percent, "periods": self.rollover_periods}
 
     @property
     def follows(self) -> str:

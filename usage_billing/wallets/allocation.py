@@ -8,8 +8,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from usage_billing.core.decimals import EXACT, sum_of
-from usage_billing.prepaid.burn_down import DrawKey, Draws, NeedKey, covered_of
+from usage_billing.core.decimals import EXACT, PLACES, sum_of
+from usage_billing.prepaid.burn_down import Allocated, DrawKey, Draws, NeedKey, covered_of
+from usage_billing.prepaid.rollover import Rollover
+from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import stored_price
 from usage_billing.wallets.models import Grant, GrantStatus, Wallet
 from usage_billing.wallets.occurrences import grants_due
@@ -55,6 +57,7 @@ class Allocation:
 
     ``usage`` has what wants units, by summary id. ``known`` says how many recordings and voids of each summary count.
     ``unstored`` has the ids, below 0, of segments without a summary, by subscription, usage type and start.
+    ``carried`` is how much grants have that carry over from one that is not closed.
     """
 
     wallet: Wallet
@@ -65,6 +68,20 @@ class Allocation:
     usage: dict[int, CoveredUsage] = field(default_factory=dict)
     known: dict[int, tuple[int, int]] = field(default_factory=dict)
     unstored: dict[tuple[str, str, datetime], int] = field(default_factory=dict)
+    carried: dict[UUID, Decimal] = field(default_factory=dict)
+
+    def put(self, found: Allocated) -> None:
+        """Keep what the rule found."""
+        self.draws, self.carried = found.draws, found.carried
+
+    def amount_of(self, grant: Grant) -> Decimal:
+        """How much a grant has: of one that carries over, while that follows late usage, what it has by now."""
+        return self.carried.get(grant.id, grant.amount)
+
+    def carried_from(self, grant: Grant) -> Decimal:
+        """How much of a grant is carried over to another by now."""
+        follows = [self.carried[one.id] for one in self.grants if one.rolls_from == grant.id and one.id in self.carried]
+        return follows[0] if follows else grant.rolled_over
 
     def changes(self) -> Iterator[tuple[DrawKey, Decimal]]:
         """What posting all of it would change: the draw, and by how much."""
@@ -113,6 +130,26 @@ def cuts_of(book: Allocation) -> list[datetime]:
     """Where windows of a wallet begin."""
     edges = [(grant.effective_at, grant.ends_at, grant.covers_since) for grant in book.grants if grant.counts]
     return sorted({cut for edge in edges for cut in edge if cut is not None})
+
+
+def rollovers_of(book: Allocation) -> list[Rollover]:
+    """The grants of a wallet that carry over from one that is not closed."""
+    places = PLACES if book.wallet.currency is None else minor_unit(book.wallet.currency)
+    by_id = {grant.id: grant for grant in book.grants}
+    return [
+        Rollover(
+            grant_id=grant.id,
+            source_id=source.id,
+            begins=grant.effective_at,
+            whole=source.amount,
+            places=places,
+            # A reset leaves nothing to carry over.
+            at_most=grant.rollover_max if source.reset_at is None else _NOTHING,
+            percent=grant.rollover_percent,
+        )
+        for grant in book.grants
+        if grant.rolls_from is not None and (source := by_id[grant.rolls_from]).status == GrantStatus.ACTIVE
+    ]
 
 
 def overdue(grants: Iterable[Grant], now: datetime) -> dict[datetime, frozenset[UUID]]:

@@ -13,13 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.db.rows import read_rows
-from usage_billing.prepaid.burn_down import (
-    Closing,
-    Need,
-    NeedKey,
-    allocate_after,
-    windows_of,
-)
+from usage_billing.prepaid.burn_down import Need, NeedKey, windows_of
+from usage_billing.prepaid.closings import Closing, allocate_after
 from usage_billing.wallets.allocation import (
     Allocation,
     CoveredUsage,
@@ -27,6 +22,7 @@ from usage_billing.wallets.allocation import (
     cuts_of,
     overdue,
     read_books,
+    rollovers_of,
 )
 from usage_billing.wallets.drawable import drawable
 from usage_billing.wallets.models import Wallet
@@ -132,7 +128,7 @@ def _allocate(session: Session, book: Allocation, *, now: datetime) -> None:
         then = {id: [one.beyond for one in marked(starts, arrived.get(id, {}))] for id, starts in windows.items()}
         closings.append(Closing(ids, _needs(book, windows, then)))
     grants = [drawable(grant) for grant in book.grants]
-    book.draws = allocate_after(closings, _needs(book, windows, wanted), grants, book.posted)
+    book.put(allocate_after(closings, _needs(book, windows, wanted), grants, book.posted, rollovers_of(book)))
 
 
 def _needs(

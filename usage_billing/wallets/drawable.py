@@ -11,7 +11,8 @@ def drawable(grant: Grant) -> Drawable:
     """A grant as the rule sees it."""
     return Drawable(
         id=grant.id,
-        amount=EXACT.subtract(grant.amount, EXACT.subtract(grant.out, grant.posted)),
+        # What is carried over comes out of it anew while it is open.
+        amount=EXACT.subtract(grant.amount, grant.expired + grant.taken_back + grant.refunded),
         priority=grant.priority,
         effective_at=grant.effective_at,
         expires_at=grant.expires_at,
@@ -19,6 +20,6 @@ def drawable(grant: Grant) -> Drawable:
         reset_at=grant.reset_at,
         usage_types=None if grant.usage_types is None else frozenset(grant.usage_types),
         subscriptions=None if grant.subscription_ids is None else frozenset(grant.subscription_ids),
-        unit_cost=Fraction(grant.cost) / Fraction(grant.amount),
+        unit_cost=Fraction(grant.cost) / Fraction(grant.amount) if grant.cost else Fraction(0),
         is_open=grant.status == GrantStatus.ACTIVE,
     )

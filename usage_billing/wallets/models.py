@@ -25,17 +25,16 @@ from usage_billing.core.identifiers import new_id
 from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
-
-_OUT = "posted + expired + taken_back + refunded"
-_END = "least(expires_at, reset_at)"
+from usage_billing.wallets.grant_rules import GRANT_RULES
 
 
 class GrantCategory(StrEnum):
-    """Where a grant comes from: it was bought, given, or corrects another."""
+    """Where a grant comes from: it was bought, given, corrects another, or has what another had left."""
 
     PURCHASED = "purchased"
     PROMOTIONAL = "promotional"
     ADJUSTMENT = "adjustment"
+    ROLLOVER = "rollover"
 
 
 class GrantStatus(StrEnum):
@@ -102,25 +101,7 @@ class Grant(Base):
     __table_args__ = (
         UniqueConstraint("wallet_id", "key"),
         UniqueConstraint("schedule_id", "effective_at"),
-        CheckConstraint("(key IS NULL) = (schedule_id IS NOT NULL)", name="made_by"),
-        CheckConstraint("category IN ('purchased', 'promotional', 'adjustment')", name="category"),
-        CheckConstraint("status IN ('pending', 'active', 'closed', 'void')", name="status"),
-        CheckConstraint("priority BETWEEN 0 AND 100", name="priority"),
-        CheckConstraint("amount > 0 AND amount <= 1e15", name="amount"),
-        CheckConstraint("expires_at > effective_at", name="expires_at"),
-        CheckConstraint("covers_since <= effective_at", name="covers_since"),
-        CheckConstraint(f"({_END} IS NULL) = (closes_at IS NULL) AND closes_at >= {_END}", name="closes_at"),
-        CheckConstraint("reset_at > effective_at AND (expires_at IS NULL OR reset_at < expires_at)", name="reset_at"),
-        CheckConstraint("(cost > 0) = (cost_currency IS NOT NULL) AND cost >= 0 AND cost <= 1e15", name="cost"),
-        CheckConstraint("(category = 'purchased') = (cost > 0)", name="cost_of_category"),
-        CheckConstraint(f"least(posted, expired, taken_back, refunded) >= 0 AND {_OUT} <= amount", name="out"),
-        CheckConstraint(f"status IN ('pending', 'active') OR {_OUT} = amount", name="nothing_left"),
-        CheckConstraint("refunded = 0 OR cost > 0", name="refunded"),
-        CheckConstraint(
-            "CASE WHEN activated_at IS NULL THEN status IN ('pending', 'void') AND posted + expired + refunded = 0"
-            " ELSE status <> 'pending' END",
-            name="activated_at",
-        ),
+        *(CheckConstraint(rule, name=name) for name, rule in GRANT_RULES.items()),
         Index("ix_wallet_grants_closing", "closes_at", postgresql_where=text("status = 'active'")),
     )
 
@@ -149,11 +130,15 @@ class Grant(Base):
     created_at: Mapped[Instant] = mapped_column(server_default=func.now())
     schedule_id: Mapped[UUID | None] = mapped_column(ForeignKey("wallet_schedules.id"))
     reset_at: Mapped[Instant | None]
+    rolls_from: Mapped[UUID | None] = mapped_column(ForeignKey("wallet_grants.id"), unique=True)
+    rollover_max: Mapped[Quantity | None]
+    rollover_percent: Mapped[int | None] = mapped_column(Integer)
+    rolled_over: Mapped[Total] = mapped_column(server_default="0")
 
     @property
     def out(self) -> Decimal:
         """What is out of it for good."""
-        return self.posted + self.expired + self.taken_back + self.refunded
+        return self.posted + self.expired + self.taken_back + self.refunded + self.rolled_over
 
     @property
     def ends_at(self) -> datetime | None:
@@ -203,7 +188,9 @@ class Transfer(Base):
     __tablename__ = "wallet_transfers"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('sold', 'given', 'used', 'returned', 'expired', 'taken_back', 'refunded')", name="kind"
+            "kind IN ('sold', 'given', 'used', 'returned', 'expired', 'taken_back', 'refunded', 'rolled_out',"
+            " 'rolled_back', 'rolled_in', 'rolled_off')",
+            name="kind",
         ),
         CheckConstraint("debit <> credit AND 'grant' IN (debit, credit)", name="accounts"),
         CheckConstraint("amount > 0 AND amount <= 1e27", name="amount"),

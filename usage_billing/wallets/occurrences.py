@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from usage_billing.core.errors import NotFound
 from usage_billing.schedules.models import Schedule
 from usage_billing.schedules.queries import due_schedules, wallets_due
-from usage_billing.wallets.models import Grant, GrantStatus
+from usage_billing.wallets.models import Grant, GrantCategory, GrantStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -19,31 +19,46 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def unstored_grants(schedule: Schedule, *, now: datetime) -> Iterator[dict[str, object]]:
     """The rows of the grants that have come by ``now`` and are not stored, the earliest first.
 
-    Their ids follow from the schedule and the occurrence, so a reader names a grant as it will be stored.
+    Their ids follow from the schedule and the occurrence, so a reader names a grant as it will be stored. What is
+    carried over from the occurrence before comes before its grant, in the burn order too where they are alike.
     """
     recurrence = schedule.recurrence
     for at in recurrence.due(schedule.next_at, now):
-        expires = recurrence.expiry(at)
-        yield {
-            "id": _grant_id(schedule.id, at),
-            "wallet_id": schedule.wallet_id,
-            "schedule_id": schedule.id,
-            "category": schedule.category,
-            "status": GrantStatus.ACTIVE,
-            "priority": schedule.priority,
-            "usage_types": schedule.usage_types,
-            "subscription_ids": schedule.subscription_ids,
-            "amount": schedule.amount,
-            "effective_at": at,
-            "expires_at": expires,
-            "closes_at": None if expires is None else expires + timedelta(seconds=schedule.grace_seconds),
-            **dict.fromkeys(("cost", "posted", "expired", "taken_back", "refunded"), Decimal(0)),
-            "activated_at": at,
-            "pending_until_paid": False,
-            "starts_when_paid": False,
-            "reset_at": None,
-            "created_at": at,
-        }
+        before = recurrence.before(at)
+        if schedule.rollover_periods is not None and before is not None:
+            yield _row(schedule, at, recurrence.nth_after(at, schedule.rollover_periods)) | {
+                "id": _grant_id(schedule.id, at, carries=True),
+                "category": GrantCategory.ROLLOVER,
+                "amount": Decimal(0),
+                "rolls_from": _grant_id(schedule.id, before),
+                "rollover_max": schedule.rollover_max,
+                "rollover_percent": schedule.rollover_percent,
+            }
+        yield _row(schedule, at, recurrence.expiry(at)) | {"schedule_id": schedule.id}
+
+
+def _row(schedule: Schedule, at: datetime, expires: datetime | None) -> dict[str, object]:
+    return {
+        "id": _grant_id(schedule.id, at),
+        "wallet_id": schedule.wallet_id,
+        "schedule_id": None,
+        "rolls_from": None,
+        "category": schedule.category,
+        "status": GrantStatus.ACTIVE,
+        "priority": schedule.priority,
+        "usage_types": schedule.usage_types,
+        "subscription_ids": schedule.subscription_ids,
+        "amount": schedule.amount,
+        "effective_at": at,
+        "expires_at": expires,
+        "closes_at": None if expires is None else expires + timedelta(seconds=schedule.grace_seconds),
+        **dict.fromkeys(("cost", "posted", "expired", "taken_back", "refunded", "rolled_over"), Decimal(0)),
+        "activated_at": at,
+        "pending_until_paid": False,
+        "starts_when_paid": False,
+        "reset_at": None,
+        "created_at": at,
+    }
 
 
 def grants_due(session: Session, wallet_ids: Collection[str], *, now: datetime) -> list[Grant]:
@@ -63,9 +78,13 @@ def wallet_of_grant(session: Session, grant_id: UUID, *, now: datetime) -> str:
     raise NotFound(f"there is no grant {grant_id}")
 
 
-def _grant_id(schedule_id: UUID, at: datetime) -> UUID:
-    """A version 7 UUID of the occurrence's time, whose other bits are a hash of the schedule and the time."""
+def _grant_id(schedule_id: UUID, at: datetime, *, carries: bool = False) -> UUID:
+    """A version 7 UUID of the occurrence's time, whose other bits are a hash of the schedule and the time.
+
+    That of the grant that ``carries`` over is the lower one.
+    """
     micros = (at - _EPOCH) // timedelta(microseconds=1)
     tail = int.from_bytes(sha256(schedule_id.bytes + micros.to_bytes(16, signed=True)).digest()[:10])
     head = max(micros // 1000, 0) & (1 << 48) - 1
-    return UUID(int=head << 80 | 7 << 76 | (tail >> 64 & 0xFFF) << 64 | 2 << 62 | tail & (1 << 62) - 1)
+    first = 0 if carries else tail >> 64 & 0xFFF | 1
+    return UUID(int=head << 80 | 7 << 76 | first << 64 | 2 << 62 | tail & (1 << 62) - 1)

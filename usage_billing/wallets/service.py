@@ -90,10 +90,19 @@ def move(
             grant.expired = EXACT.add(grant.expired, amount)
         elif kind == TransferKind.REFUNDED:
             grant.refunded = EXACT.add(grant.refunded, amount)
+        elif kind == TransferKind.ROLLED_OUT:
+            grant.rolled_over = EXACT.add(grant.rolled_over, amount)
+        elif kind == TransferKind.ROLLED_BACK:
+            grant.rolled_over = EXACT.subtract(grant.rolled_over, amount)
+        elif kind == TransferKind.ROLLED_IN:
+            grant.amount = EXACT.add(grant.amount, amount)
+        elif kind == TransferKind.ROLLED_OFF:
+            grant.amount = EXACT.subtract(grant.amount, amount)
         else:
             grant.taken_back = EXACT.add(grant.taken_back, amount)
         places = minor_unit(grant.cost_currency) if grant.cost_currency else 0
-        cost = cost_moved(grant.cost, grant.amount, before=before, after=grant.out, places=places)
+        if cost:
+            cost = cost_moved(cost, grant.amount, before=before, after=grant.out, places=places)
     transfer = Transfer(
         wallet_id=grant.wallet_id,
         grant_id=grant.id,

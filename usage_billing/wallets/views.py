@@ -13,10 +13,15 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantView:
-    """A grant with what it pays for at this moment: ``provisional`` until that is posted. ``left`` is the rest."""
+    """A grant with what it pays for at this moment: ``provisional`` until that is posted. ``left`` is the rest.
+
+    ``amount`` and ``rolled_over`` follow late usage while what is carried over does.
+    """
 
     grant: Grant
     currency: str | None
+    amount: Decimal
+    rolled_over: Decimal
     status: str
     provisional: Decimal
     expired: Decimal
@@ -50,13 +55,17 @@ def holds(grant: Grant, now: datetime) -> bool:
 def grant_view(book: Allocation, grant: Grant, *, now: datetime) -> GrantView:
     """One grant of a wallet. Once its time to close has come its rest has expired, whether or not that is posted."""
     provisional = provisional_of(book, grant)
-    left = EXACT.subtract(EXACT.subtract(grant.amount, grant.out), provisional)
+    amount, rolled_over = book.amount_of(grant), book.carried_from(grant)
+    out = EXACT.add(EXACT.subtract(grant.out, grant.rolled_over), rolled_over)
+    left = EXACT.subtract(EXACT.subtract(amount, out), provisional)
     expired, status = grant.expired, grant.status
     if grant.status == GrantStatus.ACTIVE and grant.closes_at is not None and grant.closes_at <= now:
         left, expired, status = _NOTHING, EXACT.add(expired, left), GrantStatus.CLOSED
     return GrantView(
         grant=grant,
         currency=book.wallet.currency,
+        amount=amount,
+        rolled_over=rolled_over,
         status=status,
         provisional=provisional,
         expired=expired,

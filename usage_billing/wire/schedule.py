@@ -15,6 +15,18 @@ INTERVAL = Noun(
         Field("intervalCount", Whole(minimum=1, maximum=MAX_COUNT), "How many of it.", attribute="intervalCount"),
     ),
 )
+CARRYING = Noun(
+    "Carrying",
+    "What of a grant is carried over to the next.",
+    (
+        Field("max", Held(), "At most so much; null: no such bound.", nullable=True, attribute="max"),
+        Field(
+            "maxPercent", Whole(maximum=100), "At most so much of it; null: all.", nullable=True, attribute="maxPercent"
+        ),
+        Field("periods", Whole(maximum=MAX_COUNT), "For how many occurrences it holds.", attribute="periods"),
+    ),
+    money="currency",
+)
 SCHEDULE = Noun(
     "Schedule",
     "A grant that recurs: one with each occurrence.",
@@ -52,6 +64,13 @@ SCHEDULE = Noun(
             attribute="schedule.validity",
         ),
         Field("untilNext", Flag(), "Whether a grant holds until the next one begins."),
+        Field(
+            "rollover",
+            One(CARRYING),
+            "What is carried over to the next occurrence; null: nothing.",
+            nullable=True,
+            attribute="rollover",
+        ),
         Field("createdAt", Instant(), "When it was made."),
     ),
     row="schedule",

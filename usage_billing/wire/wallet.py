@@ -62,11 +62,21 @@ NEW_WALLET = Noun(
 _GRANT = (
     Field("id", Id(), "Its id."),
     Field("walletId", Identifier(), "The wallet that it is in."),
-    Field("category", Choice("purchased", "promotional", "adjustment"), "Whether it was bought, given, or corrects."),
+    Field(
+        "category",
+        Choice("purchased", "promotional", "adjustment", "rollover"),
+        "Whether it was bought, given, corrects, or has what another had left.",
+    ),
     Field("priority", Whole(maximum=100), "Grants of a lower one pay first."),
     Field("usageTypes", _NAMES, "The usage types that it is for; null: all of the wallet.", nullable=True),
     Field("subscriptionIds", _NAMES, "The subscriptions that it is for; null: all of the wallet.", nullable=True),
-    Field("amount", Held(), "How much it had, in units or in the wallet's currency, as all of its amounts."),
+    Field(
+        "amount",
+        Held(),
+        "How much it had, in units or in the wallet's currency, as all of its amounts. What is carried over"
+        " moves with late usage until the grant is closed that it comes from.",
+        attribute="amount",
+    ),
     Field("effectiveAt", Instant(), "From when on it pays."),
     Field("expiresAt", Instant(), "Until when, exclusive; null: for ever.", nullable=True),
     Field(
@@ -80,6 +90,8 @@ _GRANT = (
     Field("posted", Held(), "What it paid for on final invoices, or until it was closed."),
     Field("takenBack", Held(), "What was taken back."),
     Field("refunded", Held(), "That for which money went back."),
+    Field("rolledOver", Held(), "What is carried over to another grant.", attribute="rolled_over"),
+    Field("rollsFrom", Id(), "The grant of which it has what was left; null for others.", nullable=True),
     Field("activatedAt", Instant(), "Since when it counts; null while it waits to be paid.", nullable=True),
     Field("createdAt", Instant(), "When it was made."),
     Field("scheduleId", Id(), "The schedule of which it is an occurrence; null for others.", nullable=True),
@@ -109,6 +121,7 @@ WALLET_BALANCE = Noun(
         Field("expired", Held(), "What paid for nothing in time.", attribute="expired"),
         Field("takenBack", Held(), "What was taken back.", attribute="taken_back"),
         Field("refunded", Held(), "That for which money went back.", attribute="refunded"),
+        Field("rolledOver", Held(), "What was carried over, and is granted anew.", attribute="rolled_over"),
         Field("left", Held(), "What is left.", attribute="left"),
         Field("available", Held(), "What is left of grants that hold now.", attribute="available"),
         Field("asked", Held(), "What it asked for and waits for an answer; it is in no other sum.", attribute="asked"),
@@ -126,7 +139,10 @@ TRANSFER = Noun(
         Field("grantId", Id(), "The grant."),
         Field(
             "kind",
-            Choice("sold", "given", "used", "returned", "expired", "taken_back", "refunded"),
+            Choice(
+                *("sold", "given", "used", "returned", "expired", "taken_back", "refunded"),
+                *("rolled_out", "rolled_back", "rolled_in", "rolled_off"),
+            ),
             "Why it moved.",
         ),
         Field("debit", Text(), "The account that it went to."),

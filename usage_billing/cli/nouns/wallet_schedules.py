@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,9 @@ _WIDE_ONLY = {"walletId", "category", "priority", "usageTypes", "subscriptionIds
 @click.option("--ends", "ends_at", type=TIME, help="Until when, exclusive; it goes on unless given.")
 @click.option("--validity", type=VALIDITY, help="How long each grant holds; for ever unless given.")
 @click.option("--until-next", is_flag=True, help="Each grant holds until the next one begins.")
+@click.option("--rollover", "periods", type=click.IntRange(1, 366), help="What is left holds so many more times.")
+@click.option("--rollover-max", "most", type=QUANTITY, help="At most so much is carried over.")
+@click.option("--rollover-percent", "percent", type=click.IntRange(1, 100), help="At most so much of the amount is.")
 @click.option("--category", type=click.Choice(("promotional", "adjustment")), help="Promotional unless given.")
 @click.option("--priority", type=click.IntRange(0, 100), default=50, show_default=True, help="Lower ones pay first.")
 @click.option("--usage-type", "usage_types", type=IDENTIFIER, multiple=True, help="Only for this one; repeatable.")
@@ -42,6 +46,9 @@ def recur(
     id: str,
     every: tuple[int, str],
     validity: tuple[int, str] | None,
+    periods: int | None,
+    most: Decimal | None,
+    percent: int | None,
     usage_types: tuple[str, ...],
     subscription_ids: tuple[str, ...],
     as_json: bool,
@@ -51,10 +58,13 @@ def recur(
     from datetime import timedelta
 
     from usage_billing.db.session import transaction
-    from usage_billing.flows.prepaid.manage_schedules import Interval, NewSchedule, make_schedule
+    from usage_billing.flows.prepaid.manage_schedules import Carrying, Interval, NewSchedule, make_schedule
     from usage_billing.reports.schedules import schedule_views
 
+    if periods is None and (most is not None or percent is not None):
+        raise click.UsageError("--rollover-max and --rollover-percent need --rollover")
     new = NewSchedule(
+        rollover=None if periods is None else Carrying(max=most, max_percent=percent, periods=periods),
         **said,
         every=Interval(interval=every[1], interval_count=every[0]),
         validity=None if validity is None else Interval(interval=validity[1], interval_count=validity[0]),
@@ -111,4 +121,5 @@ def _in_words(shape: dict[str, Any]) -> dict[str, Any]:
     """A schedule with its intervals as they are given."""
     spans = {name: shape[name] for name in ("every", "validity")}
     words = {name: one and f"{one['intervalCount']} {one['interval']}" for name, one in spans.items()}
-    return {**shape, **words}
+    carried = shape["rollover"]
+    return {**shape, **words, "rollover": carried and f"{carried['periods']} times"}

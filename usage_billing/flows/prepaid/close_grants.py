@@ -48,6 +48,11 @@ def close_grants(session: Session, wallet_id: str, *, now: datetime) -> int:
         and grant.closes_at <= now
         and grant.id not in waiting
     ]
+    going = {grant.id for grant in over}
+    open_ids = {grant.id for grant in book.grants if grant.status == GrantStatus.ACTIVE} - going
+    over = [grant for grant in over if grant.rolls_from not in open_ids]
+    # What carries over is closed after that from which it does.
+    over.sort(key=lambda grant: (grant.closes_at, grant.rolls_from is not None))
     for grant in over:
         post_grant(session, book, grant)
         crash.point("prepaid.closing")

@@ -86,8 +86,11 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
     if grant.status == GrantStatus.PENDING:  # nothing of it is in the ledger
         grant.taken_back = left
     else:
+        book = allocation_of(session, wallet, now=now)
+        if grant.id in book.carried:
+            raise Conflict("the grant that it carries over from is not closed yet", code="still_following")
+        left = EXACT.subtract(left, EXACT.subtract(book.carried_from(grant), grant.rolled_over))
         if not used:
-            book = allocation_of(session, wallet, now=now)
             left = EXACT.subtract(left, provisional_of(book, grant))
         check_taken_back_whole(session, grant, left)
         if left:

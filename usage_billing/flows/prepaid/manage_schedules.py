@@ -11,9 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
-from usage_billing.core.decimals import plain
+from usage_billing.core.decimals import MAX_QUANTITY, plain
 from usage_billing.core.errors import Conflict, InvalidInput
+from usage_billing.core.limits import MAX_COUNT
 from usage_billing.core.periods import is_time_zone
+from usage_billing.flows.prepaid.amounts import check_places
 from usage_billing.flows.prepaid.manage_grants import USUAL_PRIORITY, NewGrant, check_cuts, row_of
 from usage_billing.flows.prepaid.open_occurrences import open_occurrences
 from usage_billing.flows.prepaid.open_wallet import open_wallet
@@ -26,6 +28,7 @@ from usage_billing.wallets.models import Wallet
 MOST_AT_ONCE = 1000
 """So many occurrences of a schedule may lie in the past when it is made."""
 
+_WHOLE = 100
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -35,6 +38,18 @@ class Interval:
 
     interval: str
     interval_count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrying:
+    """What of a grant is carried over to the next: at most ``max``, and ``max_percent`` of its amount (None: all).
+
+    It holds for ``periods`` occurrences.
+    """
+
+    max: Decimal | None = None
+    max_percent: int | None = None
+    periods: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +71,7 @@ class NewSchedule:
     ends_at: datetime | None = None
     validity: Interval | None = None
     until_next: bool = False
+    rollover: Carrying | None = None
     category: str | None = None
     priority: int = USUAL_PRIORITY
     usage_types: Sequence[str] | None = None
@@ -143,6 +159,7 @@ def _row_of(
     if new.timezone is not None and not is_time_zone(new.timezone):
         message = "must be an IANA time zone such as Europe/Berlin"
         raise InvalidInput.field("/timezone", message, code="unknown_zone")
+    carrying = _carrying(wallet, new)
     one = NewGrant(
         amount=new.amount,
         idempotency_key=new.idempotency_key,
@@ -166,7 +183,30 @@ def _row_of(
         "validity_interval": None if new.validity is None else new.validity.interval,
         "validity_count": None if new.validity is None else new.validity.interval_count,
         "grace_seconds": grace // timedelta(seconds=1),
+        "rollover_periods": None if carrying is None else carrying.periods,
+        "rollover_max": None if carrying is None else carrying.max,
+        "rollover_percent": None if carrying is None else carrying.max_percent,
     }
+
+
+def _carrying(wallet: Wallet, new: NewSchedule) -> Carrying | None:
+    """What is carried over; raises InvalidInput."""
+    found = new.rollover
+    if found is None:
+        return None
+    if not new.until_next:
+        message = "needs untilNext: what is left when the next one begins is carried over"
+        raise InvalidInput.field("/rollover", message, code="contradiction")
+    if found.max is not None:
+        if not 0 < found.max <= MAX_QUANTITY:
+            message = f"must be more than 0 and at most {MAX_QUANTITY:f}"
+            raise InvalidInput.field("/rollover/max", message, code="out_of_range")
+        check_places(wallet, found.max, pointer="/rollover/max")
+    if found.max_percent is not None and not 1 <= found.max_percent <= _WHOLE:
+        raise InvalidInput.field("/rollover/maxPercent", "must be from 1 to 100", code="out_of_range")
+    if not 1 <= found.periods <= MAX_COUNT:
+        raise InvalidInput.field("/rollover/periods", f"must be from 1 to {MAX_COUNT}", code="out_of_range")
+    return found
 
 
 def _zone_of(session: Session, wallet: Wallet) -> str:

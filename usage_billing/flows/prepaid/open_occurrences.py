@@ -34,7 +34,8 @@ def open_occurrences(session: Session, wallets: Sequence[Wallet], *, now: dateti
     for schedule in due_schedules(session, list(by_id), now=now) if by_id else ():
         for row in unstored_grants(schedule, now=now):
             grant = add_grant(session, row)
-            move(session, grant, TransferKind.GIVEN, grant.amount)
+            if grant.rolls_from is None:
+                move(session, grant, TransferKind.GIVEN, grant.amount)
             made.append(grant)
         note_stored(session, schedule, last=made[-1].effective_at)
         crash.point("prepaid.opening")

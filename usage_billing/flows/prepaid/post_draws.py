@@ -1,6 +1,6 @@
 """Posts what grants paid for: transfers that say so, and the sums of it on draws and grants. Wallets are locked."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
+from usage_billing.flows.prepaid.roll_over import book_rollovers
 from usage_billing.metering.settling import reopen
 from usage_billing.prepaid.burn_down import Cause, DrawKey
 from usage_billing.prepaid.ledger import TransferKind
@@ -52,7 +53,7 @@ def post_causes(session: Session, found: Sequence[Allocation], invoices: Mapping
     """
     for book in found:
         grants = {grant.id: grant for grant in book.grants}
-        for key, change in _returns_first(book):
+        for key, change in _returns_first(session, book):
             cause = key.need.cause
             if change < 0 or cause in invoices:
                 _post(session, book, grants[key.grant_id], key, change, invoice_id=invoices.get(cause))
@@ -78,7 +79,7 @@ def post_said(
         for key, posted in book.posted.items():
             place = (key.need.cause, key.grant_id)
             left[place] = EXACT.subtract(left.get(place, _NOTHING), min(posted, book.draws.get(key, _NOTHING)))
-        for key, change in _returns_first(book):
+        for key, change in _returns_first(session, book):
             cause = key.need.cause
             place = (cause, key.grant_id)
             goes = min(change, max(left.get(place, _NOTHING), _NOTHING))
@@ -90,10 +91,11 @@ def post_said(
 
 
 def post_grant(session: Session, book: Allocation, grant: Grant) -> None:
-    """Post every draw of one grant."""
-    for key, change in _returns_first(book):
-        if key.grant_id == grant.id:
-            _post(session, book, grant, key, change, invoice_id=None)
+    """Post every draw of one grant; what comes back to grants that carry over goes first."""
+    grants = {one.id: one for one in book.grants}
+    for key, change in _returns_first(session, book):
+        if key.grant_id == grant.id or (change < 0 and key.grant_id in book.carried):
+            _post(session, book, grants[key.grant_id], key, change, invoice_id=None)
     session.flush()
 
 
@@ -143,9 +145,16 @@ def _active(book: Allocation) -> dict[UUID, Grant]:
     return {grant.id: grant for grant in book.grants if grant.status == GrantStatus.ACTIVE}
 
 
-def _returns_first(book: Allocation) -> list[tuple[DrawKey, Decimal]]:
-    """The changes, in an order in which no grant ever pays for more than it has."""
-    return sorted(book.changes(), key=lambda one: one[1] > 0)
+def _returns_first(session: Session, book: Allocation) -> Iterator[tuple[DrawKey, Decimal]]:
+    """The changes, in an order in which no grant ever pays for more than it has.
+
+    Once what goes back is posted, what is carried over is booked.
+    """
+    changes = list(book.changes())
+    yield from (one for one in changes if one[1] < 0)
+    if book.carried:
+        book_rollovers(session, book)
+    yield from (one for one in changes if one[1] > 0)
 
 
 def _post(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 NOTHING = Fraction(0)
@@ -37,9 +37,16 @@ class Wants:
         return self.place.start, self.subscription_id, self.usage_type_id, self.place.summary_id
 
 
+class Carry(NamedTuple):
+    """What a grant has from another: what that has left when this one begins, at most ``most``; None: all."""
+
+    source: UUID
+    most: Fraction | None
+
+
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """A grant: ``units`` are those that usage had or may have."""
+    """A grant: ``units`` are those that usage had or may have, beside what it ``carries`` over from one not closed."""
 
     id: UUID
     units: Fraction
@@ -53,6 +60,7 @@ class Payer:
     price_of_one: Fraction
     closes_at: datetime | None
     active: bool
+    carries: Carry | None = None
 
     @property
     def turn(self) -> tuple[int, int, datetime, Fraction, datetime, UUID]:
@@ -84,33 +92,70 @@ Paid = dict[tuple[Place, UUID], Fraction]
 """What each grant pays for of each window, above 0."""
 
 
-def paid_by(wants: Iterable[Wants], payers: Sequence[Payer], posted: Mapping[tuple[Place, UUID], Fraction]) -> Paid:
-    """What every grant pays for where so much is posted."""
-    wants = list(wants)
-    left = {one.place: one.units for one in wants}
-    has = {payer.id: payer.units for payer in payers}
-    paid: Paid = {}
+class _Hands:
+    """What windows still want and grants still have, while it is found who pays for what."""
 
-    def take(place: Place, payer: UUID, most: Fraction) -> None:
-        units = min(most, left.get(place, NOTHING))
+    def __init__(self, wants: Sequence[Wants], payers: Sequence[Payer]) -> None:
+        self.left = {one.place: one.units for one in wants}
+        self.has = {payer.id: payer.units for payer in payers}
+        self.turns = {one.place: one.turn for one in wants}
+        self.paid: Paid = {}
+        self.carried: dict[UUID, Fraction] = {}
+
+    def take(self, place: Place, payer: UUID, most: Fraction) -> None:
+        """Let a grant pay for a window what it wants still, at most ``most``."""
+        units = min(most, self.left.get(place, NOTHING))
         if units > 0:
-            left[place] -= units
-            has[payer] -= units
-            paid[place, payer] = paid.get((place, payer), NOTHING) + units
+            self._put(place, payer, units)
 
+    def carry(self, payer: Payer, carry: Carry, settled: Fraction | None) -> None:
+        """Hand over what is left; what was paid for with more than that goes back, from the last window on."""
+        units = settled
+        if units is None:
+            units = max(self.has[carry.source], NOTHING)
+            units = units if carry.most is None else min(units, carry.most)
+            self.has[carry.source] -= units
+        self.carried[payer.id] = units
+        if payer.active:
+            self.has[payer.id] += units
+            for place in sorted((key[0] for key in self.paid if key[1] == payer.id), key=self.turns.__getitem__)[::-1]:
+                self._put(place, payer.id, -max(min(self.paid[place, payer.id], -self.has[payer.id]), NOTHING))
+
+    def _put(self, place: Place, payer: UUID, units: Fraction) -> None:
+        self.left[place] -= units
+        self.has[payer] -= units
+        self.paid[place, payer] = self.paid.get((place, payer), NOTHING) + units
+        if not self.paid[place, payer]:
+            del self.paid[place, payer]
+
+
+def _turns(
+    wants: Iterable[Wants],
+    payers: Sequence[Payer],
+    posted: Mapping[tuple[Place, UUID], Fraction],
+    settled: Mapping[UUID, Fraction],
+) -> _Hands:
+    """Each turn after the other, where so much is posted; ``settled`` is what is carried over for good."""
+    wants = list(wants)
+    hands = _Hands(wants, payers)
     order = {payer.id: payer.turn for payer in payers}
     for (place, id), units in sorted(posted.items(), key=lambda one: order[one[0][1]]):
-        take(place, id, units)
-    turns = [
-        ((payer.round_for(one), one.turn, payer.turn), one.place, payer.id)
+        hands.take(place, id, units)
+    turns: list[tuple[Any, Wants | None, Payer]] = [
+        ((payer.round_for(one), one.turn, payer.turn), one, payer)
         for payer in payers
         if payer.active
         for one in wants
         if payer.round_for(one) is not None
     ]
-    for _, place, id in sorted(turns):
-        take(place, id, has[id])
-    return paid
+    # What is carried over comes before windows that begin with the grant or later, and before those reached back to.
+    turns += [((HOLDS, (one.since, "", "", 0), one.turn), None, one) for one in payers if one.carries is not None]
+    for _, window, payer in sorted(turns, key=lambda one: one[0]):
+        if window is not None:
+            hands.take(window.place, payer.id, hands.has[payer.id])
+        elif payer.carries is not None:
+            hands.carry(payer, payer.carries, settled.get(payer.id))
+    return hands
 
 
 def paid_in_time(
@@ -119,18 +164,22 @@ def paid_in_time(
     payers: Sequence[Payer],
     posted: Mapping[tuple[Place, UUID], Fraction],
 ) -> Paid:
-    """As ``paid_by``; each closing is a moment at which grants close, and what was wanted of what had arrived by then.
+    """What every grant pays for where so much is posted.
 
-    A grant that closes then keeps what it paid for then, and pays for nothing that arrived later.
+    Each closing is a moment at which grants close, and what was wanted of what had arrived by then. A grant that closes
+    then keeps what it paid for then, pays for nothing that arrived later, and what is carried over from it stays.
     """
-    kept = dict(posted)
+    kept, settled = dict(posted), dict[UUID, Fraction]()
     for moment, then in closings:
         closing = {payer.id for payer in payers if payer.active and payer.closes_at == moment}
-        for key, units in paid_by(then, payers, kept).items():
+        found = _turns(then, payers, kept, settled)
+        for key, units in found.paid.items():
             if key[1] in closing:
                 kept[key] = max(units, kept.get(key, NOTHING))
+        over = [payer for payer in payers if payer.carries is not None and payer.carries.source in closing]
+        settled |= {payer.id: found.carried[payer.id] for payer in over}
         payers = [_closed(payer) if payer.id in closing else payer for payer in payers]
-    return paid_by(wants, payers, kept)
+    return _turns(wants, payers, kept, settled).paid
 
 
 def _closed(payer: Payer) -> Payer:

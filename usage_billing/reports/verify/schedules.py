@@ -19,11 +19,42 @@ _SCHEDULES = text(
     SELECT s.*, ARRAY(SELECT effective_at FROM wallet_grants AS g WHERE g.schedule_id = s.id ORDER BY 1) AS begins,
         (SELECT count(*) FROM wallet_grants AS g WHERE g.schedule_id = s.id AND
             (g.wallet_id, g.amount, g.category, g.priority, g.cost) IS DISTINCT FROM
-            (s.wallet_id, s.amount, s.category, s.priority, 0)) AS others
+            (s.wallet_id, s.amount, s.category, s.priority, 0)) AS others,
+        (SELECT count(*) FROM wallet_grants AS g WHERE g.schedule_id = s.id AND s.rollover_periods IS NOT NULL
+            AND NOT EXISTS (SELECT FROM wallet_grants AS r WHERE r.rolls_from = g.id)
+            AND EXISTS (SELECT FROM wallet_grants AS n WHERE n.schedule_id = s.id AND n.effective_at > g.effective_at))
+            AS dropped
     FROM wallet_schedules AS s JOIN wallets AS w ON w.id = s.wallet_id
     WHERE CAST(:only AS text) IS NULL
         OR EXISTS (SELECT FROM subscriptions WHERE id = :only AND customer_id = w.customer_id)
     ORDER BY s.id
+    """
+)
+# What usage took back later leaves is not carried over, so then only the bounds are looked at; in money always.
+_CARRIED = text(
+    """
+    WITH carried AS (
+        SELECT r.id, r.amount, s.rolled_over, w.customer_id, s.closes_at,
+            r.wallet_id = s.wallet_id AND r.effective_at = s.expires_at
+                AND (r.rollover_max, r.rollover_percent) IS NOT DISTINCT FROM (p.rollover_max, p.rollover_percent)
+                AS as_said,
+            least(r.rollover_max, trunc(s.amount * r.rollover_percent / 100, 12), s.amount,
+                CASE WHEN s.reset_at IS NOT NULL THEN 0 END) AS bound,
+            CASE WHEN s.status = 'closed' AND w.unit_name IS NOT NULL
+                AND NOT EXISTS (SELECT FROM wallet_transfers WHERE grant_id = s.id AND kind = 'returned')
+                THEN s.amount - s.posted - s.taken_back - s.refunded END AS had
+        FROM wallet_grants AS r JOIN wallet_grants AS s ON s.id = r.rolls_from JOIN wallets AS w ON w.id = r.wallet_id
+        LEFT JOIN wallet_schedules AS p ON p.id = s.schedule_id
+        WHERE CAST(:only AS text) IS NULL
+            OR EXISTS (SELECT FROM subscriptions WHERE id = :only AND customer_id = w.customer_id)
+    )
+    SELECT c.*, least(bound, had) AS most
+    FROM carried AS c
+    WHERE NOT as_said OR amount <> rolled_over OR amount > bound OR amount <> least(bound, had) AND NOT EXISTS (
+        SELECT FROM subscriptions AS a JOIN usage AS u ON u.subscription_id = a.id
+            JOIN usage_voids AS v ON v.usage_id = u.id
+        WHERE a.customer_id = c.customer_id AND v.voided_at >= c.closes_at) AND had IS NOT NULL
+    ORDER BY c.id
     """
 )
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -44,6 +75,14 @@ def schedule_differences(session: Session, only: str | None) -> Iterator[Differe
             yield Difference("wallet_schedule", f"schedule:{row.id}", message)
         if row.others:
             yield Difference("wallet_schedule", f"schedule:{row.id}", f"{row.others} of its grants are not as it says")
+        if row.dropped:
+            message = f"nothing carries over from {row.dropped} of its grants"
+            yield Difference("wallet_rollover", f"schedule:{row.id}", message)
+    for row in session.execute(_CARRIED, {"only": only}):
+        message = f"it has {row.amount}; {row.rolled_over} left the other grant, of which {row.most} is carried over"
+        if not row.as_said:
+            message = f"{message}; it is not as its schedule says"
+        yield Difference("wallet_rollover", f"grant:{row.id}", message)
 
 
 def _occurrences(row: Any, until: datetime) -> list[datetime]:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.arithmetic import by_recording
-from usage_billing.reports.verify.drawn import NOTHING, Payer, Place, Wants
+from usage_billing.reports.verify.drawn import NOTHING, Carry, Payer, Place, Wants
 
 _WALLETS = text(
     """
@@ -24,10 +24,13 @@ _WALLETS = text(
 )
 _GRANTS = text(
     """
-    SELECT g.*, o.id AS opening
-    FROM wallet_grants AS g
-    JOIN LATERAL (SELECT min(id) AS id FROM wallet_transfers WHERE grant_id = g.id AND kind IN ('sold', 'given')) AS o
-        ON true
+    SELECT g.*, o.id AS opening, f.status = 'active' AS follows,
+        least(g.rollover_max, trunc(f.amount * g.rollover_percent / 100, 12),
+            CASE WHEN f.reset_at IS NOT NULL THEN 0 END) AS most,
+        EXISTS (SELECT FROM wallet_grants AS r WHERE r.rolls_from = g.id) AND g.status = 'active' AS is_followed
+    FROM wallet_grants AS g LEFT JOIN wallet_grants AS f ON f.id = g.rolls_from
+    CROSS JOIN LATERAL (SELECT min(id) AS id FROM wallet_transfers
+        WHERE grant_id = g.id AND kind IN ('sold', 'given', 'rolled_in')) AS o
     WHERE g.wallet_id = :wallet AND g.activated_at IS NOT NULL
     """
 )
@@ -67,6 +70,8 @@ _POSTINGS = text(
     """
 )
 
+_LATER = 2**63  # nothing was carried over to it yet
+
 
 @dataclass(slots=True)
 class WalletBook:
@@ -89,7 +94,7 @@ def books(session: Session, only: str | None) -> Iterator[WalletBook]:
     for row in session.execute(_WALLETS, {"only": only}).all():
         book = WalletBook(row.id)
         for grant in session.execute(_GRANTS, {"wallet": row.id}):
-            book.payers[grant.id], book.openings[grant.id] = _payer(grant), grant.opening
+            book.payers[grant.id], book.openings[grant.id] = _payer(grant), grant.opening or _LATER
         asked = {"wallet": row.id, "customer": row.customer_id, "subscription": row.subscription_id}
         book.usage = {one.id: one for one in session.execute(_USAGE, asked)}
         edges = ((one.since, one.end, one.back_to) for one in book.payers.values())
@@ -143,9 +148,15 @@ def is_paid_for(usage: Any) -> bool:
 
 
 def _payer(grant: Any) -> Payer:
+    units = Fraction(grant.amount) - Fraction(grant.expired) - Fraction(grant.taken_back) - Fraction(grant.refunded)
+    if grant.follows:  # what it has is found anew, and so is what leaves the grant that it is from
+        units -= Fraction(grant.amount)
+    elif not grant.is_followed:
+        units -= Fraction(grant.rolled_over)
+    most = None if grant.most is None else Fraction(grant.most)
     return Payer(
         id=grant.id,
-        units=Fraction(grant.amount) - Fraction(grant.expired) - Fraction(grant.taken_back) - Fraction(grant.refunded),
+        units=units,
         priority=grant.priority,
         since=grant.effective_at,
         until=grant.expires_at,
@@ -153,7 +164,8 @@ def _payer(grant: Any) -> Payer:
         back_to=grant.covers_since,
         types=grant.usage_types,
         subscriptions=grant.subscription_ids,
-        price_of_one=Fraction(grant.cost) / Fraction(grant.amount),
+        price_of_one=Fraction(grant.cost) / Fraction(grant.amount) if grant.cost else NOTHING,
         closes_at=grant.closes_at,
         active=grant.status == "active",
+        carries=Carry(grant.rolls_from, most) if grant.follows else None,
     )

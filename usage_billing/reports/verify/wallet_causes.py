@@ -21,9 +21,12 @@ _TRANSFERS = text(
             WHEN 'sold' THEN 'grant from sold' WHEN 'given' THEN 'grant from given'
             WHEN 'used' THEN 'used from grant' WHEN 'returned' THEN 'grant from used'
             WHEN 'expired' THEN 'expired from grant' WHEN 'taken_back' THEN 'taken_back from grant'
+            WHEN 'rolled_out' THEN 'rolled_over from grant' WHEN 'rolled_back' THEN 'grant from rolled_over'
+            WHEN 'rolled_in' THEN 'grant from rolled_over' WHEN 'rolled_off' THEN 'rolled_over from grant'
             ELSE 'refunded from grant' END
         OR t.kind = 'sold' AND g.category <> 'purchased' OR t.kind = 'given' AND g.category = 'purchased'
         OR t.kind = 'expired' AND g.status <> 'closed'
+        OR t.kind IN ('rolled_in', 'rolled_off') AND g.category <> 'rollover'
         OR i.id IS NOT NULL AND (t.kind NOT IN ('used', 'returned') OR i.number IS NULL
             OR i.customer_id <> w.customer_id))
     ORDER BY t.id

@@ -13,7 +13,7 @@ from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.drawn import HOLDS, NOTHING, Payer, Place, Wants, paid_in_time
 from usage_billing.reports.verify.wallet_books import WalletBook, books, closings_of, gross_of, latest_of
 
-_IN = {"sold", "given", "returned"}
+_IN = {"sold", "given", "returned", "rolled_in", "rolled_back"}
 
 
 def draw_differences(session: Session, only: str | None) -> Iterator[Difference]:

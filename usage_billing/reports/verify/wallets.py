@@ -17,7 +17,8 @@ _OF = (
 )
 _GRANTS = text(
     f"""
-    SELECT g.id, g.posted, g.expired, g.taken_back, g.refunded, g.amount, g.cost, g.status, g.activated_at, t.*
+    SELECT g.id, g.posted, g.expired, g.taken_back, g.refunded, g.rolled_over, g.amount, g.cost, g.status,
+        g.activated_at, g.rolls_from, t.*
     FROM wallet_grants AS g
     JOIN wallets AS w ON w.id = g.wallet_id
     CROSS JOIN LATERAL (
@@ -27,7 +28,9 @@ _GRANTS = text(
             coalesce(sum(CASE kind WHEN 'used' THEN amount WHEN 'returned' THEN -amount END), 0) AS used,
             coalesce(sum(amount) FILTER (WHERE kind = 'expired'), 0) AS gone,
             coalesce(sum(amount) FILTER (WHERE kind = 'taken_back'), 0) AS back,
-            coalesce(sum(amount) FILTER (WHERE kind = 'refunded'), 0) AS returned
+            coalesce(sum(amount) FILTER (WHERE kind = 'refunded'), 0) AS returned,
+            coalesce(sum(CASE kind WHEN 'rolled_out' THEN amount WHEN 'rolled_back' THEN -amount END), 0) AS over,
+            coalesce(sum(CASE kind WHEN 'rolled_in' THEN amount WHEN 'rolled_off' THEN -amount END), 0) AS from_other
         FROM wallet_transfers WHERE grant_id = g.id AND wallet_id = g.wallet_id
     ) AS t
     WHERE {_OF}
@@ -107,7 +110,11 @@ def wallet_differences(session: Session, only: str | None) -> Iterator[Differenc
 
 def _grant(row: Any) -> Iterator[Difference]:
     counts = row.activated_at is not None
-    if (row.openings, row.granted, row.paid) != ((1, row.amount, row.cost) if counts else (0, 0, 0)):
+    if row.rolls_from is not None:
+        if (row.amount, row.openings) != (row.from_other, 0):
+            message = f"it has {row.amount}, and {row.from_other} was carried over to it"
+            yield Difference("wallet_grant", f"grant:{row.id}", message)
+    elif (row.openings, row.granted, row.paid) != ((1, row.amount, row.cost) if counts else (0, 0, 0)):
         message = f"it has {row.amount} for {row.cost}, {row.openings} transfers gave {row.granted} for {row.paid}"
         yield Difference("wallet_grant", f"grant:{row.id}", message)
     for name, stands, should in (
@@ -115,6 +122,7 @@ def _grant(row: Any) -> Iterator[Difference]:
         ("expired", row.expired, row.gone),
         ("taken back", row.taken_back, row.back if counts or row.status == "pending" else row.amount),
         ("refunded", row.refunded, row.returned),
+        ("carried over", row.rolled_over, row.over),
     ):
         if stands != should:
             message = f"{stands} of it is {name}, its transfers give {should}"

@@ -1,0 +1,26 @@
+"""What holds for every row of ``wallet_grants``: the database keeps it, by the name of each check."""
+
+_OUT = "posted + expired + taken_back + refunded + rolled_over"
+_END = "least(expires_at, reset_at)"
+
+GRANT_RULES = {
+    "made_by": "num_nonnulls(key, schedule_id, rolls_from) = 1",
+    "category": "category IN ('purchased', 'promotional', 'adjustment', 'rollover')",
+    "rollover": "(category = 'rollover') = (rolls_from IS NOT NULL)"
+    " AND (rolls_from IS NOT NULL OR num_nonnulls(rollover_max, rollover_percent) = 0)",
+    "status": "status IN ('pending', 'active', 'closed', 'void')",
+    "priority": "priority BETWEEN 0 AND 100",
+    "amount": "amount >= 0 AND (amount > 0 OR rolls_from IS NOT NULL) AND amount <= 1e15",
+    "expires_at": "expires_at > effective_at",
+    "covers_since": "covers_since <= effective_at",
+    "closes_at": f"({_END} IS NULL) = (closes_at IS NULL) AND closes_at >= {_END}",
+    "reset_at": "reset_at > effective_at AND (expires_at IS NULL OR reset_at < expires_at)",
+    "cost": "(cost > 0) = (cost_currency IS NOT NULL) AND cost >= 0 AND cost <= 1e15",
+    "cost_of_category": "(category = 'purchased') = (cost > 0)",
+    "out": f"least(posted, expired, taken_back, refunded, rolled_over) >= 0 AND {_OUT} <= amount",
+    "nothing_left": f"status IN ('pending', 'active') OR {_OUT} = amount",
+    "refunded": "refunded = 0 OR cost > 0",
+    "rolled_over": "rolled_over = 0 OR cost = 0",
+    "activated_at": "CASE WHEN activated_at IS NULL THEN status IN ('pending', 'void')"
+    " AND posted + expired + refunded = 0 ELSE status <> 'pending' END",
+}
