@@ -200,7 +200,6 @@ def test_the_wallet_is_found_or_made(shop: House) -> None:
         ({"validity": {"interval": "day", "intervalCount": 0}}, (422, "/validity/intervalCount")),
         ({"unit": {"unitName": "texts", "usageTypes": ["calls"]}}, (422, "/unit/usageTypes/0")),
         ({"unit": {"unitName": "calls", "usageTypes": []}}, (422, "/unit/usageTypes")),
-        ({"unit": {"currency": "USD"}}, (422, "/unit/unitName")),
         ({"taxCategory": "X"}, (422, "/taxCategory")),
         ({"id": "calls-100"}, (409, "already_exists")),
         ({"rollover": {}}, (422, "/rollover")),
