@@ -58,7 +58,7 @@ class MailTo(Field):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str | list[str]:
         if value == TO_CUSTOMER or (isinstance(value, list) and all(isinstance(one, str) for one in value)):
             return value  # type: ignore[no-any-return]
-        raise wrong('must be "customer", or a list of addresses', "not_a_list")
+        raise wrong('must be "customer", or a list of addresses', "not_a_choice")
 
 
 class NewEndpointSchema(ValueSchema):

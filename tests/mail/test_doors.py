@@ -74,8 +74,8 @@ def test_an_endpoint_of_mail_has_addresses_and_no_secret(
     [
         ({"to": []}, "out_of_range"),
         ({"to": None}, "out_of_range"),
-        ({"to": "ann@example.com"}, "not_a_list"),
-        ({"to": [1]}, "not_a_list"),
+        ({"to": "ann@example.com"}, "not_a_choice"),
+        ({"to": [1]}, "not_a_choice"),
         ({"to": ["ann@example.com"] * 21}, "out_of_range"),
         ({"to": ["ann@example.com", "ANN@example.com"]}, "repeated"),
         ({"to": ["ann@example.com\r\nBcc: x@y.example"]}, "not_an_email"),

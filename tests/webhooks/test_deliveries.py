@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -404,7 +405,7 @@ def test_secrets_are_sealed_and_another_secret_of_the_service_sends_nothing_unsi
     (sealed,) = scalars(world.engine, "SELECT sealed FROM webhook_secrets")
     assert secret.encode() not in bytes(sealed)
     world.tell("ann")
-    world.courier.secret = "another-secret-of-the-service-of-32-characters"
+    world.courier.carrier = replace(world.courier.carrier, secret="another-secret-of-the-service-of-32-characters")
     world.send()
     assert receiver.got == []
     assert "USAGE_BILLING_SECRET" in scalars(world.engine, "SELECT error FROM webhook_attempts")[0]
