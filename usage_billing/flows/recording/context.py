@@ -24,9 +24,9 @@ from usage_billing.subscriptions.agreement import (
     quota_course,
 )
 from usage_billing.subscriptions.lifecycle import Segment, Timeline
-from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
 
+_CUSTOMERS = text("SELECT id, customer_id FROM subscriptions WHERE id = ANY(CAST(:ids AS text[]))")
 _SUMMARY = text(
     "SELECT subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id, allowance"
     " FROM usage_summaries WHERE id = :id"
@@ -161,7 +161,7 @@ def summary_of(session: Session, summary_id: int) -> NewSummary:
 def load_context(session: Session, recordings: Sequence[Recording]) -> Context:
     """Read the subscriptions, usage types and quotas that these recordings name; those that do not exist are absent."""
     names = {recording.subscription_id for recording in recordings}
-    rows = session.execute(select(Subscription.id, Subscription.customer_id).where(Subscription.id.in_(names)))
+    rows = session.execute(_CUSTOMERS, {"ids": list(names)})
     timelines = timelines_of(session, names)
     defined = exists().where(QuantityDefinition.usage_type_id == UsageType.id)
     named = select(UsageType.id, UsageType.of, defined.label("makes"))
