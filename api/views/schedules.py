@@ -9,6 +9,7 @@ from flask import Response
 from api.arguments import Blueprint
 from api.auth import caller, requires
 from api.json_provider import json_response
+from api.locations import makes
 from api.pagination import BY_ID, listed
 from api.schemas.paging import PageQuery
 from api.schemas.schedules import EndScheduleSchema, NewScheduleSchema
@@ -34,6 +35,7 @@ blp = Blueprint("schedules", __name__, url_prefix="/api", description="What is g
 @blp.arguments(NewScheduleSchema)
 @blp.response(201, SCHEDULE)
 @blp.alt_response(200, noun=SCHEDULE, description="The key has made it before; nothing changed.", success=True)
+@makes("/api/wallets/{wallet_id}/schedules", named=None)
 def make_schedule(new: NewSchedule, wallet_id: str) -> Response:
     """Put an amount into a wallet again and again: a grant with each occurrence, in time for what is used then."""
     now, grace = state().clock(), timedelta(seconds=state().settings.grace_seconds)

@@ -77,7 +77,7 @@ READS = {
     *("wallets entries", "packages purchases", "usage-types definitions", "usage-types evaluate"),
     *("usage-types folding", "usage-types skipped", "prices preview", "usage series", "invoices document"),
     *("invoices documents", "invoices explain", "invoices upcoming", "reports prepaid", "reports revenue", "what-if"),
-    *("alerts firings", "wallets top-ups"),
+    *("alerts firings", "wallets top-ups", "wallets schedules"),
     *("events types", "endpoints deliveries", "endpoints delivery", "export", "logs", "doctor", "docs", "verify"),
 }  # fmt: skip
 """Commands that change nothing."""
@@ -96,6 +96,7 @@ ONLY_COMMANDS = {
     "usage-types fold": "workers fold by themselves",
     **dict.fromkeys((f"alerts {what}" for what in ("create", "change", "end", "test")), "alerts have no pages yet"),
     **dict.fromkeys((f"wallets top-up-{what}" for what in ("rule", "paid", "failed")), "top-ups have no pages yet"),
+    **dict.fromkeys(("wallets recur", "wallets end-schedule", "wallets reset"), "schedules have no pages yet"),
 }
 """Commands that change something, and why no page does."""
 
