@@ -199,6 +199,7 @@ def test_another_key_takes_along_what_a_dead_process_left(service: Service, make
     service.mode = "hang"
     client = make_client(tuning={"timeout": 0.3})
     client.use_key("new-key")
+    time.sleep(1)  # what was under way with the other key has timed out
     service.mode = "ok"
     assert client.flush()
     assert service.quantities() == ["1"]

@@ -74,6 +74,8 @@ class Backlog:
     def give_back(self, parcel: Parcel, rest: Sequence[bytes]) -> None:
         """Take back ``rest`` of ``parcel``, which could not be delivered; its other recordings are settled."""
         with self._guard.change():
+            if len(rest) < len(parcel.lines):
+                self._progress.disorder()
             self._close_parcel(parcel, settled=len(parcel.lines) - len(rest), rest=rest)
 
     def put_behind(self, parcel: Parcel, rest: Sequence[bytes]) -> bool:

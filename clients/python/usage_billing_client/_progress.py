@@ -53,7 +53,7 @@ class Progress:
     def __init__(self, lock: threading.RLock) -> None:
         self._changed = threading.Condition(lock)
         self._taken = self._settled = 0
-        self._in_order_from = 0
+        self._disordered = False
         self._ended = False
 
     @property
@@ -68,11 +68,13 @@ class Progress:
     def settle(self, amount: int) -> None:
         """Count ``amount`` more as settled."""
         self._settled += amount
+        if self._settled >= self._taken:
+            self._disordered = False
         self._changed.notify_all()
 
     def disorder(self) -> None:
-        """Note that an older recording went behind newer ones: it is settled only when all until now are."""
-        self._in_order_from = self._taken
+        """Note that an older recording went behind newer ones: until all are settled, the count does not say which."""
+        self._disordered = True
 
     def end(self) -> None:
         """Note that nothing more will be settled."""
@@ -89,7 +91,7 @@ class Progress:
         Returns False at ``deadline`` (monotonic seconds), at the end, or as soon as ``until()`` holds.
         """
         target = self._taken
-        while self._settled < max(target, self._in_order_from):
+        while self._settled < (self._taken if self._disordered else target):
             left = deadline - time.monotonic()
             if left <= 0 or self._ended or until():
                 return False
