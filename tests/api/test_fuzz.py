@@ -18,7 +18,7 @@ from tests.support.callers import Keys
 
 pytestmark = pytest.mark.fuzz
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "15"))
 
 # Codes of what no document can say beforehand: that depends on what is stored, or on another field of the request.
 OF_THINGS_THAT_ARE_THERE = frozenset(

@@ -99,6 +99,18 @@ def test_what_is_not_answered_in_a_day_expires_by_the_clock(low: House) -> None:
         assert look_again(session, "w", now=low.clock.now + HOUR) == 1
 
 
+def test_what_a_rule_asked_for_expires_also_when_that_rule_has_ended(low: House) -> None:
+    low.use(35, at=low.clock.now - HOUR)
+    low.ok("DELETE", RULE)
+    later = datetime.now(UTC) + DAY + HOUR
+    with transaction(low.engine) as session:
+        assert rules_to_look_at(session, now=later) == ["w"]
+        assert look_again(session, "w", now=later) == 0
+    assert [top_up["state"] for top_up in asked(low)] == ["expired"]
+    with transaction(low.engine) as session:
+        assert rules_to_look_at(session, now=later) == []
+
+
 def test_a_rule_asks_for_what_fills_it_up_to_and_at_once_where_it_is_low(low: House) -> None:
     low.ok("POST", RULE, {"below": "40", "upTo": "100", "atMost": {"count": 1, "per": "day"}})
     (one,) = asked(low)

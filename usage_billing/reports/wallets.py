@@ -76,6 +76,8 @@ def next_to_expire(view: WalletView) -> GrantView | None:
 
 def _asked(session: Session, wallet_ids: Sequence[str], *, now: datetime) -> dict[str, Decimal]:
     """What each of these wallets asked for and waits for, by id."""
+    if not wallet_ids:
+        return {}
     statement = select(TopUp.wallet_id, TopUp.amount).where(
         TopUp.wallet_id.in_(wallet_ids), TopUp.state == TopUpState.ASKED, TopUp.expires_at > now
     )

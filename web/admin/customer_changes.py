@@ -5,9 +5,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from usage_billing.balances.service import NewCredit
-from usage_billing.cli.frame.types import AMOUNT, NAME, NEW_IDENTIFIER, REASON, SOURCE
+from usage_billing.cli.frame.types import AMOUNT, NAME, NEW_IDENTIFIER, REASON
 from usage_billing.core.errors import Conflict
-from usage_billing.core.identifiers import new_text_id
 from usage_billing.customers.models import Customer
 from usage_billing.customers.queries import get_customer
 from usage_billing.customers.service import CustomerChanges, NewCustomer
@@ -17,7 +16,7 @@ from usage_billing.wire.customer import CUSTOMER
 from usage_billing.wire.noun import show
 from web.admin.blueprint import address
 from web.admin.desk import Operator
-from web.admin.forms import Box, Done, Form, change
+from web.admin.forms import Box, Done, Form, change, key_box
 from web.admin.party_boxes import buyer_boxes, buyer_in
 from web.pages import tag_of
 
@@ -83,7 +82,7 @@ def _credit(session: Session, customer_id: str) -> Form:
             Box(name="currency", label="Currency", help="An ISO 4217 code such as USD."),
             Box(name="reason", label="Reason", kind=REASON, help="The audit log keeps it."),
             # Made with the page: sending the form twice gives once.
-            Box(name="idempotencyKey", label="", kind=SOURCE, type="hidden", value=f"admin:{new_text_id()}"),
+            key_box("", hidden=True),
         ],
     )
 

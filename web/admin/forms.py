@@ -15,7 +15,9 @@ from sqlalchemy.orm import Session
 from api.problems import from_error
 from api.state import state, this_request
 from usage_billing.cli.frame.kind import Kind
+from usage_billing.cli.frame.types import SOURCE
 from usage_billing.core.errors import Conflict, FieldError, InvalidInput, NotFound, UsageBillingError
+from usage_billing.core.identifiers import new_text_id
 from usage_billing.db.session import read_only, transaction
 from web.admin.blueprint import blp
 from web.admin.desk import Desk, Operator
@@ -47,6 +49,14 @@ class Box:
     value: str = ""
     chosen: Sequence[str] = ()
     rows: int = 8
+
+
+def key_box(help: str, *, hidden: bool = False) -> Box:
+    """The field of an idempotency key, made with the page: a form that is sent twice does its work once."""
+    key = f"admin:{new_text_id()}"
+    if hidden:
+        return Box(name="idempotencyKey", label="", kind=SOURCE, type="hidden", value=key)
+    return Box(name="idempotencyKey", label="Key", kind=SOURCE, value=key, help=help)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

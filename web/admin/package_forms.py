@@ -14,11 +14,9 @@ from usage_billing.cli.frame.types import (
     NEW_IDENTIFIER,
     PRICE,
     QUANTITY,
-    SOURCE,
     UNIT,
     VALIDITY,
 )
-from usage_billing.core.identifiers import new_text_id
 from usage_billing.flows.administration.buy_package import NewPurchase, buy_package
 from usage_billing.flows.administration.manage_packages import (
     NewPackage,
@@ -31,7 +29,7 @@ from usage_billing.packages.queries import get_package, versions_of
 from usage_billing.wire.package import CHARGES
 from web.admin.blueprint import address
 from web.admin.desk import Operator
-from web.admin.forms import Box, Done, Form, change
+from web.admin.forms import Box, Done, Form, change, key_box
 from web.admin.kinds import COUNT, DAYS, IDENTIFIERS, PRIORITY
 from web.admin.plan_forms import tax_box
 
@@ -183,14 +181,7 @@ def _sold(session: Session, package_id: str) -> Form:
                 help="One that fits, if empty; it is made where there is none.",
             ),
             Box(name="reference", label="Order or payment", kind=NAME, required=False),
-            # Made with the page: sending the form twice sells once.
-            Box(
-                name="idempotencyKey",
-                label="Key",
-                kind=SOURCE,
-                value=f"admin:{new_text_id()}",
-                help="Sells it once: an order's number.",
-            ),
+            key_box("Sells it once: an order's number."),
         ],
     )
 

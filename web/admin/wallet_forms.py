@@ -9,15 +9,14 @@ from sqlalchemy.orm import Session
 
 from api.state import state
 from usage_billing.cli.frame.times import TIME
-from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, PRICE, QUANTITY, SOURCE, UNIT
-from usage_billing.core.identifiers import new_text_id
+from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, PRICE, QUANTITY, UNIT
 from usage_billing.flows.prepaid.grant_life import Refund, activate_grant, refund_grant, void_grant
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
 from usage_billing.wallets.queries import get_grant, get_wallet
 from web.admin.blueprint import address
 from web.admin.desk import Operator
-from web.admin.forms import Box, Done, Form, change
+from web.admin.forms import Box, Done, Form, change, key_box
 from web.admin.kinds import IDENTIFIERS, PRIORITY
 
 _CATEGORIES = (
@@ -105,14 +104,7 @@ def _granted(session: Session, wallet_id: str) -> Form:
             Box(name="pending", label="Waits to be paid", type="choice", choices=_NO_YES, value="no"),
             some(name="usageTypes", label="Only for usage types"),
             some(name="subscriptionIds", label="Only for subscriptions"),
-            # Made with the page: sending the form twice grants once.
-            Box(
-                name="idempotencyKey",
-                label="Key",
-                kind=SOURCE,
-                value=f"admin:{new_text_id()}",
-                help="Makes it once: an order's number.",
-            ),
+            key_box("Makes it once: an order's number."),
         ],
     )
 
@@ -156,7 +148,7 @@ def _void(session: Session, operator: Operator, values: dict[str, Any], grant_id
 def _refunded(session: Session, grant_id: UUID) -> Form:
     boxes = (
         Box(name="amount", label="Amount", kind=QUANTITY, required=False, help="All that is left, if empty."),
-        Box(name="idempotencyKey", label="Key", kind=SOURCE, value=f"admin:{new_text_id()}", help="Refunds it once."),
+        key_box("Refunds it once."),
     )
     says = "What is left goes out of it. The service that takes payments pays the money out."
     return _of_grant(session, grant_id, title="Refund a grant", says=says, verb="Refund it", boxes=boxes, danger=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
@@ -125,21 +125,26 @@ def get_top_up(session: Session, top_up_id: UUID) -> TopUp:
 
 
 def rules_to_look_at(session: Session, *, now: datetime, limit: int = 2000) -> list[str]:
-    """The wallets whose rule is to be looked at again by now, those that wait longest first."""
-    statement = select(TopUpRule.wallet_id).where(TopUpRule.ended_at.is_(None), TopUpRule.look_at <= now)
+    """The wallets whose rule is to be looked at again by now, those that wait longest first.
+
+    One that has ended is looked at while something that it asked for is to expire.
+    """
+    over = select(TopUp.wallet_id).where(TopUp.state == TopUpState.ASKED, TopUp.expires_at <= now)
+    holding = and_(TopUpRule.ended_at.is_(None), TopUpRule.look_at <= now)
+    statement = select(TopUpRule.wallet_id).where(or_(holding, TopUpRule.wallet_id.in_(over)))
     return list(session.scalars(statement.order_by(TopUpRule.look_at, TopUpRule.wallet_id).limit(limit)))
 
 
 def look_again(session: Session, wallet_id: str, *, now: datetime) -> int:
     """Expire what was not answered in time, and ask where the wallet is low; returns how many wallets ask."""
     rule = lock_rule(session, wallet_id)
-    if rule is None or rule.ended_at is not None:
+    if rule is None:
         return 0
     rule.look_at = now + LOOK_AGAIN
     there = open_request(session, wallet_id)
     if there is not None and there.expires_at <= now:
         expire(session, rule, there, now=now)
-    return look_or_leave(session, [rule], now=now)
+    return look_or_leave(session, [rule], now=now) if rule.ended_at is None else 0
 
 
 def _check(session: Session, wallet: Wallet, new: NewRule) -> None:
