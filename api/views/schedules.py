@@ -22,7 +22,7 @@ from usage_billing.flows.prepaid import manage_schedules
 from usage_billing.flows.prepaid.manage_schedules import NewSchedule
 from usage_billing.reports.schedules import schedule_views
 from usage_billing.schedules.models import Schedule
-from usage_billing.schedules.queries import schedules_of
+from usage_billing.schedules.queries import schedules_where
 from usage_billing.wallets.queries import get_wallet
 from usage_billing.wire.noun import page_of, show
 from usage_billing.wire.schedule import SCHEDULE
@@ -59,7 +59,7 @@ def list_schedules(query: dict[str, Any], wallet_id: str) -> dict[str, Any]:
             raise NotFound(f"there is no wallet {wallet_id}")
         return listed(
             session,
-            schedules_of(wallet_id),
+            schedules_where(wallet_id=wallet_id),
             query,
             noun=SCHEDULE,
             by=[Schedule.id],

@@ -20,7 +20,7 @@ from usage_billing.db.session import read_only
 from usage_billing.flows.administration.pay_top_up import Payment, pay_top_up
 from usage_billing.flows.prepaid import manage_top_ups
 from usage_billing.flows.prepaid.manage_top_ups import NewRule, get_top_up
-from usage_billing.reports.top_ups import rule_of, rule_view, top_up_views, top_ups_of
+from usage_billing.reports.top_ups import rule_of, rule_view, top_up_views, top_ups_where
 from usage_billing.top_ups.models import TopUp
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.queries import get_wallet
@@ -76,7 +76,7 @@ def list_top_ups(query: dict[str, Any], wallet_id: str) -> dict[str, Any]:
 
         return listed(
             session,
-            top_ups_of(wallet_id),
+            top_ups_where(wallet_id=wallet_id),
             query,
             noun=TOP_UP,
             by=[TopUp.cycle],

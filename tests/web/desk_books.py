@@ -22,11 +22,15 @@ from usage_billing.flows.billing.drive_run import run_to_end
 from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.flows.delivering.manage_endpoints import NewEndpoint, create_endpoint, disable_endpoint
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
+from usage_billing.flows.prepaid.manage_schedules import Interval, NewSchedule, make_schedule
+from usage_billing.flows.prepaid.manage_top_ups import NewRule, set_rule
 from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
 from usage_billing.meters.asked import MeterChanges, NewMeter
 from usage_billing.outbox.models import OutboxMessage
 from usage_billing.outbox.rendering import event_id
 from usage_billing.outbox.service import Fact, tell
+from usage_billing.schedules.models import Schedule
+from usage_billing.top_ups.models import TopUp
 from usage_billing.webhooks.models import WebhookAttempt, WebhookDelivery
 
 _OF_ENDPOINT = ("change", "rotate", "reveal", "test", "disable", "enable", "replay", "delete")
@@ -52,9 +56,13 @@ def desks(engine: Engine, used: Books, now: datetime) -> Desks:
         grant_id, wallet = _prepaid(session, now)
         _sold(session, now)
         key_id = session.scalars(select(ApiKey.id)).first()
+        top_up_id, schedule_id = session.scalars(select(TopUp.id)).one(), session.scalars(select(Schedule.id)).one()
     event_id, delivery_id = told(engine, now)
     more = [f"/admin/wallets/{wallet}", f"/admin/wallets/{wallet}/grant", f"/admin/keys/{key_id}"]
     more += [f"/admin/grants/{grant_id}/{what}" for what in ("activate", "void", "refund")]
+    more += [f"/admin/wallets/{wallet}/{what}" for what in ("recur", "reset", "top-up-rule", "end-top-up-rule")]
+    more += [f"/admin/top-ups/{top_up_id}/{what}" for what in ("paid", "failed")]
+    more += [f"/admin/schedules/{schedule_id}/end", "/admin/top-ups?state=failed"]
     more += [f"/admin/keys/{key_id}/{what}" for what in ("change", "rotate", "revoke")]
     more += [f"/admin/endpoints/books{what}" for what in ("", "?state=failed")]
     more += [f"/admin/endpoints/books/{what}" for what in _OF_ENDPOINT]
@@ -130,7 +138,7 @@ def _sold(session: Session, now: datetime) -> None:
 
 
 def _prepaid(session: Session, now: datetime) -> tuple[UUID, str]:
-    """A wallet with a grant, and a meter with two definitions; returns the grant's id and the wallet's."""
+    """A wallet with grants and a request, a meter with two definitions; returns the id of a grant and the wallet's."""
     new = NewMeter(id="tokens", unit_name="tokens", of="assessment", value="tokens", dimensions=["model"])
     create(session, new, actor="test", now=now)
     changes = UsageTypeChanges(definition=MeterChanges(given={"value": "input"}, effective_from=None))
@@ -139,4 +147,7 @@ def _prepaid(session: Session, now: datetime) -> tuple[UUID, str]:
     wallet = create_wallet(session, wanted, actor="test", now=now)
     asked = NewGrant(amount=Decimal(1000), idempotency_key="one", cost=Decimal("80.00"))
     grant, _ = make_grant(session, wallet.id, asked, actor="test", now=now, grace=timedelta(hours=1))
+    set_rule(session, wallet.id, NewRule(below=Decimal(5000), up_to=Decimal(6000)), actor="test", now=now)
+    recurs = NewSchedule(amount=Decimal(250), idempotency_key="one", every=Interval(interval="month"), until_next=True)
+    make_schedule(session, wallet.id, recurs, actor="test", now=now, grace=timedelta(hours=1))
     return grant.id, wallet.id

@@ -24,6 +24,12 @@ PAGES = {
     "wallets activate": "grants/<>/activate",
     "wallets void": "grants/<>/void",
     "wallets refund": "grants/<>/refund",
+    "wallets reset": "wallets/<>/reset",
+    "wallets recur": "wallets/<>/recur",
+    "wallets end-schedule": "schedules/<>/end",
+    "wallets top-up-rule": "wallets/<>/top-up-rule wallets/<>/end-top-up-rule",
+    "wallets top-up-paid": "top-ups/<>/paid",
+    "wallets top-up-failed": "top-ups/<>/failed",
     "packages create": "packages/new",
     "packages version": "packages/<>/version",
     "packages buy": "packages/<>/sell",
@@ -95,8 +101,6 @@ ONLY_COMMANDS = {
     "keys token": "it makes tokens for development",
     "usage-types fold": "workers fold by themselves",
     **dict.fromkeys((f"alerts {what}" for what in ("create", "change", "end", "test")), "alerts have no pages yet"),
-    **dict.fromkeys((f"wallets top-up-{what}" for what in ("rule", "paid", "failed")), "top-ups have no pages yet"),
-    **dict.fromkeys(("wallets recur", "wallets end-schedule", "wallets reset"), "schedules have no pages yet"),
 }
 """Commands that change something, and why no page does."""
 

@@ -26,8 +26,13 @@ _MOVED = text("""
                 count(*) FILTER (WHERE g.closes_at <= :now))
             FROM wallets AS w JOIN wallet_grants AS g ON g.wallet_id = w.id
             WHERE w.customer_id = :customer),
-        (SELECT count(*) FROM wallets AS w JOIN wallet_schedules AS r ON r.wallet_id = w.id
-            WHERE w.customer_id = :customer AND r.next_at <= :now),
+        (SELECT concat_ws(' ', count(*), count(r.ends_at), sum(extract(epoch FROM r.ends_at)), min(r.next_at),
+                count(*) FILTER (WHERE r.next_at <= :now))
+            FROM wallets AS w JOIN wallet_schedules AS r ON r.wallet_id = w.id WHERE w.customer_id = :customer),
+        (SELECT concat_ws(' ', sum(r.cycle), sum(r.failures))
+            FROM wallets AS w JOIN top_up_rules AS r ON r.wallet_id = w.id WHERE w.customer_id = :customer),
+        (SELECT count(*) FROM wallets AS w JOIN wallet_top_ups AS t ON t.wallet_id = w.id
+            WHERE w.customer_id = :customer AND t.state = 'asked' AND t.expires_at <= :now),
         (SELECT max(id) FROM credit_entries WHERE customer_id = :customer)
     ) AS figures
 """)

@@ -6,6 +6,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
+from usage_billing.db.filters import equal
 from usage_billing.top_ups.models import TopUp, TopUpRule
 from usage_billing.wallets.queries import wallets_by_id
 
@@ -25,9 +26,9 @@ def rule_view(session: Session, rule: TopUpRule) -> dict[str, object]:
     return {"rule": rule, "currency": wallet.currency, "at_most": most}
 
 
-def top_ups_of(wallet_id: str) -> Select[TopUp]:
-    """The statement that lists what a wallet asked for."""
-    return select(TopUp).where(TopUp.wallet_id == wallet_id)
+def top_ups_where(*, wallet_id: str | None = None, state: str | None = None) -> Select[TopUp]:
+    """The statement that lists what wallets asked for: one wallet, or in one state, if that is given."""
+    return equal(select(TopUp), {TopUp.wallet_id: wallet_id, TopUp.state: state})
 
 
 def top_up_views(session: Session, top_ups: Sequence[TopUp]) -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
+from usage_billing.db.filters import equal
 from usage_billing.schedules.models import Schedule
 
 
@@ -19,9 +20,15 @@ def get_schedule(session: Session, schedule_id: UUID) -> Schedule:
     return found
 
 
-def schedules_of(wallet_id: str) -> Select[Schedule]:
-    """The statement that lists the schedules of a wallet."""
-    return select(Schedule).where(Schedule.wallet_id == wallet_id)
+def schedules_where(*, wallet_id: str | None = None) -> Select[Schedule]:
+    """The statement that lists schedules, of one wallet if that is given."""
+    return equal(select(Schedule), {Schedule.wallet_id: wallet_id})
+
+
+def coming_schedules(session: Session, wallet_ids: Collection[str]) -> Sequence[Schedule]:
+    """The schedules of these wallets that make another grant, the next to make one first."""
+    statement = select(Schedule).where(Schedule.wallet_id.in_(wallet_ids), Schedule.next_at.is_not(None))
+    return session.scalars(statement.order_by(Schedule.next_at, Schedule.id)).all()
 
 
 def due_schedules(session: Session, wallet_ids: Collection[str], *, now: datetime) -> Sequence[Schedule]:

@@ -8,6 +8,7 @@ from usage_billing.cli.frame.kind import Kind
 from usage_billing.cli.frame.types import IDENTIFIER, PRICE_OF
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.limits import MAX_COUNT, MAX_RATE
+from usage_billing.flows.prepaid.manage_top_ups import MAX_COOLDOWN
 from usage_billing.webhooks.judging import judged
 from usage_billing.wire.usage_type import MAX_SERIES
 
@@ -75,6 +76,8 @@ RATE = WholeKind(1, MAX_RATE)
 COUNT = WholeKind(1, MAX_COUNT)
 DAYS = WholeKind(0, MAX_COUNT)
 PRIORITY = WholeKind(0, 100)
+PERCENT = WholeKind(1, 100)
+COOLDOWN = WholeKind(0, MAX_COOLDOWN)
 LAST = WholeKind(1, 100)
 SERIES = WholeKind(1, MAX_SERIES)
 IDENTIFIERS = IdentifiersKind()

@@ -1,4 +1,4 @@
-"""What an operator does with wallets: made, granted into; a grant activated, taken back, refunded."""
+"""What an operator does with wallets: made, granted into, emptied; a grant activated, taken back, refunded."""
 
 from datetime import timedelta
 from functools import partial
@@ -13,6 +13,7 @@ from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, PRICE, QUA
 from usage_billing.flows.prepaid.grant_life import Refund, activate_grant, refund_grant, void_grant
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
+from usage_billing.flows.prepaid.reset_wallet import reset_wallet
 from usage_billing.wallets.queries import get_grant, get_wallet
 from web.admin.blueprint import address
 from web.admin.desk import Operator
@@ -160,6 +161,25 @@ def _refund(session: Session, operator: Operator, values: dict[str, Any], grant_
     return Done(address("wallets", get_grant(session, grant_id).wallet_id))
 
 
+def _emptied(session: Session, wallet_id: str) -> Form:
+    get_wallet(session, wallet_id)
+    return Form(
+        title=f"End the grants of {wallet_id}",
+        says="What was used before is paid for still, and the rest expires. Grants that begin later, and those that "
+        "wait to be paid, stay. This cannot be undone.",
+        verb="End them",
+        current="wallets",
+        back=address("wallets", wallet_id),
+        boxes=[Box(name="at", label="At", kind=TIME, required=False, help="Now, if empty; not in the future.")],
+        danger=True,
+    )
+
+
+def _reset(session: Session, operator: Operator, values: dict[str, Any], wallet_id: str) -> Done:
+    reset_wallet(session, wallet_id, at=values["at"], actor=operator.actor, now=operator.now, grace=_grace())
+    return Done(address("wallets", wallet_id))
+
+
 def _grace() -> timedelta:
     return timedelta(seconds=state().settings.grace_seconds)
 
@@ -173,6 +193,7 @@ _USED = Box(
     help="That then looks for another grant.",
 )
 change("/wallets/new", "new_wallet", _new, _create)
+change("/wallets/<identifier:wallet_id>/reset", "reset_wallet", _emptied, _reset)
 change("/wallets/<identifier:wallet_id>/grant", "grant", _granted, _grant)
 change(
     "/grants/<uuid:grant_id>/activate",

@@ -17,6 +17,8 @@ from web.admin.frame import framed, query_of
 from web.admin.gate import looking
 from web.admin.history import last_of
 from web.admin.lists import ROWS, listed
+from web.admin.schedules import last_schedules
+from web.admin.top_ups import rule_and_requests
 
 
 @blp.get("/wallets")
@@ -41,7 +43,7 @@ def list_wallets(desk: Desk) -> Response:
 @blp.get("/wallets/<identifier:wallet_id>")
 @looking
 def show_wallet(desk: Desk, wallet_id: str) -> Response:
-    """A wallet with its balance of this moment, its grants, and what moved, the newest first."""
+    """A wallet with its balance of this moment, its grants, what recurs, what it asks for, and what moved."""
     query = query_of("after")
     shape = show(WALLET_BALANCE, wallet_view(desk.session, wallet_id, now=desk.now))
     moved = listed(
@@ -64,4 +66,6 @@ def show_wallet(desk: Desk, wallet_id: str) -> Response:
         moved=moved.rows,
         following=moved.following,
         history=last_of(desk, [f"wallet:{wallet_id}"]),
+        **rule_and_requests(desk, wallet_id),
+        **last_schedules(desk, wallet_id),
     )

@@ -1,5 +1,6 @@
-"""What a customer has in hand: units and money in wallets, grant by grant, money in the balance; what moved in each."""
+"""What a customer has in hand, grant by grant, what is asked for and what comes; its balance; what moved in each."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Select
@@ -9,24 +10,29 @@ from usage_billing.balances.queries import balances_of, entries_of
 from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.keyset import Page, Row, page_of
+from usage_billing.reports.schedules import schedule_views
 from usage_billing.reports.wallet_entries import entries_of as moved_in
 from usage_billing.reports.wallets import WalletView, next_to_expire, open_grants, units_of, wallets_in_hand
+from usage_billing.schedules.queries import coming_schedules
 from usage_billing.wallets.models import Transfer
 from usage_billing.wallets.queries import get_wallet, transfers_of
 from usage_billing.wire.credit import BALANCE, CREDIT_ENTRY
 from usage_billing.wire.noun import Shape, show
+from usage_billing.wire.schedule import SCHEDULE
 from usage_billing.wire.wallet import GRANT, TRANSFER, WALLET, WALLET_BALANCE
 from web.portal.visit import Visit
 
 PAGE = 50
-_MOST_WALLETS, _MOST_GRANTS = 20, 50
+_MOST_WALLETS, _MOST_GRANTS, _MOST_COMING = 20, 50, 5
 
 
 def in_hand(visit: Visit) -> dict[str, Any]:
     """The wallets, each with the grants that may pay still, in the order in which they do; and the balances."""
     found = wallets_in_hand(visit.session, visit.customer_id, now=visit.now)
     balances = [show(BALANCE, one) for one in balances_of(visit.session, visit.customer_id)]
-    return {"wallets": [_wallet(one) for one in found[:_MOST_WALLETS]], "balances": balances}
+    shown = found[:_MOST_WALLETS]
+    coming = _coming(visit, [one.wallet.id for one in shown])
+    return {"wallets": [_wallet(one) | {"coming": coming[one.wallet.id]} for one in shown], "balances": balances}
 
 
 def available(visit: Visit) -> list[Shape]:
@@ -54,6 +60,18 @@ def balance(visit: Visit, before: int | None) -> dict[str, Any]:
         "rows": [show(CREDIT_ENTRY, one) for one in page.rows],
         "before": _last(page),
     }
+
+
+def _coming(visit: Visit, wallet_ids: Sequence[str]) -> Mapping[str, Sequence[Shape]]:
+    """What recurs in each of these wallets, the next first."""
+    found: dict[str, list[Shape]] = {wallet_id: [] for wallet_id in wallet_ids}
+    if wallet_ids:
+        coming = coming_schedules(visit.session, wallet_ids)
+        for view in schedule_views(visit.session, coming, now=visit.now):
+            shape = show(SCHEDULE, view)
+            if shape["nextAt"] is not None and len(found[shape["walletId"]]) < _MOST_COMING:
+                found[shape["walletId"]].append(shape)
+    return found
 
 
 def _wallet(view: WalletView) -> dict[str, Any]:

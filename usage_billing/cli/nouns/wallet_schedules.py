@@ -89,12 +89,12 @@ def schedules(*, id: str, limit: int, as_json: bool) -> None:
     """List what recurs in the wallet ID, the first made first."""
     from usage_billing.reports.schedules import schedule_views
     from usage_billing.schedules.models import Schedule
-    from usage_billing.schedules.queries import schedules_of
+    from usage_billing.schedules.queries import schedules_where
     from usage_billing.wallets.queries import get_wallet
 
     with reading() as session:
         get_wallet(session, id)
-        found = first_rows(session, schedules_of(id).order_by(Schedule.id), limit=limit)
+        found = first_rows(session, schedules_where(wallet_id=id).order_by(Schedule.id), limit=limit)
         shapes = [wire.show(SCHEDULE, one) for one in schedule_views(session, found, now=utc_now())]
     rows = shapes if as_json else [_in_words(one) for one in shapes]
     print_rows(rows, as_json=as_json, empty="Nothing recurs in it.", wide_only=_WIDE_ONLY)

@@ -59,13 +59,13 @@ def top_up_rule(*, id: str, end: bool, as_json: bool, **said: Any) -> None:
 @json_option
 def top_ups(*, id: str, limit: int, as_json: bool) -> None:
     """List what the wallet ID asked for, the latest first."""
-    from usage_billing.reports.top_ups import top_up_views, top_ups_of
+    from usage_billing.reports.top_ups import top_up_views, top_ups_where
     from usage_billing.top_ups.models import TopUp
     from usage_billing.wallets.queries import get_wallet
 
     with reading() as session:
         get_wallet(session, id)
-        found = first_rows(session, top_ups_of(id).order_by(TopUp.cycle.desc()), limit=limit)
+        found = first_rows(session, top_ups_where(wallet_id=id).order_by(TopUp.cycle.desc()), limit=limit)
         rows = [wire.show(TOP_UP, one) for one in top_up_views(session, found)]
     print_rows(rows, as_json=as_json, empty="It asked for nothing yet.", wide_only=_WIDE_ONLY)
 
