@@ -4,6 +4,7 @@ only if it is not.
 The tag is a digest of what the answer shows of the thing, so equal tags mean equal answers.
 """
 
+import re
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, TypeVar
@@ -19,6 +20,9 @@ from usage_billing.wire.noun import Noun, show
 View = TypeVar("View", bound=Callable[..., Any])
 IN_ENVIRON = "HTTP_IF_MATCH"
 UNLESS_IN_ENVIRON = "HTTP_IF_NONE_MATCH"
+TAGS_PATTERN = r"[!-~]+([ \t]*,[ \t]*[!-~]+)*"
+"""How ``If-Match`` and ``If-None-Match`` are written: a tag, several with commas, or an asterisk."""
+
 _SHOWS, _TAKES = "shows_the_whole_thing", "takes_if_match"
 _WELL = frozenset({200, 201})
 _SAFE = frozenset({"GET", "HEAD"})
@@ -70,6 +74,8 @@ def _refuse_unheeded() -> None:
         raise InvalidInput.field("", "the header If-Match is no condition of this request", code="unknown")
     if UNLESS_IN_ENVIRON in asked.environ and asked.method not in _SAFE:
         raise InvalidInput.field("", "the header If-None-Match is no condition of this request", code="unknown")
+    if not re.fullmatch(TAGS_PATTERN, asked.environ.get(UNLESS_IN_ENVIRON, "*").strip()):
+        raise InvalidInput.field("", "the header If-None-Match must be ETags with commas between, or *", code="invalid")
 
 
 def _tag(response: Response) -> Response:

@@ -46,14 +46,14 @@ _IF_MATCH = {
     "name": "If-Match",
     "description": "The `ETag` that the thing had when it was read, or several with commas: if it has another by now,"
     " nothing is changed (412 `precondition_failed`).",
-    "schema": {"type": "string", "minLength": 1, "pattern": "^[!-~]+(, ?[!-~]+)*$"},
+    "schema": {"type": "string", "minLength": 1, "pattern": f"^{etags.TAGS_PATTERN}$"},
 }
 _IF_NONE_MATCH = {
     "in": "header",
     "name": "If-None-Match",
     "description": "The `ETag` of what the caller has, or several with commas: if it is still that, the answer is 304"
     " without a body.",
-    "schema": {"type": "string", "minLength": 1, "pattern": "^[!-~]+(, ?[!-~]+)*$"},
+    "schema": {"type": "string", "minLength": 1, "pattern": f"^{etags.TAGS_PATTERN}$"},
 }
 _NOT_MODIFIED = {"description": "It is as `If-None-Match` says.", "headers": {"ETag": {"schema": {"type": "string"}}}}
 _ETAG = {"description": "Stands for the thing as it is now; see `If-Match`.", "schema": {"type": "string"}}

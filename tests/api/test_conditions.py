@@ -109,6 +109,14 @@ def test_what_the_caller_has_is_not_sent_again(admin: FlaskClient, url: str) -> 
     assert (refused.status_code, refused.json["errors"][0]["code"]) == (422, "unknown")
 
 
+@pytest.mark.parametrize("written", ["", " ", "a b", '"a" "b"', "\xe9"])
+def test_a_condition_that_names_no_tag_is_refused(admin: FlaskClient, written: str) -> None:
+    for url in PATCHES:
+        answer = admin.get(url, headers={"If-None-Match": written})
+        assert (answer.status_code, answer.json["errors"][0]["code"]) == (422, "invalid"), url
+    assert admin.get(url, headers={"If-None-Match": '"a"\t, "b" ,'}).status_code == 200
+
+
 def test_callers_are_told_how_often_they_may_ask(
     app: Flask, admin: FlaskClient, call_as: As, keys: Keys, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
