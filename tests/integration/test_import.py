@@ -60,7 +60,7 @@ def test_csv_and_json_lines_record_the_same(cli: Cli, world: Engine, folder: Pat
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 def test_the_same_file_twice_records_nothing_twice(cli: Cli, world: Engine, folder: Path, kind: str) -> None:
-    count = 2_500  # three transactions
+    count = 2_500  # three transactions, and one for the shard of the lines that are quarantined
     if kind == "jsonl":
         file = jsonl(
             folder / "a.jsonl",
@@ -77,7 +77,7 @@ def test_the_same_file_twice_records_nothing_twice(cli: Cli, world: Engine, fold
     assert (again.code, again.json["recorded"], again.json["duplicates"]) == (0, 0, 2500)
     assert counts(world) == Counts(recorded=2495, duplicates=0, quarantined=5)
     assert scalars(world, "SELECT total::int FROM usage_summaries") == [2495]
-    assert len(scalars(world, "SELECT id FROM audit_log WHERE action = 'usage.imported'")) == 3
+    assert len(scalars(world, "SELECT id FROM audit_log WHERE action = 'usage.imported'")) == 4
     check_books(world)
 
 

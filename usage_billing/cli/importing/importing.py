@@ -124,7 +124,7 @@ def _warn_of_numbers(checked: Checked) -> None:
 def _rehearse(engine: Engine, lines: Source, checked: Checked, *, as_json: bool) -> None:
     from usage_billing.cli.importing.record_file import rehearse_file
 
-    found = rehearse_file(engine, lines)
+    found = rehearse_file(engine, lines, checked)
     span = [moment and moment.isoformat().replace("+00:00", "Z") for moment in (found.first, found.last)]
     if as_json:
         counts = {"new": found.new, "known": found.known, "bad": checked.bad.count, "from": span[0], "to": span[1]}
@@ -140,7 +140,7 @@ def _rehearse(engine: Engine, lines: Source, checked: Checked, *, as_json: bool)
 def _record(engine: Engine, lines: Source, checked: Checked, *, as_json: bool) -> None:
     from usage_billing.cli.importing.record_file import record_file
 
-    imported, bad = record_file(engine, lines), checked.bad
+    imported, bad = record_file(engine, lines, checked), checked.bad
     _report(imported, bad, as_json=as_json)
     if bad.count and imported.recorded:
         tell(

@@ -1,6 +1,6 @@
 """The recordings of an open file, each with the key under which it counts once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
@@ -11,6 +11,7 @@ from usage_billing.cli.frame.output import byte_progress
 from usage_billing.cli.importing.formats import Layout
 from usage_billing.cli.importing.lines import Line, read_lines
 from usage_billing.cli.importing.repeats import Repeats
+from usage_billing.cli.importing.spool import Spool, Spooled
 from usage_billing.core.errors import InvalidInput
 from usage_billing.flows.recording.import_usage import FileName, key_digest, row_digest, row_key
 from usage_billing.metering.recording import Recording
@@ -35,10 +36,14 @@ class BadLines:
 
 @dataclass(slots=True)
 class Checked:
-    """What the first reading found: the bad lines, and how many good lines are known by their number alone."""
+    """What a file holds: the bad lines, the good ones in ``spool``, how many of these are known by their number alone,
+    and which are equal.
+    """
 
     bad: BadLines = field(default_factory=BadLines)
     by_number: int = 0
+    spool: Spool = field(default_factory=Spool)
+    repeats: Repeats = field(default_factory=Repeats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An open file and how its lines are read at ``now``. It is read twice: checked, then gone through.
+    """An open file and how its lines are read at ``now``.
 
     ``source`` is the source of the rows that name none. ``is_made`` says whose rows may have no quantity.
     """
@@ -63,33 +68,34 @@ class Source:
     now: datetime
     source: str = ""
     is_made: IsMade = senders_give_it
-    repeats: Repeats = field(default_factory=Repeats)
 
     def check(self) -> Checked:
-        """Read the whole file, to find what is wrong in it and which rows are equal."""
+        """Read the whole file: what is wrong in it, what is right, and which rows are equal."""
         found = Checked()
-        for _, recording in self._recordings("checking", found.bad):
-            if (digest := _digest(recording)) is None:
+        for number, recording in self._recordings(found.bad):
+            digest = _digest(recording)
+            if digest is None:
                 found.by_number += 1
             else:
-                self.repeats.note(digest)
+                found.repeats.note(digest)
+            found.spool.add(Spooled(recording, number, digest))
         return found
 
-    def keyed(self, doing: str) -> Iterator[Keyed]:
-        """Every good recording, after ``check``; ``doing`` is the word at the progress bar."""
-        for number, recording in self._recordings(doing, BadLines()):
-            digest = _digest(recording)
-            earlier = self.repeats.earlier(digest) if digest else 0
+    def keyed(self, lines: Iterable[Spooled], repeats: Repeats) -> Iterator[Keyed]:
+        """The recordings of ``lines`` with their keys; equal ones must come in the order of the file."""
+        for line in lines:
+            recording, digest = line.recording, line.digest
+            earlier = repeats.earlier(digest) if digest else 0
             if recording.key:
                 yield Keyed(recording, repeated=earlier > 0)
             else:
-                key = row_key(digest, earlier) if digest else self.name.key(number)
+                key = row_key(digest, earlier) if digest else self.name.key(line.number)
                 yield Keyed(msgspec.structs.replace(recording, key=key), repeated=False)
 
-    def _recordings(self, doing: str, bad: BadLines) -> Iterator[tuple[int, Recording]]:
+    def _recordings(self, bad: BadLines) -> Iterator[tuple[int, Recording]]:
         """Every good line's number and recording; the others are added to ``bad``."""
         with byte_progress() as bar:
-            task = bar.add_task(doing, total=self.size)
+            task = bar.add_task("checking", total=self.size)
             for line in read_lines(self.file, self.layout):
                 bar.update(task, completed=line.position)
                 try:
@@ -103,7 +109,9 @@ class Source:
             raise InvalidInput(line.problem)
         id = self.name.record_id(line.number)
         recording = parse_recording(line.fields, id=id, received_at=self.now, is_made=self.is_made)
-        return msgspec.structs.replace(recording, source=recording.source or self.source)
+        if recording.source or not self.source:
+            return recording
+        return msgspec.structs.replace(recording, source=self.source)
 
 
 def _digest(recording: Recording) -> bytes | None:
