@@ -15,7 +15,7 @@ from flask import Request
 
 from api.errors import Unreadable, UnsupportedMediaType
 from api.ingest.body import body_of
-from api.ingest.foreign import NULL, Format, check_object, elements_of, is_given, raw, text_of
+from api.ingest.foreign import NULL, Format, elements_of, is_given, object_of, raw, text_of
 from api.ingest.strict_json import read_json
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.instants import decode_instant
@@ -46,8 +46,7 @@ def events_of(request: Request, *, most: int) -> list[bytes]:
     data = body_of(request, batch=True)
     if kind == _BATCH or (kind == _JSON and data.lstrip()[:1] == b"["):
         return elements_of(data, most=most)
-    check_object(data)
-    return [data]
+    return [object_of(data)]
 
 
 def _from_headers(request: Request) -> bytes:

@@ -6,15 +6,20 @@ from typing import Any
 
 from usage_billing.core.errors import FieldError, InvalidInput
 
-# JSON can spell either by an escape only, so a body without these is clean and need not be walked.
+# JSON can spell either by an escape only, so a text without these is clean and need not be walked.
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
 _MAX_DEPTH = 200
 
 
+def is_clean(data: bytes) -> bool:
+    """Whether the JSON text ``data`` cannot spell what is forbidden."""
+    return _SUSPECT.search(data) is None
+
+
 def check_text(value: Any, data: bytes) -> None:
     """Raises InvalidInput with a pointer to each name or text of ``value``, read from ``data``, that is forbidden."""
-    if _SUSPECT.search(data) is None:
+    if is_clean(data):
         return
     errors = tuple(_walk(value))
     if errors:

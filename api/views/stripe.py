@@ -11,7 +11,7 @@ from api.foreign_events import accept_events
 from api.honoured import reads
 from api.idempotency import answers_with_a_secret
 from api.ingest.body import form_of, json_body_of
-from api.ingest.foreign import check_object, elements_of, one_member
+from api.ingest.foreign import elements_of, object_of, one_member
 from api.ingest.native import key_of
 from api.ingest.stripe import STRIPE, event_from_form
 from api.json_provider import json_response
@@ -40,9 +40,7 @@ def create_meter_event() -> Response:
 @reads("json")
 def create_meter_event_v2() -> Response:
     """Take the meter event of a JSON body."""
-    data = json_body_of(this_request())
-    check_object(data)
-    kept = _accept(data)
+    kept = _accept(object_of(json_body_of(this_request())))
     created, used = instant_text(kept.received_at), instant_text(kept.occurred_at)
     return json_response(_shown(kept) | {"object": "v2.billing.meter_event", "created": created, "timestamp": used})
 

@@ -33,12 +33,20 @@ _MOST_OWNED = 200
 class Placed:
     """The recordings of a batch with their subscriptions, and those without.
 
-    ``beside`` names, by recording, the customer's other subscriptions: a key that was used in one of them is used.
+    ``beside`` names, by recording, the customer's other subscriptions: a key that was used in one of them is used. A
+    recording of a customer with one subscription, as most are, is not in it.
     """
 
     recordings: list[Recording] = field(default_factory=list)
     refused: list[RefusedRecording] = field(default_factory=list)
     beside: dict[UUID, tuple[str, ...]] = field(default_factory=dict)
+
+    def add(self, recording: Recording, owned: Sequence[Owned]) -> None:
+        """Add ``recording``, which has its subscription; ``owned`` are all subscriptions of the customer it named."""
+        self.recordings.append(recording)
+        others = tuple(one.id for one in owned if one.id != recording.subscription_id)
+        if others:
+            self.beside[recording.id] = others
 
 
 def find_subscriptions(session: Session, recordings: Sequence[Recording]) -> Placed:
@@ -91,8 +99,7 @@ class _Finder:
         name = recording.beside.whose
         named, owned = self._subscriptions.get(name), self._customers.get(name)
         if named is not None and (owned is None or named.customer_id == name):
-            placed.recordings.append(_of(recording, named))
-            placed.beside[recording.id] = tuple(one.id for one in owned or () if one != named)
+            placed.add(_of(recording, named), owned or ())
             return
         if named is not None and owned is not None:
             unplaced = replace(recording, subscription_id="")
@@ -104,8 +111,7 @@ class _Finder:
             return
         found = owned if len(owned) == 1 else self._fitting(recording, owned)
         if len(found) == 1:
-            placed.recordings.append(_of(recording, found[0]))
-            placed.beside[recording.id] = tuple(one.id for one in owned if one is not found[0])
+            placed.add(_of(recording, found[0]), owned)
             return
         placed.refused.append(_refusal(replace(recording, customer_id=name, subscription_id=""), found, owned))
 
