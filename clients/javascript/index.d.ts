@@ -152,8 +152,8 @@ export class UsageClient {
     options?: RecordOptions & WaitOptions,
   ): Promise<string | null>;
 
-  /** Record many in one request and wait: all or none; resolves with their ids, in order. */
-  recordBatch(recordings: Iterable<Recording>, options?: WaitOptions): Promise<string[]>;
+  /** Record many in one request and wait: all or none; resolves with an id for each, null where `beforeSend` left it out. */
+  recordBatch(recordings: Iterable<Recording>, options?: WaitOptions): Promise<(string | null)[]>;
 
   /** What became of a recording: `status` is accepted, recorded, duplicate, quarantined or voided. */
   recording(id: string, options?: WaitOptions): Promise<{ id: string; status: string; [name: string]: unknown }>;

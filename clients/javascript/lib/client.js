@@ -3,6 +3,7 @@
 // `UsageClient`: what a service calls when something billable happened.
 
 const { Engine } = require('./engine.js');
+const { Refused } = require('./errors.js');
 const { encode, spell } = require('./event.js');
 const lifecycle = require('./lifecycle.js');
 const { readKey, readOptions } = require('./options.js');
@@ -66,16 +67,28 @@ class UsageClient {
 
   /**
    * Record up to `maxEvents` (1,000) objects `{userId, subscriptionId, usageType, quantity, ...}` in one request and wait:
-   * all are accepted or none. Resolves with their ids, in order; rejects as `recordNow` does.
+   * all are accepted or none. Resolves with an id for each, in order, null for one that `beforeSend` leaves out; rejects
+   * as `recordNow` does. The pointers `/events/N` of a refusal count the recordings that were given.
    */
   async recordBatch(recordings, { timeout = 10 } = {}) {
     const most = this._setup.tuning.maxEvents;
-    const events = Array.from(recordings, (given) => this._made(given, {}, [])).filter((event) => event !== null);
+    const made = Array.from(recordings, (given) => this._made(given, {}, []));
+    const events = made.filter((event) => event !== null);
     if (events.length > most) throw new RangeError(`at most ${most} recordings go into one batch`);
-    if (!events.length) return [];
+    const ids = events.length ? await this._sent(events, { timeout, places: placesOf(made) }) : [];
+    const next = ids.values();
+    return made.map((event) => (event === null ? null : next.next().value));
+  }
+
+  async _sent(events, { timeout, places }) {
     if (this._setup.mode !== 'live') return events.map((event) => this._keep(event));
     const keys = events.map((event) => event.idempotencyKey);
-    return this._engine.immediate.recordBatch(events.map(encode), { keys, timeout });
+    try {
+      return await this._engine.immediate.recordBatch(events.map(encode), { keys, timeout });
+    } catch (error) {
+      if (error instanceof Refused) error.errors = error.errors.map((one) => inPlace(one, places));
+      throw error;
+    }
   }
 
   /** What became of a recording, by the id that `recordNow` gave: its `status` is `quarantined` if it is not counted. */
@@ -170,6 +183,18 @@ function refuseOthers(given, known) {
   const other = Object.keys(given).find((name) => !known.includes(name));
   if (other !== undefined) throw new TypeError(`there is no '${other}' here; known are ${known.join(', ')}`);
   return given;
+}
+
+/** Where the events that are sent stand among those that were given: what is left out is null there. */
+function placesOf(made) {
+  return made.flatMap((event, place) => (event === null ? [] : [place]));
+}
+
+/** An error whose pointer `/events/N` counts what was sent, counting what was given. */
+function inPlace(error, places) {
+  const found = /^\/events\/([0-9]{1,9})(?=\/|$)/.exec(error?.pointer);
+  const place = found === null ? undefined : places[Number(found[1])];
+  return place === undefined ? error : { ...error, pointer: `/events/${place}${error.pointer.slice(found[0].length)}` };
 }
 
 function spelled(value) {

@@ -250,6 +250,21 @@ test('recordNow says no', async (t) => {
   assert.ok(Date.now() - began < 4000);
 });
 
+test('what is left out of a batch has its place', async (t) => {
+  const { make } = await setUp(t);
+  const beforeSend = (event) => (event.usageType === 'draft' ? null : event);
+  const client = make({ beforeSend });
+  const one = (usageType, idempotencyKey) => ({ userId: 'u', subscriptionId: 's', usageType, idempotencyKey });
+  const given = [one('draft'), one('t', 'a'), one('draft'), one('t', 'b')];
+  assert.deepEqual(await client.recordBatch(given), [null, 'id-a', null, 'id-b']);
+  assert.deepEqual(await client.recordBatch([one('draft')]), [null]);
+  await assert.rejects(client.recordBatch([one('draft'), one('t', 'c'), one('bad')]), (error) => {
+    return error instanceof Refused && error.errors[0].pointer === '/events/2/usageType';
+  });
+  const kept = await make({ mode: 'memory', beforeSend }).recordBatch(given);
+  assert.deepEqual(kept.map((id) => id !== null), [false, true, false, true]);
+});
+
 test('a batch is waited for: all or none', async (t) => {
   const { service, make } = await setUp(t);
   const client = make();

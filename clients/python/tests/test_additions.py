@@ -39,6 +39,22 @@ def test_a_batch_is_waited_for_all_or_none(service: Service, client: UsageClient
     assert service.order == ["a", "b"]
 
 
+def test_what_is_left_out_of_a_batch_has_its_place(service: Service, make_client: MakeClient) -> None:
+    def without_drafts(event: dict[str, Any]) -> dict[str, Any] | None:
+        return None if event["usageType"] == "draft" else event
+
+    draft = Recording("u", "s", "draft")
+    a, b = Recording("u", "s", "t", idempotency_key="a"), Recording("u", "s", "t", idempotency_key="b")
+    client = make_client(before_send=without_drafts)
+    assert client.record_batch([draft, a, draft, b]) == [None, "id-a", None, "id-b"]
+    assert client.record_batch([draft, draft]) == [None, None]
+    with pytest.raises(Refused) as refused:
+        client.record_batch([draft, a, draft, Recording("u", "s", "bad")])
+    assert refused.value.errors[0]["pointer"] == "/events/3/usageType"
+    kept = make_client(mode="memory", before_send=without_drafts)
+    assert [bool(one) for one in kept.record_batch([draft, a])] == [False, True]
+
+
 def test_look_ups(service: Service, client: UsageClient) -> None:
     assert client.recording("a/b") == {"asked": "/api/usage/records/a%2Fb", "status": "quarantined"}
     start = datetime(2026, 1, 1, tzinfo=timezone.utc)

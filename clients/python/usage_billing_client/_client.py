@@ -86,7 +86,7 @@ class UsageClient(Recorder):
         call = partial(self.record_now, user_id, subscription_id, usage_type, quantity, metadata)
         return await asyncio.to_thread(call, timestamp=timestamp, idempotency_key=idempotency_key, timeout=timeout)
 
-    async def arecord_batch(self, recordings: Iterable[Recording], *, timeout: float = 10.0) -> list[str]:
+    async def arecord_batch(self, recordings: Iterable[Recording], *, timeout: float = 10.0) -> list[str | None]:
         """``record_batch``, off the event loop."""
         return await asyncio.to_thread(self.record_batch, list(recordings), timeout=timeout)
 

@@ -13,9 +13,10 @@ from typing import Any, Callable, TypeVar
 from usage_billing_client import _lifecycle as lifecycle
 from usage_billing_client import _sharing as sharing
 from usage_billing_client._engine import Engine
+from usage_billing_client._errors import Refused
 from usage_billing_client._event import Metadata, Quantity
 from usage_billing_client._options import OnAccepted, OnRefused, Setup, Tuning, read_setup
-from usage_billing_client._recording import BeforeSend, Recording
+from usage_billing_client._recording import Batch, BeforeSend, Recording
 from usage_billing_client._reporting import Stats, Tally, log
 
 OnError = Callable[[Exception, Recording], None]
@@ -131,19 +132,23 @@ class Recorder:
             else self._engine.immediate.record(line, key=key, timeout=timeout)
         )
 
-    def record_batch(self, recordings: Iterable[Recording], *, timeout: float = 10.0) -> list[str]:
-        """Record up to ``max_events`` (1,000) at once and wait: all are accepted or none. Returns their ids, in order.
+    def record_batch(self, recordings: Iterable[Recording], *, timeout: float = 10.0) -> list[str | None]:
+        """Record up to ``max_events`` (1,000) at once and wait: all are accepted or none.
 
-        Raises as ``record_now`` does, and ValueError for more. The errors of Refused name each by ``/events/N``.
+        Returns an id for each, in order; None for one that ``before_send`` leaves out. Raises as ``record_now`` does,
+        and ValueError for more. The errors of Refused name each by ``/events/N``, its place among ``recordings``.
         """
-        all_made = [given.made(source=self._source, before_send=self._before_send) for given in recordings]
-        made = [one for one in all_made if one is not None]
-        if len(made) > self._tuning.max_events:
-            raise ValueError(f"at most {self._tuning.max_events} recordings go into one batch, not {len(made)}")
-        if self._engine is None or not made:
-            return [self._keep(key, line) for key, line in made]
-        keys, lines = zip(*made)
-        return self._engine.immediate.record_batch(lines, keys=keys, timeout=timeout)
+        batch = Batch([given.made(source=self._source, before_send=self._before_send) for given in recordings])
+        if len(batch.keys) > self._tuning.max_events:
+            raise ValueError(f"at most {self._tuning.max_events} recordings go into one batch, not {len(batch.keys)}")
+        if self._engine is None or not batch.keys:
+            return batch.in_places([self._keep(key, line) for key, line in zip(batch.keys, batch.lines)])
+        try:
+            ids = self._engine.immediate.record_batch(batch.lines, keys=batch.keys, timeout=timeout)
+        except Refused as error:
+            error.errors = batch.errors_in_places(error.errors)
+            raise
+        return batch.in_places(ids)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until the service has judged all that was recorded; False if not within ``timeout`` seconds.

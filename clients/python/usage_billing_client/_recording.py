@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Callable
@@ -56,3 +57,34 @@ class Recording:
                 raise TypeError("before_send must return the recording, or None to leave it out")
             fields = left
         return fields["idempotencyKey"], line_of(fields)
+
+
+class Batch:
+    """The recordings of a batch as they are sent, and the place of each among those that were given."""
+
+    def __init__(self, made: Sequence[tuple[str, bytes] | None]) -> None:
+        left = [(place, one) for place, one in enumerate(made) if one is not None]
+        self._given = len(made)
+        self._places = [place for place, _ in left]
+        self.keys = [key for _, (key, _) in left]
+        self.lines = [line for _, (_, line) in left]
+
+    def in_places(self, ids: Sequence[str]) -> list[str | None]:
+        """The id of each that was given; None for one that is not sent."""
+        found: list[str | None] = [None] * self._given
+        for place, identifier in zip(self._places, ids):
+            found[place] = identifier
+        return found
+
+    def errors_in_places(self, errors: Sequence[Any]) -> tuple[Any, ...]:
+        """The service's errors, whose pointers ``/events/N`` count what was sent, counting what was given."""
+        return tuple(self._in_place(error) for error in errors)
+
+    def _in_place(self, error: Any) -> Any:
+        pointer = error.get("pointer") if isinstance(error, Mapping) else None
+        if not isinstance(pointer, str):
+            return error
+        found = re.match(r"/events/([0-9]{1,9})(?=/|$)", pointer)
+        if found is None or int(found[1]) >= len(self._places):
+            return error
+        return {**error, "pointer": f"/events/{self._places[int(found[1])]}{pointer[found.end() :]}"}

@@ -9,7 +9,7 @@ const usage = new UsageClient('http://payment-service:5003', {
 });
 const key: string | null = usage.record('user123', 'sub456', 'report', 1, { reportId: 'abc123', at: new Date() });
 usage.record('user123', 'sub456', 'report', 10n, new Map([['a', 1]]), { timestamp: new Date(), idempotencyKey: 'k' });
-const ids: string[] = await usage.recordBatch([{ userId: 'u', subscriptionId: 's', usageType: 't', quantity: null }]);
+const ids: (string | null)[] = await usage.recordBatch([{ userId: 'u', subscriptionId: 's', usageType: 't', quantity: null }]);
 const stats: Stats = usage.stats;
 const found = await usage.recording(ids[0] ?? '');
 const used = await usage.usage({ subscriptionId: 'sub456', from: new Date() });
