@@ -13,7 +13,7 @@ from usage_billing.core.errors import InvalidInput
 from usage_billing.core.instants import read_instant
 from usage_billing.reports.meter_query import MeterQuery
 
-_WINDOWS = {"HOUR": "hour", "DAY": "day", "MONTH": "month"}
+_WINDOWS = {"MINUTE": "minute", "HOUR": "hour", "DAY": "day", "MONTH": "month"}
 _ONE = frozenset({"from", "to", "windowSize", "windowTimeZone", "clientId"})
 _MANY = frozenset({"subject", "filterCustomerId", "groupBy"})
 _FILTER = "filterGroupBy"
@@ -64,7 +64,7 @@ def _query(found: Mapping[str, Any], mark: Mark) -> MeterQuery:
     if window is not None and (not isinstance(window, str) or window not in _WINDOWS):
         raise InvalidInput.field(f"{mark}windowSize", f"must be one of: {', '.join(_WINDOWS)}", code="not_a_choice")
     texts = _reader(mark, found)
-    start, end = _moment(found.get("from"), f"{mark}from"), _moment(found.get("to"), f"{mark}to")
+    start, end = moment_of(found.get("from"), f"{mark}from"), moment_of(found.get("to"), f"{mark}to")
     if start is not None and end is not None and end <= start:
         raise InvalidInput.field(f"{mark}to", "must be after from", code="out_of_range")
     return MeterQuery(
@@ -99,7 +99,8 @@ def _texts(value: Any, pointer: str) -> list[str]:
     return texts
 
 
-def _moment(value: Any, pointer: str) -> datetime | None:
+def moment_of(value: Any, pointer: str) -> datetime | None:
+    """The time in a parameter or a member, None where there is none; raises InvalidInput for what is no time."""
     if value is None:
         return None
     try:

@@ -16,7 +16,7 @@ from usage_billing.reports.usage_types import UsageTypeView
 from usage_billing.subscriptions.queries import Contract
 
 _AGGREGATIONS = {"average": "AVG"}
-_SIZES = {"hour": "HOUR", "day": "DAY", "month": "MONTH"}
+_SIZES = {"minute": "MINUTE", "hour": "HOUR", "day": "DAY", "month": "MONTH"}
 
 
 def number(value: Decimal) -> msgspec.Raw:

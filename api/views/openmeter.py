@@ -13,28 +13,28 @@ from api.honoured import reads
 from api.ingest.body import json_of
 from api.ingest.cloud_events import CLOUD_EVENTS, events_of
 from api.json_provider import json_response
+from api.openmeter_events import event_shown, events_asked
 from api.openmeter_query import query_of_address, query_of_body
-from api.openmeter_shown import customer_shown, entitlement_shown, meter_shown, query_csv, query_shown, subject_shown
+from api.openmeter_shown import entitlement_shown, meter_shown, query_csv, query_shown
 from api.state import state, this_request
-from usage_billing.access.principal import ADMIN, USAGE_READ, USAGE_WRITE
+from usage_billing.access.principal import USAGE_READ, USAGE_WRITE
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import usage_types_where
-from usage_billing.core.errors import InvalidInput, NotFound, Unavailable
-from usage_billing.customers.models import Customer
-from usage_billing.customers.queries import customers_where, get_customer
+from usage_billing.core.errors import NotFound, Unavailable
+from usage_billing.customers.queries import get_customer
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.folding.drive_reads import counted
 from usage_billing.flows.folding.keep_by_time import keep_usage_by_time
 from usage_billing.reports.access import Access, access_of
+from usage_billing.reports.ingested import ingested
 from usage_billing.reports.meter_query import MeterAnswer, MeterQuery, query_meter
 from usage_billing.reports.subjects import contracts_named
 from usage_billing.reports.usage_types import usage_type_views
-from usage_billing.subscriptions.queries import Contract, contracts_of, contracts_of_customers
+from usage_billing.subscriptions.queries import Contract, contracts_of
 
 blp = Blueprint("openmeter", __name__, url_prefix="/openmeter")
 
 _JSON, _CSV = "application/json", "text/csv"
-_MOST_SUBJECTS = 10_000
 _PAGE = Page(number="page", size="pageSize", usual=100, most=1000)
 
 
@@ -45,6 +45,17 @@ def ingest() -> Response:
     """Take events as OpenMeter does: 204, and nothing else."""
     accept_events(events_of(this_request(), most=state().settings.max_batch), CLOUD_EVENTS)
     return Response(status=204)
+
+
+@blp.get("/api/v1/events")
+@requires(USAGE_READ)
+@reads("lists")
+def list_events() -> Response:
+    """List events that came in, with what is wrong with those that are not counted."""
+    with read_only(state().engine) as session:
+        asked = events_asked(session, dict(this_request().args.lists()), now=state().clock())
+        found = ingested(session, asked)
+    return json_response([event_shown(one) for one in found])
 
 
 @blp.get("/api/v1/meters")
@@ -90,44 +101,6 @@ def query_by_body(slug: str) -> Response:
     """Say what a meter came to, asked by a body."""
     asked = query_of_body(json_of(this_request()))
     return json_response(query_shown(_answered(slug, asked), asked))
-
-
-@blp.get("/api/v1/customers")
-@requires(ADMIN)
-@reads("query")
-def list_customers() -> Response:
-    """List customers by id; ``key`` asks for one."""
-    asked = page_asked(this_request().args, _PAGE, also=("key",))
-    statement = customers_where()
-    if "key" in asked.more:
-        statement = statement.where(Customer.id == asked.more["key"])
-    with read_only(state().engine) as session:
-        found = paged(session, statement, by=[Customer.id], asked=asked, counted=True)
-        theirs: dict[str, list[Contract]] = {}
-        for one in contracts_of_customers(session, [customer.id for customer in found.rows]):
-            theirs.setdefault(one.customer_id, []).append(one)
-        items = [customer_shown(one, theirs.get(one.id, [])) for one in found.rows]
-    return json_response({"items": items, "page": asked.number, "pageSize": asked.size, "totalCount": found.total})
-
-
-@blp.get("/api/v1/customers/<identifier:customer_id>")
-@requires(ADMIN)
-def show_customer(customer_id: str) -> Response:
-    """Show a customer."""
-    with read_only(state().engine) as session:
-        found = get_customer(session, customer_id)
-        return json_response(customer_shown(found, contracts_of(session, customer_id)))
-
-
-@blp.get("/api/v1/subjects")
-@requires(ADMIN)
-def list_subjects() -> Response:
-    """List customers as subjects, in a list without pages."""
-    with read_only(state().engine) as session:
-        found = session.scalars(customers_where().order_by(Customer.id).limit(_MOST_SUBJECTS + 1)).all()
-    if len(found) > _MOST_SUBJECTS:
-        raise InvalidInput(f"there are more than {_MOST_SUBJECTS} subjects: list customers, in pages", code="too_much")
-    return json_response([subject_shown(one) for one in found])
 
 
 @blp.get("/api/v1/customers/<identifier:customer_id>/access")

@@ -93,9 +93,11 @@ def test_a_total_is_that_of_our_own_answer(reader: FlaskClient, now: datetime) -
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
-@pytest.mark.parametrize("size", ["HOUR", "DAY", "MONTH"])
-def test_windows_are_those_of_our_own_answer(reader: FlaskClient, size: str, zone: str) -> None:
-    found = rows(reader, subject="sub456", windowSize=size, windowTimeZone=zone)
+@pytest.mark.parametrize("size", ["MINUTE", "HOUR", "DAY", "MONTH"])
+def test_windows_are_those_of_our_own_answer(reader: FlaskClient, now: datetime, size: str, zone: str) -> None:
+    span = spans(now) | {"from": f"{now - timedelta(days=5):%Y-%m-%dT%H:%M:00Z}"} if size == "MINUTE" else {}
+    found = rows(reader, subject="sub456", windowSize=size, windowTimeZone=zone, **span)
+    assert len(found) >= 2
     start, end = found[0]["windowStart"], found[-1]["windowEnd"]
     theirs = own(reader, "sub456", by=size.lower(), timezone=zone, **{"from": start, "to": end})
     want = {
@@ -148,7 +150,7 @@ def test_a_filter_is_obeyed_in_every_spelling(reader: FlaskClient, spelled: str)
     "asked",
     [
         "filterGroupBy[colour]=red", "filterGroupBy=model", "filterGroupBy=" + quote("{'model': {'a': 1}}"),
-        "filterGroupBy=" + quote("__import__('os')"), "groupBy=colour", "filter=model", "windowSize=MINUTE",
+        "filterGroupBy=" + quote("__import__('os')"), "groupBy=colour", "filter=model", "windowSize=SECOND",
         "windowTimeZone=Moon", "from=yesterday", "to=9999-12-31T23:59:59Z", "from=2026-11-01T00:30:00Z&windowSize=HOUR",
         "from=2026-11-01T00:00:01Z", "from=2026-11-01T00:00:00Z&from=2026-11-02T00:00:00Z", "subject=",
         "from=2026-11-02T00:00:00Z&to=2026-11-01T00:00:00Z", "advancedMeterGroupByFilters[a][$eq]=b",
@@ -210,6 +212,54 @@ def test_customers_and_subjects_are_listed(admin: FlaskClient, reader: FlaskClie
     assert [one["key"] for one in admin.get(f"{V1}/subjects").json or []] == ["rival", "user123"]
     assert admin.get(f"{V1}/customers/nobody").status_code == 404
     assert reader.get(f"{V1}/customers").status_code == 403
+
+
+def test_a_customer_is_made_once(admin: FlaskClient, writer: FlaskClient) -> None:
+    address = {"line1": "Way 1", "city": "Bonn", "country": "DE", "postalCode": "53111"}
+    body = {"key": "new", "name": "New", "primaryEmail": "a@example.com", "billingAddress": address, "metadata": None}
+    made = admin.post(f"{V1}/customers", json=body | {"usageAttribution": {"subjectKeys": ["new"]}})
+    assert made.status_code == 201, made.text
+    assert made.headers["Location"] == f"{V1}/customers/new"
+    assert made.json == admin.get(f"{V1}/customers/new").json
+    assert (made.json["primaryEmail"], made.json["billingAddress"]) == ("a@example.com", address)  # type: ignore[index]
+    again = admin.post(f"{V1}/customers", json=body)
+    assert (again.status_code, again.json["code"]) == (409, "already_exists")  # type: ignore[index]
+    assert again.content_type == "application/problem+json"
+    by_subject = admin.post(f"{V1}/customers", json={"name": "S", "usageAttribution": {"subjectKeys": ["other"]}})
+    assert by_subject.json["key"] == "other"  # type: ignore[index]
+    assert writer.post(f"{V1}/customers", json=body).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"name": "N"}, "/key"), ({"key": "a b", "name": "N"}, "/key"), ({"key": "k"}, "/name"),
+        ({"key": "k", "name": "N", "currency": "USD"}, "/currency"), ([], ""),
+        ({"key": "k", "name": "N", "metadata": {"a": "b"}}, "/metadata"),
+        ({"key": "k", "name": "N", "primaryEmail": "x"}, "/primaryEmail"),
+        ({"key": "k", "name": "N", "usageAttribution": {"subjectKeys": ["k", "l"]}}, "/usageAttribution/subjectKeys"),
+        ({"key": "k", "name": "N", "usageAttribution": 7}, "/usageAttribution"),
+        ({"key": "k", "name": "N", "billingAddress": {"country": "DE"}}, "/billingAddress/line1"),
+    ],
+)  # fmt: skip
+def test_what_a_customer_has_not_here_is_refused(admin: FlaskClient, body: Any, pointer: str) -> None:
+    answer = admin.post(f"{V1}/customers", json=body)
+    assert answer.status_code == 400, answer.text
+    assert pointer in {one["pointer"] for one in answer.json["errors"]}  # type: ignore[index]
+    assert admin.get(f"{V1}/customers/k").status_code == 404
+
+
+def test_subjects_are_put_all_or_none(admin: FlaskClient) -> None:
+    answer = admin.post(f"{V1}/subjects", json=[{"key": "one"}, {"key": "rival", "displayName": "Rival"}])
+    assert answer.status_code == 200, answer.text
+    assert [(one["key"], one["displayName"]) for one in answer.json or []] == [("one", "one"), ("rival", "Rival")]
+    assert admin.post(f"{V1}/subjects", json=[{"key": "rival"}]).json[0]["displayName"] == "Rival"  # type: ignore[index]
+    for wrong, pointer in (({"key": "a b"}, "/1/key"), ({"key": "x", "metadata": {"a": 1}}, "/1/metadata"), (7, "/1")):
+        refused = admin.post(f"{V1}/subjects", json=[{"key": "two"}, wrong])
+        assert refused.status_code == 400
+        assert refused.json["errors"][0]["pointer"] == pointer  # type: ignore[index]
+    assert admin.post(f"{V1}/subjects", json=[]).status_code == 400
+    assert [one["key"] for one in admin.get(f"{V1}/subjects").json or []] == ["one", "rival", "user123"]
 
 
 def test_an_entitlement_is_what_usage_says(reader: FlaskClient, engine: Engine, now: datetime) -> None:

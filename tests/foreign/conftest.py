@@ -27,7 +27,7 @@ KEPT = ROOT / ".venv" / "clients"
 INSTALL_SECONDS, SECONDS = 480, 120
 
 Send = Callable[..., list[str]]
-"""Run the program of this name, with the writer's key unless another is given; the lines that it printed."""
+"""Run the program of this name with the service's address and what is given, else the writer's key; what it printed."""
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,8 @@ def send(service: str, engine: Engine, keys: Keys) -> Send:
             make_usage_type(session, id=usage_type)
             make_quota(session, usage_type=usage_type)
 
-    def run(name: str, key: str = keys.writer, address: str = service) -> list[str]:
-        command = [*_runner(name), address, key]
+    def run(name: str, *given: str) -> list[str]:
+        command = [*_runner(name), service, *(given or [keys.writer])]
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=KEPT)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
@@ -85,7 +85,7 @@ def _npm() -> Path:
     folder, pins = KEPT / "npm", (PROGRAMS / "package-lock.json").read_text()
     mark = folder / "installed.json"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "send.mjs", "read.mjs"):
+    for name in ("package.json", "package-lock.json", "send.mjs", "read.mjs", "cases.mjs"):
         shutil.copy(PROGRAMS / name, folder)
     if not mark.exists() or mark.read_text() != pins:
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]

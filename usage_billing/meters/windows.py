@@ -1,4 +1,4 @@
-"""Windows of local time: hours, days, weeks and months of a time zone, one after the other. Pure."""
+"""Windows of local time: minutes, hours, days, weeks and months of a time zone, one after the other. Pure."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Cadence, Period, period_at
 
-BY = ("5m", "hour", "day", "week", "month")
+BY = ("minute", "5m", "hour", "day", "week", "month")
 FIVE_MINUTES = timedelta(minutes=5)
+_STEPS = {"minute": timedelta(minutes=1), "5m": FIVE_MINUTES}
 _STEP = timedelta(minutes=15)  # no clock is changed by less, and no zone is a smaller part of an hour from UTC
 
 
@@ -17,8 +18,8 @@ def windows_of(start: datetime, end: datetime, *, by: str, zone: str) -> Iterato
 
     An hour ends where the local clock shows a full hour next, or the clocks change by a part of one.
     """
-    if by == "5m":
-        yield from _steps(start, end, FIVE_MINUTES)
+    if by in _STEPS:
+        yield from _steps(start, end, _STEPS[by])
         return
     if by == "hour":
         yield from _hours(start, end, ZoneInfo(zone))

@@ -37,7 +37,7 @@ def levels_in(
     if level is None:
         raise LookupError(f"{meter.usage_type_id} is no level")
     left = left_to_count(session, contract.id, meter, windows, anew=False)
-    if by == ANEW:
+    if by in ANEW:
         stored = changes_anew(session, contract, meter, windows, level=level)
     else:
         stored = stored_changes(session, contract.id, meter.usage_type_id, windows, level=level)

@@ -27,7 +27,7 @@ SUBJECT, CUSTOMER = "subject", "customerId"
 """What a query may group by beside the dimensions of a meter."""
 
 _UTC = "UTC"
-_TOTALS_BY = ("month", "day", "hour", "5m")
+_TOTALS_BY = ("month", "day", "hour", "5m", "minute")
 # A subscription's summaries are found by their unique index: some microseconds each.
 _USED = text("""
     SELECT s.id
@@ -49,10 +49,11 @@ _BEGAN = text("""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterQuery:
-    """What is asked of a meter. ``by`` is ``hour``, ``day``, ``month``, or None for one value of the whole span.
+    """What is asked of a meter.
 
-    ``subjects`` are names of subscriptions, or else of customers. None asks for all. ``wanted`` has the values that are
-    asked for, by dimension. ``group_by`` names dimensions, SUBJECT or CUSTOMER.
+    ``by`` is ``minute``, ``hour``, ``day``, ``month``, or None for one value of the whole span. ``subjects`` are names
+    of subscriptions, or else of customers; None asks for all. ``wanted`` has the values that are asked for, by
+    dimension. ``group_by`` names dimensions, SUBJECT or CUSTOMER.
     """
 
     start: datetime | None = None

@@ -21,7 +21,6 @@ from usage_billing.meters.series import (
 )
 from usage_billing.meters.stretches import minutes_for
 from usage_billing.meters.told import WindowValue, values_told
-from usage_billing.meters.windowing import Every
 from usage_billing.meters.windows import FIVE_MINUTES
 from usage_billing.reports.series_windows import ANEW, PERIOD, too_much
 from usage_billing.subscriptions.lifecycle import Timeline
@@ -37,8 +36,8 @@ def states_in(
     """What is stored of a subscription, and what no fold has counted; or how many recordings are missing."""
     if by == PERIOD and meter.of is None:
         return whole_states(session, contract.id, meter.usage_type_id, windows), 0
-    is_kept = meter.windowing is not None and meter.windowing.every == Every.FIVE_MINUTES
-    anew = by == ANEW and not is_kept
+    is_kept = meter.windowing is not None and meter.windowing.every == by
+    anew = by in ANEW and not is_kept
     found = [] if anew else stored_states(session, contract.id, meter.usage_type_id, windows)
     left = left_to_count(session, contract.id, meter, windows, anew=anew)
     missing = sum(one.recordings for one in left)

@@ -1,4 +1,4 @@
-"""The windows of usage over time: hours to months of a time zone, or the billing periods. Pure."""
+"""The windows of usage over time: minutes to months of a time zone, or the billing periods. Pure."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from usage_billing.subscriptions.lifecycle import Timeline
 
 PERIOD = "period"
 CHOICES = (*BY, PERIOD)
-ANEW = "5m"
+ANEW = ("minute", "5m")
 """Windows shorter than what is kept: they are counted from the recordings."""
 MAX_NUMBERS = 10_000
 
@@ -37,7 +37,7 @@ def windows_over(
             raise InvalidInput.field("/by", message, code="contradiction")
         return found
     found = _limited(windows_of(begins, ends, by=by, zone=zone), by)
-    for line in () if by == ANEW else lines:
+    for line in () if by in ANEW else lines:
         minutes = minutes_within(line.zone, found[0].start, found[-1].end)
         if any(int(edge.timestamp()) % (60 * minutes) for edge in (*(one.start for one in found), found[-1].end)):
             message = f"its windows cut the hours of {line.zone}, in which usage is kept"

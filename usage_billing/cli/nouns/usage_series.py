@@ -35,7 +35,10 @@ _NOTHING = Decimal(0)
 @click.option("--from", "start", type=TIME, help="From then on; else the present billing period.")
 @click.option("--to", "end", type=TIME, help="To before then.")
 @click.option(
-    "--by", type=click.Choice(["5m", "hour", "day", "week", "month", "period"]), default="day", show_default=True
+    "--by",
+    type=click.Choice(["minute", "5m", "hour", "day", "week", "month", "period"]),
+    default="day",
+    show_default=True,
 )
 @click.option("--timezone", "zone", help="The windows begin in it; the subscription's unless given.")
 @click.option("--group-by", multiple=True, help="A dimension; may be given several times.")
