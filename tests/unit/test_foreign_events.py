@@ -2,24 +2,28 @@
 
 import dataclasses
 import json
+from base64 import b64encode
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 import pytest
+from flask import Flask, request
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from api.ingest.cloud_events import CLOUD_EVENTS
+from api.ingest.cloud_events import CLOUD_EVENTS, events_of
 from api.ingest.foreign import Format, recordings_of
 from api.ingest.lago import LAGO
 from api.ingest.stripe import STRIPE, event_from_form
 from tests.support.properties import any_quantities, examples
 from tests.unit.test_usual import metadata
-from usage_billing.core.identifiers import new_id
+from usage_billing.core.identifiers import kept_key, new_id
 from usage_billing.flows.recording.quantified import quantified
 from usage_billing.metering.recording import NOTHING_BESIDE, Beside, Recording, decode_recordings, encode_recordings
 from usage_billing.metering.spelling import parse_recording, read_object
@@ -44,9 +48,9 @@ def _native(fact: dict[str, Any], *, quantity: Decimal, source: str = "") -> Rec
     return parse_recording(read_object(json.dumps(body).encode()), id=new_id(), received_at=NOW)
 
 
-def _through(event: bytes, form: Format) -> Recording:
+def _through(event: bytes, form: Format, *, header: str = "") -> Recording:
     """The recording of an event, as the drain counts it: with its customer, and with a quantity."""
-    [accepted] = recordings_of([event], form, now=NOW, beside=NOTHING_BESIDE)
+    [accepted] = recordings_of([event], form, now=NOW, beside=NOTHING_BESIDE, default_key=lambda _: header)
     assert not accepted.beside.unread
     [travelled] = decode_recordings(encode_recordings([accepted]))
     assert travelled == accepted
@@ -61,15 +65,31 @@ def _assert_equal(found: Recording, native: Recording) -> None:
     assert msgspec.structs.asdict(alike) == msgspec.structs.asdict(native)
 
 
-@given(facts, keys)
-@examples(200)
-def test_a_cloudevent(fact: dict[str, Any], source: str) -> None:
-    event = {"specversion": "1.0", "id": fact["key"], "source": source, "type": fact["type"]}
-    event |= {"subject": fact["subscription"], "data": fact["metadata"]}
-    if fact["time"] is not None:
-        event["time"] = fact["time"].isoformat()
+_app = Flask(__name__)
+_app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
+ONE, BATCH, JSON = "application/cloudevents+json", "application/cloudevents-batch+json", "application/json"
+
+
+def _posted(body: Any, kind: str | None, headers: Mapping[str, str] = MappingProxyType({})) -> list[bytes]:
+    """The events of a request, as the door of CloudEvents and of OpenMeter reads it."""
+    with _app.test_request_context(method="POST", data=json.dumps(body), content_type=kind, headers=dict(headers)):
+        return events_of(request, most=10)
+
+
+@given(facts, keys, st.sampled_from([None, "application/json; charset=utf-8"]))
+@examples(100)
+def test_a_cloudevent_in_each_form_of_a_request(fact: dict[str, Any], source: str, kind: str | None) -> None:
+    """One, one in a list of either type, its data in base64, and its attributes as headers."""
+    event = _cloud(fact) | {"source": source}
+    sent = [*_posted(event, ONE), *_posted(event, JSON), *_posted([event], JSON), *_posted([event, event], BATCH)]
+    rest = {name: value for name, value in event.items() if name != "data"}
+    sent += _posted(rest | {"data_base64": b64encode(json.dumps(fact["metadata"]).encode()).decode()}, ONE)
+    headers = {f"ce-{name}": quote(value, safe=" ") for name, value in rest.items()}
+    sent += _posted(fact["metadata"], kind, headers)
     native = _native(fact, quantity=Decimal(1), source=source)
-    _assert_equal(_through(json.dumps(event).encode(), CLOUD_EVENTS), native)
+    for one in sent:
+        _assert_equal(_through(one, CLOUD_EVENTS), native)
+    assert len(sent) == 7
 
 
 @given(facts, st.booleans())
@@ -97,6 +117,9 @@ def test_a_meter_event_of_stripes(fact: dict[str, Any], rest: dict[str, str]) ->
     received = dict(parse_qsl(urlencode(form), keep_blank_values=True, strict_parsing=True))
     _assert_equal(_through(event_from_form(received), STRIPE), native)
     _assert_equal(_through(json.dumps(event | {"payload": payload}).encode(), STRIPE), native)
+    del event["identifier"]  # then its key is that of the header, which both clients send again
+    unnamed = json.dumps(event | {"payload": payload}).encode()
+    _assert_equal(_through(unnamed, STRIPE, header=kept_key(fact["key"]) or ""), native)
 
 
 def _seconds(instant: datetime) -> str:
