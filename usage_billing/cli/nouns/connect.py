@@ -22,15 +22,21 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.5
 
 _SETTINGS = {
-    "openmeter": 'Client(endpoint="{url}/openmeter", token="{key}")  # openmeter, from PyPI or npm (baseUrl, apiKey)',
-    "lago": 'Client(api_key="{key}", api_url="{url}/lago/")  # lago-python-client; npm: baseUrl "{url}/lago/api/v1"',
+    "openmeter": (
+        'from openmeter import Client; client = Client(endpoint="{url}/openmeter", token="{key}")'
+        "  # npm: baseUrl and apiKey"
+    ),
+    "lago": (
+        'from lago_python_client.client import Client; client = Client(api_key="{key}", api_url="{url}/lago/")'
+        '  # npm: baseUrl "{url}/lago/api/v1"'
+    ),
     "stripe": (
-        'StripeClient("{key}", base_addresses={{"api": "{url}/stripe", "meter_events": "{url}/stripe"}})'
-        "  # stripe; npm: host and port of {url}"
+        'from stripe import StripeClient; client = StripeClient("{key}", max_network_retries=2,'
+        ' base_addresses={{"api": "{url}/stripe", "meter_events": "{url}/stripe"}})  # npm: host and port of {url}'
     ),
     "litellm": (
-        "OPENMETER_API_ENDPOINT={url}/openmeter OPENMETER_API_KEY={key} OPENMETER_EVENT_TYPE=tokens  # and, in its"
-        ' configuration: litellm_settings: {{callbacks: ["openmeter"]}}'
+        "OPENMETER_API_ENDPOINT={url}/openmeter OPENMETER_API_KEY={key} OPENMETER_EVENT_TYPE=USAGE-TYPE"
+        '  # and, in its configuration: litellm_settings: {{callbacks: ["openmeter"]}}'
     ),
     "cloudevents": (
         "curl {url}/api/ingest/cloudevents -H 'Authorization: Bearer {key}' -H 'Content-Type:"
