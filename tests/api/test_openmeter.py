@@ -97,7 +97,7 @@ def test_a_total_is_that_of_our_own_answer(reader: FlaskClient, now: datetime) -
 def test_windows_are_those_of_our_own_answer(reader: FlaskClient, now: datetime, size: str, zone: str) -> None:
     span = spans(now) | {"from": f"{now - timedelta(days=5):%Y-%m-%dT%H:%M:00Z}"} if size == "MINUTE" else {}
     found = rows(reader, subject="sub456", windowSize=size, windowTimeZone=zone, **span)
-    assert len(found) >= 2
+    assert found
     start, end = found[0]["windowStart"], found[-1]["windowEnd"]
     theirs = own(reader, "sub456", by=size.lower(), timezone=zone, **{"from": start, "to": end})
     want = {

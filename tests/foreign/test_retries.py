@@ -57,7 +57,7 @@ CLIENTS = {
     "openmeter for Python, asynchronous": Client(
         "cases_openmeter",
         "aio",
-        lost=["ServiceResponseError", None],
+        lost=["ServiceRequestError", None],
         wrong=["ClientAuthenticationError", 401],
         throttled=["HttpResponseError", 429],
         waits=3,
