@@ -23,7 +23,7 @@ def _event(now: datetime, key: str, *, hours: int = 0, **more: Any) -> dict[str,
 
 @pytest.fixture
 def sent(world: Engine, writer: FlaskClient, drain: Callable[[], Any], now: datetime) -> list[dict[str, Any]]:
-    """Three events that are counted, one of nobody's, one that cannot be read."""
+    """Three events that are counted, one of no known customer, one that cannot be read."""
     events = [
         _event(now, "first", hours=2),
         _event(now, "second", hours=1, subject="sub456"),
