@@ -64,6 +64,13 @@ def test_openmeters_python_client_reads_our_figures(send: Send, books: Books, ke
     assert (told["customers"], told["subjects"], told["customer"]) == (["user123"], ["user123"], ["user123", "sub456"])
     [used] = [one for one in ours("/api/usage/user/user123")["usage"] if one["usageType"] == "tokens"]
     assert told["left"] == [True, float(used["remaining"]), float(used["used"]), float(used["overage"])]
+    assert told["minutes"] == [[repr(total), "2026-11-01T12:00:00+00:00", {}]]
+    assert sorted(told["of"]) == ["four", "one", "six", "three", "two"]
+    [bad] = [one for one in told["events"] if one[0] == "bad"]
+    assert bad[2].startswith("broken_payload: event 1: type must be")
+    assert {tuple(one[1:]) for one in told["events"] if one != bad} == {("user123", None)}
+    assert len(told["events"]) == 6
+    assert told["made"] == ["fresh", "Fresher"]
     assert told["missing"] == 404
     assert told["refused"][0] == 400
 
@@ -123,6 +130,9 @@ def test_the_clients_for_node_read_our_figures(
         assert value["balance"] == float(used["remaining"])
     assert "tokens" in openmeter["access"]
     assert (openmeter["customers"], openmeter["subjects"]) == (["user123"], ["user123"])
+    assert openmeter["minutes"] == [[5e-07, "2026-11-01T12:00:00.000Z"]]
+    assert sorted(id for id, error in openmeter["events"] if error is None) == ["four", "one", "six", "three", "two"]
+    assert openmeter["made"] == ["fresh", "Fresher"]
     assert openmeter["refused"] == [400, "Invalid request"]
     lines = ours("/api/usage/subscription/sub456")["usage"]
     assert lago["usage"] == [[one["usageType"], one["used"], _cents(one["estimatedCharge"])] for one in lines]

@@ -21,6 +21,12 @@ async function openmeter() {
     customers: (await client.customers.list()).items.map((one) => one.key),
     subjects: (await client.subjects.list()).map((one) => one.key),
   }
+  told.minutes = values(await client.meters.query('tiny', { ...span, windowSize: 'MINUTE' }))
+  told.events = (await client.events.list({ from: span.from })).map((one) => [one.event.id, one.validationError ?? null])
+  told.made = [
+    (await client.customers.create({ key: 'fresh', name: 'Fresh' })).key,
+    (await client.subjects.upsert({ key: 'fresher', displayName: 'Fresher' }))[0].displayName,
+  ]
   try {
     await client.meters.query('tiny', { filterGroupBy: { colour: 'red' } })
   } catch (error) {

@@ -27,6 +27,16 @@ def main(address, key):
         "subjects": [one.key for one in client.subjects.list()],
         "access": sorted(client.customer.get_customer_access("user123").entitlements),
     }
+    told["minutes"] = values(client.meters.query_json("tiny", window_size="MINUTE", **span))
+    told["events"] = [
+        [one.event.id, one.customer_id, one.validation_error]
+        for one in client.events.list(from_parameter=DAY, limit=50)
+    ]
+    told["of"] = [one.event.id for one in client.events.list(subject="user123", from_parameter=DAY)]
+    told["made"] = [
+        client.customers.create({"key": "fresh", "name": "Fresh"}).id,
+        client.subjects.upsert([{"key": "fresher", "displayName": "Fresher"}])[0].display_name,
+    ]
     left = client.customer_entitlement.get_customer_entitlement_value("user123", "tokens")
     told["left"] = [left.has_access, left.balance, left.usage, left.overage]
     try:
