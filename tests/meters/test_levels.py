@@ -354,6 +354,7 @@ def test_a_series_is_the_area_of_each_window_and_of_all_of_them(
             ("month", "2026-09-01T00:00:00Z", "2026-11-20T00:00:00Z"),
             ("period", "2026-10-01T00:00:00Z", "2026-11-20T00:00:00Z"),
             ("5m", "2026-10-26T13:25:00Z", "2026-11-04T00:00:00Z"),
+            ("minute", "2026-10-31T22:03:00Z", "2026-11-01T02:00:00Z"),
         ):
             asked = f"usageType={name_of(kind)}&by={by}&from={since}&to={ends}&groupBy=volume"
             answer = admin.get(f"/api/usage/subscription/sub456/series?{asked}")

@@ -1,7 +1,7 @@
 """What is known of one subscription window by window: what folds have kept, and what they have not counted yet."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,6 @@ from usage_billing.meters.series import (
 )
 from usage_billing.meters.stretches import minutes_for
 from usage_billing.meters.told import WindowValue, values_told
-from usage_billing.meters.windows import FIVE_MINUTES
 from usage_billing.reports.series_windows import ANEW, PERIOD, too_much
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.queries import Contract
@@ -49,7 +48,7 @@ def states_in(
     if missing > MAX_TAIL or takes_back:
         return found, missing
     for one in left:
-        found += _tail(session, contract, meter, one, windows, anew=anew)
+        found += _tail(session, contract, meter, one, windows, minutes=ANEW[by] if anew else None)
     return found, 0
 
 
@@ -60,12 +59,14 @@ def _tail(
     left: LeftToCount,
     windows: Sequence[Period],
     *,
-    anew: bool,
+    minutes: int | None,
 ) -> list[WindowState]:
+    """What is left of one summary, counted in buckets of ``minutes``; None for those in which it is kept."""
     segment = contract.timeline.segment_at(left.period_start)
     ends = left.period_start if segment is None else segment.end
     definition = definition_at(meter, contract, left.period_start)
-    minutes = minutes_for(definition, contract.timeline.zone, left.period_start, ends)
+    if minutes is None:
+        minutes = minutes_for(definition, contract.timeline.zone, left.period_start, ends)
     return tail_states(
         session,
         contract.id,
@@ -73,7 +74,7 @@ def _tail(
         left,
         windows,
         meter=meter,
-        minutes=FIVE_MINUTES // timedelta(minutes=1) if anew else minutes,
+        minutes=minutes,
     )
 
 

@@ -13,8 +13,8 @@ from usage_billing.subscriptions.lifecycle import Timeline
 
 PERIOD = "period"
 CHOICES = (*BY, PERIOD)
-ANEW = ("minute", "5m")
-"""Windows shorter than what is kept: they are counted from the recordings."""
+ANEW = {"minute": 1, "5m": 5}
+"""Windows shorter than what is kept, with their minutes: they are counted from the recordings."""
 MAX_NUMBERS = 10_000
 
 
