@@ -59,6 +59,7 @@ LONGEST_FIRST = (
     "tasks/test_billing_chain.py",
     "api/test_real_server.py",
     "tasks/test_worker.py",
+    "webhooks/test_deliveries.py",
     "migrations/test_dry_run.py",
     "integration/test_simulate.py",
 )
