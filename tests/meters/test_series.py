@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -212,6 +213,30 @@ def test_a_plain_usage_type_has_windows_that_are_the_books(
         session.connection().exec_driver_sql("UPDATE meter_buckets SET total = total + 1 WHERE events = 1")
         assert {found.kind for found in find_differences(session)} == {"meter_buckets", *(["usage_by_time"] * kept)}
         session.rollback()
+
+
+FUNCTIONS: dict[str, Callable[[list[Decimal]], Decimal]] = {
+    "count": lambda values: Decimal(len(values)),
+    "max": max,
+    "min": min,
+    "latest": lambda values: values[-1],
+    "average": lambda values: sum(values, Decimal(0)) / len(values),
+    "unique_count": lambda values: Decimal(len(set(values))),
+}
+
+
+def test_each_function_by_the_minute_is_that_of_the_recordings(metered: Engine, admin: FlaskClient) -> None:
+    with transaction(metered) as session:
+        for name in FUNCTIONS:
+            make_meter(session, id=name, aggregation=name, value=None if name == "count" else "n")
+        fold(session, at_most=70)
+    calls = sorted(recorded(metered), key=lambda call: call[0])
+    for name, function in FUNCTIONS.items():
+        answer = ask(admin, usageType=name, by="minute", **WEEK).json
+        for window, value in zip(answer["windows"], answer["series"][0]["values"], strict=True):
+            start, end = (datetime.fromisoformat(window[edge]) for edge in ("start", "end"))
+            values = [Decimal(said["n"]) for at, said in calls if start <= at < end]
+            assert not values or abs(Decimal(value) - function(values)) < Decimal("1e-9"), (name, window)
 
 
 def test_as_csv(metered: Engine, admin: FlaskClient, now: datetime) -> None:
