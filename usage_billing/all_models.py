@@ -27,7 +27,7 @@ from usage_billing.sessions.models import OperatorSession, PortalSession
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
 from usage_billing.taxes.models import TaxRate
 from usage_billing.top_ups.models import TopUp, TopUpRule
-from usage_billing.wallets.models import CoveredSummary, Grant, Transfer, Wallet, WalletDraw, WalletScope
+from usage_billing.wallets.models import CoveredSummary, Grant, PastGrants, Transfer, Wallet, WalletDraw, WalletScope
 from usage_billing.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookSecret
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "OutboxMessage",
     "Package",
     "PackageVersion",
+    "PastGrants",
     "Plan",
     "PortalSession",
     "PrepaidItem",

@@ -23,7 +23,7 @@ from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.flows.prepaid.grant_life import Refund
 from usage_billing.flows.prepaid.manage_grants import MAX_PRIORITY, USUAL_PRIORITY, NewGrant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet
-from usage_billing.wallets.models import GrantCategory
+from usage_billing.wallets.models import GrantCategory, GrantStatus
 
 _NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}
 _NAMES: Any = {"minItems": 1, "uniqueItems": True}  # for the document; the flows check it
@@ -108,10 +108,24 @@ class RefundSchema(ValueSchema):
     body_optional = True
 
 
+class _Asked(Flag):
+    """A flag of a query that 1 and 0 stand for too."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> bool:
+        said = {"1": "true", "0": "false"}.get(value, value)
+        return super()._deserialize(said, attr, data, **more)
+
+
 class EntriesQuery(PageQuery):
     """With ``provisional`` the page has all that is not posted too."""
 
-    provisional = Flag(load_default=False)
+    provisional = _Asked(load_default=False)
+
+
+class GrantsQuery(PageQuery):
+    """Which grants of a wallet."""
+
+    status = Choice(*GrantStatus, load_default=None)
 
 
 class WalletsQuery(PageQuery):

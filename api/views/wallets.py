@@ -8,11 +8,13 @@ from flask import Response
 
 from api.arguments import Blueprint
 from api.auth import caller, narrowed, requires
+from api.fitted import fitted
 from api.json_provider import json_response
 from api.locations import makes
-from api.pagination import BY_NAME, BY_NUMBER, filters_of, listed
+from api.pagination import BY_ID, BY_NAME, BY_NUMBER, filters_of, listed, read_cursor
 from api.schemas.wallets import (
     EntriesQuery,
+    GrantsQuery,
     NewGrantSchema,
     NewWalletSchema,
     RefundSchema,
@@ -29,10 +31,10 @@ from usage_billing.flows.prepaid import grant_life, manage_grants, manage_wallet
 from usage_billing.flows.prepaid.grant_life import Refund
 from usage_billing.flows.prepaid.manage_grants import NewGrant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet
+from usage_billing.reports.grants import grant_shown, grants_page
 from usage_billing.reports.wallet_entries import entries_of, provisional_entries
 from usage_billing.reports.wallets import WalletView, units_of, wallet_view
 from usage_billing.wallets.models import Transfer, Wallet
-from usage_billing.wallets.occurrences import wallet_of_grant
 from usage_billing.wallets.queries import get_grant, get_wallet, transfers_of, wallets_where
 from usage_billing.wallets.views import GrantView, RefundView
 from usage_billing.wire.noun import page_of, show
@@ -120,8 +122,24 @@ def make_grant(new: NewGrant, wallet_id: str) -> Response:
     now, grace = state().clock(), timedelta(seconds=state().settings.grace_seconds)
     with writing() as session:
         grant, is_new = manage_grants.make_grant(session, wallet_id, new, actor=caller().actor, now=now, grace=grace)
-        shown = show(GRANT, _view_of(wallet_view(session, wallet_id, now=now), grant.id))
+        shown = show(GRANT, grant_shown(session, grant.id, now=now)[1])
     return json_response(shown, status=201 if is_new else 200)
+
+
+@blp.route("/wallets/<identifier:wallet_id>/grants", methods=["GET"])
+@requires(USAGE_READ, users=True)
+@blp.arguments(GrantsQuery, location="query")
+@blp.response(200, page_of(GRANT))
+def list_grants(query: dict[str, Any], wallet_id: str) -> dict[str, Any]:
+    """List the grants of a wallet, the newest first, closed and void ones too. A user sees its own."""
+    with read_only(state().engine) as session:
+        _check_seen(get_wallet(session, wallet_id))
+        after = read_cursor(query["cursor"], BY_ID)
+        page = grants_page(
+            session, wallet_id, status=query["status"], now=state().clock(), after=after, limit=query["limit"]
+        )
+        data, last = fitted(GRANT, page.rows, positions=page.keys, last=page.last)
+        return {"data": data, "next_cursor": last}
 
 
 @blp.route("/wallets/<identifier:wallet_id>/reset", methods=["POST"])
@@ -142,11 +160,10 @@ def reset(asked: dict[str, Any], wallet_id: str) -> WalletView:
 def show_grant(grant_id: UUID) -> GrantView:
     """Show a grant and what became of it. A user sees its own."""
     with read_only(state().engine) as session:
-        now = state().clock()
-        view = wallet_view(session, wallet_of_grant(session, grant_id, now=now), now=now)
-        if not caller().may_see(view.wallet.customer_id):
+        wallet, view = grant_shown(session, grant_id, now=state().clock())
+        if not caller().may_see(wallet.customer_id):
             raise NotFound(f"there is no grant {grant_id}")
-        return _view_of(view, grant_id)
+        return view
 
 
 @blp.route("/grants/<uuid:grant_id>/void", methods=["POST"])
@@ -157,8 +174,8 @@ def void_grant(asked: dict[str, Any], grant_id: UUID) -> GrantView:
     """Take back what is left of a grant that was a mistake; with `used` also what it pays for and is not posted."""
     now = state().clock()
     with writing() as session:
-        grant = grant_life.void_grant(session, grant_id, used=asked["used"], actor=caller().actor, now=now)
-        return _view_of(wallet_view(session, grant.wallet_id, now=now), grant_id)
+        grant_life.void_grant(session, grant_id, used=asked["used"], actor=caller().actor, now=now)
+        return grant_shown(session, grant_id, now=now)[1]
 
 
 @blp.route("/grants/<uuid:grant_id>/activate", methods=["POST"])
@@ -168,8 +185,8 @@ def activate_grant(grant_id: UUID) -> GrantView:
     """Let a grant that waited to be paid pay for usage, from now on unless it has a start of its own."""
     now, grace = state().clock(), timedelta(seconds=state().settings.grace_seconds)
     with writing() as session:
-        grant = grant_life.activate_grant(session, grant_id, actor=caller().actor, now=now, grace=grace)
-        return _view_of(wallet_view(session, grant.wallet_id, now=now), grant_id)
+        grant_life.activate_grant(session, grant_id, actor=caller().actor, now=now, grace=grace)
+        return grant_shown(session, grant_id, now=now)[1]
 
 
 @blp.route("/grants/<uuid:grant_id>/refund", methods=["POST"])
@@ -191,7 +208,3 @@ def _seen(view: WalletView) -> WalletView:
 def _check_seen(wallet: Wallet) -> None:
     if not caller().may_see(wallet.customer_id):
         raise NotFound(f"there is no wallet {wallet.id}")
-
-
-def _view_of(view: WalletView, grant_id: UUID) -> GrantView:
-    return next(one for one in view.grants if one.grant.id == grant_id)

@@ -119,6 +119,7 @@ RULES = {
     "GET /api/wallets/<wallet_id>": "usage:read users",
     "GET /api/wallets/<wallet_id>/entries": "usage:read users",
     "POST /api/wallets/<wallet_id>/grants": "wallets:write",
+    "GET /api/wallets/<wallet_id>/grants": "usage:read users",
     "POST /api/wallets/<wallet_id>/reset": "wallets:write",
     "POST /api/wallets/<wallet_id>/schedules": "wallets:write",
     "GET /api/wallets/<wallet_id>/schedules": "usage:read users",

@@ -3,19 +3,26 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from tests.conftest import Clock, Drain
 from tests.factories import make_customer, make_plan, make_quota, make_subscription, make_usage_type
 from tests.support.billing import GRACE, bill
+from usage_billing.core.decimals import sum_of
 from usage_billing.db.session import read_only, transaction
+from usage_billing.drawing.books import all_allocations
 from usage_billing.flows.prepaid.close_grants import close_grants, wallets_to_close
 from usage_billing.reports.verify.books import find_differences
+from usage_billing.reports.wallets import wallets_in_hand
+from usage_billing.wallets.views import GrantView, available_of, grant_view
+from usage_billing.wire.noun import show
+from usage_billing.wire.wallet import GRANT
 
 JUNE = datetime(2026, 6, 1, tzinfo=UTC)
 JULY = datetime(2026, 7, 1, tzinfo=UTC)
@@ -62,6 +69,10 @@ class House:
         names = ("granted", "posted", "provisional", "expired", "takenBack", "left")
         return {name: shown[name] for name in names if shown[name] != "0"}
 
+    def grants(self, wallet: str = "w") -> list[Any]:
+        """All grants of a wallet, the first made first."""
+        return list(reversed(self.ok("GET", f"/api/wallets/{wallet}/grants?limit=200")["data"]))
+
     def bill(self, as_of: datetime) -> None:
         """A whole run, at its time."""
         self.clock.now = as_of
@@ -86,9 +97,41 @@ class House:
         return closed
 
     def verified(self) -> None:
-        """Nothing differs."""
+        """Nothing differs, and balances are the same where closed grants are not read."""
         with read_only(self.engine) as session:
             assert list(find_differences(session)) == []
+        balances_need_no_closed_grants(self.engine, now=self.clock.now)
+
+
+def balances_need_no_closed_grants(engine: Engine, *, now: datetime) -> None:
+    """What a balance reads comes to what all grants do."""
+    with read_only(engine) as session:
+        names = list(session.scalars(text("SELECT id FROM customers")))
+        whole = all_allocations(session, names, now=now)
+        views = [view for name in names for view in wallets_in_hand(session, name, now=now)]
+        found = {one.wallet.id: one for one in all_allocations(session, names, now=now, past=False)}
+        shown = {view.wallet.id: view for view in views}
+        assert list(shown) == [book.wallet.id for book in whole]
+        for book in whole:
+            light, view = found[book.wallet.id], shown[book.wallet.id]
+            assert (list(light.changes()), light.carried) == (list(book.changes()), book.carried)
+            every = [grant_view(book, grant, now=now) for grant in book.grants]
+            counted = [one for one in every if one.grant.counts]
+            there = [show(GRANT, one) for one in every if one.status in ("pending", "active")]
+            assert [show(GRANT, one) for one in view.grants] == there
+            assert view.closed.grants == sum(one.status in ("closed", "void") for one in counted)
+            for name in ("granted", "posted", "expired", "taken_back", "refunded", "rolled_over"):
+                of_all = sum_of(_figure(one, name) for one in counted)
+                of_closed = sum_of(_figure(one, name) for one in counted if one.status in ("closed", "void"))
+                assert (getattr(view, name), getattr(view.closed, name)) == (of_all, of_closed), name
+            for name in ("left", "provisional"):
+                assert getattr(view, name) == sum_of(getattr(one, name) for one in counted), name
+            assert view.available == available_of(book, now=now)
+
+
+def _figure(view: GrantView, name: str) -> Decimal:
+    found = view.amount if name == "granted" else getattr(view, name, None)
+    return getattr(view.grant, name) if found is None else found
 
 
 MakeHouse = Callable[[], House]

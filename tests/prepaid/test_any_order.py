@@ -54,7 +54,7 @@ def slowly(house: House) -> dict[tuple[str, str], Fraction]:
 
 def told(house: House) -> tuple[dict[str, Fraction], dict[str, Fraction]]:
     """What the product says: by grant, and by subscription."""
-    grants = house.ok("GET", "/api/wallets/w")["grants"]
+    grants = house.grants()
     lines = house.ok("GET", "/api/usage/user/ann?from=2026-06-01T00:00:00Z&to=2026-07-01T00:00:00Z")["usage"]
     return (
         {one["id"]: Fraction(one["provisional"]) for one in grants if one["provisional"] != "0"},
@@ -119,7 +119,7 @@ def test_through_runs_voids_and_closings_every_figure_adds_up(house: House, seed
             for (id,) in finals:
                 house.ok("POST", f"/api/invoices/{id}/void")
         house.close()
-        for one in house.ok("GET", "/api/wallets/w")["grants"]:
+        for one in house.grants():
             parts = [Decimal(one[name]) for name in ("posted", "provisional", "expired", "takenBack", "left")]
             assert sum(parts) == Decimal(one["amount"])
             assert min(parts[0], parts[2], parts[4]) >= 0

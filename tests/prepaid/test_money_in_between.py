@@ -149,3 +149,23 @@ def test_a_grant_pays_for_what_had_arrived_when_it_should_be_closed_also_if_it_i
     rich.bill(JULY + 2 * HOUR)
     assert bills(rich) == [("finalized", "18.00", "10.00", "8.00")]
     rich.verified()
+
+
+def test_what_arrives_after_the_time_to_close_is_not_paid_for_at_a_price_for_each_recording(rich: House) -> None:
+    price = {"model": "percentage", "rate": "1", "minimumPerRecording": "5"}
+    body = {"planId": "p", "usageType": "calls", "monthlyLimit": "0", "price": price, "effective": "period"}
+    rich.ok("POST", "/api/quotas", body | {"repriceUsage": True})
+    put(rich, "100.00", expiresAt=(JUNE + 11 * DAY).isoformat())
+    rich.use(3, at=JUNE + DAY)
+    rich.use(7, at=JUNE + 2 * DAY)
+    assert held(rich) == {"granted": "100.00", "provisional": "12.00", "left": "88.00"}
+    rich.clock.now = JUNE + 11 * DAY + 2 * HOUR
+    rich.use(8, at=JUNE + 3 * DAY)
+    # Whether a task has closed it or not.
+    assert held(rich) == {"granted": "100.00", "provisional": "12.00", "expired": "88.00"}
+    rich.close()
+    assert held(rich) == {"granted": "100.00", "posted": "12.00", "expired": "88.00"}
+    rich.verified()
+    rich.bill(JULY + 2 * HOUR)
+    assert bills(rich) == [("finalized", "20.00", "12.00", "8.00")]
+    rich.verified()

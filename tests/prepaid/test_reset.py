@@ -45,7 +45,7 @@ def test_an_instant_that_is_past_takes_back_what_was_not_final_and_once_is_enoug
     house.use(3, at=JUNE + 5 * DAY)
     assert house.wallet()["provisional"] == "5"
     reset(house, JUNE + 4 * DAY)
-    shown = {one["id"]: (one["provisional"], one["resetAt"]) for one in house.ok("GET", "/api/wallets/w")["grants"]}
+    shown = {one["id"]: (one["provisional"], one["resetAt"]) for one in house.grants()}
     assert shown == {first["id"]: ("2", "2026-06-05T00:00:00Z"), second["id"]: ("3", None)}
     before = house.ok("GET", "/api/wallets/w")
     house.clock.now += timedelta(minutes=1)

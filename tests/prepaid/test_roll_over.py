@@ -29,7 +29,7 @@ def schedule(house: House, wallet: str = "w", **said: object) -> None:
 def grants(house: House, wallet: str = "w") -> list[tuple[str, str, str, str, str, str]]:
     """Category, amount, posted, provisional, rolledOver and left of each grant, in the order made."""
     names = ("category", "amount", "posted", "provisional", "rolledOver", "left")
-    shown = house.ok("GET", f"/api/wallets/{wallet}")["grants"]
+    shown = house.grants(wallet)
     return [tuple(one[name] for name in names) for one in shown]  # type: ignore[misc]
 
 
@@ -121,9 +121,10 @@ def test_it_is_bounded_and_expires_after_so_many_occurrences(house: House) -> No
     ]
     shown = house.ok("GET", "/api/wallets/w")
     assert (shown["expired"], shown["rolledOver"], shown["available"]) == ("28", "12", "32")
-    assert shown["grants"][1]["expiresAt"] == "2026-09-01T00:00:00Z"
+    listed = house.grants()
+    assert listed[1]["expiresAt"] == "2026-09-01T00:00:00Z"
     house.close()
-    assert house.ok("GET", "/api/wallets/w")["grants"] == shown["grants"]
+    assert house.grants() == listed
     house.verified()
 
 
@@ -151,7 +152,7 @@ def test_what_follows_is_not_taken_back_and_a_reset_carries_nothing(house: House
     schedule(house)
     house.use(22, at=JUNE + DAY)
     house.clock.now = JULY + 10 * MINUTE
-    first, carried, _ = house.ok("GET", "/api/wallets/w")["grants"]
+    first, carried, _ = house.grants()
     assert carried["rollsFrom"] == first["id"]
     assert house.refused(f"/api/grants/{carried['id']}/void") == (409, "still_following")
     house.clock.now = JULY + 2 * 60 * MINUTE
@@ -161,6 +162,29 @@ def test_what_follows_is_not_taken_back_and_a_reset_carries_nothing(house: House
     house.clock.now = AUGUST + DAY
     assert [one[1] for one in grants(house) if one[0] == "rollover"] == ["8", "0"]
     house.close()
+    house.verified()
+
+
+def test_a_grant_that_was_a_mistake_leaves_what_was_carried_over_from_it(house: House) -> None:
+    schedule(house)
+    house.use(22, at=JUNE + DAY)
+    house.clock.now = JULY + 10 * MINUTE
+    house.use(9, at=JULY)
+    before = [
+        ("promotional", "20", "0", "12", "8", "0"),
+        ("rollover", "8", "0", "0", "0", "8"),
+        ("promotional", "20", "0", "0", "0", "20"),
+    ]
+    assert grants(house) == before
+    void = house.ok("POST", f"/api/grants/{house.grants()[0]['id']}/void", {"used": True})
+    assert (void["status"], void["takenBack"]) == ("void", "12")
+    # June's usage is charged, and takes nothing from July.
+    assert grants(house) == [("promotional", "20", "0", "0", "8", "0"), *before[1:]]
+    house.verified()
+    house.use(5, at=JUNE + DAY)
+    house.bill(JULY + 2 * 60 * MINUTE)
+    house.close()
+    assert grants(house)[1] == ("rollover", "8", "0", "0", "0", "8")
     house.verified()
 
 
@@ -215,7 +239,7 @@ def test_whatever_comes_late_is_taken_back_or_billed_every_figure_adds_up(house:
             house.bill(house.clock.now)
         if chance.random() < 0.4:
             house.close()
-        for one in house.ok("GET", "/api/wallets/w")["grants"]:
+        for one in house.grants():
             names = ("posted", "provisional", "expired", "takenBack", "rolledOver", "left")
             parts = [Decimal(one[name]) for name in names]
             assert sum(parts) == Decimal(one["amount"]), one

@@ -12,6 +12,7 @@ from tests.support.books import scalars
 from usage_billing.db.session import transaction
 from usage_billing.flows.prepaid.open_wallet import open_wallet
 from usage_billing.reports.verify.books import find_differences
+from usage_billing.schedules.models import Schedule
 from usage_billing.schedules.queries import wallets_due
 
 __all__ = ["cli"]
@@ -46,7 +47,7 @@ def test_each_occurrence_pays_for_what_is_used_until_the_next_though_no_task_cam
     house.clock.now = JULY + DAY
     house.use(40, at=JULY)
     assert stored(house) == 1
-    counted = house.ok("GET", "/api/wallets/w")["grants"]
+    counted = house.grants()
     assert [(one["amount"], one["provisional"], one["status"]) for one in counted] == [
         ("20", "15", "closed"),
         ("20", "20", "active"),
@@ -57,7 +58,7 @@ def test_each_occurrence_pays_for_what_is_used_until_the_next_though_no_task_cam
     assert shown == counted[1]
     open_due(house)
     assert stored(house) == 2
-    assert house.ok("GET", "/api/wallets/w")["grants"] == counted
+    assert house.grants() == counted
     house.bill(JULY + DAY)
     assert [one[0] for one in house.invoices()] == ["draft"]  # July's: June is covered whole
     house.close()
@@ -82,7 +83,7 @@ def test_a_run_stores_and_posts_what_no_task_has_stored(house: House) -> None:
 def test_something_done_to_an_occurrence_that_is_not_stored_stores_it(house: House) -> None:
     schedule(house)
     house.clock.now = JULY + DAY
-    grant = house.ok("GET", "/api/wallets/w")["grants"][-1]["id"]
+    grant = house.grants()[-1]["id"]
     assert house.ok("POST", f"/api/grants/{grant}/void")["status"] == "void"
     assert stored(house) == 2
     house.verified()
@@ -105,6 +106,31 @@ def test_the_key_makes_a_schedule_once(house: House) -> None:
     assert house.ok("GET", "/api/wallets/w/schedules")["data"] == [first]
 
 
+def test_an_occurrence_is_found_by_its_id_among_any_number_that_are_not_stored(house: House) -> None:
+    schedule(house, every={"interval": "day"}, startsAt=house.clock.now.isoformat())
+    with transaction(house.engine) as session:
+        session.execute(
+            text(
+                "INSERT INTO wallets (id, customer_id, unit_name)"
+                " SELECT 'a' || n, 'ann', 'x' FROM generate_series(1, 1001) AS n"
+            )
+        )
+        columns = [c.name for c in Schedule.__table__.columns if c.name not in ("id", "wallet_id", "key")]
+        session.execute(
+            text(
+                f"INSERT INTO wallet_schedules (id, wallet_id, key, {', '.join(columns)})"
+                f" SELECT gen_random_uuid(), 'a' || n, 'k' || n, {', '.join(columns)}"
+                " FROM wallet_schedules, generate_series(1, 1001) AS n"
+            )
+        )
+    house.clock.now += 2 * DAY
+    (first, second) = house.ok("GET", "/api/wallets/w/grants?limit=2")["data"]
+    for one in (first, second):
+        assert house.ok("GET", f"/api/grants/{one['id']}") == one
+    for unknown in ("ffffffff-ffff-7fff-bfff-ffffffffffff", "00000000-0000-7000-8000-000000000000"):
+        assert house.admin.get(f"/api/grants/{unknown}").status_code == 404
+
+
 def test_an_ended_schedule_makes_no_more_and_keeps_what_it_made(house: House) -> None:
     id = schedule(house)["id"]
     house.clock.now = JULY + DAY
@@ -112,7 +138,7 @@ def test_an_ended_schedule_makes_no_more_and_keeps_what_it_made(house: House) ->
     assert (ended["endsAt"], ended["nextAt"]) == ("2026-07-02T00:00:00Z", None)
     assert house.refused(f"/api/schedules/{id}/end") == (409, "schedule_ended")
     house.clock.now = AUGUST + DAY
-    assert len(house.ok("GET", "/api/wallets/w")["grants"]) == stored(house) == 2
+    assert len(house.grants()) == stored(house) == 2
 
 
 def test_occurrences_follow_the_calendar_of_a_zone_and_hold_for_their_validity(house: House) -> None:
@@ -120,7 +146,7 @@ def test_occurrences_follow_the_calendar_of_a_zone_and_hold_for_their_validity(h
     said = {"anchor": "calendar", "timezone": "Europe/Berlin", "untilNext": False, "validity": validity}
     schedule(house, **said, startsAt="2026-05-31T23:00:00Z", endsAt="2026-07-01T00:00:00Z")
     house.clock.now = AUGUST
-    shown = house.ok("GET", "/api/wallets/w")["grants"]
+    shown = house.grants()
     assert [(one["effectiveAt"], one["expiresAt"]) for one in shown] == [
         ("2026-06-30T22:00:00Z", "2026-07-14T22:00:00Z")
     ]

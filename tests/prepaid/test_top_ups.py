@@ -134,6 +134,24 @@ def test_a_wallet_that_is_empty_says_so_once_until_there_is_something(low: House
     assert told(low)[2:] == ["top_up_paid", "depleted", "top_up_requested"]
 
 
+@pytest.mark.parametrize("since", ["now", "yesterday", "by a schedule"])
+def test_what_is_granted_and_used_up_before_a_look_is_told_again(low: House, since: str) -> None:
+    low.use(60, at=low.clock.now - HOUR)
+    asked_once = ["depleted", "top_up_requested"]
+    low.clock.now = datetime.now(UTC)
+    if since == "by a schedule":
+        body = {"amount": "5", "every": {"interval": "day"}, "untilNext": True, "anchor": "anniversary"}
+        start = low.clock.now.isoformat()
+        low.ok("POST", "/api/wallets/w/schedules", body | {"startsAt": start, "idempotencyKey": "daily"})
+    else:
+        low.grant(45, effectiveAt=(low.clock.now - (DAY if since == "yesterday" else 0 * DAY)).isoformat())
+    assert told(low) == asked_once
+    low.use(100, at=low.clock.now)
+    assert told(low) == [*asked_once, "depleted"]
+    low.use(1, at=low.clock.now)
+    assert told(low) == [*asked_once, "depleted"]
+
+
 def test_a_package_is_bought_where_the_rule_names_one(low: House) -> None:
     package = {"id": "c", "name": "C", "unit": {"unitName": "calls", "usageTypes": ["calls"]}, "currency": "USD"}
     low.ok("POST", "/api/packages", package | {"amount": "20", "price": "15.00"})

@@ -111,7 +111,18 @@ def paid(house: House) -> House:
 
 
 GIVEN = "(SELECT id FROM wallet_grants WHERE amount = 10)"
+PAID_MORE = f"CASE WHEN grant_id = {GIVEN} THEN -4 ELSE 4 END"
 MONEY = {
+    "the order of grants": ([f"UPDATE wallet_grants SET priority = 90 WHERE id = {GIVEN}"], {"wallet_order"}),
+    "who paid, everywhere": (
+        [
+            f"UPDATE wallet_draws SET posted = posted + {PAID_MORE} WHERE wallet_id = 'm'",
+            f"UPDATE wallet_transfers SET amount = amount + {PAID_MORE} WHERE wallet_id = 'm' AND kind = 'used'",
+            f"UPDATE invoice_prepaid SET amount = amount + {PAID_MORE}",
+            f"UPDATE wallet_grants SET posted = posted + {PAID_MORE.replace('grant_id', 'id')} WHERE wallet_id = 'm'",
+        ],
+        {"wallet_order"},
+    ),
     "which grant paid": (
         [f"UPDATE invoice_prepaid SET amount = amount + CASE WHEN grant_id = {GIVEN} THEN -4 ELSE 4 END"],
         {"prepaid_grant"},

@@ -19,6 +19,7 @@ GUARDED = (
     "invoice_prepaid",
     "invoices",
     "usage_invoice_items",
+    "wallet_grants",
     "wallet_transfers",
 )
 TABLES = [table.name for table in reversed(Base.metadata.sorted_tables) if table.name != "invoice_numbers"]

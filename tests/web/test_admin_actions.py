@@ -83,7 +83,7 @@ READS = {
     *("wallets entries", "packages purchases", "usage-types definitions", "usage-types evaluate"),
     *("usage-types folding", "usage-types skipped", "prices preview", "usage series", "invoices document"),
     *("invoices documents", "invoices explain", "invoices upcoming", "reports prepaid", "reports revenue", "what-if"),
-    *("alerts firings", "wallets top-ups", "wallets schedules"),
+    *("alerts firings", "wallets top-ups", "wallets schedules", "wallets grants"),
     *("events types", "endpoints deliveries", "endpoints delivery", "export", "logs", "doctor", "docs", "verify"),
 }  # fmt: skip
 """Commands that change nothing."""

@@ -20,25 +20,27 @@ def all_allocations(
     now: datetime,
     wallets: Sequence[Wallet] | None = None,
     fees: Sequence[WantingFee] = (),
+    past: bool = True,
 ) -> list[Allocation]:
     """The wallets of these customers, by id, each with its draws; nothing is read where there are none.
 
-    ``wallets`` are all of theirs, where the caller has read them. ``fees`` want too, and are not stored yet.
+    ``wallets`` are all of theirs, where the caller has read them. ``fees`` want too, and are not stored yet. Without
+    ``past`` closed grants are left out of which nothing is posted: what only reads a balance needs none of them.
     """
     found = wallets_of(session, customer_ids) if wallets is None else wallets
     if not found:
         return []
-    units = allocations(session, customer_ids, now=now, wallets=found)
-    money = money_allocations(session, found, now=now, units=units, fees=fees)
+    units = allocations(session, customer_ids, now=now, wallets=found, past=past)
+    money = money_allocations(session, found, now=now, units=units, fees=fees, past=past)
     return sorted([*units, *money], key=lambda one: one.wallet.id)
 
 
-def allocation_of(session: Session, wallet: Wallet, *, now: datetime) -> Allocation:
-    """One wallet with its draws."""
+def allocation_of(session: Session, wallet: Wallet, *, now: datetime, past: bool = True) -> Allocation:
+    """One wallet with its draws; ``past`` as ``all_allocations`` has it."""
     if wallet.currency is None:
-        (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet])
+        (book,) = allocations(session, [wallet.customer_id], now=now, wallets=[wallet], past=past)
         return book
-    units = allocations(session, [wallet.customer_id], now=now)
+    units = allocations(session, [wallet.customer_id], now=now, past=past)
     # The subscription's own wallet pays instead of that for all, so all in money are asked together.
-    found = money_allocations(session, wallets_of(session, [wallet.customer_id]), now=now, units=units)
+    found = money_allocations(session, wallets_of(session, [wallet.customer_id]), now=now, units=units, past=past)
     return next(one for one in found if one.wallet.id == wallet.id)

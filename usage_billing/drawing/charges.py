@@ -23,7 +23,8 @@ _NOTHING = Decimal(0)
 class ChargedGroup:
     """Segments in order, and what all of them come to with each. ``price``: all of it comes to that by it.
 
-    It is None where parts of a segment are charged by themselves: by recording, by cell, or under earlier rules.
+    It is None where parts of a segment are charged by themselves: by recording, by cell, or under earlier rules. By
+    recording, ``each_price`` is that price.
     """
 
     contract: Contract
@@ -31,6 +32,7 @@ class ChargedGroup:
     segments: Sequence[SegmentOfType]
     amounts: Sequence[Decimal]
     price: Price | None
+    each_price: Price | None = None
 
 
 def charged_groups(
@@ -74,6 +76,7 @@ def _groups(contract: Contract, period: PeriodOfType) -> Iterator[ChargedGroup]:
             segments=segments,
             amounts=[one.amount for one in rated],
             price=None if price.reads_each else rated[-1].price,
+            each_price=rated[-1].price if price.reads_each else None,
         )
 
 

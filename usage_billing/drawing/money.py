@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from usage_billing.drawing.charges import ChargedGroup, charged_groups
 from usage_billing.drawing.money_needs import ChargedSegment, wanted
-from usage_billing.drawing.stretches import WindowsOfGroup, windows_of_groups
+from usage_billing.drawing.stretches import WindowsOfGroup, amounts_then, windows_of_groups
 from usage_billing.invoicing.estimates import SegmentOfType
 from usage_billing.invoicing.fees import WantingFee, fees_wanting
 from usage_billing.prepaid.burn_down import Need, NeedKey, covered_of
 from usage_billing.prepaid.closings import Closing, allocate_after
 from usage_billing.subscriptions.queries import Contract, contracts_of_customers
-from usage_billing.wallets.allocation import Allocation, overdue, read_books, rollovers_of
+from usage_billing.wallets.allocation import Allocation, overdue, read_books, read_past_cuts, rollovers_of
 from usage_billing.wallets.drawable import drawable
 from usage_billing.wallets.models import Wallet
 
@@ -44,16 +44,20 @@ def money_allocations(
     now: datetime,
     units: Sequence[Allocation],
     fees: Sequence[WantingFee] = (),
+    past: bool = True,
 ) -> list[Allocation]:
     """Those of ``wallets`` that are in money, by id, each with its draws; nothing is read where there are none.
 
     ``units`` are all wallets in units of the same customers: what they pay for is not charged. ``fees`` are
-    to come, and want too.
+    to come, and want too. Without ``past`` they leave out closed grants, as ``read_books`` says.
     """
-    books = read_books(session, [wallet for wallet in wallets if wallet.currency is not None], now=now)
+    books = read_books(session, [wallet for wallet in wallets if wallet.currency is not None], now=now, past=past)
     wanting = _wanting(session, [book for book in books.values() if any(grant.counts for grant in book.grants)])
     if wanting:
         _read_charges(session, wanting, units, fees, now=now)
+    begins = [segment.part.start for one in wanting for group in one.groups for segment in group.segments]
+    if begins and not past:
+        read_past_cuts(session, books, since=min(begins))
     for one in wanting:
         _allocate(session, one, units, now=now)
     return list(books.values())
@@ -103,15 +107,18 @@ def _allocate(session: Session, one: _Wanting, units: Sequence[Allocation], *, n
         for segment in group.segments:
             book.known[segment.counted.id] = segment.counted.events, segment.counted.voids
     needs = _needs(one, windows_of_groups(session, book, one.groups, units))
-    closings = [
-        Closing(ids, _needs(one, windows_of_groups(session, book, one.groups, units, until=until), earlier=True))
-        for until, ids in overdue(book.grants, now).items()
-    ]
+    closings = []
+    for until, ids in overdue(book.grants, now).items():
+        windows = windows_of_groups(session, book, one.groups, units, until=until)
+        closings.append(Closing(ids, _needs(one, windows, then=amounts_then(session, one.groups, until=until))))
     grants = [drawable(grant) for grant in book.grants]
     book.put(allocate_after(closings, needs, grants, book.posted, rollovers_of(book)))
 
 
-def _needs(one: _Wanting, windows: Sequence[WindowsOfGroup], *, earlier: bool = False) -> list[Need]:
+def _needs(
+    one: _Wanting, windows: Sequence[WindowsOfGroup], *, then: Sequence[Sequence[Decimal]] | None = None
+) -> list[Need]:
+    """What is wanted by now, or ``then``, when the groups came to other amounts."""
     found = [
         Need(
             key=NeedKey(0, fee.period_start, fee.id),
@@ -122,10 +129,11 @@ def _needs(one: _Wanting, windows: Sequence[WindowsOfGroup], *, earlier: bool = 
         for fee in one.fees
     ]
     one.book.unstored.clear()
-    for group, of_segments in zip(one.groups, windows, strict=True):
+    amounts_of = [group.amounts for group in one.groups] if then is None else then
+    for group, amounts, of_segments in zip(one.groups, amounts_of, windows, strict=True):
         segments = [
             ChargedSegment(summary_id=_id_of(one.book, group, segment), amount=amount, windows=of_segment)
-            for segment, amount, of_segment in zip(group.segments, group.amounts, of_segments, strict=True)
+            for segment, amount, of_segment in zip(group.segments, amounts, of_segments, strict=True)
         ]
         found += [
             Need(
@@ -134,7 +142,7 @@ def _needs(one: _Wanting, windows: Sequence[WindowsOfGroup], *, earlier: bool = 
                 usage_type_id=group.usage_type,
                 quantity=part.amount,
             )
-            for part in wanted(segments, group.price, currency=group.contract.currency, earlier=earlier)
+            for part in wanted(segments, group.price, currency=group.contract.currency, earlier=then is not None)
         ]
     return found
 

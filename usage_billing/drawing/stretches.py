@@ -13,8 +13,10 @@ from usage_billing.drawing.money_needs import Window
 from usage_billing.invoicing.estimates import SegmentOfType
 from usage_billing.meters.models import Meter
 from usage_billing.prepaid.burn_down import windows_of
+from usage_billing.rating.engine import rate
+from usage_billing.rating.price import Price
 from usage_billing.wallets.allocation import Allocation, cuts_of
-from usage_billing.wallets.windows import Stretches, divided, marked, stretches_of
+from usage_billing.wallets.windows import Stretches, divided, marked, parts_until, stretches_of
 
 _NOTHING = Decimal(0)
 
@@ -59,6 +61,26 @@ def windows_of_groups(
     ]
 
 
+def amounts_then(session: Session, groups: Sequence[ChargedGroup], *, until: datetime) -> list[Sequence[Decimal]]:
+    """What each group came to with each segment, where it is charged by recording: by those from before ``until``.
+
+    Of other groups it is what they come to now.
+    """
+    by_recording = [group for group in groups if group.each_price is not None]
+    ids = [segment.counted.id for group in by_recording for segment in group.segments if segment.counted.id]
+    found = parts_until(session, ids, until) if ids else {}
+    return [group.amounts if group.each_price is None else _amounts(group, group.each_price, found) for group in groups]
+
+
+def _amounts(group: ChargedGroup, price: Price, found: Mapping[int, Sequence[Decimal]]) -> list[Decimal]:
+    amounts, each = list[Decimal](), list[Decimal]()
+    for segment in group.segments:
+        each += found.get(segment.counted.id, ())
+        rated = rate(price, sum_of(each), recordings=len(each), currency=group.contract.currency, each=each)
+        amounts.append(rated.amount)
+    return amounts
+
+
 def _starts(segment: SegmentOfType, cuts: Sequence[datetime]) -> list[datetime]:
     return windows_of(segment.part.start, segment.part.end, cuts)
 
@@ -95,7 +117,7 @@ def _divide(
     if until is None:
         beyond = divided(segment.division.beyond, beyond)
         counts[-1] += segment.recordings - sum(counts)
-    beyond = _without(beyond, pieces, covered.get(segment.counted.id, {}))
+    beyond = without_paid(beyond, pieces, covered.get(segment.counted.id, {}))
     windows: list[Window] = []
     for index, start in enumerate(starts):
         end = starts[index + 1] if index + 1 < len(starts) else None
@@ -104,7 +126,7 @@ def _divide(
     return windows
 
 
-def _without(
+def without_paid(
     beyond: Sequence[Decimal], pieces: Sequence[datetime], covered: Mapping[datetime, Decimal]
 ) -> list[Decimal]:
     """What is left of each piece once its window in units took what was paid for there, the earliest piece first."""

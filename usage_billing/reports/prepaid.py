@@ -190,7 +190,7 @@ def _add_provisional(
     }
     holders = session.scalars(_HOLDERS, {"currency": currency}).all()
     for first in range(0, len(holders), _AT_ONCE):
-        for book in all_allocations(session, holders[first : first + _AT_ONCE], now=now):
+        for book in all_allocations(session, holders[first : first + _AT_ONCE], now=now, past=False):
             for grant in book.grants:
                 drawn = provisional_of(book, grant)
                 line = found.get(grant.id if by == By.GRANT else grant.cost_currency)

@@ -72,7 +72,7 @@ def entries_of(session: Session, transfers: Sequence[Transfer]) -> list[Entry]:
 
 def provisional_entries(session: Session, wallet: Wallet, *, now: datetime) -> list[ProvisionalEntry]:
     """What is not posted of a wallet at this moment, in the order of windows."""
-    book = allocation_of(session, wallet, now=now)
+    book = allocation_of(session, wallet, now=now, past=False)
     changes = list(book.changes())
     of = _named(session, book)
     found = []

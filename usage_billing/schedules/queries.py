@@ -1,6 +1,6 @@
 """Reads schedules, and finds those of which an occurrence has come."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -35,6 +35,12 @@ def due_schedules(session: Session, wallet_ids: Collection[str], *, now: datetim
     """The schedules of these wallets of which an occurrence has come that is not stored, the first made first."""
     statement = select(Schedule).where(Schedule.wallet_id.in_(wallet_ids), Schedule.next_at <= now)
     return session.scalars(statement.order_by(Schedule.id), execution_options={"populate_existing": True}).all()
+
+
+def schedules_due(session: Session, *, until: datetime) -> Iterator[Schedule]:
+    """Every schedule of which an occurrence came by ``until`` that is not stored, the first made first."""
+    statement = select(Schedule).where(Schedule.next_at <= until).order_by(Schedule.id)
+    return iter(session.scalars(statement, execution_options={"yield_per": 500}))
 
 
 def wallets_due(session: Session, *, now: datetime, limit: int = 1000) -> list[str]:

@@ -40,7 +40,7 @@ class TopUpRule(Base):
     ``most_per``, and again no sooner than ``cooldown_seconds`` after it asked. Its row is locked before the balance is
     read that it is compared with. ``cycle`` counts what was asked, ``failures`` what was not paid since something was;
     before ``waits_until`` it does not ask. ``look_at`` is when the task looks at it next. ``is_depleted``: nothing was
-    available when it was looked at last; ``depletions`` counts how often that came.
+    available when it was looked at last; ``depletions`` counts how often that came, ``depleted_at`` says when.
     """
 
     __tablename__ = "top_up_rules"
@@ -69,6 +69,7 @@ class TopUpRule(Base):
     failures: Mapped[int] = mapped_column(Integer, server_default="0")
     depletions: Mapped[int] = mapped_column(Integer, server_default="0")
     is_depleted: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    depleted_at: Mapped[Instant | None]
     waits_until: Mapped[Instant | None]
     look_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     ended_at: Mapped[Instant | None]

@@ -8,14 +8,15 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from usage_billing.core.decimals import EXACT, PLACES, sum_of
+from usage_billing.core.decimals import EXACT, PLACES
 from usage_billing.prepaid.burn_down import Allocated, DrawKey, Draws, NeedKey, covered_of
 from usage_billing.prepaid.rollover import Rollover
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import stored_price
 from usage_billing.wallets.models import Grant, GrantStatus, Wallet
 from usage_billing.wallets.occurrences import grants_due
-from usage_billing.wallets.queries import draws_of, grants_of
+from usage_billing.wallets.past import past_cuts
+from usage_billing.wallets.queries import draws_of, grants_of, open_grants_of
 from usage_billing.wallets.service import DrawnFrom
 
 _NOTHING = Decimal(0)
@@ -57,7 +58,9 @@ class Allocation:
 
     ``usage`` has what wants units, by summary id. ``known`` says how many recordings and voids of each summary count.
     ``unstored`` has the ids, below 0, of segments without a summary, by subscription, usage type and start.
-    ``carried`` is how much grants have that carry over from one that is not closed.
+    ``carried`` is how much grants have that carry over from one that is not closed, and ``drawn_from`` what all draws
+    of each grant come to. ``past_cuts`` are where grants
+    divide usage that are left out, as they are closed and nothing is posted of them.
     """
 
     wallet: Wallet
@@ -69,10 +72,15 @@ class Allocation:
     known: dict[int, tuple[int, int]] = field(default_factory=dict)
     unstored: dict[tuple[str, str, datetime], int] = field(default_factory=dict)
     carried: dict[UUID, Decimal] = field(default_factory=dict)
+    drawn_from: dict[UUID, Decimal] = field(default_factory=dict)
+    past_cuts: Sequence[datetime] = ()
 
     def put(self, found: Allocated) -> None:
         """Keep what the rule found."""
         self.draws, self.carried = found.draws, found.carried
+        self.drawn_from = {}
+        for key, quantity in found.draws.items():
+            self.drawn_from[key.grant_id] = EXACT.add(self.drawn_from.get(key.grant_id, _NOTHING), quantity)
 
     def amount_of(self, grant: Grant) -> Decimal:
         """How much a grant has: of one that carries over, while that follows late usage, what it has by now."""
@@ -80,8 +88,10 @@ class Allocation:
 
     def carried_from(self, grant: Grant) -> Decimal:
         """How much of a grant is carried over to another by now."""
-        follows = [self.carried[one.id] for one in self.grants if one.rolls_from == grant.id and one.id in self.carried]
-        return follows[0] if follows else grant.rolled_over
+        if not self.carried:
+            return grant.rolled_over
+        follows = {one.rolls_from: self.carried[one.id] for one in self.grants if one.id in self.carried}
+        return follows.get(grant.id, grant.rolled_over)
 
     def changes(self) -> Iterator[tuple[DrawKey, Decimal]]:
         """What posting all of it would change: the draw, and by how much."""
@@ -96,20 +106,31 @@ class Allocation:
         return DrawnFrom(need=key, events=events, voids=voids)
 
 
-def read_books(session: Session, wallets: Sequence[Wallet], *, now: datetime) -> dict[str, Allocation]:
+def read_books(session: Session, wallets: Sequence[Wallet], *, now: datetime, past: bool) -> dict[str, Allocation]:
     """These wallets by id with their grants and what is posted; nothing is allocated yet.
 
-    The grants of schedules that have come by ``now`` are there, whether they are stored or not.
+    The grants of schedules that have come by ``now`` are there, whether they are stored or not. Without ``past`` those
+    are left out that are closed or void and of which nothing is posted: they neither pay nor get anything back, and
+    ``read_past_cuts`` says where they divide usage. A wallet that is to be written needs all, for the invoices.
     """
     books = {wallet.id: Allocation(wallet, [], [], {}) for wallet in wallets}
     if books:
         due = grants_due(session, list(books), now=now)
-        for grant in sorted((*grants_of(session, list(books)), *due), key=lambda one: one.id):
+        draws = draws_of(session, list(books))
+        drawn = {draw.grant_id for draw in draws}
+        stored = grants_of(session, list(books)) if past else open_grants_of(session, list(books), also=drawn)
+        for grant in sorted((*stored, *due), key=lambda one: one.id):
             books[grant.wallet_id].grants.append(grant)
-        for draw in draws_of(session, list(books)):
+        for draw in draws:
             need = NeedKey(draw.summary_id or 0, draw.window_start, draw.fee_id or 0)
             books[draw.wallet_id].posted[DrawKey(need, draw.grant_id)] = draw.posted
     return books
+
+
+def read_past_cuts(session: Session, books: Mapping[str, Allocation], *, since: datetime) -> None:
+    """Let these wallets know where grants that are left out divide usage after ``since``."""
+    for id, cuts in past_cuts(session, books, since=since).items():
+        books[id].past_cuts = cuts
 
 
 def covered_by(found: Sequence[Allocation]) -> dict[int, Decimal]:
@@ -122,20 +143,19 @@ def covered_by(found: Sequence[Allocation]) -> dict[int, Decimal]:
 
 def provisional_of(book: Allocation, grant: Grant) -> Decimal:
     """What a grant pays for that is not posted; below 0 where more is posted than usage wants by now."""
-    drawn = sum_of(quantity for key, quantity in book.draws.items() if key.grant_id == grant.id)
-    return EXACT.subtract(drawn, grant.posted)
+    return EXACT.subtract(book.drawn_from.get(grant.id, _NOTHING), grant.posted)
 
 
 def cuts_of(book: Allocation) -> list[datetime]:
     """Where windows of a wallet begin."""
     edges = [(grant.effective_at, grant.ends_at, grant.covers_since) for grant in book.grants if grant.counts]
-    return sorted({cut for edge in edges for cut in edge if cut is not None})
+    return sorted({*book.past_cuts, *(cut for edge in edges for cut in edge if cut is not None)})
 
 
 def rollovers_of(book: Allocation) -> list[Rollover]:
     """The grants of a wallet that carry over from one that is not closed."""
     places = PLACES if book.wallet.currency is None else minor_unit(book.wallet.currency)
-    by_id = {grant.id: grant for grant in book.grants}
+    by_id: dict[UUID | None, Grant] = {grant.id: grant for grant in book.grants}
     return [
         Rollover(
             grant_id=grant.id,
@@ -148,7 +168,7 @@ def rollovers_of(book: Allocation) -> list[Rollover]:
             percent=grant.rollover_percent,
         )
         for grant in book.grants
-        if grant.rolls_from is not None and (source := by_id[grant.rolls_from]).status == GrantStatus.ACTIVE
+        if (source := by_id.get(grant.rolls_from)) is not None and source.status == GrantStatus.ACTIVE
     ]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -22,6 +23,7 @@ from usage_billing.wallets.allocation import (
     cuts_of,
     overdue,
     read_books,
+    read_past_cuts,
     rollovers_of,
 )
 from usage_billing.wallets.drawable import drawable
@@ -47,21 +49,28 @@ def allocations(
     now: datetime,
     beyond: Mapping[int, Decimal] | None = None,
     wallets: Sequence[Wallet] | None = None,
+    past: bool = True,
+    moved: Mapping[UUID, Decimal] | None = None,
 ) -> list[Allocation]:
     """The wallets in units of these customers, by id, each with its draws; nothing is read where there are none.
 
     A grant whose time to close has come by ``now`` pays for what had arrived until then, whether it is closed or not.
     ``beyond`` is what lies beyond the allowance of summaries that the caller sees otherwise than they are stored.
+    ``moved`` has what would lie beyond of recordings, by id. Without ``past`` closed grants are left out, as
+    ``read_books`` says.
     """
     found = wallets_of(session, customer_ids) if wallets is None else wallets
-    books = read_books(session, [wallet for wallet in found if wallet.currency is None], now=now)
+    books = read_books(session, [wallet for wallet in found if wallet.currency is None], now=now, past=past)
     if not books:
         return []
     for scope in scopes_of(session, list(books)):
         books[scope.wallet_id].usage_types.append(scope.usage_type_id)
     _read_usage(session, books, beyond or {})
+    begins = [usage.period_start for book in books.values() for usage in book.usage.values()]
+    if begins and not past:
+        read_past_cuts(session, books, since=min(begins))
     for book in books.values():
-        _allocate(session, book, now=now)
+        _allocate(session, book, now=now, moved=moved)
     return list(books.values())
 
 
@@ -110,11 +119,13 @@ def _read_usage(session: Session, books: Mapping[str, Allocation], beyond: Mappi
             book.known[usage.id] = usage.events, usage.voids
 
 
-def _allocate(session: Session, book: Allocation, *, now: datetime) -> None:
+def _allocate(
+    session: Session, book: Allocation, *, now: datetime, moved: Mapping[UUID, Decimal] | None = None
+) -> None:
     cuts = cuts_of(book)
     windows = {id: windows_of(one.period_start, one.period_end, cuts) for id, one in book.usage.items()}
     cut = [id for id, starts in windows.items() if len(starts) > 1 and book.usage[id].wants]
-    found = stretches_of(session, cut, cuts)
+    found = stretches_of(session, cut, cuts, moved=moved)
     wanted = {
         id: [one.wants]
         if len(windows[id]) == 1
@@ -124,7 +135,7 @@ def _allocate(session: Session, book: Allocation, *, now: datetime) -> None:
     wanting = [id for id, one in book.usage.items() if one.wants]
     closings: list[Closing] = []
     for until, ids in overdue(book.grants, now).items():
-        arrived = stretches_of(session, wanting, cuts, until=until)
+        arrived = stretches_of(session, wanting, cuts, until=until, moved=moved)
         then = {id: [one.beyond for one in marked(starts, arrived.get(id, {}))] for id, starts in windows.items()}
         closings.append(Closing(ids, _needs(book, windows, then)))
     grants = [drawable(grant) for grant in book.grants]

@@ -1,4 +1,4 @@
-"""What holds for every row of ``wallet_grants``: the database keeps it, by the name of each check."""
+"""What holds for every row of ``wallet_grants`` and ``wallet_transfers``: by the name of each check."""
 
 _OUT = "posted + expired + taken_back + refunded + rolled_over"
 _END = "least(expires_at, reset_at)"
@@ -23,4 +23,16 @@ GRANT_RULES = {
     "rolled_over": "rolled_over = 0 OR cost = 0",
     "activated_at": "CASE WHEN activated_at IS NULL THEN status IN ('pending', 'void')"
     " AND posted + expired + refunded = 0 ELSE status <> 'pending' END",
+}
+
+TRANSFER_RULES = {
+    "kind": "kind IN ('sold', 'given', 'used', 'returned', 'expired', 'taken_back', 'refunded', 'rolled_out',"
+    " 'rolled_back', 'rolled_in', 'rolled_off')",
+    "accounts": "debit <> credit AND 'grant' IN (debit, credit)",
+    "amount": "amount > 0 AND amount <= 1e27",
+    "cost": "cost >= 0 AND cost <= 1e27",
+    "cause": "(kind IN ('used', 'returned')) = (num_nonnulls(summary_id, fee_id) = 1)"
+    " AND num_nonnulls(summary_id, fee_id) < 2",
+    "known": "num_nonnulls(window_start, events, voids) = 3 * num_nonnulls(summary_id, fee_id)",
+    "key": "key IS NULL OR kind = 'refunded'",
 }

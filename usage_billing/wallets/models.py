@@ -25,7 +25,7 @@ from usage_billing.core.identifiers import new_id
 from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
-from usage_billing.wallets.grant_rules import GRANT_RULES
+from usage_billing.wallets.grant_rules import GRANT_RULES, TRANSFER_RULES
 
 
 class GrantCategory(StrEnum):
@@ -103,6 +103,14 @@ class Grant(Base):
         UniqueConstraint("schedule_id", "effective_at"),
         *(CheckConstraint(rule, name=name) for name, rule in GRANT_RULES.items()),
         Index("ix_wallet_grants_closing", "closes_at", postgresql_where=text("status = 'active'")),
+        Index("ix_wallet_grants_open", "wallet_id", postgresql_where=text("status IN ('pending', 'active')")),
+        Index(
+            "ix_wallet_grants_past",
+            "wallet_id",
+            text("coalesce(closes_at, 'infinity'::timestamptz)"),
+            postgresql_where=text("status IN ('closed', 'void')"),
+        ),
+        Index("ix_wallet_grants_wallet", "wallet_id", "id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -187,23 +195,7 @@ class Transfer(Base):
 
     __tablename__ = "wallet_transfers"
     __table_args__ = (
-        CheckConstraint(
-            "kind IN ('sold', 'given', 'used', 'returned', 'expired', 'taken_back', 'refunded', 'rolled_out',"
-            " 'rolled_back', 'rolled_in', 'rolled_off')",
-            name="kind",
-        ),
-        CheckConstraint("debit <> credit AND 'grant' IN (debit, credit)", name="accounts"),
-        CheckConstraint("amount > 0 AND amount <= 1e27", name="amount"),
-        CheckConstraint("cost >= 0 AND cost <= 1e27", name="cost"),
-        CheckConstraint(
-            "(kind IN ('used', 'returned')) = (num_nonnulls(summary_id, fee_id) = 1)"
-            " AND num_nonnulls(summary_id, fee_id) < 2",
-            name="cause",
-        ),
-        CheckConstraint(
-            "num_nonnulls(window_start, events, voids) = 3 * num_nonnulls(summary_id, fee_id)", name="known"
-        ),
-        CheckConstraint("key IS NULL OR kind = 'refunded'", name="key"),
+        *(CheckConstraint(rule, name=name) for name, rule in TRANSFER_RULES.items()),
         Index("uq_wallet_transfers_key", "grant_id", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
         Index("ix_wallet_transfers_wallet", "wallet_id", "id"),
         Index("ix_wallet_transfers_grant", "grant_id", "id"),
@@ -235,3 +227,18 @@ class CoveredSummary(Base):
 
     summary_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("usage_summaries.id"), primary_key=True)
     covered: Mapped[Total]
+
+
+class PastGrants(Base):
+    """How many grants of a wallet are closed or void that ever counted, and what they come to; a trigger keeps it."""
+
+    __tablename__ = "past_grants"
+
+    wallet_id: Mapped[Identifier] = mapped_column(ForeignKey("wallets.id"), primary_key=True)
+    grants: Mapped[int] = mapped_column(BigInteger)
+    granted: Mapped[Total]
+    posted: Mapped[Total]
+    expired: Mapped[Total]
+    taken_back: Mapped[Total]
+    refunded: Mapped[Total]
+    rolled_over: Mapped[Total]

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
 from usage_billing.schedules.models import Schedule
-from usage_billing.schedules.queries import due_schedules, wallets_due
+from usage_billing.schedules.queries import due_schedules, schedules_due
 from usage_billing.wallets.models import Grant, GrantCategory, GrantStatus
 
+_VERSION = 7  # of their ids
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -72,9 +73,13 @@ def wallet_of_grant(session: Session, grant_id: UUID, *, now: datetime) -> str:
     there = session.get(Grant, grant_id)
     if there is not None:
         return there.wallet_id
-    for one in grants_due(session, wallets_due(session, now=now), now=now):
-        if one.id == grant_id:
-            return one.wallet_id
+    if grant_id.version == _VERSION:
+        # Its id has the millisecond of its occurrence.
+        millis = min((grant_id.int >> 80) + 1, (now - _EPOCH) // timedelta(milliseconds=1) + 1)
+        until = min(now, _EPOCH + timedelta(milliseconds=millis))
+        for schedule in schedules_due(session, until=until):
+            if any(row["id"] == grant_id for row in unstored_grants(schedule, now=until)):
+                return schedule.wallet_id
     raise NotFound(f"there is no grant {grant_id}")
 
 

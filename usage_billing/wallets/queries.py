@@ -5,13 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, and_, or_, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
 from usage_billing.db.filters import equal
 from usage_billing.db.session import once
-from usage_billing.wallets.models import CoveredSummary, Grant, Transfer, Wallet, WalletDraw, WalletScope
+from usage_billing.wallets.models import CoveredSummary, Grant, GrantStatus, Transfer, Wallet, WalletDraw, WalletScope
 
 _DRAWN_AT = text("""
     SELECT FROM usage_summaries AS s
@@ -69,6 +69,13 @@ def grants_of(session: Session, wallet_ids: Collection[str]) -> Sequence[Grant]:
     """All grants of these wallets, the first made first, as they are stored now."""
     statement = select(Grant).where(Grant.wallet_id.in_(wallet_ids)).order_by(Grant.id)
     return session.scalars(statement, execution_options={"populate_existing": True}).all()
+
+
+def open_grants_of(session: Session, wallet_ids: Collection[str], *, also: Collection[UUID]) -> Sequence[Grant]:
+    """The grants of these wallets that are not closed or void, and those of ``also``, the first made first."""
+    is_open = Grant.status.in_((GrantStatus.PENDING, GrantStatus.ACTIVE))
+    statement = select(Grant).where(or_(and_(Grant.wallet_id.in_(wallet_ids), is_open), Grant.id.in_(also)))
+    return session.scalars(statement.order_by(Grant.id), execution_options={"populate_existing": True}).all()
 
 
 def draws_of(session: Session, wallet_ids: Collection[str]) -> Sequence[WalletDraw]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -11,15 +12,23 @@ from sqlalchemy.orm import Session
 from usage_billing.core.decimals import EXACT, sum_of
 
 _NOTHING = Decimal(0)
-_BY_STRETCH = text("""
+_STRETCHES = """
     SELECT u.summary_id, width_bucket(u.occurred_at, CAST(:cuts AS timestamptz[])) AS place,
-        sum(u.beyond_limit) AS beyond, count(*) AS recordings
-    FROM usage AS u
-    WHERE u.summary_id = ANY(CAST(:ids AS bigint[])) AND u.beyond_limit > 0
+        sum({beyond}) AS beyond, count(*) AS recordings
+    FROM usage AS u {moved}
+    WHERE u.summary_id = ANY(CAST(:ids AS bigint[])) AND {beyond} > 0
         AND (CAST(:until AS timestamptz) IS NULL OR u.received_at < :until)
         AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)
     GROUP BY 1, 2
-""")
+"""
+_BY_STRETCH = text(_STRETCHES.format(beyond="u.beyond_limit", moved=""))
+# As billing would mark some recordings.
+_BY_STRETCH_MOVED = text(
+    _STRETCHES.format(
+        beyond="coalesce(m.beyond, u.beyond_limit)",
+        moved="LEFT JOIN unnest(CAST(:moved AS uuid[]), CAST(:parts AS numeric[])) AS m (id, beyond) ON m.id = u.id",
+    )
+)
 
 
 class Stretch(NamedTuple):
@@ -33,15 +42,39 @@ Stretches = Mapping[datetime | None, Stretch]
 """By the cut where each begins; None: before all cuts."""
 
 NONE = Stretch()
+_PARTS = text("""
+    SELECT u.summary_id, array_agg(u.beyond_limit ORDER BY u.ordinal) AS parts
+    FROM usage AS u
+    WHERE u.summary_id = ANY(CAST(:ids AS bigint[])) AND u.beyond_limit > 0 AND u.received_at < :until
+        AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)
+    GROUP BY 1
+""")
+
+
+def parts_until(session: Session, summary_ids: Sequence[int], until: datetime) -> dict[int, Sequence[Decimal]]:
+    """What of each recording that had arrived before ``until`` lies beyond, in the order recorded, by summary."""
+    found = session.execute(_PARTS, {"ids": list(summary_ids), "until": until})
+    return {row.summary_id: row.parts for row in found}
 
 
 def stretches_of(
-    session: Session, summary_ids: Sequence[int], cuts: Sequence[datetime], *, until: datetime | None = None
+    session: Session,
+    summary_ids: Sequence[int],
+    cuts: Sequence[datetime],
+    *,
+    until: datetime | None = None,
+    moved: Mapping[UUID, Decimal] | None = None,
 ) -> dict[int, dict[datetime | None, Stretch]]:
-    """The stretches of each summary by its recordings' marks, of those that had arrived before ``until``."""
+    """The stretches of each summary by its recordings' marks, of those that had arrived before ``until``.
+
+    ``moved`` says of recordings, by id, what would lie beyond of them instead of what is marked.
+    """
     found: dict[int, dict[datetime | None, Stretch]] = {}
+    asked: dict[str, object] = {"ids": list(summary_ids), "cuts": list(cuts), "until": until}
+    if moved:
+        asked |= {"moved": list(moved), "parts": list(moved.values())}
     if summary_ids:
-        for row in session.execute(_BY_STRETCH, {"ids": list(summary_ids), "cuts": list(cuts), "until": until}):
+        for row in session.execute(_BY_STRETCH_MOVED if moved else _BY_STRETCH, asked):
             since = cuts[row.place - 1] if row.place else None
             found.setdefault(row.summary_id, {})[since] = Stretch(row.beyond, row.recordings)
     return found

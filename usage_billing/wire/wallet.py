@@ -108,6 +108,27 @@ GRANT = Noun(
     row="grant",
     money="currency",
 )
+EXPIRING = Noun(
+    "ExpiringAmount",
+    "What of a wallet expires at one moment unless it is used before.",
+    (
+        Field("at", Instant(), "When."),
+        Field("left", Held(), "How much is left of the grants that end then, in units or in the wallet's currency."),
+    ),
+)
+CLOSED = Noun(
+    "ClosedGrants",
+    "What closed and void grants come to, which the sums of the wallet count too.",
+    (
+        Field("grants", Whole(maximum=MAX_BIGINT), "How many they are."),
+        Field("granted", Held(), "What they had, in units or in the wallet's currency, as all amounts."),
+        Field("posted", Held(), "What they paid for."),
+        Field("expired", Held(), "What paid for nothing in time."),
+        Field("takenBack", Held(), "What was taken back."),
+        Field("refunded", Held(), "That for which money went back."),
+        Field("rolledOver", Held(), "What was carried over from them."),
+    ),
+)
 WALLET_BALANCE = Noun(
     "WalletBalance",
     "A wallet with its grants and its balance as the books are, provisional draws included.",
@@ -125,7 +146,14 @@ WALLET_BALANCE = Noun(
         Field("left", Held(), "What is left.", attribute="left"),
         Field("available", Held(), "What is left of grants that hold now.", attribute="available"),
         Field("asked", Held(), "What it asked for and waits for an answer; it is in no other sum.", attribute="asked"),
-        Field("grants", Many(GRANT), "The grants, the first made first.", attribute="grants"),
+        Field("expiring", Many(EXPIRING), "What expires when, the next first.", attribute="expiring"),
+        Field(
+            "grants",
+            Many(GRANT),
+            "The grants that are open or wait to be paid, the first made first.",
+            attribute="grants",
+        ),
+        Field("closed", One(CLOSED), "What closed and void grants come to.", attribute="closed"),
     ),
     row="wallet",
     money="wallet.currency",

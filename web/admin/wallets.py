@@ -5,12 +5,13 @@ from functools import partial
 from flask import Response
 
 from api.pagination import BY_NAME, BY_NUMBER
+from usage_billing.reports.grants import grants_page
 from usage_billing.reports.wallet_entries import entries_of
 from usage_billing.reports.wallets import units_of, wallet_view
 from usage_billing.wallets.models import Transfer, Wallet
 from usage_billing.wallets.queries import transfers_of, wallets_where
 from usage_billing.wire.noun import show
-from usage_billing.wire.wallet import TRANSFER, WALLET, WALLET_BALANCE
+from usage_billing.wire.wallet import GRANT, TRANSFER, WALLET, WALLET_BALANCE
 from web.admin.blueprint import blp
 from web.admin.desk import Desk
 from web.admin.frame import framed, query_of
@@ -46,6 +47,7 @@ def show_wallet(desk: Desk, wallet_id: str) -> Response:
     """A wallet with its balance of this moment, its grants, what recurs, what it asks for, and what moved."""
     query = query_of("after")
     shape = show(WALLET_BALANCE, wallet_view(desk.session, wallet_id, now=desk.now))
+    newest = grants_page(desk.session, wallet_id, status=None, now=desk.now, after=None, limit=ROWS)
     moved = listed(
         desk,
         transfers_of(wallet_id),
@@ -62,7 +64,8 @@ def show_wallet(desk: Desk, wallet_id: str) -> Response:
         "wallets",
         "wallet",
         one=shape,
-        grants=shape["grants"][::-1][:ROWS],
+        grants=[show(GRANT, one) for one in newest.rows],
+        all_grants=len(shape["grants"]) + shape["closed"]["grants"],
         moved=moved.rows,
         following=moved.following,
         history=last_of(desk, [f"wallet:{wallet_id}"]),

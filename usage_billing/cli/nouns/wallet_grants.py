@@ -55,7 +55,7 @@ def grant(
     with connected() as (settings, engine), transaction(engine) as session:
         grace = timedelta(seconds=settings.grace_seconds)
         made, _ = make_grant(session, id, new, actor=actor(), now=now, grace=grace)
-        shape = _grant_shape(session, made.id, wallet_id=id, now=now)
+        shape = _grant_shape(session, made.id, now=now)
     print_thing(shape, as_json=as_json)
 
 
@@ -69,8 +69,8 @@ def void(*, grant_id: UUID, used: bool, as_json: bool) -> None:
 
     now = utc_now()
     with writing() as session:
-        gone = void_grant(session, grant_id, used=used, actor=actor(), now=now)
-        shape = _grant_shape(session, grant_id, wallet_id=gone.wallet_id, now=now)
+        void_grant(session, grant_id, used=used, actor=actor(), now=now)
+        shape = _grant_shape(session, grant_id, now=now)
     print_thing(shape, as_json=as_json)
 
 
@@ -87,8 +87,8 @@ def activate(*, grant_id: UUID, as_json: bool) -> None:
     now = utc_now()
     with connected() as (settings, engine), transaction(engine) as session:
         grace = timedelta(seconds=settings.grace_seconds)
-        paid = activate_grant(session, grant_id, actor=actor(), now=now, grace=grace)
-        shape = _grant_shape(session, grant_id, wallet_id=paid.wallet_id, now=now)
+        activate_grant(session, grant_id, actor=actor(), now=now, grace=grace)
+        shape = _grant_shape(session, grant_id, now=now)
     print_thing(shape, as_json=as_json)
 
 
@@ -130,8 +130,7 @@ def reset(*, id: str, at: datetime | None, as_json: bool) -> None:
     print_thing(shape if as_json else {**shape, "grants": len(shape["grants"])}, as_json=as_json)
 
 
-def _grant_shape(session: Any, grant_id: UUID, *, wallet_id: str, now: datetime) -> dict[str, Any]:
-    from usage_billing.reports.wallets import wallet_view
+def _grant_shape(session: Any, grant_id: UUID, *, now: datetime) -> dict[str, Any]:
+    from usage_billing.reports.grants import grant_shown
 
-    grants = wallet_view(session, wallet_id, now=now).grants
-    return wire.show(GRANT, next(one for one in grants if one.grant.id == grant_id))
+    return wire.show(GRANT, grant_shown(session, grant_id, now=now)[1])

@@ -15,6 +15,7 @@ from usage_billing.cli.frame.output import (
     print_parts,
     print_rows,
     print_thing,
+    tell,
     wide_option,
 )
 from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, UNIT
@@ -23,9 +24,10 @@ from usage_billing.cli.nouns.wallet_schedules import end_schedule, recur, schedu
 from usage_billing.cli.nouns.wallet_top_ups import top_up_failed, top_up_paid, top_up_rule, top_ups
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
-from usage_billing.wire.wallet import NEW_WALLET, PROVISIONAL, TRANSFER, WALLET, WALLET_BALANCE
+from usage_billing.wire.wallet import GRANT, NEW_WALLET, PROVISIONAL, TRANSFER, WALLET, WALLET_BALANCE
 
 _COLUMNS = ("id", "category", "status", "amount", "posted", "provisional", "left", "expiresAt")
+_STATUSES = ("pending", "active", "closed", "void")
 _LISTED = ("id", "userId", "subscriptionId", "unitName", "usageTypes", "currency", "createdAt")
 _NONE: dict[str, Any] = {"unitName": None, "usageTypes": None, "currency": None}
 _WIDE_ONLY = {"invoiceId", "debit", "credit"}
@@ -88,7 +90,7 @@ def list_wallets(*, customer_id: str | None, limit: int, as_json: bool) -> None:
 @wide_option
 @json_option
 def show(*, id: str, as_json: bool) -> None:
-    """Show the wallet ID, its balance of this moment, and its grants."""
+    """Show the wallet ID, its balance of this moment, and its grants that are open or wait to be paid."""
     from usage_billing.reports.wallets import wallet_view
 
     with reading() as session:
@@ -97,7 +99,26 @@ def show(*, id: str, as_json: bool) -> None:
         print_json(shape)
         return
     grants = [pick(grant, *_COLUMNS) for grant in shape["grants"]]
-    print_parts({**shape, "grants": grants}, {"grants": "No grants yet."}, as_json=False)
+    print_parts({**shape, "grants": grants}, {"grants": "No grant is open."}, as_json=False)
+
+
+@command.command(epilog=example("wallets grants w-acme --status closed"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--status", type=click.Choice(_STATUSES), help="Only those that are this.")
+@limit_option
+@wide_option
+@json_option
+def grants(*, id: str, status: str | None, limit: int, as_json: bool) -> None:
+    """List the grants of the wallet ID, the newest first, closed and void ones too."""
+    from usage_billing.reports.grants import grants_page
+
+    with reading() as session:
+        page = grants_page(session, id, status=status, now=utc_now(), after=None, limit=limit)
+        shapes = [wire.show(GRANT, one) for one in page.rows]
+    if page.last is not None:
+        tell(f"These are the first {limit}; --limit shows more.")
+    rows = shapes if as_json else [pick(one, *_COLUMNS) for one in shapes]
+    print_rows(rows, as_json=as_json, empty="No grants yet." if status is None else f"No grant is {status}.")
 
 
 @command.command(epilog=example("wallets entries w-acme"))

@@ -18,8 +18,8 @@ from usage_billing.flows.prepaid.facts import tell_grant, tell_refunded
 from usage_billing.flows.prepaid.manage_grants import check_cuts
 from usage_billing.flows.prepaid.open_wallet import open_wallet
 from usage_billing.flows.prepaid.paid_purchases import check_money_paid, check_taken_back_whole
-from usage_billing.flows.prepaid.post_draws import return_unwanted
-from usage_billing.flows.prepaid.watch_wallets import watch
+from usage_billing.flows.prepaid.post_draws import return_unwanted, settle_rollovers
+from usage_billing.flows.prepaid.watch_wallets import note_filled, watch
 from usage_billing.packages.charges import lower_charge
 from usage_billing.packages.queries import purchase_of_grant
 from usage_billing.prepaid.ledger import TransferKind
@@ -64,6 +64,7 @@ def activate_grant(session: Session, grant_id: UUID, *, actor: str, now: datetim
     session.flush()
     crash.point("prepaid.activated")
     tell_grant(session, wallet, grant, EventType.GRANT_ACTIVATED, now=now)
+    note_filled(session, wallet, now=now)
     return grant
 
 
@@ -89,8 +90,12 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
         book = allocation_of(session, wallet, now=now)
         if grant.id in book.carried:
             raise Conflict("the grant that it carries over from is not closed yet", code="still_following")
-        left = EXACT.subtract(left, EXACT.subtract(book.carried_from(grant), grant.rolled_over))
-        if not used:
+        if used:
+            # What it carries over stays that, and no usage of before draws on it.
+            settle_rollovers(session, book)
+            left = EXACT.subtract(grant.amount, grant.out)
+        else:
+            left = EXACT.subtract(left, EXACT.subtract(book.carried_from(grant), grant.rolled_over))
             left = EXACT.subtract(left, provisional_of(book, grant))
         check_taken_back_whole(session, grant, left)
         if left:

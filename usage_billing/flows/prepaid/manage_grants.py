@@ -18,6 +18,7 @@ from usage_billing.core.money import round_to_minor_unit
 from usage_billing.flows.prepaid.amounts import check_places
 from usage_billing.flows.prepaid.facts import tell_grant
 from usage_billing.flows.prepaid.open_wallet import open_wallet
+from usage_billing.flows.prepaid.watch_wallets import note_filled
 from usage_billing.prepaid.ledger import TransferKind
 from usage_billing.rating.currency import is_currency, minor_unit
 from usage_billing.subscriptions.queries import CURRENCIES
@@ -104,6 +105,7 @@ def make_grant(
     session.flush()
     if added.counts:
         tell_grant(session, wallet, added, EventType.GRANT_ACTIVATED, now=now)
+        note_filled(session, wallet, now=now)
     return added, True
 
 

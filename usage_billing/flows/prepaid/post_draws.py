@@ -107,6 +107,16 @@ def return_unwanted(session: Session, book: Allocation, grant: Grant) -> None:
     session.flush()
 
 
+def settle_rollovers(session: Session, book: Allocation) -> None:
+    """Book what is carried over in a wallet by now, once what goes back for that is posted."""
+    if book.carried:
+        by_id = {grant.id: grant for grant in book.grants}
+        for key, change in list(book.changes()):
+            if change < 0:
+                _post(session, book, by_id[key.grant_id], key, change, invoice_id=None)
+        book_rollovers(session, book)
+
+
 def unpost_summaries(
     session: Session, found: Sequence[Allocation], summary_ids: Collection[int], *, invoice_id: UUID
 ) -> None:

@@ -17,11 +17,12 @@ from usage_billing.core import crash
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.identifiers import new_id
 from usage_billing.db.apart import fault_of
-from usage_billing.drawing.books import all_allocations
+from usage_billing.drawing.books import all_allocations, allocation_of
 from usage_billing.flows.prepaid.facts import tell_depleted, tell_top_up
 from usage_billing.packages.queries import version_at, versions_of
 from usage_billing.prepaid.topping_up import ANSWER_WITHIN, may_ask_at, wait_after
 from usage_billing.top_ups.models import TopUp, TopUpRule, TopUpState
+from usage_billing.wallets.allocation import Allocation
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.views import available_of
 from usage_billing.wire.event_type import EventType
@@ -82,17 +83,25 @@ def look_or_leave(session: Session, rules: Sequence[TopUpRule], *, now: datetime
 
 def look(session: Session, rules: Sequence[TopUpRule], *, now: datetime) -> int:
     """Compare what is available with these locked rules; returns how many wallets ask for more."""
-    books = all_allocations(session, {rule.customer_id for rule in rules}, now=now)
+    books = all_allocations(session, {rule.customer_id for rule in rules}, now=now, past=False)
     by_wallet = {book.wallet.id: book for book in books}
     asked = 0
     for rule in rules:
         book = by_wallet[rule.wallet_id]
         available = available_of(book, now=now)
-        _note_depleted(session, rule, book.wallet, available)
+        _note_depleted(session, rule, book, available, now=now)
         if available < rule.below:
             asked += _ask(session, rule, book.wallet, available, now=now)
     session.flush()
     return asked
+
+
+def note_filled(session: Session, wallet: Wallet, *, now: datetime) -> None:
+    """Something may be available again in a locked wallet: then that it is used up is told again."""
+    rule = lock_rule(session, wallet.id)
+    if rule is not None and rule.is_depleted and rule.ended_at is None:
+        rule.is_depleted = available_of(allocation_of(session, wallet, now=now, past=False), now=now) <= 0
+        session.flush()
 
 
 def expire(session: Session, rule: TopUpRule, top_up: TopUp, *, now: datetime) -> None:
@@ -115,12 +124,19 @@ def open_request(session: Session, wallet_id: str) -> TopUp | None:
     return session.scalars(statement).first()
 
 
-def _note_depleted(session: Session, rule: TopUpRule, wallet: Wallet, available: Decimal) -> None:
+def _note_depleted(session: Session, rule: TopUpRule, book: Allocation, available: Decimal, *, now: datetime) -> None:
     is_depleted = available <= 0
-    if is_depleted and not rule.is_depleted:
+    if is_depleted and (not rule.is_depleted or _held_since(book, rule.depleted_at, now=now)):
         rule.depletions += 1
-        tell_depleted(session, wallet, times=rule.depletions)
+        rule.depleted_at = now
+        tell_depleted(session, book.wallet, times=rule.depletions)
     rule.is_depleted = is_depleted
+
+
+def _held_since(book: Allocation, depleted_at: datetime | None, *, now: datetime) -> bool:
+    """Whether a grant began since then: something was available, though it was used up before this look."""
+    begun = (grant.effective_at for grant in book.grants if grant.counts and book.amount_of(grant) > 0)
+    return depleted_at is not None and any(depleted_at < at <= now for at in begun)
 
 
 def _ask(session: Session, rule: TopUpRule, wallet: Wallet, available: Decimal, *, now: datetime) -> bool:

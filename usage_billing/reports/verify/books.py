@@ -12,6 +12,7 @@ from usage_billing.reports.verify.difference import Difference, OnProgress, quie
 from usage_billing.reports.verify.events import event_differences
 from usage_billing.reports.verify.fees import fee_differences
 from usage_billing.reports.verify.invoices import invoice_differences
+from usage_billing.reports.verify.money_order import money_order_differences
 from usage_billing.reports.verify.prepaid import prepaid_differences
 from usage_billing.reports.verify.purchases import purchase_differences
 from usage_billing.reports.verify.schedules import schedule_differences
@@ -71,6 +72,7 @@ def find_differences(
     yield from tax_differences(session, subscription_id)
     yield from wallet_differences(session, subscription_id)
     yield from draw_differences(session, subscription_id)
+    yield from money_order_differences(session, subscription_id)
     yield from cause_differences(session, subscription_id)
     yield from schedule_differences(session, subscription_id)
     yield from prepaid_differences(session, subscription_id)

@@ -1,6 +1,6 @@
 """Wallets: grants and draws are the sums of the ledger, costs add up, and nothing was paid for out of scope or time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
@@ -88,6 +88,20 @@ _BOUGHT = text(
     WHERE {_OF} ORDER BY t.grant_id, t.id
     """  # noqa: S608
 )
+_PAST = text(
+    f"""
+    SELECT w.id, p.sums AS kept, g.sums AS found
+    FROM wallets AS w
+    LEFT JOIN (SELECT wallet_id, ARRAY[grants, granted, posted, expired, taken_back, refunded, rolled_over] AS sums
+        FROM past_grants WHERE grants > 0) AS p ON p.wallet_id = w.id
+    LEFT JOIN (SELECT wallet_id, ARRAY[count(*), sum(amount), sum(posted), sum(expired), sum(taken_back), sum(refunded),
+            sum(rolled_over)] AS sums
+        FROM wallet_grants WHERE status IN ('closed', 'void') AND activated_at IS NOT NULL
+        GROUP BY 1) AS g ON g.wallet_id = w.id
+    WHERE p.sums IS DISTINCT FROM g.sums AND ({_OF})
+    ORDER BY 1
+    """  # noqa: S608
+)
 _NOTHING = Fraction(0)
 
 
@@ -105,7 +119,15 @@ def wallet_differences(session: Session, only: str | None) -> Iterator[Differenc
     for row in session.execute(_FEES_ASTRAY, {"only": only}):
         message = f"it paid for fee {row.fee_id}, which it is not for, or not then"
         yield Difference("wallet_scope", f"grant:{row.grant_id}", message)
+    for row in session.execute(_PAST, {"only": only}):
+        message = f"its closed grants come to {_said(row.found)}, kept is {_said(row.kept)}"
+        yield Difference("wallet_past", f"wallet:{row.id}", message)
     yield from _costs(session, only)
+
+
+def _said(sums: Sequence[Decimal] | None) -> str:
+    """How many they are, had, paid for, expired, was taken back, refunded and carried over."""
+    return "nothing" if sums is None else " ".join(f"{one.normalize():f}" for one in sums)
 
 
 def _grant(row: Any) -> Iterator[Difference]:
