@@ -154,6 +154,7 @@ def test_what_history_would_have_cost(cli: Cli, final: str, world: Engine) -> No
     found = cli("what-if", "--plan", "gold", *span, "--json").json
     assert found["customers"] == [
         {"userId": "user123", "currency": "USD", "actual": "30.00", "hypothetical": "36.00", "difference": "6.00"}
+        | dict.fromkeys(("actualPrepaid", "hypotheticalPrepaid"), "0.00")
     ]
     (total,) = found["totals"]
     assert (total["winners"], total["losers"], total["difference"]) == (0, 1, "6.00")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import select
@@ -17,7 +18,8 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.fees import FeeBook
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import fees_of, plans_by_id, quotas_of
-from usage_billing.core.decimals import EXACT
+from usage_billing.core.clock import utc_now
+from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import Period, period_at
 from usage_billing.metering.queries import frozen_allowances
@@ -26,8 +28,10 @@ from usage_billing.meters.queries import ActiveMeter, active_meters
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import stored_price
 from usage_billing.rating.pricing.by_dimension import ByDimension
-from usage_billing.reports.what_if_charges import History, charged_until
+from usage_billing.reports.what_if_charges import History
 from usage_billing.reports.what_if_events import events_of
+from usage_billing.reports.what_if_prepaid import Fee, pay
+from usage_billing.reports.what_if_purses import InHand, in_hand_of
 from usage_billing.subscriptions.agreement import fee_parts
 from usage_billing.subscriptions.lifecycle import Segment, Term, Timeline
 from usage_billing.subscriptions.models import Subscription
@@ -53,16 +57,22 @@ class Question:
 
 @dataclass(slots=True)
 class Comparison:
-    """A customer's charges in one currency: as they were agreed, and as the question has them."""
+    """A customer's charges in one currency: as they were agreed, and as the question has them.
+
+    Units that are paid for beforehand are not charged. What grants in money pay of each is ``actual_prepaid`` and
+    ``hypothetical_prepaid``.
+    """
 
     customer_id: str
     currency: str
     actual: Decimal = _NOTHING
     hypothetical: Decimal = _NOTHING
+    actual_prepaid: Decimal = _NOTHING
+    hypothetical_prepaid: Decimal = _NOTHING
 
     @property
     def difference(self) -> Decimal:
-        """How much more the customer would pay; negative for less."""
+        """How much more the customer would be charged; negative for less."""
         return EXACT.subtract(self.hypothetical, self.actual)
 
 
@@ -78,30 +88,76 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
         raise InvalidInput.field("/plan", f"there is no plan {question.plan_id}", code="unknown_plan")
     found: dict[tuple[str, str], Comparison] = {}
     span, meters = Period(question.start, question.end), _meters(session, question)
-    counted = {name: meter.definitions[0][1] for name, meter in meters.items()}
-    for subscription in _subscriptions(session, question):
-        line = timelines_of(session, [subscription.id])[subscription.id]
-        stays = plan is not None and plan.currency != session.get_one(Plan, subscription.plan_id).currency
-        other = line if plan is None or stays else _other(line, subscription, plan)
-        plans = plans_by_id(session, {t.plan_id for t in (*line.terms, *other.terms)})
-        quotas = quotas_of(session, plans, subscription_ids=[subscription.id])
-        fees = fees_of(session, plans, subscription_ids=[subscription.id])
-        since = min(_since(line, span), _since(other, span))
-        events = events_of(session, subscription.id, Period(since, span.end), line=line, meters=meters)
-        for asked, timeline, prices in ((False, line, {}), (True, other, {} if stays else question.prices)):
-            currency = plans[timeline.terms[-1].plan_id].currency
-            key = (subscription.customer_id, currency)
-            comparison = found.setdefault(key, Comparison(subscription.customer_id, currency))
-            frozen = {} if asked else frozen_allowances(session, subscription.id)
-            since = _since(timeline, span)
-            history = History(subscription.id, timeline, quotas, events, prices, currency, since, frozen, counted)
-            usage = EXACT.subtract(charged_until(history, span.end), charged_until(history, span.start))
-            amount = EXACT.add(usage, _fees(timeline, fees, subscription.id, currency, span))
-            if asked:
-                comparison.hypothetical = EXACT.add(comparison.hypothetical, amount)
-            else:
-                comparison.actual = EXACT.add(comparison.actual, amount)
+    for customer_id, subscriptions in groupby(_subscriptions(session, question), key=lambda one: one.customer_id):
+        in_hand = in_hand_of(session, customer_id, now=min(question.end, utc_now()))
+        since = span.start if in_hand.since is None else min(in_hand.since, span.start)
+        looked = Period(since, span.end)
+        actual, asked = _Side(), _Side()
+        for subscription in subscriptions:
+            _look(
+                session, subscription, question=question, plan=plan, looked=looked, meters=meters, sides=(actual, asked)
+            )
+        for side, name in ((actual, "actual"), (asked, "hypothetical")):
+            for currency, (amount, prepaid) in side.amounts(in_hand, span).items():
+                row = found.setdefault((customer_id, currency), Comparison(customer_id, currency))
+                setattr(row, name, EXACT.add(getattr(row, name), amount))
+                setattr(row, f"{name}_prepaid", EXACT.add(getattr(row, f"{name}_prepaid"), prepaid))
     return sorted(found.values(), key=lambda row: (row.difference, row.customer_id))
+
+
+@dataclass(slots=True)
+class _Side:
+    """The subscriptions of a customer under some terms: what they used, and their base fees, by currency."""
+
+    histories: list[History] = field(default_factory=list)
+    fees: list[Fee] = field(default_factory=list)
+
+    def amounts(self, in_hand: InHand, span: Period) -> dict[str, tuple[Decimal, Decimal]]:
+        """What is charged in each currency of what falls in ``span``, and what grants in money pay of that."""
+        before, after = (
+            pay(in_hand, self.histories, [fee for fee in self.fees if fee[1] < until], until)
+            for until in (span.start, span.end)
+        )
+        of = {one.subscription_id: one.currency for one in self.histories}
+        found = {}
+        for currency in dict.fromkeys(of.values()):
+            fees = sum_of(amount for name, at, amount in self.fees if at in span and of[name] == currency)
+            usage = EXACT.subtract(after.charged[currency], before.charged[currency])
+            prepaid = EXACT.subtract(after.prepaid.get(currency, _NOTHING), before.prepaid.get(currency, _NOTHING))
+            found[currency] = EXACT.add(usage, fees), prepaid
+        return found
+
+
+def _look(
+    session: Session,
+    subscription: Subscription,
+    *,
+    question: Question,
+    plan: Plan | None,
+    looked: Period,
+    meters: Mapping[str, ActiveMeter],
+    sides: tuple[_Side, _Side],
+) -> None:
+    """Read a subscription's usage of the span and of the time before it that wallets paid for, once for both sides."""
+    counted = {name: meter.definitions[0][1] for name, meter in meters.items()}
+    line = timelines_of(session, [subscription.id])[subscription.id]
+    stays = plan is not None and plan.currency != session.get_one(Plan, subscription.plan_id).currency
+    other = line if plan is None or stays else _other(line, subscription, plan)
+    plans = plans_by_id(session, {t.plan_id for t in (*line.terms, *other.terms)})
+    quotas = quotas_of(session, plans, subscription_ids=[subscription.id])
+    fees = fees_of(session, plans, subscription_ids=[subscription.id])
+    since = min(_since(line, looked), _since(other, looked))
+    events = events_of(session, subscription.id, Period(since, looked.end), line=line, meters=meters)
+    frozen = frozen_allowances(session, subscription.id)
+    actual, asked = sides
+    for side, timeline, prices, kept in ((actual, line, {}, frozen), (asked, other, question.prices, {})):
+        currency = plans[timeline.terms[-1].plan_id].currency
+        holds = {} if stays else prices
+        begins = _since(timeline, looked)
+        side.histories.append(
+            History(subscription.id, timeline, quotas, events, holds, currency, begins, kept, counted)
+        )
+        side.fees += _fees(timeline, fees, subscription.id, currency, looked)
 
 
 def _meters(session: Session, question: Question) -> dict[str, ActiveMeter]:
@@ -124,7 +180,11 @@ def _since(timeline: Timeline, span: Period) -> datetime:
 
 
 def _subscriptions(session: Session, question: Question) -> Iterator[Subscription]:
-    statement = select(Subscription).where(Subscription.started_at < question.end).order_by(Subscription.id)
+    statement = (
+        select(Subscription)
+        .where(Subscription.started_at < question.end)
+        .order_by(Subscription.customer_id, Subscription.id)
+    )
     if question.customer_id is not None:
         statement = statement.where(Subscription.customer_id == question.customer_id)
     return iter(session.scalars(statement.execution_options(yield_per=_AT_A_TIME)))
@@ -143,13 +203,11 @@ def _other(line: Timeline, subscription: Subscription, plan: Plan) -> Timeline:
     return Timeline(line.zone, moved, datetime.max.replace(tzinfo=UTC))
 
 
-def _fees(timeline: Timeline, fees: FeeBook, subscription_id: str, currency: str, span: Period) -> Decimal:
-    amount = _NOTHING
+def _fees(timeline: Timeline, fees: FeeBook, subscription_id: str, currency: str, span: Period) -> Iterator[Fee]:
     for segment in _segments(timeline, span):
         for part, version in fee_parts(timeline, fees, subscription_id, segment):
             if version is not None and version.base_fee is not None and part.start in span:
-                amount = EXACT.add(amount, part.part_of(version.base_fee, places=minor_unit(currency)))
-    return amount
+                yield subscription_id, part.start, part.part_of(version.base_fee, places=minor_unit(currency))
 
 
 def _segments(timeline: Timeline, span: Period) -> Iterator[Segment]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.core.decimals import EXACT, sum_of
@@ -20,6 +20,8 @@ from usage_billing.meters.across import values_across_segments, windows_in
 from usage_billing.meters.definition import Definition
 from usage_billing.meters.values import State, values_of_segments
 from usage_billing.rating.engine import rate, stored_price
+from usage_billing.rating.groups import CellCharge
+from usage_billing.rating.price import Price
 from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.reports.what_if_levels import level_in
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
@@ -68,9 +70,31 @@ class _Period:
     times: list[list[datetime]] = field(default_factory=list)
 
 
-def charged_until(history: History, until: datetime) -> Decimal:
-    """What usage before ``until``, and the minimums of segments that begin before it, come to."""
-    return sum_of(_charge(period, history, until) for period in _periods(history, until))
+class ReckonedSegment(NamedTuple):
+    """A segment of a billing period: what lies ``beyond`` of each recording, when that was, and what is ``due``.
+
+    ``price`` is what it is charged by, and ``rated`` how, with its group. A segment that is charged by itself has no
+    ``price``. A meter has nothing ``beyond`` here: its value is of no single moment.
+    """
+
+    usage_type: str
+    start: datetime
+    end: datetime
+    period_end: datetime
+    beyond: Sequence[Reported]
+    measured: Measured
+    price: Price | None
+    rated: CellCharge | None
+    due: Decimal
+
+
+Covered = Mapping[tuple[str, datetime], Decimal]
+"""Units that were paid for beforehand, by usage type and beginning of the segment."""
+
+
+def reckoned_until(history: History, until: datetime, covered: Covered) -> list[list[ReckonedSegment]]:
+    """The segments of each period, of usage before ``until``; those that begin later are left out."""
+    return [list(_reckon(period, history, until, covered)) for period in _periods(history, until)]
 
 
 def _periods(history: History, until: datetime) -> Iterator[_Period]:
@@ -119,7 +143,7 @@ def _at(
     return found[key]
 
 
-def _charge(period: _Period, history: History, until: datetime) -> Decimal:
+def _reckon(period: _Period, history: History, until: datetime, covered: Covered) -> Iterator[ReckonedSegment]:
     parts = period.agreed.parts
     frozen = [(period.usage_type, part.start) in history.frozen for part in parts]
     parted = period.used
@@ -133,22 +157,36 @@ def _charge(period: _Period, history: History, until: datetime) -> Decimal:
         replace(_measure(used, division.allowance), allowance=division.allowance, series=series)
         for used, division, series in zip(counted, divisions, period.series, strict=True)
     ]
+    measured = [
+        replace(one, quantity=EXACT.subtract(one.quantity, covered.get((period.usage_type, part.start), _NOTHING)))
+        for part, one in zip(parts, measured, strict=True)
+    ]
     price = history.prices.get(period.usage_type)
     charges = charge_period(period.agreed, measured, currency=history.currency, price=price)
-    dues: list[Decimal] = []
-    for part, used, kept, charge in zip(parts, parted, frozen, charges, strict=True):
-        if part.start >= until:
+    for index, (part, used, kept, charge) in enumerate(zip(parts, parted, frozen, charges, strict=True)):
+        if part.start >= until or part.price is None:
             continue
-        if not kept:
-            dues.append(charge.due)
-        elif part.price is not None:
+        due, plain = charge.due, None if kept or charge.charge is None else stored_price(price or part.price)
+        if kept:
             alone = _measure(used, history.frozen[period.usage_type, part.start])
             each, recordings = alone.each, alone.recordings
             rated = rate(
                 stored_price(part.price), alone.quantity, recordings=recordings, currency=history.currency, each=each
             )
-            dues.append(rated.amount)
-    return sum_of(dues)
+            due = rated.amount
+        marks = [] if period.usage_type in history.meters else _marks(used, divisions[index].allowance)
+        beyond = [(at, mark) for at, mark in zip(period.times[index], marks, strict=False) if mark]
+        yield ReckonedSegment(
+            usage_type=period.usage_type,
+            start=part.start,
+            end=part.end,
+            period_end=period.agreed.period.end,
+            beyond=beyond,
+            measured=measured[index],
+            price=plain,
+            rated=None if kept else charge.charge,
+            due=due,
+        )
 
 
 def _values(period: _Period, history: History, until: datetime) -> list[Decimal]:
@@ -193,9 +231,14 @@ def _state(used: Sequence[Reported], seen: set[Decimal]) -> State:
 
 
 def _measure(used: Sequence[Decimal], allowance: Decimal | None) -> Measured:
-    total, each = _NOTHING, list[Decimal]()
-    for quantity in used:
-        if part := beyond_of_next(total, quantity, allowance):
-            each.append(part)
-        total = EXACT.add(total, quantity)
+    each = [mark for mark in _marks(used, allowance) if mark]
     return Measured(sum_of(each), len(each), each)
+
+
+def _marks(used: Sequence[Decimal], allowance: Decimal | None) -> list[Decimal]:
+    """What of each recording lies beyond, in the order recorded."""
+    total, marks = _NOTHING, list[Decimal]()
+    for quantity in used:
+        marks.append(beyond_of_next(total, quantity, allowance))
+        total = EXACT.add(total, quantity)
+    return marks

@@ -65,7 +65,8 @@ def _answer(desk: Desk, values: dict[str, Any]) -> Markup:
     totals = [
         _shape("", [row for row in rows if row.currency == code], code) for code in sorted({r.currency for r in rows})
     ]
-    return part(desk, "compared", customers=shown, totals=totals, more=max(0, len(rows) - ROWS))
+    paid = any(row.actual_prepaid or row.hypothetical_prepaid for row in rows)
+    return part(desk, "compared", customers=shown, totals=totals, paid=paid, more=max(0, len(rows) - ROWS))
 
 
 def _shape(name: str, rows: Sequence[Comparison], currency: str) -> dict[str, Any]:
@@ -81,6 +82,8 @@ def _shape(name: str, rows: Sequence[Comparison], currency: str) -> dict[str, An
         "actual": total([row.actual for row in rows]),
         "hypothetical": total([row.hypothetical for row in rows]),
         "difference": total([row.difference for row in rows]),
+        "actualPrepaid": total([row.actual_prepaid for row in rows]),
+        "hypotheticalPrepaid": total([row.hypothetical_prepaid for row in rows]),
     }
 
 

@@ -102,4 +102,6 @@ def _amounts(rows: Sequence[Comparison], currency: str) -> Shape:
         "actual": total(row.actual for row in rows),
         "hypothetical": total(row.hypothetical for row in rows),
         "difference": total(row.difference for row in rows),
+        "actualPrepaid": total(row.actual_prepaid for row in rows),
+        "hypotheticalPrepaid": total(row.hypothetical_prepaid for row in rows),
     }

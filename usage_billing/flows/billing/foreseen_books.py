@@ -143,9 +143,10 @@ class ForeseenBooks:
         """By the grants of this moment and the usage in memory."""
         if not self.wallets:
             return {}
-        customers = {wallet.customer_id for wallet in self.wallets}
         seen = {summary.id: summary.beyond_limit for summary in (*self.summaries.values(), *summaries)}
-        return covered_by(allocations(self.session, customers, now=self.drafts.now, beyond=seen, wallets=self.wallets))
+        moved = {id: part for marks in self._marks.values() for id, part in marks.items()}
+        now, wallets, names = self.drafts.now, self.wallets, {wallet.customer_id for wallet in self.wallets}
+        return covered_by(allocations(self.session, names, now=now, beyond=seen, wallets=wallets, moved=moved))
 
     def history(
         self, *, summary_ids: Collection[int], fee_ids: Collection[int], purchase_ids: Collection[int]

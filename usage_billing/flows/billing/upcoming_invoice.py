@@ -23,6 +23,8 @@ from usage_billing.invoicing.prepaid import PayableCause, PrepaidLines, taxable_
 from usage_billing.invoicing.taxable import put_tax, taxable
 from usage_billing.invoicing.taxing import tax_drafts
 from usage_billing.prepaid.burn_down import Cause
+from usage_billing.subscriptions.queries import contracts_of_customers
+from usage_billing.wallets.queries import wallets_of
 
 
 def upcoming(
@@ -36,12 +38,16 @@ def upcoming(
     this answer.
     """
     agreements = read_agreements(session, [subscription_id])
+    customer = agreements.subscriptions[subscription_id].customer_id
     timeline = agreements.timelines[subscription_id]
+    if beside := _sharing_units(session, customer, but=subscription_id):
+        agreements = read_agreements(session, [subscription_id, *beside])
     books = foreseen_books(session, agreements, now=now)
     charge_subscriptions(books, agreements, as_of=now, adjust_within=adjust_within)
     running = running_slot(timeline, max(now, timeline.terms[0].starts_at))
     if running is not None:
-        charge_subscriptions(books, agreements, as_of=running.closes_at, adjust_within=adjust_within)
+        alone = agreements.of([subscription_id])
+        charge_subscriptions(books, alone, as_of=running.closes_at, adjust_within=adjust_within)
     drafts = books.drafts.shown(subscription_id)
     charging = [(draft, items) for draft, items in drafts if any(item.amount for item in items)]
     wanted = [one for one in charging if one[0].closes_at > now and one[0].kind != InvoiceKind.CORRECTION]
@@ -49,11 +55,16 @@ def upcoming(
         wanted = [one for one in charging if one[0].kind == InvoiceKind.PERIOD][-1:]
     if not wanted:
         return None
-    customer = agreements.subscriptions[subscription_id].customer_id
     prepaid = _prepaid(session, customer, charging, books, now=now)
     _tax(session, charging, books.fees.plans(), timeline.zone, prepaid)
     apply_credit(session, [draft for draft, _ in charging if draft.closes_at <= wanted[0][0].closes_at])
     return wanted[0]
+
+
+def _sharing_units(session: Session, customer_id: str, *, but: str) -> list[str]:
+    """The other subscriptions that a wallet in units pays for too: what they want follows from their terms of now."""
+    shared = [one for one in wallets_of(session, [customer_id]) if one.currency is None and one.subscription_id is None]
+    return [one.id for one in contracts_of_customers(session, {customer_id}) if one.id != but] if shared else []
 
 
 def _tax(

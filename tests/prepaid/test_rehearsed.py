@@ -1,0 +1,89 @@
+"""What a change would charge is told before it is made, where grants pay for usage too, and is what it then charges."""
+
+import random
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.prepaid.conftest import JULY, JUNE, House
+from usage_billing.flows.billing.drive_run import run_to_end
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+NAMES = ("s", "t")
+
+
+def totals(house: House) -> dict[str, Decimal]:
+    """What the next invoice of each subscription comes to by now; nothing where there is none."""
+    found = {}
+    for name in NAMES:
+        answer = house.admin.get(f"/api/subscriptions/{name}/upcoming-invoice")
+        found[name] = Decimal(answer.json["total"]) if answer.status_code == 200 else Decimal(0)
+    return found
+
+
+def final(house: House) -> dict[str, Decimal]:
+    """What the invoices of each subscription come to."""
+    return {name: sum((Decimal(one[1]) for one in house.invoices(name)), Decimal(0)) for name in NAMES}
+
+
+def of_plan(house: House, chance: random.Random) -> dict[str, Decimal]:
+    """Look at another quota of the plan, make it real, and say by subscription what was told."""
+    body: dict[str, Any] = {
+        "planId": "p",
+        "usageType": "calls",
+        "monthlyLimit": str(chance.choice([0, 5, 10, 25])),
+        "unitPrice": str(chance.choice([1, 2, 3])),
+        "effective": chance.choice(["period", "now"]),
+    }
+    if body["effective"] == "period":
+        body["repriceUsage"] = True
+    run = house.ok("POST", "/api/quotas", body | {"dryRun": True})["runId"]
+    run_to_end(house.engine, UUID(run), settings_grace=HOUR, on_progress=lambda _: None)
+    shown = house.ok("GET", f"/api/billing-runs/{run}")
+    told = {one["subscriptionId"]: Decimal(one["difference"]) for one in shown["foreseen"]["subscriptions"]}
+    house.ok(
+        "POST", "/api/quotas", body | {"effective": shown["foreseen"]["effective"], "expectedDigest": shown["digest"]}
+    )
+    return {name: told.get(name, Decimal(0)) for name in NAMES}
+
+
+def of_one(house: House, chance: random.Random) -> dict[str, Decimal]:
+    """Move one subscription to a plan with another limit and price, and say what was told."""
+    name = chance.choice(NAMES)
+    looked = house.ok("POST", f"/api/subscriptions/{name}/change-plan", {"planId": "q", "dryRun": True})
+    told = sum((Decimal(one["difference"]) for one in looked["foreseen"]["invoices"]), Decimal(0))
+    held = {"planId": "q", "at": looked["effectiveAt"], "expectedDigest": looked["foreseen"]["digest"]}
+    house.ok("POST", f"/api/subscriptions/{name}/change-plan", held)
+    return dict.fromkeys(NAMES, Decimal(0)) | {name: told}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_a_change_is_told_to_charge_it_charges_where_units_are_in_hand(house: House, seed: int) -> None:
+    chance = random.Random(seed)
+    house.ok("POST", "/api/plans", {"id": "q", "name": "Q", "currency": "USD"})
+    price = {"planId": "q", "usageType": "calls", "monthlyLimit": "4", "unitPrice": "5"}
+    house.ok("POST", "/api/quotas", price)
+    for _ in range(chance.randint(1, 3)):
+        since = JUNE + chance.randint(0, 12) * DAY
+        said: dict[str, Any] = {"priority": chance.choice([10, 50]), "effectiveAt": since.isoformat()}
+        if chance.random() < 0.5:
+            said["expiresAt"] = (since + chance.randint(3, 40) * DAY).isoformat()
+        if chance.random() < 0.3:
+            said["subscriptionIds"] = [chance.choice(NAMES)]
+        house.grant(chance.randint(5, 40), **said)
+    for _ in range(8):
+        at = JUNE + chance.randint(0, 19) * DAY + chance.randint(0, 23) * HOUR
+        house.clock.now = max(house.clock.now, at + HOUR)
+        house.use(chance.randint(1, 30), at=at, subscription=chance.choice(NAMES))
+    house.clock.now = JUNE + 21 * DAY
+    before = totals(house)
+    told = (of_plan if seed % 2 else of_one)(house, chance)
+    after = totals(house)
+    house.bill(JULY + 2 * HOUR)
+    charged = final(house)
+    assert {name: charged[name] - before[name] for name in NAMES} == told
+    assert after == charged
+    house.verified()
