@@ -145,3 +145,25 @@ def test_verify_finds_sums_that_are_not_those_of_closed_grants(house: House) -> 
             assert {one.kind for one in find_differences(session)} == {"wallet_past"}
             session.rollback()
     house.verified()
+
+
+def test_the_sums_follow_whatever_changes_a_grant(house: House) -> None:
+    expired(house, 2)
+    house.clock.now = JULY
+    house.close()
+    steps = [
+        ("UPDATE wallet_grants SET taken_back = 2, expired = 3", (2, 10, 6, 4)),
+        (
+            "UPDATE wallet_grants SET status = 'active' WHERE id = (SELECT min(id::text)::uuid FROM wallet_grants)",
+            (1, 5, 3, 2),
+        ),
+        ("DELETE FROM wallet_transfers; DELETE FROM wallet_grants WHERE status = 'closed'", (0, 0, 0, 0)),
+    ]
+    with transaction(house.engine) as session:
+        session.execute(text("ALTER TABLE wallet_transfers DISABLE TRIGGER USER"))
+        for statement, sums in steps:
+            for one in statement.split("; "):
+                session.execute(text(one))
+            row = session.execute(text("SELECT grants, granted, expired, taken_back FROM past_grants")).one()
+            assert tuple(row) == sums, statement
+        session.rollback()
