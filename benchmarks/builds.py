@@ -1,5 +1,8 @@
 """This build beside another one: both record batches of 1,000 in turns, each on servers of its own.
 
+Once over the subscriptions that ``batches`` has, and once spread over ``MANY``: there each recording of a drain touches
+a summary of its own. What a recording costs more there is what a touched summary costs.
+
 The other build is a checkout with its environment, named by ``BESIDE``: ``make bench ARGS=builds BESIDE=FOLDER``.
 """
 
@@ -13,10 +16,12 @@ from pathlib import Path
 
 from benchmarks.batches import SUBSCRIPTIONS
 from benchmarks.report import Figure, rate
-from benchmarks.turns import in_turns
+from benchmarks.turns import Turns, in_turns
 
 HERE = Path(__file__).parent.parent
 BATCH = 1000
+MANY = 10_000
+TYPES = 3  # how many usage types the events name: so many summaries has a subscription
 
 
 class Build:
@@ -46,21 +51,13 @@ def run(*, quick: bool) -> list[Figure]:
     other = Path(os.environ.get("BESIDE", "")).resolve()
     if not (other / ".venv" / "bin" / "python").exists() or other == HERE:
         raise SystemExit("set BESIDE to the folder of another build that has its .venv")
-    number, rounds = (10_000, 1) if quick else (100_000, 5)
-    with ExitStack() as stack:
-        ours, theirs = (stack.enter_context(_serving(folder)) for folder in (HERE, other))
-        for build in (ours, theirs):
-            build.round(5_000)
-        turns = in_turns(rounds, {"ours": lambda: ours.round(number), "theirs": lambda: theirs.round(number)})
-    clock, cpu = turns.of(lambda found: number / found["seconds"]), turns.of(lambda found: found["cpu"] / number * 1e6)
+    number, rounds, many = (10_000, 1, 1_000) if quick else (100_000, 5, MANY)
+    few = _in_turns(other, SUBSCRIPTIONS, number, rounds=rounds)
+    spread = _in_turns(other, many, number, rounds=rounds)
+    cpu, more = _cpu(few, number), _cpu(spread, number)
+    touched = {name: more.middle(name) - cpu.middle(name) for name in ("ours", "theirs")}
     return [
-        Figure(
-            what="batches of 1,000, end to end, by the clock",
-            measured=rate(clock.middle("ours"), 1),
-            yardstick=f"{rate(clock.middle('theirs'), 1)} by the other build",
-            value=clock.ratio("ours", "theirs"),
-            at_least=0.95,
-        ),
+        _rate(few, number, what=f"batches of 1,000 over {SUBSCRIPTIONS} subscriptions, end to end", at_least=0.95),
         Figure(
             what="CPU of all processes a recording",
             measured=f"{cpu.middle('ours'):.1f} us",
@@ -68,14 +65,47 @@ def run(*, quick: bool) -> list[Figure]:
             value=cpu.ratio("theirs", "ours"),
             at_least=0.95,
         ),
+        _rate(spread, number, what=f"batches of 1,000 over {many:,} subscriptions, end to end", at_least=1.3),
+        Figure(
+            what="CPU of all processes a touched summary",
+            measured=f"{touched['ours']:.1f} us ({more.middle('ours'):.1f} a recording)",
+            yardstick=f"{touched['theirs']:.1f} us by the other build ({more.middle('theirs'):.1f} a recording)",
+            value=touched["ours"] / touched["theirs"],
+            at_most=0.5,
+        ),
     ]
 
 
+def _in_turns(other: Path, subscriptions: int, number: int, *, rounds: int) -> Turns[dict[str, float]]:
+    """Both builds record ``number`` in each round. Before the first, each summary is made."""
+    with ExitStack() as stack:
+        ours, theirs = (stack.enter_context(_serving(folder, subscriptions)) for folder in (HERE, other))
+        for build in (ours, theirs):
+            build.round(max(5_000, subscriptions * TYPES))
+        return in_turns(rounds, {"ours": lambda: ours.round(number), "theirs": lambda: theirs.round(number)})
+
+
+def _cpu(turns: Turns[dict[str, float]], number: int) -> Turns[float]:
+    """Microseconds of CPU a recording."""
+    return turns.of(lambda found: found["cpu"] / number * 1e6)
+
+
+def _rate(turns: Turns[dict[str, float]], number: int, *, what: str, at_least: float) -> Figure:
+    clock = turns.of(lambda found: number / found["seconds"])
+    return Figure(
+        what=f"{what}, by the clock",
+        measured=rate(clock.middle("ours"), 1),
+        yardstick=f"{rate(clock.middle('theirs'), 1)} by the other build",
+        value=clock.ratio("ours", "theirs"),
+        at_least=at_least,
+    )
+
+
 @contextmanager
-def _serving(folder: Path) -> Iterator[Build]:
-    """Start the build in ``folder``; within the block it is ready to record."""
+def _serving(folder: Path, subscriptions: int) -> Iterator[Build]:
+    """Start the build in ``folder`` with so many subscriptions; within the block it is ready to record."""
     python = folder / ".venv" / "bin" / "python"
-    command = [str(python), str(HERE / "benchmarks" / "rounds.py"), str(SUBSCRIPTIONS)]
+    command = [str(python), str(HERE / "benchmarks" / "rounds.py"), str(subscriptions)]
     with subprocess.Popen(
         command,
         cwd=folder,

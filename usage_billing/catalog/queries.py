@@ -12,6 +12,7 @@ from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.errors import NotFound
 from usage_billing.core.giving_way import in_turns
 from usage_billing.core.spans import ALWAYS, Span
+from usage_billing.db.bulk import joined
 from usage_billing.db.filters import equal, within
 from usage_billing.db.rows import reader
 from usage_billing.db.session import once
@@ -23,10 +24,10 @@ _VERSION = """
 """
 _QUOTAS = text(f"""
     SELECT {_VERSION} FROM usage_quotas
-    WHERE plan_id = ANY(CAST(:plans AS text[])) AND subscription_id IS NULL
+    WHERE plan_id = ANY(string_to_array(:plans, chr(31))) AND subscription_id IS NULL
     UNION ALL
     SELECT {_VERSION} FROM usage_quotas
-    WHERE subscription_id = ANY(CAST(:owners AS text[]))
+    WHERE subscription_id = ANY(string_to_array(:owners, chr(31)))
     ORDER BY id
 """)  # noqa: S608
 
@@ -57,7 +58,7 @@ def quotas_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: It
 def _quotas_of(session: Session, plans: frozenset[str], owners: frozenset[str]) -> QuotaBook:
     listed: dict[tuple[str, str], list[QuotaVersion]] = {}
     own: dict[tuple[str, str], list[QuotaVersion]] = {}
-    rows = session.execute(_QUOTAS, {"plans": list(plans), "owners": list(owners)})
+    rows = session.execute(_QUOTAS, {"plans": joined(plans), "owners": joined(owners)})
     version = reader(rows, QuotaVersion)
     for row in in_turns(rows):
         if row.subscription_id is None:

@@ -9,24 +9,30 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.db.bulk import BY_INDEX
+
 _SHARDS = 0x5542_0001  # the first of a lock's two keys; the second is the shard
 _FIRST_START = 0x5542_0002
 _DRAINS = 0x5542_0004
 _FOLDS = 0x5542_0005
 _RELAY = 0x5542_0006
 # PostgreSQL reads the array in order, and so takes the locks in order; it looks at the clock once it has each.
-_LOCK_SHARDS = text("""
-    SELECT pg_advisory_xact_lock(:space, shard), clock_timestamp() AS now
+_LOCK_SHARDS = """
+    SELECT pg_advisory_xact_lock(:space, shard), clock_timestamp() AS now %s
     FROM unnest(CAST(:shards AS int[])) AS shard
-""")
+"""
+_LOCK = text(_LOCK_SHARDS % "")
+_LOCK_AND_FIND_BY_INDEX = text(_LOCK_SHARDS % f", {BY_INDEX}")
 
 
-def lock_shards(session: Session, shards: Iterable[int]) -> datetime:
+def lock_shards(session: Session, shards: Iterable[int], *, by_index: bool = False) -> datetime:
     """Wait until this transaction is the only writer of usage in ``shards``, of which there is at least one.
 
-    Returns when that was, by the database's clock: of two writers of one shard the later has the later time.
+    Returns when that was, by the database's clock: of two writers of one shard the later has the later time. With
+    ``by_index`` it does what ``find_by_index`` does, and saves its round trip.
     """
-    times = session.execute(_LOCK_SHARDS, {"space": _SHARDS, "shards": sorted(set(shards))}).all()
+    statement = _LOCK_AND_FIND_BY_INDEX if by_index else _LOCK
+    times = session.execute(statement, {"space": _SHARDS, "shards": sorted(set(shards))}).all()
     now: datetime = times[-1].now
     return now
 

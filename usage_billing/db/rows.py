@@ -1,12 +1,12 @@
 """Rows as typed values: each field takes the column of its own name, wherever that stands in the statement."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from inspect import Parameter, signature
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Result, Row, Select
+from sqlalchemy import CursorResult, Result, Select
 from sqlalchemy.orm import Session
 
 from usage_billing.core.giving_way import in_turns
@@ -28,7 +28,17 @@ def read_rows(result: Result[Any], kind: Callable[..., Value]) -> list[Value]:
     return [read(row) for row in in_turns(result)]
 
 
-def reader(result: Result[Any], kind: Callable[..., Value]) -> Callable[[Row[Any]], Value]:
+def rows_of_driver(result: Result[Any]) -> Sequence[Any]:
+    """What is left in the ``result`` of a statement in SQL, as the driver has it: SQLAlchemy's rows cost 1 us more.
+
+    ``reader`` reads these too, if it was asked before: this closes the result.
+    """
+    rows = cast("CursorResult[Any]", result).cursor.fetchall()
+    result.close()
+    return rows
+
+
+def reader(result: Result[Any], kind: Callable[..., Value]) -> Callable[[Sequence[Any]], Value]:
     """How a row of ``result`` becomes a ``kind``: a class of at least two fields, each a column or with a default.
 
     A field with a default is not read, and a column without a field is passed over. The names are looked up here,

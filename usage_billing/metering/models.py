@@ -174,8 +174,9 @@ class UsageSummary(Base):
         CheckConstraint("bills_at >= period_end", name="bills_at"),
         CheckConstraint("length(events_hash) = 32", name="events_hash"),
         Index("ix_usage_summaries_to_rate", "subscription_id", postgresql_where=text("to_rate")),
-        # Billing settles these rows all day. Free room on each page keeps those updates off the indexes.
-        {"postgresql_with": {"fillfactor": "70"}},
+        # Billing settles these rows all day, and a batch may touch all of a page. Room for one more version of each row
+        # keeps those updates on their page and off the indexes.
+        {"postgresql_with": {"fillfactor": "50"}},
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

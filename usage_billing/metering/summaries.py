@@ -1,15 +1,17 @@
 """The running totals as recordings see them: locked, read and written as sets, always in one order."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Row, text
+import msgspec
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from usage_billing.db.rows import read_rows, reader
+from usage_billing.core.clock import as_text
+from usage_billing.db.bulk import array_of, joined
+from usage_billing.db.rows import read_rows, reader, rows_of_driver
 from usage_billing.metering.budget import CutPeriod, budgets_of
 from usage_billing.metering.digest import from_bytes, to_bytes
 
@@ -22,14 +24,15 @@ class SummaryKey(NamedTuple):
     period_start: datetime
 
 
-@dataclass(slots=True)
-class RunningTotal:
-    """A locked summary in memory. ``digest`` is the sum of the hashes of the recordings that count.
+class RunningTotal(msgspec.Struct, gc=False):
+    """A locked summary in memory. ``events_hash`` is the stored sum of the hashes of the recordings that count.
 
     ``boundary`` is the ordinal of the first recording beyond. With ``frozen`` its allowance stays for ever. Alerts look
-    at it once its period's total reaches ``next_alert`` (None: never).
+    at it once its period's total reaches ``next_alert`` (None: never). ``digest`` is what its sum of hashes has gained
+    since it was locked; it may be negative. ``place`` is that of its key among those asked for, from 1.
     """
 
+    place: int
     id: int
     allowance: Decimal | None
     total: Decimal
@@ -39,12 +42,12 @@ class RunningTotal:
     voids: int
     boundary: int | None
     frozen: bool
-    digest: int
-    next_alert: Decimal | None = None
+    events_hash: bytes
+    next_alert: Decimal | None
+    digest: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class NewSummary:
+class NewSummary(msgspec.Struct, frozen=True, gc=False):
     """A summary that may not be stored yet: its segment, when that is invoiced, and its allowance.
 
     ``limit`` is its allowance unless it has a ``share``: the billing period, and which segment of it this is. ``cut``
@@ -76,38 +79,40 @@ class NewSummary:
 
 
 # PostgreSQL locks the rows in the order of the sort, so two transactions never wait for each other in a circle.
-_LOCK = text("""
-    SELECT s.subscription_id, s.usage_type_id, s.period_start, s.id, s.allowance, s.total, s.beyond_limit,
-        s.events, s.beyond_events, s.voids, s.boundary, s.frozen, s.events_hash, s.next_alert
+# Each row says which of the keys it answers: comparing two times costs more in Python than the rest of its key.
+_ASKED = """
     FROM usage_summaries AS s
-    JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]))
-        AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)
+    JOIN unnest(string_to_array(:subscriptions, chr(31)), string_to_array(:types, chr(31)),
+        CAST(:starts AS timestamptz[])) WITH ORDINALITY AS k (subscription_id, usage_type_id, period_start, place)
+        USING (subscription_id, usage_type_id, period_start)
+"""
+_LOCK = text(f"""
+    SELECT k.place, s.id, s.allowance, s.total, s.beyond_limit, s.events, s.beyond_events, s.voids, s.boundary,
+        s.frozen, s.events_hash, s.next_alert
+    {_ASKED}
     ORDER BY s.subscription_id, s.usage_type_id, s.period_start
     FOR UPDATE OF s
 """)
-_THERE = text("""
-    SELECT s.subscription_id, s.usage_type_id, s.period_start FROM usage_summaries AS s
-    JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]))
-        AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)
-""")
+_THERE = text(f"SELECT k.place {_ASKED}")
 _CREATE = text("""
     INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id,
         allowance, total, beyond_limit, events, beyond_events, events_hash, to_rate)
     SELECT *, 0, 0, 0, 0, decode(repeat('00', 32), 'hex'), true
-    FROM unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[]), CAST(:starts AS timestamptz[]),
-        CAST(:ends AS timestamptz[]), CAST(:bills AS timestamptz[]), CAST(:quotas AS bigint[]),
-        CAST(:allowances AS numeric[]))
+    FROM unnest(string_to_array(:subscriptions, chr(31)), string_to_array(:types, chr(31)),
+        CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]), CAST(:bills AS timestamptz[]),
+        CAST(:quotas AS bigint[]), CAST(:allowances AS numeric[]))
     ON CONFLICT DO NOTHING
 """)
+# The hashes come as one row of bytes, 32 for each summary.
 _SAVE = text("""
     UPDATE usage_summaries AS s
     SET total = v.total, beyond_limit = v.beyond_limit, events = v.events, beyond_events = v.beyond_events,
-        voids = v.voids, boundary = v.boundary, allowance = v.allowance, events_hash = v.events_hash,
-        to_rate = true
+        voids = v.voids, boundary = v.boundary, allowance = v.allowance, to_rate = true,
+        events_hash = substr(CAST(:hashes AS bytea), CAST(32 * v.place - 31 AS int), 32)
     FROM unnest(CAST(:ids AS bigint[]), CAST(:totals AS numeric[]), CAST(:beyonds AS numeric[]),
         CAST(:events AS bigint[]), CAST(:beyond_events AS bigint[]), CAST(:voids AS bigint[]),
-        CAST(:boundaries AS bigint[]), CAST(:allowances AS numeric[]), CAST(:hashes AS bytea[]))
-        AS v (id, total, beyond_limit, events, beyond_events, voids, boundary, allowance, events_hash)
+        CAST(:boundaries AS bigint[]), CAST(:allowances AS numeric[])) WITH ORDINALITY
+        AS v (id, total, beyond_limit, events, beyond_events, voids, boundary, allowance, place)
     WHERE s.id = v.id
 """)
 # Summaries beside those of a batch are not locked by it, and billing or a fold that holds one may wait for the batch.
@@ -147,7 +152,11 @@ def lock_totals(session: Session, wanted: Collection[NewSummary]) -> dict[Summar
 
     With a summary of a period that is cut, those of its other segments are locked as well, as far as they are there.
     """
-    totals = _lock(session, sorted({key for new in wanted for key in new.neighbours}))
+    keys = dict.fromkeys(new.key for new in wanted)
+    for new in wanted:
+        if new.cut is not None:
+            keys |= dict.fromkeys(new.neighbours)
+    totals = _lock(session, list(keys))
     missing = sorted((new for new in wanted if new.key not in totals), key=lambda new: new.key)
     if missing:
         create_summaries(session, missing)
@@ -160,36 +169,34 @@ def create_summaries(session: Session, wanted: Sequence[NewSummary]) -> None:
     session.execute(
         _CREATE,
         {
-            **_columns([new.key for new in wanted]),
-            "ends": [new.period_end for new in wanted],
-            "bills": [new.bills_at for new in wanted],
-            "quotas": [new.quota_id for new in wanted],
-            "allowances": [new.allowance for new in wanted],
+            **_asked([new.key for new in wanted]),
+            "ends": array_of([as_text(new.period_end) for new in wanted]),
+            "bills": array_of([as_text(new.bills_at) for new in wanted]),
+            "quotas": array_of([new.quota_id for new in wanted]),
+            "allowances": array_of([new.allowance for new in wanted]),
         },
     )
 
 
 def stored_keys(session: Session, keys: Sequence[SummaryKey]) -> set[SummaryKey]:
     """Those of these keys of which there is a summary; nothing is locked."""
-    rows = session.execute(_THERE, _columns(keys))
-    key = reader(rows, SummaryKey)
-    return {key(row) for row in rows}
+    return {keys[place - 1] for place in session.scalars(_THERE, _asked(keys))}
 
 
 def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:
-    """Write back totals that ``lock_totals`` or ``lock_total`` gave, and mark them as to be rated."""
+    """Write back totals that ``lock_totals`` gave, and mark them as to be rated."""
     session.execute(
         _SAVE,
         {
-            "ids": [total.id for total in totals],
-            "totals": [total.total for total in totals],
-            "beyonds": [total.beyond_limit for total in totals],
-            "events": [total.events for total in totals],
-            "beyond_events": [total.beyond_events for total in totals],
-            "voids": [total.voids for total in totals],
-            "boundaries": [total.boundary for total in totals],
-            "allowances": [total.allowance for total in totals],
-            "hashes": [to_bytes(total.digest) for total in totals],
+            "ids": array_of([total.id for total in totals]),
+            "totals": array_of([total.total for total in totals]),
+            "beyonds": array_of([total.beyond_limit for total in totals]),
+            "events": array_of([total.events for total in totals]),
+            "beyond_events": array_of([total.beyond_events for total in totals]),
+            "voids": array_of([total.voids for total in totals]),
+            "boundaries": array_of([total.boundary for total in totals]),
+            "allowances": array_of([total.allowance for total in totals]),
+            "hashes": b"".join([to_bytes(from_bytes(total.events_hash) + total.digest) for total in totals]),
         },
     )
 
@@ -211,30 +218,14 @@ def keys_to_watch(session: Session, subscription_ids: Collection[str], *, now: d
 
 
 def _lock(session: Session, keys: Sequence[SummaryKey]) -> dict[SummaryKey, RunningTotal]:
-    rows = session.execute(_LOCK, _columns(keys))
-    key = reader(rows, SummaryKey)
-    return {key(row): _running(row) for row in rows}
+    rows = session.execute(_LOCK, _asked(keys))
+    total = reader(rows, RunningTotal)
+    return {keys[one.place - 1]: one for one in map(total, rows_of_driver(rows))}
 
 
-def _running(row: Row[Any]) -> RunningTotal:
-    return RunningTotal(
-        id=row.id,
-        allowance=row.allowance,
-        total=row.total,
-        beyond_limit=row.beyond_limit,
-        events=row.events,
-        beyond_events=row.beyond_events,
-        voids=row.voids,
-        boundary=row.boundary,
-        frozen=row.frozen,
-        digest=from_bytes(row.events_hash),
-        next_alert=row.next_alert,
-    )
-
-
-def _columns(keys: Sequence[SummaryKey]) -> dict[str, list[Any]]:
+def _asked(keys: Sequence[SummaryKey]) -> dict[str, str]:
     return {
-        "subscriptions": [key.subscription_id for key in keys],
-        "types": [key.usage_type_id for key in keys],
-        "starts": [key.period_start for key in keys],
+        "subscriptions": joined([key.subscription_id for key in keys]),
+        "types": joined([key.usage_type_id for key in keys]),
+        "starts": array_of([as_text(key.period_start) for key in keys]),
     }

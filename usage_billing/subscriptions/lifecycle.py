@@ -12,6 +12,8 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
+import msgspec
+
 from usage_billing.core.choices import NOT_AT_ALL
 from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Cadence, Period, period_at
@@ -32,8 +34,7 @@ class Terms:
     claws_back: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
+class Term(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """From ``starts_at`` to before ``ends_at`` (None: for ever) the subscription is on ``plan_id``, or paused."""
 
     plan_id: str
@@ -91,8 +92,7 @@ def _whole(period: Period, plan_id: str, terms: Terms) -> Segment:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(msgspec.Struct, frozen=True, gc=False):
     """The terms of one subscription in order, the time zone of its periods, and when we made it."""
 
     zone: str

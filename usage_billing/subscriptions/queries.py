@@ -1,11 +1,10 @@
 """Reads subscriptions: who owns them, their terms, and their contracts."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select, text
+from sqlalchemy import ColumnElement, Select, TextClause, and_, exists, func, not_, or_, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import Plan, UsageQuota
@@ -14,31 +13,18 @@ from usage_billing.core.choices import OnDowngrade
 from usage_billing.core.errors import NotFound
 from usage_billing.core.periods import Cadence
 from usage_billing.core.spans import ALWAYS, Span
+from usage_billing.db.bulk import joined
 from usage_billing.db.filters import begins_with, equal, within
+from usage_billing.db.rows import read_rows
 from usage_billing.subscriptions.anchors import Anchor
 from usage_billing.subscriptions.changes import Span as TermSpan
 from usage_billing.subscriptions.lifecycle import Term, Terms, Timeline
 from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 from usage_billing.subscriptions.states import ENDED, PAUSED
+from usage_billing.subscriptions.term_rows import COLUMNS, TABLES, THESE, ContractRow, TermRow, timelines_from
 
-_COLUMNS = """
-    s.id, s.timezone, s.created_at AS made_at, CASE s.anchor WHEN :anniversary THEN s.started_at END AS anchor,
-    coalesce(s.anchor_day, 1) AS day, t.plan_id, t.starts_at, t.ends_at, t.paused, p.interval, p.interval_count,
-    p.proration, p.prorates_edges, p.on_downgrade = 'charge' AS claws_back
-"""
-_TABLES = """
-    FROM subscription_terms AS t
-    JOIN subscriptions AS s ON s.id = t.subscription_id
-    JOIN plans AS p ON p.id = t.plan_id
-"""
-# The ids are an array even when there is one. For an array the planner cannot choose the index over time ranges, which
-# is ten times slower here.
-_THESE = """
-    WHERE t.subscription_id = ANY(%s)
-    ORDER BY t.subscription_id, t.starts_at
-"""
-_TERMS = text(f"SELECT {_COLUMNS}{_TABLES}{_THESE % 'CAST(:ids AS text[])'}")
-_CONTRACTS = f"SELECT {_COLUMNS}, s.customer_id, p.currency{_TABLES}{_THESE}"
+_TERMS = text(f"SELECT {COLUMNS}{TABLES}{THESE % 'string_to_array(:ids, chr(31))'}")
+_CONTRACTS = f"SELECT {COLUMNS}, p.currency{TABLES}{THESE}"
 _CONTRACT = text(_CONTRACTS % "ARRAY[CAST(:id AS text)]")
 _CONTRACTS_BY_ID = text(_CONTRACTS % "CAST(:ids AS text[])")
 _CONTRACTS_OF_CUSTOMER = text(_CONTRACTS % "ARRAY(SELECT id FROM subscriptions WHERE customer_id = :id)")
@@ -140,7 +126,20 @@ def owner_of(session: Session, subscription_id: str) -> str:
 
 def timelines_of(session: Session, subscription_ids: Collection[str]) -> dict[str, Timeline]:
     """The terms of these subscriptions in order, by subscription id; a subscription that does not exist is absent."""
-    return _timelines(session.execute(_TERMS, {"ids": list(subscription_ids), "anniversary": Anchor.ANNIVERSARY}).all())
+    return timelines_from(_terms(session, subscription_ids))
+
+
+def customers_and_timelines(
+    session: Session, subscription_ids: Collection[str]
+) -> tuple[dict[str, str], dict[str, Timeline]]:
+    """The customers and the terms of these subscriptions, each by subscription id, as ``timelines_of`` has them."""
+    rows = _terms(session, subscription_ids)
+    return {row.id: row.customer_id for row in rows}, timelines_from(rows)
+
+
+def _terms(session: Session, subscription_ids: Collection[str]) -> list[TermRow]:
+    asked = {"ids": joined(subscription_ids), "anniversary": Anchor.ANNIVERSARY}
+    return read_rows(session.execute(_TERMS, asked), TermRow)
 
 
 def timeline_of(session: Session, subscription: Subscription, spans: Sequence[TermSpan]) -> Timeline:
@@ -175,7 +174,7 @@ def terms_on(plan: Plan, subscription: Subscription) -> Terms:
 
 def get_contract(session: Session, subscription_id: str) -> Contract:
     """The contract of a subscription; raises NotFound."""
-    found = _contracts(session.execute(_CONTRACT, {"id": subscription_id, "anniversary": Anchor.ANNIVERSARY}).all())
+    found = _contracts(session, _CONTRACT, id=subscription_id)
     if not found:
         raise NotFound(f"there is no subscription {subscription_id}")
     return found[0]
@@ -183,24 +182,22 @@ def get_contract(session: Session, subscription_id: str) -> Contract:
 
 def contracts_by_id(session: Session, ids: Collection[str]) -> list[Contract]:
     """The contracts of these subscriptions, ordered by id; a subscription that does not exist is absent."""
-    return _contracts(session.execute(_CONTRACTS_BY_ID, {"ids": list(ids), "anniversary": Anchor.ANNIVERSARY}).all())
+    return _contracts(session, _CONTRACTS_BY_ID, ids=list(ids))
 
 
 def contracts_of(session: Session, customer_id: str) -> list[Contract]:
     """The contracts of a customer, ordered by subscription id; none when there is no such customer."""
-    return _contracts(
-        session.execute(_CONTRACTS_OF_CUSTOMER, {"id": customer_id, "anniversary": Anchor.ANNIVERSARY}).all()
-    )
+    return _contracts(session, _CONTRACTS_OF_CUSTOMER, id=customer_id)
 
 
 def contracts_of_customers(session: Session, customer_ids: Collection[str]) -> list[Contract]:
     """The contracts of these customers, ordered by subscription id."""
-    asked = {"ids": list(customer_ids), "anniversary": Anchor.ANNIVERSARY}
-    return _contracts(session.execute(_CONTRACTS_OF_CUSTOMERS, asked).all())
+    return _contracts(session, _CONTRACTS_OF_CUSTOMERS, ids=list(customer_ids))
 
 
-def _contracts(rows: Collection[Any]) -> list[Contract]:
-    last: Mapping[str, Any] = {row.id: row for row in rows}
+def _contracts(session: Session, statement: TextClause, **asked: str | list[str]) -> list[Contract]:
+    rows = read_rows(session.execute(statement, {**asked, "anniversary": Anchor.ANNIVERSARY}), ContractRow)
+    last = {row.id: row for row in rows}
     return [
         Contract(
             id=id,
@@ -208,27 +205,8 @@ def _contracts(rows: Collection[Any]) -> list[Contract]:
             customer_id=last[id].customer_id,
             currency=last[id].currency,
         )
-        for id, timeline in _timelines(rows).items()
+        for id, timeline in timelines_from(rows).items()
     ]
-
-
-def _timelines(rows: Iterable[Any]) -> dict[str, Timeline]:
-    found: dict[str, Timeline] = {}
-    known: dict[tuple[str, datetime | None, int], Terms] = {}
-    for row in rows:
-        terms = known.get((row.plan_id, row.anchor, row.day))
-        if terms is None:
-            terms = known[row.plan_id, row.anchor, row.day] = Terms(
-                cadence=Cadence(row.interval, row.interval_count, row.anchor, row.day),
-                proration=row.proration,
-                prorates_edges=row.prorates_edges,
-                claws_back=row.claws_back,
-            )
-        term = Term(plan_id=row.plan_id, starts_at=row.starts_at, ends_at=row.ends_at, paused=row.paused, terms=terms)
-        timeline = found.get(row.id)
-        terms_so_far = (term,) if timeline is None else (*timeline.terms, term)
-        found[row.id] = Timeline(row.timezone, terms_so_far, row.made_at)
-    return found
 
 
 def get_subscription(session: Session, subscription_id: str) -> Subscription:

@@ -43,11 +43,11 @@ _log = logging.getLogger(__name__)
 def reaching(wanted: Mapping[SummaryKey, NewSummary], totals: Mapping[SummaryKey, RunningTotal]) -> list[SummaryKey]:
     """Those of the summaries that usage came to whose period reaches what alerts look at: one comparison each."""
     found = []
-    for key, summary in wanted.items():
-        line = totals[key].next_alert
-        if line is None:
+    for key, total in totals.items():
+        line, used = total.next_alert, total.total
+        if line is None or key not in wanted:
             continue
-        used = totals[key].total
+        summary = wanted[key]
         if summary.cut is not None:
             used = sum_of(totals[near].total for near in summary.neighbours if near in totals)
         if used >= line:

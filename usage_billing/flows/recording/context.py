@@ -1,16 +1,20 @@
 """What a batch needs from the catalogue and the subscriptions, read in few statements before it is counted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from sqlalchemy import exists, select, text
+import msgspec
+from msgspec.structs import replace
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import QuantityDefinition, UsageType
 from usage_billing.catalog.quantities import QuantityVersion
 from usage_billing.catalog.quantity_versions import quantities_of
 from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
+from usage_billing.core.versions import is_always
+from usage_billing.db.bulk import joined
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import RefusedRecording
 from usage_billing.metering.states import QuarantineReason
@@ -23,14 +27,42 @@ from usage_billing.subscriptions.agreement import (
     cuts_within,
     quota_course,
 )
-from usage_billing.subscriptions.lifecycle import Segment, Timeline
-from usage_billing.subscriptions.queries import timelines_of
+from usage_billing.subscriptions.lifecycle import Segment, Terms, Timeline
+from usage_billing.subscriptions.queries import customers_and_timelines, timelines_of
 
-_CUSTOMERS = text("SELECT id, customer_id FROM subscriptions WHERE id = ANY(CAST(:ids AS text[]))")
+_TYPES = text("""
+    SELECT t.id, t.of, EXISTS (SELECT FROM quantity_definitions AS q WHERE q.usage_type_id = t.id) AS makes
+    FROM usage_types AS t
+    WHERE t.id = ANY(string_to_array(:ids, chr(31)))
+""")
 _SUMMARY = text(
     "SELECT subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id, allowance"
     " FROM usage_summaries WHERE id = :id"
 )
+
+
+class _Usual(msgspec.Struct, frozen=True, gc=False):
+    """A whole billing period of a plan, in a time zone, as most subscriptions have it: nothing changes in it.
+
+    ``terms`` is what the plan says about time: one value, which all who have this period share. ``quota`` is the only
+    one that the plan ever had for the usage type, None if it had none.
+    """
+
+    terms: Terms
+    segment: Segment
+    quota: QuotaVersion | None
+
+    def is_of(self, timeline: Timeline, instant: datetime) -> bool:
+        """Whether a subscription without a quota of its own has this period around ``instant``."""
+        term = timeline.terms[0]  # the only one, if it has no end
+        return (
+            self.segment.start <= instant < self.segment.end
+            and term.terms is self.terms
+            and term.starts_at <= self.segment.start
+            and term.ends_at is None
+            and not term.paused
+            and (self.quota is None or is_always(self.quota, timeline.made_at))
+        )
 
 
 @dataclass(slots=True)
@@ -48,6 +80,7 @@ class Context:
     quantities: dict[str, list[QuantityVersion]]
     quotas: QuotaBook
     _summaries: dict[tuple[str, str], NewSummary] = field(default_factory=dict)
+    _usual: dict[tuple[str, str, str], _Usual] = field(default_factory=dict)
     _segments: dict[str, tuple[Segment, Sequence[Segment]]] = field(default_factory=dict)
 
     def place(self, recording: Recording) -> NewSummary | RefusedRecording:
@@ -60,11 +93,27 @@ class Context:
             and self.customers[recording.subscription_id] == recording.customer_id
         ):
             return last  # every other reason to refuse it was checked when this summary was found
-        refusal = self._refusal(recording)
-        if refusal is not None:
-            return refusal
-        found = self._summaries[name] = self._find(recording)
+        found = self._find_usual(recording)
+        if found is None:
+            refusal = self._refusal(recording)
+            if refusal is not None:
+                return refusal
+            found = self._find(recording)
+        self._summaries[name] = found
         return found
+
+    def _find_usual(self, recording: Recording) -> NewSummary | None:
+        """The summary of ``recording`` if an earlier one, of another subscription, was found to be in such a period."""
+        subscription_id, usage_type = recording.subscription_id, recording.usage_type
+        timeline = self.timelines.get(subscription_id)
+        if timeline is None or self.customers[subscription_id] != recording.customer_id:
+            return None
+        usual = self._usual.get((timeline.terms[0].plan_id, timeline.zone, usage_type))
+        if usual is None or not usual.is_of(timeline, recording.occurred_at):
+            return None
+        if (subscription_id, usage_type) in self.quotas.own:
+            return None
+        return _of_whole_period(subscription_id, usage_type, usual.segment, usual.quota)
 
     def _refusal(self, recording: Recording) -> RefusedRecording | None:
         timeline = self.timelines.get(recording.subscription_id)
@@ -100,12 +149,21 @@ class Context:
         if len(segments) == 1 and running.is_whole:
             course = quota_course(timeline, self.quotas, subscription_id, usage_type, running.plan_id)
             if not cuts_within(course, running):
-                return _of_whole_period(subscription_id, usage_type, running, course.at(running.start))
+                quota = course.at(running.start)
+                self._note_usual(running, quota, timeline, usage_type)
+                return _of_whole_period(subscription_id, usage_type, running, quota)
         agreed = agreed_over(timeline, self.quotas, subscription_id, usage_type, running.period, segments)
         part = agreed.part_at(recording.occurred_at)
         if part is None:
             raise LookupError(f"no part of the billing period holds {recording.id}")
         return new_summary(subscription_id, usage_type, agreed, part)
+
+    def _note_usual(self, segment: Segment, quota: QuotaVersion | None, timeline: Timeline, usage_type: str) -> None:
+        """Let others on the plan be found by this period, if it is a usual one: see ``_Usual``."""
+        listed = self.quotas.listed.get((segment.plan_id, usage_type), [])
+        if segment.start == segment.period.start and listed == ([] if quota is None else [quota]):
+            usual = _Usual(timeline.terms[0].terms, segment, quota)
+            self._usual[segment.plan_id, timeline.zone, usage_type] = usual
 
     def _segments_around(self, recording: Recording) -> tuple[Segment, Sequence[Segment]]:
         """The segment that a recording is in, and all of its period; they are the same for every usage type."""
@@ -160,16 +218,12 @@ def summary_of(session: Session, summary_id: int) -> NewSummary:
 
 def load_context(session: Session, recordings: Sequence[Recording]) -> Context:
     """Read the subscriptions, usage types and quotas that these recordings name; those that do not exist are absent."""
-    names = {recording.subscription_id for recording in recordings}
-    rows = session.execute(_CUSTOMERS, {"ids": list(names)})
-    timelines = timelines_of(session, names)
-    defined = exists().where(QuantityDefinition.usage_type_id == UsageType.id)
-    named = select(UsageType.id, UsageType.of, defined.label("makes"))
-    found = session.execute(named.where(UsageType.id.in_({r.usage_type for r in recordings}))).all()
+    customers, timelines = customers_and_timelines(session, {recording.subscription_id for recording in recordings})
+    found = session.execute(_TYPES, {"ids": joined({recording.usage_type for recording in recordings})}).all()
     types, making = {row.id: row.of for row in found}, [row.id for row in found if row.makes]
     plans = {term.plan_id for timeline in timelines.values() for term in timeline.terms}
     return Context(
-        customers={row.id: row.customer_id for row in rows},
+        customers=customers,
         timelines=timelines,
         usage_types=frozenset(id for id, of in types.items() if of is None),
         meters={id: of for id, of in types.items() if of is not None},

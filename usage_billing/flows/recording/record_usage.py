@@ -15,7 +15,6 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT, sum_of
-from usage_billing.db.bulk import find_by_index
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.alerting.watch_totals import reaching, watch_totals
 from usage_billing.flows.prepaid.watch_wallets import watch
@@ -73,9 +72,9 @@ def record_batch(session: Session, recordings: Sequence[Recording], *, keys_are_
     """
     if not recordings:
         return Outcome()
-    find_by_index(session)
     placed = find_subscriptions(session, recordings)
-    now = lock_shards(session, shards_of([*placed.recordings, *(row.recording for row in placed.refused)]))
+    shards = shards_of([*placed.recordings, *(row.recording for row in placed.refused)])
+    now = lock_shards(session, shards, by_index=True)
     known = known_ids(session, (recording.id for recording in recordings))
     unknown = _first_of_each_id(placed.recordings, known)
     outcome = count(session, unknown, now=now, keys_are_new=keys_are_new, beside=placed.beside)
@@ -123,7 +122,7 @@ def count(
         outcome.recorded = insert_usage(
             session, _mark(fresh, totals, passed), now=now, any_made=bool(context.quantities)
         )
-        save_totals(session, [totals[key] for key in sorted(moved | fresh.keys())])
+        save_totals(session, [total for key, total in totals.items() if key in fresh or key in moved])
         tell(session, [_fact(key, recording, context) for key, recording in passed])
         watch_totals(session, reaching(wanted, totals))
         watch(session, {recording.customer_id for recording in recordings}, now=now)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.quotas import QuotaBook
+from usage_billing.db.bulk import find_by_index
 from usage_billing.metering.recording import Recording, shard_of
 from usage_billing.metering.service import RefusedRecording
 from usage_billing.metering.states import QuarantineReason
@@ -53,6 +54,7 @@ def find_subscriptions(session: Session, recordings: Sequence[Recording]) -> Pla
     """Give each recording that needs one its subscription and its customer; the others stay as they are."""
     if not any(one.beside.whose or one.beside.unread for one in recordings):
         return Placed(recordings=list(recordings))
+    find_by_index(session)
     placed = Placed()
     finder = _Finder(session, {one.beside.whose for one in recordings if one.beside.whose})
     for one in recordings:
@@ -70,12 +72,12 @@ def shards_of(recordings: Iterable[Recording]) -> set[int]:
 
     Beside that of its subscription, that of the name a recording came with: all repeats of it come with that name.
     """
-    shards = set[int]()
+    names = set[str]()
     for one in recordings:
-        shards.add(one.shard)
+        names.add(one.subscription_id)
         if one.beside.whose:
-            shards.add(shard_of(one.beside.whose))
-    return shards
+            names.add(one.beside.whose)
+    return {shard_of(name) for name in names}
 
 
 class _Finder:
