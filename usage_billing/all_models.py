@@ -22,6 +22,7 @@ from usage_billing.meters.models import Meter, MeterBucket, MeterDefinition, Met
 from usage_billing.outbox.models import EventBody, OutboxMessage
 from usage_billing.packages.models import Package, PackageVersion, Purchase, PurchaseCharge
 from usage_billing.processes.models import Heartbeat, WorkCounter
+from usage_billing.proofs.models import ProvenSummary
 from usage_billing.schedules.models import Schedule
 from usage_billing.sessions.models import OperatorSession, PortalSession
 from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
@@ -70,6 +71,7 @@ __all__ = [
     "Plan",
     "PortalSession",
     "PrepaidItem",
+    "ProvenSummary",
     "Purchase",
     "PurchaseCharge",
     "QuarantinedUsage",

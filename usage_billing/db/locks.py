@@ -16,6 +16,7 @@ _FIRST_START = 0x5542_0002
 _DRAINS = 0x5542_0004
 _FOLDS = 0x5542_0005
 _RELAY = 0x5542_0006
+_PROOFS = 0x5542_0007
 # PostgreSQL reads the array in order, and so takes the locks in order; it looks at the clock once it has each.
 _LOCK_SHARDS = """
     SELECT pg_advisory_xact_lock(:space, shard), clock_timestamp() AS now %s
@@ -64,3 +65,8 @@ def try_lock_request(session: Session, name: str) -> bool:
 def try_lock_relay(session: Session) -> bool:
     """Make this transaction the only one that numbers events until it ends; False when another is it already."""
     return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:space, 0)"), {"space": _RELAY}))
+
+
+def try_lock_proofs(session: Session) -> bool:
+    """Make this transaction the only one that proves what changed until it ends; False when another is it already."""
+    return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:space, 0)"), {"space": _PROOFS}))

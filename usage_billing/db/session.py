@@ -122,6 +122,13 @@ def read_only(engine: Engine) -> Iterator[Session]:
         yield session
 
 
+def see_with(session: Session, other: Session) -> None:
+    """Let ``other``, which has asked nothing yet, see the moment that the read-only ``session`` sees. It may write."""
+    snapshot = session.connection().exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
+    connection = other.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    connection.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+
+
 def once(session: Session, key: Hashable, ask: Callable[[], Answer]) -> Answer:
     """What ``ask`` answers. A session that sees one moment is asked once for ``key``: the answer stays the same there.
 

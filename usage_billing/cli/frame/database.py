@@ -27,13 +27,21 @@ def load_settings() -> Settings:
 
 
 @contextmanager
-def connected() -> Iterator[tuple[Settings, Engine]]:
-    """The settings and an engine; raises ConfigurationError when no database is configured."""
+def connected(*, connections: int = 2, patience: int | None = None) -> Iterator[tuple[Settings, Engine]]:
+    """The settings and an engine; raises ConfigurationError when no database is configured.
+
+    ``patience`` is after how many seconds without an answer the server is taken to hang, if that is not the usual.
+    """
     import usage_billing.all_models  # noqa: F401  what the mapper's tables point to
-    from usage_billing.db.session import make_engine
+    from usage_billing.db.session import ANSWER_TIMEOUT, make_engine
 
     settings = load_settings()
-    engine = make_engine(settings.require_database(), pooled=settings.pooled, pool_size=2)
+    engine = make_engine(
+        settings.require_database(),
+        pooled=settings.pooled,
+        pool_size=connections,
+        answer_timeout=patience or ANSWER_TIMEOUT,
+    )
     try:
         yield settings, engine
     finally:

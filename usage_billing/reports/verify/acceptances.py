@@ -1,12 +1,14 @@
 """Every acceptance has one fate: accepted = recorded + duplicate + quarantined."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.difference import Difference
 
+# A recording's whole key in eight bytes: what has none of its own is not a key twice, and nothing else is compared.
+_KEY = "hashtextextended(u.idempotency_key, hashtextextended(u.source, hashtextextended(u.subscription_id, 0)))"
 # Kind of difference, message, and the query for the ids; :only narrows it to one subscription.
 _CHECKS = (
     (
@@ -54,16 +56,29 @@ _CHECKS = (
     (
         "key_double",
         "its key is recorded more than once",
-        """
-        SELECT min(u.id::text) FROM usage AS u WHERE CAST(:only AS text) IS NULL OR u.subscription_id = :only
+        f"""
+        SELECT min(u.id::text)
+        FROM usage AS u
+        WHERE {_KEY} IN (
+            SELECT {_KEY} FROM usage AS u
+            WHERE (CAST(:only AS text) IS NULL OR u.subscription_id = :only)
+                AND (CAST(:changed AS bigint[]) IS NULL OR u.summary_id = ANY(CAST(:changed AS bigint[])))
+            GROUP BY 1 HAVING count(*) > 1
+        )
         GROUP BY u.subscription_id, u.source, u.idempotency_key HAVING count(*) > 1
-        """,
+        """,  # noqa: S608
     ),
 )
 
 
-def acceptance_differences(session: Session, only: str | None) -> Iterator[Difference]:
-    """Acceptances that became two things, or none. With ``only`` those of one subscription."""
+def acceptance_differences(
+    session: Session, only: str | None, changed: Sequence[int] | None = None
+) -> Iterator[Difference]:
+    """Acceptances that became two things, or none. With ``only`` those of one subscription.
+
+    Keys are looked at in the summaries ``changed``, unless it is None: those have all of a subscription, or none of it.
+    """
+    asked = {"only": only, "changed": None if changed is None else list(changed)}
     for kind, message, statement in _CHECKS:
-        for id in session.scalars(text(statement), {"only": only}):
+        for id in session.scalars(text(statement), asked if ":changed" in statement else {"only": only}):
             yield Difference(kind, f"record:{id}", message)

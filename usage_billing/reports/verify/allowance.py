@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import floor
 
 from usage_billing.reports.verify.calendar import share_over
@@ -34,7 +35,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A billing period, when its subscription began, and the zone of its days."""
+    """A billing period, when its subscription began if that was in it, and the zone of its days."""
 
     period: tuple[datetime, datetime]
     begun: datetime
@@ -46,7 +47,7 @@ def allowances(bounds: Bounds, stretches: Sequence[Stretch], totals: Sequence[De
     bound: list[Fraction | None] = []
     within: list[Fraction] = []
     used = _ZERO
-    held, ended = _budgets(bounds, stretches)
+    held, ended = _budgets(bounds, tuple(stretches))
     for index, stretch in enumerate(stretches):
         budget = held[index]
         if budget is None:
@@ -80,7 +81,8 @@ def _leaves(bounds: Bounds, stretches: Sequence[Stretch], index: int) -> bool:
     return stretches[index].end != bounds.period[1]
 
 
-def _budgets(bounds: Bounds, stretches: Sequence[Stretch]) -> tuple[list[Fraction | None], list[Fraction | None]]:
+@lru_cache(maxsize=4096)
+def _budgets(bounds: Bounds, stretches: tuple[Stretch, ...]) -> tuple[list[Fraction | None], list[Fraction | None]]:
     """Of each segment: the budget if it went on to the period's end, and the one up to where it ends.
 
     Both are rounded half up to 12 places. A plan's term counts by its last limit, for all of it; what segments with a

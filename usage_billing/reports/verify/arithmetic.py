@@ -1,8 +1,10 @@
 """Prices computed once more, in fractions, by the rules of docs/pricing.md and not by the checked code. Pure."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, floor
 from typing import Any
 
@@ -19,7 +21,42 @@ def due(
     """What ``quantity`` beyond the limit costs, rounded half up to the minor unit. Raises one of UNREADABLE.
 
     ``each`` has the part of it that each recording reported; a price with a rule for each recording uses that alone.
+    The answer is remembered by the price itself, which must not change.
     """
+    if each:
+        return _due(price, quantity, recordings, currency, each)
+    return _remembered(Same(price), quantity, recordings, currency)
+
+
+class Same:
+    """A thing that is looked up as itself, and not by what it says."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.thing is other.thing
+
+
+@lru_cache(maxsize=4096)
+def price_of(stored: str | None) -> Any:
+    """A price from its JSON; equal texts give the same price, which must not be changed."""
+    return None if stored is None else json.loads(stored)
+
+
+@lru_cache(maxsize=16_384)
+def _remembered(price: Same, quantity: Decimal, recordings: int, currency: str) -> Decimal:
+    return _due(price.thing, quantity, recordings, currency, ())
+
+
+def _due(
+    price: Mapping[str, Any], quantity: Decimal, recordings: int, currency: str, each: Sequence[Decimal]
+) -> Decimal:
     amount = _unrounded(price, Fraction(quantity), recordings, each)
     digits: int = Currency(currency).exponent or 0
     return Decimal(floor(amount * 10**digits + Fraction(1, 2))).scaleb(-digits)
@@ -116,5 +153,6 @@ def _fee_of(price: Mapping[str, Any], charged: Fraction) -> Fraction:
     return fee
 
 
+@lru_cache(maxsize=4096)
 def _number(text: str | None) -> Fraction:
     return NOTHING if text is None else Fraction(text)

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
+from usage_billing.reports.verify.arithmetic import price_of
 from usage_billing.reports.verify.cells import DEFAULT, cell_of, has_cells
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.functions import Heap, Span, exactly, joined
@@ -76,7 +77,8 @@ class MeterProof(Proof):
     def expect(self, item: Any) -> None:
         """Count for ``item`` too, as far as it says."""
         sources = {one["summary"]: (one["events"], one["voids"]) for one in item.sources or ()}
-        price = item.quota_price if has_cells(item.quota_price) or item.cell else None
+        stored = price_of(item.quota_price)
+        price = stored if has_cells(stored) or item.cell else None
         if price is not None and not has_cells(price):
             price = _NO_CELLS
         tally = MeterTally(item.allowance, sources=sources, spans=spans_of(item), price=price, cell=item.cell)

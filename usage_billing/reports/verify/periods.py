@@ -1,6 +1,6 @@
 """What follows for each summary from all the segments of its billing period: its allowance, and what is due."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -26,6 +26,7 @@ _NEIGHBOURS = text("""
     LEFT JOIN covered_summaries AS c ON c.summary_id = s.id
     JOIN unnest(CAST(:subscriptions AS text[]), CAST(:types AS text[])) AS k (subscription_id, usage_type_id)
         USING (subscription_id, usage_type_id)
+    WHERE NOT s.id = ANY(CAST(:known AS bigint[]))
 """)
 _SERIES = text("""
     SELECT CAST(x.dimensions AS text) AS series, t.total, (
@@ -88,11 +89,12 @@ def derive(
     return found
 
 
-def _neighbours(session: Session, summaries: Iterable[Any]) -> dict[tuple[str, str, datetime], Any]:
+def _neighbours(session: Session, summaries: Sequence[Any]) -> dict[tuple[str, str, datetime], Any]:
+    """These summaries and all others of the same subscriptions and usage types."""
     names = sorted({(one.subscription_id, one.usage_type_id) for one in summaries})
     asked = {"subscriptions": [name[0] for name in names], "types": [name[1] for name in names]}
-    rows = session.execute(_NEIGHBOURS, asked)
-    return {(row.subscription_id, row.usage_type_id, row.period_start): row for row in rows}
+    rows = session.execute(_NEIGHBOURS, {**asked, "known": [one.id for one in summaries]}).all()
+    return {(row.subscription_id, row.usage_type_id, row.period_start): row for row in (*summaries, *rows)}
 
 
 def _derive_period(
@@ -100,7 +102,8 @@ def _derive_period(
 ) -> dict[int, Follows]:
     if not parts:
         return {}
-    bounds = Bounds(parts[0][0].period, agreement.terms[0].starts_at, agreement.zone)
+    period = parts[0][0].period
+    bounds = Bounds(period, max(period[0], agreement.terms[0].starts_at), agreement.zone)
     counted = [None if row is None or row.frozen else row for row in here]
     bound = allowances(
         bounds, [_stretch(*part) for part in parts], [NOTHING if row is None else row.total for row in counted]

@@ -1,17 +1,21 @@
 """The proof of one summary: its sums, its terms, and the items that charge it."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from usage_billing.core.decimals import EXACT, plain
-from usage_billing.reports.verify.arithmetic import UNREADABLE, by_recording, due
+from usage_billing.reports.verify.arithmetic import UNREADABLE, by_recording, due, price_of
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.ledger import NOTHING, Ledger
 from usage_billing.reports.verify.periods import Follows
 from usage_billing.reports.verify.tally import Tally
 
+_NAMED = 3  # so many of the recordings that are wrong in one way are named
+_MADE, _NO_NUMBER = "usage_quantity:made", "usage_quantity:number"
 Sums = tuple[tuple[str, str, Decimal | int, Decimal | int], ...]
 
 
@@ -20,26 +24,29 @@ class Proof:
 
     def __init__(self, summary: Any) -> None:
         self.summary = summary
-        self._now = Tally(summary.allowance)
+        self.now = Tally(summary.allowance)
         self.items: list[tuple[Any, Tally]] = []
-        self._wrong: dict[str, int] = {}
+        self._wrong: Counter[str] = Counter()
+        self._named: dict[str, list[UUID]] = {}
 
     def expect(self, item: Any) -> None:
         """Add up for ``item`` too, as of when it was written. Called before the first recording is added."""
-        each: list[Decimal] | None = [] if by_recording(item.quota_price or {}) else None
+        each: list[Decimal] | None = [] if by_recording(price_of(item.quota_price) or {}) else None
         self.items.append((item, Tally(item.allowance, item.events, item.voids, each=each)))
 
     def add(self, row: Any) -> None:
         """Add the next recording; recordings come in the order recorded."""
-        summary, place = self.summary, self._now.recorded + 1
-        mark = self._now.add(row.id, place, row.quantity, row.void)
+        summary, place = self.summary, self.now.recorded + 1
+        quantity = row.quantity if row.quantity.is_finite() else NOTHING
+        mark = self.now.add(row.id, place, quantity, row.void)
         for _, tally in self.items:
-            tally.add(row.id, place, row.quantity, row.void)
+            tally.add(row.id, place, quantity, row.void)
         for kind, wrong in (
             ("usage_mark", row.beyond_limit != mark),
             ("usage_ordinal", row.ordinal != place),
-            ("usage_quantity", row.made and not summary.makes),
-            ("summary_boundary", row.void is None and self._is_beyond_wrongly(place, row.quantity, mark)),
+            (_MADE, row.made and not summary.makes),
+            (_NO_NUMBER, not row.quantity.is_finite()),
+            ("summary_boundary", row.void is None and self._is_beyond_wrongly(place, quantity, mark)),
             (
                 "usage_period",
                 row.void is None and not summary.period_start <= row.occurred_at < summary.period_end,
@@ -50,7 +57,9 @@ class Proof:
             ),
         ):
             if wrong:
-                self._wrong[kind] = self._wrong.get(kind, 0) + 1
+                self._wrong[kind] += 1
+                if self._wrong[kind] <= _NAMED:
+                    self._named.setdefault(kind, []).append(row.id)
 
     def _is_beyond_wrongly(self, place: int, quantity: Decimal, mark: Decimal) -> bool:
         """Whether the boundary that the summary keeps, if it keeps one, is on the wrong side of a recording."""
@@ -59,7 +68,7 @@ class Proof:
 
     def totals(self) -> Iterator[Difference]:
         """What is wrong with the summary's sums and with the marks of its recordings."""
-        summary, now = self.summary, self._now
+        summary, now = self.summary, self.now
         for kind, name, stands, should in (
             ("summary_total", "total", summary.total, now.total),
             ("summary_beyond", "quantity beyond the limit", summary.beyond_limit, now.beyond),
@@ -74,13 +83,15 @@ class Proof:
         for kind, what in (
             ("usage_mark", "recordings are not divided at the limit"),
             ("usage_ordinal", "recordings are not numbered from 1 without a gap"),
-            ("usage_quantity", "recordings have a quantity that was made, of a usage type that makes none"),
+            (_MADE, "recordings have a quantity that was made, of a usage type that makes none"),
+            (_NO_NUMBER, "recordings have a quantity that is no number"),
             ("summary_boundary", "recordings lie on the other side of the boundary that it keeps"),
             ("usage_period", "recordings lie outside its period"),
             ("usage_summary", "recordings are of another subscription or usage type"),
         ):
             if kind in self._wrong:
-                yield self.differs(kind, f"{self._wrong[kind]} {what}")
+                names = ", ".join(map(str, self._named[kind])) + (" ..." if self._wrong[kind] > _NAMED else "")
+                yield self.differs(kind.partition(":")[0], f"{self._wrong[kind]} {what}: {names}")
 
     def terms(self, follows: Follows | None) -> Iterator[Difference]:
         """What is wrong with the summary's span, quota and allowance.
@@ -150,7 +161,7 @@ class Proof:
         if not 0 <= item.covered <= tally.beyond:
             message = f"{shown(item.covered)} units of it were paid for beforehand, {shown(tally.beyond)} lie beyond"
             yield Difference("item_covered", subject, message)
-        if item.price != item.quota_price:
+        if price_of(item.price) != price_of(item.quota_price):
             yield Difference("item_price", subject, "its price is not that of its quota")
         elif due_of(item, tally) is None and not (tally.each is not None and item.before_recordings):
             yield Difference("item_price", subject, "its price cannot be read")
@@ -174,7 +185,7 @@ class Proof:
         if follows is not None and follows.due is not None:
             return follows.due.amount
         billable = summary.beyond_limit - summary.covered
-        return due(summary.price, billable, summary.beyond_events, currency=summary.currency)
+        return due(price_of(summary.price), billable, summary.beyond_events, currency=summary.currency)
 
     def differs(self, kind: str, message: str) -> Difference:
         """A difference of the summary, which the message begins with."""
@@ -194,7 +205,7 @@ def due_of(item: Any, tally: Tally) -> Decimal | None:
         return None
     quantity, count = item.before_quantity + tally.beyond - item.covered, item.before_recordings + tally.beyond_events
     try:
-        price = item.rated_price or item.quota_price
+        price = price_of(item.rated_price) or price_of(item.quota_price)
         come_to = due(price, quantity, count, currency=item.currency, each=tally.each or ())
     except UNREADABLE:
         return None

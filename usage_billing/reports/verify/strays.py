@@ -15,7 +15,7 @@ _CHECKS = (
         "this recording belongs to no summary",
         """
         SELECT u.id FROM usage AS u LEFT JOIN usage_summaries AS s ON s.id = u.summary_id
-        WHERE s.id IS NULL AND (CAST(:only AS text) IS NULL OR u.subscription_id = :only)
+        WHERE s.id IS NULL AND u.subscription_id = :only
         """,
     ),
     (
@@ -35,7 +35,8 @@ _CHECKS = (
         """
         SELECT v.summary_id FROM usage_voids AS v JOIN usage_summaries AS s ON s.id = v.summary_id
         WHERE CAST(:only AS text) IS NULL OR s.subscription_id = :only
-        GROUP BY v.summary_id HAVING min(v.ordinal) <> 1 OR max(v.ordinal) <> count(*)
+        GROUP BY v.summary_id
+        HAVING min(v.ordinal) <> 1 OR max(v.ordinal) <> count(*) OR count(DISTINCT v.ordinal) <> count(*)
         """,
     ),
     (

@@ -199,7 +199,7 @@ def load_catalogue(session: Session) -> Catalogue:
 def load_agreements(session: Session, ids: Collection[str]) -> dict[str, Agreement]:
     """The terms of these subscriptions, by subscription."""
     found: dict[str, list[Any]] = {}
-    for row in session.execute(_AGREEMENTS, {"ids": list(ids)}):
+    for row in session.execute(_AGREEMENTS, {"ids": list(ids)}).all():
         found.setdefault(row.id, []).append(row)
     return {id: _agreement(rows) for id, rows in found.items()}
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from math import floor
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from iso4217 import Currency
 
 from usage_billing.reports.verify.allowance import Bounds
-from usage_billing.reports.verify.arithmetic import due
+from usage_billing.reports.verify.arithmetic import Same, due
 from usage_billing.reports.verify.calendar import share_over
 
 NOTHING = Decimal(0)
@@ -75,11 +76,12 @@ class _Group:
 def dues(bounds: Bounds, ended: datetime | None, cells: Sequence[Charged], *, currency: str) -> list[Due]:
     """Each segment's. Raises one of UNREADABLE for a price that is none."""
     places: int = Currency(currency).exponent or 0
-    keys = [_frozen(cell.price) for cell in cells]
+    keys = [_key_of(Same(cell.price)) for cell in cells]
     divided = len(set(keys)) > 1
-    shares = _shares(bounds, ended, cells)
+    caps = any(cell.price is not None and cell.price.get("maximumAmount") is not None for cell in cells)
+    shares = _shares(bounds, ended, cells) if divided or caps else {}
     groups = {
-        key: _Group(_price_of(key, keys, cells, shares, places) if divided else {**price, "maximumAmount": None})
+        key: _Group(_price_of(key, keys, cells, shares, places) if divided else _uncapped(Same(price)))
         for key, price in {key: cell.price for key, cell in zip(keys, cells, strict=True)}.items()
         if price is not None
     }
@@ -105,6 +107,16 @@ def dues(bounds: Bounds, ended: datetime | None, cells: Sequence[Charged], *, cu
             capped += group.charged - before[0]
         found.append(Due(group.charged - before[0], before[1], before[2]))
     return found
+
+
+@lru_cache(maxsize=4096)
+def _key_of(price: Same) -> Any:
+    return _frozen(price.thing)
+
+
+@lru_cache(maxsize=4096)
+def _uncapped(price: Same) -> Mapping[str, Any]:
+    return {**price.thing, "maximumAmount": None}
 
 
 def _way(cell: Charged) -> _Way:

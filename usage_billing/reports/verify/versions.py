@@ -32,8 +32,13 @@ class Chain:
         return None if last is None or (last.ended_at is not None and last.ended_at <= moment) else last
 
 
+_NONE = Chain((), (), frozenset(), frozenset())
+
+
 def chain_of(versions: Sequence[Any], agreement: Any, plans: Mapping[str, Any]) -> Chain:
     """These versions, as they hold for the subscription of an agreement."""
+    if not versions:
+        return _NONE
     every = [(_begins(version, agreement, plans), version) for version in versions]
     known = [(begins, version) for begins, version in every if begins is not None]
     stillborn = {begins for begins, one in known if one.ended_at is not None and one.ended_at <= begins}

@@ -1,0 +1,55 @@
+"""Sums of keyed hashes over every row on which the proof of a summary rests. Pure.
+
+``:key`` is a number of 64 bits. Without it, it is not known which changes leave a sum as it was.
+"""
+
+COMMON = 0
+"""The id under which the rows stand that concern every summary."""
+
+_COMMON = ("plans", "plan_versions", "usage_quotas", "usage_types", "quantity_definitions", "meter_definitions")
+
+
+def _hash(row: str) -> str:
+    """The hash of a row. That of a record is a sum over its fields, so two rows that exchange a field have the same sum
+    as before; hashed once more, they have not."""
+    key = "CAST(:key AS bigint)"
+    return f"CAST(hash_numeric_extended(hash_record_extended({row}, {key}), {key}) AS numeric)"
+
+
+def _of_common() -> str:
+    return " ".join(f"UNION ALL SELECT {COMMON}, {_hash('c')} FROM {table} AS c" for table in _COMMON)  # noqa: S608
+
+
+SUMS = f"""
+    SELECT id, sum(hashes) AS hashes
+    FROM (
+        SELECT u.summary_id AS id, sum({_hash("u")}) AS hashes
+        FROM usage AS u
+        GROUP BY u.summary_id
+        UNION ALL
+        SELECT v.summary_id, sum({_hash("v")}) FROM usage_voids AS v GROUP BY v.summary_id
+        UNION ALL
+        SELECT u.summary_id, {_hash("v")}
+        FROM usage_voids AS v
+        JOIN usage AS u ON u.id = v.usage_id
+        WHERE u.summary_id <> v.summary_id
+        UNION ALL
+        SELECT c.summary_id, {_hash("c")} FROM covered_summaries AS c
+        UNION ALL
+        SELECT t.summary_id, {_hash("t")} + {_hash("i")}
+        FROM usage_invoice_items AS t
+        JOIN invoices AS i ON i.id = t.invoice_id
+        WHERE t.summary_id IS NOT NULL
+        UNION ALL
+        SELECT s.id, {_hash("s")} + {_hash("a")} + terms.hashes
+        FROM usage_summaries AS s
+        JOIN subscriptions AS a ON a.id = s.subscription_id
+        JOIN (
+            SELECT subscription_id, sum({_hash("t")}) AS hashes
+            FROM subscription_terms AS t
+            GROUP BY subscription_id
+        ) AS terms ON terms.subscription_id = a.id
+        {_of_common()}
+    ) AS hashed
+    GROUP BY id
+"""  # noqa: S608
