@@ -4,7 +4,7 @@ A subscription that is billed by calendar months of one time zone, and may be pa
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -117,6 +117,14 @@ class Books:
             return Fraction(0)
         return self.total(counter, (datetime.min.replace(tzinfo=UTC), period[1]))
 
+    def of_models(self, counter: Counter, period: Span, models: Sequence[Any], *, now: datetime) -> Fraction:
+        """What the recordings that name one of these models come to: a sum, a count or a level."""
+        uses = [use for use in self.uses if any(_same(use.metadata.get("model"), one) for one in models)]
+        books = replace(self, uses=uses)
+        if counter.function == "level":
+            return books.level(counter, period, now=now)[0]
+        return books.total(counter, period)
+
     def level(self, counter: Counter, period: Span, *, now: datetime) -> tuple[Fraction, bool]:
         """What a level comes to in a period as of ``now``, and whether it ever is below 0 there."""
         steps = self.counted(counter, (datetime.min.replace(tzinfo=UTC) if counter.carry else period[0], period[1]))
@@ -143,6 +151,10 @@ class Books:
         if counter.per == "period":
             return (half_up(area / elapsed) if elapsed else Fraction(0)), negative
         return half_up(area / _UNITS[counter.per]), negative
+
+
+def _same(given: Any, model: Any) -> bool:
+    return given == model and type(given) is type(model)
 
 
 def half_up(value: Fraction) -> Fraction:

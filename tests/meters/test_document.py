@@ -42,7 +42,7 @@ def examples() -> list[tuple[dict[str, Any], list[dict[str, str]], str]]:
 
 
 def test_there_are_examples() -> None:
-    assert (len(examples()), list(prices())) == (13, ["tokens"])
+    assert (len(examples()), list(prices())) == (14, ["tokens", "stored"])
 
 
 @pytest.mark.parametrize(("meter", "rows", "total"), examples(), ids=lambda value: str(value)[:40])
@@ -78,7 +78,7 @@ def test_an_example_holds(
     if quota:
         items = admin.get("/api/subscriptions/sub456/upcoming-invoice").json["items"]
         assert [
-            [one["cell"], one["quantity"], one["amount"]] for one in items if one["usageType"] == "tokens"
+            [one["cell"], one["quantity"], one["amount"]] for one in items if one["usageType"] == meter["id"]
         ] == charged
 
 

@@ -50,7 +50,7 @@ from usage_billing.flows.folding.fold_meters import fold_subscriptions
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.meters.asked import MeterChanges
 from usage_billing.reports.series import SeriesRequest, usage_series
-from usage_billing.reports.usage import usage_of_customer
+from usage_billing.reports.usage import UsageLine, usage_of_customer
 from usage_billing.reports.verify.books import find_differences
 from usage_billing.subscriptions.queries import contracts_of
 from usage_billing.subscriptions.service import NewSubscription
@@ -69,7 +69,21 @@ metadata = st.fixed_dictionaries(
     optional={"n": st.sampled_from(NUMBERS), "m": st.sampled_from((1, 2, "4")), "ok": st.booleans()},
 )
 offsets = st.sampled_from((0, 0, 1, 30, 60, 60 * 7, 60 * 24, 60 * 24 * 9, 60 * 24 * 20, 60 * 24 * 33, 60 * 24 * 70))
-dimensions = st.sampled_from(((), (), ("model",)))
+dimensions = st.sampled_from(((), ("model",)))
+# What the models of each cell are; the default has the others.
+CELLS: dict[str, tuple[Any, ...]] = {"a": ("a",), "b or none": ("b", None)}
+
+
+def price_of(unit: str, *, cells: bool) -> dict[str, Any]:
+    if not cells:
+        return {"model": "per_unit", "unitPrice": unit}
+    package = {"model": "package", "packageSize": "3", "packagePrice": unit}
+    prices = zip(CELLS.items(), (package, {"model": "per_unit", "unitPrice": unit}), strict=True)
+    return {
+        "model": "by_dimension",
+        "cells": [{"name": name, "when": {"model": list(met)}, "price": price} for (name, met), price in prices],
+        "default": package,
+    }
 
 
 def _doubled(given: Any) -> Any:
@@ -113,7 +127,7 @@ meters = st.tuples(
     dimensions,
     st.sampled_from((0, 5, 400, 400)),
     st.tuples(st.sampled_from(("change", "set")), st.sampled_from(("second", "hour", "day", "period")), st.booleans()),
-    st.booleans(),
+    st.sampled_from(("", "plain", "by dimension", "by dimension")),
 )
 
 
@@ -166,7 +180,7 @@ class Meters(RuleBasedStateMachine):
         self.counters.append(Counter(name, function, begins, [(ever, way)], mode, per, carry))
         if priced:
             for plan, price in (("a", "1"), ("b", "2")):
-                self._quota(name, plan, price)
+                self._quota(name, plan, price, cells=priced == "by dimension")
 
     @precondition(lambda self: any(not c.mode for c in self.counters))
     @rule(data=st.data(), how=ways, named=dimensions)
@@ -253,22 +267,25 @@ class Meters(RuleBasedStateMachine):
         data=st.data(),
         price=st.sampled_from(("0.5", "3")),
         own=st.booleans(),
+        cells=st.booleans(),
         effective=st.sampled_from(("now", "period")),
     )
-    def price(self, data: st.DataObject, price: str, effective: str, *, own: bool) -> None:
+    def price(self, data: st.DataObject, price: str, effective: str, *, own: bool, cells: bool) -> None:
         """Another price of a meter, for all or for the one subscription."""
         name = data.draw(st.sampled_from([counter.name for counter in self.counters]))
-        self._quota(name, self.plan, price, own="s" if own else None, effective=effective if own else "now")
+        effective = effective if own else "now"
+        self._quota(name, self.plan, price, cells=cells, own="s" if own else None, effective=effective)
         self.now += timedelta(minutes=1)  # what begins right after this instant has begun
 
     def _quota(
-        self, meter: str, plan: str, price: str, *, own: str | None = None, effective: str | None = None
+        self, meter: str, plan: str, price: str, *, cells: bool, own: str | None = None, effective: str | None = None
     ) -> None:
+        """With ``cells``, by dimension; a meter that has none, or does not add up by them, keeps its price."""
         new = NewQuota(
             plan_id=plan,
             usage_type=meter,
             limit=Decimal(2),
-            price={"model": "per_unit", "unitPrice": price},
+            price=price_of(price, cells=cells),
             subscription_id=own,
             effective=effective,
             reprice_usage=True,
@@ -333,13 +350,30 @@ class Meters(RuleBasedStateMachine):
         present = self.books.period(self.now)
         billed = sum((Fraction(row.total) for row in rows[present]), Fraction(0))
         lines = usage_of_customer(session, "ann", now=self.now, span=None)
-        shown = sum((Fraction(one.used) for one in lines if one.usage_type == counter.name), Fraction(0))
+        lines = [one for one in lines if one.usage_type == counter.name]
+        shown = sum((Fraction(one.used) for one in lines), Fraction(0))
         assert shown == billed, (counter, shown, billed)
+        self._compare_cells(counter, lines)
         if counter.function == "level" or (len(rows[present]) > 1 and counter.function in ADDS_UP):
             return  # of a level as of now, beside what was reckoned as of the last change
         request = SeriesRequest(usage_type=counter.name, by="period")
         series = usage_series(session, contracts_of(session, "ann"), request, now=self.now)
         assert max(Fraction(series.total or 0), Fraction(0)) == billed, (counter, series.total, billed)
+
+    def _compare_cells(self, counter: Counter, lines: list[UsageLine]) -> None:
+        """They come to what the meter does; each to what was recorded in it, less what others are below 0."""
+        assert all(one.used == sum(cell.used for cell in one.cells) for one in lines if one.cells is not None), counter
+        present = self.books.period(self.now)
+        if len(lines) != 1 or lines[0].cells is None or not counter.way(present[0]).terms["dimensions"]:
+            return
+        found: dict[str, Fraction] = {}
+        for name, models in (*CELLS.items(), ("default", ("c", 1))):
+            found[name] = self.books.of_models(counter, present, models, now=self.now)
+        owed = -sum((one for one in found.values() if one < 0), Fraction(0))
+        for cell in (one for one in lines[0].cells if one.name):
+            expected = max(max(found[cell.name], Fraction(0)) - owed, Fraction(0))
+            owed -= max(found[cell.name], Fraction(0)) - expected
+            assert abs(Fraction(cell.used) - expected) < Fraction(4, 10**12), (counter, cell, expected)
 
     def _compare_period(self, counter: Counter, period: Any, rows: list[Any]) -> None:
         counted = self.books.counted(counter, period)

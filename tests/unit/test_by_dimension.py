@@ -18,9 +18,9 @@ from usage_billing.rating.pricing.by_dimension import (
     IN_ORDER,
     IN_PROPORTION,
     ByDimension,
-    SeriesTotal,
     share_allowance,
 )
+from usage_billing.rating.pricing.cell_totals import SegmentSeries, SeriesTotal, totals_of_cells
 from usage_billing.reports.preview import Trial, TriedSeries, preview
 
 UNIT = {"model": "per_unit", "unitPrice": "1"}
@@ -174,12 +174,9 @@ def test_cells_of_one_price_in_proportion_come_to_the_whole_within_the_places(
 @examples(50)
 def test_every_series_has_one_cell_and_cells_add_up(used: list[tuple[str | None, str, Decimal]]) -> None:
     series = [SeriesTotal({"model": m, "direction": d}, q) for m, d, q in used]
-    assert sum_of(model_of(PRICED).totals(series).values()) == sum_of(q for _, _, q in used)
-
-
-def test_a_cell_below_nothing_takes_nothing_off_the_others() -> None:
-    series = [SeriesTotal({"model": "gpt", "direction": "in"}, Decimal(-5)), SeriesTotal({"model": "x"}, Decimal(3))]
-    assert model_of(PRICED).totals(series) == {"out": 0, "gpt": 0, "default": 3}
+    assert sum_of(totals_of_cells(model_of(PRICED), [SegmentSeries.in_units(series)]).values()) == sum_of(
+        q for _, _, q in used
+    )
 
 
 def test_the_first_cell_that_a_series_meets_is_its_cell() -> None:

@@ -25,7 +25,7 @@ from usage_billing.rating.tax.categories import TaxCategory
 BEFORE_ALL_PERIODS = datetime(1970, 1, 1, tzinfo=UTC)
 """From when a version is said to hold that holds from the start of every subscription."""
 
-_ADDING_UP = ("sum", "count")
+_ADDING_UP = {"sum", "count", "level"}
 """The ways to count by which what the series of a meter come to adds up to its total."""
 
 

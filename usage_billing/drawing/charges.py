@@ -52,7 +52,7 @@ def charged_groups(
     spans = {contract.id: Span(start=since[contract.id], end=None) for contract in contracts}
     found = totals_now(session, contracts, quotas, spans, now=now)
     for contract in contracts:
-        for period in reckon(session, contract, quotas, found[contract.id], present=now, covered=covered):
+        for period in reckon(session, contract, quotas, found[contract.id], present=now, now=now, covered=covered):
             yield from _groups(contract, period)
 
 

@@ -16,7 +16,8 @@ from usage_billing.core.periods import Period
 from usage_billing.metering.budget import divide
 from usage_billing.rating.groups import Cell, CellCharge, charge_cells
 from usage_billing.rating.price import Price
-from usage_billing.rating.pricing.by_dimension import BY_LIMIT, ByDimension, SeriesTotal, share_allowance
+from usage_billing.rating.pricing.by_dimension import BY_LIMIT, ByDimension, share_allowance
+from usage_billing.rating.pricing.cell_totals import SegmentSeries, totals_of_cells
 from usage_billing.rating.pricing.priced_cell import WHOLE
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment
 
@@ -27,15 +28,15 @@ _NOTHING = Decimal(0)
 class Measured:
     """What of a segment lies beyond the allowance, and in how many recordings; ``each``: how much of each of them.
 
-    ``each`` is asked for by prices that have a rule for each recording, and empty for others. ``allowance`` and
-    ``series``, what each series came to, are asked for by prices by dimension.
+    ``each`` is asked for by prices that have a rule for each recording, and empty for others. ``allowance`` is asked
+    for by prices by dimension, and so is ``series`` of each segment up to the last that has such a price.
     """
 
     quantity: Decimal = _NOTHING
     recordings: int = 0
     each: Sequence[Decimal] = ()
     allowance: Decimal | None = None
-    series: Sequence[SeriesTotal] = ()
+    series: SegmentSeries = SegmentSeries()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,10 @@ def _divide_cells(
     agreed: AgreedPeriod, models: Sequence[ByDimension | None], measured: Sequence[Measured]
 ) -> list[_Divided]:
     """The totals of each segment's cells, and how its allowance goes over them."""
-    totals = [{} if model is None else model.totals(one.series) for model, one in zip(models, measured, strict=True)]
+    series = [one.series for one in measured]
+    totals = [
+        {} if model is None else totals_of_cells(model, series[:end]) for end, model in enumerate(models, start=1)
+    ]
     limited = [model.limits() if model is not None and model.allowance == BY_LIMIT else {} for model in models]
     shared: list[dict[str, Decimal]] = [{} for _ in models]
     for index, model in enumerate(models):

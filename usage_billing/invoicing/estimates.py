@@ -1,7 +1,7 @@
 """The billing periods of a subscription, each usage type reckoned over all its segments, by the rules that bill."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -20,9 +20,9 @@ from usage_billing.metering.budget import Division, divide
 from usage_billing.metering.queries import PeriodTotal
 from usage_billing.metering.split import beyond
 from usage_billing.meters.cells import series_of
+from usage_billing.meters.level_cells import MeteredSegments
 from usage_billing.rating.engine import amount_for, stored_price
 from usage_billing.rating.groups import CellCharge
-from usage_billing.rating.pricing.by_dimension import SeriesTotal
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment, agreed_over
 from usage_billing.subscriptions.lifecycle import Segment
 from usage_billing.subscriptions.queries import Contract
@@ -69,11 +69,13 @@ def reckon(
     counted: Sequence[PeriodTotal],
     *,
     present: datetime | None,
+    now: datetime | None = None,
     covered: Mapping[int, Decimal] | None = None,
 ) -> Iterator[PeriodOfType]:
     """Every period that a summary of ``counted`` is in; and the one around ``present`` for each type with a quota.
 
-    ``counted`` has the summaries of whole periods, and ``covered`` how many units of them were paid for beforehand.
+    ``counted`` has the summaries of whole periods, with levels that go on as of ``now`` (None: as they are reckoned),
+    and ``covered`` how many units of them were paid for beforehand.
     """
     strays = PeriodOfType()
     known = _Periods(contract, quotas)
@@ -93,7 +95,7 @@ def reckon(
                 periods.setdefault((usage_type, agreed.period), (agreed, {}))
     for (usage_type, _), (agreed, by_start) in in_turns(periods.items()):
         totals = [_at(session, part, by_start, usage_type) for part in agreed.parts]
-        yield _reckon_one(session, contract, agreed, totals, covered or {})
+        yield _reckon_one(session, contract, agreed, totals, covered=covered or {}, now=now)
     yield strays
 
 
@@ -153,18 +155,23 @@ def _reckon_one(
     contract: Contract,
     agreed: AgreedPeriod,
     totals: Sequence[PeriodTotal],
+    *,
     covered: Mapping[int, Decimal],
+    now: datetime | None,
 ) -> PeriodOfType:
     divisions = divide(agreed, [_NOTHING if total.frozen else total.total for total in totals])
     divisions = [_frozen(total) if total.frozen else one for total, one in zip(totals, divisions, strict=True)]
     paid = [min(covered.get(t.id, _NOTHING), one.beyond) for t, one in zip(totals, divisions, strict=True)]
-    series = series_of(session, {t.id: agreed.period.start for t in totals if t.id}) if has_cells(agreed) else {}
     measured = [
-        Measured()
-        if total.frozen
-        else _measure(session, part, total, division, covered=beforehand, series=series.get(total.id, ()))
+        Measured() if total.frozen else _measure(session, part, total, division, covered=beforehand)
         for part, total, division, beforehand in zip(agreed.parts, totals, divisions, paid, strict=True)
     ]
+    if has_cells(agreed):
+        spans = [Period(part.start, part.end) for part in agreed.parts]
+        ids = [0 if total.frozen else total.id for total in totals]
+        asked = MeteredSegments(contract.id, totals[0].usage_type, agreed.period.start, spans, ids)
+        (series,) = series_of(session, [asked], now=now)
+        measured = [replace(one, series=here) for one, here in zip(measured, series, strict=True)]
     charges = charge_period(agreed, measured, currency=contract.currency)
     found = PeriodOfType()
     for part, total, division, charge, beforehand, counts in zip(
@@ -194,15 +201,14 @@ def _measure(
     division: Division,
     *,
     covered: Decimal,
-    series: Sequence[SeriesTotal],
 ) -> Measured:
     """How many recordings lie beyond: as they are marked, or would be where billing has not seen the terms yet."""
     if not total.id:  # empty, or a level that goes on
-        return Measured(EXACT.subtract(division.beyond, covered), allowance=division.allowance, series=series)
+        return Measured(EXACT.subtract(division.beyond, covered), allowance=division.allowance)
     (move,) = find_moves(session, [(total, division.allowance)])
     each: Sequence[Decimal] = ()
     if part.price is not None and stored_price(part.price).reads_each:
         marks = parts_beyond(session, [total.id])[total.id]
         each = [quantity for quantity in (marks | move.marks).values() if quantity]
     charged = EXACT.subtract(division.beyond, covered)
-    return Measured(charged, move.beyond_events, each, division.allowance, series)
+    return Measured(charged, move.beyond_events, each, division.allowance)

@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import InvalidInput
 from usage_billing.meters.definition import Definition
+from usage_billing.meters.level_cells import MeteredSegments, level_series, levels_among, values_by_name
 from usage_billing.rating.engine import stored_price
-from usage_billing.rating.pricing.by_dimension import ByDimension, SeriesTotal
+from usage_billing.rating.pricing.by_dimension import ByDimension
+from usage_billing.rating.pricing.cell_totals import SegmentSeries, SeriesTotal
 
 _SERIES = text("""
     SELECT w.id, CAST(x.dimensions AS text) AS series, t.total, CAST(d.dimensions AS text) AS dimensions
@@ -49,21 +51,35 @@ def named_values(session: Session) -> dict[str, list[Mapping[str, Sequence[Any]]
     return found
 
 
-def series_of(session: Session, summaries: Mapping[int, datetime]) -> dict[int, list[SeriesTotal]]:
-    """By summary: its series. ``summaries`` has by id where the billing period of each begins."""
-    found: dict[int, list[SeriesTotal]] = {id: [] for id in summaries}
+def series_of(
+    session: Session, periods: Sequence[MeteredSegments], *, now: datetime | None = None
+) -> list[list[SegmentSeries]]:
+    """For each of these billing periods of meters: what each series came to in each of its segments.
+
+    Levels are as of when they were reckoned; with ``now``, by then if they go on.
+    """
+    levels = levels_among(session, {one.usage_type_id for one in periods}) if periods else {}
+    summed = _sums(session, [one for one in periods if one.usage_type_id not in levels])
+    return [
+        level_series(session, one, levels[one.usage_type_id], now=now)
+        if one.usage_type_id in levels
+        else [SegmentSeries.in_units(summed.get(id, ())) for id in one.ids]
+        for one in periods
+    ]
+
+
+def _sums(session: Session, periods: Sequence[MeteredSegments]) -> dict[int, list[SeriesTotal]]:
+    """By summary: its series."""
+    starts = {id: one.start for one in periods for id in one.ids if id > 0}
+    found: dict[int, list[SeriesTotal]] = {id: [] for id in starts}
     names: dict[str, list[str]] = {}
-    asked = {"ids": list(summaries), "starts": list(summaries.values())}
-    for row in session.execute(_SERIES, asked) if summaries else ():
+    asked = {"ids": list(starts), "starts": list(starts.values())}
+    for row in session.execute(_SERIES, asked) if starts else ():
         if row.dimensions not in names:
             names[row.dimensions] = [one["as"] for one in _decoder.decode(row.dimensions)]
-        found[row.id].append(SeriesTotal(_values(names[row.dimensions], _decoder.decode(row.series)), row.total))
+        values = values_by_name(names[row.dimensions], _decoder.decode(row.series))
+        found[row.id].append(SeriesTotal(values, row.total))
     return found
-
-
-def _values(names: list[str], series: Any) -> dict[str, Any]:
-    """The values by name; the series beyond the limit have none."""
-    return dict(zip(names, series, strict=True)) if isinstance(series, list) else {}
 
 
 def check_named(
@@ -76,14 +92,14 @@ def check_named(
 ) -> None:
     """Raises InvalidInput for a dimension that a cell names and a definition in force from ``since`` on lacks.
 
-    ``definitions`` are a meter's, the newest first; a usage type that is none has no dimensions. A meter whose values
-    do not add up has no cells: what its series come to is not what it comes to.
+    ``definitions`` are a meter's, the newest first; a usage type that is none has no dimensions. A meter
+    has no cells if what its series come to does not add up to what it comes to.
     """
     if not definitions:
         message = f"{usage_type} is no meter, and has no dimensions"
         raise InvalidInput.field(f"{pointer}/model", message, code="not_supported")
     latest = definitions[0][1]
-    if not latest.adds_up:
+    if not latest.adds_up_by_series:
         kind = latest.function if latest.windowing is None else "windows"
         message = f"{usage_type} is a meter with {kind}, whose series do not add up to what it comes to"
         raise InvalidInput.field(f"{pointer}/model", message, code="not_supported")

@@ -116,6 +116,11 @@ class Definition:
         return self.function.adds_up and self.windowing is None
 
     @property
+    def adds_up_by_series(self) -> bool:
+        """Whether the values of its series, added up, are its value."""
+        return self.adds_up or self.function == Function.LEVEL
+
+    @property
     def is_divided(self) -> bool:
         """Whether the segments of a billing period share its value, or that of a window, by their time."""
         across = None if self.windowing is None else self.windowing.across

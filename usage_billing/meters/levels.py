@@ -5,17 +5,19 @@ times its microseconds from the epoch, the area of a stretch that begins at leve
 times ``total``, minus ``weighted``: no recording needs to be looked at again, whatever is late or taken back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from usage_billing.core.decimals import EXACT
+from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.core.instants import INSTANT
+from usage_billing.core.periods import Period
 from usage_billing.core.proration import quotient
 from usage_billing.meters.definition import Per
+from usage_billing.rating.pricing.cell_totals import SegmentSeries, SeriesTotal
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTHING = Decimal(0)
@@ -66,6 +68,44 @@ def stretch_of(start: datetime, end: datetime, *, level: Decimal, change: Change
     length, moment = Decimal((upto - start) // INSTANT), Decimal((upto - _EPOCH) // INSTANT)
     stands = EXACT.add(EXACT.multiply(level, length), EXACT.multiply(change.total, moment))
     return Stretch(start, end, upto, EXACT.subtract(stands, change.weighted), EXACT.add(level, change.total))
+
+
+def stretches_over(
+    spans: Sequence[Period], *, level: Decimal, changes: Sequence[Change], as_of: datetime
+) -> list[Stretch]:
+    """The segments of a billing period that begins at ``level``, each from the level at which the one before ends."""
+    found: list[Stretch] = []
+    for span, change in zip(spans, changes, strict=True):
+        found.append(stretch_of(span.start, span.end, level=level, change=change, as_of=as_of))
+        level = found[-1].level
+    return found
+
+
+def series_of_level(
+    per: Per, series: Sequence[tuple[Mapping[str, Any], Sequence[Stretch]]], *, segments: int
+) -> list[SegmentSeries]:
+    """What each series of a level came to in each segment of a billing period; ``series`` has those of all of them.
+
+    The mean of a period is divided by time, of each series as of all.
+    """
+    if not series:
+        return [SegmentSeries()] * segments
+    wholes = [
+        replace(here[0], area=sum_of(one.area for one in here))
+        for here in zip(*(stretches for _, stretches in series), strict=True)
+    ]
+    time = sum(one.elapsed for one in wholes)
+    found: list[SegmentSeries] = []
+    for place, (value, whole) in enumerate(zip(values_of_level(per, wholes), wholes, strict=True)):
+        if per == Per.PERIOD:
+            share = Decimal(whole.elapsed)
+            areas = [EXACT.multiply(sum_of(one.area for one in stretches), share) for _, stretches in series]
+        else:
+            areas = [stretches[place].area for _, stretches in series]
+        totals = [SeriesTotal(values, area) for (values, _), area in zip(series, areas, strict=True)]
+        divisor = (time * time or 1) if per == Per.PERIOD else _UNITS[per]
+        found.append(SegmentSeries(totals, value, divisor))
+    return found
 
 
 def values_of_level(per: Per, stretches: Sequence[Stretch]) -> list[Decimal]:

@@ -47,14 +47,6 @@ _OLD = text(f"""
     ORDER BY s.period_start DESC, s.id
     LIMIT :size
 """)
-_CLAIMED = text("""
-    SELECT s.id AS source, s.subscription_id, s.period_start, s.period_end, s.events, s.voids,
-        f.usage_type_id AS meter, f.folded, f.folded_voids, f.starts, f.summaries
-    FROM unnest(CAST(:sources AS bigint[]), CAST(:meters AS text[])) AS w (source, meter)
-    JOIN usage_summaries AS s ON s.id = w.source
-    JOIN meter_folds AS f ON f.source_summary_id = w.source AND f.usage_type_id = w.meter
-    ORDER BY s.id, f.usage_type_id
-""")
 _FOLDED_LATER = text("""
     SELECT 1
     FROM meter_folds AS f
@@ -111,31 +103,14 @@ class ActiveMeter:
         """Whether the segments of a billing period share its value, or that of a window, by their time."""
         return self.definitions[0][1].is_divided
 
+    @property
+    def has_cells(self) -> bool:
+        """Whether a price of it, of whatever time, charges by dimension."""
+        return any(definition.named for _, definition in self.definitions)
+
     def definition_of(self, period_start: datetime) -> Definition:
         """The definition for a period that begins at ``period_start``."""
         return next(found for since, found in self.definitions if since <= period_start)
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedFold:
-    """A claimed summary of recordings, and how far it is counted into a meter."""
-
-    source: int
-    subscription_id: str
-    period_start: datetime
-    period_end: datetime
-    events: int
-    voids: int
-    meter: str
-    folded: int
-    folded_voids: int
-    starts: list[datetime]
-    summaries: list[int]
-
-    @property
-    def places(self) -> dict[datetime, int]:
-        """Into which summaries it was counted so far, by where they begin."""
-        return dict(zip(self.starts, self.summaries, strict=True))
 
 
 def counts_itself(usage_type_id: str) -> ActiveMeter:
@@ -168,17 +143,23 @@ def folded_types(session: Session, *, hold: bool = False) -> dict[str, ActiveMet
     for row in session.scalars(definitions_where()):
         definition = replace(definition_of(row), named=tuple(named.get(row.usage_type_id, ())))
         definitions.setdefault(row.usage_type_id, []).append((row.effective_from, definition))
-    return {
-        one.usage_type_id: ActiveMeter(
-            one.usage_type_id,
-            of,
-            one.since,
-            one.retired_at,
-            one.looked_back,
-            tuple(definitions.get(one.usage_type_id, ())) or counts_itself(one.usage_type_id).definitions,
-        )
-        for one, of in meters
-    }
+    return {one.usage_type_id: _active(one, of, definitions.get(one.usage_type_id, ())) for one, of in meters}
+
+
+def folded_type(session: Session, usage_type_id: str) -> tuple[UsageType, ActiveMeter | None] | None:
+    """A usage type, and how it is folded if it is; None if there is none. Nothing says here what prices name."""
+    asked = select(UsageType, Meter).outerjoin(Meter, Meter.usage_type_id == UsageType.id)
+    row = session.execute(asked.where(UsageType.id == usage_type_id)).first()
+    if row is None or row.Meter is None:
+        return None if row is None else (row.UsageType, None)
+    rows = session.scalars(definitions_where(usage_type_ids=[usage_type_id]))
+    definitions = [(one.effective_from, definition_of(one)) for one in rows]
+    return row.UsageType, _active(row.Meter, row.UsageType.of, definitions)
+
+
+def _active(meter: Meter, of: str | None, definitions: Sequence[tuple[datetime, Definition]]) -> ActiveMeter:
+    known = tuple(definitions) or counts_itself(meter.usage_type_id).definitions
+    return ActiveMeter(meter.usage_type_id, of, meter.since, meter.retired_at, meter.looked_back, known)
 
 
 def definition_of(row: MeterDefinition) -> Definition:
@@ -213,12 +194,6 @@ def new_to_fold_of(session: Session, subscription_ids: Collection[str]) -> list[
 def old_to_fold(session: Session, meter: str, *, size: int) -> list[Pair]:
     """Up to ``size`` pairs of a meter that has not looked back yet, the newest periods first."""
     return _pairs(session, _OLD, {"size": size, "meter": meter})
-
-
-def claimed(session: Session, pairs: Sequence[Pair]) -> list[ClaimedFold]:
-    """How far claimed pairs are, and how far their recordings go by now; in the order of their ids."""
-    asked = {"sources": [pair.source for pair in pairs], "meters": [pair.meter for pair in pairs]}
-    return read_rows(session.execute(_CLAIMED, asked), ClaimedFold)
 
 
 def is_folded_from(session: Session, meter: str, since: datetime) -> bool:

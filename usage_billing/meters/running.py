@@ -70,7 +70,22 @@ _PUT = text("""
         CAST(:levels AS numeric[]))
     ON CONFLICT (summary_id) DO UPDATE SET upto = excluded.upto, area = excluded.area, level = excluded.level
 """)
-_GROWS = "m.retired_at IS NULL AND l.upto < s.period_end AND (l.level <> 0 OR d.per = 'period')"
+# Where all series together stand at 0, some may be above and others below: prices by dimension tell them apart.
+_SERIES_STAND = """
+    d.dimensions <> '[]' AND EXISTS (
+        SELECT
+        FROM usage_summaries AS c
+        JOIN meter_totals AS t ON t.summary_id = c.id
+        WHERE c.subscription_id = s.subscription_id AND c.usage_type_id = s.usage_type_id
+            AND c.period_start <= s.period_start AND (d.carry OR c.bills_at = s.bills_at)
+        GROUP BY t.series
+        HAVING CASE d.mode WHEN 'set' THEN (max(t.latest))[3] WHEN 'change' THEN sum(t.total) END <> 0
+    )
+"""
+_GROWS = f"""
+    m.retired_at IS NULL AND l.upto < s.period_end
+    AND CASE WHEN l.level <> 0 OR d.per = 'period' THEN true ELSE {_SERIES_STAND} END
+"""
 _FROM = """
     FROM meter_levels AS l
     JOIN usage_summaries AS s ON s.id = l.summary_id

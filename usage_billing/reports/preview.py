@@ -11,7 +11,8 @@ from usage_billing.rating.currency import is_currency
 from usage_billing.rating.engine import rate
 from usage_billing.rating.price import Price, parse_price
 from usage_billing.rating.pricing.base import Line
-from usage_billing.rating.pricing.by_dimension import BY_LIMIT, ByDimension, SeriesTotal, share_allowance
+from usage_billing.rating.pricing.by_dimension import BY_LIMIT, ByDimension, share_allowance
+from usage_billing.rating.pricing.cell_totals import SegmentSeries, SeriesTotal, totals_of_cells
 
 _NOTHING = Decimal(0)
 
@@ -100,7 +101,8 @@ def _by_dimension(price: Price, trial: Trial, given: Sequence[TriedSeries]) -> P
             if isinstance(value, list | dict):
                 pointer = f"/series/{index}/dimensions/{name}"
                 raise InvalidInput.field(pointer, "must be a text, a number, true, false or null", code="not_supported")
-    totals = model.totals([SeriesTotal(one.dimensions, one.quantity) for one in given])
+    tried = SegmentSeries.in_units([SeriesTotal(one.dimensions, one.quantity) for one in given])
+    totals = totals_of_cells(model, [tried])
     if model.allowance == BY_LIMIT:
         allowances = model.limits()
     else:

@@ -98,7 +98,7 @@ def usage_under(
     lines: list[UsageLine] = []
     for contract in contracts:
         begun = _begun(contract.timeline, spans[contract.id], now) if span is None else None
-        periods = reckon(session, contract, quotas, found[contract.id], present=begun, covered=covered)
+        periods = reckon(session, contract, quotas, found[contract.id], present=begun, now=now, covered=covered)
         listed = [line for period in periods for line in _lines(period, contract, begun)]
         listed = [line for line in listed if overlaps(line.period_start, line.period_end, spans[contract.id])]
         lines += sorted(listed, key=lambda line: (line.period_start, line.usage_type))

@@ -13,7 +13,7 @@ from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.core.instants import INSTANT
 from usage_billing.core.periods import Period
 from usage_billing.invoicing.by_cell import Measured
-from usage_billing.invoicing.reckoning import charge_period
+from usage_billing.invoicing.reckoning import charge_period, has_cells
 from usage_billing.metering.budget import divide
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.meters.across import values_across_segments, windows_in
@@ -22,8 +22,10 @@ from usage_billing.meters.values import State, values_of_segments
 from usage_billing.rating.engine import rate, stored_price
 from usage_billing.rating.groups import CellCharge
 from usage_billing.rating.price import Price
-from usage_billing.rating.pricing.by_dimension import SeriesTotal
-from usage_billing.reports.what_if_levels import level_in
+from usage_billing.rating.pricing.by_dimension import is_by_dimension
+from usage_billing.rating.pricing.cell_totals import SegmentSeries, SeriesTotal
+from usage_billing.reports.what_if_levels import level_in, series_in
+from usage_billing.reports.what_if_states import state_of
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
 from usage_billing.subscriptions.lifecycle import Timeline
 
@@ -155,7 +157,7 @@ def _reckon(period: _Period, history: History, until: datetime, covered: Covered
     divisions = divide(period.agreed, [sum_of(used) for used in counted])
     measured = [
         replace(_measure(used, division.allowance), allowance=division.allowance, series=series)
-        for used, division, series in zip(counted, divisions, period.series, strict=True)
+        for used, division, series in zip(counted, divisions, _series(period, history, until), strict=True)
     ]
     measured = [
         replace(one, quantity=EXACT.subtract(one.quantity, covered.get((period.usage_type, part.start), _NOTHING)))
@@ -189,17 +191,31 @@ def _reckon(period: _Period, history: History, until: datetime, covered: Covered
         )
 
 
+def _series(period: _Period, history: History, until: datetime) -> list[SegmentSeries]:
+    """What each series of a meter came to in each segment; asked for by prices by dimension."""
+    price = history.prices.get(period.usage_type)
+    if not (has_cells(period.agreed) if price is None else is_by_dimension(price)):
+        return [SegmentSeries()] * len(period.agreed.parts)
+    meter = history.meters.get(period.usage_type)
+    if meter is not None and meter.level is not None:
+        return series_in(meter.level, _reported(period, history, until), period.agreed, until=until)
+    return [SegmentSeries.in_units(series) for series in period.series]
+
+
+def _reported(period: _Period, history: History, until: datetime) -> list[tuple[datetime, Decimal, Mapping[str, Any]]]:
+    return [one[1:] for one in history.events if one[0] == period.usage_type and one[1] < until]
+
+
 def _values(period: _Period, history: History, until: datetime) -> list[Decimal]:
     """What falls to each segment of what a meter comes to."""
     meter = history.meters[period.usage_type]
     if meter.level is not None:
-        events = [one[1:] for one in history.events if one[0] == period.usage_type and one[1] < until]
-        return level_in(meter.level, events, period.agreed, until=until)
+        return level_in(meter.level, _reported(period, history, until), period.agreed, until=until)
     parts = period.agreed.parts
     counted = [list(zip(*one, strict=True)) for one in zip(period.times, period.used, strict=True)]
     if meter.windowing is None:
         seen = set[Decimal]()
-        states = [_state(used, seen) for used in counted]
+        states = [state_of(used, seen) for used in counted]
         return values_of_segments(meter.function, states, [(part.end - part.start) // INSTANT for part in parts])
     spans = tuple(Period(part.start, part.end) for part in parts)
     windows = windows_in(meter.windowing.every, spans, zone=period.agreed.zone)
@@ -210,24 +226,8 @@ def _values(period: _Period, history: History, until: datetime) -> list[Decimal]
         here = defaultdict[int, list[Reported]](list)
         for at, value in used:
             here[bisect_right(starts, at) - 1].append((at, value))
-        by_window.append({place: _state(found, told[place]) for place, found in here.items()})
+        by_window.append({place: state_of(found, told[place]) for place, found in here.items()})
     return values_across_segments(meter.function, meter.windowing, by_window, windows, spans=spans)
-
-
-def _state(used: Sequence[Reported], seen: set[Decimal]) -> State:
-    """What is kept of events; ``seen`` are values that count elsewhere already, and gets theirs."""
-    values = [value for _, value in used]
-    new = set(values) - seen
-    seen |= new
-    latest = ((Decimal((at - _EPOCH) // INSTANT), Decimal(place), value) for place, (at, value) in enumerate(used))
-    return State(
-        events=len(used),
-        total=sum_of(values),
-        maximum=max(values, default=None),
-        minimum=min(values, default=None),
-        latest=max(latest, default=None),
-        distinct_values=len(new),
-    )
 
 
 def _measure(used: Sequence[Decimal], allowance: Decimal | None) -> Measured:

@@ -103,7 +103,7 @@ def figures_of(session: Session, keys: Collection[SummaryKey], *, now: datetime)
     payers = {book.wallet.customer_id for book in books}
     found: list[PeriodFigures] = []
     for contract in held:
-        for period in reckon(session, contract, quotas, counted[contract.id], present=None, covered=covered):
+        for period in reckon(session, contract, quotas, counted[contract.id], present=None, now=now, covered=covered):
             if period.segments:
                 found.append(_figures(contract, period, now=now, paid=contract.customer_id in payers))
     starts: dict[str, list[datetime]] = {}

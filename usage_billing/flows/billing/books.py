@@ -21,8 +21,9 @@ from usage_billing.invoicing.items import NewItem
 from usage_billing.invoicing.queries import History, InvoiceKey, StandingInvoice
 from usage_billing.invoicing.service import NewDraft
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.meters.level_cells import MeteredSegments
 from usage_billing.packages.charges import DuePurchase
-from usage_billing.rating.pricing.by_dimension import SeriesTotal
+from usage_billing.rating.pricing.cell_totals import SegmentSeries
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import BilledSubscription
 
@@ -92,8 +93,8 @@ class Books(Protocol):
         """How much of each recording of these summaries lies beyond, in the order recorded, by summary id."""
         ...
 
-    def series(self, summaries: Mapping[int, datetime]) -> Mapping[int, Sequence[SeriesTotal]]:
-        """What each series of these summaries of meters came to, given where the billing period of each begins."""
+    def series(self, periods: Sequence[MeteredSegments]) -> Sequence[Sequence[SegmentSeries]]:
+        """What each series came to in each segment of each of these billing periods of meters."""
         ...
 
     def covered(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Decimal]:

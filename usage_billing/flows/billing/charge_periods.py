@@ -5,7 +5,7 @@ the price has a rule for each recording.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,16 +15,18 @@ from usage_billing.invoicing.builder import Basis
 from usage_billing.invoicing.by_cell import CellOfSegment, Measured
 from usage_billing.invoicing.reckoning import charge_period, has_cells
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.meters.level_cells import MeteredSegments
 from usage_billing.rating.engine import stored_price
 from usage_billing.rating.groups import CellCharge
-from usage_billing.rating.pricing.by_dimension import SeriesTotal, is_by_dimension
+from usage_billing.rating.pricing.by_dimension import is_by_dimension
+from usage_billing.rating.pricing.cell_totals import SegmentSeries
 from usage_billing.subscriptions.agreement import AgreedPeriod
 
 ReadParts = Callable[[Sequence[UnratedSummary]], Mapping[int, Sequence[Decimal]]]
 """How much of each recording of these summaries lies beyond, in the order recorded, by summary id."""
 
-ReadSeries = Callable[[Mapping[int, datetime]], Mapping[int, Sequence[SeriesTotal]]]
-"""What each series of these summaries came to, by summary id, given where the billing period of each begins."""
+ReadSeries = Callable[[Sequence[MeteredSegments]], Sequence[Sequence[SegmentSeries]]]
+"""What each series came to in each segment of each of these billing periods of meters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,21 +95,15 @@ def _reckon(period: _Period, parts: ReadParts, series: ReadSeries, bases: Bases)
     agreed = period.agreed
     here = [period.summaries.get(part.start) for part in agreed.parts]
     each = parts(list(period.summaries.values())) if _reads_each(agreed) else {}
-    counted: Mapping[int, Sequence[SeriesTotal]] = {}
-    if has_cells(agreed):
-        counted = series({summary.id: agreed.period.start for summary in period.summaries.values()})
     measured = [
-        Measured(
-            summary.billable,
-            summary.beyond_events,
-            each.get(summary.id, ()),
-            summary.allowance,
-            counted.get(summary.id, ()),
-        )
-        if summary is not None
-        else Measured()
+        Measured()
+        if summary is None
+        else Measured(summary.billable, summary.beyond_events, each.get(summary.id, ()), summary.allowance)
         for summary in here
     ]
+    if has_cells(agreed):
+        (counted,) = series([_segments_of(period, here)])
+        measured = [replace(one, series=found) for one, found in zip(measured, counted, strict=True)]
     charges = charge_period(agreed, measured, currency=period.currency)
     for summary, found, part in zip(here, charges, agreed.parts, strict=True):
         if summary is None or part.price is None:
@@ -116,6 +112,17 @@ def _reckon(period: _Period, parts: ReadParts, series: ReadSeries, bases: Bases)
             bases.whole[summary.id] = _basis(found.charge, part.price)
         if is_by_dimension(part.price):
             bases.cells[summary.id] = [_cell(cell) for cell in found.cells]
+
+
+def _segments_of(period: _Period, here: Sequence[UnratedSummary | None]) -> MeteredSegments:
+    agreed, any_of_them = period.agreed, next(iter(period.summaries.values()))
+    return MeteredSegments(
+        any_of_them.subscription_id,
+        any_of_them.usage_type_id,
+        agreed.period.start,
+        [Period(part.start, part.end) for part in agreed.parts],
+        [0 if summary is None else summary.id for summary in here],
+    )
 
 
 def _cell(cell: CellOfSegment) -> CellCharged:

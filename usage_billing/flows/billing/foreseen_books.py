@@ -37,8 +37,9 @@ from usage_billing.metering.split import beyond
 from usage_billing.metering.summaries import NewSummary, stored_keys
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.cells import series_of
+from usage_billing.meters.level_cells import MeteredSegments
 from usage_billing.packages.charges import DuePurchase, read_purchases
-from usage_billing.rating.pricing.by_dimension import SeriesTotal
+from usage_billing.rating.pricing.cell_totals import SegmentSeries
 from usage_billing.wallets.allocation import covered_by
 from usage_billing.wallets.coverage import allocations, coverage_changes
 from usage_billing.wallets.models import Wallet
@@ -135,9 +136,9 @@ class ForeseenBooks:
                 found[summary.id] = [part for part in marks.values() if part]
         return found
 
-    def series(self, summaries: Mapping[int, datetime]) -> Mapping[int, Sequence[SeriesTotal]]:
-        """As folds have counted them."""
-        return series_of(self.session, summaries)
+    def series(self, periods: Sequence[MeteredSegments]) -> Sequence[Sequence[SegmentSeries]]:
+        """As folds have counted them, and levels by now."""
+        return series_of(self.session, periods, now=self.drafts.now)
 
     def covered(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Decimal]:
         """By the grants of this moment and the usage in memory."""

@@ -25,11 +25,12 @@ from usage_billing.metering.summaries import create_summaries
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.cells import series_of
 from usage_billing.meters.kept import sources_of
+from usage_billing.meters.level_cells import MeteredSegments
 from usage_billing.meters.progress import lagging
 from usage_billing.meters.queries import ActiveMeter, true_meters
 from usage_billing.meters.running import growing
 from usage_billing.packages.charges import DuePurchase, lock_purchases, settle_purchases
-from usage_billing.rating.pricing.by_dimension import SeriesTotal
+from usage_billing.rating.pricing.cell_totals import SegmentSeries
 from usage_billing.subscriptions.openings import save_openings
 from usage_billing.wallets.allocation import covered_by
 from usage_billing.wallets.coverage import allocations
@@ -110,9 +111,9 @@ class StoredBooks:
                 found[summary.id] = parts_beyond_of(self.session, summary)
         return found
 
-    def series(self, summaries: Mapping[int, datetime]) -> Mapping[int, Sequence[SeriesTotal]]:
+    def series(self, periods: Sequence[MeteredSegments]) -> Sequence[Sequence[SegmentSeries]]:
         """As folds have counted them."""
-        return series_of(self.session, summaries)
+        return series_of(self.session, periods)
 
     def covered(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Decimal]:
         """By the grants and the usage of this moment."""

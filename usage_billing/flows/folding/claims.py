@@ -11,7 +11,8 @@ from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.flows.recording.context import new_summary
 from usage_billing.metering.counted import counting, ids_of, last_occurred
 from usage_billing.metering.summaries import NewSummary, SummaryKey, create_summaries
-from usage_billing.meters.queries import ActiveMeter, ClaimedFold
+from usage_billing.meters.claimed import ClaimedFold
+from usage_billing.meters.queries import ActiveMeter
 from usage_billing.meters.service import place_fold
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
 from usage_billing.subscriptions.lifecycle import Timeline

@@ -14,12 +14,12 @@ from usage_billing.flows.folding.value_levels import Key, ids_to_lock, value_lev
 from usage_billing.flows.folding.value_meters import MeteredPeriod, changed, tell_of_beyond, value_again, values_in
 from usage_billing.metering.counted import lock_counted, move_counted, to_rate_of_types
 from usage_billing.meters.across import windows_in
+from usage_billing.meters.claimed import claimed
 from usage_billing.meters.definition import Definition
 from usage_billing.meters.progress import Behind, far_behind
 from usage_billing.meters.queries import (
     ActiveMeter,
     Pair,
-    claimed,
     folded_types,
     new_to_fold_of,
     true_meters,
@@ -111,10 +111,11 @@ def fold_pairs(
             before = moved.get(summary, (0, 0))
             moved[summary] = (before[0] + added, before[1] + taken)
     crash.point("fold.counted")
-    values = value_levels(session, levels, meters, terms, as_of=None)
+    reckoned = value_levels(session, levels, meters, terms, as_of=None)
+    values = reckoned.values
     within = {id for period in periods for id in period.summaries if id is not None}
     values |= values_in(session, moved.keys() - within - values.keys(), periods)
-    told = move_counted(session, changed(values, moved, totals))
+    told = move_counted(session, changed(values, moved, totals, also=reckoned.by_cell))
     tell_of_beyond(session, told.passed, terms.timelines)
     watch_totals(session, told.watched)
     crash.point("fold.committing")

@@ -26,6 +26,17 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class LevelValues:
+    """What summaries of levels come to, by id; also below 0.
+
+    Those ``by_cell`` are to be rated whatever they come to: what their cells do may be another now.
+    """
+
+    values: dict[int, Decimal]
+    by_cell: set[int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Placed:
     """A segment of a level; ``id`` is that of its summary, None if there is none."""
 
@@ -53,16 +64,19 @@ def value_levels(
     terms: Terms,
     *,
     as_of: datetime | None,
-) -> dict[int, Decimal]:
-    """By id, what the summaries of levels come to, as of an instant; also below 0. They are locked.
+) -> "LevelValues":
+    """What the summaries of levels come to, as of an instant. They are locked.
 
     They are reckoned from the billing period on that begins at ``since``, and as of the last recording if that is
     later. Without ``as_of`` it is as of that, or as far as they were. A segment that has begun and costs something
     gets its summary.
     """
-    found: dict[int, Decimal] = {}
+    found = LevelValues({}, set())
     for key, begins in since.items():
-        found |= _value_level(session, key, begins, meters[key[1]], terms, as_of=as_of)
+        values = _value_level(session, key, begins, meters[key[1]], terms, as_of=as_of)
+        found.values.update(values)
+        if meters[key[1]].has_cells:
+            found.by_cell.update(values)
     return found
 
 

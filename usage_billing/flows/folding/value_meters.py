@@ -124,8 +124,8 @@ def value_again(
     ids = {*known.values(), *ids_to_lock(session, levels)}
     totals = lock_counted(session, ids, to_rate_of=(), usage_types=())
     values = values_in(session, (), periods) | {known[key]: _NOTHING for key in strays}
-    values |= value_levels(session, levels, meters, terms, as_of=as_of)
-    told = move_counted(session, changed(values, {}, totals))
+    reckoned = value_levels(session, levels, meters, terms, as_of=as_of)
+    told = move_counted(session, changed(values | reckoned.values, {}, totals, also=reckoned.by_cell))
     tell_of_beyond(session, told.passed, timelines)
     watch_totals(session, told.watched)
 
@@ -153,11 +153,15 @@ def tell_of_beyond(session: Session, keys: Collection[SummaryKey], timelines: Ma
 
 
 def changed(
-    values: Mapping[int, Decimal], moved: Mapping[int, tuple[int, int]], totals: Mapping[int, Decimal]
+    values: Mapping[int, Decimal],
+    moved: Mapping[int, tuple[int, int]],
+    totals: Mapping[int, Decimal],
+    *,
+    also: Collection[int],
 ) -> dict[int, Counted]:
-    """What is to be told to those summaries that gained something, or have another total; in the order of their ids."""
+    """What is to be told to summaries that gained something, have another total, or are ``also`` told; by their ids."""
     return {
         id: Counted(values[id], *moved.get(id, (0, 0)))
         for id in sorted(values)
-        if id in moved or max(values[id], _NOTHING) != totals.get(id, _NOTHING)
+        if id in moved or id in also or max(values[id], _NOTHING) != totals.get(id, _NOTHING)
     }

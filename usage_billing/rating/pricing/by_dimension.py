@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from usage_billing.core.decimals import EXACT, PLACES, sum_of
 from usage_billing.core.errors import InvalidInput
@@ -18,16 +18,6 @@ IN_ORDER, IN_PROPORTION, BY_LIMIT = ALLOWANCES = ("in_order", "in_proportion", "
 
 MAX_CELLS = 100
 _NOTHING = Decimal(0)
-
-
-class SeriesTotal(NamedTuple):
-    """What a series came to: its values by dimension, null for one that is absent; none at all where series are lumped.
-
-    ``total`` may be negative.
-    """
-
-    values: Mapping[str, Any]
-    total: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +87,6 @@ class ByDimension(ReadsSums):
     def cell_of(self, values: Mapping[str, Any]) -> str:
         """The name of the cell of a series."""
         return next((cell.name for cell in self.cells if cell.meets(values)), DEFAULT)
-
-    def totals(self, series: Sequence[SeriesTotal]) -> dict[str, Decimal]:
-        """What each cell came to, by name, in order; one below 0 counts as 0."""
-        found = dict.fromkeys(self.prices, _NOTHING)
-        for one in series:
-            name = self.cell_of(one.values)
-            found[name] = EXACT.add(found[name], one.total)
-        return {name: max(total, _NOTHING) for name, total in found.items()}
 
     def limits(self) -> dict[str, Decimal]:
         """The allowance of each cell for a whole period, by name; the default has none, nor has a cell without one."""

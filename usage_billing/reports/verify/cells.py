@@ -12,47 +12,35 @@ import msgspec
 
 from usage_billing.core.decimals import EXACT
 from usage_billing.reports.verify.allowance import Bounds, Stretch, allowances
+from usage_billing.reports.verify.cell_totals import DEFAULT, Counted, cells_in, has_cells
 from usage_billing.reports.verify.together import Charged, dues
 
 NOTHING = Decimal(0)
-MODEL, DEFAULT, WHOLE = "by_dimension", "default", ""
+WHOLE = ""
 _ATOM = 10**12  # shares have so many parts of a unit
 _encoder = msgspec.json.Encoder(order="sorted", decimal_format="number")
-Series = Sequence[tuple[Mapping[str, Any], Decimal]]
-"""The values of each series by dimension (none of one that is lumped), and what it came to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A segment as its cells see it: ``charged`` says its span and whole price, ``series`` what came to it."""
+    """A segment as its cells see it: ``charged`` says its span and whole price, ``counted`` what came to it."""
 
     charged: Charged
     stretch: Stretch
     allowance: Decimal | None
-    series: Series
-
-
-def has_cells(price: Mapping[str, Any] | None) -> bool:
-    """Whether a stored price charges by dimension."""
-    return price is not None and price["model"] == MODEL
-
-
-def cell_of(price: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    """The first cell whose every dimension has one of the values that it names."""
-    for cell in price["cells"]:
-        for name, wanted in cell["when"].items():
-            if name not in values or not _among(values[name], wanted if isinstance(wanted, list) else [wanted]):
-                break
-        else:
-            return str(cell["name"])
-    return DEFAULT
+    counted: Counted
 
 
 def dues_by_cell(
     bounds: Bounds, ended: datetime | None, segments: Sequence[Segment], *, currency: str
 ) -> list[dict[str, Decimal] | None]:
     """What each segment owes by cell; None for one whose price has none. Raises one of UNREADABLE."""
-    split = [_split(one) if has_cells(one.charged.price) else None for one in segments]
+    counted = [one.counted for one in segments]
+    prices = [one.charged.price or {} for one in segments]
+    split = [
+        cells_in(price, counted, place) if has_cells(one.charged.price) else None
+        for place, (one, price) in enumerate(zip(segments, prices, strict=True))
+    ]
     beyond = _beyond(bounds, segments, split)
     found: list[dict[str, Decimal]] = [{} for _ in segments]
     for name in dict.fromkeys(name for one in split if one is not None for name in one):
@@ -77,24 +65,6 @@ def dues_by_cell(
         None if parts is None and one.charged.price is None else owed
         for one, parts, owed in zip(segments, split, found, strict=True)
     ]
-
-
-def _among(value: Any, wanted: Sequence[Any]) -> bool:
-    return any(
-        value == one
-        and (isinstance(value, bool), isinstance(value, str)) == (isinstance(one, bool), isinstance(one, str))
-        for one in wanted
-    )
-
-
-def _split(segment: Segment) -> dict[str, Decimal]:
-    """What each cell came to."""
-    price = segment.charged.price or {}
-    totals = {str(cell["name"]): NOTHING for cell in price["cells"]} | {DEFAULT: NOTHING}
-    for values, total in segment.series:
-        name = cell_of(price, values)
-        totals[name] = EXACT.add(totals[name], total)
-    return {name: max(total, NOTHING) for name, total in totals.items()}
 
 
 def _beyond(

@@ -11,7 +11,8 @@ from usage_billing.reports.verify.functions import Span, exactly, half_up
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = timedelta(microseconds=1)
-_MICROSECONDS = {"second": 10**6, "hour": 3600 * 10**6, "day": 86_400 * 10**6}
+MICROSECONDS = {"second": 10**6, "hour": 3600 * 10**6, "day": 86_400 * 10**6}
+"""Of one unit of time, by what a level counts per."""
 
 
 class Step(NamedTuple):
@@ -67,7 +68,7 @@ def in_span(course: Course, per: str, spans: Sequence[Span], place: int, *, upto
         mean = half_up(sum(areas, Fraction(0)) / sum(times)) if sum(times) else Fraction(0)
         ends, begins = (half_up(mean * Fraction(sum(times[:end]), sum(times) or 1)) for end in (place + 1, place))
     else:
-        ends, begins = (half_up(sum(areas[:end], Fraction(0)) / _MICROSECONDS[per]) for end in (place + 1, place))
+        ends, begins = (half_up(sum(areas[:end], Fraction(0)) / MICROSECONDS[per]) for end in (place + 1, place))
     return exactly(ends - begins)
 
 

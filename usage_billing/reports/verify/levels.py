@@ -1,6 +1,6 @@
 """The summaries of levels, counted again: from one recording to the next, and never by the sums that are stored."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -10,6 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
+from usage_billing.reports.verify.arithmetic import price_of
+from usage_billing.reports.verify.cell_totals import Counted, cells_in, has_cells
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.functions import Span
 from usage_billing.reports.verify.level_books import SEEN, LevelBooks, Recorded, by_series
@@ -34,17 +36,26 @@ _VALUES = text("SELECT count(DISTINCT digest) FROM meter_values WHERE summary_id
 class LevelTally(Tally):
     """What recordings come to as far as ``sources`` goes, {summary: (recordings, voids)}, as of ``until``.
 
-    ``spans`` are the segments of the billing period.
+    ``spans`` are the segments of the billing period. With a ``price`` it is what one ``cell`` of it comes to, of which
+    ``counted`` has the series.
     """
 
     sources: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     spans: tuple[Span, ...] = ()
     until: datetime = _EPOCH
     course: Course = field(default_factory=lambda: Course((), is_set=False))
+    price: Mapping[str, Any] | None = None
+    cell: str = ""
+    counted: Sequence[Counted] = ()
 
     def close(self, per: str, start: datetime) -> None:
         """Reckon for the segment that begins at ``start``, once everything is counted."""
-        self.total = max(in_span(self.course, per, self.spans, place_in(self.spans, start), upto=self.until), NOTHING)
+        place = place_in(self.spans, start)
+        if self.price is not None:
+            cells = cells_in(self.price, self.counted, place) if has_cells(self.price) else {}
+            self.total = cells.get(self.cell, NOTHING)
+        else:
+            self.total = max(in_span(self.course, per, self.spans, place, upto=self.until), NOTHING)
         self.beyond = NOTHING
         if self.allowance is not None:
             self.beyond = max(NOTHING, EXACT.subtract(self.total, self.allowance))
@@ -75,7 +86,11 @@ class LevelProof(Proof):
         sources = {one["summary"]: (one["events"], one["voids"]) for one in item.sources or ()}
         until = max((one.get("until", 0) for one in item.sources or ()), default=0)
         until_then = _EPOCH + timedelta(microseconds=until)
-        tally = LevelTally(item.allowance, sources=sources, spans=spans_of(item), until=until_then)
+        stored = price_of(item.quota_price)
+        price = stored if has_cells(stored) or item.cell else None
+        tally = LevelTally(
+            item.allowance, sources=sources, spans=spans_of(item), until=until_then, price=price, cell=item.cell
+        )
         self.items.append((item, tally))
 
     def count(self, session: Session, follows: Follows | None, books: LevelBooks) -> None:
@@ -98,9 +113,14 @@ class LevelProof(Proof):
             if isinstance(tally, LevelTally):
                 tally.spans = tally.spans or self._spans
                 tally.recorded = len(level.recorded_in(summary.id, tally.sources))
-                tally.course = level.course(tally.sources, since=since, end=tally.spans[-1][1])
+                if tally.price is None:
+                    tally.course = level.course(tally.sources, since=since, end=tally.spans[-1][1])
+                else:
+                    tally.counted = level.by_series(
+                        definition, tally.spans, start=start, upto=tally.until, sources=tally.sources
+                    )
                 tally.close(self._per, summary.period_start)
-                tally.course = Course((), is_set=False)  # let go of it: each item has one
+                tally.course, tally.counted = Course((), is_set=False), ()  # let go of it: each item has one
 
     @property
     def _place(self) -> int:

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from usage_billing.core.decimals import EXACT
-from usage_billing.reports.verify.cells import cell_of
+from usage_billing.reports.verify.cell_totals import cell_of, has_cells, names_of, netted
 from usage_billing.reports.verify.functions import Heap, Span, in_segment
 from usage_billing.reports.verify.tally import NOTHING, Tally
 from usage_billing.reports.verify.windows import Cut, in_windows
@@ -22,9 +23,8 @@ class MeterTally(Tally):
     """What the recordings come to as far as ``sources`` goes: {summary: (recordings, voids)}.
 
     ``spans`` are the segments of the billing period, ``heaps`` what was recorded in each; ``place`` is the segment that
-    this is of. With a
-    ``price`` by dimension it is what those come to that meet one ``cell`` of it. ``cut`` says of a meter with windows
-    how its period is cut into them; then ``windows`` has the recordings of each segment by window.
+    this is of. With a ``price`` it is what one ``cell`` of it comes to, beside the others in ``cells``. ``cut`` says of
+    a meter with windows how its period is cut into them; then ``windows`` has the recordings of each segment by window.
     """
 
     sources: Mapping[int, tuple[int, int]] = field(default_factory=dict)
@@ -33,6 +33,7 @@ class MeterTally(Tally):
     place: int = 0
     price: Mapping[str, Any] | None = None
     cell: str = ""
+    cells: dict[str, Fraction] = field(default_factory=dict)
     cut: Cut | None = None
     windows: list[dict[Span, Heap]] = field(default_factory=lambda: [{}])
 
@@ -42,7 +43,11 @@ class MeterTally(Tally):
         if row.ordinal > events or (row.void is not None and row.void <= voids):
             return False
         self.recorded += place == self.place
-        if self.price is None or cell_of(self.price, values) == self.cell:
+        if self.price is not None:
+            if has_cells(self.price):
+                name = cell_of(self.price, values)
+                self.cells[name] = self.cells.get(name, Fraction(0)) + Fraction(value)
+        else:
             self.heaps[place].add(row.occurred_at, row.ordinal, value)
             if self.cut is not None:
                 here = self.windows[place].setdefault(self.cut.window_of(row.occurred_at), Heap())
@@ -61,7 +66,10 @@ class MeterTally(Tally):
 
     def close(self, function: str) -> None:
         """Add up, once everything is counted."""
-        if self.cut is None:
+        if self.price is not None:
+            names = names_of(self.price) if has_cells(self.price) else ()
+            self.total = netted((name, self.cells.get(name, Fraction(0))) for name in names).get(self.cell, NOTHING)
+        elif self.cut is None:
             self.total = in_segment(function, self.heaps, self.spans, self.place)
         else:
             self.total = in_windows(function, self.cut, self.windows, self.spans, self.place)

@@ -1,6 +1,6 @@
 """The summaries of meters, counted again: each recording by Python, not by the SQL that folded it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
 from usage_billing.reports.verify.arithmetic import price_of
-from usage_billing.reports.verify.cells import DEFAULT, cell_of, has_cells
+from usage_billing.reports.verify.cell_totals import DEFAULT, cell_of, has_cells
 from usage_billing.reports.verify.difference import Difference
 from usage_billing.reports.verify.functions import Heap, Span, exactly, joined
 from usage_billing.reports.verify.measure import Measure, series_text
@@ -52,7 +52,6 @@ _WINDOW_VALUES = text("SELECT count(*) FROM meter_window_values WHERE summary_id
 _any = msgspec.json.Decoder(float_hook=Decimal)
 _ADDS_UP = ("sum", "count")
 _WHOLE = "ffffffff-ffff-ffff-ffff-ffffffffffff"  # the series that stands for all together
-_NO_CELLS: Mapping[str, Any] = {"cells": ()}  # of a plain price a cell that was charged before comes to nothing
 
 
 class MeterProof(Proof):
@@ -79,8 +78,6 @@ class MeterProof(Proof):
         sources = {one["summary"]: (one["events"], one["voids"]) for one in item.sources or ()}
         stored = price_of(item.quota_price)
         price = stored if has_cells(stored) or item.cell else None
-        if price is not None and not has_cells(price):
-            price = _NO_CELLS
         tally = MeterTally(item.allowance, sources=sources, spans=spans_of(item), price=price, cell=item.cell)
         self._items.append(tally)
         self.items.append((item, tally))

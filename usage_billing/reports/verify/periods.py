@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -12,8 +13,11 @@ from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.allowance import Bounds, Stretch, allowances
 from usage_billing.reports.verify.arithmetic import UNREADABLE, by_recording
+from usage_billing.reports.verify.cell_totals import Counted, has_cells
 from usage_billing.reports.verify.cells import Segment as CellSegment
-from usage_billing.reports.verify.cells import Series, dues_by_cell, has_cells
+from usage_billing.reports.verify.cells import dues_by_cell
+from usage_billing.reports.verify.level_books import LevelBooks
+from usage_billing.reports.verify.meter_rows import definition_at
 from usage_billing.reports.verify.terms import Agreement, Catalogue, Segment
 from usage_billing.reports.verify.together import Charged, Due, dues
 
@@ -42,6 +46,7 @@ _SERIES = text("""
         ON (x.subscription_id, x.usage_type_id, x.series) = (s.subscription_id, s.usage_type_id, t.series)
     WHERE s.id = :summary
 """)
+_UPTO = text("SELECT max(upto) FROM meter_levels WHERE summary_id = ANY(CAST(:ids AS bigint[]))")
 _EACH = text("""
     SELECT beyond_limit
     FROM usage
@@ -74,18 +79,21 @@ def derive(
     summaries: Sequence[Any],
     catalogue: Catalogue,
     agreements: Mapping[str, Agreement],
+    *,
+    books: LevelBooks,
 ) -> dict[int, Follows]:
     """By summary id; those where no segment begins are absent. A frozen one is taken as it is, and left out."""
     known = _neighbours(session, summaries)
     found: dict[int, Follows] = {}
-    for summary in summaries:
+    for summary in sorted(summaries, key=lambda one: (one.subscription_id, one.usage_type_id)):
         agreement = agreements.get(summary.subscription_id)
         if summary.id in found or summary.frozen or agreement is None:
             continue
         name = (summary.subscription_id, summary.usage_type_id)
         parts = catalogue.parts(agreement, *name, summary.period_start)
         here = [known.get((*name, segment.start)) for segment, _ in parts]
-        found |= _derive_period(session, parts, here, agreement)
+        asked = {"subscription": name[0], "meter": name[1], "of": summary.of} if summary.goes_on else None
+        found |= _derive_period(session, parts, here, agreement, level=None if asked is None else (asked, books))
     return found
 
 
@@ -98,8 +106,14 @@ def _neighbours(session: Session, summaries: Sequence[Any]) -> dict[tuple[str, s
 
 
 def _derive_period(
-    session: Session, parts: Sequence[tuple[Segment, Any]], here: Sequence[Any], agreement: Agreement
+    session: Session,
+    parts: Sequence[tuple[Segment, Any]],
+    here: Sequence[Any],
+    agreement: Agreement,
+    *,
+    level: tuple[dict[str, Any], LevelBooks] | None,
 ) -> dict[int, Follows]:
+    """``level`` says of the summaries of a level what to ask its books for."""
     if not parts:
         return {}
     period = parts[0][0].period
@@ -114,9 +128,13 @@ def _derive_period(
     try:
         if any(has_cells(cell.price) for cell in cells):
             stretches = [_stretch(*part) for part in parts]
+            if level is None:
+                series = [_series(session, bounds, row) for row in counted]
+            else:
+                series = _level_series(session, parts, counted, *level)
             segments = [
-                CellSegment(cell, stretch, allowance, _series(session, bounds, row))
-                for cell, stretch, allowance, row in zip(cells, stretches, bound, counted, strict=True)
+                CellSegment(cell, stretch, allowance, one)
+                for cell, stretch, allowance, one in zip(cells, stretches, bound, series, strict=True)
             ]
             by_cell = dues_by_cell(bounds, ended, segments, currency=currency)
             due: list[Any] = [None] * len(cells)
@@ -133,17 +151,32 @@ def _derive_period(
     }
 
 
-def _series(session: Session, bounds: Bounds, row: Any | None) -> Series:
+def _level_series(
+    session: Session,
+    parts: Sequence[tuple[Segment, Any]],
+    counted: Sequence[Any | None],
+    asked: dict[str, Any],
+    books: LevelBooks,
+) -> list[Counted]:
+    """What each series of a level came to in each segment, as far as billing has reckoned it."""
+    upto = session.scalar(_UPTO, {"ids": [row.id for row in counted if row is not None]})
+    spans = [(segment.start, segment.end) for segment, _ in parts]
+    start = parts[0][0].period[0]
+    return books.of(asked).by_series(definition_at(session, asked, start), spans, start=start, upto=upto or start)
+
+
+def _series(session: Session, bounds: Bounds, row: Any | None) -> Counted:
     """What each series of a summary came to; that this is right is proven summary by summary."""
     if row is None:
-        return ()
+        return Counted()
     rows = session.execute(_SERIES, {"summary": row.id, "start": bounds.period[0]})
-    found: list[tuple[Mapping[str, Any], Decimal]] = []
+    found: list[tuple[Mapping[str, Any], Fraction]] = []
     for one in rows:
         series = _decoder.decode(one.series)
         names = [dimension["as"] for dimension in one.dimensions]
-        found.append((dict(zip(names, series, strict=True)) if isinstance(series, list) else {}, one.total))
-    return found
+        values = dict(zip(names, series, strict=True)) if isinstance(series, list) else {}
+        found.append((values, Fraction(one.total)))
+    return Counted(found, sum((total for _, total in found), Fraction(0)))
 
 
 def _stretch(segment: Segment, quota: Any | None) -> Stretch:

@@ -75,8 +75,9 @@ def summary_differences(
     for row in session.execute(_USAGE, {"ids": unproven}, execution_options={"yield_per": _FETCH}):
         proofs[row.summary_id].add(row)
     agreements = load_agreements(session, {proof.summary.subscription_id for proof in proofs.values()})
-    follows = derive(session, [proof.summary for proof in proofs.values()], catalogue, agreements)
-    levels, books = [proof for proof in proofs.values() if isinstance(proof, LevelProof)], LevelBooks(session)
+    books = LevelBooks(session)
+    follows = derive(session, [proof.summary for proof in proofs.values()], catalogue, agreements, books=books)
+    levels = [proof for proof in proofs.values() if isinstance(proof, LevelProof)]
     # One level after the other: the recordings of each are read once for all its summaries.
     for level in sorted(levels, key=lambda level: (level.summary.subscription_id, level.summary.usage_type_id)):
         agreement = agreements.get(level.summary.subscription_id)
