@@ -17,7 +17,7 @@ from usage_billing.core.errors import InvalidInput
 from usage_billing.core.giving_way import in_turns
 from usage_billing.core.periods import Period, is_time_zone
 from usage_billing.meters.definition import DISTINCT, Definition, Function
-from usage_billing.meters.queries import ActiveMeter, counts_itself, folded_types
+from usage_billing.meters.queries import ActiveMeter, counts_itself, folded_type
 from usage_billing.reports.level_states import levels_in
 from usage_billing.reports.piles import LevelWindows, Pile
 from usage_billing.reports.seen_windows import seen_in
@@ -112,10 +112,10 @@ def usage_series(
 
     Raises InvalidInput for unknown dimensions, windows that do not fit what is kept, and more than 10,000 numbers.
     """
-    usage_type = session.get(UsageType, asked.usage_type)
-    if usage_type is None:
+    known = folded_type(session, asked.usage_type)
+    if known is None:
         raise InvalidInput.field("/usageType", f"there is no usage type {asked.usage_type}", code="unknown_usage_type")
-    kept_by_time = folded_types(session).get(usage_type.id)
+    usage_type, kept_by_time = known
     meter = kept_by_time or counts_itself(usage_type.id)
     _check(asked, meter.definitions[0][1])
     zone = asked.zone or contracts[0].timeline.zone

@@ -23,10 +23,10 @@ from usage_billing.meters.queries import folded_types, has_meters, new_to_fold_o
 from usage_billing.meters.series import MAX_TAIL
 
 LOOK_EVERY_SECONDS = 1
-"""While there are no meters, a process looks as often whether one was made; reads of other books pay nothing else."""
+"""A process looks as often whether there are meters; reads of books without any pay nothing else."""
 _A_MOMENT = text("SET LOCAL lock_timeout = '1s'")
 
-_without_meters: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Any, tuple[int, bool]] = WeakKeyDictionary()
 _log = logging.getLogger(__name__)
 
 
@@ -53,17 +53,18 @@ def left_to_count(
 ) -> Mapping[str, Behind]:
     """What meters have not counted of a subscription, or of a customer's all, by subscription."""
     engine = session.get_bind()
-    if time.monotonic_ns() < _without_meters.get(engine, 0):
-        return {}
-    if not has_meters(session):
-        _without_meters[engine] = time.monotonic_ns() + LOOK_EVERY_SECONDS * 10**9
+    until, has_any = _known.get(engine, (0, False))
+    if time.monotonic_ns() >= until:
+        has_any = has_meters(session)
+        _known[engine] = time.monotonic_ns() + LOOK_EVERY_SECONDS * 10**9, has_any
+    if not has_any:
         return {}
     return behind_of(session, customer_id=customer_id, subscription_id=subscription_id)
 
 
 def look_again(engine: Engine) -> None:
-    """Forget that there are no meters."""
-    _without_meters.pop(engine, None)
+    """Forget whether there are meters."""
+    _known.pop(engine, None)
 
 
 def catch_up(engine: Engine, behind: Mapping[str, Behind]) -> int:
