@@ -3,7 +3,7 @@
 import ast
 import subprocess
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +37,13 @@ def source(text: str, name: str = "usage_billing/core/example.py") -> Source:
 def sources(*folders: str) -> tuple[Source, ...]:
     """Every Python file below these folders, or below those of the service."""
     paths = [path for folder in folders or PACKAGES for path in sorted((ROOT / folder).rglob("*.py"))]
-    return tuple(Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in paths)
+    return tuple(map(_read, paths))
+
+
+@cache
+def _read(path: Path) -> Source:
+    """One file, which several rules look at: it is read and parsed once."""
+    return Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
 
 
 @lru_cache

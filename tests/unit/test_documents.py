@@ -157,6 +157,16 @@ def test_a_character_that_no_font_has_costs_the_standard_alone() -> None:
     assert b"pdfaid" not in made
 
 
+def test_an_invoice_without_items_says_its_sums() -> None:
+    shape = invoice(items=[], total="0.00", amountDue="0.00", dueAt=None)
+    said = pdf_text(shape)
+    assert "Total 0.00" in said
+    assert "Amount due 0.00 USD" in said
+    assert "Unit price" in said
+    assert "<tbody>\n</tbody>" in page_of_invoice(shape)
+    assert len(items_csv(shape).splitlines()) == 1
+
+
 def test_three_hundred_items_are_on_pages_with_a_head_each() -> None:
     made = render(content_of(invoice(*(item(f"Line {n}", amount=f"{n}.00") for n in range(300)))))
     pages = [page.extract_text() for page in PdfReader(io.BytesIO(made)).pages]

@@ -105,6 +105,7 @@ def test_a_wallet_is_the_apis(desk: DeskBrowser, wallet: str, api: FlaskClient, 
     for name in ("granted", "posted", "provisional", "expired", "left", "refunded"):
         assert found[name] == WRITER.number(shown[name]), name
     assert shown["granted"] == "5"
+    assert figures(desk.see("/admin/customers/user123"))["in-w-1"] == WRITER.number(shown["available"])
     other = desk.send(f"{wallet}/grant", **(usual | {"amount": "6"}))
     assert other.status_code == 409
     assert "w-1" in desk.see("/admin/wallets?customer=user123")

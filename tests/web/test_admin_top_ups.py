@@ -12,6 +12,7 @@ from tests.support.callers import Keys
 from tests.web.conftest import Books, DeskBrowser, OpenPortal
 from tests.web.test_admin_subscriptions import audited
 from tests.web.test_admin_today import figures
+from web.admin import today
 
 WALLET = {"id": "w-1", "userId": "user123", "unit": {"unitName": "assessment", "usageTypes": ["assessment"]}}
 RULE = {"below": "100", "amount": "1000"}
@@ -225,6 +226,19 @@ def test_the_clock_ends_what_was_asked_for(wallet: str, api: FlaskClient, portal
     clock.advance(seconds=1)
     answer = browser.get("/portal/wallets/live", headers={"If-None-Match": tag})
     assert (answer.status_code, 'data-figure="asked"' in answer.text) == (200, False)
+
+
+def test_today_leads_to_what_nothing_answers_also_where_nothing_was_ever_granted(
+    desk: DeskBrowser, wallet: str, clock: Clock
+) -> None:
+    desk.change(f"{wallet}/top-up-rule", **RULE)
+    clock.advance(minutes=50)
+    assert "See top-ups" not in desk.see("/admin")
+    clock.advance(minutes=20)
+    today.forget()
+    page = desk.see("/admin")
+    assert "Top-ups that nothing has answered for an hour: 1000 assessment of user123 in w-1" in page
+    assert 'href="/admin/top-ups?state=asked"' in page
 
 
 def test_a_list_refuses_a_state_that_is_none(desk: DeskBrowser, wallet: str) -> None:

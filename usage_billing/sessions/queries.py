@@ -1,9 +1,10 @@
 """Reads the sessions of customers on their pages."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import TextClause, select
 from sqlalchemy.orm import Session
 
 from usage_billing.access.keys import hash_key
@@ -22,17 +23,25 @@ def get_session(session: Session, session_id: UUID, *, lock: bool = False) -> Po
 
 
 class Visitor(NamedTuple):
-    """A session on the pages, and its customer."""
+    """A session on the pages, its customer, and the columns that were asked for beside them."""
 
     row: PortalSession
     customer: Customer
+    beside: tuple[Any, ...]
 
 
-def visitor_of_cookie(session: Session, cookie: str, *, secret: str) -> Visitor | None:
-    """Whom a cookie stands for, also where the session is over; None when it stands for none."""
-    statement = select(PortalSession, Customer).join(Customer, Customer.id == PortalSession.customer_id)
+def visitor_of_cookie(
+    session: Session, cookie: str, *, secret: str, beside: Sequence[TextClause] = ()
+) -> Visitor | None:
+    """Whom a cookie stands for, also where the session is over; None when it stands for none.
+
+    ``beside`` are columns that are read with it.
+    """
+    statement = select(PortalSession, Customer, *beside).join_from(
+        PortalSession, Customer, Customer.id == PortalSession.customer_id
+    )
     found = session.execute(statement.where(PortalSession.cookie_hash == hash_key(cookie, secret))).first()
-    return None if found is None else Visitor(found.PortalSession, found.Customer)
+    return None if found is None else Visitor(found[0], found[1], tuple(found[2:]))
 
 
 def session_of_code(session: Session, code: str, *, secret: str) -> PortalSession | None:

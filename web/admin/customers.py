@@ -15,6 +15,7 @@ from usage_billing.db.session import transaction
 from usage_billing.flows.administration.manage_portal import create_portal_session
 from usage_billing.invoicing.queries import invoices_where
 from usage_billing.reports.today import drafts_of
+from usage_billing.reports.wallets import wallets_in_hand
 from usage_billing.sessions.pages import OPENS
 from usage_billing.sessions.service import NewPortalSession
 from usage_billing.subscriptions.models import Subscription
@@ -22,6 +23,7 @@ from usage_billing.subscriptions.queries import subscriptions_where
 from usage_billing.wire.credit import BALANCE, CREDIT_ENTRY
 from usage_billing.wire.customer import CUSTOMER
 from usage_billing.wire.noun import Shape, show
+from usage_billing.wire.wallet import WALLET_BALANCE
 from web.admin.blueprint import blp
 from web.admin.desk import Desk, Operator
 from web.admin.frame import framed, query_of
@@ -64,6 +66,7 @@ def show_customer(desk: Desk, customer_id: str) -> Response:
         balances=[show(BALANCE, one) for one in balances_of(desk.session, customer_id)],
         entries=_entries(desk, customer_id),
         drafts=_drafts(desk, customer_id),
+        wallets=[show(WALLET_BALANCE, one) for one in wallets_in_hand(desk.session, customer_id, now=desk.now)[:ROWS]],
         history=last_of(desk, [f"customer:{customer_id}"]),
     )
 

@@ -44,6 +44,8 @@ _WHERE: Mapping[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
     "tax_pending": ("See drafts", ("invoices",), {"status": "draft"}),
     "meter_behind": ("See meters", ("usage-types",), {}),
     "meter_skipped": ("See meters", ("usage-types",), {}),
+    "top_ups_unanswered": ("See top-ups", ("top-ups",), {"state": "asked"}),
+    "wallets_without_plan": ("See wallets", ("wallets",), {}),
     "endpoint_disabled": ("See endpoints", ("endpoints",), {"status": "disabled"}),
     "endpoint_failing": ("See endpoints", ("endpoints",), {}),
     "events_late": ("See events", ("events",), {}),

@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from flask import Response
+from sqlalchemy import TextClause
 from sqlalchemy.orm import Session
 
 from api.addresses import client_address
@@ -14,7 +15,7 @@ from api.state import state, this_request
 from usage_billing.core.errors import NotAuthenticated, NotFound
 from usage_billing.db.session import read_only
 from usage_billing.flows.folding.drive_reads import catch_up, left_to_count
-from usage_billing.reports.moved import moved
+from usage_billing.reports.moved import Moved, moved, moved_beside
 from usage_billing.sessions.models import PortalSession
 from usage_billing.sessions.pages import PAGES
 from usage_billing.sessions.queries import Visitor, visitor_of_cookie
@@ -76,13 +77,16 @@ def ungated(view: View) -> View:
     return public(gated(view))
 
 
-def visitor_of_browser(session: Session) -> Visitor:
-    """Who this browser is; raises SessionOver where its session is over, and counts a cookie that never was ours."""
+def visitor_of_browser(session: Session, *, beside: Sequence[TextClause] = ()) -> Visitor:
+    """Who this browser is, with the columns ``beside``.
+
+    Raises SessionOver where its session is over, and counts a cookie that never was ours.
+    """
     here, asked = state(), this_request()
     cookie = cookie_of(asked)
     if cookie is None:
         raise SessionOver(None)
-    found = visitor_of_cookie(session, cookie, secret=here.settings.require_secret())
+    found = visitor_of_cookie(session, cookie, secret=here.settings.require_secret(), beside=beside)
     if found is None:
         here.rates.count_failure(client_address(asked, here.settings.trusted_networks))
     if found is None or not found.row.holds(here.clock()):
@@ -99,9 +103,9 @@ def writer_of(row: PortalSession | None, language: str | None = None, zone: str 
 
 
 def _enter(session: Session) -> Visit:
-    row, customer = visitor_of_browser(session)
     now = state().clock()
-    seen = moved(session, customer.id, now=now)
+    row, customer, beside = visitor_of_browser(session, beside=moved_beside(now))
+    seen = Moved(*beside)
     contracts = contracts_while(session, customer.id, seen.terms)
     chosen = _chosen(contracts)
     zone = chosen.timeline.zone if chosen else "UTC"

@@ -14,7 +14,7 @@ SOON = timedelta(days=7)
 
 _LATE = timedelta(minutes=10)  # the task that closes grants comes every minute
 _MOST = 100
-_THERE = text("SELECT EXISTS (SELECT FROM wallet_grants)")
+_THERE = text("SELECT EXISTS (SELECT FROM wallet_grants) OR EXISTS (SELECT FROM wallet_top_ups)")
 _OVER = text(
     "SELECT count(*) AS grants, min(closes_at) AS first FROM wallet_grants"
     " WHERE status = 'active' AND closes_at < :late"
@@ -50,7 +50,7 @@ _EXPIRING = text("""
 
 
 def check_wallets(session: Session, *, now: datetime) -> Iterator[Finding]:
-    """What is to be known of wallets; nothing is said where no grant was ever made."""
+    """What is to be known of wallets; nothing is said where none was ever granted or asked for."""
     if not session.execute(_THERE).scalar_one():
         return
     over = session.execute(_OVER, {"late": now - _LATE}).one()
