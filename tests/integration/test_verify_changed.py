@@ -86,7 +86,7 @@ def test_another_secret_and_large_changes_have_everything_proven(many: Engine, c
     assert cli("verify", "--changed").code == 0
     with read_only(many) as session:
         key = scalars(many, "SELECT count(*) FROM proven_summaries")
-        assert key == [13]
+        assert key == [14]
         assert find_changed(session, key_of("another secret, as long as it should be"), most=100) is None
     with transaction(many) as session:
         record(session, *(_recording(number, JULY, 1) for number in range(3)))
@@ -96,6 +96,21 @@ def test_another_secret_and_large_changes_have_everything_proven(many: Engine, c
         changed = find_changed(session, ours, most=6)
         assert changed is not None
         assert len(changed.ids) == 6
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM proven_summaries", "UPDATE proven_summaries SET hashes = {was}"])
+def test_what_is_kept_cannot_be_put_back(cli: Cli, many: Engine, statement: str) -> None:
+    ours = "summary_id = (SELECT max(id) FROM usage_summaries)"
+    assert cli("verify", "--changed").code == 0
+    [was] = scalars(many, f"SELECT hashes FROM proven_summaries WHERE {ours}")
+    with transaction(many) as session:
+        record(session, _recording(5, JULY, 1))
+    assert cli("verify", "--changed").code == 0
+    assert cli("verify", "--changed").out == NOTHING
+    with many.begin() as connection:
+        assert connection.execute(text(f"{statement.format(was=was)} WHERE {ours}")).rowcount == 1
+    assert cli("verify", "--changed").out == "Recomputed 12 summaries from 25 recordings. Nothing differs.\n"
+    assert cli("verify", "--changed").out == NOTHING
 
 
 def test_it_is_refused_for_one_subscription_and_while_another_runs(cli: Cli, many: Engine) -> None:

@@ -123,6 +123,11 @@ ROWS: dict[str, tuple[list[str], set[str]]] = {
         {"summary_total", "summary_hash"},
     ),
     "the twelfth place of a mark": ([_set("beyond_limit = beyond_limit - 0.000000000001", 4)], {"usage_mark"}),
+    "the sign of a quantity": ([_set("quantity = -quantity", 1)], {"summary_total", "summary_hash"}),
+    "a time whose halves have one bit changed each": (
+        [_set("occurred_at = '2026-05-20T13:09:36.744960+00:00'", 1)],
+        {"usage_period"},
+    ),
     "quantities exchanged among what is within": (
         [_set("quantity = 3.5", 1), _set("quantity = 4", 2)],
         {"summary_hash", "item_hash"},

@@ -100,7 +100,7 @@ def _keep(engine: Engine, session: Session, changed: Changed | None, key: int) -
 
     if changed is not None:
         with transaction(engine) as writing:
-            keep_changed(writing, changed)
+            keep_changed(writing, changed, key)
         return
     with transaction(engine) as writing:
         see_with(session, writing)

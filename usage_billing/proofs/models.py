@@ -11,7 +11,8 @@ from usage_billing.db.base import Base
 class ProvenSummary(Base):
     """The sum of the keyed hashes of all rows on which a summary's proof rested when nothing differed.
 
-    The row of the summary 0 is of what concerns all: plans, quotas and definitions.
+    The row of the summary 0 is of what concerns all: plans, quotas and definitions. That of the least number is a keyed
+    hash of all others, so that none of them can be put back to what it was.
     """
 
     __tablename__ = "proven_summaries"

@@ -8,18 +8,19 @@ from hashlib import sha256
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from usage_billing.proofs.sums import COMMON, SUMS
+from usage_billing.proofs.sums import COMMON, SEAL, SEALED, SUMS
 
 _FETCH = 2_000
 # Each time in which the proof learns to tell more, what was proven before has to be proven again.
 _RULES = 1
+_IS_SEALED = text(f"SELECT hashes = ({SEALED}) FROM proven_summaries WHERE summary_id = {SEAL}")  # noqa: S608
 # What is read of meters and levels is counted by other rows; their summaries are proven every time.
 _CHANGED = text(f"""
     WITH now AS MATERIALIZED ({SUMS}),
     differing AS (
         SELECT coalesce(now.id, kept.summary_id) AS id
         FROM now
-        FULL JOIN proven_summaries AS kept ON kept.summary_id = now.id
+        FULL JOIN (SELECT * FROM proven_summaries WHERE summary_id <> {SEAL}) AS kept ON kept.summary_id = now.id
         WHERE now.hashes IS DISTINCT FROM kept.hashes
     ),
     touched AS (
@@ -60,9 +61,11 @@ def key_of(secret: str) -> int:
 def find_changed(session: Session, key: int, *, most: int) -> Changed | None:
     """What is not as it was when all was proven last, with everything of the same subscriptions.
 
-    None where all has to be proven: nothing was proven yet, by this key; what concerns all has changed; a summary is
-    gone; or it is more than ``most``.
+    None where all has to be proven: nothing was proven yet, by this key; what was kept is not all as it was kept; what
+    concerns all has changed; a summary is gone; or it is more than ``most``.
     """
+    if not session.scalar(_IS_SEALED, {"key": key}):
+        return None
     found = Changed([], [])
     rows = session.execute(_CHANGED, {"key": key}, execution_options={"yield_per": _FETCH})
     for row in rows:

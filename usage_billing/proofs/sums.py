@@ -6,18 +6,25 @@
 COMMON = 0
 """The id under which the rows stand that concern every summary."""
 
+SEAL = -(2**63)
+"""The id under which the seal of all that is kept stands."""
+
 _COMMON = ("plans", "plan_versions", "usage_quotas", "usage_types", "quantity_definitions", "meter_definitions")
 
 
 def _hash(row: str) -> str:
-    """The hash of a row. That of a record is a sum over its fields, so two rows that exchange a field have the same sum
-    as before; hashed once more, they have not."""
-    key = "CAST(:key AS bigint)"
-    return f"CAST(hash_numeric_extended(hash_record_extended({row}, {key}), {key}) AS numeric)"
+    """The hash of a row, of 64 bits, from all of its text: that of a record leaves out the signs of numbers, and folds
+    those of 64 bits, and times, to 32."""
+    return f"hashtextextended(CAST({row} AS text), CAST(:key AS bigint))"
+
+
+def _number(row: str) -> str:
+    """The hash of a row, to be added to others."""
+    return f"CAST({_hash(row)} AS numeric)"
 
 
 def _of_common() -> str:
-    return " ".join(f"UNION ALL SELECT {COMMON}, {_hash('c')} FROM {table} AS c" for table in _COMMON)  # noqa: S608
+    return " ".join(f"UNION ALL SELECT {COMMON}, {_number('c')} FROM {table} AS c" for table in _COMMON)  # noqa: S608
 
 
 SUMS = f"""
@@ -29,19 +36,19 @@ SUMS = f"""
         UNION ALL
         SELECT v.summary_id, sum({_hash("v")}) FROM usage_voids AS v GROUP BY v.summary_id
         UNION ALL
-        SELECT u.summary_id, {_hash("v")}
+        SELECT u.summary_id, {_number("v")}
         FROM usage_voids AS v
         JOIN usage AS u ON u.id = v.usage_id
         WHERE u.summary_id <> v.summary_id
         UNION ALL
-        SELECT c.summary_id, {_hash("c")} FROM covered_summaries AS c
+        SELECT c.summary_id, {_number("c")} FROM covered_summaries AS c
         UNION ALL
-        SELECT t.summary_id, {_hash("t")} + {_hash("i")}
+        SELECT t.summary_id, {_number("t")} + {_number("i")}
         FROM usage_invoice_items AS t
         JOIN invoices AS i ON i.id = t.invoice_id
         WHERE t.summary_id IS NOT NULL
         UNION ALL
-        SELECT s.id, {_hash("s")} + {_hash("a")} + terms.hashes
+        SELECT s.id, {_number("s")} + {_number("a")} + terms.hashes
         FROM usage_summaries AS s
         JOIN subscriptions AS a ON a.id = s.subscription_id
         JOIN (
@@ -52,4 +59,11 @@ SUMS = f"""
         {_of_common()}
     ) AS hashed
     GROUP BY id
+"""  # noqa: S608
+
+# It is hashed once more: the difference of two sums would tell the hash of a row.
+SEALED = f"""
+    SELECT CAST(hashtextextended(CAST(sum({_hash("k")}) AS text), CAST(:key AS bigint)) AS numeric)
+    FROM proven_summaries AS k
+    WHERE k.summary_id <> {SEAL}
 """  # noqa: S608
