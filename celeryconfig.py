@@ -132,6 +132,9 @@ beat_schedule = {
     "open-occurrences": {"task": "wallets.open_occurrences", "schedule": 60.0, "options": {"expires": 60}},
     "prune": {"task": "housekeeping.prune", "schedule": 3_600.0, "options": {"expires": 3600}},
     "documents": {"task": "documents.make_waiting", "schedule": 5.0, "options": {"expires": 5}},
+    # Each hour is judged once; the ticks between find it done, or go on where a worker was killed.
+    "project-spend": {"task": "alerts.project", "schedule": 300.0, "options": {"expires": 300}},
+    "find-anomalies": {"task": "alerts.find_anomalies", "schedule": 300.0, "options": {"expires": 300}},
     "judge-alerts": {"task": "alerts.judge", "schedule": 5.0, "options": {"expires": 5}},
     "deliver": {"task": "webhooks.deliver", "schedule": 5.0, "options": {"expires": 5}},
     "deliver-mail": {"task": "mail.deliver", "schedule": 5.0, "options": {"expires": 5}},

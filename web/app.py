@@ -13,7 +13,7 @@ from web.admin import views as _desk  # noqa: F401  it adds its views to the blu
 from web.admin.blueprint import blp as desk
 from web.brand import brand_files
 from web.gates import check_every_page_has_a_gate
-from web.portal import entrance, views  # noqa: F401  they add their views to the blueprint
+from web.portal import alert_views, entrance, views  # noqa: F401  they add their views to the blueprint
 from web.portal.blueprint import blp as portal
 
 _log = logging.getLogger(__name__)

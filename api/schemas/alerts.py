@@ -7,7 +7,7 @@ import marshmallow as ma
 from api.schemas.base import NOT_NULL, REQUIRED, ChangesSchema, Schema, ValueSchema, wrong
 from api.schemas.fields import Amount, Choice, CurrencyCode, Flag, Identifier, NewIdentifier
 from api.schemas.paging import PageQuery
-from usage_billing.flows.alerting.manage_alerts import MOST_LINES, NewAlert
+from usage_billing.flows.alerting.alert_checks import MOST_LINES, NewAlert
 from usage_billing.wire.alert import BASES, LATE, REARMS, WATCHED
 
 _NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}
@@ -17,8 +17,7 @@ _IDS: Any = {"minItems": 1, "uniqueItems": True}
 
 
 def _lines() -> ma.fields.Field[Any]:
-    one = Amount(positive=True)
-    return ma.fields.List(one, allow_none=True, load_default=None, metadata=_LINES)
+    return ma.fields.List(Amount(), allow_none=True, load_default=None, metadata=_LINES)
 
 
 class NewAlertScopeSchema(Schema):
@@ -27,13 +26,14 @@ class NewAlertScopeSchema(Schema):
     subscription_id = Identifier()
     plan_id = Identifier()
     customer_id = Identifier(data_key="userId")
+    wallet_id = Identifier()
     everything = Flag(data_key="all")
 
     @ma.validates_schema
     def one(self, data: dict[str, Any], **_: Any) -> None:
         """Refuse none, several, and ``all`` that is false."""
         if len(data) != 1 or data.get("everything") is False:
-            raise wrong("must name one: subscriptionId, planId, userId or all: true", "contradiction")
+            raise wrong("must name one: subscriptionId, planId, userId, walletId or all: true", "contradiction")
 
 
 class NewAlertSchema(ValueSchema):
@@ -51,7 +51,8 @@ class NewAlertSchema(ValueSchema):
     thresholds = _lines()
     every = Amount(positive=True, allow_none=True, load_default=None)
     resolve = Flag(load_default=False)
-    rearm = Choice(*REARMS, load_default="never")
+    rearm = Choice(*REARMS, allow_none=True, load_default=None)
+    rearm_above = Amount(positive=True, allow_none=True, load_default=None)
     late = Choice(*LATE, load_default="tell")
     to = ma.fields.List(Identifier(), allow_none=True, load_default=None, metadata=_IDS)
 
@@ -66,10 +67,11 @@ class ChangedAlertSchema(ChangesSchema):
 
     builds = dict
 
-    thresholds = ma.fields.List(Amount(positive=True), metadata=_LINES)
+    thresholds = ma.fields.List(Amount(), metadata=_LINES)
     every = Amount(positive=True)
     resolve = Flag()
     rearm = Choice(*REARMS)
+    rearm_above = Amount(positive=True, allow_none=True)
     late = Choice(*LATE)
     to = ma.fields.List(Identifier(), allow_none=True, metadata=_IDS)
 

@@ -30,7 +30,8 @@ class NewPlanSchema(ValueSchema):
     ``time``, by local ``days``, or ``none``. ``prorateStartAndEnd`` divides the subscription's own first period, and
     the last fee, as well. What was free stays free where the plan is left, unless ``onDowngrade`` is ``charge``: then
     what the new allowance does not cover is charged. An invoice is to be paid within ``paymentDays``. The base fee is
-    taxed by ``taxCategory``: a category of EN 16931, or AA for a lower rate.
+    taxed by ``taxCategory``: a category of EN 16931, or AA for a lower rate. With ``customerAlerts`` its customers may
+    set alerts on their own subscriptions.
     """
 
     builds = NewPlan
@@ -47,6 +48,7 @@ class NewPlanSchema(ValueSchema):
     on_downgrade = Choice(*OnDowngrade, load_default=OnDowngrade.KEEP)
     payment_days = Whole(maximum=MAX_COUNT, load_default=30)
     tax_category = Choice(*TaxCategory, load_default=TaxCategory.STANDARD)
+    customer_alerts = Flag(load_default=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,7 @@ class PlanChangesSchema(ChangesSchema):
 
     name = Text()
     tax_category = Choice(*TaxCategory)
+    customer_alerts = Flag()
 
 
 class OwnQuotaSchema(ValueSchema):

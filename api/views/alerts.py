@@ -14,25 +14,32 @@ from usage_billing.access.principal import WEBHOOKS_MANAGE
 from usage_billing.alerts.models import AlertFiring, AlertRule
 from usage_billing.alerts.queries import firings_of, get_rule, get_rule_seen_by, rules_where
 from usage_billing.db.session import read_only
-from usage_billing.flows.alerting import manage_alerts
-from usage_billing.flows.alerting.manage_alerts import NewAlert
+from usage_billing.flows.alerting import manage_alerts, own_alerts
+from usage_billing.flows.alerting.alert_checks import NewAlert
 from usage_billing.reports.alerts import AlertView, alert_view, alert_views, firing_views
 from usage_billing.wire.alert import ALERT, ALERT_TESTED, FIRING
 from usage_billing.wire.noun import page_of
 
-blp = Blueprint("alerts", __name__, url_prefix="/api", description="What usage is watched for, and told once.")
+blp = Blueprint("alerts", __name__, url_prefix="/api", description="What usage and balances are watched for.")
 _ONE = "/alerts/<identifier:alert_id>"
 
 
 @blp.route("/alerts", methods=["POST"])
-@requires(WEBHOOKS_MANAGE)
+@requires(WEBHOOKS_MANAGE, users=True)
 @blp.arguments(NewAlertSchema)
 @blp.response(201, ALERT)
 @makes("/api/alerts")
 def create_alert(new: NewAlert) -> AlertView:
-    """Watch usage, and tell once a period when it reaches a line. What it has reached already is told in seconds."""
+    """Watch usage or balances, and tell once when they reach a line. What they have reached is told in seconds.
+
+    A user may watch its own subscriptions where the plan lets it, and be told alone.
+    """
+    who, now = caller(), state().clock()
     with writing() as session:
-        made = manage_alerts.create_alert(session, new, actor=caller().actor, now=state().clock())
+        if who.customer_id is None:
+            made = manage_alerts.create_alert(session, new, actor=who.actor, now=now)
+        else:
+            made = own_alerts.create_own_alert(session, new, customer_id=who.customer_id, actor=who.actor, now=now)
         return alert_view(session, made.id)
 
 
@@ -65,26 +72,39 @@ def show_alert(alert_id: str) -> AlertView:
 
 
 @blp.route(_ONE, methods=["PATCH"])
-@requires(WEBHOOKS_MANAGE)
+@requires(WEBHOOKS_MANAGE, users=True)
 @blp.arguments(ChangedAlertSchema)
 @blp.response(200, ALERT)
 @tagged
 @takes_if_match
 def change_alert(changes: dict[str, Any], alert_id: str) -> AlertView:
-    """Change the lines of an alert, how it comes back, or whom it is told to. What was told stays told."""
+    """Change the lines of an alert, how it comes back, or whom it is told to. What was told stays told.
+
+    A user changes what it made itself.
+    """
+    who, now = caller(), state().clock()
     with writing() as session:
+        get_rule_seen_by(session, alert_id, who.customer_id)
         check_match(ALERT, lambda: alert_view(session, get_rule(session, alert_id, lock=True).id))
-        manage_alerts.change_alert(session, alert_id, changes, actor=caller().actor, now=state().clock())
+        if who.customer_id is None:
+            manage_alerts.change_alert(session, alert_id, changes, actor=who.actor, now=now)
+        else:
+            more: dict[str, Any] = {"customer_id": who.customer_id, "actor": who.actor, "now": now}
+            own_alerts.change_own_alert(session, alert_id, changes, **more)
         return alert_view(session, alert_id)
 
 
 @blp.route(_ONE, methods=["DELETE"])
-@requires(WEBHOOKS_MANAGE)
+@requires(WEBHOOKS_MANAGE, users=True)
 @blp.response(200, ALERT)
 def end_alert(alert_id: str) -> AlertView:
-    """End an alert: it tells nothing more, and what it told stays to be read."""
+    """End an alert: it tells nothing more, and what it told stays to be read. A user ends what it made itself."""
+    who, now = caller(), state().clock()
     with writing() as session:
-        manage_alerts.end_alert(session, alert_id, actor=caller().actor, now=state().clock())
+        if who.customer_id is None:
+            manage_alerts.end_alert(session, alert_id, actor=who.actor, now=now)
+        else:
+            own_alerts.end_own_alert(session, alert_id, customer_id=who.customer_id, actor=who.actor, now=now)
         return alert_view(session, alert_id)
 
 
@@ -109,10 +129,14 @@ def list_alert_firings(query: dict[str, Any], alert_id: str) -> dict[str, Any]:
 
 
 @blp.route(f"{_ONE}/test", methods=["POST"])
-@requires(WEBHOOKS_MANAGE)
+@requires(WEBHOOKS_MANAGE, users=True)
 @blp.response(202, ALERT_TESTED)
 def test_alert(alert_id: str) -> dict[str, str]:
-    """Tell an event of the alert that is marked `test`, within seconds; nothing has fired."""
+    """Tell an event of the alert that is marked `test`, within seconds; nothing has fired. A user tries its own."""
+    who, now = caller(), state().clock()
     with writing() as session:
-        manage_alerts.test_alert(session, alert_id, now=state().clock())
+        if who.customer_id is None:
+            manage_alerts.test_alert(session, alert_id, now=now)
+        else:
+            own_alerts.test_own_alert(session, alert_id, customer_id=who.customer_id, now=now)
     return {"alert_id": alert_id}

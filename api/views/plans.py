@@ -79,7 +79,7 @@ def show_plan(plan_id: str) -> PlanView:
 @tagged
 @takes_if_match
 def change_plan(changes: PlanChanges, plan_id: str) -> PlanView:
-    """Rename a plan, or change how its base fee is taxed."""
+    """Rename a plan, change how its base fee is taxed, or whether its customers may set alerts."""
     now = state().clock()
     with writing() as session:
         check_match(PLAN, lambda: plan_view(session, get_named(session, Plan, plan_id, lock=True), now=now))

@@ -23,8 +23,9 @@ from tests.support.books import rows
 from usage_billing.alerts.service import last_look
 from usage_billing.core.periods import period_at
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows.alerting.judge_anew import judge_anew, resolve_over
-from usage_billing.flows.alerting.manage_alerts import NewAlert, change_alert, create_alert
+from usage_billing.flows.alerting.alert_checks import NewAlert
+from usage_billing.flows.alerting.judge_anew import judge_anew, judge_due, resolve_over
+from usage_billing.flows.alerting.manage_alerts import change_alert, create_alert
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.reports.verify.books import find_differences
 
@@ -43,7 +44,7 @@ class Watched:
 
     def alert(self, id: str, *, at: Sequence[int | str] | None = None, **said: Any) -> None:
         """A rule over the subscription s, unless said otherwise, judged at once."""
-        if not {"everything", "customer_id", "plan_id", "subscription_id"} & said.keys():
+        if not {"everything", "customer_id", "plan_id", "subscription_id", "wallet_id"} & said.keys():
             said["subscription_id"] = "s"
         lines = None if at is None else [Decimal(one) for one in at]
         with transaction(self.engine) as session:
@@ -60,7 +61,9 @@ class Watched:
         """What beat has done within seconds."""
         with transaction(self.engine) as session:
             now, upto = datetime.now(UTC), last_look(session)
-            while judge_anew(session, now=now, upto=upto) + resolve_over(session, now=now):
+            while (
+                judge_anew(session, now=now, upto=upto) + judge_due(session, now=now) + resolve_over(session, now=now)
+            ):
                 pass
 
     def use(self, *quantities: int | str, of: str = "calls", by: str = "s", at: datetime | None = None) -> list[UUID]:

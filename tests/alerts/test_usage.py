@@ -24,6 +24,7 @@ def test_several_lines_that_one_batch_reaches_are_one_event_the_highest_first(wa
         "ruleId": "a",
         "userId": "ann",
         "subscriptionId": "s",
+        "walletId": None,
         "usageType": "calls",
         "on": "percent",
         "basis": "allowance",

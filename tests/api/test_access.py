@@ -25,7 +25,8 @@ from tests.support.events import relayed
 from usage_billing.access.principal import ADMIN, SCOPES
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import read_only, transaction
-from usage_billing.flows.alerting.manage_alerts import NewAlert, create_alert
+from usage_billing.flows.alerting.alert_checks import NewAlert
+from usage_billing.flows.alerting.manage_alerts import create_alert
 from usage_billing.flows.delivering.manage_endpoints import NewEndpoint, create_endpoint
 from usage_billing.outbox.queries import events_where
 from usage_billing.outbox.rendering import event_id
@@ -195,13 +196,13 @@ RULES = {
     "GET /api/webhook-endpoints/<endpoint_id>/deliveries": "webhooks:manage",
     "GET /api/deliveries/<delivery_id>": "webhooks:manage",
     "POST /api/events/<event_id>/resend": "webhooks:manage",
-    "POST /api/alerts": "webhooks:manage",
+    "POST /api/alerts": "webhooks:manage users",
     "GET /api/alerts": "webhooks:manage users",
     "GET /api/alerts/<alert_id>": "webhooks:manage users",
-    "PATCH /api/alerts/<alert_id>": "webhooks:manage",
-    "DELETE /api/alerts/<alert_id>": "webhooks:manage",
+    "PATCH /api/alerts/<alert_id>": "webhooks:manage users",
+    "DELETE /api/alerts/<alert_id>": "webhooks:manage users",
     "GET /api/alerts/<alert_id>/firings": "webhooks:manage users",
-    "POST /api/alerts/<alert_id>/test": "webhooks:manage",
+    "POST /api/alerts/<alert_id>/test": "webhooks:manage users",
     "GET /api/events": "webhooks:manage",
     "GET /api/events/<event_id>": "webhooks:manage",
     "POST /api/portal-sessions": "portal:open",
@@ -444,6 +445,12 @@ def test_a_user_sees_its_own_and_no_other(probes: list[Probe], call_as: As, make
     # The lists of an unknown customer's things are no secret: they are empty.
     for noun in ("invoices", "subscriptions", "quotas", "wallets", "purchases", "alerts"):
         want[f"GET /api/{noun}"] = frozenset({200})
+    # It may set alerts where its plan says so, and the service's are to be read.
+    for way in ("POST /api/alerts", "PATCH /api/alerts/<alert_id>"):
+        want[way] = LET_IN
+    if user == "user123":
+        for way in ("DELETE /api/alerts/<alert_id>", "POST /api/alerts/<alert_id>/test"):
+            want[way] = frozenset({403})
     # A price that is tried out belongs to no customer.
     want["POST /api/prices/preview"] = LET_IN
     walk(probes, caller, want)

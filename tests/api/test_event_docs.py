@@ -20,8 +20,9 @@ from tests.support.books import scalars
 from tests.support.events import relayed
 from usage_billing.db.session import transaction
 from usage_billing.flows.administration.pay_top_up import Payment, pay_top_up
+from usage_billing.flows.alerting.alert_checks import NewAlert
 from usage_billing.flows.alerting.judge_anew import resolve_over
-from usage_billing.flows.alerting.manage_alerts import NewAlert, create_alert
+from usage_billing.flows.alerting.manage_alerts import create_alert
 from usage_billing.flows.prepaid.close_grants import close_grants
 from usage_billing.flows.prepaid.grant_life import Refund, refund_grant, void_grant
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant

@@ -18,7 +18,9 @@ from usage_billing.settings import Settings
 # A message with an old name may be on its way while a new version starts, and operators' scripts hold names too:
 # names are added, never changed.
 NAMES = {
+    "alerts.find_anomalies",
     "alerts.judge",
+    "alerts.project",
     "billing.aggregate",
     "billing.close_run",
     "billing.finalize",

@@ -38,8 +38,15 @@ PREPAID = (
 RELAY = ("relay.numbered", "relay.before_commit")
 # Tried in tests/webhooks/test_deliveries.py.
 DELIVER = ("deliver.noted", "deliver.claimed")
-# Tried in tests/alerts/test_once.py.
-ALERTS = ("alerts.judged", "alerts.fired")
+# Tried in tests/alerts.
+ALERTS = (
+    "alerts.judged",
+    "alerts.fired",
+    "alerts.balanced",
+    "alerts.projected",
+    "alerts.compared",
+    "alerts.hour",
+)
 BILL = ("bill.opened", "bill.planned", "bill.claimed", "bill.committing", "bill.done")
 EVERY = (*ACCEPT, *DRAIN, *FOLD, *DOCUMENTS, *PREPAID, *RELAY, *DELIVER, *ALERTS, *BILL)
 

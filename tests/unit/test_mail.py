@@ -19,7 +19,8 @@ from usage_billing.documents.languages import LANGUAGES
 from usage_billing.mail.language import mail_language
 from usage_billing.mail.links import Refused, link_token, read_token
 from usage_billing.mail.message import Letter, message_id, write
-from usage_billing.mail.telling import Told, Words, what_is_refused, words_of
+from usage_billing.mail.telling import what_is_refused, words_of
+from usage_billing.mail.words import Told, Words
 from usage_billing.setting_values import read_mail_server
 from usage_billing.wire.event_type import EventType
 
@@ -134,7 +135,7 @@ def test_what_has_no_words_of_its_own_is_told_by_the_catalogue(type: str) -> Non
 @pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
 def test_a_catalogue_has_every_sentence_and_no_other_with_the_same_parts(code: str) -> None:
     wanted = set()
-    for name in ("mail/telling", "mail/message", "flows/delivering/make_mail"):
+    for name in ("mail/telling", "mail/alert_words", "mail/message", "flows/delivering/make_mail"):
         tree = ast.parse((ROOT / f"usage_billing/{name}.py").read_text(encoding="utf-8"))
         wanted |= {
             str(node.args[0].value)
@@ -238,4 +239,19 @@ def test_an_alert_is_told_with_what_it_watches_and_turned_off_by_its_rule() -> N
     money = {**data, "on": "amount", "usageType": None, "crossed": ["50"], "currency": "EUR", "limit": None}
     told = Told(type=alert, at="", data=money, said=mail_language("en"), for_customer=True)
     assert words_of(told).subject == "All use: €50.00 are reached"
+    for said, subject, row in (
+        ({"on": "balance", "walletId": "w", "crossed": ["20", "5"]}, "w: €5.00 or less are left", "Available"),
+        ({"on": "balance", "walletId": "w", "crossed": ["20", "5"], "basis": "granted"}, "w: 5 % or less are left",
+         "Available"),
+        ({"on": "projected"}, "All use: €50.00 are expected by the end of the period", "Expected"),
+        ({"on": "anomaly", "crossed": ["3"]}, "All use: much more is used today than is usual", "Used today"),
+    ):  # fmt: skip
+        words = words_of(Told(type=alert, at="", data={**money, **said}, said=mail_language("en"), for_customer=True))
+        assert words.subject == subject
+        assert row in dict(words.rows)
+        assert words.path == ("/portal/wallets" if said["on"] == "balance" else "/portal/usage")
+    low = {**money, "on": "balance", "walletId": "w"}
+    back = Told(type="alert.resolved", at="", data=low, said=mail_language("en"), for_customer=False)
+    assert words_of(back).subject == "w: above what was told before"
+    assert words_of(back).path == "/admin/wallets/w"
     assert what_is_refused(alert, data) == "alert:80-100"

@@ -18,6 +18,8 @@ from usage_billing.db.session import transaction
 from usage_billing.flows.administration.buy_package import NewPurchase, buy_package
 from usage_billing.flows.administration.manage_meters import UsageTypeChanges, change, create
 from usage_billing.flows.administration.manage_packages import NewPackage, NewPackageVersion, create_package
+from usage_billing.flows.alerting.alert_checks import NewAlert
+from usage_billing.flows.alerting.manage_alerts import create_alert
 from usage_billing.flows.billing.drive_run import run_to_end
 from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.flows.delivering.manage_endpoints import NewEndpoint, create_endpoint, disable_endpoint
@@ -33,6 +35,7 @@ from usage_billing.schedules.models import Schedule
 from usage_billing.top_ups.models import TopUp
 from usage_billing.webhooks.models import WebhookAttempt, WebhookDelivery
 
+_OF_ALERT = ("", "?told=unresolved", "/change", "/test", "/end")
 _OF_ENDPOINT = ("change", "rotate", "reveal", "test", "disable", "enable", "replay", "delete")
 
 
@@ -55,6 +58,9 @@ def desks(engine: Engine, used: Books, now: datetime) -> Desks:
     with transaction(engine) as session:
         grant_id, wallet = _prepaid(session, now)
         _sold(session, now)
+        lines = [Decimal(80), Decimal(100)]
+        watched = NewAlert(id="use", customer_id="user123", watches="percent", thresholds=lines, to=None)
+        create_alert(session, watched, actor="test", now=now)
         key_id = session.scalars(select(ApiKey.id)).first()
         top_up_id, schedule_id = session.scalars(select(TopUp.id)).one(), session.scalars(select(Schedule.id)).one()
     event_id, delivery_id = told(engine, now)
@@ -69,6 +75,7 @@ def desks(engine: Engine, used: Books, now: datetime) -> Desks:
     more += ["/admin/endpoints/new", "/admin/endpoints/off", f"/admin/deliveries/{delivery_id}"]
     more += [f"/admin/events/{event_id}", f"/admin/events/{event_id}/resend", "/admin/events?type=invoice.voided"]
     more += ["/admin/packages/new", *(f"/admin/packages/pages{what}" for what in ("", "/version", "/sell"))]
+    more += ["/admin/alerts/new", "/admin/alerts?userId=user123", *(f"/admin/alerts/use{what}" for what in _OF_ALERT)]
     more += [f"/admin/revenue?by={by}" for by in ("plan", "usageType", "customer")]
     return Desks(addresses=(*_addresses(used, lost[0].id, run_id), *more))
 

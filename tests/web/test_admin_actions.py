@@ -68,6 +68,10 @@ PAGES = {
     "endpoints enable": "endpoints/<>/enable",
     "endpoints delete": "endpoints/<>/delete",
     "endpoints replay": "endpoints/<>/replay",
+    "alerts create": "alerts/new",
+    "alerts change": "alerts/<>/change",
+    "alerts end": "alerts/<>/end",
+    "alerts test": "alerts/<>/test",
 }
 """By command, the addresses below /admin whose forms do the same."""
 
@@ -100,7 +104,6 @@ ONLY_COMMANDS = {
     "admin-link": "it opens the pages",
     "keys token": "it makes tokens for development",
     "usage-types fold": "workers fold by themselves",
-    **dict.fromkeys((f"alerts {what}" for what in ("create", "change", "end", "test")), "alerts have no pages yet"),
 }
 """Commands that change something, and why no page does."""
 

@@ -37,7 +37,8 @@ def api(call_as: As, keys: Keys) -> FlaskClient:
 def test_a_plan_is_made_changed_and_given_versions(desk: DeskBrowser, engine: Engine, api: FlaskClient) -> None:
     page = desk.change("/admin/plans/new", id="gold", baseFee="40.00", **PLAN)
     assert "$40.00" in page
-    assert "Golden" in desk.change("/admin/plans/gold/change", name="Golden", taxCategory="S")
+    assert "Golden" in desk.change("/admin/plans/gold/change", name="Golden", taxCategory="S", customerAlerts="yes")
+    assert 'value="yes" selected' in desk.see("/admin/plans/gold/change")
     page = desk.change("/admin/plans/gold/base-fee", baseFee="50.00", effective="next_period", **CAREFUL)
     assert "was $40.00" in page
     versions: Any = api.get("/api/plans/gold/versions").json

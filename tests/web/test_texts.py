@@ -16,7 +16,7 @@ from usage_billing.rating import price
 from usage_billing.sessions.pages import LOCALES
 from web import mail_links
 from web.numbers import Writer
-from web.portal import entrance, shown, usage
+from web.portal import alerts, entrance, shown, usage
 
 OTHERS = LOCALES[1:]
 PARTS = re.compile(r"%\([a-z]+\)s|\{[a-z]*\}|%%")
@@ -35,6 +35,7 @@ def _sentences() -> Iterator[str]:
     yield from [*mail_links._KINDS.values(), "what happens"]
     yield from _steps()
     yield from shown._WORDS.values()
+    yield from [*alerts.KINDS.values(), *alerts._REFUSALS.values()]
     yield from (span.word for span in usage.SPANS.values())
     for pair in [*entrance._SENTENCES.values(), entrance._UNEXPECTED]:
         yield from pair

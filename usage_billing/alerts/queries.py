@@ -1,25 +1,29 @@
 """Reads alert rules and firings."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Select, or_, select, text
+from sqlalchemy import Select, func, or_, select, text
 from sqlalchemy.orm import Session
 
-from usage_billing.alerts.models import AlertFiring, AlertRule
-from usage_billing.alerts.states import FiringState
+from usage_billing.alerts.models import AlertFiring, AlertProjection, AlertRule
+from usage_billing.alerts.states import IN_THE_DRAIN, FiringState, Watches
 from usage_billing.alerts.thresholds import Past
 from usage_billing.core.errors import NotFound
 from usage_billing.subscriptions.models import Subscription
+from usage_billing.wallets.models import Wallet
 
-_ANY = text("SELECT EXISTS (SELECT FROM alert_rules WHERE ended_at IS NULL)")
+_ANY = text(
+    "SELECT EXISTS (SELECT FROM alert_rules WHERE ended_at IS NULL AND watches = ANY(CAST(:watches AS text[])))"
+)
 # A rule of a plan comes with each subscription that is, was or will be on it: whether it is in a period says the terms.
 _OVER = text("""
-    SELECT s.id AS subscription_id, r.id AS rule_id
+    SELECT s.id AS subject, r.id AS rule_id
     FROM subscriptions AS s
-    JOIN alert_rules AS r ON r.ended_at IS NULL AND (
+    JOIN alert_rules AS r ON r.ended_at IS NULL AND r.watches = ANY(CAST(:watches AS text[])) AND (
         r.subscription_id = s.id OR r.customer_id = s.customer_id
         OR num_nonnulls(r.subscription_id, r.customer_id, r.plan_id) = 0
         OR r.plan_id IN (SELECT t.plan_id FROM subscription_terms AS t WHERE t.subscription_id = s.id)
@@ -27,25 +31,114 @@ _OVER = text("""
     WHERE s.id = ANY(CAST(:ids AS text[]))
     ORDER BY s.id, r.id
 """)
+_NEXT_UNDER = text("""
+    SELECT s.id
+    FROM subscriptions AS s
+    WHERE s.id > :after AND EXISTS (
+        SELECT
+        FROM alert_rules AS r
+        WHERE r.ended_at IS NULL AND r.watches = :watches AND (
+            r.subscription_id = s.id OR r.customer_id = s.customer_id
+            OR num_nonnulls(r.subscription_id, r.customer_id, r.plan_id) = 0
+            OR r.plan_id IN (SELECT t.plan_id FROM subscription_terms AS t WHERE t.subscription_id = s.id)
+        )
+    )
+    ORDER BY s.id
+    LIMIT :size
+""")
+_OVER_WALLETS = text("""
+    SELECT w.id AS subject, r.id AS rule_id
+    FROM wallets AS w
+    JOIN alert_rules AS r ON r.ended_at IS NULL AND r.watches = 'balance'
+        AND coalesce(r.wallet_id, w.id) = w.id AND coalesce(r.customer_id, w.customer_id) = w.customer_id
+        AND (r.currency IS NULL OR r.currency = w.currency)
+        AND (r.usage_type_id IS NULL OR EXISTS (
+            SELECT FROM wallet_scopes AS t WHERE t.wallet_id = w.id AND t.usage_type_id = r.usage_type_id
+        ))
+    WHERE w.id = ANY(CAST(:ids AS text[]))
+    ORDER BY w.id, r.id
+""")
+_DUE = text("""
+    SELECT DISTINCT customer_id
+    FROM (SELECT customer_id FROM alert_wallets WHERE look_at <= :now ORDER BY look_at LIMIT :size) AS due
+""")
+_OWNERS = text("SELECT DISTINCT customer_id FROM subscriptions WHERE id = ANY(CAST(:ids AS text[]))")
+_OWN = text("SELECT id FROM subscriptions WHERE customer_id = ANY(CAST(:customers AS text[]))")
 Cycle = tuple[str, str, datetime]
 """A rule, a subject and when the billing period begins: in it each line is told once, unless it is armed again."""
 
 
 def any_rules(session: Session) -> bool:
-    """Whether any rule holds."""
-    return bool(session.scalar(_ANY))
+    """Whether any rule holds that watches usage."""
+    return bool(session.scalar(_ANY, {"watches": list(IN_THE_DRAIN)}))
 
 
-def rules_over(session: Session, subscription_ids: Collection[str]) -> dict[str, list[AlertRule]]:
+def rules_over(
+    session: Session, subscription_ids: Collection[str], *, watches: Collection[Watches] = IN_THE_DRAIN
+) -> dict[str, list[AlertRule]]:
     """The rules that hold for these subscriptions, by subscription; one without any is absent."""
+    asked = {"ids": sorted(set(subscription_ids)), "watches": list(watches)}
+    return _rules_by(session, session.execute(_OVER, asked))
+
+
+def next_under(session: Session, watches: Watches, *, after: str, at_most: int) -> list[str]:
+    """The next subscriptions by id that a rule is for which watches this."""
+    asked = {"watches": watches, "after": after, "size": at_most}
+    return list(session.scalars(_NEXT_UNDER, asked))
+
+
+def projections_of(session: Session, rule_ids: Collection[str]) -> dict[tuple[str, str], AlertProjection]:
+    """What was foreseen of the subjects of these rules last, by rule and subject."""
+    statement = select(AlertProjection).where(AlertProjection.rule_id.in_(rule_ids))
+    rows = session.scalars(statement.execution_options(populate_existing=True))
+    return {(row.rule_id, row.subject): row for row in rows}
+
+
+def rules_over_wallets(session: Session, wallet_ids: Collection[str]) -> dict[str, list[AlertRule]]:
+    """The rules that hold for these wallets, by wallet; one without any is absent."""
+    return _rules_by(session, session.execute(_OVER_WALLETS, {"ids": list(wallet_ids)}))
+
+
+def _rules_by(session: Session, rows: Iterable[Any]) -> dict[str, list[AlertRule]]:
+    """Rules by what they are for, from rows of that ``subject`` and a ``rule_id``."""
     found: dict[str, list[str]] = defaultdict(list)
-    for row in session.execute(_OVER, {"ids": sorted(set(subscription_ids))}):
-        found[row.subscription_id].append(row.rule_id)
+    for row in rows:
+        found[row.subject].append(row.rule_id)
     if not found:
         return {}
     ids = {id for named in found.values() for id in named}
     rules = {one.id: one for one in session.scalars(select(AlertRule).where(AlertRule.id.in_(ids)))}
-    return {subscription_id: [rules[id] for id in named] for subscription_id, named in found.items()}
+    return {subject: [rules[id] for id in named] for subject, named in found.items()}
+
+
+def owners_due(session: Session, *, now: datetime, at_most: int) -> list[str]:
+    """The customers whose watched wallets the clock may have moved by ``now``."""
+    return list(session.scalars(_DUE, {"now": now, "size": at_most}))
+
+
+def owners_of(session: Session, subscription_ids: Collection[str]) -> list[str]:
+    """The customers of these subscriptions."""
+    return list(session.scalars(_OWNERS, {"ids": list(subscription_ids)}))
+
+
+def subscriptions_of(session: Session, customer_ids: Collection[str]) -> list[str]:
+    """The subscriptions of these customers."""
+    return list(session.scalars(_OWN, {"customers": list(customer_ids)}))
+
+
+def told_of_wallets(
+    session: Session, rule_ids: Collection[str], wallet_ids: Collection[str]
+) -> dict[tuple[str, str], dict[Decimal, Past]]:
+    """What was told of these wallets, by rule and wallet: of each line the last time."""
+    statement = (
+        select(AlertFiring)
+        .where(AlertFiring.wallet_id.in_(wallet_ids), AlertFiring.rule_id.in_(rule_ids))
+        .order_by(AlertFiring.round)
+    )
+    found: dict[tuple[str, str], dict[Decimal, Past]] = defaultdict(dict)
+    for one in session.scalars(statement.execution_options(populate_existing=True)):
+        found[one.rule_id, one.wallet_id or ""][one.threshold] = Past(one.id, one.round, one.state)
+    return found
 
 
 def told_in(
@@ -81,6 +174,12 @@ def get_rule_seen_by(session: Session, rule_id: str, customer_id: str | None) ->
     return found
 
 
+def count_own(session: Session, customer_id: str) -> int:
+    """How many alerts hold that a customer made."""
+    own = rules_where(seen_by=customer_id, ended=False).where(AlertRule.made_by_customer)
+    return session.scalar(select(func.count()).select_from(own.subquery())) or 0
+
+
 def rules_where(
     *,
     subscription_id: str | None = None,
@@ -90,12 +189,19 @@ def rules_where(
 ) -> Select[AlertRule]:
     """The rules of a subscription or of a customer alone; those that have ended, or those that hold.
 
-    ``seen_by`` is a customer, who sees those over itself and over its own subscriptions.
+    ``seen_by`` is a customer, who sees those over itself and over its own subscriptions and wallets.
     """
     statement = select(AlertRule)
     if seen_by is not None:
         own = select(Subscription.id).where(Subscription.customer_id == seen_by)
-        statement = statement.where(or_(AlertRule.customer_id == seen_by, AlertRule.subscription_id.in_(own)))
+        wallets = select(Wallet.id).where(Wallet.customer_id == seen_by)
+        statement = statement.where(
+            or_(
+                AlertRule.customer_id == seen_by,
+                AlertRule.subscription_id.in_(own),
+                AlertRule.wallet_id.in_(wallets),
+            )
+        )
     if subscription_id is not None:
         statement = statement.where(AlertRule.subscription_id == subscription_id)
     if customer_id is not None:

@@ -10,8 +10,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from usage_billing.alerts.models import AlertFiring, AlertLook, AlertRule
-from usage_billing.alerts.states import FiringState
+from usage_billing.alerts.models import AlertFiring, AlertHour, AlertLook, AlertProjection, AlertRule
+from usage_billing.alerts.states import HOURLY, FiringState, Rearm, Watches
 from usage_billing.core.errors import Conflict
 from usage_billing.db.rows import read_rows
 
@@ -27,8 +27,53 @@ _LOOK_AT_PLAN = text(
     _LOOKS.format("s.id IN (SELECT t.subscription_id FROM subscription_terms AS t WHERE t.plan_id = :plan)")
 )
 _LOOK_AT_ALL = text(_LOOKS.format("true"))
+# For wallets too, whose customer may have no subscription.
+_LOOK_AT_WALLETS = text("""
+    INSERT INTO alert_looks (customer_id)
+    SELECT DISTINCT customer_id FROM alert_wallets WHERE customer_id = ANY(CAST(:customers AS text[]))
+""")
+_LOOK_AT_WALLETS_BESIDE = text("""
+    INSERT INTO alert_looks (customer_id)
+    SELECT DISTINCT w.customer_id
+    FROM subscriptions AS s
+    JOIN alert_wallets AS w ON w.customer_id = s.customer_id
+    WHERE s.id = ANY(CAST(:ids AS text[]))
+""")
+_LOOK_AT_WALLETS_OF_RULE = text("""
+    INSERT INTO alert_looks (customer_id)
+    SELECT DISTINCT w.customer_id
+    FROM wallets AS w
+    WHERE coalesce(:wallet, w.id) = w.id AND coalesce(:customer, w.customer_id) = w.customer_id
+""")
+_WATCH = text("""
+    INSERT INTO alert_wallets (wallet_id, customer_id)
+    SELECT w.id, w.customer_id
+    FROM wallets AS w
+    WHERE w.customer_id = ANY(CAST(:customers AS text[])) AND EXISTS (
+        SELECT
+        FROM alert_rules AS r
+        WHERE r.ended_at IS NULL AND r.watches = 'balance' AND coalesce(r.wallet_id, w.id) = w.id
+            AND coalesce(r.customer_id, w.customer_id) = w.customer_id
+    )
+    ORDER BY w.id
+    ON CONFLICT DO NOTHING
+""")
+_LOCK_WATCHED = text("""
+    SELECT wallet_id
+    FROM alert_wallets
+    WHERE customer_id = ANY(CAST(:customers AS text[]))
+    ORDER BY wallet_id
+    FOR NO KEY UPDATE
+""")
+_LOOK_NEXT = text("""
+    UPDATE alert_wallets AS w
+    SET look_at = v.at
+    FROM unnest(CAST(:ids AS text[]), CAST(:at AS timestamptz[])) AS v (id, at)
+    WHERE w.wallet_id = v.id AND w.look_at <> v.at
+""")
+_UNWATCH = text("DELETE FROM alert_wallets WHERE wallet_id = ANY(CAST(:ids AS text[]))")
 _CLAIM = text("""
-    SELECT id, subscription_id
+    SELECT id, subscription_id, customer_id
     FROM alert_looks
     WHERE id <= :upto
     ORDER BY id
@@ -63,10 +108,28 @@ _LOCK = text("""
 
 
 class Look(NamedTuple):
-    """That a subscription is to be judged anew."""
+    """That a subscription, or else the wallets of a customer, are to be judged anew."""
 
     id: int
-    subscription_id: str
+    subscription_id: str | None
+    customer_id: str | None
+
+
+def lock_hour(session: Session, watches: Watches) -> AlertHour | None:
+    """How far what is judged hourly is judged, locked until the transaction ends; None: another one judges it."""
+    session.execute(insert(AlertHour).values(watches=watches, hour=0).on_conflict_do_nothing())
+    statement = select(AlertHour).where(AlertHour.watches == watches).with_for_update(skip_locked=True)
+    return session.scalars(statement, execution_options={"populate_existing": True}).first()
+
+
+def foresee(session: Session, projections: Sequence[Mapping[str, Any]]) -> None:
+    """Keep what this hour foresees of subjects of rules, instead of what an earlier one did."""
+    if not projections:
+        return
+    row = insert(AlertProjection)
+    anew = {name: row.excluded[name] for name in ("period_start", "hour", "value")}
+    row = row.on_conflict_do_update(index_elements=["rule_id", "subject"], set_=anew)
+    session.execute(row, [dict(one) for one in projections])
 
 
 def add_rule(session: Session, values: Mapping[str, Any]) -> AlertRule:
@@ -110,8 +173,34 @@ def look_at(session: Session, subscription_ids: Collection[str]) -> None:
 
 
 def look_at_customer(session: Session, customer_id: str) -> None:
-    """Have all subscriptions of a customer judged anew."""
+    """Have all subscriptions and wallets of a customer judged anew."""
     session.execute(_LOOK_AT_CUSTOMER, {"customer": customer_id})
+    session.execute(_LOOK_AT_WALLETS, {"customers": [customer_id]})
+
+
+def look_at_wallets_beside(session: Session, subscription_ids: Collection[str]) -> None:
+    """Have the watched wallets judged anew that may pay for these subscriptions."""
+    session.execute(_LOOK_AT_WALLETS_BESIDE, {"ids": list(subscription_ids)})
+
+
+def watch_wallets_of(session: Session, customer_ids: Collection[str]) -> None:
+    """Watch those wallets of these customers that a rule is for, and that are not watched yet."""
+    session.execute(_WATCH, {"customers": list(customer_ids)})
+
+
+def lock_watched(session: Session, customer_ids: Collection[str]) -> list[str]:
+    """Lock the watched wallets of these customers until the transaction ends; returns their ids, ascending."""
+    return list(session.scalars(_LOCK_WATCHED, {"customers": list(customer_ids)}))
+
+
+def look_next(session: Session, wallets: Mapping[str, datetime]) -> None:
+    """Note when the task looks at these locked wallets next."""
+    session.execute(_LOOK_NEXT, {"ids": list(wallets), "at": list(wallets.values())})
+
+
+def unwatch(session: Session, wallet_ids: Collection[str]) -> None:
+    """Watch these locked wallets no more: no rule is for them."""
+    session.execute(_UNWATCH, {"ids": list(wallet_ids)})
 
 
 def look_at_plan(session: Session, plan_id: str) -> None:
@@ -120,8 +209,12 @@ def look_at_plan(session: Session, plan_id: str) -> None:
 
 
 def look_at_scope(session: Session, rule: AlertRule) -> None:
-    """Have all subscriptions judged anew that a rule is for."""
-    if rule.subscription_id is not None:
+    """Have all subscriptions or wallets judged anew that a rule is for; what is judged hourly waits for its hour."""
+    if rule.watches in HOURLY:
+        return
+    if rule.watches == Watches.BALANCE:
+        session.execute(_LOOK_AT_WALLETS_OF_RULE, {"wallet": rule.wallet_id, "customer": rule.customer_id})
+    elif rule.subscription_id is not None:
         look_at(session, [rule.subscription_id])
     elif rule.customer_id is not None:
         look_at_customer(session, rule.customer_id)
@@ -148,7 +241,7 @@ def end_looks(session: Session, ids: Collection[int]) -> None:
 
 def state_of(rule: AlertRule) -> FiringState:
     """How a firing of ``rule`` begins: with what will become of it."""
-    return FiringState.OPEN if rule.resolve or rule.rearm == "on_resolve" else FiringState.TOLD
+    return FiringState.OPEN if rule.resolve or rule.rearm == Rearm.ON_RESOLVE else FiringState.TOLD
 
 
 def decimals(lines: Sequence[Decimal] | None) -> list[Decimal]:

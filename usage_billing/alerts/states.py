@@ -9,14 +9,24 @@ class Watches(StrEnum):
     PERCENT = "percent"
     UNITS = "units"
     AMOUNT = "amount"
+    BALANCE = "balance"
+    PROJECTED = "projected"
+    ANOMALY = "anomaly"
+
+
+IN_THE_DRAIN = (Watches.PERCENT, Watches.UNITS, Watches.AMOUNT)
+"""What is judged in the transaction that counts usage."""
+HOURLY = (Watches.PROJECTED, Watches.ANOMALY)
+"""What is judged once an hour."""
 
 
 class Basis(StrEnum):
-    """What 100 percent are: the allowance, that and what is paid for beforehand, or an amount of money."""
+    """What 100 percent are: the allowance, that and what is paid for beforehand, money, or what was granted."""
 
     ALLOWANCE = "allowance"
     WITH_PREPAID = "allowance+prepaid"
     SPEND = "spend"
+    GRANTED = "granted"
 
 
 class Rearm(StrEnum):

@@ -13,6 +13,7 @@ from usage_billing.alerts.states import FiringState
 from usage_billing.core.decimals import EXACT
 
 _HUNDRED = Decimal(100)
+_MARGIN = Decimal("1.1")
 _LEAST = Decimal("1e-12")
 """The smallest quantity that there is: a line there is one that any usage reaches."""
 
@@ -44,10 +45,12 @@ def judge(
     reached: Callable[[Decimal], bool],
     past: Mapping[Decimal, Past],
     rearms: bool,
+    is_back: Callable[[Decimal], bool] = lambda _: True,
 ) -> Judgement:
     """Judge ascending ``thresholds`` by ``reached``, given the ``past`` of each that was told in this cycle.
 
-    With ``rearms`` a line that was resolved in its period can be told again.
+    With ``rearms`` a line that was resolved in its period can be told again. Of lines that are not reached, those are
+    resolved that ``is_back`` says so of.
     """
     found = Judgement()
     for line in thresholds:
@@ -59,7 +62,7 @@ def judge(
             elif rearms and state == FiringState.BACK:
                 found.fires.append((line, before.round + 1))
             continue
-        if before is not None and state == FiringState.OPEN:
+        if before is not None and state == FiringState.OPEN and is_back(line):
             found.resolves.append(before.id)
         if before is None or rearms:
             found.waits.append(line)
@@ -96,6 +99,28 @@ def percent_reached(value: Decimal, whole: Decimal | None, percent: Decimal) -> 
 def percent_of(whole: Decimal, percent: Decimal) -> Decimal:
     """The least quantity above 0 that is ``percent`` of ``whole``, or an amount."""
     return max(EXACT.multiply(EXACT.multiply(whole, percent), Decimal("0.01")), _LEAST)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What is available in a wallet, and of how much that was ``granted``; None where lines are no percentage."""
+
+    available: Decimal
+    granted: Decimal | None
+
+    def is_down_to(self, line: Decimal) -> bool:
+        """Whether it is ``line`` or less. Of nothing granted each percentage is."""
+        return self._compared(line) <= 0
+
+    def is_back_above(self, line: Decimal, *, rearm_above: Decimal | None) -> bool:
+        """Whether it is more than ``line``, and not less than the margin: 10 percent over the line unless said."""
+        margin = EXACT.multiply(line, _MARGIN) if rearm_above is None else rearm_above
+        return self._compared(line) > 0 and self._compared(margin) >= 0
+
+    def _compared(self, line: Decimal) -> Decimal:
+        if self.granted is None:
+            return EXACT.subtract(self.available, line)
+        return EXACT.subtract(EXACT.multiply(self.available, _HUNDRED), EXACT.multiply(self.granted, line))
 
 
 ANY_USAGE = _LEAST

@@ -39,6 +39,7 @@ class Plan(Base):
     well, and so is the last fee. ``on_downgrade`` says what becomes of usage that was free when the plan is left and
     the allowance that follows does not cover it: it stays free (``keep``) or is charged (``charge``). ``payment_days``
     is how many days after its finalization an invoice is due. ``tax_category`` says how its base fee is taxed.
+    With ``customer_alerts`` its customers may set alerts on their subscriptions.
     """
 
     __tablename__ = "plans"
@@ -67,6 +68,7 @@ class Plan(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     on_downgrade: Mapped[str] = mapped_column(String(16), server_default="keep")
     tax_category: Mapped[str] = mapped_column(String(2), server_default=TaxCategory.STANDARD)
+    customer_alerts: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
 
 
 class PlanVersion(Base):

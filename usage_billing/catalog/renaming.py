@@ -6,14 +6,22 @@ from usage_billing.catalog.models import Plan, UsageType
 from usage_billing.catalog.queries import get_named
 
 
-def change_plan(session: Session, plan_id: str, *, name: str | None = None, tax_category: str | None = None) -> Plan:
-    """Rename a plan, tax its base fee in another way, or both; raises NotFound.
+def change_plan(
+    session: Session,
+    plan_id: str,
+    *,
+    name: str | None = None,
+    tax_category: str | None = None,
+    customer_alerts: bool | None = None,
+) -> Plan:
+    """Rename a plan, tax its base fee in another way, say whether its customers may set alerts; raises NotFound.
 
     Its currency and interval are part of what was agreed and never change.
     """
     plan = get_named(session, Plan, plan_id)
     plan.name = name or plan.name
     plan.tax_category = tax_category or plan.tax_category
+    plan.customer_alerts = plan.customer_alerts if customer_alerts is None else customer_alerts
     session.flush()
     return plan
 

@@ -45,6 +45,7 @@ class NewPlan:
     on_downgrade: str = OnDowngrade.KEEP
     payment_days: int = 30
     tax_category: str = TaxCategory.STANDARD
+    customer_alerts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

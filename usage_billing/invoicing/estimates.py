@@ -203,8 +203,9 @@ def _measure(
     covered: Decimal,
 ) -> Measured:
     """How many recordings lie beyond: as they are marked, or would be where billing has not seen the terms yet."""
-    if not total.id:  # empty, or a level that goes on
-        return Measured(EXACT.subtract(division.beyond, covered), allowance=division.allowance)
+    if total.id <= 0:  # empty, a level that goes on, or what a period will come to
+        charged = EXACT.subtract(division.beyond, covered)
+        return Measured(charged, total.beyond_events, allowance=division.allowance)
     (move,) = find_moves(session, [(total, division.allowance)])
     each: Sequence[Decimal] = ()
     if part.price is not None and stored_price(part.price).reads_each:

@@ -20,7 +20,7 @@ from usage_billing.brand.colours import DARK, LIGHT, Palette, palette_of
 from usage_billing.brand.identity import Brand
 from usage_billing.core.mailboxes import Mailbox, one_line
 from usage_billing.documents.languages import Language
-from usage_billing.mail.telling import Words
+from usage_billing.mail.words import Words
 
 _ACCENTS = ("#0b6674", "#5fc0cf")
 _MOST_SUBJECT, _MOST_NAME = 200, 100

@@ -5,52 +5,18 @@ own is told by what the catalogue says of it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from usage_billing.core.mailboxes import one_line
 from usage_billing.documents.content import day_text
-from usage_billing.documents.languages import Language
-from usage_billing.invoicing.wording import days_of
+from usage_billing.mail.alert_words import alert_words
+from usage_billing.mail.words import Told, Words, cut, days_between
 from usage_billing.wire.event import CATALOGUE
 from usage_billing.wire.event_type import EventType
 
 _ALERTS = (EventType.ALERT_TRIGGERED, EventType.ALERT_RESOLVED)
 FOR_CUSTOMERS = tuple(map(str, (EventType.INVOICE_FINALIZED, EventType.QUOTA_EXCEEDED, *_ALERTS)))
 """The types of events that customers can be told of by mail."""
-
-_MOST_TEXT = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """An event for one reader: its type, when it was, what of it is told, and to whom.
-
-    ``zone`` is that of days, ``unit`` what the event's usage type counts, and ``with_pdf`` says that a PDF is attached.
-    """
-
-    type: str
-    at: str
-    data: Mapping[str, Any]
-    said: Language
-    for_customer: bool
-    zone: str = "UTC"
-    unit: str = ""
-    with_pdf: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """What a mail says. ``path`` is that of the page its one button leads to, and ``button`` what stands on it."""
-
-    subject: str
-    headline: str
-    sentence: str
-    rows: tuple[tuple[str, str], ...] = ()
-    path: str = ""
-    button: str = ""
 
 
 def words_of(told: Told) -> Words:
@@ -66,7 +32,7 @@ def what_is_refused(type: str, data: Mapping[str, Any]) -> str:
 
 def _invoice(told: Told) -> Words:
     said, invoice = told.said, told.data["invoice"]
-    currency, number = invoice["currency"], _cut(invoice["number"])
+    currency, number = invoice["currency"], cut(invoice["number"])
     due, due_at = said.money(invoice["amountDue"], currency), day_text(invoice["dueAt"], told.zone, said)
     if Decimal(invoice["amountDue"]) <= 0 or due_at is None:
         sentence = said.text("Nothing is to be paid.")
@@ -78,7 +44,7 @@ def _invoice(told: Told) -> Words:
         )
     if told.with_pdf:
         sentence += " " + said.text("The invoice is attached as a PDF.")
-    period = said.days(_days(invoice["periodStart"], invoice["periodEnd"], told.zone))
+    period = said.days(days_between(invoice["periodStart"], invoice["periodEnd"], told.zone))
     total = invoice.get("totalWithTax") or invoice["total"]
     rows = [(said.text("Period"), period), (said.text("Total"), said.money(total, currency))]
     if Decimal(invoice["prepaidApplied"]):
@@ -89,7 +55,7 @@ def _invoice(told: Told) -> Words:
     where = ("/portal/invoices/" if told.for_customer else "/admin/invoices/") + str(told.data["invoiceId"])
     headline = said.text("Invoice {number}").format(number=number)
     if not told.for_customer:
-        rows.insert(0, (said.text("Customer"), _cut(invoice["userId"])))
+        rows.insert(0, (said.text("Customer"), cut(invoice["userId"])))
     return Words(
         subject=subject,
         headline=headline,
@@ -102,12 +68,12 @@ def _invoice(told: Told) -> Words:
 
 def _quota(told: Told) -> Words:
     said, data = told.said, told.data
-    name = _cut(told.unit or data["usageType"])
+    name = cut(told.unit or data["usageType"])
     headline = said.text("{what}: the allowance is used").format(what=name)
-    rows = [] if told.for_customer else [(said.text("Customer"), _cut(data["userId"]))]
-    rows.append((said.text("Subscription"), _cut(data["subscriptionId"])))
+    rows = [] if told.for_customer else [(said.text("Customer"), cut(data["userId"]))]
+    rows.append((said.text("Subscription"), cut(data["subscriptionId"])))
     if data.get("periodEnd"):
-        days = _days(data["periodStart"], data["periodEnd"], told.zone)
+        days = days_between(data["periodStart"], data["periodEnd"], told.zone)
         rows.append((said.text("Period"), said.days(days)))
     return Words(
         subject=headline,
@@ -119,48 +85,12 @@ def _quota(told: Told) -> Words:
     )
 
 
-def _alert(told: Told) -> Words:
-    said, data = told.said, told.data
-    name = _cut(told.unit or data["usageType"] or said.text("All use"))
-    lines = data.get("crossed") or [data.get("to")]
-    if told.type == EventType.ALERT_RESOLVED:
-        headline = said.text("{what}: below what was told before").format(what=name)
-    elif data["on"] == "percent":
-        headline = said.text("{what}: {number} % are reached").format(what=name, number=said.number(str(lines[0] or 0)))
-    else:
-        headline = said.text("{what}: {amount} are reached").format(what=name, amount=_amount(told, lines[0]))
-    rows = [] if told.for_customer else [(said.text("Customer"), _cut(data["userId"]))]
-    if data.get("value") is not None:
-        rows.append((said.text("Used"), _amount(told, data["value"])))
-    if data.get("limit") is not None:
-        rows.append((said.text("100 % are"), _amount(told, data["limit"])))
-    if data.get("periodStart") and data.get("periodEnd"):
-        rows.append((said.text("Period"), said.days(_days(data["periodStart"], data["periodEnd"], told.zone))))
-    rows.append((said.text("Alert"), _cut(data["ruleId"])))
-    return Words(
-        subject=headline,
-        headline=headline,
-        sentence=said.text("Nothing is switched off."),
-        rows=tuple(rows),
-        path="/portal/usage" if told.for_customer else f"/admin/subscriptions/{data['subscriptionId']}",
-        button=said.text("See the usage"),
-    )
-
-
-def _amount(told: Told, value: Any) -> str:
-    """A figure of an alert, in units or money; an em dash where there is none."""
-    if value is None:
-        return "\u2014"
-    currency = told.data.get("currency")
-    return told.said.money(value, currency) if currency else told.said.number(value)
-
-
 def _failed_run(told: Told) -> Words:
     said, run = told.said, told.data["run"]
     headline = said.text("A billing run failed")
-    rows = [(said.text("Run"), _cut(run["id"]))]
+    rows = [(said.text("Run"), cut(run["id"]))]
     if run.get("error"):
-        rows.append((said.text("Why"), _cut(run["error"])))
+        rows.append((said.text("Why"), cut(run["error"])))
     return Words(
         subject=headline,
         headline=headline,
@@ -178,7 +108,7 @@ def _quarantined(told: Told) -> Words:
         subject=headline,
         headline=headline,
         sentence=said.text("They are kept in quarantine until they are replayed or discarded."),
-        rows=((said.text("Why"), _cut(data["reason"])),),
+        rows=((said.text("Why"), cut(data["reason"])),),
         path="/admin/quarantine",
         button=said.text("See the quarantine"),
     )
@@ -186,15 +116,15 @@ def _quarantined(told: Told) -> Words:
 
 def _disabled_endpoint(told: Told) -> Words:
     said, data = told.said, told.data
-    headline = said.text("The endpoint {name} is disabled").format(name=_cut(data["endpointId"]))
+    headline = said.text("The endpoint {name} is disabled").format(name=cut(data["endpointId"]))
     reasons = {
         "by_hand": said.text("By hand"),
         "failing": said.text("Every try failed for five days"),
         "gone": said.text("It answered that it is gone (410)"),
     }
-    rows = [(said.text("Why"), reasons.get(data["reason"], _cut(data["reason"])))]
+    rows = [(said.text("Why"), reasons.get(data["reason"], cut(data["reason"])))]
     if data.get("url"):
-        rows.append((said.text("Address"), _cut(data["url"])))
+        rows.append((said.text("Address"), cut(data["url"])))
     return Words(
         subject=headline,
         headline=headline,
@@ -210,33 +140,24 @@ def _test(told: Told) -> Words:
         subject=headline,
         headline=headline,
         sentence=said.text("Nothing happened. This address is told of events."),
-        rows=((said.text("Endpoint"), _cut(told.data["endpointId"])),),
+        rows=((said.text("Endpoint"), cut(told.data["endpointId"])),),
     )
 
 
 def _by_catalogue(told: Told) -> Words:
     """An event by what the catalogue says of its type, with its plain fields."""
     described = CATALOGUE[EventType(told.type)].when
-    rows = [(name, _cut(value)) for name, value in told.data.items() if isinstance(value, str | int)]
+    rows = [(name, cut(value)) for name, value in told.data.items() if isinstance(value, str | int)]
     return Words(subject=told.type, headline=told.type, sentence=told.said.text(described), rows=tuple(rows))
 
 
 _WORDS: Mapping[str, Callable[[Told], Words]] = {
     EventType.INVOICE_FINALIZED: _invoice,
     EventType.QUOTA_EXCEEDED: _quota,
-    EventType.ALERT_TRIGGERED: _alert,
-    EventType.ALERT_RESOLVED: _alert,
+    EventType.ALERT_TRIGGERED: alert_words,
+    EventType.ALERT_RESOLVED: alert_words,
     EventType.RUN_FAILED: _failed_run,
     EventType.RECORDING_QUARANTINED: _quarantined,
     EventType.ENDPOINT_DISABLED: _disabled_endpoint,
     EventType.ENDPOINT_TEST: _test,
 }
-
-
-def _days(start: str, end: str, zone: str) -> Mapping[str, str]:
-    return days_of(datetime.fromisoformat(start), datetime.fromisoformat(end), zone)
-
-
-def _cut(value: object) -> str:
-    text = one_line(str(value))
-    return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}\u2026"

@@ -90,7 +90,10 @@ class KnownRecording(NamedTuple):
 
 @dataclass(slots=True)
 class PeriodTotal:
-    """What a summary says, and the unit that its type is counted in; ``id`` 0 where there is no summary yet."""
+    """What a summary says, and the unit that its type is counted in.
+
+    ``id`` is 0 where there is no summary yet, and below 0 of what one will come to.
+    """
 
     id: int
     subscription_id: str

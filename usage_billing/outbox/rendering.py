@@ -8,8 +8,9 @@ from uuid import UUID
 
 import msgspec
 
-from usage_billing.wire.event import EVENT, MOST_BYTES
+from usage_billing.wire.event import EVENT
 from usage_billing.wire.noun import show
+from usage_billing.wire.told import MOST_BYTES
 
 PREFIX = "evt_"
 

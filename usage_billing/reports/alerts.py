@@ -16,6 +16,7 @@ from usage_billing.core.decimals import plain
 from usage_billing.core.money import money_text
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.queries import contracts_by_id
+from usage_billing.wallets.queries import currencies_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class AlertView:
             "subscription_id": rule.subscription_id,
             "plan_id": rule.plan_id,
             "customer_id": rule.customer_id,
+            "wallet_id": rule.wallet_id,
         }
         return named if any(named.values()) else {"everything": True}
 
@@ -48,21 +50,27 @@ class AlertView:
         return None if lines is None else [written(one, self._money) for one in sorted(lines)]
 
     @property
+    def rearm_above(self) -> str | None:
+        """What a balance must come back to."""
+        return None if self.rule.rearm_above is None else written(self.rule.rearm_above, self._money)
+
+    @property
     def every(self) -> str | None:
         """Of what each multiple is a line."""
         return None if self.rule.every is None else written(self.rule.every, self._money)
 
     @property
     def _money(self) -> str | None:
-        return self.rule.currency if self.rule.watches == Watches.AMOUNT else None
+        return self.rule.currency if self.rule.is_in_money else None
 
 
 @dataclass(frozen=True, slots=True)
 class FiringView:
-    """A firing with its figures as texts."""
+    """A firing with its figures as texts; ``currency`` is that of its money."""
 
     firing: AlertFiring
     rule: AlertRule
+    currency: str | None
 
     @property
     def threshold(self) -> str:
@@ -77,16 +85,16 @@ class FiringView:
     @property
     def value(self) -> str:
         """What was compared."""
-        return written(self.firing.value, self.rule.currency)
+        return written(self.firing.value, self.currency)
 
     @property
     def base(self) -> str | None:
         """What 100 percent are."""
-        return None if self.firing.base is None else written(self.firing.base, self.rule.currency)
+        return None if self.firing.base is None else written(self.firing.base, self.currency)
 
     @property
     def _money(self) -> str | None:
-        return self.rule.currency if self.rule.watches == Watches.AMOUNT else None
+        return self.currency if self.rule.is_in_money else None
 
 
 def written(value: Decimal, currency: str | None) -> str:
@@ -110,7 +118,11 @@ def firing_views(session: Session, firings: Sequence[AlertFiring]) -> list[Firin
     """Firings as they are shown."""
     ids = {one.rule_id for one in firings}
     rules = {rule.id: rule for rule in session.scalars(select(AlertRule).where(AlertRule.id.in_(ids)))}
-    return [FiringView(one, rules[one.rule_id]) for one in firings]
+    currencies = currencies_of(session, {one.wallet_id for one in firings if one.wallet_id})
+    return [
+        FiringView(one, rule := rules[one.rule_id], currencies.get(one.wallet_id or "", rule.currency))
+        for one in firings
+    ]
 
 
 def _warning(session: Session, rule: AlertRule) -> str | None:

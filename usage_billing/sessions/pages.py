@@ -1,6 +1,6 @@
 """The pages of the portal, by the names under which a session may be restricted to some of them. Pure."""
 
-PAGES = ("overview", "usage", "records", "invoices", "upcoming", "wallets", "prices")
+PAGES = ("overview", "usage", "records", "invoices", "upcoming", "wallets", "prices", "alerts")
 LOCALES = ("en", "de", "fr")
 """The languages that the pages speak."""
 OPENS = "/portal/open?code="

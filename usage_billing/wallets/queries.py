@@ -59,6 +59,14 @@ def wallets_by_id(session: Session, wallet_ids: Collection[str]) -> Sequence[Wal
     return session.scalars(select(Wallet).where(Wallet.id.in_(wallet_ids)).order_by(Wallet.id)).all()
 
 
+def currencies_of(session: Session, wallet_ids: Collection[str]) -> dict[str, str | None]:
+    """The currency of each of these wallets, by id; None of one that holds units."""
+    if not wallet_ids:
+        return {}
+    rows = session.execute(select(Wallet.id, Wallet.currency).where(Wallet.id.in_(wallet_ids)))
+    return {row.id: row.currency for row in rows}
+
+
 def scopes_of(session: Session, wallet_ids: Collection[str]) -> Sequence[WalletScope]:
     """The usage types that these wallets pay for."""
     statement = select(WalletScope).where(WalletScope.wallet_id.in_(wallet_ids))

@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, and_, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
 from usage_billing.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from usage_billing.webhooks.states import DeliveryState, EndpointStatus
+from usage_billing.webhooks.states import DeliveryState, EndpointKind, EndpointStatus
 
 _FOR_REPLAY = text("""
     SELECT o.id
@@ -67,6 +67,14 @@ def get_endpoint(session: Session, endpoint_id: str) -> WebhookEndpoint:
     if found is None:
         raise NotFound(f"there is no endpoint {endpoint_id}")
     return found
+
+
+def own_endpoints(session: Session, customer_id: str) -> Sequence[WebhookEndpoint]:
+    """The endpoints that tell a customer alone, by id: its own webhooks, and mail to each customer's own address."""
+    of_all = or_(WebhookEndpoint.customer_id == customer_id, WebhookEndpoint.customer_id.is_(None))
+    mail = and_(WebhookEndpoint.kind == EndpointKind.EMAIL, WebhookEndpoint.recipients.is_(None), of_all)
+    webhook = and_(WebhookEndpoint.kind == EndpointKind.WEBHOOK, WebhookEndpoint.customer_id == customer_id)
+    return session.scalars(select(WebhookEndpoint).where(or_(mail, webhook)).order_by(WebhookEndpoint.id)).all()
 
 
 def count_endpoints(session: Session) -> int:

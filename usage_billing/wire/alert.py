@@ -3,8 +3,8 @@
 from usage_billing.wire.kinds import Choice, Flag, Id, Identifier, Instant, Json, Text
 from usage_billing.wire.noun import Field, Noun, One
 
-WATCHED = ("percent", "units", "amount")
-BASES = ("allowance", "allowance+prepaid", "spend")
+WATCHED = ("percent", "units", "amount", "balance", "projected", "anomaly")
+BASES = ("allowance", "allowance+prepaid", "spend", "granted")
 REARMS = ("never", "on_resolve")
 LATE = ("tell", "silent")
 _TEXTS = Json({"type": "array", "items": {"type": "string"}})
@@ -15,13 +15,14 @@ SCOPE = Noun(
     (
         Field("subscriptionId", Identifier(), "A subscription.", optional=True),
         Field("planId", Identifier(), "The subscriptions on a plan.", optional=True),
-        Field("userId", Identifier(), "A customer's subscriptions.", optional=True, attribute="customer_id"),
-        Field("all", Flag(), "true: every subscription.", optional=True, attribute="everything"),
+        Field("userId", Identifier(), "A customer's subscriptions or wallets.", optional=True, attribute="customer_id"),
+        Field("walletId", Identifier(), "A wallet.", optional=True),
+        Field("all", Flag(), "true: every subscription, or every wallet.", optional=True, attribute="everything"),
     ),
 )
 ALERT = Noun(
     "Alert",
-    "What is watched, and told when usage reaches it.",
+    "What is watched, and told when usage or a balance reaches it.",
     (
         Field("id", Identifier(), "Its id."),
         Field("scope", One(SCOPE), "What it is for.", attribute="scope"),
@@ -33,7 +34,7 @@ ALERT = Noun(
             nullable=True,
             attribute="rule.usage_type_id",
         ),
-        Field("basis", Choice(*BASES), "What 100 percent are; null unless it is percent.", nullable=True),
+        Field("basis", Choice(*BASES), "What 100 percent are; null where lines are none.", nullable=True),
         Field("amount", Text(), "The money that is 100 percent of spend.", nullable=True, attribute="amount"),
         Field("currency", Text(minimum=3, maximum=3), "The currency of its money; null for units.", nullable=True),
         Field(
@@ -48,6 +49,13 @@ ALERT = Noun(
         ),
         Field("resolve", Flag(), "Whether coming back below a line is told."),
         Field("rearm", Choice(*REARMS), "Whether a line that was resolved can be told again in its period."),
+        Field(
+            "rearmAbove",
+            Text(),
+            "A balance is back once it is more than the line and at least this; null: 10 percent over the line.",
+            nullable=True,
+            attribute="rearm_above",
+        ),
         Field("late", Choice(*LATE), "Whether usage that comes after its period is told."),
         Field(
             "to",
@@ -56,6 +64,7 @@ ALERT = Noun(
             nullable=True,
             attribute="rule.told_to",
         ),
+        Field("madeByCustomer", Flag(), "Whether the customer set it, and may change and end it."),
         Field("createdAt", Instant(), "When it was made."),
         Field("endedAt", Instant(), "When it ended; null while it holds.", nullable=True),
         Field(
@@ -70,12 +79,13 @@ ALERT = Noun(
 )
 FIRING = Noun(
     "AlertFiring",
-    "That a line was reached: once in a period.",
+    "That a line was reached: once in a period, or once each time that a wallet is armed again.",
     (
         Field("id", Id(), "Its id."),
         Field("ruleId", Identifier(), "The alert."),
         Field("userId", Identifier(), "The customer.", attribute="firing.customer_id"),
-        Field("subscriptionId", Identifier(), "The subscription.", nullable=True),
+        Field("subscriptionId", Identifier(), "The subscription; null for a wallet of several.", nullable=True),
+        Field("walletId", Identifier(), "The wallet; null for usage.", nullable=True),
         Field(
             "usageType",
             Identifier(),
@@ -95,12 +105,12 @@ FIRING = Noun(
         Field(
             "limit",
             Text(),
-            "What 100 percent are, in units or money; null unless it is percent.",
+            "What 100 percent are, in units or money; null where lines are none.",
             nullable=True,
             attribute="base",
         ),
-        Field("periodStart", Instant(), "When the billing period begins."),
-        Field("periodEnd", Instant(), "When it ends, exclusive."),
+        Field("periodStart", Instant(), "When the billing period begins; of a wallet, when it was made."),
+        Field("periodEnd", Instant(), "When it ends, exclusive; null for a wallet.", nullable=True),
         Field("late", Flag(), "Whether the usage came after the period was over."),
         Field("firedAt", Instant(), "When it was told."),
         Field("resolvedAt", Instant(), "When it was resolved; null: not, or not watched for.", nullable=True),

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from usage_billing.core.limits import MAX_BIGINT, MAX_URL
-from usage_billing.wire.alert import BASES, WATCHED
+from usage_billing.wire.alert_told import ALERT_TOLD
 from usage_billing.wire.billing_run import RUN
 from usage_billing.wire.event_type import EventType
 from usage_billing.wire.invoice import INVOICE_FACT
-from usage_billing.wire.kinds import Choice, Flag, Id, Identifier, Instant, Json, Text, Whole
+from usage_billing.wire.kinds import Choice, Id, Identifier, Instant, Json, Text, Whole
 from usage_billing.wire.noun import Field, Noun, One
 from usage_billing.wire.subscription import SUBSCRIPTION
+from usage_billing.wire.told import told
 from usage_billing.wire.top_up import TOP_UP
 from usage_billing.wire.wallet import GRANT, REFUND, WALLET
 
@@ -18,36 +19,22 @@ VERSION = "2026-12-01"
 """The newest version of bodies. Within a version they only gain fields."""
 
 VERSIONS = (VERSION,)
-MOST_BYTES = 20 * 1024
-"""Bytes of a body. Of a larger one the lists are left empty, and it says so."""
 
-_ABRIDGED = Field(
-    "abridged",
-    Flag(),
-    f"true where the whole has more than {MOST_BYTES // 1024} KiB: its lists are empty then. Left out otherwise.",
-    optional=True,
-)
-
-
-def _told(name: str, says: str, *fields: Field) -> Noun:
-    return Noun(name, says, (*fields, _ABRIDGED))
-
-
-SUBSCRIPTION_TOLD = _told(
+SUBSCRIPTION_TOLD = told(
     "SubscriptionTold",
     "What became of a subscription.",
     Field("subscription", One(SUBSCRIPTION), "The subscription after it."),
     Field("effectiveAt", Instant(), "From when on it holds."),
 )
-INVOICE_TOLD = _told(
+INVOICE_TOLD = told(
     "InvoiceTold",
     "What became of an invoice.",
     Field("invoiceId", Id(), "The invoice's id."),
     Field("number", Text(), "Its number; null for a draft.", nullable=True),
     Field("invoice", One(INVOICE_FACT), "The invoice after it, without its items."),
 )
-RUN_TOLD = _told("RunTold", "That a billing run ended.", Field("run", One(RUN), "The run."))
-QUOTA_TOLD = _told(
+RUN_TOLD = told("RunTold", "That a billing run ended.", Field("run", One(RUN), "The run."))
+QUOTA_TOLD = told(
     "QuotaTold",
     "That the usage of a period went beyond its allowance.",
     Field("userId", Identifier(), "The customer.", attribute="customer_id"),
@@ -59,32 +46,32 @@ QUOTA_TOLD = _told(
     ),
     Field("recordId", Id(), "The first recording beyond; null for a meter.", nullable=True),
 )
-WALLET_TOLD = _told("WalletTold", "That a wallet was made.", Field("wallet", One(WALLET), "The wallet."))
+WALLET_TOLD = told("WalletTold", "That a wallet was made.", Field("wallet", One(WALLET), "The wallet."))
 _WHOSE = (
     Field("userId", Identifier(), "The customer.", attribute="customer_id"),
     Field("walletId", Identifier(), "The wallet."),
 )
-GRANT_TOLD = _told("GrantTold", "What became of a grant.", *_WHOSE, Field("grant", One(GRANT), "The grant after it."))
-REFUND_TOLD = _told(
+GRANT_TOLD = told("GrantTold", "What became of a grant.", *_WHOSE, Field("grant", One(GRANT), "The grant after it."))
+REFUND_TOLD = told(
     "RefundTold",
     "That money is to go back to a customer for what is taken out of a grant.",
     *_WHOSE,
     Field("refund", One(REFUND), "What goes back."),
 )
-DEPLETED_TOLD = _told("WalletDepletedTold", "That nothing is available in a wallet any more.", *_WHOSE)
-TOP_UP_TOLD = _told(
+DEPLETED_TOLD = told("WalletDepletedTold", "That nothing is available in a wallet any more.", *_WHOSE)
+TOP_UP_TOLD = told(
     "TopUpTold",
     "That a wallet asks for more, or what became of that.",
     *_WHOSE,
     Field("topUp", One(TOP_UP), "What was asked for, as it is after it."),
 )
-QUARANTINE_TOLD = _told(
+QUARANTINE_TOLD = told(
     "QuarantineTold",
     "That recordings could not be counted: those of one batch that have one reason.",
     Field("reason", Text(), "A code for why."),
     Field("count", Whole(maximum=MAX_BIGINT), "How many recordings."),
 )
-RESOLVED_TOLD = _told(
+RESOLVED_TOLD = told(
     "ResolvedTold",
     "What was decided about a recording in quarantine.",
     Field("recordId", Id(), "The recording."),
@@ -92,55 +79,7 @@ RESOLVED_TOLD = _told(
 )
 
 _LINES = Json({"type": "array", "items": {"type": "string"}})
-ALERT_TOLD = _told(
-    "AlertTold",
-    "That usage reached what an alert watches for, or came back from it.",
-    Field("ruleId", Identifier(), "The alert."),
-    Field(
-        "userId",
-        Identifier(),
-        "The customer; null in a test that is about none.",
-        nullable=True,
-        attribute="customer_id",
-    ),
-    Field("subscriptionId", Identifier(), "The subscription; null in a test that is about none.", nullable=True),
-    Field("usageType", Identifier(), "What was used; null: all of the subscription's together.", nullable=True),
-    Field("on", Choice(*WATCHED), "What is compared.", attribute="watches"),
-    Field("basis", Choice(*BASES), "What 100 percent are; null unless it is percent.", nullable=True),
-    Field(
-        "crossed",
-        _LINES,
-        "The thresholds, the highest first: percent, units or money. Empty where each multiple is told.",
-        attribute="crossed",
-    ),
-    Field("from", Text(), "The first multiple; left out with thresholds.", optional=True, attribute="from_line"),
-    Field("to", Text(), "The last multiple; left out with thresholds.", optional=True, attribute="to_line"),
-    Field(
-        "value",
-        Text(),
-        "What was compared with them, in units or money; null when resolved, and in a test.",
-        nullable=True,
-    ),
-    Field("limit", Text(), "What 100 percent are, in units or money; null unless it is percent.", nullable=True),
-    Field("currency", Text(), "The currency of its money; null for units.", nullable=True),
-    Field("periodStart", Instant(), "When the billing period begins; null in a test.", nullable=True),
-    Field("periodEnd", Instant(), "When it ends, exclusive; null in a test.", nullable=True),
-    Field("late", Flag(), "Whether the usage came after the period was over."),
-    Field(
-        "endpointIds",
-        _LINES,
-        "The endpoints that it is told to, whatever types they want; null: those that want it.",
-        nullable=True,
-        attribute="endpoints",
-    ),
-    Field(
-        "test",
-        Flag(),
-        "true where nothing happened, and an operator tries the alert. Left out otherwise.",
-        optional=True,
-    ),
-)
-ENDPOINT_DISABLED_TOLD = _told(
+ENDPOINT_DISABLED_TOLD = told(
     "EndpointDisabledTold",
     "That an endpoint is told nothing more.",
     Field("endpointId", Identifier(), "The endpoint."),
@@ -148,7 +87,7 @@ ENDPOINT_DISABLED_TOLD = _told(
     Field("kind", Choice("webhook", "email"), "Whether it is told by a signed request or by mail."),
     Field("reason", Choice("by_hand", "failing", "gone"), "Whether by hand, after five days of failures, or by a 410."),
 )
-ENDPOINT_TEST_TOLD = _told(
+ENDPOINT_TEST_TOLD = told(
     "EndpointTestTold",
     "That an endpoint was to be tried; nothing happened.",
     Field("endpointId", Identifier(), "The endpoint."),
@@ -206,9 +145,9 @@ CATALOGUE: Mapping[EventType, Described] = {
         "What a wallet asked for was paid, and is in it.", TOP_UP_TOLD, "wallet.top_up_paid"
     ),
     EventType.TOP_UP_FAILED: Described("What a wallet asked for was not paid.", TOP_UP_TOLD, "wallet.top_up_failed"),
-    EventType.ALERT_TRIGGERED: Described("Usage reached what an alert watches for; once a period.", ALERT_TOLD),
+    EventType.ALERT_TRIGGERED: Described("Usage or a balance reached what an alert watches for.", ALERT_TOLD),
     EventType.ALERT_RESOLVED: Described(
-        "Usage is below what an alert told: by a void, a larger allowance or a new period.", ALERT_TOLD
+        "Usage or a balance is back from what an alert told, or a new period began.", ALERT_TOLD
     ),
     EventType.RECORDING_QUARANTINED: Described("Recordings could not be counted.", QUARANTINE_TOLD),
     EventType.RECORDING_REPLAYED: Described(

@@ -49,6 +49,7 @@ PLAN = Noun(
         Field("paymentDays", Whole(), "Within how many days an invoice is to be paid."),
         Field("createdAt", Instant(), "When it was made."),
         Field("taxCategory", Choice(*TAX_CATEGORIES), "How its base fee is taxed: a category of EN 16931, or AA."),
+        Field("customerAlerts", Flag(), "Whether its customers may set alerts on their own subscriptions."),
     ),
     row="plan",
 )

@@ -7,22 +7,21 @@ from sqlalchemy.orm import Session
 
 from api.state import state
 from usage_billing.cli.frame.times import TIME, SpanType
-from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER
+from usage_billing.cli.frame.types import NEW_IDENTIFIER
+from usage_billing.core.errors import InvalidInput
 from usage_billing.flows.delivering import manage_endpoints, send_again
+from usage_billing.flows.delivering.mail_endpoints import check_mail_goes
 from usage_billing.flows.delivering.manage_endpoints import IssuedSecret, NewEndpoint
 from usage_billing.flows.delivering.send_again import Span
-from usage_billing.webhooks.models import WebhookEndpoint
 from usage_billing.webhooks.queries import get_endpoint
-from usage_billing.webhooks.states import EndpointKind
-from usage_billing.wire.event_type import EVERY, EventType
+from usage_billing.webhooks.states import TO_CUSTOMER, EndpointKind
+from usage_billing.wire.event_type import EVERY
 from web.admin.blueprint import address
 from web.admin.desk import Operator
+from web.admin.endpoint_boxes import TYPES, endpoint_boxes
 from web.admin.forms import MANY, Box, Done, Form, change
 from web.admin.frame import framed
-from web.admin.kinds import ENDPOINT_URL, SENDS
 
-_NO_YES = (("no", "no"), ("yes", "yes"))
-_TYPES = tuple((str(one), str(one)) for one in EventType)
 _LONGEST_OVERLAP = timedelta(days=7)
 _RESUMES = (
     ("all", "all that was held"),
@@ -31,70 +30,32 @@ _RESUMES = (
 )
 
 
-def _boxes(known: WebhookEndpoint | None = None) -> list[Box]:
-    """What is asked of an endpoint, with what is known of it."""
-    url, customer, rate, words = ("", None, None, None)
-    types = [] if known is None else known.types or []
-    if known is not None:
-        url, customer, rate, words = known.url or "", known.customer_id, known.rate_per_second, known.description
-    help = "None chosen: all of them."
-    where = [Box(name="url", label="URL", kind=ENDPOINT_URL, value=url, help="https://..., of a public host.")]
-    return [
-        *(where if known is None or known.kind == EndpointKind.WEBHOOK else ()),
-        Box(
-            name="types",
-            label="What it is told",
-            type=MANY,
-            choices=_TYPES,
-            chosen=types,
-            required=False,
-            help=help,
-        ),
-        Box(
-            name="userId",
-            label="Only about the customer",
-            kind=IDENTIFIER,
-            value=customer or "",
-            required=False,
-            help="About all, if empty.",
-        ),
-        Box(
-            name="ordered",
-            label="The events of a customer wait for each other",
-            type="choice",
-            choices=_NO_YES,
-            value="yes" if known is not None and known.ordered else "no",
-        ),
-        Box(
-            name="ratePerSecond",
-            label="How many a second at most",
-            kind=SENDS,
-            value="" if rate is None else str(rate),
-            required=False,
-            help="As they come, if empty.",
-        ),
-        Box(name="description", label="What it is", kind=NAME, value=words or "", required=False),
-    ]
-
-
 def _new(_: Session) -> Form:
     return Form(
         title="New endpoint",
-        says="It is told of what happens from now on. The secret to verify with is shown once.",
+        says="It is told of what happens from now on. The secret to verify a webhook with is shown once.",
         verb="Make the endpoint",
         current="endpoints",
         back=address("endpoints"),
         boxes=[
             Box(name="id", label="Id", kind=NEW_IDENTIFIER, required=False, help="One is made, if empty."),
-            *_boxes(),
+            *endpoint_boxes(),
         ],
     )
 
 
 def _create(session: Session, operator: Operator, values: dict[str, Any]) -> Done:
+    url, to = values["url"], values["to"]
+    if (url is None) == (to is None):
+        raise InvalidInput.field("/url", "must be given, or else addresses of mail", code="contradiction")
+    if to is not None:
+        check_mail_goes(to, state().settings)
     new = NewEndpoint(
         id=values["id"],
-        url=values["url"],
+        kind=EndpointKind.WEBHOOK if to is None else EndpointKind.EMAIL,
+        url=url,
+        to=to,
+        language=values["language"],
         types=values["types"] or [EVERY],
         customer_id=values["userId"],
         ordered=values["ordered"] == "yes",
@@ -103,6 +64,8 @@ def _create(session: Session, operator: Operator, values: dict[str, Any]) -> Don
     )
     under = state().settings.require_secret()
     issued = manage_endpoints.create_endpoint(session, new, under=under, actor=operator.actor, now=operator.now)
+    if issued.secret is None:
+        return Done(address("endpoints", issued.endpoint.id))
     return _issued(issued, "A new endpoint")
 
 
@@ -124,22 +87,26 @@ def _about(session: Session, endpoint_id: str, **said: Any) -> Form:
 def _changed(session: Session, endpoint_id: str) -> Form:
     endpoint = get_endpoint(session, endpoint_id)
     says = "what waits for it goes where it is by then."
-    boxes = _boxes(endpoint)
+    boxes = endpoint_boxes(endpoint)
     return _about(session, endpoint_id, title="Change an endpoint", says=says, verb="Change it", boxes=boxes)
 
 
 def _change(session: Session, operator: Operator, values: dict[str, Any], endpoint_id: str) -> Done:
     endpoint = get_endpoint(session, endpoint_id)
-    wanted = {
-        **({"url": values["url"]} if "url" in values else {}),
+    wanted: dict[str, Any] = {
+        **{name: values[name] for name in ("url", "to", "language") if name in values},
         "types": values["types"] or [EVERY],
         "customer_id": values["userId"],
         "ordered": values["ordered"] == "yes",
         "rate_per_second": values["ratePerSecond"],
         "description": values["description"],
     }
-    known = {name: getattr(endpoint, name) for name in wanted} | {"types": endpoint.types or [EVERY]}
+    to = endpoint.recipients or TO_CUSTOMER
+    known = {name: to if name == "to" else getattr(endpoint, name) for name in wanted}
+    known |= {"types": endpoint.types or [EVERY]}
     changes = {name: value for name, value in wanted.items() if value != known[name]}
+    if "to" in changes:
+        check_mail_goes(changes["to"], state().settings)
     if changes:
         manage_endpoints.change_endpoint(session, endpoint_id, changes, actor=operator.actor, now=operator.now)
     return Done(address("endpoints", endpoint_id))
@@ -208,7 +175,7 @@ def _replayed(session: Session, endpoint_id: str) -> Form:
     boxes = [
         Box(name="since", label="Events from", kind=TIME, help="A time with its offset, within the last 90 days."),
         Box(name="until", label="To before", kind=TIME, required=False, help="Now, if empty."),
-        Box(name="types", label="Only of these types", type=MANY, choices=_TYPES, required=False),
+        Box(name="types", label="Only of these types", type=MANY, choices=TYPES, required=False),
         Box(name="only", label="Which", type="choice", choices=only, value="failed"),
     ]
     says = "the events of a span go out again, the oldest first, behind what is new."

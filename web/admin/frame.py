@@ -20,7 +20,7 @@ NAVIGATION: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("Billing", (("runs", "Runs"), ("invoices", "Invoices"), ("revenue", "Revenue"))),
     ("Prepaid", (("wallets", "Wallets"), ("top-ups", "Top-ups"), ("schedules", "Recurring grants"))),
     ("Catalogue", (("plans", "Plans and quotas"), ("usage-types", "Usage types"), ("packages", "Packages"))),
-    ("Connections", (("endpoints", "Endpoints"), ("events", "Events"))),
+    ("Connections", (("endpoints", "Endpoints"), ("events", "Events"), ("alerts", "Alerts"))),
     ("Service", (("seller", "Seller and taxes"), ("keys", "Keys"), ("audit", "Audit"))),
 )
 """The groups of the side navigation: their name, and the path and the word of each page."""

@@ -28,6 +28,7 @@ _PAGES = {
     "wallet": "wallets",
     "key": "keys",
     "endpoint": "endpoints",
+    "alert": "alerts",
     "event": "events",
     "package": "packages",
 }

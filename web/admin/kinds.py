@@ -1,15 +1,17 @@
 """Kinds of text that forms read and commands do not: several things in one field, one a line."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from api.state import state
 from usage_billing.cli.frame.kind import Kind
-from usage_billing.cli.frame.types import IDENTIFIER, PRICE_OF
+from usage_billing.cli.frame.types import IDENTIFIER, PRICE_OF, QUANTITY
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.limits import MAX_COUNT, MAX_RATE
 from usage_billing.flows.prepaid.manage_top_ups import MAX_COOLDOWN
 from usage_billing.webhooks.judging import judged
+from usage_billing.webhooks.states import TO_CUSTOMER
 from usage_billing.wire.usage_type import MAX_SERIES
 
 _DIGITS = 12
@@ -36,6 +38,15 @@ class IdentifiersKind(Kind):
     def read(self, text: str) -> tuple[str, ...]:
         """The identifiers, in order."""
         return tuple(IDENTIFIER.read(line.strip()) for line in text.splitlines() if line.strip())
+
+
+class QuantitiesKind(Kind):
+    """Quantities, one a line."""
+
+    def read(self, text: str) -> tuple[Decimal, ...]:
+        """The quantities, in order."""
+        found = (QUANTITY.read(line.strip()) for line in text.splitlines() if line.strip())
+        return tuple(one for one in found if one is not None)
 
 
 class DimensionsKind(Kind):
@@ -70,6 +81,16 @@ class EndpointUrlKind(Kind):
         return text
 
 
+class AddressesKind(Kind):
+    """Addresses of mail, one a line, or the word that stands for each customer's own."""
+
+    def read(self, text: str) -> str | list[str]:
+        """The addresses, which are judged where they are stored."""
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return TO_CUSTOMER if lines == [TO_CUSTOMER] else lines
+
+
+ADDRESSES = AddressesKind()
 ENDPOINT_URL = EndpointUrlKind()
 SENDS = WholeKind(1, MAX_SENDS)
 RATE = WholeKind(1, MAX_RATE)
@@ -81,5 +102,6 @@ COOLDOWN = WholeKind(0, MAX_COOLDOWN)
 LAST = WholeKind(1, 100)
 SERIES = WholeKind(1, MAX_SERIES)
 IDENTIFIERS = IdentifiersKind()
+QUANTITIES = QuantitiesKind()
 DIMENSIONS = DimensionsKind()
 PRICES = PricesKind()

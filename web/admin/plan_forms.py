@@ -38,6 +38,10 @@ tax_box = partial(
     help="By EN 16931; S is the standard rate.",
 )
 
+alerts_box = partial(
+    Box, name="customerAlerts", label="Its customers may set alerts", type="choice", choices=_NO_YES, required=False
+)
+
 
 def rehearsal_boxes() -> list[Box]:
     """What each change of a plan asks: whether it is only looked at, and what it is held to."""
@@ -83,6 +87,7 @@ def _new(_: Session) -> Form:
             choice("onDowngrade", "Where it is left, what was free is", OnDowngrade, OnDowngrade.KEEP),
             Box(name="paymentDays", label="Days until an invoice is due", kind=DAYS, value="30"),
             tax_box(value="S"),
+            alerts_box(value="no"),
         ],
     )  # fmt: skip
 
@@ -101,6 +106,7 @@ def _create(session: Session, operator: Operator, values: dict[str, Any]) -> Don
         on_downgrade=values["onDowngrade"],
         payment_days=values["paymentDays"],
         tax_category=values["taxCategory"],
+        customer_alerts=values["customerAlerts"] == "yes",
     )
     create_plan(session, new, actor=operator.actor, now=operator.now)
     return Done(address("plans", new.id))
@@ -114,13 +120,19 @@ def _changed(session: Session, plan_id: str) -> Form:
         verb="Change the plan",
         current="plans",
         back=address("plans", plan_id),
-        boxes=[Box(name="name", label="Name", kind=NAME, value=plan.name), tax_box(value=plan.tax_category)],
+        boxes=[
+            Box(name="name", label="Name", kind=NAME, value=plan.name),
+            tax_box(value=plan.tax_category),
+            alerts_box(value="yes" if plan.customer_alerts else "no"),
+        ],
     )
 
 
 def _change(session: Session, operator: Operator, values: dict[str, Any], plan_id: str) -> Done:
     plan = get_named(session, Plan, plan_id)
+    allows = None if values["customerAlerts"] is None else values["customerAlerts"] == "yes"
     changes = PlanChanges(
+        customer_alerts=None if allows == plan.customer_alerts else allows,
         name=None if values["name"] == plan.name else values["name"],
         tax_category=None if values["taxCategory"] == plan.tax_category else values["taxCategory"],
     )

@@ -1,6 +1,8 @@
 """Everything that adds views to the admin pages."""
 
 from web.admin import (  # noqa: F401  they add their views to the blueprint
+    alert_forms,
+    alerts,
     customer_changes,
     customers,
     endpoint_forms,

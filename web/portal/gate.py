@@ -20,7 +20,7 @@ from usage_billing.sessions.models import PortalSession
 from usage_billing.sessions.pages import PAGES
 from usage_billing.sessions.queries import Visitor, visitor_of_cookie
 from usage_billing.subscriptions.queries import Contract
-from web.cross_site import token_of
+from web.cross_site import check_change, token_of
 from web.gates import gated
 from web.numbers import Writer
 from web.portal.contracts import contracts_while
@@ -45,12 +45,15 @@ class SessionOver(NotAuthenticated):
 def visiting(name: str) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """A view of the page ``name``, one of PAGES: it is called with a Visit, and answers 404 where that may not see it.
 
-    Raises SessionOver (401) without a session that holds, NotFound, TooManyRequests.
+    A form that changes something is a page of ours, or refused. Raises SessionOver (401) without a session that holds,
+    NotFound, Forbidden, TooManyRequests.
     """
 
     def decorate(view: Callable[..., Response]) -> Callable[..., Response]:
         @wraps(view)
         def entered(**arguments: Any) -> Response:
+            if this_request().method == "POST":
+                check_change(cookie_of(this_request()) or "")
             with read_only(state().engine) as session:
                 visit = _enter(session)
                 if name not in visit.pages:

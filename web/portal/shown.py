@@ -22,10 +22,11 @@ _WORDS = {
     "upcoming": "Upcoming",
     "wallets": "In hand",
     "prices": "Prices",
+    "alerts": "Alerts",
 }
 
 
-def framed(visit: Visit, name: str, template: str, **context: Any) -> Response:
+def framed(visit: Visit, name: str, template: str, *, status: int = 200, **context: Any) -> Response:
     """The page ``name`` of ``template``, with its tabs, and what its foot says of time zones."""
     zone, reader = visit.writer.zone, visit.clock.zone
     context |= _known(visit) | {
@@ -40,7 +41,8 @@ def framed(visit: Visit, name: str, template: str, **context: Any) -> Response:
         "chosen": visit.chosen.id if visit.chosen else "",
         "live_tag": live_tag(visit),
     }
-    return page(f"portal/{template}.html", visit.writer, framed_by=state().settings.framing_origins, **context)
+    origins = state().settings.framing_origins
+    return page(f"portal/{template}.html", visit.writer, status=status, framed_by=origins, **context)
 
 
 def part(visit: Visit, template: str, **context: Any) -> Response:

@@ -1,4 +1,4 @@
-"""``usage-billing alerts``: what usage is watched for, and that it happened."""
+"""``usage-billing alerts``: what usage and balances are watched for, and that it happened."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ if TYPE_CHECKING:
 
 _EXAMPLE = "alerts create calls-80-100 --subscription s1 --usage-type calls --on percent --at 80 --at 100"
 _LISTED = ("id", "scope", "on", "usageType", "thresholds", "every", "endedAt")
-_FIRED = ("threshold", "value", "limit", "subscriptionId", "usageType", "periodStart", "late", "firedAt", "resolvedAt")
+_FIRED = ("threshold", "value", "limit", "of", "usageType", "periodStart", "late", "firedAt", "resolvedAt")
 _AT = click.option("--at", "thresholds", type=QUANTITY, multiple=True, help="A line; repeatable, ascending.")
 _EVERY = click.option("--every", type=QUANTITY, help="Each multiple of it is a line, instead of --at.")
+_REARM_ABOVE = click.option("--rearm-above", type=QUANTITY, help="What a balance must come back to.")
 _TO = click.option("--to", type=IDENTIFIER, multiple=True, help="An endpoint that is told; repeatable.")
 
 
 @click.group(epilog=example(_EXAMPLE))
 def command() -> None:
-    """Watch usage, and tell once a period when it reaches a line."""
+    """Watch usage and balances, and tell once when they reach a line."""
 
 
 @command.command(epilog=example(_EXAMPLE, "alerts create all-spend --all --on amount --currency EUR --every 1000"))
 @click.argument("id", type=NEW_IDENTIFIER, required=False)
 @click.option("--subscription", "subscription_id", type=IDENTIFIER, help="For this subscription.")
 @click.option("--plan", "plan_id", type=IDENTIFIER, help="For the subscriptions on this plan.")
-@click.option("--customer", "customer_id", type=IDENTIFIER, help="For this customer's subscriptions.")
-@click.option("--all", "everything", is_flag=True, help="For every subscription.")
+@click.option("--customer", "customer_id", type=IDENTIFIER, help="For this customer's subscriptions or wallets.")
+@click.option("--wallet", "wallet_id", type=IDENTIFIER, help="For this wallet.")
+@click.option("--all", "everything", is_flag=True, help="For every subscription, or every wallet.")
 @click.option("--on", "watches", type=click.Choice(WATCHED), required=True, help="What is compared.")
 @click.option("--usage-type", type=IDENTIFIER, help="Of this usage type; each by itself unless given, money together.")
 @click.option("--basis", type=click.Choice(BASES), help="What 100 percent are; the allowance unless given.")
@@ -44,14 +46,16 @@ def command() -> None:
 @click.option("--currency", help="The currency of its money; that of the subscription or the plan unless given.")
 @_AT
 @_EVERY
-@click.option("--resolve", is_flag=True, help="Tell also when usage comes back below a line.")
-@click.option("--rearm", type=click.Choice(REARMS), default="never", show_default=True, help="When it is told again.")
+@click.option("--resolve", is_flag=True, help="Tell also when it comes back from a line.")
+@click.option("--rearm", type=click.Choice(REARMS), help="When it is told again; balances on_resolve unless given.")
+@_REARM_ABOVE
 @click.option("--late", type=click.Choice(LATE), default="tell", show_default=True, help="Usage after its period.")
 @_TO
 @json_option
 def create(*, as_json: bool, thresholds: tuple[Decimal, ...], to: tuple[str, ...], **said: Any) -> None:
     """Make the alert ID. What is reached already is told within seconds."""
-    from usage_billing.flows.alerting.manage_alerts import NewAlert, create_alert
+    from usage_billing.flows.alerting.alert_checks import NewAlert
+    from usage_billing.flows.alerting.manage_alerts import create_alert
 
     new = NewAlert(**said, thresholds=thresholds or None, to=to or None)
     with writing() as session:
@@ -94,8 +98,9 @@ def show(*, id: str, as_json: bool) -> None:
 @click.argument("id", type=IDENTIFIER)
 @_AT
 @_EVERY
-@click.option("--resolve/--no-resolve", default=None, help="Whether coming back below a line is told.")
+@click.option("--resolve/--no-resolve", default=None, help="Whether coming back from a line is told.")
 @click.option("--rearm", type=click.Choice(REARMS), help="When it is told again.")
+@_REARM_ABOVE
 @click.option("--late", type=click.Choice(LATE), help="Usage that comes after its period.")
 @_TO
 @json_option
@@ -151,7 +156,9 @@ def firings(*, id: str, unresolved: bool, limit: int, as_json: bool) -> None:
         get_rule(session, id)
         statement = firings_of(id, unresolved=unresolved).order_by(AlertFiring.id.desc())
         shapes = [wire.show(FIRING, one) for one in firing_views(session, first_rows(session, statement, limit=limit))]
-    rows = shapes if as_json else [pick(one, *_FIRED) for one in shapes]
+    rows = (
+        shapes if as_json else [pick(one | {"of": one["walletId"] or one["subscriptionId"]}, *_FIRED) for one in shapes]
+    )
     print_rows(rows, as_json=as_json, empty="It has told nothing yet.", wide_only={"limit", "periodStart"})
 
 

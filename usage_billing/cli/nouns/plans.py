@@ -29,6 +29,7 @@ _WIDE_ONLY = {
     "paymentDays",
     "createdAt",
     "taxCategory",
+    "customerAlerts",
 }
 
 
@@ -75,6 +76,7 @@ def command() -> None:
     "--payment-days", type=click.IntRange(0, MAX_COUNT), default=30, show_default=True, help="Until an invoice is due."
 )
 @click.option("--tax-category", type=TAX_CATEGORY, default="S", show_default=True, help="How its base fee is taxed.")
+@click.option("--customer-alerts", is_flag=True, help="Let its customers set alerts on their subscriptions.")
 @json_option
 def create(*, as_json: bool, **given: Any) -> None:
     """Create the plan ID."""
@@ -126,14 +128,15 @@ def show(*, id: str, as_json: bool) -> None:
 @click.argument("id", type=IDENTIFIER)
 @click.option("--name", type=NAME, help="The new name.")
 @click.option("--tax-category", type=TAX_CATEGORY, help="How its base fee is taxed from now on.")
+@click.option("--customer-alerts/--no-customer-alerts", default=None, help="Whether its customers may set alerts.")
 @json_option
 def change(*, id: str, as_json: bool, **said: Any) -> None:
-    """Rename the plan ID, or tax it in another way; its currency and interval are agreed and never change."""
+    """Rename the plan ID, tax it in another way, or let its customers set alerts; currency and interval stay."""
     from usage_billing.flows.administration.manage_catalog import PlanChanges, change_plan
     from usage_billing.reports.plan_versions import plan_view
 
-    if not any(said.values()):
-        raise click.UsageError("Say what to change: --name or --tax-category.")
+    if all(value is None for value in said.values()):
+        raise click.UsageError("Say what to change: --name, --tax-category or --customer-alerts.")
     now = utc_now()
     with writing() as session:
         plan = change_plan(session, id, PlanChanges(**said), actor=actor(), now=now)

@@ -1,6 +1,6 @@
 """Creates and changes plans, usage types and quotas, with an audit entry for each change."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -32,12 +32,14 @@ class PlanChanges:
 
     name: str | None = None
     tax_category: str | None = None
+    customer_alerts: bool | None = None
 
 
 def change_plan(session: Session, plan_id: str, changes: PlanChanges, *, actor: str, now: datetime) -> Plan:
-    """Rename a plan, tax its base fee in another way, or both; raises NotFound."""
-    plan = renaming.change_plan(session, plan_id, name=changes.name, tax_category=changes.tax_category)
-    said = _said(name=changes.name, taxCategory=changes.tax_category)
+    """Rename a plan, tax its base fee in another way, say whether its customers may set alerts; raises NotFound."""
+    plan = renaming.change_plan(session, plan_id, **asdict(changes))
+    allows = None if changes.customer_alerts is None else str(changes.customer_alerts).lower()
+    said = _said(name=changes.name, taxCategory=changes.tax_category, customerAlerts=allows)
     note(session, actor=actor, action="plan.changed", subject=f"plan:{plan_id}", at=now, **said)
     return plan
 

@@ -1,9 +1,11 @@
 """What rules compare: totals, allowances in force and charges of billing periods, by the rules that bill."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
+from types import MappingProxyType
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -15,6 +17,7 @@ from usage_billing.core.periods import Period
 from usage_billing.core.spans import Span
 from usage_billing.invoicing.estimates import PeriodOfType, SegmentOfType, reckon
 from usage_billing.invoicing.totals_now import totals_now
+from usage_billing.metering.queries import PeriodTotal
 from usage_billing.metering.summaries import SummaryKey
 from usage_billing.rating.engine import rate, stored_price
 from usage_billing.subscriptions.queries import Contract, contracts_by_id
@@ -68,7 +71,7 @@ class PeriodFigures:
     @property
     def summaries(self) -> list[int]:
         """The ids of its summaries."""
-        return [one.counted.id for one in self.segments if one.counted.id]
+        return [one.counted.id for one in self.segments if one.counted.id > 0]
 
     def quantity_for(self, amount: Decimal) -> Decimal | None:
         """The least total for which the charge is ``amount`` or more, where the charge follows from the total alone.
@@ -90,8 +93,25 @@ class PeriodFigures:
         return None if beyond is None else EXACT.add(only.division.allowance, beyond)
 
 
-def figures_of(session: Session, keys: Collection[SummaryKey], *, now: datetime) -> list[PeriodFigures]:
-    """All usage types of the billing periods that these summaries are in, by subscription, period and type."""
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """How much is still to come to a summary, and how many units of all of it will be paid for beforehand."""
+
+    quantity: Decimal
+    covered: Decimal | None
+
+
+def figures_of(
+    session: Session,
+    keys: Collection[SummaryKey],
+    *,
+    now: datetime,
+    coming: Mapping[int, Coming] = MappingProxyType({}),
+) -> list[PeriodFigures]:
+    """All usage types of the billing periods that these summaries are in, by subscription, period and type.
+
+    Summaries to which something is still ``coming``, by id, are reckoned as they will be.
+    """
     contracts = contracts_by_id(session, {key.subscription_id for key in keys})
     plans = {term.plan_id for one in contracts for term in one.timeline.terms}
     quotas = quotas_of(session, plans, subscription_ids=[one.id for one in contracts])
@@ -100,6 +120,7 @@ def figures_of(session: Session, keys: Collection[SummaryKey], *, now: datetime)
     counted = totals_now(session, held, quotas, spans, now=now)
     books = allocations(session, {one.customer_id for one in held}, now=now)
     covered = covered_by(books)
+    covered |= _go_ahead([one for listed in counted.values() for one in listed], coming, covered)
     payers = {book.wallet.customer_id for book in books}
     found: list[PeriodFigures] = []
     for contract in held:
@@ -110,6 +131,23 @@ def figures_of(session: Session, keys: Collection[SummaryKey], *, now: datetime)
     for key in keys:
         starts.setdefault(key.subscription_id, []).append(key.period_start)
     return [one for one in found if any(start in one.period for start in starts[one.contract.id])]
+
+
+def _go_ahead(
+    totals: Sequence[PeriodTotal], coming: Mapping[int, Coming], covered: Mapping[int, Decimal]
+) -> dict[int, Decimal]:
+    """Let totals be what they will be, under ids below 0; returns how many of their units are paid for then."""
+    paid = {}
+    for one in totals:
+        found = coming.get(one.id)
+        if found is None:
+            continue
+        whole = EXACT.add(one.total, found.quantity)
+        if one.total > 0:  # a fee for each recording comes with as many more
+            one.beyond_events = int(Fraction(whole) / Fraction(one.total) * one.beyond_events)
+        paid[-one.id] = covered.get(one.id, _NOTHING) if found.covered is None else found.covered
+        one.total, one.id = whole, -one.id
+    return paid
 
 
 def paid_beforehand(session: Session, figures: PeriodFigures) -> Decimal:

@@ -1,7 +1,7 @@
 """The facts of alerts: what was crossed, and what came back."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,34 +12,48 @@ from sqlalchemy.orm import Session
 
 from usage_billing.alerts.models import AlertFiring, AlertRule
 from usage_billing.alerts.queries import get_rule
-from usage_billing.alerts.service import state_of
+from usage_billing.alerts.service import add_firings, state_of
 from usage_billing.alerts.states import Late
 from usage_billing.alerts.thresholds import Run
+from usage_billing.core import crash
 from usage_billing.core.decimals import plain
 from usage_billing.core.identifiers import new_id
 from usage_billing.core.money import money_text
-from usage_billing.core.periods import Period
 from usage_billing.outbox.service import Fact, tell
 from usage_billing.rating.currency import minor_unit
-from usage_billing.subscriptions.queries import Contract
-from usage_billing.wire.event import ALERT_TOLD
+from usage_billing.wallets.queries import currencies_of
+from usage_billing.wire.alert_told import ALERT_TOLD
 from usage_billing.wire.event_type import EventType
 from usage_billing.wire.noun import show
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a rule watches by itself, in a cycle that begins at ``starts`` and is over at ``ends`` (None: never).
+
+    ``name`` tells it from others of the rule. ``currency`` is that of its money; None for units.
+    """
+
+    name: str
+    customer_id: str
+    starts: datetime
+    ends: datetime | None
+    subscription_id: str | None = None
+    usage_type: str | None = None
+    wallet_id: str | None = None
+    currency: str | None = None
+
+
 @dataclass(slots=True)
 class Crossing:
-    """What one rule has to tell of one subject in one period.
+    """What one rule has to tell of one subject.
 
     ``lines`` are thresholds with their rounds, ascending; or ``run`` has the multiples. ``base`` is what 100 percent
     are. ``ids`` has the firing of each threshold.
     """
 
     rule: AlertRule
-    subject: str
-    contract: Contract
-    usage_type: str | None
-    period: Period
+    subject: Subject
     value: Decimal
     base: Decimal | None
     late: bool
@@ -56,14 +70,15 @@ class Crossing:
             yield {
                 "id": id,
                 "rule_id": self.rule.id,
-                "subject": self.subject,
-                "period_start": self.period.start,
+                "subject": self.subject.name,
+                "period_start": self.subject.starts,
                 "round": turn,
                 "threshold": threshold,
-                "period_end": self.period.end,
-                "customer_id": self.contract.customer_id,
-                "subscription_id": self.contract.id,
-                "usage_type_id": self.usage_type,
+                "period_end": self.subject.ends,
+                "customer_id": self.subject.customer_id,
+                "subscription_id": self.subject.subscription_id,
+                "wallet_id": self.subject.wallet_id,
+                "usage_type_id": self.subject.usage_type,
                 "begins": None if self.run is None else self.run.begins,
                 "value": self.value,
                 "base": self.base,
@@ -71,6 +86,13 @@ class Crossing:
                 "state": state_of(self.rule),
                 "fired_at": now,
             }
+
+
+def store_crossing(session: Session, crossing: Crossing, now: datetime) -> None:
+    """Store what was crossed, and tell what was not told before."""
+    told = add_firings(session, list(crossing.firings(now)))
+    crash.point("alerts.fired")
+    tell_crossings(session, crossing, told)
 
 
 def tell_crossings(session: Session, crossing: Crossing, told: Collection[UUID]) -> None:
@@ -84,10 +106,7 @@ def tell_crossings(session: Session, crossing: Crossing, told: Collection[UUID])
     rule, run = crossing.rule, crossing.run
     told_values = _shown(
         rule,
-        customer_id=crossing.contract.customer_id,
-        subscription_id=crossing.contract.id,
-        usage_type=crossing.usage_type,
-        period=crossing.period,
+        crossing.subject,
         crossed=[threshold for threshold, _ in reversed(new)] if run is None else [],
         value=crossing.value,
         base=crossing.base,
@@ -95,10 +114,10 @@ def tell_crossings(session: Session, crossing: Crossing, told: Collection[UUID])
         run=run,
     )
     key = f"{EventType.ALERT_TRIGGERED}:{new[-1][1]}"
-    tell(session, [Fact(EventType.ALERT_TRIGGERED, key, told_values, crossing.contract.customer_id)])
+    tell(session, [Fact(EventType.ALERT_TRIGGERED, key, told_values, crossing.subject.customer_id)])
 
 
-def tell_resolved(session: Session, ids: Collection[UUID], now: datetime) -> None:  # noqa: ARG001
+def tell_resolved(session: Session, ids: Collection[UUID]) -> None:
     """Tell of firings that were resolved, those of one rule, subject and period as one event."""
     if not ids:
         return
@@ -114,18 +133,26 @@ def tell_back(session: Session, firings: Collection[AlertFiring]) -> None:
     for one in firings:
         together.setdefault((one.rule_id, one.subject, one.period_start), []).append(one)
     facts = []
+    currencies = currencies_of(session, {one.wallet_id for one in firings if one.wallet_id})
     for (rule_id, _, _), listed in sorted(together.items()):
         rule = get_rule(session, rule_id)
         if not rule.resolve:
             continue
         listed.sort(key=lambda one: one.threshold)
         last = listed[-1]
-        told = _shown(
-            rule,
+        subject = Subject(
+            name=last.subject,
             customer_id=last.customer_id,
+            starts=last.period_start,
+            ends=last.period_end,
             subscription_id=last.subscription_id,
             usage_type=last.usage_type_id,
-            period=Period(last.period_start, last.period_end),
+            wallet_id=last.wallet_id,
+            currency=currencies.get(last.wallet_id or "", rule.currency),
+        )
+        told = _shown(
+            rule,
+            subject,
             crossed=[one.threshold for one in reversed(listed)],
             value=None,
             base=last.base,
@@ -141,10 +168,11 @@ def tell_test(session: Session, rule: AlertRule, *, customer_id: str | None, now
     """Tell an event that is marked as a test, with the rule's lines as crossed; nothing has happened."""
     told = _shown(
         rule,
+        None,
         customer_id=customer_id,
         subscription_id=rule.subscription_id,
+        wallet_id=rule.wallet_id,
         usage_type=rule.usage_type_id,
-        period=None,
         crossed=sorted(rule.thresholds or [], reverse=True),
         value=None,
         base=None,
@@ -157,26 +185,26 @@ def tell_test(session: Session, rule: AlertRule, *, customer_id: str | None, now
 
 def _shown(
     rule: AlertRule,
+    subject: Subject | None,
     *,
-    customer_id: str | None,
-    subscription_id: str | None,
-    usage_type: str | None,
-    period: Period | None,
     crossed: Collection[Decimal],
     value: Decimal | None,
     base: Decimal | None,
     late: bool,
     run: Run | None,
+    **more: Any,
 ) -> dict[str, Any]:
-    money = rule.currency if rule.watches == "amount" else None
-    worth = rule.currency
+    """The data of an event; of a test, which has no subject, ``more`` says what it is about."""
+    worth = rule.currency if subject is None else subject.currency
+    money = worth if rule.is_in_money else None
+    about = more if subject is None else asdict(subject)
     return show(
         ALERT_TOLD,
         {
+            "starts": None,
+            "ends": None,
+            **about,
             "rule_id": rule.id,
-            "customer_id": customer_id,
-            "subscription_id": subscription_id,
-            "usage_type": usage_type,
             "watches": rule.watches,
             "basis": rule.basis,
             "crossed": [_written(one, money) for one in crossed],
@@ -184,9 +212,7 @@ def _shown(
             "to_line": None if run is None else _written(run.ends, money),
             "value": None if value is None else _written(value, worth),
             "limit": None if base is None else _written(base, worth),
-            "currency": rule.currency,
-            "period_start": None if period is None else period.start,
-            "period_end": None if period is None else period.end,
+            "currency": worth,
             "late": late,
             "endpoints": rule.told_to,
         },

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.alerts.models import AlertRule
 from usage_billing.alerts.queries import Cycle, any_rules, rules_over, told_in
-from usage_billing.alerts.service import add_firings, lock_alerts, look_at, resolve
+from usage_billing.alerts.service import lock_alerts, look_at, resolve
 from usage_billing.alerts.states import Basis, Rearm, Watches
 from usage_billing.alerts.thresholds import (
     ANY_USAGE,
@@ -31,7 +31,7 @@ from usage_billing.core import crash
 from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.db.apart import fault_of
 from usage_billing.flows.alerting.figures import PeriodFigures, by_period, charge_of, figures_of, paid_beforehand
-from usage_billing.flows.alerting.telling import Crossing, tell_crossings, tell_resolved
+from usage_billing.flows.alerting.telling import Crossing, Subject, store_crossing, tell_resolved
 from usage_billing.metering.counted import ids_of
 from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, set_next_alerts
 
@@ -114,7 +114,7 @@ class _Work:
 
     def judge_period(self, rule: AlertRule, period: Sequence[PeriodFigures]) -> None:
         """Judge all usage types of a subscription's billing period by one rule."""
-        fitting = [one for one in period if _is_for(rule, one)]
+        fitting = [one for one in period if is_for(rule, one)]
         if not fitting:
             return
         if rule.watches == Watches.AMOUNT or rule.basis == Basis.SPEND:
@@ -143,10 +143,15 @@ class _Work:
         past = self.past.get((rule.id, named, one.period.start), {})
         crossing = Crossing(
             rule=rule,
-            subject=named,
-            contract=one.contract,
-            usage_type=None if subject else one.usage_type,
-            period=one.period,
+            subject=Subject(
+                name=named,
+                customer_id=one.contract.customer_id,
+                starts=one.period.start,
+                ends=one.period.end,
+                subscription_id=one.contract.id,
+                usage_type=None if subject else one.usage_type,
+                currency=rule.currency,
+            ),
             value=value,
             base=whole if rule.watches == Watches.PERCENT else None,
             late=one.period.end <= self.now,
@@ -167,10 +172,8 @@ class _Work:
     def write(self, seen: Mapping[int, None]) -> None:
         """Store and tell what was judged, and from which total on the summaries ``seen`` are judged again."""
         for crossing in self.crossings:
-            told = add_firings(self.session, list(crossing.firings(self.now)))
-            crash.point("alerts.fired")
-            tell_crossings(self.session, crossing, told)
-        tell_resolved(self.session, resolve(self.session, self.resolved, now=self.now), self.now)
+            store_crossing(self.session, crossing, self.now)
+        tell_resolved(self.session, resolve(self.session, self.resolved, now=self.now))
         _set_lines(self.session, {id: self.lines.get(id) for id in seen})
 
 
@@ -186,7 +189,8 @@ def _set_lines(session: Session, lines: Mapping[int, Decimal | None]) -> None:
         look_at(session, locked)
 
 
-def _is_for(rule: AlertRule, figures: PeriodFigures) -> bool:
+def is_for(rule: AlertRule, figures: PeriodFigures) -> bool:
+    """Whether a rule over a subscription is for these figures of it: by their plan, currency and usage type."""
     if rule.plan_id is not None and figures.plan_id != rule.plan_id:
         return False
     if rule.currency is not None and figures.contract.currency != rule.currency:

@@ -22,7 +22,8 @@ from usage_billing.mail.message import Letter, write
 from usage_billing.mail.queries import Reader, pdfs, readers, seller_language, units, zones
 from usage_billing.mail.service import EVERYTHING
 from usage_billing.mail.smtp import Handed, Handover
-from usage_billing.mail.telling import Told, Words, what_is_refused, words_of
+from usage_billing.mail.telling import what_is_refused, words_of
+from usage_billing.mail.words import Told, Words
 from usage_billing.setting_values import MailServer
 from usage_billing.webhooks.claims import ClaimedDelivery
 from usage_billing.webhooks.deliveries import Attempt

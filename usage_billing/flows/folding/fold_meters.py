@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from usage_billing.alerts.service import look_at_wallets_beside
 from usage_billing.core import crash
 from usage_billing.core.periods import Period
 from usage_billing.flows.alerting.watch_totals import watch_totals
@@ -118,6 +119,7 @@ def fold_pairs(
     told = move_counted(session, changed(values, moved, totals, also=reckoned.by_cell))
     tell_of_beyond(session, told.passed, terms.timelines)
     watch_totals(session, told.watched)
+    look_at_wallets_beside(session, {pair.subscription for pair in pairs})
     crash.point("fold.committing")
     return outcome
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from usage_billing.alerts.service import look_at_customer
+from usage_billing.alerts.service import look_at_customer, watch_wallets_of
 from usage_billing.drawing.books import allocation_of
 from usage_billing.outbox.service import Fact, tell
 from usage_billing.top_ups.models import TopUp
@@ -17,7 +17,8 @@ from usage_billing.wire.noun import show
 
 
 def tell_wallet(session: Session, wallet: Wallet, usage_types: Sequence[str]) -> None:
-    """Tell that a wallet was made."""
+    """Tell that a wallet was made; an alert that is for it watches it from now on."""
+    watch_wallets_of(session, [wallet.customer_id])
     topic = EventType.WALLET_CREATED
     names = None if wallet.unit_name is None else list(usage_types)
     unit = {"unit_name": wallet.unit_name, "usage_types": names, "currency": wallet.currency}

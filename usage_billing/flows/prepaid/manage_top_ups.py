@@ -19,7 +19,6 @@ from usage_billing.flows.prepaid.watch_wallets import (
     LOOK_AGAIN,
     expire,
     hold,
-    lock_rule,
     look,
     look_or_leave,
     open_request,
@@ -27,6 +26,7 @@ from usage_billing.flows.prepaid.watch_wallets import (
 from usage_billing.packages.queries import get_package
 from usage_billing.prepaid.topping_up import SPANS
 from usage_billing.top_ups.models import TopUp, TopUpRule, TopUpState
+from usage_billing.top_ups.queries import lock_rule
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.queries import scopes_of
 from usage_billing.wire.event_type import EventType

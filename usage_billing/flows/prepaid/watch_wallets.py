@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.core import crash
@@ -18,10 +18,12 @@ from usage_billing.core.decimals import EXACT
 from usage_billing.core.identifiers import new_id
 from usage_billing.db.apart import fault_of
 from usage_billing.drawing.books import all_allocations, allocation_of
+from usage_billing.flows.alerting.watch_balances import watch_balances
 from usage_billing.flows.prepaid.facts import tell_depleted, tell_top_up
 from usage_billing.packages.queries import version_at, versions_of
 from usage_billing.prepaid.topping_up import ANSWER_WITHIN, may_ask_at, wait_after
 from usage_billing.top_ups.models import TopUp, TopUpRule, TopUpState
+from usage_billing.top_ups.queries import lock_rule, lock_rules
 from usage_billing.wallets.allocation import Allocation
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.views import available_of
@@ -32,35 +34,26 @@ LOOK_AGAIN = timedelta(minutes=10)
 
 _NOTHING = Decimal(0)
 
-# Every drain asks, and most books have no rule.
-_ANY = text("SELECT EXISTS (SELECT FROM top_up_rules WHERE ended_at IS NULL)")
-# One array for all names: a parameter for each customer would cost more than the answer.
-_HOLDING = (
-    select(TopUpRule)
-    .where(TopUpRule.customer_id == any_(bindparam("customers", type_=ARRAY(Text))), TopUpRule.ended_at.is_(None))
-    .order_by(TopUpRule.wallet_id)
-    .with_for_update(key_share=True)
-)
+# Every drain asks, and most books watch nothing: one statement, without the names.
+_WATCHED = text("""
+    SELECT EXISTS (SELECT FROM top_up_rules WHERE ended_at IS NULL) AS asks,
+        EXISTS (SELECT FROM alert_wallets) AS tells
+""")
 
 _log = logging.getLogger(__name__)
 
 
-def lock_rules(session: Session, customer_ids: Collection[str]) -> list[TopUpRule]:
-    """Lock the rules of these customers' wallets until the transaction ends, by wallet id."""
-    asked = {"customers": list(customer_ids)}
-    return list(session.scalars(_HOLDING, asked, execution_options={"populate_existing": True}))
-
-
-def lock_rule(session: Session, wallet_id: str) -> TopUpRule | None:
-    """Lock the rule of one wallet, ended or not; None where it never had one."""
-    statement = select(TopUpRule).where(TopUpRule.wallet_id == wallet_id).with_for_update(key_share=True)
-    return session.scalars(statement, execution_options={"populate_existing": True}).first()
-
-
 def watch(session: Session, customer_ids: Collection[str], *, now: datetime) -> int:
-    """Compare what is available in the watched wallets of these customers with their rules; returns how many ask."""
-    rules = lock_rules(session, customer_ids) if session.scalar(_ANY) else []
-    return look_or_leave(session, rules, now=now) if rules else 0
+    """Compare what is available in the watched wallets of these customers with their rules; returns how many ask.
+
+    Alerts on these wallets are judged too.
+    """
+    watched = session.execute(_WATCHED).one()
+    rules = lock_rules(session, customer_ids) if watched.asks else []
+    asked = look_or_leave(session, rules, now=now) if rules else 0
+    if watched.tells:
+        watch_balances(session, customer_ids, now=now)
+    return asked
 
 
 def look_or_leave(session: Session, rules: Sequence[TopUpRule], *, now: datetime) -> int:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
+from usage_billing.alerts.service import look_at_wallets_beside
 from usage_billing.core.decimals import EXACT
 from usage_billing.flows.alerting.watch_totals import watch_totals
 from usage_billing.flows.recording.divide_periods import divide_cut_periods
@@ -43,3 +44,4 @@ def take_back(
     move_boundaries(session, [(totals[key], totals[key].allowance) for key in gone])
     save_totals(session, [totals[key] for key in sorted(moved | gone.keys())])
     watch_totals(session, [key for key in gone if totals[key].next_alert is not None])
+    look_at_wallets_beside(session, {key.subscription_id for key in gone})

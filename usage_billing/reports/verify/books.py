@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.acceptances import acceptance_differences
 from usage_billing.reports.verify.alerts import alert_differences
+from usage_billing.reports.verify.balance_alerts import balance_differences
 from usage_billing.reports.verify.credit import credit_differences
 from usage_billing.reports.verify.difference import Difference, OnProgress, quiet
 from usage_billing.reports.verify.drive_readers import take_time
@@ -88,6 +89,7 @@ def find_differences(
     yield from prepaid_differences(session, subscription_id)
     yield from purchase_differences(session, subscription_id)
     yield from alert_differences(session, subscription_id)
+    yield from balance_differences(session, subscription_id)
     if subscription_id is None:
         on_progress("events", done, summaries)
         yield from event_differences(session)

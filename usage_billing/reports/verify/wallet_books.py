@@ -13,15 +13,15 @@ from sqlalchemy.orm import Session
 from usage_billing.reports.verify.arithmetic import by_recording
 from usage_billing.reports.verify.drawn import NOTHING, Carry, Payer, Place, Wants
 
-_WALLETS = text(
-    """
+_WALLETS = """
     SELECT w.id, w.customer_id, w.subscription_id FROM wallets AS w
     WHERE w.unit_name IS NOT NULL AND (CAST(:only AS text) IS NULL OR EXISTS (
             SELECT FROM subscriptions WHERE id = :only AND customer_id = w.customer_id))
-        AND EXISTS (SELECT FROM wallet_draws AS d WHERE d.wallet_id = w.id)
+        AND EXISTS (SELECT FROM {} AS d WHERE d.wallet_id = w.id)
     ORDER BY w.id
-    """
-)
+"""
+_POSTED = text(_WALLETS.format("wallet_draws"))
+_WATCHED = text(_WALLETS.format("alert_wallets"))
 _GRANTS = text(
     """
     SELECT g.*, o.id AS opening, f.status = 'active' AS follows,
@@ -89,9 +89,12 @@ class WalletBook:
     transfers: list[list[Any]] = field(default_factory=list)
 
 
-def books(session: Session, only: str | None) -> Iterator[WalletBook]:
-    """Every wallet in units of which something is posted; of one subscription those of its customer."""
-    for row in session.execute(_WALLETS, {"only": only}).all():
+def books(session: Session, only: str | None, *, watched: bool = False) -> Iterator[WalletBook]:
+    """Every wallet in units of which something is posted; of one subscription those of its customer.
+
+    With ``watched`` those whose balance alerts watch, instead.
+    """
+    for row in session.execute(_WATCHED if watched else _POSTED, {"only": only}).all():
         book = WalletBook(row.id)
         for grant in session.execute(_GRANTS, {"wallet": row.id}):
             book.payers[grant.id], book.openings[grant.id] = _payer(grant), grant.opening or _LATER
