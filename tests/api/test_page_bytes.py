@@ -22,6 +22,7 @@ ENTRIES = "/api/wallets/w/entries"
 FIRINGS = "/api/alerts/one/firings"
 TOP_UPS = "/api/wallets/w/top-ups"
 SCHEDULES = "/api/wallets/w/schedules"
+GRANTS = "/api/wallets/w/grants"
 DELIVERIES = "/api/webhook-endpoints/one/deliveries"
 
 
@@ -72,6 +73,7 @@ LISTS = (
         ENTRIES,
         TOP_UPS,
         SCHEDULES,
+        GRANTS,
     ),
     *("/api/packages", "/api/purchases"),
 )
@@ -87,9 +89,9 @@ def test_the_lists_are_all_there_are(client: FlaskClient) -> None:
     records, entries = "/api/usage/subscription/{subscription_id}/records", "/api/wallets/{wallet_id}/entries"
     deliveries = "/api/webhook-endpoints/{endpoint_id}/deliveries"
     firings, top_ups = "/api/alerts/{alert_id}/firings", "/api/wallets/{wallet_id}/top-ups"
-    schedules = "/api/wallets/{wallet_id}/schedules"
-    named = {RECORDS, ENTRIES, DELIVERIES, FIRINGS, TOP_UPS, SCHEDULES}
-    assert lists == {*LISTS, records, entries, deliveries, firings, top_ups, schedules} - named
+    schedules, grants = "/api/wallets/{wallet_id}/schedules", "/api/wallets/{wallet_id}/grants"
+    named = {RECORDS, ENTRIES, DELIVERIES, FIRINGS, TOP_UPS, SCHEDULES, GRANTS}
+    assert lists == {*LISTS, records, entries, deliveries, firings, top_ups, schedules, grants} - named
 
 
 @pytest.mark.parametrize("url", LISTS)

@@ -27,8 +27,9 @@ from usage_billing.metering.digest import to_bytes
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.metering.summaries import NewSummary
 from usage_billing.metering.unrated import UnratedSummary
+from usage_billing.meters.level_cells import MeteredSegments
 from usage_billing.packages.charges import DuePurchase
-from usage_billing.rating.pricing.by_dimension import SeriesTotal
+from usage_billing.rating.pricing.cell_totals import SegmentSeries
 
 NOTHING = Decimal(0)
 GRACE = timedelta(hours=1)
@@ -157,9 +158,9 @@ class Memory:
     def covered(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Decimal]:
         return {}
 
-    def series(self, summaries: Mapping[int, datetime]) -> Mapping[int, Sequence[SeriesTotal]]:
+    def series(self, periods: Sequence[MeteredSegments]) -> Sequence[Sequence[SegmentSeries]]:
         """No usage type here is a meter."""
-        return dict.fromkeys(summaries, ())
+        return [[SegmentSeries()] * len(one.spans) for one in periods]
 
     def history(
         self, *, summary_ids: Collection[int], fee_ids: Collection[int], purchase_ids: Collection[int]

@@ -14,7 +14,7 @@ from usage_billing.access.service import issue_key, revoke_key
 from usage_billing.db.session import transaction
 from usage_billing.settings import Settings
 
-FOREIGN = ("openmeter.", "lago.", "lago_reads.", "lago_invoices.", "stripe.", "stripe_below.")
+FOREIGN = ("openmeter.", "openmeter_customers.", "lago.", "lago_reads.", "lago_invoices.", "stripe.", "stripe_below.")
 """What the endpoints begin with at which other programs send; their documents describe them, not ours."""
 
 

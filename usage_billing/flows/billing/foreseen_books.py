@@ -185,11 +185,10 @@ class ForeseenBooks:
     def rate_anew(self, marked: Collection[int]) -> None:
         """Let ``marked`` be what is to be rated; what is gone counts no more."""
         self._unsettled = set(marked)
-        for id in self.gone:
-            if id in self.summaries:
-                summary = self.summaries[id]
-                take_over(summary, self._without(summary, summary.allowance))
-                self._unsettled.add(id)
+        for id in self.gone.keys() & self.summaries.keys():
+            summary = self.summaries[id]
+            take_over(summary, self._without(summary, summary.allowance))
+            self._unsettled.add(id)
 
     def _without(self, summary: UnratedSummary, allowance: Decimal | None) -> UnratedSummary:
         return as_it_stood(
