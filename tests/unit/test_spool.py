@@ -7,6 +7,7 @@ from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.support.properties import examples
 from usage_billing.cli.importing.spool import Spool, Spooled
@@ -55,3 +56,14 @@ def test_a_long_file_of_one_subscription_is_not_kept_in_memory() -> None:
     (lines,) = spool.shards()
     assert [one.number for one in lines] == list(range(1, 1001))
     assert [len(group.waiting) for groups in spool._groups for group in groups if group.waiting] == [1000 % 64]
+
+
+def test_long_metadata_of_many_subscriptions_are_not_kept_in_memory() -> None:
+    spool, long = Spool(), "x" * 16_000
+    lines = [line(number, f"sub{number % 500}") for number in range(1, 2001)]
+    for one in lines:
+        spool.add(replace(one, recording=replace(one.recording, metadata=long)))
+    waiting = [one for groups in spool._groups for group in groups for one in group.waiting]
+    assert 0 < sum(len(one.recording.metadata) for one in waiting) <= 256 * 32_768
+    back = chain.from_iterable(spool.shards())
+    assert sorted(one.number for one in back) == [one.number for one in lines]

@@ -18,6 +18,7 @@ from usage_billing.metering.recording import SHARDS, Recording, shard_of
 
 _GROUPS_IN_A_SHARD = 32
 _BLOCK = 64
+_BLOCK_CHARACTERS = 1 << 15
 
 
 class Spooled(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -35,13 +36,15 @@ _decoder = msgspec.msgpack.Decoder(list[Spooled])
 @dataclass(slots=True)
 class _Group:
     waiting: list[Spooled] = field(default_factory=list)
+    characters: int = 0  # of the metadata in ``waiting``
     blocks: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Spool:
     """Takes lines in the order of the file, and gives them by shard.
 
-    It keeps 16,384 lines in memory at most, and of the others two integers for each block of 64.
+    It keeps 16,384 lines in memory at most, with 8 million characters of metadata. Of the others it keeps two integers
+    for each block: of 64 lines, or of 32,768 characters of metadata.
     """
 
     def __init__(self) -> None:
@@ -57,7 +60,8 @@ class Spool:
         place = crc32(subscription.encode()) // SHARDS % _GROUPS_IN_A_SHARD
         group = self._groups[shard_of(subscription)][place]
         group.waiting.append(line)
-        if len(group.waiting) == _BLOCK:
+        group.characters += len(line.recording.metadata)
+        if len(group.waiting) == _BLOCK or group.characters >= _BLOCK_CHARACTERS:
             self._write(group)
 
     def shards(self) -> list[Iterator[Spooled]]:
@@ -77,3 +81,4 @@ class Spool:
         group.blocks.append((self._end, len(block)))
         self._end += len(block)
         group.waiting.clear()
+        group.characters = 0
