@@ -123,6 +123,10 @@ ROWS: dict[str, tuple[list[str], set[str]]] = {
         {"summary_total", "summary_hash"},
     ),
     "the twelfth place of a mark": ([_set("beyond_limit = beyond_limit - 0.000000000001", 4)], {"usage_mark"}),
+    "more recordings than can be counted": (
+        [f"UPDATE usage_summaries SET events = 4611686018427387904 WHERE id = {PLAIN}"],
+        {"summary_events"},
+    ),
     "the sign of a quantity": ([_set("quantity = -quantity", 1)], {"summary_total", "summary_hash"}),
     "a time whose halves have one bit changed each": (
         [_set("occurred_at = '2026-05-20T13:09:36.744960+00:00'", 1)],

@@ -5,19 +5,19 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from usage_billing.reports.verify.facts import Then, digest_of, facts_then
+from usage_billing.reports.verify.facts import Then, digest_of, facts_then, ordinal_sums
 from usage_billing.reports.verify.proof import Proof
 from usage_billing.reports.verify.screen import filled, filled_then, is_proven
 from usage_billing.reports.verify.tally import Tally
 
 
-def prove(
-    session: Session, proofs: Mapping[int, Proof], facts: Mapping[int, Any], ordinals: Mapping[int, int]
-) -> list[int]:
+def prove(session: Session, proofs: Mapping[int, Proof], facts: Mapping[int, Any], seed: int) -> list[int]:
     """Let each of these proofs say what its recordings come to, where their ``facts`` alone prove that.
 
-    Returns the ids of the others, whose recordings have to be read one by one.
+    ``seed`` is of their hashes. Returns the ids of the others, whose recordings have to be read one by one.
     """
+    # Of what is recorded and not of what summaries say: that may be any number.
+    ordinals = ordinal_sums(session, {facts[id].recorded for id in proofs}, seed)
     proven = {
         id: one for id, one in proofs.items() if type(one) is Proof and is_proven(one.summary, facts[id], ordinals)
     }

@@ -5,7 +5,7 @@ part of the summaries after the other, while the session looks at the parts befo
 read in the session itself.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.drive_readers import FETCH, Reader
-from usage_billing.reports.verify.facts import ALL, OF_ONE, OF_THESE, ordinal_sums
+from usage_billing.reports.verify.facts import ALL, OF_ONE, OF_THESE
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 _MANY = 50_000  # recordings: fewer are added up before another connection is there
@@ -53,10 +53,9 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What was recorded. ``seed`` is of the hashes, and anew in each proof; ``ordinals`` are sums of them by number."""
+    """What was recorded. ``seed`` is of the hashes, and anew in each proof."""
 
     seed: int
-    ordinals: Mapping[int, int]
     stream: Stream
 
 
@@ -74,7 +73,7 @@ def recorded_in(session: Session, *, only: str | None, ids: Sequence[int] | None
         readers = [Reader(engine, snapshot, ALL, parts[first::_READERS]) for first in range(_READERS)]
         try:
             facts = (row for number in range(len(parts)) for row in readers[number % _READERS].part())
-            yield Recorded(seed, ordinal_sums(session, seed), Stream(facts))
+            yield Recorded(seed, Stream(facts))
         finally:
             for reader in readers:
                 reader.end()
@@ -86,7 +85,7 @@ def recorded_in(session: Session, *, only: str | None, ids: Sequence[int] | None
     else:
         statement, asked = ALL, {"above": _LOWEST, "upto": _HIGHEST}
     rows = session.execute(statement, {**asked, "seed": seed}, execution_options={"yield_per": FETCH})
-    yield Recorded(seed, ordinal_sums(session, seed), Stream(iter(rows)))
+    yield Recorded(seed, Stream(iter(rows)))
 
 
 def _parts(session: Session) -> list[tuple[int, int]]:

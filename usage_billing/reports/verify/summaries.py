@@ -71,7 +71,7 @@ def summary_differences(
         proofs[item.summary_id].expect(item)
     facts = {row.summary_id: row for row in recorded.stream.up_to(ids[-1])}
     yield from _orphans(session, facts.keys() - proofs.keys())
-    unproven = prove(session, {id: proofs[id] for id in facts if id in proofs}, facts, recorded.ordinals)
+    unproven = prove(session, {id: proofs[id] for id in facts if id in proofs}, facts, recorded.seed)
     for row in session.execute(_USAGE, {"ids": unproven}, execution_options={"yield_per": _FETCH}):
         proofs[row.summary_id].add(row)
     agreements = load_agreements(session, {proof.summary.subscription_id for proof in proofs.values()})
