@@ -87,3 +87,26 @@ def test_what_a_change_is_told_to_charge_it_charges_where_units_are_in_hand(hous
     assert {name: charged[name] - before[name] for name in NAMES} == told
     assert after == charged
     house.verified()
+
+
+@pytest.mark.parametrize("in_units", [False, True])
+def test_the_next_invoice_knows_what_money_pays_before_billing_has_seen_other_terms(
+    house: House, in_units: bool
+) -> None:
+    """Recordings are marked by the old limit still, and by the new one none of the first lies beyond."""
+    house.ok("POST", "/api/wallets", {"id": "m", "userId": "ann", "unit": {"currency": "USD"}})
+    money = {"amount": "100.00", "idempotencyKey": "m", "effectiveAt": (JUNE + 9 * DAY).isoformat()}
+    house.ok("POST", "/api/wallets/m/grants", money)
+    if in_units:
+        house.grant(4, expiresAt=(JUNE + 9 * DAY).isoformat())
+    house.use(12, at=JUNE + DAY)
+    house.clock.now = JUNE + 12 * DAY
+    house.use(8, at=JUNE + 11 * DAY)
+    quota = {"planId": "p", "usageType": "calls", "monthlyLimit": "15", "unitPrice": "2", "effective": "period"}
+    house.ok("POST", "/api/quotas", quota | {"repriceUsage": True})
+    told = house.ok("GET", "/api/subscriptions/s/upcoming-invoice")
+    house.bill(JULY + 2 * HOUR)
+    listed = house.ok("GET", "/api/invoices?subscriptionId=s")["data"]
+    (final,) = [one for one in listed if one["status"] != "draft"]
+    assert (told["total"], told["prepaidApplied"]) == (final["total"], final["prepaidApplied"]) == ("10.00", "10.00")
+    house.verified()

@@ -1,7 +1,9 @@
 """All wallets of some customers, in units and in money, each with its draws at this moment."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -21,16 +23,19 @@ def all_allocations(
     wallets: Sequence[Wallet] | None = None,
     fees: Sequence[WantingFee] = (),
     past: bool = True,
+    beyond: Mapping[int, Decimal] | None = None,
+    moved: Mapping[UUID, Decimal] | None = None,
 ) -> list[Allocation]:
     """The wallets of these customers, by id, each with its draws; nothing is read where there are none.
 
     ``wallets`` are all of theirs, where the caller has read them. ``fees`` want too, and are not stored yet. Without
     ``past`` closed grants are left out of which nothing is posted: what only reads a balance needs none of them.
+    ``beyond`` and ``moved`` are what lies beyond where the caller sees usage otherwise than it is stored.
     """
     found = wallets_of(session, customer_ids) if wallets is None else wallets
     if not found:
         return []
-    units = allocations(session, customer_ids, now=now, wallets=found, past=past)
+    units = allocations(session, customer_ids, now=now, wallets=found, past=past, beyond=beyond, moved=moved)
     money = money_allocations(session, found, now=now, units=units, fees=fees, past=past)
     return sorted([*units, *money], key=lambda one: one.wallet.id)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -48,7 +49,7 @@ def windows_of_groups(
         if not is_whole and segment.counted.id and (until is not None or len(_starts(segment, cuts)) > 1)
     ]
     fine = sorted({*cuts, *(cut for one in units for cut in cuts_of(one))}) if covered else cuts
-    found = stretches_of(session, ids, fine, until=until)
+    found = stretches_of(session, ids, fine, until=until, moved=_moved(groups))
     looked = set(ids)
     return [
         [
@@ -68,7 +69,7 @@ def amounts_then(session: Session, groups: Sequence[ChargedGroup], *, until: dat
     """
     by_recording = [group for group in groups if group.each_price is not None]
     ids = [segment.counted.id for group in by_recording for segment in group.segments if segment.counted.id]
-    found = parts_until(session, ids, until) if ids else {}
+    found = parts_until(session, ids, until, moved=_moved(by_recording)) if ids else {}
     return [group.amounts if group.each_price is None else _amounts(group, group.each_price, found) for group in groups]
 
 
@@ -79,6 +80,10 @@ def _amounts(group: ChargedGroup, price: Price, found: Mapping[int, Sequence[Dec
         rated = rate(price, sum_of(each), recordings=len(each), currency=group.contract.currency, each=each)
         amounts.append(rated.amount)
     return amounts
+
+
+def _moved(groups: Sequence[ChargedGroup]) -> dict[UUID, Decimal]:
+    return {id: beyond for group in groups for segment in group.segments for id, beyond in segment.marks.items()}
 
 
 def _starts(segment: SegmentOfType, cuts: Sequence[datetime]) -> list[datetime]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -15,7 +16,7 @@ from usage_billing.core.giving_way import in_turns
 from usage_billing.core.periods import Period
 from usage_billing.invoicing.by_cell import CellOfSegment, Measured
 from usage_billing.invoicing.reckoning import carries_minimum, charge_period, has_cells
-from usage_billing.metering.boundary import find_moves, parts_beyond
+from usage_billing.metering.boundary import Move, find_moves, parts_beyond
 from usage_billing.metering.budget import Division, divide
 from usage_billing.metering.queries import PeriodTotal
 from usage_billing.metering.split import beyond
@@ -35,7 +36,8 @@ class SegmentOfType:
     """A segment with its running total, how that is divided, and what it is charged, with ``cells`` by dimension.
 
     ``covered`` units of what lies beyond, which ``recordings`` came with, were paid for beforehand. ``rated`` is how it
-    is charged with its group at a plain price.
+    is charged with its group at a plain price. ``marks`` is what would lie beyond of recordings that are not marked so
+    yet, by id.
     """
 
     part: AgreedSegment
@@ -47,6 +49,7 @@ class SegmentOfType:
     covered: Decimal = _NOTHING
     recordings: int = 0
     rated: CellCharge | None = None
+    marks: Mapping[UUID, Decimal] = field(default_factory=dict)
 
     @property
     def charged(self) -> Decimal:
@@ -162,9 +165,10 @@ def _reckon_one(
     divisions = divide(agreed, [_NOTHING if total.frozen else total.total for total in totals])
     divisions = [_frozen(total) if total.frozen else one for total, one in zip(totals, divisions, strict=True)]
     paid = [min(covered.get(t.id, _NOTHING), one.beyond) for t, one in zip(totals, divisions, strict=True)]
+    moves = [_move(session, total, division) for total, division in zip(totals, divisions, strict=True)]
     measured = [
-        Measured() if total.frozen else _measure(session, part, total, division, covered=beforehand)
-        for part, total, division, beforehand in zip(agreed.parts, totals, divisions, paid, strict=True)
+        Measured() if total.frozen else _measure(session, part, total, division, covered=beforehand, move=move)
+        for part, total, division, beforehand, move in zip(agreed.parts, totals, divisions, paid, moves, strict=True)
     ]
     if has_cells(agreed):
         spans = [Period(part.start, part.end) for part in agreed.parts]
@@ -174,15 +178,26 @@ def _reckon_one(
         measured = [replace(one, series=here) for one, here in zip(measured, series, strict=True)]
     charges = charge_period(agreed, measured, currency=contract.currency)
     found = PeriodOfType()
-    for part, total, division, charge, beforehand, counts in zip(
-        agreed.parts, totals, divisions, charges, paid, measured, strict=True
+    for part, total, division, charge, beforehand, counts, move in zip(
+        agreed.parts, totals, divisions, charges, paid, measured, moves, strict=True
     ):
         due = charge.due
         if total.frozen and part.price is not None:
             due = amount_for(part.price, division.beyond, recordings=total.beyond_events, currency=contract.currency)
         bears = carries_minimum(agreed, part)
         found.segments.append(
-            SegmentOfType(part, total, division, due, bears, charge.cells, beforehand, counts.recordings, charge.charge)
+            SegmentOfType(
+                part=part,
+                counted=total,
+                division=division,
+                charge=due,
+                bears_minimum=bears,
+                cells=charge.cells,
+                covered=beforehand,
+                recordings=counts.recordings,
+                rated=charge.charge,
+                marks=move.marks,
+            )
         )
     return found
 
@@ -194,6 +209,14 @@ def _frozen(total: PeriodTotal) -> Division:
     return Division(budget=total.allowance, before=_NOTHING, within=within, beyond=over, allowance=total.allowance)
 
 
+def _move(session: Session, total: PeriodTotal, division: Division) -> Move:
+    """What billing would mark otherwise, where it has not seen the terms yet."""
+    if total.frozen or total.id <= 0:  # at its allowance for ever; empty, a level, or what a period will come to
+        return Move()
+    (move,) = find_moves(session, [(total, division.allowance)])
+    return move
+
+
 def _measure(
     session: Session,
     part: AgreedSegment,
@@ -201,12 +224,12 @@ def _measure(
     division: Division,
     *,
     covered: Decimal,
+    move: Move,
 ) -> Measured:
-    """How many recordings lie beyond: as they are marked, or would be where billing has not seen the terms yet."""
-    if total.id <= 0:  # empty, a level that goes on, or what a period will come to
+    """How many recordings lie beyond: as they are marked, or would be after ``move``."""
+    if total.id <= 0:
         charged = EXACT.subtract(division.beyond, covered)
         return Measured(charged, total.beyond_events, allowance=division.allowance)
-    (move,) = find_moves(session, [(total, division.allowance)])
     each: Sequence[Decimal] = ()
     if part.price is not None and stored_price(part.price).reads_each:
         marks = parts_beyond(session, [total.id])[total.id]

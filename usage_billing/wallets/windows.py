@@ -43,17 +43,25 @@ Stretches = Mapping[datetime | None, Stretch]
 
 NONE = Stretch()
 _PARTS = text("""
-    SELECT u.summary_id, array_agg(u.beyond_limit ORDER BY u.ordinal) AS parts
+    SELECT u.summary_id, array_agg(coalesce(m.beyond, u.beyond_limit) ORDER BY u.ordinal) AS parts
     FROM usage AS u
-    WHERE u.summary_id = ANY(CAST(:ids AS bigint[])) AND u.beyond_limit > 0 AND u.received_at < :until
+    LEFT JOIN unnest(CAST(:moved AS uuid[]), CAST(:parts AS numeric[])) AS m (id, beyond) ON m.id = u.id
+    WHERE u.summary_id = ANY(CAST(:ids AS bigint[])) AND coalesce(m.beyond, u.beyond_limit) > 0
+        AND u.received_at < :until
         AND NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)
     GROUP BY 1
 """)
 
 
-def parts_until(session: Session, summary_ids: Sequence[int], until: datetime) -> dict[int, Sequence[Decimal]]:
-    """What of each recording that had arrived before ``until`` lies beyond, in the order recorded, by summary."""
-    found = session.execute(_PARTS, {"ids": list(summary_ids), "until": until})
+def parts_until(
+    session: Session, summary_ids: Sequence[int], until: datetime, *, moved: Mapping[UUID, Decimal]
+) -> dict[int, Sequence[Decimal]]:
+    """What of each recording that had arrived before ``until`` lies beyond, in the order recorded, by summary.
+
+    ``moved`` is as for ``stretches_of``.
+    """
+    asked = {"ids": list(summary_ids), "until": until, "moved": list(moved), "parts": list(moved.values())}
+    found = session.execute(_PARTS, asked)
     return {row.summary_id: row.parts for row in found}
 
 

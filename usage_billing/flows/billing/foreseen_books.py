@@ -15,12 +15,11 @@ from usage_billing.flows.billing.apply_terms import SummaryTerms
 from usage_billing.flows.billing.books import Agreements, DeskWork
 from usage_billing.flows.billing.foreseen_drafts import ForeseenDrafts
 from usage_billing.flows.billing.foreseen_fees import ForeseenFees
+from usage_billing.flows.billing.foreseen_levels import let_levels_go_on
 from usage_billing.flows.billing.foreseen_summary import empty_summary, take_over
 from usage_billing.flows.billing.open_periods import Opening
-from usage_billing.flows.recording.context import new_summary
 from usage_billing.invoicing.causes import fee_cause, purchase_cause, summary_cause
 from usage_billing.invoicing.fees import DueFee, read_fees
-from usage_billing.invoicing.levels_now import levels_now
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.invoicing.queries import (
     History,
@@ -33,7 +32,6 @@ from usage_billing.invoicing.queries import (
 from usage_billing.metering.boundary import find_moves, parts_beyond
 from usage_billing.metering.rewinding import as_it_stood, parts_beyond_of
 from usage_billing.metering.settling import read_unrated
-from usage_billing.metering.split import beyond
 from usage_billing.metering.summaries import NewSummary, stored_keys
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.cells import series_of
@@ -144,10 +142,19 @@ class ForeseenBooks:
         """By the grants of this moment and the usage in memory."""
         if not self.wallets:
             return {}
-        seen = {summary.id: summary.beyond_limit for summary in (*self.summaries.values(), *summaries)}
-        moved = {id: part for marks in self._marks.values() for id, part in marks.items()}
+        seen = self.beyond | {summary.id: summary.beyond_limit for summary in summaries}
         now, wallets, names = self.drafts.now, self.wallets, {wallet.customer_id for wallet in self.wallets}
-        return covered_by(allocations(self.session, names, now=now, beyond=seen, wallets=wallets, moved=moved))
+        return covered_by(allocations(self.session, names, now=now, beyond=seen, wallets=wallets, moved=self.moved))
+
+    @property
+    def beyond(self) -> dict[int, Decimal]:
+        """What lies beyond in each summary in memory, by id."""
+        return {summary.id: summary.beyond_limit for summary in self.summaries.values()}
+
+    @property
+    def moved(self) -> dict[UUID, Decimal]:
+        """What would lie beyond of recordings that are not marked so yet, by id."""
+        return {id: part for marks in self._marks.values() for id, part in marks.items()}
 
     def history(
         self, *, summary_ids: Collection[int], fee_ids: Collection[int], purchase_ids: Collection[int]
@@ -236,15 +243,6 @@ def foreseen_books(
         prepaid.wallets,
     )
     books.drafts.take_in(open_drafts(session, ids))
-    _go_on(books, agreements, now=now)
+    let_levels_go_on(books, agreements, now=now)
     books.rate_anew(marked | again | {id for id in books.summaries if id < 0})
     return books
-
-
-def _go_on(books: ForeseenBooks, agreements: Agreements, *, now: datetime) -> None:
-    """Let levels come to what they do by now."""
-    for one in levels_now(books.session, agreements.timelines, agreements.quotas, now=now):
-        new = None if one.id else new_summary(one.subscription_id, one.usage_type, one.agreed, one.part)
-        made = books.summaries.get(one.id) if new is None else books.make(new)
-        if made is not None:
-            made.total, made.beyond_limit = one.total, beyond(one.total, made.allowance)

@@ -107,7 +107,8 @@ def _prepaid(
         for item in items
         if item.fee_id is not None and item.fee_id < 0
     ]
-    found = in_money(all_allocations(session, [customer_id], now=now, fees=fees))
+    seen = all_allocations(session, [customer_id], now=now, fees=fees, beyond=books.beyond, moved=books.moved)
+    found = in_money(seen)
     if not found:
         return {}
     starts = {key: cause for book in found for key, cause in book.unstored.items()}
