@@ -24,6 +24,8 @@ from usage_billing.flows.administration import plan_quotas, plan_versions
 from usage_billing.flows.administration.agree import Precaution
 from usage_billing.flows.billing import reckoned_ahead
 from usage_billing.flows.billing.marks import Marks
+from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
+from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
 
 NOW = day(11)
 SOON = NOW + timedelta(minutes=1)
@@ -287,6 +289,22 @@ def test_whatever_is_written_that_is_reckoned_with_has_it_reckoned_anew(few: Hou
         with few.engine.begin() as other:
             other.execute(text(statement))
         assert ahead.moved(session) != []
+
+
+def test_a_grant_in_units_has_all_subscriptions_of_its_customer_reckoned_anew(few: House) -> None:
+    wallet = NewWallet(id="w", customer_id="ann", unit_name="calls", usage_types=["calls"])
+    grant = NewGrant(amount=Decimal(50), idempotency_key="k", effective_at=day(1))
+    with transaction(few.engine) as session:
+        create_wallet(session, wallet, actor="a test", now=day(5))
+        make_grant(session, "w", grant, actor="a test", now=day(5), grace=timedelta(hours=1))
+    with transaction(few.engine) as session:
+        version, _ = plan_quotas._next_version(session, quota("9", DOLLAR, None), now=NOW, lock=False, known=Marks())
+        change = plan_quotas._change(session, version, now=NOW)
+        ahead = reckoned_ahead.reckon_ahead(session, change, now=NOW, adjust_within=timedelta(days=31))
+        assert ahead.moved(session) == []
+        with few.engine.begin() as other:
+            other.execute(text("UPDATE wallet_grants SET priority = priority"))
+        assert ahead.moved(session) == ["s1", "s2", "s3"]
 
 
 def test_what_a_plan_refuses_its_rehearsal_refuses(few: House) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 # A row that is written has another xmin. A recording writes its summary, a fold that of its meter, and a run its items.
+# A grant in units changes what is charged of any subscription of its customer.
 _MARKS = text("""
     WITH shared AS MATERIALIZED (
         SELECT coalesce(sum(hash), 0) AS hash
@@ -26,9 +27,20 @@ _MARKS = text("""
             SELECT hashtextextended(concat_ws('|', 'fees', id, xmin), 0)
             FROM plan_versions WHERE subscription_id IS NULL
         ) AS listed
+    ), prepaid AS MATERIALIZED (
+        SELECT w.customer_id, sum(hashtextextended(concat_ws('|', 'grant', g.id, g.xmin), 0)) AS hash
+        FROM wallets AS w
+        JOIN wallet_grants AS g ON g.wallet_id = w.id
+        WHERE w.currency IS NULL
+            AND w.customer_id IN (SELECT customer_id FROM subscriptions WHERE id = ANY(CAST(:ids AS text[])))
+        GROUP BY 1
     ), rows AS (
         SELECT id AS name, concat_ws('|', 'subscription', xmin) AS row
         FROM subscriptions WHERE id = ANY(CAST(:ids AS text[]))
+        UNION ALL
+        SELECT s.id, concat_ws('|', 'prepaid', p.hash)
+        FROM subscriptions AS s JOIN prepaid AS p ON p.customer_id = s.customer_id
+        WHERE s.id = ANY(CAST(:ids AS text[]))
         UNION ALL
         SELECT subscription_id, concat_ws('|', 'term', starts_at, xmin)
         FROM subscription_terms WHERE subscription_id = ANY(CAST(:ids AS text[]))
