@@ -79,7 +79,9 @@ def calls_for(versions: int, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int,
         ):
             patch.setattr(module, function, counting(name, getattr(module, function)))
         parts = catalogue.parts(agreement, "s", "calls", BEGUN)
-        found = periods._derive_period(None, parts, [Row(id=place) for place in range(len(parts))], agreement)
+        found = periods._derive_period(
+            None, parts, [Row(id=place) for place in range(len(parts))], agreement, level=None
+        )
     assert len(found) == len(parts)
     assert all(one.due is not None for one in found.values())
     return len(parts), calls["share"], calls["due"]
