@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from sqlalchemy import Engine, make_url, text
@@ -26,7 +27,7 @@ from usage_billing.embedded.redis import EmbeddedRedis
 from usage_billing.flows.administration.change_subscription import change_plan
 from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.administration.situation import When
-from usage_billing.metering.recording import SHARDS
+from usage_billing.metering.recording import SHARDS, Beside
 from usage_billing.settings import Settings
 
 Findings = dict[str, dict[str, Any]]
@@ -246,6 +247,18 @@ def test_trouble_4_a_subscription_is_on_the_wrong_plan(doctor: Cli, world: Engin
         make_subscription(session, id="sub789", plan="bare")
     found = findings(doctor())["plan_without_quotas"]
     assert "1 subscriptions are on plan bare" in found["message"]
+
+
+def test_an_event_of_another_program_names_nobody(doctor: Cli, program: Cli, world: Engine, now: datetime) -> None:
+    """Nothing says whether its subject is a customer or a subscription, and no customer is made up."""
+    made = make_recording(now=now, subscription="late", customer="")
+    with transaction(world) as session:
+        record(session, msgspec.structs.replace(made, beside=Beside(whose="late")))
+    found = findings(doctor())["unknown_subscription"]
+    assert "1 recordings name late" in found["message"]
+    assert "None" not in found["message"] + found["cure"]
+    create = found["cure"].split(", or ")[0].replace("NAME", "Late")
+    assert program(*create.split()[1:]).code == 0
 
 
 def test_recordings_of_a_subscription_that_does_not_exist(

@@ -8,8 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from tests.prepaid.conftest import JULY, JUNE, House
+from tests.prepaid.conftest import JULY, JUNE, WALLET, House
+from usage_billing.db.session import transaction
 from usage_billing.flows.billing.drive_run import run_to_end
+from usage_billing.meters.service import keep_by_time
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 NAMES = ("s", "t")
@@ -109,4 +111,22 @@ def test_the_next_invoice_knows_what_money_pays_before_billing_has_seen_other_te
     listed = house.ok("GET", "/api/invoices?subscriptionId=s")["data"]
     (final,) = [one for one in listed if one["status"] != "draft"]
     assert (told["total"], told["prepaidApplied"]) == (final["total"], final["prepaidApplied"]) == ("10.00", "10.00")
+    house.verified()
+
+
+def test_what_is_kept_by_time_is_paid_as_before(house: House) -> None:
+    """Who looks at a chart of a usage type may have it kept by time. It is no meter by that."""
+    house.ok("POST", "/api/wallets", {"id": "m", "userId": "ann", "unit": {"currency": "USD"}})
+    money = {"amount": "100.00", "idempotencyKey": "m", "effectiveAt": (JUNE + 9 * DAY).isoformat()}
+    house.ok("POST", "/api/wallets/m/grants", money)
+    house.use(12, at=JUNE + DAY)
+    house.clock.now = JUNE + 12 * DAY
+    house.use(8, at=JUNE + 11 * DAY)
+    before = house.ok("GET", "/api/subscriptions/s/upcoming-invoice")
+    with transaction(house.engine) as session:
+        keep_by_time(session, "calls")
+    after = house.ok("GET", "/api/subscriptions/s/upcoming-invoice")
+    assert before["prepaidApplied"] == after["prepaidApplied"] != "0.00"
+    assert house.refused("/api/wallets", WALLET | {"id": "u"}) == (409, "overlapping_wallet")
+    house.bill(JULY + 2 * HOUR)
     house.verified()

@@ -200,6 +200,9 @@ def test_prices_by_dimension_are_told(used: Books, portal: OpenPortal, admin: Fl
     page = _words(portal(locale="de").get("/portal/prices?type=tokens&quantity=10").text)
     assert "<{}> %s : je 2,00 $" in page
     assert "alles andere: 3,00 $ einmal, gleich wie viel genutzt wird" in page
+    assert (
+        "lässt sich hier nicht ausprobieren" in page
+    )  # a quantity alone meets no cell: it would be the default's price
 
 
 def test_items_are_in_the_readers_language(used: Books, portal: OpenPortal) -> None:

@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.models import UsageType
 from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.drawing.charges import ChargedGroup
 from usage_billing.drawing.money_needs import Window
 from usage_billing.invoicing.estimates import SegmentOfType
-from usage_billing.meters.models import Meter
 from usage_billing.prepaid.burn_down import windows_of
 from usage_billing.rating.engine import rate
 from usage_billing.rating.price import Price
@@ -103,7 +103,7 @@ def _covered(units: Sequence[Allocation]) -> dict[int, dict[datetime, Decimal]]:
 def _meters(session: Session, usage_types: set[str]) -> set[str]:
     if not usage_types:
         return set()
-    return set(session.scalars(select(Meter.usage_type_id).where(Meter.usage_type_id.in_(usage_types))))
+    return set(session.scalars(select(UsageType.id).where(UsageType.id.in_(usage_types), UsageType.of.is_not(None))))
 
 
 def _divide(

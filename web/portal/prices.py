@@ -8,6 +8,7 @@ from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.quotas import QuotaVersion
 from usage_billing.core.decimals import MAX_QUANTITY, NotADecimal, parse_decimal, plain
 from usage_billing.core.errors import InvalidInput
+from usage_billing.rating.pricing.priced_cell import BY_DIMENSION
 from usage_billing.reports.preview import Trial, preview
 from usage_billing.subscriptions.agreement import agreed_period
 from usage_billing.subscriptions.queries import Contract
@@ -65,9 +66,12 @@ def _tried(visit: Visit, agreed: list[Shape], contract: Contract, *, query: dict
         return nothing | {"wrong": "Write it as a plain number, for example 100000."}
     limit = quota["monthlyLimit"]
     beyond = Decimal(0) if limit is None else max(Decimal(0), quantity - Decimal(limit))
+    more = nothing | {"wrong": "This price depends on more than a quantity, and cannot be tried here."}
+    if quota["price"]["model"] == BY_DIMENSION:
+        return more
     try:
         found = preview(Trial(price=quota["price"], currency=contract.currency, quantity=beyond))
     except InvalidInput:
-        return nothing | {"wrong": "This price depends on more than a quantity, and cannot be tried here."}
+        return more
     told = show(PREVIEW, found) | {"steps": steps(found.breakdown, visit.writer)}
     return nothing | {"preview": told, "beyond": plain(beyond)}

@@ -6,7 +6,6 @@ from sqlalchemy.orm import Session
 
 from usage_billing.catalog.models import UsageType
 from usage_billing.core.errors import InvalidInput
-from usage_billing.meters.models import Meter
 
 
 def check_types(session: Session, names: Sequence[str], *, unit_name: str) -> None:
@@ -20,7 +19,7 @@ def check_types(session: Session, names: Sequence[str], *, unit_name: str) -> No
             raise InvalidInput.field(pointer, f"there is no usage type {name}", code="unknown_usage_type")
         if found.unit_name != unit_name:
             raise InvalidInput.field(pointer, f"is counted in {found.unit_name}", code="contradiction")
-        if session.get(Meter, name) is not None:
+        if found.of is not None:
             raise InvalidInput.field(pointer, "is a meter, which no wallet pays for yet", code="not_supported")
         if name in names[:index]:
             raise InvalidInput.field(pointer, "is named twice", code="repeated")

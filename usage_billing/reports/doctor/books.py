@@ -160,14 +160,25 @@ def _unknown_subscriptions(session: Session) -> Finding | None:
     rows = session.execute(_UNKNOWN_SUBSCRIPTIONS).all()
     if not rows:
         return None
-    what = [f"{row.recordings} recordings of {row.customer_id} name {row.subscription_id}" for row in rows]
+    what = [
+        f"{row.recordings} recordings"
+        + (f" of {row.customer_id}" if row.customer_id else "")
+        + f" name {row.subscription_id}"
+        for row in rows
+    ]
+    named, customer = rows[0].subscription_id, rows[0].customer_id
+    # Other programs' events name a subscription or a customer, and nothing says which.
+    made = (
+        f"subscriptions create {named} --customer {customer} --plan PLAN --started DAY"
+        if customer
+        else (f"customers create {named} --name NAME, or a subscription of that id")
+    )
     return Finding(
         "subscriptions",
         WARN,
         "unknown_subscription",
         f"recordings name subscriptions that do not exist: {listed(what)}",
-        f"usage-billing subscriptions create {rows[0].subscription_id} --customer {rows[0].customer_id}"
-        " --plan PLAN --started DAY, then usage-billing quarantine replay --all"
+        f"usage-billing {made}, then usage-billing quarantine replay --all"
         f" --reason {QuarantineReason.UNKNOWN_SUBSCRIPTION}",
     )
 
