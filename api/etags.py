@@ -74,8 +74,9 @@ def _refuse_unheeded() -> None:
         raise InvalidInput.field("", "the header If-Match is no condition of this request", code="unknown")
     if UNLESS_IN_ENVIRON in asked.environ and asked.method not in _SAFE:
         raise InvalidInput.field("", "the header If-None-Match is no condition of this request", code="unknown")
-    if not re.fullmatch(TAGS_PATTERN, asked.environ.get(UNLESS_IN_ENVIRON, "*").strip()):
-        raise InvalidInput.field("", "the header If-None-Match must be ETags with commas between, or *", code="invalid")
+    for header, place in (("If-Match", IN_ENVIRON), ("If-None-Match", UNLESS_IN_ENVIRON)):
+        if not re.fullmatch(TAGS_PATTERN, asked.environ.get(place, "*").strip()):
+            raise InvalidInput.field("", f"the header {header} must be ETags with commas between, or *", code="invalid")
 
 
 def _tag(response: Response) -> Response:
