@@ -43,10 +43,20 @@ _TOLD = re.compile(
 _INNER = re.compile(
     "(/events/[0-9]+)?/metadata|(/quotas/[0-9]+)?/price(/|$)|(/series/[0-9]+)?/(where|value|dimensions|quantityFrom)(/|$)"
 )
-# Of several fields one is required; a level needs its own.
+# Of several fields one is required; a level needs its own, and a percentile its percentage.
 _ONE_OF_SEVERAL = frozenset(
     (name, "required")
-    for name in ("", "/unitPrice", "/quantity", "/endedAt", "/subscriptionId", "/mode", "/per", "/of")
+    for name in (
+        "",
+        "/unitPrice",
+        "/quantity",
+        "/endedAt",
+        "/subscriptionId",
+        "/mode",
+        "/per",
+        "/of",
+        "/window/percent",
+    )
 )
 
 
