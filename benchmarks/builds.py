@@ -6,44 +6,18 @@ a summary of its own. What a recording costs more there is what a touched summar
 The other build is a checkout with its environment, named by ``BESIDE``: ``make bench ARGS=builds BESIDE=FOLDER``.
 """
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.batches import SUBSCRIPTIONS
 from benchmarks.report import Figure, rate
+from benchmarks.served import HERE, served_build
 from benchmarks.turns import Turns, in_turns
 
-HERE = Path(__file__).parent.parent
 BATCH = 1000
 MANY = 10_000
 TYPES = 3  # how many usage types the events name: so many summaries has a subscription
-
-
-class Build:
-    """A build that runs in another process; :meth:`round` makes it record and tells what that took."""
-
-    def __init__(self, serving: "subprocess.Popen[str]") -> None:
-        self._serving = serving
-        self._answer()
-
-    def round(self, number: int) -> dict[str, float]:
-        """Record ``number`` more: ``seconds`` by the clock and ``cpu`` seconds until the books hold them."""
-        assert self._serving.stdin
-        print(number, BATCH, file=self._serving.stdin, flush=True)
-        return self._answer()
-
-    def _answer(self) -> dict[str, float]:
-        assert self._serving.stdout
-        line = self._serving.stdout.readline()
-        if not line:
-            raise RuntimeError("a build ended before it answered")
-        answer: dict[str, float] = json.loads(line)
-        return answer
 
 
 def run(*, quick: bool) -> list[Figure]:
@@ -79,10 +53,11 @@ def run(*, quick: bool) -> list[Figure]:
 def _in_turns(other: Path, subscriptions: int, number: int, *, rounds: int) -> Turns[dict[str, float]]:
     """Both builds record ``number`` in each round. Before the first, each summary is made."""
     with ExitStack() as stack:
-        ours, theirs = (stack.enter_context(_serving(folder, subscriptions)) for folder in (HERE, other))
+        builds = (served_build(folder, "rounds.py", subscriptions) for folder in (HERE, other))
+        ours, theirs = map(stack.enter_context, builds)
         for build in (ours, theirs):
-            build.round(max(5_000, subscriptions * TYPES))
-        return in_turns(rounds, {"ours": lambda: ours.round(number), "theirs": lambda: theirs.round(number)})
+            build.ask(max(5_000, subscriptions * TYPES), BATCH)
+        return in_turns(rounds, {"ours": lambda: ours.ask(number, BATCH), "theirs": lambda: theirs.ask(number, BATCH)})
 
 
 def _cpu(turns: Turns[dict[str, float]], number: int) -> Turns[float]:
@@ -99,25 +74,3 @@ def _rate(turns: Turns[dict[str, float]], number: int, *, what: str, at_least: f
         value=clock.ratio("ours", "theirs"),
         at_least=at_least,
     )
-
-
-@contextmanager
-def _serving(folder: Path, subscriptions: int) -> Iterator[Build]:
-    """Start the build in ``folder`` with so many subscriptions; within the block it is ready to record."""
-    python = folder / ".venv" / "bin" / "python"
-    command = [str(python), str(HERE / "benchmarks" / "rounds.py"), str(subscriptions)]
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=sys.stderr,
-        text=True,
-    ) as serving:
-        try:
-            yield Build(serving)
-        finally:
-            assert serving.stdin
-            serving.stdin.close()
-            serving.wait(60)

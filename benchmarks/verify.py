@@ -4,41 +4,15 @@ The yardstick is another build with the same books, a checkout with its environm
 ARGS=verify BESIDE=FOLDER``. Without one it is reading the recordings out of the server by COPY.
 """
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.report import Figure
+from benchmarks.served import HERE, Served, served_build
 from benchmarks.turns import in_turns
 
-HERE = Path(__file__).parent.parent
 SUBSCRIPTIONS, RECORDINGS = 10_000, 1_000_000
-
-
-class Books:
-    """Books in another process, which proves them when it is asked."""
-
-    def __init__(self, serving: "subprocess.Popen[str]") -> None:
-        self._serving = serving
-        self._answer()
-
-    def ask(self, what: str) -> dict[str, float]:
-        """``verify``: ``seconds``, ``cpu`` seconds and MiB of ``memory``; ``copy``: ``seconds``."""
-        assert self._serving.stdin
-        print(what, file=self._serving.stdin, flush=True)
-        return self._answer()
-
-    def _answer(self) -> dict[str, float]:
-        assert self._serving.stdout
-        line = self._serving.stdout.readline()
-        if not line:
-            raise RuntimeError("a build ended before it answered")
-        answer: dict[str, float] = json.loads(line)
-        return answer
 
 
 def run(*, quick: bool) -> list[Figure]:
@@ -46,9 +20,12 @@ def run(*, quick: bool) -> list[Figure]:
     subscriptions, number, rounds = (200, 20_000, 1) if quick else (SUBSCRIPTIONS, RECORDINGS, 5)
     beside = os.environ.get("BESIDE")
     with ExitStack() as stack:
-        ours = stack.enter_context(_books(HERE, subscriptions, number))
-        few = stack.enter_context(_books(HERE, subscriptions // 4, number // 4))
-        theirs = stack.enter_context(_books(Path(beside).resolve(), subscriptions, number)) if beside else ours
+
+        def served(folder: Path, part: int = 1) -> Served:
+            return stack.enter_context(served_build(folder, "proofs.py", subscriptions // part, number // part))
+
+        ours, few = served(HERE), served(HERE, 4)
+        theirs = served(Path(beside).resolve()) if beside else ours
         turns = in_turns(
             rounds,
             {
@@ -75,25 +52,3 @@ def run(*, quick: bool) -> list[Figure]:
             at_most=1.15,
         ),
     ]
-
-
-@contextmanager
-def _books(folder: Path, subscriptions: int, recordings: int) -> Iterator[Books]:
-    """Start the build in ``folder``; within the block its books are ready to be proven."""
-    python = folder / ".venv" / "bin" / "python"
-    command = [str(python), str(HERE / "benchmarks" / "proofs.py"), str(subscriptions), str(recordings)]
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=sys.stderr,
-        text=True,
-    ) as serving:
-        try:
-            yield Books(serving)
-        finally:
-            assert serving.stdin
-            serving.stdin.close()
-            serving.wait(60)

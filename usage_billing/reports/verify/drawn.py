@@ -62,6 +62,25 @@ class Payer:
     active: bool
     carries: Carry | None = None
 
+    @classmethod
+    def of(cls, grant: Any, units: Fraction, carries: Carry | None = None) -> "Payer":
+        """A row of ``wallet_grants``, which had ``units`` to give."""
+        return cls(
+            id=grant.id,
+            units=units,
+            priority=grant.priority,
+            since=grant.effective_at,
+            until=grant.expires_at,
+            reset_at=grant.reset_at,
+            back_to=grant.covers_since,
+            types=grant.usage_types,
+            subscriptions=grant.subscription_ids,
+            price_of_one=Fraction(grant.cost) / Fraction(grant.amount) if grant.cost else NOTHING,
+            closes_at=grant.closes_at,
+            active=grant.status == "active",
+            carries=carries,
+        )
+
     @property
     def turn(self) -> tuple[int, int, datetime, Fraction, datetime, UUID]:
         """When its turn is among those that may pay for the same."""

@@ -84,7 +84,7 @@ def money_order_differences(session: Session, only: str | None) -> Iterator[Diff
     for row in session.execute(_WALLETS, {"only": only}).all():
         book = _Book()
         for grant in session.execute(_GRANTS, {"wallet": row.id}):
-            book.payers[grant.id], book.openings[grant.id] = _payer(grant), grant.opening
+            book.payers[grant.id], book.openings[grant.id] = Payer.of(grant, Fraction(grant.amount)), grant.opening
         for one in session.execute(_TRANSFERS, {"wallet": row.id}):
             if not book.groups or book.groups[-1][0].at != one.at:
                 book.groups.append([])
@@ -146,21 +146,4 @@ def _later(groups: Sequence[Sequence[Any]], other: Payer, start: datetime, *, ho
             if one.grant_id == other.id and one.kind == "used" and (one.window_start <= start or not holds)
         ),
         NOTHING,
-    )
-
-
-def _payer(grant: Any) -> Payer:
-    return Payer(
-        id=grant.id,
-        units=Fraction(grant.amount),
-        priority=grant.priority,
-        since=grant.effective_at,
-        until=grant.expires_at,
-        reset_at=grant.reset_at,
-        back_to=grant.covers_since,
-        types=grant.usage_types,
-        subscriptions=grant.subscription_ids,
-        price_of_one=Fraction(grant.cost) / Fraction(grant.amount) if grant.cost else NOTHING,
-        closes_at=grant.closes_at,
-        active=grant.status == "active",
     )

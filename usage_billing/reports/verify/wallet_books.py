@@ -157,18 +157,4 @@ def _payer(grant: Any) -> Payer:
     elif not grant.is_followed:
         units -= Fraction(grant.rolled_over)
     most = None if grant.most is None else Fraction(grant.most)
-    return Payer(
-        id=grant.id,
-        units=units,
-        priority=grant.priority,
-        since=grant.effective_at,
-        until=grant.expires_at,
-        reset_at=grant.reset_at,
-        back_to=grant.covers_since,
-        types=grant.usage_types,
-        subscriptions=grant.subscription_ids,
-        price_of_one=Fraction(grant.cost) / Fraction(grant.amount) if grant.cost else NOTHING,
-        closes_at=grant.closes_at,
-        active=grant.status == "active",
-        carries=Carry(grant.rolls_from, most) if grant.follows else None,
-    )
+    return Payer.of(grant, units, Carry(grant.rolls_from, most) if grant.follows else None)
