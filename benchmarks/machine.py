@@ -210,9 +210,10 @@ def _cpu_of(pid: int) -> float:
     except OSError:
         return 0.0
     nanoseconds = 0
-    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with suppress(OSError):
-            nanoseconds += int(task.read_text().split()[0])
+    with suppress(OSError):  # it ended meanwhile
+        for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with suppress(OSError):
+                nanoseconds += int(task.read_text().split()[0])
     return max(nanoseconds / 1e9, sum(fields[:2]) / 100) + sum(fields[2:]) / 100
 
 
