@@ -11,6 +11,7 @@ from psycopg.sql import SQL, Identifier
 
 from benchmarks.machine import Machine
 
+_TRIES = 10
 _TABLES = """
     SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
     AND relname NOT IN ('usage', 'alembic_version') ORDER BY relname
@@ -26,15 +27,29 @@ def keep(made: Machine) -> None:
 
 
 def restore(made: Machine) -> None:
-    """Put the kept rows back and remove all others; then vacuum and write all pages, so that nothing is left to do."""
+    """Put the kept rows back and remove all others; then vacuum and write all pages, so that nothing is left to do.
+
+    Workers may still be relaying what the run told: where they and this wait for each other, this begins again.
+    """
     with _superuser(made) as connection:
         connection.execute("SET session_replication_role = replica")  # no trigger, and foreign keys hold as they did
-        tables = _tables(connection)
-        with connection.transaction():
-            connection.execute(SQL("TRUNCATE {}").format(SQL(", ").join(tables)))
-            for table in tables:
-                connection.execute(SQL("INSERT INTO {0} OVERRIDING SYSTEM VALUE TABLE kept.{0}").format(table))
+        for left in reversed(range(_TRIES)):
+            try:
+                _put_back(connection)
+            except psycopg.errors.DeadlockDetected:
+                if not left:
+                    raise
+            else:
+                break
         made.vacuum()
+
+
+def _put_back(connection: psycopg.Connection) -> None:
+    tables = _tables(connection)
+    with connection.transaction():
+        connection.execute(SQL("TRUNCATE {}").format(SQL(", ").join(tables)))
+        for table in tables:
+            connection.execute(SQL("INSERT INTO {0} OVERRIDING SYSTEM VALUE TABLE kept.{0}").format(table))
 
 
 @contextmanager

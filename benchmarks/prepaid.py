@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.batches import SUBSCRIPTIONS, record
-from benchmarks.billing import ENVIRONMENT, Month
+from benchmarks.billing import ENVIRONMENT, Month, settle_schedule
 from benchmarks.events import percentile
 from benchmarks.kept import keep
 from benchmarks.load import get, save
@@ -128,6 +128,7 @@ def _recording(*, wallets: bool = False, rules: bool = False) -> Iterator[Machin
 @contextmanager
 def _month(subscriptions: int, *, half: bool = False) -> Iterator[Month]:
     with machine(environment=ENVIRONMENT) as made:
+        settle_schedule(made)
         url = made.postgres.url().replace("postgresql://", "postgresql+psycopg://")
         seed_usage(url, subscriptions=subscriptions, events=subscriptions * 10)
         if half:
