@@ -117,6 +117,7 @@ def test_in_memory_for_tests() -> None:
 def test_off() -> None:
     client = UsageClient("no address", mode="off")
     assert client.record("u", "s", "t") is not None
+    assert client.record_now("u", "s", "t", idempotency_key="k") == "k"
     assert client.recorded == []
     client.use_key("x")
     with pytest.raises(ValueError, match="mode"):
@@ -131,7 +132,7 @@ def test_before_it_is_sent_a_recording_may_be_changed_or_left_out(service: Servi
 
     client = make_client(before_send=before_send)
     assert client.record("u", "s", "internal") is None
-    assert client.record_now("u", "s", "internal") == ""
+    assert client.record_now("u", "s", "internal") is None
     key = client.record("u", "s", "report", 1, {"name": "Ann"})
     assert client.flush()
     assert service.order == [key]
@@ -184,7 +185,7 @@ def test_another_key_takes_along_what_waits(service: Service, base: Path, make_c
     assert client.flush()
     assert service.quantities() == ["1", "2", "3", "4", "5"]
     assert service.headers[-1]["x-api-key"] == "new-key"
-    assert client.record_now("u", "s", "t") != ""
+    assert client.record_now("u", "s", "t") is not None
     assert service.headers[-1]["x-api-key"] == "new-key"
     assert list(folder_of(base, service.url).iterdir()) == list(
         folder_of(base, service.url, api_key="new-key").iterdir()

@@ -81,7 +81,7 @@ class UsageClient(Recorder):
         timestamp: datetime | None = None,
         idempotency_key: str | None = None,
         timeout: float = 10.0,
-    ) -> str:
+    ) -> str | None:
         """``record_now``, off the event loop. A task that is cancelled meanwhile may have recorded."""
         call = partial(self.record_now, user_id, subscription_id, usage_type, quantity, metadata)
         return await asyncio.to_thread(call, timestamp=timestamp, idempotency_key=idempotency_key, timeout=timeout)

@@ -114,17 +114,17 @@ class Recorder:
         timestamp: datetime | None = None,
         idempotency_key: str | None = None,
         timeout: float = 10.0,
-    ) -> str:
+    ) -> str | None:
         """Record usage and wait for the service; returns the id under which it can be looked up.
 
         Raises Refused, NotAllowed, or after ``timeout`` seconds of trying Undelivered; TypeError and ValueError
         for what cannot be written down. Nothing of it is kept: what to do then is the caller's choice. What
-        ``before_send`` leaves out has no id: it returns an empty text.
+        ``before_send`` leaves out has no id: it returns None. Unless ``mode`` is ``live``, the key stands for the id.
         """
         given = Recording(user_id, subscription_id, usage_type, quantity, metadata, timestamp, idempotency_key)
         made = given.made(source=self._source, before_send=self._before_send)
         if made is None:
-            return ""
+            return None
         key, line = made
         return (
             self._keep(key, line)
