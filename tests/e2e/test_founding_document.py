@@ -16,12 +16,15 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from dotenv import dotenv_values
 
+from tests.e2e.clock_changes import CHANGES, Used, answered, days_of, expected, used_around
 from tests.e2e.test_up import OURS, REPOSITORY, Up, processes_of
 from tests.support.processes import wait_until
 from tests.support.programs import cannot
@@ -344,6 +347,43 @@ def test_an_admin_hands_one_recording_to_a_worker_by_name(stack: Running, subscr
     stack.wait_until_used(subscription, "analysis", 22)
     stack.flower("/api/task/async-apply/usage.record_usage", {"args": [recording(subscription, "analysis", 3)]})
     stack.wait_until_used(subscription, "analysis", 25)
+
+
+def test_where_the_clocks_change_windows_of_local_time_have_what_was_used_in_them(stack: Running) -> None:
+    meter = {"id": "busiest", "of": "ping", "unitName": "ping", "aggregation": "sum", "value": "n"}
+    meter |= {"since": "2026-01-01T00:00:00Z", "window": {"every": "hour", "across": "max"}}
+    for one in ({"id": "ping", "unitName": "ping"}, meter):
+        stack.http("POST", "/api/usage-types", one)
+    sent: dict[str, list[Used]] = {}
+    for zone, changes in CHANGES.items():
+        name = zone.lower().replace("/", "-")
+        stack.http("POST", "/api/customers", {"id": f"{name}-customer", "name": "Ann"})
+        body = {"id": name, "userId": f"{name}-customer", "planId": "business", "startedAt": "2026-01-01T00:00:00Z"}
+        stack.http("POST", "/api/subscriptions", body | {"timezone": zone})
+        sent[zone] = [used for change in changes for used in used_around(zone, change=change)]
+        events = [
+            {**recording(name, "ping", one.quantity), "timestamp": one.at.isoformat(), "metadata": {"n": one.quantity}}
+            for one in sent[zone]
+        ]
+        stack.http("POST", "/api/usage/record/batch", {"events": events}, key="INTERNAL_API_KEY")
+
+    def series(zone: str, usage_type: str, by: str, change: tuple[int, int]) -> Any:
+        start, end = days_of(zone, change=change)
+        asked = {"usageType": usage_type, "by": by, "from": start.isoformat(), "to": end.isoformat()}
+        name = zone.lower().replace("/", "-")
+        return stack.http("GET", f"/api/usage/subscription/{name}/series?{urlencode(asked)}")
+
+    for zone, change in ((zone, change) for zone, changes in CHANGES.items() for change in changes):
+        start, end = days_of(zone, change=change)
+        used = [one for one in sent[zone] if start <= one.at < end]
+        total = str(sum(one.quantity for one in used))
+        is_counted = partial(lambda *asked, total: series(*asked)["total"] == total, zone, "ping", "day", change)
+        stack.wait_until(partial(is_counted, total=total))
+        hours = expected(used, by="hour", zone=zone)
+        assert answered(series(zone, "ping", "hour", change), by="hour", zone=zone) == hours
+        assert answered(series(zone, "ping", "day", change), by="day", zone=zone) == expected(used, by="day", zone=zone)
+        assert answered(series(zone, "busiest", "hour", change), by="hour", zone=zone) == hours
+        assert series(zone, "busiest", "day", change)["total"] == str(max(hours.values()))
 
 
 def test_flower_is_on_the_loopback_behind_a_password(stack: Running) -> None:
