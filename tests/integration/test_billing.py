@@ -17,6 +17,7 @@ from tests.factories import (
     make_world,
     record,
 )
+from tests.money.books import differences
 from tests.support.billing import bill, driven, opened
 from tests.support.books import check_billed, check_books, items, rows, scalars
 from usage_billing.billing_runs.models import BillingRun, RunOutcome, RunStatus
@@ -30,6 +31,7 @@ from usage_billing.flows.billing.open_run import RunRequest, open_run
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MOMENT = timedelta(microseconds=1)
+TEN: dict[str, object] = {"model": "per_unit", "unitPrice": "10"}
 
 
 def use(engine: Engine, quantity: int | str, *, at: datetime, received: datetime | None = None, **more: Any) -> None:
@@ -254,6 +256,33 @@ def test_late_usage_becomes_an_adjustment_on_the_next_invoice(world: Engine, now
     item = rows(world, "SELECT * FROM usage_invoice_items WHERE kind = 'adjustment'")[0]
     assert (item.billable, item.charged_before, item.events) == (7, 30, 2)
     check_billed(world)
+
+
+def test_what_costs_0_00_is_on_no_invoice_until_more_makes_an_amount(world: Engine, now: datetime) -> None:
+    """A first quota came late; all that was used by it is worth less than half a cent."""
+    use(world, "0.000000000001", at=now, usage_type="report")
+    with transaction(world) as session:
+        new = NewQuota(plan_id="business", usage_type="report", limit=Decimal(0), price=TEN)
+        define_quota(session, new, actor="test", now=now)
+    bill(world, now)
+    assert items(world) == [("usage", "draft", Decimal("1E-12"), Decimal("0.00"))]
+    check_billed(world)
+    bill(world, DECEMBER + HOUR)
+    assert items(world) == []
+    check_billed(world)
+    use(world, "0.1", at=now, received=DECEMBER + 2 * HOUR, usage_type="report")
+    bill(world, DECEMBER + 2 * HOUR)
+    first = ("usage", "finalized", Decimal("0.100000000001"), Decimal("1.00"))
+    assert items(world) == [first]
+    use(world, "0.0004", at=now, received=DECEMBER + 3 * HOUR, usage_type="report")
+    bill(world, DECEMBER + 3 * HOUR)
+    assert items(world) == [first]
+    check_billed(world)
+    use(world, "0.0001", at=now, received=DECEMBER + 4 * HOUR, usage_type="report")
+    bill(world, DECEMBER + 4 * HOUR)
+    assert items(world) == [first, ("adjustment", "draft", Decimal("0.0005"), Decimal("0.01"))]
+    check_billed(world)
+    assert differences(world) == []
 
 
 def test_late_usage_that_stays_within_the_allowance_charges_nothing(world: Engine, now: datetime) -> None:

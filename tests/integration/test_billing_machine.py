@@ -46,11 +46,16 @@ Lines = dict[Key, tuple[Fraction, Fraction]]
 
 @dataclass(frozen=True)
 class Version:
-    """A quota as it was defined."""
+    """A quota as it was defined.
+
+    ``since`` is None where it holds from always. ``is_first``: it has no version before it, so it holds from the start
+    of the period that runs at ``since``; a later one holds from the next period on.
+    """
 
     since: datetime | None
     limit: Fraction | None
     price: Fraction
+    is_first: bool = False
 
 
 def half_up(amount: Fraction) -> Fraction:
@@ -80,14 +85,19 @@ class Oracle:
         return self.starts(subscription, (year + number // 12, number % 12 + 1))
 
     def due(self, key: Key) -> tuple[Fraction, Fraction]:
-        """Quantity beyond the allowance and its amount, by the quota that held when the period began."""
+        """Quantity beyond the allowance and its amount, by the quota that holds for the period."""
         subscription, usage_type, month = key
         start = self.starts(subscription, month)
-        holding = [v for v in self.quotas.get(usage_type, []) if v.since is None or v.since <= start]
+        versions = self.quotas.get(usage_type, [])
+        holding = [v for v in versions if v.since is None or self._begins(v, subscription, v.since) <= start]
         if not holding or holding[-1].limit is None:
             return Fraction(0), Fraction(0)
         beyond = max(Fraction(0), sum(self.events[key].values(), Fraction(0)) - holding[-1].limit)
         return beyond, half_up(beyond * holding[-1].price)
+
+    def _begins(self, version: Version, subscription: str, since: datetime) -> datetime:
+        """From when a version holds at the earliest: a first one from the period that runs when it is made."""
+        return self.starts(subscription, self.month(subscription, since)) if version.is_first else since
 
     def run(self, as_of: datetime) -> None:
         """The daily chain: charge what is due and not charged, then make final what is over."""
@@ -101,19 +111,22 @@ class Oracle:
             amount -= sum((line[1] for line in charged), Fraction(0))
             self._put(key, (quantity, amount), as_of)
         for place in [p for p in self.drafts if self.ends(*p) + GRACE <= as_of]:
-            if lines := self.drafts.pop(place):
+            lines = self.drafts.pop(place)
+            if any(amount for _, amount in lines.values()):  # or else every item is 0.00, and it becomes no invoice
                 self.final[place] = lines
 
     def _put(self, key: Key, line: tuple[Fraction, Fraction], as_of: datetime) -> None:
         subscription, _, month = key
         place = next((p for p, lines in self.drafts.items() if key in lines), None)
-        if line == (0, 0):
+        own = (subscription, month)
+        is_adjustment = (place or own) != own or own in self.final
+        if line == (0, 0) or (is_adjustment and line[1] == 0):
             if place is not None:
                 del self.drafts[place][key]
             return
         if place is None:
-            place = (subscription, month)
-            if place in self.final:  # late: on the next invoice
+            place = own
+            if own in self.final:  # late: on the next invoice
                 place = (subscription, self.month(subscription, as_of))
         self.drafts.setdefault(place, {})[key] = line
 
@@ -233,7 +246,7 @@ class Months(RuleBasedStateMachine):
             define_quota(session, new, actor="test", now=self.now)
         versions = self.oracle.quotas.setdefault(usage_type, [])
         value = None if limit is None else Fraction(limit)
-        versions.append(Version(self.now if versions else None, value, Fraction(price)))
+        versions.append(Version(self.now, value, Fraction(price), is_first=not versions))
         self.is_billed = False
 
     @rule(hours=st.sampled_from([0, 1, 5, 24 * 9]))
