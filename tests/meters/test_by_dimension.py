@@ -234,6 +234,33 @@ def test_cells_that_the_next_price_lacks_come_back(books: Engine) -> None:
     bill(books, LATE)
 
 
+def test_a_minimum_in_a_cell_holds_once_for_a_price_that_is_left_and_taken_again(books: Engine) -> None:
+    """By thirds of June: 30.00 of the cell's minimum are 20.00 for both parts of the price that has it, together."""
+    free = {"model": "by_dimension", "cells": [{"name": "llama", "when": {"model": "llama"}, "price": UNIT}]}
+    with_minimum = free | {"cells": [free["cells"][0] | {"price": UNIT | {"minimumAmount": "30"}}], "default": UNIT}
+    price_it(books, with_minimum, limit=0)
+    price = dict[int, dict[str, Any]]({11: free | {"default": UNIT | {"unitPrice": "0.02"}}, 21: with_minimum})
+    for day in (1, 11, 21):
+        now = datetime(2026, 6, day, tzinfo=UTC)
+        if day in price:
+            define(books, price[day], now=now, effective="now")
+        with transaction(books) as session:
+            record(session, call(200, "llama", at=now.replace(hour=5), now=now.replace(hour=5)))
+    bill(books, LATE)
+    june = text(
+        "SELECT amount FROM usage_invoice_items WHERE cell = 'llama' AND period_start >= '2026-06-01Z'"
+        " AND period_start < '2026-07-01Z' ORDER BY kind DESC, period_start"
+    )
+    with read_only(books) as session:
+        # 2.00 are raised to 20.00; the middle is 200 x 0.01; what comes after it is still within the 20.00.
+        assert session.scalars(june).all() == [20, 2, 0]
+    with transaction(books) as session:
+        record(session, call(2000, "llama", at=datetime(2026, 6, 25, tzinfo=UTC), now=LATE))
+    bill(books, LATE)
+    with read_only(books) as session:
+        assert session.scalars(june).all() == [20, 2, 0, 4]  # 200 + 200 + 2000 come to 24.00
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_random_terms_and_usage_stay_right(books: Engine, seed: int) -> None:
     """``verify`` has an arithmetic of its own, and finds nothing after each run."""
