@@ -13,8 +13,10 @@ from usage_billing.db import clock
 from usage_billing.db.apart import FAULTS
 from usage_billing.db.session import transaction
 from usage_billing.flows.prepaid.close_grants import close_grants, wallets_to_close
+from usage_billing.flows.prepaid.make_wallets import customers_without, make_wallets
 from usage_billing.flows.prepaid.manage_top_ups import look_again, rules_to_look_at
 from usage_billing.flows.prepaid.open_wallet import open_wallet
+from usage_billing.flows.prepaid.store_unused import store_unused, wallets_to_look_at
 from usage_billing.schedules.queries import wallets_due
 
 _log = logging.getLogger(__name__)
@@ -40,27 +42,34 @@ def expire_top_ups() -> None:
 
 @app.task(name="wallets.open_occurrences")
 def open_due() -> None:
-    """Store the grants of schedules that have come; each wallet in a transaction."""
+    """Store the grants of schedules that have come, and what allowances left; each wallet in a transaction.
+
+    Before that, customers get the wallets into which their quotas carry something over.
+    """
     with transaction(base.engine()) as session:
         now = clock.agreed_now(session, utc_now())
+        lacking = customers_without(session, now=now)
         waiting = wallets_due(session, now=now)
+        ended = wallets_to_look_at(session, now=now)
+    _each(lacking, lambda session, customer_id: make_wallets(session, customer_id, now=now))
     _each(waiting, lambda session, wallet_id: open_wallet(session, wallet_id, now=now))
+    _each(ended, lambda session, wallet_id: store_unused(session, wallet_id, now=now))
 
 
-def _each(wallet_ids: Sequence[str], work: Callable[[Session, str], object]) -> None:
-    """Do ``work`` on each wallet in a transaction; one that fails by its own fault keeps no other waiting.
+def _each(ids: Sequence[str], work: Callable[[Session, str], object]) -> None:
+    """Do ``work`` on each wallet, or customer, in a transaction; one that fails by its own fault makes no other wait.
 
     Raises the first such fault once all are done, so that the task is seen to have failed.
     """
     fault: Exception | None = None
-    for wallet_id in wallet_ids:
+    for id in ids:
         try:
             with transaction(base.engine()) as session:
-                work(session, wallet_id)
+                work(session, id)
         except Unavailable:
             raise
         except FAULTS as error:
-            _log.exception("a wallet could not be looked after", extra={"wallet": wallet_id})
+            _log.exception("a wallet could not be looked after", extra={"wallet": id})
             fault = fault or error
     if fault is not None:
         raise fault

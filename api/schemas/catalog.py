@@ -15,6 +15,7 @@ from api.schemas.rehearsals import RehearsableSchema
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.own_quota import OwnQuota
 from usage_billing.catalog.plan_versions import NewPlanVersion
+from usage_billing.catalog.rollover import QuotaRollover
 from usage_billing.catalog.service import NewPlan, NewQuota
 from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE, plain
@@ -136,6 +137,16 @@ class AskedQuota:
     expected_digest: str | None
 
 
+class NewQuotaRolloverSchema(ValueSchema):
+    """What of an allowance that a period leaves is carried over, as a grant, and for how many more periods."""
+
+    builds = QuotaRollover
+
+    max = Amount(positive=True, allow_none=True, load_default=None)
+    max_percent = Whole(minimum=1, maximum=100, allow_none=True, load_default=None)
+    periods = Whole(minimum=1, maximum=MAX_COUNT, load_default=1)
+
+
 class NewQuotaSchema(RehearsableSchema, OwnQuotaSchema):
     """A quota, or its next version; ``effective`` says from when it holds, and ``effectiveFrom`` answers that.
 
@@ -143,7 +154,8 @@ class NewQuotaSchema(RehearsableSchema, OwnQuotaSchema):
     ``start`` that of each subscription. The first of a plan holds from the running period on, and for subscriptions
     that are made after it from their start. If recorded usage becomes dearer, say ``repriceUsage``. ``monthlyLimit``,
     per period, null never charges, 0 charges from the first unit. Give ``unitPrice`` or ``price``, in the plan's
-    currency. With ``subscriptionId`` it is that subscription's own, and goes before the plan's. ``dryRun`` shows what
+    currency. With ``subscriptionId`` it is that subscription's own, and goes before the plan's. ``rollover`` says what
+    is carried over when a period ends; a version without it carries nothing over. ``dryRun`` shows what
     it would charge and give back, and makes nothing: of a plan's by a run that looks at every subscription.
     """
 
@@ -153,6 +165,7 @@ class NewQuotaSchema(RehearsableSchema, OwnQuotaSchema):
     subscription_id = Identifier(allow_none=True, load_default=None)
     effective = EffectiveMoment()
     reprice_usage = Flag(load_default=False)
+    rollover = ma.fields.Nested(NewQuotaRolloverSchema, allow_none=True, load_default=None)
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
         """The quota, and beside it how careful the request is."""

@@ -1,6 +1,7 @@
 """Quotas: for a plan and a usage type, the allowance and the price beyond it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from api.transactions import looking, writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.queries import get_quota, quotas_where
+from usage_billing.catalog.service import NewQuota
 from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT
 from usage_billing.db.session import read_only
@@ -56,7 +58,7 @@ blp = Blueprint("quotas", __name__, url_prefix="/api/quotas", description="Allow
 def define_quota(asked: AskedQuota) -> DefinedQuota | Response:
     """Define a quota, or its next version; recorded usage becomes dearer only where that is said to be meant."""
     careful, now = precaution(dry_run=asked.dry_run, expected_digest=asked.expected_digest), state().clock()
-    new, actor = asked.new, caller().actor
+    new, actor = _closing(asked.new), caller().actor
     if careful.dry_run and new.subscription_id is not None:
         return _looked(
             new.subscription_id, partial(foresee_own, new=new, owner=new.subscription_id, precaution=careful)
@@ -105,6 +107,13 @@ def end_quota(asked: AskedEnd, quota_id: int) -> Response:
         return _looked(owner, partial(foresee_end, *end.args, **end.keywords, precaution=careful))
     with writing() as session:
         return json_response(show(QUOTA, end(session, actor=caller().actor, now=state().clock(), precaution=careful)))
+
+
+def _closing(new: NewQuota) -> NewQuota:
+    """The quota with the grace time for what it carries over."""
+    if new.rollover is None:
+        return new
+    return replace(new, rollover=replace(new.rollover, grace_seconds=state().settings.grace_seconds))
 
 
 def _looked(subscription_id: str, look: Callable[..., AgreedChange]) -> Response:

@@ -455,6 +455,7 @@ def granted(world: Session) -> Session:
         ("'category', 'rollover', 'cost', 0, 'cost_currency', null", "ck_wallet_grants_rollover"),
         ("'rollover_max', 1", "ck_wallet_grants_rollover"),
         ("'rolls_from', gen_random_uuid()", "ck_wallet_grants_made_by"),
+        ("'unused_of', 'sub456'", "ck_wallet_grants_made_by"),
         ("'rolled_over', -1", "ck_wallet_grants_out"),
         ("'rolled_over', 8", "ck_wallet_grants_out"),
         ("'rolled_over', 1", "ck_wallet_grants_rolled_over"),
@@ -538,6 +539,39 @@ def test_what_is_left_of_a_grant_is_carried_over_once(granted: Session, refused:
     assert refused(made.format("rolls_from", "id", "'promotional'", "1", of_one)) == "ck_wallet_grants_rollover"
     granted.execute(text(carried))
     assert refused(carried) == "uq_wallet_grants_rolls_from"
+
+
+def test_what_a_period_leaves_of_an_allowance_is_carried_over_once(granted: Session, refused: Refused) -> None:
+    made = (
+        "INSERT INTO wallet_grants (id, wallet_id, unused_of, usage_types, category, priority, amount, effective_at)"
+        " SELECT gen_random_uuid(), 'w', {0}, ARRAY['assessment'], {1}, 50, {2}, '2026-01-01Z'"
+        " FROM subscriptions LIMIT 1"
+    )
+    assert refused(made.format("'nothing'", "'rollover'", "0")) == "fk_wallet_grants_unused_of"
+    assert refused(made.format("id", "'promotional'", "1")) == "ck_wallet_grants_rollover"
+    assert refused(made.format("id", "'rollover'", "-1")) == "ck_wallet_grants_amount"
+    granted.execute(text(made.format("id", "'rollover'", "0")))
+    assert refused(made.format("id", "'rollover'", "0")) == "uq_wallet_grants_unused_of"
+
+
+@pytest.mark.parametrize(
+    ("changes", "constraint"),
+    [
+        ("rollover_periods = 1", "ck_usage_quotas_rollover"),
+        ("rollover_periods = 0, rollover_grace_seconds = 0", "ck_usage_quotas_rollover"),
+        ("rollover_periods = 1, rollover_grace_seconds = -1", "ck_usage_quotas_rollover"),
+        ("rollover_periods = 1, rollover_grace_seconds = 0, monthly_limit = NULL", "ck_usage_quotas_rollover"),
+        ("rollover_max = 1", "ck_usage_quotas_rollover"),
+        ("rollover_periods = 1, rollover_grace_seconds = 0, rollover_max = 0", "ck_usage_quotas_rollover_max"),
+        (
+            "rollover_periods = 1, rollover_grace_seconds = 0, rollover_percent = 101",
+            "ck_usage_quotas_rollover_percent",
+        ),
+    ],
+)
+def test_a_quota_carries_over_what_can_be(world: Session, refused: Refused, changes: str, constraint: str) -> None:
+    assert world.execute(text("SELECT count(*) FROM usage_quotas")).scalar_one()
+    assert refused(f"UPDATE usage_quotas SET {changes}") == constraint
 
 
 @pytest.mark.parametrize(

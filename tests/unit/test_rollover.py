@@ -14,6 +14,7 @@ from usage_billing.prepaid.burn_down import Allocated, Drawable, DrawKey, Need, 
 from usage_billing.prepaid.closings import Closing, allocate_after
 from usage_billing.prepaid.rollover import Rollover
 from usage_billing.reports.verify.drawn import Carry, Payer, Place, Wants, paid_in_time
+from usage_billing.reports.verify.drawn import Closing as Proven
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PERIODS = 4
@@ -247,7 +248,7 @@ def test_the_proof_finds_the_same_whatever_is_posted_and_closes(
     then = needs_of(states[1])
     found = allocate_after([Closing(ids, then) for _, ids in groups], needs_of(states[-1]), grants, posted, said)
     proven = paid_in_time(
-        [(at, as_wants(then)) for at, _ in groups],
+        [Proven(at, as_wants(then)) for at, _ in groups],
         as_wants(needs_of(states[-1])),
         as_payers(grants, said, moments),
         {(place(key.need), key.grant_id): Fraction(part) for key, part in posted.items()},

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from usage_billing.catalog.fees import FeeTiming
+from usage_billing.catalog.rollover import QuotaRollover
 from usage_billing.core.choices import Effective
 from usage_billing.core.clock import instant_text
 from usage_billing.core.limits import MAX_NAME, MAX_UNIT_NAME
@@ -157,7 +158,8 @@ class UsageQuota(Base):
     ever). Versions of one plan and type cannot overlap. A version with a ``subscription_id`` is that subscription's
     own, on whatever plan it is, and goes before the plan's. ``ended_at`` is from when on an own one holds no more,
     the first of its ``ends``: by who asked for each, the id of a change of the subscription or 0 for a request that it
-    end.
+    end. With ``rollover_periods`` what is left of the allowance when a period ends is carried over for so many more, as
+    ``QuotaRollover`` has it.
     """
 
     __tablename__ = "usage_quotas"
@@ -174,6 +176,16 @@ class UsageQuota(Base):
         CheckConstraint("monthly_limit IS NULL OR monthly_limit BETWEEN 0 AND 1e15", name="monthly_limit"),
         CheckConstraint("effective IN ('next_period', 'period', 'now', 'start', 'instant')", name="effective"),
         CheckConstraint("effective_until IS NULL OR effective_until >= effective_from", name="span"),
+        CheckConstraint(
+            "CASE WHEN rollover_periods IS NULL"
+            " THEN num_nonnulls(rollover_max, rollover_percent, rollover_grace_seconds) = 0"
+            " ELSE monthly_limit IS NOT NULL AND rollover_grace_seconds IS NOT NULL AND rollover_grace_seconds >= 0"
+            " AND rollover_periods BETWEEN 1 AND 366 END",
+            name="rollover",
+        ),
+        CheckConstraint("rollover_max > 0 AND rollover_max <= 1e15", name="rollover_max"),
+        CheckConstraint("rollover_percent BETWEEN 1 AND 100", name="rollover_percent"),
+        Index("ix_usage_quotas_rollover", "plan_id", postgresql_where=text("rollover_periods IS NOT NULL")),
         ExcludeConstraint(
             ("plan_id", "="),
             ("usage_type_id", "="),
@@ -200,8 +212,24 @@ class UsageQuota(Base):
     asked_at: Mapped[Instant | None]
     ended_at: Mapped[Instant | None]
     ends: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}", default=dict)
+    rollover_periods: Mapped[int | None] = mapped_column(Integer)
+    rollover_max: Mapped[Quantity | None]
+    rollover_percent: Mapped[int | None] = mapped_column(Integer)
+    rollover_grace_seconds: Mapped[int | None] = mapped_column(Integer)
 
     @property
     def asked_effective(self) -> str:
         """How it was asked to take effect: a word, or the time that was given."""
         return instant_text(self.effective_from) if self.effective == Effective.INSTANT else self.effective
+
+    @property
+    def rollover(self) -> QuotaRollover | None:
+        """What is carried over when a period ends; None: nothing is."""
+        if self.rollover_periods is None:
+            return None
+        return QuotaRollover(
+            max=self.rollover_max,
+            max_percent=self.rollover_percent,
+            periods=self.rollover_periods,
+            grace_seconds=self.rollover_grace_seconds or 0,
+        )

@@ -8,9 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from usage_billing.catalog.cell_prices import check_by_dimension
 from usage_billing.catalog.ends import move_version, tell_ends
 from usage_billing.catalog.fees import FeeTiming
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
+from usage_billing.catalog.rollover import QuotaRollover, check_rollover, rollover_columns
 from usage_billing.core.choices import INTERVALS, METHODS, Effective, OnDowngrade
 from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.errors import Conflict, InvalidInput
@@ -19,14 +21,11 @@ from usage_billing.core.periods import Cadence, period_at
 from usage_billing.rating.currency import is_currency
 from usage_billing.rating.engine import check_storable
 from usage_billing.rating.price import parse_price
-from usage_billing.rating.pricing.by_dimension import BY_LIMIT, ByDimension
+from usage_billing.rating.pricing.by_dimension import ByDimension
 from usage_billing.rating.tax.categories import TaxCategory
 
 BEFORE_ALL_PERIODS = datetime(1970, 1, 1, tzinfo=UTC)
 """From when a version is said to hold that holds from the start of every subscription."""
-
-_ADDING_UP = {"sum", "count", "level"}
-"""The ways to count by which what the series of a meter come to adds up to its total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +73,8 @@ class NewQuota:
     ``price`` has its decimals as texts, in units of the plan's currency; a ``currency`` that is given must be that one.
     ``subscription_id`` makes the quota that subscription's own. ``effective`` is one of ``Effective`` or an aware
     instant; None is for the first one of a plan the period that runs, and for a later one the next. With
-    ``reprice_usage`` it may make what is recorded dearer.
+    ``reprice_usage`` it may make what is recorded dearer. ``rollover`` says what is carried over when a period ends;
+    None: nothing is.
     """
 
     plan_id: str
@@ -86,6 +86,7 @@ class NewQuota:
     effective: str | datetime | None = None
     currency: str | None = None
     reprice_usage: bool = False
+    rollover: QuotaRollover | None = None
 
 
 def add_plan(session: Session, new: NewPlan) -> Plan:
@@ -168,10 +169,11 @@ def next_quota_version(
     if usage_type is None:
         raise InvalidInput.field("/usageType", f"there is no usage type {new.usage_type}", code="unknown_usage_type")
     if isinstance(price.model, ByDimension):
-        _check_by_dimension(new, price.model, usage_type)
+        check_by_dimension(price.model, usage_type, limit=new.limit)
     if usage_type.of is not None and price.model.counts_recordings:
         message = "charges recordings one by one: a meter has a total, and no recordings of its own"
         raise InvalidInput.field("/price", message, code="not_supported")
+    check_rollover(new.rollover, limit=new.limit, price=price, is_meter=usage_type.of is not None)
     versions = versions_of(session, new)
     effective = _effective(new, is_first=not versions)
     begins = holds_from or now
@@ -189,19 +191,8 @@ def next_quota_version(
         effective=effective,
         asked_at=now,
         effective_from=begins,
+        **rollover_columns(new.rollover),
     )
-
-
-def _check_by_dimension(new: NewQuota, model: ByDimension, usage_type: UsageType) -> None:
-    if usage_type.of is None:
-        message = f"{new.usage_type} is no meter, and has no dimensions"
-        raise InvalidInput.field("/price/model", message, code="not_supported")
-    if usage_type.aggregation not in _ADDING_UP:
-        message = f"the series of a meter with {usage_type.aggregation} do not add up to its total"
-        raise InvalidInput.field("/price/model", message, code="not_supported")
-    if model.allowance == BY_LIMIT and new.limit != 0:
-        message = "must be 0: each cell of the price has its own limit"
-        raise InvalidInput.field("/monthlyLimit", message, code="contradiction")
 
 
 def versions_of(session: Session, new: NewQuota) -> list[UsageQuota]:

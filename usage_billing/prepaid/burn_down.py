@@ -190,9 +190,10 @@ class _Books:
         """
         while self._waiting and self._waiting[0].begins <= until:
             one = self._waiting.pop(0)
-            amount = one.of(max(self.free.get(one.source_id, _NOTHING), _NOTHING))
+            left = _NOTHING if one.source_id is None else self.free.get(one.source_id, _NOTHING)
+            amount = one.of(max(left, _NOTHING))
             self.carried[one.grant_id] = amount
-            if one.settled is None:
+            if one.settled is None and one.source_id is not None:
                 self.free[one.source_id] = EXACT.subtract(self.free.get(one.source_id, _NOTHING), amount)
             if one.grant_id not in self.free:
                 continue

@@ -17,12 +17,13 @@ from usage_billing.core.decimals import EXACT
 class Rollover:
     """The grant ``grant_id`` has what ``source_id`` has left at ``begins``, when that ends.
 
+    Without a source it has what was left of an allowance, which no grant pays for: that is ``settled``.
     It is at most ``at_most``, and at most ``percent`` of the ``whole`` amount of the source, rounded down to
     ``places``; None: no such bound. Once it is ``settled`` it is that, whatever is left.
     """
 
     grant_id: UUID
-    source_id: UUID
+    source_id: UUID | None
     begins: datetime
     whole: Decimal
     places: int

@@ -39,7 +39,7 @@ def grants_page(
     last = stored.last
     due = [
         grant
-        for grant in grants_due(session, [wallet_id], now=now)
+        for grant in grants_due(session, [wallet], now=now)
         if grant.id not in known
         and (after is None or grant.id < after[0])
         and (last is None or grant.id > last[0])

@@ -1,9 +1,10 @@
 """The wallets of a customer with their grants, as if nothing was drawn yet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,7 @@ from usage_billing.wallets.allocation import Allocation, cuts_of, read_books
 from usage_billing.wallets.drawable import drawable
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.queries import scopes_of, wallets_of
+from usage_billing.wallets.unused import unused_amounts
 
 _NOTHING = Decimal(0)
 
@@ -57,7 +59,8 @@ def in_hand_of(session: Session, customer_id: str, *, now: datetime) -> InHand:
     for scope in scopes_of(session, list(books)):
         types[scope.wallet_id].add(scope.usage_type_id)
     begins = [one.covers_since or one.effective_at for book in books.values() for one in book.grants if one.counts]
-    purses = [_purse(book, frozenset(types[id])) for id, book in books.items()]
+    unused = unused_amounts(session, [customer_id], (grant for book in books.values() for grant in book.grants))
+    purses = [_purse(book, frozenset(types[id]), unused) for id, book in books.items()]
     return InHand(purses, min(begins, default=None))
 
 
@@ -66,7 +69,7 @@ def _own(found: Sequence[Purse], subscription_id: str) -> Purse | None:
     return next(iter(own or [one for one in found if one.wallet.subscription_id is None]), None)
 
 
-def _purse(book: Allocation, usage_types: frozenset[str]) -> Purse:
+def _purse(book: Allocation, usage_types: frozenset[str], unused: Mapping[UUID, Decimal]) -> Purse:
     by_id = {grant.id: grant for grant in book.grants}
     places = PLACES if book.wallet.currency is None else minor_unit(book.wallet.currency)
     counted = [grant for grant in book.grants if grant.counts]
@@ -76,6 +79,18 @@ def _purse(book: Allocation, usage_types: frozenset[str]) -> Purse:
     ]
     rollovers = []
     for grant in counted:
+        if grant.unused_of is not None:
+            left = unused.get(grant.id, grant.amount)
+            rollovers.append(
+                Rollover(
+                    grant_id=grant.id,
+                    source_id=None,
+                    begins=grant.effective_at,
+                    whole=left,
+                    places=places,
+                    settled=left,
+                )
+            )
         if grant.rolls_from is not None:
             source = by_id[grant.rolls_from]
             bounds = [grant.rollover_max, None if source.reset_at is None else _NOTHING]

@@ -58,8 +58,8 @@ class Allocation:
 
     ``usage`` has what wants units, by summary id. ``known`` says how many recordings and voids of each summary count.
     ``unstored`` has the ids, below 0, of segments without a summary, by subscription, usage type and start.
-    ``carried`` is how much grants have that carry over from one that is not closed, and ``drawn_from`` what all draws
-    of each grant come to. ``past_cuts`` are where grants
+    ``carried`` is how much grants have that carry over from one that is not closed, or from an allowance: that is in
+    ``unused``. ``drawn_from`` is what all draws of each grant come to. ``past_cuts`` are where grants
     divide usage that are left out, as they are closed and nothing is posted of them.
     """
 
@@ -73,6 +73,7 @@ class Allocation:
     unstored: dict[tuple[str, str, datetime], int] = field(default_factory=dict)
     carried: dict[UUID, Decimal] = field(default_factory=dict)
     drawn_from: dict[UUID, Decimal] = field(default_factory=dict)
+    unused: Mapping[UUID, Decimal] = field(default_factory=dict)
     past_cuts: Sequence[datetime] = ()
 
     def put(self, found: Allocated) -> None:
@@ -90,7 +91,9 @@ class Allocation:
         """How much of a grant is carried over to another by now."""
         if not self.carried:
             return grant.rolled_over
-        follows = {one.rolls_from: self.carried[one.id] for one in self.grants if one.id in self.carried}
+        follows = {
+            one.rolls_from: self.carried[one.id] for one in self.grants if one.rolls_from and one.id in self.carried
+        }
         return follows.get(grant.id, grant.rolled_over)
 
     def changes(self) -> Iterator[tuple[DrawKey, Decimal]]:
@@ -115,7 +118,7 @@ def read_books(session: Session, wallets: Sequence[Wallet], *, now: datetime, pa
     """
     books = {wallet.id: Allocation(wallet, [], [], {}) for wallet in wallets}
     if books:
-        due = grants_due(session, list(books), now=now)
+        due = grants_due(session, wallets, now=now)
         draws = draws_of(session, list(books))
         drawn = {draw.grant_id for draw in draws}
         stored = grants_of(session, list(books)) if past else open_grants_of(session, list(books), also=drawn)
@@ -153,10 +156,22 @@ def cuts_of(book: Allocation) -> list[datetime]:
 
 
 def rollovers_of(book: Allocation) -> list[Rollover]:
-    """The grants of a wallet that carry over from one that is not closed."""
+    """The grants of a wallet that carry over from one that is not closed, or are not and carry over an allowance."""
     places = PLACES if book.wallet.currency is None else minor_unit(book.wallet.currency)
     by_id: dict[UUID | None, Grant] = {grant.id: grant for grant in book.grants}
-    return [
+    of_allowances = [
+        Rollover(
+            grant_id=grant.id,
+            source_id=None,
+            begins=grant.effective_at,
+            whole=book.unused[grant.id],
+            places=places,
+            settled=book.unused[grant.id],
+        )
+        for grant in book.grants
+        if grant.id in book.unused
+    ]
+    return of_allowances + [
         Rollover(
             grant_id=grant.id,
             source_id=source.id,

@@ -29,6 +29,7 @@ from usage_billing.wallets.allocation import (
 from usage_billing.wallets.drawable import drawable
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.queries import covered_before, scopes_of, wallets_of
+from usage_billing.wallets.unused import unused_amounts
 from usage_billing.wallets.windows import divided, marked, stretches_of
 
 _NOTHING = Decimal(0)
@@ -66,6 +67,13 @@ def allocations(
     for scope in scopes_of(session, list(books)):
         books[scope.wallet_id].usage_types.append(scope.usage_type_id)
     _read_usage(session, books, beyond or {})
+    found_unused = unused_amounts(
+        session,
+        {book.wallet.customer_id for book in books.values()},
+        (grant for book in books.values() for grant in book.grants),
+    )
+    for book in books.values() if found_unused else ():
+        book.unused = {grant.id: found_unused[grant.id] for grant in book.grants if grant.id in found_unused}
     begins = [usage.period_start for book in books.values() for usage in book.usage.values()]
     if begins and not past:
         read_past_cuts(session, books, since=min(begins))
@@ -137,7 +145,8 @@ def _allocate(
     for until, ids in overdue(book.grants, now).items():
         arrived = stretches_of(session, wanting, cuts, until=until, moved=moved)
         then = {id: [one.beyond for one in marked(starts, arrived.get(id, {}))] for id, starts in windows.items()}
-        closings.append(Closing(ids, _needs(book, windows, then)))
+        unused = unused_amounts(session, {book.wallet.customer_id}, book.grants, until=until) if book.unused else {}
+        closings.append(Closing(ids, _needs(book, windows, then), unused))
     grants = [drawable(grant) for grant in book.grants]
     book.put(allocate_after(closings, _needs(book, windows, wanted), grants, book.posted, rollovers_of(book)))
 

@@ -4,13 +4,13 @@ _OUT = "posted + expired + taken_back + refunded + rolled_over"
 _END = "least(expires_at, reset_at)"
 
 GRANT_RULES = {
-    "made_by": "num_nonnulls(key, schedule_id, rolls_from) = 1",
+    "made_by": "num_nonnulls(key, schedule_id, rolls_from, unused_of) = 1",
     "category": "category IN ('purchased', 'promotional', 'adjustment', 'rollover')",
-    "rollover": "(category = 'rollover') = (rolls_from IS NOT NULL)"
+    "rollover": "(category = 'rollover') = (num_nonnulls(rolls_from, unused_of) = 1)"
     " AND (rolls_from IS NOT NULL OR num_nonnulls(rollover_max, rollover_percent) = 0)",
     "status": "status IN ('pending', 'active', 'closed', 'void')",
     "priority": "priority BETWEEN 0 AND 100",
-    "amount": "amount >= 0 AND (amount > 0 OR rolls_from IS NOT NULL) AND amount <= 1e15",
+    "amount": "amount >= 0 AND (amount > 0 OR num_nonnulls(rolls_from, unused_of) = 1) AND amount <= 1e15",
     "expires_at": "expires_at > effective_at",
     "covers_since": "covers_since <= effective_at",
     "closes_at": f"({_END} IS NULL) = (closes_at IS NULL) AND closes_at >= {_END}",

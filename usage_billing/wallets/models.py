@@ -50,6 +50,7 @@ class Wallet(Base):
     """What a customer holds in one unit: for one subscription, or for all that have no wallet of their own.
 
     It holds units of usage types, or money: then it pays charges in its ``currency``, and with ``fees`` base fees too.
+    ``unused_at`` is when a task looks next whether an allowance left something; null: at once.
     """
 
     __tablename__ = "wallets"
@@ -73,6 +74,7 @@ class Wallet(Base):
     created_at: Mapped[Instant] = mapped_column(server_default=func.now())
     currency: Mapped[str | None] = mapped_column(String(3))
     fees: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    unused_at: Mapped[Instant | None]
 
 
 class WalletScope(Base):
@@ -94,13 +96,15 @@ class Grant(Base):
 
     ``closes_at`` is when what it did not pay for expires: its expiry, or its reset, and the grace time of invoices.
     ``posted``, ``expired``, ``taken_back``, ``refunded`` are what of ``amount`` is out of it. ``activated_at`` is null
-    while it waits to be paid, and for ever if it is void before; one that ``starts_when_paid`` begins then.
+    while it waits to be paid, and for ever if it is void before; one that ``starts_when_paid`` begins then. One that is
+    ``unused_of`` a subscription has what was left of its allowance of a usage type when it began.
     """
 
     __tablename__ = "wallet_grants"
     __table_args__ = (
         UniqueConstraint("wallet_id", "key"),
         UniqueConstraint("schedule_id", "effective_at"),
+        UniqueConstraint("unused_of", "usage_types", "effective_at", name="uq_wallet_grants_unused_of"),
         *(CheckConstraint(rule, name=name) for name, rule in GRANT_RULES.items()),
         Index("ix_wallet_grants_closing", "closes_at", postgresql_where=text("status = 'active'")),
         Index("ix_wallet_grants_open", "wallet_id", postgresql_where=text("status IN ('pending', 'active')")),
@@ -142,6 +146,7 @@ class Grant(Base):
     rollover_max: Mapped[Quantity | None]
     rollover_percent: Mapped[int | None] = mapped_column(Integer)
     rolled_over: Mapped[Total] = mapped_column(server_default="0")
+    unused_of: Mapped[Identifier | None] = mapped_column(ForeignKey("subscriptions.id"))
 
     @property
     def out(self) -> Decimal:

@@ -1,20 +1,32 @@
-"""The grants that schedules make: those that have come and are not stored are counted like those that are."""
+"""The grants that schedules and allowances make: those that have come and are not stored count like those that are."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
 from usage_billing.schedules.models import Schedule
 from usage_billing.schedules.queries import due_schedules, schedules_due
-from usage_billing.wallets.models import Grant, GrantCategory, GrantStatus
+from usage_billing.wallets.models import Grant, GrantCategory, GrantStatus, Wallet
+from usage_billing.wallets.queries import wallets_of
+from usage_billing.wallets.rolling import Place
+from usage_billing.wallets.unused import closes_at, unused_due
 
 _VERSION = 7  # of their ids
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_USUAL_PRIORITY = 50
+_NO_CAUSE = {"schedule_id": None, "rolls_from": None, "unused_of": None}
+_CUSTOMERS = text("""
+    SELECT DISTINCT customer_id
+    FROM subscriptions
+    WHERE substr(sha256(convert_to(id, 'UTF8')), 1, 3) = :digest
+        AND EXISTS (SELECT FROM usage_quotas WHERE rollover_periods IS NOT NULL)
+""")
 
 
 def unstored_grants(schedule: Schedule, *, now: datetime) -> Iterator[dict[str, object]]:
@@ -42,10 +54,8 @@ def _row(schedule: Schedule, at: datetime, expires: datetime | None) -> dict[str
     return {
         "id": _grant_id(schedule.id, at),
         "wallet_id": schedule.wallet_id,
-        "schedule_id": None,
-        "rolls_from": None,
+        **_NO_CAUSE,
         "category": schedule.category,
-        "status": GrantStatus.ACTIVE,
         "priority": schedule.priority,
         "usage_types": schedule.usage_types,
         "subscription_ids": schedule.subscription_ids,
@@ -53,6 +63,33 @@ def _row(schedule: Schedule, at: datetime, expires: datetime | None) -> dict[str
         "effective_at": at,
         "expires_at": expires,
         "closes_at": None if expires is None else expires + timedelta(seconds=schedule.grace_seconds),
+        **_new_at(at),
+    }
+
+
+def unused_grants(session: Session, wallets: Sequence[Wallet], *, now: datetime) -> Iterator[dict[str, object]]:
+    """The rows of what allowances left by ``now`` for these wallets and is not stored, the earliest of each first."""
+    for wallet_id, unused in unused_due(session, wallets, now=now):
+        yield {
+            "id": _unused_id(unused.place, unused.begins),
+            "wallet_id": wallet_id,
+            **_NO_CAUSE,
+            "unused_of": unused.place.subscription_id,
+            "category": GrantCategory.ROLLOVER,
+            "priority": _USUAL_PRIORITY,
+            "usage_types": [unused.place.usage_type_id],
+            "subscription_ids": [unused.place.subscription_id],
+            "amount": Decimal(0),
+            "effective_at": unused.begins,
+            "expires_at": unused.expires,
+            "closes_at": closes_at(unused),
+            **_new_at(unused.begins),
+        }
+
+
+def _new_at(at: datetime) -> dict[str, object]:
+    return {
+        "status": GrantStatus.ACTIVE,
         **dict.fromkeys(("cost", "posted", "expired", "taken_back", "refunded", "rolled_over"), Decimal(0)),
         "activated_at": at,
         "pending_until_paid": False,
@@ -62,10 +99,11 @@ def _row(schedule: Schedule, at: datetime, expires: datetime | None) -> dict[str
     }
 
 
-def grants_due(session: Session, wallet_ids: Collection[str], *, now: datetime) -> list[Grant]:
+def grants_due(session: Session, wallets: Sequence[Wallet], *, now: datetime) -> list[Grant]:
     """The grants of these wallets that have come by ``now`` and are not stored; they belong to no session."""
-    schedules = due_schedules(session, wallet_ids, now=now)
-    return [Grant(**row) for schedule in schedules for row in unstored_grants(schedule, now=now)]
+    schedules = due_schedules(session, [wallet.id for wallet in wallets], now=now)
+    rows = (row for schedule in schedules for row in unstored_grants(schedule, now=now))
+    return [Grant(**row) for row in (*rows, *unused_grants(session, wallets, now=now))]
 
 
 def wallet_of_grant(session: Session, grant_id: UUID, *, now: datetime) -> str:
@@ -80,6 +118,11 @@ def wallet_of_grant(session: Session, grant_id: UUID, *, now: datetime) -> str:
         for schedule in schedules_due(session, until=until):
             if any(row["id"] == grant_id for row in unstored_grants(schedule, now=until)):
                 return schedule.wallet_id
+        customers = list(session.scalars(_CUSTOMERS, {"digest": _seal_in(grant_id)}))
+        wallets = wallets_of(session, customers) if customers else ()
+        for row in unused_grants(session, wallets, now=now):
+            if row["id"] == grant_id:
+                return str(row["wallet_id"])
     raise NotFound(f"there is no grant {grant_id}")
 
 
@@ -88,8 +131,29 @@ def _grant_id(schedule_id: UUID, at: datetime, *, carries: bool = False) -> UUID
 
     That of the grant that ``carries`` over is the lower one.
     """
-    micros = (at - _EPOCH) // timedelta(microseconds=1)
-    tail = int.from_bytes(sha256(schedule_id.bytes + micros.to_bytes(16, signed=True)).digest()[:10])
-    head = max(micros // 1000, 0) & (1 << 48) - 1
-    first = 0 if carries else tail >> 64 & 0xFFF | 1
-    return UUID(int=head << 80 | 7 << 76 | first << 64 | 2 << 62 | tail & (1 << 62) - 1)
+    tail = int.from_bytes(sha256(schedule_id.bytes + _micros(at).to_bytes(16, signed=True)).digest()[:10])
+    return _id_at(at, 0 if carries else tail >> 64 & 0xFFF | 1, tail & (1 << 62) - 1)
+
+
+def _unused_id(place: Place, at: datetime) -> UUID:
+    """A version 7 UUID of the period's end; its last 24 bits tell the subscription, so that a reader finds it by them.
+
+    It comes before those of schedules, in the burn order too where they are alike.
+    """
+    named = f"{place.usage_type_id}/{_micros(at)}"
+    tail = int.from_bytes(sha256(named.encode()).digest()[:5]) & (1 << 38) - 1
+    return _id_at(at, 0, tail << 24 | int.from_bytes(sha256(place.subscription_id.encode()).digest()[:3]))
+
+
+def _seal_in(grant_id: UUID) -> bytes:
+    """The beginning of the hash of the subscription in the id of what its allowance left."""
+    return (grant_id.int & (1 << 24) - 1).to_bytes(3)
+
+
+def _id_at(at: datetime, first: int, tail: int) -> UUID:
+    head = max(_micros(at) // 1000, 0) & (1 << 48) - 1
+    return UUID(int=head << 80 | 7 << 76 | first << 64 | 2 << 62 | tail)
+
+
+def _micros(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)

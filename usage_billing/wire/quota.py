@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from usage_billing.core.limits import MAX_BIGINT
+from usage_billing.core.limits import MAX_BIGINT, MAX_COUNT
 from usage_billing.wire.kinds import PLAIN, Identifier, Instant, Price, Quantity, Text, Whole
 from usage_billing.wire.noun import Field, Noun, One
 
@@ -13,6 +13,16 @@ UNBILLED = Noun(
         Field("recordings", Whole(), "How many recordings."),
         Field("quantity", Quantity(), "How many units."),
         Field("subscriptions", Whole(), "Of how many subscriptions."),
+    ),
+)
+
+QUOTA_ROLLOVER = Noun(
+    "QuotaRollover",
+    "What of an allowance that a period leaves is carried over, as a grant.",
+    (
+        Field("max", Quantity(), "At most so many units; null: no such bound.", nullable=True),
+        Field("maxPercent", Whole(maximum=100), "At most so much of the allowance; null: all.", nullable=True),
+        Field("periods", Whole(maximum=MAX_COUNT), "For how many more periods it holds."),
     ),
 )
 
@@ -50,6 +60,12 @@ QUOTA = Noun(
         ),
         Field("effectiveUntil", Instant(), "Until when, exclusive; null for ever.", nullable=True),
         Field("createdAt", Instant(), "When it was made."),
+        Field(
+            "rollover",
+            One(QUOTA_ROLLOVER),
+            "What is carried over when a period ends; null: nothing.",
+            nullable=True,
+        ),
     ),
 )
 

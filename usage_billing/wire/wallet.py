@@ -74,7 +74,8 @@ _GRANT = (
         "amount",
         Held(),
         "How much it had, in units or in the wallet's currency, as all of its amounts. What is carried over"
-        " moves with late usage until the grant is closed that it comes from.",
+        " moves with late usage until the grant is closed that it comes from; what is left of an allowance until the"
+        " grant itself is closed.",
         attribute="amount",
     ),
     Field("effectiveAt", Instant(), "From when on it pays."),
@@ -92,6 +93,12 @@ _GRANT = (
     Field("refunded", Held(), "That for which money went back."),
     Field("rolledOver", Held(), "What is carried over to another grant.", attribute="rolled_over"),
     Field("rollsFrom", Id(), "The grant of which it has what was left; null for others.", nullable=True),
+    Field(
+        "unusedOf",
+        Identifier(),
+        "The subscription of whose allowance it has what was left; null for others.",
+        nullable=True,
+    ),
     Field("activatedAt", Instant(), "Since when it counts; null while it waits to be paid.", nullable=True),
     Field("createdAt", Instant(), "When it was made."),
     Field("scheduleId", Id(), "The schedule of which it is an occurrence; null for others.", nullable=True),

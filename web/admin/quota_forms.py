@@ -9,11 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api import enqueue
+from api.state import state
 from usage_billing.catalog.models import Plan, UsageQuota, UsageType
 from usage_billing.catalog.queries import get_named, get_quota
+from usage_billing.catalog.rollover import QuotaRollover
 from usage_billing.catalog.service import NewQuota
 from usage_billing.cli.frame.times import EFFECTIVE, in_zone
-from usage_billing.cli.frame.types import LIMIT, PRICE, PRICE_JSON, UNIT
+from usage_billing.cli.frame.types import LIMIT, PRICE, PRICE_JSON, QUANTITY, UNIT
 from usage_billing.core.choices import Effective
 from usage_billing.core.decimals import plain
 from usage_billing.core.errors import InvalidInput, NotFound
@@ -30,6 +32,7 @@ from web.admin.blueprint import address
 from web.admin.desk import Desk, Operator
 from web.admin.forms import Box, Done, Form, change
 from web.admin.frame import framed
+from web.admin.kinds import COUNT, PERCENT
 from web.admin.plan_forms import EFFECTIVE_HELP, precaution_of, rehearsal_boxes
 
 _MOST_TYPES = 1000
@@ -45,6 +48,10 @@ def _boxes(session: Session) -> list[Box]:
         Box(name="price", label="Or any price", kind=PRICE_JSON, type="area", rows=5, required=False,
             help=f"Such as {_EXAMPLE}."),
         Box(name="unitName", label="What a unit is called on invoices", kind=UNIT, required=False),
+        Box(name="rollover", label="What a period leaves is carried over for so many more", kind=COUNT, required=False,
+            help="Nothing is carried over, if empty."),
+        Box(name="most", label="Carried over at most", kind=QUANTITY, required=False),
+        Box(name="percent", label="And at most so many per cent of the allowance", kind=PERCENT, required=False),
         Box(name="effective", label="From when", kind=EFFECTIVE, required=False, help=EFFECTIVE_HELP),
         *rehearsal_boxes(),
     ]  # fmt: skip
@@ -87,6 +94,21 @@ def _quota(values: dict[str, Any], *, plan_id: str, zone: str, subscription_id: 
         subscription_id=subscription_id,
         effective=in_zone(values["effective"], zone),
         reprice_usage=values["repriceUsage"] == "yes",
+        rollover=_rollover(values),
+    )
+
+
+def _rollover(values: dict[str, Any]) -> QuotaRollover | None:
+    if values["rollover"] is None:
+        if values["most"] is not None or values["percent"] is not None:
+            message = "says for how many periods what is left is carried over"
+            raise InvalidInput.field("/rollover", message, code="required")
+        return None
+    return QuotaRollover(
+        max=values["most"],
+        max_percent=values["percent"],
+        periods=values["rollover"],
+        grace_seconds=state().settings.grace_seconds,
     )
 
 

@@ -15,7 +15,7 @@ from usage_billing.cli.frame.listing import example, first_rows, limit_option, n
 from usage_billing.cli.frame.output import json_option, pick, print_rows, print_thing, wide_option
 from usage_billing.cli.frame.rehearsing import careful, check_rehearsal, print_foreseen, rehearsable, rehearse
 from usage_billing.cli.frame.times import EFFECTIVE, in_zone
-from usage_billing.cli.frame.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, UNIT
+from usage_billing.cli.frame.types import IDENTIFIER, LIMIT, PRICE, PRICE_JSON, QUANTITY, UNIT
 from usage_billing.core.choices import Effective
 from usage_billing.core.clock import utc_now
 from usage_billing.core.decimals import plain
@@ -27,6 +27,7 @@ from usage_billing.wire.subscription import CHANGED_SUBSCRIPTION
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from usage_billing.catalog.rollover import QuotaRollover
     from usage_billing.flows.administration.agree import AgreedChange
 
 _COLUMNS = (
@@ -60,6 +61,9 @@ def command() -> None:
     help="next_period (as a next version unless said), period, now, start, or a time; one without an offset is UTC, or"
     " local to the subscription.",
 )
+@click.option("--rollover", "periods", type=click.IntRange(1, 366), help="What a period leaves holds so many more.")
+@click.option("--rollover-max", "most", type=QUANTITY, help="At most so much is carried over.")
+@click.option("--rollover-percent", "percent", type=click.IntRange(1, 100), help="At most so much of the allowance is.")
 @click.option("--now", "effective", flag_value=Effective.NOW.value, type=EFFECTIVE, help="The same as --effective now.")
 @_reprice_usage
 @rehearsable
@@ -73,6 +77,9 @@ def create(
     price: dict[str, Any] | None,
     subscription_id: str | None,
     effective: str | datetime | None,
+    periods: int | None,
+    most: Decimal | None,
+    percent: int | None,
     dry_run: bool,
     expect_digest: str | None,
     as_json: bool,
@@ -88,8 +95,10 @@ def create(
     from usage_billing.flows.administration.own_quotas import foresee_own
     from usage_billing.flows.administration.plan_quotas import rehearse_for_plan
 
-    cost = _price(unit_price, price)
-    asked = partial(NewQuota, plan_id=plan_id, usage_type=usage_type, limit=limit, price=cost, **given)
+    cost, carried = _price(unit_price, price), _rollover(periods, most, percent)
+    asked = partial(
+        NewQuota, plan_id=plan_id, usage_type=usage_type, limit=limit, price=cost, rollover=carried, **given
+    )
     if dry_run and subscription_id is None:
         check_rehearsal(dry_run=dry_run, expect_digest=expect_digest)
         new = asked(effective=in_zone(effective, "UTC"))
@@ -195,6 +204,18 @@ def _zone_of(session: Session, subscription_id: str | None) -> str:
 
     found = None if subscription_id is None else session.get(Subscription, subscription_id)
     return "UTC" if found is None else found.timezone
+
+
+def _rollover(periods: int | None, most: Decimal | None, percent: int | None) -> QuotaRollover | None:
+    from usage_billing.catalog.rollover import QuotaRollover
+    from usage_billing.cli.frame.database import load_settings
+
+    if periods is None:
+        if most is not None or percent is not None:
+            raise click.UsageError("--rollover-max and --rollover-percent need --rollover.")
+        return None
+    grace = load_settings().grace_seconds
+    return QuotaRollover(max=most, max_percent=percent, periods=periods, grace_seconds=grace)
 
 
 def _price(unit_price: Decimal | None, price: dict[str, Any] | None) -> dict[str, Any]:

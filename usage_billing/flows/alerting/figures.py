@@ -1,7 +1,7 @@
 """What rules compare: totals, allowances in force and charges of billing periods, by the rules that bill."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -21,7 +21,7 @@ from usage_billing.metering.queries import PeriodTotal
 from usage_billing.metering.summaries import SummaryKey
 from usage_billing.rating.engine import rate, stored_price
 from usage_billing.subscriptions.queries import Contract, contracts_by_id
-from usage_billing.wallets.allocation import covered_by
+from usage_billing.wallets.allocation import Allocation, covered_by
 from usage_billing.wallets.coverage import allocations
 
 _NOTHING = Decimal(0)
@@ -55,7 +55,8 @@ class PeriodFigures:
     """A billing period of one usage type of a subscription, as the books are.
 
     ``limit`` is the allowance in force for the whole period (None: no bound), ``charge`` what the usage costs so far.
-    ``plan_id`` is the plan in force, or the last one of a period that is over.
+    ``plan_id`` is the plan in force, or the last one of a period that is over. ``unused`` is what earlier periods left
+    of their allowances for it, beyond what is stored of that.
     """
 
     contract: Contract
@@ -67,6 +68,7 @@ class PeriodFigures:
     charge: Decimal
     segments: Sequence[SegmentOfType]
     is_paid_beforehand: bool
+    unused: Decimal = _NOTHING
 
     @property
     def summaries(self) -> list[int]:
@@ -126,7 +128,8 @@ def figures_of(
     for contract in held:
         for period in reckon(session, contract, quotas, counted[contract.id], present=None, now=now, covered=covered):
             if period.segments:
-                found.append(_figures(contract, period, now=now, paid=contract.customer_id in payers))
+                one = _figures(contract, period, now=now, paid=contract.customer_id in payers)
+                found.append(replace(one, unused=_unused_for(one, books)))
     starts: dict[str, list[datetime]] = {}
     for key in keys:
         starts.setdefault(key.subscription_id, []).append(key.period_start)
@@ -159,7 +162,20 @@ def paid_beforehand(session: Session, figures: PeriodFigures) -> Decimal:
         "starts": figures.period.start,
         "ends": figures.period.end,
     }
-    return session.scalars(_BEFOREHAND, asked).one()  # type: ignore[no-any-return]
+    return EXACT.add(session.scalars(_BEFOREHAND, asked).one(), figures.unused)
+
+
+def _unused_for(figures: PeriodFigures, books: Sequence[Allocation]) -> Decimal:
+    """What earlier periods left of allowances for this one, beyond what is stored of that."""
+    return sum_of(
+        EXACT.subtract(book.amount_of(grant), grant.amount)
+        for book in books
+        for grant in book.grants
+        if grant.id in book.unused
+        and (grant.unused_of, grant.usage_types) == (figures.contract.id, [figures.usage_type])
+        and grant.effective_at < figures.period.end
+        and (grant.expires_at is None or figures.period.start < grant.expires_at)
+    )
 
 
 def charge_of(figures: Collection[PeriodFigures]) -> Decimal:

@@ -89,7 +89,7 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
     else:
         book = allocation_of(session, wallet, now=now)
         if grant.id in book.carried:
-            raise Conflict("the grant that it carries over from is not closed yet", code="still_following")
+            raise Conflict("what it carries over still follows late usage", code="still_following")
         if used:
             # What it carries over stays that, and no usage of before draws on it.
             settle_rollovers(session, book)

@@ -115,7 +115,8 @@ def make_schedule(
         interval=schedule.interval,
         intervalCount=schedule.interval_count,
     )
-    check_cuts(session, *open_occurrences(session, [wallet], now=now))
+    opened = open_occurrences(session, [wallet], now=now)
+    check_cuts(session, *(grant for grant in opened if grant.unused_of is None))
     return schedule, True
 
 

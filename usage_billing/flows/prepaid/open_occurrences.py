@@ -1,4 +1,4 @@
-"""Stores the grants of schedules whose time has come. Readers count them before that: no balance waits for this."""
+"""Stores grants of schedules and allowances whose time has come. Readers count them before: no balance waits for it."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from usage_billing.prepaid.ledger import TransferKind
 from usage_billing.schedules.queries import due_schedules
 from usage_billing.schedules.service import note_stored
 from usage_billing.wallets.models import Grant, Wallet
-from usage_billing.wallets.occurrences import unstored_grants
+from usage_billing.wallets.occurrences import unstored_grants, unused_grants
 from usage_billing.wallets.service import add_grant, lock_wallets, move
 from usage_billing.wire.event_type import EventType
 
@@ -26,6 +26,7 @@ def hold_wallets(session: Session, customer_ids: Collection[str], *, now: dateti
 def open_occurrences(session: Session, wallets: Sequence[Wallet], *, now: datetime) -> list[Grant]:
     """Store the grants of these locked wallets' schedules that have come by ``now``; returns those that are new.
 
+    So is stored what allowances left, which one subscription and period leave once.
     Each occurrence makes one grant, whichever transaction comes first: the wallet is locked, and the pair of schedule
     and occurrence is unique.
     """
@@ -39,6 +40,7 @@ def open_occurrences(session: Session, wallets: Sequence[Wallet], *, now: dateti
             made.append(grant)
         note_stored(session, schedule, last=made[-1].effective_at)
         crash.point("prepaid.opening")
+    made += [add_grant(session, row) for row in list(unused_grants(session, wallets, now=now))]
     for id in sorted({grant.wallet_id for grant in made}):
         of_wallet = [grant for grant in made if grant.wallet_id == id]
         tell_grants(session, by_id[id], of_wallet, EventType.GRANT_ACTIVATED, now=now)

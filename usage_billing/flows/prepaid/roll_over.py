@@ -17,14 +17,14 @@ def book_rollovers(session: Session, book: Allocation) -> None:
     for id, amount in sorted(book.carried.items()):
         grant = by_id[id]
         change = EXACT.subtract(amount, grant.amount)
-        if grant.rolls_from is None or not change:
+        if not change:
             continue
-        source = by_id[grant.rolls_from]
         out, into = (
             (TransferKind.ROLLED_OUT, TransferKind.ROLLED_IN)
             if change > 0
             else (TransferKind.ROLLED_BACK, TransferKind.ROLLED_OFF)
         )
-        move(session, source, out, abs(change))
+        if grant.rolls_from is not None:  # what is left of an allowance leaves no grant
+            move(session, by_id[grant.rolls_from], out, abs(change))
         move(session, grant, into, abs(change))
     session.flush()

@@ -47,7 +47,7 @@ def allowances(bounds: Bounds, stretches: Sequence[Stretch], totals: Sequence[De
     bound: list[Fraction | None] = []
     within: list[Fraction] = []
     used = _ZERO
-    held, ended = _budgets(bounds, tuple(stretches))
+    held, ended = budgets(bounds, tuple(stretches))
     for index, stretch in enumerate(stretches):
         budget = held[index]
         if budget is None:
@@ -82,7 +82,7 @@ def _leaves(bounds: Bounds, stretches: Sequence[Stretch], index: int) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _budgets(bounds: Bounds, stretches: tuple[Stretch, ...]) -> tuple[list[Fraction | None], list[Fraction | None]]:
+def budgets(bounds: Bounds, stretches: tuple[Stretch, ...]) -> tuple[list[Fraction | None], list[Fraction | None]]:
     """Of each segment: the budget if it went on to the period's end, and the one up to where it ends.
 
     Both are rounded half up to 12 places. A plan's term counts by its last limit, for all of it; what segments with a

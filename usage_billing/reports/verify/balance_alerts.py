@@ -26,7 +26,7 @@ _FIRED = text("""
             WHERE g.wallet_id = f.wallet_id AND g.activated_at IS NOT NULL AND g.effective_at <= f.fired_at
                 AND (g.expires_at IS NULL OR g.expires_at > f.fired_at)
         ) AS granted, EXISTS (
-            SELECT FROM wallet_grants AS g WHERE g.wallet_id = f.wallet_id AND g.rolls_from IS NOT NULL
+            SELECT FROM wallet_grants AS g WHERE g.wallet_id = f.wallet_id AND g.category = 'rollover'
         ) AS rolls
     FROM alert_firings AS f
     JOIN wallets AS w ON w.id = f.wallet_id
@@ -34,7 +34,8 @@ _FIRED = text("""
         OR EXISTS (SELECT FROM subscriptions AS s WHERE s.id = :only AND s.customer_id = w.customer_id)
     ORDER BY f.rule_id, f.wallet_id, f.threshold, f.round
 """)
-# Wallets that nothing waits to be judged of. One with a schedule has grants by the clock that are not stored yet.
+# Wallets that nothing waits to be judged of. One with a schedule, or that an allowance may be carried over into, has
+# grants by the clock that are not stored yet.
 _RULES = text("""
     SELECT r.id AS rule_id, r.thresholds, r.rearm, r.basis, now() AS now, (
             SELECT coalesce(sum(g.amount - g.taken_back - g.refunded), 0)
@@ -60,6 +61,10 @@ _RULES = text("""
         ))
         AND EXISTS (SELECT FROM wallet_grants AS g WHERE g.wallet_id = w.id AND g.activated_at IS NOT NULL)
         AND NOT EXISTS (SELECT FROM wallet_schedules AS s WHERE s.wallet_id = w.id)
+        AND NOT EXISTS (
+            SELECT FROM wallet_scopes AS t JOIN usage_quotas AS q ON q.usage_type_id = t.usage_type_id
+            WHERE t.wallet_id = w.id AND q.rollover_periods IS NOT NULL
+        )
         AND NOT EXISTS (
             SELECT
             FROM alert_looks AS l
@@ -126,7 +131,8 @@ def _left(session: Session, book: WalletBook, *, now: datetime) -> Fraction:
         posted[key] = posted.get(key, NOTHING) + (1 if one.kind == "used" else -1) * Fraction(one.amount)
     payers = list(book.payers.values())
     closings = closings_of(session, book)
-    paid = paid_in_time(closings, book.wants, payers, {key: units for key, units in posted.items() if units > 0})
+    stands = {key: units for key, units in posted.items() if units > 0}
+    paid = paid_in_time(closings, book.wants, payers, stands, book.unused)
     drawn = {payer.id: sum((units for key, units in paid.items() if key[1] == payer.id), NOTHING) for payer in payers}
     return sum((payer.units - drawn[payer.id] for payer in payers if _holds(payer, now)), NOTHING)
 

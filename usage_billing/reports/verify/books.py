@@ -23,6 +23,7 @@ from usage_billing.reports.verify.strays import stray_differences
 from usage_billing.reports.verify.summaries import orphans, summary_differences
 from usage_billing.reports.verify.taxes import tax_differences
 from usage_billing.reports.verify.terms import load_catalogue
+from usage_billing.reports.verify.unused import unused_differences
 from usage_billing.reports.verify.wallet_causes import cause_differences
 from usage_billing.reports.verify.wallet_draws import draw_differences
 from usage_billing.reports.verify.wallets import wallet_differences
@@ -86,6 +87,7 @@ def find_differences(
     yield from money_order_differences(session, subscription_id)
     yield from cause_differences(session, subscription_id)
     yield from schedule_differences(session, subscription_id)
+    yield from unused_differences(session, subscription_id, catalogue)
     yield from prepaid_differences(session, subscription_id)
     yield from purchase_differences(session, subscription_id)
     yield from alert_differences(session, subscription_id)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -38,9 +39,12 @@ class Wants:
 
 
 class Carry(NamedTuple):
-    """What a grant has from another: what that has left when this one begins, at most ``most``; None: all."""
+    """What a grant has from another: what that has left when this one begins, at most ``most``; None: all.
 
-    source: UUID
+    Without a source it has what was left of an allowance.
+    """
+
+    source: UUID | None
     most: Fraction | None
 
 
@@ -111,6 +115,14 @@ Paid = dict[tuple[Place, UUID], Fraction]
 """What each grant pays for of each window, above 0."""
 
 
+class Closing(NamedTuple):
+    """A moment at which grants close, what was wanted of what had arrived by then, and left of allowances."""
+
+    moment: datetime
+    wants: Sequence[Wants]
+    unused: Mapping[UUID, Fraction] = MappingProxyType({})
+
+
 class _Hands:
     """What windows still want and grants still have, while it is found who pays for what."""
 
@@ -130,10 +142,11 @@ class _Hands:
     def carry(self, payer: Payer, carry: Carry, settled: Fraction | None) -> None:
         """Hand over what is left; what was paid for with more than that goes back, from the last window on."""
         units = settled
-        if units is None:
+        if units is None and carry.source is not None:
             units = max(self.has[carry.source], NOTHING)
             units = units if carry.most is None else min(units, carry.most)
             self.has[carry.source] -= units
+        units = units or NOTHING
         self.carried[payer.id] = units
         if payer.active:
             self.has[payer.id] += units
@@ -178,27 +191,32 @@ def _turns(
 
 
 def paid_in_time(
-    closings: Iterable[tuple[datetime, Sequence[Wants]]],
+    closings: Iterable[Closing],
     wants: Sequence[Wants],
     payers: Sequence[Payer],
     posted: Mapping[tuple[Place, UUID], Fraction],
+    unused: Mapping[UUID, Fraction] = MappingProxyType({}),
 ) -> Paid:
-    """What every grant pays for where so much is posted.
+    """What every grant pays for where so much is posted, and so much was left of allowances (``unused``).
 
-    Each closing is a moment at which grants close, and what was wanted of what had arrived by then. A grant that closes
-    then keeps what it paid for then, pays for nothing that arrived later, and what is carried over from it stays.
+    A grant that closes at a moment keeps what it paid for then, pays for nothing that arrived later, and what is
+    carried over from it, or to it from an allowance, stays.
     """
     kept, settled = dict(posted), dict[UUID, Fraction]()
-    for moment, then in closings:
+    for moment, then, left in closings:
         closing = {payer.id for payer in payers if payer.active and payer.closes_at == moment}
-        found = _turns(then, payers, kept, settled)
+        found = _turns(then, payers, kept, {**left, **settled})
         for key, units in found.paid.items():
             if key[1] in closing:
                 kept[key] = max(units, kept.get(key, NOTHING))
-        over = [payer for payer in payers if payer.carries is not None and payer.carries.source in closing]
+        over = [
+            payer
+            for payer in payers
+            if payer.carries is not None and (payer.carries.source or payer.id) in closing and payer.id not in settled
+        ]
         settled |= {payer.id: found.carried[payer.id] for payer in over}
         payers = [_closed(payer) if payer.id in closing else payer for payer in payers]
-    return _turns(wants, payers, kept, settled).paid
+    return _turns(wants, payers, kept, {**unused, **settled}).paid
 
 
 def _closed(payer: Payer) -> Payer:

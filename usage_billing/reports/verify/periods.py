@@ -120,14 +120,14 @@ def _derive_period(
     bounds = Bounds(period, max(period[0], agreement.terms[0].starts_at), agreement.zone)
     counted = [None if row is None or row.frozen else row for row in here]
     bound = allowances(
-        bounds, [_stretch(*part) for part in parts], [NOTHING if row is None else row.total for row in counted]
+        bounds, [stretch_of(*part) for part in parts], [NOTHING if row is None else row.total for row in counted]
     )
     cells = [_cell(session, *part, row) for part, row in zip(parts, counted, strict=True)]
     ended, currency = agreement.terms[-1].ends_at, parts[0][0].plan.currency
     by_cell: Sequence[Mapping[str, Decimal] | None] = [None] * len(cells)
     try:
         if any(has_cells(cell.price) for cell in cells):
-            stretches = [_stretch(*part) for part in parts]
+            stretches = [stretch_of(*part) for part in parts]
             if level is None:
                 series = [_series(session, bounds, row) for row in counted]
             else:
@@ -179,7 +179,8 @@ def _series(session: Session, bounds: Bounds, row: Any | None) -> Counted:
     return Counted(found, sum((total for _, total in found), Fraction(0)))
 
 
-def _stretch(segment: Segment, quota: Any | None) -> Stretch:
+def stretch_of(segment: Segment, quota: Any | None) -> Stretch:
+    """A segment and the quota that holds in it, as the allowance sees them."""
     plan = segment.plan
     return Stretch(
         start=segment.start,

@@ -19,7 +19,8 @@ _QUOTAS = text(
     """
     SELECT id, CASE WHEN subscription_id IS NULL THEN plan_id ELSE '' END AS plan, usage_type_id AS type,
         coalesce(subscription_id, '') AS own, plan_id, version = 1 AS first, effective, immediate,
-        coalesce(asked_at, effective_from) AS asked_at, effective_from, created_at, ended_at, monthly_limit, price
+        coalesce(asked_at, effective_from) AS asked_at, effective_from, created_at, ended_at, monthly_limit, price,
+        rollover_periods, rollover_max, rollover_percent
     FROM usage_quotas ORDER BY id
     """
 )

@@ -1,6 +1,6 @@
 """Wallets in units, read anew for their proof: grants, what usage wants in each window, and postings in their order."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
@@ -11,7 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.arithmetic import by_recording
-from usage_billing.reports.verify.drawn import NOTHING, Carry, Payer, Place, Wants
+from usage_billing.reports.verify.drawn import NOTHING, Carry, Closing, Payer, Place, Wants
+from usage_billing.reports.verify.terms import load_catalogue
+from usage_billing.reports.verify.unused import unused_now
 
 _WALLETS = """
     SELECT w.id, w.customer_id, w.subscription_id FROM wallets AS w
@@ -77,13 +79,16 @@ _LATER = 2**63  # nothing was carried over to it yet
 class WalletBook:
     """A wallet in units: ``payers`` and the id of each one's first transfer, the rows of its usage, and what it wants.
 
-    ``transfers`` are in the order posted, in groups that were posted together.
+    ``following`` are the open grants that have what was left of an allowance, and ``unused`` is how much that is by
+    now. ``transfers`` are in the order posted, in groups that were posted together.
     """
 
     id: str
     payers: dict[UUID, Payer] = field(default_factory=dict)
     openings: dict[UUID, int] = field(default_factory=dict)
     usage: dict[int, Any] = field(default_factory=dict)
+    following: list[Any] = field(default_factory=list)
+    unused: dict[UUID, Fraction] = field(default_factory=dict)
     cuts: list[datetime] = field(default_factory=list)
     wants: list[Wants] = field(default_factory=list)
     transfers: list[list[Any]] = field(default_factory=list)
@@ -98,6 +103,10 @@ def books(session: Session, only: str | None, *, watched: bool = False) -> Itera
         book = WalletBook(row.id)
         for grant in session.execute(_GRANTS, {"wallet": row.id}):
             book.payers[grant.id], book.openings[grant.id] = _payer(grant), grant.opening or _LATER
+            if _is_unused(grant):
+                book.following.append(grant)
+        if book.following:
+            book.unused = unused_now(session, load_catalogue(session), book.following)
         asked = {"wallet": row.id, "customer": row.customer_id, "subscription": row.subscription_id}
         book.usage = {one.id: one for one in session.execute(_USAGE, asked)}
         edges = ((one.since, one.end, one.back_to) for one in book.payers.values())
@@ -126,11 +135,20 @@ def wants_of(session: Session, book: WalletBook, *, until: datetime | None = Non
     ]
 
 
-def closings_of(session: Session, book: WalletBook) -> list[tuple[datetime, Sequence[Wants]]]:
+def closings_of(session: Session, book: WalletBook) -> list[Closing]:
     """The moments at which grants that are not closed yet should have been, before the latest recording arrived."""
     latest = session.execute(_LATEST, {"ids": list(book.usage)}).scalar()
     moments = {one.closes_at for one in book.payers.values() if one.active and one.closes_at is not None}
-    return [(at, wants_of(session, book, until=at)) for at in sorted(moments) if latest is not None and at <= latest]
+    past = [at for at in sorted(moments) if latest is not None and at <= latest]
+    catalogue = load_catalogue(session) if past and book.following else None
+    return [
+        Closing(
+            at,
+            wants_of(session, book, until=at),
+            {} if catalogue is None else unused_now(session, catalogue, book.following, until=at),
+        )
+        for at in past
+    ]
 
 
 def gross_of(session: Session, ids: Iterable[int]) -> dict[int, Fraction]:
@@ -157,4 +175,11 @@ def _payer(grant: Any) -> Payer:
     elif not grant.is_followed:
         units -= Fraction(grant.rolled_over)
     most = None if grant.most is None else Fraction(grant.most)
+    if _is_unused(grant):
+        return Payer.of(grant, units - Fraction(grant.amount), Carry(None, None))
     return Payer.of(grant, units, Carry(grant.rolls_from, most) if grant.follows else None)
+
+
+def _is_unused(grant: Any) -> bool:
+    """Whether a grant has what an allowance left, and that may move."""
+    return grant.unused_of is not None and grant.status == "active"

@@ -151,7 +151,7 @@ def _charged(session: Session, book: WalletBook, replay: _Replay) -> Iterator[Di
     Where more or less is paid for by now, or the usage is to be rated or on a draft, the next run puts it right.
     """
     posted = {key: units for key, units in replay.paid.items() if units > 0}
-    should = paid_in_time(closings_of(session, book), book.wants, list(book.payers.values()), posted)
+    should = paid_in_time(closings_of(session, book), book.wants, list(book.payers.values()), posted, book.unused)
     for id, last in sorted(replay.last.items()):
         usage = book.usage.get(id)
         if usage is None or usage.to_rate or usage.drafted or not replay.is_whole(last):

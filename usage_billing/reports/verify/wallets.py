@@ -18,7 +18,7 @@ _OF = (
 _GRANTS = text(
     f"""
     SELECT g.id, g.posted, g.expired, g.taken_back, g.refunded, g.rolled_over, g.amount, g.cost, g.status,
-        g.activated_at, g.rolls_from, t.*
+        g.activated_at, num_nonnulls(g.rolls_from, g.unused_of) = 1 AS is_carried, t.*
     FROM wallet_grants AS g
     JOIN wallets AS w ON w.id = g.wallet_id
     CROSS JOIN LATERAL (
@@ -132,7 +132,7 @@ def _said(sums: Sequence[Decimal] | None) -> str:
 
 def _grant(row: Any) -> Iterator[Difference]:
     counts = row.activated_at is not None
-    if row.rolls_from is not None:
+    if row.is_carried:
         if (row.amount, row.openings) != (row.from_other, 0):
             message = f"it has {row.amount}, and {row.from_other} was carried over to it"
             yield Difference("wallet_grant", f"grant:{row.id}", message)
@@ -168,5 +168,7 @@ def _costs(session: Session, only: str | None) -> Iterator[Difference]:
 
 
 def _cost(row: Any, out: Fraction) -> Fraction:
+    if not row.whole:
+        return _NOTHING
     places = (Currency(row.cost_currency).exponent or 0) if row.cost_currency else 0
     return Fraction(floor(Fraction(row.whole) * out / Fraction(row.units) * 10**places + Fraction(1, 2)), 10**places)
