@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from usage_billing.reports.verify.allowance import Bounds, Stretch, allowances
-from usage_billing.reports.verify.arithmetic import UNREADABLE, by_recording
+from usage_billing.reports.verify.allowance import Bounds, allowances
+from usage_billing.reports.verify.arithmetic import UNREADABLE, Same, by_recording
 from usage_billing.reports.verify.cell_totals import Counted, has_cells
 from usage_billing.reports.verify.cells import Segment as CellSegment
 from usage_billing.reports.verify.cells import dues_by_cell
@@ -20,6 +20,7 @@ from usage_billing.reports.verify.level_books import LevelBooks
 from usage_billing.reports.verify.meter_rows import definition_at
 from usage_billing.reports.verify.terms import Agreement, Catalogue, Segment
 from usage_billing.reports.verify.together import Charged, Due, dues
+from usage_billing.reports.verify.whole import bounds_of, price_of_quota, stretch_of, whole_of
 
 NOTHING = Decimal(0)
 
@@ -116,9 +117,13 @@ def _derive_period(
     """``level`` says of the summaries of a level what to ask its books for."""
     if not parts:
         return {}
-    period = parts[0][0].period
-    bounds = Bounds(period, max(period[0], agreement.terms[0].starts_at), agreement.zone)
     counted = [None if row is None or row.frozen else row for row in here]
+    if (whole := whole_of(Same(parts), agreement)) is not None:
+        if (row := counted[0]) is None:
+            return {}
+        due_now = whole.due(row.beyond_limit - row.covered, row.beyond_events)
+        return {row.id: Follows(whole.segment, whole.quota, whole.allowance, due_now, row.to_rate, None, whole.spans)}
+    bounds = bounds_of(parts, agreement)
     bound = allowances(
         bounds, [stretch_of(*part) for part in parts], [NOTHING if row is None else row.total for row in counted]
     )
@@ -179,22 +184,8 @@ def _series(session: Session, bounds: Bounds, row: Any | None) -> Counted:
     return Counted(found, sum((total for _, total in found), Fraction(0)))
 
 
-def stretch_of(segment: Segment, quota: Any | None) -> Stretch:
-    """A segment and the quota that holds in it, as the allowance sees them."""
-    plan = segment.plan
-    return Stretch(
-        start=segment.start,
-        end=segment.end,
-        plan_id=plan.id,
-        limit=None if quota is None else quota.monthly_limit,
-        method=plan.proration,
-        edges=plan.prorates_edges,
-        keeps=plan.on_downgrade != "charge",
-    )
-
-
 def _cell(session: Session, segment: Segment, quota: Any | None, row: Any) -> Charged:
-    price = None if quota is None or quota.monthly_limit is None else quota.price
+    price = price_of_quota(quota)
     each: list[Decimal] = []
     if row is not None and price is not None and by_recording(price):
         each = list(session.scalars(_EACH, {"summary": row.id}))

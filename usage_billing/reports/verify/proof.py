@@ -1,6 +1,5 @@
 """The proof of one summary: its sums, its terms, and the items that charge it."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC
 from decimal import Decimal
@@ -26,7 +25,7 @@ class Proof:
         self.summary = summary
         self.now = Tally(summary.allowance)
         self.items: list[tuple[Any, Tally]] = []
-        self._wrong: Counter[str] = Counter()
+        self._wrong: dict[str, int] = {}
         self._named: dict[str, list[UUID]] = {}
 
     def expect(self, item: Any) -> None:
@@ -57,7 +56,7 @@ class Proof:
             ),
         ):
             if wrong:
-                self._wrong[kind] += 1
+                self._wrong[kind] = self._wrong.get(kind, 0) + 1
                 if self._wrong[kind] <= _NAMED:
                     self._named.setdefault(kind, []).append(row.id)
 
@@ -124,9 +123,10 @@ class Proof:
         stale = summary.to_rate or (follows is not None and follows.pending)
         ledgers = {"": Ledger(stale)}
         for item, tally in self.items:
-            yield from self.item(item, tally)
+            owed_then = due_of(item, tally)
+            yield from self.item(item, tally, owed_then)
             ledger = ledgers.setdefault(item.cell, Ledger(stale))
-            yield from ledger.enter(item, billable=tally.beyond - item.covered, due=due_of(item, tally))
+            yield from ledger.enter(item, billable=tally.beyond - item.covered, due=owed_then)
         try:
             owed = self._owed(follows)
         except UNREADABLE as error:
@@ -150,8 +150,8 @@ class Proof:
         """The fingerprint that an item should have."""
         return tally.hash
 
-    def item(self, item: Any, tally: Tally) -> Iterator[Difference]:
-        """What is wrong with one item."""
+    def item(self, item: Any, tally: Tally, due: Decimal | None) -> Iterator[Difference]:
+        """What is wrong with one item; ``due`` is what was due when it was written."""
         subject = f"item:{item.id}"
         for kind, name, stands, should in self.sums(item, tally):
             if stands != should:
@@ -163,7 +163,7 @@ class Proof:
             yield Difference("item_covered", subject, message)
         if price_of(item.price) != price_of(item.quota_price):
             yield Difference("item_price", subject, "its price is not that of its quota")
-        elif due_of(item, tally) is None and not (tally.each is not None and item.before_recordings):
+        elif due is None and not (tally.each is not None and item.before_recordings):
             yield Difference("item_price", subject, "its price cannot be read")
         if (item.subscription_id, item.usage_type_id, item.period_start) != (
             self.summary.subscription_id,

@@ -1,7 +1,6 @@
 """Which summaries are proven by what their recordings add up to; those of others have to be read one by one. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -43,15 +42,7 @@ def _lies_between(boundary: int | None, facts: Any) -> bool:
 
 def filled(tally: Tally, facts: Any, digest: int) -> Tally:
     """A tally of the recordings as they are now."""
-    return replace(
-        tally,
-        recorded=facts.recorded,
-        taken_back=facts.taken_back,
-        total=facts.total,
-        digest=digest,
-        beyond=facts.beyond,
-        beyond_events=facts.beyond_events,
-    )
+    return _filled(tally, facts, digest, beyond=facts.beyond, beyond_events=facts.beyond_events)
 
 
 def filled_then(tally: Tally, facts: Any, digest: int, *, allowance: Decimal | None) -> Tally | None:
@@ -70,12 +61,19 @@ def filled_then(tally: Tally, facts: Any, digest: int, *, allowance: Decimal | N
         beyond_events = facts.beyond_events
     else:
         return None
-    return replace(
-        tally,
+    return _filled(tally, facts, digest, beyond=over, beyond_events=beyond_events)
+
+
+def _filled(tally: Tally, facts: Any, digest: int, *, beyond: Decimal, beyond_events: int) -> Tally:
+    return Tally(
+        tally.allowance,
+        tally.events,
+        tally.voids,
         recorded=facts.recorded,
         taken_back=facts.taken_back,
         total=facts.total,
         digest=digest,
-        beyond=over,
+        beyond=beyond,
         beyond_events=beyond_events,
+        each=tally.each,
     )

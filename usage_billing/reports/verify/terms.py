@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -57,15 +58,24 @@ class Segment:
     plan: Any
 
 
-@dataclass(frozen=True, slots=True)
+class Term(NamedTuple):
+    """A time in which one plan holds."""
+
+    plan_id: str
+    starts_at: datetime
+    ends_at: datetime | None
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Agreement:
-    """The terms of one subscription in order: rows of (plan_id, starts_at, ends_at, paused)."""
+    """The terms of a subscription, in order. Where the same is agreed they share one, which is looked up as itself."""
 
     zone: str
     anchor: datetime | None
     day: int
     made_at: datetime
-    terms: Sequence[Any]
+    terms: tuple[Term, ...]
 
     def rhythm(self, plan: Any) -> Rhythm:
         """How its periods follow each other on a plan."""
@@ -80,7 +90,7 @@ class Agreement:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
     """Every plan by id, and the versions of every quota, by (plan or '', usage type, own subscription or '')."""
 
@@ -114,29 +124,38 @@ class Catalogue:
 
     def parts(
         self, agreement: Agreement, subscription: str, usage_type: str, at: datetime
-    ) -> list[tuple[Segment, Any | None]]:
+    ) -> tuple[tuple[Segment, Any | None], ...]:
         """All segments of the billing period around ``at``, in order; none when nothing runs then.
 
         A version that begins or ends within a segment divides it, if what is in force differs on both sides. Where one
         of its own began that was ended as of then or earlier, usage was divided and stays so.
         """
-        around = self.segment(agreement, at)
-        if around is None:
-            return []
-        start, end = around.period
-        found: list[tuple[Segment, Any | None]] = []
-        known: dict[str, list[Chain]] = {}
-        for term in agreement.terms:
-            here = max(term.starts_at, start)
-            whole = self.segment(agreement, here) if here < min(end, term.ends_at or end) else None
-            if whole is None or whole.period != around.period:
-                continue
-            plan = whole.plan.id
-            if plan not in known:
-                keys = (("", usage_type, subscription), (plan, usage_type, ""))
-                known[plan] = [chain_of(self.quotas.get(key, ()), agreement, self.plans) for key in keys]
-            found += _divided(whole, known[plan], lambda was, now, is_seam: is_seam or was is not now)
-        return found
+        own = subscription if ("", usage_type, subscription) in self.quotas else ""
+        return _parts(self, agreement, own, usage_type, at)
+
+
+@lru_cache(maxsize=4096)
+def _parts(
+    catalogue: Catalogue, agreement: Agreement, own: str, usage_type: str, at: datetime
+) -> tuple[tuple[Segment, Any | None], ...]:
+    """The segments around ``at``; ``own`` is the subscription where it has a quota of its own."""
+    around = catalogue.segment(agreement, at)
+    if around is None:
+        return ()
+    start, end = around.period
+    found: list[tuple[Segment, Any | None]] = []
+    known: dict[str, list[Chain]] = {}
+    for term in agreement.terms:
+        here = max(term.starts_at, start)
+        whole = catalogue.segment(agreement, here) if here < min(end, term.ends_at or end) else None
+        if whole is None or whole.period != around.period:
+            continue
+        plan = whole.plan.id
+        if plan not in known:
+            keys = (("", usage_type, own), (plan, usage_type, ""))
+            known[plan] = [chain_of(catalogue.quotas.get(key, ()), agreement, catalogue.plans) for key in keys]
+        found += _divided(whole, known[plan], lambda was, now, is_seam: is_seam or was is not now)
+    return tuple(found)
 
 
 def fee_shares(agreement: Agreement, segment: Segment) -> tuple[Fraction, Fraction]:
@@ -146,7 +165,7 @@ def fee_shares(agreement: Agreement, segment: Segment) -> tuple[Fraction, Fracti
     if plan.proration == "none":
         term = _term_at(agreement, segment.start)
         before = (t for t in agreement.terms if t.starts_at < term.starts_at and not t.paused)
-        again = any(t.plan_id == plan.id and t.ends_at > period[0] for t in before)
+        again = any(t.plan_id == plan.id and (t.ends_at is None or t.ends_at > period[0]) for t in before)
         return Fraction(0), Fraction(0 if again else 1)
     subscribed = (period[0] if plan.prorates_edges else max(period[0], begun), period[1])
     first, last = (
@@ -208,4 +227,10 @@ def load_agreements(session: Session, ids: Collection[str]) -> dict[str, Agreeme
 def _agreement(rows: Sequence[Any]) -> Agreement:
     first = rows[0]
     anchor = first.started_at if first.anchor == "anniversary" else None
-    return Agreement(first.timezone, anchor, first.day, first.created_at, rows)
+    terms = tuple(Term(row.plan_id, row.starts_at, row.ends_at, row.paused) for row in rows)
+    return _agreed(first.timezone, anchor, first.day, first.created_at, terms)
+
+
+@lru_cache(maxsize=4096)
+def _agreed(zone: str, anchor: datetime | None, day: int, made_at: datetime, terms: tuple[Term, ...]) -> Agreement:
+    return Agreement(zone, anchor, day, made_at, terms)

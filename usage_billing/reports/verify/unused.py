@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from usage_billing.reports.verify.allowance import Bounds, allowances, budgets
 from usage_billing.reports.verify.calendar import period_of
 from usage_billing.reports.verify.difference import Difference
-from usage_billing.reports.verify.periods import stretch_of
+from usage_billing.reports.verify.whole import stretch_of
 from usage_billing.reports.verify.terms import Agreement, Catalogue, Segment, load_agreements
 
 _TINY = timedelta(microseconds=1)
