@@ -26,23 +26,40 @@ def run(*, quick: bool) -> list[Figure]:
 
         ours, few = served(HERE), served(HERE, 4)
         theirs = served(Path(beside).resolve()) if beside else ours
+        ours.ask("verify", "--changed")
         turns = in_turns(
             rounds,
             {
                 "ours": lambda: ours.ask("verify"),
+                "changed": lambda: ours.ask("verify", "--changed"),
                 "theirs": lambda: theirs.ask("verify" if beside else "copy"),
                 "few": lambda: few.ask("verify"),
             },
         )
-    clock, memory = turns.of(lambda found: found["seconds"]), turns.of(lambda found: found.get("memory", 1))
+    cpu, clock = turns.of(lambda found: found["cpu"]), turns.of(lambda found: found["seconds"])
+    memory = turns.of(lambda found: found.get("memory", 1))
     yardstick = "by the other build" if beside else "to read them out by COPY"
     return [
         Figure(
-            what=f"proving {number:,} recordings in {2 * subscriptions:,} summaries",
+            what=f"proving {number:,} recordings in {2 * subscriptions:,} summaries, CPU of command and PostgreSQL",
+            measured=f"{cpu.middle('ours'):.1f} s",
+            yardstick=f"{cpu.middle('theirs'):.1f} s {yardstick}",
+            value=cpu.ratio("ours", "theirs"),
+            at_most=0.3 if beside else None,
+        ),
+        Figure(
+            what="the same by the clock",
             measured=f"{clock.middle('ours'):.1f} s",
             yardstick=f"{clock.middle('theirs'):.1f} s {yardstick}",
             value=clock.ratio("ours", "theirs"),
             at_most=0.3 if beside else 5,
+        ),
+        Figure(
+            what="again by `--changed`, when nothing has changed, CPU",
+            measured=f"{cpu.middle('changed'):.1f} s",
+            yardstick=f"{cpu.middle('theirs'):.1f} s {yardstick}",
+            value=cpu.ratio("changed", "theirs"),
+            at_most=0.12 if beside else None,
         ),
         Figure(
             what="memory of the command",

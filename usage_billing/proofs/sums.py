@@ -13,9 +13,9 @@ _COMMON = ("plans", "plan_versions", "usage_quotas", "usage_types", "quantity_de
 
 
 def _hash(row: str) -> str:
-    """The hash of a row, of 64 bits, from all of its text: that of a record leaves out the signs of numbers, and folds
-    those of 64 bits, and times, to 32."""
-    return f"hashtextextended(CAST({row} AS text), CAST(:key AS bigint))"
+    """The hash of a row, of 64 bits, from all of its bytes as they are sent: that of a record leaves out the signs of
+    numbers, and folds those of 64 bits, and times, to 32."""
+    return f"hash_record_extended(ROW(record_send({row})), CAST(:key AS bigint))"
 
 
 def _number(row: str) -> str:

@@ -9,6 +9,12 @@ from usage_billing.reports.verify.difference import Difference
 
 # A recording's whole key in eight bytes: what has none of its own is not a key twice, and nothing else is compared.
 _KEY = "hashtextextended(u.idempotency_key, hashtextextended(u.source, hashtextextended(u.subscription_id, 0)))"
+_ASKED = """
+    (CAST(:only AS text) IS NULL OR u.subscription_id = :only)
+    AND (CAST(:changed AS bigint[]) IS NULL OR u.summary_id = ANY(CAST(:changed AS bigint[])))
+"""
+# To count how many keys differ costs half of telling which do not.
+_SAME = text(f"SELECT count(*) > count(DISTINCT {_KEY}) FROM usage AS u WHERE {_ASKED}")  # noqa: S608
 # Kind of difference, message, and the query for the ids; :only narrows it to one subscription.
 _CHECKS = (
     (
@@ -59,12 +65,7 @@ _CHECKS = (
         f"""
         SELECT min(u.id::text)
         FROM usage AS u
-        WHERE {_KEY} IN (
-            SELECT {_KEY} FROM usage AS u
-            WHERE (CAST(:only AS text) IS NULL OR u.subscription_id = :only)
-                AND (CAST(:changed AS bigint[]) IS NULL OR u.summary_id = ANY(CAST(:changed AS bigint[])))
-            GROUP BY 1 HAVING count(*) > 1
-        )
+        WHERE {_KEY} IN (SELECT {_KEY} FROM usage AS u WHERE {_ASKED} GROUP BY 1 HAVING count(*) > 1)
         GROUP BY u.subscription_id, u.source, u.idempotency_key HAVING count(*) > 1
         """,  # noqa: S608
     ),
@@ -79,6 +80,9 @@ def acceptance_differences(
     Keys are looked at in the summaries ``changed``, unless it is None: those have all of a subscription, or none of it.
     """
     asked = {"only": only, "changed": None if changed is None else list(changed)}
+    are_doubled = session.scalar(_SAME, asked)
     for kind, message, statement in _CHECKS:
+        if kind == "key_double" and not are_doubled:
+            continue
         for id in session.scalars(text(statement), asked if ":changed" in statement else {"only": only}):
             yield Difference(kind, f"record:{id}", message)

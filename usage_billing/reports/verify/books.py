@@ -1,6 +1,6 @@
 """The whole proof: yields every difference in the books as they stood at one moment, checked piece by piece."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -22,7 +22,7 @@ from usage_billing.reports.verify.schedules import schedule_differences
 from usage_billing.reports.verify.strays import stray_differences
 from usage_billing.reports.verify.summaries import orphans, summary_differences
 from usage_billing.reports.verify.taxes import tax_differences
-from usage_billing.reports.verify.terms import load_catalogue
+from usage_billing.reports.verify.terms import Catalogue, load_catalogue
 from usage_billing.reports.verify.unused import unused_differences
 from usage_billing.reports.verify.wallet_causes import cause_differences
 from usage_billing.reports.verify.wallet_draws import draw_differences
@@ -65,35 +65,52 @@ def find_differences(
     take_time(session)
     summaries, _ = count_books(session, subscription_id=subscription_id, changed=changed)
     catalogue = load_catalogue(session)
-    done = 0
+
+    def begin(stage: str) -> None:
+        on_progress(stage, 0, summaries)
+
     with recorded_in(session, only=subscription_id, ids=changed) as recorded:
+        # While other connections add up the recordings, this one looks at what needs none of them.
+        yield from _beside_summaries(session, subscription_id, changed, catalogue, begin)
+        done = 0
         for ids in _chunks(session, subscription_id, changed):
             on_progress("summaries and charges", done, summaries)
             yield from summary_differences(session, ids, catalogue, recorded)
             done += len(ids)
+        on_progress("summaries and charges", done, summaries)
         yield from orphans(session, recorded)
-    on_progress("fees", done, summaries)
-    yield from fee_differences(session, subscription_id, catalogue)
-    on_progress("usage", done, summaries)
-    yield from stray_differences(session, subscription_id)
-    on_progress("acceptances", done, summaries)
-    yield from acceptance_differences(session, subscription_id, changed)
-    on_progress("invoices", done, summaries)
-    yield from invoice_differences(session, subscription_id)
-    yield from credit_differences(session, subscription_id)
-    yield from tax_differences(session, subscription_id)
-    yield from wallet_differences(session, subscription_id)
-    yield from draw_differences(session, subscription_id)
-    yield from money_order_differences(session, subscription_id)
-    yield from cause_differences(session, subscription_id)
-    yield from schedule_differences(session, subscription_id)
-    yield from unused_differences(session, subscription_id, catalogue)
-    yield from prepaid_differences(session, subscription_id)
-    yield from purchase_differences(session, subscription_id)
-    yield from alert_differences(session, subscription_id)
-    yield from balance_differences(session, subscription_id)
-    if subscription_id is None:
-        on_progress("events", done, summaries)
+
+
+def _beside_summaries(
+    session: Session,
+    only: str | None,
+    changed: Sequence[int] | None,
+    catalogue: Catalogue,
+    begin: Callable[[str], None],
+) -> Iterator[Difference]:
+    """All that is checked for the books as a whole, or for the subscription ``only``."""
+    begin("fees")
+    yield from fee_differences(session, only, catalogue)
+    begin("usage")
+    yield from stray_differences(session, only)
+    begin("acceptances")
+    yield from acceptance_differences(session, only, changed)
+    begin("invoices")
+    yield from invoice_differences(session, only)
+    yield from credit_differences(session, only)
+    yield from tax_differences(session, only)
+    yield from wallet_differences(session, only)
+    yield from draw_differences(session, only)
+    yield from money_order_differences(session, only)
+    yield from cause_differences(session, only)
+    yield from schedule_differences(session, only)
+    yield from unused_differences(session, only, catalogue)
+    yield from prepaid_differences(session, only)
+    yield from purchase_differences(session, only)
+    yield from alert_differences(session, only)
+    yield from balance_differences(session, only)
+    if only is None:
+        begin("events")
         yield from event_differences(session)
 
 

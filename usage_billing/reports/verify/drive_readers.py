@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.orm import Session
 
-FETCH = 1_000
+FETCH = 500
 """So many rows are fetched at once."""
 
 _AHEAD = 2  # pages
@@ -69,7 +69,7 @@ class Reader:
             take_time(connection)
             for part in self._parts:
                 rows = connection.execute(self._statement, part, execution_options={"yield_per": FETCH})
-                for page in chain(rows.partitions(), (None,)):
+                for page in chain(rows.partitions(FETCH), (None,)):
                     if not self._put(page):
                         return
 

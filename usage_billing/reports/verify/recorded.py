@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil
 from secrets import randbits
 from typing import Any
 
@@ -20,18 +21,19 @@ from usage_billing.reports.verify.facts import ALL, OF_ONE, OF_THESE
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 _MANY = 50_000  # recordings: fewer are added up before another connection is there
+# How many summaries are added up by other connections; null where the session does it itself.
 _LENDS = text("""
-    SELECT current_setting('transaction_isolation') = 'repeatable read'
+    SELECT CASE WHEN current_setting('transaction_isolation') = 'repeatable read'
         AND current_setting('transaction_read_only') = 'on'
-        AND sum(events) > :many
+        AND sum(events) > :many THEN count(*) END
     FROM usage_summaries
 """)
 _BOUNDS = text("""
     SELECT percentile_disc(CAST(:shares AS float8[])) WITHIN GROUP (ORDER BY id)
     FROM usage_summaries
 """)
-# Each part reads the whole table, and the first summaries are looked at once the first part is read.
-_PARTS, _READERS = 8, 2
+_READERS = 2
+_PART = 20_000  # summaries: each part reads the whole table, and its sums have to fit into memory
 
 
 class Stream:
@@ -67,9 +69,11 @@ def recorded_in(session: Session, *, only: str | None, ids: Sequence[int] | None
     """
     seed = randbits(62)
     engine, asked = session.get_bind(), dict[str, Any]()
-    if only is None and ids is None and isinstance(engine, Engine) and session.scalar(_LENDS, {"many": _MANY}):
+    lent = session.scalar(_LENDS, {"many": _MANY}) if only is None and ids is None else None
+    if lent is not None and isinstance(engine, Engine):
         snapshot = session.scalar(text("SELECT pg_export_snapshot()"))
-        parts = [{"above": above, "upto": upto, "seed": seed} for above, upto in _parts(session)]
+        number = _READERS * ceil(lent / (_READERS * _PART))
+        parts = [{"above": above, "upto": upto, "seed": seed} for above, upto in _parts(session, number)]
         readers = [Reader(engine, snapshot, ALL, parts[first::_READERS]) for first in range(_READERS)]
         try:
             facts = (row for number in range(len(parts)) for row in readers[number % _READERS].part())
@@ -88,7 +92,7 @@ def recorded_in(session: Session, *, only: str | None, ids: Sequence[int] | None
     yield Recorded(seed, Stream(iter(rows)))
 
 
-def _parts(session: Session) -> list[tuple[int, int]]:
+def _parts(session: Session, number: int) -> list[tuple[int, int]]:
     """Spans of ids, each above its first and up to its second, with about as many summaries each."""
-    bounds = session.scalar(_BOUNDS, {"shares": [number / _PARTS for number in range(1, _PARTS)]}) or []
+    bounds = session.scalar(_BOUNDS, {"shares": [part / number for part in range(1, number)]}) or []
     return list(pairwise([_LOWEST, *bounds, _HIGHEST]))

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 from usage_billing.reports.verify.allowance import Bounds, allowances, budgets
 from usage_billing.reports.verify.calendar import period_of
 from usage_billing.reports.verify.difference import Difference
-from usage_billing.reports.verify.whole import stretch_of
 from usage_billing.reports.verify.terms import Agreement, Catalogue, Segment, load_agreements
+from usage_billing.reports.verify.whole import stretch_of
 
 _TINY = timedelta(microseconds=1)
 _PLACES = 12
