@@ -102,7 +102,7 @@ def test_a_page_that_is_not_answered_any_more_keeps_its_figures_and_says_of_when
     def fail(*_: object) -> None:
         raise Unavailable("the database does not answer")
 
-    monkeypatch.setattr("web.portal.gate.moved_beside", fail)
+    monkeypatch.setattr("web.portal.gate.visitor_of_cookie", fail)
     page.clock.run_for(15_000)
     assert page.locator(".fresh").get_attribute("data-state") == "gone"
     assert page.locator(".fresh").text_content().startswith("Not reachable, shown as of ")

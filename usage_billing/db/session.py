@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 import psycopg
 from psycopg.types.array import ListBinaryDumper
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -120,6 +120,17 @@ def read_only(engine: Engine) -> Iterator[Session]:
         session.connection(execution_options=_ONE_MOMENT)
         session.info[_ANSWERS] = {}
         yield session
+
+
+@contextmanager
+def at_once(engine: Engine) -> Iterator[Connection]:
+    """A connection for one statement that reads: it is its own transaction, so that no BEGIN and COMMIT are sent.
+
+    Each of them is a round trip. A pooler would not set such a statement's session, so ``engine`` has none before it.
+    Raises Unavailable.
+    """
+    with _translated(), engine.connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def see_with(session: Session, other: Session) -> None:

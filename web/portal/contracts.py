@@ -27,11 +27,10 @@ _lock = threading.Lock()
 
 def contracts_while(session: Session, customer_id: str, terms: str) -> Sequence[Contract]:
     """The contracts of a customer, by subscription id. While ``terms`` stay the same they are, for a minute."""
+    kept = kept_while(customer_id, terms)
+    if kept is not None:
+        return kept
     now = time.monotonic_ns()
-    with _lock:
-        kept = _kept.get(customer_id)
-    if kept is not None and kept.terms == terms and now < kept.until:
-        return kept.contracts
     found = contracts_of(session, customer_id)
     if len(found) <= _LARGE:
         with _lock:
@@ -40,6 +39,13 @@ def contracts_while(session: Session, customer_id: str, terms: str) -> Sequence[
             while len(_kept) > _MOST:
                 _kept.popitem(last=False)
     return found
+
+
+def kept_while(customer_id: str, terms: str) -> Sequence[Contract] | None:
+    """The same, without asking the database; None where they are not kept."""
+    with _lock:
+        kept = _kept.get(customer_id)
+    return kept.contracts if kept is not None and kept.terms == terms and time.monotonic_ns() < kept.until else None
 
 
 def forget() -> None:

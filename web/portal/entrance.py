@@ -59,7 +59,7 @@ def leave() -> Response:
     here = state()
     check_change(cookie_of(this_request()) or "")
     with transaction(here.engine) as session:
-        row = visitor_of_browser(session).row
+        row = visitor_of_browser(session.connection()).row
         end_portal_session(session, row.id, actor=f"portal:{row.customer_id}", now=here.clock())
     response = see_other(HOME, framed_by=here.settings.framing_origins)
     take_cookie(response)

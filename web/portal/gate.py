@@ -1,21 +1,23 @@
 """The gate of the portal: a page is made for a session that holds, of what is its customer's, and for no other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
 
 from flask import Response
-from sqlalchemy import TextClause
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from api.addresses import client_address
 from api.auth import public
 from api.state import state, this_request
 from usage_billing.core.errors import NotAuthenticated, NotFound
-from usage_billing.db.session import read_only
-from usage_billing.flows.folding.drive_reads import catch_up, left_to_count
-from usage_billing.reports.moved import Moved, moved, moved_beside
+from usage_billing.customers.models import Customer
+from usage_billing.db.session import at_once, read_only
+from usage_billing.flows.folding.drive_reads import catch_up, has_none_to_count, left_to_count
+from usage_billing.reports.moved import MOVED_BESIDE, Moved, moved
 from usage_billing.sessions.models import PortalSession
 from usage_billing.sessions.pages import PAGES
 from usage_billing.sessions.queries import Visitor, visitor_of_cookie
@@ -23,9 +25,10 @@ from usage_billing.subscriptions.queries import Contract
 from web.cross_site import check_change, token_of
 from web.gates import gated
 from web.numbers import Writer
-from web.portal.contracts import contracts_while
+from web.pages import unchanged
+from web.portal.contracts import contracts_while, kept_while
 from web.portal.door import cookie_of
-from web.portal.visit import Visit
+from web.portal.visit import Visit, live_tag
 from web.texts import locale_for
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -42,11 +45,14 @@ class SessionOver(NotAuthenticated):
         self.row = row
 
 
-def visiting(name: str) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+def visiting(
+    name: str, *, moves: Collection[str] | None = None
+) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """A view of the page ``name``, one of PAGES: it is called with a Visit, and answers 404 where that may not see it.
 
-    A form that changes something is a page of ours, or refused. Raises SessionOver (401) without a session that holds,
-    NotFound, Forbidden, TooManyRequests.
+    One of the part that ``moves``, by these parameters of its address, answers 304 while it does not. A form that
+    changes something is a page of ours, or refused. Raises SessionOver (401) without a session that holds, NotFound,
+    Forbidden, TooManyRequests.
     """
 
     def decorate(view: Callable[..., Response]) -> Callable[..., Response]:
@@ -54,6 +60,10 @@ def visiting(name: str) -> Callable[[Callable[..., Response]], Callable[..., Res
         def entered(**arguments: Any) -> Response:
             if this_request().method == "POST":
                 check_change(cookie_of(this_request()) or "")
+            if moves is not None:
+                same = _as_before(name, {"subscription", *moves})
+                if same is not None:
+                    return same
             with read_only(state().engine) as session:
                 visit = _enter(session)
                 if name not in visit.pages:
@@ -80,8 +90,8 @@ def ungated(view: View) -> View:
     return public(gated(view))
 
 
-def visitor_of_browser(session: Session, *, beside: Sequence[TextClause] = ()) -> Visitor:
-    """Who this browser is, with the columns ``beside``.
+def visitor_of_browser(connection: Connection, *, beside: str = "", now: datetime | None = None) -> Visitor:
+    """Who this browser is, with the columns ``beside``, which may ask for ``:now``.
 
     Raises SessionOver where its session is over, and counts a cookie that never was ours.
     """
@@ -89,7 +99,8 @@ def visitor_of_browser(session: Session, *, beside: Sequence[TextClause] = ()) -
     cookie = cookie_of(asked)
     if cookie is None:
         raise SessionOver(None)
-    found = visitor_of_cookie(session, cookie, secret=here.settings.require_secret(), beside=beside)
+    secret = here.settings.require_secret()
+    found = visitor_of_cookie(connection, cookie, secret=secret, beside=beside, known={"now": now} if beside else None)
     if found is None:
         here.rates.count_failure(client_address(asked, here.settings.trusted_networks))
     if found is None or not found.row.holds(here.clock()):
@@ -107,12 +118,11 @@ def writer_of(row: PortalSession | None, language: str | None = None, zone: str 
 
 def _enter(session: Session) -> Visit:
     now = state().clock()
-    row, customer, beside = visitor_of_browser(session, beside=moved_beside(now))
+    row, customer, beside = visitor_of_browser(session.connection(), beside=MOVED_BESIDE, now=now)
     seen = Moved(*beside)
     contracts = contracts_while(session, customer.id, seen.terms)
-    chosen = _chosen(contracts)
-    zone = chosen.timeline.zone if chosen else "UTC"
-    writer = writer_of(row, customer.language, zone)
+    chosen = _chosen(contracts, now)
+    writer, clock = _writers(row, customer, chosen)
     return Visit(
         session=session,
         id=row.id,
@@ -121,7 +131,7 @@ def _enter(session: Session) -> Visit:
         contracts=contracts,
         chosen=chosen,
         writer=writer,
-        clock=replace(writer, zone=row.timezone or zone),
+        clock=clock,
         pages=frozenset(PAGES if row.pages is None else row.pages),
         token=token_of(cookie_of(this_request()) or ""),
         return_url=row.return_url,
@@ -130,7 +140,39 @@ def _enter(session: Session) -> Visit:
     )
 
 
-def _chosen(contracts: Sequence[Contract]) -> Contract | None:
+def _as_before(name: str, known: Collection[str]) -> Response | None:
+    """304 for a browser whose part is as it was, by one statement alone; None where more has to be looked at."""
+    here, asked = state(), this_request()
+    cookie, tag = cookie_of(asked), asked.headers.get("If-None-Match")
+    plain = all(key in known and len(values) == 1 for key, values in asked.args.lists())
+    if cookie is None or tag is None or not plain or here.settings.pooled or not has_none_to_count(here.engine):
+        return None
+    now = here.clock()
+    with at_once(here.engine) as connection:
+        secret = here.settings.require_secret()
+        found = visitor_of_cookie(connection, cookie, secret=secret, beside=MOVED_BESIDE, known={"now": now})
+    if found is None or not found.row.holds(now) or name not in (PAGES if found.row.pages is None else found.row.pages):
+        return None
+    seen = Moved(*found.beside)
+    contracts = kept_while(found.customer.id, seen.terms)
+    if contracts is None:
+        return None
+    chosen = _chosen(contracts, now)
+    writer, clock = _writers(found.row, found.customer, chosen)
+    same = unchanged(live_tag(seen=seen, now=now, writer=writer, clock=clock, chosen=chosen))
+    if same is not None:
+        here.rates.count_request(f"portal:{found.row.id}", per_minute=REQUESTS_A_MINUTE)
+    return same
+
+
+def _writers(row: PortalSession, customer: Customer, chosen: Contract | None) -> tuple[Writer, Writer]:
+    """Who writes days, which are the subscription's, and who writes times, in the reader's zone."""
+    zone = chosen.timeline.zone if chosen else "UTC"
+    writer = writer_of(row, customer.language, zone)
+    return writer, replace(writer, zone=row.timezone or zone)
+
+
+def _chosen(contracts: Sequence[Contract], now: datetime) -> Contract | None:
     """The subscription that the address names; else the first one that runs, or the first. Raises NotFound."""
     wanted = this_request().args.get("subscription")
     if wanted is not None:
@@ -138,6 +180,5 @@ def _chosen(contracts: Sequence[Contract]) -> Contract | None:
         if found is None:
             raise NotFound(f"there is no subscription {wanted}")
         return found
-    now = state().clock()
     running = (one for one in contracts if one.timeline.term_at(now) is not None)
     return next(running, contracts[0] if contracts else None)

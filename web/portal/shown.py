@@ -10,7 +10,7 @@ from usage_billing.core.errors import FieldError, InvalidInput
 from usage_billing.sessions.pages import PAGES
 from web.freshness import behind_since
 from web.numbers import Writer
-from web.pages import page, tag_of, unchanged
+from web.pages import page, unchanged
 from web.portal.blueprint import HOME
 from web.portal.visit import Visit
 
@@ -39,7 +39,7 @@ def framed(visit: Visit, name: str, template: str, *, status: int = 200, **conte
         "now_time": visit.clock.time(visit.now),
         "subscriptions": [(one.id, one.id) for one in visit.contracts],
         "chosen": visit.chosen.id if visit.chosen else "",
-        "live_tag": live_tag(visit),
+        "live_tag": visit.tag,
     }
     origins = state().settings.framing_origins
     return page(f"portal/{template}.html", visit.writer, status=status, framed_by=origins, **context)
@@ -49,7 +49,7 @@ def part(visit: Visit, template: str, **context: Any) -> Response:
     """The living part of a page, with its tag."""
     context |= _known(visit)
     response = page(f"portal/{template}.html", visit.writer, framed_by=state().settings.framing_origins, **context)
-    response.headers["ETag"] = live_tag(visit)
+    response.headers["ETag"] = visit.tag
     return response
 
 
@@ -64,16 +64,7 @@ def _known(visit: Visit) -> dict[str, Any]:
 
 def as_before(visit: Visit) -> Response | None:
     """304 for a browser whose living part is as it was; None where it is to be made."""
-    return unchanged(live_tag(visit))
-
-
-def live_tag(visit: Visit) -> str:
-    """The tag of everything that pages of this visit show: of figures, of their age, and of the hour."""
-    hour = visit.now.replace(minute=0, second=0, microsecond=0)
-    late = behind_since()
-    # One that is behind says by how many minutes.
-    minute = visit.now.replace(second=0, microsecond=0) if late else None
-    return tag_of(visit.seen, hour, minute, late, visit.writer, visit.clock, visit.chosen and visit.chosen.id)
+    return unchanged(visit.tag)
 
 
 def behind(visit: Visit) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def show_overview(visit: Visit) -> Response:
 
 
 @blp.get("/overview/live")
-@visiting("overview")
+@visiting("overview", moves=())
 def show_living_overview(visit: Visit) -> Response:
     """The part of the overview that moves; 304 while it does not."""
     return shown.as_before(visit) or shown.part(visit, "overview_live", **overview.overview(visit))
@@ -49,7 +49,7 @@ def show_usage(visit: Visit) -> Response:
 
 
 @blp.get("/usage/live")
-@visiting("usage")
+@visiting("usage", moves=("type", "span", "dimension"))
 def show_living_usage(visit: Visit) -> Response:
     """The chart and its table; 304 while they do not move."""
     query = shown.query_of("type", "span", "dimension")
@@ -146,7 +146,7 @@ def show_upcoming(visit: Visit) -> Response:
 
 
 @blp.get("/upcoming/live")
-@visiting("upcoming")
+@visiting("upcoming", moves=())
 def show_living_upcoming(visit: Visit) -> Response:
     """The part of the upcoming invoice's page that moves, without its frame; 304 while it does not."""
     return shown.as_before(visit) or shown.part(visit, "upcoming_live", one=_upcoming(visit))
@@ -170,7 +170,7 @@ def show_wallets(visit: Visit) -> Response:
 
 
 @blp.get("/wallets/live")
-@visiting("wallets")
+@visiting("wallets", moves=())
 def show_living_wallets(visit: Visit) -> Response:
     """The part of that page that moves; 304 while it does not."""
     shown.query_of()

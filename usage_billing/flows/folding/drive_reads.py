@@ -52,7 +52,7 @@ def left_to_count(
     session: Session, *, customer_id: str | None = None, subscription_id: str | None = None
 ) -> Mapping[str, Behind]:
     """What meters have not counted of a subscription, or of a customer's all, by subscription."""
-    engine = session.get_bind()
+    engine = session.get_bind().engine
     until, has_any = _known.get(engine, (0, False))
     if time.monotonic_ns() >= until:
         has_any = has_meters(session)
@@ -60,6 +60,12 @@ def left_to_count(
     if not has_any:
         return {}
     return behind_of(session, customer_id=customer_id, subscription_id=subscription_id)
+
+
+def has_none_to_count(engine: Engine) -> bool:
+    """Whether a look of this process that is not a second old found no meters at all."""
+    until, has_any = _known.get(engine, (0, True))
+    return not has_any and time.monotonic_ns() < until
 
 
 def look_again(engine: Engine) -> None:
