@@ -17,7 +17,7 @@ from usage_billing.reports.verify import books, drive_readers, recorded
 from usage_billing.reports.verify.books import find_differences
 
 JUNE, JULY = datetime(2026, 6, 15, tzinfo=UTC), datetime(2026, 7, 15, tzinfo=UTC)
-NOTHING = "Recomputed 0 summaries from 0 recordings. All others are as they were. Nothing differs.\n"
+NOTHING = "No summary changed since the last proof. Nothing differs.\n"
 OLDEST = "id = (SELECT id FROM usage WHERE subscription_id = 'sub1' AND ordinal = 1 AND quantity = 5)"
 
 

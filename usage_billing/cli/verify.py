@@ -88,7 +88,9 @@ def _prove(session: Session, subscription_id: str | None, changed: Changed | Non
     else:
         verdict = f"{count} differences." if count else "Nothing differs."
         what = f"Recomputed {summaries} summaries from {recordings} recordings."
-        click.echo(f"{what if changed is None else f'{what} All others are as they were.'} {verdict}")
+        if changed is not None:
+            what = f"{what} All others are as they were." if ids else "No summary changed since the last proof."
+        click.echo(f"{what} {verdict}")
     return count
 
 

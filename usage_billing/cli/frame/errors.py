@@ -7,7 +7,7 @@ import click
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from usage_billing.cli.frame.exit_codes import ExitCode, Finding
-from usage_billing.cli.frame.naming import called
+from usage_billing.cli.frame.naming import called, in_words_of
 from usage_billing.core.errors import InvalidInput, NotFound, Unavailable, UsageBillingError
 from usage_billing.redaction import redact
 
@@ -21,7 +21,9 @@ _UNANSWERED = (Unavailable, OperationalError, InterfaceError, ConnectionError, T
 def explain(error: BaseException, command: click.Command | None = None) -> str:
     """One line for a person, without a traceback and without a secret; wrong fields are called as ``command`` does."""
     if isinstance(error, InvalidInput) and error.fields:
-        words = "; ".join(f"{called(field.pointer, command)}: {field.message}" for field in error.fields)
+        words = "; ".join(
+            f"{called(field.pointer, command)}: {in_words_of(command, field.message)}" for field in error.fields
+        )
     else:
         words = _words(error)
     return " ".join(words.split())[:_LONGEST]

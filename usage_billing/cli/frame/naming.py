@@ -1,7 +1,7 @@
 """What a wrong field is called at the terminal: the option or the argument that it was given by."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
@@ -11,7 +11,12 @@ _OTHERWISE = {
     "monthlyLimit": ("limit",),
     "expectedDigest": ("expect-digest",),
     "id": ("subscription", "invoice"),
+    "count": ("at-most",),
 }
+# Members of these are options by themselves.
+_GROUPS = {"unit", "atMost", "scope"}
+# Words that stand for fields within a sentence: those that only the API spells so, and plain ones at its end.
+_FIELD = re.compile(r"\b(?:[a-z]+(?:[A-Z][a-z]*)+|thresholds|(?:every|all)$)")
 _ENDINGS = ("-id", "-at", "-from", "s")
 
 
@@ -20,12 +25,24 @@ def called(pointer: str, command: click.Command | None) -> str:
 
     ``/planId`` is ``--plan``, and ``/price/unitPrice`` is ``--price unitPrice`` where there is no ``--unit-price``.
     """
-    names = _names_of(command) if command is not None else {}
+    return _found(pointer, _names_of(command)) if command is not None else pointer.strip("/")
+
+
+def in_words_of(command: click.Command | None, message: str) -> str:
+    """``message`` with the fields that it names called as ``command`` does."""
+    if command is None:
+        return message
+    names = _names_of(command)
+    return _FIELD.sub(lambda field: _found(field[0], names), message)
+
+
+def _found(pointer: str, names: Mapping[str, str]) -> str:
     steps = pointer.strip("/").split("/")
     for taken in range(len(steps), 0, -1):
         for candidate in _candidates(steps[:taken]):
             if candidate in names:
-                return " ".join([names[candidate], *steps[taken:]])
+                rest = [step for step in steps[taken:] if not step.isdecimal()]
+                return " ".join([names[candidate], *rest])
     return pointer.strip("/")
 
 
@@ -34,7 +51,10 @@ def _names_of(command: click.Command) -> dict[str, str]:
     found: dict[str, str] = {}
     for parameter in command.params:
         if isinstance(parameter, click.Option):
-            found |= {name[2:]: name for name in parameter.opts if name.startswith("--")}
+            long = [name for name in parameter.opts if name.startswith("--")]
+            found |= {name[2:]: name for name in long}
+            if long:
+                found.setdefault((parameter.name or "").replace("_", "-"), long[0])
         else:
             shown = parameter.human_readable_name
             found[shown.lower().replace("_", "-")] = shown
@@ -44,6 +64,8 @@ def _names_of(command: click.Command) -> dict[str, str]:
 def _candidates(steps: Sequence[str]) -> Iterator[str]:
     words = "-".join(re.sub("(?<!^)(?=[A-Z])", "-", step).lower() for step in steps)
     yield words
+    if len(steps) > 1 and steps[0] in _GROUPS:
+        yield from _candidates(steps[1:])
     for ending in _ENDINGS:
         if words.endswith(ending):
             yield words.removesuffix(ending)
