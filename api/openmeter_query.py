@@ -6,6 +6,7 @@ What is not known is refused: a filter that is passed over would return a larger
 import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ _MANY = frozenset({"subject", "filterCustomerId", "groupBy"})
 _FILTER = "filterGroupBy"
 _IN_BRACKETS = re.compile(r"filterGroupBy\[([^\[\]]{1,128})\]")
 _LONGEST, _MOST = 4096, 100
+_THEIRS = {"timezone": "windowTimeZone", "by": "windowSize"}
 _FLAGS = {"true": True, "false": False}
 # Well within the times that windows can be made of.
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
@@ -54,6 +56,15 @@ def query_of_body(body: Any) -> MeterQuery:
     if not isinstance(body, dict):
         raise InvalidInput.field("", "must be an object", code="not_an_object")
     return _query({name: value for name, value in body.items() if value is not None}, "/")
+
+
+def by_their_names(error: InvalidInput, mark: Mark) -> InvalidInput:
+    """The error with its fields called as OpenMeter's clients call them."""
+    fields = [
+        replace(one, pointer=f"{mark}{_THEIRS.get(one.pointer.strip('/'), one.pointer.strip('/'))}")
+        for one in error.fields
+    ]
+    return InvalidInput(error.message, fields=tuple(fields), code=error.code)
 
 
 def _query(found: Mapping[str, Any], mark: Mark) -> MeterQuery:

@@ -14,13 +14,13 @@ from api.ingest.body import json_of
 from api.ingest.cloud_events import CLOUD_EVENTS, events_of
 from api.json_provider import json_response
 from api.openmeter_events import event_shown, events_asked
-from api.openmeter_query import query_of_address, query_of_body
+from api.openmeter_query import by_their_names, query_of_address, query_of_body
 from api.openmeter_shown import entitlement_shown, meter_shown, query_csv, query_shown
 from api.state import state, this_request
 from usage_billing.access.principal import USAGE_READ, USAGE_WRITE
 from usage_billing.catalog.models import UsageType
 from usage_billing.catalog.queries import usage_types_where
-from usage_billing.core.errors import NotFound, Unavailable
+from usage_billing.core.errors import InvalidInput, NotFound, Unavailable
 from usage_billing.customers.queries import get_customer
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.folding.drive_reads import counted
@@ -88,7 +88,7 @@ def query_by_address(slug: str) -> Response:
     """Say what a meter came to; as a table for a program that prefers one."""
     request = this_request()
     asked = query_of_address(dict(request.args.lists()))
-    answer = _answered(slug, asked)
+    answer = _answered(slug, asked, mark="?")
     if request.accept_mimetypes.best_match([_JSON, _CSV], default=_JSON) == _JSON:
         return json_response(query_shown(answer, asked))
     return Response(query_csv(answer, asked), content_type=f"{_CSV}; charset=utf-8")
@@ -100,7 +100,7 @@ def query_by_address(slug: str) -> Response:
 def query_by_body(slug: str) -> Response:
     """Say what a meter came to, asked by a body."""
     asked = query_of_body(json_of(this_request()))
-    return json_response(query_shown(_answered(slug, asked), asked))
+    return json_response(query_shown(_answered(slug, asked, mark="/"), asked))
 
 
 @blp.get("/api/v1/customers/<identifier:customer_id>/access")
@@ -147,10 +147,13 @@ def _value(session: Session, contracts: Sequence[Contract], feature: str, *, beh
     return json_response({"hasAccess": False} if found is None else entitlement_shown(found))
 
 
-def _answered(slug: str, asked: MeterQuery) -> MeterAnswer:
+def _answered(slug: str, asked: MeterQuery, *, mark: str) -> MeterAnswer:
     """The values; raises Unavailable while recordings are left out, for the form of the answer cannot say so."""
     with read_only(state().engine) as session:
-        found = query_meter(session, slug, asked, now=state().clock())
+        try:
+            found = query_meter(session, slug, asked, now=state().clock())
+        except InvalidInput as error:
+            raise by_their_names(error, mark) from None
     if found.wants_keeping:
         with transaction(state().engine) as session:
             keep_usage_by_time(session, slug)

@@ -93,6 +93,27 @@ def test_anothers_are_not_there_and_the_services_are_to_be_read(
     assert bob.get("/api/alerts").json["data"] == []
 
 
+def test_an_id_that_anothers_alert_has_is_answered_as_one_that_is_not_there(
+    watched: Watched, ann: FlaskClient, admin: FlaskClient
+) -> None:
+    other = {"id": "theirs", "scope": {"userId": "bob"}, "on": "units", "thresholds": ["5"]}
+    assert admin.post("/api/alerts", json=other).status_code == 201
+    made, shown = ann.post("/api/alerts", json=OWN | {"id": "theirs"}), ann.get("/api/alerts/theirs")
+    assert refused(made) == refused(shown) == (404, "not_found")
+    assert made.json["detail"] == shown.json["detail"]
+    assert ann.post("/api/alerts", json=OWN).status_code == 201
+    assert refused(ann.post("/api/alerts", json=OWN)) == (409, "already_exists")
+
+
+def test_money_of_no_plan_is_refused(watched: Watched, admin: FlaskClient) -> None:
+    for on in ("amount", "projected"):
+        money = {"scope": {"all": True}, "on": on, "thresholds": ["5"]}
+        answer = admin.post("/api/alerts", json=money | {"currency": "CHF"})
+        assert answer.status_code == 422
+        assert answer.json["errors"][0]["pointer"] == "/currency"
+        assert admin.post("/api/alerts", json=money | {"currency": "USD"}).status_code == 201
+
+
 def test_they_are_not_without_end(watched: Watched, ann: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_alerts, "MOST_ALERTS", 2)
     for id in ("one", "two"):

@@ -169,6 +169,21 @@ def test_what_is_not_understood_is_refused(reader: FlaskClient, asked: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"windowTimeZone": "Moon"}, "windowTimeZone"),
+        ({"from": "2026-11-01T00:30:00Z", "windowSize": "HOUR"}, "from"),
+        ({"from": "2026-11-02T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, "to"),
+    ],
+)
+def test_what_is_wrong_is_called_as_its_clients_call_it(reader: FlaskClient, asked: dict[str, str], field: str) -> None:
+    by_address: Any = reader.get(QUERY, query_string=asked).json
+    by_body: Any = reader.post(QUERY, json=asked).json
+    assert [one["parameter"] for one in by_address["errors"]] == [field]
+    assert [one["pointer"] for one in by_body["errors"]] == [f"/{field}"]
+
+
+@pytest.mark.parametrize(
     "body", [{"advancedMeterGroupByFilters": {}}, [], {"subject": 7}, {"windowSize": 1}, {"filterGroupBy": "model"}]
 )
 def test_a_body_that_is_not_understood_is_refused(reader: FlaskClient, body: Any) -> None:

@@ -1,5 +1,6 @@
 """Alerts on pages: an operator's of all kinds, and a customer's own where the plan lets it."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -203,3 +204,17 @@ def test_a_customer_reads_the_services_and_changes_none(
         fields = {"lines": "5", "to": "me"} if what == "change" else {}
         assert send(browser, f"/portal/alerts/ours/{what}", **fields).status_code == 403
     assert scalars(engine, "SELECT count(*) FROM alert_rules WHERE ended_at IS NULL") == [2]
+
+
+def test_a_line_in_percent_of_what_was_granted_says_so(
+    portal: OpenPortal, api: FlaskClient, used: Books, engine: Engine
+) -> None:
+    wallet = {"id": "w", "userId": "user123", "unit": {"unitName": "assessments", "usageTypes": ["assessment"]}}
+    assert api.post("/api/wallets", json=wallet).status_code == 201
+    alert = {"id": "low", "scope": {"walletId": "w"}, "on": "balance", "basis": "granted", "thresholds": ["50"]}
+    assert api.post("/api/alerts", json=alert).status_code == 201
+    grant = {"amount": "2", "idempotencyKey": "a", "effectiveAt": "2026-11-01T00:00:00Z"}
+    assert api.post("/api/wallets/w/grants", json=grant).status_code == 201
+    judge(engine)
+    page = portal().get("/portal/alerts").text
+    assert re.search(r">50\s%</td><td class=\"n\">0<", page)

@@ -174,6 +174,11 @@ def get_rule_seen_by(session: Session, rule_id: str, customer_id: str | None) ->
     return found
 
 
+def has_rule(session: Session, rule_id: str) -> bool:
+    """Whether there is a rule with this id, ended or not."""
+    return session.scalar(select(AlertRule.id).where(AlertRule.id == rule_id)) is not None
+
+
 def count_own(session: Session, customer_id: str) -> int:
     """How many alerts hold that a customer made."""
     own = rules_where(seen_by=customer_id, ended=False).where(AlertRule.made_by_customer)

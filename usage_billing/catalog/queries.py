@@ -81,6 +81,11 @@ def fees_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: Iter
     return book
 
 
+def has_currency(session: Session, currency: str | None) -> bool:
+    """Whether any plan is in this currency."""
+    return session.scalar(select(Plan.id).where(Plan.currency == currency).limit(1)) is not None
+
+
 def plans_by_id(session: Session, plan_ids: Iterable[str]) -> dict[str, Plan]:
     """The plans with these ids, by id; an id without a plan is absent."""
     wanted = frozenset(plan_ids)

@@ -76,7 +76,10 @@ def alerts(visit: Visit) -> dict[str, Any]:
     rows = [show(ALERT, one) for one in alert_views(rules)]
     return {
         "rows": [row | {"is_own": row["madeByCustomer"]} for row in rows],
-        "firings": [show(FIRING, one) | {"on": one.rule.watches, "worth": one.currency} for one in firings],
+        "firings": [
+            show(FIRING, one) | {"on": one.rule.watches, "basis": one.rule.basis, "worth": one.currency}
+            for one in firings
+        ],
         "allowed": allowed,
         "kinds": KINDS,
     }

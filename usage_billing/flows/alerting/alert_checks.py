@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.alerts.states import Basis, Late, Rearm, Watches
 from usage_billing.catalog.models import Plan, UsageType
-from usage_billing.catalog.queries import get_named
+from usage_billing.catalog.queries import get_named, has_currency
 from usage_billing.core.decimals import MAX_QUANTITY
 from usage_billing.core.errors import InvalidInput
 from usage_billing.customers.queries import get_customer
@@ -151,6 +151,8 @@ def currency_of(session: Session, new: NewAlert) -> str | None:
     currency = own or new.currency
     if currency is None and new.wallet_id is None:
         raise InvalidInput.field("/currency", "is needed for money of several plans", code="required")
+    if own is None and new.watches != Watches.BALANCE and not has_currency(session, currency):
+        raise InvalidInput.field("/currency", f"there is no plan in {currency}", code="contradiction")
     if new.amount is not None and currency is not None:
         if new.amount <= 0:
             raise InvalidInput.field("/amount", "must be greater than 0", code="out_of_range")

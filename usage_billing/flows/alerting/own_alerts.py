@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from usage_billing.alerts.models import AlertRule
-from usage_billing.alerts.queries import count_own, get_rule_seen_by
+from usage_billing.alerts.queries import count_own, get_rule_seen_by, has_rule
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.queries import get_named
 from usage_billing.core.errors import Conflict, Forbidden, InvalidInput, NotFound
@@ -25,7 +25,8 @@ MOST_ALERTS = 50
 def create_own_alert(session: Session, new: NewAlert, *, customer_id: str, actor: str, now: datetime) -> AlertRule:
     """Store ``new`` of a customer.
 
-    Raises InvalidInput; NotFound for a subscription of another customer; Forbidden with ``customer_alerts_off`` where
+    Raises InvalidInput; NotFound for a subscription of another customer, and for an id of an alert that the customer
+    may not see, as when it asks for that; Forbidden with ``customer_alerts_off`` where
     the plan does not let it, ``scope_not_own`` for a scope that is no subscription, ``endpoint_not_own`` for an
     endpoint that tells others; Conflict with ``already_exists`` and ``too_many_alerts``.
     """
@@ -36,6 +37,8 @@ def create_own_alert(session: Session, new: NewAlert, *, customer_id: str, actor
     get_customer(session, customer_id, lock=True)
     if count_own(session, customer_id) >= MOST_ALERTS:
         raise Conflict(f"there are {MOST_ALERTS} alerts of your own: end one first", code="too_many_alerts")
+    if new.id is not None and has_rule(session, new.id):
+        get_rule_seen_by(session, new.id, customer_id)  # one that it may not see is answered as one that is not there
     return create_alert(session, replace(new, made_by_customer=True), actor=actor, now=now)
 
 
