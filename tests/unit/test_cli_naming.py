@@ -32,7 +32,7 @@ def rule() -> None:
             ALERT,
             "/thresholds/1",
             "must be greater than the one before it",
-            "--at: must be greater than the one before it",
+            "--at 1: must be greater than the one before it",
         ),
         (
             ALERT,
@@ -40,7 +40,7 @@ def rule() -> None:
             "is needed for every one of all types",
             "--usage-type: is needed for every one of all types",
         ),
-        (WALLET, "/unit/usageTypes/0", "is not there", "--usage-type: is not there"),
+        (WALLET, "/unit/usageTypes/0", "is not there", "--usage-type 0: is not there"),
         (
             WALLET,
             "/unit/usageTypes",

@@ -209,7 +209,7 @@ def test_a_customer_reads_the_services_and_changes_none(
 def test_a_line_in_percent_of_what_was_granted_says_so(
     portal: OpenPortal, api: FlaskClient, used: Books, engine: Engine
 ) -> None:
-    wallet = {"id": "w", "userId": "user123", "unit": {"unitName": "assessments", "usageTypes": ["assessment"]}}
+    wallet = {"id": "w", "userId": "user123", "unit": {"unitName": "assessment", "usageTypes": ["assessment"]}}
     assert api.post("/api/wallets", json=wallet).status_code == 201
     alert = {"id": "low", "scope": {"walletId": "w"}, "on": "balance", "basis": "granted", "thresholds": ["50"]}
     assert api.post("/api/alerts", json=alert).status_code == 201

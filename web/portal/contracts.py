@@ -42,7 +42,7 @@ def contracts_while(session: Session, customer_id: str, terms: str) -> Sequence[
 
 
 def kept_while(customer_id: str, terms: str) -> Sequence[Contract] | None:
-    """The same, without asking the database; None where they are not kept."""
+    """The contracts of a customer that are kept while ``terms`` stay as they are; None where they are to be read."""
     with _lock:
         kept = _kept.get(customer_id)
     return kept.contracts if kept is not None and kept.terms == terms and time.monotonic_ns() < kept.until else None

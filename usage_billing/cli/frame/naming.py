@@ -41,8 +41,7 @@ def _found(pointer: str, names: Mapping[str, str]) -> str:
     for taken in range(len(steps), 0, -1):
         for candidate in _candidates(steps[:taken]):
             if candidate in names:
-                rest = [step for step in steps[taken:] if not step.isdecimal()]
-                return " ".join([names[candidate], *rest])
+                return " ".join([names[candidate], *steps[taken:]])
     return pointer.strip("/")
 
 
