@@ -42,7 +42,8 @@ class NewUnitSchema(Schema):
 class NewWalletSchema(ValueSchema):
     """A wallet as it is made; without a subscription it is for all of the customer's.
 
-    One in money pays charges in its currency, and with ``fees`` base fees too.
+    One in money pays charges in its currency, and with ``fees`` base fees too. What no grant pays for is charged, or
+    owed up to the ``overdraft``.
     """
 
     builds = NewWallet
@@ -52,6 +53,8 @@ class NewWalletSchema(ValueSchema):
     subscription_id = Identifier(allow_none=True, load_default=None)
     unit = ma.fields.Nested(NewUnitSchema, required=True, error_messages=_NEEDED, metadata=_EITHER)
     fees = Flag(load_default=False)
+    uncovered = Choice("charge", "owe", load_default="charge")
+    overdraft = Amount(positive=True, allow_none=True, load_default=None)
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
         """In the words of the domain."""

@@ -470,6 +470,12 @@ def granted(world: Session) -> Session:
         ("'status', 'pending'", "ck_wallet_grants_activated_at"),
         ("'status', 'pending', 'activated_at', null", "ck_wallet_grants_activated_at"),
         ("'status', 'lost', 'posted', 10", "ck_wallet_grants_status"),
+        ("'status', 'overdraft', 'activated_at', null", "ck_wallet_grants_overdraft"),
+        (
+            "'status', 'overdraft', 'activated_at', null, 'category', 'overdraft', 'key', null, 'expires_at', null,"
+            " 'closes_at', null",
+            "ck_wallet_grants_cost_of_category",
+        ),
     ],
 )
 def test_a_grant_gives_no_more_than_it_has(granted: Session, refused: Refused, changes: str, constraint: str) -> None:
@@ -477,6 +483,23 @@ def test_a_grant_gives_no_more_than_it_has(granted: Session, refused: Refused, c
     copy = copy_of("wallet_grants", f"'id', gen_random_uuid(), {changes}{other}")
     assert refused(copy) == constraint
     assert granted.execute(text("SELECT count(*) FROM wallet_grants")).scalar_one() == 1
+
+
+_OVERDRAFT = (
+    "INSERT INTO wallet_grants (id, wallet_id, category, status, priority, amount, effective_at, activated_at)"
+    " VALUES (gen_random_uuid(), 'w', 'overdraft', 'overdraft', 100, 1e15, '2026-01-01Z', null)"
+)
+
+
+def test_a_wallet_owes_in_one_place_and_says_how_much(granted: Session, refused: Refused) -> None:
+    granted.execute(text(_OVERDRAFT))
+    assert refused(_OVERDRAFT) == "uq_wallet_grants_overdraft"
+    assert refused("UPDATE wallet_grants SET expired = 1 WHERE key IS NULL") == "ck_wallet_grants_overdraft"
+    assert refused("UPDATE wallet_grants SET activated_at = now() WHERE key IS NULL") == "ck_wallet_grants_activated_at"
+    assert refused("UPDATE wallets SET uncovered = 'owe'") == "ck_wallets_uncovered"
+    assert refused("UPDATE wallets SET uncovered = 'lend'") == "ck_wallets_uncovered"
+    assert refused("UPDATE wallets SET overdraft = 5") == "ck_wallets_uncovered"
+    assert refused("UPDATE wallets SET uncovered = 'owe', overdraft = 0") == "ck_wallets_overdraft"
 
 
 _SCHEDULE = (

@@ -122,7 +122,7 @@ def test_what_is_no_grant_is_refused(house: House, wrong: dict[str, Any], pointe
         ({"id": "v", "unit": {"unitName": "calls", "usageTypes": []}}, (422, "/unit/usageTypes")),
         ({"id": "v", "userId": "stranger"}, (404, "not_found")),
         ({"id": "v", "subscriptionId": "none"}, (404, "not_found")),
-        ({"id": "v", "uncovered": "owe"}, (422, "/uncovered")),
+        ({"id": "v", "uncovered": "owe"}, (422, "/overdraft")),
     ],
 )
 def test_what_is_no_wallet_is_refused(house: House, wrong: dict[str, Any], answer: tuple[int, str]) -> None:

@@ -258,3 +258,18 @@ def test_what_is_taken_back_after_its_time_leaves_a_grant_that_is_not_closed_yet
     house.close()
     assert house.wallet() == {"granted": "100", "posted": "5", "expired": "95"}
     house.verified()
+
+
+def test_what_comes_back_is_posted_by_the_next_run_though_no_invoice_follows(house: House) -> None:
+    house.grant(50)
+    id = house.use(10 + 15, at=JUNE + timedelta(days=2))
+    house.bill(JULY + timedelta(days=1))
+    for name in "st":
+        house.ok("POST", f"/api/subscriptions/{name}/cancel", {"at": house.clock.now.isoformat()})
+    house.bill(JULY + timedelta(days=2))
+    house.ok("POST", f"/api/usage/records/{id}/void", {"reason": "twice"})
+    assert house.wallet() == {"granted": "50", "posted": "15", "provisional": "-15", "left": "50"}
+    house.bill(JULY + timedelta(days=3))
+    assert house.wallet() == {"granted": "50", "left": "50"}
+    assert house.invoices() == []
+    house.verified()

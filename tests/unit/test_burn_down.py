@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.properties import examples
-from usage_billing.prepaid.burn_down import Drawable, DrawKey, Draws, Need, NeedKey, allocate, covered_of, windows_of
+from usage_billing.prepaid.allocating import allocate
+from usage_billing.prepaid.burn_down import Drawable, DrawKey, Draws, Need, NeedKey, covered_of, windows_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = st.integers(0, 6).map(lambda days: START + timedelta(days=days))
@@ -99,7 +100,7 @@ def slowly(needs: list[Need], grants: list[Drawable], posted: dict[DrawKey, Deci
             last = max(here, key=lambda key: comes_first(by_id[key.grant_id]))
             out[last] -= 1
     for reaching in (False, True):
-        for need in sorted(needs, key=lambda n: (n.key.window_start, n.subscription_id, n.usage_type_id)):
+        for need in sorted(needs, key=lambda n: (n.key.window_start, n.subscription_id, n.usage_type_id, n.key)):
             at = need.key.window_start
             while sum(part for key, part in out.items() if key.need == need.key) < need.quantity:
                 fitting = [

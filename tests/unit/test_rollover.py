@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.properties import examples
-from usage_billing.prepaid.burn_down import Allocated, Drawable, DrawKey, Need, NeedKey, allocate_all
+from usage_billing.prepaid.allocating import Allocated, allocate_all
+from usage_billing.prepaid.burn_down import Drawable, DrawKey, Need, NeedKey
 from usage_billing.prepaid.closings import Closing, allocate_after
 from usage_billing.prepaid.rollover import Rollover
-from usage_billing.reports.verify.drawn import Carry, Payer, Place, Wants, paid_in_time
 from usage_billing.reports.verify.drawn import Closing as Proven
+from usage_billing.reports.verify.drawn import paid_in_time
+from usage_billing.reports.verify.drawn_words import Carry, Payer, Place, Wants
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PERIODS = 4

@@ -10,7 +10,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
-from usage_billing.prepaid.burn_down import Allocated, Drawable, DrawKey, Need, allocate_all
+from usage_billing.prepaid.allocating import Allocated, allocate_all
+from usage_billing.prepaid.burn_down import Drawable, DrawKey, Need
+from usage_billing.prepaid.owing import Overdraft
 from usage_billing.prepaid.rollover import Rollover
 
 _NOTHING = Decimal(0)
@@ -33,6 +35,7 @@ def allocate_after(
     grants: Iterable[Drawable],
     posted: Mapping[DrawKey, Decimal],
     rollovers: Iterable[Rollover] = (),
+    overdraft: Overdraft | None = None,
 ) -> Allocated:
     """Every draw where the time of some open grants came before they were closed; ``closings`` in their order.
 
@@ -44,7 +47,7 @@ def allocate_after(
     for closing in closings:
         left = {id: left for id, left in closing.unused.items() if id not in over}
         known = [replace(one, settled=left.get(one.grant_id, one.settled)) for one in following]
-        then = allocate_all(closing.needs, open_grants, kept, known)
+        then = allocate_all(closing.needs, open_grants, kept, known, overdraft)
         for key, quantity in then.draws.items():
             if key.grant_id in closing.grant_ids:
                 kept[key] = max(kept.get(key, _NOTHING), quantity)
@@ -56,4 +59,4 @@ def allocate_after(
         ]
         over |= closing.grant_ids
         open_grants = [replace(one, is_open=False) if one.id in closing.grant_ids else one for one in open_grants]
-    return allocate_all(needs, open_grants, kept, following)
+    return allocate_all(needs, open_grants, kept, following, overdraft)

@@ -15,7 +15,7 @@ from usage_billing.core.proration import rounded
 
 
 class Account(StrEnum):
-    """The accounts of a wallet; ``grant`` has a balance for each grant."""
+    """The accounts of a wallet; ``grant`` has a balance for each grant, ``owed`` what usage took that none paid for."""
 
     SOLD = "sold"
     GIVEN = "given"
@@ -25,6 +25,7 @@ class Account(StrEnum):
     TAKEN_BACK = "taken_back"
     REFUNDED = "refunded"
     ROLLED_OVER = "rolled_over"
+    OWED = "owed"
 
 
 class TransferKind(StrEnum):
@@ -57,6 +58,14 @@ ACCOUNTS: dict[TransferKind, tuple[Account, Account]] = {
     TransferKind.ROLLED_OFF: (Account.ROLLED_OVER, Account.GRANT),
 }
 """(debit, credit) of each kind."""
+
+
+def accounts_of(kind: TransferKind, *, owed: bool = False) -> tuple[Account, Account]:
+    """(debit, credit) of what moves; of what is ``owed`` that account stands for the grant's."""
+    debit, credit = ACCOUNTS[kind]
+    if not owed:
+        return debit, credit
+    return (Account.OWED, credit) if debit == Account.GRANT else (debit, Account.OWED)
 
 
 def cost_moved(cost: Decimal, amount: Decimal, *, before: Decimal, after: Decimal, places: int) -> Decimal:

@@ -19,7 +19,8 @@ from usage_billing.wallets.queries import wallets_of
 
 # As it was when the invoice became final: what was posted until then, or of what the item knows.
 _POSTED = text("""
-    SELECT t.wallet_id, t.grant_id, t.window_start,
+    SELECT t.wallet_id, CASE WHEN 'owed' IN (t.debit, t.credit) THEN NULL ELSE t.grant_id END AS grant_id,
+        t.window_start,
         sum(CASE t.kind WHEN 'used' THEN t.amount ELSE -t.amount END) AS units
     FROM wallet_transfers AS t JOIN wallets AS w ON w.id = t.wallet_id
     WHERE t.summary_id = :summary AND w.currency IS NULL AND (
@@ -33,10 +34,13 @@ _POSTED = text("""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoveredWindow:
-    """What a grant in units pays for, in ``quantity`` units, of a window of usage that begins at ``window_start``."""
+    """What a grant in units pays for, in ``quantity`` units, of a window of usage that begins at ``window_start``.
+
+    Without a grant it is owed.
+    """
 
     wallet_id: str
-    grant_id: UUID
+    grant_id: UUID | None
     window_start: datetime
     quantity: Decimal
 
@@ -68,7 +72,7 @@ def paid_beforehand(session: Session, invoice: Invoice, item: UsageInvoiceItem) 
         return PaidBeforehand(covered=covered, money=money)
     found = all_allocations(session, [invoice.customer_id], now=utc_now(), wallets=wallets)
     covered = [
-        _window(book.wallet.id, key.grant_id, key.need.window_start, quantity)
+        _window(book.wallet.id, book.grant_named(key.grant_id), key.need.window_start, quantity)
         for book in found
         for key, quantity in sorted(book.draws.items(), key=lambda one: one[0].need.window_start)
         if book.wallet.currency is None and key.need.cause == cause
@@ -78,7 +82,7 @@ def paid_beforehand(session: Session, invoice: Invoice, item: UsageInvoiceItem) 
     return PaidBeforehand(covered=covered, money=money)
 
 
-def _window(wallet_id: str, grant_id: UUID, window_start: datetime, quantity: Decimal) -> CoveredWindow:
+def _window(wallet_id: str, grant_id: UUID | None, window_start: datetime, quantity: Decimal) -> CoveredWindow:
     return CoveredWindow(wallet_id=wallet_id, grant_id=grant_id, window_start=window_start, quantity=quantity)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.db.keyset import Page, page_of
 from usage_billing.drawing.books import allocation_of
-from usage_billing.wallets.models import Grant, GrantStatus, Wallet
+from usage_billing.wallets.models import OVERDRAFT, Grant, GrantStatus, Wallet
 from usage_billing.wallets.occurrences import grants_due, wallet_of_grant
 from usage_billing.wallets.queries import get_grant, get_wallet
 from usage_billing.wallets.views import GrantView, grant_view
@@ -31,7 +31,7 @@ def grants_page(
     """
     wallet = get_wallet(session, wallet_id)
     book = allocation_of(session, wallet, now=now, past=False)
-    statement = select(Grant).where(Grant.wallet_id == wallet_id)
+    statement = select(Grant).where(Grant.wallet_id == wallet_id, Grant.category != OVERDRAFT)
     if status is not None:
         statement = statement.where(_is(GrantStatus(status), now))
     stored = page_of(session, statement, by=[Grant.id], after=after, limit=limit, newest_first=True)

@@ -58,7 +58,7 @@ _GIVEN = text(f"""
     FROM wallet_transfers AS t
     JOIN wallet_grants AS g ON g.id = t.grant_id
     JOIN wallets AS w ON w.id = t.wallet_id
-    WHERE g.cost_currency IS NULL AND {_IN_SPAN} AND t.at < :until
+    WHERE g.cost_currency IS NULL AND g.category <> 'overdraft' AND {_IN_SPAN} AND t.at < :until
     GROUP BY 1
     ORDER BY 1
 """)  # noqa: S608

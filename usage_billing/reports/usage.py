@@ -1,6 +1,6 @@
 """Usage as it is shown: used, allowed, left, beyond and its cost; read from running totals, never from events."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from usage_billing.metering.queries import PeriodTotal
 from usage_billing.rating.pricing.by_dimension import is_by_dimension
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.queries import Contract, contracts_of
-from usage_billing.wallets.allocation import covered_by
+from usage_billing.wallets.allocation import covered_by, owed_by
 from usage_billing.wallets.coverage import allocations
 
 _NOTHING = Decimal(0)
@@ -44,7 +44,8 @@ class UsageLine:
 
     ``limit`` is the budget of the whole period as it stands under the segment's terms, of which ``used_before`` was
     used by earlier segments; None: nothing is ever charged. ``cells`` is None unless the price is by dimension.
-    ``covered`` units of the overage were paid for beforehand. ``quota_id`` is the version of the quota it goes by.
+    ``covered`` units of the overage were paid for beforehand, ``owed`` ones of them by no grant yet. ``quota_id`` is
+    the version of the quota it goes by.
     """
 
     subscription_id: str
@@ -62,6 +63,7 @@ class UsageLine:
     period_end: datetime
     cells: Sequence[UsageCell] | None = None
     covered: Decimal = _NOTHING
+    owed: Decimal = _NOTHING
     quota_id: int | None = None
 
     @property
@@ -94,12 +96,13 @@ def usage_under(
     quotas = quotas_of(session, plans, subscription_ids=[contract.id for contract in contracts])
     spans = {contract.id: span or _present_period(contract.timeline, now) for contract in contracts}
     found = totals_now(session, contracts, quotas, spans, now=now)
-    covered = covered_by(allocations(session, {contract.customer_id for contract in contracts}, now=now))
+    books = allocations(session, {contract.customer_id for contract in contracts}, now=now)
+    covered, owed = covered_by(books), owed_by(books)
     lines: list[UsageLine] = []
     for contract in contracts:
         begun = _begun(contract.timeline, spans[contract.id], now) if span is None else None
         periods = reckon(session, contract, quotas, found[contract.id], present=begun, now=now, covered=covered)
-        listed = [line for period in periods for line in _lines(period, contract, begun)]
+        listed = [line for period in periods for line in _lines(period, contract, begun, owed)]
         listed = [line for line in listed if overlaps(line.period_start, line.period_end, spans[contract.id])]
         lines += sorted(listed, key=lambda line: (line.period_start, line.usage_type))
     return lines
@@ -118,7 +121,9 @@ def _begun(timeline: Timeline, present: Span, now: datetime) -> datetime:
     return begins if now < begins and (present.end is None or begins < present.end) else now
 
 
-def _lines(period: PeriodOfType, contract: Contract, begun: datetime | None) -> Iterator[UsageLine]:
+def _lines(
+    period: PeriodOfType, contract: Contract, begun: datetime | None, owed: Mapping[int, Decimal]
+) -> Iterator[UsageLine]:
     """Of each segment with a summary; and, of the present period, of the running one and those that bear a minimum."""
     for segment in period.segments:
         part = segment.part
@@ -130,12 +135,12 @@ def _lines(period: PeriodOfType, contract: Contract, begun: datetime | None) -> 
             or (begun is not None and part.start <= begun and segment.bears_minimum)
         ):
             continue
-        yield _line_of(segment, contract)
+        yield _line_of(segment, contract, owed=owed.get(segment.counted.id, _NOTHING))
     for counted in period.strays:
         yield _line(counted, contract)
 
 
-def _line_of(segment: SegmentOfType, contract: Contract) -> UsageLine:
+def _line_of(segment: SegmentOfType, contract: Contract, *, owed: Decimal) -> UsageLine:
     """What was used in a segment, under the terms of that."""
     part, counted, division = segment.part, segment.counted, segment.division
     return UsageLine(
@@ -154,6 +159,7 @@ def _line_of(segment: SegmentOfType, contract: Contract) -> UsageLine:
         period_end=part.end,
         cells=_cells(segment) if part.price is not None and is_by_dimension(part.price) else None,
         covered=segment.covered,
+        owed=owed,
         quota_id=part.quota.id if part.quota else None,
     )
 

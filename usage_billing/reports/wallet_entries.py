@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
 from usage_billing.drawing.books import allocation_of
-from usage_billing.prepaid.ledger import ACCOUNTS, Account, TransferKind
+from usage_billing.prepaid.ledger import Account
 from usage_billing.wallets.allocation import Allocation
 from usage_billing.wallets.models import Transfer, Wallet
 from usage_billing.wallets.queries import wallets_by_id
@@ -19,10 +19,11 @@ from usage_billing.wallets.queries import wallets_by_id
 # What is in the wallet now, less what moved later: so the first pages cost least.
 _BALANCE = text("""
     SELECT coalesce((
-        SELECT sum(amount - posted - expired - taken_back - refunded - rolled_over) FROM wallet_grants
-        WHERE wallet_id = :wallet AND activated_at IS NOT NULL), 0)
+        SELECT sum(CASE category WHEN 'overdraft' THEN 0 ELSE amount END - posted - expired - taken_back - refunded
+            - rolled_over)
+        FROM wallet_grants WHERE wallet_id = :wallet AND (activated_at IS NOT NULL OR category = 'overdraft')), 0)
     - coalesce((
-        SELECT sum(CASE debit WHEN 'grant' THEN amount ELSE -amount END) FROM wallet_transfers
+        SELECT sum(CASE WHEN debit IN ('grant', 'owed') THEN amount ELSE -amount END) FROM wallet_transfers
         WHERE wallet_id = :wallet AND id > :last), 0)
 """)
 _OF = text("""
@@ -39,15 +40,20 @@ class Entry:
     currency: str | None
     balance: Decimal
 
+    @property
+    def grant_id(self) -> UUID | None:
+        """The grant; None where it is owed."""
+        return None if Account.OWED in (self.transfer.debit, self.transfer.credit) else self.transfer.grant_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvisionalEntry:
     """What a grant pays for of a window and is not posted; below 0: more is posted than usage wants by now.
 
-    ``usage_type_id`` is None for a base fee.
+    ``usage_type_id`` is None for a base fee, and ``grant_id`` of what is owed.
     """
 
-    grant_id: UUID
+    grant_id: UUID | None
     subscription_id: str
     usage_type_id: str | None
     window_start: datetime
@@ -65,7 +71,7 @@ def entries_of(session: Session, transfers: Sequence[Transfer]) -> list[Entry]:
     found: list[Entry] = []
     for one in transfers:
         found.append(Entry(transfer=one, currency=wallet.currency, balance=balance))
-        comes = ACCOUNTS[TransferKind(one.kind)][0] == Account.GRANT
+        comes = one.debit in (Account.GRANT, Account.OWED)
         balance = EXACT.subtract(balance, one.amount) if comes else EXACT.add(balance, one.amount)
     return found
 
@@ -80,7 +86,7 @@ def provisional_entries(session: Session, wallet: Wallet, *, now: datetime) -> l
         subscription, usage_type = of[key.need.summary_id, key.need.fee_id]
         found.append(
             ProvisionalEntry(
-                grant_id=key.grant_id,
+                grant_id=book.grant_named(key.grant_id),
                 subscription_id=subscription,
                 usage_type_id=usage_type,
                 window_start=key.need.window_start,
@@ -88,7 +94,11 @@ def provisional_entries(session: Session, wallet: Wallet, *, now: datetime) -> l
                 currency=wallet.currency,
             )
         )
-    return sorted(found, key=lambda one: (one.window_start, one.subscription_id, one.usage_type_id or "", one.grant_id))
+    return sorted(found, key=_in_order)
+
+
+def _in_order(one: ProvisionalEntry) -> tuple[datetime, str, str, str]:
+    return one.window_start, one.subscription_id, one.usage_type_id or "", str(one.grant_id)
 
 
 def _named(session: Session, book: Allocation) -> Mapping[tuple[int, int], tuple[str, str | None]]:

@@ -45,7 +45,8 @@ class ClosedGrants:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletView:
-    """A wallet; ``available`` is what is left of grants that hold at ``as_of``. ``pending`` is in no other sum.
+    """A wallet; ``available`` is what is left of grants that hold at ``as_of``, less what is ``owed``, which is in no
+    other sum. ``pending`` is in none at all.
 
     ``grants`` are those that are open or wait to be paid, the first made first, and ``closed`` sums up the others.
     """
@@ -62,6 +63,7 @@ class WalletView:
     refunded: Decimal
     rolled_over: Decimal
     left: Decimal
+    owed: Decimal
     available: Decimal
     asked: Decimal
     grants: Sequence[GrantView]
@@ -135,6 +137,7 @@ def _view(book: Allocation, beside: _Beside, *, now: datetime) -> WalletView:
         pending=sum_of(one.left for one in grants if one.status == GrantStatus.PENDING),
         provisional=sum_of(one.provisional for one in counted),
         left=sum_of(one.left for one in counted),
+        owed=book.owed,
         available=available_of(book, now=now),
         asked=beside.asked.get(book.wallet.id, _NOTHING),
         grants=[one for one in grants if one.status in (GrantStatus.PENDING, GrantStatus.ACTIVE)],

@@ -12,7 +12,8 @@ from decimal import Decimal
 from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.drawing.money_needs import ChargedSegment, Window, wanted
 from usage_billing.drawing.stretches import without_paid
-from usage_billing.prepaid.burn_down import Draws, Need, NeedKey, allocate_all, windows_of
+from usage_billing.prepaid.allocating import allocate_all
+from usage_billing.prepaid.burn_down import Draws, Need, NeedKey, windows_of
 from usage_billing.rating.price import Price
 from usage_billing.reports.what_if_charges import History, ReckonedSegment, reckoned_until
 from usage_billing.reports.what_if_purses import InHand, Purse
@@ -40,7 +41,8 @@ def pay(in_hand: InHand, histories: Sequence[History], fees: Sequence[Fee], unti
     ``fees`` are those of times that begin before ``until``: they are not in ``charged``, and paid by wallets with fees.
     """
     plain = {one.subscription_id: reckoned_until(one, until, {}) for one in histories}
-    windows = _in_units(in_hand, plain)
+    ends = {one.subscription_id: one.timeline.terms[-1].ends_at for one in histories}
+    windows = _in_units(in_hand, plain, ends)
     covered: dict[str, dict[tuple[str, datetime], Decimal]] = {}
     for (name, usage_type, start), of in windows.items():
         covered.setdefault(name, {})[usage_type, start] = sum_of(of.values())
@@ -72,7 +74,9 @@ def pay(in_hand: InHand, histories: Sequence[History], fees: Sequence[Fee], unti
 
 
 def _in_units(
-    in_hand: InHand, reckoned: Mapping[str, Sequence[Sequence[ReckonedSegment]]]
+    in_hand: InHand,
+    reckoned: Mapping[str, Sequence[Sequence[ReckonedSegment]]],
+    ends: Mapping[str, datetime | None],
 ) -> dict[Place, dict[datetime, Decimal]]:
     """The units that are paid for of each segment, by window."""
     needs: dict[str, list[Billed]] = {}
@@ -93,6 +97,7 @@ def _in_units(
                         subscription_id=name,
                         usage_type_id=segment.usage_type,
                         quantity=sum_of(mark for _, mark in inside),
+                        ends_at=ends[name],
                     ),
                 )
                 for start, inside in _by_window(starts, segment.beyond)
@@ -167,6 +172,6 @@ def _draw(purse: Purse, wants: Sequence[Billed]) -> Draws:
     for until in sorted({at for at, _ in wants}):
         seen = [need for _, need in wants if need.key.window_start < until]
         billed = {need.key for at, need in wants if at <= until}
-        found = allocate_all(seen, purse.grants, draws, purse.rollovers).draws
+        found = allocate_all(seen, purse.grants, draws, purse.rollovers, purse.overdraft).draws
         draws = {key: amount for key, amount in found.items() if key.need in billed}
-    return allocate_all([need for _, need in wants], purse.grants, draws, purse.rollovers).draws
+    return allocate_all([need for _, need in wants], purse.grants, draws, purse.rollovers, purse.overdraft).draws

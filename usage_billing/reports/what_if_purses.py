@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT, PLACES
 from usage_billing.prepaid.burn_down import Drawable
+from usage_billing.prepaid.owing import Overdraft
 from usage_billing.prepaid.rollover import Rollover
 from usage_billing.rating.currency import minor_unit
-from usage_billing.wallets.allocation import Allocation, cuts_of, read_books
+from usage_billing.wallets.allocation import Allocation, cuts_of, overdraft_of, read_books
 from usage_billing.wallets.drawable import drawable
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.queries import scopes_of, wallets_of
@@ -30,6 +31,7 @@ class Purse:
     grants: Sequence[Drawable]
     rollovers: Sequence[Rollover]
     cuts: Sequence[datetime]
+    overdraft: Overdraft | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ def in_hand_of(session: Session, customer_id: str, *, now: datetime) -> InHand:
     types: dict[str, set[str]] = {id: set() for id in books}
     for scope in scopes_of(session, list(books)):
         types[scope.wallet_id].add(scope.usage_type_id)
-    begins = [one.covers_since or one.effective_at for book in books.values() for one in book.grants if one.counts]
+    begins = [begin for book in books.values() for begin in book.begins]
     unused = unused_amounts(session, [customer_id], (grant for book in books.values() for grant in book.grants))
-    purses = [_purse(book, frozenset(types[id]), unused) for id, book in books.items()]
+    purses = [_purse(book, frozenset(types[id]), unused, now=now) for id, book in books.items()]
     return InHand(purses, min(begins, default=None))
 
 
@@ -69,7 +71,7 @@ def _own(found: Sequence[Purse], subscription_id: str) -> Purse | None:
     return next(iter(own or [one for one in found if one.wallet.subscription_id is None]), None)
 
 
-def _purse(book: Allocation, usage_types: frozenset[str], unused: Mapping[UUID, Decimal]) -> Purse:
+def _purse(book: Allocation, usage_types: frozenset[str], unused: Mapping[UUID, Decimal], *, now: datetime) -> Purse:
     by_id = {grant.id: grant for grant in book.grants}
     places = PLACES if book.wallet.currency is None else minor_unit(book.wallet.currency)
     counted = [grant for grant in book.grants if grant.counts]
@@ -106,4 +108,4 @@ def _purse(book: Allocation, usage_types: frozenset[str], unused: Mapping[UUID, 
                     percent=grant.rollover_percent,
                 )
             )
-    return Purse(book.wallet, usage_types, grants, rollovers, cuts_of(book))
+    return Purse(book.wallet, usage_types, grants, rollovers, cuts_of(book), overdraft_of(book, now=now))

@@ -9,11 +9,13 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT, PLACES
-from usage_billing.prepaid.burn_down import Allocated, DrawKey, Draws, NeedKey, covered_of
+from usage_billing.prepaid.allocating import Allocated
+from usage_billing.prepaid.burn_down import DrawKey, Draws, NeedKey, covered_of
+from usage_billing.prepaid.owing import Overdraft
 from usage_billing.prepaid.rollover import Rollover
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import stored_price
-from usage_billing.wallets.models import Grant, GrantStatus, Wallet
+from usage_billing.wallets.models import OVERDRAFT, Grant, GrantStatus, Wallet
 from usage_billing.wallets.occurrences import grants_due
 from usage_billing.wallets.past import past_cuts
 from usage_billing.wallets.queries import draws_of, grants_of, open_grants_of
@@ -43,6 +45,7 @@ class CoveredUsage:
     voids: int
     frozen: bool
     price: Mapping[str, object] | None
+    ends_at: datetime | None
 
     @property
     def wants(self) -> Decimal:
@@ -60,7 +63,8 @@ class Allocation:
     ``unstored`` has the ids, below 0, of segments without a summary, by subscription, usage type and start.
     ``carried`` is how much grants have that carry over from one that is not closed, or from an allowance: that is in
     ``unused``. ``drawn_from`` is what all draws of each grant come to. ``past_cuts`` are where grants
-    divide usage that are left out, as they are closed and nothing is posted of them.
+    divide usage that are left out, as they are closed and nothing is posted of them. ``overdraft`` is there where the
+    wallet may owe, with draws of its own.
     """
 
     wallet: Wallet
@@ -75,6 +79,31 @@ class Allocation:
     drawn_from: dict[UUID, Decimal] = field(default_factory=dict)
     unused: Mapping[UUID, Decimal] = field(default_factory=dict)
     past_cuts: Sequence[datetime] = ()
+    overdraft: Grant | None = None
+
+    @property
+    def payers(self) -> dict[UUID, Grant]:
+        """The grants and the overdraft, by id."""
+        return {grant.id: grant for grant in (*self.grants, *([] if self.overdraft is None else [self.overdraft]))}
+
+    @property
+    def begins(self) -> list[datetime]:
+        """From when on each grant that ever counted pays for something, and the overdraft."""
+        found = [grant.covers_since or grant.effective_at for grant in self.grants if grant.counts]
+        return found if self.overdraft is None else [*found, self.overdraft.effective_at]
+
+    @property
+    def owed(self) -> Decimal:
+        """What is owed by now, posted or not."""
+        return _NOTHING if self.overdraft is None else self.drawn_from.get(self.overdraft.id, _NOTHING)
+
+    def grant_named(self, grant_id: UUID) -> UUID | None:
+        """The id of a grant that pays; None for what is owed."""
+        return None if self.is_overdraft(grant_id) else grant_id
+
+    def is_overdraft(self, grant_id: UUID) -> bool:
+        """Whether what was drawn there is owed."""
+        return self.overdraft is not None and self.overdraft.id == grant_id
 
     def put(self, found: Allocated) -> None:
         """Keep what the rule found."""
@@ -123,7 +152,10 @@ def read_books(session: Session, wallets: Sequence[Wallet], *, now: datetime, pa
         drawn = {draw.grant_id for draw in draws}
         stored = grants_of(session, list(books)) if past else open_grants_of(session, list(books), also=drawn)
         for grant in sorted((*stored, *due), key=lambda one: one.id):
-            books[grant.wallet_id].grants.append(grant)
+            if grant.category == OVERDRAFT:
+                books[grant.wallet_id].overdraft = grant
+            else:
+                books[grant.wallet_id].grants.append(grant)
         for draw in draws:
             need = NeedKey(draw.summary_id or 0, draw.window_start, draw.fee_id or 0)
             books[draw.wallet_id].posted[DrawKey(need, draw.grant_id)] = draw.posted
@@ -144,6 +176,18 @@ def covered_by(found: Sequence[Allocation]) -> dict[int, Decimal]:
     return covered
 
 
+def owed_by(found: Sequence[Allocation]) -> dict[int, Decimal]:
+    """How many units of each summary are owed, by id: part of what ``covered_by`` says."""
+    draws = ((book, key, units) for book in found for key, units in book.draws.items())
+    return covered_of({key: units for book, key, units in draws if book.is_overdraft(key.grant_id)})
+
+
+def overdraft_of(book: Allocation, *, now: datetime) -> Overdraft | None:
+    """How much a wallet may owe; None: nothing."""
+    line, most = book.overdraft, book.wallet.overdraft
+    return None if line is None or most is None else Overdraft(id=line.id, since=line.effective_at, most=most, now=now)
+
+
 def provisional_of(book: Allocation, grant: Grant) -> Decimal:
     """What a grant pays for that is not posted; below 0 where more is posted than usage wants by now."""
     return EXACT.subtract(book.drawn_from.get(grant.id, _NOTHING), grant.posted)
@@ -152,6 +196,8 @@ def provisional_of(book: Allocation, grant: Grant) -> Decimal:
 def cuts_of(book: Allocation) -> list[datetime]:
     """Where windows of a wallet begin."""
     edges = [(grant.effective_at, grant.ends_at, grant.covers_since) for grant in book.grants if grant.counts]
+    if book.overdraft is not None:
+        edges.append((book.overdraft.effective_at, None, None))
     return sorted({*book.past_cuts, *(cut for edge in edges for cut in edge if cut is not None)})
 
 

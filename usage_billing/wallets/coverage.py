@@ -21,6 +21,7 @@ from usage_billing.wallets.allocation import (
     CoveredUsage,
     covered_by,
     cuts_of,
+    overdraft_of,
     overdue,
     read_books,
     read_past_cuts,
@@ -35,7 +36,7 @@ from usage_billing.wallets.windows import divided, marked, stretches_of
 _NOTHING = Decimal(0)
 _SUMMARIES = text("""
     SELECT s.id, c.customer_id, s.subscription_id, s.usage_type_id, s.period_start, s.period_end, s.beyond_limit,
-        s.events, s.voids, s.frozen, q.price
+        s.events, s.voids, s.frozen, q.price, c.ended_at AS ends_at
     FROM subscriptions AS c JOIN usage_summaries AS s ON s.subscription_id = c.id
     LEFT JOIN usage_quotas AS q ON q.id = s.quota_id
     WHERE c.customer_id = ANY(CAST(:customers AS text[])) AND s.usage_type_id = ANY(CAST(:types AS text[]))
@@ -102,9 +103,7 @@ def coverage_changes(session: Session, customer_ids: Collection[str], *, now: da
 
 
 def _read_usage(session: Session, books: Mapping[str, Allocation], beyond: Mapping[int, Decimal]) -> None:
-    begins = [
-        grant.covers_since or grant.effective_at for book in books.values() for grant in book.grants if grant.counts
-    ]
+    begins = [begin for book in books.values() for begin in book.begins]
     if not begins:
         return
     asked = {
@@ -148,7 +147,8 @@ def _allocate(
         unused = unused_amounts(session, {book.wallet.customer_id}, book.grants, until=until) if book.unused else {}
         closings.append(Closing(ids, _needs(book, windows, then), unused))
     grants = [drawable(grant) for grant in book.grants]
-    book.put(allocate_after(closings, _needs(book, windows, wanted), grants, book.posted, rollovers_of(book)))
+    needs, owing = _needs(book, windows, wanted), overdraft_of(book, now=now)
+    book.put(allocate_after(closings, needs, grants, book.posted, rollovers_of(book), owing))
 
 
 def _needs(
@@ -160,6 +160,7 @@ def _needs(
             subscription_id=usage.subscription_id,
             usage_type_id=usage.usage_type_id,
             quantity=quantity,
+            ends_at=usage.ends_at,
         )
         for id, usage in book.usage.items()
         for start, quantity in zip(windows[id], wanted[id], strict=True)

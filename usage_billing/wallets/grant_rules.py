@@ -1,14 +1,15 @@
-"""What holds for every row of ``wallet_grants`` and ``wallet_transfers``: by the name of each check."""
+"""What holds for every row of ``wallets``, ``wallet_grants``, ``wallet_transfers``: by the name of each check."""
 
 _OUT = "posted + expired + taken_back + refunded + rolled_over"
 _END = "least(expires_at, reset_at)"
 
 GRANT_RULES = {
-    "made_by": "num_nonnulls(key, schedule_id, rolls_from, unused_of) = 1",
-    "category": "category IN ('purchased', 'promotional', 'adjustment', 'rollover')",
+    "made_by": "num_nonnulls(key, schedule_id, rolls_from, unused_of)"
+    " = CASE category WHEN 'overdraft' THEN 0 ELSE 1 END",
+    "category": "category IN ('purchased', 'promotional', 'adjustment', 'rollover', 'overdraft')",
     "rollover": "(category = 'rollover') = (num_nonnulls(rolls_from, unused_of) = 1)"
     " AND (rolls_from IS NOT NULL OR num_nonnulls(rollover_max, rollover_percent) = 0)",
-    "status": "status IN ('pending', 'active', 'closed', 'void')",
+    "status": "status IN ('pending', 'active', 'closed', 'void', 'overdraft')",
     "priority": "priority BETWEEN 0 AND 100",
     "amount": "amount >= 0 AND (amount > 0 OR num_nonnulls(rolls_from, unused_of) = 1) AND amount <= 1e15",
     "expires_at": "expires_at > effective_at",
@@ -18,21 +19,31 @@ GRANT_RULES = {
     "cost": "(cost > 0) = (cost_currency IS NOT NULL) AND cost >= 0 AND cost <= 1e15",
     "cost_of_category": "(category = 'purchased') = (cost > 0)",
     "out": f"least(posted, expired, taken_back, refunded, rolled_over) >= 0 AND {_OUT} <= amount",
-    "nothing_left": f"status IN ('pending', 'active') OR {_OUT} = amount",
+    "nothing_left": f"status IN ('pending', 'active', 'overdraft') OR {_OUT} = amount",
     "refunded": "refunded = 0 OR cost > 0",
     "rolled_over": "rolled_over = 0 OR cost = 0",
-    "activated_at": "CASE WHEN activated_at IS NULL THEN status IN ('pending', 'void')"
-    " AND posted + expired + refunded = 0 ELSE status <> 'pending' END",
+    "activated_at": "CASE WHEN activated_at IS NULL THEN status = 'overdraft'"
+    " OR status IN ('pending', 'void') AND posted + expired + refunded = 0"
+    " ELSE status NOT IN ('pending', 'overdraft') END",
+    "overdraft": "(category = 'overdraft') = (status = 'overdraft')"
+    f" AND (category <> 'overdraft' OR (expires_at IS NULL AND cost = 0 AND posted = {_OUT}))",
 }
 
 TRANSFER_RULES = {
     "kind": "kind IN ('sold', 'given', 'used', 'returned', 'expired', 'taken_back', 'refunded', 'rolled_out',"
     " 'rolled_back', 'rolled_in', 'rolled_off')",
-    "accounts": "debit <> credit AND 'grant' IN (debit, credit)",
+    "accounts": "debit <> credit AND ('grant' IN (debit, credit) OR 'owed' IN (debit, credit))",
     "amount": "amount > 0 AND amount <= 1e27",
     "cost": "cost >= 0 AND cost <= 1e27",
     "cause": "(kind IN ('used', 'returned')) = (num_nonnulls(summary_id, fee_id) = 1)"
     " AND num_nonnulls(summary_id, fee_id) < 2",
     "known": "num_nonnulls(window_start, events, voids) = 3 * num_nonnulls(summary_id, fee_id)",
     "key": "key IS NULL OR kind = 'refunded'",
+}
+
+WALLET_RULES = {
+    "unit": "(unit_name IS NULL) <> (currency IS NULL)",
+    "fees": "currency IS NOT NULL OR NOT fees",
+    "uncovered": "uncovered IN ('charge', 'owe') AND (uncovered = 'owe') = (overdraft IS NOT NULL)",
+    "overdraft": "overdraft > 0 AND overdraft <= 1e15",
 }

@@ -25,7 +25,7 @@ from usage_billing.core.identifiers import new_id
 from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
-from usage_billing.wallets.grant_rules import GRANT_RULES, TRANSFER_RULES
+from usage_billing.wallets.grant_rules import GRANT_RULES, TRANSFER_RULES, WALLET_RULES
 
 
 class GrantCategory(StrEnum):
@@ -46,17 +46,19 @@ class GrantStatus(StrEnum):
     VOID = "void"
 
 
+OVERDRAFT = "overdraft"
+
+
 class Wallet(Base):
     """What a customer holds in one unit: for one subscription, or for all that have no wallet of their own.
 
     It holds units of usage types, or money: then it pays charges in its ``currency``, and with ``fees`` base fees too.
-    ``unused_at`` is when a task looks next whether an allowance left something; null: at once.
+    What no grant pays for is charged, or owed up to the ``overdraft``. ``unused_at``: when a task looks at allowances.
     """
 
     __tablename__ = "wallets"
     __table_args__ = (
-        CheckConstraint("(unit_name IS NULL) <> (currency IS NULL)", name="unit"),
-        CheckConstraint("currency IS NOT NULL OR NOT fees", name="fees"),
+        *(CheckConstraint(rule, name=name) for name, rule in WALLET_RULES.items()),
         Index(
             "uq_wallets_currency",
             "customer_id",
@@ -75,6 +77,8 @@ class Wallet(Base):
     currency: Mapped[str | None] = mapped_column(String(3))
     fees: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     unused_at: Mapped[Instant | None]
+    uncovered: Mapped[str] = mapped_column(String(16), server_default="charge")
+    overdraft: Mapped[Quantity | None]
 
 
 class WalletScope(Base):
@@ -95,9 +99,8 @@ class Grant(Base):
     """An amount in a wallet, from when until when, for what, and at what cost.
 
     ``closes_at`` is when what it did not pay for expires: its expiry, or its reset, and the grace time of invoices.
-    ``posted``, ``expired``, ``taken_back``, ``refunded`` are what of ``amount`` is out of it. ``activated_at`` is null
-    while it waits to be paid, and for ever if it is void before; one that ``starts_when_paid`` begins then. One that is
-    ``unused_of`` a subscription has what was left of its allowance of a usage type when it began.
+    ``posted``, ``expired``, ``taken_back``, ``refunded`` are out of it. ``activated_at`` is null until it is paid. What
+    is ``unused_of`` a subscription is what its allowance left. An ``OVERDRAFT`` is no grant.
     """
 
     __tablename__ = "wallet_grants"
@@ -115,6 +118,7 @@ class Grant(Base):
             postgresql_where=text("status IN ('closed', 'void')"),
         ),
         Index("ix_wallet_grants_wallet", "wallet_id", "id"),
+        Index("uq_wallet_grants_overdraft", "wallet_id", unique=True, postgresql_where=text("category = 'overdraft'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -173,10 +177,7 @@ class WalletDraw(Base):
         CheckConstraint("num_nonnulls(summary_id, fee_id) = 1", name="cause"),
         Index("ix_wallet_draws_grant", "grant_id"),
         UniqueConstraint(
-            "summary_id",
-            "window_start",
-            "grant_id",
-            "fee_id",
+            *("summary_id", "window_start", "grant_id", "fee_id"),
             name="uq_wallet_draws_need",
             postgresql_nulls_not_distinct=True,
         ),

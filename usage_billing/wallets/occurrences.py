@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from usage_billing.core.errors import NotFound
 from usage_billing.schedules.models import Schedule
 from usage_billing.schedules.queries import due_schedules, schedules_due
-from usage_billing.wallets.models import Grant, GrantCategory, GrantStatus, Wallet
+from usage_billing.wallets.models import OVERDRAFT, Grant, GrantCategory, GrantStatus, Wallet
 from usage_billing.wallets.queries import wallets_of
 from usage_billing.wallets.rolling import Place
 from usage_billing.wallets.unused import closes_at, unused_due
@@ -109,7 +109,7 @@ def grants_due(session: Session, wallets: Sequence[Wallet], *, now: datetime) ->
 def wallet_of_grant(session: Session, grant_id: UUID, *, now: datetime) -> str:
     """The id of the wallet that a grant is in, which has come by ``now`` and may not be stored; raises NotFound."""
     there = session.get(Grant, grant_id)
-    if there is not None:
+    if there is not None and there.category != OVERDRAFT:
         return there.wallet_id
     if grant_id.version == _VERSION:
         # Its id has the millisecond of its occurrence.

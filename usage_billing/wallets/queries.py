@@ -11,7 +11,16 @@ from sqlalchemy.orm import Session
 from usage_billing.core.errors import NotFound
 from usage_billing.db.filters import equal
 from usage_billing.db.session import once
-from usage_billing.wallets.models import CoveredSummary, Grant, GrantStatus, Transfer, Wallet, WalletDraw, WalletScope
+from usage_billing.wallets.models import (
+    OVERDRAFT,
+    CoveredSummary,
+    Grant,
+    GrantStatus,
+    Transfer,
+    Wallet,
+    WalletDraw,
+    WalletScope,
+)
 
 _DRAWN_AT = text("""
     SELECT FROM usage_summaries AS s
@@ -38,7 +47,7 @@ def get_wallet(session: Session, wallet_id: str) -> Wallet:
 def get_grant(session: Session, grant_id: UUID) -> Grant:
     """The grant; raises NotFound."""
     found = session.get(Grant, grant_id, populate_existing=True)
-    if found is None:
+    if found is None or found.category == OVERDRAFT:
         raise NotFound(f"there is no grant {grant_id}")
     return found
 
@@ -74,14 +83,14 @@ def scopes_of(session: Session, wallet_ids: Collection[str]) -> Sequence[WalletS
 
 
 def grants_of(session: Session, wallet_ids: Collection[str]) -> Sequence[Grant]:
-    """All grants of these wallets, the first made first, as they are stored now."""
+    """All grants and overdrafts of these wallets, the first made first, as they are stored now."""
     statement = select(Grant).where(Grant.wallet_id.in_(wallet_ids)).order_by(Grant.id)
     return session.scalars(statement, execution_options={"populate_existing": True}).all()
 
 
 def open_grants_of(session: Session, wallet_ids: Collection[str], *, also: Collection[UUID]) -> Sequence[Grant]:
-    """The grants of these wallets that are not closed or void, and those of ``also``, the first made first."""
-    is_open = Grant.status.in_((GrantStatus.PENDING, GrantStatus.ACTIVE))
+    """The grants of these wallets that are not closed or void, those of ``also``, and overdrafts, by id."""
+    is_open = Grant.status.in_((GrantStatus.PENDING, GrantStatus.ACTIVE, OVERDRAFT))
     statement = select(Grant).where(or_(and_(Grant.wallet_id.in_(wallet_ids), is_open), Grant.id.in_(also)))
     return session.scalars(statement.order_by(Grant.id), execution_options={"populate_existing": True}).all()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -9,12 +10,13 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from usage_billing.core.decimals import EXACT
+from usage_billing.core.decimals import EXACT, MAX_QUANTITY
 from usage_billing.core.errors import Conflict
+from usage_billing.core.identifiers import new_id
 from usage_billing.prepaid.burn_down import NeedKey
-from usage_billing.prepaid.ledger import ACCOUNTS, TransferKind, cost_moved
+from usage_billing.prepaid.ledger import TransferKind, accounts_of, cost_moved
 from usage_billing.rating.currency import minor_unit
-from usage_billing.wallets.models import CoveredSummary, Grant, Transfer, Wallet, WalletDraw
+from usage_billing.wallets.models import OVERDRAFT, CoveredSummary, Grant, Transfer, Wallet, WalletDraw
 
 _NOTHING = Decimal(0)
 _COVER = text("""
@@ -56,6 +58,21 @@ def add_grant(session: Session, grant: Mapping[str, object]) -> Grant:
     return session.scalars(insert(Grant).values(grant).returning(Grant)).one()
 
 
+def open_overdraft(session: Session, wallet: Wallet, *, since: datetime) -> None:
+    """Let a wallet owe what is used from ``since`` on. How much is the wallet's; its own row has room for any draw."""
+    row = {
+        "id": new_id(),
+        "wallet_id": wallet.id,
+        "category": OVERDRAFT,
+        "status": OVERDRAFT,
+        "priority": 100,
+        "amount": MAX_QUANTITY,
+        "effective_at": since,
+        "activated_at": None,
+    }
+    session.execute(insert(Grant).values(row))
+
+
 def lock_wallets(session: Session, customer_ids: Collection[str]) -> Sequence[Wallet]:
     """Lock the wallets of these customers until the transaction ends, by id; nothing where there are none."""
     statement = select(Wallet).where(Wallet.customer_id.in_(customer_ids)).order_by(Wallet.id)
@@ -78,7 +95,7 @@ def move(
     key: str | None = None,
 ) -> Transfer:
     """Move ``amount`` of a grant between the accounts of ``kind``, with its part of the cost."""
-    debit, credit = ACCOUNTS[kind]
+    debit, credit = accounts_of(kind, owed=grant.category == OVERDRAFT)
     before = grant.out
     cost = grant.cost
     if kind not in (TransferKind.SOLD, TransferKind.GIVEN):

@@ -42,9 +42,9 @@ class RefundView:
 
 
 def available_of(book: Allocation, *, now: datetime) -> Decimal:
-    """What is left of the grants of a wallet that hold now."""
+    """What is left of the grants of a wallet that hold now, less what it owes."""
     views = (grant_view(book, grant, now=now) for grant in book.grants if grant.counts and holds(grant, now))
-    return sum_of(one.left for one in views)
+    return EXACT.subtract(sum_of(one.left for one in views), book.owed)
 
 
 def holds(grant: Grant, now: datetime) -> bool:

@@ -62,7 +62,7 @@ COVERED_WINDOW = Noun(
     "What a grant in units pays for of a window of usage: from then to the next change of the wallet's grants.",
     (
         Field("walletId", Identifier(), "The wallet."),
-        Field("grantId", Id(), "The grant."),
+        Field("grantId", Id(), "The grant; null where they are owed.", nullable=True),
         Field("windowStart", Instant(), "When the window begins."),
         Field("quantity", Quantity(), "How many units."),
     ),

@@ -50,7 +50,7 @@ INVOICE_ITEM = Noun(
         Field(
             "cell", Text(maximum=128, minimum=0), "The part of a price that it is charged by; empty where it has none."
         ),
-        Field("covered", Quantity(), "Units that were paid for beforehand, and are not charged."),
+        Field("covered", Quantity(), "Units that were paid for beforehand or are owed, and are not charged."),
         Field("description", Text(), "What it is, in words."),
         Field("textKey", Text(maximum=64), "Which sentence that is; null for an older item.", nullable=True),
         Field(

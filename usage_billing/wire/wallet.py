@@ -41,6 +41,8 @@ _WALLET = (
     Field("unit", One(UNIT), "What it holds.", attribute="unit"),
     Field("fees", Flag(), "Whether its money pays base fees too."),
     Field("createdAt", Instant(), "When it was made."),
+    Field("uncovered", Choice("charge", "owe"), "What becomes of usage that no grant pays for."),
+    Field("overdraft", Held(), "How much may be owed at one time; null where it is charged.", nullable=True),
 )
 WALLET = Noun("Wallet", "What a customer paid for beforehand, in one unit.", _WALLET, row="wallet")
 NEW_WALLET = Noun(
@@ -151,7 +153,13 @@ WALLET_BALANCE = Noun(
         Field("refunded", Held(), "That for which money went back.", attribute="refunded"),
         Field("rolledOver", Held(), "What was carried over, and is granted anew.", attribute="rolled_over"),
         Field("left", Held(), "What is left.", attribute="left"),
-        Field("available", Held(), "What is left of grants that hold now.", attribute="available"),
+        Field("owed", Held(), "What usage took that no grant paid for; the next grants repay it.", attribute="owed"),
+        Field(
+            "available",
+            Held(),
+            "What is left of grants that hold now, less what is owed: then it may be below 0.",
+            attribute="available",
+        ),
         Field("asked", Held(), "What it asked for and waits for an answer; it is in no other sum.", attribute="asked"),
         Field("expiring", Many(EXPIRING), "What expires when, the next first.", attribute="expiring"),
         Field(
@@ -171,7 +179,7 @@ TRANSFER = Noun(
     "One movement of units, or of money, between two accounts of a wallet.",
     (
         Field("id", Whole(maximum=MAX_BIGINT), "Its number among all transfers."),
-        Field("grantId", Id(), "The grant."),
+        Field("grantId", Id(), "The grant; null where it is owed.", nullable=True, attribute="grant_id"),
         Field(
             "kind",
             Choice(
@@ -195,7 +203,7 @@ PROVISIONAL = Noun(
     "ProvisionalDraw",
     "What a grant pays for at this moment, and is not posted; below 0 it is to go back.",
     (
-        Field("grantId", Id(), "The grant."),
+        Field("grantId", Id(), "The grant; null where it is owed.", nullable=True),
         Field("subscriptionId", Identifier(), "The subscription."),
         Field("usageType", Identifier(), "Of what; null for a fee.", nullable=True, attribute="usage_type_id"),
         Field("windowStart", Instant(), "From when on it was used, or the fee is for."),

@@ -58,6 +58,13 @@ def _new(_: Session) -> Form:
                 value="no",
                 required=False,
             ),
+            Box(
+                name="overdraft",
+                label="May owe at most",
+                kind=QUANTITY,
+                required=False,
+                help="Of units; if empty, what no grant pays for is charged.",
+            ),
             Box(name="subscriptionId", label="For this subscription alone", kind=IDENTIFIER, required=False),
         ],
     )
@@ -72,6 +79,8 @@ def _create(session: Session, operator: Operator, values: dict[str, Any]) -> Don
         currency=values["currency"],
         fees=values["fees"] == "yes",
         subscription_id=values["subscriptionId"],
+        uncovered="charge" if values["overdraft"] is None else "owe",
+        overdraft=values["overdraft"],
     )
     create_wallet(session, new, actor=operator.actor, now=operator.now)
     return Done(address("wallets", new.id))

@@ -18,7 +18,7 @@ from usage_billing.cli.frame.output import (
     tell,
     wide_option,
 )
-from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, UNIT
+from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, QUANTITY, UNIT
 from usage_billing.cli.nouns.wallet_grants import EXAMPLE, activate, grant, refund, reset, void
 from usage_billing.cli.nouns.wallet_schedules import end_schedule, recur, schedules
 from usage_billing.cli.nouns.wallet_top_ups import top_up_failed, top_up_paid, top_up_rule, top_ups
@@ -51,13 +51,15 @@ for one in (grant, activate, void, refund, reset, *_RECURRING, top_up_rule, top_
 @click.option("--usage-type", "usage_types", type=IDENTIFIER, multiple=True, help="Counted in the unit; repeatable.")
 @click.option("--currency", help="It holds money in this currency instead of units.")
 @click.option("--fees", is_flag=True, help="Its money pays base fees too.")
+@click.option("--overdraft", type=QUANTITY, help="What no grant pays for is owed up to this, not charged.")
 @json_option
 def create(*, as_json: bool, usage_types: tuple[str, ...], **said: Any) -> None:
     """Make the wallet ID, which pays for usage types in units, or for charges in money."""
     from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet, lacks_plan
     from usage_billing.reports.wallets import units_of
 
-    new = NewWallet(**said, usage_types=usage_types or None)
+    uncovered = "charge" if said["overdraft"] is None else "owe"
+    new = NewWallet(**said, usage_types=usage_types or None, uncovered=uncovered)
     with writing() as session:
         made = create_wallet(session, new, actor=actor(), now=utc_now())
         (one,) = units_of(session, [made])

@@ -21,6 +21,7 @@ from usage_billing.flows.billing.run_outcome import SliceOutcome
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.flows.billing.stored_books import StoredBooks
 from usage_billing.flows.folding.fold_meters import fold_subscriptions
+from usage_billing.flows.prepaid.settle_returns import settle_returns
 from usage_billing.invoicing.builder import Tariff
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.subscriptions.openings import BilledSubscription
@@ -42,11 +43,13 @@ def invoice_subscriptions(
     Adjustments of what is final wait for the running period's invoice if that closes ``adjust_within`` of ``as_of``.
     Of usage, a run that is ``held_to`` a dry run charges only the recordings which that rated.
 
-    What meters have not counted yet is counted first. Locks, in this order: the subscriptions, their plans, how far
-    meters are, their summaries to rate, their fees, their purchases.
+    What came back to grants and no invoice says is posted, and what meters have not counted yet is counted first.
+    Locks, in this order: the subscriptions, wallets of which anything came back, the plans, how far meters are, the
+    summaries to rate, the fees, the purchases.
     """
     if not ids:
         return SliceOutcome()
+    settle_returns(session, ids, now=as_of)
     agreements = lock_agreements(session, ids)
     folded = fold_subscriptions(session, agreements.subscriptions.keys(), as_of=as_of)
     prepaid = coverage_changes(session, {one.customer_id for one in agreements.subscriptions.values()}, now=as_of)

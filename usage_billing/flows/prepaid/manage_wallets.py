@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
 from usage_billing.audit.service import note
+from usage_billing.core.decimals import MAX_QUANTITY
 from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.customers.queries import get_customer
 from usage_billing.flows.prepaid.counted import check_types
@@ -15,7 +17,7 @@ from usage_billing.flows.prepaid.facts import tell_wallet
 from usage_billing.rating.currency import is_currency
 from usage_billing.subscriptions.queries import CURRENCIES, get_subscription
 from usage_billing.wallets.models import Wallet, WalletScope
-from usage_billing.wallets.service import add_wallet, lock_wallets
+from usage_billing.wallets.service import add_wallet, lock_wallets, open_overdraft
 
 _LOCK_CUSTOMER = text("SELECT FROM customers WHERE id = :id FOR NO KEY UPDATE")
 
@@ -24,7 +26,8 @@ _LOCK_CUSTOMER = text("SELECT FROM customers WHERE id = :id FOR NO KEY UPDATE")
 class NewWallet:
     """A wallet to be made; without a subscription it is for all of the customer's.
 
-    It is for units of ``usage_types``, or for money in ``currency``, which pays with ``fees`` base fees too.
+    It is for units of ``usage_types``, or for money in ``currency``, which pays with ``fees`` base fees too. What no
+    grant pays for is ``uncovered``: a ``charge``, or what units lack is owed (``owe``) up to the ``overdraft``.
     """
 
     id: str
@@ -34,6 +37,8 @@ class NewWallet:
     currency: str | None = None
     fees: bool = False
     subscription_id: str | None = None
+    uncovered: str = "charge"
+    overdraft: Decimal | None = None
 
 
 def create_wallet(session: Session, new: NewWallet, *, actor: str, now: datetime) -> Wallet:
@@ -49,6 +54,7 @@ def create_wallet(session: Session, new: NewWallet, *, actor: str, now: datetime
         if owner != new.customer_id:
             raise InvalidInput.field("/subscriptionId", "is another customer's", code="unknown_subscription")
     _check_unit(new)
+    _check_overdraft(new)
     if new.currency is None:
         check_types(session, new.usage_types or (), unit_name=new.unit_name or "")
     # One wallet of a customer is made at a time. Finalizing locks wallets first, and their customer for its taxes then.
@@ -64,8 +70,12 @@ def create_wallet(session: Session, new: NewWallet, *, actor: str, now: datetime
             "unit_name": new.unit_name,
             "currency": new.currency,
             "fees": new.fees,
+            "uncovered": new.uncovered,
+            "overdraft": new.overdraft,
         },
     )
+    if new.overdraft is not None:
+        open_overdraft(session, added, since=now)
     session.add_all(
         WalletScope(
             wallet_id=new.id,
@@ -103,6 +113,25 @@ def _check_unit(new: NewWallet) -> None:
     if not is_currency(new.currency):
         message = "must be an ISO 4217 currency code such as USD"
         raise InvalidInput.field("/unit/currency", message, code="unknown_currency")
+
+
+def _check_overdraft(new: NewWallet) -> None:
+    """One that owes says how much at most."""
+    if new.uncovered not in ("charge", "owe"):
+        raise InvalidInput.field("/uncovered", "must be charge or owe", code="not_a_choice")
+    if new.uncovered == "owe" and new.overdraft is None:
+        raise InvalidInput.field("/overdraft", "is required of a wallet that owes", code="required")
+    if new.overdraft is None:
+        return
+    if new.uncovered != "owe":
+        message = "is of a wallet that owes, and this one lets charge what no grant pays for"
+        raise InvalidInput.field("/overdraft", message, code="contradiction")
+    if new.currency is not None:
+        message = "is for wallets in units: what money does not pay is on the invoice"
+        raise InvalidInput.field("/uncovered", message, code="contradiction")
+    if not 0 < new.overdraft <= MAX_QUANTITY:
+        message = f"must be more than 0 and at most {MAX_QUANTITY:f}"
+        raise InvalidInput.field("/overdraft", message, code="out_of_range")
 
 
 def _check_overlap(session: Session, new: NewWallet) -> None:

@@ -14,7 +14,7 @@ from usage_billing.metering.settling import reopen
 from usage_billing.prepaid.burn_down import Cause, DrawKey
 from usage_billing.prepaid.ledger import TransferKind
 from usage_billing.wallets.allocation import Allocation, covered_by
-from usage_billing.wallets.models import Grant, GrantStatus
+from usage_billing.wallets.models import OVERDRAFT, Grant, GrantStatus
 from usage_billing.wallets.queries import covered_before, posted_with
 from usage_billing.wallets.service import move, set_draw
 
@@ -48,14 +48,15 @@ def drawn_without_draft(
 def post_causes(session: Session, found: Sequence[Allocation], invoices: Mapping[Cause, UUID | None]) -> None:
     """Post every draw of these causes; ``invoices`` has the invoice of each that becomes final, or None.
 
-    What any usage wants no more goes back with it, as a draw may rest on that. Where grants pay for more or less by now
+    What any usage wants no more goes back with it, as a draw may rest on that; what a grant repays with what that pays
+    of the same. Where grants pay for more or less by now
     than billing rated by, the next run rates it again.
     """
     for book in found:
-        grants = {grant.id: grant for grant in book.grants}
+        grants = book.payers
         for key, change in _returns_first(session, book):
             cause = key.need.cause
-            if change < 0 or cause in invoices:
+            if cause in invoices or (change < 0 and not book.is_overdraft(key.grant_id)):
                 _post(session, book, grants[key.grant_id], key, change, invoice_id=invoices.get(cause))
     session.flush()
     covered, ids = covered_by(found), [cause.summary_id for cause in invoices]
@@ -74,7 +75,7 @@ def post_said(
     What any usage wants no more goes back with it.
     """
     for book in found:
-        grants = {grant.id: grant for grant in book.grants}
+        grants = book.payers
         left = dict(said)
         for key, posted in book.posted.items():
             place = (key.need.cause, key.grant_id)
@@ -91,10 +92,12 @@ def post_said(
 
 
 def post_grant(session: Session, book: Allocation, grant: Grant) -> None:
-    """Post every draw of one grant; what comes back to grants that carry over goes first."""
-    grants = {one.id: one for one in book.grants}
+    """Post every draw of one grant, and what it repays; what comes back to grants that carry over goes first."""
+    grants = book.payers
+    paid = {key.need for key, change in book.changes() if key.grant_id == grant.id and change > 0}
     for key, change in _returns_first(session, book):
-        if key.grant_id == grant.id or (change < 0 and key.grant_id in book.carried):
+        repaid = change < 0 and book.is_overdraft(key.grant_id) and key.need in paid
+        if key.grant_id == grant.id or repaid or (change < 0 and key.grant_id in book.carried):
             _post(session, book, grants[key.grant_id], key, change, invoice_id=None)
     session.flush()
 
@@ -110,9 +113,9 @@ def return_unwanted(session: Session, book: Allocation, grant: Grant) -> None:
 def settle_rollovers(session: Session, book: Allocation) -> None:
     """Book what is carried over in a wallet by now, once what goes back for that is posted."""
     if book.carried:
-        by_id = {grant.id: grant for grant in book.grants}
+        by_id = book.payers
         for key, change in list(book.changes()):
-            if change < 0:
+            if change < 0 and not book.is_overdraft(key.grant_id):
                 _post(session, book, by_id[key.grant_id], key, change, invoice_id=None)
         book_rollovers(session, book)
 
@@ -152,7 +155,7 @@ def unpost_money(
 
 
 def _active(book: Allocation) -> dict[UUID, Grant]:
-    return {grant.id: grant for grant in book.grants if grant.status == GrantStatus.ACTIVE}
+    return {id: grant for id, grant in book.payers.items() if grant.status in (GrantStatus.ACTIVE, OVERDRAFT)}
 
 
 def _returns_first(session: Session, book: Allocation) -> Iterator[tuple[DrawKey, Decimal]]:

@@ -168,7 +168,8 @@ def _wanted(session: Session, rule: TopUpRule, available: Decimal, *, now: datet
     if rule.package_id is not None:
         return version_at(versions_of(session, [rule.package_id]), now).amount
     if rule.up_to is not None:
-        return EXACT.subtract(rule.up_to, max(available, _NOTHING))
+        # What is owed is asked for too.
+        return EXACT.subtract(rule.up_to, available)
     if rule.amount is None:
         raise LookupError(f"the rule of {rule.wallet_id} does not say what it asks for")
     return rule.amount

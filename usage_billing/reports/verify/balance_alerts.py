@@ -16,7 +16,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.difference import Difference
-from usage_billing.reports.verify.drawn import NOTHING, Payer, Place, paid_in_time
+from usage_billing.reports.verify.drawn import paid_in_time
+from usage_billing.reports.verify.drawn_words import NOTHING, Payer, Place
 from usage_billing.reports.verify.wallet_books import WalletBook, books, closings_of
 
 _FIRED = text("""
@@ -132,9 +133,10 @@ def _left(session: Session, book: WalletBook, *, now: datetime) -> Fraction:
     payers = list(book.payers.values())
     closings = closings_of(session, book)
     stands = {key: units for key, units in posted.items() if units > 0}
-    paid = paid_in_time(closings, book.wants, payers, stands, book.unused)
+    paid = paid_in_time(closings, book.wants, payers, stands, book.unused, book.owing)
+    owed = sum((units for key, units in paid.items() if book.owing and key[1] == book.owing.line), NOTHING)
     drawn = {payer.id: sum((units for key, units in paid.items() if key[1] == payer.id), NOTHING) for payer in payers}
-    return sum((payer.units - drawn[payer.id] for payer in payers if _holds(payer, now)), NOTHING)
+    return sum((payer.units - drawn[payer.id] for payer in payers if _holds(payer, now)), NOTHING) - owed
 
 
 def _holds(payer: Payer, now: datetime) -> bool:

@@ -3,113 +3,17 @@
 The source is docs/prepaid.md, "Which grant pays".
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-NOTHING = Fraction(0)
-_NEVER = datetime.max.replace(tzinfo=UTC)
-HOLDS, REACHES_BACK = 0, 1
+from usage_billing.reports.verify.drawn_words import HOLDS, NEVER, NOTHING, Carry, Payer, Place, Wants
+from usage_billing.reports.verify.slate import Owing, Slate
 
-
-class Place(NamedTuple):
-    """A window of a summary."""
-
-    summary_id: int
-    start: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Wants:
-    """What a window wants, in units."""
-
-    place: Place
-    subscription_id: str
-    usage_type_id: str
-    units: Fraction
-
-    @property
-    def turn(self) -> tuple[datetime, str, str, int]:
-        """When its turn is among the windows of a wallet."""
-        return self.place.start, self.subscription_id, self.usage_type_id, self.place.summary_id
-
-
-class Carry(NamedTuple):
-    """What a grant has from another: what that has left when this one begins, at most ``most``; None: all.
-
-    Without a source it has what was left of an allowance.
-    """
-
-    source: UUID | None
-    most: Fraction | None
-
-
-@dataclass(frozen=True, slots=True)
-class Payer:
-    """A grant: ``units`` are those that usage had or may have, beside what it ``carries`` over from one not closed."""
-
-    id: UUID
-    units: Fraction
-    priority: int
-    since: datetime
-    until: datetime | None
-    reset_at: datetime | None
-    back_to: datetime | None
-    types: Collection[str] | None
-    subscriptions: Collection[str] | None
-    price_of_one: Fraction
-    closes_at: datetime | None
-    active: bool
-    carries: Carry | None = None
-
-    @classmethod
-    def of(cls, grant: Any, units: Fraction, carries: Carry | None = None) -> "Payer":
-        """A row of ``wallet_grants``, which had ``units`` to give."""
-        return cls(
-            id=grant.id,
-            units=units,
-            priority=grant.priority,
-            since=grant.effective_at,
-            until=grant.expires_at,
-            reset_at=grant.reset_at,
-            back_to=grant.covers_since,
-            types=grant.usage_types,
-            subscriptions=grant.subscription_ids,
-            price_of_one=Fraction(grant.cost) / Fraction(grant.amount) if grant.cost else NOTHING,
-            closes_at=grant.closes_at,
-            active=grant.status == "active",
-            carries=carries,
-        )
-
-    @property
-    def turn(self) -> tuple[int, int, datetime, Fraction, datetime, UUID]:
-        """When its turn is among those that may pay for the same."""
-        scopes = [scope for scope in (self.types, self.subscriptions) if scope is not None]
-        return self.priority, -len(scopes), self.until or _NEVER, self.price_of_one, self.since, self.id
-
-    @property
-    def end(self) -> datetime | None:
-        """From when on it pays for nothing: its expiry, or a reset before that."""
-        return min((end for end in (self.until, self.reset_at) if end is not None), default=None)
-
-    def is_for(self, wants: Wants) -> bool:
-        """Whether it is for that usage, whenever it was."""
-        named = self.types is None or wants.usage_type_id in self.types
-        return named and (self.subscriptions is None or wants.subscription_id in self.subscriptions)
-
-    def round_for(self, wants: Wants) -> int | None:
-        """In which of the two rounds it may pay for a window: ``HOLDS``, ``REACHES_BACK``; None: in neither."""
-        start = wants.place.start
-        if not self.is_for(wants) or (self.end is not None and start >= self.end):
-            return None
-        if start >= self.since:
-            return HOLDS
-        return REACHES_BACK if self.back_to is not None and start >= self.back_to else None
-
+_AFTER_ALL = 101  # no grant's priority is higher than 100
 
 Paid = dict[tuple[Place, UUID], Fraction]
 """What each grant pays for of each window, above 0."""
@@ -166,14 +70,17 @@ def _turns(
     payers: Sequence[Payer],
     posted: Mapping[tuple[Place, UUID], Fraction],
     settled: Mapping[UUID, Fraction],
+    owing: Owing | None = None,
 ) -> _Hands:
     """Each turn after the other, where so much is posted; ``settled`` is what is carried over for good."""
     wants = list(wants)
     hands = _Hands(wants, payers)
     order = {payer.id: payer.turn for payer in payers}
-    for (place, id), units in sorted(posted.items(), key=lambda one: order[one[0][1]]):
+    by_grants = [one for one in posted.items() if one[0][1] in order]
+    for (place, id), units in sorted(by_grants, key=lambda one: order[one[0][1]]):
         hands.take(place, id, units)
-    turns: list[tuple[Any, Wants | None, Payer]] = [
+    slate = Slate(owing, hands, payers, wants)
+    turns: list[tuple[Any, Wants | None, Payer | None]] = [
         ((payer.round_for(one), one.turn, payer.turn), one, payer)
         for payer in payers
         if payer.active
@@ -182,11 +89,20 @@ def _turns(
     ]
     # What is carried over comes before windows that begin with the grant or later, and before those reached back to.
     turns += [((HOLDS, (one.since, "", "", 0), one.turn), None, one) for one in payers if one.carries is not None]
-    for _, window, payer in sorted(turns, key=lambda one: one[0]):
-        if window is not None:
+    # A window owes what is left of it once all that hold had their turn.
+    turns += [((HOLDS, one.turn, (_AFTER_ALL,)), one, None) for one in wants if owing is not None]
+    for (which, (at, *_), _), window, payer in sorted(turns, key=lambda one: one[0]):
+        # All of a time that is over is on the slate before a window of that time, or one that is reached back to, pays.
+        carries = window is None
+        slate.until(at if which == HOLDS else NEVER, before=carries)
+        if window is not None and payer is None:
+            slate.write_on(window)
+        elif window is not None and payer is not None:
             hands.take(window.place, payer.id, hands.has[payer.id])
-        elif payer.carries is not None:
+        elif payer is not None and payer.carries is not None:
             hands.carry(payer, payer.carries, settled.get(payer.id))
+    slate.until(NEVER)
+    slate.draw()
     return hands
 
 
@@ -196,16 +112,17 @@ def paid_in_time(
     payers: Sequence[Payer],
     posted: Mapping[tuple[Place, UUID], Fraction],
     unused: Mapping[UUID, Fraction] = MappingProxyType({}),
+    owing: Owing | None = None,
 ) -> Paid:
     """What every grant pays for where so much is posted, and so much was left of allowances (``unused``).
 
     A grant that closes at a moment keeps what it paid for then, pays for nothing that arrived later, and what is
-    carried over from it, or to it from an allowance, stays.
+    carried over from it, or to it from an allowance, stays. What is owed is there too.
     """
     kept, settled = dict(posted), dict[UUID, Fraction]()
     for moment, then, left in closings:
         closing = {payer.id for payer in payers if payer.active and payer.closes_at == moment}
-        found = _turns(then, payers, kept, {**left, **settled})
+        found = _turns(then, payers, kept, {**left, **settled}, owing)
         for key, units in found.paid.items():
             if key[1] in closing:
                 kept[key] = max(units, kept.get(key, NOTHING))
@@ -216,7 +133,7 @@ def paid_in_time(
         ]
         settled |= {payer.id: found.carried[payer.id] for payer in over}
         payers = [_closed(payer) if payer.id in closing else payer for payer in payers]
-    return _turns(wants, payers, kept, {**unused, **settled}).paid
+    return _turns(wants, payers, kept, {**unused, **settled}, owing).paid
 
 
 def _closed(payer: Payer) -> Payer:

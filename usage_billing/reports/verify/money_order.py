@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.difference import Difference
-from usage_billing.reports.verify.drawn import HOLDS, NOTHING, Payer, Place, Wants
+from usage_billing.reports.verify.drawn_words import HOLDS, NOTHING, Payer, Place, Wants
 
 _WALLETS = text("""
     SELECT w.id, w.customer_id FROM wallets AS w

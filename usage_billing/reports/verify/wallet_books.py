@@ -11,12 +11,15 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.arithmetic import by_recording
-from usage_billing.reports.verify.drawn import NOTHING, Carry, Closing, Payer, Place, Wants
+from usage_billing.reports.verify.drawn import Closing
+from usage_billing.reports.verify.drawn_words import NOTHING, Carry, Payer, Place, Wants
+from usage_billing.reports.verify.slate import Owing
 from usage_billing.reports.verify.terms import load_catalogue
 from usage_billing.reports.verify.unused import unused_now
 
 _WALLETS = """
-    SELECT w.id, w.customer_id, w.subscription_id FROM wallets AS w
+    SELECT w.id, w.customer_id, w.subscription_id, w.overdraft, o.id AS line, o.effective_at AS owes_since, now() AS now
+    FROM wallets AS w LEFT JOIN wallet_grants AS o ON o.wallet_id = w.id AND o.category = 'overdraft'
     WHERE w.unit_name IS NOT NULL AND (CAST(:only AS text) IS NULL OR EXISTS (
             SELECT FROM subscriptions WHERE id = :only AND customer_id = w.customer_id))
         AND EXISTS (SELECT FROM {} AS d WHERE d.wallet_id = w.id)
@@ -38,7 +41,7 @@ _GRANTS = text(
 )
 _USAGE = text(
     """
-    SELECT s.*, q.price, coalesce(c.covered, 0) AS covered,
+    SELECT s.*, a.ended_at, q.price, coalesce(c.covered, 0) AS covered,
         EXISTS (SELECT FROM usage_invoice_items AS t JOIN invoices AS i ON i.id = t.invoice_id
             WHERE t.summary_id = s.id AND i.status = 'draft') AS drafted
     FROM subscriptions AS a JOIN usage_summaries AS s ON s.subscription_id = a.id
@@ -92,6 +95,7 @@ class WalletBook:
     cuts: list[datetime] = field(default_factory=list)
     wants: list[Wants] = field(default_factory=list)
     transfers: list[list[Any]] = field(default_factory=list)
+    owing: Owing | None = None
 
 
 def books(session: Session, only: str | None, *, watched: bool = False) -> Iterator[WalletBook]:
@@ -101,6 +105,8 @@ def books(session: Session, only: str | None, *, watched: bool = False) -> Itera
     """
     for row in session.execute(_WATCHED if watched else _POSTED, {"only": only}).all():
         book = WalletBook(row.id)
+        if row.overdraft is not None:
+            book.owing = Owing(row.line, row.owes_since, Fraction(row.overdraft), row.now)
         for grant in session.execute(_GRANTS, {"wallet": row.id}):
             book.payers[grant.id], book.openings[grant.id] = _payer(grant), grant.opening or _LATER
             if _is_unused(grant):
@@ -110,7 +116,8 @@ def books(session: Session, only: str | None, *, watched: bool = False) -> Itera
         asked = {"wallet": row.id, "customer": row.customer_id, "subscription": row.subscription_id}
         book.usage = {one.id: one for one in session.execute(_USAGE, asked)}
         edges = ((one.since, one.end, one.back_to) for one in book.payers.values())
-        book.cuts = sorted({cut for edge in edges for cut in edge if cut is not None})
+        starts = [] if book.owing is None else [book.owing.since]
+        book.cuts = sorted({*starts, *(cut for edge in edges for cut in edge if cut is not None)})
         book.wants = wants_of(session, book)
         for transfer in session.execute(_POSTINGS, {"wallet": row.id}):
             if not book.transfers or book.transfers[-1][0].at != transfer.at:
@@ -129,9 +136,9 @@ def wants_of(session: Session, book: WalletBook, *, until: datetime | None = Non
         place = Place(row.summary_id, since)
         units[place] = units.get(place, NOTHING) + Fraction(row.beyond)
     return [
-        Wants(place, book.usage[place.summary_id].subscription_id, book.usage[place.summary_id].usage_type_id, wanted)
+        Wants(place, usage.subscription_id, usage.usage_type_id, wanted, usage.ended_at)
         for place, wanted in units.items()
-        if wanted > 0 and is_paid_for(book.usage[place.summary_id])
+        if wanted > 0 and is_paid_for(usage := book.usage[place.summary_id])
     ]
 
 

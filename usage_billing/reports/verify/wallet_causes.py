@@ -17,7 +17,8 @@ _TRANSFERS = text(
     FROM wallet_transfers AS t JOIN wallet_grants AS g ON g.id = t.grant_id JOIN wallets AS w ON w.id = g.wallet_id
     LEFT JOIN invoices AS i ON i.id = t.invoice_id
     WHERE ({_OF}) AND (t.wallet_id <> g.wallet_id
-        OR t.debit || ' from ' || t.credit <> CASE t.kind
+        OR t.debit || ' from ' || t.credit <> CASE CASE g.category WHEN 'overdraft' THEN 'owed ' ELSE '' END || t.kind
+            WHEN 'owed used' THEN 'used from owed' WHEN 'owed returned' THEN 'owed from used'
             WHEN 'sold' THEN 'grant from sold' WHEN 'given' THEN 'grant from given'
             WHEN 'used' THEN 'used from grant' WHEN 'returned' THEN 'grant from used'
             WHEN 'expired' THEN 'expired from grant' WHEN 'taken_back' THEN 'taken_back from grant'

@@ -1,6 +1,6 @@
 """What is posted in wallets in units: after the rule, not beyond what usage wants, and charged as it is posted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.reports.verify.difference import Difference
-from usage_billing.reports.verify.drawn import HOLDS, NOTHING, Payer, Place, Wants, paid_in_time
+from usage_billing.reports.verify.drawn import paid_in_time
+from usage_billing.reports.verify.drawn_words import HOLDS, NOTHING, Payer, Place, Wants
 from usage_billing.reports.verify.wallet_books import WalletBook, books, closings_of, gross_of, latest_of
 
 _IN = {"sold", "given", "returned", "rolled_in", "rolled_back"}
@@ -106,7 +107,8 @@ class _Replay:
         for one in together:
             if one.kind == "used" and one.grant_id == other.id and one.summary_id in self.book.usage:
                 later = self.wants.get(Place(one.summary_id, one.window_start))
-                if later is not None and (other.round_for(later), later.turn) > turn:
+                round_of_later = None if later is None else other.round_for(later)
+                if later is not None and round_of_later is not None and (round_of_later, later.turn) > turn:
                     spent += Fraction(one.amount)
         return spent
 
@@ -151,7 +153,8 @@ def _charged(session: Session, book: WalletBook, replay: _Replay) -> Iterator[Di
     Where more or less is paid for by now, or the usage is to be rated or on a draft, the next run puts it right.
     """
     posted = {key: units for key, units in replay.paid.items() if units > 0}
-    should = paid_in_time(closings_of(session, book), book.wants, list(book.payers.values()), posted, book.unused)
+    payers = list(book.payers.values())
+    should = paid_in_time(closings_of(session, book), book.wants, payers, posted, book.unused, book.owing)
     for id, last in sorted(replay.last.items()):
         usage = book.usage.get(id)
         if usage is None or usage.to_rate or usage.drafted or not replay.is_whole(last):
@@ -162,6 +165,22 @@ def _charged(session: Session, book: WalletBook, replay: _Replay) -> Iterator[Di
         if not moves and units != Fraction(usage.covered):
             message = f"{_told(units)} of it are posted, it is charged as if {_told(Fraction(usage.covered))} were"
             yield Difference("wallet_covered", f"summary:{id}", message)
+    yield from _owed(book, posted, should)
+
+
+def _owed(
+    book: WalletBook, posted: Mapping[tuple[Place, UUID], Fraction], should: Mapping[tuple[Place, UUID], Fraction]
+) -> Iterator[Difference]:
+    """What is posted as owed, where it does not move, is what no grant paid for, and no more than the overdraft."""
+    if book.owing is None:
+        return
+    line = book.owing.line
+    owed = {key: units for key, units in posted.items() if key[1] == line}
+    if owed == {key: units for key, units in should.items() if key[1] == line}:
+        units = sum(owed.values(), NOTHING)
+        if units > book.owing.most:
+            message = f"{_told(units)} are owed, its overdraft is {_told(book.owing.most)}"
+            yield Difference("wallet_owed", f"wallet:{book.id}", message)
 
 
 def _told(units: Fraction) -> str:

@@ -62,7 +62,9 @@ _ASTRAY = text(
         AND (g.usage_types IS NULL OR s.usage_type_id = ANY (g.usage_types))
         AND (g.subscription_ids IS NULL OR a.id = ANY (g.subscription_ids))
         AND d.window_start >= s.period_start AND d.window_start < s.period_end
-        AND d.window_start >= coalesce(g.covers_since, g.effective_at)
+        AND (d.window_start >= coalesce(g.covers_since, g.effective_at)
+            OR EXISTS (SELECT FROM wallet_grants AS o WHERE o.wallet_id = w.id AND o.category = 'overdraft'
+                AND d.window_start >= o.effective_at))
         AND d.window_start < coalesce(least(g.expires_at, g.reset_at), 'infinity')
     )
     """  # noqa: S608
@@ -142,7 +144,7 @@ def _grant(row: Any) -> Iterator[Difference]:
     for name, stands, should in (
         ("posted", row.posted, row.used),
         ("expired", row.expired, row.gone),
-        ("taken back", row.taken_back, row.back if counts or row.status == "pending" else row.amount),
+        ("taken back", row.taken_back, row.amount if row.status == "void" and not counts else row.back),
         ("refunded", row.refunded, row.returned),
         ("carried over", row.rolled_over, row.over),
     ):
