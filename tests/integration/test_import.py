@@ -24,6 +24,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand lines in a transaction."""
+    from usage_billing.cli.importing import record_file
+
+    monkeypatch.setattr(record_file, "BATCH", 1000)
+
+
 def jsonl(path: Path, *lines: dict[str, Any] | bytes) -> str:
     """A file of these lines."""
     path.write_bytes(
@@ -59,6 +67,7 @@ def test_csv_and_json_lines_record_the_same(cli: Cli, world: Engine, folder: Pat
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
+@pytest.mark.usefixtures("small_batches")
 def test_the_same_file_twice_records_nothing_twice(cli: Cli, world: Engine, folder: Path, kind: str) -> None:
     count = 2_500  # three transactions, and one for the shard of the lines that are quarantined
     if kind == "jsonl":
@@ -87,6 +96,7 @@ def test_the_same_content_under_another_name_is_the_same_file(cli: Cli, world: E
     assert cli("import", jsonl(folder / "c.jsonl", LINE, LINE, LINE), "--json").json["recorded"] == 3
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_an_import_that_died_is_simply_run_again(
     cli: Cli, world: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,13 +112,69 @@ def test_an_import_that_died_is_simply_run_again(
             raise Unavailable("the database does not answer; try again later")
         return real(*arguments, **named)
 
-    monkeypatch.setattr(record_file, "import_batch", dies)
-    answer = cli("import", file)
+    with monkeypatch.context() as dying:
+        dying.setattr(record_file, "import_batch", dies)
+        answer = cli("import", file)
     assert answer.code == ExitCode.UNANSWERED
     assert "1000 lines are recorded: import the file again" in answer.err
-    monkeypatch.undo()
     assert cli("import", file, "--json").json["recorded"] == 1_500
     assert scalars(world, "SELECT total::int FROM usage_summaries") == [2_500]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_ctrl_c_says_how_far_it_got(cli: Cli, world: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from usage_billing.cli.importing import record_file
+    from usage_billing.cli.importing.source import Source
+
+    file = jsonl(folder / "a.jsonl", *[LINE] * 2_500)
+    calls: list[int] = []
+
+    def stopped(running: Any) -> Any:
+        calls.extend(one.exception() is None for one in running)
+        raise KeyboardInterrupt
+
+    def stopped_early(_: Source) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(record_file, "as_completed", stopped)
+        answer = cli("import", file)
+    assert answer.code == ExitCode.INTERRUPTED
+    assert answer.err.rstrip().endswith(
+        "\nstopped: 2500 of 2500 lines are done, 2500 of them recorded;"
+        " import the file again to go on, none is recorded twice"
+    )
+    assert calls == [True]
+    assert scalars(world, "SELECT total::int FROM usage_summaries") == [2_500]
+    with monkeypatch.context() as stopping:
+        stopping.setattr(Source, "check", stopped_early)
+        answer = cli("import", file)
+    assert answer.code == ExitCode.INTERRUPTED
+    assert answer.err == "stopped while the file was checked: nothing is recorded; import it again\n\n"
+
+
+def test_a_key_is_known_across_transactions_and_with_other_content_it_is_no_duplicate(
+    cli: Cli, world: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from usage_billing.cli.importing import record_file
+
+    monkeypatch.setattr(record_file, "BATCH", 2)
+    at = "2026-05-01T00:00:00Z"
+    keys = ["a", "b", "a", "c", "b", "d", "e", "f", "f"]
+    lines = [f"user123,sub456,assessment,{1 + (place == 4)},,{at},{key}," for place, key in enumerate(keys)]
+    file = csv(folder / "a.csv", *lines)
+    dry = cli("import", file, "--dry-run", "--json")
+    assert (dry.code, dry.json["new"], dry.json["known"], dry.json["conflicting"]) == (1, 6, 2, 1)
+    answer = cli("import", file, "--json")
+    assert (answer.code, answer.json["recorded"], answer.json["duplicates"]) == (1, 6, 2)
+    assert answer.json["quarantined"] == 1
+    check_books(world)
+    other = csv(
+        folder / "b.csv", *(f"user123,sub456,assessment,{number},,{at},{key}," for number, key in [(1, "a"), (7, "c")])
+    )
+    assert cli("import", other, "--dry-run").out == f"0 new, 1 known, 1 conflicting, 0 bad, used from {at} to {at}\n"
+    answer = cli("import", other, "--json")
+    assert (answer.json["recorded"], answer.json["duplicates"], answer.json["quarantined"]) == (0, 1, 1)
 
 
 BAD_JSON: list[tuple[dict[str, Any] | bytes, str]] = [
@@ -175,11 +241,20 @@ def test_a_bad_line_of_csv_is_named(cli: Cli, world: Engine, folder: Path, bad: 
     assert counts(world) == Counts(0, 0, 0)
 
 
-@pytest.mark.parametrize("header", ["", "userId,price", "userId,userId", "user123,sub456,assessment,1", '"userId'])
-def test_a_csv_needs_its_header(cli: Cli, world: Engine, folder: Path, header: str) -> None:
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("", "line 1 names no column:"),
+        ("userId,price", "line 1 names the column 'price', which is no field:"),
+        ("userId,quantity,userId", "line 1 names the column 'userId' twice:"),
+        ("user123,sub456,assessment,1", "line 1 names the column 'user123', which is no field:"),
+        ('"userId', "line 1 is no CSV header:"),
+    ],
+)
+def test_a_csv_needs_its_header(cli: Cli, world: Engine, folder: Path, header: str, said: str) -> None:
     answer = cli("import", csv(folder / "a.csv", "user123,sub456,assessment,1", header=header))
     assert (answer.code, answer.err.count("\n")) == (2, 1)
-    assert answer.err.startswith("usage-billing: line 1 ")
+    assert answer.err.startswith(f"usage-billing: {said}")
 
 
 def test_many_bad_lines_are_counted_and_the_first_listed(cli: Cli, world: Engine, folder: Path) -> None:
@@ -321,18 +396,21 @@ def test_a_dry_run_counts_and_records_nothing(cli: Cli, world: Engine, folder: P
     before = counts(world)
     answer = cli("import", file, "--dry-run")
     assert answer.code == 1
-    assert answer.out == "3 new, 2 known, 1 bad, used from 2026-05-01T00:00:00Z to 2026-07-01T00:00:00Z\n"
+    assert (
+        answer.out == "3 new, 2 known, 0 conflicting, 1 bad, used from 2026-05-01T00:00:00Z to 2026-07-01T00:00:00Z\n"
+    )
     assert answer.err == "line 3: has 1 cells under 8 columns\n"
     assert cli("import", file, "--dry-run", "--json").json == {
         "new": 3,
         "known": 2,
+        "conflicting": 0,
         "bad": 1,
         "from": "2026-05-01T00:00:00Z",
         "to": "2026-07-01T00:00:00Z",
         "badLines": [{"line": 3, "reason": "has 1 cells under 8 columns"}],
     }
     assert counts(world) == before
-    assert cli("import", jsonl(folder / "c.jsonl"), "--dry-run").out == "0 new, 0 known, 0 bad\n"
+    assert cli("import", jsonl(folder / "c.jsonl"), "--dry-run").out == "0 new, 0 known, 0 conflicting, 0 bad\n"
 
 
 def test_columns_may_have_other_names_and_other_marks_between_them(cli: Cli, world: Engine, folder: Path) -> None:
@@ -359,7 +437,7 @@ def test_columns_may_have_other_names_and_other_marks_between_them(cli: Cli, wor
         (("--map", "a"), "must be COLUMN=FIELD"),
         (("--map", "a=b"), "must be COLUMN=FIELD"),
         (("--map", "a=userId", "--map", "a=source"), "names the column 'a' twice"),
-        (("--map", "a=userId"), "line 1 must name columns, each once"),
+        (("--map", "a=userId"), "line 1 names the column 'userId' twice"),
         (("--delimiter", ";;"), "--delimiter must be one character"),
         (("--delimiter", '"'), "--delimiter must be one character"),
         (("--delimiter", ";", "--format", "jsonl"), "--delimiter is for CSV"),

@@ -1,5 +1,6 @@
 """Names of a file's lines: the same in every import, different in every file, and orderly."""
 
+import json
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support.properties import examples
 from usage_billing.cli.importing.repeats import Repeats
+from usage_billing.core.decimals import plain
 from usage_billing.core.identifiers import is_identifier
 from usage_billing.flows.recording.import_usage import FileName, key_digest, row_digest, row_key
 from usage_billing.metering.recording import Recording
@@ -95,3 +97,12 @@ def test_equal_digests_are_counted_in_their_order(numbers: list[int]) -> None:
     for digest in digests:
         assert repeats.earlier(digest) == seen[digest]
         seen[digest] += 1
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+@examples(200)
+def test_the_digest_of_a_row_is_that_of_pythons_json(metadata: str) -> None:
+    row = msgspec.structs.replace(RECORDING, metadata=metadata)
+    values = ("row", row.subscription_id, row.source, row.customer_id, row.usage_type, plain(row.quantity), metadata)
+    text = json.dumps((*values, row.occurred_at.isoformat()), ensure_ascii=False, separators=(",", ":"))
+    assert row_digest(row) == sha256(text.encode()).digest()[:16]

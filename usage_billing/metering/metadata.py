@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from usage_billing.core.decimals import strip_zeros
+from usage_billing.core.json_names import RepeatedName, check_names
 
 EMPTY = "{}"
 MAX_BYTES = 16 * 1024
@@ -23,16 +24,33 @@ class NotMetadata(ValueError):
 
 def canonical_metadata(raw: bytes) -> str:
     """The JSON text of an object with sorted keys and no spaces: equal for equal content. Raises NotMetadata."""
-    if raw == b"{}":
-        return EMPTY
+    return EMPTY if raw == b"{}" else _canonical(raw, _read(raw))
+
+
+def canonical_once(raw: bytes) -> str:
+    """What ``canonical_metadata`` makes of ``raw``; raises NotMetadata also where an object in it has a name twice."""
+    value = _read(raw)
+    # Each member is spelled with a colon. With no more colons than the object has names, there are no other members.
+    if raw.count(b":") != len(value):
+        try:
+            check_names(raw)
+        except (RepeatedName, ValueError, RecursionError) as error:
+            raise NotMetadata(str(error)) from None
+    return _canonical(raw, value)
+
+
+def _read(raw: bytes) -> dict[str, object]:
     if len(raw) > MAX_BYTES:
         raise NotMetadata(f"must be at most {MAX_BYTES} bytes of JSON")
     try:
-        value = _decoder.decode(raw)
+        return _decoder.decode(raw)
     except RecursionError:
         raise NotMetadata(f"must be nested at most {MAX_DEPTH} deep") from None
     except (msgspec.MsgspecError, ValueError, ArithmeticError):
         raise NotMetadata("must be a JSON object; numbers in it have at most 100 places on either side") from None
+
+
+def _canonical(raw: bytes, value: dict[str, object]) -> str:
     # Text with no more brackets than this cannot be nested deeper.
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and not _is_shallow(value):
         raise NotMetadata(f"must be nested at most {MAX_DEPTH} deep")

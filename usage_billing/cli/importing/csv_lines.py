@@ -1,8 +1,12 @@
-"""CSV with a header. A quotation mark that is never closed costs its own line, not those after it."""
+"""CSV with a header. A quotation mark that is never closed costs its own line, not those after it.
+
+Records of one line, as most are, are read one after the other. One that is not is read by itself.
+"""
 
 import csv
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import TextIOWrapper
 from typing import BinaryIO
@@ -12,11 +16,14 @@ import msgspec
 from usage_billing.cli.importing.formats import Layout
 from usage_billing.cli.importing.json_lines import refuse_repeats
 from usage_billing.cli.importing.lines import MAX_LINE, Line, renamed
+from usage_billing.cli.importing.quick import QuickReader, picker
 from usage_billing.core.errors import InvalidInput
 from usage_billing.metering.spelling import FIELDS, read_object
 
 UNCLOSED = "has a quotation mark that is not closed"
 METADATA = "metadata"
+# At most so many characters of a column's name are shown.
+_SHOWN = 64
 
 
 @dataclass(slots=True)
@@ -45,7 +52,7 @@ class _Text:
         return line
 
 
-def csv_lines(file: BinaryIO, layout: Layout) -> Iterator[Line]:
+def csv_lines(file: BinaryIO, layout: Layout, quick: QuickReader) -> Iterator[Line]:
     """The records of ``file`` below its header; raises InvalidInput when the header is missing or has other columns."""
     # ``utf-8-sig`` drops the byte order mark that spreadsheets write before the first column's name. Bytes that are not
     # UTF-8 become surrogates, which no field accepts: that line is refused, and not the whole file.
@@ -53,12 +60,16 @@ def csv_lines(file: BinaryIO, layout: Layout) -> Iterator[Line]:
     text = _Text(wrapper)
     try:
         columns = _header(text, layout)
-        while (found := _next(text, columns, layout.delimiter)) is not None:
+        while True:
+            yield from _usual(text, columns, layout.delimiter, quick)
+            found = _next(text, columns, layout.delimiter)
+            if found is None:
+                return
             row, problem, number = found
             if row is None:
-                yield Line(number, file.tell(), None, problem)
+                yield Line(number, problem=problem)
             elif row:
-                yield _line(number, file.tell(), columns, row)
+                yield _line(number, columns, row)
     finally:
         wrapper.detach()
 
@@ -70,10 +81,47 @@ def _header(text: _Text, layout: Layout) -> list[str]:
     except csv.Error as error:
         raise InvalidInput(f"line 1 is no CSV header: {error}") from None
     columns = [renamed(cell.strip(), layout.names) for cell in cells]
-    named = [name for name in columns if name]
-    if not named or len(set(named)) != len(named) or not set(named) <= set(FIELDS):
-        raise InvalidInput(f"line 1 must name columns, each once, of: {', '.join(FIELDS)}; --map gives others a name")
+    wrong = _wrong_column(columns)
+    if wrong:
+        raise InvalidInput(
+            f"line 1 {wrong}: it must name columns, each once, of: {', '.join(FIELDS)}; --map gives others a name"
+        )
     return columns
+
+
+def _wrong_column(columns: Sequence[str]) -> str:
+    """What is wrong with the header, "" where nothing is."""
+    named = [name for name in columns if name]
+    if not named:
+        return "names no column"
+    for place, name in enumerate(named):
+        if name not in FIELDS:
+            return f"names the column {name[:_SHOWN]!r}, which is no field"
+        if name in named[:place]:
+            return f"names the column {name!r} twice"
+    return ""
+
+
+def _usual(text: _Text, columns: Sequence[str], delimiter: str, quick: QuickReader) -> Iterator[Line]:
+    """The records up to the first that is no record of one line; what was read of that one is put back."""
+    pulled, pick = list[str](), picker(columns)
+    rows = csv.reader(_pulled(text, pulled), strict=True, delimiter=delimiter)
+    with suppress(csv.Error):
+        for row in rows:
+            if len(pulled) > 1 or len(pulled[0]) > MAX_LINE:
+                break
+            pulled.clear()
+            if len(row) == len(columns):
+                row.append("")
+                recording = quick.of_cells(text.number, pick(row))
+                yield (
+                    _line(text.number, columns, row[:-1])
+                    if recording is None
+                    else Line(text.number, recording=recording)
+                )
+            elif row:
+                yield _line(text.number, columns, row)
+    text.put_back(pulled)
 
 
 def _next(text: _Text, columns: Sequence[str], delimiter: str) -> tuple[list[str] | None, str, int] | None:
@@ -99,11 +147,11 @@ def _next(text: _Text, columns: Sequence[str], delimiter: str) -> tuple[list[str
 
 
 def _pulled(text: _Text, pulled: list[str]) -> Iterator[str]:
-    """Read lines for one record and note them in ``pulled``; ends when they are too many for a record."""
+    """Read lines for a record and note them in ``pulled``; ends when what is noted is too much for a record."""
     size = 0
     while size <= MAX_LINE and (line := text.read()):
+        size = size + len(line) if pulled else len(line)
         pulled.append(line)
-        size += len(line)
         yield line
 
 
@@ -123,19 +171,19 @@ def _spans_lines(columns: Sequence[str], row: Sequence[str]) -> bool:
     return True
 
 
-def _line(number: int, position: int, columns: Sequence[str], row: Sequence[str]) -> Line:
+def _line(number: int, columns: Sequence[str], row: Sequence[str]) -> Line:
     if len(row) != len(columns):
-        return Line(number, position, None, f"has {len(row)} cells under {len(columns)} columns")
+        return Line(number, problem=f"has {len(row)} cells under {len(columns)} columns")
     cells = {name: cell for name, cell in zip(columns, row, strict=True) if name and cell}
     try:
         fields = {name: _raw(name, cell) for name, cell in cells.items()}
         if METADATA in fields:
             _check_metadata(bytes(fields[METADATA]))
-        return Line(number, position, fields)
+        return Line(number, fields)
     except UnicodeEncodeError:
-        return Line(number, position, None, "is not UTF-8")
+        return Line(number, problem="is not UTF-8")
     except InvalidInput as error:
-        return Line(number, position, None, f"metadata {error.message}")
+        return Line(number, problem=f"metadata {error.message}")
 
 
 def _check_metadata(cell: bytes) -> None:

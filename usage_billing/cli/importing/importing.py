@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--source", type=IDENTIFIER, help="The source of rows that name none: equal rows of two are two facts.")
 @click.option("--skip-bad", is_flag=True, help="Record the good lines where others are bad.")
-@click.option("--dry-run", is_flag=True, help="Record nothing; count what is new, known and bad.")
+@click.option("--dry-run", is_flag=True, help="Record nothing; count what is new, known, conflicting and bad.")
 @json_option
 def command(
     *,
@@ -67,7 +67,7 @@ def command(
     before it in the file, so the file may be saved anew and grow. A row that has no timestamp either is known by the
     content of the whole file and its line: in a file that was changed it counts again.
 
-    Exits 1 if lines were quarantined or skipped, or if --dry-run found bad ones.
+    Exits 1 if lines were quarantined or skipped, or if --dry-run found bad ones or keys with other content.
     """
     from sqlalchemy import text
 
@@ -83,7 +83,11 @@ def command(
             session.execute(text("SELECT FROM usage LIMIT 0"))
             making = types_that_make_quantities(session)
         lines = _source(handle, size=size_of(handle), layout=layout, source=source or "", is_made=making.__contains__)
-        checked = lines.check()
+        try:
+            checked = lines.check()
+        except KeyboardInterrupt:
+            tell("stopped while the file was checked: nothing is recorded; import it again")
+            raise
         for number, reason in checked.bad.first:
             tell(f"line {number}: {reason}")
         if dry_run:
@@ -127,13 +131,15 @@ def _rehearse(engine: Engine, lines: Source, checked: Checked, *, as_json: bool)
     found = rehearse_file(engine, lines, checked)
     span = [moment and moment.isoformat().replace("+00:00", "Z") for moment in (found.first, found.last)]
     if as_json:
-        counts = {"new": found.new, "known": found.known, "bad": checked.bad.count, "from": span[0], "to": span[1]}
-        print_json({**counts, "badLines": _listed(checked.bad)})
+        counts = {"new": found.new, "known": found.known, "conflicting": found.conflicting, "bad": checked.bad.count}
+        print_json({**counts, "from": span[0], "to": span[1], "badLines": _listed(checked.bad)})
     else:
         when = f", used from {span[0]} to {span[1]}" if span[0] else ""
-        click.echo(f"{found.new} new, {found.known} known, {checked.bad.count} bad{when}")
+        click.echo(
+            f"{found.new} new, {found.known} known, {found.conflicting} conflicting, {checked.bad.count} bad{when}"
+        )
     _warn_of_numbers(checked)
-    if checked.bad.count:
+    if checked.bad.count or found.conflicting:
         raise click.exceptions.Exit(ExitCode.FINDINGS)
 
 

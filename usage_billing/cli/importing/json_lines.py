@@ -6,6 +6,7 @@ from typing import BinaryIO
 import msgspec
 
 from usage_billing.cli.importing.lines import MAX_LINE, Line, renamed
+from usage_billing.cli.importing.quick import QuickReader
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.json_names import RepeatedName, check_names
 from usage_billing.metering.spelling import RawFields, read_object
@@ -13,7 +14,7 @@ from usage_billing.metering.spelling import RawFields, read_object
 _MARK = b"\xef\xbb\xbf"
 
 
-def json_lines(file: BinaryIO, names: Mapping[str, str]) -> Iterator[Line]:
+def json_lines(file: BinaryIO, names: Mapping[str, str], quick: QuickReader) -> Iterator[Line]:
     """The lines of ``file``, whose fields are renamed by ``names``."""
     number = 0
     while data := file.readline(MAX_LINE + 1):
@@ -23,21 +24,24 @@ def json_lines(file: BinaryIO, names: Mapping[str, str]) -> Iterator[Line]:
             rest = file.readline(MAX_LINE)
             whole = not rest or rest.endswith(b"\n")
         if len(data) > MAX_LINE:
-            yield Line(number, file.tell(), None, f"is longer than {MAX_LINE} bytes")
+            yield Line(number, problem=f"is longer than {MAX_LINE} bytes")
             continue
         if number == 1:
             data = data.removeprefix(_MARK)
-        if data.strip():
-            yield _line(number, file.tell(), data, names)
+        recording = None if names else quick.of_json(number, data)
+        if recording is not None:
+            yield Line(number, recording=recording)
+        elif data.strip():
+            yield _line(number, data, names)
 
 
-def _line(number: int, position: int, data: bytes, names: Mapping[str, str]) -> Line:
+def _line(number: int, data: bytes, names: Mapping[str, str]) -> Line:
     try:
         fields = read_object(data)
         refuse_repeats(data)
-        return Line(number, position, _renamed(fields, names) if names else fields)
+        return Line(number, _renamed(fields, names) if names else fields)
     except InvalidInput as error:
-        return Line(number, position, None, error.message)
+        return Line(number, problem=error.message)
 
 
 def _renamed(fields: RawFields, names: Mapping[str, str]) -> RawFields:

@@ -1,12 +1,19 @@
 """The lines of a file of usage: each either the fields of one recording, or why it is none."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
 
 from usage_billing.cli.importing.formats import CSV, Layout
+from usage_billing.metering.recording import Recording
 from usage_billing.metering.spelling import RawFields
+
+if TYPE_CHECKING:
+    from usage_billing.cli.importing.quick import QuickReader
 
 MAX_LINE = 128 * 1024
 """The longest line, in bytes or characters."""
@@ -14,18 +21,16 @@ MAX_LINE = 128 * 1024
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One recording's text: ``fields``, or the ``problem``.
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """One recording: read already, as most are, or its ``fields``, or the ``problem``.
 
-    ``number`` counts lines from 1; a CSV record over several lines has the number of its last. ``position`` is how many
-    bytes of the file were read so far.
+    ``number`` counts lines from 1; a CSV record over several lines has the number of its last.
     """
 
     number: int
-    position: int
-    fields: RawFields | None
+    fields: RawFields | None = None
     problem: str = ""
+    recording: Recording | None = None
 
 
 def digest_of(file: BinaryIO) -> bytes:
@@ -37,8 +42,8 @@ def digest_of(file: BinaryIO) -> bytes:
     return digest.digest()
 
 
-def read_lines(file: BinaryIO, layout: Layout) -> Iterator[Line]:
-    """Every recording of the file from its start; blank lines are passed over.
+def read_lines(file: BinaryIO, layout: Layout, quick: QuickReader) -> Iterator[Line]:
+    """Every recording of the file from its start; blank lines are passed over. Most are read by ``quick``.
 
     Raises InvalidInput when a CSV file has no header, or one with unknown columns.
     """
@@ -46,7 +51,7 @@ def read_lines(file: BinaryIO, layout: Layout) -> Iterator[Line]:
     from usage_billing.cli.importing.json_lines import json_lines
 
     file.seek(0)
-    return csv_lines(file, layout) if layout.kind == CSV else json_lines(file, layout.names)
+    return csv_lines(file, layout, quick) if layout.kind == CSV else json_lines(file, layout.names, quick)
 
 
 def renamed(name: str, names: Mapping[str, str]) -> str:

@@ -22,6 +22,10 @@ class Repeats:
             self._counts[digest] = 0
         self._marks[byte] |= bit
 
+    def may_repeat(self, digest: bytes) -> bool:
+        """In the second reading: whether ``digest`` may occur twice."""
+        return digest in self._counts
+
     def earlier(self, digest: bytes) -> int:
         """In the second reading: how often ``digest`` was asked for before."""
         count = self._counts.get(digest)

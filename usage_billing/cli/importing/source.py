@@ -10,6 +10,7 @@ import msgspec
 from usage_billing.cli.frame.output import byte_progress
 from usage_billing.cli.importing.formats import Layout
 from usage_billing.cli.importing.lines import Line, read_lines
+from usage_billing.cli.importing.quick import QuickReader
 from usage_billing.cli.importing.repeats import Repeats
 from usage_billing.cli.importing.spool import Spool, Spooled
 from usage_billing.core.errors import InvalidInput
@@ -18,6 +19,8 @@ from usage_billing.metering.recording import Recording
 from usage_billing.metering.spelling import IsMade, parse_recording, senders_give_it
 
 _LISTED = 20
+# The display moves on once in so many lines.
+_SHOWN = 1000
 
 
 @dataclass(slots=True)
@@ -46,12 +49,14 @@ class Checked:
     repeats: Repeats = field(default_factory=Repeats)
 
 
-@dataclass(frozen=True, slots=True)
-class Keyed:
-    """A recording that has a key. ``repeated`` says that an earlier line of the file has the same one."""
+class Keyed(msgspec.Struct, frozen=True, gc=False):
+    """A recording that has a key. ``repeated`` says that an earlier line of the file has the same one, ``may_repeat``
+    that one may have it.
+    """
 
     recording: Recording
     repeated: bool
+    may_repeat: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +92,22 @@ class Source:
             recording, digest = line.recording, line.digest
             earlier = repeats.earlier(digest) if digest else 0
             if recording.key:
-                yield Keyed(recording, repeated=earlier > 0)
+                may_repeat = digest is not None and repeats.may_repeat(digest)
+                yield Keyed(recording, repeated=earlier > 0, may_repeat=may_repeat)
             else:
                 key = row_key(digest, earlier) if digest else self.name.key(line.number)
-                yield Keyed(msgspec.structs.replace(recording, key=key), repeated=False)
+                yield Keyed(msgspec.structs.replace(recording, key=key), repeated=False, may_repeat=False)
 
     def _recordings(self, bad: BadLines) -> Iterator[tuple[int, Recording]]:
         """Every good line's number and recording; the others are added to ``bad``."""
+        quick = QuickReader(self.name, self.now, self.source)
         with byte_progress() as bar:
             task = bar.add_task("checking", total=self.size)
-            for line in read_lines(self.file, self.layout):
-                bar.update(task, completed=line.position)
+            for place, line in enumerate(read_lines(self.file, self.layout, quick)):
+                if place % _SHOWN == 0:
+                    bar.update(task, completed=self.file.tell())
                 try:
-                    yield line.number, self._recording(line)
+                    yield line.number, line.recording or self._recording(line)
                 except InvalidInput as error:
                     reasons = [f"{wrong.pointer.strip('/')} {wrong.message}" for wrong in error.fields]
                     bad.add(line.number, "; ".join(reasons) or error.message)

@@ -8,6 +8,7 @@ group: within a group, and so for each subscription, in the order of the file.
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from tempfile import TemporaryFile
 from typing import IO
 from zlib import crc32
@@ -33,6 +34,12 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Spooled])
 
 
+@lru_cache(maxsize=1 << 16)
+def _place(subscription_id: str) -> tuple[int, int]:
+    """The shard of a subscription, and its group in it."""
+    return shard_of(subscription_id), crc32(subscription_id.encode()) // SHARDS % _GROUPS_IN_A_SHARD
+
+
 @dataclass(slots=True)
 class _Group:
     waiting: list[Spooled] = field(default_factory=list)
@@ -56,9 +63,8 @@ class Spool:
     def add(self, line: Spooled) -> None:
         """Put a line away. Raises OSError where no room is left."""
         self.lines += 1
-        subscription = line.recording.subscription_id
-        place = crc32(subscription.encode()) // SHARDS % _GROUPS_IN_A_SHARD
-        group = self._groups[shard_of(subscription)][place]
+        shard, place = _place(line.recording.subscription_id)
+        group = self._groups[shard][place]
         group.waiting.append(line)
         group.characters += len(line.recording.metadata)
         if len(group.waiting) == _BLOCK or group.characters >= _BLOCK_CHARACTERS:

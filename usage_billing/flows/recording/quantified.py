@@ -60,3 +60,13 @@ def repeats(sent: Recording, made: Recording | RefusedRecording, earlier: KnownR
         return earlier.fingerprint() == _one_unit(sent).fingerprint()
     whole = sent if isinstance(made, RefusedRecording) else made
     return earlier.fingerprint() == replace(whole, beside=replace(whole.beside, made=False)).fingerprint()
+
+
+def has_content_of(
+    sent: Recording, earlier: KnownRecording | Recording, quantities: Mapping[str, Sequence[QuantityVersion]]
+) -> bool:
+    """Whether ``sent`` repeats what is recorded under its key; otherwise it conflicts with it."""
+    made = quantified(sent, quantities) if quantities or sent.beside.made else sent
+    if repeats(sent, made, earlier):
+        return True
+    return isinstance(made, Recording) and made.fingerprint() == earlier.fingerprint()
