@@ -8,9 +8,9 @@ from importlib import import_module
 from benchmarks.report import table, write
 
 NAMES = ("single", "batches", "growth", "reads", "billing", "changes", "meters", "verify", "memory", "scale")
-# Run only when named: `builds` and `imports` measure this build beside another one, which the caller has ready;
+# Run only when named: `builds`, `disk` and `imports` measure this build beside another one, which the caller has ready;
 # `beside` needs a machine that nothing else uses; `alerts`, `documents`, `foreign`, `pages` and `prepaid` lack a table.
-ASKED_FOR = ("alerts", "beside", "builds", "documents", "foreign", "imports", "pages", "prepaid", "webhooks")
+ASKED_FOR = ("alerts", "beside", "builds", "disk", "documents", "foreign", "imports", "pages", "prepaid", "webhooks")
 
 
 def main() -> int:
