@@ -158,6 +158,27 @@ def test_who_does_not_go_on_carries_nothing_over(house: House) -> None:
     house.verified()
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_pause_that_is_set_back_to_the_period_s_end_takes_away_what_was_carried_over(
+    house: House, stored: bool
+) -> None:
+    """Whether the grant had been stored before the pause was asked for makes no difference."""
+    carry(house)
+    house.use(4, at=JUNE + DAY)
+    house.clock.now = JULY + 2 * DAY
+    if stored:
+        store(house)
+    house.ok("POST", "/api/subscriptions/s/pause", {"at": "2026-07-01T00:00:00Z"})
+    house.clock.now = JULY + 5 * DAY
+    house.ok("POST", "/api/subscriptions/s/resume", {})
+    house.clock.now = JULY + 9 * DAY
+    house.use(30, at=JULY + 8 * DAY)
+    house.verified()
+    assert [amount for _, amount, *_ in grants(house)] == (["0"] if stored else [])
+    upcoming = house.ok("GET", "/api/subscriptions/s/upcoming-invoice")
+    assert (upcoming["total"], upcoming["items"][0]["covered"]) == ("43.23", "0")
+
+
 def test_a_customer_without_a_wallet_gets_one(house: House) -> None:
     with transaction(house.engine) as session:
         make_customer(session, id="bob")

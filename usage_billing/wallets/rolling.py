@@ -108,9 +108,15 @@ class Rolling:
         return min((segment.end for segment in running if segment is not None), default=None)
 
     def period_before(self, place: Place, at: datetime) -> tuple[AgreedPeriod | None, Rule | None]:
-        """The billing period that ends at ``at`` in a segment with an allowance, and what is carried over from it."""
-        agreed = agreed_period(self.timelines[place.subscription_id], self.quotas, *place, at - INSTANT)
+        """The billing period that ends at ``at`` in a segment with an allowance, and what is carried over from it.
+
+        Neither where the subscription does not run at ``at``: it may have been paused or cancelled for then since.
+        """
+        timeline = self.timelines[place.subscription_id]
+        agreed = agreed_period(timeline, self.quotas, *place, at - INSTANT)
         if agreed is None or not agreed.parts or not agreed.parts[-1].end == agreed.period.end == at:
+            return None, None
+        if timeline.segment_at(at) is None:
             return None, None
         quota = agreed.parts[-1].quota
         return agreed, None if quota is None else self.rules.get(place, {}).get(quota.id)

@@ -29,7 +29,9 @@ _GRANTS = text(
     SELECT g.id, g.amount, g.status, g.effective_at, g.expires_at, g.closes_at, g.unused_of, g.usage_types,
         g.wallet_id, g.category, g.subscription_ids, w.unit_name,
         EXISTS (SELECT FROM usage_voids AS v JOIN usage AS u ON u.id = v.usage_id
-            WHERE u.subscription_id = g.unused_of AND v.voided_at >= g.closes_at) AS moved
+            WHERE u.subscription_id = g.unused_of AND v.voided_at >= g.closes_at)
+        OR EXISTS (SELECT FROM subscription_changes AS c
+            WHERE c.subscription_id = g.unused_of AND c.made_at >= g.closes_at) AS moved
     FROM wallet_grants AS g JOIN wallets AS w ON w.id = g.wallet_id
     WHERE g.unused_of IS NOT NULL AND (CAST(:only AS text) IS NULL
         OR EXISTS (SELECT FROM subscriptions WHERE id = :only AND customer_id = w.customer_id))
@@ -75,7 +77,7 @@ def left_before(
     ``until``: by what had arrived before that.
     """
     parts = catalogue.parts(agreement, *place, at - _TINY)
-    if not parts or not parts[-1][0].end == parts[-1][0].period[1] == at:
+    if not parts or not parts[-1][0].end == parts[-1][0].period[1] == at or catalogue.segment(agreement, at) is None:
         return _NO
     quota = parts[-1][1]
     if quota is None or quota.rollover_periods is None or quota.monthly_limit is None:
