@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # An accessible invoice is none any more when its XML is attached
 #
-# Package:  factur-x 7.8 (pypdf 7.1.1) on a file of typst 0.15.2, Python 3.11
+# Package:  factur-x 7.8 (pypdf 7.1.1) on a file of typst 0.15.2 with the XML of drafthorse 2025.2.0, Python 3.11
 # Expected: attaching a file to a PDF/A-3 leaves the document as it is: typst made it PDF/A-3a and PDF/UA-1, tagged, with
 #           a title and the date of the invoice.
 # Seen:     the metadata are written anew: conformance B for A, no PDF/UA, another title, and the creation date is now. The

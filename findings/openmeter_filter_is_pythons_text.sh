@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A filter of a meter query arrives as the text of a Python dict
 #
-# Package:  openmeter 1.0.0b236, corehttp 1.0.0b7, Python 3.11
+# Package:  openmeter 1.0.0b236 (corehttp 1.0.0b7, cloudevents 1.13.0), Python 3.11
 # Expected: `meters.query_json(slug, filter_group_by={"model": "gpt"})` asks for filterGroupBy[model]=gpt, as the npm
 #           client of the same version line does and the API's description has it: style deepObject, explode true.
 # Seen:     the parameter is filterGroupBy={'model': 'gpt'}: the dict's own text, with Python's quotes, which is no JSON

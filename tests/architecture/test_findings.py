@@ -23,10 +23,11 @@ def test_a_finding_has_the_form(script: Path) -> None:
     text = script.read_text(encoding="utf-8")
     assert HEADER.match(text)
     assert os.access(script, os.X_OK)
-    installed = re.findall(r"pip install (.*)", text)
-    assert installed
-    packages = re.findall(r'"([^"]+)"', " ".join(installed))
-    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9.]+(?:post[0-9]+)?", package) for package in packages)
+    installed = re.findall(r"pip install (.*)", text.replace("\\\n", " "))
+    packages = re.findall(r'"([^"]+==[^"]+)"', " ".join(installed))
+    assert packages
+    assert len(packages) == sum(line.count("==") for line in installed)
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9.]+(?:(?:post|b)[0-9]+)?", package) for package in packages)
     for package, version in (name.split("==") for name in packages):
         assert re.search(rf"{package} {re.escape(version)}\b", text.partition("# Expected:")[0])
     assert text.endswith('diff "$folder/expected" "$folder/seen"\n')
