@@ -107,20 +107,16 @@ def _usual(text: _Text, columns: Sequence[str], delimiter: str, quick: QuickRead
     pulled, pick = list[str](), picker(columns)
     rows = csv.reader(_pulled(text, pulled), strict=True, delimiter=delimiter)
     with suppress(csv.Error):
-        for row in rows:
+        for cells in rows:
             if len(pulled) > 1 or len(pulled[0]) > MAX_LINE:
                 break
             pulled.clear()
-            if len(row) == len(columns):
-                row.append("")
-                recording = quick.of_cells(text.number, pick(row))
-                yield (
-                    _line(text.number, columns, row[:-1])
-                    if recording is None
-                    else Line(text.number, recording=recording)
-                )
-            elif row:
-                yield _line(text.number, columns, row)
+            if len(cells) == len(columns):
+                recording = quick.of_cells(text.number, pick([*cells, ""]))
+                fitting = Line(text.number, recording=recording)
+                yield fitting if recording is not None else _line(text.number, columns, cells)
+            elif cells:
+                yield _line(text.number, columns, cells)
     text.put_back(pulled)
 
 
