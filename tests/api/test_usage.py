@@ -50,6 +50,7 @@ def test_overage_is_what_lies_beyond_the_limit(engine: Engine, reader: FlaskClie
             "remaining": "0",
             "overage": "3",
             "covered": "0",
+            "owed": "0",
             "charged": "3",
             "estimatedCharge": "30.00",
             "currency": "USD",

@@ -48,7 +48,7 @@ def slowly(needs: list[Need], grants: list[Drawable], said: Overdraft) -> Draws:
         if at <= said.now:
             owed = [need for need in owed if need.ends_at != at]
             for grant in [one for one in in_order if one.effective_at == at]:
-                owed = [need for need in owed if not (grant.fits(need) and take(need, grant))]
+                owed = [need for need in owed if not (grant.repays(need) and take(need, grant))]
         for need in sorted((one for one in needs if one.key.window_start == at), key=lambda one: one.order):
             for _ in range(int(need.quantity)):
                 if any(grant.fits(need) and grant.holds_at(at) and take(need, grant) for grant in in_order):
@@ -114,6 +114,17 @@ def test_laws(one: tuple[list[Need], list[Drawable], Overdraft], chance: object)
     for need in needs:
         of_need = {key: quantity for key, quantity in draws.items() if key.need == need.key}
         assert found(needs, grants, said, of_need) == draws
+
+
+@pytest.mark.parametrize("now", [0, 1])
+def test_what_reaches_back_repays_nothing_so_posting_it_changes_nothing(now: int) -> None:
+    """It would take room of the overdraft once it is posted, and the other unit would be charged."""
+    both = [a_grant(1, "1", effective_at=day(1), covers_since=day(0)), a_grant(2, "1", effective_at=day(1))]
+    said = overdraft(1, now=now)
+    draws = found([a_need("2")], both, said)
+    assert sum(draws.values()) == 2
+    for key, quantity in draws.items():
+        assert found([a_need("2")], both, said, {key: quantity}) == draws
 
 
 @pytest.mark.parametrize(

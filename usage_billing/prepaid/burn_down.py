@@ -100,8 +100,9 @@ class Drawable:
         return self.effective_at <= instant and self._before_end(instant)
 
     def repays(self, need: Need) -> bool:
-        """Whether it repays what is owed of a need that was before it."""
-        return self.fits(need) and self.effective_at > need.key.window_start
+        """Whether it repays what is owed of a need that was before it. One that reaches back to it does not."""
+        start = need.key.window_start
+        return self.fits(need) and self.effective_at > start and not self.reaches_back_to(start)
 
     def reaches_back_to(self, instant: datetime) -> bool:
         """Whether it pays for a window that begins then, once all needs have taken from what holds."""

@@ -3,7 +3,7 @@
 Time is walked once. A window owes what the grants that hold then leave of it, as far as the overdraft has room. A grant
 that begins pays what is owed by then before anything of its own time. When a subscription ends, what is owed of its
 usage is charged. What a grant repaid and is posted counts as owed until that grant began, so that posting it changes
-nothing.
+nothing. A grant that reaches back to a window repays nothing of it: it pays after all others, and frees no room.
 
 Source: docs/prepaid.md, "Below zero".
 """
@@ -58,7 +58,7 @@ class Debts:
         self._needs: dict[NeedKey, Need] = {}
         # What grants repaid that have not begun yet as time is walked: by grant.
         self._repaid: dict[UUID, dict[NeedKey, Decimal]] = {}
-        self._later = _paid_later(books.draws, {grant.id: grant for grant in grants})
+        self._later, self._back = _paid_later(books.draws, {grant.id: grant for grant in grants})
         ends = {need.ends_at for need in needs if need.ends_at is not None and need.ends_at <= overdraft.now}
         begun = [grant for grant in grants if grant.effective_at <= overdraft.now]
         # A subscription that ends when a grant begins is over by then.
@@ -86,7 +86,7 @@ class Debts:
             repaid = self._put(quantity)
             if repaid:
                 self._repaid.setdefault(id, {})[need.key] = repaid
-        owed = self._put(self._books.wanted[need.key])
+        owed = self._put(EXACT.add(self._books.wanted[need.key], self._back.get(need.key, _NOTHING)))
         if owed:
             self._owed[need.key] = owed
 
@@ -135,10 +135,16 @@ class Debts:
                     self._release(repaid.pop(need, _NOTHING))
 
 
-def _paid_later(draws: Draws, grants: Mapping[UUID, Drawable]) -> dict[NeedKey, dict[UUID, Decimal]]:
-    """What grants paid of each need that begin after it."""
-    found: dict[NeedKey, dict[UUID, Decimal]] = {}
+def _paid_later(
+    draws: Draws, grants: Mapping[UUID, Drawable]
+) -> tuple[dict[NeedKey, dict[UUID, Decimal]], dict[NeedKey, Decimal]]:
+    """What grants that begin after a need repaid of it, by grant, and what those paid that reach back to it."""
+    repaid: dict[NeedKey, dict[UUID, Decimal]] = {}
+    back: dict[NeedKey, Decimal] = {}
     for key, quantity in draws.items():
-        if grants[key.grant_id].effective_at > key.need.window_start:
-            found.setdefault(key.need, {})[key.grant_id] = quantity
-    return found
+        grant, start = grants[key.grant_id], key.need.window_start
+        if grant.effective_at > start and grant.reaches_back_to(start):
+            back[key.need] = EXACT.add(back.get(key.need, _NOTHING), quantity)
+        elif grant.effective_at > start:
+            repaid.setdefault(key.need, {})[key.grant_id] = quantity
+    return repaid, back

@@ -49,7 +49,7 @@ class Slate:
     def __init__(self, owing: Owing | None, hands: Hands, payers: Sequence[Payer], wants: Sequence[Wants]) -> None:
         self.owing, self.hands, self.pieces = owing, hands, list[_Piece]()
         self.moments: list[tuple[datetime, int, Payer | None]] = []
-        self.begins = {payer.id: payer.since for payer in payers}
+        self.payers = {payer.id: payer for payer in payers}
         if owing is not None:
             ends = {one.ends for one in wants if one.ends is not None}
             self.moments = [(at, 0, None) for at in sorted(ends)]
@@ -67,16 +67,23 @@ class Slate:
                 self._repay(payer)
 
     def write_on(self, wants: Wants) -> None:
-        """Owe of a window what is left of it, and what a grant paid of it that begins later."""
+        """Owe of a window what is left of it, and what a grant paid of it that begins later.
+
+        What a grant paid that reaches back is owed like what is left: it pays once all of time is over.
+        """
         start = wants.place.start
         if self.owing is None or start < self.owing.since or (wants.ends is not None and wants.ends <= start):
             return
-        later = [
-            (units, id)
-            for (place, id), units in self.hands.paid.items()
-            if place == wants.place and self.begins[id] > start
-        ]
-        for units, by in (*later, (self.hands.left[wants.place], None)):
+        rest = self.hands.left[wants.place]
+        later: list[tuple[Fraction, UUID | None]] = []
+        for (place, id), units in self.hands.paid.items():
+            if place != wants.place or self.payers[id].since <= start:
+                continue
+            if _reaches_back(self.payers[id], start):
+                rest += units
+            else:
+                later.append((units, id))
+        for units, by in (*later, (rest, None)):
             room = self.owing.most - sum((one.units for one in self.pieces), NOTHING)
             if min(units, room) > 0:
                 self.pieces.append(_Piece(wants, min(units, room), by))
@@ -97,8 +104,14 @@ class Slate:
                 one.units -= min(one.units, self.hands.paid.get((one.wants.place, payer.id), NOTHING))
         for one in sorted(self.pieces, key=lambda piece: piece.wants.turn):
             place = one.wants.place
-            if payer.active and one.by is None and payer.is_for(one.wants) and payer.since > place.start:
+            if not payer.active or one.by is not None or not payer.is_for(one.wants):
+                continue
+            if payer.since > place.start and not _reaches_back(payer, place.start):
                 before = self.hands.left[place]
                 self.hands.take(place, payer.id, min(one.units, self.hands.has[payer.id]))
                 one.units -= before - self.hands.left[place]
         self.pieces = [one for one in self.pieces if one.units > 0]
+
+
+def _reaches_back(payer: Payer, start: datetime) -> bool:
+    return payer.back_to is not None and payer.back_to <= start and (payer.end is None or start < payer.end)
