@@ -61,7 +61,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(plain)
     auth.check_every_view_has_a_rule(app)
     idempotency.init_app(app)
-    app.extensions["usage_billing.openapi"] = openapi.document(app, api)
+    app.extensions[openapi.DOCUMENT] = openapi.packed(openapi.document(app, api))
+    api.spec = None  # it is of no use any more, and takes some MiB
     return app
 
 

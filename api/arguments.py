@@ -1,6 +1,7 @@
 """Bodies and queries, read strictly through marshmallow: an error names every wrong field by a pointer."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 import marshmallow as ma
@@ -12,10 +13,13 @@ from api.honoured import reads
 from api.ingest.body import json_of, json_or_nothing_of
 from api.schemas.base import field_errors
 from api.schemas.output import output_of
+from api.state import this_request
 from usage_billing.core.errors import InvalidInput
 from usage_billing.wire.noun import Noun
 
 View = TypeVar("View", bound=Callable[..., Any])
+_LONGEST_KEPT = 512
+"""Bytes of the longest query that is kept."""
 
 
 class Decorator(Protocol):
@@ -30,6 +34,17 @@ class StrictParser(FlaskParser):
     """webargs, with our reader of JSON and our errors; unknown fields and parameters are refused."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE}
+
+    def parse(self, argmap: Any, req: Request | None = None, *, location: str | None = None, **options: Any) -> Any:
+        """What the schema ``argmap`` reads; with its ``reads_alike`` it reads equal queries once."""
+        query = this_request().query_string if getattr(argmap, "reads_alike", False) else b""
+        if location == "query" and 0 < len(query) <= _LONGEST_KEPT:
+            return self._parse_alike(argmap, query)
+        return super().parse(argmap, req, location=location, **options)
+
+    @lru_cache(maxsize=256)  # noqa: B019  there is one parser
+    def _parse_alike(self, schema: ma.Schema, _query: bytes) -> Any:
+        return super().parse(schema, location="query")
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         """The body; a schema with ``body_optional`` also takes none at all."""

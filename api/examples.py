@@ -79,7 +79,8 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "answer_paid": {"cost": "80.00", "reference": "pi_3QK"},
     "answer_failed": {"reason": "the card was declined"},
-    "reset": {"at": "2020-01-01T00:00:00Z"},
+    "close": {"settle": True},
+    "reset": {"at": "2020-01-01T00:00:00Z", "keep": {"max": "500"}, "idempotencyKey": "reset-2020"},
     "make_schedule": {
         "amount": "1000",
         "every": {"interval": "month", "intervalCount": 1},

@@ -68,9 +68,11 @@ def _tell(method: str, route: str, status: int, *, milliseconds: float) -> None:
         "milliseconds": milliseconds,
         "actor": principal.actor if principal else None,
     }
-    # Thousands a second: a line each in the day's file, and none on the terminal unless something went wrong.
-    if well and route in RECORDING_ROUTES:
-        logs.write_line(_log.name, f"{method} {route}", fields)
+    recorded = route in RECORDING_ROUTES
+    if well and route not in _CHECKS and (recorded or (principal is not None and principal.key_number)):
+        # All of it is ours. Recordings, thousands a second, are told on the terminal only if something went wrong.
+        message = f"{method} {route}" if recorded else f"{method} {route} {status}"
+        logs.write_line(_log.name, message, fields, prints=not recorded)
     else:
         _log.log(level, "%s %s %s", method, route, status, extra=fields)
 

@@ -8,9 +8,11 @@ from importlib import import_module
 from benchmarks.report import table, write
 
 NAMES = ("single", "batches", "growth", "reads", "billing", "changes", "meters", "verify", "memory", "scale")
-# Run only when named: `builds`, `disk` and `imports` measure this build beside another one, which the caller has ready;
-# `beside` needs a machine that nothing else uses; `alerts`, `documents`, `foreign`, `pages` and `prepaid` lack a table.
-ASKED_FOR = ("alerts", "beside", "builds", "disk", "documents", "foreign", "imports", "pages", "prepaid", "webhooks")
+# Run only when named: they need a machine that nothing else uses.
+NAMED = ("pages", "documents")
+# As well, and no table is kept of them; `builds`, `disk` and `imports` measure this build beside another one, which the
+# caller has ready.
+ASKED_FOR = (*NAMED, "alerts", "beside", "builds", "disk", "foreign", "imports", "prepaid", "webhooks")
 
 
 def main() -> int:
@@ -27,7 +29,7 @@ def main() -> int:
         figures = import_module(f"benchmarks.{name}").run(quick=chosen.quick)
         print(f"\n{name}\n{table(figures)}", flush=True)
         held = held and all(figure.held for figure in figures)
-        if not chosen.quick and name in NAMES:
+        if not chosen.quick and name in NAMES + NAMED:
             write(name, figures, took=time.monotonic() - started)
     return 0 if held else 1
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from itertools import cycle, islice
+from uuid import uuid4
 
 from benchmarks import events
+from benchmarks.batches import PATH as BATCH
 from benchmarks.load import get, look, request, save
 from benchmarks.machine import Machine, key, machine, served
 from benchmarks.report import Figure
@@ -48,7 +50,7 @@ def run(*, quick: bool) -> list[Figure]:
         seed_usage(url, subscriptions=subscriptions, events=recordings, at=datetime.now(UTC))
         made.subscribe(PORTALS)
         made.vacuum()
-        asked = _ask(made, [f"user{1 + at % subscriptions:07d}" for at in range(PORTALS)], turns=turns, number=number)
+        asked = _ask(made, [1 + at % subscriptions for at in range(PORTALS)], turns=turns, number=number)
         beside = _beside(made, turns=turns, number=number)
         memory = made.memory()["api"] / MIB
     with machine(serves="api:create_app()") as bare:
@@ -65,20 +67,25 @@ def run(*, quick: bool) -> list[Figure]:
     ]
 
 
-def _ask(made: Machine, users: Sequence[str], *, turns: int, number: int) -> list[Figure]:
-    """The part of the overview that moves, whole and unchanged, in turns with a no-op GET of the same server."""
-    portals = [_open(made, user) for user in users]
-    times: dict[str, list[float]] = {"no-op": [], "whole": [], "same": []}
+def _ask(made: Machine, customers: Sequence[int], *, turns: int, number: int) -> list[Figure]:
+    """The part of the overview that moves, in turns with a no-op GET of the same server.
+
+    It is asked for with the tag of before a recording of each customer, then without a tag, and with that of now.
+    """
+    portals = [_open(made, f"user{customer:07d}") for customer in customers]
+    times: dict[str, list[float]] = {"no-op": [], "moved": [], "whole": [], "same": []}
     with served("benchmarks.baselines.noop:app", made) as port:
         for turn in range(turns + 1):
+            noop = _send(made, [get("/", key=key())] * number, {"200"}, port=port)
+            _use(made, sorted(set(customers)))
+            moved = _send(made, [look(_PART, one.headers) for one in portals], {"200"})
             whole = [look(_PART, {"Cookie": one.cookie}) for one in islice(cycle(portals), number)]
-            same = [look(_PART, one.headers) for one in islice(cycle(portals), number)]
-            for name, requests, status in (
-                ("no-op", [get("/", key=key())] * number, "200"),
-                ("whole", whole, "200"),
-                ("same", same, "304"),
-            ):
-                found = _send(made, requests, {status}, port=port if name == "no-op" else None)
+            again = _send(made, whole, {"200"})
+            with closing(HTTPConnection("127.0.0.1", made.port)) as connection:
+                for one in portals:
+                    _look(connection, one)
+            same = _send(made, [look(_PART, one.headers) for one in islice(cycle(portals), number)], {"304"})
+            for name, found in (("no-op", noop), ("moved", moved), ("whole", again), ("same", same)):
                 times[name] += found if turn else []  # the first turn fills the caches
     p99 = {name: events.percentile(found, 99) for name, found in times.items()}
     return [
@@ -90,10 +97,28 @@ def _ask(made: Machine, users: Sequence[str], *, turns: int, number: int) -> lis
             at_most=bound,
         )
         for name, what, bound in (
-            ("whole", "the part of the overview that moves", 6),
+            ("moved", "the part of the overview that moves, once more was used", 6),
+            ("whole", "the same, asked for without a tag while nothing moves", None),
             ("same", "the same, unchanged (304)", 2),
         )
     ]
+
+
+def _use(made: Machine, customers: Sequence[int]) -> None:
+    """A recording of each customer, counted when this returns."""
+    names = {f"user{customer:07d}": f"sub{customer:07d}" for customer in customers}
+    sent = [
+        {
+            "userId": user,
+            "subscriptionId": subscription,
+            "usageType": "type0",
+            "quantity": 1,
+            "idempotencyKey": str(uuid4()),
+        }
+        for user, subscription in names.items()
+    ]
+    _send(made, [request(BATCH, json.dumps({"events": sent}).encode(), key=key())], {"202"})
+    made.settle()
 
 
 def _beside(made: Machine, *, turns: int, number: int) -> Figure:

@@ -9,12 +9,10 @@ import json
 import sys
 from pathlib import Path
 
-# In builds before the view of this name, ``usage`` is the table.
 _PARTS = """
-    WITH stored AS (SELECT coalesce(to_regclass('usage_rows'), to_regclass('usage')) AS name)
-    SELECT 'table', pg_table_size(name) FROM stored
+    SELECT 'table', pg_table_size('usage')
     UNION ALL
-    SELECT indexrelid::regclass::text, pg_relation_size(indexrelid) FROM pg_index JOIN stored ON name = indrelid
+    SELECT indexrelid::regclass::text, pg_relation_size(indexrelid) FROM pg_index WHERE indrelid = 'usage'::regclass
 """
 
 

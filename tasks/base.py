@@ -1,6 +1,8 @@
 """What every task needs: the settings, this process's engine and inbox, and whether the worker is to stop."""
 
+import math
 import mmap
+import time
 from functools import lru_cache
 
 from sqlalchemy import Engine
@@ -19,6 +21,11 @@ _INBOX_TIMEOUT = 10.0
 # One byte that a worker's main process shares with the processes it forks. Unlike a lock, it cannot stay held by a
 # process that died.
 _stopping = mmap.mmap(-1, 1)
+# When a drain of this worker was at work last, in seconds of the monotonic clock, shared in the same way.
+_drained = memoryview(mmap.mmap(-1, 8)).cast("d")
+_drained[0] = -math.inf
+# Longer than turns of other tasks keep a drain waiting.
+_DRAINED_LATELY_SECONDS = 10
 
 
 @lru_cache(maxsize=1)
@@ -64,3 +71,13 @@ def ask_to_stop() -> None:
 def stopping() -> bool:
     """Whether this worker was asked to stop."""
     return _stopping[0] != 0
+
+
+def note_drain() -> None:
+    """Let every process of this worker know that a drain is at work."""
+    _drained[0] = time.monotonic()
+
+
+def recordings_come() -> bool:
+    """Whether a drain of this worker was at work within the last 10 s: what can wait leaves the machine to others."""
+    return time.monotonic() - _drained[0] < _DRAINED_LATELY_SECONDS

@@ -66,10 +66,16 @@ def _drain(shard: int) -> int:
         shard,
         inbox=base.inbox(),
         engine=base.engine(),
-        stopping=base.stopping,
+        stopping=_is_to_stop,
         wake_others=_wake_others,
         tuning=TUNING,
     )
+
+
+def _is_to_stop() -> bool:
+    """What a drain asks before each round; so it is known for how long the drain is at work."""
+    base.note_drain()
+    return base.stopping()
 
 
 @app.task(name="usage.fold")

@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -11,24 +13,34 @@ from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
 from usage_billing.db import clock
 from usage_billing.db.apart import FAULTS
-from usage_billing.db.session import transaction
+from usage_billing.db.session import read_only, transaction
+from usage_billing.flows.folding.drive_reads import catch_up, left_to_count
+from usage_billing.flows.folding.reckon_meters import reckon_meters
 from usage_billing.flows.prepaid.close_grants import close_grants, wallets_to_close
 from usage_billing.flows.prepaid.make_wallets import customers_without, make_wallets
 from usage_billing.flows.prepaid.manage_top_ups import look_again, rules_to_look_at
 from usage_billing.flows.prepaid.open_wallet import open_wallet
 from usage_billing.flows.prepaid.store_unused import store_unused, wallets_to_look_at
 from usage_billing.schedules.queries import wallets_due
+from usage_billing.wallets.queries import owner_of_wallet
 
 _log = logging.getLogger(__name__)
 
 
 @app.task(name="wallets.close_grants")
 def close() -> None:
-    """Post what grants that are over paid for, and let the rest of them expire; each wallet in a transaction."""
+    """Post what grants that are over paid for, and let the rest of them expire; each wallet in a transaction.
+
+    One waits of which meters have not counted all that is in the books.
+    """
     with transaction(base.engine()) as session:
         now = clock.agreed_now(session, utc_now())
         waiting = wallets_to_close(session, now=now)
-    _each(waiting, lambda session, wallet_id: close_grants(session, wallet_id, now=now))
+    _each(
+        waiting,
+        lambda session, wallet_id: close_grants(session, wallet_id, now=now),
+        only_if=partial(_is_counted, now=now),
+    )
 
 
 @app.task(name="wallets.expire_top_ups")
@@ -56,14 +68,33 @@ def open_due() -> None:
     _each(ended, lambda session, wallet_id: store_unused(session, wallet_id, now=now))
 
 
-def _each(ids: Sequence[str], work: Callable[[Session, str], object]) -> None:
+def _is_counted(wallet_id: str, *, now: datetime) -> bool:
+    """Whether meters have counted all of a wallet's customer; what is left is counted now, unless it is too much.
+
+    Those whose values do not add up are reckoned as of ``now``.
+    """
+    with read_only(base.engine()) as session:
+        behind = left_to_count(session, customer_of=partial(owner_of_wallet, wallet_id=wallet_id))
+    if behind and catch_up(base.engine(), behind):
+        return False
+    with transaction(base.engine()) as session:
+        reckon_meters(session, wallet_id, now=now)
+    return True
+
+
+def _each(
+    ids: Sequence[str], work: Callable[[Session, str], object], *, only_if: Callable[[str], bool] | None = None
+) -> None:
     """Do ``work`` on each wallet, or customer, in a transaction; one that fails by its own fault makes no other wait.
 
-    Raises the first such fault once all are done, so that the task is seen to have failed.
+    With ``only_if`` it leaves out those of which that is not true. Raises the first fault once all are done, so that
+    the task is seen to have failed.
     """
     fault: Exception | None = None
     for id in ids:
         try:
+            if only_if is not None and not only_if(id):
+                continue
             with transaction(base.engine()) as session:
                 work(session, id)
         except Unavailable:

@@ -25,7 +25,7 @@ from usage_billing.processes.models import Heartbeat, WorkCounter
 from usage_billing.proofs.models import ProvenSummary
 from usage_billing.schedules.models import Schedule
 from usage_billing.sessions.models import OperatorSession, PortalSession
-from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm
+from usage_billing.subscriptions.models import Subscription, SubscriptionChange, SubscriptionTerm, TermStamp
 from usage_billing.taxes.models import TaxRate
 from usage_billing.top_ups.models import TopUp, TopUpRule
 from usage_billing.wallets.models import CoveredSummary, Grant, PastGrants, Transfer, Wallet, WalletDraw, WalletScope
@@ -81,6 +81,7 @@ __all__ = [
     "SubscriptionChange",
     "SubscriptionTerm",
     "TaxRate",
+    "TermStamp",
     "TopUp",
     "TopUpRule",
     "Transfer",

@@ -85,6 +85,12 @@ def as_readable(record: logging.LogRecord) -> str:
     return "\n".join(lines).translate(_CONTROL_CHARACTERS).replace("\n", "\n    ")
 
 
+def plain_readable(at: datetime, logger: str, message: str) -> str:
+    """The text of ``as_readable`` for a message of ours, which holds no secret and no control character."""
+    ids = "".join(f" {name}={value}" for name, value in _bound.get().items())
+    return f"{at:%H:%M:%S} {'INFO':<7} {logger}: {message}{ids}"
+
+
 def moment(record: logging.LogRecord) -> datetime:
     """When the record was logged, as an aware UTC time."""
     return datetime.fromtimestamp(record.created, tz=UTC)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from usage_billing.core.clock import utc_now
-from usage_billing.log_lines import as_json, as_readable, bind, bound, moment, plain_json
+from usage_billing.log_lines import as_json, as_readable, bind, bound, moment, plain_json, plain_readable
 from usage_billing.redaction import redact
 from usage_billing.settings import Settings
 
@@ -49,8 +49,8 @@ def is_configured() -> bool:
     return any(isinstance(handler, DailyFile) for handler in logging.getLogger().handlers)
 
 
-def write_line(logger: str, message: str, fields: Mapping[str, object]) -> None:
-    """Append one line to the day's file and print nothing, in a twentieth of the time that a record takes.
+def write_line(logger: str, message: str, fields: Mapping[str, object], *, prints: bool = False) -> None:
+    """Append one line to the day's file, and print it only if it ``prints``, in a twentieth of a record's time.
 
     For what happens thousands of times a second. ``message`` and ``fields`` are written as they are, so they must be
     values of ours, never a sender's. Before ``configure`` it does nothing. Never raises.
@@ -58,6 +58,8 @@ def write_line(logger: str, message: str, fields: Mapping[str, object]) -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, DailyFile):
             handler.write_line(logger, message, fields)
+        elif prints and isinstance(handler, _Readable):
+            handler.write_line(logger, message)
 
 
 class DailyFile(logging.Handler):
@@ -126,6 +128,10 @@ class _Readable(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record; a closed stream is no error."""
         _say(self._stream, as_readable(record))
+
+    def write_line(self, logger: str, message: str) -> None:
+        """Print a line that needs neither a record nor a search for secrets."""
+        _say(self._stream, plain_readable(utc_now(), logger, message))
 
 
 def _say(stream: TextIO, text: str) -> None:

@@ -10,17 +10,20 @@ HIDDEN = "[hidden]"
 _SENSITIVE = ("password", "passwd", "pwd", "secret", "apikey", "adminkey", "token", "authorization", "cookie")
 
 _Replace = str | Callable[[re.Match[str]], str]
-_RULES: tuple[tuple[re.Pattern[str], _Replace], ...] = (
+# A pattern finds nothing in a text that has none of the marks in front of it. Most texts have none: to look for marks
+# takes a twentieth of the time that the patterns do.
+_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], _Replace], ...] = (
     # Our keys. The name in front stays, because it says which key it was.
-    (re.compile(r"\b(ub_[A-Za-z0-9]{4,16})_[A-Za-z0-9_-]{8,}"), rf"\1_{HIDDEN}"),
+    (("ub_",), re.compile(r"\b(ub_[A-Za-z0-9]{4,16})_[A-Za-z0-9_-]{8,}"), rf"\1_{HIDDEN}"),
     # The token of a stream.
-    (re.compile(r"\bubs-[0-9a-f]{1,12}-[0-9a-f-]{8,}"), HIDDEN),
+    (("ubs-",), re.compile(r"\bubs-[0-9a-f]{1,12}-[0-9a-f-]{8,}"), HIDDEN),
     # A JWT: three parts in base64url, the first of which is an object.
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"), HIDDEN),
+    (("eyJ",), re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"), HIDDEN),
     # scheme://user:password@host, the password holding anything but space, quote and slash.
-    (re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']*):[^\s/\"']+@", re.IGNORECASE), rf"\1:{HIDDEN}@"),
+    (("://",), re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']*):[^\s/\"']+@", re.IGNORECASE), rf"\1:{HIDDEN}@"),
     # Authorization: Bearer x, "Authorization": "Basic x", ('x-api-key', 'x')
     (
+        (":", "=", ","),
         re.compile(
             r"((?:authorization|x-api-key|cookie)[\"']?\s*[:=,]\s*[\"']?(?:b[\"'])?(?:(?:bearer|basic|token)\s+)?)"
             r"[^\s\"',;]+",
@@ -28,25 +31,30 @@ _RULES: tuple[tuple[re.Pattern[str], _Replace], ...] = (
         ),
         rf"\1{HIDDEN}",
     ),
-    (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
-    # password=x, "password": "x", secret: 'x', JWT_SECRET=x, api_key="x"
+    (("b", "B"), re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
+    # password=x, "password": "x", secret: 'x', JWT_SECRET=x, api_key="x". What stands before the word is not sought:
+    # from each letter of a long run, the rest of it would be searched.
     (
+        (":", "="),
         re.compile(
-            r"((?:[a-z0-9_]*(?:password|passwd|secret|api_?key|admin_?key|token)|\bpwd)[\"']?\s*[:=]\s*[\"']?)"
+            r"((?:password|passwd|secret|api_?key|admin_?key|token|\bpwd)[\"']?\s*[:=]\s*[\"']?)"
             r"(?!\[hidden\])[^\s\"',;&]+",
             re.IGNORECASE,
         ),
         rf"\1{HIDDEN}",
     ),
     # Secrets that `up` makes.
-    (re.compile(r"\bdev-[A-Za-z0-9_-]{32,}"), HIDDEN),
+    (("dev-",), re.compile(r"\bdev-[A-Za-z0-9_-]{32,}"), HIDDEN),
 )
 
 
 def redact(text: str) -> str:
     """``text`` without what looks like a key, a token, a password or the credentials of a URL."""
-    for pattern, replacement in _RULES:
-        text = pattern.sub(replacement, text)
+    for marks, pattern, replacement in _RULES:
+        for mark in marks:
+            if mark in text:
+                text = pattern.sub(replacement, text)
+                break
     return text
 
 

@@ -1,12 +1,14 @@
 """Numbers, money, days and times as the reader's language writes them; no figure loses a digit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time
 from babel.numbers import format_decimal
 
@@ -35,6 +37,10 @@ class Writer:
     def money(self, value: str | Decimal, currency: str) -> str:
         """With the currency's minor unit always: ``€240.00``. A unit price keeps all the places that it has."""
         return language(self.locale).money(value, currency)
+
+    def held(self, value: str | Decimal, unit: Mapping[str, Any]) -> str:
+        """What a wallet of this unit holds: money with its minor unit, and units as a number."""
+        return self.money(value, unit["currency"]) if unit.get("currency") else self.number(value)
 
     def about(self, value: Decimal, currency: str) -> str:
         """An estimate: whole units alone, ``€950``, so that it looks like no sum that is owed."""
@@ -133,6 +139,7 @@ class Writer:
         names = (
             "number",
             "money",
+            "held",
             "about",
             "percent",
             "change",
@@ -152,12 +159,12 @@ _MEDIUM = {"en": "d MMM yyyy", "de": "d. MMM yyyy", "fr": "d MMM yyyy"}
 _SAME_MONTH = {"en": "d", "de": "d.", "fr": "d"}
 _SAME_YEAR = {"en": "d MMMM", "de": "d. MMMM", "fr": "d MMMM"}
 _DAY_ONLY = {"en": "d MMM", "de": "d. MMM", "fr": "d MMM"}
-# CLDR's English is of the United States; that of the world writes numbers alike.
-_TAGS = {"en": "en", "de": "de", "fr": "fr"}
 
 
-def _tag(locale: str) -> str:
-    return _TAGS[locale]
+@cache
+def _tag(locale: str) -> Locale:
+    """Read once: Babel reads a language by its name anew for each number. English is that of the United States."""
+    return Locale.parse(locale)
 
 
 def _minus(text: str) -> str:

@@ -9,8 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from api.state import state, this_request
 from usage_billing.brand.identity import Brand
+from usage_billing.core.giving_way import in_turns
 from web.assets import url_of
-from web.bars import hand_bar, meter_bar
+from web.bars import hand_bar, hatch, meter_bar
 from web.brand import STYLESHEET, logo_name, logo_size
 from web.numbers import Writer
 from web.texts import sentences
@@ -75,7 +76,8 @@ def render(template: str, writer: Writer, **context: Any) -> str:
         "alone": brand.logo.says_the_name,
     }
     known = {"lang": writer.locale, "brand": brand, "logo": logo, "brand_style": STYLESHEET if _coloured(brand) else ""}
-    return _environment(writer.locale).get_template(template).render(**known, **writer.helpers, **context)
+    pieces = _environment(writer.locale).get_template(template).generate(**known, **writer.helpers, **context)
+    return "".join(in_turns(pieces))
 
 
 def _coloured(brand: Brand) -> bool:
@@ -100,6 +102,7 @@ def unchanged(tag: str) -> Response | None:
 def _environment(locale: str) -> Environment:
     made = Environment(
         loader=PackageLoader("web"),
+        auto_reload=False,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -108,5 +111,5 @@ def _environment(locale: str) -> Environment:
     )
     spoken = sentences(locale)
     made.install_gettext_callables(spoken.gettext, spoken.ngettext, newstyle=True)  # type: ignore[attr-defined]
-    made.globals |= {"asset": url_of, "meter_bar": meter_bar, "hand_bar": hand_bar}
+    made.globals |= {"asset": url_of, "meter_bar": meter_bar, "hand_bar": hand_bar, "hatch": hatch}
     return made

@@ -32,6 +32,11 @@ class EndpointUrl(Text):
             "examples": ["https://app.example.com/hooks"],
         }
 
+    def _deserialize(self, value: Any, *rest: Any, **more: Any) -> str:
+        if isinstance(value, str) and len(value) > MAX_URL:
+            raise wrong(f"must have at most {MAX_URL} characters", "address_refused")
+        return super()._deserialize(value, *rest, **more)
+
 
 class MailTo(Field):
     """``customer``, or a list of addresses; the flow looks at each."""

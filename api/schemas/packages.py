@@ -22,13 +22,12 @@ from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.limits import MAX_COUNT, MAX_UNIT_NAME
 from usage_billing.flows.administration.buy_package import NewPurchase
 from usage_billing.flows.administration.manage_packages import (
-    MAX_PRIORITY,
-    USUAL_PRIORITY,
     NewPackage,
     NewPackageVersion,
     Validity,
 )
 from usage_billing.packages.models import ChargedBy
+from usage_billing.prepaid.burn_down import MAX_PRIORITY, USUAL_PRIORITY
 from usage_billing.rating.tax.categories import TaxCategory
 
 _NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}

@@ -8,13 +8,18 @@ import marshmallow as ma
 from api.schemas.base import CodedText, Schema, wrong
 from api.schemas.fields import Flag, Text
 
+_DIGEST = (
+    "The `digest` of a dry run: what would do anything else is refused with 409. A change holds from another instant at"
+    " each `now`: send the instant of the dry run, its `effectiveAt` or `foreseen.effective`, as `at` or `effective`."
+)
+
 
 class Digest(Text):
     """The digest of a dry run: 64 hexadecimal digits."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(maximum=64, **options)
-        self.openapi = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+        self.openapi = {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": _DIGEST}
 
     def _deserialize(self, value: Any, *rest: Any, **more: Any) -> str:
         text = super()._deserialize(value, *rest, **more)

@@ -8,8 +8,8 @@ from api.schemas.base import NOT_NULL, REQUIRED, Schema, ValueSchema
 from api.schemas.fields import Amount, Choice, Flag, Identifier, Instant, Key, Text, Whole
 from usage_billing.core.choices import INTERVALS
 from usage_billing.core.limits import MAX_COUNT
-from usage_billing.flows.prepaid.manage_grants import MAX_PRIORITY, USUAL_PRIORITY
 from usage_billing.flows.prepaid.manage_schedules import Carrying, Interval, NewSchedule
+from usage_billing.prepaid.burn_down import MAX_PRIORITY, USUAL_PRIORITY
 from usage_billing.wallets.models import GrantCategory
 
 _NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}

@@ -41,6 +41,9 @@ class SeriesQuery(SpanQuery):
     which values of them are wanted; ``top`` how many series are shown beside the rest.
     """
 
+    # What a query asks for follows from its text alone, and pages that are looked at again send the same one.
+    reads_alike = True
+
     usage_type = Identifier(required=True)
     by = Choice(*CHOICES, load_default="day")
     zone = Text(data_key="timezone", maximum=64, load_default=None)

@@ -21,8 +21,10 @@ from api.schemas.paging import PageQuery
 from usage_billing.core.decimals import MAX_PRICE
 from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.flows.prepaid.grant_life import Refund
-from usage_billing.flows.prepaid.manage_grants import MAX_PRIORITY, USUAL_PRIORITY, NewGrant
+from usage_billing.flows.prepaid.manage_grants import NewGrant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet
+from usage_billing.flows.prepaid.reset_wallet import Reset
+from usage_billing.prepaid.burn_down import MAX_PRIORITY, USUAL_PRIORITY
 from usage_billing.wallets.models import GrantCategory, GrantStatus
 
 _NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}
@@ -88,11 +90,36 @@ class VoidGrantSchema(Schema):
     body_optional = True
 
 
-class ResetSchema(Schema):
-    """The instant at which the grants of a wallet end; now unless said."""
+class CloseSchema(Schema):
+    """With ``settle`` what is left of the wallet is handed back or expires, and what is owed is charged."""
+
+    settle = Flag(load_default=False)
+    body_optional = True
+
+
+class KeepSchema(Schema):
+    """How much of what is left a reset keeps, at most."""
+
+    max = Amount(required=True)
+
+
+class ResetSchema(ValueSchema):
+    """The instant at which the grants of a wallet end, now unless said, and how much of what is left is kept.
+
+    The ``idempotencyKey`` keeps once, for ever; without one the instant does.
+    """
+
+    builds = Reset
 
     at = Instant(allow_none=True, load_default=None)
+    keep = ma.fields.Nested(KeepSchema, allow_none=True, load_default=None)
+    idempotency_key = Key(allow_none=True, load_default=None)
     body_optional = True
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """In the words of the domain."""
+        keep = data.pop("keep")
+        return {**data, "keep": None if keep is None else keep["max"]}
 
 
 class RefundSchema(ValueSchema):

@@ -3,12 +3,14 @@
 from importlib.resources import files
 from string import Template
 
+import msgspec
 from flask import Blueprint, Response, current_app
 from werkzeug.exceptions import NotFound
 
 from api.auth import public
 from api.event_schemas import schema_of
 from api.json_provider import json_response
+from api.openapi import unpacked
 from api.problem_codes import CODES
 from usage_billing.wire.event_type import EventType
 
@@ -36,7 +38,7 @@ _ROW = Template('<dt id="$code"><code>$code</code></dt><dd>$meaning</dd>\n')
 @public
 def openapi_json() -> Response:
     """The OpenAPI 3.1 document."""
-    return json_response(current_app.extensions["usage_billing.openapi"])
+    return Response(unpacked(current_app), content_type="application/json")
 
 
 @blp.get("/docs")
@@ -60,7 +62,7 @@ def event_schema(name: str) -> Response:
     """The JSON schema of a type of event."""
     if name not in set(EventType):
         raise NotFound
-    components = current_app.extensions["usage_billing.openapi"]["components"]["schemas"]
+    components = msgspec.json.decode(unpacked(current_app))["components"]["schemas"]
     return json_response(schema_of(EventType(name), components))
 
 

@@ -1,5 +1,7 @@
 """What Lago's clients read back: current usage, customers, subscriptions, wallets, billable metrics."""
 
+from functools import partial
+
 from flask import Blueprint, Response
 from sqlalchemy import ColumnElement, and_, false, or_
 from werkzeug.datastructures import MultiDict
@@ -27,7 +29,7 @@ from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import get_contract, get_subscription, subscriptions_where
 from usage_billing.subscriptions.views import subscription_view, subscription_views
 from usage_billing.wallets.models import Wallet
-from usage_billing.wallets.queries import get_wallet, wallets_where
+from usage_billing.wallets.queries import owner_of_wallet, wallets_where
 
 blp = Blueprint("lago_reads", __name__, url_prefix="/lago/api/v1")
 
@@ -126,8 +128,8 @@ def list_wallets() -> Response:
 @requires(USAGE_READ)
 def show_wallet(lago_id: str) -> Response:
     """Show a wallet."""
-    with read_only(state().engine) as session, named("wallet_not_found"):
-        get_wallet(session, lago_id)
+    owner = partial(owner_of_wallet, wallet_id=lago_id)
+    with named("wallet_not_found"), counted(state().engine, customer_of=owner) as (session, _):
         return json_response({"wallet": wallet_shown(wallet_view(session, lago_id, now=state().clock()))})
 
 

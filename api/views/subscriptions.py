@@ -179,7 +179,7 @@ def show_upcoming_invoice(query: dict[str, Any], subscription_id: str) -> dict[s
             raise NotFound(f"there is no subscription {subscription_id}")
         found = upcoming(session, subscription_id, now=state().clock(), adjust_within=state().settings.adjust_within)
         if found is None:
-            raise NotFound("nothing is to be invoiced", code="nothing_upcoming")
+            raise NotFound("nothing of the period that runs is to be invoiced", code="nothing_upcoming")
         return shown(upcoming_page(found, most=MAX_ITEMS, after=after), after=after) | {"behind": behind}
 
 

@@ -1,6 +1,7 @@
 """Wallets: what customers paid for beforehand, and what of it is left."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from api.json_provider import json_response
 from api.locations import makes
 from api.pagination import BY_ID, BY_NAME, BY_NUMBER, filters_of, listed, read_cursor
 from api.schemas.wallets import (
+    CloseSchema,
     EntriesQuery,
     GrantsQuery,
     NewGrantSchema,
@@ -27,15 +29,16 @@ from api.transactions import writing
 from usage_billing.access.principal import USAGE_READ, WALLETS_WRITE
 from usage_billing.core.errors import NotFound
 from usage_billing.db.session import read_only
-from usage_billing.flows.prepaid import grant_life, manage_grants, manage_wallets, reset_wallet
+from usage_billing.flows.folding.drive_reads import counted
+from usage_billing.flows.prepaid import close_wallet, grant_life, manage_grants, manage_wallets, reset_wallet
 from usage_billing.flows.prepaid.grant_life import Refund
 from usage_billing.flows.prepaid.manage_grants import NewGrant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet
-from usage_billing.reports.grants import grant_shown, grants_page
+from usage_billing.reports.grants import grant_shown, grants_page, owner_of_grant
 from usage_billing.reports.wallet_entries import entries_of, provisional_entries
 from usage_billing.reports.wallets import WalletView, units_of, wallet_view
 from usage_billing.wallets.models import Transfer, Wallet
-from usage_billing.wallets.queries import get_grant, get_wallet, transfers_of, wallets_where
+from usage_billing.wallets.queries import get_grant, get_wallet, owner_of_wallet, transfers_of, wallets_where
 from usage_billing.wallets.views import GrantView, RefundView
 from usage_billing.wire.noun import page_of, show
 from usage_billing.wire.wallet import ENTRIES, GRANT, NEW_WALLET, REFUND, TRANSFER, WALLET, WALLET_BALANCE
@@ -83,7 +86,7 @@ def list_wallets(query: dict[str, Any]) -> dict[str, Any]:
 @blp.response(200, WALLET_BALANCE)
 def show_wallet(wallet_id: str) -> WalletView:
     """Show a wallet and its balance, which counts all that is in the books. A user sees its own."""
-    with read_only(state().engine) as session:
+    with counted(state().engine, customer_of=partial(owner_of_wallet, wallet_id=wallet_id)) as (session, _):
         return _seen(wallet_view(session, wallet_id, now=state().clock()))
 
 
@@ -93,7 +96,7 @@ def show_wallet(wallet_id: str) -> WalletView:
 @blp.response(200, ENTRIES)
 def list_entries(query: dict[str, Any], wallet_id: str) -> dict[str, Any]:
     """List what moved in a wallet, the newest first, with the balance after it; `provisional`: what is not posted."""
-    with read_only(state().engine) as session:
+    with counted(state().engine, customer_of=partial(owner_of_wallet, wallet_id=wallet_id)) as (session, _):
         wallet = get_wallet(session, wallet_id)
         _check_seen(wallet)
         page = listed(
@@ -132,7 +135,7 @@ def make_grant(new: NewGrant, wallet_id: str) -> Response:
 @blp.response(200, page_of(GRANT))
 def list_grants(query: dict[str, Any], wallet_id: str) -> dict[str, Any]:
     """List the grants of a wallet, the newest first, closed and void ones too. A user sees its own."""
-    with read_only(state().engine) as session:
+    with counted(state().engine, customer_of=partial(owner_of_wallet, wallet_id=wallet_id)) as (session, _):
         _check_seen(get_wallet(session, wallet_id))
         after = read_cursor(query["cursor"], BY_ID)
         page = grants_page(
@@ -146,11 +149,42 @@ def list_grants(query: dict[str, Any], wallet_id: str) -> dict[str, Any]:
 @requires(WALLETS_WRITE)
 @blp.arguments(ResetSchema)
 @blp.response(200, WALLET_BALANCE)
-def reset(asked: dict[str, Any], wallet_id: str) -> WalletView:
-    """End the grants of a wallet at an instant; what was used before it is paid for still, however late it comes."""
+def reset(asked: reset_wallet.Reset, wallet_id: str) -> WalletView:
+    """End the grants of a wallet at an instant; what was used before it is paid for still, however late it comes.
+
+    With `keep` one new grant has what is left, at most so much, and follows late usage until the others are closed.
+    """
     now, grace = state().clock(), timedelta(seconds=state().settings.grace_seconds)
     with writing() as session:
-        reset_wallet.reset_wallet(session, wallet_id, at=asked["at"], actor=caller().actor, now=now, grace=grace)
+        reset_wallet.reset_wallet(session, wallet_id, asked, actor=caller().actor, now=now, grace=grace)
+        return wallet_view(session, wallet_id, now=now)
+
+
+@blp.route("/wallets/<identifier:wallet_id>/close", methods=["POST"])
+@requires(WALLETS_WRITE)
+@blp.arguments(CloseSchema)
+@blp.response(200, WALLET_BALANCE)
+def close(asked: dict[str, Any], wallet_id: str) -> WalletView:
+    """Close a wallet: nothing is put into it any more. With `settle` it may have something left, or owe.
+
+    What is left of what was bought is refunded, what was given expires, and what is owed is charged by its price.
+    """
+    now, grace = state().clock(), timedelta(seconds=state().settings.grace_seconds)
+    with writing() as session:
+        close_wallet.close_wallet(
+            session, wallet_id, settle=asked["settle"], actor=caller().actor, now=now, grace=grace
+        )
+        return wallet_view(session, wallet_id, now=now)
+
+
+@blp.route("/wallets/<identifier:wallet_id>/open", methods=["POST"])
+@requires(WALLETS_WRITE)
+@blp.response(200, WALLET_BALANCE)
+def open_again(wallet_id: str) -> WalletView:
+    """Open a closed wallet again. What was in it stays gone."""
+    now = state().clock()
+    with writing() as session:
+        close_wallet.open_again(session, wallet_id, actor=caller().actor, now=now)
         return wallet_view(session, wallet_id, now=now)
 
 
@@ -159,8 +193,9 @@ def reset(asked: dict[str, Any], wallet_id: str) -> WalletView:
 @blp.response(200, GRANT)
 def show_grant(grant_id: UUID) -> GrantView:
     """Show a grant and what became of it. A user sees its own."""
-    with read_only(state().engine) as session:
-        wallet, view = grant_shown(session, grant_id, now=state().clock())
+    now = state().clock()
+    with counted(state().engine, customer_of=partial(owner_of_grant, grant_id=grant_id, now=now)) as (session, _):
+        wallet, view = grant_shown(session, grant_id, now=now)
         if not caller().may_see(wallet.customer_id):
             raise NotFound(f"there is no grant {grant_id}")
         return view

@@ -24,6 +24,7 @@ from usage_billing.db.session import transaction
 from usage_billing.db.words import plain_words
 from usage_billing.flows.recording.record_usage import ITS_OWN_FAULT, Outcome, record_batch, set_aside
 from usage_billing.metering.recording import Recording
+from usage_billing.subscriptions.kept_terms import KeptTerms
 
 # A batch of at most so many recordings logs a line for each.
 _FEW = 20
@@ -48,6 +49,7 @@ class Wariness:
 
 
 _wary = Wariness()
+_terms = KeptTerms()
 
 
 def record_entries(entries: Sequence[Entry], engine: Engine, *, batch: int) -> int:
@@ -101,7 +103,9 @@ def _write(recordings: Sequence[Recording], engine: Engine) -> Outcome:
 
 def _in_a_transaction(recordings: Sequence[Recording], engine: Engine, *, keys_are_new: bool) -> Outcome:
     with transaction(engine) as session:
-        outcome = record_batch(session, recordings, keys_are_new=keys_are_new)
+        outcome = record_batch(
+            session, recordings, keys_are_new=keys_are_new, read_terms=_terms.customers_and_timelines
+        )
         crash.point("drain.committing")
     return outcome
 

@@ -31,7 +31,7 @@ from usage_billing.flows.alerting.judge_anew import judge_due
 from usage_billing.flows.prepaid.grant_life import Refund, refund_grant, void_grant
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
-from usage_billing.flows.prepaid.reset_wallet import reset_wallet
+from usage_billing.flows.prepaid.reset_wallet import Reset, reset_wallet
 from usage_billing.reports.doctor.alerts import check_alerts
 from usage_billing.reports.verify.balance_alerts import balance_differences
 
@@ -175,7 +175,7 @@ def test_what_takes_a_grant_away_is_judged_with_it(watched: Watched) -> None:
     put(watched, 100)
     watched.judge()
     with transaction(watched.engine) as session:
-        reset_wallet(session, "w", at=None, actor="t", now=datetime.now(UTC), grace=GRACE)
+        reset_wallet(session, "w", Reset(), actor="t", now=datetime.now(UTC), grace=GRACE)
     assert watched.crossed() == [["55"], ["5"], ["55", "5"]]
     watched.verified()
 
@@ -213,6 +213,31 @@ def test_a_void_and_a_fold_move_balances_within_seconds(pot: Watched) -> None:
     assert pot.told("alert.resolved") == []
     pot.judge()
     assert [said["walletId"] for said in pot.told("alert.resolved")] == ["w"]
+
+
+def test_a_fold_moves_the_balance_of_a_wallet_of_a_meter(pot: Watched) -> None:
+    with transaction(pot.engine) as session:
+        make_meter(session, id="tokens", of="pages", value="n")
+        price = {"model": "per_unit", "unitPrice": "1"}
+        new = NewQuota(plan_id="p", usage_type="tokens", limit=Decimal(0), price=price)
+        define_quota(session, new, actor="t", now=pot.now)
+    wallet(pot, "k", unit_name="tokens", usage_types=["tokens"])
+    put(pot, 100, "k", effective_at=pot.start)
+    balance_alert(pot, [50], wallet_id="k", resolve=True)
+    one = make_recording(now=pot.now, customer="ann", subscription="s", usage_type="pages", metadata='{"n": 50}')
+    with transaction(pot.engine) as session:
+        record(session, one)
+    with transaction(pot.engine) as session:
+        fold(session)
+    pot.judge()
+    assert [(said["walletId"], said["value"]) for said in pot.told()] == [("k", "50")]
+    pot.verified()
+    pot.void(one.id)
+    with transaction(pot.engine) as session:
+        fold(session)
+    pot.judge()
+    assert [said["walletId"] for said in pot.told("alert.resolved")] == ["k"]
+    pot.verified()
 
 
 def test_a_wallet_is_watched_while_a_rule_is_for_it(watched: Watched) -> None:
@@ -344,7 +369,7 @@ def test_over_http(pot: Watched, admin: FlaskClient) -> None:
     pot.use(95)
     (fired,) = admin.get("/api/alerts/a/firings").json["data"]
     assert (fired["walletId"], fired["threshold"], fired["value"], fired["periodEnd"]) == ("w", "10", "5", None)
-    for change, pointer in (({"thresholds": ["30"]}, "/rearmAbove"), ({"every": "5"}, "/resolve")):
+    for change, pointer in (({"thresholds": ["30"]}, "/rearmAbove"), ({"every": "5"}, "/every")):
         answer = admin.patch("/api/alerts/a", json=change)
         assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer)
     assert admin.patch("/api/alerts/a", json={"rearmAbove": None}).json["rearmAbove"] is None

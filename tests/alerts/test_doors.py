@@ -10,6 +10,7 @@ from tests.conftest import As, MakeToken
 from tests.integration.conftest import Cli, cli
 from tests.support.books import rows
 from tests.support.events import relayed
+from tests.support.refusals import TYPED, Doors, Row
 from usage_billing.db.session import read_only
 from usage_billing.reports.doctor.alerts import check_alerts
 from usage_billing.reports.figures import load_figures
@@ -98,10 +99,50 @@ def test_what_is_wrong_is_refused_and_changes_nothing(watched: Watched, admin: F
     assert rows(watched.engine, "SELECT id FROM alert_rules") == []
 
 
-def test_a_percentage_of_what_has_no_bound_is_warned_of(watched: Watched, admin: FlaskClient) -> None:
+def typed(says: str, *options: str, code: int = 2, typed_says: str = "", on: str = "units", **sent: Any) -> Row:
+    """An alert that is refused; typed with the options that say its lines."""
+    command = ("alerts", "create", "a", "--subscription", "s", "--on", on, *options)
+    return Row({"id": "a", "scope": {"subscriptionId": "s"}, "on": on} | sent, command, says, 422, code, typed_says)
+
+
+def lines(says: str, *texts: str, typed_says: str = "") -> Row:
+    options = [one for text in texts for one in ("--at", text)]
+    return typed(says, *options, typed_says=typed_says, thresholds=list(texts))
+
+
+LINES = {
+    "a threshold below 0": lines("/thresholds/0", "-1", typed_says=TYPED),
+    "a threshold of 0": lines("/thresholds/0", "0"),
+    "a threshold that is no number": lines("/thresholds/0", "NaN", typed_says=TYPED),
+    "the same twice": lines("/thresholds/1", "80", "80"),
+    "unsorted": lines("/thresholds/1", "100", "80"),
+    "twenty-one": lines("/thresholds", *map(str, range(1, 22))),
+    "none": lines("/thresholds"),
+    "each 0": typed("/every", "--every", "0", every="0"),
+    "thresholds and multiples": typed("/thresholds", "--at", "5", "--every", "5", thresholds=["5"], every="5"),
+    "multiples of a balance": Row(
+        {"id": "a", "scope": {"all": True}, "on": "balance", "currency": "USD", "every": "5"},
+        ("alerts", "create", "a", "--all", "--on", "balance", "--currency", "USD", "--every", "5"),
+        "/every",
+    ),
+}
+
+
+def test_lines_that_cannot_be_are_refused_at_both_doors(watched: Watched, admin: FlaskClient, cli: Cli) -> None:
+    Doors(watched.engine, admin, cli).try_each(LINES, "/api/alerts")
+
+
+def test_a_percentage_of_what_has_no_bound_is_warned_of_and_never_told(
+    watched: Watched, admin: FlaskClient, cli: Cli
+) -> None:
     assert "free" in admin.post("/api/alerts", json=PERCENT | {"usageType": "free"}).json["warning"]
     assert "warning" not in admin.post("/api/alerts", json=PERCENT | {"id": "b", "usageType": "calls"}).json
-    assert watched.told() == []
+    command = ("alerts", "create", "c", "--subscription", "s", "--on", "percent", "--at", "1", "--usage-type", "free")
+    assert "free" in cli(*command, "--json").json["warning"]
+    watched.judge()
+    watched.use(10**12, of="free")
+    watched.judge()
+    assert (watched.told(), watched.firings()) == ([], [])
 
 
 def test_an_alert_is_told_to_the_endpoints_that_it_names(watched: Watched, admin: FlaskClient) -> None:

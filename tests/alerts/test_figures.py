@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from tests.alerts.conftest import Watched
@@ -15,14 +15,15 @@ from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.prepaid.grant_life import void_grant
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
+from usage_billing.flows.prepaid.reset_wallet import Reset, reset_wallet
 from usage_billing.metering.recording import Recording
 
 GRACE = timedelta(hours=1)
 
 
-def grant(watched: Watched, amount: int, *, key: str) -> object:
+def grant(watched: Watched, amount: int, *, key: str, at: datetime | None = None) -> object:
     with transaction(watched.engine) as session:
-        new = NewGrant(amount=Decimal(amount), idempotency_key=key)
+        new = NewGrant(amount=Decimal(amount), idempotency_key=key, effective_at=at)
         made, _ = make_grant(session, "w", new, actor="test", now=watched.now, grace=GRACE)
         return made.id
 
@@ -65,6 +66,56 @@ def test_what_is_paid_for_beforehand_moves_the_line(watched: Watched) -> None:
     watched.judge()
     (told,) = watched.told()
     assert (told["crossed"], told["value"], told["limit"]) == (["50"], "69", "110")
+    watched.verified()
+
+
+def test_what_is_paid_for_beforehand_of_a_meter_moves_the_line_and_is_judged_at_the_fold(watched: Watched) -> None:
+    with transaction(watched.engine) as session:
+        make_meter(session, id="tokens", of="calls", value="n")
+        price = {"model": "per_unit", "unitPrice": "1"}
+        new = NewQuota(plan_id="p", usage_type="tokens", limit=Decimal(10), price=price)
+        define_quota(session, new, actor="test", now=watched.now)
+        wallet = NewWallet(id="w", customer_id="ann", unit_name="tokens", usage_types=["tokens"])
+        create_wallet(session, wallet, actor="test", now=watched.now)
+    grant(watched, 90, key="one")
+    watched.alert("a", at=[50, 100], watches="percent", usage_type="tokens", basis="allowance+prepaid")
+    for number, told in ((49, []), (1, [["50"]]), (50, [["50"], ["100"]])):
+        one = make_recording(
+            now=watched.now, customer="ann", subscription="s", usage_type="calls", metadata=f'{{"n": {number}}}'
+        )
+        with transaction(watched.engine) as session:
+            record(session, one)
+        with transaction(watched.engine) as session:
+            fold(session)
+        assert watched.crossed() == told
+    watched.verified()
+
+
+def test_what_a_reset_kept_counts_once(watched: Watched) -> None:
+    with transaction(watched.engine) as session:
+        new = NewWallet(id="w", customer_id="ann", unit_name="calls", usage_types=["calls"])
+        create_wallet(session, new, actor="test", now=watched.now)
+    grant(watched, 90, key="one", at=watched.now - timedelta(minutes=1))
+    watched.use(40)
+    with transaction(watched.engine) as session:
+        kept = Reset(keep=Decimal(60))
+        reset_wallet(session, "w", kept, actor="test", now=watched.now, grace=GRACE)
+    watched.alert("a", at=[50], watches="percent", usage_type="calls", basis="allowance+prepaid")
+    assert watched.lines() == {"calls": Decimal(50)}
+    watched.verified()
+
+
+def test_what_a_reset_ended_before_the_period_counts_no_more(watched: Watched) -> None:
+    with transaction(watched.engine) as session:
+        new = NewWallet(id="w", customer_id="ann", unit_name="calls", usage_types=["calls"])
+        create_wallet(session, new, actor="test", now=watched.now)
+    grant(watched, 90, key="one", at=watched.start - timedelta(days=40))
+    with transaction(watched.engine) as session:
+        ended = Reset(at=watched.start - timedelta(days=1))
+        reset_wallet(session, "w", ended, actor="test", now=watched.now, grace=GRACE)
+    watched.use(1)
+    watched.alert("a", at=[50], watches="percent", usage_type="calls", basis="allowance+prepaid")
+    assert watched.lines() == {"calls": Decimal(5)}
     watched.verified()
 
 

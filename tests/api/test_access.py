@@ -122,6 +122,8 @@ RULES = {
     "POST /api/wallets/<wallet_id>/grants": "wallets:write",
     "GET /api/wallets/<wallet_id>/grants": "usage:read users",
     "POST /api/wallets/<wallet_id>/reset": "wallets:write",
+    "POST /api/wallets/<wallet_id>/close": "wallets:write",
+    "POST /api/wallets/<wallet_id>/open": "wallets:write",
     "POST /api/wallets/<wallet_id>/schedules": "wallets:write",
     "GET /api/wallets/<wallet_id>/schedules": "usage:read users",
     "POST /api/schedules/<schedule_id>/end": "wallets:write",

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
+from html import unescape
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -134,6 +135,40 @@ def test_three_hundred_items_of_any_name_are_those_of_the_api(app: object, engin
         assert [word for word in words if word not in letters] == []
     assert f"Total{grouped(one['total'])}" in letters
     assert f"Amountdue{grouped(one['amountDue'])}USD" in letters
+
+
+PARTIES = {
+    "marks of HTML": "<b>A & \"B\"</b> 'C'",
+    "marks of typst": '#import "/etc/passwd": * $x^2$ *b* _i_ `r` @ref <l> // c \\ #[x]',
+    "right to left": "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 GmbH",
+    "a picture": "Ann \U0001f388 & S\u00f6hne",
+    "500 characters": "word " * 99 + "words",
+    "500 without a blank": "w" * 500,
+}
+
+
+@pytest.mark.parametrize("name", PARTIES.values(), ids=PARTIES)
+def test_a_party_of_any_name_stands_on_its_document_also_without_lines_of_its_address(
+    billed: Billed, admin: FlaskClient, engine: Engine, clock: Clock, name: str
+) -> None:
+    clock.now = day(2, month=12)
+    party = {"legalName": name, "address": {"line1": name[:100].strip(), "city": name[:60].strip(), "country": "DE"}}
+    assert admin.put("/api/seller", json=party).status_code == 200
+    assert admin.patch("/api/customers/user123", json=party).status_code == 200
+    url = f"/api/invoices/{billed.invoice_id}"
+    final = admin.post(f"{url}/finalize").json
+    assert final["seller"]["legalName"] == final["buyer"]["legalName"] == name
+    said = words_of(pdf_of(engine, billed.invoice_id).content).replace("\u200b", "")
+    letters, page = said.replace(" ", ""), admin.get(f"{url}/document").text
+    # What is written from right to left comes out of a PDF in the order in which it is seen, and a picture not at all.
+    assert [word for word in name.split() if word.isascii() and letters.count(word) < 2] == []
+    assert unescape(page).count(name) >= 2
+    assert "<b>A" not in page
+    for facts in (said, page):
+        assert "None" not in facts
+        assert "null" not in facts
+    assert f"Amount due {final['amountDue']}" in said
+    assert admin.get(f"{url}/document?format=csv").status_code == 200
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ OF_THINGS_THAT_ARE_THERE = frozenset(
 IN_WORDS = frozenset(
     {
         *("unknown_currency", "unknown_zone", "unknown_country", "not_a_language", "not_an_iban", "not_an_address"),
+        "not_a_tax_id",
         *("address_refused", "bad_cursor", "not_supported"),
     }
 )

@@ -1,6 +1,8 @@
 """What every answer carries, and what a problem looks like."""
 
+import json
 import logging
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -9,6 +11,8 @@ from flask.testing import FlaskClient
 from tests.api.conftest import EVENT
 from tests.conftest import As
 from tests.support.callers import Keys
+from usage_billing import logs
+from usage_billing.settings import Settings
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/api/docs", "/api/openapi.json", "/api/customers", "/nothing"])
@@ -91,9 +95,18 @@ def test_no_credential_is_logged(
     assert "a-key-that-does-not-hold" not in caplog.text
 
 
-def test_a_request_is_one_line_of_log(admin: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="api.access"):
+def test_a_request_is_one_line_of_log(admin: FlaskClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, before = logging.getLogger(), [*logging.getLogger().handlers]
+    logs.configure(Settings(logs=tmp_path), "test")
+    try:
         admin.get("/api/customers?limit=5")
-    lines = [record for record in caplog.records if record.name == "api.access"]
-    assert [line.getMessage() for line in lines] == ["GET /api/customers 200"]
-    assert (lines[0].status, lines[0].actor[:7]) == (200, "key:ub_")  # type: ignore[attr-defined]
+        said = capsys.readouterr().err.splitlines()
+    finally:
+        for handler in {*root.handlers} - {*before}:
+            root.removeHandler(handler)
+            handler.close()
+    [file] = tmp_path.glob("*.log")
+    lines = [json.loads(text) for text in file.read_text().splitlines()]
+    [line] = [one for one in lines if one["logger"] == "api.access"]
+    assert (line["message"], line["status"], line["actor"][:7]) == ("GET /api/customers 200", 200, "key:ub_")
+    assert [text for text in said if f"api.access: GET /api/customers 200 requestId={line['requestId']}" in text]

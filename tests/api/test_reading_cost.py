@@ -9,9 +9,11 @@ from sqlalchemy import Engine
 
 from api.state import state_of
 from tests.factories import make_quota, make_recording, make_subscription, make_usage_type, make_world, record
-from tests.support.statements import statements_of
+from tests.support.statements import after_each_statement, statements_of
 from usage_billing.db.session import transaction
 from usage_billing.flows.folding import drive_reads
+from usage_billing.flows.folding.drive_folds import fold_all
+from usage_billing.flows.folding.keep_by_time import keep_usage_by_time
 from usage_billing.metering.recording import Recording
 
 # Of usage: contracts, quotas, levels that go on, totals, wallets.
@@ -21,6 +23,8 @@ USAGE_AND_RECORDS = [
     ("subscription/sub456", 5),
     ("subscription/sub456/records?limit=2", 2),
 ]
+# Contracts with the usage type; what is counted with what is left, for each subscription.
+SERIES = "subscription/sub456/series?usageType=assessment&by=day"
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +63,22 @@ def test_statements_of_a_request_do_not_grow_with_what_there_is(
     with statements_of(state_of(app).engine) as many:
         assert reader.get(f"/api/usage/{path}").status_code == 200
     assert (len(few), len(many)) == (expected, expected)
+
+
+def test_usage_over_time_is_two_statements_whatever_is_left_to_count(
+    engine: Engine, app: Flask, reader: FlaskClient
+) -> None:
+    now = state_of(app).clock()
+    with transaction(engine) as session:
+        make_world(session)
+        keep_usage_by_time(session, "assessment")
+    assert reader.get(f"/api/usage/{SERIES}").status_code == 200
+    empty, counted = list[str](), list[str]()
+    with after_each_statement(empty.append):
+        assert reader.get(f"/api/usage/{SERIES}").status_code == 200
+    with transaction(engine) as session:
+        record(session, *many_recordings(now)[:3])
+    fold_all(engine)
+    with after_each_statement(counted.append):
+        assert reader.get(f"/api/usage/{SERIES}").status_code == 200
+    assert (len(empty), len(counted)) == (2, 2)

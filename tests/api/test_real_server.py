@@ -15,6 +15,7 @@ from pathlib import Path
 from signal import SIGABRT, SIGINT, SIGQUIT
 from typing import NamedTuple
 
+import jwt
 import pytest
 from flask import Flask
 
@@ -22,6 +23,7 @@ from tasks.inbox.protocol import Inbox
 from tests.faults.processes import children, tree
 from tests.support.callers import Keys
 from tests.support.processes import wait_until
+from usage_billing.settings import Settings
 
 START_SECONDS = 30
 JSON = {"Content-Type": "application/json"}
@@ -321,6 +323,17 @@ def test_requests_share_one_thread_of_the_system(server: Server, say: Say, head:
     assert {status for status, _ in answers} == {202}
     threads = [len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in tree(server.pid)]
     assert max(threads) <= 2  # one may look up names for a while
+
+
+def test_tokens_under_a_shared_secret_need_no_cryptography(server: Server, say: Say, settings: Settings) -> None:
+    """It would take 10 MiB of each process."""
+    claims = {"sub": "ann", "role": "admin", "aud": settings.jwt_audience, "iss": settings.jwt_issuer}
+    token = jwt.encode({**claims, "exp": int(time.time()) + 60}, settings.jwt_secret, algorithm="HS256")
+    lines = ["GET /api/plans HTTP/1.1", "Host: x", f"Authorization: Bearer {token}", "Connection: close", "", ""]
+    status, answer = say("\r\n".join(lines).encode())
+    assert status == 200, answer
+    for pid in tree(server.pid):
+        assert "/cryptography/" not in Path(f"/proc/{pid}/maps").read_text()
 
 
 def sockets_of(pid: int) -> int:

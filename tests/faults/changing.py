@@ -9,12 +9,14 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NoReturn
 
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
 import usage_billing.all_models  # noqa: F401  what the mapper's tables point to
 from tests.factories import make_recording
@@ -28,6 +30,9 @@ from usage_billing.flows.administration.agree import Precaution
 from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.recording.record_usage import record_batch
+from usage_billing.subscriptions.kept_terms import KeptTerms
+from usage_billing.subscriptions.lifecycle import Timeline
+from usage_billing.subscriptions.queries import customers_and_timelines
 
 CHANGES = int(os.environ.get("USAGE_BILLING_FAULT_CHANGES", "60"))
 SUBSCRIPTIONS = max(12, CHANGES // 25)
@@ -36,6 +41,8 @@ PLANS, TYPES = ("a", "b", "c"), ("calls", "bytes")
 GRACE = timedelta(minutes=30)
 REST = {"change": 0.0, "record": 0.2, "bill": 1.0}
 """How many seconds each rests after an act, so that changes have most of the machine."""
+
+_terms = KeptTerms()
 
 
 def main() -> None:
@@ -119,7 +126,14 @@ def record(engine: Engine, chance: random.Random) -> None:
         for _ in range(chance.randrange(1, 40))
     ]
     with transaction(engine) as session:
-        record_batch(session, batch)
+        record_batch(session, batch, read_terms=_kept_terms)
+
+
+def _kept_terms(session: Session, subscription_ids: Collection[str]) -> tuple[dict[str, str], dict[str, Timeline]]:
+    """What this process keeps. It ends if other terms stand in the books, which nothing changes under its locks."""
+    kept = _terms.customers_and_timelines(session, subscription_ids)
+    assert kept == customers_and_timelines(session, subscription_ids)
+    return kept
 
 
 def run(engine: Engine, chance: random.Random) -> None:

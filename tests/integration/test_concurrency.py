@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.factories import make_customer, make_plan, make_quota, make_recording, make_subscription, make_world, record
+from tests.factories.catalog import LONG_AGO
 from tests.support.billing import GRACE, bill, driven, opened
 from tests.support.books import check_billed, check_books, counts, items, rows, scalars, totals
 from usage_billing.balances.service import lock_balances
@@ -23,8 +24,12 @@ from usage_billing.db.session import make_engine, read_only, transaction
 from usage_billing.flows.administration.define_quota import define_quota
 from usage_billing.flows.billing.finalize_invoices import finalize_invoices
 from usage_billing.flows.billing.invoice_subscriptions import invoice_subscriptions
+from usage_billing.flows.recording.context import load_context
 from usage_billing.flows.recording.record_usage import record_batch
 from usage_billing.invoicing.numbering import take_numbers
+from usage_billing.metering.new_summaries import NewSummary, create_summaries
+from usage_billing.metering.recording import Recording
+from usage_billing.metering.settling import reopen_from
 from usage_billing.subscriptions.service import lock_subscriptions
 
 DECEMBER = datetime(2026, 12, 1, 1, tzinfo=UTC)
@@ -128,6 +133,67 @@ def test_a_quota_with_a_minimum_and_a_billing_run_do_not_wait_for_each_other_cro
             invoice_subscriptions(session, ["sub456"], as_of=now)
         defining.result(10)
     assert items(world)[0][2:] == (Decimal(3), Decimal("30.00"))
+
+
+def test_what_a_change_opens_again_is_locked_in_the_order_of_a_quota_that_opens_it_too(
+    world: Engine, now: datetime
+) -> None:
+    """PostgreSQL reads the rows as they lie, as it may where a table has few pages: the later one first."""
+    october = datetime(2026, 10, 1, tzinfo=UTC)
+    with transaction(world) as session:
+        record(session, make_recording(now=now))
+        record(session, make_recording(now=now, occurred_at=october))
+
+    def change() -> None:
+        with transaction(world) as session:
+            session.execute(text("SET LOCAL enable_indexscan = off"))
+            session.execute(text("SET LOCAL enable_bitmapscan = off"))
+            reopen_from(session, "sub456", since=LONG_AGO)
+
+    check_waits_for_the_first_alone(world, change)
+
+
+def test_a_recording_that_waits_for_a_summary_that_billing_makes_holds_no_other(world: Engine, now: datetime) -> None:
+    """Billing makes summaries before it locks those that are there: recordings do it in that order too."""
+    with transaction(world) as session:
+        make_subscription(session, id="waits")  # no test before has found its summaries
+        record(session, make_recording(now=now, subscription="waits"))
+    both = [make_recording(now=now, subscription="waits", usage_type=name) for name in ("assessment", "report")]
+    new = opened_by(world, both[1])
+
+    def record_both() -> None:
+        with transaction(world) as session:
+            record_batch(session, both)
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(world) as session:
+            create_summaries(session, [new])
+            waiting = pool.submit(record_both)
+            until_somebody_waits(world)
+            session.execute(text("SELECT FROM usage_summaries WHERE usage_type_id = 'assessment' FOR UPDATE NOWAIT"))
+        waiting.result(10)
+    assert [(one, total) for _, one, total, _ in totals(world)] == [("assessment", Decimal(2)), ("report", Decimal(1))]
+
+
+def opened_by(engine: Engine, recording: Recording) -> NewSummary:
+    """The summary that a recording would make."""
+    with read_only(engine) as session:
+        found = load_context(session, [recording]).place(recording)
+    assert isinstance(found, NewSummary)
+    return found
+
+
+def check_waits_for_the_first_alone(engine: Engine, work: Callable[[], None]) -> None:
+    """Work on the two summaries that waits for that of the earlier period does not hold the other already."""
+    first, second = scalars(engine, "SELECT id FROM usage_summaries ORDER BY period_start")
+    lock = text("SELECT FROM usage_summaries WHERE id = :id FOR UPDATE NOWAIT")
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(engine) as session:
+            session.execute(lock, {"id": first})
+            waiting = pool.submit(work)
+            until_somebody_waits(engine)
+            session.execute(lock, {"id": second})
+        waiting.result(10)
 
 
 def test_many_recorders_and_billing_runs_at_once_leave_exact_books(world: Engine, now: datetime) -> None:

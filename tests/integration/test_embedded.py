@@ -384,6 +384,7 @@ def test_an_id_that_a_container_does_not_have_is_passed_over(home: Path, monkeyp
     few = home.parent / "uid_map"
     few.write_text(f"         0       1000       1000\n     1000       5000       {FIRST_ID - 999}\n")
     monkeypatch.setattr(accounts, "_MAPPED", few)
+    monkeypatch.setattr(accounts, "_PROCESSES", home / "without processes")
     assert accounts.account_of(home / "postgres" / "data").uid == FIRST_ID
     few.write_text("0 1000 1000\n")
     assert accounts.account_of(home / "postgres" / "data").name == "nobody"

@@ -9,15 +9,19 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
 from api.state import state_of
+from tests.integration.conftest import Cli, cli
 from tests.mail.conftest import SECRET
 from tests.support.books import scalars
 from tests.support.events import relayed
+from tests.support.refusals import TYPED, Doors, Row
 from usage_billing.core.clock import utc_now
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.delivering.manage_endpoints import NewEndpoint, create_endpoint
 from usage_billing.mail.telling import FOR_CUSTOMERS
 from usage_billing.reports.doctor.webhooks import check_mail
 from usage_billing.settings import Settings
+
+__all__ = ["cli"]
 
 ALL = "/api/webhook-endpoints"
 ONE = f"{ALL}/ops"
@@ -96,6 +100,48 @@ def test_what_is_no_endpoint_of_mail_is_refused_and_nothing_changes(
     assert answer.status_code == 422, answer.json
     assert code in {field["code"] for field in answer.json["errors"]}, answer.json
     assert scalars(engine, "SELECT count(*) FROM webhook_endpoints") == [0]
+
+
+ADDRESSES = {
+    "a line break": "ann@example.com\r\nBcc: x@y.example",
+    "NUL": "ann\x00@example.com",
+    "two @": "ann@@example.com",
+    "two @ apart": "ann@b@example.com",
+    "255 characters": f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 62}",
+    "two addresses": "ann@example.com, bob@example.com",
+}
+
+
+@pytest.mark.usefixtures("configured")
+def test_what_is_no_address_is_taken_at_neither_door(
+    admin: FlaskClient, engine: Engine, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USAGE_BILLING_SMTP_URL", "smtps://mail.example")
+    monkeypatch.setenv("USAGE_BILLING_MAIL_FROM", "b@h.example")
+    doors = Doors(engine, admin, cli)
+    assert len(ADDRESSES["255 characters"]) == 255
+    typed = {name: ("endpoints", "create", "ops", "--email", one) for name, one in ADDRESSES.items()}
+    made = {name: Row(MAIL | {"to": [one]}, typed[name], "/to/0") for name, one in ADDRESSES.items()}
+    doors.try_each(made, ALL)
+    assert admin.post(ALL, json=MAIL).status_code == 201
+    second = {name: Row({"to": ["ann@example.com", one]}, None, "/to/1") for name, one in ADDRESSES.items()}
+    doors.try_each(second, ONE, method="PATCH")
+
+
+def test_a_customer_and_the_seller_have_an_address_or_none(admin: FlaskClient, engine: Engine, cli: Cli) -> None:
+    doors = Doors(engine, admin, cli)
+    wrong = {name: ADDRESSES[name] for name in ("a line break", "NUL", "two @", "two addresses")}
+    wrong["321 characters"] = f"{'a' * 309}@example.com"
+    create = ("customers", "create", "ann", "--name", "Ann", "--email")
+    made = {
+        name: Row({"id": "ann", "name": "Ann", "email": one}, (*create, one), "/email", typed_says=TYPED)
+        for name, one in wrong.items()
+    }
+    doors.try_each(made, "/api/customers")
+    seller = {"legalName": "S", "address": {"line1": "x", "city": "B", "country": "DE"}}
+    doors.try_each(
+        {name: Row(seller | {"email": one}, None, "/email") for name, one in wrong.items()}, "/api/seller", method="PUT"
+    )
 
 
 def test_doctor_names_endpoints_whose_mail_waits(settings: Settings, engine: Engine) -> None:

@@ -361,3 +361,25 @@ def test_verify_finds_what_is_spoilt(engine: Engine, spoil: str, kind: str) -> N
         assert list(find_differences(session)) == []
         session.execute(text(spoil))
         assert kind in {found.kind for found in find_differences(session)}
+
+
+def test_what_is_left_of_a_cell_that_is_gone_is_explained(books: Engine) -> None:
+    """The price loses its first cell for the period under way, and what it counted goes to the second one."""
+    price_it(books, PRICE, limit=100)
+    gone = call(50)
+    with transaction(books) as session:
+        record(session, call(500), gone, call(80, direction="out"), call(200, "llama"))
+    bill(books, JUNE)
+    with transaction(books) as session:
+        void_usage(session, gone.id, reason="a mistake", actor="a test", now=JUNE)
+    bill(books, JUNE)
+    define(books, PRICE | {"cells": PRICE["cells"][1:]}, now=JUNE, limit=100, effective="period", reprice_usage=True)
+    for moment in (JUNE, LATE):
+        bill(books, moment)
+        with read_only(books) as session:
+            found = session.scalars(select(UsageInvoiceItem).where(UsageInvoiceItem.usage_type_id == "tokens")).all()
+            explained = {one.cell: explain(session, one.invoice_id, one.id) for one in found if one.quantity}
+        assert {cell: one.amount_due for cell, one in explained.items()} == {
+            "GPT": Decimal("9.60"),
+            "default": Decimal("0.20"),
+        }

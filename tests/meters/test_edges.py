@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from tests.factories import make_quota, make_recording, make_world, record
 from tests.factories.meters import fold, make_meter
 from tests.support.billing import bill
+from tests.support.books import rows
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.administration.manage_meters import retire_meter
 from usage_billing.flows.recording.void_usage import void_usage
@@ -150,6 +151,38 @@ def test_a_meter_cannot_be_deleted_and_one_that_is_retired_keeps_what_it_has(
     bill(engine, JULY + timedelta(days=1))
     with read_only(engine) as session:
         assert totals(session) == {"windows": [4]}
+        proven(session)
+
+
+def test_a_retired_meter_keeps_what_was_charged_and_charges_nothing_more(engine: Engine) -> None:
+    """What is recorded after it, late or for the next month, is not charged; what is taken back comes back."""
+    with transaction(engine) as session:
+        make_world(session)
+        make_meter(session, id="n", value="n")
+        make_quota(session, usage_type="n", limit=0, unit_price="2")
+        given = [made(JUNE, 4), made(JUNE, 3)]
+        record(session, *given)
+        fold(session)
+    bill(engine, JULY + timedelta(days=1))
+
+    def charged() -> list[Any]:
+        items = "SELECT kind, amount FROM usage_invoice_items WHERE usage_type_id = 'n' ORDER BY created_at, id"
+        return [tuple(row) for row in rows(engine, items)]
+
+    assert charged() == [("usage", 14)]
+    with transaction(engine) as session:
+        retire_meter(session, "n", actor="a test", now=JULY)
+    with transaction(engine) as session:
+        record(session, made(JUNE, 9), made(JULY, 5))
+        fold(session)
+    for days in (1, 32):
+        bill(engine, JULY + timedelta(days=days))
+        assert charged() == [("usage", 14)]
+    with transaction(engine) as session:
+        void_usage(session, given[1].id, reason="a mistake", actor="a test", now=JULY + timedelta(days=32))
+    bill(engine, JULY + timedelta(days=33))
+    assert charged() == [("usage", 14), ("adjustment", -6)]
+    with read_only(engine) as session:
         proven(session)
 
 

@@ -18,10 +18,14 @@ from sqlalchemy import Engine
 from tests.conftest import As, Clock, MakeToken
 from tests.factories import make_customer, make_recording, make_subscription, make_world, record
 from tests.factories.meters import fold, make_meter
+from tests.support.statements import after_each_statement
+from usage_billing.catalog.service import NewPlan, add_plan
 from usage_billing.db.session import transaction
+from usage_billing.flows.administration.manage_meters import change_meter
 from usage_billing.flows.folding.drive_folds import fold_all
 from usage_billing.flows.folding.keep_by_time import keep_usage_by_time
 from usage_billing.flows.recording.void_usage import void_usage
+from usage_billing.meters.asked import MeterChanges
 from usage_billing.meters.windows import windows_of
 from usage_billing.reports.verify.books import find_differences
 
@@ -58,6 +62,7 @@ def recorded(engine: Engine) -> list[tuple[datetime, dict[str, Any]]]:
         rows = session.connection().exec_driver_sql(
             "SELECT occurred_at, metadata FROM usage AS u"
             " WHERE NOT EXISTS (SELECT FROM usage_voids AS v WHERE v.usage_id = u.id)"
+            " ORDER BY u.ordinal"
         )
         return [(row.occurred_at.astimezone(UTC), row.metadata) for row in rows]
 
@@ -141,6 +146,22 @@ def test_every_window_is_there_and_says_whether_it_is_over(metered: Engine, admi
     assert [window["complete"] for window in answer["windows"]] == [True, False, False, False]
     assert answer["series"][0]["values"][2:] == ["0", "0"]
     assert (answer["timezone"], answer["unitName"], answer["aggregation"]) == ("UTC", "tokens", "sum")
+
+
+def test_what_is_kept_of_a_question_is_not_its_answer(metered: Engine, admin: FlaskClient, clock: Clock) -> None:
+    """A query and its windows are the same for all who ask; whether a window is over, and what was counted, are not."""
+    asked = {"from": "2026-11-14T00:00:00Z", "to": "2026-11-18T00:00:00Z"}
+    before = ask(admin, **asked).json
+    with transaction(metered) as session:
+        record(session, make_recording(now=clock(), metadata='{"n": 1000}'))
+    clock.now += timedelta(days=1)
+    after = ask(admin, **asked).json
+    assert [window["complete"] for window in after["windows"]] == [True, True, False, False]
+    assert Decimal(after["total"]) == Decimal(before["total"]) + 1000
+    assert datetime.fromisoformat(after["asOf"]) - datetime.fromisoformat(before["asOf"]) == timedelta(days=1)
+    assert ask(admin, **asked, subscription="another").status_code == 404
+    for _ in range(2):
+        assert ask(admin, by="decade").json["errors"][0]["parameter"] == "by"
 
 
 def test_a_users_series_is_that_of_all_subscriptions(metered: Engine, admin: FlaskClient, now: datetime) -> None:
@@ -268,6 +289,50 @@ def test_billing_periods_of_subscriptions_that_differ_are_asked_for_one_by_one(
         answer = admin.get(f"/api/usage/user/user123/series?usageType=assessment&{asked}")
         assert (answer.status_code, answer.json["errors"][0]["parameter"]) == (422, parameter)
         assert answer.json["errors"][0]["code"] == code
+
+
+def test_the_next_read_knows_what_was_defined_anew(metered: Engine, admin: FlaskClient, now: datetime) -> None:
+    """A process keeps what it read of definitions, by what they say."""
+    for dimensions in (["model"], ["model", "n"], ["model"]):
+        with transaction(metered) as session:
+            changes = MeterChanges(given={"dimensions": dimensions}, effective_from=now + timedelta(days=60))
+            change_meter(session, "tokens", changes, actor="a test", now=now)
+        assert ask(admin, groupBy="n").status_code == (200 if "n" in dimensions else 422)
+        assert ask(admin, groupBy="big").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "value"),
+    [
+        ("UPDATE subscriptions SET timezone = 'Europe/Berlin'", "timezone", "Europe/Berlin"),
+        ("UPDATE plans SET interval = 'week'", "to", "2026-11-16T00:00:00Z"),
+        ("UPDATE subscription_terms SET plan_id = 'weekly'", "to", "2026-11-16T00:00:00Z"),
+        ("UPDATE usage_types SET unit_name = 'pieces'", "unitName", "pieces"),
+        ("UPDATE meter_definitions SET dimensions = '[]'", "status", 422),
+    ],
+)
+def test_what_changes_between_two_statements_is_in_the_answer(
+    metered: Engine, admin: FlaskClient, change: str, field: str, value: Any
+) -> None:
+    """The terms are read before what was counted: if they are others by then, all is read of one moment."""
+    fold_all(metered)
+    with transaction(metered) as session:
+        add_plan(session, NewPlan(id="weekly", name="Weekly", currency="USD", interval="week"))
+    assert ask(admin, groupBy="model").status_code == 200
+    changes, asked = [change], list[str]()
+
+    def change_it(statement: str) -> None:
+        asked.append(statement)
+        if changes and "subscription_terms" in statement:
+            with metered.begin() as other:
+                other.exec_driver_sql(changes.pop())
+
+    with after_each_statement(change_it):
+        answer = ask(admin, groupBy="model")
+    assert not changes
+    assert len(asked) == (4 if field != "status" else 3)
+    assert (answer.json | {"status": answer.status_code})[field] == value
+    assert ask(admin, groupBy="model").json.get("series") == answer.json.get("series")
 
 
 def test_what_is_too_much_to_be_counted_each_time_is_kept_from_then_on(

@@ -12,7 +12,7 @@ _PARTS = {
     "constraints": """
         SELECT k.relname, c.conname, c.contype, pg_get_constraintdef(c.oid), c.convalidated
         FROM pg_constraint AS c JOIN pg_class AS k ON k.oid = c.conrelid
-        WHERE k.relnamespace = 'public'::regnamespace AND k.relname <> 'alembic_version'
+        WHERE k.relnamespace = 'public'::regnamespace AND k.relname <> 'alembic_version' AND c.contype <> 't'
     """,
     "indexes": """
         SELECT tablename, indexname, indexdef FROM pg_indexes

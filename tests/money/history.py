@@ -32,7 +32,7 @@ from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
 from usage_billing.flows.recording.context import Context
 from usage_billing.invoicing.builder import ItemKind
 from usage_billing.invoicing.lifecycle import InvoiceKind
-from usage_billing.metering.summaries import NewSummary
+from usage_billing.metering.new_summaries import NewSummary
 from usage_billing.rating.price import has_minimum, parse_price
 from usage_billing.subscriptions.agreement import agreed_period
 from usage_billing.subscriptions.changes import Change, ChangeKind, Track, end_of, fold

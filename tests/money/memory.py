@@ -24,8 +24,8 @@ from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.invoicing.models import UsageInvoiceItem
 from usage_billing.invoicing.queries import History, InvoiceKey, StandingInvoice
 from usage_billing.metering.digest import to_bytes
+from usage_billing.metering.new_summaries import NewSummary
 from usage_billing.metering.split import beyond_of_next
-from usage_billing.metering.summaries import NewSummary
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.level_cells import MeteredSegments
 from usage_billing.packages.charges import DuePurchase

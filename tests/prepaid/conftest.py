@@ -17,6 +17,7 @@ from tests.support.billing import GRACE, bill
 from usage_billing.core.decimals import sum_of
 from usage_billing.db.session import read_only, transaction
 from usage_billing.drawing.books import all_allocations
+from usage_billing.flows.folding.reckon_meters import reckon_meters
 from usage_billing.flows.prepaid.close_grants import close_grants, wallets_to_close
 from usage_billing.reports.verify.books import find_differences
 from usage_billing.reports.wallets import wallets_in_hand
@@ -73,6 +74,13 @@ class House:
         """All grants of a wallet, the first made first."""
         return list(reversed(self.ok("GET", f"/api/wallets/{wallet}/grants?limit=200")["data"]))
 
+    def each_grant_adds_up(self, wallet: str = "w") -> None:
+        """What became of each grant of a wallet is all of it."""
+        for one in self.grants(wallet):
+            parts = [Decimal(one[name]) for name in ("posted", "provisional", "expired", "takenBack", "left")]
+            assert sum(parts) == Decimal(one["amount"])
+            assert min(parts[0], parts[2], parts[4]) >= 0
+
     def bill(self, as_of: datetime) -> None:
         """A whole run, at its time."""
         self.clock.now = as_of
@@ -92,6 +100,8 @@ class House:
             names = wallets_to_close(session, now=self.clock.now)
         closed = 0
         for name in names:
+            with transaction(self.engine) as session:
+                reckon_meters(session, name, now=self.clock.now)
             with transaction(self.engine) as session:
                 closed += close_grants(session, name, now=self.clock.now)
         return closed
@@ -150,3 +160,15 @@ def house(engine: Engine, admin: FlaskClient, clock: Clock, drain: Drain) -> Hou
     made = House(engine, admin, clock, drain, count())
     made.ok("POST", "/api/wallets", WALLET)
     return made
+
+
+@pytest.fixture
+def owing(house: House) -> House:
+    """A house whose customer has a wallet that may owe 20 calls of June and later."""
+    with house.engine.begin() as books:
+        books.exec_driver_sql("DELETE FROM wallet_scopes")
+        books.exec_driver_sql("DELETE FROM wallets")
+    house.clock.now = JUNE
+    house.ok("POST", "/api/wallets", WALLET | {"uncovered": "owe", "overdraft": "20"})
+    house.clock.now = JUNE + timedelta(days=10)
+    return house

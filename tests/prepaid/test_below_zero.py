@@ -14,18 +14,6 @@ from tests.support.books import rows, scalars
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
-@pytest.fixture
-def owing(house: House) -> House:
-    """The same customer, whose wallet for calls may owe 20 of them; it is there since June."""
-    with house.engine.begin() as books:
-        books.exec_driver_sql("DELETE FROM wallet_scopes")
-        books.exec_driver_sql("DELETE FROM wallets")
-    house.clock.now = JUNE
-    house.ok("POST", "/api/wallets", WALLET | {"uncovered": "owe", "overdraft": "20"})
-    house.clock.now = JUNE + 10 * DAY
-    return house
-
-
 def figures(house: House) -> dict[str, str]:
     shown = house.ok("GET", "/api/wallets/w")
     return {name: shown[name] for name in ("posted", "provisional", "left", "owed", "available")}
@@ -116,6 +104,35 @@ def test_an_invoice_that_is_void_owes_again(owing: House) -> None:
     owing.verified()
 
 
+def test_what_was_reached_back_over_and_is_final_is_not_repaid_again(owing: House) -> None:
+    owing.use(10 + 5, at=JUNE + 2 * DAY)
+    owing.clock.now = JUNE + 20 * DAY
+    owing.grant(8, effectiveAt=(JUNE + 20 * DAY).isoformat(), coversSince=JUNE.isoformat())
+    owing.bill(JULY + DAY)
+    assert figures(owing) == {"posted": "5", "provisional": "0", "left": "3", "owed": "0", "available": "3"}
+    owing.grant(4, effectiveAt=(JULY + DAY).isoformat())
+    owing.use(10 + 6, at=JULY + 2 * HOUR)
+    owing.clock.now = JULY + 3 * DAY
+    assert figures(owing) == {"posted": "5", "provisional": "6", "left": "1", "owed": "0", "available": "1"}
+    owing.bill(JULY + 32 * DAY)
+    assert (owing.invoices(), figures(owing)["posted"]) == ([], "11")
+    owing.verified()
+
+
+def test_what_came_to_close_pays_the_same_however_late_it_is_closed(owing: House) -> None:
+    owing.use(10 + 5, at=JUNE + 2 * DAY)
+    since, until = (JUNE + 9 * DAY).isoformat(), (JUNE + 11 * DAY).isoformat()
+    owing.grant(5, effectiveAt=since, expiresAt=until, coversSince=JUNE.isoformat())
+    owing.grant(5, effectiveAt=(JUNE + 20 * DAY).isoformat())
+    owing.clock.now = JUNE + 19 * DAY
+    assert figures(owing)["provisional"] == "5"
+    owing.clock.now = JUNE + 21 * DAY
+    owing.verified()
+    assert owing.close() == 1
+    assert figures(owing) == {"posted": "5", "provisional": "0", "left": "5", "owed": "0", "available": "5"}
+    owing.verified()
+
+
 def test_usage_taken_back_owes_nothing(owing: House) -> None:
     id = owing.use(10 + 15, at=JUNE + 2 * DAY)
     owing.bill(JULY + DAY)
@@ -173,7 +190,8 @@ def test_no_overdraft_is_among_the_grants(owing: House) -> None:
         ({"uncovered": "owe", "overdraft": "-5"}, "/overdraft"),
         ({"uncovered": "owe", "overdraft": "NaN"}, "/overdraft"),
         ({"uncovered": "owe", "overdraft": "1000000000000001"}, "/overdraft"),
-        ({"uncovered": "owe", "overdraft": "5", "unit": {"currency": "USD"}}, "/uncovered"),
+        ({"uncovered": "owe", "overdraft": "5", "unit": {"currency": "USD"}}, "/overdraft"),
+        ({"uncovered": "owe", "unit": {"currency": "USD"}}, "/uncovered"),
     ],
 )
 def test_bad_input(house: House, said: dict[str, Any], pointer: str) -> None:

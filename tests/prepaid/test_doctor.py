@@ -35,6 +35,15 @@ def test_what_expires_within_a_week_is_named_with_what_is_left(house: House) -> 
     assert [one.message for one in found(house)] == ["no grant expires soon"]
 
 
+def test_what_a_reset_ended_is_not_about_to_expire(house: House) -> None:
+    house.grant(10, expiresAt=(JUNE + 15 * DAY).isoformat())
+    house.ok("POST", "/api/wallets/w/reset")
+    house.grant(5, expiresAt=(JUNE + 12 * DAY).isoformat())
+    assert [one.message for one in found(house)] == ["expiring within 7 days: 5 calls of ann in w on 2026-06-13T00:00Z"]
+    house.ok("POST", "/api/wallets/w/close", {"settle": True})
+    assert [one.message for one in found(house)] == ["no grant expires soon"]
+
+
 def test_grants_that_no_task_closes_are_a_trouble(house: House) -> None:
     house.grant(10, expiresAt=(JUNE + 11 * DAY).isoformat())
     house.clock.now = JUNE + 12 * DAY
@@ -55,3 +64,18 @@ def test_money_that_no_plan_charges_in_is_named_until_one_does(house: House) -> 
     house.ok("POST", "/api/plans", {"id": "e", "name": "E", "currency": "EUR"})
     house.ok("POST", "/api/subscriptions", {"id": "u", "userId": "ann", "planId": "e", "startedAt": JUNE.isoformat()})
     assert [one.state for one in found(house)] == ["ok"]
+
+
+def test_money_is_named_with_its_minor_unit(house: House) -> None:
+    house.ok("POST", "/api/wallets", {"id": "m", "userId": "ann", "unit": {"currency": "USD"}})
+    body = {"amount": "46", "cost": "40.00", "idempotencyKey": "k", "expiresAt": (JUNE + 12 * DAY).isoformat()}
+    grant = house.ok("POST", "/api/wallets/m/grants", body)
+    assert [one.message for one in found(house)] == [
+        "expiring within 7 days: 46.00 USD of ann in m on 2026-06-13T00:00Z"
+    ]
+    answer = house.admin.post("/api/wallets/m/close").json
+    assert answer["detail"].startswith("46.00 of it may be used still or wait to be paid, and 0.00 are owed")
+    asked = {"amount": "50", "idempotencyKey": "r"}
+    assert house.admin.post(f"/api/grants/{grant['id']}/refund", json=asked).json["detail"] == (
+        "46.00 of the grant is left"
+    )

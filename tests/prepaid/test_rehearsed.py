@@ -1,7 +1,7 @@
 """What a change would charge is told before it is made, where grants pay for usage too, and is what it then charges."""
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -130,3 +130,31 @@ def test_what_is_kept_by_time_is_paid_as_before(house: House) -> None:
     assert house.refused("/api/wallets", WALLET | {"id": "u"}) == (409, "overlapping_wallet")
     house.bill(JULY + 2 * HOUR)
     house.verified()
+
+
+def test_a_dry_run_says_what_grants_pay_of_what_becomes_final(house: House) -> None:
+    """And what goes back to them, where a charge falls; the real run finds the same."""
+    house.ok("POST", "/api/wallets", {"id": "m", "userId": "ann", "unit": {"currency": "USD"}})
+    money = {"amount": "50.00", "idempotencyKey": "m", "effectiveAt": JUNE.isoformat()}
+    house.ok("POST", "/api/wallets/m/grants", money)
+    late = house.use(25, at=JUNE + DAY)
+    house.use(18, at=JUNE + DAY, subscription="t")
+    assert paid_by_run(house, JULY + HOUR / 2) == ({}, [])
+    assert paid_by_run(house, JULY + 2 * HOUR) == ({"USD": "46.00"}, ["16.00", "30.00"])
+    house.ok("POST", f"/api/usage/records/{late}/void", {"reason": "twice"})
+    assert paid_by_run(house, JULY + 5 * DAY) == ({}, ["16.00", "30.00"])
+    assert paid_by_run(house, JULY + 32 * DAY) == ({"USD": "-30.00"}, ["-30.00", "16.00", "30.00"])
+    house.verified()
+
+
+def paid_by_run(house: House, at: datetime) -> tuple[dict[str, str], list[str]]:
+    """What grants pay by a dry run, which is what the run then says, and what final invoices say after it."""
+    house.clock.now = at
+    said = []
+    for dry in (True, False):
+        run = house.ok("POST", "/api/usage/process-billing", {"dryRun": dry, "asOf": at.isoformat()})["runId"]
+        run_to_end(house.engine, UUID(run), settings_grace=HOUR, on_progress=lambda _: None)
+        said.append(house.ok("GET", f"/api/billing-runs/{run}")["prepaidApplied"])
+    assert said[0] == said[1]
+    final = [one for one in house.ok("GET", "/api/invoices?limit=50")["data"] if one["status"] != "draft"]
+    return said[0], sorted(one["prepaidApplied"] for one in final)

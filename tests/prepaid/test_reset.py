@@ -1,5 +1,6 @@
 """A reset ends grants at an instant: what was used before is paid for, however late it comes; the rest expires."""
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
@@ -85,7 +86,9 @@ def test_what_is_final_is_not_moved(house: House) -> None:
     [
         ({"at": "2026-06-11T00:00:01Z"}, (422, "/at")),
         ({"at": "2026-06-01T00:00:00"}, (422, "/at")),
-        ({"keep": {"max": "5"}}, (422, "/keep")),
+        ({"keep": {"max": "-5"}}, (422, "/keep/max")),
+        ({"keep": {}}, (422, "/keep/max")),
+        ({"idempotencyKey": "k"}, (422, "/idempotencyKey")),
     ],
 )
 def test_bad_input_changes_nothing(house: House, body: dict[str, object], expected: tuple[int, str]) -> None:
@@ -101,3 +104,13 @@ def test_a_terminal_may_reset(house: House, cli: Cli) -> None:
     assert "grants" in cli("wallets", "reset", "w").out
     refused = cli("wallets", "reset", "w", "--at", "2099-06-05T00:00Z")
     assert (refused.code, refused.out) == (2, "")
+
+
+def test_the_terminal_says_what_a_reset_ended(house: House, cli: Cli) -> None:
+    house.grant(20)
+    assert "reset" not in cli("wallets", "show", "w").out
+    closes = cli("wallets", "reset", "w", "--json").json["grants"][0]["closesAt"][:19]
+    for command in ("show", "grants"):
+        shown = cli("wallets", command, "w").out
+        assert "active" not in shown
+        assert re.search(rf"(?s)reset.*{closes}", shown), shown

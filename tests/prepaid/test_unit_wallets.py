@@ -6,6 +6,8 @@ import pytest
 
 from tests.factories import make_quota, make_usage_type
 from tests.prepaid.conftest import JULY, JUNE, House
+from tests.support.billing import GRACE
+from usage_billing.core.clock import instant_text
 from usage_billing.db.session import transaction
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -123,6 +125,33 @@ def test_a_grant_pays_for_what_occurred_while_it_held(house: House) -> None:
     assert house.wallet() == {"granted": "100", "posted": "11", "expired": "89"}
     house.bill(JULY + 2 * HOUR)
     assert house.invoices() == [("finalized", "64.00", [("32", "11", "64.00")])]
+    house.verified()
+
+
+def test_a_grant_that_is_made_after_its_own_expiry_closes_the_grace_time_after_it_is_made(house: House) -> None:
+    house.use(15, at=JUNE + DAY)
+    house.use(5, at=JUNE + 6 * DAY)
+    made = house.grant(30, expiresAt=(JUNE + 5 * DAY).isoformat())
+    closes = house.clock.now + GRACE
+    assert (made["provisional"], made["closesAt"]) == ("5", instant_text(closes))
+    house.clock.now = closes - timedelta(seconds=1)
+    assert house.close() == 0
+    house.use(12, at=JUNE + DAY, subscription="t")
+    house.clock.now = closes
+    assert house.close() == 1
+    assert house.wallet() == {"granted": "30", "posted": "7", "expired": "23"}
+    house.verified()
+
+
+def test_what_is_covered_saves_units_of_the_last_tier_first(house: House) -> None:
+    """20 beyond are 10 x 5.00 and 10 x 4.00; 10 of them are covered."""
+    tiers = [{"upTo": "10", "unitPrice": "5"}, {"upTo": None, "unitPrice": "4"}]
+    quota = {"planId": "p", "usageType": "calls", "monthlyLimit": "10", "effective": "period"}
+    house.ok("POST", "/api/quotas", quota | {"price": {"model": "graduated", "tiers": tiers}})
+    house.grant(10)
+    house.use(30, at=JUNE + DAY)
+    house.bill(JULY + DAY)
+    assert house.invoices() == [("finalized", "50.00", [("10", "10", "50.00")])]
     house.verified()
 
 

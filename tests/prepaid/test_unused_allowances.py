@@ -12,6 +12,7 @@ from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.prepaid.make_wallets import customers_without, make_wallets
 from usage_billing.flows.prepaid.store_unused import store_unused, wallets_to_look_at
 from usage_billing.reports.verify.books import find_differences
+from usage_billing.subscriptions.models import SEAL
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -97,6 +98,24 @@ def test_what_was_carried_over_used_and_posted_comes_back_and_is_charged(house: 
     house.verified()
 
 
+def test_what_was_left_while_its_wallet_was_closed_comes_when_that_is_opened(house: House) -> None:
+    carry(house)
+    house.ok("POST", "/api/wallets/w/close", {"settle": True})
+    house.clock.now = JULY + 4 * DAY
+    house.use(15, at=JULY + 3 * DAY)
+    house.clock.now = SEPTEMBER - 26 * DAY
+    house.bill(house.clock.now)
+    store(house)
+    assert (grants(house), house.invoices()[0][1]) == ([], "10.00")
+    house.verified()
+    house.ok("POST", "/api/wallets/w/open")
+    assert grants(house) == [("07-01", "10", "0", "5", "0"), ("08-01", "0", "0", "0", "0")]
+    house.clock.now = SEPTEMBER + 4 * DAY
+    house.bill(house.clock.now)
+    assert [one[1] for one in house.invoices()] == ["10.00", "-10.00"]
+    house.verified()
+
+
 def test_it_is_bounded_and_holds_for_so_many_periods(house: House) -> None:
     carry(house, rollover={"max": "9", "maxPercent": 35, "periods": 2})
     house.use(8, at=JUNE + DAY, subscription="t")
@@ -177,6 +196,51 @@ def test_a_pause_that_is_set_back_to_the_period_s_end_takes_away_what_was_carrie
     assert [amount for _, amount, *_ in grants(house)] == (["0"] if stored else [])
     upcoming = house.ok("GET", "/api/subscriptions/s/upcoming-invoice")
     assert (upcoming["total"], upcoming["items"][0]["covered"]) == ("43.23", "0")
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(("said", "amount"), [({"rollover": {"max": "3", "periods": 2}}, "3"), ({}, "0")])
+def test_a_version_that_is_asked_for_later_moves_how_much_and_not_whether(
+    house: House, stored: bool, said: dict[str, object], amount: str
+) -> None:
+    """Whether the grant had been stored before it was asked for makes no difference."""
+    carry(house)
+    house.use(4, at=JUNE + DAY)
+    house.clock.now = JULY + DAY
+    if stored:
+        store(house)
+    body = {"planId": "p", "usageType": "calls", "monthlyLimit": "9", "unitPrice": "2", "effective": "start"}
+    house.ok("POST", "/api/quotas", body | said)
+    house.clock.now += DAY
+    found = [one for one in house.grants() if one["unusedOf"] == "s"]
+    assert [(one["amount"], one["expiresAt"]) for one in found] == [(amount, "2026-08-01T00:00:00Z")]
+    store(house)
+    house.verified()
+    house.clock.now = AUGUST + DAY
+    house.close()
+    house.verified()
+
+
+@pytest.mark.parametrize("name", ["plain", r"back\\slash", "größer/€"])
+def test_an_id_names_what_an_allowance_left_before_it_is_stored(house: House, name: str) -> None:
+    """Its subscription is found by an index, so that ids which name nothing cost no more."""
+    with transaction(house.engine) as session:
+        make_subscription(session, id=name, customer="ann", plan="p", started_at=JUNE)
+    carry(house)
+    house.clock.now = JULY + MINUTE
+    (one,) = [grant for grant in house.grants() if grant["unusedOf"] == name]
+    assert house.ok("GET", f"/api/grants/{one['id']}")["amount"] == "10"
+    assert rows(house.engine, "SELECT FROM wallet_grants") == []
+    with read_only(house.engine) as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = session.scalars(text(f"EXPLAIN SELECT id FROM subscriptions WHERE {SEAL} = 'abc'")).all()
+    assert "ix_subscriptions_seal" in "".join(plan)
+
+
+def test_a_subscription_gets_no_wallet_of_its_own_beside_that_which_carries_over(house: House) -> None:
+    carry(house)
+    own = {"id": "own", "userId": "ann", "subscriptionId": "s", "unit": {"unitName": "calls", "usageTypes": ["calls"]}}
+    assert house.refused("/api/wallets", own) == (409, "overlapping_wallet")
 
 
 def test_a_customer_without_a_wallet_gets_one(house: House) -> None:

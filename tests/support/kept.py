@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Engine
 from tests.support.databases import GUARDED, TABLES
 
 Made = TypeVar("Made")
-_TABLES_IN_ORDER = tuple(reversed(TABLES))
+# Putting terms back writes a stamp of its own, as it should.
+_TABLES_IN_ORDER = tuple(name for name in reversed(TABLES) if name != "term_stamps")
 _kept: dict[tuple[str, str], tuple[Any, dict[str, bytes], int]] = {}
 
 
@@ -20,10 +21,11 @@ def kept(engine: Engine, name: str, make: Callable[[], Made]) -> Made:
     """
     key = (engine.url.render_as_string(), name)
     if key not in _kept:
-        before, _ = _read(engine)
+        before, last = _read(engine)
         value = make()
         after, number = _read(engine)
-        _kept[key] = value, _added(before, after), number
+        # What was there before, of another fixture, is not there again when these rows are put back.
+        _kept[key] = value, _added(before, after), number if number != last else 0
         return value
     value, rows, number = _kept[key]
     with engine.begin() as connection:

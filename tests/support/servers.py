@@ -23,11 +23,13 @@ GIVEN = Settings(database_url=_given("DATABASE_URL"), redis_url=_given("REDIS_UR
 @dataclass(frozen=True, slots=True)
 class Servers:
     """``database_url`` (``postgresql+psycopg://``) names a database that is never touched; ``redis_url`` one that is
-    flushed. With TEST_POOLER in the environment ``pooler`` stands before the database."""
+    flushed. With TEST_POOLER in the environment ``pooler`` stands before the database. ``database_log`` is what the
+    database's server writes, None of one that is given by URL."""
 
     database_url: str
     redis_url: str
     pooler: PgBouncer | None
+    database_log: Path | None
 
 
 @contextmanager
@@ -35,11 +37,12 @@ def running_servers(home: Path, *, worker: int) -> Iterator[Servers]:
     """Servers that are there until the block ends. On a Redis given by URL each worker has a database of its own."""
     with ExitStack() as stack:
         database_url, redis_url = GIVEN.database_url, GIVEN.redis_url
+        log: Path | None = None
         if not database_url:
             postgres = EmbeddedPostgres(home, durable=False)
             stack.callback(postgres.discard)
             postgres.start()
-            database_url = postgres.url()
+            database_url, log = postgres.url(), postgres.ground.place / "server.log"
         if redis_url:
             redis_url = f"{redis_url.rsplit('/', 1)[0] if redis_url.count('/') > 2 else redis_url}/{15 - worker % 15}"
         else:
@@ -50,4 +53,4 @@ def running_servers(home: Path, *, worker: int) -> Iterator[Servers]:
         pooler = None
         if os.environ.get("TEST_POOLER"):
             pooler = stack.enter_context(PgBouncer(database_url))
-        yield Servers(Settings(database_url=database_url).require_database(), redis_url, pooler)
+        yield Servers(Settings(database_url=database_url).require_database(), redis_url, pooler, log)

@@ -1,13 +1,14 @@
 """Periods of every interval tile time, and anchors come back to their day."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
 from zoneinfo import available_timezones
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usage_billing.core.periods import Cadence, next_period, period_at
+from usage_billing.core.periods import Cadence, next_period, period_at, periods_from
 
 INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(lambda when: when.replace(tzinfo=UTC))
 COUNTS = {"day": 40, "week": 10, "month": 18, "quarter": 5, "year": 4}
@@ -27,6 +28,21 @@ def test_every_instant_is_in_exactly_one_period(instant, cadence, zone):
     assert period_at(period.end - timedelta(microseconds=1), zone=zone, cadence=cadence) == period
     following = next_period(period, zone=zone, cadence=cadence)
     assert following.start == period.end < following.end
+
+
+@given(INSTANTS, cadences(), st.sampled_from(sorted(available_timezones())))
+def test_periods_follow_each_other_as_steps_from_one_to_the_next_do(instant, cadence, zone):
+    found = list(islice(periods_from(instant, zone=zone, cadence=cadence), 20))
+    assert found[0] == period_at(instant, zone=zone, cadence=cadence)
+    assert found[1:] == [next_period(one, zone=zone, cadence=cadence) for one in found[:-1]]
+
+
+def test_a_day_that_a_zone_leaves_out_is_no_period():
+    """Samoa had no 30 December 2011."""
+    start = datetime(2011, 12, 28, 12, tzinfo=UTC)
+    found = list(islice(periods_from(start, zone="Pacific/Apia", cadence=Cadence("day")), 5))
+    assert all(one.end == other.start for one, other in pairwise(found))
+    assert {one.end - one.start for one in found} == {timedelta(days=1)}
 
 
 @given(INSTANTS, cadences(), st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns"]))

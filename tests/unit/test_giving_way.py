@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from usage_billing.core import giving_way
-from usage_billing.core.giving_way import in_turns, let_others_go
+from usage_billing.core.giving_way import in_turns, let_others_go, rested
 
 
 @pytest.fixture
@@ -22,11 +22,34 @@ def test_without_a_server_nothing_stands_between_the_things() -> None:
     assert in_turns(things) is things
 
 
+def _clock(monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> None:
+    """What the clock says, each time it is asked."""
+    said = iter(milliseconds)
+    monkeypatch.setattr(giving_way, "perf_counter_ns", lambda: int(next(said) * 1_000_000))
+
+
 def test_it_gives_way_after_each_slice_and_keeps_all_things(given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    now = iter([0, 400_000, 1_100_000, 1_200_000, 1_500_000, 2_300_000, 2_400_000])
-    monkeypatch.setattr(giving_way, "perf_counter_ns", lambda: next(now))
+    _clock(monkeypatch, 0, 0.4, 1.1, 1.2, 1.5, 2.3, 2.4)
+    rested()
     assert list(in_turns("abcd")) == list("abcd")
     assert len(given) == 2
+
+
+def test_short_passes_count_together(given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    _clock(monkeypatch, 0, 0.2, 0.4, 0.6, 0.7)
+    rested()
+    for thing in "abc":
+        assert list(in_turns(thing)) == [thing]
+    assert len(given) == 1
+
+
+def test_who_waited_begins_a_new_slice(given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    _clock(monkeypatch, 0, 0.4, 0.5, 0.9)
+    rested()
+    assert list(in_turns("a")) == ["a"]
+    rested()
+    assert list(in_turns("b")) == ["b"]
+    assert not given
 
 
 def test_a_thing_is_worked_on_before_it_gives_way(given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,9 +185,24 @@ def test_what_is_closed_by_the_clock_pays_no_more_though_it_carries_over() -> No
     assert found.carried == {carried_id(1): 6}
 
 
+def test_what_left_goes_back_though_the_one_that_had_it_is_over_too() -> None:
+    said = rollovers(10, None, None)[:1]
+    grants = [a_grant(1, 10, begins=0, ends=1), a_grant(2, 0, begins=1, ends=2), a_grant(3, 10, begins=1, ends=3)]
+    posted = allocate_all(needs_of([4, 12, 0, 0]), grants, {}, said).draws
+    needs = needs_of([9, 12, 0, 0])
+    both = frozenset({carried_id(1), plain_id(1)})
+    found = allocate_after(
+        [Closing(ids, needs) for ids in (frozenset({plain_id(0)}), both)], needs, grants, posted, said
+    )
+    assert by_grant(found) == {plain_id(0): 9, carried_id(1): 1, plain_id(1): 10}
+    assert found.carried == {carried_id(1): 1}
+
+
 def as_payers(grants: list[Drawable], said: list[Rollover], moments: dict[UUID, datetime]) -> list[Payer]:
     """The grants as the proof sees them."""
-    over = {one.grant_id: one for one in said}
+    over: dict[UUID, list[Rollover]] = {}
+    for one in said:
+        over.setdefault(one.grant_id, []).append(one)
     return [
         Payer(
             id=one.id,
@@ -202,10 +217,14 @@ def as_payers(grants: list[Drawable], said: list[Rollover], moments: dict[UUID, 
             price_of_one=Fraction(0),
             closes_at=moments.get(one.id),
             active=True,
-            carries=Carry(over[one.id].source_id, bound_of(over[one.id])) if one.id in over else None,
+            carries=_carry(over[one.id]) if one.id in over else None,
         )
         for one in grants
     ]
+
+
+def _carry(said: list[Rollover]) -> Carry:
+    return Carry([one.source_id for one in said if one.source_id is not None], bound_of(said[0]))
 
 
 def bound_of(one: Rollover) -> Fraction | None:
@@ -256,3 +275,46 @@ def test_the_proof_finds_the_same_whatever_is_posted_and_closes(
         {(place(key.need), key.grant_id): Fraction(part) for key, part in posted.items()},
     )
     assert proven == {(place(key.need), key.grant_id): part for key, part in found.draws.items()}
+    paid = by_grant(found)
+    assert all(paid.get(id, 0) <= Fraction(units) for id, units in found.carried.items())
+
+
+@examples(200)
+@given(
+    st.lists(USED, min_size=3, max_size=3),
+    st.lists(AMOUNTS, min_size=3, max_size=3),
+    st.integers(0, 20),
+    st.booleans(),
+)
+def test_several_give_what_one_bound_lets_through(
+    states: list[list[int]], amounts: list[int], most: int, close: bool
+) -> None:
+    """In their order, as the proof finds it; and posting any of it changes nothing."""
+    kept = UUID(int=9)
+    sources = [a_grant(number, amount, begins=0, ends=1) for number, amount in enumerate(amounts, 1)]
+    grants = [*sources, a_grant(9, 0, begins=1, ends=PERIODS)]
+    said = [
+        Rollover(grant_id=kept, source_id=one.id, begins=month(1), whole=one.amount, places=0, at_most=Decimal(most))
+        for one in reversed(sources)
+    ]
+    posted = allocate_all(needs_of(states[0]), grants, {}, said).draws
+    then, ids = needs_of(states[1]), frozenset(one.id for one in sources)
+    closings = [Closing(ids, then)] if close else []
+    found = allocate_after(closings, needs_of(states[2]), grants, posted, said)
+    moments = dict.fromkeys(ids, month(1)) if close else {}
+    proven = paid_in_time(
+        [Proven(month(1), as_wants(then))] if close else [],
+        as_wants(needs_of(states[2])),
+        as_payers(grants, said, moments),
+        {(place(key.need), key.grant_id): Fraction(part) for key, part in posted.items()},
+    )
+    assert proven == {(place(key.need), key.grant_id): part for key, part in found.draws.items()}
+    assert found.carried[kept] == sum(found.parts[one.id, kept] for one in sources) <= most
+    paid = by_grant(found)
+    assert paid.get(kept, 0) <= found.carried[kept]
+    for one in sources:
+        assert paid.get(one.id, 0) + Fraction(found.parts[one.id, kept]) <= one.amount
+    if not close:
+        left = sum(max(Fraction(one.amount) - paid.get(one.id, 0), Fraction(0)) for one in sources)
+        assert found.carried[kept] == min(left, most)
+        assert allocate_all(needs_of(states[2]), grants, found.draws, said) == found

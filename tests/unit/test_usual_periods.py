@@ -14,7 +14,7 @@ from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
 from usage_billing.core.choices import Effective
 from usage_billing.core.periods import Cadence
 from usage_billing.flows.recording.context import Context
-from usage_billing.metering.summaries import NewSummary
+from usage_billing.metering.new_summaries import NewSummary
 from usage_billing.subscriptions.lifecycle import Term, Terms, Timeline
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)

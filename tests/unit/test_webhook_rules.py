@@ -14,6 +14,7 @@ from usage_billing.core.errors import InvalidInput
 from usage_billing.webhooks.addresses import judge, read_url
 from usage_billing.webhooks.judging import judged
 from usage_billing.webhooks.retries import LADDER, asked_to_wait, is_given_up, next_try
+from usage_billing.webhooks.sharing import is_worth_a_thread
 from usage_billing.webhooks.signing import headers_of, is_secret, make_secret, signature
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -152,3 +153,20 @@ def test_an_endpoint_is_given_up_by_evidence() -> None:
     assert is_given_up(failing_since=NOW - days, failed_tries=10, now=NOW)
     assert not is_given_up(failing_since=NOW - days, failed_tries=9, now=NOW)
     assert not is_given_up(failing_since=NOW - days + timedelta(seconds=1), failed_tries=10**6, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "moving", "is_quick", "worth"),
+    [
+        (0, 0, True, False),
+        (1, 0, True, True),
+        (8, 1, True, False),
+        (9, 1, True, True),
+        (1, 1, False, True),
+        (0, 0, False, False),
+    ],
+)
+def test_a_quick_endpoint_gets_a_thread_for_each_eight_that_wait(
+    waiting: int, moving: int, is_quick: bool, worth: bool
+) -> None:
+    assert is_worth_a_thread(waiting, moving=moving, is_quick=is_quick) is worth

@@ -23,7 +23,7 @@ from usage_billing.flows.billing.open_run import RunRequest, open_run
 from usage_billing.settings import Settings
 from web import freshness
 from web.admin import today
-from web.portal import contracts
+from web.portal import kept as kept_pages
 
 OpenPortal = Callable[..., FlaskClient]
 
@@ -45,7 +45,7 @@ def app(_pages: Flask, engine: Engine, inbox: Inbox, clock: Clock) -> Flask:
 
     state_of(_pages).start_over(clock=clock)
     freshness.forget()
-    contracts.forget()
+    kept_pages.forget()
     today.forget()
     return _pages
 

@@ -67,6 +67,7 @@ def desks(engine: Engine, used: Books, now: datetime) -> Desks:
     more = [f"/admin/wallets/{wallet}", f"/admin/wallets/{wallet}/grant", f"/admin/keys/{key_id}"]
     more += [f"/admin/grants/{grant_id}/{what}" for what in ("activate", "void", "refund")]
     more += [f"/admin/wallets/{wallet}/{what}" for what in ("recur", "reset", "top-up-rule", "end-top-up-rule")]
+    more += [f"/admin/wallets/{wallet}/{what}" for what in ("close", "open")]
     more += [f"/admin/top-ups/{top_up_id}/{what}" for what in ("paid", "failed")]
     more += [f"/admin/schedules/{schedule_id}/end", "/admin/top-ups?state=failed"]
     more += [f"/admin/keys/{key_id}/{what}" for what in ("change", "rotate", "revoke")]

@@ -25,6 +25,8 @@ PAGES = {
     "wallets void": "grants/<>/void",
     "wallets refund": "grants/<>/refund",
     "wallets reset": "wallets/<>/reset",
+    "wallets close": "wallets/<>/close",
+    "wallets open": "wallets/<>/open",
     "wallets recur": "wallets/<>/recur",
     "wallets end-schedule": "schedules/<>/end",
     "wallets top-up-rule": "wallets/<>/top-up-rule wallets/<>/end-top-up-rule",

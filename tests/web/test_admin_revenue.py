@@ -9,7 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from tests.conftest import As
+from tests.conftest import As, Clock
+from tests.support.books import scalars
 from tests.support.callers import Keys
 from tests.web.conftest import Books, DeskBrowser
 from tests.web.test_admin_today import WRITER, figures
@@ -31,12 +32,19 @@ def _cells(page: str) -> list[list[str]]:
     ]
 
 
-def test_each_figure_is_the_apis(desk: DeskBrowser, used: Books, api: FlaskClient) -> None:
+@pytest.fixture
+def month(used: Books, engine: Engine, clock: Clock) -> str:
+    """The month in which the invoice became final, by the database's clock; the pages' present is in it."""
+    (clock.now,) = scalars(engine, "SELECT finalized_at FROM invoices WHERE number IS NOT NULL")
+    return f"{clock.now:%B %Y}"
+
+
+def test_each_figure_is_the_apis(month: str, desk: DeskBrowser, used: Books, api: FlaskClient) -> None:
     (total,) = api.get("/api/reports/revenue").json["totals"]  # type: ignore[index]
     page = desk.see("/admin/revenue")
     assert figures(page)["net"] == WRITER.money(total["net"], "USD") == "$30.00"
     assert figures(page)["due"] == WRITER.money(total["amountDue"], "USD")
-    assert _cells(page) == [["November 2026", "$30.00", "$30.00"], ["Together", "$30.00", "$30.00"]]
+    assert _cells(page) == [[month, "$30.00", "$30.00"], ["Together", "$30.00", "$30.00"]]
     for by, name in (("plan", "business"), ("usageType", "assessment"), ("customer", "user123")):
         lines: Any = api.get(f"/api/reports/revenue?by=month,{by}").json
         page = desk.see(f"/admin/revenue?by={by}&span=always")
@@ -44,10 +52,10 @@ def test_each_figure_is_the_apis(desk: DeskBrowser, used: Books, api: FlaskClien
         assert _cells(page)[0][1:] == [WRITER.money(lines["data"][0]["net"], "USD")] * 2
 
 
-def test_what_becomes_void_is_taken_back(desk: DeskBrowser, used: Books) -> None:
+def test_what_becomes_void_is_taken_back(month: str, desk: DeskBrowser, used: Books) -> None:
     desk.change(f"/admin/invoices/{used.invoice_id}/void")
     page = desk.see("/admin/revenue")
-    assert _cells(page)[0] == ["November 2026", "$0.00", "$30.00", "\u2212$30.00"]
+    assert _cells(page)[0] == [month, "$0.00", "$30.00", "\u2212$30.00"]
     assert "$30.00 of it became void" in page
 
 

@@ -191,6 +191,18 @@ def test_all_grants_of_a_wallet_end(desk: DeskBrowser, wallet: str, api: FlaskCl
     assert audited(engine, "wallet:w-1")[-1] == ("key", "wallet.reset")
 
 
+def test_a_reset_keeps_some_and_a_wallet_is_closed_and_opened(desk: DeskBrowser, wallet: str, api: FlaskClient) -> None:
+    body = {"amount": "500", "idempotencyKey": "a", "effectiveAt": "2026-11-01T00:00:00Z"}
+    assert api.post("/api/wallets/w-1/grants", json=body).status_code == 201
+    for _ in range(2):
+        kept = desk.change(f"{wallet}/reset", keep="2", idempotencyKey="once")
+        assert (figures(kept)["rolled-over"], "rollover" in kept) == ("2", True)
+    assert api.post("/api/wallets/w-1/grants", json={"amount": "50000", "idempotencyKey": "b"}).status_code == 201
+    assert desk.send(f"{wallet}/close", settle="no").status_code == 409
+    assert ", closed " in desk.change(f"{wallet}/close", settle="yes")
+    assert ", closed " not in desk.change(f"{wallet}/open")
+
+
 def test_pages_that_are_open_see_what_is_asked_for(
     desk: DeskBrowser, wallet: str, api: FlaskClient, portal: OpenPortal, clock: Clock
 ) -> None:

@@ -1,6 +1,7 @@
 """Alerts on pages: an operator's of all kinds, and a customer's own where the plan lets it."""
 
 import re
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,6 @@ from tests.support.callers import Keys
 from tests.web.conftest import ORIGIN, Books, DeskBrowser, OpenPortal, token_in
 from tests.web.test_admin_subscriptions import audited
 from usage_billing.alerts.service import last_look
-from usage_billing.core.clock import utc_now
 from usage_billing.db.session import transaction
 from usage_billing.flows.alerting.judge_anew import judge_anew
 from web.admin import endpoint_forms
@@ -39,18 +39,18 @@ def api(call_as: As, keys: Keys) -> FlaskClient:
     return call_as(keys.admin)
 
 
-def judge(engine: Engine) -> None:
-    """What a worker does within seconds."""
+def judge(engine: Engine, now: datetime) -> None:
+    """What a worker does within seconds; ``now`` is the pages' present."""
     with transaction(engine) as session:
-        judge_anew(session, now=utc_now(), upto=last_look(session))
+        judge_anew(session, now=now, upto=last_look(session))
 
 
 def test_an_operator_makes_changes_tries_and_ends_one(
-    desk: DeskBrowser, used: Books, api: FlaskClient, engine: Engine
+    desk: DeskBrowser, used: Books, api: FlaskClient, engine: Engine, now: datetime
 ) -> None:
     page = desk.change("/admin/alerts/new", **NEW)
     assert "1, 100 %" in page
-    judge(engine)
+    judge(engine, now)
     page = desk.see("/admin/alerts/use")
     assert page.count('<tr><th scope="row">') >= 1
     assert "sub456" in desk.see("/admin/alerts?subscriptionId=sub456")
@@ -125,7 +125,9 @@ def allowed(used: Books, api: FlaskClient) -> None:
         assert api.post("/api/webhook-endpoints", json=endpoint).status_code == 201
 
 
-def test_a_customer_sets_its_own(allowed: None, portal: OpenPortal, api: FlaskClient, engine: Engine) -> None:
+def test_a_customer_sets_its_own(
+    allowed: None, portal: OpenPortal, api: FlaskClient, engine: Engine, now: datetime
+) -> None:
     browser = portal("user123")
     form = browser.get("/portal/alerts/new").text
     assert "https://1.1.1.1/me" in form
@@ -134,7 +136,7 @@ def test_a_customer_sets_its_own(allowed: None, portal: OpenPortal, api: FlaskCl
     assert (made.status_code, made.headers["Location"]) == (303, "/portal/alerts"), made.text
     (rule,) = api.get("/api/alerts").json["data"]
     assert (rule["thresholds"], rule["madeByCustomer"], rule["to"]) == (["1", "200"], True, ["me"])
-    judge(engine)
+    judge(engine, now)
     page = browser.get("/portal/alerts").text
     assert "yours" in page
     assert rule["id"] in page
@@ -171,7 +173,7 @@ def test_what_a_customer_may_not_is_refused(
 
 
 def test_without_a_token_or_a_plan_that_lets_it_nothing_is_set(
-    allowed: None, portal: OpenPortal, api: FlaskClient, engine: Engine
+    allowed: None, portal: OpenPortal, api: FlaskClient, engine: Engine, now: datetime
 ) -> None:
     browser = portal("user123")
     assert browser.post("/portal/alerts/new", data=OWN, headers=ORIGIN).status_code == 403
@@ -187,12 +189,12 @@ def test_without_a_token_or_a_plan_that_lets_it_nothing_is_set(
 
 
 def test_a_customer_reads_the_services_and_changes_none(
-    allowed: None, portal: OpenPortal, api: FlaskClient, engine: Engine
+    allowed: None, portal: OpenPortal, api: FlaskClient, engine: Engine, now: datetime
 ) -> None:
     for id, scope in (("ours", {"subscriptionId": "sub456"}), ("all", {"all": True})):
         body = {"id": id, "scope": scope, "on": "units", "thresholds": ["1"], "usageType": "assessment"}
         assert api.post("/api/alerts", json=body).status_code == 201
-    judge(engine)
+    judge(engine, now)
     browser = portal("user123", locale="de")
     page = browser.get("/portal/alerts").text
     assert "Warnungen" in page
@@ -207,7 +209,7 @@ def test_a_customer_reads_the_services_and_changes_none(
 
 
 def test_a_line_in_percent_of_what_was_granted_says_so(
-    portal: OpenPortal, api: FlaskClient, used: Books, engine: Engine
+    portal: OpenPortal, api: FlaskClient, used: Books, engine: Engine, now: datetime
 ) -> None:
     wallet = {"id": "w", "userId": "user123", "unit": {"unitName": "assessment", "usageTypes": ["assessment"]}}
     assert api.post("/api/wallets", json=wallet).status_code == 201
@@ -215,6 +217,6 @@ def test_a_line_in_percent_of_what_was_granted_says_so(
     assert api.post("/api/alerts", json=alert).status_code == 201
     grant = {"amount": "2", "idempotencyKey": "a", "effectiveAt": "2026-11-01T00:00:00Z"}
     assert api.post("/api/wallets/w/grants", json=grant).status_code == 201
-    judge(engine)
+    judge(engine, now)
     page = portal().get("/portal/alerts").text
     assert re.search(r">50\s%</td><td class=\"n\">0<", page)

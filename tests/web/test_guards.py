@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from api.state import state_of
 from tests.architecture.sources import ROOT
 from tests.factories import make_customer, make_plan, make_subscription
-from tests.web.conftest import OpenPortal
-from usage_billing.db.session import transaction
+from tests.web.conftest import Books, OpenPortal
+from usage_billing.db.session import read_only, transaction
 from web.portal import gate
 
 FOLDER = ROOT / "web"
@@ -114,6 +114,60 @@ def test_cookies_and_links_are_not_guessed(app: Flask, world: None, portal: Open
         assert portal().get("/portal").status_code == 200
     finally:
         state_of(app).rates.failures_per_minute = 60
+
+
+@pytest.fixture
+def theirs(used: Books, admin: FlaskClient) -> dict[str, str]:
+    """What user123 has, by the name that it has in addresses: its invoice, one of its items, a wallet and an alert."""
+    wallet = {"id": "theirs", "userId": "user123", "unit": {"currency": "USD"}}
+    alert = {"id": "theirs", "scope": {"subscriptionId": "sub456"}, "on": "units", "thresholds": ["1"], "to": ["me"]}
+    endpoint = {"id": "me", "url": "https://1.1.1.1/", "types": ["*"], "userId": "user123"}
+    for noun, body in (("wallets", wallet), ("webhook-endpoints", endpoint), ("alerts", alert)):
+        assert admin.post(f"/api/{noun}", json=body).status_code == 201
+    return {
+        "invoice_id": str(used.invoice_id),
+        "item_id": str(used.item_id),
+        "wallet_id": "theirs",
+        "alert_id": "theirs",
+    }
+
+
+def test_what_another_customer_has_is_on_no_page(
+    app: Flask, portal: OpenPortal, theirs: dict[str, str], engine: Engine
+) -> None:
+    """Each address of the portal that names a thing, from the map of addresses, is as that of a thing that is not."""
+    with transaction(engine) as session:
+        make_customer(session, id="other", name="Other")
+    own, other, seen = portal(), portal("other"), 0
+    nowhere = dict.fromkeys(theirs, "nowhere") | dict.fromkeys(("invoice_id", "item_id"), _NOWHERE)
+    for rule in app.url_map.iter_rules():
+        if not rule.endpoint.startswith("portal.") or "_address" in rule.arguments or not rule.arguments:
+            continue
+        assert rule.arguments <= theirs.keys(), f"{rule.rule}: say what another customer has there"
+        there, absent = (_filled(rule.rule, ids) for ids in (theirs, nowhere))
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            seen += 1
+            form = {"token": _token(other.get("/portal").text)}
+            answers = [other.open(one, method=method, data=form, headers=OURS) for one in (there, absent)]
+            assert [one.status_code for one in answers] == [404, 404], (method, there)
+            assert _main(answers[0].text) == _main(answers[1].text), (method, there)
+            if method == "GET":
+                assert own.get(there).status_code in {200, 403}, there  # a service's alert is not changed there
+    assert seen > 8
+    with read_only(engine) as session:
+        assert session.scalar(text("SELECT count(*) FROM alert_rules WHERE ended_at IS NULL")) == 1
+
+
+_NOWHERE = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+def _filled(rule: str, ids: dict[str, str]) -> str:
+    return re.sub(r"<[^>]*?([a-z_]+)>", lambda found: ids[found[1]], rule)
+
+
+def _main(page: str) -> str:
+    """What a page says, but for its own address and the tokens of its forms."""
+    return re.sub(r'[0-9a-f]{64}|href="[^"]*"', "", page.partition("<main")[2])
 
 
 def test_a_query_that_no_page_knows_is_refused(portal: OpenPortal, world: None) -> None:

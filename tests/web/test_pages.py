@@ -1,6 +1,7 @@
 """Every page shows the API's figures; what is not there, or another's, is told apart by nothing."""
 
 import re
+from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -11,11 +12,14 @@ from sqlalchemy import Engine, text
 
 from api.state import state_of
 from tests.conftest import Clock
-from tests.factories import make_customer, make_plan, make_subscription
+from tests.factories import make_customer, make_plan, make_quota, make_subscription
 from tests.factories.meters import make_meter
 from tests.support.statements import statements_of
 from tests.web.conftest import Books, OpenPortal
 from usage_billing.db.session import transaction
+from usage_billing.flows.administration.manage_meters import change_meter
+from usage_billing.flows.folding import drive_reads
+from usage_billing.meters.asked import MeterChanges
 from usage_billing.rating.pricing import MODELS
 
 
@@ -216,6 +220,19 @@ def test_items_are_in_the_readers_language(used: Books, portal: OpenPortal) -> N
     assert ENGLISH.findall(_words(portal(locale="fr").get(address).text)) == []
 
 
+def test_usage_of_a_meter_is_broken_down_by_its_newest_dimensions(
+    used: Books, portal: OpenPortal, engine: Engine, now: datetime
+) -> None:
+    with transaction(engine) as session:
+        make_meter(session, value="tokens", dimensions=["model"])
+        make_quota(session, usage_type="tokens", limit=None)
+        changes = MeterChanges(given={"dimensions": ["region"]}, effective_from=now + timedelta(days=40))
+        change_meter(session, "tokens", changes, actor="a test", now=now)
+    browser = portal()
+    assert browser.get("/portal/usage?type=tokens&dimension=region").status_code == 200
+    assert browser.get("/portal/usage?type=tokens&dimension=model").status_code == 422
+
+
 BAD = [
     "/portal/usage?type=nothing",
     "/portal/usage?span=century",
@@ -268,8 +285,10 @@ def test_a_session_for_some_pages_sees_no_other(used: Books, portal: OpenPortal)
 
 
 def test_what_does_not_move_is_not_sent_again_for_one_statement(
-    used: Books, portal: OpenPortal, engine: Engine, app: Flask
+    used: Books, portal: OpenPortal, engine: Engine, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(drive_reads, "LOOK_EVERY_SECONDS", 3600)  # each second, one asks whether there are meters
+    drive_reads.look_again(state_of(app).engine)
     browser = portal()
     for name in ("overview", "usage", "upcoming"):
         first = browser.get(f"/portal/{name}/live")

@@ -56,6 +56,22 @@ def test_what_is_in_hand_is_the_apis(wallet: dict[str, Any], portal: OpenPortal,
     assert f'data-in-hand="w!">{said["available"]} left' in portal().get("/portal").text
 
 
+def test_what_is_owed_is_not_said_to_be_paid_for(
+    world: None, portal: OpenPortal, admin: FlaskClient, engine: Engine, now: datetime
+) -> None:
+    """120 used of 50, of which 10 are given, 50 are owed and 10 are charged."""
+    assert admin.post("/api/wallets", json=WALLET | {"uncovered": "owe", "overdraft": "50"}).status_code == 201
+    with transaction(engine) as session:
+        record(session, *(make_recording(now=now) for _ in range(120)))
+    page = portal().get("/portal").text
+    assert "70 beyond</span>; 50 owed" in page
+    assert "paid for beforehand" not in page
+    body = {"amount": "10", "idempotencyKey": "a", "coversSince": (now - timedelta(days=14)).isoformat()}
+    assert admin.post("/api/wallets/w!/grants", json=body).status_code == 201
+    assert "70 beyond</span>; 10 paid for beforehand; 50 owed" in portal().get("/portal").text
+    assert "50 offen" in portal(locale="de").get("/portal").text
+
+
 def test_what_expires_next_is_said(
     wallet: dict[str, Any], portal: OpenPortal, admin: FlaskClient, now: datetime
 ) -> None:
@@ -81,6 +97,24 @@ def test_what_moved_is_the_apis(
     balance = browser.get("/portal/wallets/balance").text
     assert "&lt;i&gt;sorry" in balance
     assert _figures(balance, "balance") == ["$5.00"]
+
+
+def test_a_refund_is_not_said_to_be_taken_back(
+    wallet: dict[str, Any], portal: OpenPortal, admin: FlaskClient, reader: FlaskClient
+) -> None:
+    """What was received is what was used, refunded, taken back and is left."""
+    said = reader.get("/api/wallets/w!").json
+    assert said is not None
+    bought, given, _ = (one["id"] for one in said["grants"])
+    assert admin.post(f"/api/grants/{bought}/refund", json={"amount": "60", "idempotencyKey": "r"}).status_code == 200
+    assert admin.post(f"/api/grants/{given}/void", json={"used": True}).status_code == 200
+    page = portal().get("/portal/wallets").text
+    parts = [_figures(page, name) for name in ("refunded", "taken-back", "provisional", "left")]
+    assert parts == [["60"], ["20.5"], ["25"], ["45"]]  # of 150.5
+    moved = portal().get("/portal/wallets/of/w!").text
+    assert re.findall(r"<td>([^<]+)</td><td class=\"n\">\u2212", moved) == ["taken back", "refunded"]
+    german = portal(locale="de").get("/portal/wallets/of/w!").text
+    assert ("erstattet" in german, german.count("zurückgenommen")) == (True, 1)
 
 
 def test_another_customers_wallet_is_not_there(wallet: dict[str, Any], portal: OpenPortal, engine: Engine) -> None:

@@ -86,6 +86,7 @@ class BillingRun(Base):
     items: Mapped[int] = mapped_column(BigInteger, server_default="0")
     finalized: Mapped[int] = mapped_column(BigInteger, server_default="0")
     amounts: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}")
+    prepaid_applied: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}")
     digest: Mapped[str | None] = mapped_column(String(64))
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     error: Mapped[str | None] = mapped_column(Text)

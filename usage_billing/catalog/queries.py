@@ -15,7 +15,7 @@ from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.db.bulk import joined
 from usage_billing.db.filters import equal, within
 from usage_billing.db.rows import reader
-from usage_billing.db.session import once
+from usage_billing.db.session import once_while_agreed
 
 _VERSION = """
     id, plan_id, usage_type_id, subscription_id, monthly_limit AS limit, price, unit_name, effective,
@@ -52,7 +52,8 @@ Named = TypeVar("Named", Plan, UsageType)
 def quotas_of(session: Session, plan_ids: Iterable[str], *, subscription_ids: Iterable[str] = ()) -> QuotaBook:
     """Every quota version of these plans, and every version that is one of these subscriptions' own."""
     plans, owners = frozenset(plan_ids), frozenset(subscription_ids)
-    return once(session, ("quotas", plans, owners), lambda: _quotas_of(session, plans, owners))
+    key = ("quotas", plans, owners)
+    return once_while_agreed(session, key, lambda: _quotas_of(session, plans, owners))
 
 
 def _quotas_of(session: Session, plans: frozenset[str], owners: frozenset[str]) -> QuotaBook:
@@ -89,7 +90,8 @@ def has_currency(session: Session, currency: str | None) -> bool:
 def plans_by_id(session: Session, plan_ids: Iterable[str]) -> dict[str, Plan]:
     """The plans with these ids, by id; an id without a plan is absent."""
     wanted = frozenset(plan_ids)
-    return once(session, ("plans", wanted), lambda: {plan.id: plan for plan in session.scalars(_plans(wanted))})
+    key = ("plans", wanted)
+    return once_while_agreed(session, key, lambda: {plan.id: plan for plan in session.scalars(_plans(wanted))})
 
 
 def hold_plans(session: Session, plan_ids: Iterable[str]) -> dict[str, Plan]:

@@ -43,7 +43,7 @@ def check_rollover(found: QuotaRollover | None, *, limit: Decimal | None, price:
         message = "needs a limit: of an allowance without an end nothing is left"
         raise InvalidInput.field("/rollover", message, code="contradiction")
     if is_meter:
-        message = "is a grant, and no wallet pays for a meter yet"
+        message = "is of what is recorded: what a meter leaves is not carried over"
         raise InvalidInput.field("/rollover", message, code="not_supported")
     if price.reads_each or isinstance(price.model, ByDimension):
         message = "is a grant, and none pays at a price with a rule for each recording or cell"

@@ -65,7 +65,8 @@ def _say(run: Mapping[str, Any]) -> None:
     click.echo(f"Billing {'(dry run, undone) ' if run['dryRun'] else ''}as of {run['asOf']}: {run['status']}.")
     click.echo(f"  {run['subscriptions']} subscriptions had something new")
     click.echo(f"  {run['items']} items on {run['invoices']} invoices, changing what is charged by {amounts}")
-    click.echo(f"  {run['finalized']} invoices finalized")
+    paid = ", ".join(f"{amount} {currency}" for currency, amount in run["prepaidApplied"].items())
+    click.echo(f"  {run['finalized']} invoices finalized{f', of which grants pay {paid}' if paid else ''}")
     click.echo(f"  digest {run['digest']}")
     click.echo(f"  run {run['id']}")
     for warning in run["warnings"][:_LISTED]:

@@ -17,4 +17,11 @@ def as_text(instant: datetime) -> str:
 
 def instant_text(instant: datetime) -> str:
     """How a time is written on the wire: RFC 3339 in UTC, ``2026-01-31T12:00:00Z``."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    # To Python the two times of an hour that comes twice are equal; those of UTC are not.
+    return _text_of_utc(instant.astimezone(UTC))
+
+
+@lru_cache(maxsize=1024)
+def _text_of_utc(instant: datetime) -> str:
+    """It is cached as ``as_text`` is: the windows of a span are the same for all who ask."""
+    return instant.isoformat().replace("+00:00", "Z")

@@ -5,10 +5,12 @@ the next would drift from the 31st to the 28th and never come back.
 """
 
 from calendar import monthrange
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from importlib.resources import files
+from itertools import count
 from zoneinfo import ZoneInfo
 
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -90,6 +92,17 @@ def _number_at(instant: datetime, zone: str, cadence: Cadence) -> int:
 def next_period(period: Period, *, zone: str, cadence: Cadence = MONTHLY) -> Period:
     """The period that begins where ``period`` ends."""
     return period_at(period.end, zone=zone, cadence=cadence)
+
+
+def periods_from(instant: datetime, *, zone: str, cadence: Cadence = MONTHLY) -> Iterator[Period]:
+    """The period that holds ``instant``, and without end those after it, each beginning where the one before ends.
+
+    A day that a zone's calendar skips has no length, and is left out.
+    """
+    for number in count(_number_at(instant, zone, cadence)):
+        period = _period(number, zone, cadence)
+        if period.start < period.end:
+            yield period
 
 
 @lru_cache(maxsize=4096)

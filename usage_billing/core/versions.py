@@ -92,9 +92,15 @@ class Course(Generic[Some]):
 
 def is_always(version: Version, made_at: datetime) -> bool:
     """Whether a version holds from the start for a subscription that was made at ``made_at``."""
+    since = always_since(version)
+    return since is not None and since <= made_at
+
+
+def always_since(version: Version) -> datetime | None:
+    """A version holds from the start for subscriptions that were made at this instant or later; None: for none."""
     if version.effective == Effective.START:
-        return True
-    return version.first and version.effective != Effective.INSTANT and version.made_at <= made_at
+        return ALWAYS
+    return version.made_at if version.first and version.effective != Effective.INSTANT else None
 
 
 def effective_instant(version: Version, holder: Holder) -> datetime | None:

@@ -9,6 +9,7 @@ from usage_billing.core.errors import NotFound
 from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.customers.models import Customer, SellerVersion
 from usage_billing.db.filters import begins_with, within
+from usage_billing.db.session import once_while_agreed
 
 
 def get_customer(session: Session, customer_id: str, *, lock: bool = False) -> Customer:
@@ -33,7 +34,11 @@ def customers_where(*, span: Span = ALWAYS, prefix: str = "") -> Select[Customer
 
 def find_seller(session: Session) -> SellerVersion | None:
     """Who bills, as it was last said; None while it was not said."""
-    return session.scalars(select(SellerVersion).order_by(SellerVersion.id.desc()).limit(1)).first()
+
+    def read() -> SellerVersion | None:
+        return session.scalars(select(SellerVersion).order_by(SellerVersion.id.desc()).limit(1)).first()
+
+    return once_while_agreed(session, "seller", read)
 
 
 def get_seller(session: Session) -> SellerVersion:

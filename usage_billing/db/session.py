@@ -5,7 +5,7 @@ A door opens ``transaction()`` around one flow, so the flow's work is stored as 
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg.types.array import ListBinaryDumper
@@ -19,6 +19,8 @@ from usage_billing.db.bounded import BoundedConnection, bounded
 from usage_billing.db.pooling import OUR_SESSION, arguments, set_local
 
 Answer = TypeVar("Answer")
+Reader = Session | Connection
+"""What answers a statement that is written in SQL."""
 
 CONNECT_TIMEOUT = 2
 POOL_TIMEOUT = 2
@@ -38,7 +40,7 @@ PING_TIMEOUT = 1
 JUST_NOW = 1
 # psycopg sends these with BEGIN, not in a round trip after it.
 _ONE_MOMENT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-_ANSWERS = "answers"
+_ANSWERS, _AGREED = "answers", "agreed"
 
 
 def make_engine(url: str, *, pooled: bool = False, pool_size: int = 5, answer_timeout: int = ANSWER_TIMEOUT) -> Engine:
@@ -82,7 +84,9 @@ def _as_the_server_says(connection: psycopg.Connection | None, _: object) -> Non
 
     SQLAlchemy undoes ``read_only`` by asking for READ WRITE. That would override a server that is set to read only.
     """
-    if connection is not None and not connection.closed:
+    if connection is None or connection.closed:
+        return
+    if connection.read_only is not None or connection.isolation_level is not None:
         connection.read_only = connection.isolation_level = None
 
 
@@ -133,6 +137,14 @@ def at_once(engine: Engine) -> Iterator[Connection]:
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
+def do_not_wait_for_disk(session: Session) -> None:
+    """Let this transaction's commit return before it is on disk, for work that may be done twice.
+
+    If the server dies in the next second, the transaction may be lost, but no other that waited for the disk after it.
+    """
+    session.connection().exec_driver_sql("SET LOCAL synchronous_commit = off")
+
+
 def see_with(session: Session, other: Session) -> None:
     """Let ``other``, which has asked nothing yet, see the moment that the read-only ``session`` sees. It may write."""
     snapshot = session.connection().exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
@@ -151,6 +163,28 @@ def once(session: Session, key: Hashable, ask: Callable[[], Answer]) -> Answer:
     if key not in answers:
         answers[key] = ask()
     return cast("Answer", answers[key])
+
+
+def once_while_agreed(session: Session, key: Hashable, ask: Callable[[], Answer]) -> Answer:
+    """What ``ask`` answers about what is agreed with customers: all that a page shows of them but running totals.
+
+    As ``once``; a session that shares answers is answered with what another one was.
+    """
+    answers = session.info.get(_AGREED)
+    if answers is None:
+        return once(session, key, ask)
+    if key not in answers:
+        answers[key] = ask()
+    return cast("Answer", answers[key])
+
+
+def share_agreed(session: Session, answers: dict[Hashable, Any]) -> None:
+    """Answer ``once_while_agreed`` from ``answers``, and keep there what is asked.
+
+    The caller gives the same answers only to sessions that read about the same customer and see the same rows of what
+    is agreed with it, usage aside. What is answered may be read by several threads, and is never changed.
+    """
+    session.info[_AGREED] = answers
 
 
 @contextmanager

@@ -40,16 +40,16 @@ _SETTLED = text("""
         NULL AS plan_id, s.period_end
     FROM usage_summaries AS s
     WHERE s.id = ANY(CAST(:summaries AS bigint[])) AND s.subscription_id = ANY(CAST(:subscriptions AS text[]))
-        AND s.bills_at <= :ended_before AND NOT s.to_rate AND NOT EXISTS (
+        AND s.bills_at <= :ended_before AND (CAST(:foreseen AS boolean) OR NOT s.to_rate AND NOT EXISTS (
             SELECT FROM usage_invoice_items AS t JOIN invoices AS i ON i.id = t.invoice_id
-            WHERE t.summary_id = s.id AND i.status = 'draft')
+            WHERE t.summary_id = s.id AND i.status = 'draft'))
     UNION ALL
     SELECT 0, f.id, NULL, f.subscription_id, NULL, f.plan_id, f.period_end
     FROM fee_charges AS f
     WHERE f.id = ANY(CAST(:fees AS bigint[])) AND f.subscription_id = ANY(CAST(:subscriptions AS text[]))
-        AND f.bills_at <= :ended_before AND NOT f.to_charge AND NOT EXISTS (
+        AND f.bills_at <= :ended_before AND (CAST(:foreseen AS boolean) OR NOT f.to_charge AND NOT EXISTS (
             SELECT FROM usage_invoice_items AS t JOIN invoices AS i ON i.id = t.invoice_id
-            WHERE t.fee_id = f.id AND i.status = 'draft')
+            WHERE t.fee_id = f.id AND i.status = 'draft'))
 """)
 
 _SAID = text("""
@@ -131,13 +131,23 @@ def causes_on(session: Session, draft_ids: Collection[UUID]) -> list[PayableCaus
 
 
 def settled_causes(
-    session: Session, causes: Collection[Cause], subscription_ids: Collection[str], *, ended_before: datetime
+    session: Session,
+    causes: Collection[Cause],
+    subscription_ids: Collection[str],
+    *,
+    ended_before: datetime,
+    foreseen: bool = False,
 ) -> list[PayableCause]:
-    """Those of these causes that were invoiced, and are on no draft."""
+    """Those of these causes that were invoiced, and are on no draft.
+
+    ``foreseen``: the caller has charged them in memory and leaves out what stands on drafts there, so stored drafts and
+    what is still to be charged say nothing.
+    """
     asked: dict[str, object] = {
         **_asked(causes),
         "subscriptions": list(subscription_ids),
         "ended_before": ended_before,
+        "foreseen": foreseen,
     }
     return read_rows(session.execute(_SETTLED, asked), PayableCause)
 

@@ -7,10 +7,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from usage_billing.drawing.coverage import allocations
+from usage_billing.drawing.levels import Made
 from usage_billing.drawing.money import money_allocations
 from usage_billing.invoicing.fees import WantingFee
 from usage_billing.wallets.allocation import Allocation
-from usage_billing.wallets.coverage import allocations
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.queries import wallets_of
 
@@ -25,17 +26,30 @@ def all_allocations(
     past: bool = True,
     beyond: Mapping[int, Decimal] | None = None,
     moved: Mapping[UUID, Decimal] | None = None,
+    ends: Mapping[str, datetime | None] | None = None,
+    made: Made | None = None,
 ) -> list[Allocation]:
     """The wallets of these customers, by id, each with its draws; nothing is read where there are none.
 
-    ``wallets`` are all of theirs, where the caller has read them. ``fees`` want too, and are not stored yet. Without
-    ``past`` closed grants are left out of which nothing is posted: what only reads a balance needs none of them.
-    ``beyond`` and ``moved`` are what lies beyond where the caller sees usage otherwise than it is stored.
+    ``wallets`` are all of theirs, where the caller has read them. ``fees`` are not stored so, and want what they
+    say. Without ``past`` closed grants are left out of which nothing is posted: what only reads a balance needs none.
+    ``beyond`` and ``moved`` are what lies beyond, ``ends`` when subscriptions end, and ``made`` what segments without a
+    summary come to, where the caller sees that otherwise than it is stored.
     """
     found = wallets_of(session, customer_ids) if wallets is None else wallets
     if not found:
         return []
-    units = allocations(session, customer_ids, now=now, wallets=found, past=past, beyond=beyond, moved=moved)
+    units = allocations(
+        session,
+        customer_ids,
+        now=now,
+        wallets=found,
+        past=past,
+        beyond=beyond,
+        moved=moved,
+        ends=ends,
+        made=made,
+    )
     money = money_allocations(session, found, now=now, units=units, fees=fees, past=past)
     return sorted([*units, *money], key=lambda one: one.wallet.id)
 

@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.queries import quotas_of
 from usage_billing.core.decimals import EXACT
 from usage_billing.core.spans import Span
+from usage_billing.drawing.levels import place_unstored
 from usage_billing.invoicing.estimates import PeriodOfType, SegmentOfType, reckon
 from usage_billing.invoicing.totals_now import totals_now
 from usage_billing.rating.engine import stored_price
 from usage_billing.rating.price import Price
 from usage_billing.subscriptions.queries import Contract
+from usage_billing.wallets.allocation import Allocation, covered_by
 
 _NOTHING = Decimal(0)
 
@@ -41,16 +43,18 @@ def charged_groups(
     *,
     since: Mapping[str, datetime],
     now: datetime,
-    covered: Mapping[int, Decimal],
+    units: Sequence[Allocation],
 ) -> Iterator[ChargedGroup]:
     """Every group of these subscriptions in billing periods that go on beyond ``since``, by subscription id.
 
-    ``covered`` has the units that wallets paid for, by summary id.
+    ``units`` are the wallets in units of these customers: what they pay for is not charged.
     """
     plans = {term.plan_id for contract in contracts for term in contract.timeline.terms}
     quotas = quotas_of(session, plans, subscription_ids=[contract.id for contract in contracts])
     spans = {contract.id: Span(start=since[contract.id], end=None) for contract in contracts}
     found = totals_now(session, contracts, quotas, spans, now=now)
+    covered = covered_by(units)
+    place_unstored((total for totals in found.values() for total in totals), units)
     for contract in contracts:
         for period in reckon(session, contract, quotas, found[contract.id], present=now, now=now, covered=covered):
             yield from _groups(contract, period)

@@ -12,10 +12,11 @@ from usage_billing.drawing.money_needs import ChargedSegment, wanted
 from usage_billing.drawing.stretches import WindowsOfGroup, amounts_then, windows_of_groups
 from usage_billing.invoicing.estimates import SegmentOfType
 from usage_billing.invoicing.fees import WantingFee, fees_wanting
-from usage_billing.prepaid.burn_down import Need, NeedKey, covered_of
+from usage_billing.prepaid.burn_down import Need, NeedKey
 from usage_billing.prepaid.closings import Closing, allocate_after
 from usage_billing.subscriptions.queries import Contract, contracts_of_customers
-from usage_billing.wallets.allocation import Allocation, overdue, read_books, read_past_cuts, rollovers_of
+from usage_billing.wallets.allocation import Allocation, overdue, read_books, read_past_cuts
+from usage_billing.wallets.carrying import rollovers_of
 from usage_billing.wallets.drawable import drawable
 from usage_billing.wallets.models import Wallet
 
@@ -49,7 +50,7 @@ def money_allocations(
     """Those of ``wallets`` that are in money, by id, each with its draws; nothing is read where there are none.
 
     ``units`` are all wallets in units of the same customers: what they pay for is not charged. ``fees`` are
-    to come, and want too. Without ``past`` they leave out closed grants, as ``read_books`` says.
+    not stored so, and want what they say. Without ``past`` they leave out closed grants, as ``read_books`` says.
     """
     books = read_books(session, [wallet for wallet in wallets if wallet.currency is not None], now=now, past=past)
     wanting = _wanting(session, [book for book in books.values() if any(grant.counts for grant in book.grants)])
@@ -90,15 +91,16 @@ def _read_charges(
     if not of:
         return
     since = {name: one.since for name, one in of.items()}
-    covered = {id: units for book in units for id, units in covered_of(book.draws).items()}
     contracts = [contract for one in wanting for contract in one.contracts]
-    for group in charged_groups(session, contracts, since=since, now=now, covered=covered):
+    for group in charged_groups(session, contracts, since=since, now=now, units=units):
         of[group.contract.id].groups.append(group)
     with_fees = [name for name, one in of.items() if one.book.wallet.fees]
     if with_fees:
         stored = fees_wanting(session, with_fees, since=min(since[name] for name in with_fees))
-        for fee in (*stored, *(one for one in fees if one.subscription_id in with_fees)):
-            of[fee.subscription_id].fees.append(fee)
+        known = {fee.id: fee for fee in (*stored, *fees)}
+        for fee in known.values():
+            if fee.amount and fee.subscription_id in with_fees:
+                of[fee.subscription_id].fees.append(fee)
 
 
 def _allocate(session: Session, one: _Wanting, units: Sequence[Allocation], *, now: datetime) -> None:
@@ -110,7 +112,8 @@ def _allocate(session: Session, one: _Wanting, units: Sequence[Allocation], *, n
     closings = []
     for until, ids in overdue(book.grants, now).items():
         windows = windows_of_groups(session, book, one.groups, units, until=until)
-        closings.append(Closing(ids, _needs(one, windows, then=amounts_then(session, one.groups, until=until))))
+        wanted = _needs(one, windows, then=amounts_then(session, one.groups, until=until))
+        closings.append(Closing(ids, wanted, at=until))
     grants = [drawable(grant) for grant in book.grants]
     book.put(allocate_after(closings, needs, grants, book.posted, rollovers_of(book)))
 
@@ -149,6 +152,6 @@ def _needs(
 
 def _id_of(book: Allocation, group: ChargedGroup, segment: SegmentOfType) -> int:
     """The id of its summary; below 0 where that is not stored yet."""
-    if segment.counted.id:
+    if segment.counted.id > 0:
         return segment.counted.id
     return book.unstored.setdefault((group.contract.id, group.usage_type, segment.part.start), -1 - len(book.unstored))

@@ -76,13 +76,8 @@ def plan_stored(
     if not books or not drafts:
         return Prepayment()
     on = causes_on(session, [draft.id for draft in drafts])
-    first: dict[str, UUID] = {}
-    for draft in drafts:
-        first.setdefault(draft.subscription_id or "", draft.id)
-    drawn = {key.need.cause for book in books for key in (*book.draws, *book.posted)}
-    # What came back by now may stand on no draw any more.
-    by_now = drawn_by_cause(books)
-    drawn |= {place[0] for place, said in applied_to(session, first).items() if by_now.get(place, _NOTHING) != said}
+    first = _first_of(drafts)
+    drawn = _drawn(session, books, first)
     late = settled_causes(session, drawn - {one.cause for one in on}, first, ended_before=ended_before)
     placed = {one.cause: (one, one.invoice_id or first[one.subscription_id]) for one in (*late, *on)}
     before = applied_before(session, placed)
@@ -95,11 +90,41 @@ def in_money(found: Sequence[Allocation]) -> list[Allocation]:
     return [book for book in found if book.wallet.currency is not None]
 
 
-def plan(
-    session: Session, books: Sequence[Allocation], placed: Mapping[Cause, tuple[PayableCause, UUID]]
+def plan_foreseen(
+    session: Session,
+    books: Sequence[Allocation],
+    drafts: Sequence[Draft],
+    placed: Mapping[Cause, tuple[PayableCause, UUID]],
+    *,
+    drafted: Collection[Cause],
+    ended_before: datetime,
 ) -> dict[UUID, list[PrepaidLine]]:
-    """What grants pay of these causes, each on the draft beside it, which charges what they come to at this moment."""
-    return _lines(books, placed, applied_before(session, placed))
+    """What grants in money pay of drafts in memory, by draft, as ``plan_stored`` says it of those that are stored.
+
+    Each cause that is ``placed`` is charged on the draft beside it, with what it comes to at this moment. ``drafted``
+    are those on any draft in memory.
+    """
+    first = _first_of(drafts)
+    drawn = _drawn(session, books, first) - set(drafted)
+    late = settled_causes(session, drawn, first, ended_before=ended_before, foreseen=True)
+    paid = {one.cause: (one, first[one.subscription_id]) for one in late} | dict(placed)
+    return _lines(books, paid, applied_before(session, paid))
+
+
+def _first_of(drafts: Sequence[Draft]) -> dict[str, UUID]:
+    """The first draft of each subscription."""
+    first: dict[str, UUID] = {}
+    for draft in drafts:
+        first.setdefault(draft.subscription_id or "", draft.id)
+    return first
+
+
+def _drawn(session: Session, books: Sequence[Allocation], subscription_ids: Collection[str]) -> set[Cause]:
+    """Everything of which grants pay, or paid by final invoices of these subscriptions."""
+    drawn = {key.need.cause for book in books for key in (*book.draws, *book.posted)}
+    # What came back by now may stand on no draw any more.
+    by_now, said = drawn_by_cause(books), applied_to(session, subscription_ids)
+    return drawn | {place[0] for place, amount in said.items() if by_now.get(place, _NOTHING) != amount}
 
 
 def _lines(

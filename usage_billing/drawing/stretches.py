@@ -46,7 +46,7 @@ def windows_of_groups(
         segment.counted.id
         for group, is_whole in zip(groups, whole, strict=True)
         for segment in group.segments
-        if not is_whole and segment.counted.id and (until is not None or len(_starts(segment, cuts)) > 1)
+        if not is_whole and segment.counted.id > 0 and (until is not None or len(_starts(segment, cuts)) > 1)
     ]
     fine = sorted({*cuts, *(cut for one in units for cut in cuts_of(one))}) if covered else cuts
     found = stretches_of(session, ids, fine, until=until, moved=_moved(groups))
@@ -68,7 +68,7 @@ def amounts_then(session: Session, groups: Sequence[ChargedGroup], *, until: dat
     Of other groups it is what they come to now.
     """
     by_recording = [group for group in groups if group.each_price is not None]
-    ids = [segment.counted.id for group in by_recording for segment in group.segments if segment.counted.id]
+    ids = [segment.counted.id for group in by_recording for segment in group.segments if segment.counted.id > 0]
     found = parts_until(session, ids, until, moved=_moved(by_recording)) if ids else {}
     return [group.amounts if group.each_price is None else _amounts(group, group.each_price, found) for group in groups]
 

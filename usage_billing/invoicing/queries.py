@@ -14,6 +14,7 @@ from usage_billing.core.errors import NotFound
 from usage_billing.core.spans import ALWAYS, Span
 from usage_billing.db.filters import equal, within
 from usage_billing.db.rows import read_rows, things_of
+from usage_billing.db.session import once_while_agreed
 from usage_billing.invoicing.builder import EarlierCharge
 from usage_billing.invoicing.causes import Cause, cause_of
 from usage_billing.invoicing.lifecycle import InvoiceStatus
@@ -158,13 +159,17 @@ def draft_items(session: Session, item_ids: Collection[UUID]) -> list[OpenItem]:
 
 
 def open_drafts(session: Session, subscription_ids: Collection[str]) -> list[tuple[Invoice, list[UsageInvoiceItem]]]:
-    """The drafts of these subscriptions with their items, ordered by when they are due to be finalized."""
-    drafts = session.scalars(
-        select(Invoice)
-        .where(Invoice.subscription_id.in_(subscription_ids), Invoice.status == InvoiceStatus.DRAFT)
-        .order_by(Invoice.closes_at)
-        .execution_options(populate_existing=True)
-    ).all()
+    """The drafts of these subscriptions, ordered by when they are due to be finalized, with items of no session."""
+
+    def read() -> Sequence[Invoice]:
+        return session.scalars(
+            select(Invoice)
+            .where(Invoice.subscription_id.in_(subscription_ids), Invoice.status == InvoiceStatus.DRAFT)
+            .order_by(Invoice.closes_at)
+            .execution_options(populate_existing=True)
+        ).all()
+
+    drafts = once_while_agreed(session, ("drafts", frozenset(subscription_ids)), read)
     if not drafts:
         return []
     items: dict[UUID, list[UsageInvoiceItem]] = {draft.id: [] for draft in drafts}
@@ -175,6 +180,7 @@ def open_drafts(session: Session, subscription_ids: Collection[str]) -> list[tup
         .order_by(UsageInvoiceItem.period_start, UsageInvoiceItem.id)
         .execution_options(populate_existing=True),
     ):
+        session.expunge(item)  # what is put on it is stored nowhere
         items[item.invoice_id].append(item)
     return [(draft, items[draft.id]) for draft in drafts]
 

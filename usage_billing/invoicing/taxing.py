@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from usage_billing.customers.models import SellerVersion
 from usage_billing.customers.queries import find_seller
 from usage_billing.db.rows import read_rows
+from usage_billing.db.session import once_while_agreed
 from usage_billing.invoicing.builder import ItemKind
 from usage_billing.invoicing.lifecycle import InvoiceStatus
 from usage_billing.invoicing.models import Invoice
@@ -115,7 +116,9 @@ def tax_drafts(
     buyers = _buyers(session, {draft.customer_id for draft in drafts}, lock=lock)
     at = TaxedParty(country=seller.said["address"]["country"], tax_id=seller.said["taxId"])
     countries = {party.country for party in (at, *buyers.values()) if party.country is not None}
-    rules = _Rules(at, read_rates(session, countries), _categories(session, items), before)
+    key = ("rates", frozenset(countries))
+    rates = once_while_agreed(session, key, lambda: read_rates(session, countries))
+    rules = _Rules(at, rates, _categories(session, items), before)
     return Taxations(
         seller,
         {
@@ -183,11 +186,16 @@ def _taxation(items: Iterable[TaxableItem], tax_of: Callable[[TaxableItem], Item
 
 
 def _buyers(session: Session, ids: Iterable[str], *, lock: bool) -> dict[str, TaxedParty]:
-    statement = text(f"{_BUYERS} FOR SHARE" if lock else _BUYERS)
-    return {
-        row.id: TaxedParty(country=row.country, tax_id=row.tax_id, exempt=row.tax_exempt)
-        for row in session.execute(statement, {"ids": list(ids)})
-    }
+    wanted = frozenset(ids)
+
+    def read() -> dict[str, TaxedParty]:
+        statement = text(f"{_BUYERS} FOR SHARE" if lock else _BUYERS)
+        return {
+            row.id: TaxedParty(country=row.country, tax_id=row.tax_id, exempt=row.tax_exempt)
+            for row in session.execute(statement, {"ids": sorted(wanted)})
+        }
+
+    return read() if lock else once_while_agreed(session, ("buyers", wanted), read)
 
 
 def _categories(session: Session, items: Sequence[TaxableItem]) -> dict[tuple[str, str], str]:
@@ -195,8 +203,12 @@ def _categories(session: Session, items: Sequence[TaxableItem]) -> dict[tuple[st
     plans = {item.plan_id for item in items if item.plan_id is not None}
     purchases = {item.purchase_id for item in items if item.purchase_id is not None}
     asked = {"types": list(types), "plans": list(plans), "purchases": list(purchases)}
-    rows = session.execute(_CATEGORIES, asked)
-    return {(row.kind, row.id): row.tax_category for row in rows}
+    key = ("tax categories", frozenset(types), frozenset(plans), frozenset(purchases))
+    return once_while_agreed(
+        session,
+        key,
+        lambda: {(row.kind, row.id): row.tax_category for row in session.execute(_CATEGORIES, asked)},
+    )
 
 
 def _before(session: Session, items: Sequence[TaxableItem]) -> dict[_Cause, ItemTax | None]:
@@ -208,9 +220,14 @@ def _before(session: Session, items: Sequence[TaxableItem]) -> dict[_Cause, Item
         "fees": [item.fee_id for item in adjusted if item.fee_id is not None],
         "purchases": [item.purchase_id for item in adjusted if item.purchase_id is not None],
     }
-    return {
-        _cause(row): None
-        if row.tax_category is None
-        else ItemTax(category=row.tax_category, country=row.tax_country, rate=row.tax_rate)
-        for row in session.execute(_BEFORE, asked)
-    }
+    key = ("taxed before", *map(frozenset, asked.values()))
+    return once_while_agreed(
+        session,
+        key,
+        lambda: {
+            _cause(row): None
+            if row.tax_category is None
+            else ItemTax(category=row.tax_category, country=row.tax_country, rate=row.tax_rate)
+            for row in session.execute(_BEFORE, asked)
+        },
+    )

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.db.rows import read_rows
-from usage_billing.metering.summaries import SummaryKey
+from usage_billing.metering.new_summaries import SummaryKey
 
 _IDS = text("""
     SELECT s.id, s.subscription_id, s.usage_type_id, s.period_start

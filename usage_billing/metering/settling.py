@@ -100,9 +100,13 @@ _MOVE = text("""
     FROM (SELECT CAST(:to AS timestamptz) AS begins) AS v
     WHERE id = :id
 """)
-_REOPEN_FROM = text(
-    "UPDATE usage_summaries SET to_rate = true WHERE subscription_id = :subscription AND bills_at > :since"
-)
+# So are these: a quota's next version takes several of one subscription too, and holds no lock of its shard.
+_REOPEN_FROM = text("""
+    UPDATE usage_summaries AS s SET to_rate = true FROM (
+        SELECT id FROM usage_summaries WHERE subscription_id = :subscription AND bills_at > :since
+        ORDER BY subscription_id, usage_type_id, period_start FOR UPDATE
+    ) AS wanted WHERE s.id = wanted.id
+""")
 
 # Locked in that order too, with those that are marked already: billing may be clearing the mark at this moment, by the
 # older version.

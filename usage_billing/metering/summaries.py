@@ -3,25 +3,15 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from usage_billing.core.clock import as_text
-from usage_billing.db.bulk import array_of, joined
+from usage_billing.db.bulk import array_of
 from usage_billing.db.rows import read_rows, reader, rows_of_driver
-from usage_billing.metering.budget import CutPeriod, budgets_of
 from usage_billing.metering.digest import from_bytes, to_bytes
-
-
-class SummaryKey(NamedTuple):
-    """What identifies a summary. Summaries are locked in the order of these fields."""
-
-    subscription_id: str
-    usage_type_id: str
-    period_start: datetime
+from usage_billing.metering.new_summaries import ASKED, NewSummary, SummaryKey, asked, create_missing, forget_found
 
 
 class RunningTotal(msgspec.Struct, gc=False):
@@ -47,61 +37,13 @@ class RunningTotal(msgspec.Struct, gc=False):
     digest: int = 0
 
 
-class NewSummary(msgspec.Struct, frozen=True, gc=False):
-    """A summary that may not be stored yet: its segment, when that is invoiced, and its allowance.
-
-    ``limit`` is its allowance unless it has a ``share``: the billing period, and which segment of it this is. ``cut``
-    is that period if others are in it.
-    """
-
-    key: SummaryKey
-    period_end: datetime
-    bills_at: datetime
-    quota_id: int | None
-    limit: Decimal | None
-    share: tuple[CutPeriod, int] | None = None
-    cut: CutPeriod | None = None
-
-    @property
-    def allowance(self) -> Decimal | None:
-        """That with which it begins: its budget, if the other segments of its period are empty."""
-        if self.share is None:
-            return self.limit
-        period, place = self.share
-        return budgets_of(period)[place]
-
-    @property
-    def neighbours(self) -> list[SummaryKey]:
-        """The keys of all segments of its billing period, in order, its own included."""
-        if self.cut is None:
-            return [self.key]
-        return [self.key._replace(period_start=piece.start) for piece in self.cut.parts]
-
-
 # PostgreSQL locks the rows in the order of the sort, so two transactions never wait for each other in a circle.
-# Each row says which of the keys it answers: comparing two times costs more in Python than the rest of its key.
-_ASKED = """
-    FROM usage_summaries AS s
-    JOIN unnest(string_to_array(:subscriptions, chr(31)), string_to_array(:types, chr(31)),
-        CAST(:starts AS timestamptz[])) WITH ORDINALITY AS k (subscription_id, usage_type_id, period_start, place)
-        USING (subscription_id, usage_type_id, period_start)
-"""
 _LOCK = text(f"""
     SELECT k.place, s.id, s.allowance, s.total, s.beyond_limit, s.events, s.beyond_events, s.voids, s.boundary,
         s.frozen, s.events_hash, s.next_alert
-    {_ASKED}
+    {ASKED}
     ORDER BY s.subscription_id, s.usage_type_id, s.period_start
     FOR UPDATE OF s
-""")
-_THERE = text(f"SELECT k.place {_ASKED}")
-_CREATE = text("""
-    INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end, bills_at, quota_id,
-        allowance, total, beyond_limit, events, beyond_events, events_hash, to_rate)
-    SELECT *, 0, 0, 0, 0, decode(repeat('00', 32), 'hex'), true
-    FROM unnest(string_to_array(:subscriptions, chr(31)), string_to_array(:types, chr(31)),
-        CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]), CAST(:bills AS timestamptz[]),
-        CAST(:quotas AS bigint[]), CAST(:allowances AS numeric[]))
-    ON CONFLICT DO NOTHING
 """)
 # The hashes come as one row of bytes, 32 for each summary.
 _SAVE = text("""
@@ -152,35 +94,18 @@ def lock_totals(session: Session, wanted: Collection[NewSummary]) -> dict[Summar
 
     With a summary of a period that is cut, those of its other segments are locked as well, as far as they are there.
     """
-    keys = dict.fromkeys(new.key for new in wanted)
+    keys = {new.key: None for new in wanted}
     for new in wanted:
         if new.cut is not None:
             keys |= dict.fromkeys(new.neighbours)
+    create_missing(session, wanted)
     totals = _lock(session, list(keys))
-    missing = sorted((new for new in wanted if new.key not in totals), key=lambda new: new.key)
-    if missing:
-        create_summaries(session, missing)
-        totals |= _lock(session, [new.key for new in missing])
+    gone = [new for new in wanted if new.key not in totals]
+    if gone:  # found before: a start was moved since, or the process goes on with books that were restored
+        forget_found()
+        create_missing(session, gone)
+        totals |= _lock(session, [new.key for new in gone])
     return totals
-
-
-def create_summaries(session: Session, wanted: Sequence[NewSummary]) -> None:
-    """Store empty summaries; those that are there already are left as they are."""
-    session.execute(
-        _CREATE,
-        {
-            **_asked([new.key for new in wanted]),
-            "ends": array_of([as_text(new.period_end) for new in wanted]),
-            "bills": array_of([as_text(new.bills_at) for new in wanted]),
-            "quotas": array_of([new.quota_id for new in wanted]),
-            "allowances": array_of([new.allowance for new in wanted]),
-        },
-    )
-
-
-def stored_keys(session: Session, keys: Sequence[SummaryKey]) -> set[SummaryKey]:
-    """Those of these keys of which there is a summary; nothing is locked."""
-    return {keys[place - 1] for place in session.scalars(_THERE, _asked(keys))}
 
 
 def save_totals(session: Session, totals: Sequence[RunningTotal]) -> None:
@@ -218,14 +143,6 @@ def keys_to_watch(session: Session, subscription_ids: Collection[str], *, now: d
 
 
 def _lock(session: Session, keys: Sequence[SummaryKey]) -> dict[SummaryKey, RunningTotal]:
-    rows = session.execute(_LOCK, _asked(keys))
+    rows = session.execute(_LOCK, asked(keys))
     total = reader(rows, RunningTotal)
     return {keys[one.place - 1]: one for one in map(total, rows_of_driver(rows))}
-
-
-def _asked(keys: Sequence[SummaryKey]) -> dict[str, str]:
-    return {
-        "subscriptions": joined([key.subscription_id for key in keys]),
-        "types": joined([key.usage_type_id for key in keys]),
-        "starts": array_of([as_text(key.period_start) for key in keys]),
-    }

@@ -1,6 +1,8 @@
 """Reads what is kept of meters: by summary what they have come to, and whose recordings that is."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -47,6 +49,12 @@ _BY_WINDOW = text("""
     WHERE s.id = ANY(CAST(:ids AS bigint[]))
     GROUP BY 1, 2
     HAVING sum(b.events) <> 0
+""")
+_BETWEEN = text("""
+    SELECT summary_id, width_bucket(bucket_start, CAST(:cuts AS timestamptz[])) AS place, sum(total) AS total
+    FROM meter_buckets
+    WHERE summary_id = ANY(CAST(:ids AS bigint[]))
+    GROUP BY 1, 2
 """)
 # Each value of a window in the first of these summaries that has it.
 _FIRST_SEEN_BY_WINDOW = text("""
@@ -130,6 +138,21 @@ def states_by_window(
         )
     for row in session.execute(_FIRST_SEEN_BY_WINDOW, asked) if tells else ():
         found[row.id][row.place] = fresh(found[row.id][row.place], row.n)
+    return found
+
+
+def totals_between(
+    session: Session, summary_ids: Sequence[int], cuts: Sequence[datetime]
+) -> dict[int, dict[datetime | None, Decimal]]:
+    """By summary id, what the buckets between two neighbouring cuts come to, of meters whose values add up.
+
+    It is by the cut at which the stretch begins; None: before all cuts.
+    """
+    found: dict[int, dict[datetime | None, Decimal]] = {}
+    if summary_ids:
+        for row in session.execute(_BETWEEN, {"ids": list(summary_ids), "cuts": list(cuts)}):
+            since = cuts[row.place - 1] if row.place else None
+            found.setdefault(row.summary_id, {})[since] = row.total
     return found
 
 

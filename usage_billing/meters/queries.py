@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
@@ -18,6 +18,13 @@ from usage_billing.meters.windowing import Windowing, stored_windowing
 
 EVER = datetime(1900, 1, 1, tzinfo=UTC)
 """Before any usage."""
+
+ADDS_UP = """
+    (t.of IS NULL OR t.aggregation IN ('sum', 'count') AND NOT EXISTS (
+        SELECT FROM meter_definitions AS d WHERE d.usage_type_id = t.id AND d.windowing IS NOT NULL
+    ))
+"""
+"""Whether what a usage type ``t`` comes to can be divided by time: it is recorded, or a sum or a count of it."""
 
 _PENDING = """
     SELECT s.id AS source, m.usage_type_id AS meter, s.subscription_id AS subscription
@@ -54,6 +61,29 @@ _FOLDED_LATER = text("""
     WHERE f.usage_type_id = :meter AND s.period_start >= :since
     LIMIT 1
 """)
+
+
+class _Folds(Protocol):
+    """What a row of ``meters`` says, however it was read."""
+
+    usage_type_id: Any
+    since: Any
+    retired_at: Any
+    looked_back: Any
+
+
+class _Defines(Protocol):
+    """What a row of ``meter_definitions`` says, however it was read."""
+
+    function: Any
+    value: Any
+    condition: Any
+    dimensions: Any
+    series_limit: Any
+    mode: Any
+    per: Any
+    carry: Any
+    windowing: Any
 
 
 class Pair(NamedTuple):
@@ -143,26 +173,16 @@ def folded_types(session: Session, *, hold: bool = False) -> dict[str, ActiveMet
     for row in session.scalars(definitions_where()):
         definition = replace(definition_of(row), named=tuple(named.get(row.usage_type_id, ())))
         definitions.setdefault(row.usage_type_id, []).append((row.effective_from, definition))
-    return {one.usage_type_id: _active(one, of, definitions.get(one.usage_type_id, ())) for one, of in meters}
+    return {one.usage_type_id: active_meter(one, of, definitions.get(one.usage_type_id, ())) for one, of in meters}
 
 
-def folded_type(session: Session, usage_type_id: str) -> tuple[UsageType, ActiveMeter | None] | None:
-    """A usage type, and how it is folded if it is; None if there is none. Nothing says here what prices name."""
-    asked = select(UsageType, Meter).outerjoin(Meter, Meter.usage_type_id == UsageType.id)
-    row = session.execute(asked.where(UsageType.id == usage_type_id)).first()
-    if row is None or row.Meter is None:
-        return None if row is None else (row.UsageType, None)
-    rows = session.scalars(definitions_where(usage_type_ids=[usage_type_id]))
-    definitions = [(one.effective_from, definition_of(one)) for one in rows]
-    return row.UsageType, _active(row.Meter, row.UsageType.of, definitions)
-
-
-def _active(meter: Meter, of: str | None, definitions: Sequence[tuple[datetime, Definition]]) -> ActiveMeter:
+def active_meter(meter: _Folds, of: str | None, definitions: Sequence[tuple[datetime, Definition]]) -> ActiveMeter:
+    """A meter of the usage type ``of``, or if that is None a usage type that is kept by time."""
     known = tuple(definitions) or counts_itself(meter.usage_type_id).definitions
     return ActiveMeter(meter.usage_type_id, of, meter.since, meter.retired_at, meter.looked_back, known)
 
 
-def definition_of(row: MeterDefinition) -> Definition:
+def definition_of(row: _Defines) -> Definition:
     """The definition that a row stores."""
     return Definition(
         function=Function(row.function),

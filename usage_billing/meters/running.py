@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.db.rows import read_rows
-from usage_billing.db.session import once
+from usage_billing.db.session import once, once_while_agreed
 from usage_billing.meters.definition import Level, Mode, Per
 from usage_billing.meters.kept import first_seen
 from usage_billing.meters.levels import Change, Stretch
@@ -107,6 +107,7 @@ _GOES_ON = """
     )
 """
 _GROWING = text(f"SELECT s.id {_FROM} WHERE s.id = ANY(CAST(:ids AS bigint[])) AND ({_GROWS} OR {_GOES_ON})")
+_ANY_LEVEL = text("SELECT EXISTS (SELECT FROM meter_definitions WHERE mode IS NOT NULL)")
 _STANDING = text(f"""
     SELECT s.id, s.subscription_id, s.usage_type_id, t.unit_name, s.period_start, s.period_end, l.upto, l.area, l.level,
         d.mode, d.per, d.carry, {_GROWS} AS grows, d.carry AND m.retired_at IS NULL AS goes_on
@@ -220,6 +221,8 @@ def growing(session: Session, summary_ids: Collection[int]) -> list[int]:
 
 def standing_levels(session: Session, subscription_ids: Collection[str]) -> Sequence[StandingLevel]:
     """The summaries of levels of these subscriptions as they were last reckoned, in order of time."""
+    if not once_while_agreed(session, "levels", lambda: session.scalars(_ANY_LEVEL).one()):
+        return []
     asked = {"subscriptions": list(subscription_ids)}
     key = ("standing levels", frozenset(subscription_ids))
     return once(session, key, lambda: read_rows(session.execute(_STANDING, asked), StandingLevel))

@@ -1,9 +1,10 @@
 """What a meter has come to in a span, by its function, from what is kept of the parts of that span. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+
+import msgspec
 
 from usage_billing.core.decimals import EXACT, PLACES, sum_of
 from usage_billing.core.proration import part_of, quotient
@@ -12,8 +13,7 @@ from usage_billing.meters.definition import Function
 _NOTHING = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is kept of recordings that count: their number, the sum of their values, extremes, distinct values.
 
     ``latest`` is (microseconds since the epoch, ordinal, value). Of a level, ``total`` and ``weighted`` are those of
@@ -33,8 +33,8 @@ class State:
 def together(states: Iterable[State]) -> State:
     """All of them as one; distinct values are taken for different ones."""
     found = list(states)
-    if len(found) == 1:
-        return found[0]
+    if len(found) <= 1:
+        return found[0] if found else State()
     return State(
         events=sum(one.events for one in found),
         total=sum_of(one.total for one in found),
@@ -65,6 +65,23 @@ def value_of(function: Function, state: State) -> Decimal | None:  # noqa: PLR09
             return quotient(Fraction(state.total), state.events) if state.events else None
         case Function.LEVEL:
             raise LookupError("a level is reckoned from when its changes were, by levels.py")
+
+
+def value_together(function: Function, states: Sequence[State]) -> Decimal | None:
+    """The function's value of all of them ``together``. What the function has no use for is not put together."""
+    if len(states) == 1:
+        return value_of(function, states[0])
+    match function:
+        case Function.SUM:
+            return sum_of(one.total for one in states)
+        case Function.COUNT:
+            return Decimal(sum(one.events for one in states))
+        case Function.MAX:
+            return max((one.maximum for one in states if one.maximum is not None), default=None)
+        case Function.MIN:
+            return min((one.minimum for one in states if one.minimum is not None), default=None)
+        case _:
+            return value_of(function, together(states))
 
 
 def values_of_segments(function: Function, states: Sequence[State], lengths: Sequence[int]) -> list[Decimal]:
@@ -99,4 +116,4 @@ def shared_by_time(whole: Decimal, lengths: Sequence[int]) -> list[Decimal]:
 
 def fresh(state: State, distinct_values: int) -> State:
     """The state with another number of distinct values."""
-    return replace(state, distinct_values=distinct_values)
+    return msgspec.structs.replace(state, distinct_values=distinct_values)

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from usage_billing.core.instants import INSTANT
-from usage_billing.core.periods import Cadence, Period, period_at
+from usage_billing.core.periods import Cadence, Period, periods_from
 
 BY = ("minute", "5m", "hour", "day", "week", "month")
 FIVE_MINUTES = timedelta(minutes=5)
@@ -24,10 +25,7 @@ def windows_of(start: datetime, end: datetime, *, by: str, zone: str) -> Iterato
     if by == "hour":
         yield from _hours(start, end, ZoneInfo(zone))
         return
-    window = period_at(start, zone=zone, cadence=Cadence(interval=by))
-    while window.start < end:
-        yield window
-        window = period_at(window.end, zone=zone, cadence=Cadence(interval=by))
+    yield from takewhile(lambda one: one.start < end, periods_from(start, zone=zone, cadence=Cadence(interval=by)))
 
 
 def _steps(start: datetime, end: datetime, step: timedelta) -> Iterator[Period]:

@@ -9,20 +9,22 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from usage_billing.core.decimals import EXACT
+from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.prepaid.burn_down import Drawable, DrawKey, Draws, Need, NeedKey
 from usage_billing.prepaid.owing import Debts, Overdraft
 from usage_billing.prepaid.rollover import Rollover
 
 _NOTHING = Decimal(0)
 _NEVER = datetime.max.replace(tzinfo=UTC)
+Parts = dict[tuple[UUID | None, UUID], Decimal]
 
 
 class Allocated(NamedTuple):
-    """Every draw, and how much each grant has that carries over, by its id."""
+    """Every draw, how much each grant has that carries over, and what of it is from which: by source and grant."""
 
     draws: Draws
     carried: dict[UUID, Decimal]
+    parts: Parts
 
 
 def allocate(needs: Iterable[Need], grants: Iterable[Drawable], posted: Mapping[DrawKey, Decimal]) -> Draws:
@@ -46,7 +48,7 @@ def allocate_all(
     ordered = sorted(grants, key=lambda grant: grant.burn_order)
     in_turn = sorted(needs, key=lambda need: need.order)
     draws = _kept({need.key: need.quantity for need in in_turn}, ordered, posted)
-    books = _Books(draws, ordered, in_turn, sorted(rollovers, key=lambda one: (one.begins, one.grant_id)))
+    books = _Books(draws, ordered, in_turn, sorted(rollovers, key=_in_turn))
     debts = None if overdraft is None else Debts(overdraft, books, ordered, in_turn)
     for may_pay in (Drawable.holds_at, Drawable.reaches_back_to):
         owes = debts if may_pay == Drawable.holds_at else None
@@ -68,7 +70,12 @@ def allocate_all(
         books.carry_over(_NEVER)
     if debts is not None:
         debts.write()
-    return Allocated(draws, books.carried)
+    return Allocated(draws, books.carried, books.parts)
+
+
+def _in_turn(one: Rollover) -> tuple[datetime, UUID, bool]:
+    """When it is carried over; of one grant what is settled comes first, as it takes of what all may give."""
+    return one.begins, one.grant_id, one.settled is None
 
 
 class _Books:
@@ -78,6 +85,7 @@ class _Books:
         self, draws: Draws, grants: Sequence[Drawable], needs: Sequence[Need], rollovers: Sequence[Rollover]
     ) -> None:
         self.draws, self.carried = draws, dict[UUID, Decimal]()
+        self.parts: Parts = {}
         self._waiting = list(rollovers)
         self._order = {need.key: need.order for need in needs} if rollovers else {}
         self.wanted = {need.key: need.quantity for need in needs}
@@ -96,31 +104,40 @@ class _Books:
         """Let a grant pay of a need what it can, at most so much."""
         quantity = min(self.free[grant_id], self.wanted[need])
         quantity = quantity if most is None else min(quantity, most)
-        self._move(DrawKey(need, grant_id), quantity)
+        if quantity > 0:
+            self._move(DrawKey(need, grant_id), quantity)
 
     def carry_over(self, until: datetime) -> None:
         """Give the grants that carry over and begin by ``until`` what is left for them.
 
-        Where more of one is posted than that, the latest of it goes back. One that is closed itself pays no more.
+        Where more of one is posted than that, the latest of it goes back, also where its time to close came too.
         """
         while self._waiting and self._waiting[0].begins <= until:
             one = self._waiting.pop(0)
             left = _NOTHING if one.source_id is None else self.free.get(one.source_id, _NOTHING)
-            amount = one.of(max(left, _NOTHING))
-            self.carried[one.grant_id] = amount
+            given = self.carried.get(one.grant_id, _NOTHING)
+            amount = one.of(max(left, _NOTHING), given)
+            self.carried[one.grant_id] = EXACT.add(given, amount)
+            self.parts[one.source_id, one.grant_id] = amount
             if one.settled is None and one.source_id is not None:
                 self.free[one.source_id] = EXACT.subtract(self.free.get(one.source_id, _NOTHING), amount)
-            if one.grant_id not in self.free:
-                continue
-            self.free[one.grant_id] = EXACT.add(self.free[one.grant_id], amount)
-            drawn = [key for key in self.draws if key.grant_id == one.grant_id]
-            for key in sorted(drawn, key=lambda key: self._order[key.need], reverse=True):
-                back = min(self.draws[key], -self.free[one.grant_id])
-                if back > 0:
-                    self._move(key, -back)
+            if one.grant_id in self.free:
+                self.free[one.grant_id] = EXACT.add(self.free[one.grant_id], amount)
+            if not self._waiting or self._waiting[0].grant_id != one.grant_id:
+                self._give_back(one.grant_id)
+
+    def _give_back(self, grant_id: UUID) -> None:
+        drawn = [key for key in self.draws if key.grant_id == grant_id]
+        too_much = EXACT.subtract(sum_of(self.draws[key] for key in drawn), self.carried[grant_id])
+        for key in sorted(drawn, key=lambda key: self._order[key.need], reverse=True):
+            back = min(self.draws[key], too_much)
+            if back > 0:
+                self._move(key, -back)
+                too_much = EXACT.subtract(too_much, back)
 
     def _move(self, key: DrawKey, quantity: Decimal) -> None:
-        self.free[key.grant_id] = EXACT.subtract(self.free[key.grant_id], quantity)
+        if key.grant_id in self.free:
+            self.free[key.grant_id] = EXACT.subtract(self.free[key.grant_id], quantity)
         self.wanted[key.need] = EXACT.subtract(self.wanted[key.need], quantity)
         drawn = EXACT.add(self.draws.get(key, _NOTHING), quantity)
         if drawn:

@@ -18,6 +18,8 @@ from uuid import UUID
 
 from usage_billing.core.decimals import sum_of
 
+USUAL_PRIORITY, MAX_PRIORITY = 50, 100
+"""That of a grant unless said otherwise, and the last in the burn order."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -67,7 +69,7 @@ class Drawable:
     It pays for windows that begin from ``effective_at`` to before ``expires_at`` (None: never); after all others it
     pays for those from ``covers_since`` on. From ``reset_at`` on it pays for nothing, which leaves the burn order as it
     is, and so what it pays for before. One that is not ``is_open`` keeps what is posted and pays for nothing else.
-    ``unit_cost`` is what one unit of it cost.
+    ``unit_cost`` is what one unit of it cost. Before ``made_at`` (None: always there) it paid for nothing at all.
     """
 
     id: UUID
@@ -81,6 +83,7 @@ class Drawable:
     subscriptions: frozenset[str] | None = None
     unit_cost: Fraction = Fraction(0)
     is_open: bool = True
+    made_at: datetime | None = None
 
     @property
     def burn_order(self) -> tuple[int, int, datetime, Fraction, datetime, UUID]:

@@ -71,8 +71,10 @@ def accounts_of(kind: TransferKind, *, owed: bool = False) -> tuple[Account, Acc
 def cost_moved(cost: Decimal, amount: Decimal, *, before: Decimal, after: Decimal, places: int) -> Decimal:
     """What of ``cost`` moves when ``after`` instead of ``before`` of a grant's ``amount`` are out of it, from 0.
 
-    10.00 for 3 units: 3.33, 3.34, 3.33.
+    10.00 for 3 units: 3.33, 3.34, 3.33. Of a grant that has nothing it is 0.
     """
+    if not amount:
+        return Decimal(0)
     return abs(EXACT.subtract(_cost_of(cost, amount, after, places), _cost_of(cost, amount, before, places)))
 
 

@@ -25,13 +25,15 @@ _NOTHING = Decimal(0)
 class Overdraft:
     """Of windows that begin from ``since`` on ``most`` may be owed at one time. ``id`` names it among grants.
 
-    Grants that begin after ``now`` have not repaid anything yet, and a subscription that ends later runs.
+    Grants that begin after ``now`` have not repaid anything yet, and a subscription that ends later runs. At ``until``
+    (None: never) all that is owed is charged, and nothing is owed from then on.
     """
 
     id: UUID
     since: datetime
     most: Decimal
     now: datetime
+    until: datetime | None = None
 
 
 class _Books(Protocol):
@@ -60,6 +62,8 @@ class Debts:
         self._repaid: dict[UUID, dict[NeedKey, Decimal]] = {}
         self._later, self._back = _paid_later(books.draws, {grant.id: grant for grant in grants})
         ends = {need.ends_at for need in needs if need.ends_at is not None and need.ends_at <= overdraft.now}
+        if overdraft.until is not None and overdraft.until <= overdraft.now:
+            ends.add(overdraft.until)
         begun = [grant for grant in grants if grant.effective_at <= overdraft.now]
         # A subscription that ends when a grant begins is over by then.
         self._events: list[tuple[datetime, int, Drawable | None]] = [(at, -1, None) for at in ends]
@@ -79,7 +83,8 @@ class Debts:
     def incur(self, need: Need) -> None:
         """Let be owed of a need whose turn is over what there is room for."""
         start = need.key.window_start
-        if start < self._overdraft.since or (need.ends_at is not None and need.ends_at <= start):
+        ends = (need.ends_at, self._overdraft.until)
+        if start < self._overdraft.since or any(end is not None and end <= start for end in ends):
             return
         self._needs[need.key] = need
         for id, quantity in self._later.get(need.key, {}).items():
@@ -129,7 +134,7 @@ class Debts:
 
     def _end(self, at: datetime) -> None:
         for need, one in self._needs.items():
-            if one.ends_at == at:
+            if at in (one.ends_at, self._overdraft.until):
                 self._release(self._owed.pop(need, _NOTHING))
                 for repaid in self._repaid.values():
                     self._release(repaid.pop(need, _NOTHING))

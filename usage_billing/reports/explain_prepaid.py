@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from usage_billing.core.clock import utc_now
 from usage_billing.drawing.applied import paid_with
 from usage_billing.drawing.books import all_allocations
-from usage_billing.drawing.planning import plan_stored
+from usage_billing.drawing.shown import plan_shown
 from usage_billing.invoicing.models import Invoice, PrepaidPart, UsageInvoiceItem
 from usage_billing.prepaid.burn_down import Cause
 from usage_billing.wallets.queries import wallets_of
@@ -77,7 +77,7 @@ def paid_beforehand(session: Session, invoice: Invoice, item: UsageInvoiceItem) 
         for key, quantity in sorted(book.draws.items(), key=lambda one: one[0].need.window_start)
         if book.wallet.currency is None and key.need.cause == cause
     ]
-    lines = plan_stored(session, found, [invoice], ended_before=invoice.closes_at).lines.get(invoice.id, ())
+    lines = plan_shown(session, found, [invoice]).get(invoice.id, ())
     money = [PrepaidPart(line.wallet_id, line.grant_id, line.amount) for line in lines if line.of.cause == cause]
     return PaidBeforehand(covered=covered, money=money)
 

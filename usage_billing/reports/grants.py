@@ -10,8 +10,13 @@ from usage_billing.db.keyset import Page, page_of
 from usage_billing.drawing.books import allocation_of
 from usage_billing.wallets.models import OVERDRAFT, Grant, GrantStatus, Wallet
 from usage_billing.wallets.occurrences import grants_due, wallet_of_grant
-from usage_billing.wallets.queries import get_grant, get_wallet
+from usage_billing.wallets.queries import get_grant, get_wallet, owner_of_wallet
 from usage_billing.wallets.views import GrantView, grant_view
+
+
+def owner_of_grant(session: Session, grant_id: UUID, *, now: datetime) -> str:
+    """In whose wallet a grant is: the customer's id; raises NotFound."""
+    return owner_of_wallet(session, wallet_of_grant(session, grant_id, now=now))
 
 
 def grant_shown(session: Session, grant_id: UUID, *, now: datetime) -> tuple[Wallet, GrantView]:

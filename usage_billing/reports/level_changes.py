@@ -14,7 +14,8 @@ from usage_billing.core.periods import Period
 from usage_billing.meters.definition import Level, Mode
 from usage_billing.meters.queries import ActiveMeter
 from usage_billing.meters.reported import Reported, reported
-from usage_billing.meters.series import MAX_TAIL, WindowState, stored_changes
+from usage_billing.meters.series import MAX_TAIL, stored_changes
+from usage_billing.meters.stored import WindowState
 from usage_billing.meters.values import State
 from usage_billing.reports.series_states import parts_by_definition
 from usage_billing.subscriptions.queries import Contract

@@ -2,11 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 
+from msgspec import structs
 from sqlalchemy.orm import Session
 
 from usage_billing.core.decimals import EXACT
@@ -15,7 +15,8 @@ from usage_billing.core.periods import Period
 from usage_billing.meters.definition import Level
 from usage_billing.meters.queries import EVER, ActiveMeter
 from usage_billing.meters.running import standing_at
-from usage_billing.meters.series import WindowState, left_to_count, stored_changes
+from usage_billing.meters.series import stored_changes
+from usage_billing.meters.stored import WindowState, left_to_count
 from usage_billing.meters.values import State
 from usage_billing.reports.level_changes import changes_anew
 from usage_billing.reports.series_windows import ANEW
@@ -95,9 +96,9 @@ def _place_of(windows: Sequence[Period], at: datetime) -> int:
 def _moved(one: WindowState, place: int, at: datetime) -> WindowState:
     """As if all of it happened at ``at``."""
     weighted = EXACT.multiply(one.state.total, Decimal((at - _EPOCH) // INSTANT))
-    return replace(one, place=place, state=State(total=one.state.total, weighted=weighted))
+    return structs.replace(one, place=place, state=State(total=one.state.total, weighted=weighted))
 
 
 def _taken(one: WindowState, place: int, at: datetime) -> WindowState:
     """As if all of it were taken away at ``at``."""
-    return _moved(replace(one, state=State(total=-one.state.total)), place, at)
+    return _moved(structs.replace(one, state=State(total=-one.state.total)), place, at)

@@ -80,11 +80,19 @@ def _of_cell(definition: Definition, item: UsageInvoiceItem) -> list[ColumnEleme
     model = stored_price(item.price).model
     if not isinstance(model, ByDimension) or item.cell not in model.prices:
         return [false()]
+    names = [cell.name for cell in model.cells]
+    cells = model.cells[: names.index(item.cell) + 1] if item.cell in names else model.cells
+    asked_for = {name for cell in cells for name in cell.wanted}
     compiler = SqlCompiler("usage.metadata", prefix="c")
-    values = {one.name: scalar_in_sql(f"({one.expression.sql(compiler)})") for one in definition.dimensions}
+    # Of those that no cell asks for, the statement would have parameters and no place for them.
+    values = {
+        one.name: scalar_in_sql(f"({one.expression.sql(compiler)})")
+        for one in definition.dimensions
+        if one.name in asked_for
+    }
     wanted: dict[str, str] = {}
     conditions: list[str] = []
-    for cell in model.cells:
+    for cell in cells:
         met: list[str] = []
         for name, named in cell.wanted.items():
             key = f"wanted{len(wanted)}"
@@ -94,8 +102,6 @@ def _of_cell(definition: Definition, item: UsageInvoiceItem) -> list[ColumnEleme
             )
         is_met = " AND ".join(met)
         conditions.append(f"({is_met})" if cell.name == item.cell else f"NOT ({is_met})")
-        if cell.name == item.cell:
-            break
     return [text(" AND ".join(conditions)).bindparams(**compiler.parameters, **wanted)]  # type: ignore[list-item]
 
 

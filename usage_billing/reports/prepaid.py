@@ -22,8 +22,9 @@ from usage_billing.core.spans import Span
 from usage_billing.drawing.books import all_allocations
 from usage_billing.prepaid.ledger import cost_moved
 from usage_billing.rating.currency import is_currency, minor_unit
-from usage_billing.wallets.allocation import provisional_of
-from usage_billing.wallets.models import GrantStatus
+from usage_billing.wallets.allocation import Allocation, provisional_of
+from usage_billing.wallets.carrying import cost_by_now
+from usage_billing.wallets.models import Grant, GrantStatus
 
 MOST_LINES = 10_000
 """The most lines of an answer in JSON; as CSV it has all."""
@@ -34,9 +35,10 @@ _KEYS = {"currency": "NULL", "day": "CAST(t.at AT TIME ZONE 'UTC' AS date)", "gr
 _IN_SPAN = "(CAST(:since AS timestamptz) IS NULL OR t.at >= :since)"
 _MOVED = """
     SELECT g.cost_currency AS currency, {key} AS key,
-        coalesce(sum(CASE WHEN t.kind IN ('sold', 'returned') THEN t.cost ELSE -t.cost END)
+        coalesce(sum(CASE WHEN t.kind IN ('sold', 'returned', 'rolled_in', 'rolled_back') THEN t.cost ELSE -t.cost END)
             FILTER (WHERE NOT {within}), 0) AS start,
-        coalesce(sum(CASE t.kind WHEN 'sold' THEN t.cost WHEN 'taken_back' THEN -t.cost END) FILTER (WHERE {within}), 0)
+        coalesce(sum(CASE WHEN t.kind IN ('sold', 'rolled_in', 'rolled_back') THEN t.cost
+            WHEN t.kind IN ('taken_back', 'rolled_out', 'rolled_off') THEN -t.cost END) FILTER (WHERE {within}), 0)
             AS sold,
         coalesce(sum(CASE t.kind WHEN 'used' THEN t.cost WHEN 'returned' THEN -t.cost END) FILTER (WHERE {within}), 0)
             AS recognised,
@@ -90,7 +92,8 @@ class By(StrEnum):
 class PrepaidLine:
     """What was sold beforehand in one currency: in all, of a day in UTC, or of a grant.
 
-    ``sold`` is less what was taken back as a mistake. ``provisional`` is the cost of what grants pay for at this moment
+    ``sold`` is less what was taken back as a mistake; what a reset kept is sold by one grant and not by others, which
+    comes to nothing in all. ``provisional`` is the cost of what grants pay for at this moment
     and is not posted; None for a day.
     """
 
@@ -196,10 +199,15 @@ def _add_provisional(
                 line = found.get(grant.id if by == By.GRANT else grant.cost_currency)
                 if line is None or line.provisional is None or not drawn or grant.status != GrantStatus.ACTIVE:
                     continue
-                after = EXACT.add(grant.out, drawn)
-                places = minor_unit(line.currency)
-                cost = cost_moved(grant.cost, grant.amount, before=grant.out, after=after, places=places)
-                line.provisional = EXACT.add(line.provisional, cost if drawn > 0 else -cost)
+                line.provisional = EXACT.add(line.provisional, _cost_of(book, grant, drawn))
+
+
+def _cost_of(book: Allocation, grant: Grant, drawn: Decimal) -> Decimal:
+    """The cost of what a grant pays for and is not posted; below 0 of what is to come back."""
+    out = EXACT.add(EXACT.subtract(grant.out, grant.rolled_over), book.carried_from(grant))
+    whole, places = (cost_by_now(book, grant), book.amount_of(grant)), minor_unit(grant.cost_currency or "")
+    cost = cost_moved(*whole, before=out, after=EXACT.add(out, drawn), places=places)
+    return cost if drawn > 0 else EXACT.minus(cost)
 
 
 def _says_something(line: PrepaidLine) -> bool:

@@ -1,32 +1,32 @@
 """Usage over time: what was counted in each window, by dimensions, for one subscription or a customer's all."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import msgspec
 from sqlalchemy.orm import Session
 
-from usage_billing.catalog.models import UsageType
 from usage_billing.core.decimals import plain
 from usage_billing.core.errors import InvalidInput
-from usage_billing.core.giving_way import in_turns
 from usage_billing.core.periods import Period, is_time_zone
+from usage_billing.db.session import Reader
 from usage_billing.meters.definition import DISTINCT, Definition, Function
-from usage_billing.meters.queries import ActiveMeter, counts_itself, folded_type
+from usage_billing.meters.folded import FoldedType, folded_type
+from usage_billing.meters.queries import ActiveMeter, counts_itself
+from usage_billing.meters.stored import WindowState, stored_and_left
 from usage_billing.reports.level_states import levels_in
 from usage_billing.reports.piles import LevelWindows, Pile
 from usage_billing.reports.seen_windows import seen_in
+from usage_billing.reports.series_agreed import STILL_AGREED, Agreed
 from usage_billing.reports.series_pieces import pieces_of
-from usage_billing.reports.series_states import definition_at, states_in, values_in
+from usage_billing.reports.series_piles import LUMPED, Piles
+from usage_billing.reports.series_states import definition_at, reads_stored, states_in, values_in
 from usage_billing.reports.series_windows import CHOICES, MAX_NUMBERS, PERIOD, too_much, windows_over
 from usage_billing.subscriptions.queries import Contract
-
-_LUMPED = ("other",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +48,7 @@ class SeriesRequest:
     top: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class Window(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A window; ``complete`` once it is over."""
 
     start: datetime
@@ -75,7 +74,7 @@ class Series:
 class UsageSeries:
     """The answer, without ``behind`` recordings. ``other``: what ``top`` left out, and what was lumped.
 
-    ``whole`` is what all series come to in each window; only of sums and counts is it the sum of theirs.
+    ``everything`` is what all series pile up together.
     ``wants_keeping``: the recordings of the usage type are too many to be counted for each read, and are not kept by
     time yet.
     """
@@ -91,9 +90,14 @@ class UsageSeries:
     windows: list[Window]
     series: list[Series]
     other: Series
-    whole: list[Decimal | None]
     total: Decimal | None
     wants_keeping: bool
+    everything: Pile
+
+    @property
+    def whole(self) -> list[Decimal | None]:
+        """What all series come to in each window; only of sums and counts is it the sum of theirs."""
+        return self.everything.values(len(self.windows))
 
 
 def read_wanted(text: str) -> dict[str, list[str | bool | None]]:
@@ -108,77 +112,95 @@ def read_wanted(text: str) -> dict[str, list[str | bool | None]]:
 def usage_series(
     session: Session, contracts: Sequence[Contract], asked: SeriesRequest, *, now: datetime
 ) -> UsageSeries:
-    """Count ``asked`` over these subscriptions, of which there is at least one.
+    """What ``series_of`` says of the usage type that ``asked`` names; raises InvalidInput as that does."""
+    return series_of(session, contracts, folded_type(session, asked.usage_type), asked, now=now)
 
-    Raises InvalidInput for unknown dimensions, windows that do not fit what is kept, and more than 10,000 numbers.
+
+def series_of(
+    session: Session,
+    contracts: Sequence[Contract],
+    usage_type: FoldedType | None,
+    asked: SeriesRequest,
+    *,
+    now: datetime,
+) -> UsageSeries:
+    """Count what is ``asked`` of a usage type over these subscriptions, of which there is at least one.
+
+    Raises InvalidInput for a usage type or dimensions that there are not, windows that do not fit what is kept, and
+    more than 10,000 numbers.
     """
-    known = folded_type(session, asked.usage_type)
-    if known is None:
+    begun = _begin(contracts, usage_type, asked, now=now)
+    meter, windows, behind = begun.meter, begun.windows, 0
+    for contract in contracts:
+        if meter.level == DISTINCT:
+            begun.piles.stand(seen_in(session, contract, meter, windows, now=now))
+        elif meter.function == Function.UNIQUE_COUNT:
+            begun.piles.tell(values_in(session, contract, meter, begun.cut))
+        else:
+            if meter.level is not None:
+                found, left = levels_in(session, contract, meter, windows, by=asked.by, now=now)
+            else:
+                found, left = states_in(session, contract, meter, begun.cut, by=asked.by)
+            behind += left
+            begun.pile(contract, found)
+    return _answer(begun, asked, behind=behind, now=now)
+
+
+def series_at_once(reader: Reader, agreed: Agreed, asked: SeriesRequest, *, now: datetime) -> UsageSeries | None:
+    """What ``series_of`` says of a subscription, by one statement, in which all of it is seen at one moment.
+
+    None if the statement sees that something agreed is another by now, or it takes more than one.
+    """
+    begun = _begin(agreed.contracts, agreed.usage_type, asked, now=now)
+    [contract] = agreed.contracts
+    if not reads_stored(begun.meter, by=asked.by):
+        return None
+    beside = {"id": contract.id, "usage_type": begun.usage_type.id, "seen": agreed.seen}
+    found = stored_and_left(reader, contract.id, begun.meter, begun.cut, condition=STILL_AGREED, **beside)
+    if found.left or not found.holds:
+        return None
+    begun.pile(contract, found.states)
+    return _answer(begun, asked, behind=0, now=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """What is to be counted: which windows, by which pieces of them it is ``cut``, and onto which piles it goes."""
+
+    usage_type: FoldedType
+    meter: ActiveMeter
+    zone: str
+    windows: Sequence[Period]
+    cut: Sequence[Period]
+    piles: Piles
+
+    def pile(self, contract: Contract, found: Sequence[WindowState]) -> None:
+        """Pile up what was found of a subscription."""
+        self.piles.add(found, cache(partial(definition_at, self.meter, contract)))
+
+
+def _begin(
+    contracts: Sequence[Contract], usage_type: FoldedType | None, asked: SeriesRequest, *, now: datetime
+) -> _Begun:
+    if usage_type is None:
         raise InvalidInput.field("/usageType", f"there is no usage type {asked.usage_type}", code="unknown_usage_type")
-    usage_type, kept_by_time = known
-    meter = kept_by_time or counts_itself(usage_type.id)
+    meter = usage_type.meter or counts_itself(usage_type.id)
     _check(asked, meter.definitions[0][1])
     zone = asked.zone or contracts[0].timeline.zone
     lines = [contract.timeline for contract in contracts]
     windows = windows_over(lines, start=asked.start, end=asked.end, by=asked.by, zone=zone, now=now)
-    is_seen = meter.level == DISTINCT
-    course = None if meter.level is None or is_seen else LevelWindows(meter.level.per, windows, now)
+    course = None if meter.level is None or meter.level == DISTINCT else LevelWindows(meter.level.per, windows, now)
     pieces = None if meter.windowing is None else pieces_of(meter.windowing, lines, windows)
+    piles = Piles(partial(Pile, meter.function, course, pieces), group_by=asked.group_by, wanted=asked.dimensions)
     cut = windows if pieces is None else pieces.pieces
-    new_pile = partial(Pile, meter.function, course, pieces)
-    piles: dict[tuple[str, ...], Pile] = defaultdict(new_pile)
-    shown: dict[tuple[str, ...], dict[str, Any]] = {}
-    behind = 0
-
-    def pile_of(named: dict[str, Any]) -> Pile | None:
-        if not _wanted(asked, named):
-            return None
-        dimensions = {name: named.get(name) for name in asked.group_by}
-        key = _LUMPED if named == {"other": True} else tuple(map(repr, dimensions.values()))
-        shown.setdefault(key, dimensions)
-        return piles[key]
-
-    for contract in contracts:
-        if is_seen:
-            for seen in seen_in(session, contract, meter, windows, now=now):
-                if (pile := pile_of(_named(seen.definition, seen.dimensions))) is not None:
-                    pile.stand(seen.digest, seen.runs)
-            continue
-        if meter.function == Function.UNIQUE_COUNT:
-            for definition, told in values_in(session, contract, meter, cut):
-                if (pile := pile_of(_named(definition, told.dimensions))) is not None:
-                    pile.tell(told.place, told.digest)
-            continue
-        if meter.level is not None:
-            found, left = levels_in(session, contract, meter, windows, by=asked.by, now=now)
-        else:
-            found, left = states_in(session, contract, meter, cut, by=asked.by)
-        behind += left
-        definitions = {since: definition_at(meter, contract, since) for since in {one.period_start for one in found}}
-        for one in in_turns(found):
-            if (pile := pile_of(_named(definitions[one.period_start], one.dimensions))) is not None:
-                pile.add(one.place, one.state)
-    return _answer(
-        asked, usage_type, piles, shown, windows, new_pile, zone=zone, behind=behind, now=now, kept=kept_by_time
-    )
+    return _Begun(usage_type=usage_type, meter=meter, zone=zone, windows=windows, cut=cut, piles=piles)
 
 
-def _answer(
-    asked: SeriesRequest,
-    usage_type: UsageType,
-    piles: dict[tuple[str, ...], Pile],
-    shown: Mapping[tuple[str, ...], dict[str, Any]],
-    windows: Sequence[Period],
-    new_pile: Callable[[], Pile],
-    *,
-    zone: str,
-    behind: int,
-    now: datetime,
-    kept: ActiveMeter | None,
-) -> UsageSeries:
-    number = len(windows)
-    other = piles.pop(_LUMPED, new_pile())
-    whole = new_pile()
+def _answer(begun: _Begun, asked: SeriesRequest, *, behind: int, now: datetime) -> UsageSeries:
+    found, windows, usage_type = begun.piles, begun.windows, begun.usage_type
+    number, piles, shown = len(windows), found.by_key, found.shown
+    other = piles.pop(LUMPED, found.new())
+    whole = found.new()
     whole.add_all([other, *piles.values()])
     totals = {key: pile.total for key, pile in piles.items()}
     order = sorted(piles, key=lambda key: (totals[key] is None, -(totals[key] or 0), repr(shown[key])))
@@ -190,7 +212,7 @@ def _answer(
         usage_type=usage_type.id,
         unit_name=usage_type.unit_name,
         aggregation=usage_type.aggregation,
-        timezone=zone,
+        timezone=begun.zone,
         start=windows[0].start,
         end=windows[-1].end,
         as_of=now,
@@ -198,9 +220,9 @@ def _answer(
         windows=[Window(start=one.start, end=one.end, complete=one.end <= now) for one in windows],
         series=[Series(dimensions=shown[key], values=piles[key].values(number), total=totals[key]) for key in listed],
         other=Series(dimensions={"other": True}, values=other.values(number), total=other.total),
-        whole=whole.values(number),
         total=whole.total,
-        wants_keeping=behind > 0 and kept is None,
+        wants_keeping=behind > 0 and usage_type.meter is None,
+        everything=whole,
     )
 
 
@@ -219,17 +241,3 @@ def _check(asked: SeriesRequest, definition: Definition) -> None:
                 known = f"it has {', '.join(sorted(names))}" if names else "it has none"
                 message = f"{name} is no dimension of {asked.usage_type}: {known}"
                 raise InvalidInput.field(pointer, message, code="unknown")
-
-
-def _named(definition: Definition, values: Any) -> dict[str, Any]:
-    """A series by the names of its dimensions; numbers as texts, so that none is ever a float."""
-    if isinstance(values, dict):
-        return values
-    return {
-        one.name: plain(Decimal(value)) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
-        for one, value in zip(definition.dimensions, values, strict=True)
-    }
-
-
-def _wanted(asked: SeriesRequest, named: Mapping[str, Any]) -> bool:
-    return all(any(named.get(name) == value for value in values) for name, values in asked.dimensions.items())

@@ -7,18 +7,11 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.periods import Period
-from usage_billing.meters.definition import Definition
+from usage_billing.meters.definition import Definition, Function
 from usage_billing.meters.measures import extreme_of
 from usage_billing.meters.queries import ActiveMeter
-from usage_billing.meters.series import (
-    MAX_TAIL,
-    LeftToCount,
-    WindowState,
-    left_to_count,
-    stored_states,
-    tail_states,
-    whole_states,
-)
+from usage_billing.meters.series import MAX_TAIL, tail_states, whole_states
+from usage_billing.meters.stored import LeftToCount, WindowState, left_to_count, stored_and_left
 from usage_billing.meters.stretches import minutes_for
 from usage_billing.meters.told import WindowValue, values_told
 from usage_billing.reports.series_windows import ANEW, PERIOD, too_much
@@ -29,16 +22,29 @@ MAX_VALUES = 200_000
 """So many distinct values of windows and series are told apart for an answer."""
 
 
+def reads_stored(meter: ActiveMeter, *, by: str) -> bool:
+    """Whether what folds have stored says all of a subscription, if they have nothing left to count."""
+    if meter.level is not None or meter.function == Function.UNIQUE_COUNT:
+        return False
+    return not _is_anew(meter, by) and not (by == PERIOD and meter.of is None)
+
+
+def _is_anew(meter: ActiveMeter, by: str) -> bool:
+    """Whether windows are shorter than what is kept."""
+    return by in ANEW and not (meter.windowing is not None and meter.windowing.every == by)
+
+
 def states_in(
     session: Session, contract: Contract, meter: ActiveMeter, windows: Sequence[Period], *, by: str
 ) -> tuple[list[WindowState], int]:
     """What is stored of a subscription, and what no fold has counted; or how many recordings are missing."""
     if by == PERIOD and meter.of is None:
         return whole_states(session, contract.id, meter.usage_type_id, windows), 0
-    is_kept = meter.windowing is not None and meter.windowing.every == by
-    anew = by in ANEW and not is_kept
-    found = [] if anew else stored_states(session, contract.id, meter.usage_type_id, windows)
-    left = left_to_count(session, contract.id, meter, windows, anew=anew)
+    anew = _is_anew(meter, by)
+    if anew:
+        found, left = list[WindowState](), left_to_count(session, contract.id, meter, windows, anew=True)
+    else:
+        found, left, _ = stored_and_left(session, contract.id, meter, windows)
     missing = sum(one.recordings for one in left)
     if missing > MAX_TAIL and anew:
         message = f"usage is kept by the hour, and {missing} recordings are more than {MAX_TAIL} to be counted anew"

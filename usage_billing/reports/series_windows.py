@@ -1,7 +1,8 @@
 """The windows of usage over time: minutes to months of a time zone, or the billing periods. Pure."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import NoReturn
 
@@ -16,6 +17,9 @@ CHOICES = (*BY, PERIOD)
 ANEW = {"minute": 1, "5m": 5}
 """Windows shorter than what is kept, with their minutes: they are counted from the recordings."""
 MAX_NUMBERS = 10_000
+# Most questions are about the same days, weeks or months: those of up to about a year are kept.
+_KEPT = frozenset({"day", "week", "month"})
+_LONGEST_KEPT = timedelta(days=400)
 
 
 def windows_over(
@@ -36,7 +40,10 @@ def windows_over(
             message = "the user's subscriptions have different billing periods: ask for each subscription"
             raise InvalidInput.field("/by", message, code="contradiction")
         return found
-    found = _limited(windows_of(begins, ends, by=by, zone=zone), by)
+    if by in _KEPT and ends - begins <= _LONGEST_KEPT:
+        found = list(_calendar(begins.astimezone(UTC), ends.astimezone(UTC), by, zone))
+    else:
+        found = _limited(windows_of(begins, ends, by=by, zone=zone), by)
     for line in () if by in ANEW else lines:
         minutes = minutes_within(line.zone, found[0].start, found[-1].end)
         if any(int(edge.timestamp()) % (60 * minutes) for edge in (*(one.start for one in found), found[-1].end)):
@@ -64,6 +71,11 @@ def too_much(what: str, fits: str) -> NoReturn:
     """Raise InvalidInput: the answer would be too large."""
     message = f"{what}, and an answer has at most {MAX_NUMBERS} numbers: ask for {fits}"
     raise InvalidInput(message, code="too_much")
+
+
+@lru_cache(maxsize=64)
+def _calendar(start: datetime, end: datetime, by: str, zone: str) -> tuple[Period, ...]:
+    return tuple(windows_of(start, end, by=by, zone=zone))
 
 
 def _periods(line: Timeline, start: datetime, end: datetime) -> Iterator[Period]:

@@ -12,6 +12,8 @@ from usage_billing.core.decimals import EXACT
 from usage_billing.core.periods import period_at
 from usage_billing.core.spans import Span
 from usage_billing.customers.queries import get_customer
+from usage_billing.drawing.coverage import allocations
+from usage_billing.drawing.levels import place_unstored
 from usage_billing.invoicing.estimates import PeriodOfType, SegmentOfType, reckon
 from usage_billing.invoicing.totals_now import overlaps, totals_now
 from usage_billing.metering.queries import PeriodTotal
@@ -19,7 +21,6 @@ from usage_billing.rating.pricing.by_dimension import is_by_dimension
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.queries import Contract, contracts_of
 from usage_billing.wallets.allocation import covered_by, owed_by
-from usage_billing.wallets.coverage import allocations
 
 _NOTHING = Decimal(0)
 
@@ -44,8 +45,8 @@ class UsageLine:
 
     ``limit`` is the budget of the whole period as it stands under the segment's terms, of which ``used_before`` was
     used by earlier segments; None: nothing is ever charged. ``cells`` is None unless the price is by dimension.
-    ``covered`` units of the overage were paid for beforehand, ``owed`` ones of them by no grant yet. ``quota_id`` is
-    the version of the quota it goes by.
+    ``covered`` units of the overage were paid for beforehand, or are ``owed``: no grant paid for those yet.
+    ``quota_id`` is the version of the quota it goes by.
     """
 
     subscription_id: str
@@ -67,8 +68,13 @@ class UsageLine:
     quota_id: int | None = None
 
     @property
+    def paid_beforehand(self) -> Decimal:
+        """What grants pay for of it, without what is owed."""
+        return EXACT.subtract(self.covered, self.owed)
+
+    @property
     def charged(self) -> Decimal:
-        """What lies beyond and was not paid for beforehand."""
+        """What lies beyond and was neither paid for beforehand nor is owed."""
         return EXACT.subtract(self.overage, self.covered)
 
 
@@ -97,6 +103,7 @@ def usage_under(
     spans = {contract.id: span or _present_period(contract.timeline, now) for contract in contracts}
     found = totals_now(session, contracts, quotas, spans, now=now)
     books = allocations(session, {contract.customer_id for contract in contracts}, now=now)
+    place_unstored((total for totals in found.values() for total in totals), books)
     covered, owed = covered_by(books), owed_by(books)
     lines: list[UsageLine] = []
     for contract in contracts:

@@ -95,9 +95,9 @@ def wallets_in_hand(session: Session, customer_id: str, *, now: datetime) -> lis
 
 
 def open_grants(view: WalletView) -> list[GrantView]:
-    """The grants of a wallet that may pay still, in the order in which they do."""
+    """The grants of a wallet that may pay still, in the order in which they do; those for late usage alone last."""
     found = [one for one in view.grants if one.status == GrantStatus.ACTIVE]
-    return sorted(found, key=lambda one: drawable(one.grant).burn_order)
+    return sorted(found, key=lambda one: (_is_over(one, view.as_of), drawable(one.grant).burn_order))
 
 
 def next_to_expire(view: WalletView) -> GrantView | None:
@@ -105,6 +105,10 @@ def next_to_expire(view: WalletView) -> GrantView | None:
     counted = [one for one in view.grants if one.grant.counts]
     holding = [one for one in counted if one.left > 0 and one.grant.ends_at and holds(one.grant, view.as_of)]
     return min(holding, key=lambda one: (one.grant.ends_at, one.grant.id), default=None)
+
+
+def _is_over(view: GrantView, now: datetime) -> bool:
+    return view.grant.ends_at is not None and view.grant.ends_at <= now
 
 
 class _Beside:

@@ -33,6 +33,7 @@ from usage_billing.reports.what_if_charges import History
 from usage_billing.reports.what_if_events import events_of
 from usage_billing.reports.what_if_prepaid import Fee, pay
 from usage_billing.reports.what_if_purses import InHand, in_hand_of
+from usage_billing.reports.what_if_unused import carry_anew, rules_of
 from usage_billing.subscriptions.agreement import fee_parts
 from usage_billing.subscriptions.lifecycle import Segment, Term, Timeline
 from usage_billing.subscriptions.models import Subscription
@@ -89,17 +90,23 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
         raise InvalidInput.field("/plan", f"there is no plan {question.plan_id}", code="unknown_plan")
     found: dict[tuple[str, str], Comparison] = {}
     span, meters = Period(question.start, question.end), _meters(session, question)
-    for customer_id, subscriptions in groupby(_subscriptions(session, question), key=lambda one: one.customer_id):
-        in_hand = in_hand_of(session, customer_id, now=min(question.end, utc_now()))
+    now = min(question.end, utc_now())
+    for customer_id, grouped in groupby(_subscriptions(session, question), key=lambda one: one.customer_id):
+        subscriptions, in_hand = list(grouped), in_hand_of(session, customer_id, now=now)
         since = span.start if in_hand.since is None else min(in_hand.since, span.start)
+        rules = {} if plan is None else rules_of(session, plan.id, [one.id for one in subscriptions])
+        if rules:  # what a period left follows from all before it
+            since = min(since, *(one.started_at for one in subscriptions))
         looked = Period(since, span.end)
         actual, asked = _Side(), _Side()
         for subscription in subscriptions:
             _look(
                 session, subscription, question=question, plan=plan, looked=looked, meters=meters, sides=(actual, asked)
             )
-        for side, name in ((actual, "actual"), (asked, "hypothetical")):
-            for currency, (amount, prepaid) in side.amounts(in_hand, span).items():
+        moved = [] if plan is None else [one for one in asked.histories if one.subscription_id not in asked.stays]
+        tried = carry_anew(in_hand, moved, rules, now=now)
+        for side, name, held in ((actual, "actual", in_hand), (asked, "hypothetical", tried)):
+            for currency, (amount, prepaid) in side.amounts(held, span).items():
                 row = found.setdefault((customer_id, currency), Comparison(customer_id, currency))
                 setattr(row, name, EXACT.add(getattr(row, name), amount))
                 setattr(row, f"{name}_prepaid", EXACT.add(getattr(row, f"{name}_prepaid"), prepaid))
@@ -108,10 +115,14 @@ def what_if(session: Session, question: Question) -> list[Comparison]:
 
 @dataclass(slots=True)
 class _Side:
-    """The subscriptions of a customer under some terms: what they used, and their base fees, by currency."""
+    """The subscriptions of a customer under some terms: what they used, and their base fees, by currency.
+
+    Those that ``stays`` names stay on their own plan.
+    """
 
     histories: list[History] = field(default_factory=list)
     fees: list[Fee] = field(default_factory=list)
+    stays: set[str] = field(default_factory=set)
 
     def amounts(self, in_hand: InHand, span: Period) -> dict[str, tuple[Decimal, Decimal]]:
         """What is charged in each currency of what falls in ``span``, and what grants in money pay of that."""
@@ -151,6 +162,7 @@ def _look(
     events = events_of(session, subscription.id, Period(since, looked.end), line=line, meters=meters)
     frozen = frozen_allowances(session, subscription.id)
     actual, asked = sides
+    asked.stays |= {subscription.id} if stays else set()
     for side, timeline, prices, kept in ((actual, line, {}, frozen), (asked, other, question.prices, {})):
         currency = plans[timeline.terms[-1].plan_id].currency
         holds = {} if stays else prices

@@ -25,7 +25,7 @@ from usage_billing.rating.price import Price
 from usage_billing.rating.pricing.by_dimension import is_by_dimension
 from usage_billing.rating.pricing.cell_totals import SegmentSeries, SeriesTotal
 from usage_billing.reports.what_if_levels import level_in, series_in
-from usage_billing.reports.what_if_states import state_of
+from usage_billing.reports.what_if_states import state_of, when_counted
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
 from usage_billing.subscriptions.lifecycle import Timeline
 
@@ -76,7 +76,8 @@ class ReckonedSegment(NamedTuple):
     """A segment of a billing period: what lies ``beyond`` of each recording, when that was, and what is ``due``.
 
     ``price`` is what it is charged by, and ``rated`` how, with its group. A segment that is charged by itself has no
-    ``price``. A meter has nothing ``beyond`` here: its value is of no single moment.
+    ``price``. A meter has nothing ``beyond`` here: ``counted`` has its values by bucket if they add up, and otherwise
+    what all of them come to at the start.
     """
 
     usage_type: str
@@ -88,6 +89,7 @@ class ReckonedSegment(NamedTuple):
     price: Price | None
     rated: CellCharge | None
     due: Decimal
+    counted: Sequence[Reported] | None = None
 
 
 Covered = Mapping[tuple[str, datetime], Decimal]
@@ -176,7 +178,9 @@ def _reckon(period: _Period, history: History, until: datetime, covered: Covered
                 stored_price(part.price), alone.quantity, recordings=recordings, currency=history.currency, each=each
             )
             due = rated.amount
-        marks = [] if period.usage_type in history.meters else _marks(used, divisions[index].allowance)
+        meter = history.meters.get(period.usage_type)
+        marks = [] if meter is not None else _marks(used, divisions[index].allowance)
+        values = period.used[index] if meter is None or meter.adds_up else sum_of(used)
         beyond = [(at, mark) for at, mark in zip(period.times[index], marks, strict=False) if mark]
         yield ReckonedSegment(
             usage_type=period.usage_type,
@@ -188,6 +192,7 @@ def _reckon(period: _Period, history: History, until: datetime, covered: Covered
             price=plain,
             rated=None if kept else charge.charge,
             due=due,
+            counted=None if meter is None else when_counted(period.times[index], values, part, zone=period.agreed.zone),
         )
 
 

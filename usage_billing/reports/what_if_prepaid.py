@@ -14,6 +14,7 @@ from usage_billing.drawing.money_needs import ChargedSegment, Window, wanted
 from usage_billing.drawing.stretches import without_paid
 from usage_billing.prepaid.allocating import allocate_all
 from usage_billing.prepaid.burn_down import Draws, Need, NeedKey, windows_of
+from usage_billing.prepaid.metered import wanted_by_window
 from usage_billing.rating.price import Price
 from usage_billing.reports.what_if_charges import History, ReckonedSegment, reckoned_until
 from usage_billing.reports.what_if_purses import InHand, Purse
@@ -88,7 +89,6 @@ def _in_units(
                 continue
             id = len(places) + 1
             places[id] = (name, segment.usage_type, segment.start)
-            starts = windows_of(segment.start, segment.end, purse.cuts)
             needs.setdefault(purse.wallet.id, []).extend(
                 (
                     segment.period_end,
@@ -96,11 +96,11 @@ def _in_units(
                         key=NeedKey(id, start),
                         subscription_id=name,
                         usage_type_id=segment.usage_type,
-                        quantity=sum_of(mark for _, mark in inside),
+                        quantity=quantity,
                         ends_at=ends[name],
                     ),
                 )
-                for start, inside in _by_window(starts, segment.beyond)
+                for start, quantity in _wanted(segment, purse)
             )
     found: dict[Place, dict[datetime, Decimal]] = {}
     for purse in in_hand.purses:
@@ -108,6 +108,17 @@ def _in_units(
             of = found.setdefault(places[key.need.summary_id], {})
             of[key.need.window_start] = EXACT.add(of.get(key.need.window_start, _NOTHING), units)
     return found
+
+
+def _wanted(segment: ReckonedSegment, purse: Purse) -> list[tuple[datetime, Decimal]]:
+    """What each window of a segment wants: by the marks of recordings, or of a meter by what it counted when."""
+    starts = windows_of(segment.start, segment.end, purse.cuts)
+    if segment.counted is None:
+        return [(start, sum_of(mark for _, mark in inside)) for start, inside in _by_window(starts, segment.beyond)]
+    parts = [sum_of(value for _, value in inside) for _, inside in _by_window(starts, segment.counted)]
+    total = max(sum_of(value for _, value in segment.counted), _NOTHING)
+    wanted = wanted_by_window(parts, total=total, beyond=sum_of(segment.measured.each))
+    return list(zip(starts, wanted, strict=True))
 
 
 def _charges(

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from usage_billing.core.decimals import EXACT, PLACES
+from usage_billing.core.decimals import EXACT
 from usage_billing.prepaid.burn_down import Drawable
 from usage_billing.prepaid.owing import Overdraft
 from usage_billing.prepaid.rollover import Rollover
-from usage_billing.rating.currency import minor_unit
 from usage_billing.wallets.allocation import Allocation, cuts_of, overdraft_of, read_books
+from usage_billing.wallets.carrying import kept_from, places_of
 from usage_billing.wallets.drawable import drawable
 from usage_billing.wallets.models import Wallet
 from usage_billing.wallets.queries import scopes_of, wallets_of
@@ -73,7 +73,7 @@ def _own(found: Sequence[Purse], subscription_id: str) -> Purse | None:
 
 def _purse(book: Allocation, usage_types: frozenset[str], unused: Mapping[UUID, Decimal], *, now: datetime) -> Purse:
     by_id = {grant.id: grant for grant in book.grants}
-    places = PLACES if book.wallet.currency is None else minor_unit(book.wallet.currency)
+    places = places_of(book.wallet)
     counted = [grant for grant in book.grants if grant.counts]
     grants = [
         replace(drawable(grant), amount=EXACT.subtract(grant.amount, grant.taken_back + grant.refunded), is_open=True)
@@ -108,4 +108,19 @@ def _purse(book: Allocation, usage_types: frozenset[str], unused: Mapping[UUID, 
                     percent=grant.rollover_percent,
                 )
             )
+    for id, sources in kept_from(counted).items():
+        kept = by_id[id]
+        gone = EXACT.add(kept.taken_back, kept.refunded)
+        most = min(kept.rollover_max or _NOTHING, EXACT.subtract(kept.amount, gone)) if gone else kept.rollover_max
+        rollovers += [
+            Rollover(
+                grant_id=id,
+                source_id=source.id,
+                begins=kept.effective_at,
+                whole=source.amount,
+                places=places,
+                at_most=most,
+            )
+            for source in sources
+        ]
     return Purse(book.wallet, usage_types, grants, rollovers, cuts_of(book), overdraft_of(book, now=now))

@@ -1,12 +1,14 @@
 """What is kept of recorded events, for any function of a meter. Pure."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from usage_billing.core.decimals import sum_of
 from usage_billing.core.instants import INSTANT
+from usage_billing.meters.stretches import minutes_within
 from usage_billing.meters.values import State
+from usage_billing.subscriptions.agreement import AgreedSegment
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -25,3 +27,16 @@ def state_of(used: Sequence[tuple[datetime, Decimal]], seen: set[Decimal]) -> St
         latest=max(latest, default=None),
         distinct_values=len(new),
     )
+
+
+def when_counted(
+    times: Sequence[datetime], values: Sequence[Decimal] | Decimal, part: AgreedSegment, *, zone: str
+) -> list[tuple[datetime, Decimal]]:
+    """What a meter counted in a part of a period: values that add up each where the bucket begins that has it.
+
+    What other values come to all together counts where the part begins.
+    """
+    if isinstance(values, Decimal):
+        return [(part.start, values)]
+    bucket = timedelta(minutes=minutes_within(zone, part.start, part.end))
+    return [(at - (at - _EPOCH) % bucket, value) for at, value in zip(times, values, strict=True)]

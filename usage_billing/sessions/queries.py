@@ -49,14 +49,21 @@ class Visitor(NamedTuple):
 
 
 def visitor_of_cookie(
-    connection: Connection, cookie: str, *, secret: str, beside: str = "", known: Mapping[str, Any] | None = None
+    connection: Connection,
+    cookie: str,
+    *,
+    secret: str,
+    beside: str = "",
+    behind: str = "",
+    known: Mapping[str, Any] | None = None,
 ) -> Visitor | None:
     """Whom a cookie stands for, also where the session is over; None when it stands for none.
 
-    ``beside`` are columns, as SQL of ours, that are read with it; ``known`` are their parameters.
+    ``beside`` are columns, as SQL of ours, that are read with it, from what stands ``behind`` its tables; ``known`` are
+    their parameters.
     """
     asked = {"cookie": hash_key(cookie, secret), **(known or {})}
-    found = connection.execute(_visitor(beside), asked).first()
+    found = connection.execute(_visitor(beside, behind), asked).first()
     if found is None:
         return None
     of_session, of_customer = len(_OF_SESSION), len(_OF_SESSION) + len(_OF_CUSTOMER)
@@ -66,12 +73,12 @@ def visitor_of_cookie(
 
 
 @cache
-def _visitor(beside: str) -> TextClause:
+def _visitor(beside: str, behind: str) -> TextClause:
     """Made once: a statement that is built for each page costs more than it takes the database to answer it."""
-    columns = [f"portal_sessions.{name}" for name in _OF_SESSION] + [f"customers.{name}" for name in _OF_CUSTOMER]
+    columns = [f"s.{name}" for name in _OF_SESSION] + [f"c.{name}" for name in _OF_CUSTOMER]
     read = ", ".join([*columns, beside] if beside else columns)
-    source = "portal_sessions JOIN customers ON customers.id = portal_sessions.customer_id"
-    return text(f"SELECT {read} FROM {source} WHERE portal_sessions.cookie_hash = :cookie")  # noqa: S608 names of ours
+    source = f"portal_sessions AS s JOIN customers AS c ON c.id = s.customer_id {behind}"
+    return text(f"SELECT {read} FROM {source} WHERE s.cookie_hash = :cookie")  # noqa: S608 names of ours
 
 
 def session_of_code(session: Session, code: str, *, secret: str) -> PortalSession | None:

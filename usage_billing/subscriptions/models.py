@@ -1,6 +1,7 @@
 """The tables of subscriptions."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -22,6 +23,9 @@ from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant
 from usage_billing.subscriptions.anchors import Anchor
 
+SEAL = r"substr(sha256(decode(replace(id, '\', '\\'), 'escape')), 1, 3)"
+"""Three bytes of a hash of a subscription's id: ids of what its allowance left have them, so that it is found."""
+
 
 class Subscription(Base):
     """A customer on a plan, with the time zone its periods are computed in.
@@ -39,6 +43,7 @@ class Subscription(Base):
             "anchor_day IS NULL OR (anchor_day BETWEEN 1 AND 31 AND anchor = 'calendar')", name="anchor_day"
         ),
         Index("ix_subscriptions_periods_due", "opens_at", postgresql_where=text("opens_at IS NOT NULL")),
+        Index("ix_subscriptions_seal", text(SEAL)),
     )
 
     id: Mapped[Identifier] = mapped_column(primary_key=True)
@@ -106,3 +111,16 @@ class SubscriptionTerm(Base):
     ends_at: Mapped[Instant | None]
     paused: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class TermStamp(Base):
+    """The stamp of the last transactions that changed what terms are read from: triggers write it as they commit.
+
+    A stamp never was before, so all of them together are other ones after each such transaction. A transaction writes
+    the slot of its server process, so that those of other processes seldom wait for it.
+    """
+
+    __tablename__ = "term_stamps"
+
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    stamp: Mapped[UUID]

@@ -23,13 +23,27 @@ from usage_billing.subscriptions.models import Subscription, SubscriptionTerm
 from usage_billing.subscriptions.states import ENDED, PAUSED
 from usage_billing.subscriptions.term_rows import COLUMNS, TABLES, THESE, ContractRow, TermRow, timelines_from
 
-_TERMS = text(f"SELECT {COLUMNS}{TABLES}{THESE % 'string_to_array(:ids, chr(31))'}")
-_CONTRACTS = f"SELECT {COLUMNS}, p.currency{TABLES}{THESE}"
-_CONTRACT = text(_CONTRACTS % "ARRAY[CAST(:id AS text)]")
-_CONTRACTS_BY_ID = text(_CONTRACTS % "CAST(:ids AS text[])")
-_CONTRACTS_OF_CUSTOMER = text(_CONTRACTS % "ARRAY(SELECT id FROM subscriptions WHERE customer_id = :id)")
-_CONTRACTS_OF_CUSTOMERS = text(
-    _CONTRACTS % "ARRAY(SELECT id FROM subscriptions WHERE customer_id = ANY(CAST(:ids AS text[])))"
+OF_IDS = "string_to_array(:ids, chr(31))"
+OF_SUBSCRIPTION = "ARRAY[CAST(:id AS text)]"
+OF_CUSTOMER = "ARRAY(SELECT id FROM subscriptions WHERE customer_id = :id)"
+"""Which subscriptions: for ``THESE``."""
+
+_TERMS = text(f"SELECT {COLUMNS}{TABLES}{THESE % OF_IDS}")
+
+
+def contracts_with(these: str, *, column: str = "") -> TextClause:
+    """The statement for the terms of ``these`` subscriptions, each a ``ContractRow``, and a column beside them.
+
+    It asks for ``:anniversary``, which is ``Anchor.ANNIVERSARY``, and for what ``these`` and the column name.
+    """
+    return text(f"SELECT {COLUMNS}, p.currency{column}{TABLES}{THESE % these}")
+
+
+_CONTRACT = contracts_with(OF_SUBSCRIPTION)
+_CONTRACTS_BY_ID = contracts_with("CAST(:ids AS text[])")
+_CONTRACTS_OF_CUSTOMER = contracts_with(OF_CUSTOMER)
+_CONTRACTS_OF_CUSTOMERS = contracts_with(
+    "ARRAY(SELECT id FROM subscriptions WHERE customer_id = ANY(CAST(:ids AS text[])))"
 )
 CURRENCIES = text("""
     SELECT DISTINCT p.currency
@@ -196,7 +210,13 @@ def contracts_of_customers(session: Session, customer_ids: Collection[str]) -> l
 
 
 def _contracts(session: Session, statement: TextClause, **asked: str | list[str]) -> list[Contract]:
-    rows = read_rows(session.execute(statement, {**asked, "anniversary": Anchor.ANNIVERSARY}), ContractRow)
+    return contracts_from(
+        read_rows(session.execute(statement, {**asked, "anniversary": Anchor.ANNIVERSARY}), ContractRow)
+    )
+
+
+def contracts_from(rows: Sequence[ContractRow]) -> list[Contract]:
+    """The contracts of which ``rows`` are the terms, as a statement of ``contracts_with`` orders them."""
     last = {row.id: row for row in rows}
     return [
         Contract(

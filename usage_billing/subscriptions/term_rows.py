@@ -25,6 +25,16 @@ THESE = """
     WHERE t.subscription_id = ANY(%s)
     ORDER BY t.subscription_id, t.starts_at
 """
+SEEN = f"""
+    (
+        SELECT string_agg(concat_ws(' ', t.xmin, s.xmin, p.xmin), ',' ORDER BY t.subscription_id, t.starts_at)
+        {TABLES} WHERE t.subscription_id = ANY(%s)
+    )
+"""
+"""A column for another statement: a text that is another as soon as any of these rows is.
+
+A row that is changed, or new, has the number of the transaction that wrote it.
+"""
 
 
 class TermRow(msgspec.Struct, gc=False):
@@ -53,10 +63,17 @@ class ContractRow(TermRow, gc=False):
     currency: str
 
 
-def timelines_from(rows: Iterable[TermRow]) -> dict[str, Timeline]:
-    """The timelines of which ``rows`` are the terms, those of a subscription in order; by subscription id."""
+SharedTerms = dict[tuple[str, datetime | None, int], Terms]
+"""What plans say about time, each once: by the plan, the anchor and the day of the month."""
+
+
+def timelines_from(rows: Iterable[TermRow], *, shared: SharedTerms | None = None) -> dict[str, Timeline]:
+    """The timelines of which ``rows`` are the terms, those of a subscription in order; by subscription id.
+
+    With ``shared``, timelines of several calls have their terms in common.
+    """
     found: dict[str, Timeline] = {}
-    known: dict[tuple[str, datetime | None, int], Terms] = {}
+    known: SharedTerms = {} if shared is None else shared
     for row in rows:
         terms = known.get((row.plan_id, row.anchor, row.day))
         if terms is None:

@@ -8,12 +8,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from usage_billing.core.decimals import EXACT, PLACES
-from usage_billing.prepaid.allocating import Allocated
+from usage_billing.core.decimals import EXACT, sum_of
+from usage_billing.prepaid.allocating import Allocated, Parts
 from usage_billing.prepaid.burn_down import DrawKey, Draws, NeedKey, covered_of
 from usage_billing.prepaid.owing import Overdraft
-from usage_billing.prepaid.rollover import Rollover
-from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.engine import stored_price
 from usage_billing.wallets.models import OVERDRAFT, Grant, GrantStatus, Wallet
 from usage_billing.wallets.occurrences import grants_due
@@ -32,7 +30,11 @@ def pays_for(price: Mapping[str, object]) -> bool:
 
 @dataclass(slots=True)
 class CoveredUsage:
-    """A summary that a wallet may pay for."""
+    """A summary that a wallet may pay for; one ``is_metered`` that has the ``total`` of a meter, and no recordings.
+
+    One that does not ``adds_up`` is not divided: all of it is wanted where it begins. Without a summary yet its ``id``
+    is below 0.
+    """
 
     id: int
     customer_id: str
@@ -40,12 +42,15 @@ class CoveredUsage:
     usage_type_id: str
     period_start: datetime
     period_end: datetime
+    total: Decimal
     beyond_limit: Decimal
     events: int
     voids: int
     frozen: bool
     price: Mapping[str, object] | None
     ends_at: datetime | None
+    is_metered: bool
+    adds_up: bool
 
     @property
     def wants(self) -> Decimal:
@@ -61,10 +66,10 @@ class Allocation:
 
     ``usage`` has what wants units, by summary id. ``known`` says how many recordings and voids of each summary count.
     ``unstored`` has the ids, below 0, of segments without a summary, by subscription, usage type and start.
-    ``carried`` is how much grants have that carry over from one that is not closed, or from an allowance: that is in
-    ``unused``. ``drawn_from`` is what all draws of each grant come to. ``past_cuts`` are where grants
-    divide usage that are left out, as they are closed and nothing is posted of them. ``overdraft`` is there where the
-    wallet may owe, with draws of its own.
+    ``carried`` is how much grants have that carry over from others that are not closed, ``parts`` what of it is from
+    which; or from an allowance: that is in ``unused``. ``drawn_from`` is what all draws of each grant come to.
+    ``past_cuts`` are where grants divide usage that are left out, as they are closed and nothing is posted of them.
+    ``overdraft`` is there where the wallet may owe, with draws of its own.
     """
 
     wallet: Wallet
@@ -76,6 +81,7 @@ class Allocation:
     known: dict[int, tuple[int, int]] = field(default_factory=dict)
     unstored: dict[tuple[str, str, datetime], int] = field(default_factory=dict)
     carried: dict[UUID, Decimal] = field(default_factory=dict)
+    parts: Parts = field(default_factory=dict)
     drawn_from: dict[UUID, Decimal] = field(default_factory=dict)
     unused: Mapping[UUID, Decimal] = field(default_factory=dict)
     past_cuts: Sequence[datetime] = ()
@@ -107,7 +113,7 @@ class Allocation:
 
     def put(self, found: Allocated) -> None:
         """Keep what the rule found."""
-        self.draws, self.carried = found.draws, found.carried
+        self.draws, self.carried, self.parts = found
         self.drawn_from = {}
         for key, quantity in found.draws.items():
             self.drawn_from[key.grant_id] = EXACT.add(self.drawn_from.get(key.grant_id, _NOTHING), quantity)
@@ -118,12 +124,8 @@ class Allocation:
 
     def carried_from(self, grant: Grant) -> Decimal:
         """How much of a grant is carried over to another by now."""
-        if not self.carried:
-            return grant.rolled_over
-        follows = {
-            one.rolls_from: self.carried[one.id] for one in self.grants if one.rolls_from and one.id in self.carried
-        }
-        return follows.get(grant.id, grant.rolled_over)
+        parts = [part for (source_id, _), part in self.parts.items() if source_id == grant.id]
+        return sum_of(parts) if parts else grant.rolled_over
 
     def changes(self) -> Iterator[tuple[DrawKey, Decimal]]:
         """What posting all of it would change: the draw, and by how much."""
@@ -185,7 +187,9 @@ def owed_by(found: Sequence[Allocation]) -> dict[int, Decimal]:
 def overdraft_of(book: Allocation, *, now: datetime) -> Overdraft | None:
     """How much a wallet may owe; None: nothing."""
     line, most = book.overdraft, book.wallet.overdraft
-    return None if line is None or most is None else Overdraft(id=line.id, since=line.effective_at, most=most, now=now)
+    if line is None or most is None:
+        return None
+    return Overdraft(id=line.id, since=line.effective_at, most=most, now=now, until=book.wallet.closed_at)
 
 
 def provisional_of(book: Allocation, grant: Grant) -> Decimal:
@@ -197,40 +201,8 @@ def cuts_of(book: Allocation) -> list[datetime]:
     """Where windows of a wallet begin."""
     edges = [(grant.effective_at, grant.ends_at, grant.covers_since) for grant in book.grants if grant.counts]
     if book.overdraft is not None:
-        edges.append((book.overdraft.effective_at, None, None))
+        edges.append((book.overdraft.effective_at, book.wallet.closed_at, None))
     return sorted({*book.past_cuts, *(cut for edge in edges for cut in edge if cut is not None)})
-
-
-def rollovers_of(book: Allocation) -> list[Rollover]:
-    """The grants of a wallet that carry over from one that is not closed, or are not and carry over an allowance."""
-    places = PLACES if book.wallet.currency is None else minor_unit(book.wallet.currency)
-    by_id: dict[UUID | None, Grant] = {grant.id: grant for grant in book.grants}
-    of_allowances = [
-        Rollover(
-            grant_id=grant.id,
-            source_id=None,
-            begins=grant.effective_at,
-            whole=book.unused[grant.id],
-            places=places,
-            settled=book.unused[grant.id],
-        )
-        for grant in book.grants
-        if grant.id in book.unused
-    ]
-    return of_allowances + [
-        Rollover(
-            grant_id=grant.id,
-            source_id=source.id,
-            begins=grant.effective_at,
-            whole=source.amount,
-            places=places,
-            # A reset leaves nothing to carry over.
-            at_most=grant.rollover_max if source.reset_at is None else _NOTHING,
-            percent=grant.rollover_percent,
-        )
-        for grant in book.grants
-        if (source := by_id.get(grant.rolls_from)) is not None and source.status == GrantStatus.ACTIVE
-    ]
 
 
 def overdue(grants: Iterable[Grant], now: datetime) -> dict[datetime, frozenset[UUID]]:

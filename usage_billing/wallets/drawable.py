@@ -20,6 +20,8 @@ def drawable(grant: Grant) -> Drawable:
         reset_at=grant.reset_at,
         usage_types=None if grant.usage_types is None else frozenset(grant.usage_types),
         subscriptions=None if grant.subscription_ids is None else frozenset(grant.subscription_ids),
-        unit_cost=Fraction(grant.cost) / Fraction(grant.amount) if grant.cost else Fraction(0),
+        # What a reset kept moves with late usage, and so does its cost: the burn order does not.
+        unit_cost=Fraction(grant.cost) / Fraction(grant.amount) if grant.cost and not grant.is_kept else Fraction(0),
         is_open=grant.status == GrantStatus.ACTIVE,
+        made_at=grant.activated_at,
     )

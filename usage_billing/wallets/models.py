@@ -25,7 +25,7 @@ from usage_billing.core.identifiers import new_id
 from usage_billing.core.limits import MAX_UNIT_NAME
 from usage_billing.db.base import Base
 from usage_billing.db.columns import Identifier, Instant, Money, Quantity, Total
-from usage_billing.wallets.grant_rules import GRANT_RULES, TRANSFER_RULES, WALLET_RULES
+from usage_billing.wallets.grant_rules import GRANT_INDEXES, GRANT_RULES, TRANSFER_RULES, WALLET_RULES
 
 
 class GrantCategory(StrEnum):
@@ -79,6 +79,7 @@ class Wallet(Base):
     unused_at: Mapped[Instant | None]
     uncovered: Mapped[str] = mapped_column(String(16), server_default="charge")
     overdraft: Mapped[Quantity | None]
+    closed_at: Mapped[Instant | None]
 
 
 class WalletScope(Base):
@@ -100,7 +101,8 @@ class Grant(Base):
 
     ``closes_at`` is when what it did not pay for expires: its expiry, or its reset, and the grace time of invoices.
     ``posted``, ``expired``, ``taken_back``, ``refunded`` are out of it. ``activated_at`` is null until it is paid. What
-    is ``unused_of`` a subscription is what its allowance left. An ``OVERDRAFT`` is no grant.
+    is ``unused_of`` a subscription is what its allowance left. What a reset kept of it is in the grant ``kept_in``. An
+    ``OVERDRAFT`` is no grant.
     """
 
     __tablename__ = "wallet_grants"
@@ -109,16 +111,7 @@ class Grant(Base):
         UniqueConstraint("schedule_id", "effective_at"),
         UniqueConstraint("unused_of", "usage_types", "effective_at", name="uq_wallet_grants_unused_of"),
         *(CheckConstraint(rule, name=name) for name, rule in GRANT_RULES.items()),
-        Index("ix_wallet_grants_closing", "closes_at", postgresql_where=text("status = 'active'")),
-        Index("ix_wallet_grants_open", "wallet_id", postgresql_where=text("status IN ('pending', 'active')")),
-        Index(
-            "ix_wallet_grants_past",
-            "wallet_id",
-            text("coalesce(closes_at, 'infinity'::timestamptz)"),
-            postgresql_where=text("status IN ('closed', 'void')"),
-        ),
-        Index("ix_wallet_grants_wallet", "wallet_id", "id"),
-        Index("uq_wallet_grants_overdraft", "wallet_id", unique=True, postgresql_where=text("category = 'overdraft'")),
+        *GRANT_INDEXES,
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -151,6 +144,12 @@ class Grant(Base):
     rollover_percent: Mapped[int | None] = mapped_column(Integer)
     rolled_over: Mapped[Total] = mapped_column(server_default="0")
     unused_of: Mapped[Identifier | None] = mapped_column(ForeignKey("subscriptions.id"))
+    kept_in: Mapped[UUID | None] = mapped_column(ForeignKey("wallet_grants.id"))
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it has what a reset kept of others, which are ``kept_in`` it."""
+        return self.category == GrantCategory.ROLLOVER and self.key is not None
 
     @property
     def out(self) -> Decimal:

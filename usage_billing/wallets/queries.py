@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import NotFound
 from usage_billing.db.filters import equal
-from usage_billing.db.session import once
+from usage_billing.db.session import once_while_agreed
 from usage_billing.wallets.models import (
     OVERDRAFT,
     CoveredSummary,
@@ -28,6 +28,15 @@ _DRAWN_AT = text("""
     WHERE s.subscription_id = :subscription AND s.usage_type_id = :type AND s.period_start = :since
     LIMIT 1
 """)
+_POSTED_BEYOND = text("""
+    SELECT s.id
+    FROM usage_summaries AS s
+    JOIN wallet_draws AS d ON d.summary_id = s.id
+    JOIN wallets AS w ON w.id = d.wallet_id AND w.currency IS NULL
+    WHERE s.id = ANY(CAST(:ids AS bigint[]))
+    GROUP BY s.id
+    HAVING sum(d.posted) > s.beyond_limit
+""")
 _POSTED_WITH = text("""
     SELECT summary_id, window_start, grant_id, sum(CASE kind WHEN 'used' THEN amount ELSE -amount END) AS posted
     FROM wallet_transfers
@@ -42,6 +51,11 @@ def get_wallet(session: Session, wallet_id: str) -> Wallet:
     if found is None:
         raise NotFound(f"there is no wallet {wallet_id}")
     return found
+
+
+def owner_of_wallet(session: Session, wallet_id: str) -> str:
+    """Whose wallet it is: the customer's id; raises NotFound."""
+    return get_wallet(session, wallet_id).customer_id
 
 
 def get_grant(session: Session, grant_id: UUID) -> Grant:
@@ -59,8 +73,11 @@ def wallets_where(*, customer_id: str | None = None) -> Select[Wallet]:
 
 def wallets_of(session: Session, customer_ids: Collection[str]) -> Sequence[Wallet]:
     """The wallets of these customers, by id."""
-    statement = select(Wallet).where(Wallet.customer_id.in_(customer_ids)).order_by(Wallet.id)
-    return once(session, ("wallets", frozenset(customer_ids)), lambda: session.scalars(statement).all())
+
+    def read() -> Sequence[Wallet]:
+        return session.scalars(wallets_where().where(Wallet.customer_id.in_(customer_ids)).order_by(Wallet.id)).all()
+
+    return once_while_agreed(session, ("wallets", frozenset(customer_ids)), read)
 
 
 def wallets_by_id(session: Session, wallet_ids: Collection[str]) -> Sequence[Wallet]:
@@ -112,6 +129,11 @@ def covered_before(session: Session, summary_ids: Collection[int]) -> dict[int, 
     statement = select(CoveredSummary.summary_id, CoveredSummary.covered)
     found = session.execute(statement.where(CoveredSummary.summary_id.in_(summary_ids)))
     return {row.summary_id: row.covered for row in found}
+
+
+def posted_beyond(session: Session, summary_ids: Collection[int]) -> Sequence[int]:
+    """Those of these summaries of which more units are posted than lie beyond the allowance by now."""
+    return session.scalars(_POSTED_BEYOND, {"ids": list(summary_ids)}).all()
 
 
 def posted_with(

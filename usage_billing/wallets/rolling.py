@@ -1,7 +1,7 @@
 """What quotas of some customers carry over from a period to the next, and the periods that it is carried over from."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -81,7 +81,8 @@ class Rolling:
         """The periods that ended after ``since``, up to and with ``now``, and that a rule carries over from.
 
         A subscription that does not run when its period ends has no next one, and carries nothing over. Nor does a
-        period that had ended when the quota was asked for.
+        period that had ended when the quota was asked for: versions that were asked for since change how much it is,
+        and not whether, or until when.
         """
         timeline = self.timelines[place.subscription_id]
         at: datetime | None = max(since, timeline.terms[0].starts_at)
@@ -94,13 +95,22 @@ class Rolling:
             at = segment.end
             if at != segment.period.end or at > now:
                 continue
-            following, (agreed, rule) = timeline.segment_at(at), self.period_before(place, at)
-            if following is None or agreed is None or rule is None or rule.asked_at >= at:
+            following, (_, rule) = timeline.segment_at(at), self._as_known(place, at).period_before(place, at)
+            if following is None or rule is None:
                 continue
             expires = at
             for _ in range(rule.periods):
                 expires = period_at(expires, zone=timeline.zone, cadence=following.terms.cadence).end
             yield Unused(place, at, expires, rule)
+
+    def _as_known(self, place: Place, at: datetime) -> "Rolling":
+        """This without versions that were asked for at ``at`` or later."""
+        book, plans = self.quotas, {term.plan_id for term in self.timelines[place.subscription_id].terms}
+        versions = [*book.own.get(place, ())]
+        versions += [one for plan_id in plans for one in book.listed.get((plan_id, place.usage_type_id), ())]
+        if all(one.asked_at < at for one in versions):
+            return self
+        return replace(self, quotas=book.changed(lambda one: one if one.asked_at < at else None))
 
     def next_end(self, now: datetime) -> datetime | None:
         """When the first of the periods that run ends; None where none runs."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import Select, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,16 @@ from usage_billing.rating.currency import minor_unit
 from usage_billing.wallets.models import OVERDRAFT, CoveredSummary, Grant, Transfer, Wallet, WalletDraw
 
 _NOTHING = Decimal(0)
+_OUT = {
+    TransferKind.USED: ("posted", EXACT.add),
+    TransferKind.RETURNED: ("posted", EXACT.subtract),
+    TransferKind.EXPIRED: ("expired", EXACT.add),
+    TransferKind.TAKEN_BACK: ("taken_back", EXACT.add),
+    TransferKind.REFUNDED: ("refunded", EXACT.add),
+    TransferKind.ROLLED_OUT: ("rolled_over", EXACT.add),
+    TransferKind.ROLLED_BACK: ("rolled_over", EXACT.subtract),
+}
+"""What of a grant each kind moves, and how."""
 _COVER = text("""
     INSERT INTO covered_summaries (summary_id, covered)
     SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:covered AS numeric[]))
@@ -76,12 +86,17 @@ def open_overdraft(session: Session, wallet: Wallet, *, since: datetime) -> None
 def lock_wallets(session: Session, customer_ids: Collection[str]) -> Sequence[Wallet]:
     """Lock the wallets of these customers until the transaction ends, by id; nothing where there are none."""
     statement = select(Wallet).where(Wallet.customer_id.in_(customer_ids)).order_by(Wallet.id)
-    return session.scalars(statement.with_for_update()).all()
+    return session.scalars(_locking(statement)).all()
 
 
 def lock_wallet(session: Session, wallet_id: str) -> Wallet | None:
     """Lock one wallet until the transaction ends; None where there is none."""
-    return session.scalars(select(Wallet).where(Wallet.id == wallet_id).with_for_update()).first()
+    return session.scalars(_locking(select(Wallet).where(Wallet.id == wallet_id))).first()
+
+
+def _locking(statement: Select[Wallet]) -> Select[Wallet]:
+    """As they are once they are locked. A row of another table that names a wallet does not wait for it."""
+    return statement.with_for_update(key_share=True).execution_options(populate_existing=True)
 
 
 def move(
@@ -93,30 +108,21 @@ def move(
     drawn: DrawnFrom | None = None,
     invoice_id: UUID | None = None,
     key: str | None = None,
+    cost: Decimal | None = None,
 ) -> Transfer:
-    """Move ``amount`` of a grant between the accounts of ``kind``, with its part of the cost."""
+    """Move ``amount`` of a grant between the accounts of ``kind``, with its part of the cost.
+
+    What is carried over into a grant, or out of it again, has the ``cost`` with it that left the other.
+    """
     debit, credit = accounts_of(kind, owed=grant.category == OVERDRAFT)
-    before = grant.out
-    cost = grant.cost
-    if kind not in (TransferKind.SOLD, TransferKind.GIVEN):
-        if kind == TransferKind.USED:
-            grant.posted = EXACT.add(grant.posted, amount)
-        elif kind == TransferKind.RETURNED:
-            grant.posted = EXACT.subtract(grant.posted, amount)
-        elif kind == TransferKind.EXPIRED:
-            grant.expired = EXACT.add(grant.expired, amount)
-        elif kind == TransferKind.REFUNDED:
-            grant.refunded = EXACT.add(grant.refunded, amount)
-        elif kind == TransferKind.ROLLED_OUT:
-            grant.rolled_over = EXACT.add(grant.rolled_over, amount)
-        elif kind == TransferKind.ROLLED_BACK:
-            grant.rolled_over = EXACT.subtract(grant.rolled_over, amount)
-        elif kind == TransferKind.ROLLED_IN:
-            grant.amount = EXACT.add(grant.amount, amount)
-        elif kind == TransferKind.ROLLED_OFF:
-            grant.amount = EXACT.subtract(grant.amount, amount)
-        else:
-            grant.taken_back = EXACT.add(grant.taken_back, amount)
+    cost = grant.cost if cost is None else cost
+    if kind in (TransferKind.ROLLED_IN, TransferKind.ROLLED_OFF):
+        take = EXACT.add if kind == TransferKind.ROLLED_IN else EXACT.subtract
+        grant.amount, grant.cost = take(grant.amount, amount), take(grant.cost, cost)
+    elif kind in _OUT:
+        before = grant.out
+        name, take = _OUT[kind]
+        setattr(grant, name, take(getattr(grant, name), amount))
         places = minor_unit(grant.cost_currency) if grant.cost_currency else 0
         if cost:
             cost = cost_moved(cost, grant.amount, before=before, after=grant.out, places=places)

@@ -57,7 +57,7 @@ def unused_due(session: Session, wallets: Sequence[Wallet], *, now: datetime) ->
 
     It comes after all that is stored of its usage type and subscription, open or closed, in whatever wallet.
     """
-    ids = {wallet.id for wallet in wallets if wallet.currency is None}
+    ids = {wallet.id for wallet in wallets if wallet.currency is None and wallet.closed_at is None}
     customers = {wallet.customer_id for wallet in wallets if wallet.id in ids}
     rolling = rolling_of(session, customers)
     if rolling is None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.wallets.allocation import Allocation, provisional_of
+from usage_billing.wallets.carrying import cost_by_now
 from usage_billing.wallets.models import Grant, GrantStatus, Transfer
 
 _NOTHING = Decimal(0)
@@ -15,13 +16,14 @@ _NOTHING = Decimal(0)
 class GrantView:
     """A grant with what it pays for at this moment: ``provisional`` until that is posted. ``left`` is the rest.
 
-    ``amount`` and ``rolled_over`` follow late usage while what is carried over does.
+    ``amount``, ``rolled_over`` and what was ``paid`` for it follow late usage while what is carried over does.
     """
 
     grant: Grant
     currency: str | None
     amount: Decimal
     rolled_over: Decimal
+    paid: Decimal
     status: str
     provisional: Decimal
     expired: Decimal
@@ -30,7 +32,7 @@ class GrantView:
     @property
     def cost(self) -> tuple[Decimal, str] | None:
         """What it cost, and its currency; None for one that was given."""
-        return (self.grant.cost, self.grant.cost_currency) if self.grant.cost_currency else None
+        return (self.paid, self.grant.cost_currency) if self.grant.cost_currency else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ def grant_view(book: Allocation, grant: Grant, *, now: datetime) -> GrantView:
         currency=book.wallet.currency,
         amount=amount,
         rolled_over=rolled_over,
+        paid=cost_by_now(book, grant),
         status=status,
         provisional=provisional,
         expired=expired,

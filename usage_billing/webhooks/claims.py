@@ -4,7 +4,8 @@ A worker that claims a delivery has 60 s. If it dies, another claims the deliver
 id.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -18,7 +19,7 @@ from usage_billing.webhooks.states import EndpointKind
 LEASE = timedelta(seconds=60)
 _MOST_OF_DIGEST = 1000
 MOST_OF_ENDPOINT = 32
-"""How many deliveries of one endpoint are claimed at a time; of one that fails just one."""
+"""How many deliveries of one endpoint a worker has in hand; of one that fails all workers together have just one."""
 
 _LEG = """SELECT w.id, w.replay_id IS NOT NULL AS replayed, w.next_at, w.position
             FROM webhook_deliveries AS w
@@ -43,16 +44,20 @@ _CLAIM = text(
         ORDER BY id
         FOR UPDATE SKIP LOCKED
     ), room AS (
-        SELECT o.id, o.ordered, least(
-            CASE WHEN o.failing_since IS NULL THEN :most ELSE 1 END, coalesce(o.rate_per_second, :most)
-        ) - (
-            SELECT count(*)
-            FROM webhook_deliveries AS d
-            WHERE d.endpoint_id = o.id AND d.state = 'waiting' AND d.leased_until >= :now
-        ) AS places
+        SELECT o.id, o.ordered, o.rate_per_second, CASE
+            WHEN o.failing_since IS NULL AND o.rate_per_second IS NULL THEN :most - coalesce(h.number, 0)
+            ELSE least(
+                CASE WHEN o.failing_since IS NULL THEN :most ELSE 1 END, coalesce(o.rate_per_second, :most)
+            ) - (
+                SELECT count(*)
+                FROM webhook_deliveries AS d
+                WHERE d.endpoint_id = o.id AND d.state = 'waiting' AND d.leased_until >= :now
+            )
+        END AS places
         FROM open AS o
+        LEFT JOIN unnest(CAST(:holders AS text[]), CAST(:numbers AS int[])) AS h (id, number) ON h.id = o.id
     ), due AS (
-        SELECT d.id
+        SELECT d.id, r.rate_per_second
         FROM room AS r
         CROSS JOIN LATERAL (
             ({leg} AND w.replay_id IS NULL ORDER BY w.next_at, w.position LIMIT greatest(r.places, 0))
@@ -68,17 +73,17 @@ _CLAIM = text(
     SET leased_until = :until
     FROM due
     WHERE d.id = due.id AND d.state = 'waiting' AND (d.leased_until IS NULL OR d.leased_until < :now)
-    RETURNING d.id, d.endpoint_id
+    RETURNING d.id, d.endpoint_id, due.rate_per_second
 """.replace("{leg}", _LEG)
 )
 _SPACE_OUT = text("""
     UPDATE webhook_endpoints
     SET paused_until = :now + interval '1 second' * (CAST(:count AS numeric) / rate_per_second)
-    WHERE id = :id AND rate_per_second IS NOT NULL
+    WHERE id = :id
 """)
 _READ = text("""
     SELECT d.id, d.endpoint_id, d.tries, o.public_id, b.body, coalesce(e.url, '') AS url, d.leased_until, d.event_id,
-        d.customer_id, d.recipient, d.digest, e.language
+        d.customer_id, d.recipient, d.digest, e.language, e.ordered
     FROM webhook_deliveries AS d
     JOIN webhook_endpoints AS e ON e.id = d.endpoint_id
     JOIN outbox_messages AS o ON o.id = d.event_id
@@ -138,23 +143,29 @@ class ClaimedDelivery:
     recipient: str
     digest: bool
     language: str | None
+    ordered: bool
 
 
 def claim(
-    session: Session, kind: EndpointKind, *, at_most: int, now: datetime, passed_over: Collection[str] = ()
+    session: Session,
+    kind: EndpointKind,
+    *,
+    at_most: int,
+    now: datetime,
+    held: Mapping[str, int],
+    passed_over: Collection[str] = (),
 ) -> list[ClaimedDelivery]:
     """Take deliveries to endpoints of a kind that are due and that no other worker has, for 60 s.
 
-    What is new comes before what is replayed. Endpoints that are ``passed_over`` get none. A delivery whose body is
-    forgotten is dropped.
+    ``held`` is how many of each endpoint this worker has in hand. What is new comes before what is replayed. Endpoints
+    that are ``passed_over`` get none. A delivery whose body is forgotten is dropped.
     """
     room = {"kind": str(kind), "size": at_most, "most": MOST_OF_ENDPOINT, "passed_over": list(passed_over)}
-    taken = session.execute(_CLAIM, {"now": now, "until": now + LEASE} | room).all()
+    own = {"holders": list(held), "numbers": list(held.values())}
+    taken = session.execute(_CLAIM, {"now": now, "until": now + LEASE} | room | own).all()
     if not taken:
         return []
-    counts: dict[str, int] = {}
-    for row in taken:
-        counts[row.endpoint_id] = counts.get(row.endpoint_id, 0) + 1
+    counts = Counter(row.endpoint_id for row in taken if row.rate_per_second is not None)
     for id in sorted(counts):
         session.execute(_SPACE_OUT, {"id": id, "count": counts[id], "now": now})
     ids = {row.id for row in taken}

@@ -35,18 +35,27 @@ _FAN_OUT = text("""
 _STAY = text("SELECT id FROM webhook_endpoints ORDER BY id FOR SHARE")
 _ATTEMPT = text("""
     INSERT INTO webhook_attempts (delivery_id, at, status, milliseconds, error, answer)
-    SELECT d.id, :at, :status, :milliseconds, :error, :answer
-    FROM webhook_deliveries AS d
-    WHERE d.id = :id
+    SELECT d.id, t.at, t.status, t.milliseconds, t.error, t.answer
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:ats AS timestamptz[]), CAST(:statuses AS int[]), CAST(:milliseconds AS bigint[]),
+        CAST(:errors AS text[]), CAST(:answers AS text[])
+    ) AS t (id, at, status, milliseconds, error, answer)
+    JOIN webhook_deliveries AS d ON d.id = t.id
+""")
+# In one order for all workers, two of which may note the same deliveries.
+_LOCK = text("""
+    SELECT FROM webhook_deliveries WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
 """)
 _SENT = text("""
     UPDATE webhook_deliveries
     SET state = 'sent', tries = tries + 1, leased_until = NULL
     WHERE id = ANY (CAST(:ids AS uuid[])) AND state IN ('waiting', 'held', 'failed')
 """)
+# A try that ended after its lease may meet the lease of another worker, which is sending it at this moment.
 _FAILED = text("""
     UPDATE webhook_deliveries
-    SET tries = tries + 1, leased_until = NULL, next_at = coalesce(:next_at, next_at),
+    SET tries = tries + 1, leased_until = CASE WHEN leased_until <> :leased_until THEN leased_until END,
+        next_at = coalesce(:next_at, next_at),
         state = CASE WHEN state = 'waiting' AND CAST(:next_at AS timestamptz) IS NULL THEN 'failed' ELSE state END
     WHERE id = :id AND state IN ('waiting', 'held')
 """)
@@ -100,6 +109,11 @@ def fan_out(session: Session, event_ids: Collection[int], *, now: datetime) -> N
     session.execute(_FAN_OUT, {"ids": list(event_ids), "now": now})
 
 
+def lock_deliveries(session: Session, attempts: Sequence[Attempt]) -> None:
+    """Lock what these tries were of until the transaction ends."""
+    session.execute(_LOCK, {"ids": [one.delivery.id for one in attempts]})
+
+
 def note_sent(session: Session, attempts: Sequence[Attempt]) -> None:
     """Note deliveries that were taken."""
     if attempts:
@@ -108,23 +122,21 @@ def note_sent(session: Session, attempts: Sequence[Attempt]) -> None:
 
 def note_failed(session: Session, attempt: Attempt, *, next_at: datetime | None) -> None:
     """Note a delivery that was not taken; with ``next_at`` None it is tried no more."""
-    session.execute(_FAILED, {"id": attempt.delivery.id, "next_at": next_at})
+    of = {"id": attempt.delivery.id, "leased_until": attempt.delivery.leased_until}
+    session.execute(_FAILED, of | {"next_at": next_at})
 
 
 def log_attempts(session: Session, attempts: Sequence[Attempt]) -> None:
     """Keep what became of each try."""
-    rows: list[dict[str, Any]] = [
-        {
-            "id": one.delivery.id,
-            "at": one.at,
-            "status": one.status,
-            "milliseconds": one.milliseconds,
-            "error": None if one.error is None else one.error[:256],
-            "answer": one.answer,
+    if attempts:
+        rows = {
+            "ids": [one.delivery.id for one in attempts],
+            "ats": [one.at for one in attempts],
+            "statuses": [one.status for one in attempts],
+            "milliseconds": [one.milliseconds for one in attempts],
+            "errors": [None if one.error is None else one.error[:256] for one in attempts],
+            "answers": [one.answer for one in attempts],
         }
-        for one in attempts
-    ]
-    if rows:
         session.execute(_ATTEMPT, rows)
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 
 AT_ONCE = 32
 """The threads of a process."""
@@ -10,6 +11,17 @@ _OF_ENDPOINT, _OF_HANGING = 8, 2
 _OF_SLOW = AT_ONCE // 2
 _FIRST = 8
 """So many threads are kept for endpoints that have none."""
+
+QUICK = timedelta(milliseconds=50)
+"""An endpoint that answers within this is quick."""
+
+OF_LANE = 8
+"""After so many exchanges with a quick endpoint, a thread is free for others."""
+
+
+def is_worth_a_thread(waiting: int, *, moving: int, is_quick: bool) -> bool:
+    """Whether what waits for an endpoint is worth one more thread, beside ``moving`` ones that have not slowed down."""
+    return waiting > (moving * OF_LANE if is_quick else 0)
 
 
 @dataclass(slots=True)

@@ -41,6 +41,11 @@ RUN = Noun(
             Json({"type": "object", "additionalProperties": {"type": "string"}}),
             "By currency, by how much it changed what is charged.",
         ),
+        Field(
+            "prepaidApplied",
+            Json({"type": "object", "additionalProperties": {"type": "string"}}),
+            "By currency, what grants in money paid of the invoices that it made final.",
+        ),
         Field("digest", Text(), "A hash over what it charged; null until it is completed.", nullable=True),
         Field("expectedDigest", Text(), "The digest that it must have; null unless one was expected.", nullable=True),
         Field(

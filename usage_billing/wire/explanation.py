@@ -85,8 +85,8 @@ EXPLANATION = Noun(
         Field("price", Price(), "The price that was charged by; null for a fee.", nullable=True),
         Field("allowance", Quantity(), "Units that are free in this period; null never charges.", nullable=True),
         Field("total", Quantity(), "All units that were used."),
-        Field("billable", Quantity(), "The units of them beyond the allowance that were not paid for beforehand."),
-        Field("covered", Quantity(), "The units of them beyond it that were."),
+        Field("billable", Quantity(), "The units of them beyond the allowance that are charged."),
+        Field("covered", Quantity(), "The units of them beyond it that were paid for beforehand, or are owed."),
         Field(
             "coveredBy",
             Many(COVERED_WINDOW),

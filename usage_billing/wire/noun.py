@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from usage_billing.core.giving_way import in_turns
@@ -69,12 +69,19 @@ class Written:
 
 @dataclass(frozen=True, eq=False)
 class Many(Kind):
-    """A list of things inside another."""
+    """A list of things inside another.
+
+    With ``kept`` they are of a frozen kind, without money, and the same things are shown again and again:
+    what was shown last is kept.
+    """
 
     noun: Noun
+    kept: bool = field(default=False, kw_only=True)
 
     def show(self, value: Any, currency: str) -> list[Any]:
         """The things in their order."""
+        if self.kept:
+            return [_shown_before(self.noun, one) for one in in_turns(value)]
         return [
             one.json if isinstance(one, Written) else show(self.noun, one, currency=currency) for one in in_turns(value)
         ]
@@ -95,6 +102,12 @@ def show(noun: Noun, thing: Any, *, currency: str = "") -> Shape:
         elif not optional:
             shape[name] = None
     return shape
+
+
+@lru_cache(maxsize=1024)
+def _shown_before(noun: Noun, thing: Any) -> Shape:
+    """``show``, once for all things that are equal. No caller changes it."""
+    return show(noun, thing)
 
 
 @cache

@@ -46,7 +46,7 @@ USAGE_SERIES = Noun(
         Field("to", Instant(), "When the last window ends, exclusive.", attribute="end"),
         Field("asOf", Instant(), "When this was read."),
         Field("behind", Whole(maximum=MAX_BIGINT), "How many recordings are not in it yet."),
-        Field("windows", Many(WINDOW), "Every window of the span, used or not."),
+        Field("windows", Many(WINDOW, kept=True), "Every window of the span, used or not."),
         Field("series", Many(SERIES), "By total, the largest first."),
         Field("other", One(SERIES), "What `top` left out, and series that are counted as one."),
         Field("total", Quantity(), "What all came to in the whole span.", nullable=True),

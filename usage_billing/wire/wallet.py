@@ -43,6 +43,7 @@ _WALLET = (
     Field("createdAt", Instant(), "When it was made."),
     Field("uncovered", Choice("charge", "owe"), "What becomes of usage that no grant pays for."),
     Field("overdraft", Held(), "How much may be owed at one time; null where it is charged.", nullable=True),
+    Field("closedAt", Instant(), "Since when nothing is put into it any more; null while it is open.", nullable=True),
 )
 WALLET = Noun("Wallet", "What a customer paid for beforehand, in one unit.", _WALLET, row="wallet")
 NEW_WALLET = Noun(
@@ -101,6 +102,7 @@ _GRANT = (
         "The subscription of whose allowance it has what was left; null for others.",
         nullable=True,
     ),
+    Field("keptIn", Id(), "The grant that has what a reset kept of it; null for others.", nullable=True),
     Field("activatedAt", Instant(), "Since when it counts; null while it waits to be paid.", nullable=True),
     Field("createdAt", Instant(), "When it was made."),
     Field("scheduleId", Id(), "The schedule of which it is an occurrence; null for others.", nullable=True),

@@ -27,7 +27,7 @@ from usage_billing.wire.wallet import WALLET_BALANCE
 from web.admin.blueprint import blp
 from web.admin.desk import Desk, Operator
 from web.admin.frame import framed, query_of
-from web.admin.gate import changing, looking
+from web.admin.gate import changing, looking, looking_at_usage
 from web.admin.history import last_of
 from web.admin.invoice_lists import last_invoices
 from web.admin.lists import ROWS, listed
@@ -50,7 +50,7 @@ def list_customers(desk: Desk) -> Response:
 
 
 @blp.get("/customers/<identifier:customer_id>")
-@looking
+@looking_at_usage
 def show_customer(desk: Desk, customer_id: str) -> Response:
     """One customer: the page for a phone call."""
     query_of()

@@ -1,8 +1,8 @@
 """The gate of the admin pages: a page is made for an operator whose session holds, a change for one of our forms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 from flask import Response
@@ -14,7 +14,9 @@ from api.state import state, this_request
 from usage_billing.core.errors import NotAuthenticated
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.folding.drive_reads import catch_up, left_to_count
+from usage_billing.meters.progress import Behind
 from usage_billing.sessions.operators import is_worth_noting, note_use, operator_of_cookie
+from usage_billing.wallets.queries import owner_of_wallet
 from web.admin.desk import Desk, Operator
 from web.admin.door import cookie_of
 from web.cross_site import check_change, token_of
@@ -39,7 +41,7 @@ def looking(view: Callable[..., Response]) -> Callable[..., Response]:
 
 
 def looking_at_usage(view: Callable[..., Response]) -> Callable[..., Response]:
-    """A page of a subscription's usage: what its meters have left is counted before the view is called."""
+    """A page of a subscription's usage, or of a wallet: what meters have left is counted before the view is called."""
     return _looking(view, counts=True, folds=True)
 
 
@@ -80,7 +82,7 @@ def _looking(view: Callable[..., Response], *, counts: bool, folds: bool = False
     def entered(**arguments: Any) -> Response:
         with read_only(state().engine) as session:
             operator, stale = _enter(session)
-            behind = left_to_count(session, subscription_id=arguments["subscription_id"]) if folds else {}
+            behind = _left_to_count(session, arguments) if folds else {}
             desk = Desk(operator=operator, session=session)
             if not behind:
                 response = view(desk, **arguments)
@@ -95,6 +97,15 @@ def _looking(view: Callable[..., Response], *, counts: bool, folds: bool = False
         return response
 
     return public(gated(entered))
+
+
+def _left_to_count(session: Session, arguments: Mapping[str, Any]) -> Mapping[str, Behind]:
+    """What meters have not counted of what a page is of: a wallet, a customer or a subscription."""
+    if "wallet_id" in arguments:
+        return left_to_count(session, customer_of=partial(owner_of_wallet, wallet_id=arguments["wallet_id"]))
+    if "customer_id" in arguments:
+        return left_to_count(session, customer_id=arguments["customer_id"])
+    return left_to_count(session, subscription_id=arguments["subscription_id"])
 
 
 def _enter(session: Session) -> tuple[Operator, bool]:

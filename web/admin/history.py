@@ -7,6 +7,7 @@ from flask import Response
 from api.pagination import BY_NUMBER
 from usage_billing.audit.models import AuditEntry
 from usage_billing.audit.queries import entries_where
+from usage_billing.cli.frame.output import shown
 from usage_billing.wire.audit import AUDIT_ENTRY
 from usage_billing.wire.noun import Shape, show
 from web.admin.blueprint import address, blp
@@ -59,5 +60,5 @@ def _linked(entry: Shape) -> Shape:
     """An entry, with the address of the page of what it is about, if that has one."""
     kind, _, name = entry["subject"].partition(":")
     page = _PAGES.get(kind)
-    said = ", ".join(f"{key} {value}" for key, value in entry["detail"].items())
+    said = ", ".join(f"{key} {shown(value)}" for key, value in entry["detail"].items())
     return entry | {"url": address(page, name) if page and name else "", "said": said}

@@ -97,6 +97,7 @@ def _run(desk: Desk, run_id: UUID) -> dict[str, Any]:
         "done": done,
         "slices": slices,
         "amounts": sorted(shape["amounts"].items()),
+        "prepaid": sorted(shape["prepaidApplied"].items()),
         "warnings": shape["warnings"][:ROWS],
         "took": None if run.finished_at is None else int((run.finished_at - run.started_at).total_seconds()),
         "can_be_real": run.dry_run and run.digest is not None and run.kind == RunKind.BILLING,

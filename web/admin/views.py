@@ -37,6 +37,7 @@ from web.admin import (  # noqa: F401  they add their views to the blueprint
     troubles,
     usage_type_forms,
     usage_types,
+    wallet_ends,
     wallet_forms,
     wallets,
     what_if,

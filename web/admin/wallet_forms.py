@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from api.state import state
 from usage_billing.cli.frame.times import TIME
 from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, PRICE, QUANTITY, UNIT
+from usage_billing.core.decimals import plain
 from usage_billing.flows.prepaid.grant_life import Refund, activate_grant, refund_grant, void_grant
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
 from usage_billing.flows.prepaid.manage_wallets import NewWallet, create_wallet
-from usage_billing.flows.prepaid.reset_wallet import reset_wallet
 from usage_billing.wallets.queries import get_grant, get_wallet
 from web.admin.blueprint import address
 from web.admin.desk import Operator
@@ -140,7 +140,7 @@ def _grant(session: Session, operator: Operator, values: dict[str, Any], wallet_
 
 def _of_grant(session: Session, grant_id: UUID, *, boxes: tuple[Box, ...] = (), **said: Any) -> Form:
     grant = get_grant(session, grant_id)
-    says = f"{said.pop('says')} It is a grant of {grant.amount:f} in {grant.wallet_id}."
+    says = f"{said.pop('says')} It is a grant of {plain(grant.amount)} in {grant.wallet_id}."
     return Form(says=says, current="wallets", back=address("wallets", grant.wallet_id), boxes=boxes, **said)
 
 
@@ -170,25 +170,6 @@ def _refund(session: Session, operator: Operator, values: dict[str, Any], grant_
     return Done(address("wallets", get_grant(session, grant_id).wallet_id))
 
 
-def _emptied(session: Session, wallet_id: str) -> Form:
-    get_wallet(session, wallet_id)
-    return Form(
-        title=f"End the grants of {wallet_id}",
-        says="What was used before is paid for still, and the rest expires. Grants that begin later, and those that "
-        "wait to be paid, stay. This cannot be undone.",
-        verb="End them",
-        current="wallets",
-        back=address("wallets", wallet_id),
-        boxes=[Box(name="at", label="At", kind=TIME, required=False, help="Now, if empty; not in the future.")],
-        danger=True,
-    )
-
-
-def _reset(session: Session, operator: Operator, values: dict[str, Any], wallet_id: str) -> Done:
-    reset_wallet(session, wallet_id, at=values["at"], actor=operator.actor, now=operator.now, grace=_grace())
-    return Done(address("wallets", wallet_id))
-
-
 def _grace() -> timedelta:
     return timedelta(seconds=state().settings.grace_seconds)
 
@@ -202,7 +183,6 @@ _USED = Box(
     help="That then looks for another grant.",
 )
 change("/wallets/new", "new_wallet", _new, _create)
-change("/wallets/<identifier:wallet_id>/reset", "reset_wallet", _emptied, _reset)
 change("/wallets/<identifier:wallet_id>/grant", "grant", _granted, _grant)
 change(
     "/grants/<uuid:grant_id>/activate",

@@ -15,7 +15,7 @@ from usage_billing.wire.wallet import GRANT, TRANSFER, WALLET, WALLET_BALANCE
 from web.admin.blueprint import blp
 from web.admin.desk import Desk
 from web.admin.frame import framed, query_of
-from web.admin.gate import looking
+from web.admin.gate import looking, looking_at_usage
 from web.admin.history import last_of
 from web.admin.lists import ROWS, listed
 from web.admin.schedules import last_schedules
@@ -42,7 +42,7 @@ def list_wallets(desk: Desk) -> Response:
 
 
 @blp.get("/wallets/<identifier:wallet_id>")
-@looking
+@looking_at_usage
 def show_wallet(desk: Desk, wallet_id: str) -> Response:
     """A wallet with its balance of this moment, its grants, what recurs, what it asks for, and what moved."""
     query = query_of("after")

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from api.state import state, this_request
-from usage_billing.alerts.models import AlertFiring
+from usage_billing.alerts.models import AlertFiring, AlertRule
 from usage_billing.alerts.queries import rules_where
 from usage_billing.cli.frame.types import QUANTITY
 from usage_billing.core.errors import FieldError, Forbidden, InvalidInput, NotFound, UsageBillingError
@@ -62,12 +62,13 @@ class Given:
 
 
 def alerts(visit: Visit) -> dict[str, Any]:
-    """The alerts over the customer, its subscriptions and its wallets, and the last of what they told."""
+    """The alerts over the customer, its subscriptions and its wallets, and the last that they and ended ones told."""
     statement = rules_where(seen_by=visit.customer_id, ended=False)
     rules = visit.session.scalars(statement.order_by("id").limit(_MOST_RULES)).all()
+    also_ended = rules_where(seen_by=visit.customer_id).with_only_columns(AlertRule.id)
     fired = (
         select(AlertFiring)
-        .where(AlertFiring.customer_id == visit.customer_id, AlertFiring.rule_id.in_([rule.id for rule in rules]))
+        .where(AlertFiring.customer_id == visit.customer_id, AlertFiring.rule_id.in_(also_ended))
         .order_by(AlertFiring.id.desc())
         .limit(_MOST_FIRINGS)
     )

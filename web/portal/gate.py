@@ -3,11 +3,11 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import wraps
-from typing import Any, TypeVar
+from functools import partial, wraps
+from typing import Any, NamedTuple, TypeVar
 
 from flask import Response
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 from api.addresses import client_address
@@ -15,24 +15,28 @@ from api.auth import public
 from api.state import state, this_request
 from usage_billing.core.errors import NotAuthenticated, NotFound
 from usage_billing.customers.models import Customer
-from usage_billing.db.session import at_once, read_only
+from usage_billing.db.session import at_once, once_while_agreed, read_only, share_agreed
 from usage_billing.flows.folding.drive_reads import catch_up, has_none_to_count, left_to_count
-from usage_billing.reports.moved import MOVED_BESIDE, Moved, moved
+from usage_billing.reports.moved import MOVED_BESIDE, MOVED_FROM, Moved, moved
 from usage_billing.sessions.models import PortalSession
 from usage_billing.sessions.pages import PAGES
 from usage_billing.sessions.queries import Visitor, visitor_of_cookie
-from usage_billing.subscriptions.queries import Contract
+from usage_billing.subscriptions.queries import Contract, contracts_of
 from web.cross_site import check_change, token_of
+from web.freshness import behind_since
 from web.gates import gated
 from web.numbers import Writer
-from web.pages import unchanged
-from web.portal.contracts import contracts_while, kept_while
+from web.portal import kept, shown
 from web.portal.door import cookie_of
 from web.portal.visit import Visit, live_tag
 from web.texts import locale_for
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+_CONTRACTS = "contracts"
+# Which transactions a statement sees: with equal texts it sees the same rows.
+_OF_NOW = "CAST(pg_current_snapshot() AS text)"
+_SNAPSHOT, _BESIDE = text(f"SELECT {_OF_NOW}"), f"{MOVED_BESIDE}, {_OF_NOW}"
 REQUESTS_A_MINUTE = 600
 """Of one session. A page that is open asks twenty times a minute."""
 
@@ -60,12 +64,12 @@ def visiting(
         def entered(**arguments: Any) -> Response:
             if this_request().method == "POST":
                 check_change(cookie_of(this_request()) or "")
-            if moves is not None:
-                same = _as_before(name, {"subscription", *moves})
-                if same is not None:
-                    return same
+            look = None if moves is None else _look({"subscription", *moves})
+            same = None if look is None else _as_before(look, name)
+            if same is not None:
+                return same
             with read_only(state().engine) as session:
-                visit = _enter(session)
+                visit = _enter(session, look)
                 if name not in visit.pages:
                     raise NotFound("there is nothing at this address")
                 behind = left_to_count(session, customer_id=visit.customer_id)
@@ -74,8 +78,8 @@ def visiting(
             if behind:
                 catch_up(state().engine, behind)
                 with read_only(state().engine) as session:
-                    seen = moved(session, visit.customer_id, now=visit.now)
-                    response = view(replace(visit, session=session, seen=seen), **arguments)
+                    visit = _again(session, visit)
+                    response = view(visit, **arguments)
             for do in visit.later:
                 do()
             return response
@@ -90,8 +94,8 @@ def ungated(view: View) -> View:
     return public(gated(view))
 
 
-def visitor_of_browser(connection: Connection, *, beside: str = "", now: datetime | None = None) -> Visitor:
-    """Who this browser is, with the columns ``beside``, which may ask for ``:now``.
+def visitor_of_browser(connection: Connection, *, moved_at: datetime | None = None) -> Visitor:
+    """Who this browser is, with what ``moved`` says of its customer at ``moved_at``, if that is given.
 
     Raises SessionOver where its session is over, and counts a cookie that never was ours.
     """
@@ -100,7 +104,12 @@ def visitor_of_browser(connection: Connection, *, beside: str = "", now: datetim
     if cookie is None:
         raise SessionOver(None)
     secret = here.settings.require_secret()
-    found = visitor_of_cookie(connection, cookie, secret=secret, beside=beside, known={"now": now} if beside else None)
+    if moved_at is None:
+        found = visitor_of_cookie(connection, cookie, secret=secret)
+    else:
+        found = visitor_of_cookie(
+            connection, cookie, secret=secret, beside=MOVED_BESIDE, behind=MOVED_FROM, known={"now": moved_at}
+        )
     if found is None:
         here.rates.count_failure(client_address(asked, here.settings.trusted_networks))
     if found is None or not found.row.holds(here.clock()):
@@ -116,11 +125,27 @@ def writer_of(row: PortalSession | None, language: str | None = None, zone: str 
     return Writer(locale=locale_for(*said, *accepted), zone=zone)
 
 
-def _enter(session: Session) -> Visit:
-    now = state().clock()
-    row, customer, beside = visitor_of_browser(session.connection(), beside=MOVED_BESIDE, now=now)
-    seen = Moved(*beside)
-    contracts = contracts_while(session, customer.id, seen.terms)
+class _Look(NamedTuple):
+    """Who this browser is and what was seen of its customer, by one statement, and of which ``snapshot``."""
+
+    now: datetime
+    row: PortalSession
+    customer: Customer
+    seen: Moved
+    snapshot: str
+
+
+def _enter(session: Session, look: _Look | None) -> Visit:
+    """The visit of this browser. What a look saw holds where ``session`` sees the same snapshot."""
+    if look is not None and session.scalar(_SNAPSHOT) == look.snapshot:
+        now, row, customer, seen, _ = look
+        state().rates.count_request(f"portal:{row.id}", per_minute=REQUESTS_A_MINUTE)
+    else:
+        now = state().clock()
+        row, customer, beside = visitor_of_browser(session.connection(), moved_at=now)
+        seen = Moved(*beside)
+    keep = _share(session, customer.id, seen)
+    contracts = once_while_agreed(session, _CONTRACTS, lambda: contracts_of(session, customer.id))
     chosen = _chosen(contracts, now)
     writer, clock = _writers(row, customer, chosen)
     return Visit(
@@ -132,37 +157,76 @@ def _enter(session: Session) -> Visit:
         chosen=chosen,
         writer=writer,
         clock=clock,
-        pages=frozenset(PAGES if row.pages is None else row.pages),
+        pages=_pages_of(row),
         token=token_of(cookie_of(this_request()) or ""),
         return_url=row.return_url,
         now=now,
         seen=seen,
+        late=behind_since(),
+        later=[keep],
     )
 
 
-def _as_before(name: str, known: Collection[str]) -> Response | None:
-    """304 for a browser whose part is as it was, by one statement alone; None where more has to be looked at."""
+def _again(session: Session, visit: Visit) -> Visit:
+    """``visit`` as ``session`` sees it; entered anew if anything but usage or wallets moved since it was entered."""
+    seen = moved(session, visit.customer_id, now=visit.now)
+    if seen.agreed != visit.seen.agreed:
+        return _enter(session, None)
+    return replace(visit, session=session, seen=seen, later=[*visit.later, _share(session, visit.customer_id, seen)])
+
+
+def _share(session: Session, customer_id: str, seen: Moved) -> Callable[[], None]:
+    """Answer ``session`` from what is kept of what is agreed with the customer; what is returned keeps the answers."""
+    answers = kept.agreed_with(customer_id, seen.agreed)
+    if answers is None:
+        answers = {}
+    share_agreed(session, answers)
+    return partial(kept.keep_agreed, customer_id, seen.agreed, answers)
+
+
+def _look(known: Collection[str]) -> _Look | None:
+    """A look without a transaction; None where the address has more than ``known``, or more has to be looked at."""
     here, asked = state(), this_request()
-    cookie, tag = cookie_of(asked), asked.headers.get("If-None-Match")
+    cookie = cookie_of(asked)
     plain = all(key in known and len(values) == 1 for key, values in asked.args.lists())
-    if cookie is None or tag is None or not plain or here.settings.pooled or not has_none_to_count(here.engine):
+    if cookie is None or not plain or here.settings.pooled or not has_none_to_count(here.engine):
         return None
     now = here.clock()
     with at_once(here.engine) as connection:
         secret = here.settings.require_secret()
-        found = visitor_of_cookie(connection, cookie, secret=secret, beside=MOVED_BESIDE, known={"now": now})
-    if found is None or not found.row.holds(now) or name not in (PAGES if found.row.pages is None else found.row.pages):
+        found = visitor_of_cookie(
+            connection, cookie, secret=secret, beside=_BESIDE, behind=MOVED_FROM, known={"now": now}
+        )
+    if found is None or not found.row.holds(now):
         return None
-    seen = Moved(*found.beside)
-    contracts = kept_while(found.customer.id, seen.terms)
-    if contracts is None:
+    *seen, snapshot = found.beside
+    return _Look(now, found.row, found.customer, Moved(*seen), snapshot)
+
+
+def _as_before(look: _Look, name: str) -> Response | None:
+    """304 for a browser whose part is as it was; or the part, if it was made and is kept; None where it is neither."""
+    answers = kept.agreed_with(look.customer.id, look.seen.agreed)
+    if answers is None or _CONTRACTS not in answers or name not in _pages_of(look.row):
         return None
-    chosen = _chosen(contracts, now)
-    writer, clock = _writers(found.row, found.customer, chosen)
-    same = unchanged(live_tag(seen=seen, now=now, writer=writer, clock=clock, chosen=chosen))
+    chosen = _chosen(answers[_CONTRACTS], look.now)
+    writer, clock = _writers(look.row, look.customer, chosen)
+    tag = live_tag(
+        customer_id=look.customer.id,
+        seen=look.seen,
+        now=look.now,
+        late=behind_since(),
+        writer=writer,
+        clock=clock,
+        chosen=chosen,
+    )
+    same = shown.as_before(tag, _pages_of(look.row))
     if same is not None:
-        here.rates.count_request(f"portal:{found.row.id}", per_minute=REQUESTS_A_MINUTE)
+        state().rates.count_request(f"portal:{look.row.id}", per_minute=REQUESTS_A_MINUTE)
     return same
+
+
+def _pages_of(row: PortalSession) -> frozenset[str]:
+    return frozenset(PAGES if row.pages is None else row.pages)
 
 
 def _writers(row: PortalSession, customer: Customer, chosen: Contract | None) -> tuple[Writer, Writer]:

@@ -11,6 +11,7 @@ from api.state import state
 from usage_billing.catalog.queries import plans_by_id
 from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.db.keyset import page_of
+from usage_billing.db.session import once_while_agreed
 from usage_billing.flows.billing.upcoming_invoice import upcoming
 from usage_billing.invoicing.models import Invoice
 from usage_billing.invoicing.queries import invoices_where
@@ -70,11 +71,14 @@ def next_invoice(session: Session, contract: Contract, now: datetime, *, items: 
 
 def last_invoices(visit: Visit) -> list[Shape]:
     """The newest invoices that are final, without their items."""
-    statement = invoices_where(customer_id=visit.customer_id).where(Invoice.number.is_not(None))
-    page = page_of(
-        visit.session, statement, by=[Invoice.place, Invoice.id], after=None, limit=_LAST_INVOICES, newest_first=True
-    )
-    return [invoice_shape(InvoiceView(invoice=invoice, items=()), visit.now) for invoice in page.rows]
+
+    def read() -> Sequence[Invoice]:
+        statement = invoices_where(customer_id=visit.customer_id).where(Invoice.number.is_not(None))
+        by = [Invoice.place, Invoice.id]
+        return page_of(visit.session, statement, by=by, after=None, limit=_LAST_INVOICES, newest_first=True).rows
+
+    rows = once_while_agreed(visit.session, ("last invoices", visit.customer_id), read)
+    return [invoice_shape(InvoiceView(invoice=invoice, items=()), visit.now) for invoice in rows]
 
 
 def _estimate(

@@ -8,11 +8,11 @@ from flask import Response
 from api.state import state, this_request
 from usage_billing.core.errors import FieldError, InvalidInput
 from usage_billing.sessions.pages import PAGES
-from web.freshness import behind_since
 from web.numbers import Writer
-from web.pages import page, unchanged
+from web.pages import answer, page, render, unchanged
+from web.portal import kept
 from web.portal.blueprint import HOME
-from web.portal.visit import Visit
+from web.portal.visit import Visit, part_key
 
 _WORDS = {
     "overview": "Overview",
@@ -47,10 +47,10 @@ def framed(visit: Visit, name: str, template: str, *, status: int = 200, **conte
 
 def part(visit: Visit, template: str, **context: Any) -> Response:
     """The living part of a page, with its tag."""
-    context |= _known(visit)
-    response = page(f"portal/{template}.html", visit.writer, framed_by=state().settings.framing_origins, **context)
-    response.headers["ETag"] = visit.tag
-    return response
+    tag = visit.tag
+    html = render(f"portal/{template}.html", visit.writer, **context, **_known(visit))
+    kept.keep_part(part_key(tag, visit.pages), html)
+    return _living(html, tag)
 
 
 def _known(visit: Visit) -> dict[str, Any]:
@@ -62,14 +62,24 @@ def _known(visit: Visit) -> dict[str, Any]:
     } | behind(visit)
 
 
-def as_before(visit: Visit) -> Response | None:
-    """304 for a browser whose living part is as it was; None where it is to be made."""
-    return unchanged(visit.tag)
+def as_before(tag: str, pages: frozenset[str]) -> Response | None:
+    """304 for a browser whose living part is as it was; the part, if it is kept; None where it is to be made."""
+    same = unchanged(tag)
+    if same is not None:
+        return same
+    html = kept.part_of(part_key(tag, pages))
+    return None if html is None else _living(html, tag)
+
+
+def _living(html: str, tag: str) -> Response:
+    response = answer(html, framed_by=state().settings.framing_origins)
+    response.headers["ETag"] = tag
+    return response
 
 
 def behind(visit: Visit) -> dict[str, Any]:
     """What a page says of figures that are behind: since when, in words; nothing where they are fresh."""
-    since = behind_since()
+    since = visit.late
     if since is None:
         return {"behind": None}
     clock: Writer = visit.clock

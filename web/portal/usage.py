@@ -12,7 +12,7 @@ from usage_billing.core.errors import InvalidInput
 from usage_billing.core.instants import INSTANT
 from usage_billing.db.session import transaction
 from usage_billing.flows.folding.keep_by_time import keep_usage_by_time
-from usage_billing.meters.queries import folded_type
+from usage_billing.meters.folded import folded_type
 from usage_billing.reports.series import SeriesRequest, UsageSeries, usage_series
 from usage_billing.reports.series_windows import billing_period
 from usage_billing.reports.usage import usage_under
@@ -138,10 +138,10 @@ def _bounds(contract: Contract, span: str, now: datetime) -> tuple[datetime, dat
 
 
 def _dimensions(session: Session, usage_type: str) -> list[str]:
-    """The dimensions of a meter; a usage type that counts itself has none."""
+    """The dimensions of a meter, by its newest definition; a usage type that counts itself has none."""
     known = folded_type(session, usage_type)
-    meter = None if known is None else known[1]
-    return [] if meter is None else [one.name for one in meter.definitions[-1][1].dimensions]
+    meter = None if known is None else known.meter
+    return [] if meter is None else [one.name for one in meter.definitions[0][1].dimensions]
 
 
 def _keep(usage_type: str) -> None:

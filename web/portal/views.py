@@ -31,7 +31,7 @@ def show_overview(visit: Visit) -> Response:
 @visiting("overview", moves=())
 def show_living_overview(visit: Visit) -> Response:
     """The part of the overview that moves; 304 while it does not."""
-    return shown.as_before(visit) or shown.part(visit, "overview_live", **overview.overview(visit))
+    return shown.as_before(visit.tag, visit.pages) or shown.part(visit, "overview_live", **overview.overview(visit))
 
 
 @blp.get("/usage")
@@ -53,7 +53,7 @@ def show_usage(visit: Visit) -> Response:
 def show_living_usage(visit: Visit) -> Response:
     """The chart and its table; 304 while they do not move."""
     query = shown.query_of("type", "span", "dimension")
-    same = shown.as_before(visit)
+    same = shown.as_before(visit.tag, visit.pages)
     if same is not None:
         return same
     if visit.chosen is None:
@@ -149,7 +149,7 @@ def show_upcoming(visit: Visit) -> Response:
 @visiting("upcoming", moves=())
 def show_living_upcoming(visit: Visit) -> Response:
     """The part of the upcoming invoice's page that moves, without its frame; 304 while it does not."""
-    return shown.as_before(visit) or shown.part(visit, "upcoming_live", one=_upcoming(visit))
+    return shown.as_before(visit.tag, visit.pages) or shown.part(visit, "upcoming_live", one=_upcoming(visit))
 
 
 @blp.get("/prices")
@@ -174,7 +174,7 @@ def show_wallets(visit: Visit) -> Response:
 def show_living_wallets(visit: Visit) -> Response:
     """The part of that page that moves; 304 while it does not."""
     shown.query_of()
-    return shown.as_before(visit) or shown.part(visit, "wallets_live", **wallets.in_hand(visit))
+    return shown.as_before(visit.tag, visit.pages) or shown.part(visit, "wallets_live", **wallets.in_hand(visit))
 
 
 @blp.get("/wallets/of/<identifier:wallet_id>")

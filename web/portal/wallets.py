@@ -27,17 +27,19 @@ _MOST_WALLETS, _MOST_GRANTS, _MOST_COMING = 20, 50, 5
 
 
 def in_hand(visit: Visit) -> dict[str, Any]:
-    """The wallets, each with the grants that may pay still, in the order in which they do; and the balances."""
+    """The wallets, closed ones last, each with the grants that may pay still, in their order; and the balances."""
     found = wallets_in_hand(visit.session, visit.customer_id, now=visit.now)
     balances = [show(BALANCE, one) for one in balances_of(visit.session, visit.customer_id)]
-    shown = found[:_MOST_WALLETS]
+    shown = sorted(found, key=lambda one: one.wallet.closed_at is not None)[:_MOST_WALLETS]
     coming = _coming(visit, [one.wallet.id for one in shown])
     return {"wallets": [_wallet(one) | {"coming": coming[one.wallet.id]} for one in shown], "balances": balances}
 
 
 def available(visit: Visit) -> list[Shape]:
-    """What each wallet has for use at this moment, as the API shows it."""
-    found = wallets_in_hand(visit.session, visit.customer_id, now=visit.now)
+    """What each wallet that is open has for use at this moment, as the API shows it."""
+    found = [
+        one for one in wallets_in_hand(visit.session, visit.customer_id, now=visit.now) if one.wallet.closed_at is None
+    ]
     return [show(WALLET_BALANCE, one) for one in found[:_MOST_WALLETS]]
 
 

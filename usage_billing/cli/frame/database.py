@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session
 
+    from usage_billing.flows.folding.drive_reads import CustomerOf
     from usage_billing.settings import Settings
 
 
@@ -58,18 +59,27 @@ def reading() -> Iterator[Session]:
 
 
 @contextmanager
-def counting(*, customer_id: str | None = None, subscription_id: str | None = None) -> Iterator[Session]:
+def counting(
+    *,
+    customer_id: str | None = None,
+    subscription_id: str | None = None,
+    customer_of: CustomerOf | None = None,
+) -> Iterator[Session]:
     """As ``reading``, after meters have counted what is left of a subscription, or of a customer's all.
 
-    With neither, what is left of all is counted, for some seconds at most.
+    The customer is ``customer_id`` or whom ``customer_of`` finds. With none of these, what is left of all is counted,
+    for some seconds at most.
     """
     from usage_billing.flows.folding.drive_folds import fold_new
     from usage_billing.flows.folding.drive_reads import counted
 
     with connected() as (_, engine):
-        if customer_id is None and subscription_id is None:
+        if customer_id is None and subscription_id is None and customer_of is None:
             fold_new(engine, seconds=_FOLD_SECONDS)
-        with counted(engine, customer_id=customer_id, subscription_id=subscription_id) as (session, _):
+        with counted(engine, customer_id=customer_id, subscription_id=subscription_id, customer_of=customer_of) as (
+            session,
+            _,
+        ):
             yield session
 
 

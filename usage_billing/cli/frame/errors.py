@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from usage_billing.cli.frame.exit_codes import ExitCode, Finding
 from usage_billing.cli.frame.naming import called, in_words_of
-from usage_billing.core.errors import InvalidInput, NotFound, Unavailable, UsageBillingError
+from usage_billing.core.errors import FieldError, InvalidInput, NotFound, Unavailable, UsageBillingError
 from usage_billing.redaction import redact
 
 MIGRATE = "the database does not have this version's tables: run `usage-billing migrate`"
@@ -21,12 +21,16 @@ _UNANSWERED = (Unavailable, OperationalError, InterfaceError, ConnectionError, T
 def explain(error: BaseException, command: click.Command | None = None) -> str:
     """One line for a person, without a traceback and without a secret; wrong fields are called as ``command`` does."""
     if isinstance(error, InvalidInput) and error.fields:
-        words = "; ".join(
-            f"{called(field.pointer, command)}: {in_words_of(command, field.message)}" for field in error.fields
-        )
+        words = "; ".join(_of_field(field, command) for field in error.fields)
     else:
         words = _words(error)
     return " ".join(words.split())[:_LONGEST]
+
+
+def _of_field(field: FieldError, command: click.Command | None) -> str:
+    """What is wrong with a field, called as ``command`` does, or with all that was said where it names none."""
+    words, name = in_words_of(command, field.message), called(field.pointer, command)
+    return f"{name}: {words}" if name else words
 
 
 def as_problem(error: BaseException, command: click.Command | None = None) -> dict[str, Any]:

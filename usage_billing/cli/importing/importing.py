@@ -84,7 +84,7 @@ def command(
             making = types_that_make_quantities(session)
         lines = _source(handle, size=size_of(handle), layout=layout, source=source or "", is_made=making.__contains__)
         try:
-            checked = lines.check()
+            checked = lines.check(rehearsing=dry_run)
         except KeyboardInterrupt:
             tell("stopped while the file was checked: nothing is recorded; import it again")
             raise

@@ -1,12 +1,10 @@
 """Recording a file that was checked, batch by batch, each in a transaction; or only counting what is new in it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from threading import Event, Lock
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
@@ -14,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from usage_billing.catalog.quantity_versions import quantities_of, types_that_make_quantities
 from usage_billing.cli.frame.database import actor
 from usage_billing.cli.frame.output import progress, tell
+from usage_billing.cli.importing.forks import Forks
 from usage_billing.cli.importing.source import Checked, Keyed, Source
 from usage_billing.core.clock import utc_now
 from usage_billing.core.errors import Unavailable
@@ -23,7 +22,7 @@ from usage_billing.flows.recording.quantified import has_content_of
 from usage_billing.metering.queries import RecordingKey, known_ids, recorded_keys
 from usage_billing.metering.recording import Recording
 
-# One computes while the statements of another run.
+# So many processes record, and as many of PostgreSQL work for them.
 _RECORDERS = 2
 # A batch ends with so many characters of metadata.
 _MOST_CHARACTERS = 1 << 22
@@ -54,8 +53,8 @@ class Rehearsal:
 
 
 @dataclass(slots=True)
-class _Recorders:
-    """Record lines of one file, several at once, until one of them fails. ``total`` is what is committed.
+class _Recorder:
+    """Records lines of the file called ``name``, in a process of its own.
 
     Keys are taken to be new until one is in the books; from then on every batch has its keys looked up.
     """
@@ -63,20 +62,12 @@ class _Recorders:
     engine: Engine
     name: FileName
     actor: str
-    total: ImportOutcome = field(default_factory=ImportOutcome)
     _wary: bool = False
-    _counting: Lock = field(default_factory=Lock)
-    _stopped: Event = field(default_factory=Event)
 
-    def record(self, lines: Iterable[Keyed], advance: Callable[[int], None]) -> None:
-        """Record ``lines``, a batch in a transaction; tells ``advance`` how many lines each had."""
+    def record(self, lines: Iterable[Keyed]) -> Iterator[ImportOutcome]:
+        """Record ``lines``, a batch in a transaction; yields what became of each that is committed."""
         for batch in _batches(lines):
-            if self._stopped.is_set():
-                return
-            outcome = self._write([line.recording for line in batch])
-            with self._counting:
-                self.total.add(outcome)
-            advance(len(batch))
+            yield self._write([line.recording for line in batch])
 
     def _write(self, recordings: Sequence[Recording]) -> ImportOutcome:
         if not self._wary:
@@ -92,42 +83,36 @@ class _Recorders:
                 session, recordings, name=self.name, actor=self.actor, now=utc_now(), keys_are_new=keys_are_new
             )
 
-    def stop(self) -> None:
-        """Begin no further batch."""
-        self._stopped.set()
-
 
 def record_file(engine: Engine, source: Source, checked: Checked) -> ImportOutcome:
     """Record the good lines of the file, a batch in a transaction; no two recorders have lines of one shard.
 
     Raises Unavailable when the database stops answering: what earlier batches recorded stays recorded.
     """
-    recorders = _Recorders(engine, source.name, actor())
-    with progress() as bar, ThreadPoolExecutor(_RECORDERS) as pool:
-        advance = partial(bar.advance, bar.add_task("recording", total=checked.spool.lines))
-        shards = [source.keyed(lines, checked.repeats) for lines in checked.spool.shards()]
-        running = [pool.submit(recorders.record, lines, advance) for lines in shards]
+    recorder, total = _Recorder(engine, source.name, actor()), ImportOutcome()
+    shards = [source.keyed(lines, checked.repeats) for lines in checked.spool.shards()]
+    engine.dispose()  # every recorder connects for itself
+    forks = Forks([partial(recorder.record, lines) for lines in shards], processes=_RECORDERS)
+    with progress() as bar:
+        task = bar.add_task("recording", total=checked.spool.lines)
+
+        def add(outcome: ImportOutcome) -> None:
+            total.add(outcome)
+            bar.advance(task, outcome.lines)
+
         try:
-            for one in as_completed(running):
-                one.result()
+            forks.gather(add)
         except KeyboardInterrupt:
-            recorders.stop()
-            wait(running)
             tell(
-                f"stopped: {recorders.total.lines} of {checked.spool.lines} lines are done, {recorders.total.recorded}"
-                " of them recorded; import the file again to go on, none is recorded twice"
+                f"stopped: {total.lines} of {checked.spool.lines} lines are done, {total.recorded} of them recorded;"
+                " import the file again to go on, none is recorded twice"
             )
             raise
         except Unavailable as error:
-            recorders.stop()
-            wait(running)
             raise Unavailable(
-                f"{error.message}; {recorders.total.recorded} lines are recorded: import the file again, none is"
-                " recorded twice"
+                f"{error.message}; {total.recorded} lines are recorded: import the file again, none is recorded twice"
             ) from error
-        finally:
-            recorders.stop()
-    return recorders.total
+    return total
 
 
 def rehearse_file(engine: Engine, source: Source, checked: Checked) -> Rehearsal:

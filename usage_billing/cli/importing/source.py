@@ -50,12 +50,9 @@ class Checked:
 
 
 class Keyed(msgspec.Struct, frozen=True, gc=False):
-    """A recording that has a key. ``repeated`` says that an earlier line of the file has the same one, ``may_repeat``
-    that one may have it.
-    """
+    """A recording that has a key. ``may_repeat`` says, of a rehearsal, that another line may have the same one."""
 
     recording: Recording
-    repeated: bool
     may_repeat: bool
 
 
@@ -74,15 +71,18 @@ class Source:
     source: str = ""
     is_made: IsMade = senders_give_it
 
-    def check(self) -> Checked:
-        """Read the whole file: what is wrong in it, what is right, and which rows are equal."""
+    def check(self, *, rehearsing: bool = False) -> Checked:
+        """Read the whole file: what is wrong in it, what is right, and which rows without a key are equal.
+
+        With ``rehearsing`` also which rows have equal keys: an import learns that from the books.
+        """
         found = Checked()
         for number, recording in self._recordings(found.bad):
-            digest = _digest(recording)
-            if digest is None:
-                found.by_number += 1
-            else:
+            digest = _digest(recording) if rehearsing or not recording.key else None
+            if digest is not None:
                 found.repeats.note(digest)
+            elif not recording.key:
+                found.by_number += 1
             found.spool.add(Spooled(recording, number, digest))
         return found
 
@@ -90,13 +90,11 @@ class Source:
         """The recordings of ``lines`` with their keys; equal ones must come in the order of the file."""
         for line in lines:
             recording, digest = line.recording, line.digest
-            earlier = repeats.earlier(digest) if digest else 0
             if recording.key:
-                may_repeat = digest is not None and repeats.may_repeat(digest)
-                yield Keyed(recording, repeated=earlier > 0, may_repeat=may_repeat)
+                yield Keyed(recording, may_repeat=digest is not None and repeats.may_repeat(digest))
             else:
-                key = row_key(digest, earlier) if digest else self.name.key(line.number)
-                yield Keyed(msgspec.structs.replace(recording, key=key), repeated=False, may_repeat=False)
+                key = row_key(digest, repeats.earlier(digest)) if digest else self.name.key(line.number)
+                yield Keyed(msgspec.structs.replace(recording, key=key), may_repeat=False)
 
     def _recordings(self, bad: BadLines) -> Iterator[tuple[int, Recording]]:
         """Every good line's number and recording; the others are added to ``bad``."""

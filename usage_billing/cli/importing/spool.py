@@ -71,7 +71,7 @@ class Spool:
             self._write(group)
 
     def shards(self) -> list[Iterator[Spooled]]:
-        """The lines of each shard that has any, after the last ``add``. Threads may go through one shard each."""
+        """The lines of each shard that has any, after the last ``add``. Forked processes may go through one each."""
         self._file.flush()
         return [self._of(groups) for groups in self._groups if any(one.blocks or one.waiting for one in groups)]
 

@@ -13,7 +13,7 @@ from usage_billing.cli.frame.database import actor, connected, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import json_option, pick, print_parts, print_rows, print_thing, tell, wide_option
 from usage_billing.cli.frame.times import TIME
-from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER
+from usage_billing.cli.frame.types import IDENTIFIER, NAME, NEW_IDENTIFIER
 from usage_billing.core.clock import utc_now
 from usage_billing.wire import noun as wire
 from usage_billing.wire.endpoint import DELIVERY, ENDPOINT, REPLAY, STATES, TRIED_DELIVERY
@@ -43,7 +43,7 @@ def command() -> None:
 @click.option("--customer", "customer_id", type=IDENTIFIER, help="Only events about this customer.")
 @click.option("--ordered", is_flag=True, help="The events of a customer wait for each other.")
 @click.option("--rate", "rate_per_second", type=click.IntRange(1, 1000), help="How many a second at most.")
-@click.option("--description", help="What it is, in words.")
+@click.option("--description", type=NAME, help="What it is, in words.")
 @json_option
 def create(*, url: str | None, to: tuple[str, ...], email_customers: bool, as_json: bool, **said: Any) -> None:
     """Tell a URL, or addresses by mail, of events from now on. The secret of a URL is shown this once."""

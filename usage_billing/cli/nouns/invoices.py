@@ -97,7 +97,7 @@ def upcoming(*, subscription: str, limit: int, as_json: bool) -> None:
         get_subscription(session, subscription)
         found = upcoming_invoice(session, subscription, now=utc_now(), adjust_within=settings.adjust_within)
         if found is None:
-            raise NotFound("nothing is to be invoiced", code="nothing_upcoming")
+            raise NotFound("nothing of the period that runs is to be invoiced", code="nothing_upcoming")
         page = upcoming_page(found, most=limit)
         shape = wire.show(INVOICE, page)
     if page.next is not None:

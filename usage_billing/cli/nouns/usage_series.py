@@ -59,8 +59,8 @@ def series(
     if as_csv and as_json:
         raise click.UsageError("--csv and --json contradict each other.")
     wanted = {} if dimensions is None else read_wanted(dimensions)
-    whose = {"customer_id" if is_user else "subscription_id": subscription}
-    with counting(**whose) as session:
+    customer, own = (subscription, None) if is_user else (None, subscription)
+    with counting(customer_id=customer, subscription_id=own) as session:
         contracts = contracts_of(session, subscription) if is_user else [get_contract(session, subscription)]
         if not contracts:
             raise NotFound(f"there is no subscription of a customer {subscription}")

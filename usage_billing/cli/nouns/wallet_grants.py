@@ -113,19 +113,56 @@ def refund(*, grant_id: UUID, as_json: bool, **said: Any) -> None:
 @click.command(epilog=example("wallets reset w-acme --at 2026-12-01T00:00Z"))
 @click.argument("id", type=IDENTIFIER)
 @click.option("--at", type=TIME, help="The instant; now unless given.")
+@click.option("--keep", metavar="MAX", type=QUANTITY, help="Keep at most so much of what is left, in one new grant.")
+@click.option("--key", "idempotency_key", type=IDENTIFIER, help="Keeps once; else the instant does.")
 @json_option
-def reset(*, id: str, at: datetime | None, as_json: bool) -> None:
+def reset(*, id: str, as_json: bool, **said: Any) -> None:
     """End the grants of the wallet ID at an instant; what was used before it is paid for still."""
     from datetime import timedelta
 
     from usage_billing.db.session import transaction
-    from usage_billing.flows.prepaid.reset_wallet import reset_wallet
+    from usage_billing.flows.prepaid.reset_wallet import Reset, reset_wallet
     from usage_billing.reports.wallets import wallet_view
 
     now = utc_now()
     with connected() as (settings, engine), transaction(engine) as session:
         grace = timedelta(seconds=settings.grace_seconds)
-        reset_wallet(session, id, at=at, actor=actor(), now=now, grace=grace)
+        reset_wallet(session, id, Reset(**said), actor=actor(), now=now, grace=grace)
+        shape = wire.show(WALLET_BALANCE, wallet_view(session, id, now=now))
+    print_thing(shape if as_json else {**shape, "grants": len(shape["grants"])}, as_json=as_json)
+
+
+@click.command(epilog=example("wallets close w-acme --settle"))
+@click.argument("id", type=IDENTIFIER)
+@click.option("--settle", is_flag=True, help="Refund what was bought, let expire what was given, charge what is owed.")
+@json_option
+def close(*, id: str, settle: bool, as_json: bool) -> None:
+    """Close the wallet ID: nothing is put into it any more."""
+    from datetime import timedelta
+
+    from usage_billing.db.session import transaction
+    from usage_billing.flows.prepaid.close_wallet import close_wallet
+    from usage_billing.reports.wallets import wallet_view
+
+    now = utc_now()
+    with connected() as (settings, engine), transaction(engine) as session:
+        grace = timedelta(seconds=settings.grace_seconds)
+        close_wallet(session, id, settle=settle, actor=actor(), now=now, grace=grace)
+        shape = wire.show(WALLET_BALANCE, wallet_view(session, id, now=now))
+    print_thing(shape if as_json else {**shape, "grants": len(shape["grants"])}, as_json=as_json)
+
+
+@click.command(name="open", epilog=example("wallets open w-acme"))
+@click.argument("id", type=IDENTIFIER)
+@json_option
+def open_again(*, id: str, as_json: bool) -> None:
+    """Open the closed wallet ID again. What was in it stays gone."""
+    from usage_billing.flows.prepaid.close_wallet import open_again as again
+    from usage_billing.reports.wallets import wallet_view
+
+    now = utc_now()
+    with writing() as session:
+        again(session, id, actor=actor(), now=now)
         shape = wire.show(WALLET_BALANCE, wallet_view(session, id, now=now))
     print_thing(shape if as_json else {**shape, "grants": len(shape["grants"])}, as_json=as_json)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
 
-from usage_billing.cli.frame.database import actor, reading, writing
+from usage_billing.cli.frame.database import actor, counting, reading, writing
 from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import (
     json_option,
@@ -19,7 +20,7 @@ from usage_billing.cli.frame.output import (
     wide_option,
 )
 from usage_billing.cli.frame.types import IDENTIFIER, NEW_IDENTIFIER, QUANTITY, UNIT
-from usage_billing.cli.nouns.wallet_grants import EXAMPLE, activate, grant, refund, reset, void
+from usage_billing.cli.nouns.wallet_grants import EXAMPLE, activate, close, grant, open_again, refund, reset, void
 from usage_billing.cli.nouns.wallet_schedules import end_schedule, recur, schedules
 from usage_billing.cli.nouns.wallet_top_ups import top_up_failed, top_up_paid, top_up_rule, top_ups
 from usage_billing.core.clock import utc_now
@@ -39,7 +40,8 @@ def command() -> None:
 
 
 _RECURRING = (recur, schedules, end_schedule)
-for one in (grant, activate, void, refund, reset, *_RECURRING, top_up_rule, top_ups, top_up_paid, top_up_failed):
+_ENDING = (reset, close, open_again)
+for one in (grant, activate, void, refund, *_ENDING, *_RECURRING, top_up_rule, top_ups, top_up_paid, top_up_failed):
     command.add_command(one)
 
 
@@ -83,7 +85,8 @@ def list_wallets(*, customer_id: str | None, limit: int, as_json: bool) -> None:
     with reading() as session:
         rows = first_rows(session, wallets_where(customer_id=customer_id).order_by(Wallet.id), limit=limit)
         shapes = [wire.show(WALLET, one) for one in units_of(session, rows)]
-    rows_shown = shapes if as_json else [pick(_NONE | one | one["unit"], *_LISTED) for one in shapes]
+    columns = (*_LISTED, "closedAt") if any(one["closedAt"] for one in shapes) else _LISTED
+    rows_shown = shapes if as_json else [pick(_NONE | one | one["unit"], *columns) for one in shapes]
     print_rows(rows_shown, as_json=as_json, empty=none_of("wallets", hint="usage-billing wallets create --help"))
 
 
@@ -94,14 +97,14 @@ def list_wallets(*, customer_id: str | None, limit: int, as_json: bool) -> None:
 def show(*, id: str, as_json: bool) -> None:
     """Show the wallet ID, its balance of this moment, and its grants that are open or wait to be paid."""
     from usage_billing.reports.wallets import wallet_view
+    from usage_billing.wallets.queries import owner_of_wallet
 
-    with reading() as session:
+    with counting(customer_of=partial(owner_of_wallet, wallet_id=id)) as session:
         shape = wire.show(WALLET_BALANCE, wallet_view(session, id, now=utc_now()))
     if as_json:
         print_json(shape)
         return
-    grants = [pick(grant, *_COLUMNS) for grant in shape["grants"]]
-    print_parts({**shape, "grants": grants}, {"grants": "No grant is open."}, as_json=False)
+    print_parts({**shape, "grants": _table(shape["grants"])}, {"grants": "No grant is open."}, as_json=False)
 
 
 @command.command(epilog=example("wallets grants w-acme --status closed"))
@@ -113,13 +116,14 @@ def show(*, id: str, as_json: bool) -> None:
 def grants(*, id: str, status: str | None, limit: int, as_json: bool) -> None:
     """List the grants of the wallet ID, the newest first, closed and void ones too."""
     from usage_billing.reports.grants import grants_page
+    from usage_billing.wallets.queries import owner_of_wallet
 
-    with reading() as session:
+    with counting(customer_of=partial(owner_of_wallet, wallet_id=id)) as session:
         page = grants_page(session, id, status=status, now=utc_now(), after=None, limit=limit)
         shapes = [wire.show(GRANT, one) for one in page.rows]
     if page.last is not None:
         tell(f"These are the first {limit}; --limit shows more.")
-    rows = shapes if as_json else [pick(one, *_COLUMNS) for one in shapes]
+    rows = shapes if as_json else _table(shapes)
     print_rows(rows, as_json=as_json, empty="No grants yet." if status is None else f"No grant is {status}.")
 
 
@@ -133,9 +137,9 @@ def entries(*, id: str, provisional: bool, limit: int, as_json: bool) -> None:
     """List what moved in the wallet ID, the newest first, with the balance after it."""
     from usage_billing.reports.wallet_entries import entries_of, provisional_entries
     from usage_billing.wallets.models import Transfer
-    from usage_billing.wallets.queries import get_wallet, transfers_of
+    from usage_billing.wallets.queries import get_wallet, owner_of_wallet, transfers_of
 
-    with reading() as session:
+    with counting(customer_of=partial(owner_of_wallet, wallet_id=id)) as session:
         wallet = get_wallet(session, id)
         if provisional:
             drawn = [wire.show(PROVISIONAL, one) for one in provisional_entries(session, wallet, now=utc_now())]
@@ -144,3 +148,10 @@ def entries(*, id: str, provisional: bool, limit: int, as_json: bool) -> None:
         found = first_rows(session, transfers_of(id).order_by(Transfer.id.desc()), limit=limit)
         rows = [wire.show(TRANSFER, one) for one in entries_of(session, found)]
     print_rows(rows, as_json=as_json, empty="Nothing has moved yet.", wide_only=_WIDE_ONLY)
+
+
+def _table(shapes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Grants for people: where a reset ended one, when it did, and until when it pays for what was used before."""
+    columns = (*_COLUMNS, "resetAt", "closesAt") if any(one["resetAt"] for one in shapes) else _COLUMNS
+    said = [one | {"status": "reset"} if one["resetAt"] and one["status"] == "active" else one for one in shapes]
+    return [pick(one, *columns) for one in said]

@@ -18,6 +18,7 @@ from usage_billing.customers.queries import get_customer
 from usage_billing.flows.administration.charge_purchase import charge_now, charge_on_next
 from usage_billing.flows.administration.fill_wallet import wallet_for
 from usage_billing.flows.billing.slots import running_slot
+from usage_billing.flows.prepaid.hours import hours_of
 from usage_billing.flows.prepaid.manage_grants import NewGrant, make_grant
 from usage_billing.packages.models import ChargedBy, Package, PackageVersion, Purchase
 from usage_billing.packages.queries import get_package, purchase_of_key, version_at, versions_of
@@ -134,7 +135,8 @@ def _fill(
     wallet = wallet_for(session, package, new, actor=actor, now=now)
     scope = {one.usage_type_id for one in scopes_of(session, [wallet.id])}
     narrow = new.subscription_id is not None and wallet.subscription_id is None
-    zone = _UTC if contract is None else contract.timeline.zone
+    hours = hours_of(session, wallet)
+    zone = hours.zone or (_UTC if contract is None else contract.timeline.zone)
     made, _ = make_grant(
         session,
         wallet.id,
@@ -146,7 +148,7 @@ def _fill(
             priority=version.priority,
             usage_types=package.usage_types if scope != set(package.usage_types or ()) else None,
             subscription_ids=[new.subscription_id] if narrow and new.subscription_id else None,
-            expires_at=version.expiry_from(now, zone=zone),
+            expires_at=version.expiry_from(hours.start_of(now), zone=zone),
         ),
         actor=actor,
         now=now,

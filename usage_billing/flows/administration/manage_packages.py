@@ -15,10 +15,9 @@ from usage_billing.flows.prepaid.counted import check_types
 from usage_billing.packages.models import Package, PackageVersion
 from usage_billing.packages.queries import get_package, versions_of
 from usage_billing.packages.service import add_package, add_version, lock_package
+from usage_billing.prepaid.burn_down import MAX_PRIORITY, USUAL_PRIORITY
 from usage_billing.rating.currency import is_currency, minor_unit
 from usage_billing.rating.tax.categories import TaxCategory
-
-USUAL_PRIORITY, MAX_PRIORITY = 50, 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,13 +203,13 @@ def _currency_of_wallets(new: NewAlert) -> str | None:
 
 
 def _check_coming_back(lines: Lines, greatest: Decimal) -> None:
+    refused = _WITHOUT_EVERY.get(Watches(lines.watches))
+    if refused is not None and lines.every is not None:
+        raise InvalidInput.field("/every", refused, code="contradiction")
     if lines.every is not None and (lines.resolve or lines.rearm != Rearm.NEVER):
         raise InvalidInput.field(
             "/resolve", "each multiple is told once: nothing of it comes back", code="contradiction"
         )
-    refused = _WITHOUT_EVERY.get(Watches(lines.watches))
-    if refused is not None and lines.every is not None:
-        raise InvalidInput.field("/every", refused, code="contradiction")
     if refused is not None and lines.late != Late.TELL:
         raise InvalidInput.field("/late", "is for usage that comes after its period", code="contradiction")
     above = lines.rearm_above

@@ -15,14 +15,15 @@ from usage_billing.catalog.queries import quotas_of
 from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.core.periods import Period
 from usage_billing.core.spans import Span
+from usage_billing.drawing.coverage import allocations
+from usage_billing.drawing.levels import place_unstored
 from usage_billing.invoicing.estimates import PeriodOfType, SegmentOfType, reckon
 from usage_billing.invoicing.totals_now import totals_now
+from usage_billing.metering.new_summaries import SummaryKey
 from usage_billing.metering.queries import PeriodTotal
-from usage_billing.metering.summaries import SummaryKey
 from usage_billing.rating.engine import rate, stored_price
 from usage_billing.subscriptions.queries import Contract, contracts_by_id
 from usage_billing.wallets.allocation import Allocation, covered_by
-from usage_billing.wallets.coverage import allocations
 
 _NOTHING = Decimal(0)
 _NEVER_FALLING = frozenset({"per_unit", "graduated", "package", "flat"})
@@ -33,8 +34,9 @@ _SPANS = text("""
         AS k (subscription_id, usage_type_id, period_start) USING (subscription_id, usage_type_id, period_start)
     GROUP BY s.subscription_id
 """)
+# What was carried over to another grant is in that one.
 _BEFOREHAND = text("""
-    SELECT coalesce(sum(g.amount - g.posted - g.expired - g.taken_back - g.refunded), 0)
+    SELECT coalesce(sum(g.amount - g.posted - g.expired - g.taken_back - g.refunded - g.rolled_over), 0)
     FROM wallets AS w
     JOIN wallet_scopes AS t ON t.wallet_id = w.id AND t.usage_type_id = :type
     JOIN wallet_grants AS g ON g.wallet_id = w.id AND g.status = 'active'
@@ -46,7 +48,8 @@ _BEFOREHAND = text("""
         )))
         AND (g.usage_types IS NULL OR :type = ANY(g.usage_types))
         AND (g.subscription_ids IS NULL OR :subscription = ANY(g.subscription_ids))
-        AND least(g.effective_at, g.covers_since) < :ends AND (g.expires_at IS NULL OR g.expires_at > :starts)
+        AND least(g.effective_at, g.covers_since) < :ends
+        AND coalesce(g.reset_at, g.expires_at, 'infinity') > :starts
 """)
 
 
@@ -121,6 +124,7 @@ def figures_of(
     held = [one for one in contracts if one.id in spans]
     counted = totals_now(session, held, quotas, spans, now=now)
     books = allocations(session, {one.customer_id for one in held}, now=now)
+    place_unstored((total for totals in counted.values() for total in totals), books)
     covered = covered_by(books)
     covered |= _go_ahead([one for listed in counted.values() for one in listed], coming, covered)
     payers = {book.wallet.customer_id for book in books}

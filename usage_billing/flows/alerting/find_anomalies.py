@@ -21,7 +21,7 @@ from usage_billing.flows.alerting.figures import PeriodFigures, figures_of
 from usage_billing.flows.alerting.kept_days import kept_days
 from usage_billing.flows.alerting.telling import Crossing, Subject, store_crossing, tell_resolved
 from usage_billing.flows.alerting.watch_totals import is_for
-from usage_billing.metering.summaries import SummaryKey
+from usage_billing.metering.new_summaries import SummaryKey
 from usage_billing.meters.days import day_before
 
 _HOUR = timedelta(hours=1)

@@ -26,9 +26,9 @@ def create_own_alert(session: Session, new: NewAlert, *, customer_id: str, actor
     """Store ``new`` of a customer.
 
     Raises InvalidInput; NotFound for a subscription of another customer, and for an id of an alert that the customer
-    may not see, as when it asks for that; Forbidden with ``customer_alerts_off`` where
-    the plan does not let it, ``scope_not_own`` for a scope that is no subscription, ``endpoint_not_own`` for an
-    endpoint that tells others; Conflict with ``already_exists`` and ``too_many_alerts``.
+    may not see, as when it asks for that; Forbidden with ``customer_alerts_off`` where the plan does not let it,
+    ``scope_not_own`` for a scope that is no subscription, ``endpoint_not_own`` for an endpoint that tells others;
+    Conflict with ``already_exists`` and ``too_many_alerts``.
     """
     if new.subscription_id is None:
         raise Forbidden("alerts of your own are on one of your subscriptions: subscriptionId", code="scope_not_own")

@@ -26,7 +26,7 @@ from usage_billing.flows.alerting.figures import Coming, PeriodFigures, by_perio
 from usage_billing.flows.alerting.kept_days import KeptDays, kept_days
 from usage_billing.flows.alerting.telling import Crossing, Subject, store_crossing, tell_resolved
 from usage_billing.flows.alerting.watch_totals import is_for
-from usage_billing.metering.summaries import SummaryKey
+from usage_billing.metering.new_summaries import SummaryKey
 from usage_billing.rating.currency import minor_unit
 from usage_billing.wallets.allocation import pays_for
 

@@ -33,7 +33,8 @@ from usage_billing.db.apart import fault_of
 from usage_billing.flows.alerting.figures import PeriodFigures, by_period, charge_of, figures_of, paid_beforehand
 from usage_billing.flows.alerting.telling import Crossing, Subject, store_crossing, tell_resolved
 from usage_billing.metering.counted import ids_of
-from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, set_next_alerts
+from usage_billing.metering.new_summaries import NewSummary, SummaryKey
+from usage_billing.metering.summaries import RunningTotal, set_next_alerts
 
 _NOTHING = Decimal(0)
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import Plan
 from usage_billing.catalog.own_terms import NOTHING_ENDS, OwnEnds
 from usage_billing.catalog.queries import fees_of, hold_plans, plans_by_id, quotas_of
+from usage_billing.db.session import once_while_agreed
 from usage_billing.flows.billing.books import Agreements
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.openings import BilledSubscription, lock_to_bill, read_to_bill
@@ -22,7 +23,12 @@ def lock_agreements(session: Session, ids: Collection[str]) -> Agreements:
 
 def read_agreements(session: Session, ids: Collection[str]) -> Agreements:
     """What is agreed with these subscriptions, as it stands."""
-    return _agreements(session, read_to_bill(session, ids), read_plans=plans_by_id)
+    key = ("agreements", frozenset(ids))
+    found = once_while_agreed(
+        session, key, lambda: _agreements(session, read_to_bill(session, ids), read_plans=plans_by_id)
+    )
+    # Billing notes in a subscription how far it has looked.
+    return found._replace(subscriptions={name: replace(one) for name, one in found.subscriptions.items()})
 
 
 def _agreements(

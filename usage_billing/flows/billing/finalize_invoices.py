@@ -122,11 +122,11 @@ def finalize_invoices(
     remove_drafts(session, [draft.id for draft in going])
     finalize_drafts(session, ready, taxations, prepaid, now=now, actor=actor)
     for draft in ready:
-        taxation = taxations.of(draft.id)
-        tax = None if taxation is None else taxation.tax
+        tax = None if (taxation := taxations.of(draft.id)) is None else taxation.tax
         outcome.add_final(
             draft.subscription_id, draft.kind, draft.closes_at, total=draft.total, tax=tax, currency=draft.currency
         )
+        outcome.add_prepaid(applied_of(prepaid.lines.get(draft.id, ())), currency=draft.currency)
     return outcome
 
 

@@ -10,12 +10,13 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.core.periods import Period
-from usage_billing.db.session import once
+from usage_billing.db.session import once_while_agreed
 from usage_billing.flows.billing.apply_terms import SummaryTerms
 from usage_billing.flows.billing.books import Agreements, DeskWork
 from usage_billing.flows.billing.foreseen_drafts import ForeseenDrafts
+from usage_billing.flows.billing.foreseen_ends import ForeseenEnds, read_ends
 from usage_billing.flows.billing.foreseen_fees import ForeseenFees
-from usage_billing.flows.billing.foreseen_levels import let_levels_go_on
+from usage_billing.flows.billing.foreseen_levels import let_levels_go_on, usage_made
 from usage_billing.flows.billing.foreseen_summary import empty_summary, take_over
 from usage_billing.flows.billing.open_periods import Opening
 from usage_billing.invoicing.causes import fee_cause, purchase_cause, summary_cause
@@ -30,31 +31,32 @@ from usage_billing.invoicing.queries import (
     standing_invoices,
 )
 from usage_billing.metering.boundary import find_moves, parts_beyond
+from usage_billing.metering.new_summaries import NewSummary, stored_keys
 from usage_billing.metering.rewinding import as_it_stood, parts_beyond_of
 from usage_billing.metering.settling import read_unrated
-from usage_billing.metering.summaries import NewSummary, stored_keys
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.cells import series_of
 from usage_billing.meters.level_cells import MeteredSegments
 from usage_billing.packages.charges import DuePurchase, read_purchases
 from usage_billing.rating.pricing.cell_totals import SegmentSeries
-from usage_billing.wallets.allocation import covered_by
-from usage_billing.wallets.coverage import allocations, coverage_changes
-from usage_billing.wallets.models import Wallet
 
 _NOTHING = Decimal(0)
 
 
 @dataclass(slots=True)
 class ForeseenBooks:
-    """Implements ``Books`` in memory; made by ``foreseen_books``."""
+    """Implements ``Books`` in memory; made by ``foreseen_books``.
+
+    ``prices`` are those of summaries that are not stored, whose ids are below 0.
+    """
 
     session: Session
     fees: ForeseenFees
     drafts: ForeseenDrafts
     summaries: dict[int, UnratedSummary]
     gone: Mapping[int, frozenset[UUID]]
-    wallets: Sequence[Wallet] = ()
+    ends: ForeseenEnds
+    prices: dict[int, Mapping[str, object] | None] = field(default_factory=dict)
     _unsettled: set[int] = field(default_factory=set)
     _paid: set[int] = field(default_factory=set)
     _marks: dict[int, dict[UUID, Decimal]] = field(default_factory=dict)
@@ -67,9 +69,7 @@ class ForeseenBooks:
         there = {summary.key for summary in self.summaries.values()}
         missing = [new for new in opening.summaries if new.key not in there]
         settled = stored_keys(self.session, [new.key for new in missing]) if missing else set()  # those were not read
-        for new in missing:
-            if new.key not in settled:
-                self._unsettled.add(self.make(new).id)
+        self._unsettled.update(self.make(new).id for new in missing if new.key not in settled)
 
     def make(self, new: NewSummary) -> UnratedSummary:
         """Keep an empty summary in memory."""
@@ -78,7 +78,8 @@ class ForeseenBooks:
         return made
 
     def unrated(self, ids: Collection[str], *, as_of: datetime, cut: Collection[str]) -> Sequence[UnratedSummary]:
-        """What billing would lock."""
+        """What billing would lock; what is owed of a subscription that ends by then is charged."""
+        self._unsettled |= self.summaries.keys() & self.ends.pass_to(as_of)
         begun = [s for s in self.summaries.values() if s.subscription_id in ids and s.period_start <= as_of]
         wanted = [summary for summary in begun if summary.id in self._unsettled]
         beside: dict[tuple[str, str], list[UnratedSummary]] = {}
@@ -100,7 +101,7 @@ class ForeseenBooks:
     def unpaid(self, ids: Collection[str], *, as_of: datetime) -> Sequence[DuePurchase]:
         """What billing would lock."""
         key = ("purchases to charge", frozenset(ids))
-        found = once(self.session, key, lambda: read_purchases(self.session, ids))
+        found = once_while_agreed(self.session, key, lambda: read_purchases(self.session, ids))
         return [one for one in found if one.sold_at <= as_of and one.id not in self._paid]
 
     def move(self, wanted: Sequence[tuple[UnratedSummary, Decimal | None]]) -> None:
@@ -114,12 +115,10 @@ class ForeseenBooks:
             summary.allowance, summary.boundary = allowance, move.boundary
             summary.beyond_limit, summary.beyond_events = move.beyond_limit, move.beyond_events
 
-    def seen(
-        self,
-        summaries: Sequence[UnratedSummary],
-        terms: Mapping[int, SummaryTerms],  # noqa: ARG002
-    ) -> Sequence[UnratedSummary]:
+    def seen(self, summaries: Sequence[UnratedSummary], terms: Mapping[int, SummaryTerms]) -> Sequence[UnratedSummary]:
         """All of them as they are."""
+        quotas = {id: found.quota for id, found in terms.items() if id < 0}
+        self.prices |= {id: None if quota is None else quota.price for id, quota in quotas.items()}
         return summaries
 
     def parts(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Sequence[Decimal]]:
@@ -139,12 +138,9 @@ class ForeseenBooks:
         return series_of(self.session, periods, now=self.drafts.now)
 
     def covered(self, summaries: Sequence[UnratedSummary]) -> Mapping[int, Decimal]:
-        """By the grants of this moment and the usage in memory."""
-        if not self.wallets:
-            return {}
+        """By the grants of this moment and the usage in memory; by those of an end once it has come."""
         seen = self.beyond | {summary.id: summary.beyond_limit for summary in summaries}
-        now, wallets, names = self.drafts.now, self.wallets, {wallet.customer_id for wallet in self.wallets}
-        return covered_by(allocations(self.session, names, now=now, beyond=seen, wallets=wallets, moved=self.moved))
+        return self.ends.covered(self.session, beyond=seen, moved=self.moved, made=usage_made(self))
 
     @property
     def beyond(self) -> dict[int, Decimal]:
@@ -160,14 +156,19 @@ class ForeseenBooks:
         self, *, summary_ids: Collection[int], fee_ids: Collection[int], purchase_ids: Collection[int]
     ) -> History:
         """What final invoices charged, and what stands on the drafts in memory."""
-        history = history_of(self.session, summary_ids=summary_ids, fee_ids=fee_ids, purchase_ids=purchase_ids)
-        causes = [*map(summary_cause, summary_ids), *map(fee_cause, fee_ids), *map(purchase_cause, purchase_ids)]
-        history.drafted = self.drafts.drafted(causes)
-        return history
+        asked = {"summary_ids": summary_ids, "fee_ids": fee_ids, "purchase_ids": purchase_ids}
+        key = ("charged", *map(frozenset, asked.values()))
+        charged = once_while_agreed(self.session, key, lambda: history_of(self.session, **asked).charged)
+        causes = (*map(summary_cause, summary_ids), *map(fee_cause, fee_ids), *map(purchase_cause, purchase_ids))
+        return History(dict(charged), self.drafts.drafted(causes))
 
     def standing(self, since: Mapping[str, datetime]) -> dict[InvoiceKey, StandingInvoice]:
         """What is final as it is stored, and the drafts in memory."""
-        final = {key: one for key, one in standing_invoices(self.session, since).items() if not one.is_open}
+        # From the day on: an instant of now would be another question each time.
+        days = {name: at.replace(hour=0, minute=0, second=0, microsecond=0) for name, at in since.items()}
+        asked = ("standing invoices", frozenset(days.items()))
+        found = once_while_agreed(self.session, asked, lambda: standing_invoices(self.session, days))
+        final = {key: one for key, one in found.items() if not one.is_open and key[2] >= since[key[0]]}
         return final | self.drafts.standing()
 
     def write(self, work: DeskWork) -> None:
@@ -223,24 +224,22 @@ def foreseen_books(
     """
     since = since or {}
     ids = list(agreements.subscriptions)
-    prepaid = coverage_changes(session, {one.customer_id for one in agreements.subscriptions.values()}, now=now)
-    stale = [usage for usage in prepaid.changed if usage.subscription_id in agreements.subscriptions]
+    ends = read_ends(session, agreements, now=now)
     read: dict[str, datetime | None] = {id: since.get(id) for id in ids}
-    for usage in stale:
+    for usage in ends.stale:
         read[usage.subscription_id] = min(read[usage.subscription_id] or usage.period_start, usage.period_start)
     found, marked = read_unrated(session, read)
     again = {one.id for one in found if one.subscription_id in since and one.period_end > since[one.subscription_id]}
-    again |= {usage.id for usage in stale}
+    again |= {usage.id for usage in ends.stale}
+    opens = {one.id: one.opens_at for one in agreements.subscriptions.values()}
+    fees = once_while_agreed(session, ("fees", frozenset(opens.items())), lambda: read_fees(session, opens))
     books = ForeseenBooks(
         session,
-        ForeseenFees(
-            read_fees(session, {one.id: one.opens_at for one in agreements.subscriptions.values()}),
-            {plan.id: plan.name for plan in agreements.plans.values()},
-        ),
+        ForeseenFees(fees, {plan.id: plan.name for plan in agreements.plans.values()}),
         ForeseenDrafts(now),
         {summary.id: summary for summary in found},
         gone or {},
-        prepaid.wallets,
+        ends,
     )
     books.drafts.take_in(open_drafts(session, ids))
     let_levels_go_on(books, agreements, now=now)

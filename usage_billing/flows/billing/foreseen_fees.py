@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import count
 
-from usage_billing.invoicing.fees import BilledSpan, DueFee, NewFee, StoredFee
+from usage_billing.invoicing.fees import BilledSpan, DueFee, NewFee, StoredFee, WantingFee
 
 _NOTHING = Decimal(0)
 
@@ -61,6 +61,15 @@ class ForeseenFees:
     def plans(self) -> dict[int, str]:
         """The plan of each fee, by its id."""
         return {fee.id: fee.plan_id for fee in self._fees.values()}
+
+    def wanting(self, ids: Collection[int]) -> list[WantingFee]:
+        """What is due of those that are stored otherwise, and of these that are not stored."""
+        stored = {fee.id: fee.amount for fee in self.stored}
+        return [
+            WantingFee(fee.id, fee.subscription_id, fee.period_start, fee.amount)
+            for fee in self._fees.values()
+            if fee.id in ids or stored.get(fee.id, fee.amount) != fee.amount
+        ]
 
     def settle(self, fees: Sequence[DueFee]) -> None:
         """Charge these no second time."""

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from usage_billing.metering.digest import to_bytes
-from usage_billing.metering.summaries import NewSummary
+from usage_billing.metering.new_summaries import NewSummary
 from usage_billing.metering.unrated import UnratedSummary
 
 _NOTHING = Decimal(0)

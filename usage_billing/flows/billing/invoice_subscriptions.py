@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from usage_billing.billing_runs.pin import Pin
 from usage_billing.catalog.quotas import QuotaVersion
 from usage_billing.core.giving_way import in_turns
+from usage_billing.drawing.coverage import coverage_changes
 from usage_billing.flows.billing.agreements import lock_agreements
 from usage_billing.flows.billing.apply_terms import SummaryTerms, aggregate, may_be_cut
 from usage_billing.flows.billing.books import Agreements, Books
@@ -25,7 +26,6 @@ from usage_billing.flows.prepaid.settle_returns import settle_returns
 from usage_billing.invoicing.builder import Tariff
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.subscriptions.openings import BilledSubscription
-from usage_billing.wallets.coverage import coverage_changes
 
 _NOTHING = Decimal(0)
 

@@ -13,7 +13,7 @@ from usage_billing.flows.recording.context import new_summary
 from usage_billing.invoicing.fees import BilledSpan, NewFee
 from usage_billing.invoicing.reckoning import carries_minimum
 from usage_billing.invoicing.wording import Wording, days_of
-from usage_billing.metering.summaries import NewSummary
+from usage_billing.metering.new_summaries import NewSummary
 from usage_billing.rating.currency import minor_unit
 from usage_billing.subscriptions.agreement import agreed_period, fee_parts
 from usage_billing.subscriptions.lifecycle import Segment, Timeline

@@ -22,9 +22,10 @@ _NOTHING = Decimal(0)
 class SliceOutcome:
     """Counts, the change of what is charged per currency, and a digest over changed items and what became final.
 
-    ``amounts`` are in units of each currency. The digest is the sum of the hashes of its lines modulo 2**256, so it
-    does not depend on their order or on the slices. ``added`` are the items that it put on drafts, and ``rated`` how
-    much it knew of the summaries that it rated.
+    ``amounts`` are in units of each currency, and so is ``prepaid``, what grants in money paid of invoices that became
+    final: the digest leaves that out, as how it is divided among invoices is no charge. The digest is the sum of the
+    hashes of its lines modulo 2**256, so it does not depend on their order or on the slices. ``added`` are the items
+    that it put on drafts, and ``rated`` how much it knew of the summaries that it rated.
     """
 
     subscriptions: int = 0
@@ -32,6 +33,7 @@ class SliceOutcome:
     items: int = 0
     finalized: int = 0
     amounts: dict[str, Decimal] = field(default_factory=dict)
+    prepaid: dict[str, Decimal] = field(default_factory=dict)
     digest: int = 0
     warnings: list[dict[str, Any]] = field(default_factory=list)
     added: list[UUID] = field(default_factory=list)
@@ -58,6 +60,11 @@ class SliceOutcome:
         taxed = () if tax is None else (plain(tax),)
         self._hash("final", subscription, kind, as_text(closes_at), plain(total), *taxed, currency)
 
+    def add_prepaid(self, applied: Decimal, *, currency: str) -> None:
+        """Note what grants in money paid of an invoice that became final; below 0 what goes back to them."""
+        if applied:
+            self.prepaid[currency] = EXACT.add(self.prepaid.get(currency, _NOTHING), applied)
+
     def warn(self, subscription: str, code: str, detail: str) -> None:
         """Note what could not be done for a subscription, and why."""
         self.warnings.append({"subscriptionId": subscription, "code": code, "detail": detail})
@@ -73,6 +80,8 @@ class SliceOutcome:
         self.finalized += other.finalized
         for currency, amount in other.amounts.items():
             self.amounts[currency] = EXACT.add(self.amounts.get(currency, _NOTHING), amount)
+        for currency, applied in other.prepaid.items():
+            self.add_prepaid(applied, currency=currency)
         self.digest = (self.digest + other.digest) % DIGESTS
         self.warnings += other.warnings
         self.added += other.added
@@ -80,7 +89,11 @@ class SliceOutcome:
 
     def amount_texts(self) -> dict[str, str]:
         """The amounts by currency, as they are shown: with the currency's number of decimals."""
-        return {code: money_text(amount, minor_unit(code)) for code, amount in sorted(self.amounts.items())}
+        return _texts(self.amounts)
+
+    def prepaid_texts(self) -> dict[str, str]:
+        """What grants in money paid by currency, as it is shown."""
+        return _texts(self.prepaid)
 
     def digest_text(self) -> str:
         """The digest as 64 hexadecimal digits."""
@@ -94,6 +107,7 @@ class SliceOutcome:
             "items": self.items,
             "finalized": self.finalized,
             "amounts": {code: str(amount) for code, amount in self.amounts.items()},
+            "prepaid": {code: str(amount) for code, amount in self.prepaid.items()},
             "digest": self.digest_text(),
             "warnings": self.warnings,
         }
@@ -107,6 +121,11 @@ class SliceOutcome:
             items=stored["items"],
             finalized=stored["finalized"],
             amounts={code: Decimal(amount) for code, amount in stored["amounts"].items()},
+            prepaid={code: Decimal(amount) for code, amount in stored.get("prepaid", {}).items()},
             digest=int(stored["digest"], 16),
             warnings=stored["warnings"],
         )
+
+
+def _texts(amounts: dict[str, Decimal]) -> dict[str, str]:
+    return {code: money_text(amount, minor_unit(code)) for code, amount in sorted(amounts.items())}

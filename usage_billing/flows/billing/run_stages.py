@@ -189,7 +189,7 @@ def _close(session: Session, run: BillingRun, now: datetime) -> None:
     run.invoices = total.invoices
     run.items = total.items
     run.finalized = total.finalized
-    run.amounts = total.amount_texts()
+    run.amounts, run.prepaid_applied = total.amount_texts(), total.prepaid_texts()
     run.digest = total.digest_text()
     run.warnings = total.warnings
     run.found = None if foreseen is None else foreseen.to_json()

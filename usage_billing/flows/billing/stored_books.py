@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from usage_billing.billing_runs.pins import pins_of
+from usage_billing.drawing.coverage import allocations
 from usage_billing.flows.billing.apply_terms import SummaryTerms
 from usage_billing.flows.billing.books import DeskWork
 from usage_billing.flows.billing.facts import tell_drafts
@@ -19,9 +20,9 @@ from usage_billing.invoicing.items import add_items, change_items, remove_items
 from usage_billing.invoicing.queries import History, InvoiceKey, StandingInvoice, history_of, standing_invoices
 from usage_billing.invoicing.service import add_drafts, add_up, remove_empty
 from usage_billing.metering.boundary import move_boundaries, parts_beyond
+from usage_billing.metering.new_summaries import create_summaries
 from usage_billing.metering.rewinding import parts_beyond_of
 from usage_billing.metering.settling import lock_unrated, reopen, settle
-from usage_billing.metering.summaries import create_summaries
 from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.cells import series_of
 from usage_billing.meters.kept import sources_of
@@ -33,8 +34,8 @@ from usage_billing.packages.charges import DuePurchase, lock_purchases, settle_p
 from usage_billing.rating.pricing.cell_totals import SegmentSeries
 from usage_billing.subscriptions.openings import save_openings
 from usage_billing.wallets.allocation import covered_by
-from usage_billing.wallets.coverage import allocations
 from usage_billing.wallets.models import Wallet
+from usage_billing.wallets.queries import posted_beyond
 from usage_billing.wallets.service import save_covered
 
 _NOTHING = Decimal(0)
@@ -122,7 +123,8 @@ class StoredBooks:
         customers = {wallet.customer_id for wallet in self.wallets}
         seen = {summary.id: summary.beyond_limit for summary in summaries}
         paid = covered_by(allocations(self.session, customers, now=self.as_of, beyond=seen, wallets=self.wallets))
-        self._covered = {id: paid.get(id, _NOTHING) for id in seen}
+        # Of a level that runs more may be posted than it comes to as of this run.
+        self._covered = {id: min(paid.get(id, _NOTHING), beyond) for id, beyond in seen.items()}
         return self._covered
 
     def history(
@@ -158,6 +160,9 @@ class StoredBooks:
             # What was recorded since they were brought up to date is still to be counted, and levels go on.
             ids = [summary.id for summary in summaries]
             reopen(self.session, {*lagging(self.session, ids), *growing(self.session, ids)})
+        if self.wallets:
+            # A meter that was counted in this run may want less than is posted: the next look lets that go back.
+            reopen(self.session, posted_beyond(self.session, [summary.id for summary in summaries]))
         save_covered(self.session, self._covered)
         settle_fees(self.session, fees)
         settle_purchases(self.session, purchases)

@@ -1,6 +1,6 @@
 """The invoice that a subscription is heading for, by the very rules that bill; nothing is locked or written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,14 +9,14 @@ from sqlalchemy.orm import Session
 from usage_billing.core.giving_way import in_turns
 from usage_billing.customers.queries import find_seller
 from usage_billing.drawing.books import all_allocations
-from usage_billing.drawing.planning import in_money, plan
+from usage_billing.drawing.planning import in_money, plan_foreseen
 from usage_billing.drawing.shown import put_prepaid
 from usage_billing.flows.billing.agreements import read_agreements
 from usage_billing.flows.billing.finalize_invoices import apply_credit
 from usage_billing.flows.billing.foreseen_books import ForeseenBooks, foreseen_books
+from usage_billing.flows.billing.foreseen_levels import usage_made
 from usage_billing.flows.billing.invoice_subscriptions import charge_subscriptions
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN, running_slot
-from usage_billing.invoicing.fees import WantingFee
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.invoicing.prepaid import PayableCause, PrepaidLines, taxable_prepaid
@@ -40,10 +40,12 @@ def upcoming(
     agreements = read_agreements(session, [subscription_id])
     customer = agreements.subscriptions[subscription_id].customer_id
     timeline = agreements.timelines[subscription_id]
-    if beside := _sharing_units(session, customer, but=subscription_id):
+    if beside := _sharing(session, customer, but=subscription_id):
         agreements = read_agreements(session, [subscription_id, *beside])
     books = foreseen_books(session, agreements, now=now)
     charge_subscriptions(books, agreements, as_of=now, adjust_within=adjust_within)
+    stood = {draft.id: draft.total for draft, _ in books.drafts.shown(subscription_id)}
+    begun = set(books.fees.plans())  # what is due after this, for a later invoice, a run of now leaves out
     running = running_slot(timeline, max(now, timeline.terms[0].starts_at))
     if running is not None:
         alone = agreements.of([subscription_id])
@@ -53,17 +55,25 @@ def upcoming(
     wanted = [one for one in charging if one[0].closes_at > now and one[0].kind != InvoiceKind.CORRECTION]
     if running is None:
         wanted = [one for one in charging if one[0].kind == InvoiceKind.PERIOD][-1:]
+    if not wanted and running is not None:  # with an end that is agreed, what was owed of earlier periods is due
+        wanted = [one for one in charging if stood.get(one[0].id) != one[0].total]
     if not wanted:
         return None
-    prepaid = _prepaid(session, customer, charging, books, now=now)
+    closes_at = wanted[0][0].closes_at
+    fees = {item.fee_id for draft, items in charging if draft.closes_at <= closes_at for item in items if item.fee_id}
+    prepaid = _prepaid(session, customer, charging, books, begun | fees)
     _tax(session, charging, books.fees.plans(), timeline.zone, prepaid)
-    apply_credit(session, [draft for draft, _ in charging if draft.closes_at <= wanted[0][0].closes_at])
+    apply_credit(session, [draft for draft, _ in charging if draft.closes_at <= closes_at])
     return wanted[0]
 
 
-def _sharing_units(session: Session, customer_id: str, *, but: str) -> list[str]:
-    """The other subscriptions that a wallet in units pays for too: what they want follows from their terms of now."""
-    shared = [one for one in wallets_of(session, [customer_id]) if one.currency is None and one.subscription_id is None]
+def _sharing(session: Session, customer_id: str, *, but: str) -> list[str]:
+    """The other subscriptions that a wallet in units, or one for fees, pays for too.
+
+    What they want follows from their terms of now.
+    """
+    wallets = wallets_of(session, [customer_id])
+    shared = [one for one in wallets if one.subscription_id is None and (one.currency is None or one.fees)]
     return [one.id for one in contracts_of_customers(session, {customer_id}) if one.id != but] if shared else []
 
 
@@ -96,18 +106,21 @@ def _prepaid(
     customer_id: str,
     drafts: Sequence[tuple[Invoice, Sequence[UsageInvoiceItem]]],
     books: ForeseenBooks,
-    *,
-    now: datetime,
+    fee_ids: Collection[int],
 ) -> PrepaidLines:
-    """What grants in money would pay of drafts in memory, of fees that are not stored too."""
+    """What grants in money would pay of these drafts in memory; of fees that are not stored they pay these alone."""
     plans = books.fees.plans()
-    fees = [
-        WantingFee(item.fee_id, draft.subscription_id or "", item.period_start, item.amount)
-        for draft, items in drafts
-        for item in items
-        if item.fee_id is not None and item.fee_id < 0
-    ]
-    seen = all_allocations(session, [customer_id], now=now, fees=fees, beyond=books.beyond, moved=books.moved)
+    fees = books.fees.wanting({id for id in fee_ids if id < 0})
+    seen = all_allocations(
+        session,
+        [customer_id],
+        now=books.ends.now,
+        fees=fees,
+        beyond=books.beyond,
+        moved=books.moved,
+        ends=books.ends.of,
+        made=usage_made(books),
+    )
     found = in_money(seen)
     if not found:
         return {}
@@ -130,4 +143,7 @@ def _prepaid(
                 period_end=item.period_end,
             )
             placed[of.cause] = (of, draft.id)
-    return plan(session, found, placed)
+    rows = [draft for draft, _ in drafts]
+    shown = books.drafts.drafts.values()
+    drafted = {Cause(item.summary_id or 0, item.fee_id or 0) for draft in shown for item in draft.items.values()}
+    return plan_foreseen(session, found, rows, placed, drafted=drafted, ended_before=rows[0].closes_at)

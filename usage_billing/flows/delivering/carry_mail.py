@@ -35,6 +35,7 @@ class MailCarrier:
     trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     kind: EndpointKind = EndpointKind.EMAIL
     longest: timedelta = timedelta(seconds=WHOLE_SECONDS)
+    may_repeat: bool = False
 
     def packed(self, session: Session, claimed: Sequence[ClaimedDelivery], *, now: datetime) -> list[Parcel]:
         """A parcel for each mail that may go out now."""

@@ -32,6 +32,7 @@ class WebhookCarrier:
     now: Callable[[], datetime] = utc_now
     kind: EndpointKind = EndpointKind.WEBHOOK
     longest: timedelta = timedelta(seconds=WHOLE_SECONDS)
+    may_repeat: bool = True
 
     def packed(self, session: Session, claimed: Sequence[ClaimedDelivery], *, now: datetime) -> list[Parcel]:
         """A parcel for each delivery, with the secrets that hold now."""

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from usage_billing.core.clock import instant_text
 from usage_billing.outbox.service import Fact, tell
-from usage_billing.webhooks.deliveries import Attempt, log_attempts, note_failed, note_sent
+from usage_billing.webhooks.deliveries import Attempt, lock_deliveries, log_attempts, note_failed, note_sent
 from usage_billing.webhooks.models import WebhookEndpoint
 from usage_billing.webhooks.retries import is_given_up, next_try
 from usage_billing.webhooks.service import disable, lock_endpoints
@@ -34,7 +34,8 @@ def note_attempts(session: Session, attempts: Sequence[Attempt], *, jitter: Call
     failed = {one.delivery.endpoint_id for one in attempts if one.is_endpoints_failure}
     taken = {one.delivery.endpoint_id for one in attempts if one.is_success}
     concerned = session.scalars(_CONCERNED, {"failed": list(failed), "taken": list(taken)}).all()
-    endpoints = lock_endpoints(session, concerned)
+    endpoints = lock_endpoints(session, concerned) if concerned else {}
+    lock_deliveries(session, attempts)
     log_attempts(session, attempts)
     note_sent(session, [one for one in attempts if one.is_success])
     for attempt in sorted(attempts, key=lambda one: one.at):

@@ -47,6 +47,10 @@ class Carrier(Protocol):
     def longest(self) -> timedelta:
         """How long an exchange may take."""
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether what was carried may be carried again when the server of the database dies just after it."""
+
     def packed(self, session: Session, claimed: Sequence[ClaimedDelivery], *, now: datetime) -> list[Parcel]:
         """What is to be carried of these deliveries, with all that the books know; no network is asked here."""
 

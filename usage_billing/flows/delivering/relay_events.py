@@ -16,7 +16,7 @@ from usage_billing.webhooks.queries import versions_in_use
 from usage_billing.wire.event import VERSION
 from usage_billing.wire.event_type import EventType
 
-_AT_ONCE = 500
+_AT_ONCE = 100
 
 
 def relay_events(session: Session, *, now: datetime, at_most: int = _AT_ONCE) -> Sequence[NumberedEvent]:

@@ -10,7 +10,7 @@ from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.flows.recording.context import new_summary
 from usage_billing.metering.counted import counting, ids_of, last_occurred
-from usage_billing.metering.summaries import NewSummary, SummaryKey, create_summaries
+from usage_billing.metering.new_summaries import NewSummary, SummaryKey, create_summaries
 from usage_billing.meters.claimed import ClaimedFold
 from usage_billing.meters.queries import ActiveMeter
 from usage_billing.meters.service import place_fold

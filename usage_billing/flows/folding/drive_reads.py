@@ -6,7 +6,7 @@ So that what was just recorded is in each of them, it is counted then, by the fo
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -30,16 +30,27 @@ _known: WeakKeyDictionary[Any, tuple[int, bool]] = WeakKeyDictionary()
 _log = logging.getLogger(__name__)
 
 
+CustomerOf = Callable[[Session], str]
+"""Finds the customer whose usage is to be counted; it is asked only where there are meters."""
+
+
 @contextmanager
 def counted(
-    engine: Engine, *, customer_id: str | None = None, subscription_id: str | None = None
+    engine: Engine,
+    *,
+    customer_id: str | None = None,
+    subscription_id: str | None = None,
+    customer_of: CustomerOf | None = None,
 ) -> Iterator[tuple[Session, int]]:
     """Read one moment, after what is left of a subscription, or a customer's all, was counted; raises Unavailable.
 
-    The number is that of the recordings which are left all the same: more than ``MAX_TAIL``, or held by another writer.
+    The customer is ``customer_id`` or whom ``customer_of`` finds. The number is that of the recordings which are left
+    all the same: more than ``MAX_TAIL``, or held by another writer.
     """
     with read_only(engine) as session:
-        behind = left_to_count(session, customer_id=customer_id, subscription_id=subscription_id)
+        behind = left_to_count(
+            session, customer_id=customer_id, subscription_id=subscription_id, customer_of=customer_of
+        )
         if not behind:
             yield session, 0
             return
@@ -49,9 +60,13 @@ def counted(
 
 
 def left_to_count(
-    session: Session, *, customer_id: str | None = None, subscription_id: str | None = None
+    session: Session,
+    *,
+    customer_id: str | None = None,
+    subscription_id: str | None = None,
+    customer_of: CustomerOf | None = None,
 ) -> Mapping[str, Behind]:
-    """What meters have not counted of a subscription, or of a customer's all, by subscription."""
+    """What meters have not counted of a subscription, or of a customer's all, by subscription; as ``counted``."""
     engine = session.get_bind().engine
     until, has_any = _known.get(engine, (0, False))
     if time.monotonic_ns() >= until:
@@ -59,7 +74,8 @@ def left_to_count(
         _known[engine] = time.monotonic_ns() + LOOK_EVERY_SECONDS * 10**9, has_any
     if not has_any:
         return {}
-    return behind_of(session, customer_id=customer_id, subscription_id=subscription_id)
+    named = customer_id if customer_of is None else customer_of(session)
+    return behind_of(session, customer_id=named, subscription_id=subscription_id)
 
 
 def has_none_to_count(engine: Engine) -> bool:

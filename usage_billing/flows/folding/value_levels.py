@@ -12,7 +12,7 @@ from usage_billing.core.periods import Period
 from usage_billing.flows.folding.claims import Terms
 from usage_billing.flows.recording.context import new_summary
 from usage_billing.metering.counted import lock_counted
-from usage_billing.metering.summaries import NewSummary, create_summaries
+from usage_billing.metering.new_summaries import NewSummary, create_summaries
 from usage_billing.meters.definition import Level, Per
 from usage_billing.meters.levels import Change, Stretch, stretch_of, values_of_level, without_area
 from usage_billing.meters.queries import ActiveMeter

@@ -15,7 +15,7 @@ from usage_billing.flows.folding.value_levels import Key, ids_to_lock, value_lev
 from usage_billing.flows.recording.context import new_summary
 from usage_billing.flows.recording.exceeded import exceeded
 from usage_billing.metering.counted import Counted, ids_of, lock_counted, move_counted, to_rate_of_types
-from usage_billing.metering.summaries import SummaryKey, create_summaries
+from usage_billing.metering.new_summaries import SummaryKey, create_summaries
 from usage_billing.meters.across import values_across_segments, windows_in
 from usage_billing.meters.definition import Function
 from usage_billing.meters.kept import first_seen, states_by_window, states_of

@@ -9,7 +9,7 @@ from usage_billing.core.errors import InvalidInput
 
 
 def check_types(session: Session, names: Sequence[str], *, unit_name: str) -> None:
-    """Raises InvalidInput for a type that there is not, is named twice, is counted in another unit, or is a meter."""
+    """Raises InvalidInput for a type that there is not, is named twice or is counted in another unit."""
     if not names:
         raise InvalidInput.field("/unit/usageTypes", "must name at least one usage type", code="out_of_range")
     for index, name in enumerate(names):
@@ -19,7 +19,5 @@ def check_types(session: Session, names: Sequence[str], *, unit_name: str) -> No
             raise InvalidInput.field(pointer, f"there is no usage type {name}", code="unknown_usage_type")
         if found.unit_name != unit_name:
             raise InvalidInput.field(pointer, f"is counted in {found.unit_name}", code="contradiction")
-        if found.of is not None:
-            raise InvalidInput.field(pointer, "is a meter, which no wallet pays for yet", code="not_supported")
         if name in names[:index]:
             raise InvalidInput.field(pointer, "is named twice", code="repeated")

@@ -15,20 +15,22 @@ from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.drawing.books import allocation_of
 from usage_billing.flows.prepaid.amounts import check_places
 from usage_billing.flows.prepaid.facts import tell_grant, tell_refunded
+from usage_billing.flows.prepaid.hours import hours_of
 from usage_billing.flows.prepaid.manage_grants import check_cuts
-from usage_billing.flows.prepaid.open_wallet import open_wallet
-from usage_billing.flows.prepaid.paid_purchases import check_money_paid, check_taken_back_whole
+from usage_billing.flows.prepaid.open_wallet import check_open, open_wallet
+from usage_billing.flows.prepaid.paid_purchases import check_kept, check_money_paid, check_taken_back_whole
 from usage_billing.flows.prepaid.post_draws import return_unwanted, settle_rollovers
 from usage_billing.flows.prepaid.watch_wallets import note_filled, watch
 from usage_billing.packages.charges import lower_charge
 from usage_billing.packages.queries import purchase_of_grant
 from usage_billing.prepaid.ledger import TransferKind
-from usage_billing.wallets.allocation import provisional_of
+from usage_billing.wallets.allocation import Allocation, provisional_of
 from usage_billing.wallets.models import Grant, GrantStatus, Transfer, Wallet
 from usage_billing.wallets.occurrences import wallet_of_grant
 from usage_billing.wallets.queries import get_grant
 from usage_billing.wallets.service import move
 from usage_billing.wire.event_type import EventType
+from usage_billing.wire.kinds import Held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +54,9 @@ def activate_grant(session: Session, grant_id: UUID, *, actor: str, now: datetim
     _check_not_void(grant)
     if grant.status != GrantStatus.PENDING:
         raise Conflict("the grant is not pending: it was activated before", code="not_pending")
+    check_open(wallet)
     if grant.starts_when_paid and (grant.expires_at is None or now < grant.expires_at):
-        grant.effective_at = max(now, grant.effective_at)
+        grant.effective_at = max(hours_of(session, wallet).start_of(now), grant.effective_at)
     if grant.expires_at is not None:
         grant.closes_at = max(grant.expires_at, now) + grace
     grant.status, grant.activated_at = GrantStatus.ACTIVE, now
@@ -88,8 +91,7 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
         grant.taken_back = left
     else:
         book = allocation_of(session, wallet, now=now)
-        if grant.id in book.carried:
-            raise Conflict("what it carries over still follows late usage", code="still_following")
+        _check_settled(book, grant)
         if used:
             # What it carries over stays that, and no usage of before draws on it.
             settle_rollovers(session, book)
@@ -97,6 +99,7 @@ def void_grant(session: Session, grant_id: UUID, *, used: bool, actor: str, now:
         else:
             left = EXACT.subtract(left, EXACT.subtract(book.carried_from(grant), grant.rolled_over))
             left = EXACT.subtract(left, provisional_of(book, grant))
+        check_kept(session, grant)
         check_taken_back_whole(session, grant, left)
         if left:
             gone = move(session, grant, TransferKind.TAKEN_BACK, left)
@@ -129,12 +132,15 @@ def refund_grant(session: Session, grant_id: UUID, asked: Refund, *, actor: str,
         return there
     _check_refundable(grant, now)
     book = allocation_of(session, wallet, now=now)
+    _check_settled(book, grant)
+    check_kept(session, grant)
     return_unwanted(session, book, grant)
     left = EXACT.subtract(EXACT.subtract(grant.amount, grant.out), provisional_of(book, grant))
     amount = left if asked.amount is None else asked.amount
     check_places(wallet, amount)
     if amount > left or not left:
-        raise Conflict(f"{plain(left)} of the grant is left", code="refund_too_large")
+        rest = Held().show(left, wallet.currency or "")
+        raise Conflict(f"{rest} of the grant is left", code="refund_too_large")
     made = move(session, grant, TransferKind.REFUNDED, amount, key=asked.idempotency_key)
     check_money_paid(session, grant)
     if grant.out == grant.amount and not grant.posted:
@@ -158,6 +164,12 @@ def _check_not_void(grant: Grant) -> None:
         raise Conflict("the grant is void already", code="already_void")
 
 
+def _check_settled(book: Allocation, grant: Grant) -> None:
+    """What follows late usage is not settled, and neither is what a reset that keeps some of it ended."""
+    if grant.id in book.carried or grant.kept_in is not None:
+        raise Conflict("what is carried over still follows late usage", code="still_following")
+
+
 def _charge_less(session: Session, grant: Grant, taken_back: Transfer) -> None:
     purchase = purchase_of_grant(session, grant.id)
     if purchase is not None and purchase.charge_id is not None:
@@ -174,7 +186,7 @@ def _check_refundable(grant: Grant, now: datetime) -> None:
     _check_not_void(grant)
     if grant.status == GrantStatus.PENDING:
         raise Conflict("the grant is not paid yet: void it", code="grant_pending")
-    if not grant.cost:
+    if grant.cost_currency is None:
         raise Conflict("the grant was given: there is no money to return", code="grant_given")
     if _is_over(grant, now):
         raise Conflict("the grant is closed: nothing of it is left", code="grant_closed")

@@ -17,8 +17,11 @@ from usage_billing.core.identifiers import new_id
 from usage_billing.core.money import round_to_minor_unit
 from usage_billing.flows.prepaid.amounts import check_places
 from usage_billing.flows.prepaid.facts import tell_grant
-from usage_billing.flows.prepaid.open_wallet import open_wallet
+from usage_billing.flows.prepaid.hours import hours_of
+from usage_billing.flows.prepaid.open_wallet import check_open, open_wallet
 from usage_billing.flows.prepaid.watch_wallets import note_filled
+from usage_billing.meters.queries import ADDS_UP
+from usage_billing.prepaid.burn_down import MAX_PRIORITY, USUAL_PRIORITY
 from usage_billing.prepaid.ledger import TransferKind
 from usage_billing.rating.currency import is_currency, minor_unit
 from usage_billing.subscriptions.queries import CURRENCIES
@@ -27,14 +30,17 @@ from usage_billing.wallets.queries import scopes_of
 from usage_billing.wallets.service import add_grant, move
 from usage_billing.wire.event_type import EventType
 
-USUAL_PRIORITY, MAX_PRIORITY = 50, 100
 _NOTHING = Decimal(0)
-# A posted window must stay in one piece: from where it begins to the next cut of its wallet.
-_CUTS_POSTED = text("""
+# A posted window must stay in one piece: from where it begins to the next cut of its wallet. In units, what a meter
+# comes to whose values do not add up is never divided.
+_CUTS_POSTED = text(f"""
     SELECT u.usage_type_id, d.window_start
     FROM wallet_draws AS d
+    JOIN wallets AS w ON w.id = d.wallet_id
     JOIN usage_summaries AS u ON u.id = d.summary_id
+    JOIN usage_types AS t ON t.id = u.usage_type_id
     WHERE d.wallet_id = :wallet AND d.window_start < :cut AND u.period_end > :cut
+        AND (w.currency IS NOT NULL OR {ADDS_UP})
         AND NOT EXISTS (
             SELECT
             FROM wallet_grants AS g
@@ -44,12 +50,14 @@ _CUTS_POSTED = text("""
         )
     ORDER BY d.window_start, u.usage_type_id
     LIMIT 1
-""")
+""")  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewGrant:
     """A grant to be made: ``amount`` units, from ``effective_at`` (None: now) to before ``expires_at`` (None: ever).
+
+    In a wallet of meters these are full hours, and now is where the hour begins that runs.
 
     ``cost`` is in ``cost_currency``, or else in the one currency of the customer's plans. The ``category`` is
     ``purchased`` with a cost, and ``promotional`` without one, unless it is ``adjustment``. One that is
@@ -86,6 +94,7 @@ def make_grant(
         if not _is_same(there, new, made):
             raise Conflict("the key has made another grant of this wallet", code="conflicting_grant")
         return there, False
+    check_open(wallet)
     added = add_grant(session, made)
     if added.counts:
         check_cuts(session, added)
@@ -116,7 +125,14 @@ def row_of(session: Session, wallet: Wallet, new: NewGrant, *, now: datetime, gr
     check_places(wallet, new.amount)
     if not 0 <= new.priority <= MAX_PRIORITY:
         raise InvalidInput.field("/priority", f"must be from 0 to {MAX_PRIORITY}", code="out_of_range")
-    effective = new.effective_at or now
+    hours = hours_of(session, wallet)
+    effective = new.effective_at or hours.start_of(now)
+    for pointer, at in (
+        ("/effectiveAt", new.effective_at),
+        ("/expiresAt", new.expires_at),
+        ("/coversSince", new.covers_since),
+    ):
+        hours.check(pointer, at)
     if new.expires_at is not None and new.expires_at <= effective:
         raise InvalidInput.field("/expiresAt", "must be after the grant takes effect", code="out_of_range")
     if new.covers_since is not None and new.covers_since > effective:

@@ -16,9 +16,11 @@ from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.core.limits import MAX_COUNT
 from usage_billing.core.periods import is_time_zone
 from usage_billing.flows.prepaid.amounts import check_places
-from usage_billing.flows.prepaid.manage_grants import USUAL_PRIORITY, NewGrant, check_cuts, row_of
+from usage_billing.flows.prepaid.hours import hours_of
+from usage_billing.flows.prepaid.manage_grants import NewGrant, check_cuts, row_of
 from usage_billing.flows.prepaid.open_occurrences import open_occurrences
-from usage_billing.flows.prepaid.open_wallet import open_wallet
+from usage_billing.flows.prepaid.open_wallet import check_open, open_wallet
+from usage_billing.prepaid.burn_down import USUAL_PRIORITY
 from usage_billing.schedules.models import Schedule
 from usage_billing.schedules.queries import get_schedule
 from usage_billing.schedules.service import add_schedule, end_at
@@ -95,6 +97,7 @@ def make_schedule(
         if not _is_same(there, made):
             raise Conflict("the key has made another schedule of this wallet", code="conflicting_schedule")
         return there, False
+    check_open(wallet)
     schedule = Schedule(**made)
     recurrence = schedule.recurrence
     schedule.next_at = recurrence.first()
@@ -149,7 +152,9 @@ def _row_of(
     session: Session, wallet: Wallet, new: NewSchedule, *, now: datetime, grace: timedelta
 ) -> dict[str, object]:
     """The row of a schedule; raises InvalidInput."""
-    starts_at = new.starts_at or now
+    hours = hours_of(session, wallet)
+    starts_at = new.starts_at or hours.start_of(now)
+    hours.check("/startsAt", starts_at)
     if starts_at < _EARLIEST:
         raise InvalidInput.field("/startsAt", f"must not be before {_EARLIEST:%Y-%m-%d}", code="out_of_range")
     if new.ends_at is not None and new.ends_at <= starts_at:
@@ -160,6 +165,7 @@ def _row_of(
     if new.timezone is not None and not is_time_zone(new.timezone):
         message = "must be an IANA time zone such as Europe/Berlin"
         raise InvalidInput.field("/timezone", message, code="unknown_zone")
+    hours.check_zone("/timezone", new.timezone, year=starts_at.year)
     carrying = _carrying(wallet, new)
     one = NewGrant(
         amount=new.amount,

@@ -14,7 +14,7 @@ from usage_billing.core.errors import Conflict, InvalidInput, NotFound
 from usage_billing.core.limits import MAX_COUNT
 from usage_billing.flows.prepaid.amounts import check_places
 from usage_billing.flows.prepaid.facts import tell_top_up
-from usage_billing.flows.prepaid.open_wallet import open_wallet
+from usage_billing.flows.prepaid.open_wallet import check_open, open_wallet
 from usage_billing.flows.prepaid.watch_wallets import (
     LOOK_AGAIN,
     expire,
@@ -55,6 +55,7 @@ class NewRule:
 def set_rule(session: Session, wallet_id: str, new: NewRule, *, actor: str, now: datetime) -> TopUpRule:
     """Let a wallet ask for more by this rule from now on; it asks at once where it is below. Raises InvalidInput."""
     wallet = open_wallet(session, wallet_id, now=now)
+    check_open(wallet)
     _check(session, wallet, new)
     rule = lock_rule(session, wallet_id)
     if rule is None:

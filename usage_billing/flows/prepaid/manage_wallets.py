@@ -14,6 +14,7 @@ from usage_billing.core.errors import Conflict, InvalidInput
 from usage_billing.customers.queries import get_customer
 from usage_billing.flows.prepaid.counted import check_types
 from usage_billing.flows.prepaid.facts import tell_wallet
+from usage_billing.flows.prepaid.hours import hours_of
 from usage_billing.rating.currency import is_currency
 from usage_billing.subscriptions.queries import CURRENCIES, get_subscription
 from usage_billing.wallets.models import Wallet, WalletScope
@@ -45,8 +46,8 @@ def create_wallet(session: Session, new: NewWallet, *, actor: str, now: datetime
     """Store ``new``.
 
     Raises InvalidInput unless it is for units or for money, for a customer, subscription or usage type that there is
-    not, or whose unit is another one, and for a meter; Conflict for an id that is taken, and with the code
-    ``overlapping_wallet`` where another wallet pays.
+    not, or whose unit is another one; Conflict for an id that is taken, and with the code ``overlapping_wallet`` where
+    another wallet pays.
     """
     get_customer(session, new.customer_id)
     if new.subscription_id is not None:
@@ -74,8 +75,6 @@ def create_wallet(session: Session, new: NewWallet, *, actor: str, now: datetime
             "overdraft": new.overdraft,
         },
     )
-    if new.overdraft is not None:
-        open_overdraft(session, added, since=now)
     session.add_all(
         WalletScope(
             wallet_id=new.id,
@@ -86,6 +85,8 @@ def create_wallet(session: Session, new: NewWallet, *, actor: str, now: datetime
         for name in new.usage_types or ()
     )
     session.flush()
+    if new.overdraft is not None:
+        open_overdraft(session, added, since=hours_of(session, added).start_of(now))
     tell_wallet(session, added, new.usage_types or ())
     note(session, actor=actor, action="wallet.created", subject=f"wallet:{new.id}", at=now, userId=new.customer_id)
     return added
@@ -119,6 +120,10 @@ def _check_overdraft(new: NewWallet) -> None:
     """One that owes says how much at most."""
     if new.uncovered not in ("charge", "owe"):
         raise InvalidInput.field("/uncovered", "must be charge or owe", code="not_a_choice")
+    if new.uncovered == "owe" and new.currency is not None:
+        pointer = "/uncovered" if new.overdraft is None else "/overdraft"
+        message = "is for wallets in units: what money does not pay is on the invoice"
+        raise InvalidInput.field(pointer, message, code="contradiction")
     if new.uncovered == "owe" and new.overdraft is None:
         raise InvalidInput.field("/overdraft", "is required of a wallet that owes", code="required")
     if new.overdraft is None:
@@ -126,9 +131,6 @@ def _check_overdraft(new: NewWallet) -> None:
     if new.uncovered != "owe":
         message = "is of a wallet that owes, and this one lets charge what no grant pays for"
         raise InvalidInput.field("/overdraft", message, code="contradiction")
-    if new.currency is not None:
-        message = "is for wallets in units: what money does not pay is on the invoice"
-        raise InvalidInput.field("/uncovered", message, code="contradiction")
     if not 0 < new.overdraft <= MAX_QUANTITY:
         message = f"must be more than 0 and at most {MAX_QUANTITY:f}"
         raise InvalidInput.field("/overdraft", message, code="out_of_range")

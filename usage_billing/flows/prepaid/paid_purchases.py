@@ -23,12 +23,27 @@ _STANDING = text("""
     ORDER BY t.invoice_id
 """)
 
+_BOUGHT_BEFORE = text("""
+    WITH RECURSIVE sources AS (
+        SELECT id, wallet_id FROM wallet_grants WHERE id = :grant
+        UNION
+        SELECT g.id, g.wallet_id FROM wallet_grants AS g
+        JOIN sources AS s ON g.wallet_id = s.wallet_id AND g.kept_in = s.id
+    )
+    SELECT FROM purchases WHERE grant_id IN (SELECT id FROM sources) LIMIT 1
+""")
 _REFUNDED = text("""
     SELECT coalesce(sum(m.cost), 0)
     FROM wallet_transfers AS m JOIN purchases AS p ON p.grant_id = m.grant_id
     WHERE m.kind = 'refunded' AND p.charge_id IN (
         SELECT purchase_id FROM usage_invoice_items WHERE invoice_id = ANY(:invoices))
 """)
+
+
+def check_kept(session: Session, grant: Grant) -> None:
+    """What a reset kept of a purchase stays: no invoice would give back a part. Raises Conflict ``purchase_stands``."""
+    if grant.is_kept and session.execute(_BOUGHT_BEFORE, {"grant": grant.id}).first() is not None:
+        raise Conflict("a reset kept it of what was bought: give credit instead", code="purchase_stands")
 
 
 def check_taken_back_whole(session: Session, grant: Grant, left: Decimal) -> None:

@@ -49,8 +49,7 @@ def post_causes(session: Session, found: Sequence[Allocation], invoices: Mapping
     """Post every draw of these causes; ``invoices`` has the invoice of each that becomes final, or None.
 
     What any usage wants no more goes back with it, as a draw may rest on that; what a grant repays with what that pays
-    of the same. Where grants pay for more or less by now
-    than billing rated by, the next run rates it again.
+    of the same. Where grants pay for more or less by now than billing rated by, the next run rates it again.
     """
     for book in found:
         grants = book.payers
@@ -95,9 +94,10 @@ def post_grant(session: Session, book: Allocation, grant: Grant) -> None:
     """Post every draw of one grant, and what it repays; what comes back to grants that carry over goes first."""
     grants = book.payers
     paid = {key.need for key, change in book.changes() if key.grant_id == grant.id and change > 0}
+    moving = {id for pair in book.parts for id in pair}
     for key, change in _returns_first(session, book):
         repaid = change < 0 and book.is_overdraft(key.grant_id) and key.need in paid
-        if key.grant_id == grant.id or repaid or (change < 0 and key.grant_id in book.carried):
+        if key.grant_id == grant.id or repaid or (change < 0 and key.grant_id in moving):
             _post(session, book, grants[key.grant_id], key, change, invoice_id=None)
     session.flush()
 

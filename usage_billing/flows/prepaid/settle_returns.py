@@ -6,10 +6,10 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.drawing.coverage import allocations
 from usage_billing.flows.prepaid.open_occurrences import hold_wallets
 from usage_billing.flows.prepaid.post_draws import post_causes
 from usage_billing.subscriptions.openings import lock_to_bill
-from usage_billing.wallets.coverage import allocations
 
 # More is posted than lies beyond. Usage that a draft charges for is posted with that.
 _TOO_MUCH = text("""

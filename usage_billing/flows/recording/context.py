@@ -13,12 +13,12 @@ from usage_billing.catalog.quantities import QuantityVersion
 from usage_billing.catalog.quantity_versions import quantities_of
 from usage_billing.catalog.queries import quotas_of
 from usage_billing.catalog.quotas import QuotaBook, QuotaVersion
-from usage_billing.core.versions import is_always
+from usage_billing.core.versions import ALWAYS, always_since
 from usage_billing.db.bulk import joined
+from usage_billing.metering.new_summaries import NewSummary, SummaryKey
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import RefusedRecording
 from usage_billing.metering.states import QuarantineReason
-from usage_billing.metering.summaries import NewSummary, SummaryKey
 from usage_billing.subscriptions.agreement import (
     AgreedPeriod,
     AgreedSegment,
@@ -27,6 +27,7 @@ from usage_billing.subscriptions.agreement import (
     cuts_within,
     quota_course,
 )
+from usage_billing.subscriptions.kept_terms import ReadTerms
 from usage_billing.subscriptions.lifecycle import Segment, Terms, Timeline
 from usage_billing.subscriptions.queries import customers_and_timelines, timelines_of
 
@@ -45,12 +46,14 @@ class _Usual(msgspec.Struct, frozen=True, gc=False):
     """A whole billing period of a plan, in a time zone, as most subscriptions have it: nothing changes in it.
 
     ``terms`` is what the plan says about time: one value, which all who have this period share. ``quota`` is the only
-    one that the plan ever had for the usage type, None if it had none.
+    one that the plan ever had for the usage type, None if it had none. It holds from the start for subscriptions that
+    were made at ``made_since`` or later.
     """
 
     terms: Terms
     segment: Segment
     quota: QuotaVersion | None
+    made_since: datetime
 
     def is_of(self, timeline: Timeline, instant: datetime) -> bool:
         """Whether a subscription without a quota of its own has this period around ``instant``."""
@@ -61,7 +64,7 @@ class _Usual(msgspec.Struct, frozen=True, gc=False):
             and term.starts_at <= self.segment.start
             and term.ends_at is None
             and not term.paused
-            and (self.quota is None or is_always(self.quota, timeline.made_at))
+            and self.made_since <= timeline.made_at
         )
 
 
@@ -111,7 +114,7 @@ class Context:
         usual = self._usual.get((timeline.terms[0].plan_id, timeline.zone, usage_type))
         if usual is None or not usual.is_of(timeline, recording.occurred_at):
             return None
-        if (subscription_id, usage_type) in self.quotas.own:
+        if self.quotas.own and (subscription_id, usage_type) in self.quotas.own:
             return None
         return _of_whole_period(subscription_id, usage_type, usual.segment, usual.quota)
 
@@ -161,8 +164,9 @@ class Context:
     def _note_usual(self, segment: Segment, quota: QuotaVersion | None, timeline: Timeline, usage_type: str) -> None:
         """Let others on the plan be found by this period, if it is a usual one: see ``_Usual``."""
         listed = self.quotas.listed.get((segment.plan_id, usage_type), [])
-        if segment.start == segment.period.start and listed == ([] if quota is None else [quota]):
-            usual = _Usual(timeline.terms[0].terms, segment, quota)
+        since = ALWAYS if quota is None else always_since(quota)
+        if since and segment.start == segment.period.start and listed == ([] if quota is None else [quota]):
+            usual = _Usual(timeline.terms[0].terms, segment, quota, since)
             self._usual[segment.plan_id, timeline.zone, usage_type] = usual
 
     def _segments_around(self, recording: Recording) -> tuple[Segment, Sequence[Segment]]:
@@ -216,9 +220,11 @@ def summary_of(session: Session, summary_id: int) -> NewSummary:
     return new_summary(key.subscription_id, key.usage_type_id, agreed, part)
 
 
-def load_context(session: Session, recordings: Sequence[Recording]) -> Context:
+def load_context(
+    session: Session, recordings: Sequence[Recording], *, read_terms: ReadTerms = customers_and_timelines
+) -> Context:
     """Read the subscriptions, usage types and quotas that these recordings name; those that do not exist are absent."""
-    customers, timelines = customers_and_timelines(session, {recording.subscription_id for recording in recordings})
+    customers, timelines = read_terms(session, {recording.subscription_id for recording in recordings})
     found = session.execute(_TYPES, {"ids": joined({recording.usage_type for recording in recordings})}).all()
     types, making = {row.id: row.of for row in found}, [row.id for row in found if row.makes]
     plans = {term.plan_id for timeline in timelines.values() for term in timeline.terms}

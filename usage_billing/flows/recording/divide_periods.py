@@ -1,16 +1,26 @@
 """Keeping the marks of a billing period that is cut: what comes to one segment may move the boundary of others."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from usage_billing.core.decimals import EXACT
+from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.metering.boundary import move_boundaries
 from usage_billing.metering.budget import divide
-from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey
+from usage_billing.metering.new_summaries import NewSummary, SummaryKey
+from usage_billing.metering.recording import Recording
+from usage_billing.metering.summaries import RunningTotal
 
 _NOTHING = Decimal(0)
+
+
+def added_to_cut(
+    fresh: Mapping[SummaryKey, Sequence[Recording]], wanted: Mapping[SummaryKey, NewSummary]
+) -> dict[SummaryKey, Decimal]:
+    """How much of the recordings ``fresh`` comes to each segment of a period that is cut."""
+    cut = (key for key, summary in wanted.items() if summary.cut is not None)
+    return {key: sum_of(recording.quantity for recording in fresh[key]) for key in cut}
 
 
 def divide_cut_periods(

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from usage_billing.metering.summaries import SummaryKey
+from usage_billing.metering.new_summaries import SummaryKey
 from usage_billing.outbox.service import Fact
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.wire.event import QUOTA_TOLD

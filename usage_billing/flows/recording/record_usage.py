@@ -7,23 +7,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
-from usage_billing.core.decimals import EXACT, sum_of
+from usage_billing.core.decimals import EXACT
 from usage_billing.db.locks import lock_shards
 from usage_billing.flows.alerting.watch_totals import reaching, watch_totals
 from usage_billing.flows.prepaid.watch_wallets import watch
 from usage_billing.flows.recording.context import Context, load_context
-from usage_billing.flows.recording.divide_periods import divide_cut_periods
+from usage_billing.flows.recording.divide_periods import added_to_cut, divide_cut_periods
 from usage_billing.flows.recording.exceeded import exceeded
 from usage_billing.flows.recording.quantified import quantified, repeats
 from usage_billing.flows.recording.whose import find_subscriptions, shards_of
 from usage_billing.metering.digest import hash_of
+from usage_billing.metering.new_summaries import NewSummary, SummaryKey
 from usage_billing.metering.queries import KnownRecording, RecordingKey, known_ids, recorded_keys
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.service import (
@@ -36,8 +36,10 @@ from usage_billing.metering.service import (
 )
 from usage_billing.metering.split import beyond_of_next
 from usage_billing.metering.states import QuarantineReason
-from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, lock_totals, save_totals
+from usage_billing.metering.summaries import RunningTotal, lock_totals, save_totals
 from usage_billing.outbox.service import Fact, tell
+from usage_billing.subscriptions.kept_terms import ReadTerms
+from usage_billing.subscriptions.queries import customers_and_timelines
 
 # What a recording's own content can cause. Anything else may be the system's trouble.
 ITS_OWN_FAULT = (DataError, IntegrityError, ValueError, ArithmeticError, TypeError, KeyError)
@@ -64,11 +66,17 @@ Excess = tuple[SummaryKey, Recording]
 """The first recording of a summary that lies beyond its allowance."""
 
 
-def record_batch(session: Session, recordings: Sequence[Recording], *, keys_are_new: bool = False) -> Outcome:
+def record_batch(
+    session: Session,
+    recordings: Sequence[Recording],
+    *,
+    keys_are_new: bool = False,
+    read_terms: ReadTerms = customers_and_timelines,
+) -> Outcome:
     """Record a batch. Each acceptance ends as recorded, duplicate or quarantined, also when it is delivered again.
 
     With ``keys_are_new`` the idempotency keys are not looked up: then a key that is in the books raises IntegrityError
-    and fails the transaction.
+    and fails the transaction. ``read_terms`` is asked once the locks are had.
     """
     if not recordings:
         return Outcome()
@@ -77,7 +85,7 @@ def record_batch(session: Session, recordings: Sequence[Recording], *, keys_are_
     now = lock_shards(session, shards, by_index=True)
     known = known_ids(session, (recording.id for recording in recordings))
     unknown = _first_of_each_id(placed.recordings, known)
-    outcome = count(session, unknown, now=now, keys_are_new=keys_are_new, beside=placed.beside)
+    outcome = count(session, unknown, now=now, keys_are_new=keys_are_new, beside=placed.beside, read_terms=read_terms)
     outcome.quarantined += [row for row in placed.refused if row.recording.id not in known]
     outcome.known = len(recordings) - len(unknown) - len(placed.refused)
     quarantine(session, outcome.quarantined)
@@ -100,6 +108,7 @@ def count(
     now: datetime,
     keys_are_new: bool = False,
     beside: Mapping[UUID, Sequence[str]] = MappingProxyType({}),
+    read_terms: ReadTerms = customers_and_timelines,
 ) -> Outcome:
     """Count recordings whose ids are new. The caller holds the locks of their shards, and stores the refusals.
 
@@ -108,7 +117,7 @@ def count(
     outcome = Outcome()
     if not recordings:
         return outcome
-    context = load_context(session, recordings)
+    context = load_context(session, recordings, read_terms=read_terms)
     keyed = [] if keys_are_new else [(r.subscription_id, r.source, r.key) for r in recordings if r.key]
     if beside:
         keyed += [(other, r.source, r.key) for r in recordings if r.key for other in beside.get(r.id, ())]
@@ -117,7 +126,7 @@ def count(
         _look_again(session, outcome)
     if fresh:
         totals, passed = lock_totals(session, wanted.values()), list[Excess]()
-        moved = divide_cut_periods(session, wanted.values(), totals, added=_quantities(fresh, wanted))
+        moved = divide_cut_periods(session, wanted.values(), totals, added=added_to_cut(fresh, wanted))
         # insert_usage takes the recordings one by one from the generator, while PostgreSQL writes the earlier ones.
         outcome.recorded = insert_usage(
             session, _mark(fresh, totals, passed), now=now, any_made=bool(context.quantities)
@@ -207,14 +216,6 @@ def _used_name(
     """The name under which the key of ``recording`` was used, in its own subscription or another; else its own."""
     names = [(id, recording.source, recording.idempotency_key) for id in (recording.subscription_id, *others)]
     return next((name for name in names if name in seen), names[0])
-
-
-def _quantities(
-    fresh: Mapping[SummaryKey, Sequence[Recording]], wanted: Mapping[SummaryKey, NewSummary]
-) -> dict[SummaryKey, Decimal]:
-    """How much comes to each segment of a period that is cut."""
-    cut = (key for key, summary in wanted.items() if summary.cut is not None)
-    return {key: sum_of(recording.quantity for recording in fresh[key]) for key in cut}
 
 
 def _mark(

@@ -12,7 +12,8 @@ from usage_billing.flows.recording.divide_periods import divide_cut_periods
 from usage_billing.metering.boundary import move_boundaries, unmark
 from usage_billing.metering.digest import hash_of
 from usage_billing.metering.models import Usage
-from usage_billing.metering.summaries import NewSummary, RunningTotal, SummaryKey, save_totals
+from usage_billing.metering.new_summaries import NewSummary, SummaryKey
+from usage_billing.metering.summaries import RunningTotal, save_totals
 from usage_billing.metering.voids import CountingUsage
 
 _NOTHING = Decimal(0)

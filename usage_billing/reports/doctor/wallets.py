@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from usage_billing.core.decimals import plain
 from usage_billing.reports.doctor.finding import WARN, Finding, fine, listed
+from usage_billing.wire.kinds import Held
 
 SOON = timedelta(days=7)
 """What expires within this time is named."""
@@ -32,7 +34,7 @@ _NO_PLAN = text("""
 """)
 _ANSWER_SOON = timedelta(hours=1)
 _UNANSWERED = text("""
-    SELECT t.amount, coalesce(w.unit_name, w.currency) AS unit, w.customer_id, t.wallet_id
+    SELECT t.amount, w.unit_name, w.currency, w.customer_id, t.wallet_id
     FROM wallet_top_ups AS t JOIN wallets AS w ON w.id = t.wallet_id
     WHERE t.state = 'asked' AND t.asked_at < :late AND t.expires_at > :now
     ORDER BY t.asked_at
@@ -42,7 +44,7 @@ _EXPIRING = text("""
     SELECT w.customer_id
     FROM wallet_grants AS g
     JOIN wallets AS w ON w.id = g.wallet_id
-    WHERE g.status = 'active' AND g.expires_at > :now AND g.expires_at <= :soon
+    WHERE g.status = 'active' AND g.expires_at > :now AND g.expires_at <= :soon AND g.reset_at IS NULL
     GROUP BY w.customer_id
     ORDER BY min(g.expires_at), w.customer_id
     LIMIT :most
@@ -74,7 +76,7 @@ def check_wallets(session: Session, *, now: datetime) -> Iterator[Finding]:
         )
     unanswered = session.execute(_UNANSWERED, {"now": now, "late": now - _ANSWER_SOON}).all()
     if unanswered:
-        what = [f"{plain(row.amount)} {row.unit} of {row.customer_id} in {row.wallet_id}" for row in unanswered]
+        what = [f"{_amount(row.amount, row)} of {row.customer_id} in {row.wallet_id}" for row in unanswered]
         yield Finding(
             "wallets",
             WARN,
@@ -96,11 +98,13 @@ def _expiring(session: Session, now: datetime) -> Iterator[str]:
     for customer_id in session.scalars(_EXPIRING, asked).all():
         for view in wallets_in_hand(session, customer_id, now=now):
             for one in view.grants:
-                at = one.grant.expires_at
+                at = one.grant.ends_at
                 if at is not None and now < at <= now + SOON and one.grant.counts and one.left > 0:
-                    wallet = view.wallet
-                    left = (
-                        f"{plain(one.left)} {view.unit.unit_name or view.unit.currency} of {customer_id} in {wallet.id}"
-                    )
+                    left = f"{_amount(one.left, view.unit)} of {customer_id} in {view.wallet.id}"
                     found.append((at, f"{left} on {at:%Y-%m-%dT%H:%MZ}"))
     yield from (words for _, words in sorted(found))
+
+
+def _amount(amount: Decimal, unit: Any) -> str:
+    """An amount, and of what: ``5 calls``, ``9.00 EUR``."""
+    return f"{Held().show(amount, unit.currency or '')} {unit.unit_name or unit.currency}"

@@ -14,6 +14,7 @@ from usage_billing.reports.verify.drive_readers import take_time
 from usage_billing.reports.verify.events import event_differences
 from usage_billing.reports.verify.fees import fee_differences
 from usage_billing.reports.verify.invoices import invoice_differences
+from usage_billing.reports.verify.kept import kept_differences
 from usage_billing.reports.verify.money_order import money_order_differences
 from usage_billing.reports.verify.prepaid import prepaid_differences
 from usage_billing.reports.verify.purchases import purchase_differences
@@ -104,6 +105,7 @@ def _beside_summaries(
     yield from money_order_differences(session, only)
     yield from cause_differences(session, only)
     yield from schedule_differences(session, only)
+    yield from kept_differences(session, only)
     yield from unused_differences(session, only, catalogue)
     yield from prepaid_differences(session, only)
     yield from purchase_differences(session, only)

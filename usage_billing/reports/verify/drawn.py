@@ -45,17 +45,16 @@ class _Hands:
 
     def carry(self, payer: Payer, carry: Carry, settled: Fraction | None) -> None:
         """Hand over what is left; what was paid for with more than that goes back, from the last window on."""
-        units = settled
-        if units is None and carry.source is not None:
-            units = max(self.has[carry.source], NOTHING)
-            units = units if carry.most is None else min(units, carry.most)
-            self.has[carry.source] -= units
-        units = units or NOTHING
+        units = carry.fixed if settled is None else settled
+        for source in carry.sources if settled is None else ():
+            part = max(self.has[source], NOTHING)
+            part = part if carry.most is None else min(part, max(carry.most - units, NOTHING))
+            self.has[source] -= part
+            units += part
         self.carried[payer.id] = units
-        if payer.active:
-            self.has[payer.id] += units
-            for place in sorted((key[0] for key in self.paid if key[1] == payer.id), key=self.turns.__getitem__)[::-1]:
-                self._put(place, payer.id, -max(min(self.paid[place, payer.id], -self.has[payer.id]), NOTHING))
+        self.has[payer.id] += units
+        for place in sorted((key[0] for key in self.paid if key[1] == payer.id), key=self.turns.__getitem__)[::-1]:
+            self._put(place, payer.id, -max(min(self.paid[place, payer.id], -self.has[payer.id]), NOTHING))
 
     def _put(self, place: Place, payer: UUID, units: Fraction) -> None:
         self.left[place] -= units
@@ -122,14 +121,23 @@ def paid_in_time(
     kept, settled = dict(posted), dict[UUID, Fraction]()
     for moment, then, left in closings:
         closing = {payer.id for payer in payers if payer.active and payer.closes_at == moment}
-        found = _turns(then, payers, kept, {**left, **settled}, owing)
+        owed_then = None if owing is None else owing._replace(now=min(owing.now, moment))
+        there = [payer if payer.was_there(moment) else _closed(payer) for payer in payers]
+        found = _turns(then, there, kept, {**left, **settled}, owed_then)
+        anew = {id for one in payers if one.carries and one.id not in settled for id in one.carries.sources}
+        for id, has in found.carried.items():
+            if sum((units for key, units in kept.items() if key[1] == id), NOTHING) > has:
+                anew.add(id)
+        kept = {key: units for key, units in kept.items() if key[1] not in anew & closing}
         for key, units in found.paid.items():
             if key[1] in closing:
                 kept[key] = max(units, kept.get(key, NOTHING))
         over = [
             payer
             for payer in payers
-            if payer.carries is not None and (payer.carries.source or payer.id) in closing and payer.id not in settled
+            if payer.carries is not None
+            and closing & {*(payer.carries.sources or (payer.id,))}
+            and payer.id not in settled
         ]
         settled |= {payer.id: found.carried[payer.id] for payer in over}
         payers = [_closed(payer) if payer.id in closing else payer for payer in payers]

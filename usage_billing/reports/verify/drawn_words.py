@@ -3,7 +3,7 @@
 The source is docs/prepaid.md, "Which grant pays".
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -39,13 +39,14 @@ class Wants:
 
 
 class Carry(NamedTuple):
-    """What a grant has from another: what that has left when this one begins, at most ``most``; None: all.
+    """What a grant has from others: what they have left when it begins, in their order, at most ``most``; None: all.
 
-    Without a source it has what was left of an allowance.
+    Of what others gave that are closed it has ``fixed``. Without a source it has what was left of an allowance.
     """
 
-    source: UUID | None
+    sources: Sequence[UUID]
     most: Fraction | None
+    fixed: Fraction = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,12 @@ class Payer:
     closes_at: datetime | None
     active: bool
     carries: Carry | None = None
+    made_at: datetime | None = None
 
     @classmethod
     def of(cls, grant: Any, units: Fraction, carries: Carry | None = None) -> "Payer":
         """A row of ``wallet_grants``, which had ``units`` to give."""
+        carried = grant.category == "rollover"
         return cls(
             id=grant.id,
             units=units,
@@ -79,10 +82,12 @@ class Payer:
             back_to=grant.covers_since,
             types=grant.usage_types,
             subscriptions=grant.subscription_ids,
-            price_of_one=Fraction(grant.cost) / Fraction(grant.amount) if grant.cost else NOTHING,
+            # The cost of what was carried over moves with it, and orders nothing.
+            price_of_one=Fraction(grant.cost) / Fraction(grant.amount) if grant.cost and not carried else NOTHING,
             closes_at=grant.closes_at,
             active=grant.status == "active",
             carries=carries,
+            made_at=grant.activated_at,
         )
 
     @property
@@ -90,6 +95,10 @@ class Payer:
         """When its turn is among those that may pay for the same."""
         scopes = [scope for scope in (self.types, self.subscriptions) if scope is not None]
         return self.priority, -len(scopes), self.until or NEVER, self.price_of_one, self.since, self.id
+
+    def was_there(self, moment: datetime | None) -> bool:
+        """Whether it had been made by then; without a moment, by now."""
+        return moment is None or self.made_at is None or self.made_at <= moment
 
     @property
     def end(self) -> datetime | None:

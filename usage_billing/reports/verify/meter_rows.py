@@ -12,7 +12,7 @@ from usage_billing.reports.verify.functions import Span
 FETCH = 5_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 USAGE = text("""
-    SELECT u.summary_id, u.ordinal, u.occurred_at, u.recorded_at, u.quantity, CAST(u.metadata AS text) AS metadata,
+    SELECT u.summary_id, u.ordinal, u.occurred_at, u.received_at, u.quantity, CAST(u.metadata AS text) AS metadata,
         v.ordinal AS void
     FROM usage AS u
     LEFT JOIN usage_voids AS v ON v.usage_id = u.id

@@ -224,7 +224,7 @@ class MeterProof(Proof):
         return (
             ("item_events", "number of recordings", item.events - item.voids, tally.recorded),
             ("item_total", "total", item.total, tally.total),
-            ("item_billable", "quantity beyond the limit", item.billable, tally.beyond),
+            ("item_billable", "quantity beyond the limit", item.billable + item.covered, tally.beyond),
         )
 
     def hash_of(self, tally: Tally) -> bytes | None:  # noqa: ARG002

@@ -32,8 +32,8 @@ _GRANTS = text("""
     FROM wallet_grants AS g
     CROSS JOIN LATERAL (
         SELECT min(id) AS id FROM wallet_transfers WHERE grant_id = g.id AND kind IN ('sold', 'given')) AS o
-    WHERE g.wallet_id = :wallet AND g.activated_at IS NOT NULL AND g.rolls_from IS NULL AND g.rolled_over = 0
-        AND NOT EXISTS (SELECT FROM wallet_grants AS r WHERE r.rolls_from = g.id)
+    WHERE g.wallet_id = :wallet AND g.activated_at IS NOT NULL AND g.category <> 'rollover' AND g.rolled_over = 0
+        AND g.kept_in IS NULL AND NOT EXISTS (SELECT FROM wallet_grants AS r WHERE r.rolls_from = g.id)
 """)
 _TRANSFERS = text("""
     SELECT id, grant_id, kind, amount, at, debit, coalesce(summary_id, 0) AS summary_id, coalesce(fee_id, 0) AS fee_id,
@@ -114,6 +114,8 @@ def _passed_over(book: _Book, number: int, one: Any) -> Iterator[Difference]:
             continue
         if other.closes_at is not None and other.closes_at <= one.at:
             continue
+        if not other.was_there(took.closes_at):
+            continue  # what came to close was settled then, whatever was made before it was closed
         rivals = [rival for rival in book.causes.values() if _may_want(other, rival, start, holds=its == HOLDS)]
         if any(rival.disturbed or (other.active and rival.is_open) for rival in rivals):
             continue

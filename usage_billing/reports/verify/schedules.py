@@ -34,7 +34,8 @@ _SCHEDULES = text(
 _CARRIED = text(
     """
     WITH carried AS (
-        SELECT r.id, r.amount, s.rolled_over, w.customer_id, s.closes_at,
+        SELECT r.id, r.amount, CASE WHEN s.kept_in IS NULL THEN s.rolled_over ELSE 0 END AS rolled_over,
+            w.customer_id, s.closes_at,
             r.wallet_id = s.wallet_id AND r.effective_at = s.expires_at
                 AND (r.rollover_max, r.rollover_percent) IS NOT DISTINCT FROM (p.rollover_max, p.rollover_percent)
                 AS as_said,

@@ -7,20 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from usage_billing.reports.verify.drawn_words import NOTHING, Payer, Place, Wants
+from usage_billing.reports.verify.drawn_words import NOTHING, REACHES_BACK, Payer, Place, Wants
 
 
-@dataclass(frozen=True, slots=True)
-class Owing:
-    """A wallet may owe ``most`` units at a time of windows from ``since`` on; ``line`` stands for a grant in draws."""
+class Owing(NamedTuple):
+    """A wallet may owe ``most`` units at a time of windows from ``since`` on, until it is ``closed``.
+
+    ``line`` stands for a grant in draws.
+    """
 
     line: UUID
     since: datetime
     most: Fraction
     now: datetime
+    closed: datetime | None = None
 
 
 class Hands(Protocol):
@@ -51,7 +54,7 @@ class Slate:
         self.moments: list[tuple[datetime, int, Payer | None]] = []
         self.payers = {payer.id: payer for payer in payers}
         if owing is not None:
-            ends = {one.ends for one in wants if one.ends is not None}
+            ends = {at for at in (owing.closed, *(one.ends for one in wants)) if at is not None}
             self.moments = [(at, 0, None) for at in sorted(ends)]
             in_turn = enumerate(sorted(payers, key=lambda payer: payer.turn))
             self.moments += [(payer.since, 1 + place, payer) for place, payer in in_turn]
@@ -62,7 +65,8 @@ class Slate:
         while self.moments and (self.moments[0][0] < at or (self.moments[0][0] == at and not before)):
             moment, _, payer = self.moments.pop(0)
             if payer is None:
-                self.pieces = [one for one in self.pieces if one.wants.ends != moment]
+                closed = self.owing is not None and moment == self.owing.closed
+                self.pieces = [one for one in self.pieces if one.wants.ends != moment and not closed]
             else:
                 self._repay(payer)
 
@@ -74,12 +78,14 @@ class Slate:
         start = wants.place.start
         if self.owing is None or start < self.owing.since or (wants.ends is not None and wants.ends <= start):
             return
+        if self.owing.closed is not None and self.owing.closed <= start:
+            return
         rest = self.hands.left[wants.place]
         later: list[tuple[Fraction, UUID | None]] = []
         for (place, id), units in self.hands.paid.items():
             if place != wants.place or self.payers[id].since <= start:
                 continue
-            if _reaches_back(self.payers[id], start):
+            if self.payers[id].round_for(wants) == REACHES_BACK:
                 rest += units
             else:
                 later.append((units, id))
@@ -106,12 +112,8 @@ class Slate:
             place = one.wants.place
             if not payer.active or one.by is not None or not payer.is_for(one.wants):
                 continue
-            if payer.since > place.start and not _reaches_back(payer, place.start):
+            if payer.since > place.start and payer.round_for(one.wants) != REACHES_BACK:
                 before = self.hands.left[place]
                 self.hands.take(place, payer.id, min(one.units, self.hands.has[payer.id]))
                 one.units -= before - self.hands.left[place]
         self.pieces = [one for one in self.pieces if one.units > 0]
-
-
-def _reaches_back(payer: Payer, start: datetime) -> bool:
-    return payer.back_to is not None and payer.back_to <= start and (payer.end is None or start < payer.end)

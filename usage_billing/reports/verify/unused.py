@@ -4,7 +4,7 @@ While usage moves it, only the bounds of what is booked are looked at; once the 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -57,10 +57,9 @@ class Left:
     units: Fraction
     most: Fraction
     expires: datetime | None
-    asked_at: datetime | None
 
 
-_NO = Left(_NOTHING, _NOTHING, None, None)
+_NO = Left(_NOTHING, _NOTHING, None)
 
 
 def left_before(
@@ -96,7 +95,10 @@ def left_before(
     if quota.rollover_percent is not None:
         most = min(most, Fraction(floor(budget * quota.rollover_percent / 100 * 10**_PLACES), 10**_PLACES))
     units = min(most, max(Fraction(bound) - Fraction(used[-1]), _NOTHING))
-    return Left(units, most, _expiry(catalogue, agreement, at, quota.rollover_periods), quota.asked_at)
+    # Until when it holds is what was known when the period ended.
+    known = _quota_before(_as_known(catalogue, at), agreement, place, at)
+    periods = None if known is None else known.rollover_periods
+    return Left(units, most, None if periods is None else _expiry(catalogue, agreement, at, periods))
 
 
 def unused_now(
@@ -166,9 +168,17 @@ def _ends(catalogue: Catalogue, agreement: Agreement, place: tuple[str, str], la
             continue
         at = segment.end
         if at == segment.period[1] and at <= last and catalogue.segment(agreement, at) is not None:
-            quota = _quota_before(catalogue, agreement, place, at)
-            if quota is not None and quota.rollover_periods is not None and quota.asked_at < at:
+            quota = _quota_before(_as_known(catalogue, at), agreement, place, at)
+            if quota is not None and quota.rollover_periods is not None:
                 yield at
+
+
+def _as_known(catalogue: Catalogue, at: datetime) -> Catalogue:
+    """The catalogue without quotas that were asked for at ``at`` or later."""
+    if all(one.asked_at < at for found in catalogue.quotas.values() for one in found):
+        return catalogue
+    known = {key: [one for one in found if one.asked_at < at] for key, found in catalogue.quotas.items()}
+    return replace(catalogue, quotas={key: found for key, found in known.items() if found})
 
 
 def _quota_before(catalogue: Catalogue, agreement: Agreement, place: tuple[str, str], at: datetime) -> Any | None:

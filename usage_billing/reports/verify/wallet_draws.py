@@ -53,7 +53,8 @@ class _Replay:
                 continue
             units, wanted = self._paid_for(place), self._wanted(place)
             last = self.last[place.summary_id]
-            if units > wanted and (last.events, last.voids) == (usage.events, usage.voids):
+            # Of a meter whose values do not add up, other recordings than its own may have moved what it comes to.
+            if units > wanted and (not usage.adds_up or (last.events, last.voids) == (usage.events, usage.voids)):
                 message = (
                     f"{_told(units)} of it are posted from {place.start:%Y-%m-%dT%H:%MZ}, it wants {_told(wanted)}"
                 )
@@ -79,7 +80,8 @@ class _Replay:
         had = [id for id in self.book.payers if self.free.get(id) or id in spent]
         for other in sorted((self.book.payers[id] for id in had), key=lambda payer: payer.turn):
             turn = other.round_for(wants)
-            if turn is None or self.book.openings[other.id] > one.id:
+            # What came to close was settled then, whatever was made before it was closed.
+            if turn is None or self.book.openings[other.id] > one.id or not other.was_there(took.closes_at):
                 continue
             first = (turn, other.turn) < (took.round_for(wants), took.turn)
             # Where all is posted that is paid for, what it lacks no grant could pay.
@@ -114,11 +116,11 @@ class _Replay:
 
     def _others(self, other: Payer, wants: Wants) -> Fraction:
         """More than other windows can have wanted of a grant before this one."""
-        latest = latest_of(self.session, wants.place.summary_id)
+        latest = latest_of(self.session, self.book, wants.place.summary_id)
         if other.closes_at is not None and latest is not None and latest >= other.closes_at:
             return self.free[other.id]
         rivals = [id for id, usage in self.book.usage.items() if self._may_want(other, wants, usage)]
-        gross = gross_of(self.session, rivals)
+        gross = gross_of(self.session, self.book, rivals)
         rest = NOTHING
         for id in rivals:
             windows = {place for place in self.sums if place.summary_id == id} - {wants.place}
@@ -130,9 +132,14 @@ class _Replay:
         return rest
 
     def _is_known(self, summary_id: int) -> bool:
-        """Whether the books still show the usage of a summary as it was when something of it was posted last."""
+        """Whether the books still show the usage of a summary as it was when something of it was posted last.
+
+        A level goes on without recordings, and one segment of a period moves with those of another.
+        """
         usage, last = self.book.usage[summary_id], self.last.get(summary_id)
-        return last is not None and not usage.to_rate and (last.events, last.voids) == (usage.events, usage.voids)
+        if last is None or usage.to_rate or not (usage.adds_up or usage.is_alone):
+            return False
+        return bool((last.events, last.voids) == (usage.events, usage.voids))
 
     def _may_want(self, other: Payer, wants: Wants, usage: Any) -> bool:
         row = Wants(Place(usage.id, usage.period_start), usage.subscription_id, usage.usage_type_id, NOTHING)

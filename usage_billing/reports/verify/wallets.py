@@ -18,7 +18,7 @@ _OF = (
 _GRANTS = text(
     f"""
     SELECT g.id, g.posted, g.expired, g.taken_back, g.refunded, g.rolled_over, g.amount, g.cost, g.status,
-        g.activated_at, num_nonnulls(g.rolls_from, g.unused_of) = 1 AS is_carried, t.*
+        g.activated_at, g.category = 'rollover' AS is_carried, t.*
     FROM wallet_grants AS g
     JOIN wallets AS w ON w.id = g.wallet_id
     CROSS JOIN LATERAL (
@@ -30,7 +30,8 @@ _GRANTS = text(
             coalesce(sum(amount) FILTER (WHERE kind = 'taken_back'), 0) AS back,
             coalesce(sum(amount) FILTER (WHERE kind = 'refunded'), 0) AS returned,
             coalesce(sum(CASE kind WHEN 'rolled_out' THEN amount WHEN 'rolled_back' THEN -amount END), 0) AS over,
-            coalesce(sum(CASE kind WHEN 'rolled_in' THEN amount WHEN 'rolled_off' THEN -amount END), 0) AS from_other
+            coalesce(sum(CASE kind WHEN 'rolled_in' THEN amount WHEN 'rolled_off' THEN -amount END), 0) AS from_other,
+            coalesce(sum(CASE kind WHEN 'rolled_in' THEN cost WHEN 'rolled_off' THEN -cost END), 0) AS cost_of_other
         FROM wallet_transfers WHERE grant_id = g.id AND wallet_id = g.wallet_id
     ) AS t
     WHERE {_OF}
@@ -85,7 +86,9 @@ _FEES_ASTRAY = text(
 )
 _BOUGHT = text(
     f"""
-    SELECT t.id, t.grant_id, t.kind, t.amount, t.cost, g.cost AS whole, g.amount AS units, g.cost_currency
+    SELECT t.id, t.grant_id, t.kind, t.amount, t.cost, g.cost_currency,
+        CASE g.category WHEN 'rollover' THEN 0 ELSE g.cost END AS whole,
+        CASE g.category WHEN 'rollover' THEN 0 ELSE g.amount END AS units
     FROM wallet_transfers AS t JOIN wallet_grants AS g ON g.id = t.grant_id JOIN wallets AS w ON w.id = g.wallet_id
     WHERE {_OF} ORDER BY t.grant_id, t.id
     """  # noqa: S608
@@ -135,8 +138,9 @@ def _said(sums: Sequence[Decimal] | None) -> str:
 def _grant(row: Any) -> Iterator[Difference]:
     counts = row.activated_at is not None
     if row.is_carried:
-        if (row.amount, row.openings) != (row.from_other, 0):
-            message = f"it has {row.amount}, and {row.from_other} was carried over to it"
+        if (row.amount, row.cost, row.openings) != (row.from_other, row.cost_of_other, 0):
+            message = f"it has {row.amount} for {row.cost}, and {row.from_other} was carried over to it"
+            message = f"{message} for {row.cost_of_other}"
             yield Difference("wallet_grant", f"grant:{row.id}", message)
     elif (row.openings, row.granted, row.paid) != ((1, row.amount, row.cost) if counts else (0, 0, 0)):
         message = f"it has {row.amount} for {row.cost}, {row.openings} transfers gave {row.granted} for {row.paid}"
@@ -154,23 +158,29 @@ def _grant(row: Any) -> Iterator[Difference]:
 
 
 def _costs(session: Session, only: str | None) -> Iterator[Difference]:
-    """Each transfer moves what the rounded running cost of its grant changes by."""
-    grant, out = None, _NOTHING
+    """Each transfer moves what the rounded running cost of its grant changes by.
+
+    What is carried over has by then what was carried over to it, and what that cost.
+    """
+    grant, out, whole, units = None, _NOTHING, _NOTHING, _NOTHING
     for row in session.execute(_BOUGHT, {"only": only}):
         if row.grant_id != grant:
-            grant, out = row.grant_id, _NOTHING
-        if row.kind in ("sold", "given"):
+            grant, out, whole, units = row.grant_id, _NOTHING, Fraction(row.whole), Fraction(row.units)
+        if row.kind in ("rolled_in", "rolled_off"):
+            sign = 1 if row.kind == "rolled_in" else -1
+            whole, units = whole + sign * Fraction(row.cost), units + sign * Fraction(row.amount)
+        if row.kind in ("sold", "given", "rolled_in", "rolled_off"):
             continue
-        after = out + (-1 if row.kind == "returned" else 1) * Fraction(row.amount)
-        should = abs(_cost(row, after) - _cost(row, out))
+        after = out + (-1 if row.kind in ("returned", "rolled_back") else 1) * Fraction(row.amount)
+        places = (Currency(row.cost_currency).exponent or 0) if row.cost_currency else 0
+        should = abs(_cost(whole, units, after, places) - _cost(whole, units, out, places))
         out = after
         if Fraction(row.cost) != should:
             message = f"it moves a cost of {row.cost}, not {Decimal(should.numerator) / Decimal(should.denominator)}"
             yield Difference("wallet_cost", f"transfer:{row.id}", message)
 
 
-def _cost(row: Any, out: Fraction) -> Fraction:
-    if not row.whole:
+def _cost(whole: Fraction, units: Fraction, out: Fraction, places: int) -> Fraction:
+    if not whole or not units:
         return _NOTHING
-    places = (Currency(row.cost_currency).exponent or 0) if row.cost_currency else 0
-    return Fraction(floor(Fraction(row.whole) * out / Fraction(row.units) * 10**places + Fraction(1, 2)), 10**places)
+    return Fraction(floor(whole * out / units * 10**places + Fraction(1, 2)), 10**places)
