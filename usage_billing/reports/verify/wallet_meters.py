@@ -1,7 +1,7 @@
 """What meters want of wallets in units, found anew: by one recording after the other, not by the buckets of folds.
 
 Of a meter whose values do not add up all is wanted at once: what lies beyond its allowance, which the proof of its
-summary finds from the recordings.
+summary finds from the recordings. What it can ever have wanted is found here.
 """
 
 from bisect import bisect_right
@@ -15,9 +15,9 @@ from math import gcd
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from usage_billing.reports.verify.functions import Span
 from usage_billing.reports.verify.measure import Measure
 from usage_billing.reports.verify.meter_rows import FETCH, USAGE, definition_at, folds_of, meter_of, place_of
 from usage_billing.reports.verify.terms import load_agreements, load_catalogue
@@ -26,14 +26,14 @@ _NOTHING = Fraction(0)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _UNKNOWN = Fraction(10**30)
-_LATEST = text("SELECT max(received_at) FROM usage WHERE summary_id = ANY(CAST(:ids AS bigint[]))")
 
 
 @dataclass(slots=True)
 class MeterUse:
-    """What a summary of a meter wants by the beginning of each window; ``gross`` counts what was taken back too.
+    """What a summary of a meter wants by the beginning of each window; ``gross`` is no less than it ever wanted.
 
-    ``latest`` is when the last recording came to it. What a meter ever wanted whose values do not add up is not known.
+    So what was taken back counts there; of a level it is no bound. ``latest`` is when the last recording came to it, or
+    to another segment of its period where values do not add up.
     """
 
     wants: dict[datetime, Fraction] = field(default_factory=dict)
@@ -50,13 +50,13 @@ def uses_of_meters(session: Session, summaries: Iterable[Any], cuts: Sequence[da
     agreements = load_agreements(session, {one.subscription_id for one in summaries})
     found: dict[int, MeterUse] = {}
     for one in summaries:
-        if not one.adds_up:
-            found[one.id] = _use_of_whole(session, one)
-            continue
         agreement = agreements[one.subscription_id]
         segment = catalogue.segment(agreement, one.period_start)
-        begins = one.period_start if segment is None else segment.period[0]
-        found[one.id] = _use(session, one, cuts, begins=begins, zone=agreement.zone)
+        period = (one.period_start, one.period_end) if segment is None else segment.period
+        if one.adds_up:
+            found[one.id] = _use(session, one, cuts, begins=period[0], zone=agreement.zone)
+        else:
+            found[one.id] = _use_of_whole(session, one, period)
     return found
 
 
@@ -84,10 +84,48 @@ def _use(session: Session, summary: Any, cuts: Sequence[datetime], *, begins: da
     return use
 
 
-def _use_of_whole(session: Session, summary: Any) -> MeterUse:
+def _use_of_whole(session: Session, summary: Any, period: Span) -> MeterUse:
     asked = {"meter": summary.usage_type_id, "of": summary.of, "subscription": summary.subscription_id}
-    latest = session.scalar(_LATEST, {"ids": list(folds_of(session, asked))})
-    return MeterUse({summary.period_start: Fraction(summary.beyond_limit)}, _UNKNOWN, latest)
+    use = MeterUse({summary.period_start: Fraction(summary.beyond_limit)}, _UNKNOWN)
+    definition, meter = definition_at(session, asked, period[0]), meter_of(session, asked)
+    if definition.mode is not None:
+        return use
+    measure, most = Measure(definition), _Most(definition)
+    folds = folds_of(session, asked).items()
+    ids = [id for id, fold in folds if fold.period_start < period[1] and fold.period_end > period[0]]
+    sources = {"sources": ids, "since": meter.since, "retired": meter.retired_at}
+    for row in session.execute(USAGE, sources, execution_options={"yield_per": FETCH}):
+        counted = measure.of(row)
+        if counted is not None:
+            most.add(counted[0])
+            use.latest = row.received_at if use.latest is None else max(use.latest, row.received_at)
+    use.gross = most.units
+    return use
+
+
+class _Most:
+    """No less than what a meter can have come to whose values do not add up, whichever of them counted by then."""
+
+    def __init__(self, definition: Any) -> None:
+        self._has_windows = definition.windowing is not None
+        self._told = set[str]() if definition.function == "unique_count" else None
+        self._added = self._largest = _NOTHING
+
+    def add(self, value: Any) -> None:
+        """Let another recording have counted."""
+        if self._told is not None:
+            self._added += 1
+            self._told |= set() if self._has_windows else {value}
+        else:
+            self._added += max(Fraction(value), _NOTHING)
+            self._largest = max(self._largest, Fraction(value))
+
+    @property
+    def units(self) -> Fraction:
+        """All windows together have no more than all values come to."""
+        if self._has_windows:
+            return self._added
+        return self._largest if self._told is None else Fraction(len(self._told))
 
 
 def _rises(parts: Sequence[Fraction], *, total: Fraction, beyond: Fraction) -> Iterator[Fraction]:
