@@ -28,43 +28,51 @@ METERS: dict[str, dict[str, Any]] = {
     "level": LEVEL, "level of a period": {"mode": "set", "per": "period"},
     "sum of the largest day": {"window": {"every": "day", "across": "max"}},
     "maxima of days": {"window": {"every": "day", "across": "sum"}},
+    "median day": {"window": {"every": "day", "across": "percentile", "percent": 50, "empty": "skip"}},
 }  # fmt: skip
-MORE = {"min": 16, "latest": 8, "average": 8, "level of a period": 8}
+MORE = {"min": 16, "latest": 8, "average": 8, "level of a period": 8, "median day": 4}
 LIMIT = 2
-FUNCTIONS = {"level of a period": "level", "sum of the largest day": "sum", "maxima of days": "max"}
+FUNCTIONS = {
+    "level of a period": "level", "sum of the largest day": "sum", "maxima of days": "max", "median day": "sum",
+}  # fmt: skip
 _USAGE = """
     SELECT u.subscription_id, u.occurred_at, CAST(u.metadata ->> 'n' AS numeric) FROM usage u
     WHERE NOT EXISTS (SELECT FROM usage_voids v WHERE v.usage_id = u.id) ORDER BY u.occurred_at, u.ordinal"""
 
 
-def come_to(kind: str, books: Books, *, now: datetime) -> Fraction:
-    """What the recordings of June come to by now."""
+def come_to(kind: str, books: Books, *, now: datetime, month: tuple[datetime, datetime] = (JUNE, JULY)) -> Fraction:
+    """What the recordings of a month, of June unless said, come to by now."""
     said, function = METERS[kind], FUNCTIONS.get(kind, kind)
     way = Way({"dimensions": []}, lambda _: True, lambda metadata: number(metadata["n"]))
     counter = Counter("tokens", function, EVER, [(EVER, way)], **{k: v for k, v in said.items() if k != "window"})
     if function == "level":
-        return books.level(counter, (JUNE, JULY), now=now)[0]
+        return books.level(counter, month, now=now)[0]
     if "window" not in said:
-        return books.total(counter, (JUNE, JULY))
+        return books.total(counter, month)
     days = defaultdict[int, list[Fraction]](list)
     for one in books.uses:
-        days[one.at.day].append(half_up(Fraction(str(one.metadata["n"]))))
-    return max(map(sum, days.values()), default=Fraction(0)) if function == "sum" else sum(map(max, days.values()))
+        if month[0] <= one.at < month[1]:
+            days[one.at.day].append(half_up(Fraction(str(one.metadata["n"]))))
+    if function == "max":
+        return sum(map(max, days.values()), Fraction(0))
+    sums = sorted(sum(one, Fraction(0)) for one in days.values()) or [Fraction(0)]
+    return sums[-1] if kind == "sum of the largest day" else sums[(len(sums) - 1) // 2]
+
+
+def wants_of(house: House, kind: str, month: tuple[datetime, datetime] = (JUNE, JULY)) -> Lacks:
+    """What a month of each subscription wants by now, all of it where it begins."""
+    found = Lacks()
+    for name in "st":
+        mine = [row for row in rows(house.engine, _USAGE) if row[0] == name]
+        uses = [Use(uuid4(), at, place, {"n": value}) for place, (_, at, value) in enumerate(mine)]
+        value = come_to(kind, Books("UTC", JUNE, uses), now=house.clock.now, month=month)
+        found[month[0], name] = max(value - LIMIT, Fraction(0))
+    return found
 
 
 def wants(kind: str) -> Callable[[House, set[datetime]], Lacks]:
-    """What June of each subscription wants, all of it where it begins."""
-
-    def wanted(house: House, _: set[datetime]) -> Lacks:
-        found = Lacks()
-        for name in "st":
-            mine = [row for row in rows(house.engine, _USAGE) if row[0] == name]
-            uses = [Use(uuid4(), at, place, {"n": value}) for place, (_, at, value) in enumerate(mine)]
-            value = come_to(kind, Books("UTC", JUNE, uses), now=house.clock.now)
-            found[JUNE, name] = max(value - LIMIT, Fraction(0))
-        return found
-
-    return wanted
+    """What June of each subscription wants by now."""
+    return lambda house, _: wants_of(house, kind)
 
 
 @pytest.fixture(params=METERS)
