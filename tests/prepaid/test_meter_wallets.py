@@ -227,8 +227,15 @@ def test_a_reset_ends_grants_with_the_hour_that_runs(tokens: House) -> None:
     tokens.clock.now += timedelta(minutes=15)
     assert held(tokens)["provisional"] == "5"
     shown = tokens.ok("POST", "/api/wallets/k/reset", {"keep": {"max": "20"}})
-    assert (shown["provisional"], shown["available"]) == ("5", "20")
+    assert (shown["provisional"], shown["available"]) == ("5", "35")  # until the hour is over
+    edges = {(one["category"], one["effectiveAt"][11:16], (one["resetAt"] or "")[11:16]) for one in shown["grants"]}
+    assert edges == {("promotional", "10:00", "11:00"), ("rollover", "11:00", "")}
+    assert shown["expiring"] == [{"at": "2026-06-11T11:00:00Z", "left": "15"}]
     use(tokens, 6, at=tokens.clock.now + timedelta(minutes=20))  # in this hour
+    assert tokens.ok("GET", "/api/wallets/k")["available"] == "29"
+    tokens.clock.now = datetime.fromisoformat("2026-06-11T11:00:00Z")
+    assert tokens.ok("GET", "/api/wallets/k")["available"] == "20"
+    tokens.verified()
     use(tokens, 7, at=datetime.fromisoformat("2026-06-11T11:00:00Z"))
     paid = {one["category"]: (one["amount"], one["provisional"]) for one in tokens.grants("k")}
     assert paid == {"promotional": ("40", "11"), "rollover": ("20", "7")}

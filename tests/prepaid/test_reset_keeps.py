@@ -130,21 +130,59 @@ def test_it_keeps_once_by_its_key_and_by_its_instant(house: House) -> None:
 
 
 def test_nothing_left_nothing_kept_and_no_grant_at_all(house: House) -> None:
-    assert figures(reset(house, 5, idempotencyKey="none")) == ("0", None, "0", "0")
-    assert kept(house)["status"] == "closed"
+    said: dict[str, Any] = {"at": INSTANT.isoformat(), "keep": {"max": "5"}}
+    shown = house.ok("POST", "/api/wallets/w/reset", said | {"idempotencyKey": "none"})
+    assert (shown["grants"], shown["closed"]["grants"], house.grants()) == ([], 0, [])
     first = house.grant(4)
-    house.use(14, at=JUNE + DAY)
-    one = reset(house, 5)
-    assert (figures(one), one["status"]) == (("0", None, "0", "0"), "active")
-    assert house.refused(f"/api/grants/{one['id']}/void") == (409, "still_following")
+    house.ok("POST", "/api/wallets/w/reset", said | {"idempotencyKey": "none"})
+    assert house.wallet()["left"] == "4"
+    everything = house.use(14, at=JUNE + DAY)
+    house.ok("POST", "/api/wallets/w/reset", said)
+    assert [one["id"] for one in house.grants()] == [first["id"]]
+    assert [one["id"] for one in house.ok("GET", "/api/wallets/w")["grants"]] == [first["id"]]
+    assert scalars(house.engine, "SELECT count(*) FROM outbox_messages WHERE topic = 'wallet.grant_activated'") == [1]
     assert house.refused(f"/api/grants/{first['id']}/void") == (409, "still_following")
-    house.clock.now = INSTANT + HOUR / 2
-    house.grant(9, effectiveAt=None)
+    # Until the first is closed, what comes back to it is kept.
+    house.ok("POST", f"/api/usage/records/{everything}/void", {"reason": "twice"})
+    house.use(12, at=JUNE + DAY)
+    assert figures(kept(house)) == ("2", None, "0", "2")
+    house.use(2, at=JUNE + DAY)
+    assert [one["id"] for one in house.grants()] == [first["id"]]
+    house.clock.now += 2 * HOUR
+    assert house.close() == 1
+    assert [one["id"] for one in house.grants()] == [first["id"]]
+    house.verified()
+
+
+def test_to_keep_nothing_makes_no_grant_and_ends_them_once_by_its_key(house: House) -> None:
+    house.grant(9, expiresAt=(JUNE + 30 * DAY).isoformat())
+    said = {"keep": {"max": "0"}, "idempotencyKey": "zero"}
+    house.ok("POST", "/api/wallets/w/reset", said)
+    later = house.grant(7, effectiveAt=None)
     house.clock.now += HOUR / 4
-    assert figures(reset(house, 0, at=house.clock.now.isoformat()))[0] == "0"
+    house.ok("POST", "/api/wallets/w/reset", said)
+    assert [(one["keptIn"], one["resetAt"] is None) for one in house.grants()] == [(None, False), (None, True)]
+    body = said | {"keep": {"max": "1"}}
+    assert house.refused("/api/wallets/w/reset", body) == (409, "conflicting_reset")
+    assert house.refused("/api/wallets/w/grants", {"amount": "5", "idempotencyKey": "zero"}) == (
+        409,
+        "conflicting_grant",
+    )
     house.clock.now += 2 * HOUR
     house.close()
-    assert house.wallet()["expired"] == "9"
+    assert (house.wallet()["expired"], house.ok("GET", f"/api/grants/{later['id']}")["left"]) == ("9", "7")
+    assert house.ok("GET", "/api/wallets/w")["closed"]["grants"] == 1
+    house.verified()
+
+
+def test_what_was_kept_and_came_to_nothing_is_no_closed_grant(house: House) -> None:
+    house.grant(9, expiresAt=(INSTANT + DAY).isoformat())
+    reset(house, 5)
+    house.use(19, at=JUNE + DAY)
+    house.clock.now = INSTANT + 2 * DAY
+    house.close()
+    shown = house.ok("GET", "/api/wallets/w")
+    assert (shown["grants"], shown["closed"]["grants"], len(house.grants())) == ([], 1, 1)
     house.verified()
 
 

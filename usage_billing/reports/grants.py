@@ -51,10 +51,11 @@ def grants_page(
         and (status is None or grant_view(book, grant, now=now).status == status)
     ]
     found = sorted((*stored.rows, *due), key=lambda one: one.id, reverse=True)
-    shown = found[:limit]
+    here = found[:limit]
     if len(found) > limit:
-        last = (shown[-1].id,)
-    return Page([grant_view(book, one, now=now) for one in shown], last, [(one.id,) for one in shown])
+        last = (here[-1].id,)
+    shown = [view for view in (grant_view(book, one, now=now) for one in here) if not view.is_nothing]
+    return Page(shown, last, [(view.grant.id,) for view in shown])
 
 
 def _is(status: GrantStatus, now: datetime) -> ColumnElement[bool]:

@@ -144,7 +144,9 @@ def _view(book: Allocation, beside: _Beside, *, now: datetime) -> WalletView:
         owed=book.owed,
         available=available_of(book, now=now),
         asked=beside.asked.get(book.wallet.id, _NOTHING),
-        grants=[one for one in grants if one.status in (GrantStatus.PENDING, GrantStatus.ACTIVE)],
+        grants=[
+            one for one in grants if one.status in (GrantStatus.PENDING, GrantStatus.ACTIVE) and not one.is_nothing
+        ],
         closed=ClosedGrants(grants=(past.grants if past else 0) + len(over), **closed),
         **{name: EXACT.add(closed[name], rest[name]) for name in SUMS},
     )

@@ -30,6 +30,11 @@ class GrantView:
     left: Decimal
 
     @property
+    def is_nothing(self) -> bool:
+        """Whether a reset kept nothing, or nothing yet: then there is no grant, and it is not shown."""
+        return self.grant.is_kept and not self.amount
+
+    @property
     def cost(self) -> tuple[Decimal, str] | None:
         """What it cost, and its currency; None for one that was given."""
         return (self.paid, self.grant.cost_currency) if self.grant.cost_currency else None
@@ -44,9 +49,15 @@ class RefundView:
 
 
 def available_of(book: Allocation, *, now: datetime) -> Decimal:
-    """What is left of the grants of a wallet that hold now, less what it owes."""
-    views = (grant_view(book, grant, now=now) for grant in book.grants if grant.counts and holds(grant, now))
-    return EXACT.subtract(sum_of(one.left for one in views), book.owed)
+    """What is left of the grants of a wallet that hold now, less what it owes.
+
+    What they leave to a grant that begins when they end is left of them until then.
+    """
+    there = [grant for grant in book.grants if grant.counts and holds(grant, now)]
+    ids = {grant.id for grant in there}
+    left = [grant_view(book, grant, now=now).left for grant in there]
+    left += [part for (source_id, id), part in book.parts.items() if source_id in ids and id not in ids]
+    return EXACT.subtract(sum_of(left), book.owed)
 
 
 def holds(grant: Grant, now: datetime) -> bool:

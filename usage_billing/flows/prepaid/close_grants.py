@@ -59,6 +59,10 @@ def close_grants(session: Session, wallet_id: str, *, now: datetime) -> int:
     # What carries over is closed after that from which it does.
     over.sort(key=lambda grant: (grant.closes_at, grant.rolls_from is not None or grant.is_kept, grant.effective_at))
     for grant in over:
+        if grant.is_kept and not grant.amount:  # what it is from is closed, and left nothing
+            grant.status, grant.activated_at = GrantStatus.VOID, None
+            session.flush()
+            continue
         post_grant(session, book, grant)
         crash.point("prepaid.closing")
         rest = EXACT.subtract(grant.amount, grant.out)

@@ -36,6 +36,11 @@ class Hours:
         local = at.astimezone(ZoneInfo(self.zone))
         return at - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
 
+    def end_of(self, at: datetime) -> datetime:
+        """Where the hour ends that an instant is in; the instant itself, where it is a full hour or any is as good."""
+        start = self.start_of(at)
+        return at if start == at else start + timedelta(hours=1)
+
     def check(self, pointer: str, at: datetime | None) -> None:
         """Raises InvalidInput unless an instant that is given is a full hour."""
         if at is not None and self.start_of(at) != at:

@@ -37,7 +37,8 @@ _POSTED_SINCE = text("""
 class Reset:
     """When the grants of a wallet end (None: now), and how much of what is left is kept at most (None: nothing).
 
-    The ``idempotency_key`` keeps once; without one the instant does.
+    Now is with the hour that runs, where a wallet pays for a meter. The ``idempotency_key`` keeps once; without one the
+    instant does.
     """
 
     at: datetime | None = None
@@ -60,10 +61,11 @@ def reset_wallet(
     and with ``mixed_currencies`` of what the grants cost.
     """
     wallet = open_wallet(session, wallet_id, now=now)
-    instant = now if asked.at is None else asked.at
-    if instant > now:
+    hours = hours_of(session, wallet)
+    instant = hours.end_of(now) if asked.at is None else asked.at
+    if asked.at is not None and asked.at > now:
         raise InvalidInput.field("/at", "must not be in the future", code="out_of_range")
-    hours_of(session, wallet).check("/at", asked.at)
+    hours.check("/at", asked.at)
     key = _key_of(wallet, asked, instant)
     if key is not None:
         if _was_kept(session, wallet, asked, key=key):
@@ -78,7 +80,7 @@ def reset_wallet(
     if ending or key is not None:
         check_cut(session, wallet.id, instant)
     for grant in ending:
-        grant.reset_at, grant.closes_at = instant, now + grace
+        grant.reset_at, grant.closes_at = instant, max(instant, now) + grace
     session.flush()
     kept = None
     if key is not None:
@@ -94,7 +96,7 @@ def reset_wallet(
         **({} if kept is None else {"kept": str(kept.id), "keep": plain(asked.keep or Decimal(0))}),
     )
     session.flush()
-    if kept is None or not ending:
+    if kept is None or not kept.amount:
         look_at_customer(session, wallet.customer_id)
     else:
         tell_grant(session, wallet, kept, EventType.GRANT_ACTIVATED, now=now)
@@ -134,8 +136,12 @@ def _keep(
     key: str,
     now: datetime,
     grace: timedelta,
-) -> Grant:
-    """One grant of what is left of others, which pays wherever one of them did, as long as any of them."""
+) -> Grant | None:
+    """One grant of what is left of others, which pays wherever one of them did, as long as any of them.
+
+    Where nothing ends, or nothing may be kept, there is none: a row that never counts says that the key was used.
+    """
+    keeps = bool(ending) and bool(asked.keep)
     currencies = {grant.cost_currency for grant in ending if grant.cost_currency is not None}
     if len(currencies) > 1:
         raise Conflict("what the grants cost is in different currencies", code="mixed_currencies")
@@ -147,8 +153,7 @@ def _keep(
         "wallet_id": wallet.id,
         "key": key,
         "category": GrantCategory.ROLLOVER,
-        # Where nothing ends it only says that the key was used.
-        "status": GrantStatus.ACTIVE if ending else GrantStatus.CLOSED,
+        "status": GrantStatus.ACTIVE if keeps else GrantStatus.VOID,
         "priority": next(iter(priorities)) if len(priorities) == 1 else USUAL_PRIORITY,
         "usage_types": _together([grant.usage_types for grant in ending]),
         "subscription_ids": _together([grant.subscription_ids for grant in ending]),
@@ -157,15 +162,16 @@ def _keep(
         "expires_at": expires_at,
         "closes_at": None if expires_at is None else max(expires_at, now) + grace,
         "cost_currency": next(iter(currencies), None),
-        "activated_at": now,
+        "activated_at": now if keeps else None,
         "rollover_max": asked.keep,
     }
     kept = add_grant(session, row)
+    if not keeps:
+        return None
     for grant in ending:
         grant.kept_in = kept.id
     session.flush()
-    if ending:
-        settle_rollovers(session, allocation_of(session, wallet, now=now))
+    settle_rollovers(session, allocation_of(session, wallet, now=now))
     return kept
 
 
