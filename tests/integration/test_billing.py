@@ -484,6 +484,29 @@ def test_the_warning_is_in_words_for_people_and_the_rehearsal_has_the_same_diges
     assert real.digest == rehearsed.digest_text() == dry.digest
 
 
+def test_a_draft_that_cannot_become_final_is_on_the_rehearsal_too(world: Engine, now: datetime) -> None:
+    _poison(world, now)
+    as_of = DECEMBER + 2 * HOUR
+    with transaction(world) as session:
+        session.execute(text("ALTER TABLE invoices ADD CONSTRAINT odd CHECK (number IS NULL OR total <> 10) NOT VALID"))
+        cheaper = "UPDATE usage_quotas SET price = jsonb_set(price, '{unitPrice}', '\"9\"') WHERE plan_id <> 'broken'"
+        session.execute(text(cheaper))
+    try:
+        rehearsed = rehearse(world, RunRequest(as_of=as_of), grace=HOUR, now=as_of)
+        dry, real = bill(world, as_of, dry_run=True), bill(world, as_of)
+    finally:
+        with transaction(world) as session:
+            session.execute(text("ALTER TABLE invoices DROP CONSTRAINT odd"))
+    (warning,) = real.warnings
+    assert (warning["subscriptionId"], warning["code"]) == ("poisoned", "billing_failed")
+    assert warning["detail"] == "what was to be stored in invoices contradicts what is there"
+    assert real.warnings == dry.warnings == rehearsed.warnings
+    assert scalars(world, "SELECT subscription_id FROM invoices WHERE status = 'draft'") == ["poisoned"]
+    assert (real.invoices, real.items, real.finalized, real.amounts) == (3, 3, 2, {"USD": "28.00"})
+    assert (dry.invoices, dry.items, dry.finalized, dry.amounts) == (3, 3, 2, {"USD": "28.00"})
+    assert real.digest == dry.digest == rehearsed.digest_text()
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -14,6 +14,8 @@ _MEANINGS: Mapping[str, str] = {
     "57014": "the database took too long",
 }
 
+_CONSTRAINT = "23"  # the class of SQLSTATEs where a constraint refused a row; its name is for the log
+
 
 def plain_words(error: BaseException) -> str:
     """What ``error`` means, in one line of at most 500 characters. The whole of it belongs into the log."""
@@ -30,6 +32,7 @@ def _said(error: BaseException) -> str:
 
 
 def _said_by_database(error: Any) -> str:
-    meaning = _MEANINGS.get(getattr(error, "sqlstate", None) or "")
-    primary = getattr(getattr(error, "diag", None), "message_primary", None)
-    return meaning or primary or str(error)
+    state, diag = getattr(error, "sqlstate", None) or "", getattr(error, "diag", None)
+    if state.startswith(_CONSTRAINT) and getattr(diag, "table_name", None):
+        return f"what was to be stored in {diag.table_name} contradicts what is there"
+    return _MEANINGS.get(state) or getattr(diag, "message_primary", None) or str(error)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -33,6 +33,8 @@ ITS_OWN_FAULT = (
     AttributeError,
 )
 """Errors that one subscription's own data can cause. They become a warning, and the other subscriptions are billed."""
+
+_FAILED = "billing_failed"
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +112,13 @@ def _bill_halves(session: Session, work: SliceWork, ids: Sequence[str]) -> Slice
             outcome = _bill_halves(session, work, ids[:middle])
             outcome.merge(_bill_halves(session, work, ids[middle:]))
             return outcome
+        if work.rates and work.finalizes:
+            # A run does one after the other: what it rated stands on a draft, though that may not become final.
+            outcome = _bill_halves(session, replace(work, finalizes=False), ids)
+            if not any(one["code"] == _FAILED for one in outcome.warnings):
+                outcome.merge(_bill_halves(session, replace(work, rates=False), ids))
+            return outcome
         _log.error("could not be billed", exc_info=error, extra={"subscription": ids[0]})
         outcome = SliceOutcome()
-        outcome.warn(ids[0], "billing_failed", plain_words(error))
+        outcome.warn(ids[0], _FAILED, plain_words(error))
         return outcome

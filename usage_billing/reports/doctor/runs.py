@@ -72,5 +72,6 @@ def _unbilled(session: Session) -> Finding:
         WARN,
         "run_warnings",
         f"{len(warnings)} subscriptions cannot be billed: {listed(what)}",
-        "put right what it says, then `usage-billing bill`; the log of the process that billed has the whole error",
+        "put right what it says, and what `usage-billing verify --subscription ID` finds, then `usage-billing bill`;"
+        " the log of the process that billed has the whole error",
     )
