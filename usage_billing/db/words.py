@@ -33,6 +33,7 @@ def _said(error: BaseException) -> str:
 
 def _said_by_database(error: Any) -> str:
     state, diag = getattr(error, "sqlstate", None) or "", getattr(error, "diag", None)
-    if state.startswith(_CONSTRAINT) and getattr(diag, "table_name", None):
-        return f"what was to be stored in {diag.table_name} contradicts what is there"
-    return _MEANINGS.get(state) or getattr(diag, "message_primary", None) or str(error)
+    table, primary = getattr(diag, "table_name", None), getattr(diag, "message_primary", None)
+    if state.startswith(_CONSTRAINT) and table:
+        return f"what was to be stored in {table} contradicts what is there"
+    return _MEANINGS.get(state) or primary or str(error)
