@@ -43,7 +43,7 @@ test('many go in few requests, in order, over one connection', async (t) => {
 for (const trouble of ['503', '429', '500', '408', 'drop', 'cut', 'hang', 'accept-hang']) {
   test(`it arrives once through ${trouble}`, async (t) => {
     const { service, make } = await setUp(t);
-    const client = make({ tuning: { timeout: 0.15 } });
+    const client = make({ tuning: { timeout: trouble.includes('hang') ? 0.5 : 10 } });
     service.script.push(trouble, trouble);
     record(client, 10);
     assert.ok(await client.flush());
@@ -114,6 +114,27 @@ test('one that is too large and was left by a dead process waits too', async (t)
   const client = make();
   await service.until(() => service.accepted.size === 3, 'the others');
   assert.ok(!(await client.flush(0.3)));
+  service.maxBody = 10_000;
+  assert.ok(await client.flush());
+  assert.deepEqual(service.quantities, [1, 2, 3, 4]);
+});
+
+test('a flush counts what a dead process left while it becomes a recording of this client', async (t) => {
+  const { service, make } = await setUp(t);
+  service.mode = '503';
+  const first = make();
+  record(first, 3);
+  first.record('user123', 'sub456', 'report', 4, { note: 'x'.repeat(2000) });
+  await first.close();
+  let turnAway;
+  const mayTurnAway = new Promise((resolve) => (turnAway = resolve));
+  Object.assign(service, { mode: 'ok', maxBody: 1500, mayTurnAway });
+  const client = make({ tuning: { timeout: 10 } });
+  await service.until(() => service.accepted.size === 3 && service.tooLargeAlone === 1, 'the others');
+  const flushed = client.flush(1);
+  await sleep(200);
+  turnAway();
+  assert.ok(!(await flushed));
   service.maxBody = 10_000;
   assert.ok(await client.flush());
   assert.deepEqual(service.quantities, [1, 2, 3, 4]);

@@ -14,11 +14,13 @@ const { UsageClient } = require('..');
  * Answers each request as the next word of `script` says, then as `mode` says: `ok` accepts; `401`, `413`, `503` and so on
  * are problems of the service, `proxy-413` is a page of another program, `foreign-400` its JSON, `html` a page with
  * status 200; `hang` never answers; `drop` accepts and closes at once, `cut` in the midst of the answer, `accept-hang`
- * never answers. Recordings of the type `bad` get 422 by index, of `odd` 400 without one.
+ * never answers. A body over `maxBody` gets `proxy-413`; one of a single event after `mayTurnAway`, and `tooLargeAlone`
+ * counts those. Recordings of the type `bad` get 422 by index, of `odd` 400 without one.
  */
 class Service {
   constructor() {
     Object.assign(this, { mode: 'ok', script: [], retryAfter: undefined, maxBody: Infinity, copies: 0 });
+    Object.assign(this, { tooLargeAlone: 0, mayTurnAway: Promise.resolve() });
     this.accepted = new Map();
     this.requests = [];
     this.connections = 0;
@@ -66,7 +68,12 @@ class Service {
     const isBatch = request.url.endsWith('/batch');
     const events = isBatch ? body.events : [body];
     this.requests.push({ path: request.url, method: request.method, headers: request.headers, count: events.length });
-    const word = data.length > this.maxBody ? 'proxy-413' : this.script.shift() ?? this.mode;
+    const isTooLarge = data.length > this.maxBody;
+    if (isTooLarge && events.length === 1) {
+      this.tooLargeAlone += 1;
+      await this.mayTurnAway;
+    }
+    const word = isTooLarge ? 'proxy-413' : this.script.shift() ?? this.mode;
     const [kind, status] = word.split('-');
     if (word === 'hang') return;
     if (word === 'html') send(response, 200, '<html>Welcome</html>', 'text/html');
@@ -118,7 +125,7 @@ function send(response, status, text, type = 'application/json', headers = {}) {
 
 const QUICK = {
   linger: 0.02,
-  timeout: 0.5,
+  timeout: 10, // nothing but a test of hanging goes by it: a busy machine may take half a second for an answer
   backoffBase: 0.01,
   backoffCap: 0.05,
   misconfiguredPause: 0.1,

@@ -55,7 +55,7 @@ def make_client(service: Service, base: Path) -> Iterator[MakeClient]:
     def make(*, url: str = "", tuning: dict[str, float] | None = None, **more: Any) -> UsageClient:
         numbers: dict[str, Any] = {
             "linger": 0.02,
-            "timeout": 0.5,
+            "timeout": 10.0,  # only a test of hanging goes by it: a busy machine may take half a second for an answer
             "backoff_base": 0.01,
             "backoff_cap": 0.05,
             "misconfigured_pause": 0.1,

@@ -80,7 +80,7 @@ def test_requests_stay_below_a_megabyte(service: Service, client: UsageClient) -
 
 @pytest.mark.parametrize("trouble", ["503", "429", "500", "408", "drop", "cut", "hang", "accept-hang"])
 def test_it_arrives_once_through(trouble: str, service: Service, make_client: MakeClient) -> None:
-    client = make_client(tuning={"timeout": 0.15})
+    client = make_client(tuning={"timeout": 0.5 if "hang" in trouble else 10.0})
     service.script.extend([trouble, trouble])
     record(client, 10)
     assert client.flush()
@@ -275,6 +275,33 @@ def test_one_that_is_too_large_and_was_left_by_a_dead_process_waits_too(
     client = make_client()
     service.wait_for(3)
     assert not client.flush(0.3)
+    service.max_body = 10_000
+    assert client.flush()
+    assert service.quantities() == ["1", "2", "3", "4"]
+
+
+def test_flush_counts_what_a_dead_process_left_while_it_becomes_a_recording_of_this_process(
+    service: Service, make_client: MakeClient
+) -> None:
+    """What is found too large in a file that was left is moved to a file of this process, during the flush."""
+    service.mode = "503"
+    first = make_client()
+    record(first, 3)
+    first.record("user123", "sub456", "report", 4, {"note": "x" * 2000})
+    first.close()
+    service.mode, service.max_body = "ok", 1500
+    service.may_turn_away.clear()
+    client = make_client(tuning={"timeout": 10.0})
+    service.wait_for(3)
+    while not service.too_large_alone:
+        time.sleep(0.005)
+    result: list[bool] = []
+    flusher = threading.Thread(target=lambda: result.append(client.flush(1.0)))
+    flusher.start()
+    time.sleep(0.2)
+    service.may_turn_away.set()
+    flusher.join()
+    assert result == [False]
     service.max_body = 10_000
     assert client.flush()
     assert service.quantities() == ["1", "2", "3", "4"]

@@ -24,7 +24,8 @@ class Service:
     ``500``; ``html``: a page with status 200; ``400``: a problem that names no event; ``proxy-413``: a page with that
     status; ``foreign-400``: JSON with a ``code`` that the service did not write. ``hang`` never answers. Accepting,
     but without a whole answer: ``drop`` closes at once, ``cut`` in the midst of it, ``accept-hang`` hangs before it,
-    ``stall`` in the midst of it. Events of the type ``bad`` get 422 by index.
+    ``stall`` in the midst of it. Events of the type ``bad`` get 422 by index. A body over ``max_body`` gets
+    ``proxy-413``; one of a single event once ``may_turn_away`` is set, and ``too_large_alone`` counts those.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -39,6 +40,9 @@ class Service:
         self.connections = 0
         self.max_events = 1000
         self.max_body = 10**9
+        self.too_large_alone = 0
+        self.may_turn_away = threading.Event()
+        self.may_turn_away.set()
         self.largest = 0
         self._lock = threading.Lock()
         self._released = threading.Event()
@@ -92,9 +96,12 @@ class Service:
             self.requests.append((time.monotonic(), path, count))
             self.headers.append(headers)
             self.largest = max(self.largest, size)
-            if size > self.max_body:
-                return "proxy-413"
-            return self.script.popleft() if self.script else self.mode
+            if size <= self.max_body:
+                return self.script.popleft() if self.script else self.mode
+            self.too_large_alone += count == 1
+        if count == 1:
+            self.may_turn_away.wait(HANG_SECONDS)
+        return "proxy-413"
 
     def accept(self, events: Iterable[dict[str, Any]]) -> list[str]:
         """Take in events; each key counts once."""

@@ -94,15 +94,16 @@ class Backlog:
             return True
 
     def wait_settled(self, deadline: float, *, until: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until everything recorded before the call is settled, and return True.
+        """Wait until everything recorded before the call is settled and nothing is left of dead processes: True.
 
-        Returns False at ``deadline`` (monotonic seconds), or as soon as ``until()`` holds.
+        Both at one moment: what a dead process left may become a recording of this process, when it is moved behind the
+        others. Returns False at ``deadline`` (monotonic seconds), or as soon as ``until()`` holds.
         """
         with self._lock:
             self._hurry += 1
             self._work.notify()
             try:
-                return self._progress.wait(deadline, until=until)
+                return self._progress.wait(deadline, also=self._has_adopted_all, until=until)
             finally:
                 self._hurry -= 1
 
@@ -114,16 +115,6 @@ class Backlog:
                 return False
             spill.look_now()
             return spill.left_behind() is not None
-
-    def wait_adopted(self, deadline: float, *, until: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until nothing is left of dead processes, and return True; ends early as ``wait_settled`` does."""
-        while self.look_for_leftovers():
-            with self._lock:
-                self._work.notify()
-                if time.monotonic() >= deadline or self._stopped or until():
-                    return False
-                self._progress.wait_change()
-        return True
 
     def move_to(self, folder: Path) -> None:
         """Take the files along to another folder. Raises OSError."""
@@ -150,6 +141,13 @@ class Backlog:
             if self._store.spill is not None:
                 self._store.spill.release()
             return lost
+
+    def _has_adopted_all(self) -> bool:
+        """Whether nothing is left of dead processes; if something is, the sender is woken to send it."""
+        if not self.look_for_leftovers():
+            return True
+        self._work.notify()
+        return False
 
     def _put(self, line: bytes) -> bool:
         self._progress.take()

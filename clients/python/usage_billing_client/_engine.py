@@ -65,15 +65,14 @@ class Engine:
         deadline = time.monotonic() + timeout
         if self.has_leftovers:
             self.start()
-        return self._backlog.wait_settled(deadline) and self._backlog.wait_adopted(deadline)
+        return self._backlog.wait_settled(deadline)
 
     def close(self, timeout: float) -> None:
         """Send what waits, for ``timeout`` seconds at most; write the rest to the file. Not to be used twice."""
         deadline = time.monotonic() + timeout
         if self.has_leftovers:  # of children, which have ended by now
             self.start()
-        if self._backlog.wait_settled(deadline, until=self._pointless):
-            self._backlog.wait_adopted(deadline, until=self._pointless)
+        self._backlog.wait_settled(deadline, until=self._pointless)
         self._sender.stop(within=max(_JOIN_SECONDS, deadline - time.monotonic()))
         lost = self._backlog.rescue()
         if lost:

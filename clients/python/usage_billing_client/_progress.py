@@ -81,17 +81,14 @@ class Progress:
         self._ended = True
         self._changed.notify_all()
 
-    def wait_change(self) -> None:
-        """Wait until something was settled, or a tenth of a second."""
-        self._changed.wait(_LOOK_EVERY)
+    def wait(self, deadline: float, *, also: Callable[[], bool], until: Callable[[], bool]) -> bool:
+        """Wait until everything taken in before the call is settled and ``also()`` holds, and return True.
 
-    def wait(self, deadline: float, *, until: Callable[[], bool]) -> bool:
-        """Wait until everything taken in before the call is settled, and return True.
-
-        Returns False at ``deadline`` (monotonic seconds), at the end, or as soon as ``until()`` holds.
+        Both hold at one moment. Returns False at ``deadline`` (monotonic seconds), at the end, or as soon as
+        ``until()`` holds.
         """
         target = self._taken
-        while self._settled < (self._taken if self._disordered else target):
+        while self._settled < (self._taken if self._disordered else target) or not also():
             left = deadline - time.monotonic()
             if left <= 0 or self._ended or until():
                 return False
