@@ -44,7 +44,7 @@ def attempt(call, *arguments, **more):
 
 
 waited = []
-"""The seconds for which a throttled client would have waited."""
+"""The seconds for which a throttled client would have waited until it gave up."""
 
 
 def throttled(send, address, key):
@@ -60,5 +60,6 @@ def throttled(send, address, key):
             told = attempt(send, address, key, "throttled")
             if told:
                 return told
+            waited.clear()  # this one got through, because a minute turned while it waited
     finally:
         time.sleep, asyncio.sleep = sleeps
