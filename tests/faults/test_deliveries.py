@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.system import System
 from tests.support.receivers import receiving
-from tests.webhooks.conftest import TURN, World
+from tests.webhooks.conftest import World
 from usage_billing.core.errors import Unavailable
 from usage_billing.db.session import make_engine
 
@@ -58,7 +58,7 @@ def _telling(world: World) -> Iterator[None]:
     def drive() -> None:
         while not stop.is_set():
             try:
-                world.courier.turn(TURN)
+                world.courier.turn(timedelta(seconds=3))
             except Unavailable:
                 time.sleep(0.05)
 

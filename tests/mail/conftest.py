@@ -27,7 +27,9 @@ from usage_billing.setting_values import read_mail_server
 SECRET = "a-secret-for-tests-of-32-characters-or-more"
 ADDRESS = "https://billing.example.com"
 SENDER = "Halden Cloud <billing@halden.example>"
-TURN = timedelta(seconds=3)
+TURN = timedelta(seconds=60)
+"""A turn ends when nothing is left. It does not note what is on its way for longer than its patience; a busy machine
+may take seconds for an exchange."""
 QUOTA = {
     "userId": "ann",
     "subscriptionId": "s",

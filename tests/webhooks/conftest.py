@@ -22,7 +22,9 @@ from usage_billing.webhooks.judging import resolve
 
 SECRET = "a-secret-for-tests-of-32-characters-or-more"
 LOOPBACK = (ip_network("127.0.0.0/8"),)
-TURN = timedelta(seconds=3)
+TURN = timedelta(seconds=60)
+"""A turn ends when nothing is left. It does not note what is on its way for longer than its patience; a busy machine
+may take seconds for an exchange."""
 
 
 class World:

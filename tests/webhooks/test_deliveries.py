@@ -18,7 +18,7 @@ from sqlalchemy import Engine, text
 from tests.architecture.sources import ROOT
 from tests.support.books import rows, scalars
 from tests.support.receivers import Receiver, drip, flood, hang, hang_until, receiving, reset, status
-from tests.webhooks.conftest import SECRET, World
+from tests.webhooks.conftest import SECRET, TURN, World
 from usage_billing.core.errors import Conflict
 from usage_billing.db.session import transaction
 from usage_billing.flows.delivering.forget_events import forget_events
@@ -362,7 +362,7 @@ def test_two_processes_send_everything_once(world: World, receiver: Receiver) ->
     ids = world.tell(*[f"c{number}" for number in range(200)])
     others = [world.another() for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
-        counts = list(pool.map(lambda one: one.turn(timedelta(seconds=10)), others))
+        counts = list(pool.map(lambda one: one.turn(TURN, patience=TURN), others))
     assert sum(counts) == 200
     assert sorted(receiver.ids) == sorted(ids)
 

@@ -59,7 +59,7 @@ def test_what_ran_out_of_its_lease_in_hand_is_neither_posted_nor_taken_from_anot
     world.tell("ann", "bob")
     world.courier._store(take_more=True)  # a process that is stopped between two steps
     world.ahead += timedelta(seconds=61)
-    assert world.another().turn(TURN) == 2
+    assert world.another().turn(TURN, patience=TURN) == 2
     world.send()
     assert len(receiver.got) == 2
 
