@@ -232,6 +232,20 @@ def test_a_level_goes_on_costing_without_any_recording(storage: Engine) -> None:
         assert session.scalar(text("SELECT count(*) FROM usage_summaries WHERE usage_type_id = 'gb-hours'")) == 3
 
 
+def test_a_part_of_a_period_goes_by_what_the_level_came_to_before_it(storage: Engine) -> None:
+    put(storage, "10", MAY + timedelta(days=30))
+    cut, now = JULY + timedelta(days=14), JULY + timedelta(days=24)
+    with transaction(storage) as session:
+        make_plan(session, id="other")
+        make_quota(session, plan="other", usage_type="gb-hours", limit=100, unit_price="0.01")
+        change_plan(session, "sub456", plan_id="other", when=When(moment=cut), actor="a test", now=cut)
+    with read_only(storage) as session:
+        for since in (JULY, cut + timedelta(days=5)):  # nothing is stored of July
+            lines = usage_of_customer(session, "user123", now=now, span=Span(start=since, end=AUGUST))
+            last = [one for one in lines if one.usage_type == "gb-hours"][-1]
+            assert (last.period_start, last.used, last.used_before, last.overage) == (cut, 2400, 100, 2400), since
+
+
 def test_the_last_recording_is_looked_for_after_what_is_reckoned(storage: Engine) -> None:
     put(storage, "10", JUNE)
     with read_only(storage) as session:

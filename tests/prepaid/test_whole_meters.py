@@ -196,6 +196,15 @@ def test_a_level_is_paid_for_as_far_as_it_has_gone_on_also_into_a_period_without
     tokens.verified()
 
 
+def test_a_past_period_lists_a_level_that_came_to_nothing_as_little_as_without_a_wallet(house: House) -> None:
+    tokens = with_meter(house, aggregation="level", **LEVEL)
+    put(tokens, 100)
+    use(tokens, -3, at=JUNE)
+    tokens.clock.now = JULY + 31 * DAY
+    july = "from=2026-07-01T00:00:00Z&to=2026-08-01T00:00:00Z"
+    assert tokens.ok("GET", f"/api/usage/subscription/s?{july}")["usage"] == []
+
+
 def test_what_a_level_comes_to_is_posted_when_a_grant_closes_and_no_earlier_run_takes_it_back(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,7 @@ def totals_now(
         counted.total = by_now.get(counted.id, counted.total)
         found[counted.subscription_id].append(counted)
     for level in levels:
-        if not level.id and overlaps(level.part.start, level.part.end, spans[level.subscription_id]):
+        if not level.id and overlaps(level.part.start, level.part.end, whole[level.subscription_id]):
             found[level.subscription_id].append(_begun_by(level))
     return found
 

@@ -136,7 +136,7 @@ def _lines(
         part = segment.part
         runs = begun is not None and part.start <= begun < part.end
         if not (
-            segment.counted.id
+            segment.counted.id > 0
             or segment.counted.total
             or runs
             or (begun is not None and part.start <= begun and segment.bears_minimum)
