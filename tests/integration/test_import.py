@@ -413,6 +413,30 @@ def test_columns_may_have_other_names_and_other_marks_between_them(cli: Cli, wor
     assert "has userId under two names" in twice.err
 
 
+def test_a_name_that_the_file_has_not_is_refused(cli: Cli, world: Engine, folder: Path) -> None:
+    before = counts(world)
+    named = LINE | {"customer": "user123"}
+    named.pop("userId")
+    csv = folder / "a.csv"
+    csv.write_text("customer,subscriptionId,usageType,quantity\nuser123,sub456,report,1\n")
+    maps = ("--map", "customer=userId")
+    for absent in ("Zusatz=source", "Zusatz="):
+        for options in ((), ("--dry-run",), ("--skip-bad",)):
+            refused = cli("import", str(csv), *maps, "--map", absent, *options)
+            assert (refused.code, refused.out) == (2, "")
+            assert refused.err == "usage-billing: line 1 names no column 'Zusatz', which --map names\n"
+            refused = cli("import", jsonl(folder / "a.jsonl", named), *maps, "--map", absent, *options)
+            assert (refused.code, refused.out) == (2, "")
+            assert refused.err == "usage-billing: no line has the field 'Zusatz', which --map names\n"
+    assert counts(world) == before
+    # A line need not have what another has, and a file without a line has nothing to be named.
+    found = cli(
+        "import", jsonl(folder / "b.jsonl", named, named | {"comment": 1}), *maps, "--map", "comment=", "--json"
+    )
+    assert found.json["recorded"] == 2
+    assert cli("import", jsonl(folder / "c.jsonl"), *maps, "--json").json["recorded"] == 0
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -15,15 +15,13 @@ import msgspec
 
 from usage_billing.cli.importing.formats import Layout
 from usage_billing.cli.importing.json_lines import refuse_repeats
-from usage_billing.cli.importing.lines import MAX_LINE, Line, renamed
+from usage_billing.cli.importing.lines import MAX_LINE, SHOWN, Line, refuse_absent, renamed
 from usage_billing.cli.importing.quick import QuickReader, picker
 from usage_billing.core.errors import InvalidInput
 from usage_billing.metering.spelling import FIELDS, read_object
 
 UNCLOSED = "has a quotation mark that is not closed"
 METADATA = "metadata"
-# At most so many characters of a column's name are shown.
-_SHOWN = 64
 
 
 @dataclass(slots=True)
@@ -80,7 +78,9 @@ def _header(text: _Text, layout: Layout) -> list[str]:
         cells = next(csv.reader(_pulled(text, []), strict=True, delimiter=layout.delimiter), [])
     except csv.Error as error:
         raise InvalidInput(f"line 1 is no CSV header: {error}") from None
-    columns = [renamed(cell.strip(), layout.names) for cell in cells]
+    called = [cell.strip() for cell in cells]
+    refuse_absent(layout.names.keys() - called, "line 1 names no column")
+    columns = [renamed(name, layout.names) for name in called]
     wrong = _wrong_column(columns)
     if wrong:
         raise InvalidInput(
@@ -96,7 +96,7 @@ def _wrong_column(columns: Sequence[str]) -> str:
         return "names no column"
     for place, name in enumerate(named):
         if name not in FIELDS:
-            return f"names the column {name[:_SHOWN]!r}, which is no field"
+            return f"names the column {name[:SHOWN]!r}, which is no field"
         if name in named[:place]:
             return f"names the column {name!r} twice"
     return ""

@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from usage_billing.cli.importing.lines import MAX_LINE, Line, renamed
+from usage_billing.cli.importing.lines import MAX_LINE, Line, refuse_absent, renamed
 from usage_billing.cli.importing.quick import QuickReader
 from usage_billing.core.errors import InvalidInput
 from usage_billing.core.json_names import RepeatedName, check_names
@@ -15,8 +15,11 @@ _MARK = b"\xef\xbb\xbf"
 
 
 def json_lines(file: BinaryIO, names: Mapping[str, str], quick: QuickReader) -> Iterator[Line]:
-    """The lines of ``file``, whose fields are renamed by ``names``."""
-    number = 0
+    """The lines of ``file``, whose fields are renamed by ``names``.
+
+    Raises InvalidInput at the end if there are objects, and none of them has a field of one of these names.
+    """
+    number, has_objects, absent = 0, False, set(names)
     while data := file.readline(MAX_LINE + 1):
         number += 1
         whole = data.endswith(b"\n") or len(data) <= MAX_LINE
@@ -32,14 +35,22 @@ def json_lines(file: BinaryIO, names: Mapping[str, str], quick: QuickReader) -> 
         if recording is not None:
             yield Line(number, recording=recording)
         elif data.strip():
-            yield _line(number, data, names)
+            line = _line(number, data, names, absent)
+            has_objects = has_objects or line.fields is not None
+            yield line
+    if has_objects:
+        refuse_absent(absent, "no line has the field")
 
 
-def _line(number: int, data: bytes, names: Mapping[str, str]) -> Line:
+def _line(number: int, data: bytes, names: Mapping[str, str], absent: set[str]) -> Line:
+    """A line, whose fields are taken from ``absent``."""
     try:
         fields = read_object(data)
         refuse_repeats(data)
-        return Line(number, _renamed(fields, names) if names else fields)
+        if not names:
+            return Line(number, fields)
+        absent.difference_update(fields)
+        return Line(number, _renamed(fields, names))
     except InvalidInput as error:
         return Line(number, problem=error.message)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
 from usage_billing.cli.importing.formats import CSV, Layout
+from usage_billing.core.errors import InvalidInput
 from usage_billing.metering.recording import Recording
 from usage_billing.metering.spelling import RawFields
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_LINE = 128 * 1024
 """The longest line, in bytes or characters."""
+
+SHOWN = 64
+"""At most so many characters of a column's name are shown."""
 
 _CHUNK = 1 << 20
 
@@ -52,6 +56,12 @@ def read_lines(file: BinaryIO, layout: Layout, quick: QuickReader) -> Iterator[L
 
     file.seek(0)
     return csv_lines(file, layout, quick) if layout.kind == CSV else json_lines(file, layout.names, quick)
+
+
+def refuse_absent(names: Collection[str], said: str) -> None:
+    """Raises InvalidInput for ``names`` that --map has and the file has not."""
+    if names:
+        raise InvalidInput(f"{said} {min(names)[:SHOWN]!r}, which --map names")
 
 
 def renamed(name: str, names: Mapping[str, str]) -> str:
