@@ -126,7 +126,7 @@ CODES: dict[str, str] = {
     "malformed_json": "This is not a JSON object.",
     "no_offset": "The time has no offset, such as Z or +02:00.",
     "not_a_choice": "None of the words that may stand here.",
-    "not_a_decimal": "No plain decimal number, or too large, negative, or of too many decimal places.",
+    "not_a_decimal": "No decimal number as JSON spells one, or too large, negative, or of too many decimal places.",
     "not_an_expression": "No expression; the message says why, and at which character.",
     "not_a_flag": "Neither true nor false.",
     "not_a_text": "Not a text.",

@@ -12,7 +12,13 @@ from usage_billing.wire.alert import BASES, LATE, REARMS, WATCHED
 
 _NEEDED: Any = {"required": REQUIRED, "null": NOT_NULL}
 _ONE: Any = {"minProperties": 1, "maxProperties": 1}
-_LINES: Any = {"minItems": 1, "maxItems": MOST_LINES, "uniqueItems": True}
+_LINES: Any = {
+    "minItems": 1,
+    "maxItems": MOST_LINES,
+    "uniqueItems": True,
+    "description": "They ascend, and rearmAbove is more than each. 0 is a line of balances alone. A percentage of what "
+    "was granted is at most 100.",
+}
 _IDS: Any = {"minItems": 1, "uniqueItems": True}
 
 

@@ -70,6 +70,9 @@ class NewSellerTaxesSchema(Schema):
     mode = Choice(*MODES, load_default=MODES[0])
 
 
+_TAX_ID: Any = {"description": "Required where taxes are reckoned by rules, and one of the address's country then."}
+
+
 class NewSellerSchema(ValueSchema):
     """Who bills, as a whole: what it does not give the seller does not have."""
 
@@ -77,7 +80,7 @@ class NewSellerSchema(ValueSchema):
 
     legal_name = Text(maximum=MAX_LEGAL_NAME, required=True)
     address = ma.fields.Nested(NewAddressSchema, required=True, error_messages=_NEEDED)
-    tax_id = Text(maximum=MAX_TAX_ID, allow_none=True, load_default=None)
+    tax_id = Text(maximum=MAX_TAX_ID, allow_none=True, load_default=None, metadata=_TAX_ID)
     email = Email(allow_none=True, load_default=None)
     iban = Iban(allow_none=True, load_default=None)
     registration = Text(allow_none=True, load_default=None)

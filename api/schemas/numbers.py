@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from api.schemas.base import CodedText, Field, wrong
-from usage_billing.core.decimals import MAX_QUANTITY, PLACES, NotADecimal, parse_decimal, parse_number
+from usage_billing.core.decimals import MAX_QUANTITY, MOST_DIGITS, PLACES, NotADecimal, parse_decimal, parse_number
 
 _DIGITS = 10
 
@@ -21,16 +21,12 @@ class Amount(Field):
         self.positive = positive
         self.maximum = maximum
         self.places = places
-        digits = f"[1-9][0-9]{{0,{len(str(int(maximum))) - 2}}}"
-        behind = rf"(\.[0-9]{{1,{places}}})?"
-        least = rf"0\.[0-9]{{0,{places - 1}}}[1-9]"
-        # Exponents are read too, and are left out here: how large such a number is, a pattern cannot tell.
         self.openapi = {
             "type": ["string", "number"],
-            "pattern": f"^({digits}{behind}|{least})$" if positive else f"^(0|{digits}){behind}$",
+            "pattern": _pattern(maximum, places, positive=positive),
             "minimum": 10**-places if positive else 0,
             "maximum": int(maximum),
-            "description": f"Of at most {places} decimal places.",
+            "description": f"Of at most {places} decimal places. A text may have an exponent of at most three digits.",
         }
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Decimal:
@@ -47,6 +43,23 @@ class Amount(Field):
     def _read(self, value: str | int | Decimal) -> Decimal:
         text = value if isinstance(value, str) else str(value)
         return parse_decimal(text, maximum=self.maximum, places=self.places)
+
+
+def _pattern(maximum: Decimal, places: int, *, positive: bool) -> str:
+    """The texts that spell such an amount. How large one with an exponent is, a pattern cannot tell.
+
+    ``maximum`` is a power of ten. Zeros may end the decimal places, as many as are written at all.
+    """
+    digits = len(str(int(maximum))) - 1
+    part = rf"0\.[0-9]{{0,{places - 1}}}[1-9]0{{0,{MOST_DIGITS - places}}}"
+    whole = rf"[1-9][0-9]{{0,{digits - 1}}}(\.[0-9]{{1,{places}}}0{{0,{MOST_DIGITS - places}}})?"
+    greatest, zero = rf"10{{{digits}}}(\.0{{1,{MOST_DIGITS}}})?", rf"-?0(\.0{{1,{MOST_DIGITS}}})?"
+    any_part = rf"0\.[0-9]{{0,{MOST_DIGITS - 1}}}[1-9]"
+    any_whole = rf"[1-9][0-9]{{0,{MOST_DIGITS - 1}}}(\.[0-9]{{1,{MOST_DIGITS}}})?"
+    scaled, exponent = [any_part, any_whole], "[eE][+-]?[0-9]{1,3}"
+    if positive:
+        return f"^({part}|{whole}|{greatest}|({'|'.join(scaled)}){exponent})$"
+    return f"^({part}|{whole}|{greatest}|{zero}|({'|'.join([*scaled, zero])}){exponent})$"
 
 
 class Used(Amount):

@@ -17,9 +17,13 @@ from usage_billing.wire.recording import ACCEPTED_BATCH
 
 blp = Blueprint("cloud_events", __name__, description="Record the events of other programs.")
 
-# Any object is accepted: one that is no event is to be seen in quarantine.
-_EVENT: dict[str, Any] = {"schema": {"type": "object"}}
-_BODY = {"required": True, "content": {"application/cloudevents+json": _EVENT, "application/json": {**_EVENT}}}
+# Any object is accepted, and anything in a batch: what is no event is to be seen in quarantine.
+_CONTENT: dict[str, Any] = {
+    "application/cloudevents+json": {"schema": {"type": "object"}},
+    "application/cloudevents-batch+json": {"schema": {"type": "array", "items": {}}},
+    "application/json": {"schema": {"type": ["object", "array"], "items": {}}},
+}
+_BODY = {"required": True, "content": _CONTENT}
 
 
 @blp.route(ROUTE, methods=["POST"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import schemathesis
 from flask import Flask
+from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
@@ -36,15 +37,19 @@ IN_WORDS = frozenset(
         *("address_refused", "bad_cursor", "not_supported"),
     }
 )
-# Bounds of times, places of numbers, what a price, metadata or an expression may hold: the document says them in words.
+# Bounds of times, places of numbers, lines of alerts, what a price, metadata or an expression may hold: the document
+# says them in words.
 _TOLD = re.compile(
     "must (have at most [0-9]+ decimal places|be between 1970|lie between 2000|"
-    "be after (from|version [0-9]+ begins)|(not )?be in the future)"
+    "be after (from|version [0-9]+ begins)|(not )?be in the future|"
+    "be more than 0, and at most (100|1000000000000000)$|be greater than each threshold)"
 )
+# How large such a number is, and how fine, a pattern cannot tell.
+_SCALED = re.compile("[0-9][eE][+-]?[0-9]+$")
 _INNER = re.compile(
     "(/events/[0-9]+)?/metadata|(/quotas/[0-9]+)?/price(/|$)|(/series/[0-9]+)?/(where|value|dimensions|quantityFrom)(/|$)"
 )
-# Of several fields one is required; a level needs its own, and a percentile its percentage.
+# Of several fields one is required; a level needs its own, a percentile its percentage, and tax by rules a tax id.
 _ONE_OF_SEVERAL = frozenset(
     (name, "required")
     for name in (
@@ -57,13 +62,17 @@ _ONE_OF_SEVERAL = frozenset(
         "/per",
         "/of",
         "/window/percent",
+        "/taxId",
     )
 )
 
 
-def _is_foreseeable(error: dict[str, Any]) -> bool:
-    """Whether the document could have told that this is refused."""
+def _is_foreseeable(error: dict[str, Any], body: Any) -> bool:
+    """Whether the document could have told that this is refused of ``body``."""
     where, code = error.get("pointer", ""), error["code"]
+    given = _at(body, where)
+    if code == "not_a_decimal" and isinstance(given, str) and _SCALED.search(given):
+        return False
     if error.get("parameter") == "dimensions":  # a text that has to be JSON
         return False
     if (
@@ -74,6 +83,16 @@ def _is_foreseeable(error: dict[str, Any]) -> bool:
     return not (_INNER.match(where) or (code in {"out_of_range", "not_a_decimal"} and _TOLD.match(error["detail"])))
 
 
+def _at(body: Any, pointer: str) -> Any:
+    """What ``body`` has there, of names that need no escaping; None for nothing."""
+    for name in pointer.split("/")[1:]:
+        if isinstance(body, list) and name.isdigit() and int(name) < len(body):
+            body = body[int(name)]
+        else:
+            body = body.get(name) if isinstance(body, dict) else None
+    return body
+
+
 @schemathesis.check
 def takes_what_it_promises(_: Any, response: Any, case: schemathesis.Case) -> None:
     """What the document allows is refused for what is stored alone, and not for its form."""
@@ -82,8 +101,25 @@ def takes_what_it_promises(_: Any, response: Any, case: schemathesis.Case) -> No
     if response.status_code not in (400, 413, 415, 422):
         return
     body = response.json()
-    if any(map(_is_foreseeable, body.get("errors", [body]))):
+    if any(_is_foreseeable(error, case.body) for error in body.get("errors", [body])):
         raise AssertionError(f"the document allows it, and it is refused: {body}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "foreseeable"),
+    [
+        ({"thresholds": ["0"]}, False),  # the stored alert is not on a balance
+        ({"thresholds": ["1e-13"]}, False),
+        ({"thresholds": ["x"]}, True),
+        ({"thresholds": ["-1"]}, True),
+    ],
+)
+@pytest.mark.usefixtures("billed")
+def test_what_is_foreseeable(admin: FlaskClient, changes: dict[str, Any], foreseeable: bool) -> None:
+    said = {"id": "al", "scope": {"all": True}, "on": "percent", "usageType": "assessment", "thresholds": ["80"]}
+    assert admin.post("/api/alerts", json=said).status_code == 201
+    (error,) = admin.patch("/api/alerts/al", json=changes).json["errors"]
+    assert _is_foreseeable(error, changes) == foreseeable
 
 
 @pytest.fixture

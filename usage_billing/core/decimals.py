@@ -21,8 +21,12 @@ MAX_PRICE = Decimal(10) ** 12
 _ROUNDING = Context(prec=200, rounding=ROUND_HALF_UP, traps=[InvalidOperation])
 EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 
-_PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?")
+MOST_DIGITS = 40
+"""A decimal is read with so many digits before its point, and with so many behind it."""
 
+_PLAIN = re.compile(
+    rf"-?(?:0|[1-9][0-9]{{0,{MOST_DIGITS - 1}}})(?:\.[0-9]{{1,{MOST_DIGITS}}})?(?:[eE][+-]?[0-9]{{1,3}})?"
+)
 
 # A number of 40 digits behind the point and an exponent of three.
 _ANY_PLACES = 1100
