@@ -12,7 +12,7 @@ from sqlalchemy import text
 from tests.integration.conftest import Cli, cli
 from tests.prepaid import metered
 from tests.prepaid.conftest import JULY, JUNE, House
-from tests.prepaid.metered import count_tokens, held, line, put, use
+from tests.prepaid.metered import count_tokens, fold, held, line, put, use
 from tests.prepaid.test_what_if import ask, billed
 from tests.support.billing import bill
 from tests.support.books import rows, scalars
@@ -241,6 +241,24 @@ def test_a_reset_ends_grants_with_the_hour_that_runs(tokens: House) -> None:
     assert paid == {"promotional": ("40", "11"), "rollover": ("20", "7")}
     tokens.bill(JULY + 2 * HOUR)
     tokens.close()
+    tokens.verified()
+
+
+def test_a_wallet_that_is_closed_within_the_hour_of_a_reset_keeps_nothing(tokens: House) -> None:
+    tokens.clock.now = datetime.fromisoformat("2026-06-11T10:05:00Z")
+    tokens.ok("POST", "/api/wallets/k/grants", {"amount": "40", "idempotencyKey": "x"})
+    tokens.clock.now += timedelta(minutes=15)
+    tokens.ok("POST", "/api/wallets/k/reset", {"keep": {"max": "20"}})
+    tokens.ok("POST", "/api/wallets/k/close", {"settle": True})
+    use(tokens, 16, at=tokens.clock.now + timedelta(minutes=20))  # in this hour
+    tokens.clock.now = datetime.fromisoformat("2026-06-11T11:00:00Z")
+    use(tokens, 7, at=tokens.clock.now)
+    shown = tokens.ok("GET", "/api/wallets/k")
+    assert (shown["provisional"], shown["available"], len(shown["grants"])) == ("6", "0", 1)
+    tokens.clock.now += 2 * HOUR
+    fold(tokens)
+    assert tokens.close() == 1
+    assert held(tokens) == {"granted": "40", "posted": "6", "expired": "34"}
     tokens.verified()
 
 

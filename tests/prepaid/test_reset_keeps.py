@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.conftest import Cli, cli
 from tests.prepaid.conftest import JULY, JUNE, House
+from tests.prepaid.test_what_if import ask
 from tests.support.books import rows, scalars
 
 __all__ = ["cli"]
@@ -184,6 +185,13 @@ def test_what_was_kept_and_came_to_nothing_is_no_closed_grant(house: House) -> N
     shown = house.ok("GET", "/api/wallets/w")
     assert (shown["grants"], shown["closed"]["grants"], len(house.grants())) == ([], 1, 1)
     house.verified()
+    # With more that is free there would have been something to keep.
+    house.ok("POST", "/api/plans", {"id": "q", "name": "Q", "currency": "USD"})
+    house.ok("POST", "/api/quotas", {"planId": "q", "usageType": "calls", "monthlyLimit": "20", "unitPrice": "2"})
+    house.use(3, at=INSTANT + HOUR)
+    house.bill(JULY + 2 * HOUR)
+    found = ask(house, "ann", plan_id="q", start=JUNE, end=JULY)
+    assert (found.actual, found.hypothetical) == (6, 0)
 
 
 def test_a_second_reset_keeps_of_what_the_first_kept_and_what_waits_to_be_paid_stays(house: House) -> None:

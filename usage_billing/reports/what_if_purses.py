@@ -74,7 +74,9 @@ def _own(found: Sequence[Purse], subscription_id: str) -> Purse | None:
 def _purse(book: Allocation, usage_types: frozenset[str], unused: Mapping[UUID, Decimal], *, now: datetime) -> Purse:
     by_id = {grant.id: grant for grant in book.grants}
     places = places_of(book.wallet)
-    counted = [grant for grant in book.grants if grant.counts]
+    # What a reset kept nothing for may have something here.
+    keeps = {grant.kept_in for grant in book.grants}
+    counted = [grant for grant in book.grants if grant.counts or grant.id in keeps]
     grants = [
         replace(drawable(grant), amount=EXACT.subtract(grant.amount, grant.taken_back + grant.refunded), is_open=True)
         for grant in counted

@@ -16,6 +16,7 @@ from usage_billing.flows.prepaid.manage_grants import check_cut
 from usage_billing.flows.prepaid.manage_schedules import end_schedule
 from usage_billing.flows.prepaid.manage_top_ups import end_rule
 from usage_billing.flows.prepaid.open_wallet import open_wallet
+from usage_billing.flows.prepaid.post_draws import settle_rollovers
 from usage_billing.flows.prepaid.reset_wallet import Reset, reset_wallet
 from usage_billing.schedules.models import Schedule
 from usage_billing.top_ups.models import TopUp, TopUpRule, TopUpState
@@ -49,7 +50,7 @@ def close_wallet(
         message = f"{what}, and {debt} are owed: settle it, or empty it before"
         raise Conflict(message, code="wallet_not_empty")
     _end_what_fills(session, wallet, actor=actor, now=now)
-    _hand_back(session, going, actor=actor, now=now)
+    _hand_back(session, wallet, going, actor=actor, now=now)
     reset_wallet(session, wallet_id, Reset(), actor=actor, now=now, grace=grace)
     if wallet.overdraft is not None:
         check_cut(session, wallet_id, now)
@@ -107,11 +108,18 @@ def _end_what_fills(session: Session, wallet: Wallet, *, actor: str, now: dateti
             end_schedule(session, schedule.id, at=now, actor=actor, now=now)
 
 
-def _hand_back(session: Session, going: Sequence[GrantView], *, actor: str, now: datetime) -> None:
-    """Refund what is left and was paid for; take back what waits to be paid, or was given and has not begun."""
+def _hand_back(session: Session, wallet: Wallet, going: Sequence[GrantView], *, actor: str, now: datetime) -> None:
+    """Refund what is left and was paid for; take back what waits to be paid, or was given and has not begun.
+
+    Of what a reset keeps from the next hour on nothing is kept.
+    """
     for one in going:
         grant: Grant = one.grant
         if one.status == GrantStatus.ACTIVE and one.paid > 0:
             refund_grant(session, grant.id, Refund(), actor=actor, now=now)
+        elif grant.is_kept and grant.effective_at > now:
+            grant.rollover_max = Decimal(0)
+            session.flush()
+            settle_rollovers(session, allocation_of(session, wallet, now=now))
         elif one.status == GrantStatus.PENDING or grant.effective_at >= now:
             void_grant(session, grant.id, used=False, actor=actor, now=now)
