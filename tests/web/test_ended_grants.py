@@ -53,10 +53,17 @@ def test_what_a_reset_ended_is_said(api: FlaskClient, desk: DeskBrowser, portal:
 
 
 def test_what_the_api_would_refuse_is_not_offered(api: FlaskClient, desk: DeskBrowser) -> None:
-    """Neither what a reset keeps some of, nor an empty grant of what it kept, is taken back or refunded."""
+    """What a reset keeps some of is not taken back or refunded; what it kept may be, once it follows no more."""
+    _ok(api.post("/api/wallets/w-1/reset", json={"keep": {"max": "50"}}))
+    page = desk.see(PATH)
+    assert (page.count(">reset</span>"), page.count(">Take back<"), page.count(">Refund<")) == (2, 1, 1)
+    assert "Take back the grant of 50" in page
+
+
+def test_what_a_reset_keeps_nothing_of_may_be_taken_back(api: FlaskClient, desk: DeskBrowser) -> None:
     _ok(api.post("/api/wallets/w-1/reset", json={"keep": {"max": "0"}}))
     page = desk.see(PATH)
-    assert (page.count(">reset</span>"), page.count(">Take back<"), page.count(">Refund<")) == (2, 0, 0)
+    assert (page.count(">reset</span>"), page.count(">Take back<"), page.count(">Refund<")) == (2, 2, 1)
 
 
 def test_a_closed_wallet_is_said_to_be_closed(api: FlaskClient, desk: DeskBrowser, portal: OpenPortal) -> None:
