@@ -18,16 +18,19 @@ from sqlalchemy import Engine
 from tests.conftest import As, Clock, MakeToken
 from tests.factories import make_customer, make_recording, make_subscription, make_world, record
 from tests.factories.meters import fold, make_meter
+from tests.support.books import scalars
 from tests.support.statements import after_each_statement
 from usage_billing.catalog.service import NewPlan, add_plan
-from usage_billing.db.session import transaction
+from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.administration.manage_meters import change_meter
 from usage_billing.flows.folding.drive_folds import fold_all
 from usage_billing.flows.folding.keep_by_time import keep_usage_by_time
 from usage_billing.flows.recording.void_usage import void_usage
 from usage_billing.meters.asked import MeterChanges
 from usage_billing.meters.windows import windows_of
+from usage_billing.reports.series import SeriesRequest, usage_series
 from usage_billing.reports.verify.books import find_differences
+from usage_billing.subscriptions.queries import get_contract
 
 WEEK = {"from": "2026-11-09T22:07:00Z", "to": "2026-11-15T00:00:00Z"}
 MODELS = ("gpt", "mini", None)
@@ -335,13 +338,16 @@ def test_what_changes_between_two_statements_is_in_the_answer(
     assert ask(admin, groupBy="model").json.get("series") == answer.json.get("series")
 
 
-def test_what_is_too_much_to_be_counted_each_time_is_kept_from_then_on(
+def test_what_is_too_much_to_be_counted_each_time_is_counted_at_first_and_kept_from_then_on(
     metered: Engine, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = ask(admin, usageType="assessment").json
+    kept = "SELECT count(*) FROM meters WHERE usage_type_id = 'assessment'"
+    assert scalars(metered, kept) == [0]
     monkeypatch.setattr("usage_billing.reports.series_states.MAX_TAIL", 100)
-    before = ask(admin, usageType="assessment").json
-    assert (before["behind"], before["total"]) == (303, "0")
+    assert ask(admin, usageType="assessment").json == whole
+    assert scalars(metered, kept) == [1]
+    assert ask(admin, usageType="assessment").json == whole
     fine = ask(admin, usageType="assessment", by="5m", **WEEK)
     assert (fine.status_code, fine.json["errors"][0]["code"]) == (422, "too_fine")
     fold_all(metered)
@@ -351,6 +357,18 @@ def test_what_is_too_much_to_be_counted_each_time_is_kept_from_then_on(
         record(session, make_recording(now=datetime(2026, 11, 15, 12, 30, tzinfo=UTC)))
     assert Decimal(ask(admin, usageType="assessment").json["total"]) == Decimal(whole["total"]) + 1
     assert ask(admin, usageType="assessment", by="period").json["total"] == str(int(whole["total"]) + 1)
+
+
+def test_of_more_than_a_read_counts_it_says_how_many_are_missing(
+    metered: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usage_billing.reports.series_states.MAX_TAIL", 100)
+    asked, now = SeriesRequest(usage_type="assessment"), datetime(2026, 11, 15, 12, 30, tzinfo=UTC)
+    with read_only(metered) as session:
+        contract = get_contract(session, "sub456")
+        few, all_of_it = (usage_series(session, [contract], asked, now=now, most=most) for most in (302, 303))
+    assert (few.behind, few.total, few.wants_keeping) == (303, 0, True)  # three of them take another back
+    assert (all_of_it.behind, all_of_it.total, all_of_it.wants_keeping) == (0, 297, True)
 
 
 def test_too_much_says_what_would_fit(metered: Engine, admin: FlaskClient) -> None:

@@ -20,6 +20,9 @@ from usage_billing.meters.values import State
 MAX_TAIL = 20_000
 """More recordings than this are not counted for a read; the answer says how many are missing."""
 
+MAX_PLAIN = 200_000
+"""So many are counted, in half a second, for a read of a usage type that counts its own recordings."""
+
 # The changes of a level from bucket to bucket; those before the first window, of place 0, say where it stands then.
 _CHANGES = """
     SELECT place, period_start, dimensions, bills_at, CAST(sum(events) AS bigint) AS events, sum(total) AS total,

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.models import UsageType
 from usage_billing.core.errors import InvalidInput, NotFound
 from usage_billing.core.instants import INSTANT
+from usage_billing.meters.series import MAX_PLAIN
 from usage_billing.meters.windows import windows_of
 from usage_billing.reports.series import Series, SeriesRequest, UsageSeries, usage_series
 from usage_billing.reports.subjects import contracts_named
@@ -105,8 +106,9 @@ def query_meter(session: Session, usage_type_id: str, asked: MeterQuery, *, now:
         raise NotFound(f"there is no meter {usage_type_id}")
     answer = MeterAnswer()
     dimensions = [name for name in asked.group_by if name not in {SUBJECT, CUSTOMER}]
-    for group in _grouped(_contracts(session, usage_type, asked), asked):
-        found = _series(session, usage_type, group, asked, dimensions, now=now)
+    groups = list(_grouped(_contracts(session, usage_type, asked), asked))
+    for group in groups:
+        found = _series(session, usage_type, group, asked, dimensions, now=now, most=MAX_PLAIN // len(groups))
         if found is None:
             continue
         answer.behind += found.behind
@@ -124,6 +126,7 @@ def _series(
     dimensions: Sequence[str],
     *,
     now: datetime,
+    most: int,
 ) -> UsageSeries | None:
     """The usage of one group; None where nothing was recorded before the end of a span without a beginning."""
     start = asked.start or _began(session, usage_type, group)
@@ -142,7 +145,7 @@ def _series(
         dimensions=asked.wanted,
     )
     _check_edges(asked, request.by, zone)
-    return usage_series(session, group.contracts, request, now=now)
+    return usage_series(session, group.contracts, request, now=now, most=most)
 
 
 def _began(session: Session, usage_type: UsageType, group: _Group) -> datetime | None:

@@ -17,6 +17,7 @@ from usage_billing.db.session import Reader
 from usage_billing.meters.definition import DISTINCT, Definition, Function
 from usage_billing.meters.folded import FoldedType, folded_type
 from usage_billing.meters.queries import ActiveMeter, counts_itself
+from usage_billing.meters.series import MAX_PLAIN
 from usage_billing.meters.stored import WindowState, stored_and_left
 from usage_billing.reports.level_states import levels_in
 from usage_billing.reports.piles import LevelWindows, Pile
@@ -110,10 +111,10 @@ def read_wanted(text: str) -> dict[str, list[str | bool | None]]:
 
 
 def usage_series(
-    session: Session, contracts: Sequence[Contract], asked: SeriesRequest, *, now: datetime
+    session: Session, contracts: Sequence[Contract], asked: SeriesRequest, *, now: datetime, most: int = MAX_PLAIN
 ) -> UsageSeries:
     """What ``series_of`` says of the usage type that ``asked`` names; raises InvalidInput as that does."""
-    return series_of(session, contracts, folded_type(session, asked.usage_type), asked, now=now)
+    return series_of(session, contracts, folded_type(session, asked.usage_type), asked, now=now, most=most)
 
 
 def series_of(
@@ -123,14 +124,17 @@ def series_of(
     asked: SeriesRequest,
     *,
     now: datetime,
+    most: int = MAX_PLAIN,
 ) -> UsageSeries:
     """Count what is ``asked`` of a usage type over these subscriptions, of which there is at least one.
+
+    If the usage type is plain, up to ``most`` recordings are counted that no fold has counted.
 
     Raises InvalidInput for a usage type or dimensions that there are not, windows that do not fit what is kept, and
     more than 10,000 numbers.
     """
     begun = _begin(contracts, usage_type, asked, now=now)
-    meter, windows, behind = begun.meter, begun.windows, 0
+    meter, windows, behind, is_much = begun.meter, begun.windows, 0, False
     for contract in contracts:
         if meter.level == DISTINCT:
             begun.piles.stand(seen_in(session, contract, meter, windows, now=now))
@@ -140,10 +144,13 @@ def series_of(
             if meter.level is not None:
                 found, left = levels_in(session, contract, meter, windows, by=asked.by, now=now)
             else:
-                found, left = states_in(session, contract, meter, begun.cut, by=asked.by)
+                found, left, much = states_in(
+                    session, contract, meter, begun.cut, by=asked.by, most=most // len(contracts)
+                )
+                is_much = is_much or much
             behind += left
             begun.pile(contract, found)
-    return _answer(begun, asked, behind=behind, now=now)
+    return _answer(begun, asked, behind=behind, is_much=is_much, now=now)
 
 
 def series_at_once(reader: Reader, agreed: Agreed, asked: SeriesRequest, *, now: datetime) -> UsageSeries | None:
@@ -160,7 +167,7 @@ def series_at_once(reader: Reader, agreed: Agreed, asked: SeriesRequest, *, now:
     if found.left or not found.holds:
         return None
     begun.pile(contract, found.states)
-    return _answer(begun, asked, behind=0, now=now)
+    return _answer(begun, asked, behind=0, is_much=False, now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +203,7 @@ def _begin(
     return _Begun(usage_type=usage_type, meter=meter, zone=zone, windows=windows, cut=cut, piles=piles)
 
 
-def _answer(begun: _Begun, asked: SeriesRequest, *, behind: int, now: datetime) -> UsageSeries:
+def _answer(begun: _Begun, asked: SeriesRequest, *, behind: int, is_much: bool, now: datetime) -> UsageSeries:
     found, windows, usage_type = begun.piles, begun.windows, begun.usage_type
     number, piles, shown = len(windows), found.by_key, found.shown
     other = piles.pop(LUMPED, found.new())
@@ -221,7 +228,7 @@ def _answer(begun: _Begun, asked: SeriesRequest, *, behind: int, now: datetime) 
         series=[Series(dimensions=shown[key], values=piles[key].values(number), total=totals[key]) for key in listed],
         other=Series(dimensions={"other": True}, values=other.values(number), total=other.total),
         total=whole.total,
-        wants_keeping=behind > 0 and usage_type.meter is None,
+        wants_keeping=is_much and usage_type.meter is None,
         everything=whole,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -34,12 +35,23 @@ def _is_anew(meter: ActiveMeter, by: str) -> bool:
     return by in ANEW and not (meter.windowing is not None and meter.windowing.every == by)
 
 
+class Counted(NamedTuple):
+    """What was found of a subscription, without ``missing`` recordings.
+
+    ``is_much``: no fold has counted more recordings than are to be counted for every read.
+    """
+
+    states: list[WindowState]
+    missing: int = 0
+    is_much: bool = False
+
+
 def states_in(
-    session: Session, contract: Contract, meter: ActiveMeter, windows: Sequence[Period], *, by: str
-) -> tuple[list[WindowState], int]:
-    """What is stored of a subscription, and what no fold has counted; or how many recordings are missing."""
+    session: Session, contract: Contract, meter: ActiveMeter, windows: Sequence[Period], *, by: str, most: int
+) -> Counted:
+    """What is stored of a subscription, and what no fold has counted; of a plain usage type up to ``most`` of that."""
     if by == PERIOD and meter.of is None:
-        return whole_states(session, contract.id, meter.usage_type_id, windows), 0
+        return Counted(whole_states(session, contract.id, meter.usage_type_id, windows))
     anew = _is_anew(meter, by)
     if anew:
         found, left = list[WindowState](), left_to_count(session, contract.id, meter, windows, anew=True)
@@ -51,11 +63,12 @@ def states_in(
         raise InvalidInput.field("/by", message, code="too_fine")
     # Of what is taken back, only a fold finds out which other is the extreme of its bucket then.
     takes_back = extreme_of(meter.definitions[0][1]) is not None and any(one.takes_back for one in left)
-    if missing > MAX_TAIL or takes_back:
-        return found, missing
+    is_much = missing > MAX_TAIL
+    if takes_back or missing > (max(MAX_TAIL, most) if meter.of is None else MAX_TAIL):
+        return Counted(found, missing, is_much)
     for one in left:
         found += _tail(session, contract, meter, one, windows, minutes=ANEW[by] if anew else None)
-    return found, 0
+    return Counted(found, is_much=is_much)
 
 
 def _tail(
