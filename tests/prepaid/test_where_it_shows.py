@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from tests.integration.conftest import Cli, cli
 from tests.prepaid.conftest import JULY, JUNE, House
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+__all__ = ["cli"]
 
 
 def test_each_movement_has_the_balance_after_it_on_every_page(house: House) -> None:
@@ -29,7 +31,7 @@ def test_each_movement_has_the_balance_after_it_on_every_page(house: House) -> N
     assert "provisional" not in house.ok("GET", "/api/wallets/w/entries")
 
 
-def test_what_is_not_posted_is_told_window_by_window(house: House) -> None:
+def test_what_is_not_posted_is_told_window_by_window(house: House, cli: Cli) -> None:
     house.clock.now = JUNE + 4 * DAY
     early = house.grant(4, expiresAt=(JUNE + 5 * DAY).isoformat())
     late = house.grant(9)
@@ -48,6 +50,10 @@ def test_what_is_not_posted_is_told_window_by_window(house: House) -> None:
         for grant, amount in sorted([(early, "4"), (late, "2")], key=lambda one: str(one[0]["id"]))
     ]
     assert [one["balance"] for one in page["data"]] == ["13", "4"]
+    listed = ("wallets", "entries", "w", "--provisional", "--json")
+    assert cli(*listed, "--limit", "2").json == page["provisional"]
+    first = cli(*listed, "--limit", "1")
+    assert (first.json, first.err) == (page["provisional"][:1], "These are the first 1; --limit shows more.\n")
 
 
 def test_an_item_is_explained_by_the_grants_and_windows_that_paid(house: House) -> None:

@@ -55,7 +55,11 @@ def span_options(of: str) -> Callable[[Function], Function]:
 
 def first_rows(session: Session, statement: Select[Row], *, limit: int) -> Sequence[Row]:
     """The first ``limit`` rows. When there are more, a line on stderr says so."""
-    rows = session.scalars(statement.limit(limit + 1)).all()
+    return first_of(session.scalars(statement.limit(limit + 1)).all(), limit=limit)
+
+
+def first_of(rows: Sequence[Row], *, limit: int) -> Sequence[Row]:
+    """The first ``limit`` of ``rows``. When there are more, a line on stderr says so."""
     if len(rows) > limit:
         tell(f"These are the first {limit}; --limit shows more.")
     return rows[:limit]

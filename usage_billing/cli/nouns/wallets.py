@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from usage_billing.cli.frame.database import actor, counting, reading, writing
-from usage_billing.cli.frame.listing import example, first_rows, limit_option, none_of
+from usage_billing.cli.frame.listing import example, first_of, first_rows, limit_option, none_of
 from usage_billing.cli.frame.output import (
     json_option,
     pick,
@@ -142,7 +142,8 @@ def entries(*, id: str, provisional: bool, limit: int, as_json: bool) -> None:
     with counting(customer_of=partial(owner_of_wallet, wallet_id=id)) as session:
         wallet = get_wallet(session, id)
         if provisional:
-            drawn = [wire.show(PROVISIONAL, one) for one in provisional_entries(session, wallet, now=utc_now())]
+            waiting = first_of(provisional_entries(session, wallet, now=utc_now()), limit=limit)
+            drawn = [wire.show(PROVISIONAL, one) for one in waiting]
             print_rows(drawn, as_json=as_json, empty="All that was drawn is posted.")
             return
         found = first_rows(session, transfers_of(id).order_by(Transfer.id.desc()), limit=limit)
