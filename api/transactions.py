@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from api.state import state
 from usage_billing.db.session import transaction
-from usage_billing.flows.folding.drive_reads import counted
 
 
 @dataclass(slots=True)
@@ -30,13 +29,6 @@ def writing() -> Iterator[Session]:
         return
     yield held.session
     held.session.flush()
-
-
-@contextmanager
-def looking(subscription_id: str) -> Iterator[Session]:
-    """A session of a dry run: it reads one moment, after meters have counted what is left of the subscription."""
-    with counted(state().engine, subscription_id=subscription_id) as (session, _):
-        yield session
 
 
 def after_commit(do: Callable[[], object]) -> None:

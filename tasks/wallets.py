@@ -15,7 +15,7 @@ from usage_billing.db import clock
 from usage_billing.db.apart import FAULTS
 from usage_billing.db.session import read_only, transaction
 from usage_billing.flows.folding.drive_reads import catch_up, left_to_count
-from usage_billing.flows.folding.reckon_meters import reckon_meters
+from usage_billing.flows.folding.reckon_meters import reckon_meters_of_wallet
 from usage_billing.flows.prepaid.close_grants import close_grants, wallets_to_close
 from usage_billing.flows.prepaid.make_wallets import customers_without, make_wallets
 from usage_billing.flows.prepaid.manage_top_ups import look_again, rules_to_look_at
@@ -78,7 +78,7 @@ def _is_counted(wallet_id: str, *, now: datetime) -> bool:
     if behind and catch_up(base.engine(), behind):
         return False
     with transaction(base.engine()) as session:
-        reckon_meters(session, wallet_id, now=now)
+        reckon_meters_of_wallet(session, wallet_id, now=now)
     return True
 
 

@@ -16,7 +16,7 @@ from api.pagination import BY_NUMBER, filters_of, listed
 from api.rehearsals import precaution, rehearsed
 from api.schemas.catalog import AskedEnd, AskedQuota, EndQuotaSchema, NewQuotaSchema, QuotasQuery
 from api.state import state
-from api.transactions import looking, writing
+from api.transactions import writing
 from usage_billing.access.principal import ADMIN
 from usage_billing.catalog.models import UsageQuota
 from usage_billing.catalog.queries import get_quota, quotas_where
@@ -28,6 +28,7 @@ from usage_billing.flows.administration import define_quota as flow
 from usage_billing.flows.administration.agree import AgreedChange
 from usage_billing.flows.administration.own_quotas import end_own_quota, foresee_end, foresee_own
 from usage_billing.flows.administration.plan_quotas import DefinedQuota, rehearse_for_plan
+from usage_billing.flows.folding.drive_reads import foreseeing
 from usage_billing.reports.subscriptions import changed_view
 from usage_billing.subscriptions.queries import prices_seen_by
 from usage_billing.wire.billing_run import STARTED_RUN
@@ -119,6 +120,6 @@ def _closing(new: NewQuota) -> NewQuota:
 def _looked(subscription_id: str, look: Callable[..., AgreedChange]) -> Response:
     """The answer of a dry run."""
     now = state().clock()
-    with looking(subscription_id) as session:
+    with foreseeing(state().engine, subscription_id) as session:
         view = changed_view(session, look(session, now=now), now=now)
     return json_response(show(CHANGED_SUBSCRIPTION, view))

@@ -22,7 +22,7 @@ from api.schemas.customers import (
 )
 from api.schemas.paging import CursorQuery
 from api.state import state
-from api.transactions import looking, writing
+from api.transactions import writing
 from usage_billing.access.principal import ADMIN, BILLING_RUN, USAGE_READ
 from usage_billing.core.errors import NotFound
 from usage_billing.core.limits import MAX_BIGINT, MAX_ITEMS
@@ -33,7 +33,7 @@ from usage_billing.flows.administration.decide import AskedChange, AskedSpan
 from usage_billing.flows.administration.move_start import move_start
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.upcoming_invoice import upcoming
-from usage_billing.flows.folding.drive_reads import counted
+from usage_billing.flows.folding.drive_reads import counted, foreseeing
 from usage_billing.reports.invoices import upcoming_page
 from usage_billing.reports.subscriptions import ChangedSubscriptionView, changed_view
 from usage_billing.subscriptions.changes import ChangeKind
@@ -191,7 +191,8 @@ def _changed(kind: ChangeKind, subscription_id: str, asked: AskedChange) -> Chan
         expected_digest=asked.expected_digest,
         adjust_within=state().settings.adjust_within,
     )
-    with looking(subscription_id) if precaution.dry_run else writing() as session:
+    looking = partial(foreseeing, state().engine, subscription_id, takes_back=desired.voids_later)
+    with looking() if precaution.dry_run else writing() as session:
         _check_match(session, subscription_id, precaution, now=now)
         done = change_subscription.change(
             session, subscription_id, desired, actor=actor, now=now, precaution=precaution

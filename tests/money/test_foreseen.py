@@ -11,11 +11,12 @@ from sqlalchemy import text
 from tests.money.house import House, day
 from tests.support.books import rows
 from usage_billing.core.errors import Conflict, InvalidInput
-from usage_billing.db.session import read_only, transaction
+from usage_billing.db.session import read_only, rolled_back, transaction
 from usage_billing.flows.administration import change_subscription
 from usage_billing.flows.administration.agree import AgreedChange, Precaution
 from usage_billing.flows.administration.situation import When
 from usage_billing.flows.billing.foresee import Foreseen
+from usage_billing.subscriptions.moments import VOID
 
 DOLLAR = {"model": "per_unit", "unitPrice": "1"}
 EACH_AT_MOST = {"model": "percentage", "rate": "1", "fixedFee": "0.10", "maximumPerRecording": "6"}
@@ -23,8 +24,8 @@ LATER = timedelta(hours=2)
 
 
 def look(house: House, kind: str, *, at: datetime, when: str | datetime = "now", **more: Any) -> AgreedChange:
-    """A dry run of a change of ``s``; it has a session that cannot write."""
-    with read_only(house.engine) as session:
+    """A dry run of a change of ``s``; it has a session that cannot write, unless it takes recordings back."""
+    with (rolled_back if more.get("later_usage") == VOID else read_only)(house.engine) as session:
         flow = getattr(change_subscription, kind)
         precaution = Precaution(dry_run=True)
         return flow(session, "s", when=When(moment=when), actor="test", now=at, precaution=precaution, **more)

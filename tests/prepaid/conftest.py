@@ -17,7 +17,7 @@ from tests.support.billing import GRACE, bill
 from usage_billing.core.decimals import sum_of
 from usage_billing.db.session import read_only, transaction
 from usage_billing.drawing.books import all_allocations
-from usage_billing.flows.folding.reckon_meters import reckon_meters
+from usage_billing.flows.folding.reckon_meters import reckon_meters_of_wallet
 from usage_billing.flows.prepaid.close_grants import close_grants, wallets_to_close
 from usage_billing.reports.verify.books import find_differences
 from usage_billing.reports.wallets import wallets_in_hand
@@ -101,7 +101,7 @@ class House:
         closed = 0
         for name in names:
             with transaction(self.engine) as session:
-                reckon_meters(session, name, now=self.clock.now)
+                reckon_meters_of_wallet(session, name, now=self.clock.now)
             with transaction(self.engine) as session:
                 closed += close_grants(session, name, now=self.clock.now)
         return closed

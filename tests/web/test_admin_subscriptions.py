@@ -169,9 +169,14 @@ def test_it_is_paused_and_resumed_at_once(desk: DeskBrowser, used: Books, engine
     ]
 
 
+@pytest.mark.parametrize("metered", [False, True])
 def test_a_past_pause_says_what_it_takes_back_before_it_does(
-    desk: DeskBrowser, used: Books, engine: Engine, api: FlaskClient
+    desk: DeskBrowser, used: Books, engine: Engine, api: FlaskClient, *, metered: bool
 ) -> None:
+    if metered:
+        with transaction(engine) as session:
+            make_meter(session, id="requests", aggregation="count")
+            make_quota(session, usage_type="requests", limit=3)
     fields = {"at": "2026-11-10", "laterUsage": "void"}
     looked = desk.send("/admin/subscriptions/sub456/pause", **fields, step="look")
     assert figures(looked.text)["voided"] == "53"

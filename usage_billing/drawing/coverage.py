@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.db.rows import read_rows
-from usage_billing.drawing.levels import Made, let_levels_go_on, places_of_usage
+from usage_billing.drawing.levels import Made, keep_posted, let_time_go_on, places_of_usage
 from usage_billing.meters.queries import ADDS_UP
 from usage_billing.prepaid.burn_down import Need, NeedKey, windows_of
 from usage_billing.prepaid.closings import Closing, allocate_after
@@ -48,14 +48,15 @@ _SUMMARIES = text(f"""
     WHERE c.customer_id = ANY(CAST(:customers AS text[])) AND s.usage_type_id = ANY(CAST(:types AS text[]))
         AND (s.period_end > :since OR s.id = ANY(CAST(:posted AS bigint[])))
 """)  # noqa: S608
-_SCOPES = text("""
-    SELECT w.wallet_id, w.usage_type_id, EXISTS (
+_SCOPES = text(f"""
+    SELECT w.wallet_id, w.usage_type_id, NOT {ADDS_UP} AS moves, EXISTS (
             SELECT FROM meter_definitions AS d WHERE d.usage_type_id = w.usage_type_id AND d.mode IS NOT NULL
         ) AS is_level
     FROM wallet_scopes AS w
+    JOIN usage_types AS t ON t.id = w.usage_type_id
     WHERE w.wallet_id = ANY(CAST(:wallets AS text[]))
     ORDER BY w.wallet_id, w.usage_type_id
-""")
+""")  # noqa: S608
 
 
 def allocations(
@@ -82,13 +83,15 @@ def allocations(
     books = read_books(session, [wallet for wallet in found if wallet.currency is None], now=now, past=past)
     if not books:
         return []
-    levels = set[str]()
+    levels, moving = set[str](), set[str]()
     for scope in session.execute(_SCOPES, {"wallets": list(books)}):
         books[scope.wallet_id].usage_types.append(scope.usage_type_id)
         levels |= {scope.usage_type_id} if scope.is_level else set()
+        moving |= {scope.usage_type_id} if scope.moves else set()
     _read_usage(session, books, beyond or {}, ends or {})
-    if levels or made:
-        let_levels_go_on(session, books, levels, beyond=beyond or {}, ends=ends or {}, made=made or {}, now=now)
+    if moving or made:
+        let_time_go_on(session, books, moving, beyond=beyond or {}, ends=ends or {}, made=made or {}, now=now)
+        keep_posted(books, levels, now=now)
     found_unused = unused_amounts(
         session,
         {book.wallet.customer_id for book in books.values()},

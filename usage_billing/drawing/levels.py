@@ -1,4 +1,4 @@
-"""Levels that wallets in units pay for: they go on to what they come to by now, also where no summary is stored yet."""
+"""Meters that wallets in units pay for come to what they do by now, also where no summary is stored yet."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.queries import quotas_of
 from usage_billing.core.decimals import sum_of
 from usage_billing.core.periods import Period
-from usage_billing.invoicing.levels_now import LevelNow, levels_now
+from usage_billing.invoicing.levels_now import SegmentNow
+from usage_billing.invoicing.segments_now import segments_now
 from usage_billing.metering.budget import divide
 from usage_billing.metering.queries import PeriodTotal
 from usage_billing.subscriptions.queries import Contract, contracts_of_customers
@@ -53,21 +54,20 @@ def places_of_usage(books: Mapping[str, Allocation]) -> PlacesOfUsage:
     )
 
 
-def let_levels_go_on(
+def let_time_go_on(
     session: Session,
     books: Mapping[str, Allocation],
-    levels: Collection[str],
+    usage_types: Collection[str],
     *,
     beyond: Mapping[int, Decimal],
     ends: Mapping[str, datetime | None],
     made: Made,
     now: datetime,
 ) -> None:
-    """Let these wallets know what ``levels`` come to by ``now``.
+    """Let these wallets know what these meters, whose values do not add up, come to by ``now``.
 
     What the caller says lies ``beyond`` of a summary stays so. Of the subscriptions in ``made`` the segments without a
-    summary are those. While a segment runs, what is posted of it by grants that are closed stays wanted: a run that
-    goes by an earlier moment must not take back what the level came to when they closed.
+    summary are those.
     """
     places = places_of_usage(books)
     for usage in (one for of in made.values() for one in of):
@@ -76,14 +76,20 @@ def let_levels_go_on(
     begins = [begin for book in books.values() for begin in book.begins]
     id = _UNSTORED
     contracts = contracts_of_customers(session, {book.wallet.customer_id for book in books.values()}) if begins else []
-    for contract, level, over in _by_now(session, contracts, levels, now=now):
-        if level.id in stored and level.id not in beyond:
-            usage = stored[level.id]
-            usage.total, usage.beyond_limit = level.total, over
-        elif not level.id and contract.id not in made and level.part.end > min(begins):
+    for contract, one, over in _by_now(session, contracts, usage_types, now=now):
+        if one.id in stored and one.id not in beyond:
+            usage = stored[one.id]
+            usage.total, usage.beyond_limit = one.total, over
+        elif not one.id and contract.id not in made and one.part.end > min(begins):
             id -= 1
-            places.put(_unstored(id, contract, level, over, ends=ends))
+            places.put(_unstored(id, contract, one, over, ends=ends))
 
+
+def keep_posted(books: Mapping[str, Allocation], levels: Collection[str], *, now: datetime) -> None:
+    """Let what is posted of ``levels`` by grants that are closed stay wanted while a segment runs.
+
+    A run that goes by an earlier moment must not take back what the level came to when they closed.
+    """
     for book in books.values():
         for id, usage in book.usage.items():
             if usage.usage_type_id in levels and usage.period_end > now:
@@ -99,17 +105,17 @@ def place_unstored(totals: Iterable[PeriodTotal], books: Iterable[Allocation]) -
 
 
 def _by_now(
-    session: Session, contracts: Sequence[Contract], levels: Collection[str], *, now: datetime
-) -> Iterable[tuple[Contract, LevelNow, Decimal]]:
-    """What these levels come to in each segment, and what of it lies beyond the allowance."""
+    session: Session, contracts: Sequence[Contract], usage_types: Collection[str], *, now: datetime
+) -> Iterable[tuple[Contract, SegmentNow, Decimal]]:
+    """What these meters come to in each segment, and what of it lies beyond the allowance."""
     by_id = {contract.id: contract for contract in contracts}
     plans = {term.plan_id for contract in contracts for term in contract.timeline.terms}
-    quotas = quotas_of(session, plans, subscription_ids=list(by_id)) if levels and contracts else None
+    quotas = quotas_of(session, plans, subscription_ids=list(by_id)) if usage_types and contracts else None
     if quotas is None:
         return
-    periods: dict[tuple[str, str, Period], list[LevelNow]] = {}
-    for level in levels_now(session, {id: contract.timeline for id, contract in by_id.items()}, quotas, now=now):
-        if level.usage_type in levels:
+    periods: dict[tuple[str, str, Period], list[SegmentNow]] = {}
+    for level in segments_now(session, {id: contract.timeline for id, contract in by_id.items()}, quotas, now=now):
+        if level.usage_type in usage_types:
             periods.setdefault((level.subscription_id, level.usage_type, level.agreed.period), []).append(level)
     for (subscription_id, _, _), found in periods.items():
         agreed, by_start = found[0].agreed, {level.part.start: level for level in found}
@@ -121,7 +127,7 @@ def _by_now(
 
 
 def _unstored(
-    id: int, contract: Contract, level: LevelNow, over: Decimal, *, ends: Mapping[str, datetime | None]
+    id: int, contract: Contract, level: SegmentNow, over: Decimal, *, ends: Mapping[str, datetime | None]
 ) -> CoveredUsage:
     return CoveredUsage(
         id=id,

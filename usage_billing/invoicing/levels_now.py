@@ -19,8 +19,8 @@ _NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class LevelNow:
-    """What a segment of a level comes to; ``id`` is that of its summary, 0 if there is none yet."""
+class SegmentNow:
+    """What a segment of a meter comes to; ``id`` is that of its summary, 0 if there is none yet."""
 
     id: int
     subscription_id: str
@@ -32,26 +32,39 @@ class LevelNow:
 
 
 def levels_now(
-    session: Session, timelines: Mapping[str, Timeline], quotas: QuotaBook, *, now: datetime
-) -> Iterator[LevelNow]:
-    """The segments of levels that come to something else by ``now`` than is stored; a total is at least 0."""
+    session: Session,
+    timelines: Mapping[str, Timeline],
+    quotas: QuotaBook,
+    *,
+    now: datetime,
+    since: Mapping[tuple[str, str], datetime] | None = None,
+) -> Iterator[SegmentNow]:
+    """The segments of levels that come to something else by ``now`` than is stored; a total is at least 0.
+
+    ``since`` has levels, (subscription, meter), whose terms are others than they were reckoned by: of them the segments
+    are given from the billing period on that is around the instant.
+    """
     rows: dict[tuple[str, str], list[StandingLevel]] = {}
     for row in standing_levels(session, timelines):
         rows.setdefault((row.subscription_id, row.usage_type_id), []).append(row)
-    for (subscription, _), chain in rows.items():
-        last = chain[-1]
-        if any(row.grows for row in chain) or (last.goes_on and last.level):
-            yield from _of_chain(chain, timelines[subscription], quotas, now=now)
+    for key, chain in rows.items():
+        last, begins = chain[-1], [row.period_start for row in chain if row.grows]
+        if not begins and last.goes_on and last.level:
+            begins = [last.period_start]
+        if since is not None and key in since:
+            begins = sorted([since[key], *begins])
+        if begins:
+            yield from _of_chain(chain, timelines[key[0]], quotas, begins[0], now=now)
 
 
 def _of_chain(
-    chain: Sequence[StandingLevel], timeline: Timeline, quotas: QuotaBook, *, now: datetime
-) -> Iterator[LevelNow]:
+    chain: Sequence[StandingLevel], timeline: Timeline, quotas: QuotaBook, begins: datetime, *, now: datetime
+) -> Iterator[SegmentNow]:
     last, known = chain[-1], {row.period_start: row for row in chain}
-    grows = [row.period_start for row in chain if row.grows] or [last.period_start]
-    segment = timeline.segment_at(grows[0])
-    since = grows[0] if segment is None else segment.period.start
+    segment = timeline.segment_at(begins)
+    since = begins if segment is None else segment.period.start
     name = (last.subscription_id, last.usage_type_id)
+    now = now if last.retired_at is None else min(now, last.retired_at)
     members: dict[Period, list[tuple[AgreedPeriod, AgreedSegment, Stretch]]] = {}
     level = _NOTHING
     for agreed, part in segments_from(timeline, quotas, *name, start=since, until=now):
@@ -68,4 +81,4 @@ def _of_chain(
         values = values_of_level(last.terms.per, [stretch for _, _, stretch in parts])
         for (agreed, part, _), value in zip(parts, values, strict=True):
             row = known.get(part.start)
-            yield LevelNow(0 if row is None else row.id, *name, last.unit_name, agreed, part, max(value, _NOTHING))
+            yield SegmentNow(0 if row is None else row.id, *name, last.unit_name, agreed, part, max(value, _NOTHING))

@@ -1,4 +1,4 @@
-"""The running totals of subscriptions as of now, of whole billing periods, with levels that go on."""
+"""The running totals of subscriptions as of now, of whole billing periods, with what time adds to them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from usage_billing.catalog.quotas import QuotaBook
 from usage_billing.core.periods import period_at
 from usage_billing.core.spans import Span
-from usage_billing.invoicing.levels_now import LevelNow, levels_now
+from usage_billing.invoicing.levels_now import SegmentNow
+from usage_billing.invoicing.segments_now import segments_now
 from usage_billing.metering.queries import PeriodTotal, totals_of
 from usage_billing.subscriptions.lifecycle import Timeline
 from usage_billing.subscriptions.queries import Contract
@@ -23,14 +24,14 @@ def totals_now(
     """By subscription: the totals of all billing periods that overlap its span."""
     found: dict[str, list[PeriodTotal]] = {contract.id: [] for contract in contracts}
     whole = {contract.id: _whole_periods(contract.timeline, spans[contract.id]) for contract in contracts}
-    levels = list(levels_now(session, {one.id: one.timeline for one in contracts}, quotas, now=now))
-    by_now = {one.id: one.total for one in levels if one.id}
+    segments = list(segments_now(session, {one.id: one.timeline for one in contracts}, quotas, now=now))
+    by_now = {one.id: one.total for one in segments if one.id}
     for counted in totals_of(session, whole):
         counted.total = by_now.get(counted.id, counted.total)
         found[counted.subscription_id].append(counted)
-    for level in levels:
-        if not level.id and overlaps(level.part.start, level.part.end, whole[level.subscription_id]):
-            found[level.subscription_id].append(_begun_by(level))
+    for one in segments:
+        if not one.id and overlaps(one.part.start, one.part.end, whole[one.subscription_id]):
+            found[one.subscription_id].append(_begun_by(one))
     return found
 
 
@@ -50,16 +51,16 @@ def overlaps(start: datetime, end: datetime, span: Span) -> bool:
     return (span.start is None or end > span.start) and (span.end is None or start < span.end)
 
 
-def _begun_by(level: LevelNow) -> PeriodTotal:
-    """A segment in which a level goes on, and which has no summary yet."""
+def _begun_by(one: SegmentNow) -> PeriodTotal:
+    """A segment that has begun, and has no summary yet."""
     return PeriodTotal(
         id=0,
-        subscription_id=level.subscription_id,
-        usage_type=level.usage_type,
-        unit_name=level.unit_name,
-        period_start=level.part.start,
-        period_end=level.part.end,
-        total=level.total,
+        subscription_id=one.subscription_id,
+        usage_type=one.usage_type,
+        unit_name=one.unit_name,
+        period_start=one.part.start,
+        period_end=one.part.end,
+        total=one.total,
         beyond_limit=_NOTHING,
         beyond_events=0,
         events=0,

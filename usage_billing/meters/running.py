@@ -110,7 +110,8 @@ _GROWING = text(f"SELECT s.id {_FROM} WHERE s.id = ANY(CAST(:ids AS bigint[])) A
 _ANY_LEVEL = text("SELECT EXISTS (SELECT FROM meter_definitions WHERE mode IS NOT NULL)")
 _STANDING = text(f"""
     SELECT s.id, s.subscription_id, s.usage_type_id, t.unit_name, s.period_start, s.period_end, l.upto, l.area, l.level,
-        d.mode, d.per, d.carry, {_GROWS} AS grows, d.carry AND m.retired_at IS NULL AS goes_on
+        d.mode, d.per, d.carry, {_GROWS} AS grows, d.carry AND m.retired_at IS NULL AS goes_on,
+        m.retired_at
     {_FROM}
     JOIN usage_types AS t ON t.id = s.usage_type_id
     WHERE s.subscription_id = ANY(CAST(:subscriptions AS text[]))
@@ -134,7 +135,7 @@ class Link:
 class StandingLevel:
     """A summary of a level as it was last reckoned. ``grows``: it comes to something else as time passes.
 
-    ``goes_on``: what it ends at is where the next billing period begins.
+    ``goes_on``: what it ends at is where the next billing period begins. What was retired stands still.
     """
 
     id: int
@@ -151,6 +152,7 @@ class StandingLevel:
     carry: bool
     grows: bool
     goes_on: bool
+    retired_at: datetime | None
 
     @property
     def terms(self) -> Level:

@@ -20,9 +20,10 @@ from usage_billing.db.session import read_only
 from usage_billing.flows.administration import change_subscription as flows
 from usage_billing.flows.administration.agree import AgreedChange, Precaution
 from usage_billing.flows.administration.situation import When
+from usage_billing.flows.folding.drive_reads import foreseeing
 from usage_billing.reports.subscriptions import changed_view
 from usage_billing.subscriptions.models import Subscription
-from usage_billing.subscriptions.moments import LATER_USAGE, NOW
+from usage_billing.subscriptions.moments import LATER_USAGE, NOW, VOID
 from usage_billing.subscriptions.queries import get_subscription
 from usage_billing.wire.noun import Shape, show
 from usage_billing.wire.subscription import CHANGED_SUBSCRIPTION
@@ -152,16 +153,18 @@ def _look(operator: Operator, form: Form, subscription_id: str, kind: str) -> Re
     if said.wrong:
         return look_again(operator, lambda desk: shown(desk, form, said, status=_WRONG))
     careful = Precaution(dry_run=True, adjust_within=state().settings.adjust_within)
+    takes_back = said.values.get("laterUsage") == VOID
 
-    def show_it(desk: Desk) -> Response:
-        shape = _change(desk.session, operator, subscription_id, kind, dict(said.values), careful)
+    def show_it(shape: Shape, desk: Desk) -> Response:
         own = replace(desk, writer=replace(desk.writer, zone=shape["timezone"]))
         at_once = said.values["at"] == NOW
         result = part(own, "foreseen", shape=shape, form=form, said=said, at_once=at_once)
         return shown(desk, replace(form, verb="Look again"), said, result=result, looks=True)
 
     try:
-        return look_again(operator, show_it)
+        with foreseeing(state().engine, subscription_id, takes_back=takes_back) as session:
+            shape = _change(session, operator, subscription_id, kind, dict(said.values), careful)
+        return look_again(operator, partial(show_it, shape))
     except (InvalidInput, Conflict, NotFound) as error:
         return refused(operator, form, said, error)
 

@@ -41,14 +41,27 @@ def check_rehearsal(*, dry_run: bool, expect_digest: str | None) -> None:
 
 
 @contextmanager
-def careful(*, dry_run: bool, expect_digest: str | None) -> Iterator[tuple[Session, Precaution]]:
-    """A session for a change, or to look at one, and how careful that is."""
+def careful(
+    *, dry_run: bool, expect_digest: str | None, subscription_id: str | None = None, takes_back: bool = False
+) -> Iterator[tuple[Session, Precaution]]:
+    """A session for a change, or to look at one, and how careful that is.
+
+    What is left of ``subscription_id`` is counted before a look; with ``takes_back`` the change takes recordings back.
+    """
     from usage_billing.db.session import read_only, transaction
     from usage_billing.flows.administration.agree import Precaution
+    from usage_billing.flows.folding.drive_reads import foreseeing
 
     check_rehearsal(dry_run=dry_run, expect_digest=expect_digest)
-    with connected() as (settings, engine), (read_only if dry_run else transaction)(engine) as session:
-        yield session, Precaution(dry_run=dry_run, expected_digest=expect_digest, adjust_within=settings.adjust_within)
+    with connected() as (settings, engine):
+        session_of = transaction
+        if dry_run and subscription_id is None:
+            session_of = read_only
+        elif dry_run and subscription_id is not None:
+            session_of = partial(foreseeing, subscription_id=subscription_id, takes_back=takes_back)
+        precaution = Precaution(dry_run=dry_run, expected_digest=expect_digest, adjust_within=settings.adjust_within)
+        with session_of(engine) as session:
+            yield session, precaution
 
 
 def rehearse(opening: Callable[..., BillingRun], *, as_json: bool) -> None:

@@ -104,7 +104,10 @@ def create(
         new = asked(effective=in_zone(effective, "UTC"))
         rehearse(partial(rehearse_for_plan, new=new), as_json=as_json)
         return
-    with careful(dry_run=dry_run, expect_digest=expect_digest) as (session, precaution):
+    with careful(dry_run=dry_run, expect_digest=expect_digest, subscription_id=subscription_id) as (
+        session,
+        precaution,
+    ):
         new = asked(subscription_id=subscription_id, effective=in_zone(effective, _zone_of(session, subscription_id)))
         if dry_run and subscription_id is not None:
             look = partial(foresee_own, new=new, owner=subscription_id, precaution=precaution)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from usage_billing.cli.frame.database import actor, connected, writing
+from usage_billing.cli.frame.database import actor, writing
 from usage_billing.cli.frame.listing import example
 from usage_billing.cli.frame.output import json_option, print_parts
-from usage_billing.cli.frame.rehearsing import check_rehearsal, print_foreseen, rehearsable
+from usage_billing.cli.frame.rehearsing import careful, print_foreseen, rehearsable
 from usage_billing.cli.frame.times import LOCAL_TIME, MOMENT, in_zone
 from usage_billing.cli.frame.types import IDENTIFIER
 from usage_billing.core.choices import Own
 from usage_billing.core.clock import utc_now
 from usage_billing.core.limits import MAX_BIGINT
-from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE
+from usage_billing.subscriptions.moments import LATER_USAGE, NOW, REFUSE, VOID
 from usage_billing.wire import noun as wire
 from usage_billing.wire.subscription import CHANGED_SUBSCRIPTION
 
@@ -76,13 +76,13 @@ def end(*, id: str, ended_at: datetime | None, as_json: bool) -> None:
 @rehearsable
 @json_option
 def change_plan(
-    *, id: str, plan_id: str, at: Moment, own_quotas: str, own_base_fee: str, as_json: bool, **careful: Any
+    *, id: str, plan_id: str, at: Moment, own_quotas: str, own_base_fee: str, as_json: bool, **looked_at: Any
 ) -> None:
     """Move the subscription ID to another plan; both parts of the period are billed by their own plan."""
     from usage_billing.flows.administration.change_subscription import change_plan as move_to_plan
 
     own = {"quotas": own_quotas, "base_fee": own_base_fee}
-    _change(partial(move_to_plan, plan_id=plan_id, own=own), id, at, as_json=as_json, **careful)
+    _change(partial(move_to_plan, plan_id=plan_id, own=own), id, at, as_json=as_json, **looked_at)
 
 
 @click.command(epilog=example("subscriptions pause sub456"))
@@ -91,11 +91,12 @@ def change_plan(
 @_later_usage
 @rehearsable
 @json_option
-def pause(*, id: str, at: Moment, later_usage: str, as_json: bool, **careful: Any) -> None:
+def pause(*, id: str, at: Moment, later_usage: str, as_json: bool, **looked_at: Any) -> None:
     """Pause the subscription ID: until it is resumed nothing is charged, and what is recorded is quarantined."""
     from usage_billing.flows.administration.change_subscription import pause as pause_subscription
 
-    _change(partial(pause_subscription, later_usage=later_usage), id, at, as_json=as_json, **careful)
+    flow = partial(pause_subscription, later_usage=later_usage)
+    _change(flow, id, at, as_json=as_json, takes_back=later_usage == VOID, **looked_at)
 
 
 @click.command(epilog=example("subscriptions resume sub456 --at 2026-07-01"))
@@ -103,11 +104,11 @@ def pause(*, id: str, at: Moment, later_usage: str, as_json: bool, **careful: An
 @_at
 @rehearsable
 @json_option
-def resume(*, id: str, at: Moment, as_json: bool, **careful: Any) -> None:
+def resume(*, id: str, at: Moment, as_json: bool, **looked_at: Any) -> None:
     """Resume the paused subscription ID."""
     from usage_billing.flows.administration.change_subscription import resume as resume_subscription
 
-    _change(resume_subscription, id, at, as_json=as_json, **careful)
+    _change(resume_subscription, id, at, as_json=as_json, **looked_at)
 
 
 @click.command(epilog=example("subscriptions cancel sub456 --at period_end"))
@@ -116,11 +117,12 @@ def resume(*, id: str, at: Moment, as_json: bool, **careful: Any) -> None:
 @_later_usage
 @rehearsable
 @json_option
-def cancel(*, id: str, at: Moment, later_usage: str, as_json: bool, **careful: Any) -> None:
+def cancel(*, id: str, at: Moment, later_usage: str, as_json: bool, **looked_at: Any) -> None:
     """Cancel the subscription ID; its final invoice is due at that moment."""
     from usage_billing.flows.administration.change_subscription import cancel as cancel_subscription
 
-    _change(partial(cancel_subscription, later_usage=later_usage), id, at, as_json=as_json, **careful)
+    flow = partial(cancel_subscription, later_usage=later_usage)
+    _change(flow, id, at, as_json=as_json, takes_back=later_usage == VOID, **looked_at)
 
 
 @click.command(name="move-start", epilog=example("subscriptions move-start sub456 --to 2026-01-01"))
@@ -168,17 +170,17 @@ def _change(
     as_json: bool,
     dry_run: bool = False,
     expect_digest: str | None = None,
+    takes_back: bool = False,
 ) -> None:
-    from usage_billing.db.session import read_only, transaction
-    from usage_billing.flows.administration.agree import Precaution
     from usage_billing.flows.administration.situation import When
     from usage_billing.reports.subscriptions import changed_view
     from usage_billing.subscriptions.queries import get_subscription
 
-    check_rehearsal(dry_run=dry_run, expect_digest=expect_digest)
     now = utc_now()
-    with connected() as (settings, engine), (read_only if dry_run else transaction)(engine) as session:
-        precaution = Precaution(dry_run=dry_run, expected_digest=expect_digest, adjust_within=settings.adjust_within)
+    with careful(dry_run=dry_run, expect_digest=expect_digest, subscription_id=id, takes_back=takes_back) as (
+        session,
+        precaution,
+    ):
         moment = in_zone(at, get_subscription(session, id).timezone)
         done = flow(session, id, when=When(moment=moment), actor=actor(), now=now, precaution=precaution)
         shape = wire.show(CHANGED_SUBSCRIPTION, changed_view(session, done, now=now))

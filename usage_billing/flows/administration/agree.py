@@ -19,6 +19,8 @@ from usage_billing.flows.administration.facts import tell_subscription
 from usage_billing.flows.administration.situation import Situation
 from usage_billing.flows.billing.foresee import Foreseen, TermsChange, foresee
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN
+from usage_billing.flows.folding.fold_meters import fold_subscriptions
+from usage_billing.flows.folding.reckon_meters import reckon_meters
 from usage_billing.flows.recording.void_later import void_later
 from usage_billing.invoicing.service import bring_drafts_forward
 from usage_billing.metering.recording import shard_of
@@ -136,6 +138,7 @@ def agree(
     if decision.ends != NOTHING_ENDS:
         end_own_terms(session, subscription.id, decision.ends, at=change.at, by=row.id)
     reckon_anew(session, subscription, before=decision.timeline, at=change.at)
+    reckon_meters(session, [subscription.id], now=now)
     told = {} if change.plan_id is None else {"planId": change.plan_id}
     note_change(session, subscription, action=action, at=change.at, actor=actor, now=now, **told)
     return AgreedChange(subscription=subscription, effective_at=change.at, changed=True, voided_recordings=voided)
@@ -150,7 +153,10 @@ def look(
     """
     if not precaution.dry_run and precaution.expected_digest is None:
         return None
-    (foreseen,) = foresee(session, terms(), now=now, adjust_within=precaution.adjust_within).values()
+    change = terms()
+    if not precaution.dry_run:  # what a look counted before it was made
+        fold_subscriptions(session, change.turns, as_of=now)
+    (foreseen,) = foresee(session, change, now=now, adjust_within=precaution.adjust_within).values()
     if not precaution.dry_run and foreseen.digest != precaution.expected_digest:
         message = "the change would charge something else than expected; look at it again"
         raise Conflict(message, code="digest_changed")
@@ -176,6 +182,7 @@ def withdraw(
     take_back(session, row, by=actor, now=now)
     restore_own_terms(session, subscription.id, by=row.id)
     reckon_anew(session, subscription, before=timeline, at=row.at)
+    reckon_meters(session, [subscription.id], now=now)
     kind = str(row.kind)
     note_change(
         session, subscription, action="subscription.taken_back", at=row.at, actor=actor, now=now, changeId=row.id,
@@ -185,7 +192,10 @@ def withdraw(
 
 
 def reckon_anew(session: Session, subscription: Subscription, *, before: Timeline, at: datetime) -> None:
-    """Write the terms as they follow from the changes, and let billing look again at what that may change."""
+    """Write the terms as they follow from the changes, and let billing look again at what that may change.
+
+    The caller lets meters come to what they do by these terms (``reckon_meters``).
+    """
     write_terms(session, subscription)
     timeline = timelines_of(session, [subscription.id])[subscription.id]
     # What the period under way owes is reckoned anew, its base fee as well as its usage.

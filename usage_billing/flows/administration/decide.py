@@ -13,7 +13,8 @@ from usage_billing.core.periods import Period
 from usage_billing.flows.administration.quota_effects import check_ends_fit
 from usage_billing.flows.administration.situation import Situation, When
 from usage_billing.flows.billing.agreements import changed_agreements, read_agreements
-from usage_billing.flows.billing.foresee import TermsChange, Turn
+from usage_billing.flows.billing.foresee import TermsChange
+from usage_billing.flows.billing.turns import Turn
 from usage_billing.flows.recording.void_later import check_few
 from usage_billing.metering.voids import LaterUsage, counting_usage, later_usage
 from usage_billing.subscriptions.agreed_changes import as_rule, changes_of
@@ -100,6 +101,7 @@ class Decision:
             at=at,
             since=since,
             gone={} if self.later is None else _gone(session, id, since=at, until=self.until),
+            until=self.until,
             last=Period(self.timeline.period_cut_at(at), at) if spans[-1].ends_at == at else None,
         )
         return TermsChange(

@@ -10,6 +10,7 @@ from usage_billing.catalog.service import move_own_quotas
 from usage_billing.core.clock import instant_text
 from usage_billing.core.errors import Conflict
 from usage_billing.flows.administration.agree import AgreedChange, Precaution, enter, note_change, reckon_anew
+from usage_billing.flows.folding.reckon_meters import reckon_meters
 from usage_billing.invoicing.queries import is_invoiced
 from usage_billing.metering.queries import quarantined_within
 from usage_billing.metering.settling import move_summary, used_types
@@ -52,6 +53,7 @@ def move_start(
     move_own_quotas(session, subscription.id, since=before, to=started_at)
     reckon_anew(session, subscription, before=timeline, at=min(before, started_at))
     _move_summaries(session, subscription.id, before=timeline, counted=counted, at=at)
+    reckon_meters(session, [subscription.id], now=now)
     note_change(session, subscription, action="subscription.start_moved", at=started_at, actor=actor, now=now)
     ended = subscription.ended_at
     fits = quarantined_within(session, subscription.id, since=started_at, until=ended, at_most=OFFERED)

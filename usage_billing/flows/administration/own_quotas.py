@@ -34,7 +34,8 @@ from usage_billing.flows.administration.quota_effects import (
     with_version,
 )
 from usage_billing.flows.billing.agreements import read_agreements, reopened
-from usage_billing.flows.billing.foresee import TermsChange, Turn
+from usage_billing.flows.billing.foresee import TermsChange
+from usage_billing.flows.billing.turns import Turn
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.subscriptions.models import Subscription
 from usage_billing.subscriptions.queries import timelines_of
@@ -95,7 +96,7 @@ def define_own(
     quota = version.quota
     look(session, lambda: _terms(session, owner, version.alter, at=version.at), precaution, now=now)
     service.store_quota_version(session, version.new, quota)
-    reckon_quota_anew(session, quota, since=version.at)
+    reckon_quota_anew(session, quota, since=version.at, now=now)
     note_quota(session, quota, action="quota.defined", actor=actor, now=now)
     return quota
 
@@ -132,7 +133,7 @@ def end_own_quota(
     if not end.changes:
         return quota
     tell_ends(session, service.own_versions(session, owner, quota.usage_type_id))
-    reckon_quota_anew(session, quota, since=end.at)
+    reckon_quota_anew(session, quota, since=end.at, now=now)
     note_quota(session, quota, action="quota.ended", actor=actor, now=now)
     return quota
 

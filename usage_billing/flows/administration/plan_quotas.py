@@ -26,6 +26,7 @@ from usage_billing.flows.administration.held_change import check_digest, reckon_
 from usage_billing.flows.administration.quota_effects import (
     check_price,
     check_undivided,
+    moves_with_terms,
     note_quota,
     reckon_quota_anew,
     unstored,
@@ -87,13 +88,13 @@ def define_for_plan(
         # It may cut a period. While the shards are locked no worker records on either side of the cut, nor while what
         # it would charge is compared with what was expected.
         lock_shards(session, range(SHARDS))
-    if has_minimum(new.price):
+    if has_minimum(new.price) or moves_with_terms(session, new.usage_type):
         lock_to_open(session, plan_id=new.plan_id)
     quota, since = _next_version(session, new, now=now, lock=True, known=known)
     if ahead is not None:
         check_digest(session, _change(session, quota, now=now), ahead, precaution)
     service.store_quota_version(session, new, quota)
-    reckon_quota_anew(session, quota, since=since)
+    reckon_quota_anew(session, quota, since=since, now=now)
     note_quota(session, quota, action="quota.defined", actor=actor, now=now)
     return DefinedQuota(quota=quota, unbilled=_unbilled(session, quota, since=since) if quota.version == 1 else None)
 

@@ -20,10 +20,14 @@ from usage_billing.core.money import money_text
 from usage_billing.core.spans import Used
 from usage_billing.flows.administration.dearer import Alter, dearer_by
 from usage_billing.flows.administration.effect import Scope, check_nothing_is_divided
+from usage_billing.flows.billing.foresee_plan import ids_on_plan
 from usage_billing.flows.billing.marks import Marks
+from usage_billing.flows.billing.plan_change import AT_A_TIME
+from usage_billing.flows.folding.reckon_meters import reckon_meters
 from usage_billing.metering.settling import reopen_for_quota, reopen_from
 from usage_billing.metering.voids import used_after
 from usage_billing.meters.counted_in import folded_after
+from usage_billing.meters.queries import active_meters
 from usage_billing.rating.currency import minor_unit
 from usage_billing.rating.price import has_minimum
 from usage_billing.subscriptions.agreement import AgreedPeriod, agreed_period
@@ -159,8 +163,12 @@ def with_end(quota_id: int, at: datetime) -> Alter:
     return book
 
 
-def reckon_quota_anew(session: Session, quota: UsageQuota, *, since: datetime) -> None:
-    """Let billing look again at what a version may change that holds, or ends, from ``since`` on at the earliest."""
+def reckon_quota_anew(session: Session, quota: UsageQuota, *, since: datetime, now: datetime) -> None:
+    """Let billing look again at what a version may change that holds, or ends, from ``since`` on at the earliest.
+
+    A meter comes to what it does by now in periods that the version cuts. Of a plan's version the caller has locked
+    the subscriptions, if ``moves_with_terms`` is so.
+    """
     if quota.subscription_id is not None:
         reopen_from(session, quota.subscription_id, since=since)
         look_at(session, [quota.subscription_id])
@@ -170,6 +178,17 @@ def reckon_quota_anew(session: Session, quota: UsageQuota, *, since: datetime) -
         look_at_plan(session, quota.plan_id)
     if quota.subscription_id is not None or has_minimum(quota.price):
         open_again(session, plan_id=quota.plan_id, subscription_id=quota.subscription_id, since=since)
+    if moves_with_terms(session, quota.usage_type_id):
+        own = quota.subscription_id
+        ids = ids_on_plan(session, quota.plan_id) if own is None else [own]
+        for start in range(0, len(ids), AT_A_TIME):
+            reckon_meters(session, ids[start : start + AT_A_TIME], now=now)
+
+
+def moves_with_terms(session: Session, usage_type: str) -> bool:
+    """Whether what a usage type comes to depends on how long billing periods are, and where they are cut."""
+    meter = active_meters(session).get(usage_type)
+    return meter is not None and not meter.adds_up
 
 
 def note_quota(session: Session, quota: UsageQuota, *, action: str, actor: str, now: datetime) -> None:

@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from usage_billing.core.clock import as_text
 from usage_billing.core.decimals import EXACT, plain
-from usage_billing.core.periods import Period
 from usage_billing.flows.billing.books import Agreements
 from usage_billing.flows.billing.foreseen_books import ForeseenBooks, foreseen_books
 from usage_billing.flows.billing.invoice_subscriptions import charge_subscriptions
 from usage_billing.flows.billing.slots import running_slot
+from usage_billing.flows.billing.turns import Turn, without
 from usage_billing.invoicing.lifecycle import InvoiceKind
 from usage_billing.invoicing.models import Invoice, UsageInvoiceItem
 from usage_billing.metering.budget import divide
@@ -103,20 +102,6 @@ class Foreseen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """From when a change holds for one subscription, and what it brings with it.
-
-    What ends after ``since`` is charged anew. The recordings ``gone``, by summary id, count no more. ``last`` is the
-    period that the change makes the subscription's last.
-    """
-
-    at: datetime
-    since: datetime
-    gone: Mapping[int, frozenset[UUID]] = field(default_factory=dict)
-    last: Period | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TermsChange:
     """A change of the terms of the subscriptions ``turns``, by id: what is agreed ``before`` and ``after`` it.
 
@@ -132,38 +117,39 @@ def foresee(session: Session, change: TermsChange, *, now: datetime, adjust_with
     """What ``change`` would charge and give back, by subscription.
 
     Invoices are compared that close up to the end of the period that runs when the change takes effect, or now if that
-    is later; by the terms by which it ends first. Nothing is locked or written.
+    is later; by the terms by which it ends first. Nothing is locked or written, but as ``without`` says.
     """
-    before = foreseen_books(session, change.before, now=now)
-    after = foreseen_books(
-        session,
-        change.after,
-        now=now,
-        since={name: turn.since for name, turn in change.turns.items()},
-        gone={id: usage for turn in change.turns.values() for id, usage in turn.gone.items()},
-    )
     together: dict[tuple[datetime, datetime], list[str]] = {}
     for name, turn in change.turns.items():
-        if turn.last is not None:
-            after.bring_forward(name, final=turn.last)
         moment = max(turn.at, now)
         lines = (agreed.timelines[name] for agreed in (change.before, change.after))
         together.setdefault((moment, _until(lines, moment)), []).append(name)
-    for moments, names in together.items():
-        for books, agreements in ((before, change.before), (after, change.after)):
+
+    def billed(books: ForeseenBooks, agreements: Agreements) -> ForeseenBooks:
+        for moments, names in together.items():
             those = agreements.of(names)
             for as_of in moments:
                 charge_subscriptions(books, those, as_of=as_of, adjust_within=adjust_within)
-    return {
-        name: Foreseen(
-            at=change.turns[name].at,
-            until=until,
-            invoices=_compare(before.drafts.shown(name), after.drafts.shown(name), until=until),
-            allowances=list(_allowances(after, change.after, name, change.turns[name].at)),
-        )
-        for (_, until), names in together.items()
-        for name in names
-    }
+        return books
+
+    before = billed(foreseen_books(session, change.before, now=now), change.before)
+    since = {name: turn.since for name, turn in change.turns.items()}
+    with without(session, change.turns, now=now) as gone:
+        after = foreseen_books(session, change.after, now=now, since=since, gone=gone)
+        for name, turn in change.turns.items():
+            if turn.last is not None:
+                after.bring_forward(name, final=turn.last)
+        billed(after, change.after)
+        return {
+            name: Foreseen(
+                at=change.turns[name].at,
+                until=until,
+                invoices=_compare(before.drafts.shown(name), after.drafts.shown(name), until=until),
+                allowances=list(_allowances(after, change.after, name, change.turns[name].at)),
+            )
+            for (_, until), names in together.items()
+            for name in names
+        }
 
 
 def _until(timelines: Iterable[Timeline], moment: datetime) -> datetime:

@@ -15,9 +15,10 @@ from usage_billing.core.decimals import EXACT, sum_of
 from usage_billing.db.words import plain_words
 from usage_billing.flows.billing.agreements import read_agreements, reopened
 from usage_billing.flows.billing.bill_slice import ITS_OWN_FAULT
-from usage_billing.flows.billing.foresee import TermsChange, Turn, foresee
+from usage_billing.flows.billing.foresee import TermsChange, foresee
 from usage_billing.flows.billing.plan_change import SUBSCRIBED, PlanChange
 from usage_billing.flows.billing.run_outcome import SliceOutcome
+from usage_billing.flows.billing.turns import Turn
 
 _NOTHING = Decimal(0)
 _ALL = text(f"{SUBSCRIBED} ORDER BY 1")

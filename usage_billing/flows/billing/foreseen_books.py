@@ -16,7 +16,7 @@ from usage_billing.flows.billing.books import Agreements, DeskWork
 from usage_billing.flows.billing.foreseen_drafts import ForeseenDrafts
 from usage_billing.flows.billing.foreseen_ends import ForeseenEnds, read_ends
 from usage_billing.flows.billing.foreseen_fees import ForeseenFees
-from usage_billing.flows.billing.foreseen_levels import let_levels_go_on, usage_made
+from usage_billing.flows.billing.foreseen_meters import let_meters_come_to, usage_made
 from usage_billing.flows.billing.foreseen_summary import empty_summary, take_over
 from usage_billing.flows.billing.open_periods import Opening
 from usage_billing.invoicing.causes import fee_cause, purchase_cause, summary_cause
@@ -242,6 +242,6 @@ def foreseen_books(
         ends,
     )
     books.drafts.take_in(open_drafts(session, ids))
-    let_levels_go_on(books, agreements, now=now)
+    let_meters_come_to(books, agreements, marked | again, now=now)
     books.rate_anew(marked | again | {id for id in books.summaries if id < 0})
     return books

@@ -1,6 +1,6 @@
 """The books as a run has them: what it reads is locked, and what it decides is stored."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -157,12 +157,23 @@ class StoredBooks:
         settle(self.session, summaries)
         reopen(self.session, [summary.id for summary in summaries if summary.id not in self._charged])
         if self.folded:
-            # What was recorded since they were brought up to date is still to be counted, and levels go on.
+            # What was recorded since they were brought up to date is still to be counted, levels go on, and what is
+            # divided by time has its part of segments that are still to begin.
             ids = [summary.id for summary in summaries]
-            reopen(self.session, {*lagging(self.session, ids), *growing(self.session, ids)})
+            shared = self._shared(summaries)
+            reopen(self.session, {*lagging(self.session, ids), *growing(self.session, ids), *shared})
         if self.wallets:
             # A meter that was counted in this run may want less than is posted: the next look lets that go back.
             reopen(self.session, posted_beyond(self.session, [summary.id for summary in summaries]))
         save_covered(self.session, self._covered)
         settle_fees(self.session, fees)
         settle_purchases(self.session, purchases)
+
+    def _shared(self, summaries: Sequence[UnratedSummary]) -> Iterator[int]:
+        """The last summaries there are of periods that run, are cut after them, and whose value is divided by time."""
+        last: dict[tuple[str, str, datetime], UnratedSummary] = {}
+        for summary in summaries:  # they are in order
+            meter = self.folded.get(summary.usage_type_id)
+            if meter is not None and meter.is_divided and summary.bills_at > self.as_of:
+                last[*summary.key[:2], summary.bills_at] = summary
+        return (summary.id for summary in last.values() if summary.period_end < summary.bills_at)

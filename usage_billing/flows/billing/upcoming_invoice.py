@@ -14,7 +14,7 @@ from usage_billing.drawing.shown import put_prepaid
 from usage_billing.flows.billing.agreements import read_agreements
 from usage_billing.flows.billing.finalize_invoices import apply_credit
 from usage_billing.flows.billing.foreseen_books import ForeseenBooks, foreseen_books
-from usage_billing.flows.billing.foreseen_levels import usage_made
+from usage_billing.flows.billing.foreseen_meters import usage_made
 from usage_billing.flows.billing.invoice_subscriptions import charge_subscriptions
 from usage_billing.flows.billing.slots import ADJUSTMENT_SPAN, running_slot
 from usage_billing.invoicing.lifecycle import InvoiceKind

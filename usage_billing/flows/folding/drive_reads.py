@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from usage_billing.core.errors import Unavailable
-from usage_billing.db.session import read_only, transaction
+from usage_billing.db.session import read_only, rolled_back, transaction
 from usage_billing.flows.folding.fold_meters import fold_pairs
 from usage_billing.meters.progress import Behind, behind_of
 from usage_billing.meters.queries import folded_types, has_meters, new_to_fold_of
@@ -57,6 +57,25 @@ def counted(
     left = catch_up(engine, behind)
     with read_only(engine) as session:
         yield session, left
+
+
+@contextmanager
+def foreseeing(engine: Engine, subscription_id: str, *, takes_back: bool = False) -> Iterator[Session]:
+    """A session for a dry run of a change, after what is left of the subscription was counted; raises Unavailable.
+
+    It reads one moment. A change that ``takes_back`` recordings does so in it: then it writes, and is rolled back.
+    """
+    if not takes_back:
+        with counted(engine, subscription_id=subscription_id) as (session, _):
+            yield session
+        return
+    with read_only(engine) as session:
+        behind = left_to_count(session, subscription_id=subscription_id)
+    if behind:
+        catch_up(engine, behind)
+    with rolled_back(engine) as session:
+        yield session
+        session.expunge_all()  # what was read is shown after it
 
 
 def left_to_count(

@@ -12,7 +12,8 @@ from usage_billing.core.periods import Period
 from usage_billing.flows.alerting.watch_totals import watch_totals
 from usage_billing.flows.folding.claims import Claim, Terms, affordable, placed
 from usage_billing.flows.folding.value_levels import Key, ids_to_lock, value_levels
-from usage_billing.flows.folding.value_meters import MeteredPeriod, changed, tell_of_beyond, value_again, values_in
+from usage_billing.flows.folding.value_meters import changed, tell_of_beyond, value_again
+from usage_billing.invoicing.metered_periods import MeteredPeriod, values_in
 from usage_billing.metering.counted import lock_counted, move_counted, to_rate_of_types
 from usage_billing.meters.across import windows_in
 from usage_billing.meters.claimed import claimed

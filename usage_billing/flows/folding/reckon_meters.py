@@ -1,5 +1,6 @@
-"""Reckons the meters that a wallet pays for, so that what is posted of them is what the books say."""
+"""Reckons meters whose values do not add up when something else than a recording changes what they come to."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import text
@@ -23,14 +24,22 @@ _SUBSCRIPTIONS = text(f"""
 """)  # noqa: S608
 
 
-def reckon_meters(session: Session, wallet_id: str, *, now: datetime) -> None:
-    """Bring meters that a wallet in units pays for, and whose values do not add up, to what they come to by ``now``.
+def reckon_meters(session: Session, subscription_ids: Collection[str], *, now: datetime) -> None:
+    """Bring meters whose values do not add up, and which are to be rated, to what they come to by ``now``.
+
+    So a change of terms shows at once: their values depend on how long a billing period is, and on where it is cut.
+    Locks the subscriptions, then the summaries of their meters.
+    """
+    lock_to_bill(session, subscription_ids)
+    value_again(session, subscription_ids, true_meters(folded_types(session, hold=True)), as_of=now)
+
+
+def reckon_meters_of_wallet(session: Session, wallet_id: str, *, now: datetime) -> None:
+    """Bring meters that a wallet in units pays for to what they come to by ``now``.
 
     Else what a grant that closes paid of a level would be more than the books show, until a run reckons it. And of a
     value that is divided by time, the grant would pay nothing of a segment that has begun and has no recordings.
-    Locks the subscriptions, then the summaries of their meters.
     """
     names = session.scalars(_SUBSCRIPTIONS, {"wallet": wallet_id}).all()
     if names:
-        lock_to_bill(session, names)
-        value_again(session, names, true_meters(folded_types(session, hold=True)), as_of=now)
+        reckon_meters(session, names, now=now)

@@ -36,14 +36,7 @@ def void_later(
 
     Their keys stay used. The caller holds the shard's lock, and has asked ``check_few``.
     """
-    ids = counting_usage(session, subscription_id, since=since, until=until)
-    summaries = {id: summary_of(session, id) for id in ids}
-    totals = lock_totals(session, list(summaries.values()))
-    # Read again: billing may have moved their marks until the locks were had.
-    found = counting_usage(session, subscription_id, since=since, until=until)
-    insert_voids(session, found, reason="the subscription did not run", by=actor, now=now)
-    gone = {summaries[id].key: usage for id, usage in found.items()}
-    take_back(session, list(summaries.values()), totals, gone=gone)
+    stop_counting(session, subscription_id, since=since, until=until, actor=actor, now=now)
     note(
         session,
         actor=actor,
@@ -54,3 +47,17 @@ def void_later(
         recordings=later.recordings,
     )
     return later.recordings
+
+
+def stop_counting(
+    session: Session, subscription_id: str, *, since: datetime, until: datetime | None, actor: str, now: datetime
+) -> None:
+    """As ``void_later``, and the audit log is told nothing."""
+    ids = counting_usage(session, subscription_id, since=since, until=until)
+    summaries = {id: summary_of(session, id) for id in ids}
+    totals = lock_totals(session, list(summaries.values()))
+    # Read again: billing may have moved their marks until the locks were had.
+    found = counting_usage(session, subscription_id, since=since, until=until)
+    insert_voids(session, found, reason="the subscription did not run", by=actor, now=now)
+    gone = {summaries[id].key: usage for id, usage in found.items()}
+    take_back(session, list(summaries.values()), totals, gone=gone)
