@@ -43,7 +43,10 @@ class NewAlertScopeSchema(Schema):
 
 
 class NewAlertSchema(ValueSchema):
-    """An alert as it is made: with ``thresholds``, which ascend, or with ``every``."""
+    """An alert as it is made: with ``thresholds``, which ascend, or with ``every``.
+
+    ``currency`` is needed for money of several plans, and where the balances of several wallets have no unit in common.
+    """
 
     builds = NewAlert
 

@@ -49,7 +49,8 @@ _SCALED = re.compile("[0-9][eE][+-]?[0-9]+$")
 _INNER = re.compile(
     "(/events/[0-9]+)?/metadata|(/quotas/[0-9]+)?/price(/|$)|(/series/[0-9]+)?/(where|value|dimensions|quantityFrom)(/|$)"
 )
-# Of several fields one is required; a level needs its own, a percentile its percentage, and tax by rules a tax id.
+# Of several fields one is required; a level needs its own, a percentile its percentage, tax by rules a tax id, and
+# money of several plans or wallets a currency.
 _ONE_OF_SEVERAL = frozenset(
     (name, "required")
     for name in (
@@ -63,6 +64,7 @@ _ONE_OF_SEVERAL = frozenset(
         "/of",
         "/window/percent",
         "/taxId",
+        "/currency",
     )
 )
 
