@@ -21,6 +21,8 @@ from usage_billing.all_models import Base
 from usage_billing.cli.migration.migrate import alembic_config, downgrade, upgrade
 
 SCRIPTS = ScriptDirectory.from_config(alembic_config("postgresql+psycopg://"))
+OF_ROWS = {"0087"}
+"""They change rows and no schema; what they mark is right for the build before too, so the way back does nothing."""
 REVISIONS = [script.revision for script in reversed(list(SCRIPTS.walk_revisions()))]
 
 
@@ -46,7 +48,7 @@ def test_each_step_can_be_taken_back(databases: Databases) -> None:
         before = read_schema(url)
         upgrade(url, revision)
         after = read_schema(url)
-        assert after != before, revision
+        assert (after == before) == (revision in OF_ROWS), revision
         downgrade(url, "-1")
         assert read_schema(url) == before, revision
         upgrade(url, revision)
@@ -146,5 +148,38 @@ def test_a_migration_has_a_way_back_and_says_what_it_does(file: object) -> None:
     if not functions:  # the package's own file
         return
     assert ast.get_docstring(tree)
-    for name in ("upgrade", "downgrade"):
+    of_rows = any(f"/{revision}_" in file.name for revision in OF_ROWS)  # type: ignore[attr-defined]
+    for name in ("upgrade",) if of_rows else ("upgrade", "downgrade"):
         assert not isinstance(functions[name].body[0], ast.Pass | ast.Raise), name
+
+
+def test_a_period_that_is_still_to_be_cut_is_looked_at_again(databases: Databases) -> None:
+    """A third of March is over; what an average came to was rated, and nothing follows the cut yet."""
+    url = databases.bare()
+    upgrade(url, "0086")
+    engine = create_engine(url)
+    with engine.begin() as books:
+        keys = "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = '{}'::regclass"
+        for table in ("meter_definitions", "usage_summaries"):
+            for name in books.scalars(text(keys.format(table))).all():
+                books.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+        for name, function in (("mean", "average"), ("most", "max")):
+            books.execute(
+                text("INSERT INTO meter_definitions (usage_type_id, version, function, effective_from, series_limit,"
+                     " dimensions) VALUES (:name, 1, :function, now(), 10, '[]')"),
+                {"name": name, "function": function},
+            )  # fmt: skip
+            for subscription, closes in (("runs", "3 days"), ("over", "-1 day")):
+                books.execute(
+                    text("INSERT INTO usage_summaries (subscription_id, usage_type_id, period_start, period_end,"
+                         " bills_at, total, beyond_limit, events, beyond_events, voids, events_hash, frozen, to_rate)"
+                         " VALUES (:name, :type, now() - interval '9 days', now() - interval '5 days',"
+                         " now() + CAST(:closes AS interval), 0, 0, 0, 0, 0, decode(repeat('00', 32), 'hex'), false,"
+                         " false)"),
+                    {"name": subscription, "type": name, "closes": closes},
+                )  # fmt: skip
+    upgrade(url)
+    with engine.connect() as books:
+        marked = books.execute(text("SELECT subscription_id, usage_type_id FROM usage_summaries WHERE to_rate"))
+        assert [tuple(row) for row in marked] == [("runs", "mean")]
+    engine.dispose()
