@@ -181,6 +181,25 @@ def test_a_change_that_a_run_saw_coming_is_charged_once_it_has_come(engine: Engi
     assert [items for *_, items in house.invoices()] == [[("usage", Decimal("44.16")), ("usage", Decimal("109.68"))]]
 
 
+@pytest.mark.parametrize("kind", ["average", "min", "latest"])
+def test_periods_of_two_cadences_that_close_together_are_each_charged_whole(engine: Engine, kind: str) -> None:
+    """A month around ten days of a year, in December: 9 and 12 of its 21 days share 100, the year has 60."""
+    house = metered(engine, kind)
+    house.plan("y", interval="year")
+    house.quota("y", "1", {"model": "per_unit", "unitPrice": "2"}, of="m")
+    house.change("change_plan", plan_id="y", at=day(1, month=11), when=day(10, month=12))
+    house.change("change_plan", plan_id="a", at=day(1, month=11), when=day(20, month=12))
+    count(house, 100, at=day(2, month=12))
+    count(house, 60, at=day(11, month=12))
+    house.bill(day(12, month=12))
+    check_shown(house, now=day(13, month=12))
+    check_shown(house, now=day(25, month=12))
+    house.bill(day(5, month=2, year=2027))
+    assert scalars(engine, "SELECT sum(total) FROM usage_summaries WHERE usage_type_id = 'm'") == [160]
+    ((*_, total, _),) = house.invoices()
+    assert total == Decimal("218.88")
+
+
 CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("cancel", {}),
     ("pause", {}),

@@ -170,10 +170,15 @@ class StoredBooks:
         settle_purchases(self.session, purchases)
 
     def _shared(self, summaries: Sequence[UnratedSummary]) -> Iterator[int]:
-        """The last summaries there are of periods that run, are cut after them, and whose value is divided by time."""
-        last: dict[tuple[str, str, datetime], UnratedSummary] = {}
+        """Summaries whose value is divided by time, of periods that run, up to where such a period is still to be cut.
+
+        Periods of two cadences may close together. So all that close then stay to be rated, not only the last of them.
+        """
+        together: dict[tuple[str, str, datetime], list[UnratedSummary]] = {}
         for summary in summaries:  # they are in order
             meter = self.folded.get(summary.usage_type_id)
             if meter is not None and meter.is_divided and summary.bills_at > self.as_of:
-                last[*summary.key[:2], summary.bills_at] = summary
-        return (summary.id for summary in last.values() if summary.period_end < summary.bills_at)
+                together.setdefault((*summary.key[:2], summary.bills_at), []).append(summary)
+        for found in together.values():
+            if found[-1].period_end < found[-1].bills_at:
+                yield from (summary.id for summary in found)
