@@ -1,4 +1,4 @@
-"""Periods that run, and are cut where no summary follows yet, are looked at by the next run.
+"""Periods that run, and are cut, are looked at by the next run.
 
 A meter whose value is divided by time has its part of the segment that is still to begin, and a run that came before
 the cut did not look again.
@@ -19,11 +19,6 @@ def upgrade() -> None:
                 WHERE d.usage_type_id = s.usage_type_id AND d.version = 1 AND (
                     d.function IN ('min', 'latest', 'average') OR d.windowing ->> 'across' IN ('average', 'percentile')
                 )
-            )
-            AND NOT EXISTS (
-                SELECT FROM usage_summaries AS n
-                WHERE n.subscription_id = s.subscription_id AND n.usage_type_id = s.usage_type_id
-                    AND n.period_start >= s.period_end AND n.period_start < s.bills_at
             )
     """)
 

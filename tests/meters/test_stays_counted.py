@@ -88,3 +88,12 @@ def test_a_quota_for_an_instant_that_divides_what_a_meter_counted_is_refused_wit
         metered.quota("a", "0", dearer, own="s", at=day(20), effective=day(10), of="units")
     assert refused.value.code == "usage_later"
     assert charged(metered) == [5]
+
+
+def test_a_quota_may_hold_from_the_instant_at_which_a_period_begins(metered: House) -> None:
+    metered.use(5, at=day(12))
+    metered.use(7, at=day(2, month=2))
+    fold_all(metered.engine)
+    begins = day(1, month=2)
+    metered.quota("a", "0", TWO, own="s", at=day(3, month=2), effective=begins, reprice=True, of="units")
+    assert charged(metered) == [5, 14]

@@ -200,6 +200,49 @@ def test_periods_of_two_cadences_that_close_together_are_each_charged_whole(engi
     assert total == Decimal("218.88")
 
 
+CARRIED = ["carried mean", "hours", "average", "max", "percentile"]
+
+
+def differences(engine: Engine) -> list[str]:
+    with read_only(engine) as session:
+        return [str(one) for one in find_differences(session)]
+
+
+@pytest.mark.parametrize("back", [day(29), day(20), day(1)], ids=["late", "void", "start"])
+@pytest.mark.parametrize("change", ["pause", "cancel"])
+@pytest.mark.parametrize("kind", CARRIED)
+def test_what_lies_after_an_end_that_is_agreed_later_comes_to_nothing(
+    engine: Engine, kind: str, change: str, back: datetime
+) -> None:
+    house = metered(engine, kind)
+    count(house, 10, at=day(3))
+    count(house, 5, at=day(28, hour=23))
+    house.bill(day(3, month=2) - timedelta(days=2, hours=1))
+    now = day(3, month=2)
+    with transaction(engine) as session:
+        invoice_subscriptions(session, ["s"], as_of=now, adjust_within=ADJUSTMENT_SPAN)
+    back = max(back, day(2))
+    house.change(change, at=now, when=back, later_usage="void")
+    assert differences(engine) == []
+    with transaction(engine) as session:
+        fold(session)
+    assert differences(engine) == []
+    check_shown(house, now=now)
+    with transaction(engine) as session:
+        invoice_subscriptions(session, ["s"], as_of=now, adjust_within=ADJUSTMENT_SPAN)
+    assert differences(engine) == []
+    if change == "pause":
+        found = look(house, "resume", at=now, when=day(26) if back < day(26) else now)
+        house.change("resume", at=now, when=found.effective_at)
+        check_shown(house, now=now)
+        assert differences(engine) == []
+        with read_only(engine) as session:
+            shown = head(session, now)
+        if shown is not None:
+            foreseen = {one.closes_at: one.total for one in seen(found).invoices}
+            assert foreseen.get(shown[0], shown[1]) == shown[1]
+
+
 CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("cancel", {}),
     ("pause", {}),

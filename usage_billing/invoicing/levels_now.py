@@ -1,6 +1,6 @@
 """What levels come to by now: they go on from where billing or a fold reckoned them last, also into new periods."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -37,12 +37,11 @@ def levels_now(
     quotas: QuotaBook,
     *,
     now: datetime,
-    since: Mapping[tuple[str, str], datetime] | None = None,
+    but: Collection[tuple[str, str]] = (),
 ) -> Iterator[SegmentNow]:
     """The segments of levels that come to something else by ``now`` than is stored; a total is at least 0.
 
-    ``since`` has levels, (subscription, meter), whose terms are others than they were reckoned by: of them the segments
-    are given from the billing period on that is around the instant.
+    The levels ``but``, (subscription, meter), are left out.
     """
     rows: dict[tuple[str, str], list[StandingLevel]] = {}
     for row in standing_levels(session, timelines):
@@ -51,9 +50,7 @@ def levels_now(
         last, begins = chain[-1], [row.period_start for row in chain if row.grows]
         if not begins and last.goes_on and last.level:
             begins = [last.period_start]
-        if since is not None and key in since:
-            begins = sorted([since[key], *begins])
-        if begins:
+        if begins and key not in but:
             yield from _of_chain(chain, timelines[key[0]], quotas, begins[0], now=now)
 
 
@@ -64,7 +61,6 @@ def _of_chain(
     segment = timeline.segment_at(begins)
     since = begins if segment is None else segment.period.start
     name = (last.subscription_id, last.usage_type_id)
-    now = now if last.retired_at is None else min(now, last.retired_at)
     members: dict[Period, list[tuple[AgreedPeriod, AgreedSegment, Stretch]]] = {}
     level = _NOTHING
     for agreed, part in segments_from(timeline, quotas, *name, start=since, until=now):

@@ -70,6 +70,7 @@ _PUT = text("""
         CAST(:levels AS numeric[]))
     ON CONFLICT (summary_id) DO UPDATE SET upto = excluded.upto, area = excluded.area, level = excluded.level
 """)
+_DROP = text("DELETE FROM meter_levels WHERE summary_id = ANY(CAST(:ids AS bigint[]))")
 # Where all series together stand at 0, some may be above and others below: prices by dimension tell them apart.
 _SERIES_STAND = """
     d.dimensions <> '[]' AND EXISTS (
@@ -110,8 +111,7 @@ _GROWING = text(f"SELECT s.id {_FROM} WHERE s.id = ANY(CAST(:ids AS bigint[])) A
 _ANY_LEVEL = text("SELECT EXISTS (SELECT FROM meter_definitions WHERE mode IS NOT NULL)")
 _STANDING = text(f"""
     SELECT s.id, s.subscription_id, s.usage_type_id, t.unit_name, s.period_start, s.period_end, l.upto, l.area, l.level,
-        d.mode, d.per, d.carry, {_GROWS} AS grows, d.carry AND m.retired_at IS NULL AS goes_on,
-        m.retired_at
+        d.mode, d.per, d.carry, {_GROWS} AS grows, d.carry AND m.retired_at IS NULL AS goes_on
     {_FROM}
     JOIN usage_types AS t ON t.id = s.usage_type_id
     WHERE s.subscription_id = ANY(CAST(:subscriptions AS text[]))
@@ -135,7 +135,7 @@ class Link:
 class StandingLevel:
     """A summary of a level as it was last reckoned. ``grows``: it comes to something else as time passes.
 
-    ``goes_on``: what it ends at is where the next billing period begins. What was retired stands still.
+    ``goes_on``: what it ends at is where the next billing period begins.
     """
 
     id: int
@@ -152,7 +152,6 @@ class StandingLevel:
     carry: bool
     grows: bool
     goes_on: bool
-    retired_at: datetime | None
 
     @property
     def terms(self) -> Level:
@@ -214,6 +213,12 @@ def put_levels(session: Session, stretches: Sequence[tuple[int, Stretch]]) -> No
             "levels": [one.level for _, one in stretches],
         },
     )
+
+
+def drop_levels(session: Session, summary_ids: Collection[int]) -> None:
+    """Forget how far these summaries are reckoned in: they are no segment's, and come to nothing."""
+    if summary_ids:
+        session.execute(_DROP, {"ids": list(summary_ids)})
 
 
 def growing(session: Session, summary_ids: Collection[int]) -> list[int]:

@@ -45,7 +45,7 @@ _FINAL = text("""
         AND (t.ends_at IS NULL OR t.ends_at > :since AND t.ends_at > i.period_start)
 """)
 # What was recorded from an instant on and counts; with ``cut`` only in segments that the instant divides. A meter's
-# segments may be others than those of the recordings that it counts: of those any recording stands in the way.
+# segments may be others than those of the recordings that it counts: those stand in the way that either divides.
 _LATER = text("""
     SELECT count(*) AS recordings, max(u.occurred_at) AS latest
     FROM (
@@ -55,7 +55,11 @@ _LATER = text("""
             AND t.starts_at <= s.period_start AND (t.ends_at IS NULL OR t.ends_at > s.period_start)
         WHERE s.usage_type_id = coalesce((SELECT of FROM usage_types WHERE id = :type), :type)
             AND s.period_end > :since
-            AND (NOT :cut OR s.period_start < :since OR s.usage_type_id <> :type)
+            AND (NOT :cut OR s.period_start < :since OR s.usage_type_id <> :type AND EXISTS (
+                SELECT FROM usage_summaries AS m
+                WHERE m.subscription_id = s.subscription_id AND m.usage_type_id = :type
+                    AND m.period_start < :since AND m.period_end > greatest(:since, s.period_start)
+            ))
             AND s.events > s.voids
             AND CASE WHEN CAST(:own AS text) IS NULL THEN t.plan_id = :plan ELSE s.subscription_id = :own END
     ) AS s

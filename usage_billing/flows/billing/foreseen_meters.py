@@ -1,6 +1,6 @@
 """Meters in books in memory come to what they do by now and by the terms in memory, where values do not add up."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 from usage_billing.db.session import once_while_agreed
 from usage_billing.drawing.levels import Made
 from usage_billing.flows.billing.books import Agreements
+from usage_billing.flows.folding.claims import Terms
+from usage_billing.flows.folding.value_levels import Key, foresee_level
+from usage_billing.flows.folding.value_meters import levels_since
 from usage_billing.flows.recording.context import new_summary
 from usage_billing.invoicing.levels_now import levels_now
 from usage_billing.invoicing.metered_periods import periods_again
 from usage_billing.metering.counted import ids_of
 from usage_billing.metering.new_summaries import SummaryKey
 from usage_billing.metering.split import beyond
-from usage_billing.meters.queries import active_meters
+from usage_billing.meters.queries import ActiveMeter, active_meters
+from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment
 from usage_billing.wallets.allocation import CoveredUsage
 
 if TYPE_CHECKING:
@@ -36,7 +40,7 @@ def let_meters_come_to(books: "ForeseenBooks", agreements: Agreements, anew: Col
         meter = meters.get(one.usage_type_id)
         if one.id in anew and meter is not None and not meter.adds_up:
             (others if meter.level is None else levels).append(SummaryKey(*one.key))
-    _let_levels_go_on(books, agreements, levels, now=now)
+    _let_levels_go_on(books, agreements, levels, meters, now=now)
     if not others:
         return
     again = periods_again(others, meters, agreements.timelines, agreements.quotas)
@@ -49,20 +53,29 @@ def let_meters_come_to(books: "ForeseenBooks", agreements: Agreements, anew: Col
 
 
 def _let_levels_go_on(
-    books: "ForeseenBooks", agreements: Agreements, anew: Sequence[SummaryKey], *, now: datetime
+    books: "ForeseenBooks",
+    agreements: Agreements,
+    anew: Sequence[SummaryKey],
+    meters: Mapping[str, ActiveMeter],
+    *,
+    now: datetime,
 ) -> None:
-    """Those of which summaries are looked at ``anew`` do so from the first of these."""
-    known = _known(books)
-    since: dict[tuple[str, str], datetime] = {}
-    for key in anew:
-        since[key[:2]] = min(key.period_start, since.get(key[:2], key.period_start))
-    strays = {known[key] for key in anew}
-    for one in levels_now(books.session, agreements.timelines, agreements.quotas, now=now, since=since):
-        strays.discard(one.id)
-        new = None if one.id else new_summary(one.subscription_id, one.usage_type, one.agreed, one.part)
-        _come_to(books, one.id if new is None else books.make(new).id, one.total)
-    for id in strays:
+    """Those of which summaries are looked at ``anew`` are reckoned as a fold would, by these agreements."""
+    session, known = books.session, _known(books)
+    terms = Terms(agreements.timelines, agreements.quotas)
+    since = levels_since(anew, terms)
+    for id in {known[key] for key in anew}:  # what is no segment's comes to nothing
         _come_to(books, id, _NOTHING)
+    for one in levels_now(session, agreements.timelines, agreements.quotas, now=now, but=since):
+        _put(books, (one.subscription_id, one.usage_type), one.id, one.agreed, one.part, one.total)
+    for key, begins in since.items():
+        for level in foresee_level(session, key, begins, meters[key[1]], terms, as_of=now):
+            _put(books, key, level.id or 0, level.agreed, level.part, max(level.value, _NOTHING))
+
+
+def _put(books: "ForeseenBooks", key: Key, id: int, agreed: AgreedPeriod, part: AgreedSegment, total: Decimal) -> None:
+    new = None if id else new_summary(*key, agreed, part)
+    _come_to(books, id if new is None else books.make(new).id, total)
 
 
 def _known(books: "ForeseenBooks") -> dict[SummaryKey, int]:

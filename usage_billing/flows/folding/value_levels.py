@@ -1,9 +1,10 @@
 """What the summaries of levels come to: each begins where the one before ends, and goes on without any recording."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -16,7 +17,7 @@ from usage_billing.metering.new_summaries import NewSummary, create_summaries
 from usage_billing.meters.definition import Level, Per
 from usage_billing.meters.levels import Change, Stretch, stretch_of, values_of_level, without_area
 from usage_billing.meters.queries import ActiveMeter
-from usage_billing.meters.running import Link, changes_in, last_recorded, links_of, put_levels
+from usage_billing.meters.running import Link, changes_in, drop_levels, last_recorded, links_of, put_levels
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment
 from usage_billing.subscriptions.courses import segments_from
 
@@ -44,6 +45,15 @@ class _Placed:
     agreed: AgreedPeriod
     part: AgreedSegment
     stretch: Stretch
+
+
+class ForeseenLevel(NamedTuple):
+    """What a segment of a level would come to, also below 0; ``id`` is that of its summary, None if there is none."""
+
+    id: int | None
+    agreed: AgreedPeriod
+    part: AgreedSegment
+    value: Decimal
 
 
 def ids_to_lock(session: Session, since: Mapping[Key, datetime]) -> set[int]:
@@ -83,9 +93,7 @@ def value_levels(
 def _value_level(
     session: Session, key: Key, since: datetime, meter: ActiveMeter, terms: Terms, *, as_of: datetime | None
 ) -> dict[int, Decimal]:
-    level = meter.level
-    if level is None:
-        raise LookupError(f"{meter.usage_type_id} is no level")
+    level = _level_of(meter)
     while True:
         links = links_of(session, [key])
         until = _until(session, key, links, meter, as_of=as_of)
@@ -97,11 +105,40 @@ def _value_level(
         # Another fold may have made them at the same time: what that counted is seen once it has them no more.
         lock_counted(session, ids_to_lock(session, {key: since}), to_rate_of=(), usage_types=())
     put_levels(session, [(one.id, one.stretch) for one in walked if one.id is not None])
+    there = {one.id for one in walked}
+    drop_levels(session, [link.id for link in links if link.period_start >= since and link.id not in there])
     found = {link.id: _NOTHING for link in links if link.period_start >= since}
+    return found | {one.id: value for one, value in _valued(walked, level) if one.id is not None}
+
+
+def foresee_level(
+    session: Session, key: Key, since: datetime, meter: ActiveMeter, terms: Terms, *, as_of: datetime
+) -> list[ForeseenLevel]:
+    """What the segments of a level would come to by ``terms``, with the ids of their summaries; nothing is stored.
+
+    The segments without a summary are those that would get one.
+    """
+    level = _level_of(meter)
+    links = links_of(session, [key])
+    until = _until(session, key, links, meter, as_of=as_of)
+    walked = _walk(session, key, links, level, terms, since=since, until=until)
+    missing = {new.key.period_start for new in _missing(key, walked, level)}
+    return [
+        ForeseenLevel(one.id, one.agreed, one.part, value)
+        for one, value in _valued(walked, level)
+        if one.id is not None or one.part.start in missing
+    ]
+
+
+def _valued(walked: Sequence["_Placed"], level: Level) -> Iterator[tuple["_Placed", Decimal]]:
     for members in _by_period(walked).values():
-        values = values_of_level(level.per, [one.stretch for one in members])
-        found |= {one.id: value for one, value in zip(members, values, strict=True) if one.id is not None}
-    return found
+        yield from zip(members, values_of_level(level.per, [one.stretch for one in members]), strict=True)
+
+
+def _level_of(meter: ActiveMeter) -> Level:
+    if meter.level is None:
+        raise LookupError(f"{meter.usage_type_id} is no level")
+    return meter.level
 
 
 def _until(

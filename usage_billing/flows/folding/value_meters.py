@@ -35,7 +35,7 @@ def value_again(
     if not names or not (found := to_rate_of_types(session, subscription_ids, names)):
         return
     terms = Terms.of_subscriptions(session, {key.subscription_id for key in found})
-    levels = _levels_since([key for key in found if meters[key.usage_type_id].level is not None], terms)
+    levels = levels_since([key for key in found if meters[key.usage_type_id].level is not None], terms)
     keys = [key for key in found if key[:2] not in levels]
     again = periods_again(keys, meters, terms.timelines, terms.quotas)
     known = ids_of(session, [*(place.key for place in again.places()), *again.strays])
@@ -51,7 +51,7 @@ def value_again(
     watch_totals(session, told.watched)
 
 
-def _levels_since(keys: Sequence[SummaryKey], terms: Terms) -> dict[Key, datetime]:
+def levels_since(keys: Sequence[SummaryKey], terms: Terms) -> dict[Key, datetime]:
     """By level: where the billing period begins of the first of these summaries."""
     found: dict[Key, datetime] = {}
     for key in keys:

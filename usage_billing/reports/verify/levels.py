@@ -78,7 +78,7 @@ class LevelProof(Proof):
         self._series: dict[str, list[Recorded]] = {}
         self._stored: dict[str, Any] = {}
         self._kept: Any = None
-        self._per, self._mode, self._is_lost = "", "", False
+        self._per, self._mode, self._is_lost, self._is_stray = "", "", False, False
         self._in_values: int | None = None
 
     def expect(self, item: Any) -> None:
@@ -102,6 +102,7 @@ class LevelProof(Proof):
         self._per, self._mode = definition.per, definition.mode
         if follows is not None:
             self._spans = follows.spans
+        self._is_stray = follows is None and not summary.frozen
         self._read_stored(session, asked, definition, level.meter)
         here = level.recorded_in(summary.id)
         self._tally.recorded, self._series = len(here), by_series(here)
@@ -109,8 +110,11 @@ class LevelProof(Proof):
         now.spans = self._spans
         now.course = level.course() if since is None else level.course(since=since, end=self._spans[-1][1])
         now.close(self._per, summary.period_start)
-        for _, tally in self.items:
+        if self._is_stray:
+            now.total = now.beyond = NOTHING
+        for item, tally in self.items:
             if isinstance(tally, LevelTally):
+                is_nothing = self._is_stray and not tally.spans and not item.total
                 tally.spans = tally.spans or self._spans
                 tally.recorded = len(level.recorded_in(summary.id, tally.sources))
                 if tally.price is None:
@@ -121,6 +125,8 @@ class LevelProof(Proof):
                     )
                 tally.close(self._per, summary.period_start)
                 tally.course, tally.counted = Course((), is_set=False), ()  # let go of it: each item has one
+                if is_nothing:
+                    tally.total = tally.beyond = NOTHING
 
     @property
     def _place(self) -> int:
@@ -146,7 +152,7 @@ class LevelProof(Proof):
         """What is wrong with what is stored of the level in this summary."""
         summary, now = self.summary, self._tally
         is_current = (summary.period_start, summary.period_end) == self._spans[self._place]
-        waits = summary.to_rate and (len(self._spans) > 1 or not is_current)
+        waits = summary.to_rate and (len(self._spans) > 1 or not is_current or self._is_stray)
         beyond = now.beyond
         if waits:
             beyond = max(NOTHING, summary.total - summary.allowance) if summary.allowance is not None else NOTHING
@@ -157,7 +163,7 @@ class LevelProof(Proof):
         ):
             if stands != should:
                 yield self.differs(kind, f"its {name} is {shown(stands)}, its usage gives {shown(should)}")
-        if self._kept.upto is not None and not waits:
+        if self._kept.upto is not None and not waits and not self._is_stray:
             upto = self._kept.upto
             ends = upto == summary.period_end
             area = Fraction(0) if self._mode == SEEN else now.course.area(summary.period_start, upto)

@@ -61,7 +61,7 @@ class MeterProof(Proof):
         super().__init__(summary)
         self._tally = MeterTally(summary.allowance)
         self._items: list[MeterTally] = []
-        self._function, self._adds_up = "", False
+        self._function, self._adds_up, self._is_stray = "", False, False
         self._cut: Cut | None = None
         self._spans: tuple[Span, ...] = ((summary.period_start, summary.period_end),)
         self._series: dict[str, Heap] = {}
@@ -92,6 +92,7 @@ class MeterProof(Proof):
         if definition.windowing is not None:
             self._cut = Cut(definition.windowing, zone_of(session, asked))
         self._adds_up = definition.windowing is None and self._function in _ADDS_UP
+        self._is_stray = follows is None and not summary.frozen and not self._adds_up
         folds = {id: row for id, row in folds_of(session, asked).items() if self._is_of(row, follows)}
         self._tally.sources = {id: (row.folded, row.folded_voids) for id, row in folds.items()}
         self._divide(follows)
@@ -106,6 +107,8 @@ class MeterProof(Proof):
             self._add(row, measure, is_here=place_of(folds[row.summary_id], row.occurred_at) == summary.id)
         for tally in (self._tally, *self._items):
             tally.close(self._function)
+        if self._is_stray:
+            self._tally.total = self._tally.beyond = NOTHING
 
     def _is_of(self, fold: Any, follows: Follows | None) -> bool:
         """Whether the recordings of a fold concern this summary: where values do not add up, all of the period do."""
@@ -170,7 +173,8 @@ class MeterProof(Proof):
         summary, now = self.summary, self._tally
         own = now.heaps[now.place]
         # Where the period is cut, billing brings a summary that is to be rated up to date.
-        waits = summary.to_rate and (len(self._spans) > 1 or not self._is_current) and not self._adds_up
+        cut = len(self._spans) > 1 or not self._is_current or self._is_stray
+        waits = summary.to_rate and cut and not self._adds_up
         for kind, name, stands, should in (
             ("summary_total", "total", summary.total, summary.total if waits else now.total),
             ("summary_beyond", "quantity beyond the limit", summary.beyond_limit, self._beyond(waits=waits)),
