@@ -15,15 +15,10 @@ from usage_billing.invoicing.metered_periods import periods_again
 from usage_billing.metering.counted import ids_of
 from usage_billing.metering.new_summaries import SummaryKey
 from usage_billing.meters.queries import ActiveMeter, active_meters
+from usage_billing.meters.running import any_moving
 from usage_billing.subscriptions.lifecycle import Timeline
 
 _NOTHING = Decimal(0)
-_ANY_SHARED = text("""
-    SELECT EXISTS (
-        SELECT FROM meter_definitions
-        WHERE function IN ('min', 'latest', 'average') OR windowing ->> 'across' IN ('average', 'percentile')
-    )
-""")
 _OPEN = text("""
     SELECT s.subscription_id, s.usage_type_id, s.period_start, t.unit_name
     FROM usage_summaries AS s
@@ -39,14 +34,12 @@ def segments_now(
 ) -> Iterator[SegmentNow]:
     """Those of levels, which go on, and those that have begun in periods whose value is divided by time."""
     yield from levels_now(session, timelines, quotas, now=now)
-    meters = once_while_agreed(session, "shared meters", lambda: _shared(session))
-    if meters:
+    if any_moving(session).shared:
+        meters = once_while_agreed(session, "shared meters", lambda: _shared(session))
         yield from _begun(session, timelines, quotas, meters, now=now)
 
 
 def _shared(session: Session) -> Mapping[str, ActiveMeter]:
-    if not session.scalar(_ANY_SHARED):
-        return {}
     return {name: one for name, one in active_meters(session).items() if one.is_divided and one.level is None}
 
 

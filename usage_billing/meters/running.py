@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import text
@@ -108,7 +108,12 @@ _GOES_ON = """
     )
 """
 _GROWING = text(f"SELECT s.id {_FROM} WHERE s.id = ANY(CAST(:ids AS bigint[])) AND ({_GROWS} OR {_GOES_ON})")
-_ANY_LEVEL = text("SELECT EXISTS (SELECT FROM meter_definitions WHERE mode IS NOT NULL)")
+_ANY_MOVING = text("""
+    SELECT coalesce(bool_or(mode IS NOT NULL), false) AS levels, coalesce(bool_or(
+            function IN ('min', 'latest', 'average') OR windowing ->> 'across' IN ('average', 'percentile')
+        ), false) AS shared
+    FROM meter_definitions
+""")
 _STANDING = text(f"""
     SELECT s.id, s.subscription_id, s.usage_type_id, t.unit_name, s.period_start, s.period_end, l.upto, l.area, l.level,
         d.mode, d.per, d.carry, {_GROWS} AS grows, d.carry AND m.retired_at IS NULL AS goes_on
@@ -157,6 +162,18 @@ class StandingLevel:
     def terms(self) -> Level:
         """How the level is made and counted."""
         return Level(Mode(self.mode), Per(self.per), self.carry)
+
+
+class AnyMoving(NamedTuple):
+    """Whether there are ``levels``, and other meters whose value the segments of a billing period have ``shared``."""
+
+    levels: bool
+    shared: bool
+
+
+def any_moving(session: Session) -> AnyMoving:
+    """Which meters there are that come to something else as time passes."""
+    return once_while_agreed(session, "any moving", lambda: AnyMoving(*session.execute(_ANY_MOVING).one()))
 
 
 def links_of(session: Session, keys: Collection[tuple[str, str]]) -> list[Link]:
@@ -228,7 +245,7 @@ def growing(session: Session, summary_ids: Collection[int]) -> list[int]:
 
 def standing_levels(session: Session, subscription_ids: Collection[str]) -> Sequence[StandingLevel]:
     """The summaries of levels of these subscriptions as they were last reckoned, in order of time."""
-    if not once_while_agreed(session, "levels", lambda: session.scalars(_ANY_LEVEL).one()):
+    if not any_moving(session).levels:
         return []
     asked = {"subscriptions": list(subscription_ids)}
     key = ("standing levels", frozenset(subscription_ids))
