@@ -14,8 +14,8 @@ from usage_billing.invoicing.levels_now import SegmentNow, levels_now
 from usage_billing.invoicing.metered_periods import periods_again
 from usage_billing.metering.counted import ids_of
 from usage_billing.metering.new_summaries import SummaryKey
+from usage_billing.meters.moving import any_moving
 from usage_billing.meters.queries import ActiveMeter, active_meters
-from usage_billing.meters.running import any_moving
 from usage_billing.subscriptions.lifecycle import Timeline
 
 _NOTHING = Decimal(0)

@@ -4,17 +4,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from usage_billing.db.rows import read_rows
-from usage_billing.db.session import once, once_while_agreed
+from usage_billing.db.session import once
 from usage_billing.meters.definition import Level, Mode, Per
 from usage_billing.meters.kept import first_seen
 from usage_billing.meters.levels import Change, Stretch
+from usage_billing.meters.moving import any_moving
 from usage_billing.meters.queries import EVER
 
 _CHAINS = text("""
@@ -108,12 +109,6 @@ _GOES_ON = """
     )
 """
 _GROWING = text(f"SELECT s.id {_FROM} WHERE s.id = ANY(CAST(:ids AS bigint[])) AND ({_GROWS} OR {_GOES_ON})")
-_ANY_MOVING = text("""
-    SELECT coalesce(bool_or(mode IS NOT NULL), false) AS levels, coalesce(bool_or(
-            function IN ('min', 'latest', 'average') OR windowing ->> 'across' IN ('average', 'percentile')
-        ), false) AS shared
-    FROM meter_definitions
-""")
 _STANDING = text(f"""
     SELECT s.id, s.subscription_id, s.usage_type_id, t.unit_name, s.period_start, s.period_end, l.upto, l.area, l.level,
         d.mode, d.per, d.carry, {_GROWS} AS grows, d.carry AND m.retired_at IS NULL AS goes_on
@@ -162,18 +157,6 @@ class StandingLevel:
     def terms(self) -> Level:
         """How the level is made and counted."""
         return Level(Mode(self.mode), Per(self.per), self.carry)
-
-
-class AnyMoving(NamedTuple):
-    """Whether there are ``levels``, and other meters whose value the segments of a billing period have ``shared``."""
-
-    levels: bool
-    shared: bool
-
-
-def any_moving(session: Session) -> AnyMoving:
-    """Which meters there are that come to something else as time passes."""
-    return once_while_agreed(session, "any moving", lambda: AnyMoving(*session.execute(_ANY_MOVING).one()))
 
 
 def links_of(session: Session, keys: Collection[tuple[str, str]]) -> list[Link]:
