@@ -208,7 +208,7 @@ def differences(engine: Engine) -> list[str]:
         return [str(one) for one in find_differences(session)]
 
 
-@pytest.mark.parametrize("back", [day(29), day(20), day(1)], ids=["late", "void", "start"])
+@pytest.mark.parametrize("back", [day(29), day(20), day(2)], ids=["late", "void", "start"])
 @pytest.mark.parametrize("change", ["pause", "cancel"])
 @pytest.mark.parametrize("kind", CARRIED)
 def test_what_lies_after_an_end_that_is_agreed_later_comes_to_nothing(
@@ -217,11 +217,10 @@ def test_what_lies_after_an_end_that_is_agreed_later_comes_to_nothing(
     house = metered(engine, kind)
     count(house, 10, at=day(3))
     count(house, 5, at=day(28, hour=23))
-    house.bill(day(3, month=2) - timedelta(days=2, hours=1))
+    house.bill(day(31, hour=23))
     now = day(3, month=2)
     with transaction(engine) as session:
         invoice_subscriptions(session, ["s"], as_of=now, adjust_within=ADJUSTMENT_SPAN)
-    back = max(back, day(2))
     house.change(change, at=now, when=back, later_usage="void")
     assert differences(engine) == []
     with transaction(engine) as session:
@@ -295,5 +294,4 @@ def test_in_any_order_what_is_shown_is_what_a_run_makes(engine: Engine, kind: st
         else:
             now = change_terms(house, chance, now=now, goes_on=METERS[kind]["aggregation"] == "level")
         check_shown(house, now=now)
-        with read_only(house.engine) as session:
-            assert list(find_differences(session)) == []
+        assert differences(engine) == []

@@ -154,7 +154,7 @@ def test_a_migration_has_a_way_back_and_says_what_it_does(file: object) -> None:
 
 
 def test_a_period_that_is_still_to_be_cut_is_looked_at_again(databases: Databases) -> None:
-    """A third of March is over; what an average came to was rated, and nothing follows the cut yet."""
+    """What an average came to before the cut is rated, and nothing follows yet; a greatest value has no such part."""
     url = databases.bare()
     upgrade(url, "0086")
     engine = create_engine(url)

@@ -263,15 +263,20 @@ def test_flush_counts_one_that_is_too_large_however_many_come_after_it(
     assert result == [False]
 
 
-def test_one_that_is_too_large_and_was_left_by_a_dead_process_waits_too(
-    service: Service, make_client: MakeClient
-) -> None:
+def leave_one_too_large(service: Service, make_client: MakeClient) -> None:
+    """A process that is gone left four recordings, of which the service takes three by now."""
     service.mode = "503"
     first = make_client()
     record(first, 3)
     first.record("user123", "sub456", "report", 4, {"note": "x" * 2000})
     first.close()
     service.mode, service.max_body = "ok", 1500
+
+
+def test_one_that_is_too_large_and_was_left_by_a_dead_process_waits_too(
+    service: Service, make_client: MakeClient
+) -> None:
+    leave_one_too_large(service, make_client)
     client = make_client()
     service.wait_for(3)
     assert not client.flush(0.3)
@@ -284,12 +289,7 @@ def test_flush_counts_what_a_dead_process_left_while_it_becomes_a_recording_of_t
     service: Service, make_client: MakeClient
 ) -> None:
     """What is found too large in a file that was left is moved to a file of this process, during the flush."""
-    service.mode = "503"
-    first = make_client()
-    record(first, 3)
-    first.record("user123", "sub456", "report", 4, {"note": "x" * 2000})
-    first.close()
-    service.mode, service.max_body = "ok", 1500
+    leave_one_too_large(service, make_client)
     service.may_turn_away.clear()
     client = make_client(tuning={"timeout": 10.0})
     service.wait_for(3)

@@ -54,10 +54,8 @@ def careful(
 
     check_rehearsal(dry_run=dry_run, expect_digest=expect_digest)
     with connected() as (settings, engine):
-        session_of = transaction
-        if dry_run and subscription_id is None:
-            session_of = read_only
-        elif dry_run and subscription_id is not None:
+        session_of = read_only if dry_run else transaction
+        if dry_run and subscription_id is not None:
             session_of = partial(foreseeing, subscription_id=subscription_id, takes_back=takes_back)
         precaution = Precaution(dry_run=dry_run, expected_digest=expect_digest, adjust_within=settings.adjust_within)
         with session_of(engine) as session:

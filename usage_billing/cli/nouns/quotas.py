@@ -180,8 +180,11 @@ def end(
     from usage_billing.catalog.queries import get_quota
     from usage_billing.flows.administration.own_quotas import end_own_quota, foresee_end
 
-    with careful(dry_run=dry_run, expect_digest=expect_digest) as (session, precaution):
-        at = in_zone(effective, _zone_of(session, get_quota(session, id).subscription_id))
+    check_rehearsal(dry_run=dry_run, expect_digest=expect_digest)
+    with reading() as session:
+        owner = get_quota(session, id).subscription_id
+    with careful(dry_run=dry_run, expect_digest=expect_digest, subscription_id=owner) as (session, precaution):
+        at = in_zone(effective, _zone_of(session, owner))
         asked = {"effective": at, "reprice_usage": reprice_usage, "precaution": precaution}
         if dry_run:
             _print_looked(session, partial(foresee_end, quota_id=id, **asked), as_json=as_json)

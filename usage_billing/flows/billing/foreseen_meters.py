@@ -17,6 +17,7 @@ from usage_billing.invoicing.metered_periods import periods_again
 from usage_billing.metering.counted import ids_of
 from usage_billing.metering.new_summaries import SummaryKey
 from usage_billing.metering.split import beyond
+from usage_billing.metering.unrated import UnratedSummary
 from usage_billing.meters.queries import ActiveMeter, active_meters
 from usage_billing.subscriptions.agreement import AgreedPeriod, AgreedSegment
 from usage_billing.wallets.allocation import CoveredUsage
@@ -34,17 +35,21 @@ def let_meters_come_to(books: "ForeseenBooks", agreements: Agreements, anew: Col
     shorter, and cut elsewhere, and what is divided by time has its part of each segment that has begun.
     """
     meters = once_while_agreed(books.session, "meters", lambda: active_meters(books.session))
-    levels: list[SummaryKey] = []
+    levels: list[UnratedSummary] = []
     others: list[SummaryKey] = []
     for one in books.summaries.values():
         meter = meters.get(one.usage_type_id)
-        if one.id in anew and meter is not None and not meter.adds_up:
-            (others if meter.level is None else levels).append(SummaryKey(*one.key))
+        if one.id not in anew or meter is None or meter.adds_up:
+            continue
+        if meter.level is not None:
+            levels.append(one)
+        else:
+            others.append(SummaryKey(*one.key))
     _let_levels_go_on(books, agreements, levels, meters, now=now)
     if not others:
         return
     again = periods_again(others, meters, agreements.timelines, agreements.quotas)
-    known = _known(books)
+    known = {SummaryKey(*one.key): one.id for one in books.summaries.values()}
     known |= ids_of(books.session, [place.key for place in again.places() if place.key not in known])
     for key, agreed, part in again.missing(known, as_of=now):
         known[key] = books.make(new_summary(key.subscription_id, key.usage_type_id, agreed, part)).id
@@ -55,31 +60,26 @@ def let_meters_come_to(books: "ForeseenBooks", agreements: Agreements, anew: Col
 def _let_levels_go_on(
     books: "ForeseenBooks",
     agreements: Agreements,
-    anew: Sequence[SummaryKey],
+    anew: Sequence[UnratedSummary],
     meters: Mapping[str, ActiveMeter],
     *,
     now: datetime,
 ) -> None:
     """Those of which summaries are looked at ``anew`` are reckoned as a fold would, by these agreements."""
-    session, known = books.session, _known(books)
-    terms = Terms(agreements.timelines, agreements.quotas)
-    since = levels_since(anew, terms)
-    for id in {known[key] for key in anew}:  # what is no segment's comes to nothing
-        _come_to(books, id, _NOTHING)
-    for one in levels_now(session, agreements.timelines, agreements.quotas, now=now, but=since):
-        _put(books, (one.subscription_id, one.usage_type), one.id, one.agreed, one.part, one.total)
+    session, terms = books.session, Terms(agreements.timelines, agreements.quotas)
+    since = levels_since([SummaryKey(*one.key) for one in anew], terms)
+    for one in anew:  # what is no segment's comes to nothing
+        _come_to(books, one.id, _NOTHING)
+    for level in levels_now(session, agreements.timelines, agreements.quotas, now=now, but=since):
+        _put(books, (level.subscription_id, level.usage_type), level.id, level.agreed, level.part, level.total)
     for key, begins in since.items():
-        for level in foresee_level(session, key, begins, meters[key[1]], terms, as_of=now):
-            _put(books, key, level.id or 0, level.agreed, level.part, max(level.value, _NOTHING))
+        for foreseen in foresee_level(session, key, begins, meters[key[1]], terms, as_of=now):
+            _put(books, key, foreseen.id or 0, foreseen.agreed, foreseen.part, max(foreseen.value, _NOTHING))
 
 
 def _put(books: "ForeseenBooks", key: Key, id: int, agreed: AgreedPeriod, part: AgreedSegment, total: Decimal) -> None:
     new = None if id else new_summary(*key, agreed, part)
     _come_to(books, id if new is None else books.make(new).id, total)
-
-
-def _known(books: "ForeseenBooks") -> dict[SummaryKey, int]:
-    return {SummaryKey(*one.key): one.id for one in books.summaries.values()}
 
 
 def _come_to(books: "ForeseenBooks", id: int, total: Decimal) -> None:

@@ -125,7 +125,7 @@ class LevelProof(Proof):
                     )
                 tally.close(self._per, summary.period_start)
                 tally.course, tally.counted = Course((), is_set=False), ()  # let go of it: each item has one
-                if is_nothing:
+                if is_nothing:  # it was written when its summary was no segment's: it gives back what was charged
                     tally.total = tally.beyond = NOTHING
 
     @property
